@@ -1,0 +1,35 @@
+# A private .venv, then the work. `make run` and `make test` are all a newcomer needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CLIENTS ?= 2
+
+.PHONY: run test lint config clean
+
+run: $(VENV)/installed
+	$(BIN)/python launcher.py --clients $(CLIENTS)
+
+test: $(VENV)/installed-tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# config/*.ini are printed from the option table; a test holds them to it.
+config: $(VENV)/installed
+	$(BIN)/python -m gmessenger server --print-config > config/server.ini
+	$(BIN)/python -m gmessenger client --print-config > config/client.ini
+
+$(VENV)/installed: setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

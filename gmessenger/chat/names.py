@@ -1,0 +1,77 @@
+"""Names: which are allowed, how they are shown, and when two are the same.
+
+Letters, marks and digits of any script, and `_-.`; scripts are mixed only as UTS 39 calls highly restrictive, so that
+nobody can imitate a Latin name with Cyrillic letters while 小林さん and हिन्दी are names like any other.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+import unicodedataplus
+
+from gmessenger.errors import BadName
+
+LONGEST_NAME: Final = 32
+RESERVED: Final = frozenset({"all", "server", "system"})
+PUNCTUATION: Final = frozenset("_-.")
+MARKS_IN_A_ROW: Final = 4
+ANY_SCRIPT: Final = frozenset({"Zyyy", "Zinh"})
+WRITTEN_TOGETHER: Final = (
+    frozenset({"Latn", "Hani", "Hira", "Kana"}),
+    frozenset({"Latn", "Hani", "Bopo"}),
+    frozenset({"Latn", "Hani", "Hang"}),
+)
+"""Scripts that one language writes together (UTS 39, highly restrictive)."""
+
+
+def check_name(name: str) -> str:
+    """The name as it is shown (NFKC). Raises `BadName` with what is wrong with it."""
+    shown = unicodedata.normalize("NFKC", name)
+    if not shown:
+        raise BadName("A name has at least one character.")
+    if len(shown) > LONGEST_NAME:
+        raise BadName(f"A name has at most {LONGEST_NAME} characters.")
+    if fold(shown) in RESERVED:
+        raise BadName(f"The name {shown} is reserved.")
+    if not (shown.isascii() and shown.replace("_", "").replace("-", "").replace(".", "").isalnum()):
+        _check_characters(shown)
+    return shown
+
+
+def fold(name: str) -> str:
+    """What two spellings of the same name have in common: the key under which a name is looked up."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _check_characters(shown: str) -> None:
+    if not all(char in PUNCTUATION or unicodedata.category(char)[0] in "LM" or char.isdecimal() for char in shown):
+        raise BadName("A name is made of letters, digits, '_', '-' and '.'.")
+    if not any(char.isalnum() for char in shown):
+        raise BadName("A name has at least one letter or digit.")
+    if _stacks_marks(shown):
+        raise BadName("A name begins with a letter and piles up no accents.")
+    if len({ord(char) - unicodedata.decimal(char) for char in shown if char.isdecimal()}) > 1:
+        raise BadName("A name does not mix digits of several scripts.")
+    if not _one_language(shown):
+        raise BadName("A name does not mix scripts that could imitate one another.")
+
+
+def _stacks_marks(shown: str) -> bool:
+    run = MARKS_IN_A_ROW  # a mark at the beginning has no letter to stand on
+    for char in shown:
+        run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if run > MARKS_IN_A_ROW:
+            return True
+    return False
+
+
+def _one_language(shown: str) -> bool:
+    scripts = [set(unicodedataplus.script_extensions(char)) for char in shown]
+    scripts = [each for each in scripts if not each & ANY_SCRIPT]
+    if not scripts or set.intersection(*scripts):
+        return True
+    return any(all(each & together for each in scripts) for together in WRITTEN_TOGETHER)

@@ -1,0 +1,103 @@
+"""A session and its outbox: one live connection that has logged in, and the bounded queue of what it is to be told."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Final, Literal
+
+from gevent.queue import Queue
+
+from gmessenger.chat.model import ONLINE, Goodbye, Parcel
+from gmessenger.chat.names import fold
+
+LONGEST_CONTACTS: Final = 200
+
+
+class Outbox(Queue):  # type: ignore[misc]
+    """The gevent queue of what waits for one session, bounded in frames and in bytes.
+
+    `wake` is called when something waits where nothing did; it must not block. Whoever is woken empties the outbox
+    with `take_all` (or `take` and `weigh_out`, one at a time). When it is full, `offer` first wakes the reader again
+    with `press`, because a burst may fill it before anybody had a chance to write.
+    """
+
+    def __init__(self, frames: int, bytes_: int, wake: Callable[[], None], press: Callable[[], None]) -> None:
+        super().__init__()
+        self._frames = frames
+        self._bytes = bytes_
+        self._wake = wake
+        self._press = press
+        self._weight = 0
+        self.closed = False
+
+    @property
+    def crowded(self) -> bool:
+        return self._weight > self._bytes or self.qsize() >= self._frames
+
+    def offer(self, parcel: Parcel) -> bool:
+        """Put a parcel in unless the outbox is full or closed; says whether it did."""
+        if self._weight > self._bytes or self.qsize() >= self._frames:
+            self._press()
+            if self.crowded:
+                return False
+        return self.insist(parcel)
+
+    def insist(self, parcel: Parcel) -> bool:
+        """Put in what is owed whatever the bound: answers, whose number is bounded by not reading requests."""
+        if self.closed:
+            return False
+        idle = self.empty()
+        self._weight += parcel.weight
+        self.put_nowait(parcel)
+        if idle:
+            self._wake()
+        return True
+
+    def take_all(self) -> list[Parcel]:
+        """Everything that waits, in order."""
+        self._weight = 0
+        return [self.get_nowait() for _ in range(self.qsize())]
+
+    def take(self) -> Parcel:
+        """The next parcel. Raises gevent.queue.Empty."""
+        parcel: Parcel = self.get_nowait()
+        self._weight -= parcel.weight
+        return parcel
+
+    def finish(self) -> None:
+        """Take nothing more in; what waits is still written, then the connection is closed."""
+        if not self.closed:
+            self.insist(Goodbye())
+            self.closed = True
+
+
+class Session:
+    """One connection that has logged in under `name`; `key` is the name folded.
+
+    `front` names the door it came through. `told` is whether it may be told of what it did not ask for; a session that
+    may not be is a course client's.
+    """
+
+    __slots__ = ("address", "contacts", "front", "key", "kind", "name", "outbox", "status", "token", "told")
+
+    def __init__(self, name: str, outbox: Outbox, *, front: str, told: bool, address: str) -> None:
+        self.name = name
+        self.key = fold(name)
+        self.outbox = outbox
+        self.front = front
+        self.told = told
+        self.address = address
+        self.kind: Literal["guest", "account"] = "guest"
+        self.token = secrets.token_urlsafe(24)
+        self.status = ONLINE
+        self.contacts: list[str] = []
+
+    def add_contact(self, name: str) -> None:
+        """Remember a contact for as long as the session lasts; beyond the bound the oldest is forgotten."""
+        self.remove_contact(name)
+        self.contacts.append(name)
+        del self.contacts[:-LONGEST_CONTACTS]
+
+    def remove_contact(self, name: str) -> None:
+        self.contacts[:] = [each for each in self.contacts if fold(each) != fold(name)]

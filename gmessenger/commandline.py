@@ -1,0 +1,214 @@
+"""Reads a command's options: command line, then environment, then config file, then default (ConfigArgParse).
+
+Every fault is one sentence that names the option and where it was given; only the command line's own exit with 2.
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import os
+import sys
+import textwrap
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, ClassVar, Final, Generic, NoReturn, TypeVar
+
+import configargparse
+
+from gmessenger import __version__
+from gmessenger.errors import ConfigProblem, UsageError
+from gmessenger.kinds import NO, YES
+from gmessenger.options import ENVIRONMENT_PREFIX, ClientOptions, Flag, Option, ServerOptions, table
+
+Options = TypeVar("Options", ServerOptions, ClientOptions)
+CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
+
+
+@dataclass(frozen=True)
+class Command(Generic[Options]):
+    """A command: the section of its config file, its option table, and the arguments it takes without a dash."""
+
+    section: str
+    options: type[Options]
+    about: str
+    positionals: tuple[str, ...] = ()
+
+    @property
+    def program(self) -> str:
+        return f"gmessenger-{self.section}"
+
+    @property
+    def rows(self) -> tuple[Option, ...]:
+        return table(self.options)
+
+
+SERVER: Final = Command("server", ServerOptions, "A chat server: JIM over TCP, for native and course clients.")
+CLIENT: Final = Command("client", ClientOptions, "A chat client for the terminal and for pipes.", ("host", "port"))
+
+
+def parse(
+    command: Command[Options], arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
+) -> Options:
+    """The options as given. Raises `UsageError` (2) or `ConfigProblem` (78); --help and the like raise SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--print-config" in given:
+        print(config_text(command), end="")
+        raise SystemExit(0)
+    environment = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
+    _check_environment(command, environment)
+    namespace = vars(_parser(command).parse_args(given, env_vars=environment))
+    for key in command.positionals:
+        if (value := namespace.pop(f"{key}_given")) is not None:
+            namespace[key] = value
+    return command.options(**{row.key: namespace[row.key] for row in command.rows})
+
+
+class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
+    """ConfigArgParse's parser, with errors raised instead of printed."""
+
+    def error(self, message: str) -> NoReturn:
+        if isinstance(cause := sys.exception(), ConfigProblem):
+            raise cause
+        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See {self.prog} --help.")
+
+
+def _parser(command: Command[Any]) -> _Parser:
+    parser = _Parser(
+        prog=command.program,
+        description=command.about,
+        formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=32),
+        config_file_parser_class=type("_FileParser", (_SectionParser,), {"command": command}),
+        config_file_open_func=_open,
+        add_config_file_help=False,
+        add_env_var_help=False,
+        allow_abbrev=False,
+        epilog=f"Every option may also be set as {ENVIRONMENT_PREFIX}… in the environment (--port: MESSENGER_PORT) or\n"
+        f"in the [{command.section}] section of a config file; the command line wins over the environment, which\n"
+        "wins over the file.",
+    )
+    for key in command.positionals:
+        row = next(row for row in command.rows if row.key == key)
+        parser.add_argument(
+            f"{key}_given", nargs="?", type=row.kind.read, metavar=key.upper(), help=f"the same as {row.long}"
+        )
+    parser.add_argument("-c", "--config", is_config_file=True, env_var=CONFIG_ENV, metavar="FILE", help="a config file")
+    for row in command.rows:
+        _add(parser, row)
+    parser.add_argument("--print-config", action="store_true", help="print the shipped config file, commented, and end")
+    parser.add_argument("--version", action="version", version=f"gmessenger {__version__}")
+    return parser
+
+
+def _add(parser: _Parser, row: Option) -> None:
+    # The long name comes last: ConfigArgParse hands on values from files and the environment under the last one.
+    names = [*row.spellings, row.long]
+    shown = {True: "yes", False: "no"}.get(row.default, row.default)
+    default = "" if row.default in (None, "") or row.kind is Flag else f" [{shown}]"
+    what = f"{row.what}{default}".replace("%", "%%")
+    if row.kind is Flag:
+        parser.add_argument(*names, dest=row.key, action="store_true", default=row.default, env_var=row.env, help=what)
+    else:
+        kind = row.kind
+        parser.add_argument(
+            *names,
+            dest=row.key,
+            type=kind.read,
+            default=row.default,
+            env_var=row.env,
+            metavar=kind.metavar,
+            help=what,
+        )
+
+
+def _check(row: Option, value: str, where: str) -> None:
+    try:
+        if row.kind is not Flag:
+            row.kind.read(value)
+        elif value.lower() not in YES + NO:
+            raise ArgumentTypeError(f"expected yes or no, not {value!r}")
+    except ArgumentTypeError as error:
+        raise ConfigProblem(f"{where}: {error}.") from None
+
+
+def _check_environment(command: Command[Any], environment: Mapping[str, str]) -> None:
+    for row in command.rows:
+        if (value := environment.get(row.env)) is not None:
+            _check(row, value, f"The environment variable {row.env}")
+
+
+def _open(path: str) -> IO[str]:
+    try:
+        return Path(path).open(encoding="utf-8")
+    except OSError as error:
+        raise ConfigProblem(f"Cannot read the config file {path}: {error.strerror}.") from error
+
+
+class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
+    """Reads the one section of an ini file; an unknown section or key is a fault, never ignored."""
+
+    command: ClassVar[Command[Any]]
+
+    def get_syntax_description(self) -> str:
+        return f"key = value lines under [{self.command.section}]"
+
+    def parse(self, stream: IO[str]) -> OrderedDict[str, str]:
+        file = stream.name
+        # No interpolation: a % is a percent sign.
+        ini = configparser.RawConfigParser(strict=True, default_section="\0", inline_comment_prefixes=None)
+        try:
+            ini.read_file(stream)
+        except (configparser.Error, UnicodeDecodeError) as error:
+            fault = str(error).replace("\n", " ")
+            raise ConfigProblem(f"Cannot read the config file {file}: {fault}") from error
+        for section in ini.sections():
+            if section != self.command.section:
+                raise ConfigProblem(
+                    f"{file}: unknown section [{section}]; this command reads [{self.command.section}]."
+                )
+        items = ini.items(self.command.section) if ini.sections() else []
+        return OrderedDict((key, value) for key, value in items if self._known(file, key, value))
+
+    def serialize(self, items: OrderedDict[str, str]) -> str:
+        raise NotImplementedError("print-config prints the shipped file")
+
+    def _known(self, file: str, key: str, value: str) -> bool:
+        rows = {row.long.removeprefix("--"): row for row in self.command.rows if row.in_files}
+        if key not in rows:
+            near = difflib.get_close_matches(key, rows, 1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise ConfigProblem(f"{file}: unknown key {key}{hint}")
+        if value:
+            _check(rows[key], value, f"{file}: {key}")
+        return bool(value) or rows[key].default == ""
+
+
+def config_text(command: Command[Any]) -> str:
+    """The shipped config file: every option with what it sets, when to change it, and its default."""
+    lines = [
+        f"# {command.program}: {command.about}",
+        "#",
+        "# Every option, with its default. Remove the # before a key to set it. The environment (MESSENGER_PORT for",
+        "# port, and so on) wins over this file, and the command line wins over the environment.",
+        "",
+        f"[{command.section}]",
+    ]
+    for row in command.rows:
+        if row.in_files:
+            lines += ["", *_comment(row), f"{'' if row.shown_active else '# '}{_assignment(row)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(row: Option) -> list[str]:
+    what = f"{row.what[0].upper()}{row.what[1:]}. Change it {row.when}."
+    return textwrap.wrap(what, 110, initial_indent="# ", subsequent_indent="# ")
+
+
+def _assignment(row: Option) -> str:
+    shown: Callable[[Any], str] = {bool: lambda yes: "yes" if yes else "no"}.get(type(row.default), str)
+    value = "" if row.default is None else shown(row.default)
+    return f"{row.long.removeprefix('--')} = {value}".rstrip()

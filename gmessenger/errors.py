@@ -1,0 +1,227 @@
+"""Every error of the program, as one tree.
+
+    MessengerError
+    ├── WireError                     answered to a peer: code, word, sentence
+    │   ├── BadRequest 400            bad_request
+    │   │   ├── BadFrame              bad_frame
+    │   │   ├── UnknownAction         unknown_action
+    │   │   ├── BadId                 bad_id
+    │   │   ├── BadText               bad_text
+    │   │   ├── BadName               bad_name
+    │   │   └── AlreadyLoggedIn       already_logged_in
+    │   ├── NotLoggedIn 401           not_logged_in
+    │   ├── WrongPassword 402         wrong_password
+    │   ├── Forbidden 403             forbidden
+    │   │   ├── GuestsRefused         guests_refused
+    │   │   └── BroadcastRefused      broadcast_refused
+    │   ├── NeverSeen 404             never_seen
+    │   ├── NameInUse 409             name_in_use
+    │   ├── Replaced 409              replaced
+    │   ├── NotHere 410               not_here
+    │   ├── TooLong 413               too_long
+    │   │   └── FrameTooLong          frame_too_long
+    │   ├── RecipientBusy 429         recipient_busy      (retrying helps)
+    │   ├── ServerFull 503            server_full         (retrying helps)
+    │   └── InternalError 500         internal_error      (retrying helps)
+    └── ExitError                     ends a program: exit code, sentence
+        ├── UsageError 2
+        ├── CannotListen 69
+        ├── Unreachable 69
+        ├── FileProblem 73
+        ├── NotAllSent 75
+        ├── Refused 77
+        └── ConfigProblem 78
+
+A `WireError` crosses the wire as `{"response": code, "code": word, "error": sentence}`; the word is stable and is what
+programs compare. An `ExitError` is printed as one line on stderr and becomes the exit status (sysexits.h).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MessengerError(Exception):
+    """Root of the tree. `str(error)` is a sentence for a person; `retry` says whether trying again can help."""
+
+    retry: ClassVar[bool] = False
+    sentence: ClassVar[str] = "Something went wrong."
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or self.sentence)
+
+
+class WireError(MessengerError):
+    """A refusal with a wire code. `limit` and `retry_after` (seconds) are told to the peer where they are set."""
+
+    code: ClassVar[int] = 400
+    word: ClassVar[str] = "bad_request"
+
+    def __init__(
+        self, sentence: str | None = None, *, limit: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.limit = limit
+        self.retry_after = retry_after
+
+
+class BadRequest(WireError):
+    sentence = "The request is not understood."
+
+
+class BadFrame(BadRequest):
+    word = "bad_frame"
+    sentence = "This is not a JSON object in UTF-8."
+
+
+class UnknownAction(BadRequest):
+    word = "unknown_action"
+    sentence = "There is no such action."
+
+
+class BadId(BadRequest):
+    word = "bad_id"
+    sentence = "An id is a string of 1 to 64 bytes."
+
+
+class BadText(BadRequest):
+    word = "bad_text"
+    sentence = "The text holds a character that cannot be sent."
+
+
+class BadName(BadRequest):
+    word = "bad_name"
+    sentence = "A name is 1 to 32 letters, digits, '_', '-' or '.'."
+
+
+class AlreadyLoggedIn(BadRequest):
+    word = "already_logged_in"
+    sentence = "This connection is logged in under another name."
+
+
+class NotLoggedIn(WireError):
+    code = 401
+    word = "not_logged_in"
+    sentence = "Log in first: send a presence with a name."
+
+
+class WrongPassword(WireError):
+    code = 402
+    word = "wrong_password"
+    sentence = "The name or the password is wrong."
+
+
+class Forbidden(WireError):
+    code = 403
+    word = "forbidden"
+    sentence = "This is not allowed."
+
+
+class GuestsRefused(Forbidden):
+    word = "guests_refused"
+    sentence = "This server admits accounts only, not guests."
+
+
+class BroadcastRefused(Forbidden):
+    word = "broadcast_refused"
+    sentence = "This server does not let one message go to everybody."
+
+
+class NeverSeen(WireError):
+    code = 404
+    word = "never_seen"
+    sentence = "Nobody of that name has been here."
+
+
+class NameInUse(WireError):
+    code = 409
+    word = "name_in_use"
+    sentence = "Somebody here uses that name; choose another."
+
+
+class Replaced(WireError):
+    code = 409
+    word = "replaced"
+    sentence = "This name has connected from somewhere else; this connection is closed."
+
+
+class NotHere(WireError):
+    code = 410
+    word = "not_here"
+    sentence = "They have left, and a guest's messages are not kept."
+
+
+class TooLong(WireError):
+    code = 413
+    word = "too_long"
+    sentence = "The text is too long."
+
+
+class FrameTooLong(TooLong):
+    word = "frame_too_long"
+    sentence = "The frame is too long."
+
+
+class RecipientBusy(WireError):
+    code = 429
+    word = "recipient_busy"
+    retry = True
+    sentence = "They are not keeping up with what they are sent; try again a little later."
+
+
+class ServerFull(WireError):
+    code = 503
+    word = "server_full"
+    retry = True
+    sentence = "The server has no room for another connection; try again later."
+
+
+class InternalError(WireError):
+    code = 500
+    word = "internal_error"
+    retry = True
+    sentence = "The server made a mistake; it has been logged."
+
+
+class ExitError(MessengerError):
+    """Ends a program with one line on stderr and `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ExitError):
+    exit_code = 2
+
+
+class CannotListen(ExitError):
+    exit_code = 69
+
+
+class Unreachable(ExitError):
+    exit_code = 69
+    retry = True
+
+
+class FileProblem(ExitError):
+    exit_code = 73
+
+
+class NotAllSent(ExitError):
+    exit_code = 75
+    retry = True
+
+
+class Refused(ExitError):
+    exit_code = 77
+
+
+class ConfigProblem(ExitError):
+    exit_code = 78
+
+
+def _family(root: type[WireError]) -> list[type[WireError]]:
+    return [root, *(error for child in root.__subclasses__() for error in _family(child))]
+
+
+WIRE_ERRORS: dict[str, type[WireError]] = {error.word: error for error in reversed(_family(WireError))}
+"""Every wire error by its stable word: the table the protocol document prints."""

@@ -1,0 +1,76 @@
+"""The kinds of value an option takes: how each is read, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+YES = ("yes", "true", "on", "1")
+NO = ("no", "false", "off", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`read` turns text into the value, or raises ArgumentTypeError with what was expected."""
+
+    metavar: str
+    read: Callable[[str], Any]
+    choices: tuple[str, ...] = ()
+
+
+def text(metavar: str) -> Kind:
+    return Kind(metavar, str)
+
+
+def choice(*choices: str) -> Kind:
+    def read(value: str) -> str:
+        if value not in choices:
+            raise ArgumentTypeError(f"expected one of {', '.join(choices)}, not {value!r}")
+        return value
+
+    return Kind("{" + ",".join(choices) + "}", read, choices)
+
+
+def yes_or_no() -> Kind:
+    def read(value: str) -> bool:
+        if value.lower() not in YES + NO:
+            raise ArgumentTypeError(f"expected yes or no, not {value!r}")
+        return value.lower() in YES
+
+    return Kind("{yes,no}", read)
+
+
+def _number(metavar: str, least: int, most: int, what: str) -> Kind:
+    def read(value: str) -> int:
+        if not value.strip().isascii() or not value.strip().isdigit() or not least <= int(value) <= most:
+            raise ArgumentTypeError(f"expected {what}, not {value!r}")
+        return int(value)
+
+    return Kind(metavar, read)
+
+
+def port(least: int = 0) -> Kind:
+    return _number("PORT", least, 65_535, f"a port from {least} to 65535")
+
+
+def count(least: int) -> Kind:
+    return _number("N", least, 10**9, f"a whole number from {least}")
+
+
+def bytes_(least: int) -> Kind:
+    return _number("BYTES", least, 2**30, f"a number of bytes from {least} to {2**30}")
+
+
+def seconds() -> Kind:
+    def read(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= 10**8:
+            raise ArgumentTypeError(f"expected a number of seconds above 0, not {value!r}")
+        return number
+
+    return Kind("SECONDS", read)

@@ -1,0 +1,204 @@
+"""The log: a fixed vocabulary of events with fields, plain or JSON, to a file rotated daily or to stderr.
+
+No field ever holds the body of a message or a password; what may be logged is the table EVENTS and nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib
+import json
+import logging
+import logging.config
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+from gmessenger.errors import FileProblem
+from gmessenger.places import STDERR
+
+LOGGER: Final = logging.getLogger("gmessenger")
+LEVELS: Final = ("debug", "info", "warning", "error")
+FORMATS: Final = ("plain", "json")
+DAYS_KEPT: Final = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One word of the vocabulary: how much it matters, and the fields it may carry."""
+
+    level: int
+    fields: frozenset[str]
+
+
+def _kind(level: int, *fields: str) -> Kind:
+    return Kind(level, frozenset(fields))
+
+
+EVENTS: Final[dict[str, Kind]] = {
+    "server_started": _kind(logging.INFO, "version", "address", "port", "pid"),
+    "server_stopping": _kind(logging.INFO, "reason", "connections"),
+    "server_stopped": _kind(logging.INFO, "exit_code", "seconds", "undelivered"),
+    "connection_opened": _kind(logging.DEBUG, "address"),
+    "connection_refused": _kind(logging.WARNING, "address", "reason"),
+    "connection_closed": _kind(logging.DEBUG, "address", "name", "reason", "seconds"),
+    "login": _kind(logging.INFO, "name", "address", "front", "kind", "resumed"),
+    "login_refused": _kind(logging.INFO, "name", "address", "front", "code"),
+    "session_ended": _kind(logging.INFO, "name", "address", "reason"),
+    "request_refused": _kind(logging.DEBUG, "name", "code"),
+    "frame_refused": _kind(logging.INFO, "address", "name", "code", "count"),
+    "recipient_busy": _kind(logging.INFO, "name", "to"),
+    "greenlet_failed": _kind(logging.ERROR, "what", "address"),
+    "client_connected": _kind(logging.INFO, "host", "port", "name", "server"),
+    "client_disconnected": _kind(logging.INFO, "host", "port", "reason", "retry_in"),
+    "client_refused": _kind(logging.WARNING, "host", "port", "name", "code"),
+    "client_sent": _kind(logging.DEBUG, "id", "code"),
+    "client_stopped": _kind(logging.INFO, "exit_code", "unsent"),
+    "call": _kind(logging.DEBUG, "function", "called_from", "arguments", "result", "error", "milliseconds"),
+}
+
+
+def event(name: str, /, *, failure: BaseException | None = None, **fields: object) -> None:
+    """Log one event of the vocabulary; `failure` adds its traceback. Raises ValueError for a field not in the table."""
+    kind = EVENTS[name]
+    if not LOGGER.isEnabledFor(kind.level):
+        return
+    if not kind.fields.issuperset(fields):
+        raise ValueError(f"{name} has no field {sorted(set(fields) - kind.fields)}")
+    trace = (type(failure), failure, failure.__traceback__) if failure is not None else None
+    LOGGER.log(kind.level, name, exc_info=trace, extra={"fields": fields})
+
+
+def configure(place: str, level: str = "info", style: str = "plain") -> None:
+    """Send the log to the file `place` (`-` for stderr). Raises `FileProblem` when it cannot be written there."""
+    handler: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    if place != STDERR:
+        _prepare(place)
+        handler = {
+            "class": "logging.handlers.TimedRotatingFileHandler",
+            "filename": place,
+            "when": "midnight",
+            "backupCount": DAYS_KEPT,
+            "encoding": "utf-8",
+        }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": {"()": PlainFormatter}, "json": {"()": JsonFormatter}},
+            "handlers": {"log": handler | {"formatter": style}},
+            "loggers": {"gmessenger": {"handlers": ["log"], "level": level.upper(), "propagate": False}},
+        }
+    )
+    show_calls(level == "debug")
+
+
+def _prepare(place: str) -> None:
+    try:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        with Path(place).open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise FileProblem(f"Cannot write the log file {place}: {error.strerror}.") from error
+
+
+class PlainFormatter(logging.Formatter):
+    """`2026-11-22 12:00:01.123 INFO login name=hank …`: one line an event, values quoted where they must be."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = getattr(record, "fields", {})
+        words = [_moment(record).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], record.levelname, record.getMessage()]
+        words += [f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (ISO 8601 with its zone), level, event, its fields, traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": _moment(record).isoformat(), "level": record.levelname, "event": record.getMessage()}
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _moment(record: logging.LogRecord) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(record.created).astimezone()
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    # Names and reasons come from strangers: nothing they hold may break the line or steer the terminal it is read in.
+    return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_traced: list[tuple[Callable[..., Any], tuple[str, ...]]] = []
+
+
+def log_calls(*arguments: str) -> Callable[[Function], Function]:
+    """Have the calls of a module's function or a class's method logged, with the named `arguments`, at DEBUG.
+
+    The function itself is returned, so while DEBUG is off a call costs nothing more; `show_calls` puts a wrapper where
+    it lives. Name only arguments that may be logged: no bodies, no passwords.
+    """
+
+    def decorate(function: Function) -> Function:
+        if missing := set(arguments) - set(signature(function).parameters):
+            raise TypeError(f"{function.__qualname__} has no argument {sorted(missing)}")
+        _traced.append((function, arguments))
+        return function
+
+    return decorate
+
+
+def show_calls(on: bool) -> None:
+    """Put the logging wrapper around every decorated function, or take it off again."""
+    for function, arguments in _traced:
+        *path, name = function.__qualname__.split(".")
+        owner: Any = functools.reduce(getattr, path, importlib.import_module(function.__module__))
+        setattr(owner, name, _wrapped(function, arguments) if on else function)
+
+
+def _wrapped(function: Callable[..., Any], arguments: tuple[str, ...]) -> Callable[..., Any]:
+    bind = signature(function).bind
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        given = bind(*args, **kwargs).arguments
+        fields: dict[str, Any] = {
+            "function": function.__qualname__,
+            "called_from": _place(sys._getframe(1)),
+            "arguments": " ".join(f"{name}={given[name]!r}" for name in arguments if name in given),
+        }
+        started = time.perf_counter()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            event("call", **fields, error=type(error).__name__, milliseconds=_since(started))
+            raise
+        event("call", **fields, result=type(result).__name__, milliseconds=_since(started))
+        return result
+
+    return wrapper
+
+
+def _brief(result: object) -> str:
+    """Numbers as they are; of anything that could hold somebody's words only its kind."""
+    return repr(result) if result is None or isinstance(result, int | float) else type(result).__name__
+
+
+def _place(frame: FrameType) -> str:
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}:{frame.f_code.co_name}"
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)

@@ -1,0 +1,171 @@
+"""Every option of every command, as two tables: the fields of `ServerOptions` and of `ClientOptions`.
+
+The command lines, the environment variables, the config files and their comments, and the README's table are all made
+from these rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from gmessenger import logs, places
+from gmessenger.kinds import Kind, bytes_, choice, count, port, seconds, text, yes_or_no
+
+ENVIRONMENT_PREFIX: Final = "MESSENGER_"
+DEFAULT_PORT: Final = 7777
+Flag: Final = Kind("", bool)
+"""A switch: on the command line it takes no value, in a file or the environment yes or no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row: `what` it sets, `when` to change it, its `kind` of value, and short or further `spellings`."""
+
+    key: str
+    default: Any
+    what: str
+    when: str
+    kind: Kind
+    spellings: tuple[str, ...]
+    secret: bool
+    shown_active: bool  # the shipped config file sets it instead of mentioning it
+    in_files: bool
+
+    @property
+    def long(self) -> str:
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        return ENVIRONMENT_PREFIX + self.key.upper()
+
+
+def option(
+    default: Any,
+    kind: Kind,
+    what: str,
+    when: str,
+    *spellings: str,
+    secret: bool = False,
+    shown_active: bool = False,
+    in_files: bool = True,
+) -> Any:
+    """A dataclass field that is a row of the option table."""
+    row = (what, when, kind, spellings, secret, shown_active, in_files)
+    return field(default=default, metadata={"row": row})
+
+
+def table(options: type[ServerOptions] | type[ClientOptions]) -> tuple[Option, ...]:
+    """The rows of a command's table, in the order of its help and its file: what it is for first, its log last."""
+    rows = [Option(each.name, each.default, *each.metadata["row"]) for each in fields(options)]
+    return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What both commands can be told about their log."""
+
+    log_file: str | None = option(
+        None,
+        text("FILE"),
+        "where the log goes; - for stderr [default: logs/ of a checkout, else stderr for the server and the XDG state "
+        "directory for the client]",
+        "to keep the log with the system's others",
+    )
+    log_level: str = option(
+        "info", choice(*logs.LEVELS), "how much is logged; debug logs calls too", "while looking for a fault"
+    )
+    log_format: str = option(
+        "plain", choice(*logs.FORMATS), "plain lines or one JSON object a line", "when a program reads the log"
+    )
+
+    def log_place(self, command: str) -> str:
+        return self.log_file or places.log_file(command)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(LogOptions):
+    """The table of `gmessenger-server`; sizes are bytes and times seconds."""
+
+    ip: str = option(
+        "",
+        text("ADDRESS"),
+        "the address or host name to listen on; empty for every interface, IPv4 and IPv6",
+        "to be reachable from this machine only: 127.0.0.1",
+        "-a",
+    )
+    port: int = option(
+        DEFAULT_PORT, port(), "the port to listen on; 0 takes a free one", "when 7777 is taken", "-p", shown_active=True
+    )
+    guests: bool = option(True, yes_or_no(), "whether names without an account may log in", "for a closed circle")
+    broadcast: bool = option(
+        True, yes_or_no(), "whether one message may go to everybody present", "when strangers shout"
+    )
+    max_connections: int = option(
+        10_000, count(1), "connections at one time; one more is answered 503", "to bound memory, about 15 kB each"
+    )
+    max_frame: int = option(65_536, bytes_(1024), "the largest frame a client may send", "hardly ever")
+    max_text: int = option(16_384, count(1), "the longest text of a message, in characters", "to keep messages short")
+    max_bad_frames: int = option(
+        100, count(1), "unreadable frames after which a connection is closed", "to be less patient with rubbish"
+    )
+    outbox_frames: int = option(
+        1000, count(1), "frames that may wait for a client that reads slowly", "when bursts are larger than that"
+    )
+    outbox_bytes: int = option(1_048_576, bytes_(1024), "the same bound in bytes", "to bound memory")
+    names_remembered: int = option(
+        10_000, count(0), "names of past guests kept, to tell who has been here from who has not", "to bound memory"
+    )
+    login_timeout: float = option(
+        120.0, seconds(), "how long a connection may take to log in", "when strangers hold connections open"
+    )
+    probe_after: float = option(
+        180.0, seconds(), "silence after which a client is asked whether it is there", "when a router forgets sooner"
+    )
+    probe_timeout: float = option(30.0, seconds(), "how long it may take to say so", "on very slow lines")
+    write_timeout: float = option(
+        120.0, seconds(), "how long a client may read nothing of what waits for it", "to end stalled readers sooner"
+    )
+    close_timeout: float = option(
+        2.0, seconds(), "how long a connection that was said goodbye to may stay", "hardly ever"
+    )
+    drain_timeout: float = option(
+        10.0, seconds(), "how long a stopping server goes on delivering", "to stop sooner, or to leave nothing behind"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions(LogOptions):
+    """The table of `gmessenger-client`; times are seconds."""
+
+    host: str = option(
+        "127.0.0.1", text("HOST"), "the server", "to reach another machine", "-a", "--ip", shown_active=True
+    )
+    port: int = option(DEFAULT_PORT, port(1), "the server's port", "when it is not 7777", "-p", shown_active=True)
+    name: str | None = option(
+        None, text("NAME"), "your name; asked for when it is not given", "to log in without being asked", "-n"
+    )
+    to: str | None = option(
+        None,
+        text("NAME"),
+        "send every line of the input to this name or #room, and end",
+        "in scripts",
+        in_files=False,
+    )
+    listen: bool = option(
+        False, Flag, "only show what arrives; nothing is read from the input", "in scripts", in_files=False
+    )
+    json: bool = option(
+        False, Flag, "with --listen: each message as the frame it came in, one a line", "in scripts", in_files=False
+    )
+    connect_timeout: float = option(10.0, seconds(), "how long connecting and logging in may take", "on slow lines")
+    answer_timeout: float = option(
+        30.0, seconds(), "how long the server may take to answer before the line counts as lost", "on slow lines"
+    )
+    probe_after: float = option(
+        60.0, seconds(), "silence after which the server is asked whether it is there", "when a router forgets sooner"
+    )
+    retry_for: float = option(
+        86_400.0, seconds(), "how long a lost connection is tried again (with --to: at most 60)", "to give up sooner"
+    )

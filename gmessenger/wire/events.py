@@ -1,0 +1,164 @@
+"""What crosses the wire, as structs: what peers ask for, what the server sends, and what could not be read.
+
+Native structs are the frames themselves (their field names are the wire's). Course events are already translated: how
+a course client spelled them stays inside this package.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, Raw, Struct, UnsetType, field
+
+from gmessenger.errors import WireError
+
+
+class Card(Struct, omit_defaults=True):
+    """The `user` object of a presence."""
+
+    account_name: str
+    password: str | None = None
+    device: str | None = None
+    status: str | None = None
+
+
+class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
+    """A native request; `id`, when given, is repeated in the answer."""
+
+    id: str | None = None
+
+
+class Presence(Request, tag="presence", kw_only=True):
+    user: Card
+    jim: int = 2
+    session: str | None = None
+
+
+class Msg(Request, tag="msg", kw_only=True):
+    to: str
+    message: str
+
+
+class Users(Request, tag="users", kw_only=True):
+    after: str | None = None
+
+
+class Status(Request, tag="status", kw_only=True):
+    status: str
+
+
+class Join(Request, tag="join", kw_only=True):
+    room: str
+
+
+class Probe(Request, tag="probe", kw_only=True):
+    pass
+
+
+class Quit(Request, tag="quit", kw_only=True):
+    pass
+
+
+class Pong(Struct):
+    """A frame without an action but with a `response`: a client's answer to our probe."""
+
+
+class CoursePresence(Struct):
+    """A course client names itself; `name` is None where no spelling of the table gave one."""
+
+    name: str | None
+
+
+class CourseMsg(Struct):
+    """`to` is None for everybody present; `said` is the action word it used, for the receiver's ear."""
+
+    to: str | None
+    text: str
+    said: str
+
+
+class CourseList(Struct):
+    """`contacts` tells the contact list from the list of names ever seen."""
+
+    contacts: bool
+
+
+class CourseContact(Struct):
+    """Adds a contact, or removes it; `name` is None where the client named nobody."""
+
+    name: str | None
+    add: bool
+
+
+class CourseQuit(Struct):
+    pass
+
+
+class Unreadable(Struct):
+    """A frame that is refused; `fatal` where nothing after it can be trusted to be read."""
+
+    error: WireError
+    id: str | None = None
+    fatal: bool = False
+
+
+NativeRequest: TypeAlias = Presence | Msg | Users | Status | Probe | Quit | Pong
+CourseRequest: TypeAlias = CoursePresence | CourseMsg | CourseList | CourseContact | CourseQuit
+Event: TypeAlias = NativeRequest | CourseRequest | Unreadable
+
+
+class Answer(Struct, omit_defaults=True):
+    """An answer to a native request, as a client reads it; fields that the server left out are UNSET or None."""
+
+    response: int
+    id: str | None = None
+    time: float = 0.0
+    error: str | None = None
+    code: str | None = None
+    limit: int | None = None
+    retry_after: float | None = None
+    jim: int | None = None
+    account: bool | None = None
+    session: str | None = None
+    server: str | None = None
+    limits: dict[str, Any] | None = None
+    alert: str | None = None
+    seq: int | None = None
+    users: list[Card] | None = None
+    more: bool | None = None
+
+
+class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
+    """A message on its way to a native session."""
+
+    sender: str = field(name="from")
+    to: str
+    time: float
+    message: str
+    seq: int | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+
+
+class PresenceEvent(Struct, tag_field="action", tag="presence"):
+    user: Card
+
+
+class Synced(Struct, tag_field="action", tag="synced"):
+    pass
+
+
+class Moving(Struct, tag_field="action", tag="moving"):
+    retry_in: float = 2.0
+
+
+class ServerProbe(Struct, tag_field="action", tag="probe"):
+    pass
+
+
+class Unknown(Struct):
+    """A frame from a newer server that this client does not know; it is kept, never fatal."""
+
+    frame: Raw
+
+
+ServerEvent: TypeAlias = Answer | Delivery | PresenceEvent | Synced | Moving | ServerProbe | Unknown

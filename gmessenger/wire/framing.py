@@ -1,0 +1,188 @@
+"""Finds frames in bytes: JSON objects in a stream without separators, or one object a line.
+
+Both readers keep their place, so a frame that arrives a byte at a time costs no more than one that arrives whole.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+WHITE: Final = re.compile(rb"[ \t\r\n]*")
+# Inside a string up to its quote. Raw control characters are not JSON: a newline ends a frame that was cut short.
+STRING: Final = re.compile(rb"[^\"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^\"\\\x00-\x1f]*+)*+")
+# Whole strings and what JSON may have between them; a brace, a bracket or a fault stops it. Possessive: never retried.
+PLAIN: Final = re.compile(rb"(?:[ \t\r\n,:0-9+.eEtrufalsn-]++|\"" + STRING.pattern + rb"\")*+")
+OPENING: Final = b"{["
+CLOSING: Final = b"}]"
+QUOTE: Final = ord('"')
+BACKSLASH: Final = ord("\\")
+BEFORE_VALUE: Final = b",:[{"
+DEEPEST: Final = 100
+"""Objects nested deeper are refused unread; no spelling of the table goes beyond two."""
+
+
+class Oversize(Struct):
+    """A frame over the cap was met; `lost_place` where the stream gives no way to find the next one."""
+
+    lost_place: bool
+
+
+class Malformed(Struct):
+    """What stands here begins no JSON object; reading resumes after the next newline."""
+
+
+Found = bytes | Malformed | Oversize | None
+
+
+class StreamReader:
+    """Takes JSON objects off a stream in which nothing but their own braces separates them.
+
+    `feed` bytes, then call `next_frame` until it returns None. A frame is the bytes from `{` to its `}`; whether they
+    are valid JSON is for the decoder to say, which calls `resume` when they are not.
+    """
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._buffer = bytearray()
+        self._skipping = False
+        self._start_frame()
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def next_frame(self) -> Found:
+        if self._skipping and not self._skip_line():
+            return None
+        if not self._position:
+            self._drop(WHITE.match(self._buffer).end())  # type: ignore[union-attr]
+        if not self._buffer:
+            return None
+        if self._buffer[0] != OPENING[0]:
+            return self._malformed()
+        return self._scan()
+
+    def resume(self, frame: bytes) -> None:
+        """Take back a `frame` that was no JSON, and go on after the first newline in it or behind it."""
+        newline = frame.find(b"\n")
+        if newline >= 0:
+            self._buffer[:0] = frame[newline + 1 :]
+        else:
+            self._skipping = True
+
+    def rest(self) -> bytes:
+        """Everything not yet taken; the reader is empty afterwards."""
+        data = bytes(self._buffer)
+        self._drop(len(data))
+        return data
+
+    def _start_frame(self) -> None:
+        self._position = 0
+        self._depth = 0
+        self._in_string = False
+        self._last = 0  # the last significant byte outside strings
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self._start_frame()
+
+    def _skip_line(self) -> bool:
+        newline = self._buffer.find(b"\n")
+        self._drop(newline + 1 if newline >= 0 else len(self._buffer))
+        self._skipping = newline < 0
+        return not self._skipping
+
+    def _malformed(self) -> Malformed:
+        # From the frame's first newline, not from the fault: a frame that was cut short must not take the next with it.
+        self._skipping = True
+        self._skip_line()
+        return Malformed()
+
+    def _scan(self) -> Found:
+        while self._position < len(self._buffer):
+            before = self._position
+            if not (self._string() if self._in_string else self._structure()):
+                return self._malformed()
+            if self._position > self._cap:
+                return Oversize(lost_place=True)
+            if not self._depth:
+                return self._take()
+            if self._position == before:
+                break
+        return Oversize(lost_place=True) if len(self._buffer) > self._cap else None
+
+    def _take(self) -> bytes:
+        frame = bytes(self._buffer[: self._position])
+        self._drop(self._position)
+        return frame
+
+    def _string(self) -> bool:
+        """Go on inside a string; False where it holds what no string may."""
+        self._position = end = STRING.match(self._buffer, self._position).end()  # type: ignore[union-attr]
+        stop = self._buffer[end : end + 2]
+        if stop[:1] == b'"':
+            self._in_string, self._last = False, QUOTE
+            self._position += 1
+            return True
+        return bytes(stop) in (b"", b"\\")  # more is to come; anything else is a control character
+
+    def _structure(self) -> bool:
+        """Go on to the next brace or bracket and take it; False where JSON cannot go on like this."""
+        start = self._position
+        self._position = end = PLAIN.match(self._buffer, start).end()  # type: ignore[union-attr]
+        plain = self._buffer[start:end].rstrip(b" \t\r\n")
+        self._last = plain[-1] if plain else self._last
+        return end == len(self._buffer) or self._punctuation(self._buffer[end])
+
+    def _punctuation(self, byte: int) -> bool:
+        if byte in CLOSING:
+            self._depth -= 1
+        elif byte == QUOTE:  # a string without its end: so far, or for good
+            self._in_string = True
+        elif byte in OPENING and self._depth < DEEPEST and (not self._depth or self._last in BEFORE_VALUE):
+            self._depth += 1
+        else:
+            return False
+        self._position += 1
+        self._last = byte
+        return True
+
+
+class LineReader:
+    """Takes lines off a stream: the fast path, once a connection has said that it ends its frames with newlines."""
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._tail = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> list[bytes | Oversize]:
+        """The frames that `data` completes, without their newlines; blank lines are left out.
+
+        A line over the cap is reported once, as soon as it is known to be over, and skipped.
+        """
+        if b"\n" not in data:
+            return self._grow(data)
+        lines = (bytes(self._tail) + data).split(b"\n") if self._tail else data.split(b"\n")
+        self._tail.clear()
+        rest = lines.pop()
+        if self._skipping:
+            del lines[0]
+            self._skipping = False
+        cap = self._cap
+        found: list[bytes | Oversize] = [
+            line if len(line) <= cap else Oversize(lost_place=False) for line in lines if line and not line.isspace()
+        ]
+        return found + self._grow(rest) if rest else found
+
+    def _grow(self, data: bytes) -> list[bytes | Oversize]:
+        if self._skipping:
+            return []
+        self._tail += data
+        if len(self._tail) <= self._cap:
+            return []
+        self._tail.clear()
+        self._skipping = True
+        return [Oversize(lost_place=False)]

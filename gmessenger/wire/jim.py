@@ -1,0 +1,216 @@
+"""JIM's two ends: what a server hears from a connection and says to a native one, and what a native client does.
+
+`Hearing` begins as a stream of course objects and turns to lines once a presence carried `"jim": 2`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, UnsetType, json
+
+from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
+from gmessenger.wire.course import CourseCodec
+from gmessenger.wire.events import (
+    Answer,
+    Delivery,
+    Event,
+    Join,
+    Moving,
+    Msg,
+    NativeRequest,
+    Pong,
+    Presence,
+    PresenceEvent,
+    Probe,
+    Quit,
+    ServerEvent,
+    ServerProbe,
+    Status,
+    Synced,
+    Unknown,
+    Unreadable,
+    Users,
+)
+from gmessenger.wire.framing import LineReader, Malformed, Oversize, StreamReader
+
+JIM_VERSION: Final = 2
+LONGEST_ID: Final = 64
+
+_REQUESTS: Final = json.Decoder(Presence | Msg | Users | Status | Probe | Quit)
+_ACTIONS: Final = frozenset({"presence", "msg", "users", "status", "probe", "quit"})
+_ENCODER: Final = json.Encoder()
+
+
+class _Loose(Struct):
+    """As much of a refused frame as tells why it was refused."""
+
+    id: Any = None
+    action: Any = None
+    response: Any = None
+
+
+_LOOSE: Final = json.Decoder(_Loose)
+
+
+def decode_request(frame: bytes) -> NativeRequest | Unreadable:
+    """The request that one native frame holds, or what is wrong with it."""
+    try:
+        request: Presence | Msg | Users | Status | Probe | Quit = _REQUESTS.decode(frame)
+        if not frame.isascii():
+            frame.decode()  # the decoder does not look into the values of keys that it skips
+    except msgspec.ValidationError as error:
+        return _diagnose(frame, str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Unreadable(BadFrame())
+    if request.id is not None and not _good_id(request.id):
+        return Unreadable(BadId())
+    if type(request) is Msg and "\0" in request.message:
+        return Unreadable(BadText(), request.id)
+    return request
+
+
+def _good_id(id: Any) -> bool:
+    return isinstance(id, str) and 0 < len(id) <= LONGEST_ID and (id.isascii() or len(id.encode()) <= LONGEST_ID)
+
+
+def _diagnose(frame: bytes, complaint: str) -> Pong | Unreadable:
+    try:
+        loose = _LOOSE.decode(frame)
+        frame.decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Unreadable(BadFrame())
+    if loose.action is None and loose.response is not None:
+        return Pong()
+    if loose.id is not None and not _good_id(loose.id):
+        return Unreadable(BadId())
+    if isinstance(loose.action, str) and loose.action not in _ACTIONS:
+        return Unreadable(UnknownAction(), loose.id)
+    return Unreadable(BadRequest(f"The request is not understood: {complaint}."), loose.id)
+
+
+class Hearing:
+    """The server's ear on one connection: bytes in, events out, in the order they were said.
+
+    `cap` is the largest frame in bytes. `native` turns True at the first presence with `jim` 2 or above, and stays.
+    """
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._stream: StreamReader | None = StreamReader(cap)
+        self._lines: LineReader | None = None
+        self.course = CourseCodec()
+
+    @property
+    def native(self) -> bool:
+        return self._lines is not None
+
+    def hear(self, data: bytes) -> list[Event]:
+        """The events that `data` completes; after one that is `fatal` nothing more can be understood."""
+        if self._lines is not None:
+            return [
+                decode_request(line) if type(line) is bytes else Unreadable(FrameTooLong(limit=self._cap))
+                for line in self._lines.feed(data)
+            ]
+        return self._hear_stream(data)
+
+    def _hear_stream(self, data: bytes) -> list[Event]:
+        stream = self._stream
+        assert stream is not None
+        stream.feed(data)
+        events: list[Event] = []
+        while (frame := stream.next_frame()) is not None:
+            if isinstance(frame, Oversize):
+                return [*events, Unreadable(FrameTooLong(limit=self._cap), fatal=True)]
+            event = Unreadable(BadFrame()) if isinstance(frame, Malformed) else self._object(stream, frame)
+            if event is not None:
+                events.append(event)
+            if self._lines is not None:
+                self._stream = None
+                return events + self.hear(stream.rest())
+        return events
+
+    def _object(self, stream: StreamReader, frame: bytes) -> Event | None:
+        try:
+            spelled = json.decode(frame, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            stream.resume(frame)
+            return Unreadable(BadFrame())
+        if spelled.get("action") == "presence" and _speaks_native(spelled.get("jim")):
+            self._lines = LineReader(self._cap)
+            return decode_request(frame)
+        return self.course.decode(spelled)
+
+
+def _speaks_native(jim: Any) -> bool:
+    return type(jim) is int and jim >= JIM_VERSION
+
+
+def encode(frame: Struct | dict[str, Any]) -> bytes:
+    """A native frame: compact UTF-8 with its newline."""
+    return _ENCODER.encode(frame) + b"\n"
+
+
+def encode_error(error: WireError, time: float, id: str | None = None) -> bytes:
+    """The answer that tells a peer of an error; `id` is the refused request's."""
+    frame: dict[str, Any] = {"response": error.code}
+    if id is not None:
+        frame["id"] = id
+    frame |= {"time": time, "error": str(error), "code": error.word}
+    frame |= {key: value for key in ("limit", "retry_after") if (value := getattr(error, key)) is not None}
+    return encode(frame)
+
+
+class _Head(Struct):
+    action: str | UnsetType = msgspec.UNSET
+    response: int | UnsetType = msgspec.UNSET
+
+
+_HEAD: Final = json.Decoder(_Head)
+_ANSWER: Final = json.Decoder(Answer)
+_EVENTS: Final = json.Decoder(Delivery | PresenceEvent | Synced | Moving | ServerProbe)
+_RAW: Final = json.Decoder(msgspec.Raw)
+
+
+def decode_server_frame(line: bytes) -> ServerEvent:
+    """What a server said, for a client.
+
+    A frame of a later version comes back as `Unknown`; what is not JSON raises `BadFrame`.
+    """
+    try:
+        event: ServerEvent = _EVENTS.decode(line)
+        return event
+    except msgspec.ValidationError:
+        return _answer_or_unknown(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame("The server sent something that is not JSON.") from error
+
+
+def _answer_or_unknown(line: bytes) -> ServerEvent:
+    try:
+        head = _HEAD.decode(line)
+        if head.action is msgspec.UNSET and head.response is not msgspec.UNSET:
+            return _ANSWER.decode(line)
+        return Unknown(_RAW.decode(line))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Unknown(msgspec.Raw(line))
+
+
+class ServerHearing:
+    """The client's ear: bytes in, pairs of frame and event out, in order. `cap` is the longest frame it bears."""
+
+    def __init__(self, cap: int) -> None:
+        self._lines = LineReader(cap)
+
+    def hear(self, data: bytes) -> list[tuple[bytes, ServerEvent]]:
+        """Raises `BadFrame` where the other end does not speak JIM 2 (or says more than the cap in one frame)."""
+        pairs: list[tuple[bytes, ServerEvent]] = []
+        for line in self._lines.feed(data):
+            if not isinstance(line, bytes):
+                raise BadFrame("The server sent a frame that is too long.")
+            pairs.append((line, decode_server_frame(line)))
+        return pairs
+
+
+__all__ = ["Hearing", "Join", "ServerHearing", "decode_request", "decode_server_frame", "encode", "encode_error"]

@@ -1,0 +1,47 @@
+"""Metadata and entry points; the build system and the tools are configured in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
+
+setup(
+    name="gmessenger",
+    version=VERSION,
+    description="A small chat server on gevent, and a terminal client that never loses a line",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["gmessenger", "gmessenger.*"]),
+    package_data={"gmessenger": ["py.typed"]},
+    install_requires=[
+        "gevent>=25.9",
+        "msgspec>=0.20",
+        "ConfigArgParse>=1.7",
+        "unicodedataplus>=16",
+    ],
+    extras_require={
+        "test": ["pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150"],
+        "lint": ["ruff>=0.17", "mypy>=2.0"],
+    },
+    entry_points={
+        "console_scripts": [
+            "gmessenger-server = gmessenger.server.main:main",
+            "gmessenger-client = gmessenger.terminal.main:main",
+        ],
+    },
+    classifiers=[
+        "Environment :: Console",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Communications :: Chat",
+        "Typing :: Typed",
+    ],
+)
