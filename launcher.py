@@ -9,50 +9,51 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from select import select
+from shutil import which
+from threading import Thread
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 MOST_CLIENTS = 20
 START_TIMEOUT = 20.0  # from the start of a window, or of the server, until it answers
 GRACE = 10.0  # from SIGTERM to SIGKILL
-END_TIMEOUT = GRACE + 5  # until a leash has let go: its program is gone
+END_TIMEOUT = GRACE + 5  # until a helper has let go, its program being gone
 LOOK_AGAIN = 0.05
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where a client finds a server listening there
-MENU = "  s  start what is not running, else one more client\n  x  close all\n  q  quit"
+UNSEEN: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | {"start_new_session": True}
+CONSOLE: dict[str, Any] = {"creationflags": getattr(subprocess, "CREATE_NEW_CONSOLE", 0)}
+MENU = "  s  start what is not running, or one more client\n  x  close all\n  q  quit"
+Find = Callable[[str], str | None]  # shutil.which
 
-# What each terminal emulator wants before the command it is to run; the first one found is used.
+# Each terminal emulator, and what it wants before the command it is to run; the first one found is used.
 TERMINALS = {
-    "x-terminal-emulator": ("-T", "{name}", "-e"),
-    "gnome-terminal": ("--title", "{name}", "--"),
-    "konsole": ("-p", "tabtitle={name}", "-e"),
-    "xfce4-terminal": ("--title", "{name}", "-x"),
-    "kitty": ("--title", "{name}"),
-    "alacritty": ("--title", "{name}", "-e"),
-    "foot": ("--title", "{name}"),
-    "wezterm": ("start", "--"),
-    "xterm": ("-T", "{name}", "-e"),
-    "osascript": ("-e", 'on run argv\ntell application "Terminal" to do script (item 1 of argv)\nend run'),
+    "x-terminal-emulator": "-T {name} -e",
+    "gnome-terminal": "--title {name} --",
+    "konsole": "-p tabtitle={name} -e",
+    "xfce4-terminal": "--title {name} -x",
+    "kitty": "--title {name}",
+    "alacritty": "--title {name} -e",
+    "foot": "--title {name}",
+    "wezterm": "start --",
+    "xterm": "-T {name} -e",
 }
-# A tmux session that takes this terminal over: its windows can be clicked on, and leaving it ends everything.
-SESSION = """new-session -s gmessenger -n menu {command} ; set -g destroy-unattached on ; set -g mouse on
-; set -g status-left '' ; set -g status-right-length 60 ; set -g status-right ' C-b n: next window  C-b d: end all '"""
+# A tmux session that takes this terminal over: window names can be clicked, and leaving it ends everything in it.
+SESSION = shlex.split("""start-server ; set -g destroy-unattached on ; set -g mouse on ; set -g status-left ''
+; set -g status-right-length 60 ; set -g status-right ' C-b n: next window   C-b d: end all ' ; new-session -n""")
 HOWTO = {
-    "console": "Each has a window of its own.",
-    "terminal": "Each has a window of its own.",
-    "inside": "Each has a tmux window: press {prefix} then n for the next one, {prefix} then w for a list.",
-    "tmux": "Each has a tmux window, seen from another terminal with: tmux -u -L {socket} attach",
-    "none": "The server runs in the background. For more clients, in other terminals:\n{more}",
+    "inside": "Each has a tmux window: the tmux prefix (C-b), then n, goes to the next one; C-b w lists them.",
+    "tmux": "Each has a tmux window; see them from another terminal with: tmux -u -L {socket} attach",
+    "none": "The server is in the background. One more client, from another terminal:\n  {client}",
 }
 
 
@@ -64,54 +65,25 @@ class Trouble(Exception):
         self.code = code
 
 
-class Stop(BaseException):
-    """A signal asks the launcher to end; no `except Exception` on the way may swallow it."""
+def emulator(environ: Mapping[str, str], find: Find = which) -> str:
+    """The terminal emulator to use; empty if there is none, or no desktop to show it on."""
+    desktop = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
+    return next((name for name in TERMINALS if desktop and find(name)), "")
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Print, though the terminal may be gone already: nobody reads it then, but the clean-up must go on."""
-    with suppress(OSError):
-        os.write(1, (text + end).encode())
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the launcher runs: all that the choice of a window depends on."""
-
-    environ: Mapping[str, str]
-    platform: str
-    tty: bool
-    find: Callable[[str], str | None] = shutil.which
-
-    def tmux(self) -> bool:
-        """tmux is here and can draw: in the session it already has, on this terminal, or unseen."""
-        draws = "TMUX" in self.environ or not self.tty or self.environ.get("TERM", "dumb") != "dumb"
-        return draws and self.find("tmux") is not None
-
-    def terminal(self) -> str | None:
-        """The terminal emulator to use, if there is one and a desktop to show it on."""
-        mac = self.platform == "darwin" and "SSH_CONNECTION" not in self.environ
-        desktop = mac or self.environ.get("DISPLAY") or self.environ.get("WAYLAND_DISPLAY")
-        return next((name for name in TERMINALS if desktop and self.find(name)), None)
-
-
-# In order of preference: does it work here, and what is missing if it was asked for and does not.
-WINDOWS: dict[str, tuple[Callable[[Place], object], str]] = {
-    "console": (lambda place: place.platform == "win32", "this is not Windows"),
-    "tmux": (Place.tmux, "tmux is not installed, or this terminal cannot show it"),
-    "terminal": (Place.terminal, f"no desktop, or none of {', '.join(TERMINALS)}"),
-    "none": (lambda place: True, ""),
-}
-
-
-def choose(wanted: str, place: Place) -> str:
-    """The kind of window to use here; Trouble if a certain one is wanted and cannot be had."""
-    if wanted == "auto":
-        return next(kind for kind, (works, _) in WINDOWS.items() if works(place))
-    works, missing = WINDOWS[wanted]
-    if not works(place):
-        raise Trouble(2, f"--window {wanted}: {missing}")
-    return wanted
+def choose(wanted: str, environ: Mapping[str, str], platform: str, tty: bool, find: Find = which) -> str:
+    """The kind of window to use here; `tmux` is told apart: `inside` it, a `session` on this terminal, or unseen."""
+    inside = "TMUX" in environ
+    works = {  # in order of preference
+        "console": platform == "win32",
+        "tmux": find("tmux") and (inside or not tty or environ.get("TERM", "dumb") != "dumb"),
+        "terminal": emulator(environ, find),
+        "none": True,
+    }
+    kind = next((kind for kind, here in works.items() if here and wanted in (kind, "auto")), "")
+    if not kind:
+        raise Trouble(2, f"--window {wanted} does not work here; --window auto takes what does")
+    return kind if kind != "tmux" else "inside" if inside else "session" if tty else "tmux"
 
 
 def hang_up(line: socket.socket, how: int) -> None:
@@ -119,8 +91,8 @@ def hang_up(line: socket.socket, how: int) -> None:
         line.shutdown(how)
 
 
-def end(child: subprocess.Popen[bytes], grace: float = GRACE) -> None:
-    """The child is gone when this returns: asked with SIGTERM, after `grace` seconds not asked."""
+def end(child: "subprocess.Popen[bytes]", grace: float = GRACE) -> None:
+    """The child is gone when this returns: asked with SIGTERM and, after `grace` seconds, not asked."""
     child.terminate()
     try:
         child.wait(grace)
@@ -129,189 +101,237 @@ def end(child: subprocess.Popen[bytes], grace: float = GRACE) -> None:
         child.wait()
 
 
-def attend(child: subprocess.Popen[bytes], line: socket.socket, stay: bool, told: threading.Event) -> None:
-    """Tell the launcher how the child ended. `stay`: a window that closes on an error waits until it has been read."""
+def leash(port: int, name: str) -> int:
+    """Run what the launcher orders, here, until it ends or the launcher hangs up, dies or is killed."""
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        for number in SIGNALS:  # Ctrl-C is the program's own; the others go through the line, so nothing is torn
+            signal.signal(number, lambda got, _: None if got == signal.SIGINT else hang_up(line, socket.SHUT_RD))
+        line.sendall(f"{name}\n".encode())
+        order = json.loads(line.makefile().readline() or "null")
+        return obey(line, **order) if order else 0
+
+
+def obey(line: socket.socket, argv: list[str], stay: bool) -> int:
+    """Run `argv` and tell the launcher how it ended. `stay`: after an error the window waits until it was read."""
+
+    def watch() -> None:
+        line.recv(1)  # nothing comes but the end of the line
+        end(child)
+
+    child = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE)
+    Thread(target=watch, daemon=True).start()
     last = b""
     for text in child.stderr or ():
         last = text.strip() or last
-        with suppress(OSError):
+        with suppress(OSError):  # the window is gone already
             os.write(2, text)
     code = child.wait()
     with suppress(OSError):
         line.sendall(json.dumps([code, last.decode(errors="replace")]).encode() + b"\n")
-    told.set()
-    if stay and code:
-        say(f"\n[ended with code {code}; Enter closes this window]")
-        os.read(0, 1)
-    hang_up(line, socket.SHUT_RD)
-
-
-def leash(port: int, name: str) -> int:
-    """Run what the launcher orders, here, until it ends or the launcher hangs up, dies or is killed."""
-    with socket.create_connection(("127.0.0.1", port)) as line:
-        for number in SIGNALS:  # Ctrl-C is the program's; the others go through the line, so that nothing is torn
-            signal.signal(number, lambda got, _: None if got == signal.SIGINT else hang_up(line, socket.SHUT_RD))
-        line.sendall(f"{name}\n".encode())
-        order = json.loads(line.makefile().readline() or "null")
-        if order:
-            told = threading.Event()
-            child = subprocess.Popen(order["argv"], cwd=ROOT, stderr=subprocess.PIPE if order["loud"] else None)
-            threading.Thread(target=attend, args=(child, line, order["stay"], told), daemon=True).start()
-            line.recv(1)  # the launcher says nothing more: this returns when the line is down
-            end(child)
-            told.wait(1)
+        if stay and code and not select([line], [], [], 0)[0]:
+            print(f"\n[ended with code {code}; Enter closes this window] ", end="", flush=True)
+            select([line, sys.stdin], [], [])
     return 0
 
 
-class Held:
-    """A program on its leash, as the launcher sees it. Losing this object ends the program."""
-
-    def __init__(self, line: socket.socket, **order: object) -> None:
-        self.line = line
-        line.sendall(json.dumps(order).encode() + b"\n")
-
-    def running(self) -> bool:
-        """Neither ended nor lost."""
-        self.line.settimeout(0)
-        try:
-            return not self.line.recv(1, socket.MSG_PEEK) and False
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-
-    def outcome(self) -> tuple[int, str]:
-        """Wait for the program's own end: its exit code (1 if a signal ended it) and its last line on stderr."""
-        self.line.settimeout(None)
-        try:
-            code, last = json.loads(self.line.makefile().readline())
-        except (OSError, ValueError):  # the helper itself was killed
-            code, last = 1, ""
-        return code if code >= 0 else 1, last
-
-    def gone(self) -> None:
-        """Return when the helper has let go, having been hung up on; bounded."""
-        self.line.settimeout(END_TIMEOUT)
-        with suppress(OSError), self.line:
-            while self.line.recv(4096):
-                pass
+def outcome(line: socket.socket) -> tuple[int, str]:
+    """Wait for the program's own end: its exit code (1 if a signal ended it) and its last line on stderr."""
+    try:
+        code, last = json.loads(line.makefile().readline())
+    except (OSError, ValueError):  # the helper itself was killed
+        return 1, ""
+    return code if code >= 0 else 1, last
 
 
 class Launcher:
     """Starts and ends one server and its clients, in one kind of window."""
 
-    def __init__(self, options: argparse.Namespace, place: Place) -> None:
-        self.options, self.clients = options, options.clients
-        self.tty, inside = place.tty, "TMUX" in place.environ
-        self.kind = choose(options.window, place)
-        if self.kind == "tmux" and (inside or self.tty):
-            self.kind = "inside" if inside else "session"
-        self.emulator = place.terminal() or ""
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.tty = options, all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
+        self.kind = choose(options.window, os.environ, sys.platform, self.tty)
+        self.names = [f"test{number + 1}" for number in range(options.clients)]
+        self.address = (EVERYWHERE.get(options.ip, options.ip), options.port)
         self.socket = f"gmessenger-{os.getpid()}"
-        self.tmux = ["tmux"] if inside else ["tmux", "-u", "-f", os.devnull, "-L", self.socket]
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, socket.socket] = {}  # losing one of these ends its program
         self.spawned: list[subprocess.Popen[bytes]] = []
 
     def run(self) -> None:
-        """Start everything and do as the menu is told, until it is told to quit."""
+        """Start everything and do as the menu is told; with neither windows nor a tty, until the client leaves."""
         if self.kind == "session":
             return self.take_over()
         self.start()
-        if self.kind != "none" or self.tty or not self.clients:
-            self.menu()
-        return None
+        return self.menu() if self.kind != "none" or self.tty or not self.names else None
 
     def take_over(self) -> None:
         """Turn this terminal into a tmux session, in which this launcher runs again as the window `menu`."""
         again = [f"--{key}={value}" for key, value in {**vars(self.options), "window": "tmux"}.items()]
-        code, last = self.launch("menu", [sys.executable, __file__, *again], loud=True).outcome()
-        self.close()
+        code, last = outcome(self.launch("menu", [sys.executable, __file__, *again]))
+        self.spawned[-1].wait()
         if code:
-            raise Trouble(code, last)
+            raise Trouble(code, last.removeprefix("launcher: "))
 
     def menu(self) -> None:
-        actions: dict[str, Callable[[], None]] = {"s": self.start, "x": self.close}
-        say(MENU)
+        """s, x, q; the end of the input is q."""
+        actions = {"s\n": self.start, "x\n": self.close}
+        print(MENU)
         while True:
-            say("> " if self.tty else "", end="")
+            print("> " if self.tty else "", end="", flush=True)
             line = sys.stdin.readline() if sys.stdin else ""
-            if not line or line.strip() == "q":
+            if line in ("q\n", "q", ""):
                 return
             try:
-                actions.get(line.strip(), lambda: say(MENU))()
+                actions.get(line, lambda: print(MENU))()
             except Trouble as trouble:
-                say(f"launcher: {trouble}")
-
-    def runs(self, name: str) -> bool:
-        return name in self.held and self.held[name].running()
+                print(f"launcher: {trouble}")
 
     def start(self) -> None:
-        """Start what is not running, else one more client."""
-        missing = [name for name in self.names() if not self.runs(name)]
-        if self.runs("server") and not missing and self.clients < MOST_CLIENTS:
-            self.clients += 1
-            missing = self.names()[-1:]
+        """Start what is not running; when everything is, one more client. Say what runs and how to get there."""
+        if self.runs("server") and all(map(self.runs, self.names)) and len(self.names) < MOST_CLIENTS:
+            self.names.append(f"test{len(self.names) + 1}")
         self.start_server()
+        missing = [name for name in self.names if not self.runs(name)]
         for name in missing if self.kind != "none" else ():
-            self.launch(name, self.client(name), stay=True)
-        self.explain()
-        if self.kind == "none" and missing:
+            self.launch(name, self.client(name))
+        running = ["server on {}:{}".format(*self.address), *filter(self.runs, self.names)]
+        more = shlex.join(self.client(f"test{len(self.names) + 1}"))
+        howto = HOWTO.get(self.kind, "Each has a window of its own.").format(socket=self.socket, client=more)
+        print(f"Running: {', '.join(running)}.\n{howto}", flush=True)
+        if missing and self.kind == "none":
             self.foreground(missing[0])
 
-    def names(self) -> list[str]:
-        return [f"test{number}" for number in range(1, self.clients + 1)]
-
-    def client(self, name: str) -> list[str]:
-        host, port = self.address
-        return [sys.executable, "-m", "gmessenger", "client", host, str(port), "--name", name]
-
     def foreground(self, name: str) -> None:
-        """One client on this very terminal, until it leaves."""
-        code, _ = self.launch(name, self.client(name)).outcome()
+        """A client on this very terminal, until it leaves."""
+        code, _ = outcome(self.launch(name, self.client(name)))
         if code:
             raise Trouble(code, f"{name} ended with code {code}")
-
-    def explain(self) -> None:
-        """Nobody is left without instructions: what runs, and how to get there."""
-        prefix = self.run_tmux("show-options", "-gv", "prefix").stdout.strip() if self.kind == "inside" else ""
-        more = "\n".join(f"  {shlex.join(self.client(name))}" for name in (self.names() or ["test1"])[1:])
-        clients = [name for name in self.names() if self.runs(name)]
-        say(f"Running: {', '.join(['the server on {}:{}'.format(*self.address), *clients])}.")
-        say(HOWTO[self.kind].format(prefix=prefix, socket=self.socket, more=more))
 
     def start_server(self) -> None:
         """Return when it accepts connections; Trouble with its own last line and exit code when it ends instead."""
         if self.runs("server"):
             return
-        taken = self.answers()  # by another program: its answer must not be mistaken for our server's
-        server = self.launch("server", self.server(), loud=True, stay=True)
+        taken = self.answers()  # by another program: no sign that ours is ready
+        server = self.launch("server", self.server())
         deadline = time.monotonic() + START_TIMEOUT
-        while taken or not self.answers():
-            if not server.running():
-                code, last = server.outcome()
-                raise Trouble(code or 1, last or f"the server ended with code {code}")
-            if time.monotonic() > deadline:
-                raise Trouble(69, f"the server did not answer on {self.address} within {START_TIMEOUT:.0f} s")
+        while self.runs("server") and (taken or not self.answers()) and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN)
-            taken = taken and self.answers()
+        if not self.runs("server"):
+            code, last = outcome(server)
+            raise Trouble(code or 1, last or f"the server ended with code {code}")
+        if not self.answers():
+            raise Trouble(69, f"the server does not answer on {self.address} after {START_TIMEOUT:.0f} s")
+
+    def runs(self, name: str) -> bool:
+        return name in self.held and not select([self.held[name]], [], [], 0)[0]
+
+    def answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(self.address, START_TIMEOUT):
+            return True
+        return False
+
+    def client(self, name: str) -> list[str]:
+        return [sys.executable, "-m", "gmessenger", "client", *map(str, self.address), "--name", name]
 
     def server(self) -> list[str]:
         config = ROOT / "config" / "server.ini"
-        argv = [sys.executable, "-m", "gmessenger", "server", f"--ip={self.options.ip}", f"--port={self.options.port}"]
+        argv = [sys.executable, "-m", "gmessenger", "server", "--ip", self.options.ip, "--port", str(self.options.port)]
         argv += ["-c", str(config)] if config.exists() else []
-        return argv + (["--log-file", "-"] if self.kind != "none" else [])  # its window is its log
+        return argv + (["--log-file", "-"] if self.kind != "none" else [])  # its window shows its log
 
-    def answers(self) -> bool:
-        try:
-            socket.create_connection(self.address, START_TIMEOUT).close()
-        except OSError:
-            return False
-        return True
+    def launch(self, name: str, argv: list[str]) -> socket.socket:
+        """Run `argv` on a leash in a new window; Trouble when no window opens."""
+        helper = [sys.executable, __file__, "--leash", str(self.listener.getsockname()[1]), name]
+        before, how = self.window(name)
+        self.spawned.append(subprocess.Popen([*before, *helper], cwd=ROOT, **how))
+        line = self.held[name] = self.accept(name)
+        stay = self.kind not in ("none", "session")
+        line.sendall(json.dumps({"argv": argv, "stay": stay}).encode() + b"\n")
+        return line
 
-    def launch(self, name: str, argv: list[str], loud: bool = False, stay: bool = False) -> Held:
-        """Run `argv` on a leash in a new window. `loud`: its last line on stderr is wanted; `stay`: see `attend`."""
-        opener = {"console": self.in_console, "terminal": self.in_terminal, "none": self.here}.get(self.kind, self.in_tmux)
-        opener(name, [sys.executable, __file__, "--leash", str(self.listener.getsockname()[1]), name])
-        self.held[name] = Held(self.answer(name), argv=argv, loud=loud, stay=stay and self.kind != "none")
-        return self.held[name]
+    def window(self, name: str) -> tuple[list[str], dict[str, Any]]:
+        """What opens a window for `name`: the words before its command, and how to start them."""
+        own = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]  # a tmux.conf may do anything, even resume sessions
+        new = "new-window" if any(map(self.runs, self.held)) else "new-session"
+        settings = [f"-e{key}={value}" for key, value in os.environ.items() if key.startswith("MESSENGER_")]
+        terminal = emulator(os.environ)
+        before = {
+            "session": [*own, *SESSION, name],
+            "inside": ["tmux", "new-window", *settings, "-d", "-n", name],
+            "tmux": [*own, new, "-d", "-n", name],
+            "terminal": [terminal, *TERMINALS.get(terminal, "").format(name=name).split()],
+        }
+        seen = self.kind == "session" or (self.kind == "none" and name != "server")
+        return before.get(self.kind, []), CONSOLE if self.kind == "console" else {} if seen else UNSEEN
+
+    def accept(self, name: str) -> socket.socket:
+        """The connection of the helper in the window just opened."""
+        self.listener.settimeout(LOOK_AGAIN)
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and not self.spawned[-1].poll():
+            with suppress(TimeoutError):
+                line, _ = self.listener.accept()
+                line.settimeout(START_TIMEOUT)
+                if line.makefile("rb").readline(100) == f"{name}\n".encode():
+                    line.settimeout(None)
+                    return line
+        raise Trouble(1, f"no window opened for {name} ({self.kind}); --window none does without")
+
+    def close(self) -> None:
+        """End all that was started; it is gone when this returns."""
+        for line in self.held.values():
+            hang_up(line, socket.SHUT_WR)
+        while self.held:
+            with suppress(OSError), self.held.popitem()[1] as line:
+                line.settimeout(END_TIMEOUT)
+                while line.recv(4096):
+                    pass
+        while self.spawned:
+            with suppress(subprocess.TimeoutExpired):
+                self.spawned.pop().wait(END_TIMEOUT)
+
+
+def port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 1 to 65535 (MESSENGER_PORT sets it too)")
+    return int(text)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="launcher.py", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--clients", type=int, choices=range(MOST_CLIENTS + 1), default=2, metavar="N", help="default: 2"
+    )
+    parser.add_argument("--port", type=port, default=os.environ.get("MESSENGER_PORT") or "7777", help="default: 7777")
+    parser.add_argument("--ip", default="127.0.0.1", help="where the server listens; default: this machine only")
+    parser.add_argument(
+        "--window",
+        choices=("auto", "console", "tmux", "terminal", "none"),
+        default="auto",
+        help="default: the first that works",
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run until told to quit; the exit code. Whatever was started is gone by then."""
+    launcher = None
+    try:
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        launcher = Launcher(read_options())
+        launcher.run()
+    except Trouble as trouble:
+        print(f"launcher: {trouble}", file=sys.stderr)
+        return trouble.code
+    except KeyboardInterrupt:
+        pass  # one of SIGNALS: a way to quit like any other
+    finally:
+        for number in SIGNALS:  # what follows is bounded, and one signal is enough
+            signal.signal(number, signal.SIG_IGN)
+        if launcher:
+            launcher.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(leash(int(sys.argv[2]), sys.argv[3]) if sys.argv[1:2] == ["--leash"] else main())

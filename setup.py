@@ -26,7 +26,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150"],
-        "lint": ["ruff>=0.17", "mypy>=2.0"],
+        "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],
     },
     entry_points={
         "console_scripts": [

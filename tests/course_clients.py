@@ -1,6 +1,7 @@
 """Minimal course clients, one for every spelling of section 3 of the protocol, as a table of `Spelling` rows.
 They do what the published ones do: objects without a newline go out, one recv(1024) and one json.loads come in."""
 
+import itertools
 import json
 import socket
 import time
@@ -8,13 +9,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-Frame = dict[str, Any]
-Heard = tuple[str, str]
-Reader = Callable[[Frame, str, bool], Heard | None]
+from tests.spec.course_forms import (
+    ORDINARY,
+    REQUEST,
+    TEXT_KEYS,
+    UPPERCASE,
+    Envelope,
+    Frame,
+    Heard,
+    Reader,
+    ordinary,
+    read_request,
+    read_status,
+    read_uppercase,
+)
+
 TIMEOUT = 5.0
 PACE, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
-TEXT_KEYS = ("mess_text", "message_text", "text")
-ORDINARY_KEYS = frozenset({"action", "time", "from", "sender", "to", "destination", "user"})
 
 
 class Address(Protocol):
@@ -22,31 +33,6 @@ class Address(Protocol):
 
     host: str
     port: int
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """How the answer to a presence looks: `accepted` is the whole of it, `refused` what a refusal holds."""
-
-    accepted: Frame
-    refused: Frame
-    sentences: tuple[str, ...]
-    clock: str = "time"
-
-    def check_accepted(self, answer: Frame) -> None:
-        assert isinstance(answer.get(self.clock), float), f"{self.clock} is not a float: {answer}"
-        assert answer == {**self.accepted, self.clock: answer[self.clock]}, f"not the promised answer: {answer}"
-
-    def check_refused(self, answer: Frame) -> None:
-        assert self.refused.items() <= answer.items(), f"not a refusal in this envelope: {answer}"
-        assert all(answer.get(key) and isinstance(answer[key], str) for key in self.sentences), answer
-
-
-ORDINARY = Envelope({"response": 200, "responce": 200, "alert": "OK"}, {"response": 400}, ("error", "alert"))
-UPPERCASE = Envelope(
-    {"ACTION": "ALERT", "RESPONSE": 200, "ALERT": "OK"}, {"ACTION": "ALERT", "RESPONSE": 400}, ("ALERT",), "TIME"
-)
-REQUEST = Envelope({"type": "response", "code": 200, "message": "OK"}, {"type": "response", "code": 400}, ("message",))
 
 
 @dataclass(frozen=True)
@@ -63,67 +49,12 @@ class Spelling:
     greeted: bool = False
 
 
-def keys_are(frame: Frame, keys: Iterable[str]) -> None:
-    assert set(frame) == set(keys), f"dies of keys {sorted(set(frame) ^ set(keys))} in {frame}"
-
-
-def named(value: Any) -> str:
-    """`from_user` may be a name or an object holding one; the protocol does not say which."""
-    return value["account_name"] if isinstance(value, dict) else value
-
-
-def ordinary(
-    action: str, own: tuple[str, str], texts: tuple[str, ...] | None = TEXT_KEYS, from_user: bool = False
-) -> Reader:
-    """The frame of any other presence: `action` and `texts` before a word was said, `own` (action, text key) after."""
-
-    def read(frame: Frame, me: str, spoken: bool) -> Heard | None:
-        if not spoken and action == "message" and frame.get("action") == "msg":
-            return None  # the msg form sent ahead of the one that is understood
-        expected = own[0] if spoken else action
-        assert frame.get("action") == expected, f"knows only action {expected}: {frame}"
-        keys = {own[1]} if spoken else set(texts or {*frame} & {*TEXT_KEYS, "message"})
-        keys_are(frame, ORDINARY_KEYS | keys | ({"from_user", "to_user"} if from_user else set()))
-        assert isinstance(frame["time"], int | float), f"time is not a number: {frame}"
-        senders = {frame["from"], frame["sender"], frame["user"]["account_name"]}
-        addressees, said = {frame["to"], frame["destination"]}, {frame[key] for key in keys}
-        if from_user:
-            senders.add(named(frame["from_user"]))
-            addressees.add(named(frame["to_user"]))
-        assert addressees == {me}, f"not addressed to {me}: {frame}"
-        assert len(senders) == len(said) == 1, f"contradicts itself: {frame}"
-        return senders.pop(), said.pop()
-
-    return read
-
-
-def read_status(frame: Frame, me: str, spoken: bool) -> Heard:
-    keys_are(frame, ("action", "time", "to", "from", "encoding", "message"))
-    assert frame["action"] == "msg" and frame["to"] == me, f"not a msg to {me}: {frame}"
-    assert isinstance(frame["time"], int | float) and isinstance(frame["encoding"], str), frame
-    return frame["from"], frame["message"]
-
-
-def read_uppercase(frame: Frame, me: str, spoken: bool) -> Heard:
-    keys_are(frame, ("RESPONSE", "AUTHUSER", "FROM", "MESSAGE_TEXT", "TIME"))
-    assert frame["RESPONSE"] == "message" and frame["FROM"] == me, f"not a message to {me}: {frame}"
-    return frame["AUTHUSER"], frame["MESSAGE_TEXT"]
-
-
-def read_request(frame: Frame, me: str, spoken: bool) -> Heard:
-    keys_are(frame, ("type", "action", "body", "time"))
-    keys_are(frame["body"], ("sender", "to", "text"))
-    assert (frame["type"], frame["action"], frame["body"]["to"]) == ("request", "msg", me), frame
-    return frame["body"]["sender"], frame["body"]["text"]
-
-
-def enters(place: str, action: str = "presence", clock: Callable[[], Any] = time.time, **more: Any) -> Any:
-    """A presence with the name at `place`, dots between nested keys; `more` goes in, under `user` when it says so."""
+def enters(place: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
+    """A presence with the name at `place`, a dot before the key of a nested object, which `user` adds to."""
+    outer, _, inner = place.partition(".")
 
     def presence(name: str) -> Frame:
-        outer, _, inner = place.partition(".")
-        holder: Any = {inner: name, **more.get(f"in_{outer}", {})} if inner else name
-        return {"action": action, "time": clock(), outer: holder} | {k: v for k, v in more.items() if k[:3] != "in_"}
+        return {"action": action, "time": clock(), outer: {inner: name, **user} if inner else name}
 
     return presence
 
@@ -151,7 +82,9 @@ def clock() -> str:
     return time.strftime("%H:%M:%S")
 
 
-def plain(name: str, presence: Any, own: tuple[str, str, str], leave: Any, form: str = "message", **more: Any) -> Spelling:
+def plain(
+    name: str, presence: Any, own: tuple[str, str, str], leave: Any, form: str = "message", **more: Any
+) -> Spelling:
     """A row with the ordinary envelope and frame; `own` is its action, addressee key and text key."""
     action, to, text = own
     texts = more.pop("texts", TEXT_KEYS if form == "message" else None)
@@ -160,9 +93,10 @@ def plain(name: str, presence: Any, own: tuple[str, str, str], leave: Any, form:
 
 
 def status(name: str, leave: Any, action: str = "presence", encoding: str = "ascii") -> Spelling:
-    presence = enters("user.account_name", action, type="status", in_user={"status": "Yep, I am here!"})
+    presence = enters("user.account_name", action, status="Yep, I am here!")
+    message = says("msg", "to", "message", encoding=encoding)
     return Spelling(
-        name, presence, says("msg", "to", "message", encoding=encoding), leave, read_status, ORDINARY, 1000, True
+        name, lambda me: {**presence(me), "type": "status"}, message, leave, read_status, ORDINARY, greeted=True
     )
 
 
@@ -204,18 +138,28 @@ def mixed_case(name: str) -> Spelling:
 
 account = enters("user.account_name")
 ANCESTOR = plain(
-    "ancestor", enters("from_user.account_name"), ("message", "to_user", "message_text"), leaves("quit"), sender="from_user"
+    "ancestor",
+    enters("from_user.account_name"),
+    ("message", "to_user", "message_text"),
+    leaves("quit"),
+    sender="from_user",
 )
-CLASSIC = plain("classic", account, ("message", "destination", "mess_text"), leaves("exit", "account_name"), sender="sender")
+CLASSIC = plain(
+    "classic", account, ("message", "destination", "mess_text"), leaves("exit", "account_name"), sender="sender"
+)
 STATUS = status("status", leaves("quit"))
 UPPER = uppercase("upper", "quit")
 ASKING = request("asking", "quit")
 CLOCK = plain("clock", enters("user.account_name", clock=clock), ("m", "to", "text"), leaves("q", "from"), "m")
 PRESENSE = plain(
-    "presense", enters("user.account_name", "presense"), ("message", "to", "msg_txt"), leaves("exit"), texts=("msg_txt",)
+    "presense",
+    enters("user.account_name", "presense"),
+    ("message", "to", "msg_txt"),
+    leaves("exit"),
+    texts=("msg_txt",),
 )
 MSG = plain("msg", account, ("msg", "to", "message"), leaves("quit", "account_name"))
-DOTTED = enters("user.account_name", in_user={"status": "online"})
+DOTTED = enters("user.account_name", status="online")
 SPELLINGS = (
     ANCESTOR,
     CLASSIC,
@@ -231,12 +175,14 @@ SPELLINGS = (
     plain("account_name", enters("account_name"), ("message", "to", "mess_text"), leaves("q")),
     plain("from_user.msg", enters("from_user.account_name"), ("msg", "to_user", "text"), vanishes, sender="from_user"),
     plain("vanishing", account, ("message", "destination", "message_text"), vanishes),
-    plain("keyed", enters("user.account_name", in_user={"public_key": "MFww"}), ("msg", "to", "mess_text"), leaves("exit")),
-    plain("typed", enters("account_name", type="presence"), ("message", "destination", "text"), leaves("quit")),
+    plain("keyed", enters("user.account_name", public_key="MFww"), ("msg", "to", "mess_text"), leaves("exit")),
+    plain("typed", lambda me: {**account(me), "type": "presence"}, ("message", "destination", "text"), leaves("quit")),
     plain("away", DOTTED, ("msg", "to", "message"), leaves("quit"), "msg"),
     plain("away.text", DOTTED, ("msg", "to", "text"), leaves("exit", "account_name"), "msg"),
     plain("clock.message", enters("account_name", clock=clock), ("m", "to", "message"), vanishes, "m"),
-    plain("presense.msg", enters("user", "presense"), ("msg", "to", "msg_txt"), leaves("q", "user"), texts=("msg_txt",)),
+    plain(
+        "presense.msg", enters("user", "presense"), ("msg", "to", "msg_txt"), leaves("q", "user"), texts=("msg_txt",)
+    ),
     status("status.presense", leaves("exit", "account_name"), action="presense", encoding="utf-8"),
     status("status.vanishing", vanishes),
     uppercase("upper.exit", "exit"),
@@ -263,7 +209,9 @@ class CourseClient:
         self.arrivals.append(time.monotonic())
         assert data, f"{self.name} was hung up on"
         assert data.endswith(b"\n"), f"{self.name} got a frame without its newline: {data!r}"
-        assert len(data) <= self.spelling.cap, f"{self.name} got {len(data)} bytes, {self.spelling.cap} at most: {data!r}"
+        assert len(data) <= self.spelling.cap, (
+            f"{self.name} got {len(data)} bytes, {self.spelling.cap} at most: {data!r}"
+        )
         try:
             frame = json.loads(data)
         except ValueError as error:
@@ -304,7 +252,7 @@ class CourseClient:
     def keeps_pace(self, since: int = 1, pace: float = PACE) -> None:
         """The frames pushed from number `since` on were that far apart, each and all together."""
         pushes = self.arrivals[since:]
-        gaps = [later - earlier for earlier, later in zip(pushes, pushes[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(pushes)]
         assert all(gap >= pace - TOLERANCE for gap in gaps), f"{self.name} was pushed frames {min(gaps):.3f} s apart"
         assert sum(gaps) >= pace * len(gaps) - TOLERANCE, f"{self.name} was pushed {len(gaps) + 1} frames too fast"
 

@@ -152,14 +152,32 @@ def encode(frame: Struct | dict[str, Any]) -> bytes:
     return _ENCODER.encode(frame) + b"\n"
 
 
+class _Bare(Struct, omit_defaults=True):
+    """An answer that says nothing but its code: what every message stored or handed over is answered with."""
+
+    response: int
+    id: str | None
+    time: float
+
+
+def encode_answer(code: int, id: str | None, time: float, more: dict[str, Any] | None = None) -> bytes:
+    """The answer to the request with that `id`."""
+    if more is None and id is not None:
+        return encode(_Bare(code, id, time))
+    frame: dict[str, Any] = {"response": code} if id is None else {"response": code, "id": id}
+    return encode(frame | {"time": time} | (more or {}))
+
+
 def encode_error(error: WireError, time: float, id: str | None = None) -> bytes:
     """The answer that tells a peer of an error; `id` is the refused request's."""
-    frame: dict[str, Any] = {"response": error.code}
-    if id is not None:
-        frame["id"] = id
-    frame |= {"time": time, "error": str(error), "code": error.word}
-    frame |= {key: value for key in ("limit", "retry_after") if (value := getattr(error, key)) is not None}
-    return encode(frame)
+    return encode_answer(error.code, id, time, describe(error))
+
+
+def describe(error: WireError) -> dict[str, Any]:
+    """What an answer says of an error besides its code."""
+    extras = {"limit": error.limit, "retry_after": error.retry_after}
+    known = {key: value for key, value in extras.items() if value is not None}
+    return {"error": str(error), "code": error.word} | known
 
 
 class _Head(Struct):

@@ -13,17 +13,16 @@ from tests.course_clients import (
     CLASSIC,
     CLOCK,
     MSG,
-    ORDINARY_KEYS,
     PRESENSE,
     SPELLINGS,
     STATUS,
-    TEXT_KEYS,
     TOLERANCE,
     UPPER,
     Address,
     CourseClient,
     Spelling,
 )
+from tests.spec.course_forms import ORDINARY_KEYS, TEXT_KEYS
 from tests.spec.wires import Dial, together
 
 SHAPES = (ANCESTOR, CLASSIC, STATUS, UPPER, ASKING, CLOCK, PRESENSE, MSG)
@@ -89,7 +88,10 @@ def test_only_an_ordinary_presence_gets_two_forms(shape: Spelling, server: Addre
 
 def test_the_first_message_decides_the_action_and_the_only_text_key(server: Address, dial: Dial) -> None:
     ways = [(action, key) for action in ("message", "msg", "m") for key in (*TEXT_KEYS, "message", "msg_txt")]
-    clients, hub = dial.courses(server, {f"{action}-{key}": CLASSIC for action, key in ways}), dial.native(server, "hub")
+    clients, hub = (
+        dial.courses(server, {f"{action}-{key}": CLASSIC for action, key in ways}),
+        dial.native(server, "hub"),
+    )
     for client, (action, key) in zip(clients, ways, strict=True):
         client.send({"action": action, "time": 1, "to": "hub", key: "first word"})
         assert hub.hear() == (client.name, "first word")
@@ -177,7 +179,11 @@ def test_a_status_presence_is_greeted_once_and_after_a_pause(server: Address, di
 
 def test_nothing_comes_unasked(server: Address, dial: Dial) -> None:
     clients = dial.courses(server, {one.name: one for one in SHAPES})
-    witness, hank, peggy = dial.native(server, "witness"), dial.native(server, "hank"), dial.course(server, MSG, "peggy")
+    witness, hank, peggy = (
+        dial.native(server, "witness"),
+        dial.native(server, "hank"),
+        dial.course(server, MSG, "peggy"),
+    )
     for client in clients:
         client.say("hank", "first word")
         client.say("nobody", "not there")

@@ -21,7 +21,7 @@ NOT_JSON = {
     "a trailing comma": b'{"action":"probe",}',
     "single quotes": b"{'action':'probe'}",
     "not a number": b'{"action":"probe","x":NaN}',
-    "a raw newline's neighbour": b'{"action":"pro\tbe"}',
+    "a raw tab in a string": b'{"action":"pro\tbe"}',
     "two objects on a line": b'{"action":"probe"}{"action":"probe"}',
     "something after the object": b'{"action":"probe"} x',
     "deep nesting": b'{"action":"probe","x":' + b"[" * 30000 + b"]" * 30000 + b"}",
@@ -60,6 +60,10 @@ WRONG_TYPES = {
     "no status": b'{"action":"status","id":"x"}',
     "an unknown action": b'{"action":"dance","id":"x"}',
 }
+ONLY_BAD_IN_LINES = {"half an object", "two objects on a line", "something after the object"}
+BAD_IN_A_STREAM = {
+    name: line for name, line in {**NOT_JSON, **NOT_AN_OBJECT, **NOT_UTF8}.items() if name not in ONLY_BAD_IN_LINES
+}
 BAD_LINES = {**NOT_JSON, **NOT_AN_OBJECT, **NOT_UTF8, **BAD_TEXT, **WRONG_TYPES}
 
 
@@ -88,21 +92,19 @@ def test_a_bad_line_is_answered_400_and_the_next_is_read(line: bytes, server: Ad
     dale.heard_nothing()
 
 
-@pytest.mark.parametrize("line", [*NOT_JSON.values(), *NOT_AN_OBJECT.values(), *NOT_UTF8.values()])
-def test_a_bad_line_before_the_presence_is_answered_400_and_the_next_is_read(
+@pytest.mark.parametrize("line", BAD_IN_A_STREAM.values(), ids=BAD_IN_A_STREAM.keys())
+def test_a_bad_object_before_the_presence_is_answered_400_and_the_next_is_read(
     line: bytes, server: Address, dial: Dial
 ) -> None:
     wire = dial.wire(server)
-    if line.startswith(b"{") and b"}{" not in line and not line.endswith(b"x"):
-        wire.send_bytes(line.replace(b'"probe"', b"probe").replace(b'"msg"', b"msg") + b"\n")
-        wire.expect_bad()
-    wire.send(PRESENCE)
+    wire.send_bytes(line + b"\n" + dumped(PRESENCE))
+    wire.expect_bad()
     assert wire.recv()["response"] == 200
 
 
 def test_a_course_client_that_sends_a_bad_line_is_still_heard_afterwards(server: Address, dial: Dial) -> None:
     hank, dale = dial.course(server, CLASSIC, "hank"), dial.native(server, "dale")
-    for line in (b"nonsense", b"[1]", b'{"action":', b'{"action":"message","to":"dale","text":"\xff"}'):
+    for line in (b"nonsense", b"[1]", b'{"action":}', b'{"action":"message","to":"dale","text":"\xff"}'):
         hank.sock.sendall(line + b"\n")
         hank.say("dale", "still here")
         assert dale.hear() == ("hank", "still here")
@@ -126,9 +128,7 @@ def test_native_frames_byte_by_byte_are_native_frames(server: Address, dial: Dia
 
 
 @pytest.mark.parametrize("between", ["", " ", "\n", "\r\n", " \t\r\n\n "], ids=repr)
-def test_objects_joined_in_one_packet_are_read_one_after_the_other(
-    between: str, server: Address, dial: Dial
-) -> None:
+def test_objects_joined_in_one_packet_are_read_one_after_the_other(between: str, server: Address, dial: Dial) -> None:
     dale, hank = dial.native(server, "dale"), dial.wire(server)
     texts = [f"{TRICKY} {number}" for number in range(20)]
     frames = [PRESENCE, *({"action": "message", "to": "dale", "text": text} for text in texts)]
@@ -201,7 +201,6 @@ def test_an_unknown_action_is_answered_400_with_its_id(server: Address, dial: Di
 def test_an_unknown_action_of_a_course_client_is_passed_over_in_silence(server: Address, dial: Dial) -> None:
     hank, dale = dial.course(server, CLASSIC, "hank"), dial.native(server, "dale")
     hank.send({"action": "dance", "time": 1})
-    hank.send({"time": 1, "gesture": "wave"})
     hank.say("dale", "hello")
     assert dale.hear() == ("hank", "hello")
     dale.say("hank", "the first thing to come")

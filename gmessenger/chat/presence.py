@@ -1,0 +1,94 @@
+"""Presence: who has been here, who talks with whom, and telling them when the other comes, goes or is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from gmessenger.chat.model import OFFLINE, PresenceChange
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+
+COALESCED_OVER: Final = 1.0
+"""Seconds over which comings and goings are gathered, so that a reconnect tells nobody anything."""
+MOST_PEERS: Final = 1000
+
+Later = Callable[[float, Callable[[], None]], object]
+"""Calls a function that many seconds from now."""
+
+
+class Seen:
+    """The names of those who have been here, oldest first, bounded: the oldest is forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._names: dict[str, str] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._names
+
+    def add(self, session: Session) -> None:
+        self._names.pop(session.key, None)
+        self._names[session.key] = session.name
+        if len(self._names) > self._most:
+            del self._names[next(iter(self._names))]
+
+    def newest_first(self) -> Iterator[tuple[str, str]]:
+        """Pairs of folded and shown name."""
+        return reversed(self._names.items())
+
+
+class Presence:
+    """Tells those who have exchanged messages with a name when its status changes."""
+
+    def __init__(self, router: Router, later: Later) -> None:
+        self._router = router
+        self._later = later
+        self._peers: dict[str, dict[str, None]] = {}
+        self._changed: dict[str, tuple[str, str]] = {}
+
+    def status(self, key: str) -> str:
+        sessions = self._router.sessions(key)
+        return sessions[-1].status if sessions else OFFLINE
+
+    def conversed(self, one: str, other: str) -> None:
+        """The two names share a conversation from now on, until both have left."""
+        if other not in self._peers.get(one, ()):
+            self._link(one, other)
+            self._link(other, one)
+
+    def changing(self, session: Session) -> None:
+        """Call before a name's status changes; what it became is told a little later, unless it is the same again."""
+        if session.key not in self._peers:
+            return
+        if not self._changed:
+            self._later(COALESCED_OVER, self._tell)
+        self._changed.setdefault(session.key, (session.name, self.status(session.key)))
+
+    def _link(self, one: str, other: str) -> None:
+        peers = self._peers.setdefault(one, {})
+        peers[other] = None
+        if len(peers) > MOST_PEERS:
+            self._unlink(one, next(iter(peers)))
+
+    def _unlink(self, one: str, other: str) -> None:
+        for this, that in ((one, other), (other, one)):
+            peers = self._peers.get(this, {})
+            peers.pop(that, None)
+            if not peers:
+                self._peers.pop(this, None)
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, {}
+        for key, (name, before) in changed.items():
+            now = self.status(key)
+            for peer in list(self._peers.get(key, ())):
+                if now != before:
+                    self._tell_peer(peer, PresenceChange(name, now))
+                if key not in self._router and peer not in self._router:
+                    self._unlink(key, peer)
+
+    def _tell_peer(self, peer: str, change: PresenceChange) -> None:
+        for session in self._router.sessions(peer):
+            if session.told:
+                session.outbox.offer(change)  # a full outbox: what others do is told again when it matters

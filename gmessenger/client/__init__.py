@@ -1,0 +1,33 @@
+"""A library for bots and for the terminal: one name's line to a server, kept up, with nothing lost on the way.
+It must not print, and must not know options, logs, or who reads its events.
+"""
+
+from gmessenger.client.events import (
+    Accepted,
+    Connected,
+    Deferred,
+    LinkEvent,
+    Lost,
+    Notice,
+    PresenceChanged,
+    Received,
+    Rejected,
+)
+from gmessenger.client.link import Link
+from gmessenger.client.outbox import Message
+from gmessenger.client.patience import Patience
+
+__all__ = [
+    "Accepted",
+    "Connected",
+    "Deferred",
+    "Link",
+    "LinkEvent",
+    "Lost",
+    "Message",
+    "Notice",
+    "Patience",
+    "PresenceChanged",
+    "Received",
+    "Rejected",
+]

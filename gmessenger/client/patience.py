@@ -1,0 +1,54 @@
+"""How long a link waits for what, and the growing pauses between its tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import SystemRandom
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a link waits for what; all in seconds."""
+
+    connect: float = 10.0
+    """Connecting and logging in, together, at each try."""
+    answer: float = 30.0
+    """Any answer; a server that takes longer counts as lost."""
+    probe_after: float = 60.0
+    """Silence after which the server is asked whether it is there."""
+    retry_for: float = 86_400.0
+    """Getting a lost line back, from its loss on."""
+    first_pause: float = 1.0
+    """The longest that the first pause before a new try can be; each further one can be twice as long."""
+    longest_pause: float = 30.0
+    steady: float = 10.0
+    """How long a line must stand before the pauses start from the first again."""
+    name_in_use: float = 240.0
+    """Being told on coming back that the name is in use: a server needs minutes to miss a connection that broke."""
+    defer: float = 60.0
+    """One message being answered "later", from the first time on; then that answer is final."""
+
+
+class Pauses:
+    """Growing pauses, each drawn between half of its longest and that: a server that comes back is not stormed."""
+
+    def __init__(self, first: float, longest: float, draw: Callable[[float, float], float] | None = None) -> None:
+        self._first = first
+        self._longest = longest
+        self._draw = draw or SystemRandom().uniform
+        self._ceiling = first
+
+    def next(self) -> float:
+        """Seconds to pause now; the next one is longer."""
+        ceiling = self._ceiling
+        self._ceiling = min(ceiling * 2, self._longest)
+        return self._draw(ceiling / 2, ceiling)
+
+    def spread(self, seconds: float) -> float:
+        """A pause somebody asked for, jittered: never shorter than asked."""
+        return self._draw(seconds, seconds * 1.5)
+
+    def reset(self) -> None:
+        """Start from the first pause again."""
+        self._ceiling = self._first

@@ -1,0 +1,126 @@
+"""The server put together: listeners, a pool of connections, the messenger; started, looked after, drained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent import socket
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+
+from gmessenger import __version__, logs
+from gmessenger.chat.service import Messenger, Policy
+from gmessenger.errors import ServerFull
+from gmessenger.options import ServerOptions
+from gmessenger.server.connection import Connection, Floor
+from gmessenger.server.fronts.jim import JimFront
+from gmessenger.server.listening import listen, plain_address
+from gmessenger.server.watch import Watch
+from gmessenger.server.writing import Flusher
+from gmessenger.wire.jim import encode_error
+
+HEADROOM = 64
+"""Places in the pool above the limit, for telling the surplus that there is no room: a full pool would not accept."""
+COME_BACK_IN = 2.0
+"""Seconds after which clients are told to try again when the server stops."""
+
+
+class App:
+    """One server. `start`, then `wait`; `stop` drains. All in the greenlets of one hub."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self.watch = Watch()
+        self.port = options.port
+        hub = gevent.get_hub()
+        self._floor = Floor(options, hub, Flusher(hub, self.watch), self.watch)
+        self._pool = Pool(options.max_connections + HEADROOM)
+        self._connections: set[Connection] = set()
+        self._servers: list[StreamServer] = []
+        self._stopping = False
+        self._stopped = Event()
+        policy = Policy(
+            options.guests, options.broadcast, options.max_text, options.max_frame, options.names_remembered
+        )
+        self.messenger = Messenger(policy, time.time, self._later)
+
+    def start(self) -> None:
+        """Listen and serve. Raises `CannotListen`."""
+        sockets = listen(self.options.ip, self.options.port)
+        self.port = sockets[0].getsockname()[1]
+        for each in sockets:
+            server = StreamServer(each, self._accept, spawn=self._pool)
+            server.start()
+            self._servers.append(server)
+        self.watch.spawn("look after connections", self._look_after)
+        logs.event("server_started", version=__version__, address=self.options.ip or "every interface", port=self.port)
+
+    def wait(self) -> int:
+        """Wait until the server has stopped; its exit code is 1 if anything failed unexpectedly, else 0."""
+        self._stopped.wait()
+        return 1 if self.watch.failures else 0
+
+    def stop(self, reason: str = "asked to") -> None:
+        """Accept nobody any more, tell the clients, deliver what was accepted within `drain_timeout`, and close."""
+        if self._stopping:
+            self._stopped.wait()
+            return
+        self._stopping = True
+        started = time.monotonic()
+        logs.event("server_stopping", reason=reason, connections=len(self._connections))
+        for server in self._servers:
+            server.stop_accepting()
+            server.close()
+        self.messenger.close(COME_BACK_IN)
+        for connection in list(self._connections):
+            if connection.front.name is None:
+                connection.goodbye("the server stops")
+        self._pool.join(self.options.drain_timeout)
+        undelivered = sum(connection.front.waiting for connection in self._connections)
+        self._pool.kill(timeout=1.0)
+        seconds = round(time.monotonic() - started, 3)
+        logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))
+        self._stopped.set()
+
+    def _accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        """The greenlet of one client."""
+        where = plain_address(address)
+        if self._stopping or len(self._connections) >= self.options.max_connections:
+            return self._turn_away(sock, where)
+        try:
+            connection = Connection(sock, where, self._floor, lambda each: JimFront(each, self.messenger))
+        except OSError:  # it left before it was looked at
+            return None
+        self._connections.add(connection)
+        try:
+            connection.serve()
+        except Exception as failure:
+            self.watch.failed("connection", failure, where)
+        finally:
+            self._connections.discard(connection)
+        return None
+
+    def _turn_away(self, sock: socket.socket, where: str) -> None:
+        logs.event("connection_refused", address=where, reason=ServerFull.word)
+        sock.settimeout(self.options.close_timeout)
+        try:
+            sock.sendall(encode_error(ServerFull(), time.time()))
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(1024)
+        except OSError:
+            pass
+
+    def _look_after(self) -> None:
+        options = self.options
+        waits = (options.login_timeout, options.probe_after, options.probe_timeout, options.close_timeout)
+        pause = min(1.0, max(0.02, min(waits) / 4))
+        while not self._stopped.wait(pause):
+            now = time.monotonic()
+            for connection in list(self._connections):
+                connection.look_after(now)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        gevent.spawn_later(seconds, self.watch.guard("later", call))

@@ -1,0 +1,190 @@
+"""One accepted connection: its reading greenlet, its writer, and the front that understands it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import gevent
+from gevent import socket
+from gevent.hub import Hub
+
+from gmessenger import logs
+from gmessenger.options import ServerOptions
+from gmessenger.server.watch import Watch
+from gmessenger.server.writing import Flusher, Writer
+
+RECEIVED_AT_ONCE = 65_536
+READABLE = 1
+KEEPALIVE = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    # Course clients cannot be probed on the wire; their kernels can.
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 60),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 15),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 4),
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+)
+
+
+class Front(Protocol):
+    """What a connection needs of the protocol spoken on it."""
+
+    @property
+    def name(self) -> str | None:
+        """Who is, or was, logged in here."""
+
+    @property
+    def waiting(self) -> int:
+        """How many frames are still to be written."""
+
+    def hear(self, data: bytes) -> None:
+        """Act on bytes that arrived. May block, and so hold back reading."""
+
+    def probe(self) -> bool:
+        """Ask the other end whether it is there; False where the protocol has no such question."""
+
+    def lost(self, reason: str) -> None:
+        """The connection has ended: give up the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What all connections of a server stand on."""
+
+    options: ServerOptions
+    hub: Hub
+    flusher: Flusher
+    watch: Watch
+
+
+class Connection:
+    """Reads in the greenlet that calls `serve`, and ends with it."""
+
+    __slots__ = (
+        "_floor",
+        "_greenlet",
+        "_heard_at",
+        "_opened_at",
+        "_probed_at",
+        "_reason",
+        "_said_goodbye_at",
+        "_socket",
+        "address",
+        "front",
+        "writer",
+    )
+
+    def __init__(
+        self, sock: socket.socket, address: str, floor: Floor, front_of: Callable[[Connection], Front]
+    ) -> None:
+        self._socket = sock
+        self._floor = floor
+        self._greenlet = gevent.getcurrent()
+        self._opened_at = self._heard_at = time.monotonic()
+        self._probed_at: float | None = None
+        self._said_goodbye_at: float | None = None
+        self._reason: str | None = None
+        self.address = address
+        self.writer = Writer(sock, floor.flusher, floor.watch, floor.options.write_timeout, self.end)
+        self.front = front_of(self)
+        sock.setblocking(False)
+        for level, option, value in KEEPALIVE:
+            if hasattr(socket, option):
+                sock.setsockopt(level, getattr(socket, option), value)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether goodbye was said: nothing more is listened to."""
+        return self._said_goodbye_at is not None
+
+    @property
+    def options(self) -> ServerOptions:
+        return self._floor.options
+
+    @property
+    def floor(self) -> Floor:
+        return self._floor
+
+    def serve(self) -> None:
+        """Read until the other end leaves or `end` is called. Raises nothing but what is a mistake of ours."""
+        logs.event("connection_opened", address=self.address)
+        try:
+            self._read()
+        except OSError as error:
+            self._reason = self._reason or error.strerror
+        finally:
+            self._close()
+
+    def goodbye(self, reason: str) -> None:
+        """Listen to nothing more, write what is on its way, then close.
+
+        The socket is closed only after the other end has closed its side (or `close_timeout`): closing it over bytes
+        not yet read would reset the connection and take the last answer with it.
+        """
+        if not self.leaving:
+            self._said_goodbye_at = time.monotonic()
+            self._reason = self._reason or reason
+            self.front.lost(reason)
+            self.writer.finish(self._half_close)
+
+    def end(self, reason: str) -> None:
+        """End at once; what is not written is lost."""
+        self._reason = self._reason or reason
+        self.writer.close()
+        if self._greenlet is not gevent.getcurrent():
+            gevent.kill(self._greenlet)
+        else:
+            self._said_goodbye_at = self._said_goodbye_at or time.monotonic()
+
+    def look_after(self, now: float) -> None:
+        """Called now and then: ends what has waited too long, and probes what has been silent."""
+        options = self._floor.options
+        if self._said_goodbye_at is not None:
+            if now - self._said_goodbye_at > options.close_timeout and not self.writer.blocked:
+                self.end("did not close")
+        elif self.front.name is None:
+            if now - self._opened_at > options.login_timeout:
+                self.goodbye("did not log in")
+        elif now - self._heard_at > options.probe_after:
+            self._probe(now)
+
+    def _probe(self, now: float) -> None:
+        if self._probed_at is None or self._probed_at < self._heard_at:
+            self._probed_at = now if self.front.probe() else None
+        elif now - self._probed_at > self._floor.options.probe_timeout:
+            self.end("did not answer a probe")
+
+    def _read(self) -> None:
+        hub, sock, hear = self._floor.hub, self._socket, self.front.hear
+        # Waiting first: a recv that finds nothing costs an exception, and there is hardly ever something left.
+        readable = hub.loop.io(sock.fileno(), READABLE)
+        try:
+            while True:
+                hub.wait(readable)
+                try:
+                    data = sock.recv(RECEIVED_AT_ONCE)
+                except BlockingIOError:
+                    continue
+                if not data:
+                    return
+                self._heard_at = time.monotonic()
+                if not self.leaving:
+                    hear(data)
+        finally:
+            readable.close()
+
+    def _half_close(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.end("left")
+
+    def _close(self) -> None:
+        reason = self._reason or "left"
+        self.front.lost(reason)
+        self.writer.close()
+        self._socket.close()
+        seconds = round(time.monotonic() - self._opened_at, 3)
+        logs.event("connection_closed", address=self.address, name=self.front.name, reason=reason, seconds=seconds)

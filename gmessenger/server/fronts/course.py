@@ -1,0 +1,157 @@
+"""Course connections: requests in any spelling to the messenger's verbs, and messages paced as their readers need.
+
+Answers go out at once; messages one frame a write, no faster than the dialect bears, from a timer of the loop: a
+connection with nothing to be told costs no greenlet beside its reader.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from gmessenger.chat.model import EVERYBODY, Goodbye, Message
+from gmessenger.chat.names import fold
+from gmessenger.chat.service import Login
+from gmessenger.chat.session import Session
+from gmessenger.errors import BadName, BadRequest, BroadcastRefused, NotLoggedIn, TooLong, WireError
+from gmessenger.server.fronts.door import Door
+from gmessenger.wire import dialects, events
+from gmessenger.wire.course import CourseCodec
+from gmessenger.wire.events import Event
+
+GREETER: Final = "server"
+GREETING: Final = "Welcome. You get what is said to you while you are connected."
+TOLD: Final = (BroadcastRefused, TooLong, BadRequest)
+"""Refusals a course client hears of. Whether a message found its reader it did not ask, and some die of being told."""
+
+
+class CourseVoice:
+    """Answers one course connection in its own dialect."""
+
+    __slots__ = ("_codec", "_frames", "_not_before", "_timer", "door", "ended", "session")
+
+    def __init__(self, door: Door, codec: CourseCodec) -> None:
+        self.door = door
+        self.session: Session | None = None
+        self.ended = False
+        self._codec = codec
+        self._frames: deque[bytes] = deque()
+        self._not_before = 0.0
+        self._timer: Any = None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether requests must wait: their answers would not be read."""
+        return self.door.connection.writer.blocked
+
+    @property
+    def waiting(self) -> int:
+        return len(self._frames) + (self.session.outbox.qsize() if self.session is not None else 0)
+
+    def handle(self, event: Event) -> None:
+        if type(event) is events.CoursePresence:
+            self._presence(event.name)
+        elif type(event) is events.CourseQuit:
+            self.ended = True
+            self.door.connection.goodbye("quit")
+        elif self.session is None:
+            raise NotLoggedIn
+        else:
+            HANDLERS.get(type(event), CourseVoice._native)(self, self.session, event)
+
+    def refuse(self, error: WireError, id: str | None = None) -> None:
+        if self.session is None or isinstance(error, TOLD):
+            self._answer(self._codec.refusal(str(error), self.door.now()))
+
+    def probe(self) -> bool:
+        return False
+
+    def message(self, session: Session, message: events.CourseMsg) -> None:
+        to = EVERYBODY if message.to is None else message.to
+        self.door.messenger.message(session, to, message.text, said=message.said)
+
+    def names(self, session: Session, request: events.CourseList) -> None:
+        names = session.contacts if request.contacts else self.door.messenger.names_seen()
+        self._answer(self._codec.listing(names, self.door.now()))
+
+    def contact(self, session: Session, request: events.CourseContact) -> None:
+        if request.name is not None:
+            change = session.add_contact if request.add else session.remove_contact
+            change(request.name)
+        self._answer(self._codec.ok(self.door.now()))
+
+    def _native(self, session: Session, event: Event) -> None:
+        """It has taken up the native tongue in the middle of a course session."""
+        self._turn_away(BadRequest("This connection is logged in as a course client."))
+
+    def _presence(self, name: str | None) -> None:
+        if self.session is not None:
+            if name is None or fold(name) != self.session.key:
+                return self._turn_away(BadName("This connection is logged in under another name."))
+            return self._answer(self._codec.ok(self.door.now()))
+        try:
+            self._log_in(name)
+        except WireError as error:
+            self._turn_away(error)
+        return None
+
+    def _log_in(self, name: str | None) -> None:
+        if name is None:
+            raise BadName("The presence gives no name.")
+        login = Login(name, "course", False, self.door.connection.address)
+        self.session, _ = self.door.admit(login, self.door.outbox(self._wake, self._press))
+        self._answer(self._codec.ok(self.door.now()), dialects.GAP_AFTER_PRESENCE)
+        if self._codec.dialect.greeted:
+            self.session.outbox.offer(Message(GREETER, self.session.name, GREETING, self.door.now()))
+
+    def _turn_away(self, error: WireError) -> None:
+        self.ended = True
+        self._answer(self._codec.refusal(str(error), self.door.now()))
+        self.door.connection.goodbye(error.word)
+
+    def _answer(self, frame: bytes, gap: float = dialects.GAP) -> None:
+        self.door.connection.writer.write(frame)
+        self._not_before = max(self._not_before, time.monotonic() + gap)
+
+    def _wake(self) -> None:
+        """Something waits where nothing did: say it as soon as the last frame is old enough."""
+        if self._timer is None:
+            self._timer = self.door.connection.floor.hub.loop.timer(max(0.0, self._not_before - time.monotonic()))
+            self._timer.start(self.door.connection.floor.watch.guard("course pacing", self._tick))
+
+    def _press(self) -> None:
+        """A paced reader cannot be hurried."""
+
+    def _tick(self) -> None:
+        self._timer.close()
+        self._timer = None
+        if self.door.connection.leaving or self.session is None:
+            return
+        writer = self.door.connection.writer
+        now = time.monotonic()
+        if writer.blocked:  # it has not read the last frame: the writer's own timeout will end it
+            self._not_before = now + dialects.GAP
+        elif now >= self._not_before and self._next_frame(self.session):
+            writer.write(self._frames.popleft())
+            self._not_before = now + (dialects.GAP_AFTER_LISTS if self._codec.fetches_lists else dialects.GAP)
+        if self._frames or not self.session.outbox.empty():
+            self._wake()
+
+    def _next_frame(self, session: Session) -> bool:
+        """Have a frame ready, unless nothing waits."""
+        while not self._frames and not session.outbox.empty():
+            parcel = session.outbox.take()
+            if type(parcel) is Message:
+                self._frames += self._codec.message(parcel.sender, session.name, parcel.text, parcel.said, parcel.time)
+            elif type(parcel) is Goodbye:
+                self.door.connection.goodbye("left")
+        return bool(self._frames)
+
+
+HANDLERS: Final[dict[type, Callable[[CourseVoice, Session, Any], None]]] = {
+    events.CourseMsg: CourseVoice.message,
+    events.CourseList: CourseVoice.names,
+    events.CourseContact: CourseVoice.contact,
+}

@@ -1,0 +1,93 @@
+"""The JIM front: one port for native and course connections; which of the two it is shows at the presence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gmessenger import logs
+from gmessenger.chat.service import Messenger
+from gmessenger.errors import BadFrame, InternalError, WireError
+from gmessenger.server.connection import Connection
+from gmessenger.server.fronts.course import CourseVoice
+from gmessenger.server.fronts.door import Door
+from gmessenger.server.fronts.native import NativeVoice
+from gmessenger.wire import events
+from gmessenger.wire.events import Event, Unreadable
+from gmessenger.wire.jim import Hearing, encode_error
+
+COURSE_EVENTS: Final = frozenset(
+    {events.CoursePresence, events.CourseMsg, events.CourseList, events.CourseContact, events.CourseQuit}
+)
+
+
+class JimFront:
+    """A connection that speaks JIM. `hear` never raises: a mistake of ours is logged and answered 500."""
+
+    __slots__ = ("_bad_frames", "_door", "_hearing", "_voice")
+
+    def __init__(self, connection: Connection, messenger: Messenger) -> None:
+        self._door = Door(connection, messenger)
+        self._hearing = Hearing(connection.options.max_frame)
+        self._voice: NativeVoice | CourseVoice | None = None
+        self._bad_frames = 0
+
+    @property
+    def name(self) -> str | None:
+        session = self._voice.session if self._voice is not None else None
+        return session.name if session is not None else None
+
+    @property
+    def waiting(self) -> int:
+        return self._voice.waiting if self._voice is not None else 0
+
+    def hear(self, data: bytes) -> None:
+        connection = self._door.connection
+        for event in self._hearing.hear(data):
+            voice = self._voice_for(event)
+            if connection.leaving or voice.ended:
+                return
+            self._act(voice, event)
+            if voice.crowded:
+                connection.writer.until_written()
+
+    def probe(self) -> bool:
+        return self._voice is not None and self._voice.probe()
+
+    def lost(self, reason: str) -> None:
+        if self._voice is not None and self._voice.session is not None:
+            self._door.leave(self._voice.session, reason)
+
+    def _voice_for(self, event: Event) -> NativeVoice | CourseVoice:
+        """The voice that answers: whose session this is, or while nobody has logged in, the kind that was heard."""
+        voice = self._voice
+        if voice is None or voice.session is None:
+            native = self._hearing.native if type(event) is Unreadable else type(event) not in COURSE_EVENTS
+            if voice is None or isinstance(voice, NativeVoice) is not native:
+                voice = NativeVoice(self._door) if native else CourseVoice(self._door, self._hearing.course)
+                self._voice = voice
+        return voice
+
+    def _act(self, voice: NativeVoice | CourseVoice, event: Event) -> None:
+        try:
+            if type(event) is Unreadable:
+                self._unreadable(voice, event)
+            else:
+                voice.handle(event)
+        except WireError as error:
+            logs.event("request_refused", name=self.name, code=error.word)
+            voice.refuse(error, getattr(event, "id", None))
+        except Exception as failure:
+            self._door.connection.floor.watch.failed("request", failure, self._door.connection.address)
+            voice.refuse(InternalError(), getattr(event, "id", None))
+
+    def _unreadable(self, voice: NativeVoice | CourseVoice, event: Unreadable) -> None:
+        connection, error = self._door.connection, event.error
+        self._bad_frames += isinstance(error, BadFrame)
+        logs.event("frame_refused", address=connection.address, name=self.name, code=error.word, count=self._bad_frames)
+        if isinstance(voice, NativeVoice):
+            voice.refuse(error, event.id)
+        elif not (event.fatal and voice.session is not None):
+            # What could not be read was said in no dialect: it is refused in the plain form.
+            connection.writer.write(encode_error(error, self._door.now(), event.id))
+        if event.fatal or self._bad_frames >= connection.options.max_bad_frames:
+            connection.goodbye(error.word)

@@ -1,0 +1,136 @@
+"""Native connections: requests with ids to the messenger's verbs, and parcels to newline-delimited frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gmessenger import __version__
+from gmessenger.chat.model import Answer, Goodbye, Message, Moving, Parcel, PresenceChange, Probe, Replaced, Synced
+from gmessenger.chat.names import fold
+from gmessenger.chat.service import GREETING, Login, Messenger
+from gmessenger.chat.session import Session
+from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, WireError
+from gmessenger.errors import Replaced as ReplacedError
+from gmessenger.server.fronts.door import Door
+from gmessenger.wire import events
+from gmessenger.wire.events import Card, Delivery, Event
+from gmessenger.wire.jim import JIM_VERSION, LONGEST_ID, describe, encode, encode_answer, encode_error
+
+SERVER: Final = f"gmessenger/{__version__}"
+
+
+class NativeVoice:
+    """Answers one native connection. Once logged in, everything goes through the session's outbox, in order."""
+
+    __slots__ = ("door", "ended", "session")
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.session: Session | None = None
+        self.ended = False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether requests must wait: their answers would not be read."""
+        if self.session is None:
+            return self.door.connection.writer.blocked
+        return self.session.outbox.crowded
+
+    @property
+    def waiting(self) -> int:
+        return self.session.outbox.qsize() if self.session is not None else 0
+
+    def handle(self, event: Event) -> None:
+        if type(event) is events.Presence:
+            self._presence(event)
+        elif type(event) is events.Quit:
+            self._quit()
+        elif self.session is None:
+            raise NotLoggedIn
+        else:
+            VERBS[type(event)](self.door.messenger, self.session, event)
+
+    def refuse(self, error: WireError, id: str | None = None) -> None:
+        now = self.door.now()
+        if self.session is None:
+            self.door.connection.writer.write(encode_error(error, now, id))
+        else:
+            self.session.outbox.insist(Answer(error.code, id, now, describe(error)))
+
+    def probe(self) -> bool:
+        return self.session is not None and self.session.outbox.offer(Probe())
+
+    def frames(self) -> bytes:
+        """What waits in the outbox, as bytes; at its end the connection is taken leave of."""
+        if self.session is None:
+            return b""
+        frames = []
+        for parcel in self.session.outbox.take_all():
+            if type(parcel) is Message:
+                # Written once for all who get it: encoding is most of what a delivery costs.
+                parcel.written = parcel.written or _delivery(parcel)
+                frames.append(parcel.written)
+            elif type(parcel) is Goodbye:
+                self.door.connection.goodbye("left")
+            else:
+                frames.append(WRITTEN[type(parcel)](parcel))
+        return b"".join(frames)
+
+    def _presence(self, request: events.Presence) -> None:
+        if self.session is None:
+            self._log_in(request)
+        elif fold(request.user.account_name) == self.session.key:
+            self.session.outbox.insist(self._welcome(self.session, request.id))
+        else:
+            raise AlreadyLoggedIn
+
+    def _log_in(self, request: events.Presence) -> None:
+        writer, card = self.door.connection.writer, request.user
+        login = Login(card.account_name, "native", True, self.door.connection.address, card.password, request.session)
+        self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush))
+        writer.source = self.frames
+        self.session.outbox.insist(self._welcome(self.session, request.id))
+        self.door.messenger.welcome(self.session, left_over)
+
+    def _welcome(self, session: Session, id: str | None) -> Answer:
+        limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
+        more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
+        return Answer(200, id, self.door.now(), more | {"limits": limits, "alert": GREETING})
+
+    def _quit(self) -> None:
+        self.ended = True
+        if self.session is None:
+            self.door.connection.goodbye("quit")
+        else:
+            self.door.leave(self.session, "quit")
+            self.session.outbox.finish()
+
+
+VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
+    events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id, "msg"),
+    events.Users: lambda messenger, session, users: messenger.users(session, users.id, users.after),
+    events.Status: lambda messenger, session, status: messenger.set_status(session, status.id, status.status),
+    events.Probe: lambda messenger, session, probe: messenger.probe(session, probe.id),
+    events.Pong: lambda messenger, session, pong: None,  # having arrived is all it was for
+}
+"""What each native request asks of the messenger."""
+
+
+def _delivery(message: Message) -> bytes:
+    return encode(Delivery(message.sender, message.to, message.time, message.text))
+
+
+def _answer(answer: Answer) -> bytes:
+    return encode_answer(answer.code, answer.id, answer.time, answer.more)
+
+
+WRITTEN: Final[dict[type[Parcel], Callable[[Any], bytes]]] = {
+    Answer: _answer,
+    PresenceChange: lambda change: encode(events.PresenceEvent(Card(change.name, status=change.status))),
+    Synced: lambda _: encode(events.Synced()),
+    Probe: lambda _: encode(events.ServerProbe()),
+    Moving: lambda moving: encode(events.Moving(moving.retry_in)),
+    Replaced: lambda replaced: encode_error(ReplacedError(), replaced.time),
+}
+"""How each parcel but a message is written."""

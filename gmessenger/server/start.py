@@ -1,0 +1,71 @@
+"""From the command line to a running server and back to an exit code; every fault is one line on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import gevent
+
+from gmessenger import __version__, logs
+from gmessenger.commandline import SERVER, parse
+from gmessenger.errors import ExitError
+from gmessenger.options import ServerOptions
+from gmessenger.places import STDERR
+from gmessenger.server.app import App
+
+STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECOND_SIGNAL: Final = 143
+FILES_BESIDE_CONNECTIONS: Final = 256
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Parse, start, serve, drain. Never raises; a second signal ends the process at once with 143."""
+    try:
+        options = parse(SERVER, arguments)
+        place = options.log_place("server")
+        logs.configure(place, options.log_level, options.log_format)
+        _raise_file_limit(options)
+        app = App(options)
+        app.start()
+    except ExitError as error:
+        print(f"{SERVER.program}: {error}", file=sys.stderr)
+        return error.exit_code
+    _obey_signals(app)
+    _say_where(app, place)
+    return app.wait()
+
+
+def _obey_signals(app: App) -> None:
+    def obey(number: signal.Signals) -> None:
+        if asked:
+            os._exit(SECOND_SIGNAL)
+        asked.append(number)
+        app.stop(number.name)
+
+    asked: list[signal.Signals] = []
+    for number in STOPPED_BY:
+        gevent.signal_handler(number, obey, number)
+
+
+def _say_where(app: App, log_place: str) -> None:
+    where = app.options.ip or "every interface"
+    log = "stderr" if log_place == STDERR else log_place
+    with contextlib.suppress(OSError):  # nobody has to read it
+        print(
+            f"gmessenger {__version__} listens on port {app.port} of {where}. Log: {log}. Ctrl-C stops it.", flush=True
+        )
+
+
+def _raise_file_limit(options: ServerOptions) -> None:
+    """Each connection is a file; the soft limit is usually far below what the system would allow."""
+    wanted = options.max_connections + FILES_BESIDE_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))

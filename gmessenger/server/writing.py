@@ -1,0 +1,137 @@
+"""Writing to sockets without a greenlet each: whatever became dirty is flushed once per turn of the loop.
+
+Waking a greenlet per message costs more than everything else a relay does; so outboxes are emptied from a loop
+callback with a send that does not block, and a greenlet exists only while a socket refuses more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+from gevent import Greenlet, socket
+from gevent.hub import Hub
+
+from gmessenger.server.watch import Watch
+
+
+class Flusher:
+    """Gathers the writers with something to write and flushes them together."""
+
+    def __init__(self, hub: Hub, watch: Watch) -> None:
+        self._loop = hub.loop
+        self._watch = watch
+        self._dirty: list[Writer] = []
+
+    def soon(self, writer: Writer) -> None:
+        if not self._dirty:
+            self._loop.run_callback(self._flush)
+        self._dirty.append(writer)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for writer in dirty:
+            try:
+                writer.flush()
+            except Exception as failure:  # the others must be flushed, and the hub must not see it
+                self._watch.failed("flush", failure)
+
+
+class Writer:
+    """The writing side of one connection. Nothing here blocks its caller but `until_written`.
+
+    `source` gives the bytes that wait to be written (and takes them out of where they waited); `lost` is called with a
+    reason when the other end is gone or has read nothing for `timeout` seconds.
+    """
+
+    __slots__ = ("_finishing", "_flusher", "_greenlet", "_lost", "_pending", "_socket", "_timeout", "_watch", "source")
+
+    def __init__(
+        self, sock: socket.socket, flusher: Flusher, watch: Watch, timeout: float, lost: Callable[[str], None]
+    ) -> None:
+        self._socket = sock
+        self._flusher = flusher
+        self._watch = watch
+        self._timeout = timeout
+        self._lost = lost
+        self._pending = b""
+        self._greenlet: Greenlet[..., object] | None = None
+        self._finishing: Callable[[], None] | None = None
+        self.source: Callable[[], bytes] = bytes
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the other end has not read what was written before."""
+        return self._greenlet is not None
+
+    def wake(self) -> None:
+        """`source` has something: write it before the loop turns."""
+        self._flusher.soon(self)
+
+    def write(self, data: bytes) -> None:
+        """Write these bytes after what is already on its way, in one piece where the socket takes it."""
+        self._pending += data
+        if self._greenlet is None:
+            self._send()
+
+    def flush(self) -> None:
+        """Write what waits, now, as far as the socket takes it."""
+        if self._greenlet is None:
+            self._pending += self.source()
+            self._send()
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """Call `then` once all that was written has left; `source` is not asked again."""
+        self._finishing = then
+        self.source = bytes
+        # Not at once: `source` itself may have come to the end, and what it returns is still to be written.
+        self._flusher.soon(self)
+
+    def until_written(self) -> None:
+        """Wait until what waits is written, for as long as the other end goes on reading."""
+        self.flush()
+        if self._greenlet is not None:
+            self._greenlet.join()
+
+    def close(self) -> None:
+        """Write no more."""
+        self.source, self._pending, self._finishing = bytes, b"", None
+        greenlet, self._greenlet = self._greenlet, None
+        if greenlet is not None and greenlet is not gevent.getcurrent():
+            greenlet.kill(block=False)
+
+    def _send(self) -> None:
+        if self._pending and not self._try():
+            self._greenlet = self._watch.spawn("writer", self._send_the_rest)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        then, self._finishing = self._finishing, None
+        if then is not None:
+            then()
+
+    def _try(self) -> bool:
+        """Send what the socket takes; says whether that was all."""
+        try:
+            sent = self._socket.send(self._pending)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._pending = b""
+            self._lost(error.strerror or "the connection broke")
+            return True
+        self._pending = self._pending[sent:]
+        return not self._pending
+
+    def _send_the_rest(self) -> None:
+        while self._pending:
+            try:
+                socket.wait_write(self._socket.fileno(), self._timeout, TimeoutError())
+            except TimeoutError:
+                self._lost("reads nothing")
+                return
+            if self._try():
+                self._pending = self.source()
+        self._greenlet = None
+        self._finish()

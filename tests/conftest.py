@@ -1,0 +1,49 @@
+"""A real server on an ephemeral loopback port, in the same process as the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gmessenger.options import ServerOptions
+from gmessenger.server.app import App
+
+
+class RunningServer:
+    """A started server: where it listens, and `stop`, which drains as SIGTERM does."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, **options: Any) -> None:
+        self.app = App(replace(ServerOptions(ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0), **options))
+        self.app.start()
+
+    @property
+    def port(self) -> int:
+        return self.app.port
+
+    def stop(self) -> None:
+        self.app.stop("the test is over")
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., RunningServer]]:
+    """Starts servers with options by name; all are stopped, and none may have failed at anything."""
+    servers: list[RunningServer] = []
+
+    def start(**options: Any) -> RunningServer:
+        servers.append(RunningServer(**options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+    assert sum(server.app.watch.failures for server in servers) == 0
+
+
+@pytest.fixture
+def server(start_server: Callable[..., RunningServer]) -> RunningServer:
+    return start_server()
