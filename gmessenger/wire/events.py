@@ -129,7 +129,7 @@ class Answer(Struct, omit_defaults=True):
 
 
 class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
-    """A message on its way to a native session."""
+    """A message on its way to a native session; `broadcast` when it went to everybody present."""
 
     sender: str = field(name="from")
     to: str
@@ -137,6 +137,7 @@ class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     message: str
     seq: int | UnsetType = UNSET
     id: str | UnsetType = UNSET
+    broadcast: bool | UnsetType = UNSET
 
 
 class PresenceEvent(Struct, tag_field="action", tag="presence"):

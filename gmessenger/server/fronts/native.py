@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger import __version__
-from gmessenger.chat.model import Answer, Goodbye, Message, Moving, Parcel, PresenceChange, Probe, Replaced, Synced
+from gmessenger.chat.model import (
+    EVERYBODY,
+    Answer,
+    Goodbye,
+    Message,
+    Moving,
+    Parcel,
+    PresenceChange,
+    Probe,
+    Replaced,
+    Synced,
+)
 from gmessenger.chat.names import fold
 from gmessenger.chat.service import GREETING, Login, Messenger
 from gmessenger.chat.session import Session
@@ -68,9 +79,7 @@ class NativeVoice:
         frames = []
         for parcel in self.session.outbox.take_all():
             if type(parcel) is Message:
-                # Written once for all who get it: encoding is most of what a delivery costs.
-                parcel.written = parcel.written or _delivery(parcel)
-                frames.append(parcel.written)
+                frames.append(_delivery(parcel, self.session.name))
             elif type(parcel) is Goodbye:
                 self.door.connection.goodbye("left")
             else:
@@ -117,8 +126,13 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
 """What each native request asks of the messenger."""
 
 
-def _delivery(message: Message) -> bytes:
-    return encode(Delivery(message.sender, message.to, message.time, message.text))
+def _delivery(message: Message, me: str) -> bytes:
+    if message.to == EVERYBODY:
+        return encode(Delivery(message.sender, me, message.time, message.text, broadcast=True))
+    if message.written is None:
+        # Written once for all who get it: encoding is most of what a delivery costs.
+        message.written = encode(Delivery(message.sender, message.to, message.time, message.text))
+    return message.written
 
 
 def _answer(answer: Answer) -> bytes:
