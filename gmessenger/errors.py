@@ -21,6 +21,7 @@
     │   ├── TooLong 413               too_long
     │   │   └── FrameTooLong          frame_too_long
     │   ├── RecipientBusy 429         recipient_busy      (retrying helps)
+    │   ├── TooManyFailures 429       too_many_failures   (retrying helps)
     │   ├── ServerFull 503            server_full         (retrying helps)
     │   └── InternalError 500         internal_error      (retrying helps)
     └── ExitError                     ends a program: exit code, sentence
@@ -167,6 +168,13 @@ class RecipientBusy(WireError):
     word = "recipient_busy"
     retry = True
     sentence = "They are not keeping up with what they are sent; try again a little later."
+
+
+class TooManyFailures(WireError):
+    code = 429
+    word = "too_many_failures"
+    retry = True
+    sentence = "Too many wrong passwords; try again later."
 
 
 class ServerFull(WireError):

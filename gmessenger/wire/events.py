@@ -19,13 +19,14 @@ class Card(Struct, omit_defaults=True):
     account_name: str
     password: str | None = None
     device: str | None = None
+    session: str | None = None
     status: str | None = None
 
 
 class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
-    """A native request; `id`, when given, is repeated in the answer."""
+    """A native request; `id`, when given, is repeated in the answer. UNSET is false, and a null is no id."""
 
-    id: str | None = None
+    id: str | UnsetType = UNSET
 
 
 class Presence(Request, tag="presence", kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct, UnsetType, json
+from msgspec import UNSET, Struct, UnsetType, json
 
 from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
 from gmessenger.wire.course import CourseCodec
@@ -46,7 +46,7 @@ _ENCODER: Final = json.Encoder()
 class _Loose(Struct):
     """As much of a refused frame as tells why it was refused."""
 
-    id: Any = None
+    id: Any = UNSET
     action: Any = None
     response: Any = None
 
@@ -64,10 +64,11 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
         return _diagnose(frame, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Unreadable(BadFrame())
-    if request.id is not None and not _good_id(request.id):
+    if request.id is not UNSET and not _good_id(request.id):
         return Unreadable(BadId())
-    if type(request) is Msg and "\0" in request.message:
-        return Unreadable(BadText(), request.id)
+    # Everything else that could carry a NUL is a name or a status, and those are checked character by character.
+    if type(request) is Msg and ("\0" in request.message or "\0" in request.to):
+        return Unreadable(BadText(), request.id or None)
     return request
 
 
@@ -83,11 +84,11 @@ def _diagnose(frame: bytes, complaint: str) -> Pong | Unreadable:
         return Unreadable(BadFrame())
     if loose.action is None and loose.response is not None:
         return Pong()
-    if loose.id is not None and not _good_id(loose.id):
+    if loose.id is not UNSET and not _good_id(loose.id):
         return Unreadable(BadId())
     if isinstance(loose.action, str) and loose.action not in _ACTIONS:
-        return Unreadable(UnknownAction(), loose.id)
-    return Unreadable(BadRequest(f"The request is not understood: {complaint}."), loose.id)
+        return Unreadable(UnknownAction(), loose.id or None)
+    return Unreadable(BadRequest(f"The request is not understood: {complaint}."), loose.id or None)
 
 
 class Hearing:
@@ -181,8 +182,8 @@ def describe(error: WireError) -> dict[str, Any]:
 
 
 class _Head(Struct):
-    action: str | UnsetType = msgspec.UNSET
-    response: int | UnsetType = msgspec.UNSET
+    action: str | UnsetType = UNSET
+    response: int | UnsetType = UNSET
 
 
 _HEAD: Final = json.Decoder(_Head)
@@ -208,7 +209,7 @@ def decode_server_frame(line: bytes) -> ServerEvent:
 def _answer_or_unknown(line: bytes) -> ServerEvent:
     try:
         head = _HEAD.decode(line)
-        if head.action is msgspec.UNSET and head.response is not msgspec.UNSET:
+        if head.action is UNSET and head.response is not UNSET:
             return _ANSWER.decode(line)
         return Unknown(_RAW.decode(line))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -54,8 +54,7 @@ class CourseVoice:
         if type(event) is events.CoursePresence:
             self._presence(event.name)
         elif type(event) is events.CourseQuit:
-            self.ended = True
-            self.door.connection.goodbye("quit")
+            self.end("quit")
         elif self.session is None:
             raise NotLoggedIn
         else:
@@ -64,6 +63,11 @@ class CourseVoice:
     def refuse(self, error: WireError, id: str | None = None) -> None:
         if self.session is None or isinstance(error, TOLD):
             self._answer(self._codec.refusal(str(error), self.door.now()))
+
+    def end(self, reason: str) -> None:
+        """Listen to nothing more and say nothing more: it has left, or lost its place in the stream."""
+        self.ended = True
+        self.door.connection.goodbye(reason)
 
     def probe(self) -> bool:
         return False
@@ -107,9 +111,8 @@ class CourseVoice:
             self.session.outbox.offer(Message(GREETER, self.session.name, GREETING, self.door.now()))
 
     def _turn_away(self, error: WireError) -> None:
-        self.ended = True
         self._answer(self._codec.refusal(str(error), self.door.now()))
-        self.door.connection.goodbye(error.word)
+        self.end(error.word)
 
     def _answer(self, frame: bytes, gap: float = dialects.GAP) -> None:
         self.door.connection.writer.write(frame)

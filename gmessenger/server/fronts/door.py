@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from gmessenger import logs
 from gmessenger.chat.model import Parcel
 from gmessenger.chat.service import Login, Messenger
 from gmessenger.chat.session import Outbox, Session
-from gmessenger.errors import WireError
+from gmessenger.errors import TooManyFailures, WireError, WrongPassword
 from gmessenger.server.connection import Connection
+
+MOST_FAILURES: Final = 10
+"""Wrong passwords on one connection before it has to wait."""
+FAILURE_PAUSE: Final = 30.0
 
 
 class Door:
     """What a voice needs to let somebody in: the connection they are on and the messenger they want."""
 
-    __slots__ = ("connection", "messenger")
+    __slots__ = ("_failures", "_shut_until", "connection", "messenger")
 
     def __init__(self, connection: Connection, messenger: Messenger) -> None:
         self.connection = connection
         self.messenger = messenger
+        self._failures = 0
+        self._shut_until = 0.0
 
     def now(self) -> float:
         """The time frames are stamped with, in Unix seconds."""
@@ -31,10 +38,12 @@ class Door:
         return Outbox(options.outbox_frames, options.outbox_bytes, wake, press)
 
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
-        """`Messenger.login`, told to the log whichever way it goes."""
+        """`Messenger.login`, told to the log whichever way it goes; too many wrong passwords shut the door a while."""
         try:
+            self._check_failures()
             session, left_over = self.messenger.login(login, outbox)
         except WireError as error:
+            self._failures += isinstance(error, WrongPassword)
             logs.event("login_refused", name=login.name, code=error.word, address=login.address, front=login.front)
             raise
         logs.event(
@@ -51,3 +60,10 @@ class Door:
         """The session is over, its name free; what waits for it may still be written."""
         if self.messenger.logout(session):
             logs.event("session_ended", name=session.name, address=session.address, reason=reason)
+
+    def _check_failures(self) -> None:
+        if self._failures >= MOST_FAILURES:
+            self._failures = 0
+            self._shut_until = self.now() + FAILURE_PAUSE
+        if (left := self._shut_until - self.now()) > 0:
+            raise TooManyFailures(retry_after=round(left, 1))

@@ -75,10 +75,10 @@ class JimFront:
                 voice.handle(event)
         except WireError as error:
             logs.event("request_refused", name=self.name, code=error.word)
-            voice.refuse(error, getattr(event, "id", None))
+            voice.refuse(error, _id_of(event))
         except Exception as failure:
             self._door.connection.floor.watch.failed("request", failure, self._door.connection.address)
-            voice.refuse(InternalError(), getattr(event, "id", None))
+            voice.refuse(InternalError(), _id_of(event))
 
     def _unreadable(self, voice: NativeVoice | CourseVoice, event: Unreadable) -> None:
         connection, error = self._door.connection, event.error
@@ -90,4 +90,8 @@ class JimFront:
             # What could not be read was said in no dialect: it is refused in the plain form.
             connection.writer.write(encode_error(error, self._door.now(), event.id))
         if event.fatal or self._bad_frames >= connection.options.max_bad_frames:
-            connection.goodbye(error.word)
+            voice.end(error.word)
+
+
+def _id_of(event: Event) -> str | None:
+    return getattr(event, "id", None) or None

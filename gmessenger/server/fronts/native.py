@@ -56,7 +56,7 @@ class NativeVoice:
         if type(event) is events.Presence:
             self._presence(event)
         elif type(event) is events.Quit:
-            self._quit()
+            self.end("quit")
         elif self.session is None:
             raise NotLoggedIn
         else:
@@ -68,6 +68,15 @@ class NativeVoice:
             self.door.connection.writer.write(encode_error(error, now, id))
         else:
             self.session.outbox.insist(Answer(error.code, id, now, describe(error)))
+
+    def end(self, reason: str) -> None:
+        """Listen to nothing more; the connection is closed once everything queued is written."""
+        self.ended = True
+        if self.session is None:
+            self.door.connection.goodbye(reason)
+        else:
+            self.door.leave(self.session, reason)
+            self.session.outbox.finish()
 
     def probe(self) -> bool:
         return self.session is not None and self.session.outbox.offer(Probe())
@@ -90,16 +99,17 @@ class NativeVoice:
         if self.session is None:
             self._log_in(request)
         elif fold(request.user.account_name) == self.session.key:
-            self.session.outbox.insist(self._welcome(self.session, request.id))
+            self.session.outbox.insist(self._welcome(self.session, request.id or None))
         else:
             raise AlreadyLoggedIn
 
     def _log_in(self, request: events.Presence) -> None:
         writer, card = self.door.connection.writer, request.user
-        login = Login(card.account_name, "native", True, self.door.connection.address, card.password, request.session)
+        token = card.session or request.session
+        login = Login(card.account_name, "native", True, self.door.connection.address, card.password, token)
         self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush))
         writer.source = self.frames
-        self.session.outbox.insist(self._welcome(self.session, request.id))
+        self.session.outbox.insist(self._welcome(self.session, request.id or None))
         self.door.messenger.welcome(self.session, left_over)
 
     def _welcome(self, session: Session, id: str | None) -> Answer:
@@ -107,20 +117,12 @@ class NativeVoice:
         more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
         return Answer(200, id, self.door.now(), more | {"limits": limits, "alert": GREETING})
 
-    def _quit(self) -> None:
-        self.ended = True
-        if self.session is None:
-            self.door.connection.goodbye("quit")
-        else:
-            self.door.leave(self.session, "quit")
-            self.session.outbox.finish()
-
 
 VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
-    events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id, "msg"),
-    events.Users: lambda messenger, session, users: messenger.users(session, users.id, users.after),
-    events.Status: lambda messenger, session, status: messenger.set_status(session, status.id, status.status),
-    events.Probe: lambda messenger, session, probe: messenger.probe(session, probe.id),
+    events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id or None, "msg"),
+    events.Users: lambda messenger, session, users: messenger.users(session, users.id or None, users.after),
+    events.Status: lambda messenger, session, status: messenger.set_status(session, status.id or None, status.status),
+    events.Probe: lambda messenger, session, probe: messenger.probe(session, probe.id or None),
     events.Pong: lambda messenger, session, pong: None,  # having arrived is all it was for
 }
 """What each native request asks of the messenger."""
