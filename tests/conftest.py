@@ -7,9 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from gmessenger.options import ServerOptions
 from gmessenger.server.app import App
+
+# Machines are noisy: how long an example took says nothing.
+settings.register_profile("gmessenger", deadline=None)
+settings.load_profile("gmessenger")
 
 
 class RunningServer:

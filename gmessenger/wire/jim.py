@@ -73,7 +73,9 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
 
 
 def _good_id(id: Any) -> bool:
-    return isinstance(id, str) and 0 < len(id) <= LONGEST_ID and (id.isascii() or len(id.encode()) <= LONGEST_ID)
+    if not isinstance(id, str) or not 0 < len(id) <= LONGEST_ID or "\0" in id:
+        return False
+    return id.isascii() or len(id.encode()) <= LONGEST_ID
 
 
 def _diagnose(frame: bytes, complaint: str) -> Pong | Unreadable:

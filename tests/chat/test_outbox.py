@@ -1,0 +1,72 @@
+"""The outbox: bounded, in order, and waking its reader exactly when something waits where nothing did."""
+
+from __future__ import annotations
+
+import pytest
+from gevent.queue import Empty
+
+from gmessenger.chat.model import Goodbye, Message, Probe
+from gmessenger.chat.session import Outbox
+
+
+class Reader:
+    """Counts how often it was woken and pressed; when it `reads`, pressing empties the outbox."""
+
+    def __init__(self, frames: int = 3, bytes_: int = 10_000, *, reads: bool = False) -> None:
+        self.woken = self.pressed = 0
+        self.reads = reads
+        self.read: list[object] = []
+        self.outbox = Outbox(frames, bytes_, self.wake, self.press)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def press(self) -> None:
+        self.pressed += 1
+        if self.reads:
+            self.read += self.outbox.take_all()
+
+
+def text(length: int) -> Message:
+    return Message("hank", "dale", "x" * length, 1.0)
+
+
+def test_it_wakes_once_until_it_is_emptied() -> None:
+    reader = Reader()
+    for _ in range(3):
+        assert reader.outbox.offer(Probe())
+    assert reader.woken == 1
+    reader.outbox.take_all()
+    reader.outbox.offer(Probe())
+    assert reader.woken == 2
+
+
+def test_it_refuses_beyond_its_frames_but_takes_what_is_owed() -> None:
+    reader = Reader(frames=2)
+    assert [reader.outbox.offer(Probe()) for _ in range(3)] == [True, True, False]
+    assert reader.outbox.insist(Probe())
+    assert reader.pressed == 1
+
+
+def test_it_refuses_beyond_its_bytes() -> None:
+    reader = Reader(frames=100, bytes_=1000)
+    assert [reader.outbox.offer(text(600)) for _ in range(3)] == [True, True, False]
+    reader.outbox.take()
+    assert reader.outbox.offer(text(1))
+
+
+def test_a_burst_is_no_fault_of_a_reader_that_reads() -> None:
+    reader = Reader(frames=2, reads=True)
+    assert all(reader.outbox.offer(text(number)) for number in range(10))
+    assert len(reader.read) + reader.outbox.qsize() == 10
+
+
+def test_after_finish_it_takes_nothing_and_ends_with_goodbye() -> None:
+    reader = Reader()
+    reader.outbox.offer(Probe())
+    reader.outbox.finish()
+    reader.outbox.finish()
+    assert not reader.outbox.offer(Probe()) and not reader.outbox.insist(Probe())
+    assert reader.outbox.take_all() == [Probe(), Goodbye()]
+    with pytest.raises(Empty):
+        reader.outbox.take()

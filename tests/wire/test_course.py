@@ -1,0 +1,263 @@
+"""Course dialects from tables: every spelling in, every form out, the frame cap and the splitting of long texts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gmessenger.wire import dialects, events
+from gmessenger.wire.course import CourseCodec, split_text
+
+NAMES: list[dict[str, Any]] = [
+    {"action": "presence", "user": {"account_name": "hank"}},
+    {"action": "presense", "user": {"client_name": "hank"}},
+    {"action": "presence", "user": "hank"},
+    {"action": "presence", "from_user": {"account_name": "hank"}},
+    {"action": "presence", "account_name": "hank"},
+    {"ACTION": "presence", "USER": {"AUTHUSER": "hank"}},
+    {"action": "presence", "type": "request", "body": "hank"},
+    {"Action": "Presence", "User": {"Account_Name": "hank"}},
+    {"action": "presence", "user": {"account_name": 5, "client_name": "hank"}},
+]
+MESSAGES: list[dict[str, Any]] = [
+    {"action": action, to: "dale", text: "hi"}
+    for action in ("message", "msg", "m")
+    for to in ("to", "destination", "to_user", "message_receiver", "TO")
+    for text in ("mess_text", "message_text", "msg_txt", "text", "message", "Message_Text")
+] + [
+    {"action": "msg", "body": {"to": "dale", "text": "hi"}},
+    {"action": "msg", "to": "dale", "text": 5, "message": "hi"},
+]
+FORMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"action": "presence", "user": {"account_name": "hank"}},
+        {
+            "action": "message",
+            "time": 1.5,
+            "from": "dale",
+            "sender": "dale",
+            "to": "hank",
+            "destination": "hank",
+            "user": {"account_name": "dale"},
+            "mess_text": "hi",
+            "message_text": "hi",
+            "text": "hi",
+        },
+    ),
+    (
+        {"action": "presence", "type": "status", "user": {"account_name": "hank"}},
+        {"action": "msg", "time": 1.5, "to": "hank", "from": "dale", "encoding": "utf-8", "message": "hi"},
+    ),
+    (
+        {"ACTION": "presence", "USER": {"AUTHUSER": "hank"}},
+        {"RESPONSE": "message", "AUTHUSER": "dale", "FROM": "hank", "MESSAGE_TEXT": "hi", "TIME": 1.5},
+    ),
+    (
+        {"action": "presence", "type": "request", "body": "hank"},
+        {
+            "type": "request",
+            "action": "msg",
+            "body": {"sender": "dale", "to": "hank", "text": "hi"},
+            "time": 1.5,
+        },
+    ),
+]
+VARIATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"action": "presence", "from_user": {"account_name": "hank"}}, {"from_user": "dale", "to_user": "hank"}),
+    ({"action": "presence", "time": "12:30:59", "user": "hank"}, {"action": "m", "text": "hi"}),
+    ({"action": "presence", "user": {"account_name": "hank", "status": "here"}}, {"action": "msg", "text": "hi"}),
+    ({"action": "presense", "user": {"account_name": "hank"}}, {"action": "message", "msg_txt": "hi", "text": None}),
+]
+
+
+def frames(codec: CourseCodec, text: str = "hi", said: str = "message") -> list[dict[str, Any]]:
+    return [json.loads(frame) for frame in codec.message("dale", "hank", text, said, 1.5)]
+
+
+def codec_after(*spelled: dict[str, Any]) -> CourseCodec:
+    codec = CourseCodec()
+    for each in spelled:
+        codec.decode(each)
+    return codec
+
+
+@pytest.mark.parametrize("presence", NAMES)
+def test_every_spelling_of_a_name_is_read(presence: dict[str, Any]) -> None:
+    assert CourseCodec().decode(presence) == events.CoursePresence("hank")
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_every_spelling_of_a_message_is_read(message: dict[str, Any]) -> None:
+    assert CourseCodec().decode(message) == events.CourseMsg("dale", "hi", message["action"])
+
+
+def test_in_uppercase_from_is_the_addressee() -> None:
+    codec = codec_after({"ACTION": "presence", "USER": {"AUTHUSER": "hank"}})
+    spelled = {"ACTION": "message", "FROM": "dale", "MESSAGE_TEXT": "hi"}
+    assert codec.decode(spelled) == events.CourseMsg("dale", "hi", "message")
+
+
+@pytest.mark.parametrize("action", ["exit", "quit", "q", "EXIT"])
+def test_every_way_of_leaving_is_known(action: str) -> None:
+    assert CourseCodec().decode({"action": action, "account_name": "hank"}) == events.CourseQuit()
+
+
+@pytest.mark.parametrize("to", ["#", "ALL", "all"])
+def test_some_addressees_are_everybody(to: str) -> None:
+    assert CourseCodec().decode({"action": "msg", "to": to, "text": "hi"}) == events.CourseMsg(None, "hi", "msg")
+
+
+def test_with_type_status_nobody_is_everybody() -> None:
+    codec = codec_after({"action": "presence", "type": "status", "user": {"account_name": "hank"}})
+    assert codec.decode({"action": "msg", "message": "hi"}) == events.CourseMsg(None, "hi", "msg")
+    assert isinstance(CourseCodec().decode({"action": "msg", "message": "hi"}), events.Unreadable)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"action": "msg", "to": "dale"},
+        {"action": "msg", "to": "dale", "text": 5},
+        {"action": "m", "text": "\0", "to": "d"},
+    ],
+)
+def test_a_message_without_a_text_that_can_be_sent_is_refused(message: dict[str, Any]) -> None:
+    assert isinstance(CourseCodec().decode(message), events.Unreadable)
+
+
+@pytest.mark.parametrize("spelled", [{"action": "dance"}, {}, {"response": 200}, {"action": None}, {"action": ["x"]}])
+def test_what_is_not_in_the_table_is_met_with_silence(spelled: dict[str, Any]) -> None:
+    assert CourseCodec().decode(spelled) is None
+
+
+@pytest.mark.parametrize(("presence", "form"), FORMS)
+def test_the_presence_chooses_the_form(presence: dict[str, Any], form: dict[str, Any]) -> None:
+    assert frames(codec_after(presence)) == [form]
+
+
+@pytest.mark.parametrize(("presence", "changed"), VARIATIONS)
+def test_the_presence_varies_the_open_form(presence: dict[str, Any], changed: dict[str, Any]) -> None:
+    (frame,) = frames(codec_after(presence))
+    assert {key: frame.get(key) for key in changed} == changed
+
+
+def test_its_first_message_teaches_how_to_speak_to_it() -> None:
+    codec = codec_after({"action": "presence", "user": "hank"}, {"action": "m", "to": "dale", "message_text": "x"})
+    (frame,) = frames(codec, said="msg")
+    assert (frame["action"], frame["message_text"]) == ("m", "hi")
+    assert not {"text", "mess_text", "message"} & set(frame)
+
+
+def test_who_has_not_spoken_hears_a_msg_in_both_forms() -> None:
+    first, second = frames(codec_after({"action": "presence", "user": "hank"}), said="msg")
+    assert (first["action"], first["message"], second["action"], second["text"]) == ("msg", "hi", "message", "hi")
+    assert "text" not in first
+
+
+ENVELOPES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    (
+        {"action": "presence", "user": "hank"},
+        {"response": 200, "responce": 200, "time": 1.5, "alert": "OK"},
+        {"response": 400, "responce": 400, "time": 1.5, "alert": "No.", "error": "No."},
+    ),
+    (
+        {"ACTION": "presence", "USER": {"AUTHUSER": "hank"}},
+        {"ACTION": "ALERT", "RESPONSE": 200, "ALERT": "OK", "TIME": 1.5},
+        {"ACTION": "ALERT", "RESPONSE": 400, "ALERT": "No.", "TIME": 1.5},
+    ),
+    (
+        {"action": "presence", "type": "request", "body": "hank"},
+        {"type": "response", "code": 200, "message": "OK", "time": 1.5},
+        {"type": "response", "code": 400, "message": "No.", "time": 1.5},
+    ),
+]
+
+
+@pytest.mark.parametrize(("presence", "ok", "refusal"), ENVELOPES)
+def test_answers_come_in_the_envelope_of_the_presence(
+    presence: dict[str, Any], ok: dict[str, Any], refusal: dict[str, Any]
+) -> None:
+    codec = codec_after(presence)
+    assert json.loads(codec.ok(1.5)) == ok
+    assert json.loads(codec.refusal("No.", 1.5)) == refusal
+
+
+@pytest.mark.parametrize(
+    ("request_", "key", "event"),
+    [
+        ({"action": "get_users", "account_name": "hank"}, "data_list", events.CourseList(False)),
+        ({"action": "get_users", "user_login": "hank"}, "alert", events.CourseList(False)),
+        ({"action": "get_contacts", "user": "hank"}, "data_list", events.CourseList(True)),
+        ({"action": "get_contacts", "user_login": "hank"}, "alert", events.CourseList(True)),
+    ],
+)
+def test_lists_come_where_they_are_looked_for(request_: dict[str, Any], key: str, event: events.CourseList) -> None:
+    codec = CourseCodec()
+    assert codec.decode(request_) == event
+    frame = json.loads(codec.listing(["dale", "小林"], 1.5))
+    assert (frame["response"], frame[key]) == (202, ["dale", "小林"])
+    assert codec.fetches_lists
+
+
+@pytest.mark.parametrize("count", [0, 1, 50, 100, 5000])
+def test_lists_are_cut_to_the_frame_from_behind(count: int) -> None:
+    codec = CourseCodec()
+    names = [f"name-{number}" for number in range(count)]
+    frame = codec.listing(names, 1.5)
+    listed = json.loads(frame)["data_list"]
+    assert len(frame) <= dialects.LONGEST_FRAME
+    assert listed == names[: len(listed)]
+    assert len(listed) == count or len(frame) > dialects.LONGEST_FRAME - 250
+
+
+@pytest.mark.parametrize(
+    ("action", "add"), [("add", True), ("add_contact", True), ("remove", False), ("del_contact", False)]
+)
+def test_contacts_are_added_and_removed(action: str, add: bool) -> None:
+    spelled = {"action": action, "user_id": "dale", "user_login": "hank"}
+    assert CourseCodec().decode(spelled) == events.CourseContact("dale", add)
+
+
+TEXTS = [
+    "word " * 600,
+    "x" * 5000,
+    "слово " * 400,
+    "🎉" * 700,
+    "e\u0301" * 900,
+    '\x01"\\' * 300,
+    " " * 3000,
+    "a  b" * 500,
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text[:4]))
+@pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
+def test_long_texts_are_split_within_the_cap_and_lose_nothing(presence: dict[str, Any], text: str) -> None:
+    codec = codec_after(presence)
+    written = codec.message("dale", "hank", text, "message", 1.5)
+    assert len(written) > 1
+    assert all(len(frame) <= codec.dialect.longest_frame for frame in written)
+    assert "".join(text_of(json.loads(frame)) for frame in written) == text
+
+
+def text_of(frame: dict[str, Any]) -> str:
+    body = frame.get("body", frame)
+    return next(str(body[key]) for key in ("text", "message", "msg_txt", "MESSAGE_TEXT") if key in body)
+
+
+@pytest.mark.parametrize("name", ["x" * 32, "я" * 32, "林" * 32, "𐌰" * 32])
+@pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
+def test_the_longest_names_leave_room_for_the_text(presence: dict[str, Any], name: str) -> None:
+    codec = codec_after(presence)
+    written = codec.message(name, name, "слово " * 100, "message", 1.5)
+    assert all(len(frame) <= codec.dialect.longest_frame for frame in written)
+    assert len(written) < 60
+
+
+def test_texts_are_split_behind_spaces_and_between_characters() -> None:
+    assert split_text("one two three", 8) == ["one two ", "three"]
+    assert split_text("abcdef", 4) == ["abcd", "ef"]
+    assert split_text("aae\u0301b", 3) == ["aa", "e\u0301", "b"]
+    assert split_text("a👩\u200d👩b", 11) == ["a", "👩\u200d👩", "b"]
