@@ -227,9 +227,9 @@ class ConfigProblem(ExitError):
     exit_code = 78
 
 
-def _family(root: type[WireError]) -> list[type[WireError]]:
-    return [root, *(error for child in root.__subclasses__() for error in _family(child))]
+def _below(root: type[WireError]) -> list[type[WireError]]:
+    return [error for child in root.__subclasses__() for error in (child, *_below(child))]
 
 
-WIRE_ERRORS: dict[str, type[WireError]] = {error.word: error for error in reversed(_family(WireError))}
+WIRE_ERRORS: dict[str, type[WireError]] = {error.word: error for error in _below(WireError)}
 """Every wire error by its stable word: the table the protocol document prints."""

@@ -1,0 +1,116 @@
+"""The folder list is the architecture: who may import whom, and what the pure parts must not know."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "gmessenger"
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "places": set(),
+    "kinds": set(),
+    "logs": {"errors", "places"},
+    "options": {"logs", "places", "kinds"},
+    "commandline": {"gmessenger", "errors", "kinds", "options"},
+    "wire": {"errors"},
+    "chat": {"errors", "logs"},
+    "server.fronts": {"gmessenger", "errors", "logs", "wire", "chat", "server.connection"},
+    "server.connection": {"logs", "options", "server"},
+    "server": {
+        *("gmessenger", "errors", "logs", "options", "commandline", "places", "chat", "wire"),
+        *("server.fronts", "server.connection"),
+    },
+    "client": {"errors", "wire"},
+    "terminal": {"gmessenger", "client", "errors", "logs", "options", "commandline", "places"},
+}
+"""One direction only; a package may of course import itself, and main modules the package's version."""
+FOREIGN: dict[str, set[str]] = {
+    "wire": {"gevent", "socket", "time", "datetime", "logging", "threading", "asyncio", "select", "os", "random"},
+    "chat": {"socket", "ssl", "json", "sqlite3", "time", "datetime", "logging", "threading"},
+    "client": {"logging", "argparse", "configargparse"},
+    "terminal": {"socket", "json"},
+}
+"""What a package must not know, of the world outside."""
+
+
+def part(module: str) -> str:
+    """The row of the table that a module falls under."""
+    inner = module.removeprefix("gmessenger").removeprefix(".")
+    split_out = next((row for row in ("server.fronts", "server.connection") if inner.startswith(row)), None)
+    return split_out or inner.split(".")[0] or "gmessenger"
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, functions included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            module = node.module or ""
+            found |= {f"{module}.{name.name}" if module == "gmessenger" else module for name in node.names}
+    return found
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__main__.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_modules_import_in_one_direction(path: Path) -> None:
+    here = part(module_of(path))
+    if here == "gmessenger":
+        return
+    allowed = MAY_IMPORT[here] | {here}
+    ours = {module for module in imports(path) if module.split(".")[0] == "gmessenger"}
+    there = {"gmessenger" if module == "gmessenger.__version__" else part(module) for module in ours}
+    assert there <= allowed, f"{module_of(path)} imports {sorted(there - allowed)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_packages_do_not_know_what_they_must_not(path: Path) -> None:
+    forbidden = FOREIGN.get(part(module_of(path)), set())
+    roots = {module.split(".")[0] for module in imports(path)} | imports(path)
+    known = (roots & forbidden) | ({"gevent.socket"} & roots if "socket" in forbidden else set())
+    assert not known, f"{module_of(path)} knows {sorted(known)}"
+
+
+@pytest.mark.parametrize(
+    "package", [path.parent for path in MODULES if path.name == "__init__.py"], ids=lambda p: p.name
+)
+def test_every_package_says_what_it_does_and_must_not_know(package: Path) -> None:
+    doc = ast.get_docstring(ast.parse((package / "__init__.py").read_text("utf-8"))) or ""
+    if package == PACKAGE:
+        return
+    lines = [line for line in doc.splitlines() if line.strip()]
+    assert len(lines) == 2 and "must not know" in doc.lower(), doc
+
+
+def test_importing_the_package_patches_nothing() -> None:
+    program = """
+import pkgutil, importlib, gmessenger
+for module in pkgutil.walk_packages(gmessenger.__path__, "gmessenger."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from gevent import monkey
+assert not monkey.saved, monkey.saved.keys()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_modules_are_small(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 270

@@ -1,0 +1,163 @@
+"""Options: command line over environment over file over default, and every fault a sentence that says where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gmessenger.commandline import CLIENT, SERVER, Command, config_text, parse
+from gmessenger.errors import ConfigProblem, UsageError
+from gmessenger.kinds import Kind
+from gmessenger.options import Flag
+
+TOP = Path(__file__).parent.parent
+EXAMPLES: dict[type, tuple[str, Any]] = {int: ("4321", 4321), float: ("1.5", 1.5), bool: ("no", False), str: ("x", "x")}
+ROWS = [(command, row) for command in (SERVER, CLIENT) for row in command.rows]
+
+
+def example(kind: Kind, default: Any) -> tuple[str, Any]:
+    """A value that is not the default, as text and as it should come out."""
+    if kind is Flag:
+        return "yes", True
+    if kind.choices:
+        other = next(choice for choice in kind.choices if choice != default)
+        return other, other
+    return EXAMPLES[str if default is None else type(default)]
+
+
+@pytest.fixture
+def ini(tmp_path: Path) -> Path:
+    return tmp_path / "some.ini"
+
+
+@pytest.mark.parametrize(
+    ("command", "row"), ROWS, ids=lambda value: getattr(value, "key", getattr(value, "section", ""))
+)
+def test_every_option_comes_from_anywhere(command: Command[Any], row: Any, ini: Path) -> None:
+    text, value = example(row.kind, row.default)
+    ini.write_text(f"[{command.section}]\n{row.long[2:]} = {text}\n")
+    on_line = [row.long] if row.kind is Flag else [row.long, text]
+    assert getattr(parse(command, [], {}), row.key) == row.default
+    assert getattr(parse(command, on_line, {}), row.key) == value
+    assert getattr(parse(command, [], {row.env: text}), row.key) == value
+    if row.in_files:
+        assert getattr(parse(command, ["-c", str(ini)], {}), row.key) == value
+        assert getattr(parse(command, [], {"MESSENGER_CONFIG": str(ini)}), row.key) == value
+
+
+def test_each_source_wins_over_the_next(ini: Path) -> None:
+    ini.write_text("[server]\nport = 3\n")
+    file, env = ["-c", str(ini)], {"MESSENGER_PORT": "2"}
+    assert parse(SERVER, [], {}).port == 7777
+    assert parse(SERVER, file, {}).port == 3
+    assert parse(SERVER, file, env).port == 2
+    assert parse(SERVER, [*file, "-p", "1"], env).port == 1
+
+
+def test_an_empty_variable_is_no_variable() -> None:
+    assert parse(SERVER, [], {"MESSENGER_PORT": "", "MESSENGER_IP": ""}).port == 7777
+
+
+def test_the_client_takes_host_and_port_without_dashes() -> None:
+    options = parse(CLIENT, ["chat.example", "8888", "-n", "hank"], {"MESSENGER_HOST": "other", "MESSENGER_PORT": "1"})
+    assert (options.host, options.port, options.name) == ("chat.example", 8888, "hank")
+
+
+@pytest.mark.parametrize("spelling", ["-a", "--ip", "--host"])
+def test_the_course_spellings_of_the_address_work(spelling: str) -> None:
+    assert parse(CLIENT, [spelling, "10.0.0.1"], {}).host == "10.0.0.1"
+
+
+def test_a_percent_sign_is_a_percent_sign(ini: Path) -> None:
+    ini.write_text("[server]\nip = 100%(x)s\n")
+    assert parse(SERVER, ["-c", str(ini)], {}).ip == "100%(x)s"
+
+
+BAD_FILES = {
+    "[server]\nprot = 1": "unknown key prot; did you mean port?",
+    "[server]\nsomething-else = 1": "unknown key something-else",
+    "[client]\nport = 1": "unknown section [client]; this command reads [server].",
+    "[server]\nport = 1\n[other]\nx = 1": "unknown section [other]",
+    "[server]\nport = one": "port: expected a port from 0 to 65535, not 'one'.",
+    "[server]\nguests = perhaps": "guests: expected yes or no, not 'perhaps'.",
+    "[server]\nport = 1\nport = 2": "already exists",
+    "port = 1": "no section headers",
+    "[server]\nnonsense": "parsing errors",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_bad_file_is_named_with_its_fault(text: str, ini: Path) -> None:
+    ini.write_text(text + "\n")
+    with pytest.raises(ConfigProblem) as problem:
+        parse(SERVER, ["-c", str(ini)], {})
+    assert str(ini) in str(problem.value) and BAD_FILES[text] in str(problem.value)
+
+
+def test_a_file_that_is_no_text_is_named(ini: Path) -> None:
+    ini.write_bytes(b"[server]\nip = \xff\xfe\n")
+    with pytest.raises(ConfigProblem, match=str(ini)):
+        parse(SERVER, ["-c", str(ini)], {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(ini: Path) -> None:
+    ini.touch(mode=0)
+    with pytest.raises(ConfigProblem, match="Permission denied"):
+        parse(SERVER, ["-c", str(ini)], {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "x"),
+        ("PORT", "-1"),
+        ("MAX_TEXT", "0"),
+        ("DRAIN_TIMEOUT", "nan"),
+        ("LOG_LEVEL", "loud"),
+        ("GUESTS", "2"),
+    ],
+)
+def test_a_bad_variable_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigProblem, match=f"MESSENGER_{name}: expected .*, not '{value}'"):
+        parse(SERVER, [], {f"MESSENGER_{name}": value})
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port"], ["--port", "x"], ["--prot", "1"], ["--por", "1"], ["stray"], ["--log-level", "loud"]]
+)
+def test_a_bad_command_line_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match="gmessenger-server --help"):
+        parse(SERVER, arguments, {})
+
+
+@pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
+def test_the_shipped_file_is_the_printed_one_and_says_the_defaults(
+    command: Command[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = TOP / "config" / f"{command.section}.ini"
+    assert shipped.read_text("utf-8") == config_text(command)
+    assert parse(command, ["-c", str(shipped)], {}) == parse(command, [], {})
+    with pytest.raises(SystemExit) as ended:
+        parse(command, ["--print-config"], {})
+    assert (ended.value.code, capsys.readouterr().out) == (0, config_text(command))
+
+
+@pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
+def test_the_shipped_file_with_every_key_uncommented_is_still_right(command: Command[Any], ini: Path) -> None:
+    text = config_text(command)
+    for row in command.rows:
+        text = text.replace(f"# {row.long[2:]} =", f"{row.long[2:]} =")
+    ini.write_text(text)
+    assert parse(command, ["-c", str(ini)], {}) == parse(command, [], {})
+
+
+@pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
+def test_help_names_every_option(command: Command[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(command, ["--help"], {})
+    shown = capsys.readouterr().out
+    assert all(row.long in shown for row in command.rows)
