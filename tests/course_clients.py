@@ -160,15 +160,9 @@ PRESENSE = plain(
 )
 MSG = plain("msg", account, ("msg", "to", "message"), leaves("quit", "account_name"))
 DOTTED = enters("user.account_name", status="online")
+DIALECTS = (ANCESTOR, CLASSIC, STATUS, UPPER, ASKING, CLOCK, PRESENSE, MSG)
 SPELLINGS = (
-    ANCESTOR,
-    CLASSIC,
-    STATUS,
-    UPPER,
-    ASKING,
-    CLOCK,
-    PRESENSE,
-    MSG,
+    *DIALECTS,
     plain("receiver", account, ("message", "message_receiver", "message_text"), leaves("exit")),
     plain("client_name", enters("user.client_name"), ("message", "to", "text"), leaves("quit", "client_name")),
     plain("user", enters("user"), ("message", "to", "message"), leaves("exit", "user")),

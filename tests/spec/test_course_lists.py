@@ -9,13 +9,10 @@ import pytest
 
 from tests.course_clients import (
     AFTER_LISTS,
-    ANCESTOR,
-    ASKING,
     CLASSIC,
-    CLOCK,
+    DIALECTS,
     STATUS,
     TOLERANCE,
-    UPPER,
     Address,
     CourseClient,
     Frame,
@@ -23,9 +20,9 @@ from tests.course_clients import (
 from tests.spec.wires import Dial, together
 
 EVERYBODY = (
-    ("a hash", STATUS, {"action": "msg", "to": "#", "message": "all of you"}),
-    ("the word ALL", CLASSIC, {"action": "message", "to": "ALL", "mess_text": "all of you"}),
-    ("no addressee", STATUS, {"action": "msg", "type": "status", "message": "all of you"}),
+    ("hash", STATUS, {"action": "msg", "to": "#", "message": "all of you"}),
+    ("word", CLASSIC, {"action": "message", "to": "ALL", "mess_text": "all of you"}),
+    ("nobody", STATUS, {"action": "msg", "type": "status", "message": "all of you"}),
 )
 
 
@@ -97,15 +94,15 @@ def test_pushes_are_far_apart_after_lists_but_answers_come_at_once(server: Addre
     assert hank.arrivals[-1] - first >= AFTER_LISTS - TOLERANCE
 
 
-@pytest.mark.parametrize(("spelling", "frame"), [row[1:] for row in EVERYBODY], ids=[row[0] for row in EVERYBODY])
-def test_a_broadcast_reaches_everybody_present(spelling: Any, frame: Frame, server: Address, dial: Dial) -> None:
-    listeners = dial.courses(server, {one.name: one for one in (ANCESTOR, CLASSIC, STATUS, UPPER, ASKING, CLOCK)})
-    native, hank = dial.native(server, "native"), dial.course(server, spelling, "hank")
-    hank.send({"time": time.time(), **frame})
-    jobs = {one.name: lambda one=one: one.hear_all([("hank", "all of you")]) for one in listeners}
-    assert together(jobs) == {}
-    heard = native.event("msg")
-    assert (heard["from"], heard["message"]) == ("hank", "all of you")
+def test_a_broadcast_reaches_everybody_present(server: Address, dial: Dial) -> None:
+    listeners = dial.courses(server, {one.name: one for one in DIALECTS})
+    senders = dial.courses(server, {name: spelling for name, spelling, _ in EVERYBODY})
+    native, expected = dial.native(server, "native"), [(name, "all of you") for name, *_ in EVERYBODY]
+    for sender, (_, _, frame) in zip(senders, EVERYBODY, strict=True):
+        sender.send({"time": time.time(), **frame})
+    assert together({one.name: lambda one=one: one.hear_all(expected) for one in listeners}) == {}
+    heard = [native.event("msg") for _ in EVERYBODY]
+    assert {(frame["from"], frame["message"]) for frame in heard} == set(expected)
 
 
 def test_who_comes_after_a_broadcast_does_not_get_it(server: Address, dial: Dial) -> None:
@@ -117,7 +114,7 @@ def test_who_comes_after_a_broadcast_does_not_get_it(server: Address, dial: Dial
 
 
 def test_broadcasts_can_be_refused(start_server: Callable[..., Address], dial: Dial) -> None:
-    server = start_server(broadcast="no")
+    server = start_server(broadcast=False)
     dale, native = dial.course(server, CLASSIC, "dale"), dial.native(server, "native")
     hank = dial.course(server, CLASSIC, "hank")
     hank.say("ALL", "all of you")

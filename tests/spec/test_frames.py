@@ -42,6 +42,7 @@ BAD_TEXT = {
     "a lone high surrogate": MSG % b'"\\ud83d"',
     "a lone low surrogate": MSG % b'"a\\ude00"',
     "surrogates the wrong way round": MSG % b'"\\ude00\\ud83d"',
+    "U+0000 in an id": b'{"action":"probe","id":"a\\u0000b"}',
     "U+0000 in a name": b'{"action":"msg","id":"x","to":"da\\u0000le","message":"hi"}',
 }
 WRONG_TYPES = {

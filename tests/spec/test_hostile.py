@@ -4,7 +4,6 @@ Sections 1 and 2 of the protocol, promises 5 and 6."""
 import contextlib
 import os
 import resource
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,7 +37,7 @@ def ping_pong(hank: Native, dale: Native, rounds: int) -> None:
         assert hank.hear() == ("dale", f"pong {number}")
 
 
-def throw_rubbish(server: Address) -> None:
+def throw_rubbish(server: Address, thrown: list[int]) -> None:
     """Connects and sends rubbish, again each time it is hung up on; never reads."""
     while True:
         wire = Wire(server)
@@ -47,13 +46,15 @@ def throw_rubbish(server: Address) -> None:
                 wire.send_bytes(os.urandom(4096))
                 for piece in RUBBISH:
                     wire.send_bytes(piece)
+                thrown.append(1)
                 gevent.sleep(0.001)
 
 
 def is_open(wire: Wire) -> bool:
     """Not hung up on: reading finds either nothing yet or a frame."""
+    wire.sock.settimeout(0)
     try:
-        return wire.sock.recv(65536, socket.MSG_DONTWAIT) != b""
+        return wire.sock.recv(65536) != b""
     except BlockingIOError:
         return True
 
@@ -65,11 +66,13 @@ def test_two_thousand_idle_connections_and_a_thrower_of_rubbish_disturb_nobody(
     idle = [dial.native(server) for _ in range(IDLE)]
     for number, wire in enumerate(idle[: IDLE // 2]):
         wire.login(f"idle-{number}")
-    throwers = [gevent.spawn(throw_rubbish, server) for _ in range(2)]
+    thrown: list[int] = []
+    throwers = [gevent.spawn(throw_rubbish, server, thrown) for _ in range(2)]
     try:
-        ping_pong(hank, dale, 200)
+        ping_pong(hank, dale, 500)
     finally:
         gevent.killall(throwers)
+    assert len(thrown) > 20
     assert all(is_open(wire) for wire in idle[: IDLE // 2])
     hank.heard_nothing()
     dale.heard_nothing()
@@ -113,6 +116,29 @@ def test_who_reads_nothing_for_too_long_is_closed(start_server: Callable[..., Ad
     assert responses == {202, 429, 410}
 
 
+def test_one_too_many_is_told_503_and_closed_until_somebody_leaves(
+    start_server: Callable[..., Address], dial: Dial
+) -> None:
+    server = start_server(max_connections=3)
+    hank, *_ = [dial.native(server, name) for name in ("hank", "dale", "bobby")]
+    assert [frame["response"] for frame in dial.wire(server).rest()] == [503]
+    hank.send({"action": "quit"})
+    hank.expect_closed()
+    hank.close()
+    with gevent.Timeout(5):
+        while dial.native(server).present("peggy")["response"] == 503:
+            pass
+
+
+def test_who_never_says_its_presence_is_closed(start_server: Callable[..., Address], dial: Dial) -> None:
+    server = start_server(login_timeout=0.3)
+    silent, slow, dale = dial.wire(server), dial.wire(server), dial.native(server, "dale")
+    slow.send_bytes(b'{"action":')
+    silent.rest()
+    slow.rest()
+    dale.heard_nothing()
+
+
 def test_stopping_tells_natives_to_move_after_everything_accepted_was_written(server: Any, dial: Dial) -> None:
     hank, dale = dial.native(server, "hank"), dial.native(server, "dale")
     for number in range(50):
@@ -129,7 +155,7 @@ def test_stopping_tells_natives_to_move_after_everything_accepted_was_written(se
 def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothing(server: Any, dial: Dial) -> None:
     clients = dial.courses(server, {spelling.name: spelling for spelling in SPELLINGS})
     hank = dial.course(server, CLASSIC, "hank")
-    texts = [f"promised {number}" for number in range(4)]
+    texts = [f"promised {number}" for number in range(2)]
     for client in clients:
         for text in texts:
             hank.say(client.name, text)

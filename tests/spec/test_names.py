@@ -89,10 +89,10 @@ def test_a_bad_name_is_refused_with_a_sentence(name: str, server: Address, dial:
 @pytest.mark.parametrize(("first", "second"), SAME.values(), ids=SAME.keys())
 def test_names_that_look_the_same_are_the_same(first: str, second: str, server: Address, dial: Dial) -> None:
     dial.native(server, first)
-    hank = dial.native(server)
-    assert hank.present(second)["code"] == "name_in_use"
-    hank.login("hank")
-    assert hank.say(second, "found")["response"] == 202
+    dale = dial.native(server)
+    assert dale.present(second)["code"] == "name_in_use"
+    dale.login("dale")
+    assert dale.say(second, "found")["response"] == 202
 
 
 def test_frames_show_a_name_as_it_was_registered(server: Address, dial: Dial) -> None:
