@@ -23,6 +23,8 @@ setup(
         "msgspec>=0.20",
         "ConfigArgParse>=1.7",
         "unicodedataplus>=16",
+        "SQLAlchemy>=2.0.40",
+        "argon2-cffi>=25.1",
     ],
     extras_require={
         "test": ["pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150"],

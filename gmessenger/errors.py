@@ -10,12 +10,18 @@
     │   │   ├── BadName               bad_name
     │   │   └── AlreadyLoggedIn       already_logged_in
     │   ├── NotLoggedIn 401           not_logged_in
+    │   ├── PasswordNeeded 401        password_needed
     │   ├── WrongPassword 402         wrong_password
     │   ├── Forbidden 403             forbidden
     │   │   ├── GuestsRefused         guests_refused
-    │   │   └── BroadcastRefused      broadcast_refused
+    │   │   ├── BroadcastRefused      broadcast_refused
+    │   │   ├── RegistrationClosed    registration_closed
+    │   │   ├── InviteRefused         invite_refused
+    │   │   └── NotMember             not_member
     │   ├── NeverSeen 404             never_seen
     │   ├── NameInUse 409             name_in_use
+    │   ├── NameTaken 409             name_taken
+    │   ├── IdReused 409              id_reused
     │   ├── Replaced 409              replaced
     │   ├── NotHere 410               not_here
     │   ├── TooLong 413               too_long
@@ -23,6 +29,7 @@
     │   ├── RecipientBusy 429         recipient_busy      (retrying helps)
     │   ├── TooManyFailures 429       too_many_failures   (retrying helps)
     │   ├── ServerFull 503            server_full         (retrying helps)
+    │   ├── StoreUnavailable 503      store_unavailable   (retrying helps)
     │   └── InternalError 500         internal_error      (retrying helps)
     └── ExitError                     ends a program: exit code, sentence
         ├── UsageError 2
@@ -106,6 +113,12 @@ class NotLoggedIn(WireError):
     sentence = "Log in first: send a presence with a name."
 
 
+class PasswordNeeded(WireError):
+    code = 401
+    word = "password_needed"
+    sentence = "This name is an account: give its password."
+
+
 class WrongPassword(WireError):
     code = 402
     word = "wrong_password"
@@ -128,6 +141,21 @@ class BroadcastRefused(Forbidden):
     sentence = "This server does not let one message go to everybody."
 
 
+class RegistrationClosed(Forbidden):
+    word = "registration_closed"
+    sentence = "This server does not let people register by themselves."
+
+
+class InviteRefused(Forbidden):
+    word = "invite_refused"
+    sentence = "This server wants an invitation, and this is not one of its own or it has been used."
+
+
+class NotMember(Forbidden):
+    word = "not_member"
+    sentence = "Only members may do this; join the room first."
+
+
 class NeverSeen(WireError):
     code = 404
     word = "never_seen"
@@ -138,6 +166,18 @@ class NameInUse(WireError):
     code = 409
     word = "name_in_use"
     sentence = "Somebody here uses that name; choose another."
+
+
+class NameTaken(WireError):
+    code = 409
+    word = "name_taken"
+    sentence = "This name is an account already."
+
+
+class IdReused(WireError):
+    code = 409
+    word = "id_reused"
+    sentence = "A message with this id was stored before, and it said something else."
 
 
 class Replaced(WireError):
@@ -182,6 +222,13 @@ class ServerFull(WireError):
     word = "server_full"
     retry = True
     sentence = "The server has no room for another connection; try again later."
+
+
+class StoreUnavailable(WireError):
+    code = 503
+    word = "store_unavailable"
+    retry = True
+    sentence = "The server cannot store anything now; send it again later."
 
 
 class InternalError(WireError):

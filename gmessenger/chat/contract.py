@@ -1,0 +1,187 @@
+"""What the messenger asks of a store, and the records that pass between them.
+
+A method that waits for the disk blocks the greenlet that calls it, never the loop. `append` and `acknowledge` do not
+wait at all. Whatever a method changes is on disk when it returns (`append`: when `done` is called). Every method may
+raise `StoreUnavailable`; what it was asked then may or may not have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from gmessenger.errors import WireError
+
+
+class Account(Struct):
+    """A name kept for ever. `role` is empty or `operator`."""
+
+    id: int
+    key: str
+    name: str
+    disabled: bool = False
+    role: str = ""
+
+
+class Device(Struct):
+    """A device of an account; `cursors` hold, by conversation, the last seq it needs no more."""
+
+    id: int
+    name: str
+    cursors: dict[str, int]
+
+
+class Room(Struct):
+    """A room as it is kept; `members` maps account ids to the first seq they may read."""
+
+    key: str
+    name: str
+    topic: str
+    creator: int | None
+    head: int
+    first: int
+    members: dict[int, int]
+
+
+class Post(Struct):
+    """A message to be kept.
+
+    `conversation` is a room's key, or both names' keys joined by a space, in order. `audience` are the ids of the
+    accounts that may read it. `id` with `device` makes sending it again harmless.
+    """
+
+    conversation: str
+    sender: str
+    to: str
+    text: str
+    time: float
+    audience: tuple[int, ...]
+    device: int | None = None
+    id: str | None = None
+
+
+class Remembered(Struct):
+    """A message as it was kept. Where it was `erased`, its text is empty."""
+
+    conversation: str
+    seq: int
+    sender: str
+    to: str
+    text: str
+    time: float
+    device: int | None = None
+    id: str | None = None
+    erased: bool = False
+
+
+class Page(Struct):
+    """Messages of one conversation, oldest first; `first` is the oldest seq kept, `more` whether the page was cut."""
+
+    messages: list[Remembered]
+    first: int
+    more: bool
+
+
+Done: TypeAlias = Callable[[int, bool, WireError | None], None]
+"""Called once with the seq of a post, whether it had been kept before, and the error where it was not kept."""
+
+
+class Store(Protocol):
+    """The contract that every store fulfils, and one test suite holds them to."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether anything is there after the process has ended."""
+
+    def close(self) -> None:
+        """Finish what is under way and let go of the files."""
+
+    def append(self, post: Post, done: Done) -> None:
+        """Keep a message under the next seq of its conversation; `done` is called in the order of `append`.
+
+        The same id from the same device to the same conversation is kept once: `done` gets the seq it has, or
+        `IdReused` where its text was another.
+        """
+
+    def accounts(self) -> Sequence[Account]:
+        """Every account."""
+
+    def create_account(self, key: str, name: str, password: str, time: float, invite: str | None = None) -> Account:
+        """A new account with this password hash; conversations its name took part in are closed to it up to now.
+
+        Raises `NameTaken`, or `InviteRefused` for an `invite` that is not (or no longer) good.
+        """
+
+    def password(self, account: int) -> str:
+        """The hash of an account's password."""
+
+    def set_password(self, account: int, password: str) -> None:
+        """Change it; every token of the account stops working."""
+
+    def disable(self, account: int, disabled: bool) -> None:
+        """Shut an account out, or let it in again."""
+
+    def delete_account(self, account: int) -> None:
+        """Forget an account, its devices and its memberships; its messages stay with those who got them."""
+
+    def add_invite(self, invite: str, time: float) -> None:
+        """Let whoever shows this invite register, once."""
+
+    def add_token(self, token: str, account: int, device: int, time: float) -> None:
+        """Let a session be resumed by this token (kept as a hash)."""
+
+    def token(self, token: str) -> tuple[int, str] | None:
+        """Account id and device name that a token stands for."""
+
+    def device(self, account: int, name: str, time: float) -> Device:
+        """The device of that name, made if need be: a new one starts at the account's furthest cursors.
+
+        Of more than 20, the longest unused are dropped.
+        """
+
+    def acknowledge(self, device: int, conversation: str, seq: int) -> None:
+        """Move a device's cursor on (never back); on disk at the latest with the next answer that is."""
+
+    def mark_read(self, account: int, conversation: str, seq: int) -> None:
+        """Move an account's read position on (never back)."""
+
+    def backlog(self, account: int) -> dict[str, int]:
+        """The head of every conversation the account takes part in."""
+
+    def page(self, conversation: str, after: int, limit: int) -> list[Remembered]:
+        """The messages after a seq, oldest first."""
+
+    def visible_from(self, account: int, conversation: str) -> int | None:
+        """The first seq an account may read of a conversation; None where it takes no part in it."""
+
+    def history(self, conversation: str, visible: int, before: int | None, after: int | None, limit: int) -> Page:
+        """A page of what was said from `visible` on: before a seq, after one, or the latest."""
+
+    def search(self, account: int, text: str, conversation: str | None, limit: int) -> list[Remembered]:
+        """Messages that hold all words of `text`, newest first, where the account may read them."""
+
+    def rooms(self) -> Sequence[Room]:
+        """Every room with its members."""
+
+    def create_room(self, key: str, name: str, creator: int | None, time: float) -> Room:
+        """A new room without members."""
+
+    def join(self, room: str, account: int) -> int:
+        """Make an account a member from the next seq on; returns the last seq before."""
+
+    def leave(self, room: str, account: int) -> None:
+        """A member is one no more."""
+
+    def set_topic(self, room: str, topic: str) -> None:
+        """Change what the room is about."""
+
+    def delete_room(self, room: str) -> None:
+        """Forget a room and what was said there."""
+
+    def forget(self, account: int) -> int:
+        """Erase the text of every message of an account; tombstones stay. Returns how many."""
+
+    def prune(self, before: float) -> int:
+        """Drop messages older than a time; each conversation's `first` moves on. Returns how many."""

@@ -1,0 +1,29 @@
+"""Remembers: accounts, devices, rooms and messages, on disk before anybody is told that they are.
+It must not know sessions, sockets, fronts, or how anything is said on the wire.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gmessenger.chat.contract import Store
+from gmessenger.errors import ConfigProblem
+from gmessenger.store.sqlite import SqliteStore
+
+MEMORY = "memory:"
+SQLITE = "sqlite:///"
+
+__all__ = ["MEMORY", "SQLITE", "open_store"]
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names: `memory:`, or `sqlite:///path` (four slashes for an absolute path).
+
+    Files and directories are made where they are missing, for their owner only. Raises `ConfigProblem` for a URL that
+    names no store or a schema newer than this program, `FileProblem` for a file that cannot be opened.
+    """
+    if url == MEMORY:
+        return SqliteStore(None)
+    if url.startswith(SQLITE) and len(url) > len(SQLITE):
+        return SqliteStore(Path(url.removeprefix(SQLITE)).expanduser())
+    raise ConfigProblem(f"The store {url!r} is not one of {MEMORY} and {SQLITE}PATH.")

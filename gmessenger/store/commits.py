@@ -1,0 +1,128 @@
+"""One writer, group commit: what arrives while a commit is on its way forms the next batch.
+
+Rows are inserted on the loop's thread, in slices; only what waits for the disk runs in a thread, the commits' own.
+(Inserting in a thread while the loop is busy is two hundred times slower: each row gives up the interpreter lock and
+waits for it.) While a commit is in flight nothing on the loop may touch its connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import gevent
+from gevent.event import AsyncResult, Event
+from gevent.threadpool import ThreadPool
+
+from gmessenger.errors import MessengerError, StoreUnavailable, WireError
+
+Result = TypeVar("Result")
+Change = Callable[[sqlite3.Connection], Any]
+"""Changes the database inside the transaction of a batch; what it returns or raises is its caller's."""
+CLOSING_TAKES: Final = 30.0
+
+
+class Commits:
+    """Gathers changes into transactions.
+
+    `open_` gives a fresh connection (after a failure it is called again), `begun` is called with it when a batch begins
+    and returns what is to run in the commit's thread before the COMMIT, `settled` is called with whether it succeeded.
+    """
+
+    def __init__(
+        self,
+        open_: Callable[[], sqlite3.Connection],
+        begun: Callable[[sqlite3.Connection], Callable[[], None]],
+        settled: Callable[[WireError | None], None],
+        *,
+        threaded: bool,
+    ) -> None:
+        self._open = open_
+        self._begun = begun
+        self._settled = settled
+        self._db: sqlite3.Connection | None = open_()
+        self._threads = ThreadPool(1) if threaded else None
+        self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
+        self._wanted = Event()
+        self._closing = False
+        self._greenlet = gevent.spawn(self._run)
+
+    def wake(self) -> None:
+        """There is something to commit."""
+        self._wanted.set()
+
+    def change(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Have a change made and committed. Raises what it raises, or `StoreUnavailable`."""
+        result: AsyncResult[Any] = AsyncResult()
+        self._waiting.append((change, result))
+        self._wanted.set()
+        return cast(Result, result.get())
+
+    def close(self) -> None:
+        """Commit what waits, and end."""
+        self._closing = True
+        self._wanted.set()
+        self._greenlet.join(CLOSING_TAKES)
+        if self._threads is not None:
+            self._threads.kill()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            self._batch()
+            if self._closing and not self._wanted.is_set():
+                return
+
+    def _batch(self) -> None:
+        changes, self._waiting = self._waiting, []
+        try:
+            outcomes = self._commit(changes)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up()
+            refusal = StoreUnavailable(f"The server cannot store anything now: {error}.")
+            for _, result in changes:
+                result.set_exception(refusal)
+            self._settled(refusal)
+            return
+        for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
+            if failure is None:
+                result.set(value)
+            else:
+                result.set_exception(failure)
+        self._settled(None)
+
+    def _commit(self, changes: list[tuple[Change, AsyncResult[Any]]]) -> list[tuple[Any, Exception | None]]:
+        if self._db is None:
+            self._db = self._open()
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        outcomes = [_try(change, db) for change, _ in changes]
+        in_thread = self._begun(db)
+
+        def finish() -> None:
+            in_thread()
+            db.execute("COMMIT")
+
+        if self._threads is None:
+            finish()
+        else:
+            self._threads.apply(finish)
+        return outcomes
+
+    def _give_up(self) -> None:
+        """Roll back by letting go of the connection: after an I/O error nothing it remembers can be trusted."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+
+def _try(change: Change, db: sqlite3.Connection) -> tuple[Any, Exception | None]:
+    try:
+        return change(db), None
+    except MessengerError as refusal:
+        return None, refusal

@@ -1,0 +1,148 @@
+"""Numbering and inserting a batch of messages: the part of the store that is measured in messages per second."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gmessenger.chat.contract import Done, Post
+from gmessenger.errors import IdReused, WireError
+from gmessenger.store import statements
+from gmessenger.store.folding import fold
+
+SLICE: Final = 500
+MOST_CONVERSATIONS_KNOWN: Final = 20_000
+INSERT: Final = (
+    'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id) '
+    "VALUES (?,?,?,?,?,?,?,?,?)"
+)
+INDEX: Final = "INSERT INTO fresh (id, folded) VALUES (?,?)"
+INDEX_THEM: Final = ("INSERT INTO words (rowid, folded) SELECT id, folded FROM fresh", "DELETE FROM fresh")
+SENT_BEFORE: Final = "SELECT seq, text FROM messages WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
+MOVE_HEAD: Final = "UPDATE conversations SET head = ? WHERE id = ?"
+ADMIT: Final = "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
+
+
+@dataclass(slots=True)
+class Known:
+    """What the writer knows of a conversation without asking: it is the only one who changes it."""
+
+    id: int
+    head: int
+    participants: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one post."""
+
+    done: Done
+    seq: int = 0
+    duplicate: bool = False
+    error: WireError | None = None
+
+
+class Posts:
+    """Waiting messages, and the conversations' heads. Everything here runs on the loop's thread."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Post, Done]] = []
+        self._outcomes: list[Outcome] = []
+        self._known: dict[str, Known] = {}
+        self._next_row = 0
+
+    def add(self, post: Post, done: Done) -> None:
+        self._waiting.append((post, done))
+
+    def insert(self, db: sqlite3.Connection) -> bool:
+        """Number and insert what waits; says whether there was anything to index."""
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), SLICE):
+            self._insert_slice(db, waiting[start : start + SLICE])
+        return bool(waiting)
+
+    def settle(self, refusal: WireError | None) -> list[Outcome]:
+        """The outcomes of the batch that was committed, or of everything that waits where it was not."""
+        outcomes, self._outcomes = self._outcomes, []
+        if refusal is not None:
+            waiting, self._waiting = self._waiting, []
+            outcomes += [Outcome(done) for _, done in waiting]
+            for outcome in outcomes:
+                outcome.error = refusal
+            self.forget()
+        return outcomes
+
+    def forget(self) -> None:
+        """Read everything again: what was known may not be so any more."""
+        self._known.clear()
+        self._next_row = 0
+
+    def known(self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None) -> Known:
+        """A conversation, made if need be."""
+        known = self._known.get(key)
+        if known is None:
+            row = statements.CONVERSATION(db, key=key).fetchone()
+            if row is None:
+                added = statements.ADD_CONVERSATION(db, key=key, name=name or key, creator=creator)
+                known = Known(int(added.lastrowid or 0), 0)
+            else:
+                rows = statements.PARTICIPANTS(db, conversation=row[0])
+                known = Known(row[0], row[1], {account for account, _ in rows})
+            if len(self._known) >= MOST_CONVERSATIONS_KNOWN:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+    def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> None:
+        rows: list[tuple[Any, ...]] = []
+        folded: list[tuple[int, str]] = []
+        moved: dict[int, Known] = {}
+        sent: dict[tuple[int, str, int], tuple[int, str]] = {}
+        self._next_row = self._next_row or _next_row(db)
+        for post, done in posts:
+            known = self.known(db, post.conversation)
+            before = self._before(db, post, known, sent)
+            if before is not None:
+                self._outcomes.append(_again(post, done, before))
+                continue
+            known.head += 1
+            moved[known.id] = known
+            self._admit(db, post, known)
+            if post.id is not None and post.device is not None:
+                sent[post.device, post.id, known.id] = (known.head, post.text)
+            rows.append(
+                (self._next_row, known.id, known.head, post.sender, post.to, post.text, post.time, post.device, post.id)
+            )
+            folded.append((self._next_row, fold(post.text)))
+            self._next_row += 1
+            self._outcomes.append(Outcome(done, known.head))
+        db.executemany(INSERT, rows)
+        db.executemany(INDEX, folded)
+        db.executemany(MOVE_HEAD, [(known.head, known.id) for known in moved.values()])
+
+    def _before(
+        self, db: sqlite3.Connection, post: Post, known: Known, sent: dict[tuple[int, str, int], tuple[int, str]]
+    ) -> tuple[int, str] | None:
+        """Seq and text under which this id was kept already: earlier in this slice, or in the database."""
+        if post.id is None or post.device is None:
+            return None
+        here = sent.get((post.device, post.id, known.id))
+        row: tuple[int, str] | None = db.execute(SENT_BEFORE, (post.device, post.id, known.id)).fetchone()
+        return here or row
+
+    def _admit(self, db: sqlite3.Connection, post: Post, known: Known) -> None:
+        for account in post.audience:
+            if account not in known.participants:
+                db.execute(ADMIT, (account, known.id, known.head))
+                known.participants.add(account)
+
+
+def _again(post: Post, done: Done, before: tuple[int, str]) -> Outcome:
+    seq, text = before
+    return Outcome(done, seq, duplicate=True, error=None if text == post.text else IdReused())
+
+
+def _next_row(db: sqlite3.Connection) -> int:
+    # Rows that were pruned may not lend their number to a new one: the index would find the old words under it.
+    return int(db.execute("SELECT coalesce(max(rowid), 0) FROM messages").fetchone()[0]) + 1

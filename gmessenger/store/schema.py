@@ -1,0 +1,134 @@
+"""The schema, and the numbered steps that lead to it; a step that was released is never changed again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+metadata: Final = MetaData()
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default=text("0")),
+    Column("role", Text, nullable=False, server_default=text("''")),
+    sqlite_autoincrement=True,
+)
+devices: Final = Table(
+    "devices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("used", Float, nullable=False),
+    UniqueConstraint("account_id", "name"),
+    sqlite_autoincrement=True,
+)
+tokens: Final = Table(
+    "tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("account_id", Integer, nullable=False, index=True),
+    Column("device_id", Integer, nullable=False, index=True),
+    Column("created", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+invites: Final = Table(
+    "invites",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("created", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+conversations: Final = Table(
+    "conversations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("topic", Text, nullable=False, server_default=text("''")),
+    Column("creator", Integer),
+    Column("head", Integer, nullable=False, server_default=text("0")),
+    Column("first", Integer, nullable=False, server_default=text("1")),
+    sqlite_autoincrement=True,
+)
+participants: Final = Table(
+    "participants",
+    metadata,
+    Column("account_id", Integer, primary_key=True),
+    Column("conversation_id", Integer, primary_key=True),
+    Column("visible", Integer, nullable=False),
+    Column("read", Integer, nullable=False, server_default=text("0")),
+    Index("participants_by_conversation", "conversation_id"),
+    sqlite_with_rowid=False,
+)
+cursors: Final = Table(
+    "cursors",
+    metadata,
+    Column("device_id", Integer, primary_key=True),
+    Column("conversation_id", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("rowid", Integer, primary_key=True),
+    Column("conversation_id", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("device_id", Integer),
+    Column("client_id", Text),
+    Column("erased", Boolean, nullable=False, server_default=text("0")),
+    UniqueConstraint("conversation_id", "seq"),
+)
+Index(
+    "messages_by_client_id",
+    messages.c.device_id,
+    messages.c.client_id,
+    messages.c.conversation_id,
+    unique=True,
+    sqlite_where=messages.c.client_id.is_not(None),
+)
+
+WORDS: Final = (
+    # Contentless: the text is folded before it is indexed, and the messages table has it anyway.
+    "CREATE VIRTUAL TABLE words USING fts5(folded, content='', detail=full, tokenize='unicode61 remove_diacritics 0')"
+)
+
+
+def _everything() -> tuple[str, ...]:
+    dialect = sqlite.dialect()
+    statements: list[str] = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    return (*statements, WORDS)
+
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(),)
+"""What leads from version n to n + 1; the version is the file's `user_version`."""
+VERSION: Final = len(MIGRATIONS)

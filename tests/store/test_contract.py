@@ -1,0 +1,225 @@
+"""The contract, against every store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gevent.event import AsyncResult
+
+from gmessenger.chat.contract import Post, Remembered, Store
+from gmessenger.errors import IdReused, InviteRefused, NameTaken, WireError
+from gmessenger.store import open_store
+
+DIRECT = "dale hank"
+
+
+class Kept:
+    """A store, and short ways to fill it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.hank = store.create_account("hank", "Hank", "hash", 1.0).id
+        self.dale = store.create_account("dale", "Dale", "hash", 1.0).id
+
+    def posts(self, *posts: Post) -> list[tuple[int, bool, WireError | None]]:
+        """Append at once, and wait for what becomes of each."""
+        results: list[AsyncResult[Any]] = [AsyncResult() for _ in posts]
+        for post, result in zip(posts, results, strict=True):
+            self.store.append(post, lambda *outcome, result=result: result.set(outcome))
+        return [result.get(timeout=10) for result in results]
+
+    def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> Post:
+        audience = () if conversation.startswith("#") else (self.hank, self.dale)
+        return Post(conversation, "Hank", "Dale", text, more.pop("time", 5.0), audience, **more)
+
+    def texts(self, found: list[Remembered]) -> list[str]:
+        return [each.text for each in found]
+
+
+@pytest.fixture(params=["memory:", "sqlite:///{}/sub/store.db"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    stores: list[Store] = []
+
+    def open_() -> Store:
+        stores.append(open_store(request.param.format(tmp_path)))
+        return stores[-1]
+
+    yield open_
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def kept(opened: Callable[[], Store]) -> Kept:
+    return Kept(opened())
+
+
+def test_seqs_are_gapless_by_conversation_and_in_order(kept: Kept) -> None:
+    posts = [kept.says(str(number), "#dev" if number % 3 else DIRECT) for number in range(1200)]
+    outcomes = kept.posts(*posts)
+    for conversation in ("#dev", DIRECT):
+        mine = [outcome[0] for post, outcome in zip(posts, outcomes, strict=True) if post.conversation == conversation]
+        assert mine == list(range(1, len(mine) + 1))
+    assert kept.posts(kept.says()) == [(401, False, None)]
+
+
+def test_the_same_id_is_kept_once_in_a_batch_and_later(kept: Kept) -> None:
+    device = kept.store.device(kept.hank, "laptop", 1.0).id
+    same = [kept.says("x", device=device, id="m1"), kept.says("y", device=device, id="m2")] * 2
+    first = kept.posts(*same)
+    assert first == [(1, False, None), (2, False, None), (1, True, None), (2, True, None)]
+    assert kept.posts(same[1]) == [(2, True, None)]
+    ((seq, duplicate, error),) = kept.posts(kept.says("other", device=device, id="m1"))
+    assert (seq, duplicate, type(error)) == (1, True, IdReused)
+    assert kept.posts(kept.says("x", "#dev", device=device, id="m1")) == [(1, False, None)]
+
+
+def test_names_are_given_once(kept: Kept) -> None:
+    with pytest.raises(NameTaken):
+        kept.store.create_account("hank", "HANK", "hash", 2.0)
+    assert [account.name for account in kept.store.accounts()] == ["Hank", "Dale"]
+
+
+def test_an_invite_is_good_once(kept: Kept) -> None:
+    kept.store.add_invite("secret", 1.0)
+    with pytest.raises(InviteRefused):
+        kept.store.create_account("bill", "Bill", "hash", 2.0, "guessed")
+    kept.store.create_account("bill", "Bill", "hash", 2.0, "secret")
+    with pytest.raises(InviteRefused):
+        kept.store.create_account("joe", "Joe", "hash", 2.0, "secret")
+
+
+def test_tokens_stand_for_account_and_device_until_the_password_changes(kept: Kept) -> None:
+    device = kept.store.device(kept.hank, "laptop", 1.0)
+    kept.store.add_token("old", kept.hank, device.id, 1.0)
+    kept.store.add_token("token", kept.hank, device.id, 1.0)
+    assert kept.store.token("token") == (kept.hank, "laptop")
+    assert kept.store.token("old") is kept.store.token("guessed") is None
+    kept.store.set_password(kept.hank, "other")
+    assert (kept.store.token("token"), kept.store.password(kept.hank)) == (None, "other")
+
+
+def test_a_cursor_only_moves_on_and_not_beyond_the_head(kept: Kept) -> None:
+    device = kept.store.device(kept.dale, "laptop", 1.0).id
+    kept.posts(*[kept.says()] * 5)
+    for seq, expected in ((3, 3), (2, 3), (99, 5)):
+        kept.store.acknowledge(device, DIRECT, seq)
+        assert kept.store.device(kept.dale, "laptop", 2.0).cursors == {DIRECT: expected}
+
+
+def test_a_new_device_starts_at_the_furthest_cursor(kept: Kept) -> None:
+    kept.posts(*[kept.says()] * 5)
+    laptop = kept.store.device(kept.dale, "laptop", 1.0)
+    assert laptop.cursors == {DIRECT: 0}
+    kept.store.acknowledge(laptop.id, DIRECT, 3)
+    assert kept.store.device(kept.dale, "phone", 2.0).cursors == {DIRECT: 3}
+
+
+def test_of_more_than_twenty_devices_the_longest_unused_goes(kept: Kept) -> None:
+    first = [kept.store.device(kept.hank, f"d{number}", number).id for number in range(20)]
+    assert kept.store.device(kept.hank, "d0", 50.0).id == first[0]
+    kept.store.device(kept.hank, "d20", 51.0)
+    assert kept.store.device(kept.hank, "d0", 52.0).id == first[0]
+    assert kept.store.device(kept.hank, "d1", 53.0).id not in first
+
+
+def test_pages_go_on_where_the_last_ended(kept: Kept) -> None:
+    kept.posts(*[kept.says(str(number)) for number in range(1, 8)])
+    assert kept.store.backlog(kept.dale) == {DIRECT: 7}
+    page = kept.store.page(DIRECT, 2, 3)
+    assert [(each.seq, each.text) for each in page] == [(3, "3"), (4, "4"), (5, "5")]
+    assert page[0] == Remembered(DIRECT, 3, "Hank", "Dale", "3", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seqs", "more"),
+    [(None, None, [5, 6, 7], True), (4, None, [1, 2, 3], False), (6, None, [3, 4, 5], True), (None, 5, [6, 7], False)],
+)
+def test_history_is_paged_both_ways(
+    kept: Kept, before: int | None, after: int | None, seqs: list[int], more: bool
+) -> None:
+    kept.posts(*[kept.says()] * 7)
+    page = kept.store.history(DIRECT, 1, before, after, 3)
+    assert ([each.seq for each in page.messages], page.more, page.first) == (seqs, more, 1)
+
+
+def test_who_registers_later_sees_nothing_from_before(kept: Kept) -> None:
+    kept.posts(*[kept.says(conversation="bill hank")] * 3)
+    bill = kept.store.create_account("bill", "Bill", "hash", 2.0).id
+    assert kept.store.visible_from(bill, "bill hank") == 4
+    assert kept.store.device(bill, "default", 3.0).cursors == {"bill hank": 3}
+    assert kept.store.visible_from(kept.hank, "bill hank") == 1
+    assert kept.store.visible_from(bill, DIRECT) is None
+
+
+def test_rooms_are_kept_with_their_members(kept: Kept, opened: Callable[[], Store]) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    assert kept.store.join("#dev", kept.hank) == 0
+    kept.posts(kept.says(conversation="#dev"))
+    assert kept.store.join("#dev", kept.dale) == 1
+    kept.store.set_topic("#dev", "work")
+    (room,) = kept.store.rooms()
+    assert (room.name, room.topic, room.creator, room.head) == ("#Dev", "work", kept.hank, 1)
+    assert room.members == {kept.hank: 1, kept.dale: 2}
+    kept.store.leave("#dev", kept.dale)
+    assert kept.store.visible_from(kept.dale, "#dev") is None
+    kept.store.delete_room("#dev")
+    assert kept.store.rooms() == [] and kept.store.page("#dev", 0, 9) == []
+
+
+FOUND = [
+    ("Deploy on FRIDAY", "friday deploy", True),
+    ("Ещё один ёж", "еще еж", True),
+    ("Еще один еж", "ещё ёж", True),
+    ("йод", "иод", False),
+    ("Crème brûlée", "creme brulee", True),
+    ("東京都に行きます", "京都", True),
+    ("今日は小林さんと会う", "小林", True),
+    ("한국어 검색", "국어", True),
+    ("हिन्दी में", "हिन्दी", True),
+    ("the deployment", "deploy", True),
+    ("redeploy", "deploy", False),
+    ('say "quoted" OR NOT near(', '"quoted" or not NEAR(', True),
+    ("100% a-b_c*", "a-b_c*", True),
+    ("nothing", "*", False),
+    ("nothing", "'; DROP TABLE messages; --", False),
+]
+
+
+@pytest.mark.parametrize(("text", "query", "found"), FOUND)
+def test_search_folds_as_people_expect(kept: Kept, text: str, query: str, found: bool) -> None:
+    kept.posts(kept.says("something else"), kept.says(text))
+    assert kept.texts(kept.store.search(kept.hank, query, None, 10)) == ([text] if found else [])
+
+
+def test_search_finds_newest_first_and_only_what_one_may_read(kept: Kept) -> None:
+    kept.posts(kept.says("word one"), kept.says("word two", "bill joe", time=6.0), kept.says("word three"))
+    bill = kept.store.create_account("bill", "Bill", "hash", 2.0).id
+    kept.store.join("#dev", bill)
+    assert kept.texts(kept.store.search(kept.dale, "word", DIRECT, 10)) == ["word three", "word one"]
+    assert kept.store.search(bill, "word", None, 10) == []
+    assert len(kept.store.search(kept.hank, "word", None, 2)) == 2
+
+
+def test_forgetting_leaves_tombstones(kept: Kept) -> None:
+    device = kept.store.device(kept.hank, "laptop", 1.0).id
+    kept.posts(kept.says("secret", device=device), kept.says("other"))
+    assert kept.store.forget(kept.hank) == 1
+    gone, other = kept.store.page(DIRECT, 0, 9)
+    assert (gone.seq, gone.text, gone.erased, other.text) == (1, "", True, "other")
+    assert kept.store.search(kept.hank, "secret", None, 9) == []
+
+
+def test_pruning_moves_first_and_never_the_seq(kept: Kept) -> None:
+    kept.posts(*[kept.says(f"old {number}", time=float(number)) for number in range(1, 6)])
+    assert kept.store.prune(3.5) == 3
+    page = kept.store.history(DIRECT, 1, None, None, 9)
+    assert ([each.seq for each in page.messages], page.first) == ([4, 5], 4)
+    assert kept.texts(kept.store.search(kept.hank, "old", None, 9)) == ["old 5", "old 4"]
+    assert kept.store.prune(99.0) == 2
+    assert kept.posts(kept.says("new")) == [(6, False, None)]
+    assert kept.texts(kept.store.search(kept.hank, "old", None, 9)) == []
+    assert kept.texts(kept.store.search(kept.hank, "new", None, 9)) == ["new"]
