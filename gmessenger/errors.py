@@ -8,6 +8,7 @@
     │   │   ├── BadId                 bad_id
     │   │   ├── BadText               bad_text
     │   │   ├── BadName               bad_name
+    │   │   ├── BadPassword           bad_password
     │   │   └── AlreadyLoggedIn       already_logged_in
     │   ├── NotLoggedIn 401           not_logged_in
     │   ├── PasswordNeeded 401        password_needed
@@ -15,10 +16,15 @@
     │   ├── Forbidden 403             forbidden
     │   │   ├── GuestsRefused         guests_refused
     │   │   ├── BroadcastRefused      broadcast_refused
+    │   │   ├── AccountsOnly          accounts_only
+    │   │   ├── AccountDisabled       account_disabled
+    │   │   ├── PasswordExposed       password_exposed
     │   │   ├── RegistrationClosed    registration_closed
     │   │   ├── InviteRefused         invite_refused
-    │   │   └── NotMember             not_member
+    │   │   ├── NotMember             not_member
+    │   │   └── NotCreator            not_creator
     │   ├── NeverSeen 404             never_seen
+    │   ├── NoSuchRoom 404            no_such_room
     │   ├── NameInUse 409             name_in_use
     │   ├── NameTaken 409             name_taken
     │   ├── IdReused 409              id_reused
@@ -72,6 +78,12 @@ class WireError(MessengerError):
         self.limit = limit
         self.retry_after = retry_after
 
+    def described(self) -> dict[str, str | int | float]:
+        """What an answer says of the error besides its code."""
+        extras = {"limit": self.limit, "retry_after": self.retry_after}
+        known = {key: value for key, value in extras.items() if value is not None}
+        return {"error": str(self), "code": self.word, **known}
+
 
 class BadRequest(WireError):
     sentence = "The request is not understood."
@@ -100,6 +112,11 @@ class BadText(BadRequest):
 class BadName(BadRequest):
     word = "bad_name"
     sentence = "A name is 1 to 32 letters, digits, '_', '-' or '.'."
+
+
+class BadPassword(BadRequest):
+    word = "bad_password"
+    sentence = "A password is 8 to 1024 bytes."
 
 
 class AlreadyLoggedIn(BadRequest):
@@ -141,6 +158,21 @@ class BroadcastRefused(Forbidden):
     sentence = "This server does not let one message go to everybody."
 
 
+class AccountsOnly(Forbidden):
+    word = "accounts_only"
+    sentence = "Only accounts may do this; register first."
+
+
+class AccountDisabled(Forbidden):
+    word = "account_disabled"
+    sentence = "This account has been shut out by the operator."
+
+
+class PasswordExposed(Forbidden):
+    word = "password_exposed"
+    sentence = "This line is not encrypted: a password would be readable on the way."
+
+
 class RegistrationClosed(Forbidden):
     word = "registration_closed"
     sentence = "This server does not let people register by themselves."
@@ -156,10 +188,21 @@ class NotMember(Forbidden):
     sentence = "Only members may do this; join the room first."
 
 
+class NotCreator(Forbidden):
+    word = "not_creator"
+    sentence = "Only who created the room may do this."
+
+
 class NeverSeen(WireError):
     code = 404
     word = "never_seen"
     sentence = "Nobody of that name has been here."
+
+
+class NoSuchRoom(WireError):
+    code = 404
+    word = "no_such_room"
+    sentence = "There is no such room."
 
 
 class NameInUse(WireError):

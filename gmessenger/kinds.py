@@ -74,3 +74,16 @@ def seconds() -> Kind:
         return number
 
     return Kind("SECONDS", read)
+
+
+def days() -> Kind:
+    def read(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 10**5:
+            raise ArgumentTypeError(f"expected a number of days, or 0, not {value!r}")
+        return number
+
+    return Kind("DAYS", read)

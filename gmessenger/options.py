@@ -7,13 +7,14 @@ from these rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gmessenger import logs, places
-from gmessenger.kinds import Kind, bytes_, choice, count, port, seconds, text, yes_or_no
+from gmessenger.kinds import Kind, bytes_, choice, count, days, port, seconds, text, yes_or_no
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
+Registration = Literal["open", "invite", "closed"]
 Flag: Final = Kind("", bool)
 """A switch: on the command line it takes no value, in a file or the environment yes or no."""
 
@@ -88,6 +89,10 @@ class LogOptions:
 class ServerOptions(LogOptions):
     """The table of `gmessenger-server`; sizes are bytes and times seconds."""
 
+    @property
+    def store_url(self) -> str:
+        return self.store or f"sqlite:///{places.state_directory() / 'messenger.db'}"
+
     ip: str = option(
         "",
         text("ADDRESS"),
@@ -97,6 +102,22 @@ class ServerOptions(LogOptions):
     )
     port: int = option(
         DEFAULT_PORT, port(), "the port to listen on; 0 takes a free one", "when 7777 is taken", "-p", shown_active=True
+    )
+    store: str = option(
+        "",
+        text("URL"),
+        "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: a SQLite file "
+        "in data/ of a checkout, else in the state directory]",
+        "to keep it elsewhere",
+    )
+    registration: Registration = option(
+        "open", choice("open", "invite", "closed"), "who may register a name", "for a closed circle"
+    )
+    plain_passwords: bool = option(
+        False,
+        yes_or_no(),
+        "whether passwords are taken on lines that are neither encrypted nor of this machine",
+        "on a network you trust, or behind a proxy that encrypts",
     )
     guests: bool = option(True, yes_or_no(), "whether names without an account may log in", "for a closed circle")
     broadcast: bool = option(
@@ -114,6 +135,9 @@ class ServerOptions(LogOptions):
         1000, count(1), "frames that may wait for a client that reads slowly", "when bursts are larger than that"
     )
     outbox_bytes: int = option(1_048_576, bytes_(1024), "the same bound in bytes", "to bound memory")
+    retention_days: float = option(
+        0.0, days(), "days after which stored messages are dropped; 0 keeps them for good", "to keep less"
+    )
     names_remembered: int = option(
         10_000, count(0), "names of past guests kept, to tell who has been here from who has not", "to bound memory"
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 
+from gmessenger.chat.passwords import Passwords
 from gmessenger.options import ServerOptions
 from gmessenger.server.app import App
 
@@ -17,13 +20,18 @@ settings.register_profile("gmessenger", deadline=None)
 settings.load_profile("gmessenger")
 
 
+# The right number of rounds of argon2 takes a tenth of a second, and the tests log in a thousand times.
+FAST = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
 class RunningServer:
     """A started server: where it listens, and `stop`, which drains as SIGTERM does."""
 
     host = "127.0.0.1"
 
     def __init__(self, **options: Any) -> None:
-        self.app = App(replace(ServerOptions(ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0), **options))
+        shipped = ServerOptions(ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0)
+        self.app = App(replace(shipped, **options), FAST)
         self.app.start()
 
     @property
@@ -35,12 +43,12 @@ class RunningServer:
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., RunningServer]]:
+def start_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     """Starts servers with options by name; all are stopped, and none may have failed at anything."""
     servers: list[RunningServer] = []
 
     def start(**options: Any) -> RunningServer:
-        servers.append(RunningServer(**options))
+        servers.append(RunningServer(**{"store": f"sqlite:///{tmp_path}/messenger.db"} | options))
         return servers[-1]
 
     yield start

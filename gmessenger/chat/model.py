@@ -5,7 +5,7 @@ msgspec structs, because a hundred thousand of them are made in a second; nothin
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ OFFLINE: Final = "offline"
 class Message(Struct):
     """Somebody's text on its way. `sender` and `to` are names as shown; `time` is Unix seconds.
 
+    `seq` numbers it in its conversation where it is kept; `id` is the sender's own, for the sender's other devices.
     `said` is for fronts only: the sender's word, which may tell a receiver's front how to say it. `written` holds what
     a front has made of the message, so that it is made once for all its recipients.
     """
@@ -27,6 +28,9 @@ class Message(Struct):
     text: str
     time: float
     said: str = ""
+    seq: int | None = None
+    id: str | None = None
+    erased: bool = False
     written: bytes | None = None
 
     @property
@@ -35,13 +39,45 @@ class Message(Struct):
 
 
 class Answer(Struct):
-    """The answer to a request that had an `id`; `code` is the wire's, `more` what belongs to it."""
+    """The answer to a request that had an `id`; `code` is the wire's, `more` what belongs to it.
+
+    Where `more["messages"]` is longer than a frame may be, it is cut: at its `end` unless the newest are at the end
+    and wanted most.
+    """
 
     code: int
     id: str | None
     time: float
     more: dict[str, Any] | None = None
+    cut_at_end: bool = True
     weight: int = 128
+
+
+class Delivered(Struct):
+    """A device of `name` has everything up to `seq` of the conversation with this session."""
+
+    name: str
+    seq: int
+    weight: int = 96
+
+
+class ReadUpTo(Struct):
+    """Another device of this account has read everything up to `seq` of the conversation `name`."""
+
+    name: str
+    seq: int
+    weight: int = 96
+
+
+class RoomChange(Struct):
+    """Somebody joined a room, left it, or changed its topic; `by` is who removed them."""
+
+    action: Literal["join", "leave", "topic"]
+    room: str
+    name: str
+    topic: str | None = None
+    by: str | None = None
+    weight: int = 160
 
 
 class PresenceChange(Struct):
@@ -84,4 +120,6 @@ class Goodbye(Struct):
     weight: int = 0
 
 
-Parcel: TypeAlias = Message | Answer | PresenceChange | Synced | Probe | Moving | Replaced | Goodbye
+Parcel: TypeAlias = (
+    Message | Answer | Delivered | ReadUpTo | RoomChange | PresenceChange | Synced | Probe | Moving | Replaced | Goodbye
+)

@@ -39,11 +39,15 @@ class Seen:
 
 
 class Presence:
-    """Tells those who have exchanged messages with a name when its status changes."""
+    """Tells those who share a conversation with a name when its status changes.
 
-    def __init__(self, router: Router, later: Later) -> None:
+    `companions` gives the keys of those who share a room with a key.
+    """
+
+    def __init__(self, router: Router, later: Later, companions: Callable[[str], set[str]]) -> None:
         self._router = router
         self._later = later
+        self._companions = companions
         self._peers: dict[str, dict[str, None]] = {}
         self._changed: dict[str, tuple[str, str]] = {}
 
@@ -59,7 +63,7 @@ class Presence:
 
     def changing(self, session: Session) -> None:
         """Call before a name's status changes; what it became is told a little later, unless it is the same again."""
-        if session.key not in self._peers:
+        if session.key not in self._peers and not self._companions(session.key):
             return
         if not self._changed:
             self._later(COALESCED_OVER, self._tell)
@@ -82,9 +86,11 @@ class Presence:
         changed, self._changed = self._changed, {}
         for key, (name, before) in changed.items():
             now = self.status(key)
-            for peer in list(self._peers.get(key, ())):
-                if now != before:
+            peers = list(self._peers.get(key, ()))
+            if now != before:
+                for peer in {*peers, *self._companions(key)} - {key}:
                     self._tell_peer(peer, PresenceChange(name, now))
+            for peer in peers:
                 if key not in self._router and peer not in self._router:
                     self._unlink(key, peer)
 

@@ -7,41 +7,35 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from gmessenger.chat.model import (
-    EVERYBODY,
-    OFFLINE,
-    Answer,
-    Message,
-    Moving,
-    Parcel,
-    Replaced,
-    Synced,
-)
-from gmessenger.chat.names import LONGEST_NAME, check_name, fold
+from gmessenger.chat.archive import Archive, direct_key
+from gmessenger.chat.contract import Post, Store
+from gmessenger.chat.delivery import Delivery, Spawn
+from gmessenger.chat.entrance import Entrance, Login, Registration
+from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Message, Moving, Parcel, Synced
+from gmessenger.chat.names import LONGEST_NAME, fold
+from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.presence import Later, Presence, Seen
+from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
     BadRequest,
     BroadcastRefused,
-    GuestsRefused,
-    NameInUse,
     NeverSeen,
     NotHere,
     RecipientBusy,
     TooLong,
-    WrongPassword,
+    WireError,
 )
 from gmessenger.logs import log_calls
 
-LONGEST_STATUS = 32
-USERS_PAGE = 200
-LARGEST_USER = 320
+LONGEST_STATUS: Final = 32
+LIST_PAGE: Final = 200
+LARGEST_USER: Final = 320
 """Bytes one entry of the users list may take: name and status of the longest, with what is around them."""
-GREETING = "Nothing is kept here: a message reaches those who are connected."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +44,11 @@ class Policy:
 
     guests: bool = True
     broadcast: bool = True
+    registration: Registration = "open"
     max_text: int = 16_384
     max_frame: int = 65_536
     names_remembered: int = 10_000
+    retention: float | None = None  # days
     busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
 
     @property
@@ -60,92 +56,148 @@ class Policy:
         return {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
 
 
-@dataclass(slots=True)
-class Login:
-    """Who wants in, through which door. `told` as in `Session`."""
-
-    name: str
-    front: str
-    told: bool
-    address: str
-    password: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-
-
 class Messenger:
     """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back."""
 
-    def __init__(self, policy: Policy, clock: Callable[[], float], later: Later) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        store: Store,
+        clock: Callable[[], float],
+        later: Later,
+        spawn: Spawn,
+        passwords: Passwords | None = None,
+    ) -> None:
         self.policy = policy
         self.router = Router()
         self._clock = clock
-        self._presence = Presence(self.router, later)
+        self._store = store
+        self.entrance = Entrance(
+            store,
+            self.router,
+            passwords or Passwords(),
+            clock,
+            guests=policy.guests,
+            registration=policy.registration,
+        )
+        self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
+        self.archive = Archive(store, self.router, self.rooms, self.entrance.accounts)
+        self._delivery = Delivery(store, spawn)
+        accounts = self.entrance.accounts
+        self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
         self._seen = Seen(policy.names_remembered)
-        self._tokens: dict[str, Session] = {}
+
+    @property
+    def greeting(self) -> str:
+        """What is kept here, and for how long."""
+        if not self._store.lasting:
+            return "Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
+        kept = f"for {self.policy.retention:g} days" if self.policy.retention else "for good"
+        return f"Messages of accounts and rooms are kept {kept}, messages between guests not at all."
 
     @log_calls("login")
     def login(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         """Admit a session under the name it gives, and return it with what its predecessor had not been told.
 
         The caller puts its answer into the outbox first, then calls `welcome`. Raises `BadName`, `NameInUse`,
-        `GuestsRefused` or `WrongPassword`.
+        `GuestsRefused`, `PasswordNeeded`, `WrongPassword` or `AccountDisabled`.
         """
-        name = check_name(login.name)
-        predecessor = self._predecessor(login.token, fold(name))
-        if login.password is not None and predecessor is None:
-            raise WrongPassword
-        if not self.policy.guests:
-            raise GuestsRefused
-        if predecessor is None and fold(name) in self.router:
-            raise NameInUse
-        session = Session(name, outbox, front=login.front, told=login.told, address=login.address)
-        left_over = self._replace(predecessor) if predecessor is not None else []
+        session, left_over = self.entrance.admit(login, outbox)
         self._presence.changing(session)
         self.router.add(session)
         self._seen.add(session)
-        self._tokens[session.token] = session
+        self.entrance.came(session)
         return session, left_over
 
     def welcome(self, session: Session, left_over: list[Parcel]) -> None:
-        """Tell a session that was just admitted what waited for it."""
-        session.outbox.insist(Synced())
-        for parcel in left_over:
-            session.outbox.offer(parcel)
+        """Tell a session that was just admitted what waited for it, and that this is all."""
+        if session.account is None:
+            session.outbox.insist(Synced())
+            for parcel in left_over:
+                session.outbox.offer(parcel)
+            return
+        for conversation in session.sent:
+            if conversation[:1] != "#":
+                one, _, other = conversation.partition(" ")
+                self._presence.conversed(one, other)
+        self._delivery.catch_up(session)
+
+    @log_calls("session")
+    def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:
+        """A guest takes its name for ever; answers 201. Raises `NameTaken`, `BadPassword` or why it may not."""
+        self.entrance.register(session, password, invite, device)
+        session.outbox.insist(Answer(201, id, self._clock(), {"account": True, "session": session.token}))
+        self._delivery.catch_up(session)
 
     @log_calls("session")
     def logout(self, session: Session) -> bool:
         """The session is over and its name free; says whether that is news. What is in its outbox stays there."""
-        self._tokens.pop(session.token, None)
+        self.entrance.left(session)
         if session not in self.router.sessions(session.key):
             return False
         self._presence.changing(session)
-        return self.router.remove(session)
+        self.router.remove(session)
+        self.rooms.left(session)
+        return True
 
     def message(self, session: Session, to: str, text: str, id: str | None = None, said: str = "") -> None:
-        """Bring a text to a name, or to EVERYBODY. Answers 202 when there is an `id`: taken by a live session.
+        """Bring a text to a name, a room, or EVERYBODY.
 
-        Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy` (nobody got it) or `BroadcastRefused`.
+        Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
+        id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
+        (nobody got it), `NoSuchRoom`, `NotMember` or `BroadcastRefused`.
         """
         if len(text) > self.policy.max_text:
             raise TooLong(f"A message has at most {self.policy.max_text} characters.", limit=self.policy.max_text)
-        now = self._clock()
-        if to[:1] == "#":
-            self._to_everybody(session, to, Message(session.name, EVERYBODY, text, now, said))
+        if to[:1] != "#":
+            self._to_name(session, fold(to), to, text, id, said)
+        elif to == EVERYBODY:
+            self._to_everybody(session, text, id, said)
         else:
-            self._to_name(session, fold(to), to, text, now, said)
-        if id is not None:
-            session.outbox.insist(Answer(202, id, now))
+            self._to_room(session, self.rooms.entered(to, session), text, id, said)
+
+    def enter_and_say(self, session: Session, room: str, text: str, said: str) -> None:
+        """A message to a room from somebody who becomes a member by it."""
+        self.rooms.join(session, room)
+        self.message(session, room, text, said=said)
+
+    def join(self, session: Session, id: str | None, room: str) -> None:
+        joined = self.rooms.join(session, room)
+        self._delivery.look(session, joined.key, joined.head)
+        self._answer(session, id, self._about(joined))
+
+    def leave(self, session: Session, id: str | None, room: str) -> None:
+        left = self.rooms.leave(session, room)
+        self._answer(session, id, self._about(left))
+
+    def remove(self, session: Session, id: str | None, room: str, user: str) -> None:
+        self.rooms.remove(session, room, user)
+        self._answer(session, id)
+
+    def set_topic(self, session: Session, id: str | None, room: str, topic: str) -> None:
+        self.rooms.set_topic(session, room, topic)
+        self._answer(session, id)
+
+    def members(self, session: Session, id: str | None, room: str, after: str | None = None) -> None:
+        """Answer with who is in a room one is in, by name, with their status."""
+        names = {fold(name): name for name in self.rooms.entered(room, session).names}
+        self._answer(session, id, self._page_of_users(names, after))
+
+    def list_rooms(self, session: Session, id: str | None, after: str | None = None) -> None:
+        """Answer with the rooms there are, by name."""
+        start = fold(after) if after else ""
+        page = LIST_PAGE // 4
+        rooms = heapq.nsmallest(page + 1, (room for room in self.rooms if room.key > start), key=lambda room: room.key)
+        listed = [
+            {"room": room.name, "topic": room.topic, "members": len(room.members) + len(room.guests)}
+            for room in rooms[:page]
+        ]
+        self._answer(session, id, {"rooms": listed, "more": len(rooms) > page})
 
     def users(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
-        page = min(USERS_PAGE, max(1, self.policy.max_frame // LARGEST_USER))
-        start = fold(after) if after else ""
-        keys = heapq.nsmallest(page + 1, (key for key in self.router.outboxes if key > start))
-        users = [
-            {"account_name": self.router.sessions(key)[0].name, "status": self._presence.status(key)}
-            for key in keys[:page]
-        ]
-        self._answer(session, id, {"users": users, "more": len(keys) > page})
+        present = {key: self.router.sessions(key)[0].name for key in self.router.outboxes}
+        self._answer(session, id, self._page_of_users(present, after))
 
     def set_status(self, session: Session, id: str | None, status: str) -> None:
         """Say how the session is: 1 to 32 printable characters, but not `offline`. Raises `BadRequest`."""
@@ -159,9 +211,18 @@ class Messenger:
         """Answer that the server is there."""
         self._answer(session, id)
 
+    def history(
+        self, session: Session, id: str | None, with_: str, before: int | None, after: int | None, limit: int | None
+    ) -> None:
+        more = self.archive.history(session, with_, before, after, limit)
+        session.outbox.insist(Answer(200, id, self._clock(), more, cut_at_end=after is not None))
+
+    def search(self, session: Session, id: str | None, text: str, with_: str | None, limit: int | None) -> None:
+        self._answer(session, id, self.archive.search(session, text, with_, limit))
+
     def names_seen(self) -> list[str]:
         """Names ever seen, as far as they are remembered: those present first, then the newest."""
-        present = [session.name for session in self.router]
+        present = list({session.key: session.name for session in self.router}.values())
         return present + [name for key, name in self._seen.newest_first() if key not in self.router]
 
     def close(self, retry_in: float) -> None:
@@ -174,35 +235,87 @@ class Messenger:
     def _answer(self, session: Session, id: str | None, more: dict[str, Any] | None = None) -> None:
         session.outbox.insist(Answer(200, id, self._clock(), more))
 
-    def _to_name(self, session: Session, key: str, to: str, text: str, now: float, said: str) -> None:
-        outboxes = self.router.outboxes.get(key)
-        if outboxes is None:
+    def _page_of_users(self, names: dict[str, str], after: str | None) -> dict[str, Any]:
+        page = min(LIST_PAGE, max(1, self.policy.max_frame // LARGEST_USER))
+        start = fold(after) if after else ""
+        keys = heapq.nsmallest(page + 1, (key for key in names if key > start))
+        users = [{"account_name": names[key], "status": self._presence.status(key)} for key in keys[:page]]
+        return {"users": users, "more": len(keys) > page}
+
+    def _about(self, room: OpenRoom) -> dict[str, Any]:
+        return {"room": room.name, "members": room.names[:LIST_PAGE], "seq": room.head, "topic": room.topic}
+
+    def _to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
+        account = self.entrance.accounts.get(key)
+        outboxes = self.router.outboxes.get(key, ())
+        if account is None and not outboxes:
             raise NotHere(f"{to} has left, and a guest's messages are not kept.") if key in self._seen else NeverSeen
-        if key == session.key:
-            outboxes = tuple(outbox for outbox in outboxes if outbox is not session.outbox)
-        parcel = Message(session.name, outboxes[0].name if outboxes else session.name, text, now, said)
+        if account is None and all(outbox.crowded for outbox in outboxes) and key != session.key:
+            for outbox in outboxes:
+                outbox.press()
+            if all(outbox.crowded for outbox in outboxes):
+                raise RecipientBusy(retry_after=self.policy.busy_pause)
+        shown = account.name if account is not None else outboxes[0].name
+        audience = tuple({each.id for each in (session.account, account) if each is not None})
+        if audience:
+            post = self._post(session, direct_key(session.key, key), shown, text, id, audience)
+            sessions = lambda: {*self.router.sessions(key), *self.router.sessions(session.key)}  # noqa: E731
+            self._keep(session, post, id, said, sessions)
+        else:
+            self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
+        self._presence.conversed(session.key, key)
+
+    def _hand_over(self, session: Session, key: str, parcel: Message, id: str | None) -> None:
+        """From guest to guest: what a live session takes, and nothing is kept."""
+        outboxes = [outbox for outbox in self.router.outboxes[key] if outbox is not session.outbox]
         taken = [outbox for outbox in outboxes if outbox.offer(parcel)]
         if outboxes and not taken:
             raise RecipientBusy(retry_after=self.policy.busy_pause)
-        self._presence.conversed(session.key, key)
+        self._taken(session, id, parcel.time)
 
-    def _to_everybody(self, session: Session, to: str, parcel: Message) -> None:
-        if to != EVERYBODY:
-            raise NeverSeen("There is no such room.")
+    def _to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
+        post = self._post(session, room.key, room.name, text, id, ())
+        self._keep(session, post, id, said, lambda: self.rooms.sessions(room), room)
+
+    def _to_everybody(self, session: Session, text: str, id: str | None, said: str) -> None:
         if not self.policy.broadcast:
             raise BroadcastRefused
+        parcel = Message(session.name, EVERYBODY, text, self._clock(), said)
         for other in self.router:
             if other is not session:
                 other.outbox.offer(parcel)
+        self._taken(session, id, parcel.time)
 
-    def _predecessor(self, token: str | None, key: str) -> Session | None:
-        """The session that a token resumes; None where it is not known, and the name then decides."""
-        session = self._tokens.get(token) if token else None
-        return session if session is not None and session.key == key else None
+    def _taken(self, session: Session, id: str | None, time: float) -> None:
+        if id is not None:
+            session.outbox.insist(Answer(202, id, time))
 
-    def _replace(self, predecessor: Session) -> list[Parcel]:
-        left_over: list[Parcel] = [parcel for parcel in predecessor.outbox.take_all() if isinstance(parcel, Message)]
-        self.logout(predecessor)
-        predecessor.outbox.insist(Replaced(self._clock()))
-        predecessor.outbox.finish()
-        return left_over
+    def _post(
+        self, session: Session, conversation: str, to: str, text: str, id: str | None, audience: tuple[int, ...]
+    ) -> Post:
+        device = session.device.id if session.device is not None else None
+        return Post(conversation, session.name, to, text, self._clock(), audience, device, id)
+
+    def _keep(
+        self,
+        session: Session,
+        post: Post,
+        id: str | None,
+        said: str,
+        sessions: Callable[[], Any],
+        room: OpenRoom | None = None,
+    ) -> None:
+        """Have a message stored; when it is on disk, answer and deliver."""
+
+        def done(seq: int, duplicate: bool, error: WireError | None) -> None:
+            if error is not None:
+                session.outbox.insist(Answer(error.code, id, self._clock(), dict(error.described())))
+                return
+            if id is not None:
+                session.outbox.insist(Answer(200, id, self._clock(), {"seq": seq}))
+            if room is not None:
+                room.head = max(room.head, seq)
+            if not duplicate:
+                self._delivery.deliver(post, seq, said, session, sessions())
+
+        self._store.append(post, done)

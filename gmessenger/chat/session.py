@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Callable
 from typing import Final, Literal
 
+from gevent.event import Event
 from gevent.queue import Queue
 
+from gmessenger.chat.contract import Account, Device
 from gmessenger.chat.model import ONLINE, Goodbye, Parcel
 from gmessenger.chat.names import fold
 
@@ -22,7 +24,7 @@ class Outbox(Queue[Parcel]):
     with `press`, because a burst may fill it before anybody had a chance to write.
     """
 
-    __slots__ = ("_bytes", "_frames", "_press", "_wake", "_weight", "closed", "name")
+    __slots__ = ("_bytes", "_frames", "_press", "_room", "_wake", "_weight", "closed", "name")
 
     def __init__(self, frames: int, bytes_: int, wake: Callable[[], None], press: Callable[[], None]) -> None:
         super().__init__()
@@ -31,12 +33,17 @@ class Outbox(Queue[Parcel]):
         self._wake = wake
         self._press = press
         self._weight = 0
+        self._room: Event | None = None
         self.closed = False
         self.name = ""
 
     @property
     def crowded(self) -> bool:
         return self._weight > self._bytes or self.qsize() >= self._frames
+
+    def press(self) -> None:
+        """Have what waits written now, as far as the reader takes it."""
+        self._press()
 
     def offer(self, parcel: Parcel) -> bool:
         """Put a parcel in unless the outbox is full or closed; says whether it did."""
@@ -60,6 +67,7 @@ class Outbox(Queue[Parcel]):
     def take_all(self) -> list[Parcel]:
         """Everything that waits, in order."""
         self._weight = 0
+        self._make_room()
         # The queue's own deque: nobody ever waits in get or put here, and one call each costs more than all else.
         parcels = list(self.queue)
         self.queue.clear()
@@ -69,23 +77,59 @@ class Outbox(Queue[Parcel]):
         """The next parcel. Raises gevent.queue.Empty."""
         parcel: Parcel = self.get_nowait()
         self._weight -= parcel.weight
+        self._make_room()
         return parcel
+
+    def until_room(self) -> bool:
+        """Wait until it is no longer full; False where it takes nothing in any more."""
+        while not self.closed and self.crowded:
+            self._room = self._room or Event()
+            self._room.wait()
+            self._room = None
+        return not self.closed
 
     def finish(self) -> None:
         """Take nothing more in; what waits is still written, then the connection is closed."""
         if not self.closed:
             self.insist(Goodbye())
-            self.closed = True
+            self.close()
+
+    def close(self) -> None:
+        """Take nothing more in: nobody reads it."""
+        self.closed = True
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
 
 
 class Session:
     """One connection that has logged in under `name`; `key` is the name folded.
 
     `front` names the door it came through. `told` is whether it may be told of what it did not ask for; a session that
-    may not be is a course client's.
+    may not be is a course client's. An account's session has a `device`, and knows by conversation up to where it has
+    been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
+    but catches up from the store; `missed` tells that something came meanwhile.
     """
 
-    __slots__ = ("address", "contacts", "front", "key", "kind", "name", "outbox", "status", "token", "told")
+    __slots__ = (
+        "account",
+        "acked",
+        "address",
+        "behind",
+        "contacts",
+        "device",
+        "front",
+        "key",
+        "missed",
+        "name",
+        "outbox",
+        "sent",
+        "status",
+        "token",
+        "told",
+    )
 
     def __init__(self, name: str, outbox: Outbox, *, front: str, told: bool, address: str) -> None:
         self.name = name
@@ -95,13 +139,33 @@ class Session:
         self.front = front
         self.told = told
         self.address = address
-        self.kind: Literal["guest", "account"] = "guest"
+        self.account: Account | None = None
+        self.device: Device | None = None
+        self.sent: dict[str, int] = {}
+        self.acked: dict[str, int] = {}
+        self.behind = False
+        self.missed = False
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
         self.contacts: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Session {self.name} {self.address}>"
+
+    @property
+    def kind(self) -> Literal["guest", "account"]:
+        return "guest" if self.account is None else "account"
+
+    def become(self, account: Account) -> None:
+        """The session is this account's; nothing is sent to it live until it has caught up with its device."""
+        self.account = account
+        self.behind = self.missed = True
+
+    def use(self, device: Device) -> None:
+        """The session is on this device, which has acknowledged up to its cursors."""
+        self.device = device
+        self.sent = dict(device.cursors)
+        self.acked = dict(device.cursors)
 
     def add_contact(self, name: str) -> None:
         """Remember a contact for as long as the session lasts; beyond the bound the oldest is forgotten."""

@@ -12,6 +12,7 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from gmessenger import __version__, logs
+from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger, Policy
 from gmessenger.errors import ServerFull
 from gmessenger.options import ServerOptions
@@ -20,6 +21,7 @@ from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.listening import listen, plain_address
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
+from gmessenger.store import open_store
 from gmessenger.wire.jim import encode_error
 
 HEADROOM = 64
@@ -31,7 +33,8 @@ COME_BACK_IN = 2.0
 class App:
     """One server. `start`, then `wait`; `stop` drains. All in the greenlets of one hub."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, passwords: Passwords | None = None) -> None:
+        """Opens the store. Raises `ConfigProblem` or `FileProblem`."""
         self.options = options
         self.watch = Watch()
         self.port = options.port
@@ -43,9 +46,16 @@ class App:
         self._stopping = False
         self._stopped = Event()
         policy = Policy(
-            options.guests, options.broadcast, options.max_text, options.max_frame, options.names_remembered
+            guests=options.guests,
+            broadcast=options.broadcast,
+            registration=options.registration,
+            max_text=options.max_text,
+            max_frame=options.max_frame,
+            names_remembered=options.names_remembered,
+            retention=options.retention_days or None,
         )
-        self.messenger = Messenger(policy, time.time, self._later)
+        self.store = open_store(options.store_url, self.watch.failed)
+        self.messenger = Messenger(policy, self.store, time.time, self._later, self.watch.spawn, passwords)
 
     def start(self) -> None:
         """Listen and serve. Raises `CannotListen`."""
@@ -81,6 +91,7 @@ class App:
         self._pool.join(self.options.drain_timeout)
         undelivered = sum(connection.front.waiting for connection in self._connections)
         self._pool.kill(timeout=1.0)
+        self.store.close()
         seconds = round(time.monotonic() - started, 3)
         logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))
         self._stopped.set()

@@ -21,6 +21,7 @@ from gmessenger.server.app import App
 
 STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECOND_SIGNAL: Final = 143
+SWITCH_INTERVAL: Final = 0.0005
 FILES_BESIDE_CONNECTIONS: Final = 256
 
 
@@ -31,6 +32,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         place = options.log_place("server")
         logs.configure(place, options.log_level, options.log_format)
         _raise_file_limit(options)
+        # A commit's thread and the loop pass the interpreter to each other; the default lets one wait 5 ms.
+        sys.setswitchinterval(SWITCH_INTERVAL)
         app = App(options)
         app.start()
     except ExitError as error:

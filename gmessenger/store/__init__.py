@@ -4,6 +4,7 @@ It must not know sessions, sockets, fronts, or how anything is said on the wire.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gmessenger.chat.contract import Store
@@ -16,14 +17,15 @@ SQLITE = "sqlite:///"
 __all__ = ["MEMORY", "SQLITE", "open_store"]
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, failed: Callable[[str, BaseException], None] | None = None) -> Store:
     """The store that a URL names: `memory:`, or `sqlite:///path` (four slashes for an absolute path).
 
     Files and directories are made where they are missing, for their owner only. Raises `ConfigProblem` for a URL that
-    names no store or a schema newer than this program, `FileProblem` for a file that cannot be opened.
+    names no store or a schema newer than this program, `FileProblem` for a file that cannot be opened. `failed` is told
+    of a mistake in what the store called back.
     """
     if url == MEMORY:
-        return SqliteStore(None)
+        return SqliteStore(None, failed)
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
-        return SqliteStore(Path(url.removeprefix(SQLITE)).expanduser())
+        return SqliteStore(Path(url.removeprefix(SQLITE)).expanduser(), failed)
     raise ConfigProblem(f"The store {url!r} is not one of {MEMORY} and {SQLITE}PATH.")

@@ -6,9 +6,9 @@ a course client spelled them stays inside this package.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from gmessenger.errors import WireError
 
@@ -21,6 +21,10 @@ class Card(Struct, omit_defaults=True):
     device: str | None = None
     session: str | None = None
     status: str | None = None
+
+
+Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+"""A seq or a count; what is beyond could not be compared with what is stored."""
 
 
 class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
@@ -48,8 +52,59 @@ class Status(Request, tag="status", kw_only=True):
     status: str
 
 
+class Register(Request, tag="register", kw_only=True):
+    password: str
+    invite: str | None = None
+
+
+class Ack(Request, tag="ack", kw_only=True):
+    with_: str = field(name="with")
+    seq: Number
+
+
+class Read(Request, tag="read", kw_only=True):
+    with_: str = field(name="with")
+    seq: Number
+
+
+class History(Request, tag="history", kw_only=True):
+    with_: str = field(name="with")
+    before: Number | None = None
+    after: Number | None = None
+    limit: Number | None = None
+
+
+class Search(Request, tag="search", kw_only=True):
+    text: str
+    with_: str | None = field(name="with", default=None)
+    limit: Number | None = None
+
+
 class Join(Request, tag="join", kw_only=True):
     room: str
+
+
+class Leave(Request, tag="leave", kw_only=True):
+    room: str
+
+
+class Remove(Request, tag="remove", kw_only=True):
+    room: str
+    user: str
+
+
+class Topic(Request, tag="topic", kw_only=True):
+    room: str
+    topic: str
+
+
+class Members(Request, tag="members", kw_only=True):
+    room: str
+    after: str | None = None
+
+
+class Rooms(Request, tag="rooms", kw_only=True):
+    after: str | None = None
 
 
 class Probe(Request, tag="probe", kw_only=True):
@@ -103,7 +158,26 @@ class Unreadable(Struct):
     fatal: bool = False
 
 
-NativeRequest: TypeAlias = Presence | Msg | Users | Status | Probe | Quit | Pong
+Said: TypeAlias = (
+    Presence
+    | Register
+    | Msg
+    | Ack
+    | Read
+    | History
+    | Search
+    | Join
+    | Leave
+    | Remove
+    | Topic
+    | Members
+    | Rooms
+    | Users
+    | Status
+    | Probe
+    | Quit
+)
+NativeRequest: TypeAlias = Said | Pong
 CourseRequest: TypeAlias = CoursePresence | CourseMsg | CourseList | CourseContact | CourseQuit
 Event: TypeAlias = NativeRequest | CourseRequest | Unreadable
 
@@ -126,6 +200,11 @@ class Answer(Struct, omit_defaults=True):
     alert: str | None = None
     seq: int | None = None
     users: list[Card] | None = None
+    members: list[str] | None = None
+    rooms: list[dict[str, Any]] | None = None
+    messages: list[dict[str, Any]] | None = None
+    first: int | None = None
+    topic: str | None = None
     more: bool | None = None
 
 
@@ -139,10 +218,38 @@ class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     seq: int | UnsetType = UNSET
     id: str | UnsetType = UNSET
     broadcast: bool | UnsetType = UNSET
+    erased: bool | UnsetType = UNSET
 
 
 class PresenceEvent(Struct, tag_field="action", tag="presence"):
     user: Card
+
+
+class DeliveredEvent(Struct, tag_field="action", tag="delivered"):
+    with_: str = field(name="with")
+    seq: int
+
+
+class ReadEvent(Struct, tag_field="action", tag="read"):
+    with_: str = field(name="with")
+    seq: int
+
+
+class JoinEvent(Struct, tag_field="action", tag="join"):
+    room: str
+    user: Card
+
+
+class LeaveEvent(Struct, tag_field="action", tag="leave", omit_defaults=True):
+    room: str
+    user: Card
+    by: str | None = None
+
+
+class TopicEvent(Struct, tag_field="action", tag="topic"):
+    room: str
+    user: Card
+    topic: str
 
 
 class Synced(Struct, tag_field="action", tag="synced"):
@@ -163,4 +270,16 @@ class Unknown(Struct):
     frame: Raw
 
 
-ServerEvent: TypeAlias = Answer | Delivery | PresenceEvent | Synced | Moving | ServerProbe | Unknown
+Told: TypeAlias = (
+    Delivery
+    | PresenceEvent
+    | DeliveredEvent
+    | ReadEvent
+    | JoinEvent
+    | LeaveEvent
+    | TopicEvent
+    | Synced
+    | Moving
+    | ServerProbe
+)
+ServerEvent: TypeAlias = Answer | Told | Unknown

@@ -9,37 +9,29 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, json
+from msgspec.structs import astuple
 
 from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import (
     Answer,
-    Delivery,
     Event,
-    Join,
-    Moving,
-    Msg,
     NativeRequest,
     Pong,
     Presence,
-    PresenceEvent,
-    Probe,
-    Quit,
+    Said,
     ServerEvent,
-    ServerProbe,
-    Status,
-    Synced,
+    Told,
     Unknown,
     Unreadable,
-    Users,
 )
 from gmessenger.wire.framing import LineReader, Malformed, Oversize, StreamReader
 
 JIM_VERSION: Final = 2
 LONGEST_ID: Final = 64
 
-_REQUESTS: Final = json.Decoder(Presence | Msg | Users | Status | Probe | Quit)
-_ACTIONS: Final = frozenset({"presence", "msg", "users", "status", "probe", "quit"})
+_REQUESTS: Final = json.Decoder(Said)
+_ACTIONS: Final = frozenset(request.__struct_config__.tag for request in Said.__args__)
 _ENCODER: Final = json.Encoder()
 
 
@@ -57,7 +49,7 @@ _LOOSE: Final = json.Decoder(_Loose)
 def decode_request(frame: bytes) -> NativeRequest | Unreadable:
     """The request that one native frame holds, or what is wrong with it."""
     try:
-        request: Presence | Msg | Users | Status | Probe | Quit = _REQUESTS.decode(frame)
+        request: Said = _REQUESTS.decode(frame)
         if not frame.isascii():
             frame.decode()  # the decoder does not look into the values of keys that it skips
     except msgspec.ValidationError as error:
@@ -66,10 +58,14 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
         return Unreadable(BadFrame())
     if request.id is not UNSET and not _good_id(request.id):
         return Unreadable(BadId())
-    # Everything else that could carry a NUL is a name or a status, and those are checked character by character.
-    if type(request) is Msg and ("\0" in request.message or "\0" in request.to):
+    if b"u0000" in frame and _holds_nul(request):
         return Unreadable(BadText(), request.id or None)
     return request
+
+
+def _holds_nul(request: Said) -> bool:
+    values = astuple(request) + (astuple(request.user) if isinstance(request, Presence) else ())
+    return any(isinstance(value, str) and "\0" in value for value in values)
 
 
 def _good_id(id: Any) -> bool:
@@ -173,14 +169,7 @@ def encode_answer(code: int, id: str | None, time: float, more: dict[str, Any] |
 
 def encode_error(error: WireError, time: float, id: str | None = None) -> bytes:
     """The answer that tells a peer of an error; `id` is the refused request's."""
-    return encode_answer(error.code, id, time, describe(error))
-
-
-def describe(error: WireError) -> dict[str, Any]:
-    """What an answer says of an error besides its code."""
-    extras = {"limit": error.limit, "retry_after": error.retry_after}
-    known = {key: value for key, value in extras.items() if value is not None}
-    return {"error": str(error), "code": error.word} | known
+    return encode_answer(error.code, id, time, error.described())
 
 
 class _Head(Struct):
@@ -190,7 +179,7 @@ class _Head(Struct):
 
 _HEAD: Final = json.Decoder(_Head)
 _ANSWER: Final = json.Decoder(Answer)
-_EVENTS: Final = json.Decoder(Delivery | PresenceEvent | Synced | Moving | ServerProbe)
+_EVENTS: Final = json.Decoder(Told)
 _RAW: Final = json.Decoder(msgspec.Raw)
 
 
@@ -232,6 +221,3 @@ class ServerHearing:
                 raise BadFrame("The server sent a frame that is too long.")
             pairs.append((line, decode_server_frame(line)))
         return pairs
-
-
-__all__ = ["Hearing", "Join", "ServerHearing", "decode_request", "decode_server_frame", "encode", "encode_error"]

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from gmessenger.chat.entrance import Login
 from gmessenger.chat.model import EVERYBODY, Goodbye, Message
 from gmessenger.chat.names import fold
-from gmessenger.chat.service import Login
 from gmessenger.chat.session import Session
 from gmessenger.errors import BadName, BadRequest, BroadcastRefused, NotLoggedIn, TooLong, WireError
 from gmessenger.server.fronts.door import Door
@@ -73,8 +73,12 @@ class CourseVoice:
         return False
 
     def message(self, session: Session, message: events.CourseMsg) -> None:
-        to = EVERYBODY if message.to is None else message.to
-        self.door.messenger.message(session, to, message.text, said=message.said)
+        if message.to is None:
+            self.door.messenger.message(session, EVERYBODY, message.text, said=message.said)
+        elif message.to[:1] == "#":
+            self.door.messenger.enter_and_say(session, message.to, message.text, message.said)
+        else:
+            self.door.messenger.message(session, message.to, message.text, said=message.said)
 
     def names(self, session: Session, request: events.CourseList) -> None:
         names = session.contacts if request.contacts else self.door.messenger.names_seen()
@@ -147,7 +151,9 @@ class CourseVoice:
         while not self._frames and not session.outbox.empty():
             parcel = session.outbox.take()
             if type(parcel) is Message:
-                self._frames += self._codec.message(parcel.sender, session.name, parcel.text, parcel.said, parcel.time)
+                room = f"[{parcel.to}] " if parcel.to[:1] == "#" and parcel.to != EVERYBODY else ""
+                text = room + parcel.text
+                self._frames += self._codec.message(parcel.sender, session.name, text, parcel.said, parcel.time)
             elif type(parcel) is Goodbye:
                 self.door.connection.goodbye("left")
         return bool(self._frames)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from typing import Final
 
 from gmessenger import logs
+from gmessenger.chat.entrance import Login
 from gmessenger.chat.model import Parcel
-from gmessenger.chat.service import Login, Messenger
+from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Outbox, Session
-from gmessenger.errors import TooManyFailures, WireError, WrongPassword
+from gmessenger.errors import PasswordExposed, TooManyFailures, WireError, WrongPassword
 from gmessenger.server.connection import Connection
 
 MOST_FAILURES: Final = 10
@@ -56,6 +58,11 @@ class Door:
         )
         return session, left_over
 
+    def check_line(self) -> None:
+        """Raises `PasswordExposed` where a password said on this line could be overheard."""
+        if not self.connection.options.plain_passwords and not is_loopback(self.connection.address):
+            raise PasswordExposed
+
     def leave(self, session: Session, reason: str) -> None:
         """The session is over, its name free; what waits for it may still be written."""
         if self.messenger.logout(session):
@@ -67,3 +74,8 @@ class Door:
             self._shut_until = self.now() + FAILURE_PAUSE
         if (left := self._shut_until - self.now()) > 0:
             raise TooManyFailures(retry_after=round(left, 1))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `address:port` is this machine itself."""
+    return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).is_loopback

@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from gmessenger import __version__
+from gmessenger.chat.entrance import Login
 from gmessenger.chat.model import (
     EVERYBODY,
     Answer,
+    Delivered,
     Goodbye,
     Message,
     Moving,
     Parcel,
     PresenceChange,
     Probe,
+    ReadUpTo,
     Replaced,
+    RoomChange,
     Synced,
 )
 from gmessenger.chat.names import fold
-from gmessenger.chat.service import GREETING, Login, Messenger
+from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, WireError
 from gmessenger.errors import Replaced as ReplacedError
 from gmessenger.server.fronts.door import Door
 from gmessenger.wire import events
 from gmessenger.wire.events import Card, Delivery, Event
-from gmessenger.wire.jim import JIM_VERSION, LONGEST_ID, describe, encode, encode_answer, encode_error
+from gmessenger.wire.jim import JIM_VERSION, LONGEST_ID, encode, encode_answer, encode_error
 
 SERVER: Final = f"gmessenger/{__version__}"
 
@@ -34,12 +40,13 @@ SERVER: Final = f"gmessenger/{__version__}"
 class NativeVoice:
     """Answers one native connection. Once logged in, everything goes through the session's outbox, in order."""
 
-    __slots__ = ("door", "ended", "session")
+    __slots__ = ("_device", "door", "ended", "session")
 
     def __init__(self, door: Door) -> None:
         self.door = door
         self.session: Session | None = None
         self.ended = False
+        self._device: str | None = None
 
     @property
     def crowded(self) -> bool:
@@ -55,6 +62,9 @@ class NativeVoice:
     def handle(self, event: Event) -> None:
         if type(event) is events.Presence:
             self._presence(event)
+        elif type(event) is events.Register and self.session is not None:
+            self.door.check_line()
+            self.door.messenger.register(self.session, event.id or None, event.password, event.invite, self._device)
         elif type(event) is events.Quit:
             self.end("quit")
         elif self.session is None:
@@ -67,7 +77,7 @@ class NativeVoice:
         if self.session is None:
             self.door.connection.writer.write(encode_error(error, now, id))
         else:
-            self.session.outbox.insist(Answer(error.code, id, now, describe(error)))
+            self.session.outbox.insist(Answer(error.code, id, now, error.described()))
 
     def end(self, reason: str) -> None:
         """Listen to nothing more; the connection is closed once everything queued is written."""
@@ -91,9 +101,22 @@ class NativeVoice:
                 frames.append(_delivery(parcel, self.session.name))
             elif type(parcel) is Goodbye:
                 self.door.connection.goodbye("left")
+            elif type(parcel) is Answer:
+                frames.append(self._answer(parcel))
             else:
                 frames.append(WRITTEN[type(parcel)](parcel))
         return b"".join(frames)
+
+    def _answer(self, answer: Answer) -> bytes:
+        """An answer that fits a frame: messages that are too many for one are cut to as few as one, and it says so."""
+        frame = encode_answer(answer.code, answer.id, answer.time, answer.more)
+        cap, more = self.door.connection.options.max_frame, answer.more
+        while len(frame) > cap and more is not None and len(more.get("messages", ())) > 1:
+            kept = max(1, len(more["messages"]) * cap // (len(frame) + 1))
+            more["messages"] = more["messages"][:kept] if answer.cut_at_end else more["messages"][-kept:]
+            more["more"] = True
+            frame = encode_answer(answer.code, answer.id, answer.time, more)
+        return frame
 
     def _presence(self, request: events.Presence) -> None:
         if self.session is None:
@@ -106,7 +129,11 @@ class NativeVoice:
     def _log_in(self, request: events.Presence) -> None:
         writer, card = self.door.connection.writer, request.user
         token = card.session or request.session
-        login = Login(card.account_name, "native", True, self.door.connection.address, card.password, token)
+        if card.password is not None:
+            self.door.check_line()
+        self._device = card.device
+        address = self.door.connection.address
+        login = Login(card.account_name, "native", True, address, card.password, token, card.device)
         self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush))
         writer.source = self.frames
         self.session.outbox.insist(self._welcome(self.session, request.id or None))
@@ -115,10 +142,24 @@ class NativeVoice:
     def _welcome(self, session: Session, id: str | None) -> Answer:
         limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
         more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
-        return Answer(200, id, self.door.now(), more | {"limits": limits, "alert": GREETING})
+        return Answer(200, id, self.door.now(), more | {"limits": limits, "alert": self.door.messenger.greeting})
 
 
 VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
+    events.Ack: lambda messenger, session, ack: messenger.archive.acknowledge(session, ack.with_, ack.seq),
+    events.Read: lambda messenger, session, read: messenger.archive.mark_read(session, read.with_, read.seq),
+    events.History: lambda messenger, session, ask: messenger.history(
+        session, ask.id or None, ask.with_, ask.before, ask.after, ask.limit
+    ),
+    events.Search: lambda messenger, session, ask: messenger.search(
+        session, ask.id or None, ask.text, ask.with_, ask.limit
+    ),
+    events.Join: lambda messenger, session, ask: messenger.join(session, ask.id or None, ask.room),
+    events.Leave: lambda messenger, session, ask: messenger.leave(session, ask.id or None, ask.room),
+    events.Remove: lambda messenger, session, ask: messenger.remove(session, ask.id or None, ask.room, ask.user),
+    events.Topic: lambda messenger, session, ask: messenger.set_topic(session, ask.id or None, ask.room, ask.topic),
+    events.Members: lambda messenger, session, ask: messenger.members(session, ask.id or None, ask.room, ask.after),
+    events.Rooms: lambda messenger, session, ask: messenger.list_rooms(session, ask.id or None, ask.after),
     events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id or None, "msg"),
     events.Users: lambda messenger, session, users: messenger.users(session, users.id or None, users.after),
     events.Status: lambda messenger, session, status: messenger.set_status(session, status.id or None, status.status),
@@ -133,16 +174,29 @@ def _delivery(message: Message, me: str) -> bytes:
         return encode(Delivery(message.sender, me, message.time, message.text, broadcast=True))
     if message.written is None:
         # Written once for all who get it: encoding is most of what a delivery costs.
-        message.written = encode(Delivery(message.sender, message.to, message.time, message.text))
+        message.written = encode(
+            Delivery(
+                message.sender,
+                message.to,
+                message.time,
+                message.text,
+                UNSET if message.seq is None else message.seq,
+                UNSET if message.id is None else message.id,
+                erased=True if message.erased else UNSET,
+            )
+        )
     return message.written
 
 
-def _answer(answer: Answer) -> bytes:
-    return encode_answer(answer.code, answer.id, answer.time, answer.more)
-
-
+ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
+    "join": lambda change: events.JoinEvent(change.room, Card(change.name)),
+    "leave": lambda change: events.LeaveEvent(change.room, Card(change.name), change.by),
+    "topic": lambda change: events.TopicEvent(change.room, Card(change.name), change.topic or ""),
+}
 WRITTEN: Final[dict[type[Parcel], Callable[[Any], bytes]]] = {
-    Answer: _answer,
+    Delivered: lambda delivered: encode(events.DeliveredEvent(with_=delivered.name, seq=delivered.seq)),
+    ReadUpTo: lambda read: encode(events.ReadEvent(with_=read.name, seq=read.seq)),
+    RoomChange: lambda change: encode(ROOM_EVENTS[change.action](change)),
     PresenceChange: lambda change: encode(events.PresenceEvent(Card(change.name, status=change.status))),
     Synced: lambda _: encode(events.Synced()),
     Probe: lambda _: encode(events.ServerProbe()),

@@ -1,0 +1,140 @@
+"""Delivery of what was kept: live to who has everything before it, from the store to who has not.
+
+A session takes seq n of a conversation live only if it was sent n - 1; otherwise it turns *behind* and pages from the
+store until it has reached the head, compared and switched without letting anybody in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from gevent.event import Event
+
+from gmessenger.chat.contract import Post, Remembered, Store
+from gmessenger.chat.model import Message, Synced
+from gmessenger.chat.names import fold
+from gmessenger.chat.session import Session
+from gmessenger.errors import StoreUnavailable
+
+PAGE: Final = 200
+STORE_PAUSE: Final = 1.0
+"""Seconds before a store that was not available is asked again."""
+
+Spawn = Callable[..., object]
+"""`spawn(what, function, *args)` runs a function in a greenlet whose failure is seen."""
+
+
+class Delivery:
+    """Brings kept messages to sessions."""
+
+    def __init__(self, store: Store, spawn: Spawn) -> None:
+        self._store = store
+        self._spawn = spawn
+
+    def deliver(self, post: Post, seq: int, said: str, sender: Session, sessions: Iterable[Session]) -> None:
+        """A post was kept under `seq`: give it to these sessions, and to the sender's own as is due to a sender."""
+        parcel = Message(post.sender, post.to, post.text, post.time, said, seq)
+        own = Message(post.sender, post.to, post.text, post.time, said, seq, post.id)
+        for session in sessions:
+            if session is sender:
+                self._count(session, post.conversation, seq)
+            else:
+                self._give(session, post.conversation, seq, own if session.key == sender.key else parcel)
+
+    def catch_up(self, session: Session) -> None:
+        """Have a session that is behind sent all that it has not acknowledged; it is told when it has it."""
+        self._spawn("catching up", self._catch_up, session)
+
+    def look(self, session: Session, conversation: str, head: int) -> None:
+        """What came while the session was on its way into a conversation must not wait for the next message."""
+        if session.account is not None and not session.behind and head > session.sent.get(conversation, 0):
+            self._fall_behind(session)
+
+    def _give(self, session: Session, conversation: str, seq: int, parcel: Message) -> None:
+        if session.account is None:
+            session.outbox.offer(parcel)
+        elif session.behind:
+            session.missed = True
+        elif seq > session.sent.get(conversation, 0):
+            if seq == session.sent.get(conversation, 0) + 1 and session.outbox.offer(parcel):
+                session.sent[conversation] = seq
+            else:
+                self._fall_behind(session)
+
+    def _fall_behind(self, session: Session) -> None:
+        session.behind = session.missed = True
+        self.catch_up(session)
+
+    def _count(self, session: Session, conversation: str, seq: int) -> None:
+        """A session's own message: it has it, and acknowledges it by having sent it if it owes nothing before it."""
+        if session.device is None:
+            return
+        if session.behind or session.sent.get(conversation, 0) != seq - 1:
+            session.missed = True
+            if not session.behind:
+                self._fall_behind(session)
+            return
+        session.sent[conversation] = seq
+        if session.acked.get(conversation, 0) == seq - 1:
+            session.acked[conversation] = seq
+            self._store.acknowledge(session.device.id, conversation, seq)
+
+    def _catch_up(self, session: Session) -> None:
+        while not session.outbox.closed:
+            session.missed = False
+            try:
+                self._send_backlog(session)
+            except StoreUnavailable:
+                Event().wait(STORE_PAUSE)
+                continue
+            if not session.missed:
+                session.behind = False
+                session.outbox.insist(Synced())
+                return
+
+    def _send_backlog(self, session: Session) -> None:
+        assert session.account is not None
+        for conversation, head in sorted(self._store.backlog(session.account.id).items()):
+            while session.sent.get(conversation, 0) < head and not session.outbox.closed:
+                page = self._store.page(conversation, session.sent.get(conversation, 0), PAGE)
+                for remembered in page:
+                    self._send(session, remembered)
+                if len(page) < PAGE:
+                    # What was pruned is owed to nobody.
+                    session.sent[conversation] = max(head, session.sent.get(conversation, 0))
+
+    def _send(self, session: Session, remembered: Remembered) -> None:
+        assert session.device is not None
+        if remembered.device == session.device.id:
+            session.sent[remembered.conversation] = remembered.seq
+        elif session.outbox.until_room():
+            session.outbox.insist(as_message(remembered, own=fold(remembered.sender) == session.key))
+            session.sent[remembered.conversation] = remembered.seq
+
+
+def as_message(remembered: Remembered, *, own: bool) -> Message:
+    """What was kept, as it is shown again; with its id where it is shown to its sender."""
+    return Message(
+        remembered.sender,
+        remembered.to,
+        remembered.text,
+        remembered.time,
+        seq=remembered.seq,
+        id=remembered.id if own else None,
+        erased=remembered.erased,
+    )
+
+
+def entry(remembered: Remembered, **more: Any) -> dict[str, Any]:
+    """A message in the answer to history or search."""
+    if remembered.erased:
+        return {"seq": remembered.seq, "erased": True, "message": "", **more}
+    return {
+        "from": remembered.sender,
+        "to": remembered.to,
+        "time": remembered.time,
+        "message": remembered.text,
+        "seq": remembered.seq,
+        **more,
+    }

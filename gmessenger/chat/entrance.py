@@ -1,0 +1,166 @@
+"""The entrance: who may come in under which name, as a guest or as an account, and how accounts come to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.model import Message, Parcel, Replaced
+from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Outbox, Session
+from gmessenger.errors import (
+    AccountDisabled,
+    GuestsRefused,
+    InviteRefused,
+    NameInUse,
+    NameTaken,
+    PasswordNeeded,
+    RegistrationClosed,
+    WrongPassword,
+)
+
+DEFAULT_DEVICE: Final = "default"
+Registration = Literal["open", "invite", "closed"]
+
+
+@dataclass(slots=True)
+class Login:
+    """Who wants in, through which door. `told` as in `Session`."""
+
+    name: str
+    front: str
+    told: bool
+    address: str
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    device: str | None = None
+
+
+class Entrance:
+    """Admits sessions. What it does may wait for the store and for a password's hash."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        passwords: Passwords,
+        clock: Callable[[], float],
+        *,
+        guests: bool,
+        registration: Registration,
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._passwords = passwords
+        self._clock = clock
+        self._guests = guests
+        self._registration = registration
+        self._tokens: dict[str, Session] = {}
+        self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
+        self.by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
+
+    def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
+        """A session, not yet in the router, and what its predecessor had not been told. Raises as `Messenger.login`."""
+        name = check_name(login.name)
+        account = self.accounts.get(fold(name))
+        if account is None:
+            return self._admit_guest(name, login, outbox)
+        if not login.told:
+            raise PasswordNeeded("This name belongs to an account.")
+        device = self._authenticate(account, login)
+        if account.disabled:
+            raise AccountDisabled
+        return self._admit_account(account, device, login, outbox)
+
+    def register(self, session: Session, password: str, invite: str | None, device: str | None) -> Account:
+        """Make a guest's name an account, and its session that account's, on a device."""
+        if session.account is not None:
+            raise NameTaken
+        if self._registration == "closed":
+            raise RegistrationClosed
+        if self._registration == "invite" and invite is None:
+            raise InviteRefused
+        hashed = self._passwords.hash(password)
+        account = self._store.create_account(session.key, session.name, hashed, self._clock(), invite)
+        self.add(account)
+        session.become(account)
+        self._settle(session, device)
+        return account
+
+    def add(self, account: Account) -> None:
+        self.accounts[account.key] = account
+        self.by_id[account.id] = account
+
+    def remove(self, account: Account) -> None:
+        self.accounts.pop(account.key, None)
+        self.by_id.pop(account.id, None)
+
+    def came(self, session: Session) -> None:
+        """A guest can be resumed while it is here; an account's token is in the store."""
+        if session.account is None:
+            self._tokens[session.token] = session
+
+    def left(self, session: Session) -> None:
+        self._tokens.pop(session.token, None)
+
+    def _admit_guest(self, name: str, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
+        predecessor = self._guest_resumed(login.token, fold(name))
+        if login.password is not None and predecessor is None:
+            self._passwords.matches(None, login.password)
+            raise WrongPassword
+        if not self._guests:
+            raise GuestsRefused
+        if predecessor is None and fold(name) in self._router:
+            raise NameInUse
+        left_over: list[Parcel] = []
+        if predecessor is not None:
+            left_over = [each for each in predecessor.outbox.take_all() if isinstance(each, Message)]
+            self.replace(predecessor)
+        return Session(name, outbox, front=login.front, told=login.told, address=login.address), left_over
+
+    def _authenticate(self, account: Account, login: Login) -> str:
+        """The name of the device that may come in."""
+        found = self._store.token(login.token) if login.token else None
+        if found is not None and found[0] == account.id:
+            return login.device or found[1]
+        if login.password is None:
+            raise PasswordNeeded
+        if not self._passwords.matches(self._store.password(account.id), login.password):
+            raise WrongPassword
+        return login.device or DEFAULT_DEVICE
+
+    def _admit_account(
+        self, account: Account, device: str, login: Login, outbox: Outbox
+    ) -> tuple[Session, list[Parcel]]:
+        session = Session(account.name, outbox, front=login.front, told=login.told, address=login.address)
+        session.become(account)
+        self._settle(session, device)
+        for other in list(self._router.sessions(account.key)):
+            if other.account is None or other.device is None or session.device is None:
+                continue
+            if other.device.id == session.device.id:
+                self.replace(other)
+        return session, []
+
+    def _settle(self, session: Session, device: str | None) -> None:
+        """Put an account's session on its device, and give it a token that outlives the process."""
+        assert session.account is not None
+        now = self._clock()
+        found = self._store.device(session.account.id, device or DEFAULT_DEVICE, now)
+        self._store.add_token(session.token, session.account.id, found.id, now)
+        session.use(found)
+
+    def replace(self, session: Session) -> None:
+        """Send a session away because another has taken its place."""
+        self._router.remove(session)
+        self.left(session)
+        session.outbox.insist(Replaced(self._clock()))
+        session.outbox.finish()
+
+    def _guest_resumed(self, token: str | None, key: str) -> Session | None:
+        session = self._tokens.get(token) if token else None
+        return session if session is not None and session.key == key else None

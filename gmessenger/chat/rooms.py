@@ -1,0 +1,173 @@
+"""Rooms: who is in them, and telling them who comes and goes. What is said there is the service's business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.model import RoomChange
+from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember
+
+LONGEST_TOPIC = 400
+LARGEST_SHARED = 100
+"""Members beyond which a room is too large for everybody to be told of everybody's coming and going."""
+
+
+@dataclass(slots=True)
+class OpenRoom:
+    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here."""
+
+    key: str
+    name: str
+    topic: str
+    creator: int | None
+    head: int = 0
+    members: dict[int, Account] = field(default_factory=dict)
+    guests: dict[str, Session] = field(default_factory=dict)
+
+    def holds(self, session: Session) -> bool:
+        if session.account is not None:
+            return session.account.id in self.members
+        return self.guests.get(session.key) is session
+
+    @property
+    def names(self) -> list[str]:
+        return [account.name for account in self.members.values()] + [guest.name for guest in self.guests.values()]
+
+
+class Rooms:
+    """Every room. Joining and creating wait for the store."""
+
+    def __init__(self, store: Store, router: Router, accounts: dict[int, Account], clock: Callable[[], float]) -> None:
+        self._store = store
+        self._router = router
+        self._clock = clock
+        self._rooms: dict[str, OpenRoom] = {}
+        for kept in store.rooms():
+            members = {id: accounts[id] for id in kept.members if id in accounts}
+            self._rooms[kept.key] = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members)
+
+    def __iter__(self) -> Iterator[OpenRoom]:
+        return iter(list(self._rooms.values()))
+
+    def find(self, name: str) -> OpenRoom:
+        """The room of that name. Raises `NoSuchRoom`."""
+        room = self._rooms.get(fold(name))
+        if room is None:
+            raise NoSuchRoom
+        return room
+
+    def entered(self, name: str, session: Session) -> OpenRoom:
+        """The room, if the session is in it. Raises `NoSuchRoom` or `NotMember`."""
+        room = self.find(name)
+        if not room.holds(session):
+            raise NotMember
+        return room
+
+    def join(self, session: Session, name: str) -> OpenRoom:
+        """Enter a room; an account makes it where there is none. Raises `BadName`, `NoSuchRoom` or `AccountsOnly`."""
+        if name[:1] != "#":
+            raise BadRequest("The name of a room begins with '#'.")
+        room = self._rooms.get(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
+        if room.holds(session):
+            return room
+        if session.account is None:
+            room.guests[session.key] = session
+        else:
+            head = self._store.join(room.key, session.account.id)
+            room.members[session.account.id] = session.account
+            self._begin_at(session.key, room.key, head)
+        self._tell(room, RoomChange("join", room.name, session.name), session)
+        return room
+
+    def leave(self, session: Session, name: str) -> OpenRoom:
+        """Be in the room no more."""
+        room = self.entered(name, session)
+        self._tell(room, RoomChange("leave", room.name, session.name), session)
+        self._take_out(room, session)
+        return room
+
+    def remove(self, session: Session, name: str, user: str) -> None:
+        """The creator takes somebody out. Raises `NotCreator`, or `NeverSeen` for somebody who is not in."""
+        room = self.entered(name, session)
+        if session.account is None or session.account.id != room.creator:
+            raise NotCreator
+        key = fold(user)
+        account = next((each for each in room.members.values() if each.key == key), None)
+        if account is None and key not in room.guests:
+            raise NeverSeen("Nobody of that name is in the room.")
+        shown = account.name if account is not None else room.guests[key].name
+        self._tell(room, RoomChange("leave", room.name, shown, by=session.name), session)
+        room.guests.pop(key, None)
+        if account is not None:
+            room.members.pop(account.id, None)
+            self._store.leave(room.key, account.id)
+
+    def set_topic(self, session: Session, name: str, topic: str) -> OpenRoom:
+        """Say what the room is about. Raises `BadRequest` for a topic that is too long or not printable."""
+        room = self.entered(name, session)
+        if session.account is None:
+            raise AccountsOnly
+        if len(topic) > LONGEST_TOPIC or not topic.isprintable():
+            raise BadRequest(f"A topic is at most {LONGEST_TOPIC} printable characters.")
+        self._store.set_topic(room.key, topic)
+        room.topic = topic
+        self._tell(room, RoomChange("topic", room.name, session.name, topic=topic), session)
+        return room
+
+    def left(self, session: Session) -> None:
+        """A session is over: a guest is in no room any more."""
+        if session.account is None:
+            for room in self:
+                if room.guests.get(session.key) is session:
+                    del room.guests[session.key]
+                    self._tell(room, RoomChange("leave", room.name, session.name), session)
+
+    def forget(self, key: str) -> None:
+        """The room has been deleted."""
+        self._rooms.pop(key, None)
+
+    def forget_account(self, account: Account) -> None:
+        """The account has been deleted."""
+        for room in self:
+            room.members.pop(account.id, None)
+
+    def companions(self, account: Account | None) -> set[str]:
+        """The keys of those who share a room with an account, large rooms left out."""
+        if account is None:
+            return set()
+        shared = [room for room in self._rooms.values() if account.id in room.members]
+        return {each.key for room in shared if len(room.members) <= LARGEST_SHARED for each in room.members.values()}
+
+    def sessions(self, room: OpenRoom) -> Sequence[Session]:
+        """Every session of every member, and every guest's."""
+        members = [session for account in room.members.values() for session in self._router.sessions(account.key)]
+        return members + list(room.guests.values())
+
+    def _create(self, session: Session, name: str) -> OpenRoom:
+        if session.account is None:
+            raise NoSuchRoom("There is no such room, and only accounts may make one.")
+        key = fold(name)
+        self._store.create_room(key, name, session.account.id, self._clock())
+        return self._rooms.setdefault(key, OpenRoom(key, name, "", session.account.id))
+
+    def _begin_at(self, key: str, room: str, head: int) -> None:
+        for session in self._router.sessions(key):
+            session.sent[room] = session.acked[room] = max(head, session.sent.get(room, 0))
+
+    def _take_out(self, room: OpenRoom, session: Session) -> None:
+        if session.account is None:
+            del room.guests[session.key]
+        else:
+            del room.members[session.account.id]
+            self._store.leave(room.key, session.account.id)
+
+    def _tell(self, room: OpenRoom, change: RoomChange, actor: Session) -> None:
+        """Everybody in the room but the session whose doing it is: that one has its answer."""
+        for session in self.sessions(room):
+            if session.told and session is not actor:
+                session.outbox.offer(change)
