@@ -35,6 +35,7 @@ class Archive:
         if seq <= session.acked.get(conversation, 0):
             return
         session.acked[conversation] = seq
+        session.owing = True
         self._store.acknowledge(session.device.id, conversation, seq)
         if with_[:1] != "#" and fold(with_) != session.key:
             for other in self._router.sessions(fold(with_)):

@@ -142,7 +142,10 @@ class Store(Protocol):
         """
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
-        """Move a device's cursor on (never back); on disk at the latest with the next answer that is."""
+        """Move a device's cursor on (never back); on disk with what is appended later, or after `flush`."""
+
+    def flush(self) -> None:
+        """Wait until everything asked for before is on disk."""
 
     def mark_read(self, account: int, conversation: str, seq: int) -> None:
         """Move an account's read position on (never back)."""

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gmessenger.chat.archive import Archive, direct_key
-from gmessenger.chat.contract import Post, Store
+from gmessenger.chat.archive import Archive
+from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.entrance import Entrance, Login, Registration
-from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Message, Moving, Parcel, Synced
+from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.names import LONGEST_NAME, fold
 from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.posting import Posting, settle
 from gmessenger.chat.presence import Later, Presence, Seen
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
@@ -24,11 +25,7 @@ from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
     BadRequest,
     BroadcastRefused,
-    NeverSeen,
-    NotHere,
-    RecipientBusy,
     TooLong,
-    WireError,
 )
 from gmessenger.logs import log_calls
 
@@ -84,8 +81,18 @@ class Messenger:
         self.archive = Archive(store, self.router, self.rooms, self.entrance.accounts)
         self._delivery = Delivery(store, spawn)
         accounts = self.entrance.accounts
+        seen = self._seen = Seen(policy.names_remembered)
+        self._posting = Posting(
+            store,
+            self.router,
+            self.rooms,
+            self._delivery,
+            accounts,
+            seen.__contains__,
+            clock,
+            policy.busy_pause,
+        )
         self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
-        self._seen = Seen(policy.names_remembered)
 
     @property
     def greeting(self) -> str:
@@ -150,11 +157,15 @@ class Messenger:
         if len(text) > self.policy.max_text:
             raise TooLong(f"A message has at most {self.policy.max_text} characters.", limit=self.policy.max_text)
         if to[:1] != "#":
-            self._to_name(session, fold(to), to, text, id, said)
-        elif to == EVERYBODY:
-            self._to_everybody(session, text, id, said)
+            key = fold(to)
+            self._posting.to_name(session, key, to, text, id, said)
+            self._presence.conversed(session.key, key)
+        elif to != EVERYBODY:
+            self._posting.to_room(session, self.rooms.entered(to, session), text, id, said)
+        elif self.policy.broadcast:
+            self._posting.to_everybody(session, text, id, said)
         else:
-            self._to_room(session, self.rooms.entered(to, session), text, id, said)
+            raise BroadcastRefused
 
     def enter_and_say(self, session: Session, room: str, text: str, said: str) -> None:
         """A message to a room from somebody who becomes a member by it."""
@@ -232,6 +243,10 @@ class Messenger:
                 session.outbox.insist(Moving(retry_in))
             session.outbox.finish()
 
+    def settle(self, session: Session) -> None:
+        """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
+        settle(session, self._store)
+
     def _answer(self, session: Session, id: str | None, more: dict[str, Any] | None = None) -> None:
         session.outbox.insist(Answer(200, id, self._clock(), more))
 
@@ -244,78 +259,3 @@ class Messenger:
 
     def _about(self, room: OpenRoom) -> dict[str, Any]:
         return {"room": room.name, "members": room.names[:LIST_PAGE], "seq": room.head, "topic": room.topic}
-
-    def _to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
-        account = self.entrance.accounts.get(key)
-        outboxes = self.router.outboxes.get(key, ())
-        if account is None and not outboxes:
-            raise NotHere(f"{to} has left, and a guest's messages are not kept.") if key in self._seen else NeverSeen
-        if account is None and all(outbox.crowded for outbox in outboxes) and key != session.key:
-            for outbox in outboxes:
-                outbox.press()
-            if all(outbox.crowded for outbox in outboxes):
-                raise RecipientBusy(retry_after=self.policy.busy_pause)
-        shown = account.name if account is not None else outboxes[0].name
-        audience = tuple({each.id for each in (session.account, account) if each is not None})
-        if audience:
-            post = self._post(session, direct_key(session.key, key), shown, text, id, audience)
-            sessions = lambda: {*self.router.sessions(key), *self.router.sessions(session.key)}  # noqa: E731
-            self._keep(session, post, id, said, sessions)
-        else:
-            self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
-        self._presence.conversed(session.key, key)
-
-    def _hand_over(self, session: Session, key: str, parcel: Message, id: str | None) -> None:
-        """From guest to guest: what a live session takes, and nothing is kept."""
-        outboxes = [outbox for outbox in self.router.outboxes[key] if outbox is not session.outbox]
-        taken = [outbox for outbox in outboxes if outbox.offer(parcel)]
-        if outboxes and not taken:
-            raise RecipientBusy(retry_after=self.policy.busy_pause)
-        self._taken(session, id, parcel.time)
-
-    def _to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
-        post = self._post(session, room.key, room.name, text, id, ())
-        self._keep(session, post, id, said, lambda: self.rooms.sessions(room), room)
-
-    def _to_everybody(self, session: Session, text: str, id: str | None, said: str) -> None:
-        if not self.policy.broadcast:
-            raise BroadcastRefused
-        parcel = Message(session.name, EVERYBODY, text, self._clock(), said)
-        for other in self.router:
-            if other is not session:
-                other.outbox.offer(parcel)
-        self._taken(session, id, parcel.time)
-
-    def _taken(self, session: Session, id: str | None, time: float) -> None:
-        if id is not None:
-            session.outbox.insist(Answer(202, id, time))
-
-    def _post(
-        self, session: Session, conversation: str, to: str, text: str, id: str | None, audience: tuple[int, ...]
-    ) -> Post:
-        device = session.device.id if session.device is not None else None
-        return Post(conversation, session.name, to, text, self._clock(), audience, device, id)
-
-    def _keep(
-        self,
-        session: Session,
-        post: Post,
-        id: str | None,
-        said: str,
-        sessions: Callable[[], Any],
-        room: OpenRoom | None = None,
-    ) -> None:
-        """Have a message stored; when it is on disk, answer and deliver."""
-
-        def done(seq: int, duplicate: bool, error: WireError | None) -> None:
-            if error is not None:
-                session.outbox.insist(Answer(error.code, id, self._clock(), dict(error.described())))
-                return
-            if id is not None:
-                session.outbox.insist(Answer(200, id, self._clock(), {"seq": seq}))
-            if room is not None:
-                room.head = max(room.head, seq)
-            if not duplicate:
-                self._delivery.deliver(post, seq, said, session, sessions())
-
-        self._store.append(post, done)

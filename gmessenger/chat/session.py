@@ -110,7 +110,8 @@ class Session:
     `front` names the door it came through. `told` is whether it may be told of what it did not ask for; a session that
     may not be is a course client's. An account's session has a `device`, and knows by conversation up to where it has
     been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
-    but catches up from the store; `missed` tells that something came meanwhile.
+    but catches up from the store; `missed` tells that something came meanwhile. It is `owing` while what it has
+    acknowledged may not be on disk.
     """
 
     __slots__ = (
@@ -125,6 +126,7 @@ class Session:
         "missed",
         "name",
         "outbox",
+        "owing",
         "sent",
         "status",
         "token",
@@ -145,6 +147,7 @@ class Session:
         self.acked: dict[str, int] = {}
         self.behind = False
         self.missed = False
+        self.owing = False
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
         self.contacts: list[str] = []

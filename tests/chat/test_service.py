@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 
+from gmessenger.chat.entrance import Login
 from gmessenger.chat.model import (
     EVERYBODY,
     Answer,
@@ -18,7 +20,7 @@ from gmessenger.chat.model import (
     Replaced,
     Synced,
 )
-from gmessenger.chat.service import Login, Messenger, Policy
+from gmessenger.chat.service import Messenger, Policy
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
     BadName,
@@ -27,13 +29,20 @@ from gmessenger.errors import (
     GuestsRefused,
     NameInUse,
     NeverSeen,
+    NoSuchRoom,
     NotHere,
     RecipientBusy,
     TooLong,
     WrongPassword,
 )
+from gmessenger.store import open_store
+from tests.conftest import FAST
 
 NOW = 1_763_800_000.5
+
+
+def spawn(_: str, function: Callable[..., object], *args: Any) -> object:
+    return gevent.spawn(function, *args)
 
 
 class House:
@@ -41,7 +50,9 @@ class House:
 
     def __init__(self, **policy: Any) -> None:
         self.due: list[Callable[[], None]] = []
-        self.messenger = Messenger(Policy(**policy), lambda: NOW, lambda _, call: self.due.append(call))
+        self.messenger = Messenger(
+            Policy(**policy), open_store("memory:"), lambda: NOW, lambda _, call: self.due.append(call), spawn, FAST
+        )
 
     def login(self, name: str, *, frames: int = 100, told: bool = True, **login: Any) -> Session:
         outbox = Outbox(frames, 10_000, lambda: None, lambda: None)
@@ -86,7 +97,7 @@ def test_the_absent_and_the_unknown_are_told_apart(house: House) -> None:
         house.messenger.message(hank, "Dale", "hi")
     with pytest.raises(NeverSeen):
         house.messenger.message(hank, "nobody", "hi")
-    with pytest.raises(NeverSeen):
+    with pytest.raises(NoSuchRoom):
         house.messenger.message(hank, "#dev", "hi")
 
 

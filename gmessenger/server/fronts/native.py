@@ -70,6 +70,8 @@ class NativeVoice:
         elif self.session is None:
             raise NotLoggedIn
         else:
+            if type(event) not in UNSETTLED:
+                self.door.messenger.settle(self.session)
             VERBS[type(event)](self.door.messenger, self.session, event)
 
     def refuse(self, error: WireError, id: str | None = None) -> None:
@@ -77,6 +79,7 @@ class NativeVoice:
         if self.session is None:
             self.door.connection.writer.write(encode_error(error, now, id))
         else:
+            self.door.messenger.settle(self.session)
             self.session.outbox.insist(Answer(error.code, id, now, error.described()))
 
     def end(self, reason: str) -> None:
@@ -167,6 +170,8 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
     events.Pong: lambda messenger, session, pong: None,  # having arrived is all it was for
 }
 """What each native request asks of the messenger."""
+UNSETTLED: Final = frozenset({events.Msg, events.Ack, events.Pong})
+"""Requests that are not answered, or after what they store: acknowledgements before them are on disk by then."""
 
 
 def _delivery(message: Message, me: str) -> bytes:

@@ -1,0 +1,134 @@
+"""Bringing messages to names, rooms and everybody: what is kept is stored first, answered and delivered after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from gmessenger.chat.archive import direct_key
+from gmessenger.chat.contract import Account, Post, Store
+from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.model import EVERYBODY, Answer, Message
+from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.errors import NeverSeen, NotHere, RecipientBusy, WireError
+
+Sessions: TypeAlias = Callable[[], Iterable[Session]]
+"""Whose turn it is when the message is on disk: asked only then."""
+
+
+class Posting:
+    """Sends on behalf of sessions. `accounts` is shared with the entrance, which changes it.
+
+    `seen` says of a folded name whether somebody of it has been here.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        rooms: Rooms,
+        delivery: Delivery,
+        accounts: dict[str, Account],
+        seen: Callable[[str], bool],
+        clock: Callable[[], float],
+        busy_pause: float,
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._rooms = rooms
+        self._delivery = delivery
+        self._accounts = accounts
+        self._seen = seen
+        self._clock = clock
+        self._busy_pause = busy_pause
+
+    def to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
+        """A message to a name; kept if either end is an account, else handed over."""
+        account = self._accounts.get(key)
+        shown = account.name if account is not None else self._guest(session, key, to)
+        audience = tuple({each.id for each in (session.account, account) if each is not None})
+        if not audience:
+            return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
+        post = self._post(session, direct_key(session.key, key), shown, text, id, audience)
+
+        def both() -> Iterable[Session]:
+            return {*self._router.sessions(key), *self._router.sessions(session.key)}
+
+        return self._keep(session, post, id, said, both)
+
+    def _guest(self, session: Session, key: str, to: str) -> str:
+        """The name, as shown, of a guest who is here and has room for a message: what is not stored is not promised."""
+        outboxes = self._router.outboxes.get(key)
+        if outboxes is None:
+            raise NotHere(f"{to} has left, and a guest's messages are not kept.") if self._seen(key) else NeverSeen
+        if key != session.key and all(outbox.crowded for outbox in outboxes):
+            for outbox in outboxes:
+                outbox.press()
+            if all(outbox.crowded for outbox in outboxes):
+                raise RecipientBusy(retry_after=self._busy_pause)
+        return outboxes[0].name
+
+    def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
+        """A message to a room the session is in."""
+        post = self._post(session, room.key, room.name, text, id, ())
+        self._keep(session, post, id, said, lambda: self._rooms.sessions(room), room)
+
+    def to_everybody(self, session: Session, text: str, id: str | None, said: str) -> None:
+        """A message to everybody present but the sender, kept nowhere."""
+        parcel = Message(session.name, EVERYBODY, text, self._clock(), said)
+        for other in self._router:
+            if other is not session:
+                other.outbox.offer(parcel)
+        self._taken(session, id, parcel.time)
+
+    def _hand_over(self, session: Session, key: str, parcel: Message, id: str | None) -> None:
+        """From guest to guest: what a live session takes, and nothing is kept."""
+        outboxes = [outbox for outbox in self._router.outboxes[key] if outbox is not session.outbox]
+        taken = [outbox for outbox in outboxes if outbox.offer(parcel)]
+        if outboxes and not taken:
+            raise RecipientBusy(retry_after=self._busy_pause)
+        self._taken(session, id, parcel.time)
+
+    def _taken(self, session: Session, id: str | None, time: float) -> None:
+        if id is not None:
+            settle(session, self._store)
+            session.outbox.insist(Answer(202, id, time))
+
+    def _post(
+        self, session: Session, conversation: str, to: str, text: str, id: str | None, audience: tuple[int, ...]
+    ) -> Post:
+        device = session.device.id if session.device is not None else None
+        return Post(conversation, session.name, to, text, self._clock(), audience, device, id)
+
+    def _keep(
+        self,
+        session: Session,
+        post: Post,
+        id: str | None,
+        said: str,
+        sessions: Sessions,
+        room: OpenRoom | None = None,
+    ) -> None:
+        """Have a message stored; when it is on disk, answer and deliver."""
+
+        def done(seq: int, duplicate: bool, error: WireError | None) -> None:
+            if error is not None:
+                session.outbox.insist(Answer(error.code, id, self._clock(), dict(error.described())))
+                return
+            if id is not None:
+                session.outbox.insist(Answer(200, id, self._clock(), {"seq": seq}))
+            if room is not None:
+                room.head = max(room.head, seq)
+            if not duplicate:
+                self._delivery.deliver(post, seq, said, session, sessions())
+
+        self._store.append(post, done)
+
+
+def settle(session: Session, store: Store) -> None:
+    """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
+    if session.owing:
+        store.flush()
+        session.owing = False

@@ -1,0 +1,164 @@
+"""A SQLite database under gevent: one writer with group commit, readers in threads, checkpoints out of the way.
+
+WAL, and every commit synced. Without a path it is held in memory, on the writer's connection alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from gevent.threadpool import ThreadPool
+
+from gmessenger.errors import ConfigProblem, FileProblem, StoreUnavailable, WireError
+from gmessenger.store import schema
+from gmessenger.store.commits import Commits
+from gmessenger.store.posts import INDEX_THEM, Posts
+
+Result = TypeVar("Result")
+READERS: Final = 2
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds to wait for another process that writes (gmessenger-admin), inside the transaction's begin."""
+CHECKPOINT_AFTER: Final = 4 * 2**20
+MOVE_CURSOR: Final = (
+    "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
+    "ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
+)
+
+
+class Database:
+    """The file, its connections and their threads; what is asked of them is in the classes that build on it."""
+
+    def __init__(self, path: Path | None, failed: Callable[[str, BaseException], None] | None = None) -> None:
+        self.lasting = path is not None
+        self._path = path
+        self._failed = failed
+        self.posts = Posts()
+        self.cursors: dict[tuple[int, str], int] = {}
+        if path is not None:
+            _make_file(path)
+        try:
+            self.commits = Commits(self._open_writer, self._begun, self._settled, threaded=path is not None)
+        except sqlite3.Error as error:
+            raise FileProblem(f"Cannot open the store {path}: {error}.") from error
+        self._threads = ThreadPool(READERS) if path is not None else None
+        self._places = BoundedSemaphore(READERS)
+        self._readers: list[sqlite3.Connection] = []
+        self._checkpointing = False
+
+    def close(self) -> None:
+        self.commits.close()
+        if self._threads is not None:
+            self._threads.kill()
+        for reader in self._readers:
+            reader.close()
+        if self._path is not None:
+            db = sqlite3.connect(self._path)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.close()
+
+    def flush(self) -> None:
+        self.commits.change(lambda db: None)
+
+    def _begun(self, db: sqlite3.Connection) -> Callable[[], None]:
+        self.move_cursors(db)
+        if not self.posts.insert(db):
+            return lambda: None
+
+        def index() -> None:
+            for statement in INDEX_THEM:
+                db.execute(statement)
+
+        return index
+
+    def move_cursors(self, db: sqlite3.Connection) -> None:
+        moved, self.cursors = self.cursors, {}
+        db.executemany(MOVE_CURSOR, [(device, seq, key) for (device, key), seq in moved.items()])
+
+    def _settled(self, refusal: WireError | None) -> None:
+        for outcome in self.posts.settle(refusal):
+            try:
+                outcome.done(outcome.seq, outcome.duplicate, outcome.error)
+            except Exception as failure:  # the next one's message is on disk too, and must be delivered
+                if self._failed is not None:
+                    self._failed("delivery", failure)
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Move what the log has gathered into the database, in a thread, without holding up anybody."""
+        if self._path is None or self._checkpointing:
+            return
+        try:
+            if Path(f"{self._path}-wal").stat().st_size < CHECKPOINT_AFTER:
+                return
+        except OSError:
+            return
+        self._checkpointing = True
+        gevent.spawn(self._checkpoint_now)
+
+    def _checkpoint_now(self) -> None:
+        try:
+            self.read(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+        except StoreUnavailable:
+            pass  # the disk is full or gone: the next batch will say so
+        finally:
+            self._checkpointing = False
+
+    def read(self, find: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run a query in a thread, on a connection of its own."""
+        if self._threads is None:
+            return self.commits.change(find)
+        with self._places:
+            reader = self._readers.pop() if self._readers else None
+            try:
+                reader = reader or self._open()
+                found: Result = self._threads.apply(find, (reader,))
+            except sqlite3.Error as error:
+                if reader is not None:
+                    reader.close()
+                raise StoreUnavailable(f"The server cannot read what it stored: {error}.") from error
+            self._readers.append(reader)
+            return found
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
+            db.execute(f"PRAGMA {pragma}")
+        return db
+
+    def _open_writer(self) -> sqlite3.Connection:
+        db = self._open()
+        _migrate(db, self._path)
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("CREATE TEMP TABLE fresh (id INTEGER PRIMARY KEY, folded TEXT)")
+        return db
+
+
+def _make_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise FileProblem(f"Cannot open the store {path}: {error.strerror}.") from error
+
+
+def _migrate(db: sqlite3.Connection, path: Path | None) -> None:
+    """Take the schema to this program's version. Raises `ConfigProblem` where it is newer."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise ConfigProblem(
+            f"The store {path} has schema {version}, made by a later release; this one knows schema {schema.VERSION}."
+        )
+    for number, steps in enumerate(schema.MIGRATIONS[version:], version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        for step in steps:
+            db.execute(step)
+        db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")

@@ -1,0 +1,62 @@
+"""Rooms and their members, in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from gmessenger.chat.contract import Room
+from gmessenger.store import statements
+from gmessenger.store.database import Database
+from gmessenger.store.messages import drop_messages
+
+
+class Rooms(Database):
+    """The part of the contract that is about rooms; what is said in them is `Messages`'."""
+
+    def rooms(self) -> Sequence[Room]:
+        def find(db: sqlite3.Connection) -> list[Room]:
+            return [
+                Room(key, name, topic, creator, head, first, dict(statements.PARTICIPANTS(db, conversation=id)))
+                for id, key, name, topic, creator, head, first in statements.ROOMS(db).fetchall()
+            ]
+
+        return self.read(find)
+
+    def create_room(self, key: str, name: str, creator: int | None, time: float) -> Room:
+        self.commits.change(lambda db: self.posts.known(db, key, name, creator))
+        return Room(key, name, "", creator, 0, 1, {})
+
+    def join(self, room: str, account: int) -> int:
+        def change(db: sqlite3.Connection) -> int:
+            known = self.posts.known(db, room)
+            db.execute("INSERT OR IGNORE INTO participants VALUES (?,?,?,0)", (account, known.id, known.head + 1))
+            known.participants.add(account)
+            return known.head
+
+        return self.commits.change(change)
+
+    def leave(self, room: str, account: int) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            known = self.posts.known(db, room)
+            statements.LEAVE(db, conversation=known.id, account=account)
+            known.participants.discard(account)
+
+        self.commits.change(change)
+
+    def set_topic(self, room: str, topic: str) -> None:
+        self.commits.change(lambda db: statements.SET_TOPIC(db, new=topic, room=room))
+
+    def delete_room(self, room: str) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            known = self.posts.known(db, room)
+            drop_messages(db, "conversation_id = ?", known.id)
+            for statement in (
+                statements.DROP_PARTICIPANTS,
+                statements.DROP_CURSORS_IN,
+                statements.DROP_CONVERSATION,
+            ):
+                statement(db, conversation=known.id)
+            self.posts.forget()
+
+        self.commits.change(change)
