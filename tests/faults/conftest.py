@@ -1,0 +1,59 @@
+"""What the fault tests share; at the end their figures are printed as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.accounts import populate
+from tests.faults.crowd import NAMES, ROOMS
+from tests.faults.ledger import Figures
+from tests.faults.process import Server
+from tests.faults.scale import IS_LONG, SEED, TIMEOUT
+
+TABLE: list[Figures] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not TABLE:
+        return
+    titles = [each.name.replace("_", " ") for each in dataclasses.fields(Figures)]
+    rows = [titles, *([str(value) for value in dataclasses.astuple(figures)] for figures in TABLE)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    terminalreporter.section(f"faults, {'long' if IS_LONG else 'short'}, FAULTS_SEED={SEED}")
+    for row in rows:
+        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+@pytest.fixture
+def tabulate() -> Callable[[Figures], None]:
+    """Puts figures into the table."""
+    return TABLE.append
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers, not started, on a store with everybody in it; they may not have complained at the end."""
+    servers: list[Server] = []
+
+    def make(*options: str, folder: Path = tmp_path, **more: Any) -> Server:
+        store = populate(folder / "chat.db", NAMES, ROOMS)
+        servers.append(Server(store, tmp_path / "server.log", *options, **more))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        with server:
+            pass
+    assert [line for server in servers for line in server.complaints()] == []

@@ -1,0 +1,119 @@
+"""What was sent, answered and heard in one run; what must be true of it, over the wire and in the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Heard = tuple[int, str, str]
+"""seq, sender and text."""
+
+
+@dataclass
+class Figures:
+    """One line of the table."""
+
+    fault: str
+    sent: int = 0
+    acknowledged: int = 0
+    delivered: int = 0
+    again: int = 0
+    doubled: int = 0
+    lost: int = 0
+    server_kills: int = 0
+    client_kills: int = 0
+    remarks: str = ""
+
+
+@dataclass
+class Ledger:
+    """Kept by all clients of a run together. A conversation is named as in the store."""
+
+    texts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # id: sender, conversation, text
+    seqs: dict[str, int] = field(default_factory=dict)  # id: the seq of its 200
+    heard: dict[tuple[str, str], list[Heard]] = field(default_factory=lambda: defaultdict(list))
+    audience: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    again: int = 0  # came once more, as it may; the client dropped it by its seq
+    refused: int = 0  # answered 503
+
+    def answered(self, id: str, seq: int) -> None:
+        assert self.seqs.setdefault(id, seq) == seq, f"{id} was answered {self.seqs[id]}, now {seq}"
+
+    def figures(self, fault: str, **more: int | str) -> Figures:
+        """Counts over the whole run, for the table."""
+        owed = delivered = doubled = 0
+        for conversation, names in self.audience.items():
+            kept = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
+            for name in names:
+                mine = {id for id in kept if self.texts[id][0] == name}
+                heard = [seq for seq, _, _ in self.heard[name, conversation]]
+                owed += len(kept - mine)
+                doubled += len(heard) - len(set(heard))
+                delivered += len({self.seqs[id] for id in kept - mine} & set(heard))
+        return Figures(
+            fault,
+            len(self.texts),
+            len(self.seqs),
+            delivered,
+            self.again,
+            doubled,
+            owed - delivered,
+            **more,  # type: ignore[arg-type]
+        )
+
+    def verify_heard(self) -> None:
+        """Everybody heard everything answered 200 once, in order, without holes; and nothing else."""
+        for conversation, names in self.audience.items():
+            said = {
+                self.seqs[id]: (sender, text)
+                for id, (sender, where, text) in self.texts.items()
+                if where == conversation and id in self.seqs
+            }
+            assert sorted(said) == list(range(1, len(said) + 1)), f"holes or doubles in {conversation}"
+            for name in names:
+                heard = self.heard[name, conversation]
+                expected = [(seq, *said[seq]) for seq in sorted(said) if said[seq][0] != name]
+                assert heard == expected, f"{name} in {conversation}: {_difference(heard, expected)}"
+
+    def verify_order(self) -> None:
+        """Each sender's texts stand in the order they were sent: their numbers only grow with seq."""
+        last: dict[tuple[str, str], int] = {}
+        for id, seq in sorted(self.seqs.items(), key=lambda pair: pair[1]):
+            sender, conversation, text = self.texts[id]
+            number = int(text.split()[0])
+            assert number > last.get((sender, conversation), -1), f"{sender} in {conversation}: {number} at {seq}"
+            last[sender, conversation] = number
+
+    def verify_file(self, path: Path) -> None:
+        """The file by itself agrees: sound, no holes, each id once under the seq that was answered."""
+        with sqlite3.connect(path) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+            holes = db.execute(
+                "SELECT c.key, c.first, c.head, count(m.seq), min(m.seq), max(m.seq) FROM conversations c "
+                "LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
+                "HAVING c.head > 0 AND NOT (count(m.seq) = c.head - c.first + 1 AND min(m.seq) = c.first "
+                "AND max(m.seq) = c.head)"
+            ).fetchall()
+            assert holes == []
+            stored = db.execute(
+                "SELECT client_id, c.key, seq, sender, text FROM messages m "
+                "JOIN conversations c ON c.id = m.conversation_id WHERE client_id IS NOT NULL"
+            ).fetchall()
+            indexed = db.execute("SELECT count(*) FROM words_docsize").fetchone()[0]
+            total = db.execute("SELECT count(*) FROM messages").fetchone()[0]
+        assert indexed == total, "what is stored can be searched"
+        assert len(stored) == len({row[0] for row in stored}), "stored twice"
+        kept = {id: (sender, where, text, seq) for id, where, seq, sender, text in stored}
+        for id, seq in self.seqs.items():
+            assert kept.get(id) == (*self.texts[id], seq), f"{id} was answered {seq}; stored is {kept.get(id)}"
+        assert kept.keys() <= self.texts.keys(), "stored and never sent"
+
+
+def _difference(heard: list[Heard], expected: list[Heard]) -> str:
+    for place, (one, other) in enumerate(zip(heard, expected, strict=False)):
+        if one != other:
+            return f"{one} instead of {other} at {place} of {len(expected)}"
+    return f"{len(heard)} instead of {len(expected)}"

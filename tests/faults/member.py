@@ -1,0 +1,179 @@
+"""A native client that never gives up: it resends by id what was not answered, drops what it has, acknowledges."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+import gevent
+from gevent.event import Event
+from msgspec import json
+
+from gmessenger.chat.archive import direct_key
+from tests.course_clients import Address
+from tests.faults.accounts import PASSWORD
+from tests.faults.ledger import Ledger
+
+RECONNECT: Final = 0.02
+PATIENCE: Final = 30.0
+RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER of no time: closing resets the connection."""
+NUMBERS: Final = itertools.count()
+
+
+class Member:
+    """One device of an account. `run` it in a greenlet; `finish` ends the sending and waits until all is answered.
+
+    `window` messages may be unanswered at one time. It acknowledges every `stride` messages heard.
+    """
+
+    def __init__(
+        self, name: str, server: Address, ledger: Ledger, targets: Sequence[str], window: int = 20, stride: int = 7
+    ) -> None:
+        self.name = name
+        self._server = server
+        self._ledger = ledger
+        self._targets = targets
+        self._window = window
+        self._stride = stride
+        self._sock: socket.socket | None = None
+        self._unanswered: dict[str, bytes] = {}
+        self._last: dict[str, int] = {}
+        self._acked: dict[str, int] = {}
+        self._sending = True
+        self._refused = False
+        self.quiet = Event()  # nothing is unanswered, nothing more will be sent
+        self.synced = Event()
+        self.forgetful = False  # a kill takes from it what it had not acknowledged
+
+    def run(self) -> None:
+        """Connect, again and again, until killed."""
+        while True:
+            try:
+                self._live()
+            except OSError:
+                gevent.sleep(RECONNECT)
+
+    def finish(self) -> None:
+        """Send nothing new; return when everything was answered."""
+        self._sending = False
+        self._look()
+        assert self.quiet.wait(PATIENCE), f"{self.name} waits for {len(self._unanswered)} answers"
+
+    def catch_up(self) -> None:
+        """Log in anew and wait until everything that was due has come."""
+        self.synced.clear()
+        self.hang_up(gently=False)
+        assert self.synced.wait(PATIENCE), f"{self.name} is not synced"
+
+    def hang_up(self, *, gently: bool) -> None:
+        """Vanish between a receipt and its acknowledgement: with a reset, or by closing this side only."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        try:
+            if not gently:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                sock.close()
+            else:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        if self.forgetful:
+            self._forget()
+
+    def _forget(self) -> None:
+        for conversation, last in self._acked.items():
+            heard = self._ledger.heard[self.name, conversation]
+            while heard and heard[-1][0] > last:
+                heard.pop()
+            self._last[conversation] = last
+
+    def _live(self) -> None:
+        with socket.create_connection((self._server.host, self._server.port), timeout=PATIENCE) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            user = {"account_name": self.name, "password": PASSWORD}
+            sock.sendall(_line(action="presence", jim=2, user=user))
+            unread = b""
+            self._sock = sock
+            while self._sock is sock:
+                data = sock.recv(65536)
+                if not data:
+                    raise ConnectionResetError
+                lines = (unread + data).split(b"\n")
+                unread = lines.pop()
+                for line in lines:
+                    if self._sock is sock:  # else it has vanished meanwhile
+                        self._take(json.decode(line))
+            while sock.fileno() >= 0 and sock.recv(65536):  # half closed: what still comes is not for us
+                pass
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if "response" in frame:
+            self._answer(frame)
+        elif frame["action"] == "msg":
+            self._hear(frame)
+        elif frame["action"] == "synced":
+            self.synced.set()
+
+    def _answer(self, frame: dict[str, Any]) -> None:
+        id, code = frame.get("id"), frame["response"]
+        if "jim" in frame:
+            self._send(*self._unanswered.values())
+            self._fill()
+        elif id is None:
+            assert code == 503, f"{self.name} is refused: {frame}"
+            raise ConnectionResetError
+        elif code == 503:
+            assert frame["code"] == "store_unavailable" and frame["error"], frame
+            self._ledger.refused += 1
+            self._send(self._unanswered[id])
+        else:
+            assert code == 200, f"{self.name}: {frame}"
+            if self._unanswered.pop(id, None) is not None:
+                self._ledger.answered(id, frame["seq"])
+            self._fill()
+
+    def _hear(self, frame: dict[str, Any]) -> None:
+        sender, to, seq = frame["from"], frame["to"], frame["seq"]
+        with_ = to if to[0] == "#" else sender
+        conversation = self.conversation(with_)
+        if seq <= self._last.get(conversation, 0):
+            self._ledger.again += 1
+            return
+        self._last[conversation] = seq
+        self._ledger.heard[self.name, conversation].append((seq, sender, frame["message"]))
+        if seq - self._acked.get(conversation, 0) >= self._stride:
+            self._acked[conversation] = seq
+            self._send(_line(**{"action": "ack", "with": with_, "seq": seq}))
+
+    def conversation(self, with_: str) -> str:
+        return with_ if with_[0] == "#" else direct_key(self.name, with_)
+
+    def _fill(self) -> None:
+        lines = []
+        while self._sending and len(self._unanswered) < self._window:
+            number = next(NUMBERS)
+            id, to = f"{self.name} {number}", random.choice(self._targets)
+            text = f"{number} of {self.name} ".ljust(random.randrange(20, 200), "x")
+            self._ledger.texts[id] = (self.name, self.conversation(to), text)
+            self._unanswered[id] = _line(action="msg", id=id, to=to, message=text)
+            lines.append(self._unanswered[id])
+        self._send(*lines)
+        self._look()
+
+    def _look(self) -> None:
+        if not self._sending and not self._unanswered:
+            self.quiet.set()
+
+    def _send(self, *lines: bytes) -> None:
+        if self._sock is not None and lines:
+            self._sock.sendall(b"".join(lines))
+
+
+def _line(**frame: Any) -> bytes:
+    return json.encode(frame) + b"\n"

@@ -1,0 +1,35 @@
+"""How much is done to the server: little inside `make test`, much with FAULTS=long, as `make faults` has it."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`kills` of the server and their pace; how long a reader stalls and under how many messages."""
+
+    kills: int
+    longest_life: float  # seconds between the start of a server and its kill
+    client_kills: int
+    stall: float
+    stalled_messages: int
+    full_disks: int  # times that the disk fills and drains
+    clock_jumps: int
+
+
+SHORT: Final = Scale(
+    kills=3, longest_life=0.5, client_kills=20, stall=2.0, stalled_messages=5_000, full_disks=1, clock_jumps=4
+)
+LONG: Final = Scale(
+    kills=60, longest_life=1.5, client_kills=600, stall=30.0, stalled_messages=50_000, full_disks=5, clock_jumps=40
+)
+IS_LONG: Final = os.environ.get("FAULTS") == "long"
+SCALE: Final = LONG if IS_LONG else SHORT
+TIMEOUT: Final = 600 if IS_LONG else 60
+"""Seconds for one test."""
+SEED: Final = int(os.environ.get("FAULTS_SEED") or random.randrange(10**6))
+"""What the random moments come from; it is printed with the figures."""
