@@ -20,21 +20,22 @@ from pathlib import Path
 from select import select
 from shutil import which
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent
-MOST_CLIENTS = 20
+CLIENTS = range(21)  # how many there may be
 START_TIMEOUT = 20.0  # from the start of a window, or of the server, until it answers
-GRACE = 10.0  # from SIGTERM to SIGKILL
+GRACE = 15.0  # from SIGTERM to SIGKILL; the server takes up to 10 s to deliver what it accepted
 END_TIMEOUT = GRACE + 5  # until a helper has let go, its program being gone
+REACH_TIMEOUT = 1.0  # one attempt to connect to the server
 LOOK_AGAIN = 0.05
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where a client finds a server listening there
 UNSEEN: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | {"start_new_session": True}
 CONSOLE: dict[str, Any] = {"creationflags": getattr(subprocess, "CREATE_NEW_CONSOLE", 0)}
 MENU = "  s  start what is not running, or one more client\n  x  close all\n  q  quit"
-Find = Callable[[str], str | None]  # shutil.which
-
+SOCKETS = Path(os.environ.get("TMUX_TMPDIR") or "/tmp", f"tmux-{getattr(os, 'getuid', int)()}")  # noqa: S108  tmux's
+GMESSENGER = [sys.executable, "-m", "gmessenger"]
 # Each terminal emulator, and what it wants before the command it is to run; the first one found is used.
 TERMINALS = {
     "x-terminal-emulator": "-T {name} -e",
@@ -49,20 +50,18 @@ TERMINALS = {
 }
 # A tmux session that takes this terminal over: window names can be clicked, and leaving it ends everything in it.
 SESSION = shlex.split("""start-server ; set -g destroy-unattached on ; set -g mouse on ; set -g status-left ''
-; set -g status-right-length 60 ; set -g status-right ' C-b n: next window   C-b d: end all ' ; new-session -n""")
+; set -g status-right-length 60 ; set -g status-right ' C-b n (or click): next   C-b d: end all ' ; new-session -n""")
 HOWTO = {
-    "inside": "Each has a tmux window: the tmux prefix (C-b), then n, goes to the next one; C-b w lists them.",
+    "inside": "Each has a tmux window: Ctrl-b n (or your own prefix, then n) shows the next one, Ctrl-b w a list.",
     "tmux": "Each has a tmux window; see them from another terminal with: tmux -u -L {socket} attach",
-    "none": "The server is in the background. One more client, from another terminal:\n  {client}",
+    "none": "The server is in the background. For more clients, each in another terminal:\n  {more}",
 }
+Find = Callable[[str], str | None]  # shutil.which
 
 
-class Trouble(Exception):
-    """What the user is told in one line, and the code to exit with."""
-
-    def __init__(self, code: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+def fail(code: int, sentence: str) -> NoReturn:
+    print(f"launcher: {sentence}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
 
 
 def emulator(environ: Mapping[str, str], find: Find = which) -> str:
@@ -82,7 +81,7 @@ def choose(wanted: str, environ: Mapping[str, str], platform: str, tty: bool, fi
     }
     kind = next((kind for kind, here in works.items() if here and wanted in (kind, "auto")), "")
     if not kind:
-        raise Trouble(2, f"--window {wanted} does not work here; --window auto takes what does")
+        fail(2, f"--window {wanted} does not work here; --window auto takes what does")
     return kind if kind != "tmux" else "inside" if inside else "session" if tty else "tmux"
 
 
@@ -91,47 +90,49 @@ def hang_up(line: socket.socket, how: int) -> None:
         line.shutdown(how)
 
 
-def end(child: "subprocess.Popen[bytes]", grace: float = GRACE) -> None:
-    """The child is gone when this returns: asked with SIGTERM and, after `grace` seconds, not asked."""
+def end_with(line: socket.socket, child: "subprocess.Popen[bytes]", grace: float = GRACE) -> None:
+    """When the line ends, end the child: asked with SIGTERM and, after `grace` seconds, not asked."""
+    with suppress(OSError):
+        line.recv(1)  # nothing else ever comes
     child.terminate()
     try:
         child.wait(grace)
     except subprocess.TimeoutExpired:
         child.kill()
-        child.wait()
 
 
-def leash(port: int, name: str) -> int:
+def leash(port: int, name: str) -> None:
     """Run what the launcher orders, here, until it ends or the launcher hangs up, dies or is killed."""
-    with socket.create_connection(("127.0.0.1", port)) as line:
-        for number in SIGNALS:  # Ctrl-C is the program's own; the others go through the line, so nothing is torn
-            signal.signal(number, lambda got, _: None if got == signal.SIGINT else hang_up(line, socket.SHUT_RD))
-        line.sendall(f"{name}\n".encode())
-        order = json.loads(line.makefile().readline() or "null")
-        return obey(line, **order) if order else 0
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as line:
+        for number in SIGNALS:  # all go through the line, so that nothing is torn; but Ctrl-C is a client's own
+            signal.signal(number, lambda *_: hang_up(line, socket.SHUT_RD))
+        if name != "server":
+            signal.signal(signal.SIGINT, lambda *_: None)
+        order = line.makefile().readline()
+        if order:
+            obey(line, apart=name == "server", **json.loads(order))
 
 
-def obey(line: socket.socket, argv: list[str], stay: bool) -> int:
-    """Run `argv` and tell the launcher how it ended. `stay`: after an error the window waits until it was read."""
+def obey(line: socket.socket, argv: list[str], apart: bool, stay: bool) -> None:
+    """Run `argv` and tell the launcher how it ended. `stay`: after an error the window waits until it was read.
 
-    def watch() -> None:
-        line.recv(1)  # nothing comes but the end of the line
-        end(child)
-
-    child = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE)
-    Thread(target=watch, daemon=True).start()
+    `apart`: it gets no signal from the terminal beside the one from here; at a second one a server drops everything.
+    """
+    child = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=apart)
+    Thread(target=end_with, args=(line, child), daemon=True).start()
     last = b""
     for text in child.stderr or ():
         last = text.strip() or last
         with suppress(OSError):  # the window is gone already
             os.write(2, text)
     code = child.wait()
+    if select([line], [], [], 0)[0]:  # ended as asked, however that looked
+        code, last = 0, b""
     with suppress(OSError):
         line.sendall(json.dumps([code, last.decode(errors="replace")]).encode() + b"\n")
-        if stay and code and not select([line], [], [], 0)[0]:
+        if stay and code:
             print(f"\n[ended with code {code}; Enter closes this window] ", end="", flush=True)
             select([line, sys.stdin], [], [])
-    return 0
 
 
 def outcome(line: socket.socket) -> tuple[int, str]:
@@ -152,7 +153,7 @@ class Launcher:
         self.names = [f"test{number + 1}" for number in range(options.clients)]
         self.address = (EVERYWHERE.get(options.ip, options.ip), options.port)
         self.socket = f"gmessenger-{os.getpid()}"
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.tmux = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]  # a tmux.conf may do anything, even resume
         self.held: dict[str, socket.socket] = {}  # losing one of these ends its program
         self.spawned: list[subprocess.Popen[bytes]] = []
 
@@ -167,114 +168,112 @@ class Launcher:
         """Turn this terminal into a tmux session, in which this launcher runs again as the window `menu`."""
         again = [f"--{key}={value}" for key, value in {**vars(self.options), "window": "tmux"}.items()]
         code, last = outcome(self.launch("menu", [sys.executable, __file__, *again]))
-        self.spawned[-1].wait()
+        self.close()  # tmux gives the terminal back
         if code:
-            raise Trouble(code, last.removeprefix("launcher: "))
+            print(last, file=sys.stderr)
+            raise SystemExit(code)
 
     def menu(self) -> None:
         """s, x, q; the end of the input is q."""
-        actions = {"s\n": self.start, "x\n": self.close}
+        actions = {"s": self.start, "x": self.close_all}
         print(MENU)
-        while True:
-            print("> " if self.tty else "", end="", flush=True)
-            line = sys.stdin.readline() if sys.stdin else ""
-            if line in ("q\n", "q", ""):
-                return
-            try:
-                actions.get(line, lambda: print(MENU))()
-            except Trouble as trouble:
-                print(f"launcher: {trouble}")
+        while (line := self.ask()) and line.strip() != "q":
+            with suppress(SystemExit):  # it was said
+                actions.get(line.strip(), lambda: print(MENU))()
+
+    def close_all(self) -> None:
+        self.close()
+        with suppress(OSError):  # the terminal went away
+            print("All closed.", flush=True)
+
+    def ask(self) -> str:
+        self.spawned = [child for child in self.spawned if child.poll() is None]  # no zombie while people chat
+        print("> " if self.tty else "", end="", flush=True)
+        with suppress(OSError):  # the terminal went away
+            return sys.stdin.readline() if sys.stdin else ""
+        return ""
 
     def start(self) -> None:
         """Start what is not running; when everything is, one more client. Say what runs and how to get there."""
-        if self.runs("server") and all(map(self.runs, self.names)) and len(self.names) < MOST_CLIENTS:
+        if self.runs("server") and all(map(self.runs, self.names)) and len(self.names) + 1 in CLIENTS:
             self.names.append(f"test{len(self.names) + 1}")
         self.start_server()
         missing = [name for name in self.names if not self.runs(name)]
         for name in missing if self.kind != "none" else ():
             self.launch(name, self.client(name))
-        running = ["server on {}:{}".format(*self.address), *filter(self.runs, self.names)]
-        more = shlex.join(self.client(f"test{len(self.names) + 1}"))
-        howto = HOWTO.get(self.kind, "Each has a window of its own.").format(socket=self.socket, client=more)
-        print(f"Running: {', '.join(running)}.\n{howto}", flush=True)
-        if missing and self.kind == "none":
-            self.foreground(missing[0])
-
-    def foreground(self, name: str) -> None:
-        """A client on this very terminal, until it leaves."""
-        code, _ = outcome(self.launch(name, self.client(name)))
-        if code:
-            raise Trouble(code, f"{name} ended with code {code}")
+        running = [f"server on port {self.options.port} of {self.options.ip}", *filter(self.runs, self.names)]
+        howto = HOWTO.get(self.kind, "Each has a window of its own.")
+        more = "\n  ".join(shlex.join(self.client(name)) for name in self.names[1:] or ["test2"])
+        print(f"Running: {', '.join(running)}.", howto.format(socket=self.socket, more=more), sep="\n", flush=True)
+        if missing and self.kind == "none":  # a client on this very terminal, until it leaves
+            code, _ = outcome(self.launch(missing[0], self.client(missing[0])))
+            if code:
+                raise SystemExit(code)
 
     def start_server(self) -> None:
-        """Return when it accepts connections; Trouble with its own last line and exit code when it ends instead."""
+        """Return when it accepts connections; when it ends instead, end with its own last line and exit code."""
         if self.runs("server"):
             return
-        taken = self.answers()  # by another program: no sign that ours is ready
+        taken = self.reached()  # by another program: no sign that ours is ready
         server = self.launch("server", self.server())
         deadline = time.monotonic() + START_TIMEOUT
-        while self.runs("server") and (taken or not self.answers()) and time.monotonic() < deadline:
+        while self.runs("server") and (taken or not self.reached()) and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN)
         if not self.runs("server"):
             code, last = outcome(server)
-            raise Trouble(code or 1, last or f"the server ended with code {code}")
-        if not self.answers():
-            raise Trouble(69, f"the server does not answer on {self.address} after {START_TIMEOUT:.0f} s")
+            fail(code or 1, last or f"the server ended with code {code}")
+        if not self.reached():
+            fail(69, f"the server does not answer on port {self.options.port} after {START_TIMEOUT:.0f} s")
 
     def runs(self, name: str) -> bool:
         return name in self.held and not select([self.held[name]], [], [], 0)[0]
 
-    def answers(self) -> bool:
-        with suppress(OSError), socket.create_connection(self.address, START_TIMEOUT):
+    def reached(self) -> bool:
+        with suppress(OSError), socket.create_connection(self.address, REACH_TIMEOUT):
             return True
         return False
 
     def client(self, name: str) -> list[str]:
-        return [sys.executable, "-m", "gmessenger", "client", *map(str, self.address), "--name", name]
+        return [*GMESSENGER, "client", *map(str, self.address), "--name", name]
 
     def server(self) -> list[str]:
         config = ROOT / "config" / "server.ini"
-        argv = [sys.executable, "-m", "gmessenger", "server", "--ip", self.options.ip, "--port", str(self.options.port)]
-        argv += ["-c", str(config)] if config.exists() else []
-        return argv + (["--log-file", "-"] if self.kind != "none" else [])  # its window shows its log
+        own = ["-c", str(config)] if config.exists() else []
+        own += ["--log-file", "-"] if self.kind != "none" else []  # its window shows its log
+        return [*GMESSENGER, "server", "--ip", self.options.ip, "--port", str(self.options.port), *own]
 
     def launch(self, name: str, argv: list[str]) -> socket.socket:
-        """Run `argv` on a leash in a new window; Trouble when no window opens."""
-        helper = [sys.executable, __file__, "--leash", str(self.listener.getsockname()[1]), name]
-        before, how = self.window(name)
-        self.spawned.append(subprocess.Popen([*before, *helper], cwd=ROOT, **how))
-        line = self.held[name] = self.accept(name)
-        stay = self.kind not in ("none", "session")
-        line.sendall(json.dumps({"argv": argv, "stay": stay}).encode() + b"\n")
+        """Run `argv` on a leash in a new window."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:  # closed in any case: a late helper gives up then
+            helper = [sys.executable, __file__, "--leash", str(listener.getsockname()[1]), name]
+            before, how = self.window(name)
+            self.spawned.append(subprocess.Popen([*before, *helper], cwd=ROOT, **how))
+            line = self.held[name] = self.answer(listener, name)
+        order = {"argv": argv, "stay": self.kind not in ("none", "session")}
+        line.sendall(json.dumps(order).encode() + b"\n")
         return line
 
     def window(self, name: str) -> tuple[list[str], dict[str, Any]]:
         """What opens a window for `name`: the words before its command, and how to start them."""
-        own = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]  # a tmux.conf may do anything, even resume sessions
         new = "new-window" if any(map(self.runs, self.held)) else "new-session"
         settings = [f"-e{key}={value}" for key, value in os.environ.items() if key.startswith("MESSENGER_")]
         terminal = emulator(os.environ)
         before = {
-            "session": [*own, *SESSION, name],
+            "session": [*self.tmux, *SESSION, name],
             "inside": ["tmux", "new-window", *settings, "-d", "-n", name],
-            "tmux": [*own, new, "-d", "-n", name],
+            "tmux": [*self.tmux, new, "-d", "-n", name],
             "terminal": [terminal, *TERMINALS.get(terminal, "").format(name=name).split()],
         }
-        seen = self.kind == "session" or (self.kind == "none" and name != "server")
-        return before.get(self.kind, []), CONSOLE if self.kind == "console" else {} if seen else UNSEEN
+        how = {"session": {}, "console": CONSOLE, "none": UNSEEN if name == "server" else {}}
+        return before.get(self.kind, []), how.get(self.kind, UNSEEN)
 
-    def accept(self, name: str) -> socket.socket:
+    def answer(self, listener: socket.socket, name: str) -> socket.socket:
         """The connection of the helper in the window just opened."""
-        self.listener.settimeout(LOOK_AGAIN)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and not self.spawned[-1].poll():
-            with suppress(TimeoutError):
-                line, _ = self.listener.accept()
-                line.settimeout(START_TIMEOUT)
-                if line.makefile("rb").readline(100) == f"{name}\n".encode():
-                    line.settimeout(None)
-                    return line
-        raise Trouble(1, f"no window opened for {name} ({self.kind}); --window none does without")
+            if select([listener], [], [], LOOK_AGAIN)[0]:
+                return listener.accept()[0]
+        fail(1, f"no window opened for {name} ({self.kind}); --window none does without")
 
     def close(self) -> None:
         """End all that was started; it is gone when this returns."""
@@ -285,6 +284,9 @@ class Launcher:
                 line.settimeout(END_TIMEOUT)
                 while line.recv(4096):
                     pass
+        if self.kind in ("tmux", "session"):
+            subprocess.run([*self.tmux, "kill-server"], check=False, **UNSEEN)
+            SOCKETS.joinpath(self.socket).unlink(missing_ok=True)  # tmux leaves it
         while self.spawned:
             with suppress(subprocess.TimeoutExpired):
                 self.spawned.pop().wait(END_TIMEOUT)
@@ -298,40 +300,32 @@ def port(text: str) -> int:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher.py", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--clients", type=int, choices=range(MOST_CLIENTS + 1), default=2, metavar="N", help="default: 2"
-    )
+    parser.add_argument("--clients", type=int, choices=CLIENTS, default=2, metavar="N", help="0 to 20; default: 2")
     parser.add_argument("--port", type=port, default=os.environ.get("MESSENGER_PORT") or "7777", help="default: 7777")
     parser.add_argument("--ip", default="127.0.0.1", help="where the server listens; default: this machine only")
-    parser.add_argument(
-        "--window",
-        choices=("auto", "console", "tmux", "terminal", "none"),
-        default="auto",
-        help="default: the first that works",
-    )
+    windows = ("auto", "console", "tmux", "terminal", "none")
+    parser.add_argument("--window", choices=windows, default="auto", help="default: the first that works")
     return parser.parse_args()
 
 
-def main() -> int:
-    """Run until told to quit; the exit code. Whatever was started is gone by then."""
-    launcher = None
+def main() -> None:
+    """Run until told to quit. Whatever was started is gone when this returns or raises SystemExit."""
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    launcher = Launcher(read_options())
     try:
-        for number in SIGNALS:
-            signal.signal(number, signal.default_int_handler)
-        launcher = Launcher(read_options())
         launcher.run()
-    except Trouble as trouble:
-        print(f"launcher: {trouble}", file=sys.stderr)
-        return trouble.code
     except KeyboardInterrupt:
         pass  # one of SIGNALS: a way to quit like any other
     finally:
-        for number in SIGNALS:  # what follows is bounded, and one signal is enough
+        for number in SIGNALS:  # one is enough: what follows is bounded
             signal.signal(number, signal.SIG_IGN)
-        if launcher:
-            launcher.close()
-    return 0
+        launcher.close()
+    launcher.close_all()
 
 
 if __name__ == "__main__":
-    sys.exit(leash(int(sys.argv[2]), sys.argv[3]) if sys.argv[1:2] == ["--leash"] else main())
+    if sys.argv[1:2] == ["--leash"]:
+        leash(int(sys.argv[2]), sys.argv[3])
+    else:
+        main()

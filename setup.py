@@ -27,7 +27,7 @@ setup(
         "argon2-cffi>=25.1",
     ],
     extras_require={
-        "test": ["pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150"],
+        "test": ["pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150"],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],
     },
     entry_points={

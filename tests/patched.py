@@ -1,5 +1,15 @@
 """The plugin named in addopts: patches sockets before any test module is collected."""
 
+from __future__ import annotations
+
+import os
+
+import gevent
 from gevent import monkey
 
 monkey.patch_all()
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker waits for orders that another thread receives; a loop with nothing to wait for would end instead.
+    keep_alive = gevent.get_hub().loop.timer(1.0, 1.0)
+    keep_alive.start(lambda: None)

@@ -16,11 +16,14 @@ from gmessenger.client.events import (
 from gmessenger.client.link import Link
 from gmessenger.client.outbox import Message
 from gmessenger.client.patience import Patience
+from gmessenger.wire.events import Card, Delivery
 
 __all__ = [
     "Accepted",
+    "Card",
     "Connected",
     "Deferred",
+    "Delivery",
     "Link",
     "LinkEvent",
     "Lost",

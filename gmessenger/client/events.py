@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from gmessenger.client.frames import refusal
 from gmessenger.client.outbox import Message
 from gmessenger.wire.events import Answer, Delivery
 
@@ -54,7 +55,7 @@ class Rejected:
 
     @property
     def reason(self) -> str:
-        return self.answer.error or f"The server answered {self.answer.response}."
+        return str(refusal(self.answer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from gmessenger.errors import BadText
+from gmessenger.client.frames import frame_of
 from gmessenger.wire.events import Msg
-from gmessenger.wire.jim import encode
 
 MOST_IN_FLIGHT = 64
 LARGEST_IN_FLIGHT = 262_144
@@ -28,12 +27,9 @@ class Message:
 
 
 def compose(to: str, text: str) -> Message:
-    """A message with a new id. Raises `BadText` for what UTF-8 cannot say (a lone surrogate)."""
+    """A message with a new id. Raises `BadText`."""
     id = secrets.token_urlsafe(12)
-    try:
-        return Message(id, to, text, encode(Msg(id=id, to=to, message=text)))
-    except UnicodeEncodeError as error:
-        raise BadText from error
+    return Message(id, to, text, frame_of(Msg(id=id, to=to, message=text)))
 
 
 class Outbox:
@@ -95,15 +91,15 @@ class Outbox:
         for message in list(self._in_flight.values()):
             self._land(message)
 
-    def next_due(self) -> float | None:
-        """When the first of the deferred messages may be sent again."""
-        return min((message.due for message in self._deferred.values()), default=None)
+    def next_due(self, now: float) -> float | None:
+        """When the next of the deferred messages may be sent; those that are due already wait for an answer."""
+        return min((message.due for message in self._deferred.values() if message.due > now), default=None)
 
     def oldest_sent(self) -> float | None:
         """When the message was sent that has been in flight for longest."""
         return next((message.sent_at for message in self._in_flight.values()), None)
 
-    def larger_than(self, frame: int) -> list[Message]:
+    def larger_than(self, frame: float) -> list[Message]:
         """Messages whose frame a server with this limit would not take."""
         return [message for message in self._messages.values() if is_larger(message, frame)]
 
@@ -120,6 +116,6 @@ class Outbox:
             self._bytes_in_flight -= len(message.frame)
 
 
-def is_larger(message: Message, frame: int) -> bool:
+def is_larger(message: Message, frame: float) -> bool:
     """Whether the message makes a frame of more than `frame` bytes (the newline does not count)."""
     return len(message.frame) - 1 > frame

@@ -26,6 +26,8 @@ class Patience:
     """How long a line must stand before the pauses start from the first again."""
     name_in_use: float = 240.0
     """Being told on coming back that the name is in use: a server needs minutes to miss a connection that broke."""
+    others_return: float = 5.0
+    """After coming back: others may have lost their lines too, and who is missing may be on their way."""
     defer: float = 60.0
     """One message being answered "later", from the first time on; then that answer is final."""
 

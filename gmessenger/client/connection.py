@@ -1,0 +1,124 @@
+"""One TCP connection to a server: frames out, frames in. Knows no session and never comes back once it is down."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import Final, TypeAlias
+
+from gevent import Timeout, socket, with_timeout
+
+from gmessenger.client.patience import Patience
+from gmessenger.errors import BadFrame
+from gmessenger.wire.events import Quit, ServerEvent
+from gmessenger.wire.jim import ServerHearing, encode
+
+RECEIVED_AT_ONCE: Final = 65_536
+LARGEST_FRAME: Final = 1_048_576
+"""The longest frame a server may send; what is larger is no JIM."""
+
+Heard: TypeAlias = tuple[bytes, ServerEvent]
+
+
+def reason(error: Exception) -> str:
+    """Why a line is down, in the words of a sentence's end."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def dial(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to the first of the host's addresses that answers; each gets its share of `timeout` seconds."""
+    try:
+        with Timeout(timeout, TimeoutError("its address could not be looked up in time")):
+            addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError("this is no host name") from error
+    failure = OSError("it has no address")
+    for family, kind, protocol, _, address in addresses:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(timeout / len(addresses))
+            sock.connect(address)
+        except OSError as error:
+            failure = TimeoutError(f"no answer within {timeout:g} s") if isinstance(error, TimeoutError) else error
+            sock.close()
+        else:
+            return sock
+    raise failure
+
+
+class Connection:
+    """Raises OSError (its `reason` fit to be shown) as soon as the other end is gone, silent, or talks nonsense.
+
+    `held_back` is set while nothing is read on purpose: then a peer that takes nothing is not at fault.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(None)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
+        self._hearing = ServerHearing(LARGEST_FRAME)
+        self._heard: deque[Heard] = deque()
+        self._fault: Exception | None = None
+        self._sending = False
+        self.held_back = False
+
+    def send(self, data: bytes, patience: Patience) -> None:
+        """Write all of it, however slowly the other end reads, as long as it does."""
+        self._sending = True
+        rest = memoryview(data)
+        while rest:
+            sent = with_timeout(patience.answer, self._socket.send, rest, timeout_value=0)
+            if not sent and not self.held_back:
+                raise TimeoutError(f"the server has read nothing for {patience.answer:g} s")
+            rest = rest[sent:]
+        self._sending = False
+
+    def hear(self, timeout: float) -> Heard | None:
+        """The next frame; None when there is none for `timeout` seconds."""
+        while not self._heard:
+            if self._fault is not None:
+                raise self._fault
+            data = self._receive(timeout)
+            if data is None:
+                return None
+            self._understand(data)
+        return self._heard.popleft()
+
+    def fail(self, fault: Exception) -> None:
+        """Have `hear` raise `fault`, after what was already received."""
+        self._fault = self._fault or fault
+        self._shut_down()
+
+    def take_leave(self) -> None:
+        """Say goodbye, as far as that needs no waiting, and close."""
+        if not self._sending and self._fault is None:
+            with suppress(OSError):
+                self._socket.setblocking(False)
+                self._socket.send(encode(Quit()))
+        self.close()
+
+    def close(self) -> None:
+        self._shut_down()
+        self._socket.close()
+
+    def _shut_down(self) -> None:
+        with suppress(OSError):  # the other end was faster
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _receive(self, timeout: float) -> bytes | None:
+        data: bytes | None
+        try:
+            data = with_timeout(max(timeout, 0.0), self._socket.recv, RECEIVED_AT_ONCE, timeout_value=None)
+        except OSError as error:
+            raise (self._fault or error) from error
+        if data == b"":
+            raise self._fault or ConnectionError("the server closed the connection")
+        return data
+
+    def _understand(self, data: bytes) -> None:
+        try:
+            # A line at a time: what came before a fault counts.
+            for line in data.splitlines(keepends=True):
+                self._heard += self._hearing.hear(line)
+        except BadFrame as error:
+            self._fault = ConnectionError(f"{error}".rstrip("."))

@@ -1,0 +1,220 @@
+"""The link: a name's line to a server, as bots and the terminal hold it in their hands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from gevent.event import Event
+from gevent.queue import Full
+
+from gmessenger.client.events import Connected, LinkEvent, Rejected
+from gmessenger.client.frames import frame_of
+from gmessenger.client.inbox import Inbox
+from gmessenger.client.login import Login
+from gmessenger.client.outbox import Message, Outbox, compose, is_larger
+from gmessenger.client.patience import Patience
+from gmessenger.client.questions import Questions
+from gmessenger.client.receiving import Receiver
+from gmessenger.client.sending import Sender
+from gmessenger.client.upkeep import Upkeep
+from gmessenger.errors import TooLong, Unreachable
+from gmessenger.wire.events import Answer, Card, Join, Request, Status, Users
+
+LONGEST_LIST: Final = 100_000
+"""Names after which a list of those present is taken for endless."""
+
+
+class Link:
+    """A name on a server, for as long as it can be kept there.
+
+        with Link("127.0.0.1", 7777, "echo") as link:
+            for event in link:
+                if isinstance(event, Received):
+                    link.send(event.delivery.sender, event.delivery.message)
+
+    Iterating yields a `LinkEvent` after another; it ends when the link is closed, and raises `Refused` or `Unreachable`
+    when no line will come any more. A lost line is not the end: the link comes back by itself and sends again what was
+    not answered, so a message reaches the server at least once, and twice only where an answer was lost on the way.
+
+    An owner that stops iterating is not sent more than about `inbox_size` events: receiving is held back, the line is
+    kept alive. Everything may be called from any greenlet, also while another one iterates.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        name: str,
+        *,
+        patience: Patience | None = None,
+        outbox_size: int = 1000,
+        inbox_size: int = 256,
+    ) -> None:
+        self.name = name
+        self.limits: Mapping[str, Any] = {}
+        """The server's own words: `frame` in bytes, `text` in characters, and so on."""
+        self._patience = patience or Patience()
+        self._outbox_size = outbox_size
+        self._inbox = Inbox(inbox_size)
+        self._outbox = Outbox()
+        self._questions = Questions()
+        self._sender = Sender(self._outbox, self._patience)
+        receiver = Receiver(self._inbox, self._outbox, self._questions, self._sender, self._patience, self._look)
+        self._upkeep = Upkeep(
+            Login(host, port, name, self._patience),
+            self._patience,
+            self._inbox,
+            self._sender,
+            receiver,
+            welcomed=self._welcomed,
+            ended=self._end,
+        )
+        self._said_of_oneself: dict[str, bytes] = {}  # status and rooms, which a new session does not know
+        self._room = Event()
+        self._idle = Event()
+        self._look()
+
+    def start(self) -> None:
+        """Connect and log in. Raises `Unreachable` (nobody there, or no room) or `Refused` (not under this name)."""
+        self._upkeep.start()
+
+    def close(self) -> None:
+        """Say goodbye and end; what is unanswered is given up (`flush` first). Does no harm twice."""
+        self._upkeep.stop()
+        self._end(None)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> LinkEvent:
+        event = self._inbox.get()
+        if event is None:
+            raise StopIteration
+        return event
+
+    @property
+    def connected(self) -> bool:
+        """Whether the line is up; if not, what is sent waits for it."""
+        return self._upkeep.connected
+
+    @property
+    def ended(self) -> bool:
+        """Whether no line will come any more: the link was closed, or ended with an error."""
+        return self._inbox.ended
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages the server has not answered yet."""
+        return len(self._outbox)
+
+    def send(self, to: str, text: str, wait: float = 0.0) -> Message:
+        """Have a message sent; what becomes of it is told by an `Accepted` or `Rejected` with that message.
+
+        Raises `gevent.queue.Full` when the outbox is, and still is after `wait` seconds; `BadText` for text that UTF-8
+        cannot say; and what the link ended with, or `Unreachable`, when it has ended.
+        """
+        message = compose(to, text)
+        with self._inbox.stretched():
+            if not self._room.wait(wait):
+                raise Full
+        self._check()
+        if is_larger(message, self._largest_frame):
+            self._reject(message)
+        else:
+            self._outbox.add(message)
+            self._look()
+            self._sender.wake()
+        return message
+
+    def flush(self, seconds: float) -> int:
+        """Wait until everything is answered, for at most so long; returns how many messages are not."""
+        with self._inbox.stretched():
+            self._idle.wait(seconds)
+        return len(self._outbox)
+
+    def users(self) -> list[Card]:
+        """Who is present, with their status. Raises as `join` does."""
+        users: list[Card] = []
+        after: str | None = None
+        while len(users) < LONGEST_LIST:
+            page = self._ask(Users(after=after))
+            users += page.users or []
+            if not page.more or not users or users[-1].account_name == after:
+                break
+            after = users[-1].account_name
+        return users
+
+    def status(self, status: str) -> None:
+        """Say how one is; said again after every loss of the line. Raises as `join` does."""
+        self._ask(Status(status=status))
+        self._said_of_oneself["status"] = frame_of(Status(status=status))
+
+    def join(self, room: str) -> Answer:
+        """Enter a room, now and after every loss of the line.
+
+        Raises the `WireError` that the server refuses with, and `Unreachable` where no answer came in time. The
+        question waits for a line that is down.
+        """
+        answer = self._ask(Join(room=room))
+        self._said_of_oneself[f"join {room}"] = frame_of(Join(room=room))
+        return answer
+
+    def _ask(self, request: Request) -> Answer:
+        self._check()
+        id, frame = self._questions.add(request)
+        self._sender.urge(id, frame)
+        with self._inbox.stretched():
+            return self._questions.wait(id, self._patience.answer)
+
+    @property
+    def _largest_frame(self) -> float:
+        limit = self.limits.get("frame")
+        return limit if isinstance(limit, int) else float("inf")
+
+    def _welcomed(self, answer: Answer, again: bool) -> None:
+        self.limits = answer.limits or {}
+        self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again))
+        for message in self._outbox.larger_than(self._largest_frame):
+            self._outbox.settle(message.id)
+            self._reject(message)
+        for what, frame in (self._said_of_oneself | self._questions.unanswered()).items():
+            self._sender.urge(what, frame)
+        self._look()
+
+    def _reject(self, message: Message) -> None:
+        # Asked of the server, it would be refused without its id, and so never be answered.
+        sentence = (
+            f"The text is too long: it makes a frame of {len(message.frame)} bytes of at most {self._largest_frame}."
+        )
+        self._inbox.put(Rejected(message, Answer(TooLong.code, message.id, error=sentence, code=TooLong.word)))
+
+    def _look(self) -> None:
+        """Let those go on who wait for the outbox."""
+        for event, due in ((self._room, len(self._outbox) < self._outbox_size), (self._idle, not len(self._outbox))):
+            if due or self._inbox.ended:
+                event.set()
+            else:
+                event.clear()
+
+    def _end(self, error: Exception | None) -> None:
+        self._inbox.end(error)
+        self._questions.fail(self._ending())
+        self._look()
+
+    def _ending(self) -> Exception:
+        return self._inbox.error or Unreachable("The link is closed.")
+
+    def _check(self) -> None:
+        if self._inbox.ended:
+            raise self._ending()

@@ -1,0 +1,90 @@
+"""Opening a line: connect, say who one is, and be let in or turned away."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Final
+
+from gmessenger.client.connection import Connection, dial
+from gmessenger.client.frames import frame_of, refusal, refused, wanted_later
+from gmessenger.client.patience import Patience
+from gmessenger.errors import BadName, BadText, NameInUse, WireError
+from gmessenger.wire.events import Answer
+from gmessenger.wire.jim import JIM_VERSION
+
+LET_IN: Final = 200
+
+
+class TryLater(ConnectionError):
+    """The server has no room just now; `retry_after` seconds from now it may have."""
+
+    def __init__(self, sentence: str, retry_after: float | None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after or 0.0
+
+
+class Login:
+    """Opens lines for one name. Holds the token by which the server knows the session again, in memory only."""
+
+    def __init__(self, host: str, port: int, name: str, patience: Patience) -> None:
+        self._host = host
+        self._port = port
+        self._name = name
+        self._patience = patience
+        self._token: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Host and port, as people write them."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    def open(self) -> tuple[Connection, Answer]:
+        """A line that is logged in, and the server's words to it.
+
+        Raises OSError where there is no server or it has no room (`TryLater`), `WireError` where it refuses the name.
+        """
+        ends_at = time.monotonic() + self._patience.connect
+        connection = Connection(dial(self._host, self._port, self._patience.connect))
+        try:
+            return connection, self._log_in(connection, ends_at)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _log_in(self, connection: Connection, ends_at: float) -> Answer:
+        answer = self._present(connection, ends_at)
+        if self._token is not None and self._forgotten(answer):
+            self._token = None
+            answer = self._present(connection, ends_at)
+        if answer.response != LET_IN:
+            raise self._turned_away(answer)
+        if (answer.jim or 0) < JIM_VERSION:
+            raise ConnectionError("this server does not speak JIM 2")
+        self._token = answer.session
+        return answer
+
+    def _forgotten(self, answer: Answer) -> bool:
+        """Whether it may be the token that was refused, and the name alone would do."""
+        return refused(answer) and answer.code != NameInUse.word and not wanted_later(answer)
+
+    def _turned_away(self, answer: Answer) -> OSError | WireError:
+        error = refusal(answer)
+        return TryLater(str(error), answer.retry_after) if wanted_later(answer) else error
+
+    def _present(self, connection: Connection, ends_at: float) -> Answer:
+        presence = self._presence()
+        with suppress(OSError):  # a server without room says so and closes, perhaps before we have said a word
+            connection.send(presence, self._patience)
+        while (heard := connection.hear(ends_at - time.monotonic())) is not None:
+            if isinstance(heard[1], Answer):
+                return heard[1]
+        raise TimeoutError(f"connected, but no answer within {self._patience.connect:g} s")
+
+    def _presence(self) -> bytes:
+        # Not the struct: it leaves out what has its default, and `jim` must be said.
+        presence = {"action": "presence", "jim": JIM_VERSION, "user": {"account_name": self._name}}
+        try:
+            return frame_of(presence | ({"session": self._token} if self._token else {}))
+        except BadText as error:
+            raise BadName from error

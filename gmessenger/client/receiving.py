@@ -1,0 +1,154 @@
+"""The receiving half of a link: reads frames, tells the owner what they mean, and feels the server's pulse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from gmessenger.client.connection import Connection, Heard
+from gmessenger.client.events import Accepted, Deferred, Notice, PresenceChanged, Received, Rejected
+from gmessenger.client.frames import refusal, refused, wanted_later
+from gmessenger.client.heartbeat import Heartbeat, Pulse
+from gmessenger.client.inbox import Inbox
+from gmessenger.client.outbox import Message, Outbox
+from gmessenger.client.patience import Patience
+from gmessenger.client.questions import Questions
+from gmessenger.client.sending import Sender
+from gmessenger.errors import NeverSeen, NotHere, Refused, Replaced
+from gmessenger.wire.events import Answer, Delivery, Moving, PresenceEvent, Probe, ServerEvent, ServerProbe
+from gmessenger.wire.jim import encode
+
+PROBE: Final = encode(Probe())
+HERE: Final = encode({"response": 200})
+ABSENT: Final = frozenset({NeverSeen.word, NotHere.word})
+USUAL_PAUSE: Final = 1.0
+"""Seconds until a message is tried again when the server did not say how many."""
+
+
+class Receiver:
+    """Reads in the greenlet that calls `run`. Holds back reading while the inbox is full, and keeps the line alive.
+
+    `settled` is called when a message has left the outbox.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        outbox: Outbox,
+        questions: Questions,
+        sender: Sender,
+        patience: Patience,
+        settled: Callable[[], object],
+    ) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._questions = questions
+        self._sender = sender
+        self._patience = patience
+        self._heartbeat = Heartbeat(patience, time.monotonic())
+        self._settled = settled
+        self._others_back_at = 0.0
+        self.moving: float | None = None
+        """The server said that it closes the line and when to come back: in so many seconds."""
+
+    def run(self, connection: Connection, *, again: bool) -> NoReturn:
+        """Read until the line is lost: raises OSError. Raises `Refused` when another connection took the name.
+
+        `again` says that this is not the link's first line.
+        """
+        now = time.monotonic()
+        self._heartbeat = Heartbeat(self._patience, now)
+        self._others_back_at = now + self._patience.others_return if again else now
+        self.moving = None
+        while True:
+            self._wait_for_room(connection)
+            heard = connection.hear(self._how_long())
+            if heard is None:
+                self._feel_pulse()
+            else:
+                self._take_in(heard)
+
+    def _wait_for_room(self, connection: Connection) -> None:
+        if self._inbox.wait_for_room(0):
+            return
+        connection.held_back = True
+        while not self._inbox.wait_for_room(self._patience.probe_after):
+            self._sender.urge("probe", PROBE)  # the server must not take us for gone
+        connection.held_back = False
+        self._heartbeat.listening_again(time.monotonic())
+
+    def _how_long(self) -> float:
+        wait = self._heartbeat.look_again_at(self._outbox.oldest_sent()) - time.monotonic()
+        # A message that goes out meanwhile has its own time to be answered in.
+        return min(wait, self._patience.answer / 4)
+
+    def _feel_pulse(self) -> None:
+        now = time.monotonic()
+        pulse = self._heartbeat.pulse(now, self._outbox.oldest_sent())
+        if pulse is Pulse.GONE:
+            raise TimeoutError(f"the server did not answer within {self._patience.answer:g} s")
+        if pulse is Pulse.PROBE:
+            self._heartbeat.probed(now)
+            self._sender.urge("probe", PROBE)
+
+    def _take_in(self, heard: Heard) -> None:
+        self._heartbeat.heard(time.monotonic())
+        frame, event = heard
+        handler = HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event, frame)
+
+    def _delivery(self, delivery: Delivery, frame: bytes) -> None:
+        self._inbox.put(Received(delivery, frame))
+
+    def _presence(self, event: PresenceEvent, frame: bytes) -> None:
+        self._inbox.put(PresenceChanged(event.user.account_name, event.user.status or ""))
+
+    def _probe(self, event: ServerProbe, frame: bytes) -> None:
+        self._sender.urge("here", HERE)
+
+    def _moving(self, event: Moving, frame: bytes) -> None:
+        self.moving = max(event.retry_in, 0.0)
+        self._sender.paused = True
+        self._heartbeat.last_orders(time.monotonic())
+
+    def _answer(self, answer: Answer, frame: bytes) -> None:
+        message = self._outbox.find(answer.id) if answer.id is not None else None
+        if message is not None:
+            self._settle(message, answer)
+        elif answer.code == Replaced.word:
+            raise Refused(str(refusal(answer)))
+        elif not self._questions.settle(answer) and refused(answer):
+            self._inbox.put(Notice(str(refusal(answer))))
+
+    def _settle(self, message: Message, answer: Answer) -> None:
+        now = time.monotonic()
+        later = wanted_later(answer) or (answer.code in ABSENT and now < self._others_back_at)
+        if later and not self._waited_enough(message, now):
+            self._defer(message, answer, now)
+        else:
+            self._outbox.settle(message.id)
+            self._inbox.put((Rejected if refused(answer) else Accepted)(message, answer))
+            self._settled()
+        self._sender.wake()
+
+    def _waited_enough(self, message: Message, now: float) -> bool:
+        return message.deferred_at is not None and now - message.deferred_at >= self._patience.defer
+
+    def _defer(self, message: Message, answer: Answer, now: float) -> None:
+        pause = USUAL_PAUSE if answer.retry_after is None else answer.retry_after
+        pause = min(max(pause, 0.05), self._patience.defer)
+        if message.deferred_at is None:
+            self._inbox.put(Deferred(message, str(refusal(answer)), pause))
+        self._outbox.defer(message, now, pause)
+
+
+HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]] = {
+    Answer: Receiver._answer,
+    Delivery: Receiver._delivery,
+    PresenceEvent: Receiver._presence,
+    ServerProbe: Receiver._probe,
+    Moving: Receiver._moving,
+}
+"""What is done with each frame; what is not here (`synced`, frames of a later version) concerns nobody yet."""

@@ -1,0 +1,140 @@
+"""One run of the client: puts a link, a mode and the standard streams together, and takes them apart again."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import Final, Protocol
+
+import gevent
+from gevent import with_timeout
+
+from gmessenger import logs
+from gmessenger.client import Link, Patience
+from gmessenger.commandline import CLIENT
+from gmessenger.errors import ExitError, Refused, WireError
+from gmessenger.options import ClientOptions
+from gmessenger.terminal.ending import Ending
+from gmessenger.terminal.input import Lines, is_typed, standard_input
+from gmessenger.terminal.line import LineMode
+from gmessenger.terminal.output import standard_error, standard_output
+from gmessenger.terminal.pipe import Listening, Sending
+from gmessenger.terminal.screen import Screen, line_screen
+from gmessenger.terminal.visible import visible
+
+RETRY_IN_A_PIPE: Final = 60.0
+FINISH_WITHIN: Final = 1.0
+"""Seconds that what is still to be written has at the end."""
+UNEXPECTED: Final = 1
+STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": 129}
+
+
+class Mode(Protocol):
+    """A way to use the client, at a terminal or in a pipe. It tells its `Ending` when it is over."""
+
+    def run(self) -> None:
+        """What it raises ends the program too."""
+
+    def interrupt(self) -> None:
+        """Ctrl-C was pressed, or nobody reads the output any more."""
+
+
+class Client:
+    """The program. Its greenlets: the mode's, the link's, and one for each of the two outputs."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._ending = Ending()
+        self._output = standard_output()
+        self._status = standard_error()
+        self._link: Link | None = None
+        self._mode: Mode | None = None
+
+    def run(self) -> int:
+        """Run to the end; returns the exit code."""
+        self._obey_signals()
+        self._ending.spawn(self._output.run, self._interrupt)
+        self._ending.spawn(self._status.run, lambda: None)
+        self._ending.spawn(self._work)
+        try:
+            code, sentence = self._ending.wait(), ""
+        except ExitError as error:
+            code, sentence = error.exit_code, str(error)
+            self._log_refusal(error)
+        except Exception as error:
+            code, sentence = UNEXPECTED, self._unexpected(error)
+        unsent = self._link.unanswered if self._link is not None else 0
+        with_timeout(FINISH_WITHIN, self._finish, sentence, timeout_value=None)
+        logs.event("client_stopped", exit_code=code, unsent=unsent)
+        return code
+
+    def _work(self) -> None:
+        self._mode = mode = self._make_mode()
+        if mode is not None:
+            mode.run()
+
+    def _make_mode(self) -> Mode | None:
+        options, ending = self._options, self._ending
+        if options.listen:
+            return Listening(options, self._call(options.name), self._output, self._status, ending)
+        lines = standard_input()
+        if options.to is not None:
+            return Sending(options, self._call(options.name), lines, self._status, ending)
+        screen = line_screen(self._output)
+        name = options.name or self._ask_name(screen, lines)
+        if name is None:
+            ending.leave()
+            return None
+        self._options = options = replace(options, name=name)
+        return LineMode(options, self._call(name), screen, lines, ending, typed=is_typed())
+
+    def _ask_name(self, screen: Screen, lines: Lines) -> str | None:
+        """None when there is no answer."""
+        name: str | None = ""
+        while name == "":
+            name = screen.ask(lines, "Your name: ")
+            name = name.strip() if name is not None else None
+        return name
+
+    def _call(self, name: str | None) -> Link:
+        options = self._options
+        retry_for = min(options.retry_for, RETRY_IN_A_PIPE) if options.to is not None else options.retry_for
+        patience = Patience(
+            connect=options.connect_timeout,
+            answer=options.answer_timeout,
+            probe_after=options.probe_after,
+            retry_for=retry_for,
+        )
+        self._link = Link(options.host, options.port, name or "", patience=patience)
+        return self._link
+
+    def _obey_signals(self) -> None:
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
+        for name, code in STOPPED_BY.items():
+            if hasattr(signal, name):
+                gevent.signal_handler(getattr(signal, name), self._ending.leave, code)
+
+    def _interrupt(self) -> None:
+        if self._mode is None:
+            self._ending.leave()
+        else:
+            self._mode.interrupt()
+
+    def _log_refusal(self, error: ExitError) -> None:
+        if isinstance(error, Refused):
+            options, cause = self._options, error.__cause__
+            code = cause.word if isinstance(cause, WireError) else None
+            logs.event("client_refused", host=options.host, port=options.port, name=options.name, code=code)
+
+    def _unexpected(self, error: Exception) -> str:
+        logs.event("greenlet_failed", failure=error, what="client")
+        place = self._options.log_place(CLIENT.section)
+        return f"Something went wrong that should not have ({type(error).__name__}); the log has it all: {place}"
+
+    def _finish(self, sentence: str) -> None:
+        if self._link is not None:
+            self._link.close()
+        self._output.finish(FINISH_WITHIN)
+        if sentence:
+            self._status.say(f"{CLIENT.program}: {visible(sentence)}")
+        self._status.finish(FINISH_WITHIN)

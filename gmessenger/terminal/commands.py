@@ -1,0 +1,139 @@
+"""What can be typed: one table of commands, for every mode, with its help."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+
+class Desk(Protocol):
+    """What a mode can do; the commands call this and know nothing else of it."""
+
+    def message(self, to: str, text: str) -> None:
+        """Write to somebody, who is the addressee from then on; without a text only that."""
+
+    def ask_for_message(self) -> None:
+        """Ask whom to write to, and what."""
+
+    def users(self) -> None: ...
+
+    def status(self, status: str) -> None: ...
+
+    def help(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row. `words` count only alone on a line, `slashed` anywhere at its beginning."""
+
+    words: tuple[str, ...]
+    slashed: tuple[str, ...]
+    arguments: str
+    what: str
+    act: Callable[[Desk, str], None]
+
+    def takes(self, arguments: str) -> bool:
+        """Whether there are arguments where there must be, and none where there are none to give."""
+        optional = self.arguments.startswith("[")
+        return optional or bool(self.arguments) == bool(arguments)
+
+    @property
+    def usage(self) -> str:
+        return f"{self.slashed[0]} {self.arguments}".rstrip()
+
+
+def _message(desk: Desk, arguments: str) -> None:
+    to, _, text = arguments.partition(" ")
+    if to:
+        desk.message(to, text)
+    else:
+        desk.ask_for_message()
+
+
+COMMANDS: Final = (
+    Command(("1", "message"), ("/msg", "/message"), "[NAME [TEXT]]", "write to NAME, or be asked for both", _message),
+    Command((), ("/users",), "", "who is here", lambda desk, _: desk.users()),
+    Command((), ("/status",), "WORDS", "tell those you write with how you are", lambda desk, how: desk.status(how)),
+    Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
+    Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave()),
+)
+WORDS: Final = {word: command for command in COMMANDS for word in command.words}
+SLASHED: Final = {name: command for command in COMMANDS for name in command.slashed}
+
+NARROWEST: Final = 20
+NOTES: Final = "A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command, with what was typed behind it."""
+
+    command: Command
+    arguments: str
+
+    def carry_out(self, desk: Desk) -> None:
+        self.command.act(desk, self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line for the addressee."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A line that starts like a command and is none; `sentence` says what may have been meant."""
+
+    sentence: str
+
+
+def understand(line: str) -> Order | Text | Mistake:
+    """What a typed line means."""
+    if line.startswith("//"):
+        return Text(line[1:])
+    if line.startswith("/"):
+        name, _, arguments = line.partition(" ")
+        return _order(name, arguments.lstrip())
+    command = WORDS.get(line.strip())
+    return Order(command, "") if command is not None else Text(line)
+
+
+def _order(name: str, arguments: str) -> Order | Mistake:
+    command = SLASHED.get(name)
+    if command is None:
+        return Mistake(f"There is no {name}.{_nearest(name)} (//… sends a text that begins with a slash.)")
+    if not command.takes(arguments):
+        return Mistake(f"It is: {command.usage}")
+    return Order(command, arguments)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, SLASHED, 1)
+    return f" Did you mean {near[0]}?" if near else " /help lists what there is."
+
+
+def hint(line: str) -> str:
+    """What to say to a plain line while there is nobody to send it to."""
+    near = difflib.get_close_matches(f"/{line.strip()}", SLASHED, 1, 0.75)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"Nobody to send this to yet: write /msg NAME TEXT first.{meant}"
+
+
+def help_text(width: int, *notes: str) -> str:
+    """The table and the notes, fitted into so many columns."""
+    wrap = partial(textwrap.wrap, width=max(width - 1, NARROWEST))
+    rows = [(", ".join((*command.words, command.usage)), command.what) for command in COMMANDS]
+    column = max(len(names) for names, _ in rows)
+    lines = [f"  {names:<{column}}  {what}" for names, what in rows]
+    if max(map(len, lines)) >= width:
+        below = partial(wrap, initial_indent="      ", subsequent_indent="      ")
+        lines = [line for names, what in rows for line in (f"  {names}", *below(what))]
+    return "\n".join(lines + wrap(" ".join((NOTES, *notes))))

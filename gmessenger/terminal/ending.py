@@ -1,0 +1,44 @@
+"""How the program ends: several greenlets may say so, the first one is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+from gevent import Greenlet
+from gevent.event import AsyncResult
+
+INTERRUPTED: Final = 130
+
+
+class Ending:
+    """The main greenlet waits here, whatever the others are doing."""
+
+    def __init__(self) -> None:
+        self._result: AsyncResult[int] = AsyncResult()
+
+    def leave(self, exit_code: int = 0) -> None:
+        if not self._result.ready():
+            self._result.set(exit_code)
+
+    def fail(self, error: Exception) -> None:
+        if not self._result.ready():
+            self._result.set_exception(error)
+
+    def wait(self) -> int:
+        """The exit code; raises what was failed with."""
+        code = self._result.get()
+        assert code is not None
+        return code
+
+    def spawn(self, function: Callable[..., object], *arguments: object) -> Greenlet[..., object]:
+        """A greenlet whose failure ends the program."""
+
+        def guarded() -> None:
+            try:
+                function(*arguments)
+            except Exception as error:
+                self.fail(error)
+
+        return gevent.spawn(guarded)

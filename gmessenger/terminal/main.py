@@ -1,0 +1,51 @@
+"""The entry point of gmessenger-client: reads the options, and ends with an exit code and at most one sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gmessenger import logs
+from gmessenger.commandline import CLIENT, parse
+from gmessenger.errors import ExitError, UsageError
+from gmessenger.options import ClientOptions
+from gmessenger.terminal.client import Client
+from gmessenger.terminal.ending import INTERRUPTED
+from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
+from gmessenger.terminal.visible import visible
+
+# What does not go together or is missing, and what is said of it.
+FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
+    (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
+    (lambda given: given.json and not given.listen, "--json is for --listen."),
+    (lambda given: given.to == "", "--to needs a name or a #room."),
+    (lambda given: not given.name and (given.to or given.listen), "With --to and --listen, --name has to be given."),
+    (lambda given: not given.name and not is_typed(), "Give a name with --name: there is nobody here to ask for it."),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the client; returns its exit code. Raises nothing but SystemExit for --help and the like."""
+    occupy_standard_descriptors()
+    try:
+        options = parse(CLIENT, arguments)
+        check(options)
+        logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format)
+        return Client(options).run()
+    except ExitError as error:
+        print(f"{CLIENT.program}: {visible(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def check(options: ClientOptions) -> None:
+    """Raises `UsageError` for options that make no sense together."""
+    for wrong, sentence in FAULTS:
+        if wrong(options):
+            raise UsageError(sentence)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,84 @@
+"""Writing to a terminal, a pipe or a file that may stop taking anything, without stopping anything else."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from gevent.event import Event
+from gevent.queue import Queue
+
+from gmessenger.errors import FileProblem
+from gmessenger.terminal.blocking import write
+
+LINES_WAITING: Final = 256
+NOBODY_READS: Final = frozenset({errno.EPIPE, errno.EIO, errno.EBADF})
+"""The reader has left (`| head -1`), or the terminal has. Everything else is a fault, a full disk for one."""
+
+
+class Output:
+    """Writes to a file descriptor from the greenlet that runs `run`, in the order of the calls.
+
+    A bounded number of lines may wait; then whoever writes waits too, for as long as the reader takes nothing.
+    """
+
+    def __init__(self, fd: int, encoding: str | None = None) -> None:
+        self._fd = fd
+        self._encoding = encoding or "utf-8"
+        self._waiting: Queue[bytes] = Queue(LINES_WAITING)
+        self._idle = Event()
+        self._idle.set()
+        self._closed = False
+
+    def say(self, line: str) -> None:
+        """A line of text. What the encoding cannot say is written as an escape."""
+        self.write(line + "\n")
+
+    def write(self, text: str) -> None:
+        self.write_bytes(text.encode(self._encoding, "backslashreplace"))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Once the reader has left, nothing comes of it."""
+        if data and not self._closed:
+            self._idle.clear()
+            self._waiting.put(data)
+
+    def finish(self, seconds: float) -> bool:
+        """Wait until everything is written, for at most so long; says whether it is."""
+        return bool(self._idle.wait(seconds))
+
+    def run(self, reader_left: Callable[[], object]) -> None:
+        """Write what comes. Calls `reader_left` and returns when nobody reads; raises `FileProblem` for a fault."""
+        try:
+            while True:
+                write(self._fd, self._next())
+                if self._waiting.empty():
+                    self._idle.set()
+        except OSError as error:
+            self._close()
+            if error.errno not in NOBODY_READS:
+                raise FileProblem(f"Cannot write the output: {error.strerror}.") from error
+            reader_left()
+
+    def _next(self) -> bytes:
+        """All that waits, as one piece."""
+        pieces = [self._waiting.get()]
+        while not self._waiting.empty():
+            pieces.append(self._waiting.get())
+        return b"".join(piece for piece in pieces if piece)
+
+    def _close(self) -> None:
+        self._closed = True
+        while not self._waiting.empty():  # lets go on who waits for room
+            self._waiting.get()
+        self._idle.set()
+
+
+def standard_output() -> Output:
+    return Output(1, getattr(sys.stdout, "encoding", None))
+
+
+def standard_error() -> Output:
+    return Output(2, getattr(sys.stderr, "encoding", None))

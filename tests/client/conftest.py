@@ -1,0 +1,79 @@
+"""A scripted server, and links to it that are impatient and closed when the test ends."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Link, LinkEvent, Patience
+from tests.client.fake_server import TIMEOUT, FakeServer, Peer
+
+IMPATIENT = Patience(connect=2, answer=2, probe_after=2, retry_for=5, first_pause=0.02, longest_pause=0.1)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+class Owner:
+    """Holds a link and what it told; `next` waits for the next event of a kind and keeps the others in `seen`."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.seen: list[LinkEvent] = []
+
+    def next(self, kind: type[Any]) -> Any:
+        with gevent.Timeout(TIMEOUT):
+            for event in self.link:
+                self.seen.append(event)
+                if isinstance(event, kind):
+                    return event
+        raise AssertionError(f"the link ended without {kind}")
+
+    def ending(self) -> Exception | None:
+        """The error the link ends with; events before it are kept in `seen`."""
+        with gevent.Timeout(TIMEOUT):
+            try:
+                for event in self.link:
+                    self.seen.append(event)
+            except Exception as error:
+                return error
+        return None
+
+
+Begin = Callable[..., tuple[Owner, Peer]]
+
+
+@pytest.fixture
+def make(fake: FakeServer) -> Iterator[Callable[..., Owner]]:
+    """A link to the fake server, not started."""
+    links: list[Link] = []
+
+    def link(inbox_size: int = 256, outbox_size: int = 1000, **patience: float) -> Owner:
+        fitted = replace(IMPATIENT, **patience)
+        links.append(
+            Link(fake.host, fake.port, "hank", patience=fitted, inbox_size=inbox_size, outbox_size=outbox_size)
+        )
+        return Owner(links[-1])
+
+    yield link
+    for each in links:
+        each.close()
+
+
+@pytest.fixture
+def begin(fake: FakeServer, make: Callable[..., Owner]) -> Begin:
+    """A link that is logged in, and the server's end of it."""
+
+    def started(**options: Any) -> tuple[Owner, Peer]:
+        owner = make(**options)
+        starting = gevent.spawn(owner.link.start)
+        peer = fake.enter()
+        starting.get(timeout=TIMEOUT)
+        return owner, peer
+
+    return started

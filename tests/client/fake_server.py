@@ -1,0 +1,121 @@
+"""A server that does what a test tells it, a step at a time: the test's own lines are the script."""
+
+import json
+import socket
+from typing import Any, Self
+
+TIMEOUT = 5.0
+Frame = dict[str, Any]
+LIMITS = {"frame": 65_536, "text": 16_384}
+
+
+class Peer:
+    """One accepted connection, as the server sees it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.unread = b""
+        sock.settimeout(TIMEOUT)
+
+    def read(self) -> Frame:
+        """The next frame; EOFError when the client has left."""
+        while b"\n" not in self.unread:
+            data = self.sock.recv(65_536)
+            if not data:
+                raise EOFError(f"the client left, after {self.unread!r}")
+            self.unread += data
+        line, _, self.unread = self.unread.partition(b"\n")
+        frame = json.loads(line)
+        assert isinstance(frame, dict)
+        return frame
+
+    def expect(self, action: str) -> Frame:
+        frame = self.read()
+        assert frame.get("action") == action, frame
+        return frame
+
+    def expect_left(self) -> None:
+        """The client closes its end; a `quit` may come first."""
+        try:
+            while self.read() == {"action": "quit"}:
+                pass
+        except (EOFError, ConnectionError):
+            return
+        raise AssertionError("the client is still there")
+
+    def write(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def send(self, *frames: Frame) -> None:
+        """All in one write."""
+        self.write(b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames))
+
+    def answer(self, request: Frame, response: int = 202, **fields: Any) -> None:
+        self.send({"response": response, "id": request.get("id"), "time": 1.0, **fields})
+
+    def let_in(self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS) -> Frame:
+        """Read a presence and let it in; returns the presence."""
+        presence = self.expect("presence")
+        welcome = {"response": 200, "jim": 2, "account": False, "session": session, "server": "fake/1"}
+        self.send({**welcome, "time": 1.0, "limits": limits, "alert": greeting}, {"action": "synced"})
+        return presence
+
+    def turn_away(self, response: int, code: str, error: str, **fields: Any) -> Frame:
+        presence = self.expect("presence")
+        self.send({"response": response, "code": code, "error": error, "time": 1.0, **fields})
+        return presence
+
+    def take(self, count: int) -> list[str]:
+        """Accept that many messages; their texts."""
+        texts = []
+        for _ in range(count):
+            message = self.expect("msg")
+            self.answer(message)
+            texts.append(message["message"])
+        return texts
+
+    def say(self, sender: str, text: str, to: str = "hank") -> None:
+        self.send({"action": "msg", "from": sender, "to": to, "time": 1_763_800_000.5, "message": text})
+
+    def restart(self) -> None:
+        """Close the connection, and have the client come back at once."""
+        self.send({"action": "moving", "retry_in": 0.0})
+        self.close()
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class FakeServer:
+    """Listens on a free port of the loopback."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.listener.settimeout(TIMEOUT)
+        self.host = "127.0.0.1"
+        self.port: int = self.listener.getsockname()[1]
+        self.peers: list[Peer] = []
+
+    def accept(self) -> Peer:
+        self.peers.append(peer := Peer(self.listener.accept()[0]))
+        return peer
+
+    def enter(self, **welcome: Any) -> Peer:
+        """Accept the next connection and let it in."""
+        peer = self.accept()
+        peer.let_in(**welcome)
+        return peer
+
+    def stop_listening(self) -> None:
+        self.listener.close()
+
+    def close(self) -> None:
+        self.listener.close()
+        for peer in self.peers:
+            peer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,197 @@
+"""A lost line: coming back, resuming, giving up."""
+
+import time
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Accepted, Connected, Link, Lost, Received
+from gmessenger.client.patience import Pauses
+from gmessenger.errors import Refused, Unreachable
+from tests.client.conftest import Begin
+from tests.client.fake_server import TIMEOUT, FakeServer
+
+
+def test_comes_back_and_says_so(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.close()
+    lost = owner.next(Lost)
+    assert (lost.reason, lost.attempt) == ("the server closed the connection", 1)
+    assert not owner.link.connected
+    fake.enter()
+    assert owner.next(Connected).again
+    assert owner.link.connected
+
+
+def test_resumes_with_the_newest_token(fake: FakeServer, make: Any) -> None:
+    owner = make()
+    starting = gevent.spawn(owner.link.start)
+    first = fake.accept()
+    first.let_in(session="one")
+    starting.get(timeout=TIMEOUT)
+    first.close()
+    second = fake.accept()
+    assert second.let_in(session="two")["session"] == "one"
+    second.close()
+    assert fake.accept().let_in()["session"] == "two"
+
+
+@pytest.mark.parametrize(("response", "code"), [(401, "not_logged_in"), (402, "wrong_password"), (400, "no_session")])
+def test_a_refused_token_is_dropped(fake: FakeServer, begin: Begin, response: int, code: str) -> None:
+    owner, peer = begin()
+    peer.close()
+    peer = fake.accept()
+    assert "session" in peer.turn_away(response, code, "No such session.")
+    assert "session" not in peer.let_in()
+    assert owner.next(Connected) and owner.next(Connected).again
+
+
+def test_a_name_in_use_by_our_own_half_dead_connection(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.close()
+    for _ in range(3):
+        turning_away = fake.accept()
+        turning_away.turn_away(409, "name_in_use", "Somebody here uses that name.")
+        turning_away.expect_left()
+    fake.enter()
+    assert owner.next(Connected) and owner.next(Connected).again
+    assert "Somebody here uses that name" in [event.reason for event in owner.seen if isinstance(event, Lost)]
+
+
+def test_a_name_in_use_for_good(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin(name_in_use=0.05)
+    peer.close()
+    refusing = gevent.spawn(refuse_for_ever, fake, 409, "name_in_use")
+    assert isinstance(owner.ending(), Refused)
+    refusing.kill()
+
+
+def refuse_for_ever(fake: FakeServer, response: int, code: str) -> None:
+    while True:
+        fake.accept().turn_away(response, code, "No.")
+
+
+def test_a_name_that_became_an_account(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.close()
+    peer = fake.accept()
+    peer.turn_away(401, "not_logged_in", "This name is an account now.")
+    peer.turn_away(401, "not_logged_in", "This name is an account now.")
+    error = owner.ending()
+    assert isinstance(error, Refused)
+    assert str(error) == "This name is an account now."
+
+
+def test_a_server_without_room_is_tried_again_when_it_says(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.close()
+    fake.accept().turn_away(503, "server_full", "No room.", retry_after=0.15)
+    turned_away_at = time.monotonic()
+    fake.enter()
+    assert time.monotonic() - turned_away_at > 0.1
+    assert owner.next(Connected) and owner.next(Connected).again
+
+
+def test_gives_up_after_retry_for(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin(retry_for=0.3)
+    fake.stop_listening()
+    owner.link.send("dale", "hi")
+    started = time.monotonic()
+    peer.close()
+    error = owner.ending()
+    assert isinstance(error, Unreachable) and error.exit_code == 69
+    assert "did not come back within 0.3 s" in str(error)
+    assert 0.2 < time.monotonic() - started < 2
+    attempts = [event.attempt for event in owner.seen if isinstance(event, Lost)]
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert owner.link.unanswered == 1
+    with pytest.raises(Unreachable):
+        owner.link.send("dale", "hi")
+
+
+def test_replaced_is_the_end(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.say("dale", "one last thing")
+    peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
+    peer.expect_left()
+    error = owner.ending()
+    assert isinstance(error, Refused) and str(error) == "You are elsewhere."
+    assert any(isinstance(event, Received) for event in owner.seen)
+    assert not owner.link.connected
+
+
+def test_moving_is_believed(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.send({"action": "moving", "retry_in": 0.15})
+    peer.say("dale", "still here")
+    owner.next(Received)
+    owner.link.send("dale", "for the next server")
+    peer.sock.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        peer.read()
+    peer.close()
+    assert 0.15 <= owner.next(Lost).retry_in <= 0.225
+    assert fake.enter().take(1) == ["for the next server"]
+    owner.next(Accepted)
+
+
+def test_moving_without_going_is_not_waited_for(fake: FakeServer, begin: Begin) -> None:
+    _, peer = begin(answer=0.2)
+    peer.send({"action": "moving", "retry_in": 0.0})
+    peer.expect_left()
+    fake.enter()
+
+
+def test_pauses_grow_and_are_jittered() -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    pauses = Pauses(1.0, 30.0, draw)
+    assert [pauses.next() for _ in range(8)] == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert drawn[:3] == [(0.5, 1), (1, 2), (2, 4)]
+    pauses.reset()
+    assert pauses.next() == 1
+    assert 2.0 <= Pauses(1.0, 30.0).spread(2.0) <= 3.0
+    assert len({Pauses(1.0, 30.0).next() for _ in range(20)}) > 1
+
+
+def test_pauses_start_again_once_the_line_has_stood(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin(first_pause=0.01, longest_pause=10.0, steady=0.0)
+    for _ in range(6):
+        peer.close()
+        assert owner.next(Lost).retry_in <= 0.01
+        peer = fake.enter()
+
+
+def test_status_and_rooms_are_said_again(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    saying = gevent.spawn(say_of_oneself, owner.link)
+    peer.answer(peer.expect("status"), 200)
+    peer.answer(peer.expect("join"), 200)
+    saying.get(timeout=TIMEOUT)
+    peer.close()
+    owner.link.send("#ops", "back")
+    peer = fake.enter()
+    assert peer.expect("status")["status"] == "away"
+    assert peer.expect("join")["room"] == "#ops"
+    assert peer.take(1) == ["back"]
+
+
+def say_of_oneself(link: Link) -> None:
+    link.status("away")
+    link.join("#ops")
+
+
+def test_an_owner_who_does_not_read_is_not_told_every_attempt(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin(inbox_size=3, retry_for=0.15, first_pause=0.01, longest_pause=0.01)
+    fake.stop_listening()
+    peer.close()
+    gevent.sleep(0)
+    while not owner.link._inbox.ended:
+        gevent.sleep(0.01)
+    assert isinstance(owner.ending(), Unreachable)
+    assert len(owner.seen) <= 4

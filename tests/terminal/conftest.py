@@ -1,0 +1,57 @@
+"""Clients in processes of their own, ended with the test."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.fake_server import FakeServer
+from tests.terminal.people import ROOT, Person, command, environment
+
+Sit = Callable[..., Person]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "client.log"
+
+
+@pytest.fixture
+def sit(log: Path) -> Iterator[Sit]:
+    """Sit somebody down at a terminal: server, options, and how wide it is."""
+    with ExitStack() as people:
+
+        def down(server: Any, *arguments: str, columns: int = 200, **env: str) -> Person:
+            return people.enter_context(Person(command(server, *arguments), log, columns, **env))
+
+        yield down
+
+
+@pytest.fixture
+def start(log: Path) -> Iterator[Start]:
+    """Start a client in pipes: server, options, and what is not a pipe."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def client(server: Any, *arguments: str, **streams: Any) -> "subprocess.Popen[bytes]":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+        started.append(subprocess.Popen(command(server, *arguments), cwd=ROOT, env=environment(log), **pipes))
+        return started[-1]
+
+    yield client
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()

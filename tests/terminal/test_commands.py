@@ -1,0 +1,119 @@
+"""The command table: what a typed line means."""
+
+import re
+
+import pytest
+
+from gmessenger.terminal.commands import COMMANDS, SLASHED, WORDS, Mistake, Order, Text, help_text, hint, understand
+
+
+class Desk:
+    """Writes down what it is told to do."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, ...]] = []
+
+    def message(self, to: str, text: str) -> None:
+        self.done.append(("message", to, text))
+
+    def ask_for_message(self) -> None:
+        self.done.append(("ask",))
+
+    def users(self) -> None:
+        self.done.append(("users",))
+
+    def status(self, status: str) -> None:
+        self.done.append(("status", status))
+
+    def help(self) -> None:
+        self.done.append(("help",))
+
+    def leave(self) -> None:
+        self.done.append(("leave",))
+
+
+@pytest.mark.parametrize(
+    ("line", "done"),
+    [
+        ("/msg dale hi there ", ("message", "dale", "hi there ")),
+        ("/msg  dale  two spaces", ("message", "dale", " two spaces")),
+        ("/message dale hi", ("message", "dale", "hi")),
+        ("/msg dale", ("message", "dale", "")),
+        ("/msg", ("ask",)),
+        ("1", ("ask",)),
+        (" message ", ("ask",)),
+        ("/users", ("users",)),
+        ("/users ", ("users",)),
+        ("/status out to lunch", ("status", "out to lunch")),
+        ("2", ("help",)),
+        ("help", ("help",)),
+        ("/help", ("help",)),
+        ("3", ("leave",)),
+        ("exit", ("leave",)),
+        ("/quit", ("leave",)),
+        ("/exit", ("leave",)),
+    ],
+)
+def test_orders(line: str, done: tuple[str, ...]) -> None:
+    desk = Desk()
+    order = understand(line)
+    assert isinstance(order, Order)
+    order.carry_out(desk)
+    assert desk.done == [done]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("hello", "hello"),
+        ("help me", "help me"),
+        ("exit 3", "exit 3"),
+        ("1 2 3", "1 2 3"),
+        ("  indented", "  indented"),
+        ("//etc/passwd", "/etc/passwd"),
+        ("///", "//"),
+        ("", ""),
+        ("a /quit", "a /quit"),
+    ],
+)
+def test_texts(line: str, text: str) -> None:
+    assert understand(line) == Text(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/mgs dale hi", "Did you mean /msg?"),
+        ("/usres", "Did you mean /users?"),
+        ("/qiut", "Did you mean /quit?"),
+        ("/home/hank", "sends a text that begins with a slash"),
+        ("/", "/help lists"),
+        ("/status", "It is: /status WORDS"),
+        ("/quit now", "It is: /quit"),
+        ("/users all", "It is: /users"),
+    ],
+)
+def test_mistakes(line: str, said: str) -> None:
+    mistake = understand(line)
+    assert isinstance(mistake, Mistake) and said in mistake.sentence
+
+
+def test_hints() -> None:
+    assert hint("hello") == "Nobody to send this to yet: write /msg NAME TEXT first."
+    assert hint("users").endswith("Did you mean /users?")
+    assert hint("quit").endswith("Did you mean /quit?")
+
+
+def test_the_help_comes_from_the_table() -> None:
+    for width in (80, 50, 36):
+        text = help_text(width, "Note well.")
+        for command in COMMANDS:
+            assert command.usage in text and command.what in re.sub(r"\s+", " ", text)
+            assert all(word in text for word in command.words)
+        assert max(map(len, text.splitlines())) < width
+        assert text.split()[-2:] == ["Note", "well."]
+
+
+def test_no_name_means_two_things() -> None:
+    assert len(WORDS) == sum(len(command.words) for command in COMMANDS)
+    assert len(SLASHED) == sum(len(command.slashed) for command in COMMANDS)

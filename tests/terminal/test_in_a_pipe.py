@@ -1,0 +1,399 @@
+"""The client as a command: `--to`, `--listen`, and the line mode in a pipe."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gevent.select import select
+
+from gmessenger.terminal.main import main
+from tests.client.fake_server import FakeServer, Peer
+from tests.terminal.conftest import Start
+from tests.terminal.people import ROOT, TIMEOUT, close, command, environment
+
+Process = subprocess.Popen[bytes]
+
+
+def ended(process: Process, given: bytes | None = None) -> tuple[int, str, str]:
+    out, err = process.communicate(given, timeout=TIMEOUT)
+    return process.returncode, (out or b"").decode(errors="replace"), (err or b"").decode()
+
+
+def feed(process: Process, data: bytes, *, end: bool = True) -> None:
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.flush()
+    if end:
+        process.stdin.close()
+        process.stdin = None
+
+
+def sending(start: Start, fake: FakeServer, given: bytes, to: str = "hank", *more: str) -> tuple[Process, Peer]:
+    process = start(fake, "--name", "cron", "--to", to, *more)
+    feed(process, given)
+    return process, fake.enter()
+
+
+def refuse(peer: Peer, code: str = "not_here", error: str = "They have left.", response: int = 410) -> None:
+    peer.answer(peer.expect("msg"), response, code=code, error=error)
+
+
+def test_every_line_is_sent(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, "backup done\n\n  привет\r\nlast".encode())
+    assert peer.take(4) == ["backup done", "", "  привет", "last"]
+    assert peer.read() == {"action": "quit"}
+    assert ended(process) == (0, "", "")
+
+
+def test_a_refused_line(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"one\ntwo\nthree\n")
+    peer.take(1)
+    refuse(peer, error="They have left\x1b.")
+    refuse(peer, error="They are still away.")
+    assert ended(process) == (
+        75,
+        "",
+        "-- not sent: They have left^[.\ngmessenger-client: Not sent: 2 of 3 lines. The first: They have left^[.\n",
+    )
+
+
+def test_a_line_too_long_is_reported_and_the_others_sent(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank")
+    peer = fake.enter()
+    feed(process, b"one\n" + b"x" * 70_000 + b"\n" + b"y" * 300_000 + b"\nfour\n")
+    assert peer.take(2) == ["one", "four"]
+    code, _, err = ended(process)
+    assert code == 75
+    assert "Not sent: 2 of 4 lines. The first: " in err
+    assert "65536" in err or "262144" in err
+
+
+def test_unanswered_lines_after_a_loss_for_good(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"one\ntwo\n", "hank", "--retry-for", "0.2")
+    peer.take(1)
+    peer.expect("msg")
+    fake.stop_listening()
+    peer.close()
+    code, out, err = ended(process)
+    assert (code, out) == (75, "")
+    assert "-- the line is down" in err
+    assert "Not sent: " in err and "did not come back within 0.2 s" in err
+
+
+def test_a_loss_in_between(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"one\ntwo\n")
+    first = peer.expect("msg")
+    peer.restart()
+    peer = fake.enter()
+    assert peer.expect("msg") == first
+    peer.answer(first)
+    peer.take(1)
+    assert ended(process)[0] == 0
+
+
+def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank")
+    assert process.stdin is not None
+    os.set_blocking(process.stdin.fileno(), False)
+    peer = fake.enter()
+    written = 0
+    line = b"x" * 1023 + b"\n"
+    while select([], [process.stdin.fileno()], [], 0.4)[1] and written < 10_000_000:
+        written += os.write(process.stdin.fileno(), line * 16)
+    assert written < 5_000_000  # nobody answers
+    os.set_blocking(process.stdin.fileno(), True)
+    process.stdin.close()
+    process.stdin = None
+    peer.take(-(-written // 1024))
+    assert ended(process)[0] == 0
+
+
+def test_later_is_tried_again(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"one\n")
+    peer.answer(peer.expect("msg"), 429, code="recipient_busy", error="Busy.", retry_after=0.05)
+    assert peer.take(1) == ["one"]
+    assert ended(process) == (0, "", "")
+
+
+def test_a_room_is_joined_first(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"one\n", "#ops")
+    peer.answer(peer.expect("join"), 200, members=["cron"])
+    assert peer.expect("msg")["to"] == "#ops"
+    peer.sock.sendall(b"")
+    process.kill()
+
+
+@pytest.mark.parametrize(
+    ("response", "code", "error", "said"),
+    [
+        (400, "unknown_action", "There is no such action.", "Cannot join #ops: this server has no rooms."),
+        (403, "forbidden", "Members only.", "Cannot join #ops: Members only."),
+    ],
+)
+def test_a_room_that_cannot_be_joined(
+    fake: FakeServer, start: Start, response: int, code: str, error: str, said: str
+) -> None:
+    process, peer = sending(start, fake, b"one\n", "#ops")
+    peer.answer(peer.expect("join"), response, code=code, error=error)
+    peer.expect_left()
+    assert ended(process) == (77, "", f"gmessenger-client: {said}\n")
+
+
+def test_everybody_needs_no_joining(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"one\n", "#all")
+    assert peer.take(1) == ["one"]
+    assert ended(process)[0] == 0
+
+
+@pytest.mark.parametrize(("answered", "code"), [(False, 130), (True, 0)])
+def test_control_c_while_sending(fake: FakeServer, start: Start, answered: bool, code: int) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank")
+    feed(process, b"one\n", end=False)
+    peer = fake.enter()
+    message = peer.expect("msg")
+    if answered:
+        peer.answer(message)
+        feed(process, b"two\n", end=False)
+        peer.take(1)
+        peer.send({"action": "probe"})
+        peer.read()  # so the answer before it was heard
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == code
+
+
+FRAMES = [
+    b'{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"\xd0\xbf\\u001b[2J","later":[1]}',
+    b'{"action":"msg","from":"bob","to":"bot","time":1.5,"message":"one\\ntwo"}',
+]
+
+
+def listening(start: Start, fake: FakeServer, *more: str, **streams: Any) -> tuple[Process, Peer]:
+    process = start(fake, "--name", "bot", "--listen", *more, **({"stdin": subprocess.DEVNULL} | streams))
+    return process, fake.enter()
+
+
+def test_listening_prints_the_very_frames_at_once(fake: FakeServer, start: Start) -> None:
+    process, peer = listening(start, fake, "--json")
+    assert process.stdout is not None and process.stderr is not None
+    for frame in FRAMES:
+        peer.write(frame + b"\n")
+        peer.send({"action": "synced"})
+        assert process.stdout.readline() == frame + b"\n"
+    process.send_signal(signal.SIGINT)
+    code, out, err = ended(process)
+    assert (code, out, err) == (0, "", "Connected to fake/1.\nBe kind.\n")
+
+
+def test_listening_in_words(fake: FakeServer, start: Start) -> None:
+    process, peer = listening(start, fake)
+    peer.write(b"\n".join(FRAMES) + b"\n")
+    assert process.stdout is not None
+    lines = [process.stdout.readline().decode()[8:] for _ in range(3)]
+    assert lines == ["dale: п^[[2J\n", "bob: one\n", "two\n"]
+    peer.restart()
+    fake.enter()
+    process.send_signal(signal.SIGTERM)
+    code, _, err = ended(process)
+    assert code == 143
+    assert "-- the line is down" in err
+
+
+def test_listening_never_reads(fake: FakeServer, start: Start) -> None:
+    process, peer = listening(start, fake, stdin=subprocess.PIPE)
+    feed(process, b"exit\n/quit\n")
+    peer.say("dale", "hi", "bot")
+    assert process.stdout is not None
+    assert b"dale: hi" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == 0
+
+
+def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start: Start) -> None:
+    process, peer = listening(start, fake, "--json")
+    peer.write(FRAMES[0] + b"\n")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    peer.write(FRAMES[0] + b"\n")
+    peer.expect_left()
+    assert process.wait(timeout=TIMEOUT) == 0
+    assert process.stderr.read() == b"Connected to fake/1.\nBe kind.\n"
+
+
+def test_a_full_disk(fake: FakeServer, start: Start) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process, peer = listening(start, fake, "--json", stdout=full)
+        peer.write(FRAMES[0] + b"\n")
+        code, _, err = ended(process)
+    assert code == 73
+    assert err.endswith("gmessenger-client: Cannot write the output: No space left on device.\n")
+
+
+def test_a_slow_reader_does_not_stop_the_heartbeat(fake: FakeServer, start: Start) -> None:
+    process, peer = listening(start, fake, "--json", "--probe-after", "0.1", "--answer-timeout", "0.2")
+    frame = FRAMES[0][:-1] + b',"pad":"' + b"x" * 1000 + b'"}\n'
+    for _ in range(2000):
+        peer.write(frame)
+    for _ in range(4):
+        assert peer.read() == {"action": "probe"}
+    assert process.stdout is not None
+    for _ in range(2000):
+        assert process.stdout.readline() == frame
+    process.send_signal(signal.SIGINT)
+    assert "is down" not in ended(process)[2]
+
+
+def test_line_mode_in_a_pipe(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "hank")
+    peer = fake.enter()
+    feed(process, b"1\ndale\nhi\n\nplain\nhelp\n/msg bob yo", end=True)
+    assert peer.take(3) == ["hi", "plain", "yo"]
+    code, out, err = ended(process)
+    assert (code, err) == (0, "")
+    assert out.count("-- sent to dale\n") == 2
+    assert "-- sent to bob\n" in out
+    assert "\r" not in out and "> " not in out
+
+
+def test_line_mode_with_unanswered_lines(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "hank", "--answer-timeout", "0.1")
+    peer = fake.enter()
+    feed(process, b"/msg dale hi\n")
+    peer.expect("msg")
+    assert ended(process)[0] == 75
+
+
+def test_line_mode_whose_reader_leaves_still_sends(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "hank")
+    peer = fake.enter()
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    feed(process, b"/msg dale one\n/users\n", end=False)
+    asked = {request["action"]: request for request in (peer.read(), peer.read())}
+    peer.answer(asked["users"], 200, users=[])
+    peer.answer(asked["msg"])
+    peer.expect_left()
+    assert process.wait(timeout=TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("closed", [(0,), (1, 2)])
+def test_closed_standard_streams(fake: FakeServer, log: Path, closed: tuple[int, ...]) -> None:
+    argv = command(fake, "--name", "hank")
+    shut = " ".join(f"{fd}<&-" for fd in closed)
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$@" {shut}', "sh", *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=environment(log),
+    )
+    assert fake.enter().read() == {"action": "quit"}
+    assert process.wait(timeout=TIMEOUT) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--name", "a", "--to", "b", "--listen"], "Use --to or --listen, not both."),
+        (["--name", "a", "--json"], "--json is for --listen."),
+        (["--to", "b"], "With --to and --listen, --name has to be given."),
+        (["--listen"], "With --to and --listen, --name has to be given."),
+        (["--name", "a", "--to", ""], "--to needs a name or a #room."),
+        ([], "Give a name with --name: there is nobody here to ask for it."),
+        (["--bogus"], "bogus"),
+        (["--port", "x"], "port"),
+    ],
+)
+def test_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("gmessenger-client: ") and said in err and err.count("\n") == 1
+
+
+def test_a_bad_config_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "client.ini").write_text("[client]\nnaem = hank\n")
+    assert main(["-c", str(tmp_path / "client.ini")]) == 78
+    err = capsys.readouterr().err
+    assert "name" in err and err.count("\n") == 1
+
+
+def test_unreachable(fake: FakeServer, start: Start) -> None:
+    fake.stop_listening()
+    code, out, err = ended(start(fake, "--name", "hank", "--to", "dale"), b"x\n")
+    assert (code, out) == (69, "")
+    assert err == f"gmessenger-client: Cannot reach 127.0.0.1:{fake.port}: Connection refused.\n"
+
+
+def test_a_log_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--name", "hank", "--listen", "--log-file", "/dev/null/x"]) == 73
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_log_tells_what_happened_but_not_what_was_said(fake: FakeServer, start: Start, log: Path) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank", "--log-level", "debug", "--log-format", "json")
+    feed(process, b"the secret text\n")
+    peer = fake.enter()
+    peer.say("hank", "a secret answer", "cron")
+    peer.take(1)
+    assert ended(process)[0] == 0
+    text = log.read_text()
+    assert "secret" not in text
+    assert [json.loads(line)["event"] for line in text.splitlines()] == [
+        "client_connected",
+        "client_sent",
+        "client_stopped",
+    ]
+
+
+def test_an_unexpected_fault_is_one_sentence_and_a_traceback_in_the_log(
+    fake: FakeServer, log: Path, tmp_path: Path
+) -> None:
+    broken = "import gmessenger.terminal.render as r; r.IN_A_LINE.clear()\n"
+    program = f"{broken}from gmessenger.terminal.main import main; raise SystemExit(main())"
+    argv = [sys.executable, "-c", program, *command(fake, "--name", "hank")[4:]]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment(log))
+    fake.enter()
+    code, _, err = ended(process)
+    assert code == 1
+    assert err.count("\n") == 1 and "KeyError" in err and str(log) in err
+    assert "Traceback" in log.read_text()
+
+
+def test_nothing_is_patched_and_little_is_imported() -> None:
+    program = (
+        "import sys, gmessenger.terminal.main\n"
+        "from gevent import monkey\n"
+        "assert not monkey.saved\n"
+        "heavy = {'ssl', 'asyncio', 'gevent.ssl', 'http', 'subprocess', 'multiprocessing'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_that_is_not_utf_8(fake: FakeServer, log: Path) -> None:
+    argv = [os.fsencode(word) for word in command(fake, "--name")]
+    process = subprocess.Popen(
+        [*argv, b"h\xffnk"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, env=environment(log)
+    )
+    code, _, err = ended(process)
+    assert code == 77 and "name" in err and err.count("\n") == 1
+
+
+def test_an_input_that_never_ends_is_no_obstacle_to_leaving(fake: FakeServer, start: Start) -> None:
+    reading, writing = os.pipe()
+    process = start(fake, "--name", "cron", "--to", "hank", stdin=reading)
+    peer = fake.enter()
+    peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
+    assert ended(process) == (77, "", "gmessenger-client: You are elsewhere.\n")
+    close(reading), close(writing)

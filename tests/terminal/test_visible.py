@@ -1,0 +1,105 @@
+"""Text from strangers: nothing of it steers a terminal."""
+
+import pytest
+import unicodedataplus
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmessenger.client import Accepted, Connected, Deferred, Delivery, Lost, Message, Notice, PresenceChanged, Rejected
+from gmessenger.terminal import render
+from gmessenger.terminal.visible import visible
+from gmessenger.wire.events import Answer, Card
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text", "plain text"),
+        ("Привет, 小林さん, हिन्दी 👍", "Привет, 小林さん, हिन्दी 👍"),
+        ("\x00\x07\x08\r", "^@^G^H^M"),
+        ("\x1b[31mred\x1b[0m", "^[[31mred^[[0m"),
+        ("\x1b]0;title\x07", "^[]0;title^G"),
+        ("\x7f", "^?"),
+        ("\x9b31m\x85\x80", "<9b>31m<85><80>"),
+        ("a\tb", "a    b"),
+        ("two\nlines", "two^Jlines"),
+        ("\u2028\u2029", "  "),
+        ("\u202egnp.exe\u202c", "<202e>gnp.exe<202c>"),
+        ("\u202a\u202b\u202d", "<202a><202b><202d>"),
+        ("\u2066\u2067\u2068\u2069", "<2066><2067><2068><2069>"),
+        ("\u200b\u200e\u200f\u061c\ufeff\u00ad\u2060", ""),
+        ("👨\u200d👩\u200d👧 می\u200cخواهم", "👨\u200d👩\u200d👧 می\u200cخواهم"),
+        ("\ud83d", "<d83d>"),
+        ("\ue000\U000f0000", "<e000><f0000>"),
+        ("\uffff\u0378\U000e0080", "<ffff><378><e0080>"),
+        ("\U0001fae8", "\U0001fae8"),  # newer than Python 3.11's own tables
+        ("\u00a0\u3000", "\u00a0\u3000"),
+    ],
+)
+def test_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_nothing_dangerous_is_left(text: str) -> None:
+    shown = visible(text)
+    assert visible(shown) == shown
+    for char in shown:
+        assert unicodedataplus.category(char) not in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+        assert unicodedataplus.category(char) != "Cf" or char in "\u200c\u200d"
+
+
+def delivery(text: str, to: str = "hank", sender: str = "dale", time: float = 0.0, **more: bool) -> Delivery:
+    return Delivery(sender=sender, to=to, time=time, message=text, **more)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (delivery("hi"), "dale: hi"),
+        (delivery("hi", to="#dev"), "#dev dale: hi"),
+        (delivery("hi", broadcast=True), "dale (to all): hi"),
+        (delivery("one\ntwo\r\n[12:00] boss: three"), "dale: one\n        two\n        [12:00] boss: three"),
+        (delivery("x", sender="da\x1ble", to="#\x1b"), "#^[ da^[le: x"),
+        (delivery(""), "dale: "),
+    ],
+)
+def test_messages(message: Delivery, shown: str) -> None:
+    assert render.message(message)[len("[00:00] ") :] == shown
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, float("inf"), float("nan")])
+def test_a_time_that_is_none(time: float) -> None:
+    assert render.message(delivery("hi", time=time)) == "[--:--] dale: hi"
+
+
+TEXT = Message("m1", "da\x1ble", "hi\n" + "x" * 100, b"")
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (Connected("gm\x1b/1", "Be\nkind\x1b.", {}, again=False), "Connected to gm^[/1.\nBe\nkind^[."),
+        (Connected("gm/1", "Be kind.", {}, again=True), "-- connected again"),
+        (Lost("it\x1b is\nover", 0.84, 1), "-- the line is down: it^[ is^Jover; trying again in 0.8 s"),
+        (Lost("still", 29.6, 8), "-- the line is down: still; trying again in 30 s"),
+        (Lost("still", 29.6, 7), None),
+        (Accepted(TEXT, Answer(202)), "-- sent to da^[le"),
+        (
+            Rejected(TEXT, Answer(410, error="Gone\x1b.")),
+            f"-- not sent to da^[le: Gone^[. The text was: hi^J{'x' * 37}…",
+        ),
+        (Deferred(TEXT, "Busy\x1b.", 1.0), "-- not sent to da^[le yet: Busy^[. Trying again."),
+        (PresenceChanged("da\x1ble", "online"), "-- da^[le is here"),
+        (PresenceChanged("dale", "offline"), "-- dale has left"),
+        (PresenceChanged("dale", "out\x1b"), "-- dale is out^["),
+        (Notice("No\x1b."), "-- the server says: No^[."),
+    ],
+)
+def test_events_in_words(event: object, shown: str | None) -> None:
+    assert render.told(event) == shown  # type: ignore[arg-type]
+
+
+def test_users() -> None:
+    present = [Card("da\x1ble", status="online"), Card("hank", status="away\x1b"), Card("x")]
+    assert render.users(present, "hank") == "-- 3 here:\n   da^[le\n   hank (away^[, you)\n   x"
