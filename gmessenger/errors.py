@@ -18,6 +18,7 @@
     │   │   ├── BroadcastRefused      broadcast_refused
     │   │   ├── AccountsOnly          accounts_only
     │   │   ├── AccountDisabled       account_disabled
+    │   │   ├── AccountDeleted        account_deleted
     │   │   ├── PasswordExposed       password_exposed
     │   │   ├── RegistrationClosed    registration_closed
     │   │   ├── InviteRefused         invite_refused
@@ -41,8 +42,10 @@
         ├── UsageError 2
         ├── CannotListen 69
         ├── Unreachable 69
+        ├── StoreInUse 69
         ├── FileProblem 73
         ├── NotAllSent 75
+        ├── ServerRunning 75
         ├── Refused 77
         └── ConfigProblem 78
 
@@ -52,7 +55,7 @@ programs compare. An `ExitError` is printed as one line on stderr and becomes th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 
 class MessengerError(Exception):
@@ -166,6 +169,11 @@ class AccountsOnly(Forbidden):
 class AccountDisabled(Forbidden):
     word = "account_disabled"
     sentence = "This account has been shut out by the operator."
+
+
+class AccountDeleted(Forbidden):
+    word = "account_deleted"
+    sentence = "This account has been deleted."
 
 
 class PasswordExposed(Forbidden):
@@ -300,11 +308,23 @@ class Unreachable(ExitError):
     retry = True
 
 
+class StoreInUse(ExitError):
+    """As a port that is taken: what was to be served belongs to another process for now."""
+
+    exit_code = 69
+    retry = True
+
+
 class FileProblem(ExitError):
     exit_code = 73
 
 
 class NotAllSent(ExitError):
+    exit_code = 75
+    retry = True
+
+
+class ServerRunning(ExitError):
     exit_code = 75
     retry = True
 
@@ -317,9 +337,14 @@ class ConfigProblem(ExitError):
     exit_code = 78
 
 
-def _below(root: type[WireError]) -> list[type[WireError]]:
+Error = TypeVar("Error", bound=MessengerError)
+
+
+def _below(root: type[Error]) -> list[type[Error]]:
     return [error for child in root.__subclasses__() for error in (child, *_below(child))]
 
 
+ERRORS: dict[str, type[MessengerError]] = {error.__name__: error for error in _below(MessengerError)}
+"""Every error by its name: how one crosses the control socket."""
 WIRE_ERRORS: dict[str, type[WireError]] = {error.word: error for error in _below(WireError)}
 """Every wire error by its stable word: the table the protocol document prints."""

@@ -1,0 +1,36 @@
+"""One process at a time: the lock beside a store's file, held for as long as the process has the store open."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from gmessenger.errors import FileProblem, StoreInUse
+
+
+class Lock:
+    """Held from its making until `release`, or the end of the process, whatever ended it.
+
+    The file itself stays: removing it would let two processes hold two locks of the same name.
+    """
+
+    def __init__(self, store: Path) -> None:
+        """Raises `StoreInUse` where another process holds it, `FileProblem` where there is no place for it."""
+        path = store.with_name(f"{store.name}.lock")
+        try:
+            store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise FileProblem(f"Cannot open the store {store}: {error.strerror}.") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
+            os.close(self._file)
+            raise StoreInUse(f"The store {store} is in use by process {holder or 'unknown'}.") from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._file)
