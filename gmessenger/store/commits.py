@@ -27,7 +27,8 @@ class Commits:
     """Gathers changes into transactions.
 
     `open_` gives a fresh connection (after a failure it is called again), `begun` is called with it when a batch begins
-    and returns what is to run in the commit's thread before the COMMIT, `settled` is called with whether it succeeded.
+    and returns what is to run in the commit's thread before the COMMIT, `settled` is called with whether it succeeded,
+    `failed` is told of what should not happen.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Commits:
         open_: Callable[[], sqlite3.Connection],
         begun: Callable[[sqlite3.Connection], Callable[[], None]],
         settled: Callable[[WireError | None], None],
+        failed: Callable[[str, BaseException], None],
         *,
         threaded: bool,
     ) -> None:
         self._open = open_
         self._begun = begun
         self._settled = settled
+        self._failed = failed
         self._db: sqlite3.Connection | None = open_()
         self._threads = ThreadPool(1) if threaded else None
         self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
@@ -82,7 +85,9 @@ class Commits:
         changes, self._waiting = self._waiting, []
         try:
             outcomes = self._commit(changes)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, (sqlite3.Error, OSError)):  # a mistake of ours may not end the only writer
+                self._failed("commit", error)
             self._give_up()
             refusal = StoreUnavailable(f"The server cannot store anything now: {error}.")
             for _, result in changes:
@@ -111,7 +116,7 @@ class Commits:
         if self._threads is None:
             finish()
         else:
-            self._threads.apply(finish)
+            in_thread_pool(self._threads, finish)
         return outcomes
 
     def _give_up(self) -> None:
@@ -119,6 +124,25 @@ class Commits:
         db, self._db = self._db, None
         if db is not None:
             db.close()
+
+
+def in_thread_pool(threads: ThreadPool, call: Callable[[], Result]) -> Result:
+    """Run a call in a thread; what it raises is raised here.
+
+    gevent prints what a thread's job raises on stderr, and never ends the job where that cannot be written, as on the
+    very disk that is full.
+    """
+
+    def attempt() -> tuple[Result | None, Exception | None]:
+        try:
+            return call(), None
+        except Exception as failure:
+            return None, failure
+
+    result, failure = threads.apply(attempt)
+    if failure is not None:
+        raise failure
+    return cast(Result, result)
 
 
 def _try(change: Change, db: sqlite3.Connection) -> tuple[Any, Exception | None]:

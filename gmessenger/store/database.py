@@ -17,7 +17,7 @@ from gevent.threadpool import ThreadPool
 
 from gmessenger.errors import ConfigProblem, FileProblem, StoreUnavailable, WireError
 from gmessenger.store import schema
-from gmessenger.store.commits import Commits
+from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.posts import INDEX_THEM, Posts
 
 Result = TypeVar("Result")
@@ -37,13 +37,16 @@ class Database:
     def __init__(self, path: Path | None, failed: Callable[[str, BaseException], None] | None = None) -> None:
         self.lasting = path is not None
         self._path = path
-        self._failed = failed
+        self._failed = failed or (lambda what, failure: None)
         self.posts = Posts()
         self.cursors: dict[tuple[int, str], int] = {}
+        self._moving: dict[tuple[int, str], int] = {}
         if path is not None:
             _make_file(path)
         try:
-            self.commits = Commits(self._open_writer, self._begun, self._settled, threaded=path is not None)
+            self.commits = Commits(
+                self._open_writer, self._begun, self._settled, self._failed, threaded=path is not None
+            )
         except sqlite3.Error as error:
             raise FileProblem(f"Cannot open the store {path}: {error}.") from error
         self._threads = ThreadPool(READERS) if path is not None else None
@@ -78,15 +81,20 @@ class Database:
 
     def move_cursors(self, db: sqlite3.Connection) -> None:
         moved, self.cursors = self.cursors, {}
+        self._moving |= moved
         db.executemany(MOVE_CURSOR, [(device, seq, key) for (device, key), seq in moved.items()])
 
     def _settled(self, refusal: WireError | None) -> None:
+        moved, self._moving = self._moving, {}
+        if refusal is not None:
+            # No session acknowledges again what it has acknowledged: this goes with the next batch.
+            for key, seq in moved.items():
+                self.cursors[key] = max(seq, self.cursors.get(key, 0))
         for outcome in self.posts.settle(refusal):
             try:
                 outcome.done(outcome.seq, outcome.duplicate, outcome.error)
             except Exception as failure:  # the next one's message is on disk too, and must be delivered
-                if self._failed is not None:
-                    self._failed("delivery", failure)
+                self._failed("delivery", failure)
         self._checkpoint()
 
     def _checkpoint(self) -> None:
@@ -116,8 +124,8 @@ class Database:
         with self._places:
             reader = self._readers.pop() if self._readers else None
             try:
-                reader = reader or self._open()
-                found: Result = self._threads.apply(find, (reader,))
+                db = reader = reader or self._open()
+                found = in_thread_pool(self._threads, lambda: find(db))
             except sqlite3.Error as error:
                 if reader is not None:
                     reader.close()

@@ -48,6 +48,7 @@ class Posts:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Post, Done]] = []
+        self._taken: list[tuple[Post, Done]] = []
         self._outcomes: list[Outcome] = []
         self._known: dict[str, Known] = {}
         self._next_row = 0
@@ -57,19 +58,19 @@ class Posts:
 
     def insert(self, db: sqlite3.Connection) -> bool:
         """Number and insert what waits; says whether there was anything to index."""
-        waiting, self._waiting = self._waiting, []
-        for start in range(0, len(waiting), SLICE):
-            self._insert_slice(db, waiting[start : start + SLICE])
-        return bool(waiting)
+        self._taken, self._waiting = self._waiting, []
+        for start in range(0, len(self._taken), SLICE):
+            self._insert_slice(db, self._taken[start : start + SLICE])
+        return bool(self._taken)
 
     def settle(self, refusal: WireError | None) -> list[Outcome]:
         """The outcomes of the batch that was committed, or of everything that waits where it was not."""
         outcomes, self._outcomes = self._outcomes, []
+        taken, self._taken = self._taken, []
         if refusal is not None:
+            # Also for those that the insert never came to.
             waiting, self._waiting = self._waiting, []
-            outcomes += [Outcome(done) for _, done in waiting]
-            for outcome in outcomes:
-                outcome.error = refusal
+            outcomes = [Outcome(done, error=refusal) for _, done in taken + waiting]
             self.forget()
         return outcomes
 

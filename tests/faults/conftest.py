@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.accounts import populate
+from tests.faults.accounts import PASSWORD, populate
 from tests.faults.crowd import NAMES, ROOMS
 from tests.faults.ledger import Figures
 from tests.faults.process import Server
 from tests.faults.scale import IS_LONG, SEED, TIMEOUT
+from tests.spec.people import Person
+from tests.spec.wires import Dial
 
 TABLE: list[Figures] = []
 
@@ -57,3 +59,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         with server:
             pass
     assert [line for server in servers for line in server.complaints()] == []
+
+
+@pytest.fixture
+def comes(start: Callable[..., Server]) -> Iterator[Callable[..., Person]]:
+    """`comes(server, name)` is an account, or a guest where it is none, that logged in; hung up on at the end."""
+    with Dial() as dial:
+
+        def comes(server: Server, name: str, receive_buffer: int = 0) -> Person:
+            dial.open.append(person := Person(server, receive_buffer))
+            return person.enter(name, **{"password": PASSWORD} if name in NAMES else {})
+
+        yield comes

@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gevent.event import Event
+
 Heard = tuple[int, str, str]
 """seq, sender and text."""
 
@@ -37,8 +39,15 @@ class Ledger:
     audience: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     again: int = 0  # came once more, as it may; the client dropped it by its seq
     refused: int = 0  # answered 503
+    refusal: Event = field(default_factory=Event)  # set by the next 503
+    acceptance: Event = field(default_factory=Event)  # set by the next 200
+
+    def unavailable(self) -> None:
+        self.refused += 1
+        self.refusal.set()
 
     def answered(self, id: str, seq: int) -> None:
+        self.acceptance.set()
         assert self.seqs.setdefault(id, seq) == seq, f"{id} was answered {self.seqs[id]}, now {seq}"
 
     def figures(self, fault: str, **more: int | str) -> Figures:
@@ -109,7 +118,8 @@ class Ledger:
         kept = {id: (sender, where, text, seq) for id, where, seq, sender, text in stored}
         for id, seq in self.seqs.items():
             assert kept.get(id) == (*self.texts[id], seq), f"{id} was answered {seq}; stored is {kept.get(id)}"
-        assert kept.keys() <= self.texts.keys(), "stored and never sent"
+        members = set().union(*self.audience.values())
+        assert {id for id, row in kept.items() if row[0] in members} <= self.texts.keys(), "stored and never sent"
 
 
 def _difference(heard: list[Heard], expected: list[Heard]) -> str:

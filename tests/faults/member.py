@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import socket
@@ -20,6 +21,7 @@ from tests.faults.ledger import Ledger
 
 RECONNECT: Final = 0.02
 PATIENCE: Final = 30.0
+TRY_AGAIN: Final = 0.05
 RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing resets the connection."""
 NUMBERS: Final = itertools.count()
@@ -126,17 +128,21 @@ class Member:
             self._send(*self._unanswered.values())
             self._fill()
         elif id is None:
-            assert code == 503, f"{self.name} is refused: {frame}"
+            assert code == 503, f"{self.name} is refused: {frame}"  # at the door
             raise ConnectionResetError
         elif code == 503:
             assert frame["code"] == "store_unavailable" and frame["error"], frame
-            self._ledger.refused += 1
-            self._send(self._unanswered[id])
+            self._ledger.unavailable()
+            gevent.spawn_later(TRY_AGAIN, self._again, id)
         else:
             assert code == 200, f"{self.name}: {frame}"
             if self._unanswered.pop(id, None) is not None:
                 self._ledger.answered(id, frame["seq"])
             self._fill()
+
+    def _again(self, id: str) -> None:
+        with contextlib.suppress(OSError):  # it will be sent when connected again
+            self._send(*(line for line in (self._unanswered.get(id),) if line))
 
     def _hear(self, frame: dict[str, Any]) -> None:
         sender, to, seq = frame["from"], frame["to"], frame["seq"]

@@ -1,0 +1,110 @@
+"""The store by itself when SQLite refuses in the middle of a batch: everybody is told, and nothing is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.chat.contract import Account, Post
+from gmessenger.errors import StoreUnavailable, WireError
+from gmessenger.store import open_store
+from gmessenger.store.posts import SLICE
+from gmessenger.store.sqlite import SqliteStore
+
+Answers = list[tuple[int, WireError | None]]
+TIMEOUT = 10.0
+
+
+class Bench:
+    """A store with two accounts, and what became of what was appended."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.one: Account = store.create_account("one", "one", "hash", 0.0)
+        self.other: Account = store.create_account("other", "other", "hash", 0.0)
+        self.answers: Answers = []
+        self.failures: list[BaseException] = []
+
+    def append(self, text: str, **more: Any) -> None:
+        post = Post("one other", "one", "other", text, 0.0, (self.one.id, self.other.id), **more)
+        self.store.append(post, lambda seq, _, error: self.answers.append((seq, error)))
+
+    def answered(self, count: int) -> Answers:
+        """That many answers, and no more."""
+        with gevent.Timeout(TIMEOUT):
+            while len(self.answers) < count:
+                gevent.sleep(0.001)
+        self.store.flush()
+        answers, self.answers = self.answers, []
+        assert len(answers) == count
+        return answers
+
+    def fill(self) -> None:
+        """No page more than there is, until the store opens its file again."""
+        self.store.commits.change(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    failures: list[BaseException] = []
+    store = open_store(f"sqlite:///{tmp_path}/chat.db", lambda _, failure: failures.append(failure))
+    assert isinstance(store, SqliteStore)
+    bench = Bench(store)
+    bench.failures = failures
+    yield bench
+    store.close()
+
+
+def test_every_post_of_a_large_batch_is_answered_when_there_is_no_room_for_it(bench: Bench) -> None:
+    bench.fill()
+    for number in range(4 * SLICE):
+        bench.append(f"{number} ".ljust(1000, "x"), device=1, id=str(number))
+    answers = bench.answered(4 * SLICE)
+    assert {type(error) for _, error in answers} == {StoreUnavailable}
+    bench.append("again", device=1, id="0")
+    assert bench.answered(1) == [(1, None)]
+    assert [each.text for each in bench.store.page("one other", 0, 10)] == ["again"]
+
+
+def test_a_cursor_that_could_not_be_stored_is_stored_with_the_next_batch(bench: Bench) -> None:
+    for number in range(300):
+        bench.append(str(number))
+    bench.answered(300)
+    device = bench.store.device(bench.other.id, "laptop", 0.0).id
+    bench.fill()
+    bench.store.acknowledge(device, "one other", 200)
+    for _ in range(SLICE):
+        bench.append("x" * 1000)
+    assert {type(error) for _, error in bench.answered(SLICE)} == {StoreUnavailable}
+    bench.store.flush()
+    assert bench.store.device(bench.other.id, "laptop", 1.0).cursors == {"one other": 200}
+
+
+@pytest.mark.parametrize("poison", ["\ud800", object()])
+def test_what_no_database_can_hold_does_not_end_the_writer(bench: Bench, poison: Any) -> None:
+    bench.append(poison)
+    assert [type(error) for _, error in bench.answered(1)] == [StoreUnavailable]
+    assert len(bench.failures) == 1
+    bench.append("fine")
+    assert bench.answered(1) == [(1, None)]
+
+
+def test_a_failed_commit_is_told_also_when_nothing_can_be_written_to_stderr(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+        flush: Callable[[], None] = staticmethod(lambda: None)
+
+    monkeypatch.setattr("sys.stderr", Full())
+    bench.store.commits.change(
+        lambda db: db.execute("DROP TABLE words")  # the index is written in the commit's thread, and fails there
+    )
+    bench.append("text")
+    assert [type(error) for _, error in bench.answered(1)] == [StoreUnavailable]
