@@ -44,7 +44,8 @@ def yes_or_no() -> Kind:
 
 def _number(metavar: str, least: int, most: int, what: str) -> Kind:
     def read(value: str) -> int:
-        if not value.strip().isascii() or not value.strip().isdigit() or not least <= int(value) <= most:
+        digits = value.strip()
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 12 and least <= int(digits) <= most):
             raise ArgumentTypeError(f"expected {what}, not {value!r}")
         return int(value)
 

@@ -27,21 +27,22 @@ LOGGER: Final = logging.getLogger("gmessenger")
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("plain", "json")
 DAYS_KEPT: Final = 14
+LONGEST_FIELD: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Word:
     """One word of the vocabulary: how much it matters, and the fields it may carry."""
 
     level: int
     fields: frozenset[str]
 
 
-def _kind(level: int, *fields: str) -> Kind:
-    return Kind(level, frozenset(fields))
+def _kind(level: int, *fields: str) -> Word:
+    return Word(level, frozenset(fields))
 
 
-EVENTS: Final[dict[str, Kind]] = {
+EVENTS: Final[dict[str, Word]] = {
     "server_started": _kind(logging.INFO, "version", "address", "port", "pid"),
     "server_stopping": _kind(logging.INFO, "reason", "connections"),
     "server_stopped": _kind(logging.INFO, "exit_code", "seconds", "undelivered"),
@@ -53,7 +54,7 @@ EVENTS: Final[dict[str, Kind]] = {
     "session_ended": _kind(logging.INFO, "name", "address", "reason"),
     "request_refused": _kind(logging.DEBUG, "name", "code"),
     "frame_refused": _kind(logging.INFO, "address", "name", "code", "count"),
-    "recipient_busy": _kind(logging.INFO, "name", "to"),
+    "file_limit": _kind(logging.WARNING, "limit", "wanted"),
     "greenlet_failed": _kind(logging.ERROR, "what", "address"),
     "client_connected": _kind(logging.INFO, "host", "port", "name", "server"),
     "client_disconnected": _kind(logging.INFO, "host", "port", "reason", "retry_in"),
@@ -123,11 +124,21 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (ISO 8601 with its zone), level, event, its fields, traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": _moment(record).isoformat(), "level": record.levelname, "event": record.getMessage()}
-        line |= getattr(record, "fields", {})
+        line: dict[str, object] = {
+            "time": _moment(record).isoformat(),
+            "level": record.levelname,
+            "event": record.getMessage(),
+        }
+        fields: dict[str, object] = getattr(record, "fields", {})
+        line.update({key: _cut(value) if isinstance(value, str) else value for key, value in fields.items()})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _cut(text: str) -> str:
+    """Whoever chose the text, a log line has an end."""
+    return text if len(text) <= LONGEST_FIELD else text[:LONGEST_FIELD] + "…"
 
 
 def _moment(record: logging.LogRecord) -> datetime.datetime:
@@ -135,7 +146,7 @@ def _moment(record: logging.LogRecord) -> datetime.datetime:
 
 
 def _quoted(value: object) -> str:
-    text = str(value)
+    text = _cut(str(value))
     # Names and reasons come from strangers: nothing they hold may break the line or steer the terminal it is read in.
     return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
 
@@ -185,7 +196,7 @@ def _wrapped(function: Callable[..., Any], arguments: tuple[str, ...]) -> Callab
         except BaseException as error:
             event("call", **fields, error=type(error).__name__, milliseconds=_since(started))
             raise
-        event("call", **fields, result=type(result).__name__, milliseconds=_since(started))
+        event("call", **fields, result=_brief(result), milliseconds=_since(started))
         return result
 
     return wrapper

@@ -14,6 +14,7 @@ from gmessenger.kinds import Kind, bytes_, choice, count, days, port, seconds, t
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
+MEMORY: Final = "memory:"
 Registration = Literal["open", "invite", "closed"]
 Flag: Final = Kind("", bool)
 """A switch: on the command line it takes no value, in a file or the environment yes or no."""
@@ -63,6 +64,14 @@ def table(options: type[ServerOptions] | type[ClientOptions]) -> tuple[Option, .
     return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
 
 
+def default_store(port: int) -> str:
+    """Where the server on that port remembers when it is not told where; on port 0 it is only tried out."""
+    if port == 0:
+        return MEMORY
+    name = "messenger.db" if port == DEFAULT_PORT else f"messenger-{port}.db"
+    return f"sqlite:///{places.state_directory() / name}"
+
+
 @dataclass(frozen=True, slots=True)
 class LogOptions:
     """What both commands can be told about their log."""
@@ -91,7 +100,8 @@ class ServerOptions(LogOptions):
 
     @property
     def store_url(self) -> str:
-        return self.store or f"sqlite:///{places.state_directory() / 'messenger.db'}"
+        """As given; else a file for each port, as two servers on one machine are two servers, and none for port 0."""
+        return self.store or default_store(self.port)
 
     ip: str = option(
         "",
@@ -106,8 +116,8 @@ class ServerOptions(LogOptions):
     store: str = option(
         "",
         text("URL"),
-        "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: a SQLite file "
-        "in data/ of a checkout, else in the state directory]",
+        "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: the SQLite file "
+        "messenger.db, messenger-PORT.db on another port than 7777, in data/ of a checkout, else in the state directory]",
         "to keep it elsewhere",
     )
     registration: Registration = option(

@@ -53,7 +53,8 @@ class Delivery:
 
     def _give(self, session: Session, conversation: str, seq: int, parcel: Message) -> None:
         if session.account is None:
-            session.outbox.offer(parcel)
+            if session.outbox.offer(parcel):
+                session.sent[conversation] = seq  # should it become an account, it has had this
         elif session.behind:
             session.missed = True
         elif seq > session.sent.get(conversation, 0):

@@ -105,7 +105,8 @@ class Entrance:
             self._tokens[session.token] = session
 
     def left(self, session: Session) -> None:
-        self._tokens.pop(session.token, None)
+        if self._tokens.get(session.token) is session:  # its successor has the same token
+            del self._tokens[session.token]
 
     def _admit_guest(self, name: str, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         predecessor = self._guest_resumed(login.token, fold(name))
@@ -116,11 +117,14 @@ class Entrance:
             raise GuestsRefused
         if predecessor is None and fold(name) in self._router:
             raise NameInUse
+        session = Session(name, outbox, front=login.front, told=login.told, address=login.address)
         left_over: list[Parcel] = []
         if predecessor is not None:
+            # The same token: if this answer is lost too, the next attempt must still be able to resume.
+            session.token = predecessor.token
             left_over = [each for each in predecessor.outbox.take_all() if isinstance(each, Message)]
             self.replace(predecessor)
-        return Session(name, outbox, front=login.front, told=login.told, address=login.address), left_over
+        return session, left_over
 
     def _authenticate(self, account: Account, login: Login) -> str:
         """The name of the device that may come in."""
@@ -138,6 +142,8 @@ class Entrance:
     ) -> tuple[Session, list[Parcel]]:
         session = Session(account.name, outbox, front=login.front, told=login.told, address=login.address)
         session.become(account)
+        if login.token is not None and login.password is None:
+            session.token = login.token
         self._settle(session, device)
         for other in list(self._router.sessions(account.key)):
             if other.account is None or other.device is None or session.device is None:

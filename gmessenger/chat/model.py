@@ -50,7 +50,17 @@ class Answer(Struct):
     time: float
     more: dict[str, Any] | None = None
     cut_at_end: bool = True
-    weight: int = 128
+
+    @property
+    def weight(self) -> int:
+        if self.more is None:  # nearly always: every message is answered
+            return 128
+        lists = [value for value in self.more.values() if type(value) is list]
+        return 128 + sum(len(each) if isinstance(each, str) else _weight(each) for items in lists for each in items)
+
+
+def _weight(entry: dict[str, Any]) -> int:
+    return 96 + len(entry.get("message") or "")
 
 
 class Delivered(Struct):

@@ -14,9 +14,15 @@ import unicodedataplus
 from gmessenger.errors import BadName
 
 LONGEST_NAME: Final = 32
+LONGEST_GIVEN: Final = 4 * LONGEST_NAME
+"""Characters beyond which nothing is normalised: sorting a thousand accents takes a time that others would wait."""
 RESERVED: Final = frozenset({"all", "server", "system"})
 PUNCTUATION: Final = frozenset("_-.")
 MARKS_IN_A_ROW: Final = 4
+INVISIBLE: Final = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, *range(0xFE00, 0xFE10), 0xFFA0))
+) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
+"""Letters and marks that show nothing (Unicode's default ignorables): two names could look the same."""
 ANY_SCRIPT: Final = frozenset({"Zyyy", "Zinh"})
 WRITTEN_TOGETHER: Final = (
     frozenset({"Latn", "Hani", "Hira", "Kana"}),
@@ -28,6 +34,8 @@ WRITTEN_TOGETHER: Final = (
 
 def check_name(name: str) -> str:
     """The name as it is shown (NFKC). Raises `BadName` with what is wrong with it."""
+    if len(name) > LONGEST_GIVEN:
+        raise BadName(f"A name has at most {LONGEST_NAME} characters.")
     shown = unicodedata.normalize("NFKC", name)
     if not shown:
         raise BadName("A name has at least one character.")
@@ -44,12 +52,16 @@ def fold(name: str) -> str:
     """What two spellings of the same name have in common: the key under which a name is looked up."""
     if name.isascii():
         return name.lower()
+    if len(name) > LONGEST_GIVEN:
+        return name
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _check_characters(shown: str) -> None:
     if not all(char in PUNCTUATION or unicodedata.category(char)[0] in "LM" or char.isdecimal() for char in shown):
         raise BadName("A name is made of letters, digits, '_', '-' and '.'.")
+    if INVISIBLE.intersection(shown):
+        raise BadName("A name has no invisible characters.")
     if not any(char.isalnum() for char in shown):
         raise BadName("A name has at least one letter or digit.")
     if _stacks_marks(shown):

@@ -124,6 +124,7 @@ class Posting:
             if not duplicate:
                 self._delivery.deliver(post, seq, said, session, sessions())
 
+        session.owing = True
         self._store.append(post, done)
 
 

@@ -68,13 +68,17 @@ class Rooms:
             raise NotMember
         return room
 
-    def join(self, session: Session, name: str) -> OpenRoom:
-        """Enter a room; an account makes it where there is none. Raises `BadName`, `NoSuchRoom` or `AccountsOnly`."""
+    def join(self, session: Session, name: str) -> tuple[OpenRoom, int]:
+        """Enter a room, and what was the last seq before; an account makes a room where there is none.
+
+        Raises `BadName`, `BadRequest` or `NoSuchRoom`.
+        """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
         room = self._rooms.get(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
+        head = room.head
         if room.holds(session):
-            return room
+            return room, head
         if session.account is None:
             room.guests[session.key] = session
         else:
@@ -82,7 +86,7 @@ class Rooms:
             room.members[session.account.id] = session.account
             self._begin_at(session.key, room.key, head)
         self._tell(room, RoomChange("join", room.name, session.name), session)
-        return room
+        return room, head
 
     def leave(self, session: Session, name: str) -> OpenRoom:
         """Be in the room no more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gmessenger.chat.model import Parcel
 from gmessenger.chat.session import Outbox, Session
 
 
@@ -14,11 +13,6 @@ class Router:
     def __init__(self) -> None:
         self.outboxes: dict[str, tuple[Outbox, ...]] = {}
         self._sessions: dict[str, list[Session]] = {}
-        # A page of the users list must not cost a walk through all of them.
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def __contains__(self, key: str) -> bool:
         return key in self.outboxes
@@ -33,7 +27,6 @@ class Router:
 
     def add(self, session: Session) -> None:
         self._sessions.setdefault(session.key, []).append(session)
-        self._count += 1
         self._publish(session.key)
 
     def remove(self, session: Session) -> bool:
@@ -42,16 +35,8 @@ class Router:
         if session not in sessions:
             return False
         sessions.remove(session)
-        self._count -= 1
         self._publish(session.key)
         return True
-
-    def deliver(self, key: str, parcel: Parcel) -> bool:
-        """Put a parcel into every outbox of a name; says whether any took it."""
-        taken = False
-        for outbox in self.outboxes.get(key, ()):
-            taken = outbox.offer(parcel) or taken
-        return taken
 
     def _publish(self, key: str) -> None:
         sessions = self._sessions.get(key)

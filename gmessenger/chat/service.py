@@ -6,7 +6,7 @@ Refusals are raised as `WireError`; what the asker and others are told is put in
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -173,9 +173,9 @@ class Messenger:
         self.message(session, room, text, said=said)
 
     def join(self, session: Session, id: str | None, room: str) -> None:
-        joined = self.rooms.join(session, room)
+        joined, head = self.rooms.join(session, room)
         self._delivery.look(session, joined.key, joined.head)
-        self._answer(session, id, self._about(joined))
+        self._answer(session, id, self._about(joined) | {"seq": head})
 
     def leave(self, session: Session, id: str | None, room: str) -> None:
         left = self.rooms.leave(session, room)
@@ -231,10 +231,11 @@ class Messenger:
     def search(self, session: Session, id: str | None, text: str, with_: str | None, limit: int | None) -> None:
         self._answer(session, id, self.archive.search(session, text, with_, limit))
 
-    def names_seen(self) -> list[str]:
+    def names_seen(self) -> Iterator[str]:
         """Names ever seen, as far as they are remembered: those present first, then the newest."""
-        present = list({session.key: session.name for session in self.router}.values())
-        return present + [name for key, name in self._seen.newest_first() if key not in self.router]
+        for key in self.router.outboxes:
+            yield self.router.outboxes[key][0].name
+        yield from (name for key, name in self._seen.newest_first() if key not in self.router)
 
     def close(self, retry_in: float) -> None:
         """Tell every session that the server stops, and that nothing follows."""

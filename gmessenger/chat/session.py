@@ -11,9 +11,9 @@ from gevent.queue import Queue
 
 from gmessenger.chat.contract import Account, Device
 from gmessenger.chat.model import ONLINE, Goodbye, Parcel
-from gmessenger.chat.names import fold
+from gmessenger.chat.names import LONGEST_NAME, fold
 
-LONGEST_CONTACTS: Final = 200
+MOST_CONTACTS: Final = 200
 
 
 class Outbox(Queue[Parcel]):
@@ -47,7 +47,7 @@ class Outbox(Queue[Parcel]):
 
     def offer(self, parcel: Parcel) -> bool:
         """Put a parcel in unless the outbox is full or closed; says whether it did."""
-        if self._weight > self._bytes or self.qsize() >= self._frames:
+        if self.crowded:
             self._press()
             if self.crowded:
                 return False
@@ -115,11 +115,11 @@ class Session:
     """
 
     __slots__ = (
+        "_contacts",
         "account",
         "acked",
         "address",
         "behind",
-        "contacts",
         "device",
         "front",
         "key",
@@ -150,7 +150,7 @@ class Session:
         self.owing = False
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
-        self.contacts: list[str] = []
+        self._contacts: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<Session {self.name} {self.address}>"
@@ -158,6 +158,10 @@ class Session:
     @property
     def kind(self) -> Literal["guest", "account"]:
         return "guest" if self.account is None else "account"
+
+    @property
+    def contacts(self) -> list[str]:
+        return list(self._contacts.values())
 
     def become(self, account: Account) -> None:
         """The session is this account's; nothing is sent to it live until it has caught up with its device."""
@@ -167,14 +171,16 @@ class Session:
     def use(self, device: Device) -> None:
         """The session is on this device, which has acknowledged up to its cursors."""
         self.device = device
-        self.sent = dict(device.cursors)
+        self.sent = {key: max(seq, self.sent.get(key, 0)) for key, seq in device.cursors.items()}
         self.acked = dict(device.cursors)
 
     def add_contact(self, name: str) -> None:
         """Remember a contact for as long as the session lasts; beyond the bound the oldest is forgotten."""
-        self.remove_contact(name)
-        self.contacts.append(name)
-        del self.contacts[:-LONGEST_CONTACTS]
+        if len(name) <= LONGEST_NAME:
+            self.remove_contact(name)
+            self._contacts[fold(name)] = name
+            if len(self._contacts) > MOST_CONTACTS:
+                del self._contacts[next(iter(self._contacts))]
 
     def remove_contact(self, name: str) -> None:
-        self.contacts[:] = [each for each in self.contacts if fold(each) != fold(name)]
+        self._contacts.pop(fold(name), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from gevent.server import StreamServer
 from gmessenger import __version__, logs
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger, Policy
-from gmessenger.errors import ServerFull
+from gmessenger.errors import ServerFull, StoreUnavailable
 from gmessenger.options import ServerOptions
 from gmessenger.server.connection import Connection, Floor
 from gmessenger.server.fronts.jim import JimFront
@@ -79,11 +80,19 @@ class App:
             self._stopped.wait()
             return
         self._stopping = True
-        started = time.monotonic()
         logs.event("server_stopping", reason=reason, connections=len(self._connections))
+        try:
+            self._drain()
+        finally:
+            self._stopped.set()
+
+    def _drain(self) -> None:
+        started = time.monotonic()
         for server in self._servers:
             server.stop_accepting()
             server.close()
+        with contextlib.suppress(StoreUnavailable):  # then its senders have been told so
+            self.store.flush()
         self.messenger.close(COME_BACK_IN)
         for connection in list(self._connections):
             if connection.front.name is None:
@@ -94,7 +103,6 @@ class App:
         self.store.close()
         seconds = round(time.monotonic() - started, 3)
         logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))
-        self._stopped.set()
 
     def _accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """The greenlet of one client."""
@@ -131,7 +139,10 @@ class App:
         while not self._stopped.wait(pause):
             now = time.monotonic()
             for connection in list(self._connections):
-                connection.look_after(now)
+                try:
+                    connection.look_after(now)
+                except Exception as failure:  # the others are to be looked after too
+                    self.watch.failed("look after", failure, connection.address)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         gevent.spawn_later(seconds, self.watch.guard("later", call))

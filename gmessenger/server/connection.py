@@ -45,8 +45,14 @@ class Front(Protocol):
     def probe(self) -> bool:
         """Ask the other end whether it is there; False where the protocol has no such question."""
 
+    def hung_up(self) -> None:
+        """The other end says nothing more, but may still read: answer what it has asked, then take leave."""
+
     def lost(self, reason: str) -> None:
-        """The connection has ended: give up the name."""
+        """The session is over: give up the name. What is queued may still be written."""
+
+    def closed(self) -> None:
+        """The connection is closed: let go of everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,8 @@ class Connection:
         elif self.front.name is None:
             if now - self._opened_at > options.login_timeout:
                 self.goodbye("did not log in")
-        elif now - self._heard_at > options.probe_after:
+        elif now - self._heard_at > options.probe_after and not self.writer.blocked:
+            # (Who is still reading what was written before cannot have read the question.)
             self._probe(now)
 
     def _probe(self, now: float) -> None:
@@ -168,12 +175,17 @@ class Connection:
                 except BlockingIOError:
                     continue
                 if not data:
-                    return
+                    return self._hung_up()
                 self._heard_at = time.monotonic()
                 if not self.leaving:
                     hear(data)
         finally:
             readable.close()
+
+    def _hung_up(self) -> None:
+        """The other end has closed its side, perhaps only to say that it is done asking (`nc -N`)."""
+        self.front.hung_up()
+        self.writer.until_written()
 
     def _half_close(self) -> None:
         try:
@@ -184,6 +196,7 @@ class Connection:
     def _close(self) -> None:
         reason = self._reason or "left"
         self.front.lost(reason)
+        self.front.closed()
         self.writer.close()
         self._socket.close()
         seconds = round(time.monotonic() - self._opened_at, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from gevent import socket
@@ -9,6 +10,7 @@ from gevent import socket
 from gmessenger.errors import CannotListen
 
 BACKLOG = 1024
+NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
 def listen(ip: str, port: int) -> list[socket.socket]:
@@ -24,10 +26,11 @@ def listen(ip: str, port: int) -> list[socket.socket]:
             if sockets and not port:
                 address = (address[0], sockets[0].getsockname()[1], *address[2:])
             sockets.append(_bound(family, address))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         for each in sockets:
             each.close()
-        raise CannotListen(f"Cannot listen on port {port} of {ip or 'this machine'}: {error.strerror}.") from error
+        reason = getattr(error, "strerror", None) or "this is no address"
+        raise CannotListen(f"Cannot listen on port {port} of {ip or 'this machine'}: {reason}.") from error
     return sockets
 
 
@@ -40,8 +43,9 @@ def plain_address(address: tuple[str, int]) -> str:
 def _every_interface(port: int) -> socket.socket:
     try:
         return _bound(socket.AF_INET6, ("::", port))
-    except OSError:
-        # No IPv6 here, or the port is taken: in the second case IPv4 says so too.
+    except OSError as error:
+        if error.errno not in NO_IPV6:
+            raise
         return _bound(socket.AF_INET, ("0.0.0.0", port))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,12 @@ from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR
 from gmessenger.server.app import App
 
-STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+STOPPED_BY: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SECOND_SIGNAL: Final = 143
 SWITCH_INTERVAL: Final = 0.0005
 FILES_BESIDE_CONNECTIONS: Final = 256
@@ -67,8 +71,12 @@ def _say_where(app: App, log_place: str) -> None:
 
 def _raise_file_limit(options: ServerOptions) -> None:
     """Each connection is a file; the soft limit is usually far below what the system would allow."""
+    if resource is None:  # type: ignore[comparison-overlap,unused-ignore]
+        return
     wanted = options.max_connections + FILES_BESIDE_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+        if limit < wanted:
+            logs.event("file_limit", limit=limit, wanted=wanted)

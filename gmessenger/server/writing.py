@@ -34,7 +34,7 @@ class Flusher:
             try:
                 writer.flush()
             except Exception as failure:  # the others must be flushed, and the hub must not see it
-                self._watch.failed("flush", failure)
+                writer.fail(failure)
 
 
 class Writer:
@@ -44,7 +44,18 @@ class Writer:
     reason when the other end is gone or has read nothing for `timeout` seconds.
     """
 
-    __slots__ = ("_finishing", "_flusher", "_greenlet", "_lost", "_pending", "_socket", "_timeout", "_watch", "source")
+    __slots__ = (
+        "_finishing",
+        "_flusher",
+        "_greenlet",
+        "_lost",
+        "_pending",
+        "_socket",
+        "_start",
+        "_timeout",
+        "_watch",
+        "source",
+    )
 
     def __init__(
         self, sock: socket.socket, flusher: Flusher, watch: Watch, timeout: float, lost: Callable[[str], None]
@@ -55,6 +66,7 @@ class Writer:
         self._timeout = timeout
         self._lost = lost
         self._pending = b""
+        self._start = 0  # how much of what is pending has left: cutting it off each time would copy the rest
         self._greenlet: Greenlet[..., object] | None = None
         self._finishing: Callable[[], None] | None = None
         self.source: Callable[[], bytes] = bytes
@@ -63,6 +75,11 @@ class Writer:
     def blocked(self) -> bool:
         """Whether the other end has not read what was written before."""
         return self._greenlet is not None
+
+    @property
+    def pending(self) -> int:
+        """Bytes that are still to be sent."""
+        return len(self._pending) - self._start
 
     def wake(self) -> None:
         """`source` has something: write it before the loop turns."""
@@ -95,14 +112,20 @@ class Writer:
 
     def close(self) -> None:
         """Write no more."""
-        self.source, self._pending, self._finishing = bytes, b"", None
+        self.source, self._finishing = bytes, None
+        self._clear()
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None and greenlet is not gevent.getcurrent():
             greenlet.kill(block=False)
 
+    def fail(self, failure: Exception) -> None:
+        """What was to be written could not be made: a mistake of ours, which ends the connection."""
+        self._watch.failed("writer", failure)
+        self._lost("a mistake of the server")
+
     def _send(self) -> None:
         if self._pending and not self._try():
-            self._greenlet = self._watch.spawn("writer", self._send_the_rest)
+            self._greenlet = gevent.spawn(self._send_the_rest)
         else:
             self._finish()
 
@@ -114,24 +137,31 @@ class Writer:
     def _try(self) -> bool:
         """Send what the socket takes; says whether that was all."""
         try:
-            sent = self._socket.send(self._pending)
+            self._start += self._socket.send(memoryview(self._pending)[self._start :])
         except BlockingIOError:
             return False
         except OSError as error:
-            self._pending = b""
+            self._clear()
             self._lost(error.strerror or "the connection broke")
             return True
-        self._pending = self._pending[sent:]
-        return not self._pending
+        if self._start < len(self._pending):
+            return False
+        self._clear()
+        return True
+
+    def _clear(self) -> None:
+        self._pending, self._start = b"", 0
 
     def _send_the_rest(self) -> None:
-        while self._pending:
-            try:
+        try:
+            while self._pending:
                 socket.wait_write(self._socket.fileno(), self._timeout, TimeoutError())
-            except TimeoutError:
-                self._lost("reads nothing")
-                return
-            if self._try():
-                self._pending = self.source()
-        self._greenlet = None
+                if self._try():
+                    self._pending = self.source()
+        except TimeoutError:
+            self._lost("reads nothing")
+        except Exception as failure:
+            self.fail(failure)
+        finally:
+            self._greenlet = None
         self._finish()

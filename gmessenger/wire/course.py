@@ -6,7 +6,7 @@ The dialect is chosen at the presence and refined at the first message; until th
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import json
@@ -30,6 +30,8 @@ SPARE_TEXT: Final = 64
 """Bytes of text a frame must have room for; very long names make it leave out what it says twice."""
 REDUNDANT: Final = ("user", "destination", "sender", "text", "message_text")
 JOINERS: Final = "\u200d\ufe0e\ufe0f"
+SKIN_TONES: Final = "".join(map(chr, range(0x1F3FB, 0x1F400)))
+FLAG_LETTERS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 
 class CourseCodec:
@@ -69,30 +71,34 @@ class CourseCodec:
     def refusal(self, sentence: str, time: float) -> bytes:
         return self._answer(400, time, sentence)
 
-    def listing(self, names: list[str], time: float) -> bytes:
-        """Names under `data_list`, or in `alert` for a client that says `user_login`; cut to what fits a frame."""
-        names = list(names)
-        while True:
-            if self._list_in_alert:
-                frame = self._answer(202, time, names)
-            else:
-                frame = self._answer(202, time, "OK", data_list=names)
-            over = len(frame) - self.dialect.longest_frame
-            if over <= 0 or not names:
-                return frame
-            del names[max(0, len(names) - 1 - over // 200) :]
+    def listing(self, names: Iterable[str], time: float) -> bytes:
+        """Names under `data_list`, or in `alert` for a client that says `user_login`; as many as fit a frame."""
+        room = self.dialect.longest_frame - len(self._list([], time))
+        fitting: list[str] = []
+        for name in names:
+            room -= len(json.encode(name)) + 1
+            if room < 0:
+                break
+            fitting.append(name)
+        return self._list(fitting, time)
 
-    def message(self, sender: str, me: str, text: str, said: str, time: float) -> list[bytes]:
-        """The frames that bring `me` a message, in order; a long text comes in several.
+    def _list(self, names: list[str], time: float) -> bytes:
+        if self._list_in_alert:
+            return self._answer(202, time, names)
+        return self._answer(202, time, "OK", data_list=names)
+
+    def message(self, sender: str, me: str, text: str, said: str, time: float) -> Iterator[bytes]:
+        """The frames that bring `me` a message, in order, made one by one; a long text comes in several.
 
         `said` is the sender's word for a message. A receiver that has not shown its own is sent the `msg` form as
         well: clients of one make usually talk among themselves.
         """
         dialect = self.dialect
         forms = [dialect]
-        if said == "msg" and not dialect.action_known and dialect.form == "open":
+        if said == "msg" and not dialect.action_known and dialect.form == "open" and not dialect.text_known:
             forms.insert(0, dialect.spoken("msg", "message"))
-        return [frame for form in forms for frame in _frames(form, sender, me, text, time)]
+        for form in forms:
+            yield from _frames(form, sender, me, text, time)
 
     def _presence(self, spelled: Frame, low: Spelled) -> CoursePresence:
         if self._spoken is None:
@@ -107,7 +113,9 @@ class CourseCodec:
         if "\0" in text[1]:
             return Unreadable(BadText())
         to = self._addressee(low)
-        if not to and self.dialect.name != "status" and low.get("type") != "status":
+        if to is not None and "\0" in to:
+            return Unreadable(BadText())
+        if not to and not self.dialect.greeted and low.get("type") != "status":
             return Unreadable(BadRequest("The message names nobody to bring it to."))
         if self._spoken != (action, text[0]):
             self._spoken = (action, text[0])
@@ -115,7 +123,7 @@ class CourseCodec:
         return CourseMsg(None if not to or to.lower() in dialects.EVERYBODY else to, text[1], action)
 
     def _addressee(self, low: Spelled) -> str | None:
-        found = first_string(low, dialects.TO_IN_UPPERCASE if self.dialect.name == "uppercase" else dialects.TO)
+        found = first_string(low, dialects.TO_IN_UPPERCASE if self.dialect.from_is_addressee else dialects.TO)
         return found and found[1]
 
     def _answer(self, code: int, time: float, alert: Any, **more: Any) -> bytes:
@@ -177,7 +185,7 @@ FORMS: Final[dict[str, Callable[[Dialect, str, str, str, float], Frame]]] = {
 }
 
 
-def _frames(dialect: Dialect, sender: str, me: str, text: str, time: float) -> list[bytes]:
+def _frames(dialect: Dialect, sender: str, me: str, text: str, time: float) -> Iterator[bytes]:
     form = FORMS[dialect.form]
     left_out = _to_leave_out(dialect, form(dialect, sender, me, "", time))
     copies = sum(key not in left_out for key in dialect.text_keys) if form in (_open_form, _strict_form) else 1
@@ -188,9 +196,11 @@ def _frames(dialect: Dialect, sender: str, me: str, text: str, time: float) -> l
 
     whole = encode(text)
     if len(whole) <= dialect.longest_frame:
-        return [whole]
+        yield whole
+        return
     room = (dialect.longest_frame - len(encode(""))) // copies
-    return [encode(piece) for piece in split_text(text, room)]
+    for piece in split_text(text, room):
+        yield encode(piece)
 
 
 def _to_leave_out(dialect: Dialect, empty: Frame) -> frozenset[str]:
@@ -203,31 +213,38 @@ def _to_leave_out(dialect: Dialect, empty: Frame) -> frozenset[str]:
     return frozenset(left_out)
 
 
-def split_text(text: str, room: int) -> list[str]:
+def split_text(text: str, room: int) -> Iterator[str]:
     """Pieces of `text` that take at most `room` bytes each inside a JSON string; joined they are the text again.
 
     It is cut behind a space where there is one, and never inside a character, its accents and joiners included.
     """
-    pieces: list[str] = []
     start, cut, size = 0, 0, 0
     for place, char in enumerate(text):
         cost = len(json.encode(char)) - 2
         if size + cost > room and place > start:
             cut = cut if cut > start else _character_start(text, start, place)
-            pieces.append(text[start:cut])
+            yield text[start:cut]
             size = len(json.encode(text[cut:place])) - 2
             start = cut
         size += cost
         if char == " ":
             cut = place + 1
-    return [*pieces, text[start:]]
+    yield text[start:]
 
 
 def _character_start(text: str, start: int, place: int) -> int:
     """The nearest place at or before `place` where a character begins; `place` where there is none behind `start`."""
     back = place
-    while back > start and (
-        unicodedata.category(text[back])[0] == "M" or text[back] in JOINERS or text[back - 1] == "\u200d"
-    ):
+    while back > start and _goes_on(text, back):
         back -= 1
     return back if back > start else place
+
+
+def _goes_on(text: str, place: int) -> bool:
+    """Whether the character at `place` belongs to the one before it: an accent, part of an emoji or flag, or LF."""
+    char, before = text[place], text[place - 1]
+    if char in FLAG_LETTERS and before in FLAG_LETTERS:
+        run = place - len(text[:place].rstrip(FLAG_LETTERS))
+        return run % 2 == 1
+    attached = unicodedata.category(char)[0] == "M" or char in JOINERS or char in SKIN_TONES
+    return attached or before == "\u200d" or (before, char) == ("\r", "\n")

@@ -34,10 +34,11 @@ EVERYBODY: Final = frozenset({"#", "all"})
 
 LONGEST_FRAME: Final = 1000
 """Bytes with the newline: course clients read with one `recv(1024)`."""
-GAP: Final = 0.12
+MARGIN: Final = 0.005  # for the clocks and the buffers on the way
+GAP: Final = 0.12 + MARGIN
 """Seconds between frames: two objects in one `recv` are the end of most of them."""
-GAP_AFTER_PRESENCE: Final = 0.2
-GAP_AFTER_LISTS: Final = 2.4
+GAP_AFTER_PRESENCE: Final = 0.2 + MARGIN
+GAP_AFTER_LISTS: Final = 2.4 + MARGIN
 """Between pushes to a connection that fetched lists: it reads its answers where it also reads its messages."""
 
 Spelled = Mapping[str, Any]
@@ -53,16 +54,18 @@ class Dialect:
     action: str = "message"
     action_known: bool = False  # False: it has not shown yet whether it listens for `message` or for `msg`
     text_keys: tuple[str, ...] = ("mess_text", "message_text", "text")
+    text_known: bool = False  # False: the keys are a guess
     user_twins: bool = False  # also name both ends under from_user and to_user
     longest_frame: int = LONGEST_FRAME
-    greeted: bool = False  # it waits for a message after its presence is answered
+    greeted: bool = False  # it waits for a message after its presence is answered; its messages may go to everybody
+    from_is_addressee: bool = False
 
     def spoken(self, action: str, text_key: str) -> Dialect:
         """The dialect as its first message refines it: it understands at least the words it uses."""
         if self.form == "uppercase":
             return self
         text_keys = self.text_keys if self.form == "typed" else (text_key,)
-        return replace(self, action=action, action_known=True, text_keys=text_keys)
+        return replace(self, action=action, action_known=True, text_keys=text_keys, text_known=True)
 
 
 ORDINARY: Final = Dialect("ordinary")
@@ -87,8 +90,11 @@ def _status_without_type(raw: Spelled, low: Spelled) -> bool:
     return "type" not in low and isinstance(low.get("user"), dict) and "status" in low["user"]
 
 
-DIALECTS: Final = (
-    Row(lambda raw, low: "ACTION" in raw, Dialect("uppercase", "uppercase", "uppercase", action_known=True)),
+FORMS: Final = (
+    Row(
+        lambda raw, low: "ACTION" in raw,
+        Dialect("uppercase", "uppercase", "uppercase", action_known=True, from_is_addressee=True),
+    ),
     Row(
         lambda raw, low: low.get("type") == "request",
         Dialect("typed", "typed", "typed", action="msg", action_known=True, longest_frame=500),
@@ -97,17 +103,26 @@ DIALECTS: Final = (
         lambda raw, low: low.get("type") == "status",
         Dialect("status", form="strict", action="msg", action_known=True, text_keys=("message",), greeted=True),
     ),
-    Row(lambda raw, low: str(low.get("action")).lower() == "presense", Dialect("presense", text_keys=("msg_txt",))),
-    Row(lambda raw, low: "from_user" in low, Dialect("from_user", user_twins=True)),
-    Row(_clock, Dialect("clock", action="m", action_known=True)),
-    Row(_status_without_type, Dialect("user_status", action="msg", action_known=True)),
 )
-"""First match wins; a presence that matches none is ORDINARY."""
+"""First match wins; a presence that matches none is ORDINARY, varied by all the TRAITS it shows."""
+TRAITS: Final[tuple[tuple[Callable[[Spelled, Spelled], bool], dict[str, Any]], ...]] = (
+    (lambda raw, low: "from_user" in low, {"user_twins": True}),
+    (lambda raw, low: str(low.get("action")).lower() == "presense", {"text_keys": ("msg_txt",), "text_known": True}),
+    (_status_without_type, {"action": "msg", "action_known": True}),
+    (_clock, {"action": "m", "action_known": True}),
+)
 
 
 def dialect_of(presence: Spelled, lowered: Spelled) -> Dialect:
     """The dialect that a presence shows; `lowered` is the same object with its keys in lower case."""
-    return next((row.dialect for row in DIALECTS if row.shows(presence, lowered)), ORDINARY)
+    for row in FORMS:
+        if row.shows(presence, lowered):
+            return row.dialect
+    dialect = ORDINARY
+    for shows, varied in TRAITS:
+        if shows(presence, lowered):
+            dialect = replace(dialect, **varied)
+    return dialect
 
 
 def lower_keys(value: Any) -> Any:

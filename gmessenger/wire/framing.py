@@ -20,7 +20,7 @@ CLOSING: Final = b"}]"
 QUOTE: Final = ord('"')
 BACKSLASH: Final = ord("\\")
 BEFORE_VALUE: Final = b",:[{"
-DEEPEST: Final = 100
+DEEPEST: Final = 16
 """Objects nested deeper are refused unread; no spelling of the table goes beyond two."""
 
 

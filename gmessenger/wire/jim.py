@@ -92,11 +92,13 @@ def _diagnose(frame: bytes, complaint: str) -> Pong | Unreadable:
 class Hearing:
     """The server's ear on one connection: bytes in, events out, in the order they were said.
 
-    `cap` is the largest frame in bytes. `native` turns True at the first presence with `jim` 2 or above, and stays.
+    `cap` is the largest frame in bytes; after `patience` unreadable objects in one piece of a stream, the last of them
+    is fatal and the rest is not looked at. `native` turns True at the first presence with `jim` 2 or above, and stays.
     """
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, cap: int, patience: int = 100) -> None:
         self._cap = cap
+        self._patience = patience
         self._stream: StreamReader | None = StreamReader(cap)
         self._lines: LineReader | None = None
         self.course = CourseCodec()
@@ -119,12 +121,16 @@ class Hearing:
         assert stream is not None
         stream.feed(data)
         events: list[Event] = []
+        unreadable = 0
         while (frame := stream.next_frame()) is not None:
             if isinstance(frame, Oversize):
                 return [*events, Unreadable(FrameTooLong(limit=self._cap), fatal=True)]
             event = Unreadable(BadFrame()) if isinstance(frame, Malformed) else self._object(stream, frame)
             if event is not None:
                 events.append(event)
+                unreadable += type(event) is Unreadable
+            if unreadable >= self._patience:
+                return [*events[:-1], Unreadable(BadFrame(), fatal=True)]
             if self._lines is not None:
                 self._stream = None
                 return events + self.hear(stream.rest())

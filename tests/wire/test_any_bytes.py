@@ -98,7 +98,7 @@ def test_a_delivery_is_read_as_it_was_written(sender: str, text: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.integers(12, 80))
 def test_pieces_of_a_text_fit_and_are_the_text(text: str, room: int) -> None:
-    pieces = split_text(text, room)
+    pieces = list(split_text(text, room))
     assert "".join(pieces) == text
     assert all(len(encode({"": piece})) - len(encode({"": ""})) <= room for piece in pieces)
 

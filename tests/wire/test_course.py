@@ -68,6 +68,10 @@ VARIATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"action": "presence", "from_user": {"account_name": "hank"}}, {"from_user": "dale", "to_user": "hank"}),
     ({"action": "presence", "time": "12:30:59", "user": "hank"}, {"action": "m", "text": "hi"}),
     ({"action": "presence", "user": {"account_name": "hank", "status": "here"}}, {"action": "msg", "text": "hi"}),
+    (
+        {"action": "presence", "time": "1:30:59", "from_user": {"account_name": "hank"}},
+        {"action": "m", "to_user": "hank"},
+    ),
     ({"action": "presense", "user": {"account_name": "hank"}}, {"action": "message", "msg_txt": "hi", "text": None}),
 ]
 
@@ -236,7 +240,7 @@ TEXTS = [
 @pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
 def test_long_texts_are_split_within_the_cap_and_lose_nothing(presence: dict[str, Any], text: str) -> None:
     codec = codec_after(presence)
-    written = codec.message("dale", "hank", text, "message", 1.5)
+    written = list(codec.message("dale", "hank", text, "message", 1.5))
     assert len(written) > 1
     assert all(len(frame) <= codec.dialect.longest_frame for frame in written)
     assert "".join(text_of(json.loads(frame)) for frame in written) == text
@@ -251,13 +255,16 @@ def text_of(frame: dict[str, Any]) -> str:
 @pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
 def test_the_longest_names_leave_room_for_the_text(presence: dict[str, Any], name: str) -> None:
     codec = codec_after(presence)
-    written = codec.message(name, name, "слово " * 100, "message", 1.5)
+    written = list(codec.message(name, name, "слово " * 100, "message", 1.5))
     assert all(len(frame) <= codec.dialect.longest_frame for frame in written)
     assert len(written) < 60
 
 
 def test_texts_are_split_behind_spaces_and_between_characters() -> None:
-    assert split_text("one two three", 8) == ["one two ", "three"]
-    assert split_text("abcdef", 4) == ["abcd", "ef"]
-    assert split_text("aae\u0301b", 3) == ["aa", "e\u0301", "b"]
-    assert split_text("a👩\u200d👩b", 11) == ["a", "👩\u200d👩", "b"]
+    assert list(split_text("one two three", 8)) == ["one two ", "three"]
+    assert list(split_text("abcdef", 4)) == ["abcd", "ef"]
+    assert list(split_text("aae\u0301b", 3)) == ["aa", "e\u0301", "b"]
+    assert list(split_text("a👩\u200d👩b", 11)) == ["a", "👩\u200d👩", "b"]
+    assert list(split_text("a👍🏽b", 8)) == ["a", "👍🏽", "b"]
+    assert list(split_text("🇩🇪🇫🇷", 12)) == ["🇩🇪", "🇫🇷"]
+    assert list(split_text("a\r\nb", 4)) == ["a", "\r\n", "b"]

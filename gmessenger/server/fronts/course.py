@@ -7,8 +7,7 @@ connection with nothing to be told costs no greenlet beside its reader.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from gmessenger.chat.entrance import Login
@@ -20,6 +19,7 @@ from gmessenger.server.fronts.door import Door
 from gmessenger.wire import dialects, events
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import Event
+from gmessenger.wire.jim import encode_error
 
 GREETER: Final = "server"
 GREETING: Final = "Welcome. You get what is said to you while you are connected."
@@ -30,15 +30,16 @@ TOLD: Final = (BroadcastRefused, TooLong, BadRequest)
 class CourseVoice:
     """Answers one course connection in its own dialect."""
 
-    __slots__ = ("_codec", "_frames", "_not_before", "_timer", "door", "ended", "session")
+    __slots__ = ("_answered", "_codec", "_frames", "_pushed_at", "_timer", "door", "ended", "session")
 
     def __init__(self, door: Door, codec: CourseCodec) -> None:
         self.door = door
         self.session: Session | None = None
         self.ended = False
         self._codec = codec
-        self._frames: deque[bytes] = deque()
-        self._not_before = 0.0
+        self._frames: Iterator[bytes] = iter(())
+        self._answered = 0.0  # when the next push may follow the last answer
+        self._pushed_at = 0.0
         self._timer: Any = None
 
     @property
@@ -48,7 +49,7 @@ class CourseVoice:
 
     @property
     def waiting(self) -> int:
-        return len(self._frames) + (self.session.outbox.qsize() if self.session is not None else 0)
+        return self.session.outbox.qsize() if self.session is not None else 0
 
     def handle(self, event: Event) -> None:
         if type(event) is events.CoursePresence:
@@ -68,6 +69,21 @@ class CourseVoice:
         """Listen to nothing more and say nothing more: it has left, or lost its place in the stream."""
         self.ended = True
         self.door.connection.goodbye(reason)
+
+    def unreadable(self, event: events.Unreadable) -> None:
+        # What could not be read was said in no dialect: it is refused in the plain form.
+        if not (event.fatal and self.session is not None):
+            self._answer(encode_error(event.error, self.door.now(), event.id))
+
+    def closed(self) -> None:
+        """Nobody reads any more: what is queued is let go, and the timer that would push it."""
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        self._frames = iter(())
+        if self.session is not None:
+            self.session.outbox.close()
+            self.session.outbox.take_all()
 
     def probe(self) -> bool:
         return False
@@ -98,7 +114,7 @@ class CourseVoice:
         if self.session is not None:
             if name is None or fold(name) != self.session.key:
                 return self._turn_away(BadName("This connection is logged in under another name."))
-            return self._answer(self._codec.ok(self.door.now()))
+            return self._answer(self._codec.ok(self.door.now()), dialects.GAP_AFTER_PRESENCE)
         try:
             self._log_in(name)
         except WireError as error:
@@ -120,12 +136,18 @@ class CourseVoice:
 
     def _answer(self, frame: bytes, gap: float = dialects.GAP) -> None:
         self.door.connection.writer.write(frame)
-        self._not_before = max(self._not_before, time.monotonic() + gap)
+        self._answered = time.monotonic() + gap
+
+    @property
+    def _due(self) -> float:
+        """When the next push may go out."""
+        gap = dialects.GAP_AFTER_LISTS if self._codec.fetches_lists else dialects.GAP
+        return max(self._answered, self._pushed_at + gap)
 
     def _wake(self) -> None:
         """Something waits where nothing did: say it as soon as the last frame is old enough."""
         if self._timer is None:
-            self._timer = self.door.connection.floor.hub.loop.timer(max(0.0, self._not_before - time.monotonic()))
+            self._timer = self.door.connection.floor.hub.loop.timer(max(0.0, self._due - time.monotonic()))
             self._timer.start(self.door.connection.floor.watch.guard("course pacing", self._tick))
 
     def _press(self) -> None:
@@ -137,26 +159,28 @@ class CourseVoice:
         if self.door.connection.leaving or self.session is None:
             return
         writer = self.door.connection.writer
-        now = time.monotonic()
         if writer.blocked:  # it has not read the last frame: the writer's own timeout will end it
-            self._not_before = now + dialects.GAP
-        elif now >= self._not_before and self._next_frame(self.session):
-            writer.write(self._frames.popleft())
-            self._not_before = now + (dialects.GAP_AFTER_LISTS if self._codec.fetches_lists else dialects.GAP)
-        if self._frames or not self.session.outbox.empty():
-            self._wake()
+            self._answered = time.monotonic() + dialects.GAP
+        elif time.monotonic() < self._due:
+            pass
+        elif (frame := self._next_frame(self.session)) is not None:
+            writer.write(frame)
+            self._pushed_at = time.monotonic()
+        else:
+            return
+        self._wake()
 
-    def _next_frame(self, session: Session) -> bool:
-        """Have a frame ready, unless nothing waits."""
-        while not self._frames and not session.outbox.empty():
+    def _next_frame(self, session: Session) -> bytes | None:
+        """The next frame to push, spelled only now; None where nothing waits."""
+        while (frame := next(self._frames, None)) is None and not session.outbox.empty():
             parcel = session.outbox.take()
             if type(parcel) is Message:
                 room = f"[{parcel.to}] " if parcel.to[:1] == "#" and parcel.to != EVERYBODY else ""
                 text = room + parcel.text
-                self._frames += self._codec.message(parcel.sender, session.name, text, parcel.said, parcel.time)
+                self._frames = self._codec.message(parcel.sender, session.name, text, parcel.said, parcel.time)
             elif type(parcel) is Goodbye:
                 self.door.connection.goodbye("left")
-        return bool(self._frames)
+        return frame
 
 
 HANDLERS: Final[dict[type, Callable[[CourseVoice, Session, Any], None]]] = {

@@ -71,8 +71,8 @@ class Door:
     def _check_failures(self) -> None:
         if self._failures >= MOST_FAILURES:
             self._failures = 0
-            self._shut_until = self.now() + FAILURE_PAUSE
-        if (left := self._shut_until - self.now()) > 0:
+            self._shut_until = time.monotonic() + FAILURE_PAUSE
+        if (left := self._shut_until - time.monotonic()) > 0:
             raise TooManyFailures(retry_after=round(left, 1))
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
+
+import gevent
 
 from gmessenger import logs
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import BadFrame, InternalError, WireError
+from gmessenger.errors import FrameTooLong, InternalError, UnknownAction, WireError
 from gmessenger.server.connection import Connection
 from gmessenger.server.fronts.course import CourseVoice
 from gmessenger.server.fronts.door import Door
 from gmessenger.server.fronts.native import NativeVoice
 from gmessenger.wire import events
 from gmessenger.wire.events import Event, Unreadable
-from gmessenger.wire.jim import Hearing, encode_error
+from gmessenger.wire.jim import Hearing
 
 COURSE_EVENTS: Final = frozenset(
     {events.CoursePresence, events.CourseMsg, events.CourseList, events.CourseContact, events.CourseQuit}
 )
+UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
+"""Refusals that a client which means well may meet any number of times."""
+LONGEST_TURN: Final = 0.005
+"""Seconds one connection may keep the loop before others have their turn."""
 
 
 class JimFront:
@@ -27,7 +34,7 @@ class JimFront:
 
     def __init__(self, connection: Connection, messenger: Messenger) -> None:
         self._door = Door(connection, messenger)
-        self._hearing = Hearing(connection.options.max_frame)
+        self._hearing = Hearing(connection.options.max_frame, connection.options.max_bad_frames)
         self._voice: NativeVoice | CourseVoice | None = None
         self._bad_frames = 0
 
@@ -42,6 +49,7 @@ class JimFront:
 
     def hear(self, data: bytes) -> None:
         connection = self._door.connection
+        turn_ends = time.monotonic() + LONGEST_TURN
         for event in self._hearing.hear(data):
             voice = self._voice_for(event)
             if connection.leaving or voice.ended:
@@ -49,9 +57,20 @@ class JimFront:
             self._act(voice, event)
             if voice.crowded:
                 connection.writer.until_written()
+            if time.monotonic() > turn_ends:
+                gevent.sleep(0)
+                turn_ends = time.monotonic() + LONGEST_TURN
 
     def probe(self) -> bool:
         return self._voice is not None and self._voice.probe()
+
+    def hung_up(self) -> None:
+        if self._voice is not None and not self._voice.ended:
+            self._voice.end("left")
+
+    def closed(self) -> None:
+        if self._voice is not None:
+            self._voice.closed()
 
     def lost(self, reason: str) -> None:
         if self._voice is not None and self._voice.session is not None:
@@ -81,15 +100,13 @@ class JimFront:
             voice.refuse(InternalError(), _id_of(event))
 
     def _unreadable(self, voice: NativeVoice | CourseVoice, event: Unreadable) -> None:
-        connection, error = self._door.connection, event.error
-        self._bad_frames += isinstance(error, BadFrame)
-        logs.event("frame_refused", address=connection.address, name=self.name, code=error.word, count=self._bad_frames)
-        if isinstance(voice, NativeVoice):
-            voice.refuse(error, event.id)
-        elif not (event.fatal and voice.session is not None):
-            # What could not be read was said in no dialect: it is refused in the plain form.
-            connection.writer.write(encode_error(error, self._door.now(), event.id))
-        if event.fatal or self._bad_frames >= connection.options.max_bad_frames:
+        error = event.error
+        self._bad_frames += error.word not in UNCOUNTED
+        if set(str(self._bad_frames)[1:]) <= {"0"}:  # the 1st to 9th, 10th, 20th … 100th, 200th …
+            address = self._door.connection.address
+            logs.event("frame_refused", address=address, name=self.name, code=error.word, count=self._bad_frames)
+        voice.unreadable(event)
+        if event.fatal or self._bad_frames >= self._door.connection.options.max_bad_frames:
             voice.end(error.word)
 
 

@@ -53,7 +53,8 @@ class NativeVoice:
         """Whether requests must wait: their answers would not be read."""
         if self.session is None:
             return self.door.connection.writer.blocked
-        return self.session.outbox.crowded
+        writer = self.door.connection.writer
+        return self.session.outbox.crowded or writer.pending > self.door.connection.options.outbox_bytes
 
     @property
     def waiting(self) -> int:
@@ -89,7 +90,16 @@ class NativeVoice:
             self.door.connection.goodbye(reason)
         else:
             self.door.leave(self.session, reason)
+            self.door.messenger.settle(self.session)  # what it has just sent is still to be answered
             self.session.outbox.finish()
+
+    def unreadable(self, event: events.Unreadable) -> None:
+        self.refuse(event.error, event.id)
+
+    def closed(self) -> None:
+        """Nobody reads any more."""
+        if self.session is not None:
+            self.session.outbox.close()
 
     def probe(self) -> bool:
         return self.session is not None and self.session.outbox.offer(Probe())

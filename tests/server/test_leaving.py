@@ -1,0 +1,127 @@
+"""However a client leaves, nothing of it stays behind, and what it was owed is written while it still reads."""
+
+from __future__ import annotations
+
+import gc
+import json
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.server.fronts.course import CourseVoice
+from gmessenger.server.fronts.native import NativeVoice
+from tests.conftest import RunningServer
+from tests.server.running import PATIENCE, dial
+
+COURSE = b'{"action":"presence","user":{"account_name":"dale"}}'
+NATIVE = b'{"action":"presence","jim":2,"user":{"account_name":"%s"}}\n'
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def half_close(sock: socket.socket) -> None:
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(65_536):
+        pass
+    sock.close()
+
+
+def quit_(sock: socket.socket) -> None:
+    sock.sendall(b'{"action":"quit"}\n')
+    half_close(sock)
+
+
+WAYS: dict[str, Callable[[socket.socket], object]] = {
+    "closes": socket.socket.close,
+    "resets": reset,
+    "half-closes": half_close,
+    "quits": quit_,
+}
+
+
+def until_empty(server: RunningServer) -> None:
+    with gevent.Timeout(PATIENCE):
+        while server.app._connections:
+            gevent.sleep(0.01)
+
+
+def voices() -> list[Any]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, CourseVoice | NativeVoice) and each.session]
+
+
+@pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("presence", [COURSE, NATIVE % b"dale"], ids=["course", "native"])
+def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
+    presence: bytes, leave: Callable[[socket.socket], object], server: RunningServer
+) -> None:
+    before = len(voices())
+    with dial(server.port) as hank:
+        hank.sendall(NATIVE % b"hank")
+        dale = dial(server.port)
+        dale.sendall(presence)
+        dale.recv(1024)
+        hank.sendall(b'{"action":"msg","to":"dale","message":"hi"}\n' * 200 + b'{"action":"probe","id":"last"}\n')
+        while b"last" not in hank.recv(65_536):
+            pass
+        leave(dale)
+    until_empty(server)
+    gevent.sleep(0.3)  # a timer left behind would be due by now, and hold on to its connection
+    assert len(voices()) == before
+
+
+@pytest.mark.parametrize("quits", [b"", b'{"action":"quit"}\n'], ids=["", "quit"])
+def test_who_asks_and_half_closes_is_answered_whole(quits: bytes, server: RunningServer) -> None:
+    with dial(server.port) as hank:
+        hank.sendall(NATIVE % b"hank")
+        hank.sendall(b"".join(b'{"action":"users","id":"%d"}\n' % number for number in range(900)) + quits)
+        hank.shutdown(socket.SHUT_WR)
+        answers = [json.loads(line) for line in hank.makefile("rb")]
+    assert [answer["id"] for answer in answers if "id" in answer] == [str(number) for number in range(900)]
+
+
+def test_who_half_closes_still_learns_that_its_message_was_stored(server: RunningServer) -> None:
+    with dial(server.port) as hank:
+        hank.sendall(NATIVE % b"hank" + b'{"action":"register","id":"r","password":"12345678"}\n')
+        hank.sendall(b'{"action":"msg","id":"m","to":"hank","message":"note"}\n')
+        hank.shutdown(socket.SHUT_WR)
+        answers = {answer.get("id"): answer for answer in map(json.loads, hank.makefile("rb"))}
+    assert (answers["r"]["response"], answers["m"]["response"], answers["m"]["seq"]) == (201, 200, 1)
+
+
+def test_a_slow_reader_is_not_asked_whether_it_is_there(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(probe_after=0.1, probe_timeout=0.1)
+    with dial(server.port) as hank, dial(server.port) as dale:
+        for person, name in ((hank, b"hank"), (dale, b"dale")):
+            person.sendall(NATIVE % name)
+        message = b'{"action":"msg","to":"dale","message":"' + b"x" * 16_000 + b'"}\n'
+        answers = hank.makefile("rb")
+        while b"recipient_busy" not in answers.readline():
+            hank.sendall(message * 20 + b'{"action":"probe"}\n')
+        gevent.sleep(0.5)
+        assert "dale" in server.app.messenger.router
+
+
+def test_a_mistake_in_writing_ends_the_connection_and_no_other(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dial(server.port) as hank, dial(server.port) as dale:
+        hank.sendall(NATIVE % b"hank")
+        dale.sendall(NATIVE % b"dale")
+        dale.recv(1024)
+        (session,) = server.app.messenger.router.sessions("dale")
+        session.outbox.put_nowait(object())  # type: ignore[arg-type]
+        answers = hank.makefile("rb")
+        hank.sendall(b'{"action":"msg","to":"dale","message":"hi"}\n{"action":"probe","id":"p"}\n')
+        while b'"id":"p"' not in answers.readline():
+            pass
+        server.app.messenger.close(2.0)
+    until_empty(server)
+    server.app.watch.failures = 0
