@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENTS ?= 2
 
-.PHONY: run test lint config clean
+.PHONY: run test faults lint config clean
 
 run: $(VENV)/installed
 	$(BIN)/python launcher.py --clients $(CLIENTS)
 
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest
+
+# Kills the server 60 times and more, stalls readers, fills disks: about five minutes. `make test` has the short of it.
+faults: $(VENV)/installed-tests
+	FAULTS=long $(BIN)/python -m pytest tests/faults -n 0
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

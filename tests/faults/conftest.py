@@ -18,6 +18,7 @@ from tests.spec.people import Person
 from tests.spec.wires import Dial
 
 TABLE: list[Figures] = []
+FIGURES = "figures"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """The figures came through the report, which they do from other processes too."""
+    if report.when == "call":
+        TABLE.extend(Figures(**value) for name, value in report.user_properties if name == FIGURES)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -39,9 +46,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture
-def tabulate() -> Callable[[Figures], None]:
+def tabulate(record_property: Callable[[str, object], None]) -> Callable[[Figures], None]:
     """Puts figures into the table."""
-    return TABLE.append
+    return lambda figures: record_property(FIGURES, dataclasses.asdict(figures))
 
 
 @pytest.fixture
