@@ -116,8 +116,8 @@ class ServerOptions(LogOptions):
     store: str = option(
         "",
         text("URL"),
-        "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: the SQLite file "
-        "messenger.db, messenger-PORT.db on another port than 7777, in data/ of a checkout, else in the state directory]",
+        "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: messenger.db "
+        "(messenger-PORT.db where the port is not 7777) in data/ of a checkout, else in the state directory]",
         "to keep it elsewhere",
     )
     registration: Registration = option(
@@ -179,6 +179,20 @@ class ClientOptions(LogOptions):
     port: int = option(DEFAULT_PORT, port(1), "the server's port", "when it is not 7777", "-p", shown_active=True)
     name: str | None = option(
         None, text("NAME"), "your name; asked for when it is not given", "to log in without being asked", "-n"
+    )
+    password_file: str | None = option(
+        None,
+        text("FILE"),
+        "a file whose first line is your password; MESSENGER_PASSWORD in the environment is the password itself, and "
+        "with neither it is asked for",
+        "in scripts that use an account",
+    )
+    device: str | None = option(
+        None,
+        text("NAME"),
+        "what this device is called among those of your account, each of which gets every message once; a second "
+        "client on the same device replaces the first [default: the host's name, and the same with .to or .listen]",
+        "to use two clients on one machine",
     )
     to: str | None = option(
         None,

@@ -18,11 +18,6 @@ from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR
 from gmessenger.server.app import App
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 STOPPED_BY: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SECOND_SIGNAL: Final = 143
 SWITCH_INTERVAL: Final = 0.0005
@@ -71,8 +66,10 @@ def _say_where(app: App, log_place: str) -> None:
 
 def _raise_file_limit(options: ServerOptions) -> None:
     """Each connection is a file; the soft limit is usually far below what the system would allow."""
-    if resource is None:  # type: ignore[comparison-overlap,unused-ignore]
+    if sys.platform == "win32":
         return
+    import resource
+
     wanted = options.max_connections + FILES_BESIDE_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
