@@ -1,0 +1,174 @@
+"""Load from plain sockets in this process: pairs of native clients, one of which writes to the other.
+
+What comes back is counted by its newlines, so that the generator is not what is measured; its own share of a core is
+part of the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from msgspec import json
+
+TEXT: Final = "x" * 100
+ACKNOWLEDGE_EVERY: Final = 100
+PATIENCE: Final = 20.0
+DELIVERED: Final = b'"delivered"'
+
+
+class Client:
+    """One native connection that is logged in. `partner` is who it writes to, or who writes to it."""
+
+    def __init__(self, port: int, name: str, partner: str, password: str) -> None:
+        self.name = name
+        self.partner = partner
+        self.unread = b""
+        self.unsent = b""
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        user = {"account_name": name, "password": password}
+        self.sock.sendall(json.encode({"action": "presence", "jim": 2, "user": user}) + b"\n")
+        while b'"synced"' not in self.unread:
+            self.unread += self.sock.recv(65536)
+        assert b'"response":200' in self.unread, self.unread
+        self.unread = b""
+        self.sock.setblocking(False)
+
+    def lines(self) -> tuple[int, int]:
+        """How many frames have come, and how many of them tell of an acknowledgement."""
+        try:
+            data = self.unread + self.sock.recv(1 << 18)
+        except BlockingIOError:
+            return 0, 0
+        end = data.rfind(b"\n") + 1
+        self.unread = data[end:]
+        whole = data[:end]
+        assert b'"error"' not in whole, whole
+        return whole.count(b"\n"), whole.count(DELIVERED)
+
+    def send(self, data: bytes) -> None:
+        self.unsent += data
+        with contextlib.suppress(BlockingIOError):
+            self.unsent = self.unsent[self.sock.send(self.unsent) :]
+
+
+@dataclass
+class Writer:
+    """The writing half of a pair: keeps `window` messages unanswered."""
+
+    client: Client
+    batch: str
+    sent: int = 0
+    answered: int = 0
+    times: deque[float] = field(default_factory=deque)
+
+    def write(self, count: int) -> None:
+        head = f'{{"action":"msg","to":"{self.client.partner}","message":"{TEXT}","id":"{self.batch}'
+        self.client.send("".join([f'{head}{number}"}}\n' for number in range(self.sent, self.sent + count)]).encode())
+        self.sent += count
+
+
+@dataclass
+class Result:
+    """Of one run: what was stored and delivered, in how many seconds, and how long each answer took."""
+
+    messages: int
+    seconds: float
+    generator: float  # of a core
+    times: list[float]
+
+    def percentile(self, share: float) -> float:
+        return sorted(self.times)[int(len(self.times) * share)] * 1000 if self.times else 0.0
+
+
+class Pairs:
+    """All the pairs; `run` them again and again."""
+
+    def __init__(self, port: int, count: int, password: str, batch: str) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._writers: list[Writer] = []
+        self._heard = 0
+        self._due: dict[str, int] = {}
+        for number in range(count):
+            one, other = f"a{number}", f"b{number}"
+            reader = Client(port, other, one, password)
+            writer = Writer(Client(port, one, other, password), f"{batch}.{number}.")
+            self._writers.append(writer)
+            self._selector.register(reader.sock, selectors.EVENT_READ, reader)
+            self._selector.register(writer.client.sock, selectors.EVENT_READ, writer)
+
+    def close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._selector.close()
+
+    def run(self, seconds: float, window: int) -> Result:
+        """Keep `window` messages of each pair unanswered for so long, then wait for the rest."""
+        return self._run(seconds, window=window)
+
+    def run_at(self, seconds: float, rate: float) -> Result:
+        """Send so many messages a second, from all the pairs in turn."""
+        return self._run(seconds, rate=rate)
+
+    def _run(self, seconds: float, window: int = 0, rate: float = 0.0) -> Result:
+        sent_before, heard_before = self._sent, self._heard
+        times: list[float] = []
+        cpu, began = time.process_time(), time.monotonic()
+        end, due = began + seconds, 0
+        for writer in self._writers if window else ():
+            writer.write(window)
+        while True:
+            now = time.monotonic()
+            while rate and now < end and due <= (now - began) * rate:
+                writer = self._writers[due % len(self._writers)]
+                writer.times.append(now)
+                writer.write(1)
+                due += 1
+            if now >= end and self._answered == self._sent == self._heard:
+                break
+            assert now < end + PATIENCE, f"sent {self._sent}, answered {self._answered}, heard {self._heard}"
+            pause = max(0.0, began + due / rate - now) if rate and now < end else 0.1
+            for key, _ in self._selector.select(pause):
+                self._serve(key.data, window if now < end else 0, times)
+        took = time.monotonic() - began
+        assert self._heard - heard_before == self._sent - sent_before
+        return Result(self._heard - heard_before, took, (time.process_time() - cpu) / took, times)
+
+    @property
+    def _sent(self) -> int:
+        return sum(writer.sent for writer in self._writers)
+
+    @property
+    def _answered(self) -> int:
+        return sum(writer.answered for writer in self._writers)
+
+    def _serve(self, data: Any, window: int, times: list[float]) -> None:
+        if isinstance(data, Client):
+            count, _ = data.lines()
+            self._heard += count
+            self._acknowledge(data, count)
+            return
+        count, told = data.client.lines()
+        answered = count - told
+        data.answered += answered
+        if data.times:
+            now = time.monotonic()
+            times += [now - data.times.popleft() for _ in range(answered)]
+        if data.client.unsent:
+            data.client.send(b"")
+        if window:
+            data.write(data.answered + window - data.sent)
+
+    def _acknowledge(self, reader: Client, count: int) -> None:
+        due = self._due.get(reader.name, 0) + count
+        if due >= ACKNOWLEDGE_EVERY:
+            # More than it was sent is taken for all that it was sent.
+            reader.send(f'{{"action":"ack","with":"{reader.partner}","seq":{2**40}}}\n'.encode())
+            due = 0
+        self._due[reader.name] = due
