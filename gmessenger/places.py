@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 STDERR = "-"
 
@@ -30,3 +32,25 @@ def log_file(command: str, environ: Mapping[str, str] = os.environ) -> str:
     if (top := checkout()) is not None:
         return str(top / "logs" / f"{command}.log")
     return STDERR if command == "server" else str(state_directory(environ) / f"{command}.log")
+
+
+LONGEST_ADDRESS: Final = 100
+"""Bytes that every system's Unix sockets have room for."""
+
+
+def socket_beside(store: Path) -> Path:
+    """Where the server of a store in a file listens for the operator on this machine."""
+    return store.resolve().with_name(f"{store.name}.socket")
+
+
+@contextmanager
+def short_address(path: Path) -> Iterator[str]:
+    """An address for a Unix socket at `path`, however deep it lies: by its directory's handle where it is too long."""
+    if len(os.fsencode(path)) <= LONGEST_ADDRESS:
+        yield str(path)
+        return
+    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{handle}/{path.name}"
+    finally:
+        os.close(handle)

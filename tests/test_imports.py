@@ -24,9 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.connection": {"logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "places", "chat", "wire"),
-        *("server.fronts", "server.connection", "store"),
+        *("server.fronts", "server.connection", "store", "chat.contract"),
     },
     "chat.contract": {"errors"},
+    "admin": {"gmessenger", "errors", "logs", "options", "commandline", "places", "store", "chat", "chat.contract"},
     "client": {"errors", "wire"},
     "terminal": {"gmessenger", "client", "errors", "logs", "options", "commandline", "places"},
 }

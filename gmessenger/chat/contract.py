@@ -84,6 +84,13 @@ class Page(Struct):
     more: bool
 
 
+class Placed(Struct):
+    """A message and its place among all that are kept, oldest first: the next page begins after it."""
+
+    place: int
+    message: Remembered
+
+
 Done: TypeAlias = Callable[[int, bool, WireError | None], None]
 """Called once with the seq of a post, whether it had been kept before, and the error where it was not kept."""
 
@@ -184,7 +191,22 @@ class Store(Protocol):
         """Forget a room and what was said there."""
 
     def forget(self, account: int) -> int:
-        """Erase the text of every message of an account; tombstones stay. Returns how many."""
+        """Erase the text of every message of an account; tombstones stay. Returns how many.
+
+        Made in many small changes: what is said meanwhile is not held up, and what was done before an error stays so.
+        """
 
     def prune(self, before: float) -> int:
-        """Drop messages older than a time; each conversation's `first` moves on. Returns how many."""
+        """Drop messages older than a time; each conversation's `first` moves on. Returns how many.
+
+        Made in many small changes, as `forget`.
+        """
+
+    def everything(self, after: int, limit: int, account: int | None = None) -> list[Placed]:
+        """A page of all that is kept, or of all that an account may read, after a place; oldest first."""
+
+    def backup(self, file: str) -> None:
+        """Write all that is on disk now into a new file, for its owner only, while everything else goes on.
+
+        Raises `FileProblem` where there is such a file, where it cannot be written, or where nothing is on disk.
+        """

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+from gmessenger.errors import WireError
+
 EVERYBODY: Final = "#all"
 """The addressee of a message to everybody present; no room can take the name."""
 ONLINE: Final = "online"
@@ -124,6 +126,14 @@ class Replaced(Struct):
     weight: int = 128
 
 
+class Dismissed(Struct):
+    """The session may be here no more; `error` says why."""
+
+    error: WireError
+    time: float
+    weight: int = 128
+
+
 class Goodbye(Struct):
     """Nothing follows: when all before it is written, the connection is closed."""
 
@@ -131,5 +141,16 @@ class Goodbye(Struct):
 
 
 Parcel: TypeAlias = (
-    Message | Answer | Delivered | ReadUpTo | RoomChange | PresenceChange | Synced | Probe | Moving | Replaced | Goodbye
+    Message
+    | Answer
+    | Delivered
+    | ReadUpTo
+    | RoomChange
+    | PresenceChange
+    | Synced
+    | Probe
+    | Moving
+    | Replaced
+    | Dismissed
+    | Goodbye
 )

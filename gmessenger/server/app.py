@@ -7,22 +7,26 @@ import time
 from collections.abc import Callable
 
 import gevent
-from gevent import socket
+from gevent import Greenlet, socket
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from gmessenger import __version__, logs
+from gmessenger.chat.administration import Administration
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger, Policy
 from gmessenger.errors import ServerFull, StoreUnavailable
 from gmessenger.options import ServerOptions
+from gmessenger.places import socket_beside
 from gmessenger.server.connection import Connection, Floor
+from gmessenger.server.control import Control
 from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.listening import listen, plain_address
+from gmessenger.server.retention import prune_regularly
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
-from gmessenger.store import open_store
+from gmessenger.store import file_of, open_store
 from gmessenger.wire.jim import encode_error
 
 HEADROOM = 64
@@ -56,7 +60,12 @@ class App:
             retention=options.retention_days or None,
         )
         self.store = open_store(options.store_url, self.watch.failed)
+        passwords = passwords or Passwords()
         self.messenger = Messenger(policy, self.store, time.time, self._later, self.watch.spawn, passwords)
+        administration = Administration(self.messenger, self.store, passwords, time.time)
+        file = file_of(options.store_url)
+        self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
+        self._retention: Greenlet[..., object] | None = None
 
     def start(self) -> None:
         """Listen and serve. Raises `CannotListen`."""
@@ -66,6 +75,10 @@ class App:
             server = StreamServer(each, self._accept, spawn=self._pool)
             server.start()
             self._servers.append(server)
+        if self._control is not None:
+            self._control.start()
+        if days := self.options.retention_days:
+            self._retention = self.watch.spawn("prune", prune_regularly, self.store, days, self._stopped.wait)
         self.watch.spawn("look after connections", self._look_after)
         logs.event("server_started", version=__version__, address=self.options.ip or "every interface", port=self.port)
 
@@ -88,6 +101,10 @@ class App:
 
     def _drain(self) -> None:
         started = time.monotonic()
+        if self._control is not None:
+            self._control.stop()
+        if self._retention is not None:
+            self._retention.kill()
         for server in self._servers:
             server.stop_accepting()
             server.close()

@@ -14,7 +14,7 @@ from gmessenger.store.sqlite import SqliteStore
 MEMORY = "memory:"
 SQLITE = "sqlite:///"
 
-__all__ = ["MEMORY", "SQLITE", "open_store"]
+__all__ = ["MEMORY", "SQLITE", "file_of", "open_store"]
 
 
 def open_store(url: str, failed: Callable[[str, BaseException], None] | None = None) -> Store:
@@ -24,8 +24,13 @@ def open_store(url: str, failed: Callable[[str, BaseException], None] | None = N
     names no store or a schema newer than this program, `FileProblem` for a file that cannot be opened. `failed` is told
     of a mistake in what the store called back.
     """
+    return SqliteStore(file_of(url), failed)
+
+
+def file_of(url: str) -> Path | None:
+    """The file that a store's URL names; None for `memory:`. Raises `ConfigProblem`."""
     if url == MEMORY:
-        return SqliteStore(None, failed)
+        return None
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
-        return SqliteStore(Path(url.removeprefix(SQLITE)).expanduser(), failed)
+        return Path(url.removeprefix(SQLITE)).expanduser()
     raise ConfigProblem(f"The store {url!r} is not one of {MEMORY} and {SQLITE}PATH.")

@@ -15,9 +15,10 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
-from gmessenger.errors import ConfigProblem, FileProblem, StoreUnavailable, WireError
+from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
 from gmessenger.store import schema
 from gmessenger.store.commits import Commits, in_thread_pool
+from gmessenger.store.lock import Lock
 from gmessenger.store.posts import INDEX_THEM, Posts
 
 Result = TypeVar("Result")
@@ -40,15 +41,23 @@ class Database:
         self._failed = failed or (lambda what, failure: None)
         self.posts = Posts()
         self.cursors: dict[tuple[int, str], int] = {}
+        self.in_commit: tuple[str, ...] = ()
+        """Statements that a change leaves to the commit's thread, before its COMMIT."""
+        self.erasing = BoundedSemaphore()
         self._moving: dict[tuple[int, str], int] = {}
-        if path is not None:
-            _make_file(path)
+        self._lock = Lock(path.resolve()) if path is not None else None
         try:
+            if path is not None:
+                _make_file(path)
             self.commits = Commits(
                 self._open_writer, self._begun, self._settled, self._failed, threaded=path is not None
             )
         except sqlite3.Error as error:
+            self._release()
             raise FileProblem(f"Cannot open the store {path}: {error}.") from error
+        except ExitError:
+            self._release()
+            raise
         self._threads = ThreadPool(READERS) if path is not None else None
         self._places = BoundedSemaphore(READERS)
         self._readers: list[sqlite3.Connection] = []
@@ -64,20 +73,27 @@ class Database:
             db = sqlite3.connect(self._path)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.close()
+        self._release()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     def flush(self) -> None:
         self.commits.change(lambda db: None)
 
     def _begun(self, db: sqlite3.Connection) -> Callable[[], None]:
         self.move_cursors(db)
-        if not self.posts.insert(db):
-            return lambda: None
+        statements, self.in_commit = self.in_commit, ()
+        if self.posts.insert(db):
+            statements += INDEX_THEM
 
-        def index() -> None:
-            for statement in INDEX_THEM:
+        def in_thread() -> None:
+            for statement in statements:
                 db.execute(statement)
 
-        return index
+        return in_thread
 
     def move_cursors(self, db: sqlite3.Connection) -> None:
         moved, self.cursors = self.cursors, {}
@@ -130,6 +146,9 @@ class Database:
                 if reader is not None:
                     reader.close()
                 raise StoreUnavailable(f"The server cannot read what it stored: {error}.") from error
+            except MessengerError:
+                self._readers.append(db)
+                raise
             self._readers.append(reader)
             return found
 
@@ -145,7 +164,8 @@ class Database:
         db = self._open()
         _migrate(db, self._path)
         db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("CREATE TEMP TABLE fresh (id INTEGER PRIMARY KEY, folded TEXT)")
+        for table in ("fresh", "stale"):
+            db.execute(f"CREATE TEMP TABLE {table} (id INTEGER PRIMARY KEY, folded TEXT)")
         return db
 
 

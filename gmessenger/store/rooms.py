@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from gmessenger.chat.contract import Room
 from gmessenger.store import statements
-from gmessenger.store.database import Database
-from gmessenger.store.messages import drop_messages
+from gmessenger.store.erasing import Erasing
 
 
-class Rooms(Database):
+class Rooms(Erasing):
     """The part of the contract that is about rooms; what is said in them is `Messages`'."""
 
     def rooms(self) -> Sequence[Room]:
@@ -48,9 +47,21 @@ class Rooms(Database):
         self.commits.change(lambda db: statements.SET_TOPIC(db, new=topic, room=room))
 
     def delete_room(self, room: str) -> None:
-        def change(db: sqlite3.Connection) -> None:
+        while not self._dropped(room):
+            pass
+
+    def _dropped(self, room: str) -> bool:
+        """Drop what was said in a room, then the room; not if something was said meanwhile."""
+        row = self.read(lambda db: statements.CONVERSATION(db, key=room).fetchone())
+        if row is None:
+            return True
+        conversation, head, _ = row
+        self.drop_older([(conversation, head + 1)])
+
+        def change(db: sqlite3.Connection) -> bool:
             known = self.posts.known(db, room)
-            drop_messages(db, "conversation_id = ?", known.id)
+            if known.head > head:
+                return False
             for statement in (
                 statements.DROP_PARTICIPANTS,
                 statements.DROP_CURSORS_IN,
@@ -58,5 +69,6 @@ class Rooms(Database):
             ):
                 statement(db, conversation=known.id)
             self.posts.forget()
+            return True
 
-        self.commits.change(change)
+        return self.commits.change(change)

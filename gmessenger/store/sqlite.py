@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gmessenger.store.accounts import Accounts
+from gmessenger.store.copying import Copying
 from gmessenger.store.messages import Messages
 from gmessenger.store.rooms import Rooms
 
 
-class SqliteStore(Accounts, Messages, Rooms):
+class SqliteStore(Accounts, Messages, Rooms, Copying):
     """Fulfils the contract. `path` None keeps everything in this process."""

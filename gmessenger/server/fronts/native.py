@@ -13,6 +13,7 @@ from gmessenger.chat.model import (
     EVERYBODY,
     Answer,
     Delivered,
+    Dismissed,
     Goodbye,
     Message,
     Moving,
@@ -216,6 +217,7 @@ WRITTEN: Final[dict[type[Parcel], Callable[[Any], bytes]]] = {
     Synced: lambda _: encode(events.Synced()),
     Probe: lambda _: encode(events.ServerProbe()),
     Moving: lambda moving: encode(events.Moving(moving.retry_in)),
+    Dismissed: lambda dismissed: encode_error(dismissed.error, dismissed.time),
     Replaced: lambda replaced: encode_error(ReplacedError(), replaced.time),
 }
 """How each parcel but a message is written."""

@@ -1,0 +1,170 @@
+"""What an operator may do, on a running server or on a store that none serves: the same verbs, the same care.
+
+Every argument and every answer is made of JSON's own types, because between an operator and a running server lies a
+socket. Refusals are raised as `WireError`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.delivery import entry
+from gmessenger.chat.dismissal import Dismissal
+from gmessenger.chat.model import RoomChange
+from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.service import Messenger
+from gmessenger.errors import (
+    AccountDeleted,
+    AccountDisabled,
+    MessengerError,
+    NameTaken,
+    NeverSeen,
+    PasswordNeeded,
+)
+
+LARGEST_PAGE: Final = 1000
+INVITE_BYTES: Final = 18
+
+
+class Administration:
+    """Acts on the messenger and its store. Whoever is told something is told after it is on disk."""
+
+    def __init__(self, messenger: Messenger, store: Store, passwords: Passwords, clock: Callable[[], float]) -> None:
+        self._messenger = messenger
+        self._entrance = messenger.entrance
+        self._rooms = messenger.rooms
+        self._store = store
+        self._passwords = passwords
+        self._clock = clock
+        self._dismissal = Dismissal(messenger.router, messenger.logout, clock)
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Every account, by name; `here` says whether it is logged in."""
+        here = self._messenger.router
+        return [
+            {"name": each.name, "disabled": each.disabled, "role": each.role, "here": each.key in here}
+            for each in sorted(self._entrance.accounts.values(), key=lambda account: account.key)
+        ]
+
+    def add_account(self, name: str, password: str) -> None:
+        """A new account; guests who use its name now are closed. Raises `BadName`, `BadPassword` or `NameTaken`."""
+        shown = check_name(name)
+        if fold(shown) in self._entrance.accounts:
+            raise NameTaken
+        hashed = self._passwords.hash(password)
+        self._entrance.add(self._store.create_account(fold(shown), shown, hashed, self._clock()))
+        self._dismissal.everybody(fold(shown), NameTaken("This name has become an account of somebody."))
+
+    def set_password(self, name: str, password: str) -> None:
+        """Another password; sessions that logged in with the old one are ended."""
+        account = self._account(name)
+        self._store.set_password(account.id, self._passwords.hash(password))
+        self._dismissal.everybody(account.key, PasswordNeeded("The password has been changed: log in again."))
+
+    def disable(self, name: str) -> None:
+        """Shut an account out until it is enabled again."""
+        account = self._account(name)
+        self._store.disable(account.id, True)
+        account.disabled = True
+        self._dismissal.everybody(account.key, AccountDisabled())
+
+    def enable(self, name: str) -> None:
+        """Let an account in again."""
+        account = self._account(name)
+        self._store.disable(account.id, False)
+        account.disabled = False
+
+    def delete_account(self, name: str) -> None:
+        """Forget an account; what it said stays with those it was said to, and the name is free."""
+        account = self._account(name)
+        was_disabled, account.disabled = account.disabled, True  # nobody comes in while it is being deleted
+        self._dismissal.everybody(account.key, AccountDeleted())
+        try:
+            self._store.flush()
+            self._store.delete_account(account.id)
+        except MessengerError:
+            account.disabled = was_disabled
+            raise
+        self._entrance.remove(account)
+        self._rooms.forget_account(account)
+
+    def add_invite(self) -> str:
+        """A secret with which one person may register."""
+        invite = secrets.token_urlsafe(INVITE_BYTES)
+        self._store.add_invite(invite, self._clock())
+        return invite
+
+    def rooms(self) -> list[dict[str, Any]]:
+        """Every room, by name."""
+        return [
+            {
+                "name": room.name,
+                "topic": room.topic,
+                "creator": self._name_of(room.creator),
+                "members": len(room.members),
+                "guests": len(room.guests),
+                "seq": room.head,
+            }
+            for room in sorted(self._rooms, key=lambda room: room.key)
+        ]
+
+    def delete_room(self, name: str) -> None:
+        """Forget a room and what was said in it; its members are told that they have left. Raises `NoSuchRoom`."""
+        room = self._rooms.find(name)
+        sessions = [session for session in self._rooms.sessions(room) if session.told]
+        self._rooms.forget(room.key)
+        # What was said a moment ago has to be in the room's past, or it would make the room anew.
+        self._store.flush()
+        self._store.delete_room(room.key)
+        for session in sessions:
+            session.sent.pop(room.key, None)
+            session.acked.pop(room.key, None)
+            session.outbox.offer(RoomChange("leave", room.name, session.name, by="server"))
+
+    def backup(self, file: str) -> None:
+        """Write everything into a new file. Raises `FileProblem` where there is one already."""
+        self._store.backup(file)
+
+    def prune(self, days: float) -> int:
+        """Drop messages older than that many days; says how many."""
+        return self._store.prune(self._clock() - days * 86_400)
+
+    def messages(self, after: int, limit: int = LARGEST_PAGE) -> dict[str, Any]:
+        """A page of everything that was ever said and is kept, and where the next page begins: None at the end."""
+        found = self._store.everything(after, min(limit, LARGEST_PAGE))
+        listed = [entry(each.message, conversation=each.message.conversation) for each in found]
+        return {"messages": listed, "after": found[-1].place if found else None}
+
+    def _account(self, name: str) -> Account:
+        account = self._entrance.accounts.get(fold(name))
+        if account is None:
+            raise NeverSeen(f"There is no account {name}.")
+        return account
+
+    def _name_of(self, account: int | None) -> str | None:
+        found = self._entrance.by_id.get(account) if account is not None else None
+        return found.name if found is not None else None
+
+
+VERBS: Final[dict[str, Callable[..., Any]]] = {
+    verb.__name__: verb
+    for verb in (
+        Administration.accounts,
+        Administration.add_account,
+        Administration.set_password,
+        Administration.disable,
+        Administration.enable,
+        Administration.delete_account,
+        Administration.add_invite,
+        Administration.rooms,
+        Administration.delete_room,
+        Administration.backup,
+        Administration.prune,
+        Administration.messages,
+    )
+}
+"""What may be asked by name, with arguments by name."""

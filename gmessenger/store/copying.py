@@ -1,0 +1,63 @@
+"""Copies of everything: as a file, and as pages of messages."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from gmessenger.chat.contract import Placed
+from gmessenger.errors import FileProblem
+from gmessenger.store.database import Database
+from gmessenger.store.messages import remembered
+
+COLUMNS: Final = 'm.rowid, c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
+ALL: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE m.rowid > ? ORDER BY m.rowid LIMIT ?"
+)
+READABLE: Final = (
+    # CROSS JOIN: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
+    f"SELECT {COLUMNS} FROM messages m CROSS JOIN conversations c CROSS JOIN participants p "  # noqa: S608
+    "WHERE c.id = m.conversation_id AND p.conversation_id = c.id AND p.account_id = ? AND m.seq >= p.visible "
+    "AND m.rowid > ? ORDER BY m.rowid LIMIT ?"
+)
+
+
+class Copying(Database):
+    """The part of the contract that gives everything away."""
+
+    def everything(self, after: int, limit: int, account: int | None = None) -> list[Placed]:
+        query, parameters = (ALL, (after, limit)) if account is None else (READABLE, (account, after, limit))
+        rows = self.read(lambda db: db.execute(query, parameters).fetchall())
+        return [Placed(row[0], remembered(row[1:])) for row in rows]
+
+    def backup(self, file: str) -> None:
+        if not self.lasting:
+            raise FileProblem("What is kept in memory cannot be backed up.")
+        self.read(lambda db: copy_into(db, Path(file)))
+
+
+def copy_into(db: sqlite3.Connection, file: Path) -> None:
+    """Write a database into a new file, in one piece and on disk when it returns. Raises `FileProblem`."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error
+    try:
+        db.execute("VACUUM INTO ?", (str(file),))
+        sync(file)
+        sync(file.parent)
+    except (sqlite3.Error, OSError) as error:
+        file.unlink(missing_ok=True)
+        raise FileProblem(f"Cannot write {file}: {error}.") from error
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or what a directory says of its files, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
