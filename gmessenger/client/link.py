@@ -48,6 +48,8 @@ class Link:
         port: int,
         name: str,
         *,
+        password: str | None = None,
+        device: str | None = None,
         patience: Patience | None = None,
         outbox_size: int = 1000,
         inbox_size: int = 256,
@@ -62,8 +64,9 @@ class Link:
         self._questions = Questions()
         self._sender = Sender(self._outbox, self._patience)
         receiver = Receiver(self._inbox, self._outbox, self._questions, self._sender, self._patience, self._look)
+        self._login = Login(host, port, name, self._patience, password, device)
         self._upkeep = Upkeep(
-            Login(host, port, name, self._patience),
+            self._login,
             self._patience,
             self._inbox,
             self._sender,
@@ -76,8 +79,21 @@ class Link:
         self._idle = Event()
         self._look()
 
+    @property
+    def password(self) -> str | None:
+        """What the name's account is entered with; used only where a session cannot be resumed."""
+        return self._login.password
+
+    @password.setter
+    def password(self, password: str) -> None:
+        self._login.password = password
+
     def start(self) -> None:
-        """Connect and log in. Raises `Unreachable` (nobody there, or no room) or `Refused` (not under this name)."""
+        """Connect and log in.
+
+        Raises `Unreachable` (nobody there, or no room) or `Refused` (not under this name, or not with this password;
+        its cause is the server's `WireError`), and may then be tried again with another `password`.
+        """
         self._upkeep.start()
 
     def close(self) -> None:

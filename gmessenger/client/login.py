@@ -25,14 +25,28 @@ class TryLater(ConnectionError):
 
 
 class Login:
-    """Opens lines for one name. Holds the token by which the server knows the session again, in memory only."""
+    """Opens lines for one name, on one device where the name is an account.
 
-    def __init__(self, host: str, port: int, name: str, patience: Patience) -> None:
+    Holds the password, and the token by which the server knows the session again, in memory only. The token goes
+    first: it spares the server a password's hash, and the password the way.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        name: str,
+        patience: Patience,
+        password: str | None = None,
+        device: str | None = None,
+    ) -> None:
         self._host = host
         self._port = port
         self._name = name
         self._patience = patience
-        self._token: str | None = None
+        self._device = device
+        self.password = password
+        self.token: str | None = None
 
     @property
     def place(self) -> str:
@@ -54,14 +68,14 @@ class Login:
 
     def _log_in(self, connection: Connection, ends_at: float) -> Answer:
         answer = self._present(connection, ends_at)
-        if self._token is not None and self._forgotten(answer):
-            self._token = None
+        if self.token is not None and self._forgotten(answer):
+            self.token = None
             answer = self._present(connection, ends_at)
         if answer.response != LET_IN:
             raise self._turned_away(answer)
         if (answer.jim or 0) < JIM_VERSION:
             raise ConnectionError("this server does not speak JIM 2")
-        self._token = answer.session
+        self.token = answer.session
         return answer
 
     def _forgotten(self, answer: Answer) -> bool:
@@ -82,9 +96,12 @@ class Login:
         raise TimeoutError(f"connected, but no answer within {self._patience.connect:g} s")
 
     def _presence(self) -> bytes:
+        password = self.password if self.token is None else None
+        card = {"account_name": self._name, "password": password, "device": self._device}
+        user = {key: value for key, value in card.items() if value is not None}
         # Not the struct: it leaves out what has its default, and `jim` must be said.
-        presence = {"action": "presence", "jim": JIM_VERSION, "user": {"account_name": self._name}}
+        presence = {"action": "presence", "jim": JIM_VERSION, "user": user}
         try:
-            return frame_of(presence | ({"session": self._token} if self._token else {}))
+            return frame_of(presence | ({"session": self.token} if self.token else {}))
         except BadText as error:
             raise BadName from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -12,21 +14,32 @@ from gevent import with_timeout
 from gmessenger import logs
 from gmessenger.client import Link, Patience
 from gmessenger.commandline import CLIENT
-from gmessenger.errors import ExitError, Refused, WireError
+from gmessenger.errors import ExitError, FileProblem, NotAllSent, PasswordNeeded, Refused, WireError
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import Ending
 from gmessenger.terminal.input import Lines, is_typed, standard_input
 from gmessenger.terminal.line import LineMode
 from gmessenger.terminal.output import standard_error, standard_output
+from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
 from gmessenger.terminal.pipe import Listening, Sending
 from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.visible import visible
 
 RETRY_IN_A_PIPE: Final = 60.0
+LONGEST_HOST: Final = 48
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": 129}
+
+
+def device_name(options: ClientOptions) -> str:
+    """The device that was given; else the host's, a further one for each way to be a command in a pipe.
+
+    So a command does not replace the client that somebody has open on the same machine.
+    """
+    ways = {".to": options.to is not None, ".listen": options.listen}
+    return options.device or os.uname().nodename[:LONGEST_HOST] + "".join(way for way, used in ways.items() if used)
 
 
 class Mode(Protocol):
@@ -44,7 +57,9 @@ class Client:
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
+        self._password = given_password(options.password_file)
         self._ending = Ending()
+        self._echo = Echo()
         self._output = standard_output()
         self._status = standard_error()
         self._link: Link | None = None
@@ -54,19 +69,21 @@ class Client:
         """Run to the end; returns the exit code."""
         self._obey_signals()
         self._ending.spawn(self._output.run, self._interrupt)
-        self._ending.spawn(self._status.run, lambda: None)
+        self._ending.spawn(self._run_status)
         self._ending.spawn(self._work)
         try:
             code, sentence = self._ending.wait(), ""
         except ExitError as error:
-            code, sentence = error.exit_code, str(error)
+            code, sentence = error.exit_code, str(error) + self._hint(error)
             self._log_refusal(error)
         except Exception as error:
             code, sentence = UNEXPECTED, self._unexpected(error)
-        unsent = self._link.unanswered if self._link is not None else 0
-        with_timeout(FINISH_WITHIN, self._finish, sentence, timeout_value=None)
-        logs.event("client_stopped", exit_code=code, unsent=unsent)
+        self._finish(code, sentence)
         return code
+
+    def _run_status(self) -> None:
+        with suppress(FileProblem):  # there is nowhere left to say so
+            self._status.run(lambda: None)
 
     def _work(self) -> None:
         self._mode = mode = self._make_mode()
@@ -86,7 +103,7 @@ class Client:
             ending.leave()
             return None
         self._options = options = replace(options, name=name)
-        return LineMode(options, self._call(name), screen, lines, ending, typed=is_typed())
+        return LineMode(options, self._call(name), screen, lines, ending, self._echo, typed=is_typed())
 
     def _ask_name(self, screen: Screen, lines: Lines) -> str | None:
         """None when there is no answer."""
@@ -105,20 +122,32 @@ class Client:
             probe_after=options.probe_after,
             retry_for=retry_for,
         )
-        self._link = Link(options.host, options.port, name or "", patience=patience)
+        self._link = Link(
+            options.host,
+            options.port,
+            name or "",
+            password=self._password,
+            device=device_name(options),
+            patience=patience,
+        )
         return self._link
 
     def _obey_signals(self) -> None:
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         for name, code in STOPPED_BY.items():
-            if hasattr(signal, name):
-                gevent.signal_handler(getattr(signal, name), self._ending.leave, code)
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                gevent.signal_handler(number, self._ending.leave, code)
 
     def _interrupt(self) -> None:
         if self._mode is None:
             self._ending.leave()
         else:
-            self._mode.interrupt()
+            self._ending.spawn(self._mode.interrupt)
+
+    def _hint(self, error: ExitError) -> str:
+        wanted = isinstance(error.__cause__, PasswordNeeded) and self._password is None and not is_typed()
+        return f" (--password-file FILE does, or {VARIABLE} in the environment.)" if wanted else ""
 
     def _log_refusal(self, error: ExitError) -> None:
         if isinstance(error, Refused):
@@ -131,10 +160,18 @@ class Client:
         place = self._options.log_place(CLIENT.section)
         return f"Something went wrong that should not have ({type(error).__name__}); the log has it all: {place}"
 
-    def _finish(self, sentence: str) -> None:
+    def _finish(self, code: int, sentence: str) -> None:
+        self._echo.restore()
+        unsent = self._link.unanswered if self._link is not None else 0
         if self._link is not None:
             self._link.close()
         self._output.finish(FINISH_WITHIN)
+        if unsent and code != NotAllSent.exit_code:
+            sentence = f"{sentence} Messages that were not answered: {unsent}.".lstrip()
         if sentence:
-            self._status.say(f"{CLIENT.program}: {visible(sentence)}")
+            with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)
+        logs.event("client_stopped", exit_code=code, unsent=unsent)
+
+    def _say_last(self, sentence: str) -> None:
+        self._status.say(f"{CLIENT.program}: {visible(sentence)}")
         self._status.finish(FINISH_WITHIN)

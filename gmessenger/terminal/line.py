@@ -14,32 +14,38 @@ from gmessenger.logs import log_calls
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, help_text, hint, understand
-from gmessenger.terminal.ending import INTERRUPTED, Ending
-from gmessenger.terminal.input import Cut, Lines
+from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
+from gmessenger.terminal.input import ROOM_WITHIN, Cut, Lines
 from gmessenger.terminal.journal import write_down
+from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
 
 AT_ONCE: Final = 0.3
 """Seconds that answers usually take; waiting any longer is worth a word."""
-HURRY: Final = 2.0
-"""Seconds that Ctrl-C gives to messages not yet answered, and leaving to what is not yet shown."""
 REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
-ROOM_WITHIN: Final = 600.0
-"""Seconds a pipe is held back when too many messages wait, before that is an error."""
 
 
 class LineMode:
     """A conversation by lines: the `Desk` at which commands are carried out."""
 
     def __init__(
-        self, options: ClientOptions, link: Link, screen: Screen, lines: Lines, ending: Ending, *, typed: bool
+        self,
+        options: ClientOptions,
+        link: Link,
+        screen: Screen,
+        lines: Lines,
+        ending: Ending,
+        echo: Echo,
+        *,
+        typed: bool,
     ) -> None:
         self._options = options
         self._link = link
         self._screen = screen
         self._lines = lines
         self._ending = ending
+        self._echo = echo
         self._typed = typed
         self._addressee: str | None = None
         self._leaving = False
@@ -47,7 +53,7 @@ class LineMode:
 
     def run(self) -> None:
         """Log in, then talk until somebody has enough. Raises `Unreachable` or `Refused`."""
-        self._link.start()
+        self._enter()
         self._following = self._ending.spawn(self._follow)
         self._ask()
         for line in self._lines:
@@ -92,6 +98,20 @@ class LineMode:
 
     def leave(self) -> None:
         self._leave_within(self._options.answer_timeout)
+
+    def _enter(self) -> None:
+        if self._screen.prompting:
+            enter(self._link, self._ask_password)
+        else:
+            self._link.start()
+
+    def _ask_password(self, why: str) -> str | None:
+        self._screen.show(f"-- {visible(why)}")
+        return self._ask_secret(f"Password for {self._link.name}: ")
+
+    def _ask_secret(self, question: str) -> str | None:
+        with self._echo.off():
+            return self._screen.ask(self._lines, question)
 
     def _take(self, line: str | Cut) -> None:
         if isinstance(line, Cut):

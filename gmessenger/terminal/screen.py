@@ -20,12 +20,12 @@ class Screen:
     """Keeps the prompt below everything shown. Nothing but carriage returns moves the cursor.
 
     What is being typed while a line is shown disappears from sight only: the terminal still has it, and shows it again
-    on Ctrl-R.
+    on Ctrl-R. `prompting` says whether somebody sees what is asked, and answers.
     """
 
     def __init__(self, output: Output, *, prompting: bool) -> None:
         self._output = output
-        self._prompting = prompting
+        self.prompting = prompting
         self._prompt = ""
         self._prompted = False
 
@@ -40,7 +40,7 @@ class Screen:
     def show(self, text: str) -> None:
         """One or more lines, above the prompt; on a terminal broken between words. The text has to be safe already."""
         lines = text.split("\n")
-        if self._prompting:
+        if self.prompting:
             width = max(self.width - 1, NARROWEST)
             lines = [broken for line in lines for broken in _broken(line, width)]
         self._output.write("\n".join([self._wiped() + lines[0], *lines[1:], self._prompt_again()]))
@@ -69,7 +69,7 @@ class Screen:
         self._prompt = ""
 
     def _prompt_again(self) -> str:
-        self._prompted = self._prompting and bool(self._prompt)
+        self._prompted = self.prompting and bool(self._prompt)
         return self._prompt if self._prompted else ""
 
     def _wiped(self) -> str:

@@ -31,9 +31,10 @@ def command(server: Any, *arguments: str) -> list[str]:
 
 
 def environment(log: Path | str, **more: str) -> dict[str, str]:
-    """A plain environment, in which the log goes to a place of its own."""
+    """A plain environment, in which the log and what must not be forgotten go to a place of their own."""
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm", "LANG": "C.UTF-8"} | {
         "MESSENGER_LOG_FILE": str(log),
+        "STATE_DIRECTORY": str(Path(log).parent),
         **more,
     }
 
@@ -41,6 +42,8 @@ def environment(log: Path | str, **more: str) -> dict[str, str]:
 def take_the_terminal() -> None:
     """In the child: a session of its own, whose terminal fd 0 is, so that Ctrl-C means this process and no other."""
     os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP):  # whatever nohup and the like made of them for the tests
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

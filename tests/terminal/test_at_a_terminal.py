@@ -1,5 +1,6 @@
 """The client on a pty, against a server that does what the test says."""
 
+import os
 import re
 import signal
 import termios
@@ -17,7 +18,7 @@ ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\
 def seated(fake: FakeServer, sit: Sit, *arguments: str, greeting: str = "Be kind.") -> tuple[Person, Peer]:
     hank = sit(fake, "--name", "hank", *arguments)
     peer = fake.accept()
-    assert peer.let_in(greeting=greeting)["user"] == {"account_name": "hank"}
+    assert peer.let_in(greeting=greeting)["user"] == {"account_name": "hank", "device": os.uname().nodename}
     hank.sees(READY)
     return hank, peer
 

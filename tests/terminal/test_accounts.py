@@ -1,0 +1,125 @@
+"""Accounts at a terminal and in a pipe: passwords, and that nobody sees them."""
+
+import os
+import signal
+import termios
+from pathlib import Path
+
+import pytest
+
+from gmessenger.errors import ConfigProblem
+from gmessenger.terminal.passwords import given_password
+from tests.client.fake_server import FakeServer, Frame
+from tests.terminal.conftest import Sit, Start
+from tests.terminal.people import TIMEOUT, Person
+from tests.terminal.test_at_a_terminal import READY
+
+NEEDED = (401, "password_needed", "This name is an account: give its password.")
+WRONG = (402, "wrong_password", "The name or the password is wrong.")
+
+
+def echoes(person: Person) -> bool:
+    return bool(termios.tcgetattr(person.master)[3] & termios.ECHO)
+
+
+def asked(fake: FakeServer, sit: Sit) -> Person:
+    """Hank, who is being asked for his password."""
+    hank = sit(fake, "--name", "hank")
+    assert "password" not in fake.accept().turn_away(*NEEDED)["user"]
+    hank.sees("-- This name is an account: give its password.\r\nPassword for hank: $")
+    return hank
+
+
+def test_a_password_is_asked_for_and_not_shown(fake: FakeServer, sit: Sit) -> None:
+    hank = asked(fake, sit)
+    assert not echoes(hank)
+    hank.line("wrong horse")
+    assert fake.accept().turn_away(*WRONG)["user"]["password"] == "wrong horse"
+    hank.sees("-- The name or the password is wrong.\r\nPassword for hank: $")
+    hank.line("right horse")
+    peer = fake.accept()
+    assert peer.let_in()["user"]["password"] == "right horse"
+    hank.sees(READY)
+    assert echoes(hank) and "horse" not in hank.seen
+    peer.close()
+    again: Frame = fake.accept().let_in()
+    assert again["session"] == "token" and "password" not in again["user"]
+
+
+def test_three_wrong_passwords_are_enough(fake: FakeServer, sit: Sit) -> None:
+    hank = asked(fake, sit)
+    for _ in range(2):
+        hank.line("wrong horse")
+        fake.accept().turn_away(*WRONG)
+        hank.sees("Password for hank: $")
+    hank.line("wrong horse")
+    fake.accept().turn_away(*WRONG)
+    assert hank.leaves() == 77
+    assert hank.seen.endswith("gmessenger-client: The name or the password is wrong.\r\n")
+    assert "horse" not in hank.seen
+
+
+@pytest.mark.parametrize(("typed", "code"), [("\x03", 0), ("\x04", 77), ("\n", 77)])
+def test_no_password_after_all(fake: FakeServer, sit: Sit, typed: str, code: int) -> None:
+    hank = asked(fake, sit)
+    hank.types(typed)
+    assert hank.leaves() == code
+    assert echoes(hank)
+
+
+def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
+    hank = asked(fake, sit)
+    hank.signal(signal.SIGTERM)
+    assert hank.leaves() == 143
+    assert echoes(hank)
+
+
+@pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []])
+def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start: Start, way: list[str]) -> None:
+    process = start(fake, "--name", "hank", *way)
+    fake.accept().turn_away(*NEEDED)
+    _, err = process.communicate(b"", timeout=TIMEOUT)
+    assert process.returncode == 77
+    assert err.decode() == (
+        "gmessenger-client: This name is an account: give its password."
+        " (--password-file FILE does, or MESSENGER_PASSWORD in the environment.)\n"
+    )
+
+
+def test_a_password_from_a_file(fake: FakeServer, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("correct horse\nand a remark\n")
+    process = start(fake, "--name", "hank", "--listen", "--password-file", str(tmp_path / "password"))
+    card = fake.accept().turn_away(*WRONG)["user"]
+    assert card == {
+        "account_name": "hank",
+        "password": "correct horse",
+        "device": f"{os.uname().nodename}.listen",
+    }
+    _, err = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, err) == (77, b"gmessenger-client: The name or the password is wrong.\n")
+
+
+def test_a_password_from_the_environment(fake: FakeServer, sit: Sit) -> None:
+    hank = sit(fake, "--name", "hank", "--device", "desk", MESSENGER_PASSWORD="correct horse")
+    assert fake.accept().let_in()["user"] == {
+        "account_name": "hank",
+        "password": "correct horse",
+        "device": "desk",
+    }
+    hank.sees(READY)
+
+
+def test_where_passwords_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    environ = {"MESSENGER_PASSWORD": "from the environment"}
+    assert given_password(None, dict(environ)) == "from the environment"
+    assert given_password(None, environ) and environ == {}
+    assert given_password(None, {}) is None
+    file.write_text("from the file")
+    assert given_password(str(file), {"MESSENGER_PASSWORD": "x"}) == "from the file"
+    for content, said in ((b"", "is empty"), (b"\xff\n", "not UTF-8")):
+        file.write_bytes(content)
+        with pytest.raises(ConfigProblem, match=said):
+            given_password(str(file), {})
+    with pytest.raises(ConfigProblem, match="No such file"):
+        given_password(str(tmp_path / "none"), {})
