@@ -11,6 +11,8 @@ WITHOUT_SPACES: Final = re.compile(
     "\U00020000-\U0003ffff]+"
 )
 WORD: Final = re.compile(r"\w+")
+SHORTEST_BEGUN: Final = 3
+"""Letters a word needs before it is taken for the beginning of longer ones."""
 KEPT: Final = frozenset("йїў")
 """Letters of their own, not accented forms of others, whatever their decomposition says."""
 
@@ -22,20 +24,15 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The folded words of a text; runs of characters that are written without spaces become overlapping pairs."""
-    found: list[str] = []
-    for word in WORD.findall(_plain(text)):
-        if word.isascii():
-            found.append(word)
-        else:
-            found += _split(word)
-    return found
+    return [piece for word in WORD.findall(_plain(text)) for piece in _split(word)]
 
 
 def query(text: str) -> str:
     """An FTS5 query for messages that hold every word of `text`, the last of them perhaps only begun."""
-    found = words(text)
-    quoted = [f'"{word}"' for word in found]
-    return " ".join([*quoted[:-1], f"{quoted[-1]}*"]) if quoted else ""
+    # A word of several pieces is a phrase: the pairs of 東京都 have to stand side by side.
+    phrases = [" ".join(_split(word)) for word in WORD.findall(_plain(text))]
+    begun = "*" if phrases and len(phrases[-1]) >= SHORTEST_BEGUN else ""
+    return " ".join(f'"{phrase}"' for phrase in phrases) + begun
 
 
 def _plain(text: str) -> str:
@@ -58,6 +55,8 @@ def _stays(part: str) -> bool:
 
 
 def _split(word: str) -> list[str]:
+    if word.isascii():
+        return [word]
     pieces: list[str] = []
     place = 0
     for run in WITHOUT_SPACES.finditer(word):

@@ -1,14 +1,49 @@
 """Connections to the server under test, closed when the test ends and before the server stops.
-A test names `dial` after `server` or `start_server`."""
+A test names `dial` after `server` or `start_server`; `town` and `settle` see to that themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.spec.wires import Dial
+from tests.conftest import RunningServer
+from tests.spec.people import DEVICES, NAMES, PASSWORD, Person, Population, Town
+from tests.spec.wires import Dial, together
 
 
 @pytest.fixture
 def dial() -> Iterator[Dial]:
     with Dial() as connections:
         yield connections
+
+
+@pytest.fixture(scope="session")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
+    """Registers everybody once."""
+    everybody = Population(tmp_path_factory.mktemp("population") / "chat.db")
+    server = RunningServer(store=f"sqlite:///{everybody.path}")
+
+    def settles(name: str) -> None:
+        with Dial() as dial:
+            dial.open.append(person := Person(server))
+            person.enter(name, device=DEVICES[0]).register()
+            for device in DEVICES:
+                dial.open.append(person := Person(server))
+                everybody.sessions[name, device] = person.enter(name, device=device, password=PASSWORD).session
+
+    assert together({name: lambda name=name: settles(name) for name in NAMES}) == {}
+    server.stop()
+    return everybody
+
+
+@pytest.fixture
+def settle(start_server: Callable[..., Any], dial: Dial, population: Population, tmp_path: Path) -> Callable[..., Town]:
+    """Starts a server with options by name on a store with everybody in it."""
+    town = Town(start_server, dial, population, population.copied(tmp_path))
+    return town.opens
+
+
+@pytest.fixture
+def town(settle: Callable[..., Town]) -> Town:
+    return settle()

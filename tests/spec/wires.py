@@ -13,6 +13,10 @@ import gevent
 from tests.course_clients import TIMEOUT, Address, CourseClient, Frame, Spelling
 
 
+def dumped(**frame: Any) -> bytes:
+    return json.dumps(frame, ensure_ascii=False).encode() + b"\n"
+
+
 class Wire:
     """A connection that reads the server's frames, each of which must be one line of UTF-8."""
 
@@ -29,7 +33,7 @@ class Wire:
         self.sock.sendall(data)
 
     def send(self, frame: Frame) -> None:
-        self.send_bytes(json.dumps(frame, ensure_ascii=False).encode() + b"\n")
+        self.send_bytes(dumped(**frame))
 
     def line(self) -> bytes:
         while b"\n" not in self.unread:
