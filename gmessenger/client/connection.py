@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gevent import Timeout, socket, with_timeout
 
@@ -34,16 +34,23 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
         raise OSError("this is no host name") from error
     failure = OSError("it has no address")
     for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(timeout / len(addresses))
-            sock.connect(address)
+            return _connected(socket.socket(family, kind, protocol), address, timeout / len(addresses))
+        except TimeoutError:
+            failure = TimeoutError(f"no answer within {timeout:g} s")
         except OSError as error:
-            failure = TimeoutError(f"no answer within {timeout:g} s") if isinstance(error, TimeoutError) else error
-            sock.close()
-        else:
-            return sock
+            failure = error
     raise failure
+
+
+def _connected(sock: socket.socket, address: Any, timeout: float) -> socket.socket:
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class Connection:

@@ -118,7 +118,8 @@ class Receiver:
         if message is not None:
             self._settle(message, answer)
         elif answer.code == Replaced.word:
-            raise Refused(str(refusal(answer)))
+            error = refusal(answer)
+            raise Refused(str(error)) from error
         elif not self._questions.settle(answer) and refused(answer):
             self._inbox.put(Notice(str(refusal(answer))))
 

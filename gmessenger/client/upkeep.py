@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import gevent
 from gevent import Greenlet
@@ -17,6 +18,8 @@ from gmessenger.client.receiving import Receiver
 from gmessenger.client.sending import Sender
 from gmessenger.errors import NameInUse, Refused, Unreachable, WireError
 from gmessenger.wire.events import Answer
+
+STOPPING: Final = "the server has said that it stops"
 
 
 class Upkeep:
@@ -86,7 +89,7 @@ class Upkeep:
             self._receiver.run(connection, again=again)
         except OSError as error:
             self._hang_up()
-            return reason(error).rstrip(".")
+            return STOPPING if self._receiver.moving is not None else reason(error).rstrip(".")
         finally:
             self.connected = False
             sending.kill()

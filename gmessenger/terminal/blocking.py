@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 from gevent import get_hub
-from gevent.select import select
+from gevent import select as cooperative
 
 Result = TypeVar("Result")
 
@@ -19,7 +20,7 @@ def read(fd: int, most: int) -> bytes:
         try:
             return _in_thread(partial(os.read, fd, most))
         except BlockingIOError:  # somebody who shares the descriptor made it so
-            select([fd], [], [])
+            cooperative.select([fd], [], [])
 
 
 def write(fd: int, data: bytes) -> None:
@@ -28,7 +29,16 @@ def write(fd: int, data: bytes) -> None:
         try:
             data = data[_in_thread(partial(os.write, fd, data)) :]
         except BlockingIOError:
-            select([], [fd], [])
+            cooperative.select([], [fd], [])
+
+
+def reader_is_gone(fd: int) -> bool:
+    """Whether writing would fail because nobody has the other end of the pipe or terminal."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def _in_thread(call: Callable[[], Result]) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -12,7 +13,7 @@ from gevent import with_timeout
 from gmessenger import logs
 from gmessenger.client import Link, Patience
 from gmessenger.commandline import CLIENT
-from gmessenger.errors import ExitError, Refused, WireError
+from gmessenger.errors import ExitError, FileProblem, NotAllSent, Refused, WireError
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import Ending
 from gmessenger.terminal.input import Lines, is_typed, standard_input
@@ -54,7 +55,7 @@ class Client:
         """Run to the end; returns the exit code."""
         self._obey_signals()
         self._ending.spawn(self._output.run, self._interrupt)
-        self._ending.spawn(self._status.run, lambda: None)
+        self._ending.spawn(self._run_status)
         self._ending.spawn(self._work)
         try:
             code, sentence = self._ending.wait(), ""
@@ -63,10 +64,12 @@ class Client:
             self._log_refusal(error)
         except Exception as error:
             code, sentence = UNEXPECTED, self._unexpected(error)
-        unsent = self._link.unanswered if self._link is not None else 0
-        with_timeout(FINISH_WITHIN, self._finish, sentence, timeout_value=None)
-        logs.event("client_stopped", exit_code=code, unsent=unsent)
+        self._finish(code, sentence)
         return code
+
+    def _run_status(self) -> None:
+        with suppress(FileProblem):  # there is nowhere left to say so
+            self._status.run(lambda: None)
 
     def _work(self) -> None:
         self._mode = mode = self._make_mode()
@@ -111,14 +114,15 @@ class Client:
     def _obey_signals(self) -> None:
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         for name, code in STOPPED_BY.items():
-            if hasattr(signal, name):
-                gevent.signal_handler(getattr(signal, name), self._ending.leave, code)
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                gevent.signal_handler(number, self._ending.leave, code)
 
     def _interrupt(self) -> None:
         if self._mode is None:
             self._ending.leave()
         else:
-            self._mode.interrupt()
+            self._ending.spawn(self._mode.interrupt)
 
     def _log_refusal(self, error: ExitError) -> None:
         if isinstance(error, Refused):
@@ -131,10 +135,17 @@ class Client:
         place = self._options.log_place(CLIENT.section)
         return f"Something went wrong that should not have ({type(error).__name__}); the log has it all: {place}"
 
-    def _finish(self, sentence: str) -> None:
+    def _finish(self, code: int, sentence: str) -> None:
+        unsent = self._link.unanswered if self._link is not None else 0
         if self._link is not None:
             self._link.close()
         self._output.finish(FINISH_WITHIN)
+        if unsent and code != NotAllSent.exit_code:
+            sentence = f"{sentence} Messages that were not answered: {unsent}.".lstrip()
         if sentence:
-            self._status.say(f"{CLIENT.program}: {visible(sentence)}")
+            with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)
+        logs.event("client_stopped", exit_code=code, unsent=unsent)
+
+    def _say_last(self, sentence: str) -> None:
+        self._status.say(f"{CLIENT.program}: {visible(sentence)}")
         self._status.finish(FINISH_WITHIN)

@@ -10,6 +10,8 @@ from gevent import Greenlet
 from gevent.event import AsyncResult
 
 INTERRUPTED: Final = 130
+HURRY: Final = 2.0
+"""Seconds that somebody in a hurry gives to answers, and everybody to what is not yet shown."""
 
 
 class Ending:

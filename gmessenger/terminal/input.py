@@ -17,6 +17,8 @@ LONGEST_LINE: Final = 262_144
 """Characters; no server takes as many."""
 TERMINAL_LINE: Final = 4095
 """Bytes of one typed line that a terminal hands on; it drops the rest without a word."""
+ROOM_WITHIN: Final = 600.0
+"""Seconds that reading is held back while too many messages wait; each of them is settled in less."""
 
 
 @dataclass(frozen=True, slots=True)

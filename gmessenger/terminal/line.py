@@ -14,19 +14,15 @@ from gmessenger.logs import log_calls
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, help_text, hint, understand
-from gmessenger.terminal.ending import INTERRUPTED, Ending
-from gmessenger.terminal.input import Cut, Lines
+from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
+from gmessenger.terminal.input import ROOM_WITHIN, Cut, Lines
 from gmessenger.terminal.journal import write_down
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
 
 AT_ONCE: Final = 0.3
 """Seconds that answers usually take; waiting any longer is worth a word."""
-HURRY: Final = 2.0
-"""Seconds that Ctrl-C gives to messages not yet answered, and leaving to what is not yet shown."""
 REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
-ROOM_WITHIN: Final = 600.0
-"""Seconds a pipe is held back when too many messages wait, before that is an error."""
 
 
 class LineMode:

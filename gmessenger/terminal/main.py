@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format)
         return Client(options).run()
     except ExitError as error:
-        print(f"{CLIENT.program}: {visible(str(error))}", file=sys.stderr)
+        if sys.stderr is not None:
+            print(f"{CLIENT.program}: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Final
 
 from gevent.event import Event
-from gevent.queue import Queue
+from gevent.queue import Empty, Queue
 
 from gmessenger.errors import FileProblem
-from gmessenger.terminal.blocking import write
+from gmessenger.terminal.blocking import reader_is_gone, write
 
 LINES_WAITING: Final = 256
+LOOK_AGAIN: Final = 0.5
+"""Seconds after which a reader who has left is missed while there is nothing to write."""
 NOBODY_READS: Final = frozenset({errno.EPIPE, errno.EIO, errno.EBADF})
 """The reader has left (`| head -1`), or the terminal has. Everything else is a fault, a full disk for one."""
 
@@ -63,8 +65,14 @@ class Output:
             reader_left()
 
     def _next(self) -> bytes:
-        """All that waits, as one piece."""
-        pieces = [self._waiting.get()]
+        """All that waits, as one piece. Raises BrokenPipeError when the reader leaves meanwhile."""
+        pieces: list[bytes] = []
+        while not pieces:
+            try:
+                pieces.append(self._waiting.get(timeout=LOOK_AGAIN))
+            except Empty:
+                if reader_is_gone(self._fd):
+                    raise BrokenPipeError(errno.EPIPE, "nobody reads") from None
         while not self._waiting.empty():
             pieces.append(self._waiting.get())
         return b"".join(piece for piece in pieces if piece)

@@ -8,16 +8,13 @@ from gmessenger.client import Link, Lost, Notice, Received, Rejected
 from gmessenger.errors import BadText, ExitError, NotAllSent, Refused, UnknownAction, WireError
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
-from gmessenger.terminal.ending import INTERRUPTED, Ending
-from gmessenger.terminal.input import Cut, Lines
+from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
+from gmessenger.terminal.input import ROOM_WITHIN, Cut, Lines
 from gmessenger.terminal.journal import write_down
 from gmessenger.terminal.output import Output
 from gmessenger.terminal.visible import visible
 
-ROOM_WITHIN: Final = 600.0
-"""Seconds reading is held back because too many messages wait; each of them is settled in less."""
 LOOK_AGAIN: Final = 1.0
-HURRY: Final = 2.0
 EVERYBODY: Final = "#all"
 """Looks like a room, but everybody is in it."""
 
@@ -56,7 +53,7 @@ class Sending:
         """Ctrl-C: leave at once, with a code that says whether anything is left behind."""
         if self._lost:
             self._status.say(f"-- interrupted; lines that were not answered: {self._lost}")
-        self._ending.leave(INTERRUPTED if self._lost else 0)
+        self._ending.leave(INTERRUPTED if self._lost or not self._link.connected else 0)
 
     @property
     def _lost(self) -> int:

@@ -131,7 +131,9 @@ def test_moving_is_believed(fake: FakeServer, begin: Begin) -> None:
     with pytest.raises(TimeoutError):
         peer.read()
     peer.close()
-    assert 0.15 <= owner.next(Lost).retry_in <= 0.225
+    lost = owner.next(Lost)
+    assert lost.reason == "the server has said that it stops"
+    assert 0.15 <= lost.retry_in <= 0.225
     assert fake.enter().take(1) == ["for the next server"]
     owner.next(Accepted)
 

@@ -41,6 +41,8 @@ def environment(log: Path | str, **more: str) -> dict[str, str]:
 def take_the_terminal() -> None:
     """In the child: a session of its own, whose terminal fd 0 is, so that Ctrl-C means this process and no other."""
     os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP):  # whatever nohup and the like made of them for the tests
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -166,6 +166,42 @@ def test_control_c_while_sending(fake: FakeServer, start: Start, answered: bool,
     assert ended(process)[0] == code
 
 
+def test_control_c_before_anything_was_sent(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank")
+    fake.accept().expect("presence")
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == 130
+
+
+def test_what_was_not_answered_is_counted_however_it_ends(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "hank")
+    feed(process, b"/msg dale one\n/msg dale two\n", end=False)
+    peer = fake.enter()
+    peer.expect("msg"), peer.expect("msg")
+    process.send_signal(signal.SIGTERM)
+    code, _, err = ended(process)
+    assert (code, err) == (143, "gmessenger-client: Messages that were not answered: 2.\n")
+
+
+def test_nohup(fake: FakeServer, log: Path) -> None:
+    process = subprocess.Popen(
+        command(fake, "--name", "bot", "--listen"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=environment(log),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    peer = fake.enter()
+    process.send_signal(signal.SIGHUP)
+    peer.say("dale", "still there?", "bot")
+    assert process.stdout is not None
+    assert b"still there?" in process.stdout.readline()
+    process.terminate()
+    assert ended(process)[0] == 143
+
+
 FRAMES = [
     b'{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"\xd0\xbf\\u001b[2J","later":[1]}',
     b'{"action":"msg","from":"bob","to":"bot","time":1.5,"message":"one\\ntwo"}',
@@ -218,9 +254,8 @@ def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start: S
     peer.write(FRAMES[0] + b"\n")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
-    process.stdout.close()
+    process.stdout.close()  # and nothing more is to be printed
     process.stdout = None
-    peer.write(FRAMES[0] + b"\n")
     peer.expect_left()
     assert process.wait(timeout=TIMEOUT) == 0
     assert process.stderr.read() == b"Connected to fake/1.\nBe kind.\n"
