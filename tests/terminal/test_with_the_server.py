@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from gmessenger.client import Accepted, Connected, Link, Lost, Patience, Received, Rejected
-from gmessenger.errors import Refused, UnknownAction
+from gmessenger.errors import NoSuchRoom, Refused
 from gmessenger.server import app
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
@@ -89,7 +89,7 @@ def test_the_library(server: RunningServer, link: Callable[[str], Owner]) -> Non
     assert hank.next(Rejected).answer.response == 413
     dale.link.status("out")
     assert [(card.account_name, card.status) for card in hank.link.users()] == [("dale", "out"), ("hank", "online")]
-    with pytest.raises(UnknownAction):
+    with pytest.raises(NoSuchRoom):
         hank.link.join("#ops")
     with pytest.raises(Refused, match="uses that name"):
         link("hank")
