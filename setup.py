@@ -34,6 +34,7 @@ setup(
         "console_scripts": [
             "gmessenger-server = gmessenger.server.main:main",
             "gmessenger-client = gmessenger.terminal.main:main",
+            "gmessenger-admin = gmessenger.admin.main:main",
         ],
     },
     classifiers=[

@@ -1,8 +1,8 @@
-"""`python -m gmessenger server|client`: the same as the commands gmessenger-server and gmessenger-client."""
+"""`python -m gmessenger server|client|admin`: the same as the commands gmessenger-server, -client and -admin."""
 
 import sys
 
-COMMANDS = {"server": "gmessenger.server.main", "client": "gmessenger.terminal.main"}
+COMMANDS = {"server": "gmessenger.server.main", "client": "gmessenger.terminal.main", "admin": "gmessenger.admin.main"}
 
 
 def main() -> int:

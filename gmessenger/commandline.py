@@ -23,20 +23,24 @@ import configargparse
 from gmessenger import __version__
 from gmessenger.errors import ConfigProblem, UsageError
 from gmessenger.kinds import NO, YES
-from gmessenger.options import ENVIRONMENT_PREFIX, ClientOptions, Flag, Option, ServerOptions, table
+from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, Flag, Option, ServerOptions, table
 
-Options = TypeVar("Options", ServerOptions, ClientOptions)
+Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
 
 
 @dataclass(frozen=True)
 class Command(Generic[Options]):
-    """A command: the section of its config file, its option table, and the arguments it takes without a dash."""
+    """A command: the section of its config file, its option table, and the arguments it takes without a dash.
+
+    `reads` is whose config file it reads, if not its own: it takes what it knows from it.
+    """
 
     section: str
     options: type[Options]
     about: str
     positionals: tuple[str, ...] = ()
+    reads: Command[Any] | None = None
 
     @property
     def program(self) -> str:
@@ -46,9 +50,16 @@ class Command(Generic[Options]):
     def rows(self) -> tuple[Option, ...]:
         return table(self.options)
 
+    @property
+    def file(self) -> Command[Any]:
+        return self.reads or self
+
 
 SERVER: Final = Command("server", ServerOptions, "A chat server: JIM over TCP, for native and course clients.")
 CLIENT: Final = Command("client", ClientOptions, "A chat client for the terminal and for pipes.", ("host", "port"))
+ADMIN: Final = Command(
+    "admin", AdminOptions, "Looks after a server: its accounts, its rooms and what it remembers.", reads=SERVER
+)
 
 
 def parse(
@@ -57,7 +68,7 @@ def parse(
     """The options as given. Raises `UsageError` (2) or `ConfigProblem` (78); --help and the like raise SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "--print-config" in given:
-        print(config_text(command), end="")
+        print(config_text(command.file), end="")
         raise SystemExit(0)
     environment = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
     _check_environment(command, environment)
@@ -88,7 +99,7 @@ def _parser(command: Command[Any]) -> _Parser:
         add_env_var_help=False,
         allow_abbrev=False,
         epilog=f"Every option may also be set as {ENVIRONMENT_PREFIX}… in the environment (--port: MESSENGER_PORT) or\n"
-        f"in the [{command.section}] section of a config file; the command line wins over the environment, which\n"
+        f"in the [{command.file.section}] section of a config file; the command line wins over the environment, which\n"
         "wins over the file.",
     )
     for key in command.positionals:
@@ -154,7 +165,7 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
     command: ClassVar[Command[Any]]
 
     def get_syntax_description(self) -> str:
-        return f"key = value lines under [{self.command.section}]"
+        return f"key = value lines under [{self.command.file.section}]"
 
     def parse(self, stream: IO[str]) -> OrderedDict[str, str]:
         file = stream.name
@@ -166,18 +177,19 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
             fault = str(error).replace("\n", " ")
             raise ConfigProblem(f"Cannot read the config file {file}: {fault}") from error
         for section in ini.sections():
-            if section != self.command.section:
+            if section != self.command.file.section:
                 raise ConfigProblem(
-                    f"{file}: unknown section [{section}]; this command reads [{self.command.section}]."
+                    f"{file}: unknown section [{section}]; this command reads [{self.command.file.section}]."
                 )
-        items = ini.items(self.command.section) if ini.sections() else []
-        return OrderedDict((key, value) for key, value in items if self._known(file, key, value))
+        items = ini.items(self.command.file.section) if ini.sections() else []
+        mine = {row.long.removeprefix("--") for row in self.command.rows}
+        return OrderedDict((key, value) for key, value in items if self._known(file, key, value) and key in mine)
 
     def serialize(self, items: OrderedDict[str, str]) -> str:
         raise NotImplementedError("print-config prints the shipped file")
 
     def _known(self, file: str, key: str, value: str) -> bool:
-        rows = {row.long.removeprefix("--"): row for row in self.command.rows if row.in_files}
+        rows = {row.long.removeprefix("--"): row for row in self.command.file.rows if row.in_files}
         if key not in rows:
             near = difflib.get_close_matches(key, rows, 1)
             hint = f"; did you mean {near[0]}?" if near else "."

@@ -58,7 +58,7 @@ def option(
     return field(default=default, metadata={"row": row})
 
 
-def table(options: type[ServerOptions] | type[ClientOptions]) -> tuple[Option, ...]:
+def table(options: type[ServerOptions] | type[ClientOptions] | type[AdminOptions]) -> tuple[Option, ...]:
     """The rows of a command's table, in the order of its help and its file: what it is for first, its log last."""
     rows = [Option(each.name, each.default, *each.metadata["row"]) for each in fields(options)]
     return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
@@ -216,4 +216,29 @@ class ClientOptions(LogOptions):
     )
     retry_for: float = option(
         86_400.0, seconds(), "how long a lost connection is tried again (with --to: at most 60)", "to give up sooner"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOptions:
+    """The table of `gmessenger-admin`: which server is meant, as that server was told itself."""
+
+    @property
+    def store_url(self) -> str:
+        return self.store or default_store(self.port)
+
+    store: str = option(
+        "",
+        text("URL"),
+        "the server's store [default: that of the server on --port, started from the same place]",
+        "when the server was told to keep it elsewhere",
+    )
+    port: int = option(DEFAULT_PORT, port(), "the server's port, which names its store", "when it is not 7777", "-p")
+    password_file: str = option(
+        "",
+        text("FILE"),
+        "take the password of user add and user passwd from the first line of a file; without it, it is asked for, or "
+        "read from the input where that is no terminal",
+        "in scripts",
+        in_files=False,
     )

@@ -1,0 +1,127 @@
+"""Every command as a row: its words, what it takes, what it does, and who does it."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn, TypeAlias
+
+from gmessenger.admin import keeping, people
+from gmessenger.errors import UsageError
+from gmessenger.options import AdminOptions
+
+Handler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
+UNITS: Final = {"h": 1 / 24, "d": 1.0, "w": 7.0}
+MOST_DAYS: Final = 100_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row. `takes` are names of ARGUMENTS; a command that is `stopped` works only where no server runs."""
+
+    words: str
+    takes: tuple[str, ...]
+    about: str
+    handler: Handler
+    stopped: bool = False
+
+    @property
+    def usage(self) -> str:
+        return " ".join([self.words, *(ARGUMENTS[each].shown for each in self.takes)])
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What a command takes; one that begins with a dash must be given by that name."""
+
+    name: str
+    shown: str
+    about: str
+    optional: bool = False
+    read: Callable[[str], object] = str
+
+
+def days(text: str) -> float:
+    """`90d`, `12w`, `36h`, or a number of days."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "d")
+    try:
+        found = float(number) * UNITS[unit]
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"expected a time like 90d, 12w or 36h, not {text!r}")
+    return found
+
+
+ARGUMENTS: Final = {
+    "account": Argument("name", "NAME", "the account's name"),
+    "room": Argument("name", "NAME", "the room's name, '#' and all"),
+    "new": Argument("file", "FILE", "a file that does not exist yet"),
+    "old": Argument("file", "FILE", "a backup"),
+    "any": Argument("file", "[FILE]", "a backup; without it, the store", optional=True),
+    "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, the output", optional=True),
+    "age": Argument("--older-than", "--older-than AGE", "90d, 12w, 36h", read=days),
+}
+COMMANDS: Final = (
+    Command("user add", ("account",), "make an account, and close a guest who uses its name", people.add_user),
+    Command("user passwd", ("account",), "change a password, and end the account's sessions", people.change_password),
+    Command("user list", (), "show every account, and whether it is here or disabled", people.list_users),
+    Command("user disable", ("account",), "shut an account out, and end its sessions", people.disable_user),
+    Command("user enable", ("account",), "let it in again", people.enable_user),
+    Command("user delete", ("account",), "forget an account; what it said stays with others", people.delete_user),
+    Command("invite", (), "print a secret with which one person may register", people.invite),
+    Command("room list", (), "show every room", people.list_rooms),
+    Command(
+        "room delete", ("room",), "forget a room and all it said, and tell its members", people.delete_room
+    ),
+    Command("backup", ("new",), "write everything into one file, while the server goes on", keeping.backup),
+    Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),
+    Command(
+        "restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True
+    ),
+    Command("export", ("out",), "accounts, rooms and messages as lines of JSON", keeping.export),
+    Command("prune", ("age",), "drop old messages", keeping.prune),
+)
+
+
+def overview() -> str:
+    """What there is to do, for --help."""
+    lines = ["usage: gmessenger-admin [option ...] COMMAND", "", "commands:"]
+    for command in COMMANDS:
+        about = command.about + (" (needs the server stopped)" if command.stopped else "")
+        lines += textwrap.wrap(f"{command.usage:<30}{about}", 100, initial_indent="  ", subsequent_indent=" " * 32)
+    return "\n".join(lines)
+
+
+def obey(options: AdminOptions, words: Sequence[str]) -> int:
+    """Do what the words say and return the exit code. Raises `UsageError` where they say nothing we know."""
+    command = find(words)
+    given = _parser(command).parse_args(words[len(command.words.split()) :])
+    return command.handler(options, given)
+
+
+def find(words: Sequence[str]) -> Command:
+    for command in COMMANDS:
+        if list(words[: len(command.words.split())]) == command.words.split():
+            return command
+    near = [command.words for command in COMMANDS if command.words.split()[0] == words[0]]
+    known = ", ".join(near or [command.words for command in COMMANDS])
+    raise UsageError(f"There is no command {' '.join(words[:2])!r}; there is {known}.")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See {self.prog} --help.")
+
+
+def _parser(command: Command) -> _Parser:
+    parser = _Parser(prog=f"gmessenger-admin {command.words}", description=command.about, allow_abbrev=False)
+    for each in (ARGUMENTS[name] for name in command.takes):
+        if each.name.startswith("-"):
+            parser.add_argument(each.name, required=True, type=each.read, metavar="AGE", help=each.about)
+        else:
+            nargs = "?" if each.optional else None
+            parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.about)
+    return parser

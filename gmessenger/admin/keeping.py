@@ -1,0 +1,80 @@
+"""What is remembered: what the commands `backup`, `verify`, `restore`, `export` and `prune` do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from msgspec import json
+
+from gmessenger.admin.office import Office, need_stopped, open_office, store_file
+from gmessenger.errors import FileProblem
+from gmessenger.options import AdminOptions
+from gmessenger.store.restoring import restore_file
+from gmessenger.store.verifying import verify_file
+
+
+def backup(options: AdminOptions, given: Namespace) -> int:
+    file = Path(given.file).absolute()  # the server stands in another directory
+    with open_office(options.store_url) as office:
+        office.ask("backup", file=str(file))
+    print(f"{file}: {file.stat().st_size} bytes.")
+    return 0
+
+
+def verify(options: AdminOptions, given: Namespace) -> int:
+    """Reads the file itself, whether a server runs or not, and changes nothing."""
+    file = Path(given.file) if given.file else store_file(options.store_url)
+    found = verify_file(file)
+    print(", ".join(f"{what} {count}" for what, count in found.counts.items()))
+    for fault in found.faults:
+        print(f"gmessenger-admin: {file}: {fault}", file=sys.stderr)
+    if not found.faults:
+        print(f"{file} is whole.")
+    return 1 if found.faults else 0
+
+
+def restore(options: AdminOptions, given: Namespace) -> int:
+    store = need_stopped(options.store_url, "restore")
+    found, old = restore_file(Path(given.file), store)
+    print(", ".join(f"{what} {count}" for what, count in found.counts.items()))
+    print(f"{store} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
+    return 0
+
+
+def prune(options: AdminOptions, given: Namespace) -> int:
+    with open_office(options.store_url) as office:
+        print(f"{office.ask('prune', days=given.older_than)} messages dropped.")
+    return 0
+
+
+def export(options: AdminOptions, given: Namespace) -> int:
+    with open_office(options.store_url) as office, _output(given.file) as output:
+        for line in _everything(office):
+            output.write(json.encode(line) + b"\n")
+    return 0
+
+
+def _everything(office: Office) -> Iterator[dict[str, Any]]:
+    for account in office.ask("accounts"):
+        yield {"kind": "account", "name": account["name"], "disabled": account["disabled"], "role": account["role"]}
+    for room in office.ask("rooms"):
+        yield {"kind": "room", **{key: room[key] for key in ("name", "topic", "creator", "seq")}}
+    after = 0
+    while after is not None:
+        page = office.ask("messages", after=after)
+        yield from ({"kind": "message", **message} for message in page["messages"])
+        after = page["after"]
+
+
+def _output(file: str | None) -> IO[bytes]:
+    if file is None:
+        return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    try:
+        return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+    except OSError as error:
+        raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error

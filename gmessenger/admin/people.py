@@ -1,0 +1,68 @@
+"""Accounts, invites and rooms: what the commands `user`, `invite` and `room` do."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable
+
+from gmessenger.admin import asking
+from gmessenger.admin.office import open_office
+from gmessenger.options import AdminOptions
+
+
+def add_user(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "add_account", f"{given.name} is an account now.", given.name, asking.password(options))
+
+
+def change_password(options: AdminOptions, given: Namespace) -> int:
+    said = f"{given.name} has a new password; whoever was logged in has to log in again."
+    return _do(options, "set_password", said, given.name, asking.password(options))
+
+
+def disable_user(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "disable", f"{given.name} is shut out.", given.name)
+
+
+def enable_user(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "enable", f"{given.name} may log in again.", given.name)
+
+
+def delete_user(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "delete_account", f"{given.name} is no account any more.", given.name)
+
+
+def delete_room(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "delete_room", f"{given.name} is gone, with all that was said there.", given.name)
+
+
+def list_users(options: AdminOptions, given: Namespace) -> int:
+    with open_office(options.store_url) as office:
+        accounts = office.ask("accounts")
+    _show((each["name"], "disabled" if each["disabled"] else "here" if each["here"] else "-") for each in accounts)
+    return 0
+
+
+def list_rooms(options: AdminOptions, given: Namespace) -> int:
+    with open_office(options.store_url) as office:
+        rooms = office.ask("rooms")
+    _show((each["name"], f"{each['members']} members", f"seq {each['seq']}", each["topic"]) for each in rooms)
+    return 0
+
+
+def invite(options: AdminOptions, given: Namespace) -> int:
+    with open_office(options.store_url) as office:
+        print(office.ask("add_invite"))
+    return 0
+
+
+def _do(options: AdminOptions, verb: str, done: str, name: str, password: str | None = None) -> int:
+    arguments = {"name": name} if password is None else {"name": name, "password": password}
+    with open_office(options.store_url) as office:
+        office.ask(verb, **arguments)
+    print(done)
+    return 0
+
+
+def _show(rows: Iterable[tuple[str, ...]]) -> None:
+    for row in rows:
+        print("\t".join(row))

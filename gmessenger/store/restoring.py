@@ -1,0 +1,50 @@
+"""A backup put in the place of a store, which is put aside and not touched."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Final
+
+from gmessenger.errors import FileProblem
+from gmessenger.store.copying import copy_into, sync
+from gmessenger.store.lock import Lock
+from gmessenger.store.verifying import Findings, reading, verify_file
+
+PARTS: Final = ("", "-wal", "-shm")
+"""What a database's files are called behind its name."""
+
+
+def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
+    """Make a store what a backup was; returns what was found in the backup, and where the old store is.
+
+    The backup is verified first and copied beside the store, so that the exchange itself is a matter of names. Raises
+    `StoreInUse`, `FileProblem` for a backup that is damaged or none, or `ConfigProblem` for one of a newer schema.
+    """
+    found = verify_file(file)
+    if found.faults:
+        raise FileProblem(f"{file} is not whole, and the store stays as it is: {found.faults[0]}")
+    store = store.resolve()
+    lock = Lock(store)
+    try:
+        fresh = store.with_name(f"{store.name}.restoring")
+        fresh.unlink(missing_ok=True)
+        with reading(file) as db:
+            copy_into(db, fresh)
+        old = _put_aside(store) if store.exists() else None
+        fresh.rename(store)
+        sync(store.parent)
+    finally:
+        lock.release()
+    return found, old
+
+
+def _put_aside(store: Path) -> Path:
+    """Rename the store, with what its log holds, so that it can still be opened under its new name."""
+    old = store.with_name(f"{store.name}.{datetime.datetime.now():%Y-%m-%dT%H-%M-%S}")
+    if old.exists():
+        raise FileProblem(f"There is a file {old} already.")
+    for part in reversed(PARTS):
+        if (piece := store.with_name(store.name + part)).exists():
+            piece.rename(old.with_name(old.name + part))
+    return old

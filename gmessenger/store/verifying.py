@@ -1,0 +1,101 @@
+"""Is everything still there? Reads a store or a backup without changing it, counts, and looks for damage and holes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gmessenger.errors import ConfigProblem, FileProblem
+from gmessenger.store import schema
+
+MOST_FAULTS: Final = 20
+COUNTS: Final = {
+    "accounts": "SELECT count(*) FROM accounts",
+    "devices": "SELECT count(*) FROM devices",
+    "rooms": "SELECT count(*) FROM conversations WHERE key LIKE '#%'",
+    "conversations": "SELECT count(*) FROM conversations",
+    "messages": "SELECT count(*) FROM messages",
+    "erased": "SELECT count(*) FROM messages WHERE erased",
+    "indexed": "SELECT count(*) FROM words_docsize",
+}
+HOLES: Final = (
+    # A seq is unique in its conversation, so as many as there should be, from the first to the last, are all of them.
+    "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "
+    "FROM conversations c LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
+    "HAVING count(m.seq) != c.head - c.first + 1 OR min(m.seq) != c.first OR max(m.seq) != c.head"
+)
+STRAY: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
+
+
+@dataclass(slots=True)
+class Findings:
+    """How many there are of each kind, and what is wrong, in sentences."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def verify_file(file: Path) -> Findings:
+    """Look through a file. Raises `FileProblem` for one that is no store, `ConfigProblem` for a newer schema."""
+    found = Findings()
+    try:
+        with reading(file) as db:
+            found.faults += _damage(db)
+            if not found.faults:
+                db.execute("BEGIN")  # one moment of a store that goes on changing
+                found.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNTS.items()}
+                found.faults += _holes(db, found.counts)
+    except sqlite3.Error as error:
+        found.faults.append(f"it cannot be read: {error}.")
+    return found
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write. Raises `FileProblem` or `ConfigProblem` where the file is no store we know."""
+    if not file.is_file():
+        raise FileProblem(f"There is no file {file}.")
+    # Without a log beside it nobody has it open; reading a log needs a file more, which must not be made for nothing.
+    alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+    try:
+        db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro{alone}", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise FileProblem(f"Cannot open {file}: {error}.") from error
+    with closing(db):
+        _check_schema(db, file)
+        yield db
+
+
+def _check_schema(db: sqlite3.Connection, file: Path) -> None:
+    try:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.DatabaseError as error:
+        raise FileProblem(f"{file} is no store of gmessenger: {error}.") from error
+    if version > schema.VERSION:
+        raise ConfigProblem(
+            f"{file} has schema {version}, made by a later release; this one knows schema {schema.VERSION}."
+        )
+    if version < 1 or not {"accounts", "conversations", "messages"} <= tables:
+        raise FileProblem(f"{file} is no store of gmessenger.")
+
+
+def _damage(db: sqlite3.Connection) -> list[str]:
+    lines = [str(line) for (line,) in db.execute(f"PRAGMA integrity_check({MOST_FAULTS})")]
+    return [] if lines == ["ok"] else [f"it is damaged: {line}." for line in lines]
+
+
+def _holes(db: sqlite3.Connection, counts: dict[str, int]) -> list[str]:
+    faults = [
+        f"{name} should have messages {first} to {head} and has {count}, from {lowest} to {last}."
+        for name, first, head, count, lowest, last in db.execute(HOLES).fetchmany(MOST_FAULTS)
+    ]
+    if stray := int(db.execute(STRAY).fetchone()[0]):
+        faults.append(f"{stray} messages belong to no conversation.")
+    if counts["indexed"] != (searchable := counts["messages"] - counts["erased"]):
+        faults.append(f"{counts['indexed']} messages can be found by their words, but there are {searchable}.")
+    return faults
