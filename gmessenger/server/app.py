@@ -14,9 +14,10 @@ from gevent.server import StreamServer
 
 from gmessenger import __version__, logs
 from gmessenger.chat.administration import Administration
+from gmessenger.chat.contract import Store
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger, Policy
-from gmessenger.errors import ServerFull, StoreUnavailable
+from gmessenger.errors import ExitError, ServerFull, StoreUnavailable
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
 from gmessenger.server.connection import Connection, Floor
@@ -39,10 +40,12 @@ class App:
     """One server. `start`, then `wait`; `stop` drains. All in the greenlets of one hub."""
 
     def __init__(self, options: ServerOptions, passwords: Passwords | None = None) -> None:
-        """Opens the store. Raises `ConfigProblem` or `FileProblem`."""
+        """Takes the port, then the store. Raises `CannotListen`, `ConfigProblem`, `FileProblem` or `StoreInUse`."""
         self.options = options
         self.watch = Watch()
-        self.port = options.port
+        # The port first: of two servers started alike, the second should hear of the port, not of the store.
+        self._sockets = listen(options.ip, options.port)
+        self.port = self._sockets[0].getsockname()[1]
         hub = gevent.get_hub()
         self._floor = Floor(options, hub, Flusher(hub, self.watch), self.watch)
         self._pool = Pool(options.max_connections + HEADROOM)
@@ -59,7 +62,7 @@ class App:
             names_remembered=options.names_remembered,
             retention=options.retention_days or None,
         )
-        self.store = open_store(options.store_url, self.watch.failed)
+        self.store = self._open_store()
         passwords = passwords or Passwords()
         self.messenger = Messenger(policy, self.store, time.time, self._later, self.watch.spawn, passwords)
         administration = Administration(self.messenger, self.store, passwords, time.time)
@@ -67,11 +70,17 @@ class App:
         self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
         self._retention: Greenlet[..., object] | None = None
 
+    def _open_store(self) -> Store:
+        try:
+            return open_store(self.options.store_url, self.watch.failed)
+        except ExitError:
+            for each in self._sockets:
+                each.close()
+            raise
+
     def start(self) -> None:
-        """Listen and serve. Raises `CannotListen`."""
-        sockets = listen(self.options.ip, self.options.port)
-        self.port = sockets[0].getsockname()[1]
-        for each in sockets:
+        """Serve those who connect."""
+        for each in self._sockets:
             server = StreamServer(each, self._accept, spawn=self._pool)
             server.start()
             self._servers.append(server)

@@ -48,6 +48,15 @@ def test_a_port_in_use_is_named() -> None:
             assert f"port {port}" in err and "in use" in err
 
 
+def test_of_two_servers_started_alike_the_second_hears_of_the_port(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/messenger.db"
+    with ServerProcess("--store", store) as first:
+        port = first.port()
+        code, _, err = run("--port", str(port), "--store", store, "--log-file", "-")
+        assert (code, err.count("\n")) == (69, 1)
+        assert f"port {port}" in err and "in use" in err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly_and_clients_are_told(number: signal.Signals) -> None:
     with ServerProcess("--close-timeout", "0.2") as server:
