@@ -8,6 +8,7 @@ waits for it.) While a commit is in flight nothing on the loop may touch its con
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
@@ -20,7 +21,12 @@ from gmessenger.errors import MessengerError, StoreUnavailable, WireError
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
 """Changes the database inside the transaction of a batch; what it returns or raises is its caller's."""
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds to wait for another process that writes (somebody with the sqlite3 command, say)."""
+BUSY_PAUSE: Final = 0.02
 CLOSING_TAKES: Final = 30.0
+SOON: Final = 0.2
+"""Seconds."""
 
 
 class Commits:
@@ -49,11 +55,22 @@ class Commits:
         self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
         self._wanted = Event()
         self._closing = False
+        self._soon = False
         self._greenlet = gevent.spawn(self._run)
 
     def wake(self) -> None:
         """There is something to commit."""
         self._wanted.set()
+
+    def soon(self) -> None:
+        """There is something that may wait for what is committed next, but not for long."""
+        if not self._soon:
+            self._soon = True
+            gevent.spawn_later(SOON, self._now)
+
+    def _now(self) -> None:
+        self._soon = False
+        self.wake()
 
     def change(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
         """Have a change made and committed. Raises what it raises, or `StoreUnavailable`."""
@@ -105,7 +122,7 @@ class Commits:
         if self._db is None:
             self._db = self._open()
         db = self._db
-        db.execute("BEGIN IMMEDIATE")
+        _begin(db)
         outcomes = [_try(change, db) for change, _ in changes]
         in_thread = self._begun(db)
 
@@ -124,6 +141,19 @@ class Commits:
         db, self._db = self._db, None
         if db is not None:
             db.close()
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    """Begin to write. Another process may be writing: it is waited for here, as SQLite would stop the loop for it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            gevent.sleep(BUSY_PAUSE)
 
 
 def in_thread_pool(threads: ThreadPool, call: Callable[[], Result]) -> Result:

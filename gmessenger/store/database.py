@@ -23,8 +23,6 @@ from gmessenger.store.posts import INDEX_THEM, Posts
 
 Result = TypeVar("Result")
 READERS: Final = 2
-BUSY_TIMEOUT: Final = 5.0
-"""Seconds to wait for another process that writes (gmessenger-admin), inside the transaction's begin."""
 CHECKPOINT_AFTER: Final = 4 * 2**20
 MOVE_CURSOR: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
@@ -153,9 +151,7 @@ class Database:
             return found
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self._path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
-        )
+        db = sqlite3.connect(self._path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
             db.execute(f"PRAGMA {pragma}")
         return db

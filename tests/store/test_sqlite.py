@@ -1,0 +1,104 @@
+"""What only a store in a file has: its file, its schema's number, and what other processes do to it."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.event import AsyncResult
+
+from gmessenger.chat.contract import Post
+from gmessenger.errors import ConfigProblem, ExitError, FileProblem
+from gmessenger.store import open_store, schema
+
+POST = Post("dale hank", "Hank", "Dale", "hi", 1.0, ())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "down" / "messenger.db"
+
+
+def kept(store: object) -> int:
+    outcome: AsyncResult[int] = AsyncResult()
+    store.append(POST, lambda seq, duplicate, error: outcome.set(seq))  # type: ignore[attr-defined]
+    return outcome.get(timeout=10)
+
+
+def test_file_and_directories_are_made_for_their_owner_only(file: Path) -> None:
+    store = open_store(f"sqlite:///{file}")
+    kept(store)
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()}
+    store.close()
+    assert modes["messenger.db"] == modes["messenger.db-wal"] == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) & 0o077 == 0
+
+
+def test_it_is_all_there_after_a_restart(file: Path) -> None:
+    for expected in (1, 2, 3):
+        store = open_store(f"sqlite:///{file}")
+        assert kept(store) == expected
+        store.close()
+
+
+def test_a_closed_store_leaves_nothing_in_the_log(file: Path) -> None:
+    store = open_store(f"sqlite:///{file}")
+    kept(store)
+    store.close()
+    assert not file.with_name("messenger.db-wal").exists() or not file.with_name("messenger.db-wal").stat().st_size
+
+
+def test_a_schema_of_a_later_release_is_refused_and_left_alone(file: Path) -> None:
+    open_store(f"sqlite:///{file}").close()
+    with sqlite3.connect(file) as db:
+        db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    with pytest.raises(ConfigProblem, match=f"schema {schema.VERSION + 1}, made by a later release"):
+        open_store(f"sqlite:///{file}")
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION + 1,)
+
+
+def test_a_file_that_is_no_database_is_refused(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"something else entirely, and quite long" * 100)
+    with pytest.raises(ExitError, match=str(file)):
+        open_store(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///", "mysql://x", "sqlite://x", "/tmp/x.db"])
+def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ConfigProblem):
+        open_store(url)
+
+
+def test_a_place_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(FileProblem, match=r"/proc/nowhere/messenger\.db"):
+        open_store("sqlite:////proc/nowhere/messenger.db")
+
+
+def test_messages_that_arrive_during_a_commit_form_the_next_batch(file: Path) -> None:
+    store = open_store(f"sqlite:///{file}")
+    outcomes: list[int] = []
+    for _ in range(50):
+        store.append(POST, lambda seq, duplicate, error: outcomes.append(seq))
+        gevent.sleep(0)
+    store.flush()
+    store.close()
+    assert outcomes == list(range(1, 51))
+
+
+def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: Path) -> None:
+    store = open_store(f"sqlite:///{file}")
+    kept(store)
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert len(store.page("dale hank", 0, 9)) == 1
+        waiting = gevent.spawn(kept, store)
+        gevent.sleep(0.05)
+        assert not waiting.ready()
+        other.execute("ROLLBACK")
+    assert waiting.get(timeout=10) == 2
+    store.close()
