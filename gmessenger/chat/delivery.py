@@ -35,12 +35,14 @@ class Delivery:
     def deliver(self, post: Post, seq: int, said: str, sender: Session, sessions: Iterable[Session]) -> None:
         """A post was kept under `seq`: give it to these sessions, and to the sender's own as is due to a sender."""
         parcel = Message(post.sender, post.to, post.text, post.time, said, seq)
-        own = Message(post.sender, post.to, post.text, post.time, said, seq, post.id)
         for session in sessions:
-            if session is sender:
+            if session.key != sender.key:
+                self._give(session, post.conversation, seq, parcel)
+            elif session is sender or (session.device is not None and session.device.id == post.device):
                 self._count(session, post.conversation, seq)
             else:
-                self._give(session, post.conversation, seq, own if session.key == sender.key else parcel)
+                own = Message(post.sender, post.to, post.text, post.time, said, seq, post.id)
+                self._give(session, post.conversation, seq, own)
 
     def catch_up(self, session: Session) -> None:
         """Have a session that is behind sent all that it has not acknowledged; it is told when it has it."""

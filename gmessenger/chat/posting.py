@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+
+from msgspec import Struct
 
 from gmessenger.chat.archive import direct_key
 from gmessenger.chat.contract import Account, Post, Store
@@ -13,9 +14,6 @@ from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.errors import NeverSeen, NotHere, RecipientBusy, WireError
-
-Sessions: TypeAlias = Callable[[], Iterable[Session]]
-"""Whose turn it is when the message is on disk: asked only then."""
 
 
 class Posting:
@@ -48,15 +46,11 @@ class Posting:
         """A message to a name; kept if either end is an account, else handed over."""
         account = self._accounts.get(key)
         shown = account.name if account is not None else self._guest(session, key, to)
-        audience = tuple({each.id for each in (session.account, account) if each is not None})
+        audience = _ids(session.account, account)
         if not audience:
             return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
         post = self._post(session, direct_key(session.key, key), shown, text, id, audience)
-
-        def both() -> Iterable[Session]:
-            return {*self._router.sessions(key), *self._router.sessions(session.key)}
-
-        return self._keep(session, post, id, said, both)
+        return self._keep(Sending(self, session, post, said, key))
 
     def _guest(self, session: Session, key: str, to: str) -> str:
         """The name, as shown, of a guest who is here and has room for a message: what is not stored is not promised."""
@@ -73,7 +67,7 @@ class Posting:
     def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
         """A message to a room the session is in."""
         post = self._post(session, room.key, room.name, text, id, ())
-        self._keep(session, post, id, said, lambda: self._rooms.sessions(room), room)
+        self._keep(Sending(self, session, post, said, room=room))
 
     def to_everybody(self, session: Session, text: str, id: str | None, said: str) -> None:
         """A message to everybody present but the sender, kept nowhere."""
@@ -102,30 +96,53 @@ class Posting:
         device = session.device.id if session.device is not None else None
         return Post(conversation, session.name, to, text, self._clock(), audience, device, id)
 
-    def _keep(
-        self,
-        session: Session,
-        post: Post,
-        id: str | None,
-        said: str,
-        sessions: Sessions,
-        room: OpenRoom | None = None,
-    ) -> None:
+    def _keep(self, sending: Sending) -> None:
         """Have a message stored; when it is on disk, answer and deliver."""
+        sending.session.owing = True
+        self._store.append(sending.post, sending)
 
-        def done(seq: int, duplicate: bool, error: WireError | None) -> None:
-            if error is not None:
-                session.outbox.insist(Answer(error.code, id, self._clock(), dict(error.described())))
-                return
-            if id is not None:
-                session.outbox.insist(Answer(200, id, self._clock(), {"seq": seq}))
-            if room is not None:
-                room.head = max(room.head, seq)
-            if not duplicate:
-                self._delivery.deliver(post, seq, said, session, sessions())
+    def kept(self, sending: Sending, seq: int, duplicate: bool, error: WireError | None) -> None:
+        """What became of it: answer, and bring it to those whose turn it is now."""
+        session, post, room = sending.session, sending.post, sending.room
+        if error is not None:
+            session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
+            return
+        if post.id is not None:
+            session.outbox.insist(Answer(200, post.id, self._clock(), {"seq": seq}))
+        if room is not None:
+            room.head = max(room.head, seq)
+        if not duplicate:
+            self._delivery.deliver(post, seq, sending.said, session, self._sessions(sending))
 
-        session.owing = True
-        self._store.append(post, done)
+    def _sessions(self, sending: Sending) -> Iterable[Session]:
+        if sending.room is not None:
+            return self._rooms.sessions(sending.room)
+        there, here = sending.to, sending.session.key
+        sessions = self._router.sessions(there)
+        return sessions + self._router.sessions(here) if there != here else list(sessions)
+
+
+class Sending(Struct, gc=False):
+    """A message on its way to the disk, and who is to be told when it is there: what the store calls when it is done.
+
+    One object and no closures, which the collector would look through a hundred thousand times a second.
+    """
+
+    posting: Posting
+    session: Session
+    post: Post
+    said: str
+    to: str = ""
+    room: OpenRoom | None = None
+
+    def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
+        self.posting.kept(self, seq, duplicate, error)
+
+
+def _ids(one: Account | None, other: Account | None) -> tuple[int, ...]:
+    if one is None or other is None or one is other:
+        return tuple(each.id for each in (one or other,) if each is not None)
+    return (one.id, other.id)
 
 
 def settle(session: Session, store: Store) -> None:

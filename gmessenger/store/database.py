@@ -23,7 +23,10 @@ from gmessenger.store.posts import INDEX_THEM, Posts
 
 Result = TypeVar("Result")
 READERS: Final = 2
-CHECKPOINT_AFTER: Final = 4 * 2**20
+CHECKPOINT_AFTER: Final = 1000
+COMMIT_WRITES: Final = 8
+"""Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
+written again from its start after a checkpoint, and never becomes shorter."""
 MOVE_CURSOR: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
     "ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
@@ -60,6 +63,7 @@ class Database:
         self._places = BoundedSemaphore(READERS)
         self._readers: list[sqlite3.Connection] = []
         self._checkpointing = False
+        self._written = 0
 
     def close(self) -> None:
         self.commits.close()
@@ -104,22 +108,20 @@ class Database:
             # No session acknowledges again what it has acknowledged: this goes with the next batch.
             for key, seq in moved.items():
                 self.cursors[key] = max(seq, self.cursors.get(key, 0))
-        for outcome in self.posts.settle(refusal):
+        outcomes = self.posts.settle(refusal)
+        for outcome in outcomes:
             try:
                 outcome.done(outcome.seq, outcome.duplicate, outcome.error)
             except Exception as failure:  # the next one's message is on disk too, and must be delivered
                 self._failed("delivery", failure)
+        self._written += COMMIT_WRITES + len(outcomes)
         self._checkpoint()
 
     def _checkpoint(self) -> None:
         """Move what the log has gathered into the database, in a thread, without holding up anybody."""
-        if self._path is None or self._checkpointing:
+        if self._path is None or self._checkpointing or self._written < CHECKPOINT_AFTER:
             return
-        try:
-            if Path(f"{self._path}-wal").stat().st_size < CHECKPOINT_AFTER:
-                return
-        except OSError:
-            return
+        self._written = 0
         self._checkpointing = True
         gevent.spawn(self._checkpoint_now)
 

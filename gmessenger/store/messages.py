@@ -29,7 +29,7 @@ class Messages(Database):
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
         key = (device, conversation)
         self.cursors[key] = max(seq, self.cursors.get(key, 0))
-        self.commits.wake()
+        self.commits.soon()
 
     def mark_read(self, account: int, conversation: str, seq: int) -> None:
         self.commits.change(lambda db: statements.READ(db, account=account, conversation=conversation, seq=seq))

@@ -6,12 +6,15 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct
+
 from gmessenger.chat.contract import Done, Post
 from gmessenger.errors import IdReused, WireError
 from gmessenger.store import statements
 from gmessenger.store.folding import fold
 
 SLICE: Final = 500
+FEW: Final = 8
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
 INSERT: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id) '
@@ -33,8 +36,7 @@ class Known:
     participants: set[int] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct, gc=False):
     """What became of one post."""
 
     done: Done
@@ -59,6 +61,8 @@ class Posts:
     def insert(self, db: sqlite3.Connection) -> bool:
         """Number and insert what waits; says whether there was anything to index."""
         self._taken, self._waiting = self._waiting, []
+        if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
+            self._known.clear()
         for start in range(0, len(self._taken), SLICE):
             self._insert_slice(db, self._taken[start : start + SLICE])
         return bool(self._taken)
@@ -90,12 +94,26 @@ class Posts:
             else:
                 rows = statements.PARTICIPANTS(db, conversation=row[0])
                 known = Known(row[0], row[1], {account for account, _ in rows})
-            if len(self._known) >= MOST_CONVERSATIONS_KNOWN:
-                self._known.clear()
             self._known[key] = known
         return known
 
     def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> None:
+        """Hardly ever is anything sent again: of many it is found out by trying, of few by looking."""
+        if len(posts) < FEW:
+            return self._insert(db, posts, look=True)
+        before = len(self._outcomes)
+        db.execute("SAVEPOINT slice")
+        try:
+            self._insert(db, posts, look=False)
+        except sqlite3.IntegrityError:
+            db.execute("ROLLBACK TO slice")
+            self.forget()
+            del self._outcomes[before:]
+            self._insert(db, posts, look=True)
+        db.execute("RELEASE slice")
+        return None
+
+    def _insert(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], *, look: bool) -> None:
         rows: list[tuple[Any, ...]] = []
         folded: list[tuple[int, str]] = []
         moved: dict[int, Known] = {}
@@ -103,14 +121,14 @@ class Posts:
         self._next_row = self._next_row or _next_row(db)
         for post, done in posts:
             known = self.known(db, post.conversation)
-            before = self._before(db, post, known, sent)
+            before = self._before(db, post, known, sent) if look else None
             if before is not None:
                 self._outcomes.append(_again(post, done, before))
                 continue
             known.head += 1
             moved[known.id] = known
             self._admit(db, post, known)
-            if post.id is not None and post.device is not None:
+            if look and post.id is not None and post.device is not None:
                 sent[post.device, post.id, known.id] = (known.head, post.text)
             rows.append(
                 (self._next_row, known.id, known.head, post.sender, post.to, post.text, post.time, post.device, post.id)

@@ -1,4 +1,4 @@
-"""The store by itself when SQLite refuses in the middle of a batch: everybody is told, and nothing is forgotten."""
+"""The store by itself under large batches, and when SQLite refuses in the middle of one: everybody is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import gevent
 import pytest
 
 from gmessenger.chat.contract import Account, Post
-from gmessenger.errors import StoreUnavailable, WireError
+from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.session import Outbox, Session
+from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import open_store
 from gmessenger.store.posts import SLICE
 from gmessenger.store.sqlite import SqliteStore
@@ -108,3 +110,52 @@ def test_a_failed_commit_is_told_also_when_nothing_can_be_written_to_stderr(
     )
     bench.append("text")
     assert [type(error) for _, error in bench.answered(1)] == [StoreUnavailable]
+
+
+def test_of_many_sent_at_once_what_was_sent_before_is_stored_once(bench: Bench) -> None:
+    for number in range(3):
+        bench.append(f"text {number}", device=1, id=str(number))
+    assert bench.answered(3) == [(1, None), (2, None), (3, None)]
+    for number in range(2 * SLICE):
+        bench.append(f"text {number}", device=1, id=str(number))
+    bench.append("text 7", device=1, id="7")
+    bench.append("another", device=1, id="8")
+    *answers, refused = bench.answered(2 * SLICE + 2)
+    assert answers == [(number + 1, None) for number in range(2 * SLICE)] + [(8, None)]
+    assert isinstance(refused[1], IdReused)
+    kept = [each.text for each in bench.store.page("one other", 0, 4 * SLICE)]
+    assert kept == [f"text {number}" for number in range(2 * SLICE)]
+
+
+def test_conversations_that_are_forgotten_while_many_are_written_keep_their_numbers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gmessenger.store.posts.MOST_CONVERSATIONS_KNOWN", 2)
+    for room in "#a", "#b", "#c", "#d":
+        bench.store.create_room(room, room, bench.one.id, 0.0)
+    for _ in range(3):
+        for room in "#a", "#b", "#a", "#c", "#a", "#d":
+            bench.store.append(
+                Post(room, "one", room, "text", 0.0, ()), lambda seq, _, error: bench.answers.append((seq, error))
+            )
+    assert bench.answered(18) == [
+        (seq, None)
+        for turn in range(3)
+        for seq in (3 * turn + 1, turn + 1, 3 * turn + 2, turn + 1, 3 * turn + 3, turn + 1)
+    ]
+
+
+def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: Bench) -> None:
+    def session() -> Session:
+        outbox = Outbox(10, 10_000, lambda: None, lambda: None)
+        here = Session("one", outbox, front="native", told=True, address="")
+        here.become(bench.one)
+        here.use(bench.store.device(bench.one.id, "laptop", 0.0))
+        here.behind = here.missed = False
+        return here
+
+    before, again = session(), session()
+    assert again.device is not None
+    post = Post("one other", "one", "other", "text", 0.0, (bench.one.id, bench.other.id), again.device.id, "m1")
+    Delivery(bench.store, lambda *_: None).deliver(post, 1, "", before, [again])
+    assert again.outbox.empty() and again.sent == {"one other": 1}
