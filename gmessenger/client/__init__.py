@@ -6,15 +6,22 @@ from gmessenger.client.events import (
     Accepted,
     Connected,
     Deferred,
+    Delivered,
+    Joined,
+    Left,
     LinkEvent,
     Lost,
+    Missed,
     Notice,
     PresenceChanged,
     Received,
     Rejected,
+    SentElsewhere,
+    TopicChanged,
 )
 from gmessenger.client.link import Link
 from gmessenger.client.outbox import Message
+from gmessenger.client.pages import Found
 from gmessenger.client.patience import Patience
 from gmessenger.wire.events import Card, Delivery
 
@@ -23,14 +30,21 @@ __all__ = [
     "Card",
     "Connected",
     "Deferred",
+    "Delivered",
     "Delivery",
+    "Found",
+    "Joined",
+    "Left",
     "Link",
     "LinkEvent",
     "Lost",
     "Message",
+    "Missed",
     "Notice",
     "Patience",
     "PresenceChanged",
     "Received",
     "Rejected",
+    "SentElsewhere",
+    "TopicChanged",
 ]

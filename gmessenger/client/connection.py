@@ -96,12 +96,12 @@ class Connection:
         self._fault = self._fault or fault
         self._shut_down()
 
-    def take_leave(self) -> None:
-        """Say goodbye, as far as that needs no waiting, and close."""
+    def take_leave(self, last_words: bytes) -> None:
+        """Say them and goodbye, as far as that needs no waiting, and close."""
         if not self._sending and self._fault is None:
             with suppress(OSError):
                 self._socket.setblocking(False)
-                self._socket.send(encode(Quit()))
+                self._socket.send(last_words + encode(Quit()))
         self.close()
 
     def close(self) -> None:

@@ -39,6 +39,60 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class SentElsewhere:
+    """What oneself has written, from another device or in an earlier run; not a `Received`, lest a bot answer it."""
+
+    delivery: Delivery
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """So many messages of a conversation did not come in their turn.
+
+    If they were `found` they follow, and then what came instead of them; if not, they will not come.
+    """
+
+    with_: str
+    count: int
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Somebody has all that was written to them up to `seq`."""
+
+    name: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Somebody came into a room."""
+
+    room: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Somebody is in a room no more; `by` says who took them out, if they did not leave."""
+
+    room: str
+    name: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicChanged:
+    """Somebody said what a room is about."""
+
+    room: str
+    name: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The server has the message: 200 stored, 202 handed over. It is out of the outbox."""
 
@@ -82,4 +136,19 @@ class Notice:
     sentence: str
 
 
-LinkEvent: TypeAlias = Connected | Lost | Received | Accepted | Rejected | Deferred | PresenceChanged | Notice
+LinkEvent: TypeAlias = (
+    Connected
+    | Lost
+    | Received
+    | SentElsewhere
+    | Missed
+    | Delivered
+    | Accepted
+    | Rejected
+    | Deferred
+    | PresenceChanged
+    | Joined
+    | Left
+    | TopicChanged
+    | Notice
+)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from gevent.event import Event
 from gevent.queue import Full
 
-from gmessenger.client.events import Connected, LinkEvent, Rejected
-from gmessenger.client.frames import frame_of
+from gmessenger.client.acks import Acks
+from gmessenger.client.asking import Asking
+from gmessenger.client.events import Connected, LinkEvent, Received, Rejected, SentElsewhere
 from gmessenger.client.inbox import Inbox
+from gmessenger.client.incoming import Incoming
 from gmessenger.client.login import Login
 from gmessenger.client.outbox import Message, Outbox, compose, is_larger
 from gmessenger.client.patience import Patience
+from gmessenger.client.positions import conversation, fold
 from gmessenger.client.questions import Questions
 from gmessenger.client.receiving import Receiver
 from gmessenger.client.sending import Sender
 from gmessenger.client.upkeep import Upkeep
 from gmessenger.errors import TooLong, Unreachable
-from gmessenger.wire.events import Answer, Card, Join, Request, Status, Users
-
-LONGEST_LIST: Final = 100_000
-"""Names after which a list of those present is taken for endless."""
+from gmessenger.wire.events import Answer, Register, Request
 
 
-class Link:
+class Link(Asking):
     """A name on a server, for as long as it can be kept there.
 
         with Link("127.0.0.1", 7777, "echo") as link:
@@ -37,6 +37,10 @@ class Link:
     Iterating yields a `LinkEvent` after another; it ends when the link is closed, and raises `Refused` or `Unreachable`
     when no line will come any more. A lost line is not the end: the link comes back by itself and sends again what was
     not answered, so a message reaches the server at least once, and twice only where an answer was lost on the way.
+
+    An account's messages come once, in order and without holes, to each of its devices: what the owner was given counts
+    as done with when it comes for the next event, or closes the link, and is acknowledged then. What an owner that
+    failed had not finished with comes again to the next link on the same `device`, unless nothing is `acknowledging`.
 
     An owner that stops iterating is not sent more than about `inbox_size` events: receiving is held back, the line is
     kept alive. Everything may be called from any greenlet, also while another one iterates.
@@ -50,10 +54,12 @@ class Link:
         *,
         password: str | None = None,
         device: str | None = None,
+        acknowledging: bool = True,
         patience: Patience | None = None,
         outbox_size: int = 1000,
         inbox_size: int = 256,
     ) -> None:
+        super().__init__()
         self.name = name
         self.limits: Mapping[str, Any] = {}
         """The server's own words: `frame` in bytes, `text` in characters, and so on."""
@@ -63,7 +69,12 @@ class Link:
         self._outbox = Outbox()
         self._questions = Questions()
         self._sender = Sender(self._outbox, self._patience)
-        receiver = Receiver(self._inbox, self._outbox, self._questions, self._sender, self._patience, self._look)
+        self._acks = Acks(self._sender)
+        self._acknowledging = acknowledging
+        self._incoming = Incoming(name, self._inbox, self._outbox, self._sender, self._acks, self._patience)
+        receiver = Receiver(
+            self._inbox, self._outbox, self._questions, self._incoming, self._sender, self._patience, self._settled
+        )
         self._login = Login(host, port, name, self._patience, password, device)
         self._upkeep = Upkeep(
             self._login,
@@ -74,7 +85,7 @@ class Link:
             welcomed=self._welcomed,
             ended=self._end,
         )
-        self._said_of_oneself: dict[str, bytes] = {}  # status and rooms, which a new session does not know
+        self._given: LinkEvent | None = None
         self._room = Event()
         self._idle = Event()
         self._look()
@@ -98,7 +109,11 @@ class Link:
 
     def close(self) -> None:
         """Say goodbye and end; what is unanswered is given up (`flush` first). Does no harm twice."""
-        self._upkeep.stop()
+        self._done_with_given()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._upkeep.stop(self._acks.frames())
         self._end(None)
 
     def __enter__(self) -> Self:
@@ -108,16 +123,26 @@ class Link:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            self._stop()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> LinkEvent:
+        self._done_with_given()
         event = self._inbox.get()
         if event is None:
             raise StopIteration
+        self._given = event
         return event
+
+    def _done_with_given(self) -> None:
+        event, self._given = self._given, None
+        if isinstance(event, Received | SentElsewhere) and event.delivery.seq:
+            self._acks.done(conversation(event.delivery, fold(self.name)), event.delivery.seq)
 
     @property
     def connected(self) -> bool:
@@ -159,32 +184,16 @@ class Link:
             self._idle.wait(seconds)
         return len(self._outbox)
 
-    def users(self) -> list[Card]:
-        """Who is present, with their status. Raises as `join` does."""
-        users: list[Card] = []
-        after: str | None = None
-        while len(users) < LONGEST_LIST:
-            page = self._ask(Users(after=after))
-            users += page.users or []
-            if not page.more or not users or users[-1].account_name == after:
-                break
-            after = users[-1].account_name
-        return users
+    def register(self, password: str, invite: str | None = None) -> None:
+        """Take the guest's name for ever. Raises as every question does."""
+        answer = self._ask(Register(password=password, invite=invite))
+        self._login.password, self._login.token = password, answer.session
+        self._incoming.registered()
+        self._acks.on = self._acknowledging
 
-    def status(self, status: str) -> None:
-        """Say how one is; said again after every loss of the line. Raises as `join` does."""
-        self._ask(Status(status=status))
-        self._said_of_oneself["status"] = frame_of(Status(status=status))
-
-    def join(self, room: str) -> Answer:
-        """Enter a room, now and after every loss of the line.
-
-        Raises the `WireError` that the server refuses with, and `Unreachable` where no answer came in time. The
-        question waits for a line that is down.
-        """
-        answer = self._ask(Join(room=room))
-        self._said_of_oneself[f"join {room}"] = frame_of(Join(room=room))
-        return answer
+    def leave(self, room: str) -> None:
+        super().leave(room)
+        self._incoming.forget(room)
 
     def _ask(self, request: Request) -> Answer:
         self._check()
@@ -200,12 +209,22 @@ class Link:
 
     def _welcomed(self, answer: Answer, again: bool) -> None:
         self.limits = answer.limits or {}
+        self._acks.on = self._acknowledging and answer.account is True
+        self._incoming.new_line(account=answer.account is True, token=answer.session)
         self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again))
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)
             self._reject(message)
-        for what, frame in (self._said_of_oneself | self._questions.unanswered()).items():
+        for what, frame in (self._to_say_again() | self._questions.unanswered()).items():
             self._sender.urge(what, frame)
+        self._look()
+
+    def _to_say_again(self) -> dict[str, bytes]:
+        """An account is still in its rooms, unless somebody took it out meanwhile."""
+        rooms = not self._incoming.account
+        return {what: frame for what, frame in self._said_of_oneself.items() if rooms or not what.startswith("join ")}
+
+    def _settled(self, message: Message) -> None:
         self._look()
 
     def _reject(self, message: Message) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gmessenger.client.frames import frame_of
@@ -48,6 +49,9 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._messages.values())
 
     def add(self, message: Message) -> None:
         self._messages[message.id] = message

@@ -7,16 +7,40 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from gmessenger.client.connection import Connection, Heard
-from gmessenger.client.events import Accepted, Deferred, Notice, PresenceChanged, Received, Rejected
+from gmessenger.client.events import (
+    Accepted,
+    Deferred,
+    Delivered,
+    Joined,
+    Left,
+    Notice,
+    PresenceChanged,
+    Rejected,
+    TopicChanged,
+)
 from gmessenger.client.frames import refusal, refused, wanted_later
 from gmessenger.client.heartbeat import Heartbeat, Pulse
 from gmessenger.client.inbox import Inbox
+from gmessenger.client.incoming import Incoming
 from gmessenger.client.outbox import Message, Outbox
 from gmessenger.client.patience import Patience
+from gmessenger.client.positions import fold
 from gmessenger.client.questions import Questions
 from gmessenger.client.sending import Sender
 from gmessenger.errors import NeverSeen, NotHere, Refused, Replaced
-from gmessenger.wire.events import Answer, Delivery, Moving, PresenceEvent, Probe, ServerEvent, ServerProbe
+from gmessenger.wire.events import (
+    Answer,
+    DeliveredEvent,
+    Delivery,
+    JoinEvent,
+    LeaveEvent,
+    Moving,
+    PresenceEvent,
+    Probe,
+    ServerEvent,
+    ServerProbe,
+    TopicEvent,
+)
 from gmessenger.wire.jim import encode
 
 PROBE: Final = encode(Probe())
@@ -29,7 +53,7 @@ USUAL_PAUSE: Final = 1.0
 class Receiver:
     """Reads in the greenlet that calls `run`. Holds back reading while the inbox is full, and keeps the line alive.
 
-    `settled` is called when a message has left the outbox.
+    `settled` is called with each message that has left the outbox.
     """
 
     def __init__(
@@ -37,13 +61,15 @@ class Receiver:
         inbox: Inbox,
         outbox: Outbox,
         questions: Questions,
+        incoming: Incoming,
         sender: Sender,
         patience: Patience,
-        settled: Callable[[], object],
+        settled: Callable[[Message], object],
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
         self._questions = questions
+        self._incoming = incoming
         self._sender = sender
         self._patience = patience
         self._heartbeat = Heartbeat(patience, time.monotonic())
@@ -100,10 +126,24 @@ class Receiver:
             handler(self, event, frame)
 
     def _delivery(self, delivery: Delivery, frame: bytes) -> None:
-        self._inbox.put(Received(delivery, frame))
+        self._incoming.hear(delivery, frame)
 
     def _presence(self, event: PresenceEvent, frame: bytes) -> None:
         self._inbox.put(PresenceChanged(event.user.account_name, event.user.status or ""))
+
+    def _delivered(self, event: DeliveredEvent, frame: bytes) -> None:
+        self._inbox.put(Delivered(event.with_, event.seq))
+
+    def _join(self, event: JoinEvent, frame: bytes) -> None:
+        self._inbox.put(Joined(event.room, event.user.account_name))
+
+    def _leave(self, event: LeaveEvent, frame: bytes) -> None:
+        if fold(event.user.account_name) == self._incoming.me:
+            self._incoming.forget(event.room)
+        self._inbox.put(Left(event.room, event.user.account_name, event.by))
+
+    def _topic(self, event: TopicEvent, frame: bytes) -> None:
+        self._inbox.put(TopicChanged(event.room, event.user.account_name, event.topic))
 
     def _probe(self, event: ServerProbe, frame: bytes) -> None:
         self._sender.urge("here", HERE)
@@ -120,7 +160,7 @@ class Receiver:
         elif answer.code == Replaced.word:
             error = refusal(answer)
             raise Refused(str(error)) from error
-        elif not self._questions.settle(answer) and refused(answer):
+        elif not (self._incoming.answered(answer) or self._questions.settle(answer)) and refused(answer):
             self._inbox.put(Notice(str(refusal(answer))))
 
     def _settle(self, message: Message, answer: Answer) -> None:
@@ -130,8 +170,10 @@ class Receiver:
             self._defer(message, answer, now)
         else:
             self._outbox.settle(message.id)
+            if answer.seq is not None and not refused(answer):
+                self._incoming.sent(message.to, answer.seq)
             self._inbox.put((Rejected if refused(answer) else Accepted)(message, answer))
-            self._settled()
+            self._settled(message)
         self._sender.wake()
 
     def _waited_enough(self, message: Message, now: float) -> bool:
@@ -148,8 +190,12 @@ class Receiver:
 HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]] = {
     Answer: Receiver._answer,
     Delivery: Receiver._delivery,
+    DeliveredEvent: Receiver._delivered,
     PresenceEvent: Receiver._presence,
+    JoinEvent: Receiver._join,
+    LeaveEvent: Receiver._leave,
+    TopicEvent: Receiver._topic,
     ServerProbe: Receiver._probe,
     Moving: Receiver._moving,
 }
-"""What is done with each frame; what is not here (`synced`, frames of a later version) concerns nobody yet."""
+"""What is done with each frame; what is not here (`synced`, `read`, frames of a later version) concerns nobody yet."""

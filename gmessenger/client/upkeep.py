@@ -63,12 +63,12 @@ class Upkeep:
         self._welcome(connection, answer, again=False)
         self._greenlet = gevent.spawn(self._run, connection)
 
-    def stop(self) -> None:
-        """Say goodbye, if there is a line, and keep it up no more."""
+    def stop(self, last_words: bytes) -> None:
+        """Say them and goodbye, if there is a line, and keep it up no more."""
         if self._greenlet is not None:
             self._greenlet.kill()
         if self._connection is not None:
-            self._connection.take_leave()
+            self._connection.take_leave(last_words)
 
     def _run(self, connection: Connection) -> None:
         try:

@@ -128,6 +128,7 @@ class Client:
             name or "",
             password=self._password,
             device=device_name(options),
+            acknowledging=options.to is None,  # who only sends has shown nobody anything
             patience=patience,
         )
         return self._link

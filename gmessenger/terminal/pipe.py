@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gmessenger.client import Link, Lost, Notice, Received, Rejected
+from gmessenger.client import Link, Lost, Notice, Received, Rejected, SentElsewhere
 from gmessenger.errors import BadText, ExitError, NotAllSent, Refused, UnknownAction, WireError
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
@@ -119,7 +119,7 @@ class Listening:
         self._link.start()
         for event in self._link:
             write_down(event, self._options)
-            if isinstance(event, Received):
+            if isinstance(event, Received | SentElsewhere):
                 self._print(event)
             elif (told := render.told(event)) is not None:
                 self._status.say(told)
@@ -128,8 +128,8 @@ class Listening:
         """Ctrl-C is how one leaves."""
         self._ending.leave()
 
-    def _print(self, event: Received) -> None:
+    def _print(self, event: Received | SentElsewhere) -> None:
         if self._options.json:
             self._output.write_bytes(event.frame + b"\n")
         else:
-            self._output.say(render.message(event.delivery))
+            self._output.say(render.told(event) or "")

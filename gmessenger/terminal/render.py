@@ -11,14 +11,21 @@ from gmessenger.client import (
     Card,
     Connected,
     Deferred,
+    Delivered,
     Delivery,
+    Found,
+    Joined,
+    Left,
     LinkEvent,
     Lost,
     Message,
+    Missed,
     Notice,
     PresenceChanged,
     Received,
     Rejected,
+    SentElsewhere,
+    TopicChanged,
 )
 from gmessenger.terminal.visible import visible
 
@@ -30,18 +37,38 @@ IN_WORDS: Final = {"online": "is here", "offline": "has left"}
 
 def message(delivery: Delivery) -> str:
     """A message with its time and sender, and its room if it came through one; further lines are indented."""
+    return _said(delivery, f"{visible(delivery.sender)}{' (to all)' if delivery.broadcast is True else ''}")
+
+
+def own(delivery: Delivery) -> str:
+    """What one has written oneself, but not here."""
+    to = "" if delivery.to.startswith("#") else f", to {visible(delivery.to)}"
+    return _said(delivery, f"you, on another device{to}")
+
+
+def found(each: Found, oneself: str) -> str:
+    """A message that search found; one's own says to whom it went."""
+    delivery = each.delivery
+    own = delivery.sender == oneself and not delivery.to.startswith("#")
+    return _said(delivery, visible(delivery.sender) + (f" to {visible(each.with_)}" if own else ""))
+
+
+def _said(delivery: Delivery, by: str) -> str:
+    if delivery.erased is True:
+        return "-- a message was here that has been erased"
     room = f"{visible(delivery.to)} " if delivery.to.startswith("#") else ""
-    to_all = " (to all)" if delivery.broadcast is True else ""
     first, *further = delivery.message.replace("\r\n", "\n").split("\n")
-    lines = [f"[{_clock(delivery.time)}] {room}{visible(delivery.sender)}{to_all}: {visible(first)}"]
+    lines = [f"[{_clock(delivery.time)}] {room}{by}: {visible(first)}"]
     return "\n".join(lines + [CONTINUED + visible(line) for line in further])
 
 
 def _clock(seconds: float) -> str:
+    """The time of day, with the day unless it is today."""
     try:
-        return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M")
+        then = datetime.fromtimestamp(seconds).astimezone()
     except (ValueError, OverflowError, OSError):
         return "--:--"
+    return then.strftime("%H:%M" if then.date() == datetime.now().astimezone().date() else "%Y-%m-%d %H:%M")
 
 
 def users(present: Iterable[Card], oneself: str) -> str:
@@ -84,6 +111,31 @@ def _lost(event: Lost) -> str | None:
     return f"-- the line is down: {visible(event.reason)}; trying again in {moment(event.retry_in)}"
 
 
+def _missed(event: Missed) -> str:
+    with_ = f"{'in' if event.with_.startswith('#') else 'with'} {visible(event.with_)}"
+    count = counted(event.count, "message")
+    if event.found:
+        return f"-- {count} {with_} had not come in turn; here they are, with what came after:"
+    return f"-- {count} {with_} did not come, and the server does not have them for you"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _left(event: Left) -> str:
+    if event.by is not None:
+        return f"-- {visible(event.by)} took {visible(event.name)} out of {visible(event.room)}"
+    return f"-- {visible(event.name)} has left {visible(event.room)}"
+
+
+def topic(room: str, topic: str, by: str = "") -> str:
+    """What a room is about."""
+    said = f" now says {visible(by)}" if by else ""
+    return f"-- the topic of {visible(room)}{said}: {visible(topic)}" if topic else f"-- {visible(room)} has no topic"
+
+
 def _presence(event: PresenceChanged) -> str:
     status = event.status
     return f"-- {visible(event.name)} {IN_WORDS.get(status) or f'is {visible(status)}'}"
@@ -93,10 +145,16 @@ IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     Connected: _connected,
     Lost: _lost,
     Received: lambda event: message(event.delivery),
+    SentElsewhere: lambda event: own(event.delivery),
+    Missed: _missed,
+    Delivered: lambda event: f"-- {visible(event.name)} has all that you wrote",
     Accepted: lambda event: f"-- sent to {visible(event.message.to)}",
     Rejected: lambda event: not_sent(event.message.to, event.message.text, event.reason),
     Deferred: lambda event: f"-- not sent to {visible(event.message.to)} yet: {visible(event.reason)} Trying again.",
     PresenceChanged: _presence,
+    Joined: lambda event: f"-- {visible(event.name)} has joined {visible(event.room)}",
+    Left: _left,
+    TopicChanged: lambda event: topic(event.room, event.topic, event.name),
     Notice: lambda event: f"-- the server says: {visible(event.sentence)}",
 }
 

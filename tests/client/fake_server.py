@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from typing import Any, Self
 
 TIMEOUT = 5.0
@@ -53,10 +54,12 @@ class Peer:
     def answer(self, request: Frame, response: int = 202, **fields: Any) -> None:
         self.send({"response": response, "id": request.get("id"), "time": 1.0, **fields})
 
-    def let_in(self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS) -> Frame:
+    def let_in(
+        self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS, *, account: bool = False
+    ) -> Frame:
         """Read a presence and let it in; returns the presence."""
         presence = self.expect("presence")
-        welcome = {"response": 200, "jim": 2, "account": False, "session": session, "server": "fake/1"}
+        welcome = {"response": 200, "jim": 2, "account": account, "session": session, "server": "fake/1"}
         self.send({**welcome, "time": 1.0, "limits": limits, "alert": greeting}, {"action": "synced"})
         return presence
 
@@ -74,8 +77,8 @@ class Peer:
             texts.append(message["message"])
         return texts
 
-    def say(self, sender: str, text: str, to: str = "hank") -> None:
-        self.send({"action": "msg", "from": sender, "to": to, "time": 1_763_800_000.5, "message": text})
+    def say(self, sender: str, text: str, to: str = "hank", **more: Any) -> None:
+        self.send({"action": "msg", "from": sender, "to": to, "time": time.time(), "message": text, **more})
 
     def restart(self) -> None:
         """Close the connection, and have the client come back at once."""

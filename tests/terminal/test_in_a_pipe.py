@@ -229,8 +229,8 @@ def test_listening_in_words(fake: FakeServer, start: Start) -> None:
     process, peer = listening(start, fake)
     peer.write(b"\n".join(FRAMES) + b"\n")
     assert process.stdout is not None
-    lines = [process.stdout.readline().decode()[8:] for _ in range(3)]
-    assert lines == ["dale: п^[[2J\n", "bob: one\n", "two\n"]
+    lines = [process.stdout.readline().decode().split("] ")[-1] for _ in range(3)]
+    assert lines == ["dale: п^[[2J\n", "bob: one\n", "        two\n"]
     peer.restart()
     fake.enter()
     process.send_signal(signal.SIGTERM)

@@ -1,5 +1,8 @@
 """Text from strangers: nothing of it steers a terminal."""
 
+import re
+import time
+
 import pytest
 import unicodedataplus
 from hypothesis import given
@@ -49,8 +52,8 @@ def test_nothing_dangerous_is_left(text: str) -> None:
         assert unicodedataplus.category(char) != "Cf" or char in "\u200c\u200d"
 
 
-def delivery(text: str, to: str = "hank", sender: str = "dale", time: float = 0.0, **more: bool) -> Delivery:
-    return Delivery(sender=sender, to=to, time=time, message=text, **more)
+def delivery(text: str, to: str = "hank", sender: str = "dale", at: float = 0.0, **more: bool) -> Delivery:
+    return Delivery(sender=sender, to=to, time=at, message=text, **more)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +68,17 @@ def delivery(text: str, to: str = "hank", sender: str = "dale", time: float = 0.
     ],
 )
 def test_messages(message: Delivery, shown: str) -> None:
-    assert render.message(message)[len("[00:00] ") :] == shown
+    assert re.sub(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d\] ", "", render.message(message)) == shown
 
 
-@pytest.mark.parametrize("time", [1e300, -1e300, float("inf"), float("nan")])
-def test_a_time_that_is_none(time: float) -> None:
-    assert render.message(delivery("hi", time=time)) == "[--:--] dale: hi"
+def test_the_day_is_said_unless_it_is_today() -> None:
+    assert re.fullmatch(r"\[\d\d:\d\d\] dale: hi", render.message(delivery("hi", at=time.time())))
+    assert re.match(r"\[\d{4}-", render.message(delivery("hi", at=time.time() - 90_000)))
+
+
+@pytest.mark.parametrize("at", [1e300, -1e300, float("inf"), float("nan")])
+def test_a_time_that_is_none(at: float) -> None:
+    assert render.message(delivery("hi", at=at)) == "[--:--] dale: hi"
 
 
 TEXT = Message("m1", "da\x1ble", "hi\n" + "x" * 100, b"")

@@ -1,0 +1,110 @@
+"""What the owner of a link can ask the server, and have it do, apart from sending messages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final
+
+from gmessenger.client.frames import frame_of
+from gmessenger.client.pages import Found, deliveries
+from gmessenger.wire.events import (
+    Answer,
+    Card,
+    Delivery,
+    History,
+    Join,
+    Leave,
+    Members,
+    Request,
+    Rooms,
+    Search,
+    Status,
+    Topic,
+    Users,
+)
+
+LONGEST_LIST: Final = 100_000
+"""Names after which a list is taken for endless."""
+LARGEST_PAGE: Final = 500
+
+
+class Asking(ABC):
+    """Every question raises the `WireError` that the server refuses with, and `Unreachable` where no answer came in
+    time. It waits for a line that is down.
+    """
+
+    def __init__(self) -> None:
+        self._said_of_oneself: dict[str, bytes] = {}  # status and rooms, which a guest's new session does not know
+
+    @abstractmethod
+    def _ask(self, request: Request) -> Answer:
+        """The answer."""
+
+    def users(self) -> list[Card]:
+        """Who is present, with their status."""
+        return self._cards(Users())
+
+    def members(self, room: str) -> list[Card]:
+        """Who is in a room one is in, with their status."""
+        return self._cards(Members(room=room))
+
+    def rooms(self) -> list[dict[str, Any]]:
+        """The rooms there are: `room`, `topic`, and how many `members`."""
+        rooms: list[dict[str, Any]] = []
+        request = Rooms()
+        while len(rooms) < LONGEST_LIST:
+            page = self._ask(request)
+            rooms += page.rooms or []
+            after = str(rooms[-1].get("room", "")) if rooms else ""
+            if not page.more or after in ("", request.after):
+                break
+            request = Rooms(after=after)
+        return rooms
+
+    def status(self, status: str) -> None:
+        """Say how one is; said again after every loss of the line."""
+        self._ask(Status(status=status))
+        self._said_of_oneself["status"] = frame_of(Status(status=status))
+
+    def join(self, room: str) -> Answer:
+        """Enter a room, now and after every loss of the line; the answer has its `topic` and `members`."""
+        answer = self._ask(Join(room=room))
+        self._said_of_oneself[f"join {room}"] = frame_of(Join(room=room))
+        return answer
+
+    def leave(self, room: str) -> None:
+        """Be in a room no more."""
+        self._ask(Leave(room=room))
+        self._said_of_oneself.pop(f"join {room}", None)
+
+    def set_topic(self, room: str, topic: str) -> None:
+        """Say what a room is about."""
+        self._ask(Topic(room=room, topic=topic))
+
+    def history(self, with_: str, count: int, before: int | None = None) -> list[Delivery]:
+        """The last so many messages with somebody or in a room, or those before a number; the oldest first."""
+        found: list[Delivery] = []
+        more = True
+        while more and len(found) < count:
+            answer = self._ask(History(with_=with_, before=before, limit=min(count - len(found), LARGEST_PAGE)))
+            page = [delivery for _, delivery in deliveries(answer, with_)]
+            found = page + found
+            before = page[0].seq or None if page else None
+            more = bool(answer.more) and before is not None
+        return found
+
+    def search(self, text: str, with_: str | None = None, count: int = 50) -> list[Found]:
+        """Messages that hold all these words, in one conversation or in all of one's own; the newest first."""
+        answer = self._ask(Search(text=text, with_=with_, limit=min(count, LARGEST_PAGE)))
+        return [Found(str(entry.get("with", "")), delivery) for entry, delivery in deliveries(answer)]
+
+    def _cards(self, request: Users | Members) -> list[Card]:
+        cards: list[Card] = []
+        while len(cards) < LONGEST_LIST:
+            page = self._ask(request)
+            cards += page.users or []
+            after = cards[-1].account_name if cards else None
+            if not page.more or after in (None, request.after):
+                break
+            request.after = after
+        return cards
