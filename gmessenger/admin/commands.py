@@ -73,14 +73,10 @@ COMMANDS: Final = (
     Command("user delete", ("account",), "forget an account; what it said stays with others", people.delete_user),
     Command("invite", (), "print a secret with which one person may register", people.invite),
     Command("room list", (), "show every room", people.list_rooms),
-    Command(
-        "room delete", ("room",), "forget a room and all it said, and tell its members", people.delete_room
-    ),
+    Command("room delete", ("room",), "forget a room and all it said, and tell its members", people.delete_room),
     Command("backup", ("new",), "write everything into one file, while the server goes on", keeping.backup),
     Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),
-    Command(
-        "restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True
-    ),
+    Command("restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True),
     Command("export", ("out",), "accounts, rooms and messages as lines of JSON", keeping.export),
     Command("prune", ("age",), "drop old messages", keeping.prune),
 )

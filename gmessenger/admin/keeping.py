@@ -15,7 +15,7 @@ from gmessenger.admin.office import Office, need_stopped, open_office, store_fil
 from gmessenger.errors import FileProblem
 from gmessenger.options import AdminOptions
 from gmessenger.store.restoring import restore_file
-from gmessenger.store.verifying import verify_file
+from gmessenger.store.verifying import Findings, verify_file
 
 
 def backup(options: AdminOptions, given: Namespace) -> int:
@@ -30,7 +30,8 @@ def verify(options: AdminOptions, given: Namespace) -> int:
     """Reads the file itself, whether a server runs or not, and changes nothing."""
     file = Path(given.file) if given.file else store_file(options.store_url)
     found = verify_file(file)
-    print(", ".join(f"{what} {count}" for what, count in found.counts.items()))
+    if found.counts:
+        print(_counted(found))
     for fault in found.faults:
         print(f"gmessenger-admin: {file}: {fault}", file=sys.stderr)
     if not found.faults:
@@ -41,9 +42,13 @@ def verify(options: AdminOptions, given: Namespace) -> int:
 def restore(options: AdminOptions, given: Namespace) -> int:
     store = need_stopped(options.store_url, "restore")
     found, old = restore_file(Path(given.file), store)
-    print(", ".join(f"{what} {count}" for what, count in found.counts.items()))
+    print(_counted(found))
     print(f"{store} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
     return 0
+
+
+def _counted(found: Findings) -> str:
+    return ", ".join(f"{what} {count}" for what, count in found.counts.items())
 
 
 def prune(options: AdminOptions, given: Namespace) -> int:

@@ -7,13 +7,16 @@ One JSON object a line: `{"verb": "disable", "arguments": {"name": "hank"}}` is 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from gevent import socket
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from msgspec import DecodeError, Struct, field, json
+from msgspec import MsgspecError, Struct, convert, defstruct, field, json
+from msgspec.structs import asdict
 
 from gmessenger import logs
 from gmessenger.chat.administration import VERBS, Administration
@@ -75,11 +78,24 @@ class Control:
     def _ask(self, line: bytes) -> Any:
         try:
             asked = json.decode(line, type=Asked)
-            verb = VERBS[asked.verb]
-        except (DecodeError, KeyError) as error:
+            arguments = asdict(convert(asked.arguments, TAKES[asked.verb]))
+        except (MsgspecError, UnicodeDecodeError, KeyError) as error:
             raise BadRequest("This server's control socket does not know that request.") from error
-        logs.event("control", verb=asked.verb, name=asked.arguments.get("name"))
-        return verb(self._administration, **asked.arguments)
+        logs.event("control", verb=asked.verb, name=arguments.get("name"))
+        return VERBS[asked.verb](self._administration, **arguments)
+
+
+def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
+    """The arguments of a verb as a struct, so that what comes over the socket is checked as what comes by wire."""
+    kinds = get_type_hints(verb)
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for each in list(signature(verb).parameters.values())[1:]:
+        default = () if each.default is Parameter.empty else (each.default,)
+        fields.append((each.name, kinds[each.name], *default))
+    return defstruct(verb.__name__, fields, forbid_unknown_fields=True)
+
+
+TAKES: Final = {name: _taken_by(verb) for name, verb in VERBS.items()}
 
 
 def _listen(path: Path) -> socket.socket:

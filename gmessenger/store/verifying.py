@@ -75,6 +75,8 @@ def _check_schema(db: sqlite3.Connection, file: Path) -> None:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
         raise FileProblem(f"{file} is no store of gmessenger: {error}.") from error
     if version > schema.VERSION:
         raise ConfigProblem(

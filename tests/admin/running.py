@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.server.running import PATIENCE, TOP, ServerProcess
+from tests.server.running import PATIENCE, TOP, ServerProcess, dial
 
 PASSWORD = "correct horse"
 
@@ -22,6 +24,31 @@ class Done:
     err: str
 
 
+class Line:
+    """A native connection that reads one frame after the other."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = dial(port)
+        self.lines = self.sock.makefile("rb")
+
+    def asks(self, **frame: Any) -> dict[str, Any]:
+        """The answer to a request; what came before it is forgotten."""
+        self.sock.sendall(json.dumps(frame).encode() + b"\n")
+        while "response" not in (answer := self.hears()):
+            pass
+        return answer
+
+    def hears(self) -> dict[str, Any]:
+        return dict(json.loads(self.lines.readline()))
+
+    def enters(self, name: str, **user: Any) -> dict[str, Any]:
+        return self.asks(action="presence", jim=2, user={"account_name": name, **user})
+
+    def close(self) -> None:
+        self.lines.close()
+        self.sock.close()
+
+
 class Place:
     """A directory with a store in it, and the commands that are about this store."""
 
@@ -29,6 +56,15 @@ class Place:
         self.folder = folder
         self.file = folder / "messenger.db"
         self.url = f"sqlite:///{self.file}"
+        self.open: list[Line] = []
+
+    def dials(self, port: int) -> Line:
+        self.open.append(Line(port))
+        return self.open[-1]
+
+    def close(self) -> None:
+        for line in self.open:
+            line.close()
 
     def admin(self, *arguments: str, typed: str = "", **environ: str) -> Done:
         """One command; `typed` is what its input holds."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from gevent.event import AsyncResult
 
 from gmessenger.chat.contract import Post, Remembered, Store
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, WireError
-from gmessenger.store import open_store
+from gmessenger.store import erasing, open_store
 
 DIRECT = "dale hank"
 
@@ -227,3 +228,49 @@ def test_pruning_moves_first_and_never_the_seq(kept: Kept) -> None:
     assert kept.posts(kept.says("new")) == [(6, False, None)]
     assert kept.texts(kept.store.search(kept.hank, "old", None, 9)) == []
     assert kept.texts(kept.store.search(kept.hank, "new", None, 9)) == ["new"]
+
+
+def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(kept: Kept) -> None:
+    kept.posts(kept.says("a"), kept.says("b", "#other"), kept.says("c", "#dev"), kept.says("d"))
+    kept.store.join("#dev", kept.dale)
+    kept.posts(kept.says("e", "#dev"))
+    pages, place = [], 0
+    while page := kept.store.everything(place, 2):
+        pages.append(kept.texts([each.message for each in page]))
+        place = page[-1].place
+    assert pages == [["a", "b"], ["c", "d"], ["e"]]
+    mine = kept.store.everything(0, 9, kept.dale)
+    assert kept.texts([each.message for each in mine]) == ["a", "d", "e"]
+    assert [each.message.seq for each in kept.store.everything(mine[1].place, 9, kept.dale)] == [2]
+
+
+def test_erasing_goes_in_slices_and_others_speak_meanwhile(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasing, "SLICE", 10)
+    monkeypatch.setattr(erasing, "SCANNED", 40)
+    device = kept.store.device(kept.hank, "laptop", 1.0).id
+    kept.posts(*[kept.says(f"old {number}", "#dev" if number % 2 else DIRECT, device=device) for number in range(95)])
+    jobs = [gevent.spawn(kept.store.forget, kept.hank), gevent.spawn(kept.store.prune, 5.5)]
+    said = [kept.posts(kept.says("new", time=6.0))[0][0] for _ in range(5)]
+    assert said == list(range(49, 54)) and not all(job.ready() for job in jobs)
+    gevent.joinall(jobs, timeout=20, raise_error=True)
+    assert kept.store.search(kept.hank, "old", None, 9) == []
+    assert kept.store.history(DIRECT, 1, None, None, 99).first == 49
+    assert kept.texts(kept.store.page(DIRECT, 0, 99)) == ["new"] * 5
+
+
+def test_a_dropped_devices_messages_are_forgotten_too(kept: Kept) -> None:
+    first = kept.store.device(kept.hank, "first", 1.0).id
+    kept.posts(kept.says("secret", device=first))
+    for number in range(20):
+        kept.store.device(kept.hank, f"d{number}", 2.0 + number)
+    assert kept.store.forget(kept.hank) == 1
+    assert kept.texts(kept.store.page(DIRECT, 0, 9)) == [""]
+
+
+def test_a_room_with_many_messages_is_deleted_and_may_come_again(kept: Kept) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.posts(*[kept.says(conversation="#dev")] * 1200)
+    kept.store.delete_room("#dev")
+    kept.store.delete_room("#dev")
+    assert kept.store.everything(0, 9) == []
+    assert kept.posts(kept.says(conversation="#dev")) == [(1, False, None)]

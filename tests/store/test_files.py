@@ -1,0 +1,116 @@
+"""What is about files: one process at a time, backups, verifying, restoring."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import gevent
+import pytest
+
+from gmessenger.errors import ConfigProblem, FileProblem, StoreInUse
+from gmessenger.store import open_store
+from gmessenger.store.restoring import restore_file
+from gmessenger.store.verifying import verify_file
+from tests.store.test_contract import DIRECT, Kept
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+def filled(file: Path, count: int = 10) -> Kept:
+    kept = Kept(open_store(f"sqlite:///{file}"))
+    kept.posts(*[kept.says(f"text {number}", time=float(number)) for number in range(count)])
+    return kept
+
+
+def test_a_store_is_opened_once_at_a_time_by_whatever_name(file: Path) -> None:
+    kept = filled(file)
+    (other := file.with_name("other.db")).symlink_to(file)
+    for path in (file, other):
+        with pytest.raises(StoreInUse, match="in use by process"):
+            open_store(f"sqlite:///{path}")
+    kept.store.close()
+    open_store(f"sqlite:///{other}").close()
+
+
+def test_a_store_that_cannot_be_opened_is_not_held(file: Path) -> None:
+    filled(file).store.close()
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    for _ in range(2):
+        with pytest.raises(ConfigProblem, match="schema 99"):
+            open_store(f"sqlite:///{file}")
+
+
+def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
+    kept, backup = filled(file, 3000), file.with_name("backup.db")
+    writing = gevent.spawn(lambda: [kept.posts(kept.says("more")) for _ in range(50)])
+    gevent.sleep(0.01)
+    kept.store.backup(str(backup))
+    writing.get(timeout=20)
+    kept.store.close()
+    found = verify_file(backup)
+    assert found.faults == [] and 3000 <= found.counts["messages"] <= 3050
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.glob("backup*")] == ["backup.db"]
+
+
+def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(file: Path) -> None:
+    kept = filled(file)
+    with pytest.raises(FileProblem, match="File exists"):
+        kept.store.backup(str(file))
+    with pytest.raises(FileProblem, match="No such file"):
+        kept.store.backup(str(file.parent / "missing" / "backup.db"))
+    kept.store.backup(str(file.with_name("backup.db")))
+    kept.store.close()
+
+
+def test_what_is_kept_in_memory_is_not_backed_up(tmp_path: Path) -> None:
+    store = open_store("memory:")
+    with pytest.raises(FileProblem, match="memory"):
+        store.backup(str(tmp_path / "backup.db"))
+    store.close()
+
+
+def test_an_open_store_is_verified_and_agrees_after_every_slice(file: Path) -> None:
+    kept = filled(file, 1800)
+    pruning = gevent.spawn(kept.store.prune, 1700.0)
+    while not pruning.ready():
+        assert verify_file(file).faults == []
+        gevent.sleep(0.005)
+    assert verify_file(file).counts["messages"] == 100
+    kept.store.forget(kept.hank)
+    assert verify_file(file).faults == []
+    kept.store.close()
+    assert verify_file(file).faults == [] and not file.with_name("store.db-wal").exists()
+
+
+def test_a_restored_store_goes_on_where_the_backup_was(file: Path) -> None:
+    kept, backup = filled(file, 5), file.with_name("backup.db")
+    kept.store.backup(str(backup))
+    kept.posts(kept.says("late"))
+    with pytest.raises(StoreInUse):
+        restore_file(backup, file)
+    kept.store.close()
+    _, old = restore_file(backup, file)
+    assert old is not None and verify_file(old).counts["messages"] == 6
+    again = open_store(f"sqlite:///{file}")
+    assert again.page(DIRECT, 4, 9)[-1].text == "text 4"
+    again.close()
+
+
+def test_a_log_that_was_left_behind_is_restored_with_its_file(file: Path, tmp_path: Path) -> None:
+    """As when the files of a server that was killed are copied."""
+    kept = filled(file, 5)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for path in file.parent.glob("store.db*"):
+        (copies / path.name).write_bytes(path.read_bytes())
+    kept.store.close()
+    found, old = restore_file(copies / "store.db", tmp_path / "new" / "store.db")
+    assert (found.counts["messages"], old) == (5, None)
