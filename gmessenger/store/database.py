@@ -62,6 +62,9 @@ class Database:
         self._threads = ThreadPool(READERS) if path is not None else None
         self._places = BoundedSemaphore(READERS)
         self._readers: list[sqlite3.Connection] = []
+        # With the last connection goes the index of the log, and to make it again takes room on the disk: as long as
+        # this one is open, what is stored can be read whatever becomes of the others.
+        self._anchor = self._open() if path is not None else None
         self._checkpointing = False
         self._written = 0
 
@@ -71,6 +74,8 @@ class Database:
             self._threads.kill()
         for reader in self._readers:
             reader.close()
+        if self._anchor is not None:
+            self._anchor.close()
         if self._path is not None:
             db = sqlite3.connect(self._path)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

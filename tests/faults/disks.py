@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tests.faults.process import Server
 
-SIZE = "8m"
+SIZE = "64m"
 BALLAST = "ballast"
 
 

@@ -28,7 +28,7 @@ from gmessenger.chat.model import (
 from gmessenger.chat.names import fold
 from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Session
-from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, WireError
+from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
 from gmessenger.errors import Replaced as ReplacedError
 from gmessenger.server.fronts.door import Door
 from gmessenger.wire import events
@@ -71,7 +71,9 @@ class NativeVoice:
             self.end("quit")
         elif self.session is None:
             raise NotLoggedIn
-        else:
+        elif not self.session.outbox.closed:  # else it has been sent away
+            if type(event) is events.Forget:
+                self.door.check_line()
             if type(event) not in UNSETTLED:
                 self.door.messenger.settle(self.session)
             VERBS[type(event)](self.door.messenger, self.session, event)
@@ -81,7 +83,10 @@ class NativeVoice:
         if self.session is None:
             self.door.connection.writer.write(encode_error(error, now, id))
         else:
-            self.door.messenger.settle(self.session)
+            try:
+                self.door.messenger.settle(self.session)
+            except StoreUnavailable as unavailable:
+                error = unavailable
             self.session.outbox.insist(Answer(error.code, id, now, error.described()))
 
     def end(self, reason: str) -> None:
@@ -129,6 +134,8 @@ class NativeVoice:
             kept = max(1, len(more["messages"]) * cap // (len(frame) + 1))
             more["messages"] = more["messages"][:kept] if answer.cut_at_end else more["messages"][-kept:]
             more["more"] = True
+            if "after" in more:  # an export goes on behind the last one that is told
+                more["after"] = more["messages"][-1]["place"]
             frame = encode_answer(answer.code, answer.id, answer.time, more)
         return frame
 
@@ -177,6 +184,8 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
     events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id or None, "msg"),
     events.Users: lambda messenger, session, users: messenger.users(session, users.id or None, users.after),
     events.Status: lambda messenger, session, status: messenger.set_status(session, status.id or None, status.status),
+    events.Export: lambda messenger, session, ask: messenger.own_data.export(session, ask.id or None, ask.after),
+    events.Forget: lambda messenger, session, ask: messenger.own_data.forget(session, ask.id or None, ask.password),
     events.Probe: lambda messenger, session, probe: messenger.probe(session, probe.id or None),
     events.Pong: lambda messenger, session, pong: None,  # having arrived is all it was for
 }
