@@ -82,14 +82,15 @@ class Administration:
         """Forget an account; what it said stays with those it was said to, and the name is free."""
         account = self._account(name)
         was_disabled, account.disabled = account.disabled, True  # nobody comes in while it is being deleted
+        self._entrance.remove(account)
         self._dismissal.everybody(account.key, AccountDeleted())
         try:
             self._store.flush()
             self._store.delete_account(account.id)
         except MessengerError:
             account.disabled = was_disabled
+            self._entrance.add(account)
             raise
-        self._entrance.remove(account)
         self._rooms.forget_account(account)
 
     def add_invite(self) -> str:

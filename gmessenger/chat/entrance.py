@@ -145,6 +145,8 @@ class Entrance:
         if login.token is not None and login.password is None:
             session.token = login.token
         self._settle(session, device)
+        if account.disabled:  # since it gave its password
+            raise AccountDisabled
         for other in list(self._router.sessions(account.key)):
             if other.account is None or other.device is None or session.device is None:
                 continue

@@ -13,9 +13,11 @@ from typing import Any, Final
 from gmessenger.chat.archive import Archive
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
+from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance, Login, Registration
 from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.names import LONGEST_NAME, fold
+from gmessenger.chat.own_data import OwnData
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.posting import Posting, settle
 from gmessenger.chat.presence import Later, Presence, Seen
@@ -69,16 +71,14 @@ class Messenger:
         self.router = Router()
         self._clock = clock
         self._store = store
+        passwords = passwords or Passwords()
         self.entrance = Entrance(
-            store,
-            self.router,
-            passwords or Passwords(),
-            clock,
-            guests=policy.guests,
-            registration=policy.registration,
+            store, self.router, passwords, clock, guests=policy.guests, registration=policy.registration
         )
         self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
         self.archive = Archive(store, self.router, self.rooms, self.entrance.accounts)
+        dismissal = Dismissal(self.router, self.logout, clock)
+        self.own_data = OwnData(store, self.entrance, self.rooms, passwords, dismissal, clock)
         self._delivery = Delivery(store, spawn)
         accounts = self.entrance.accounts
         seen = self._seen = Seen(policy.names_remembered)

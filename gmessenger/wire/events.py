@@ -111,6 +111,14 @@ class Probe(Request, tag="probe", kw_only=True):
     pass
 
 
+class Export(Request, tag="export", kw_only=True):
+    after: Number = 0
+
+
+class Forget(Request, tag="forget", kw_only=True):
+    password: str
+
+
 class Quit(Request, tag="quit", kw_only=True):
     pass
 
@@ -175,6 +183,8 @@ Said: TypeAlias = (
     | Users
     | Status
     | Probe
+    | Export
+    | Forget
     | Quit
 )
 NativeRequest: TypeAlias = Said | Pong
@@ -206,6 +216,7 @@ class Answer(Struct, omit_defaults=True):
     first: int | None = None
     topic: str | None = None
     more: bool | None = None
+    after: int | None = None
 
 
 class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
