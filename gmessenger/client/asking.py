@@ -98,6 +98,11 @@ class Asking(ABC):
         answer = self._ask(Search(text=text, with_=with_, limit=min(count, LARGEST_PAGE)))
         return [Found(str(entry.get("with", "")), delivery) for entry, delivery in deliveries(answer)]
 
+    def _to_say_again(self, *, account: bool) -> dict[str, bytes]:
+        """An account is still in its rooms, unless somebody took it out meanwhile."""
+        said = self._said_of_oneself
+        return {what: frame for what, frame in said.items() if not (account and what.startswith("join "))}
+
     def _cards(self, request: Users | Members) -> list[Card]:
         cards: list[Card] = []
         while len(cards) < LONGEST_LIST:

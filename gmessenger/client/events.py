@@ -131,9 +131,10 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The server complains of something that it does not name."""
+    """The server complains of something that it does not name, or something is amiss `here`."""
 
     sentence: str
+    here: bool = False
 
 
 LinkEvent: TypeAlias = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from gmessenger.client.asking import Asking
 from gmessenger.client.events import Connected, LinkEvent, Received, Rejected, SentElsewhere
 from gmessenger.client.inbox import Inbox
 from gmessenger.client.incoming import Incoming
+from gmessenger.client.keeping import Keeping
 from gmessenger.client.login import Login
 from gmessenger.client.outbox import Message, Outbox, compose, is_larger
 from gmessenger.client.patience import Patience
@@ -42,6 +44,10 @@ class Link(Asking):
     as done with when it comes for the next event, or closes the link, and is acknowledged then. What an owner that
     failed had not finished with comes again to the next link on the same `device`, unless nothing is `acknowledging`.
 
+    With a file `unsent` an account's messages outlive the process: what was not answered is sent by the next link with
+    that file, by the same ids, which the server stores once. (To the same `device`, that is. Of a guest nothing is
+    kept: the server would take a message that it has for a new one.)
+
     An owner that stops iterating is not sent more than about `inbox_size` events: receiving is held back, the line is
     kept alive. Everything may be called from any greenlet, also while another one iterates.
     """
@@ -55,6 +61,7 @@ class Link(Asking):
         password: str | None = None,
         device: str | None = None,
         acknowledging: bool = True,
+        unsent: Path | None = None,
         patience: Patience | None = None,
         outbox_size: int = 1000,
         inbox_size: int = 256,
@@ -85,26 +92,19 @@ class Link(Asking):
             welcomed=self._welcomed,
             ended=self._end,
         )
+        self._keeping = Keeping(unsent, self._inbox, self._outbox)
         self._given: LinkEvent | None = None
         self._room = Event()
         self._idle = Event()
         self._look()
 
-    @property
-    def password(self) -> str | None:
-        """What the name's account is entered with; used only where a session cannot be resumed."""
-        return self._login.password
-
-    @password.setter
-    def password(self, password: str) -> None:
-        self._login.password = password
-
-    def start(self) -> None:
-        """Connect and log in.
+    def start(self, password: str | None = None) -> None:
+        """Connect and log in, with a password where another one or none was given before.
 
         Raises `Unreachable` (nobody there, or no room) or `Refused` (not under this name, or not with this password;
-        its cause is the server's `WireError`), and may then be tried again with another `password`.
+        its cause is the server's `WireError`), and may then be tried again.
         """
+        self._login.password = password or self._login.password
         self._upkeep.start()
 
     def close(self) -> None:
@@ -114,6 +114,7 @@ class Link(Asking):
 
     def _stop(self) -> None:
         self._upkeep.stop(self._acks.frames())
+        self._keeping.close()
         self._end(None)
 
     def __enter__(self) -> Self:
@@ -162,6 +163,8 @@ class Link(Asking):
     def send(self, to: str, text: str, wait: float = 0.0) -> Message:
         """Have a message sent; what becomes of it is told by an `Accepted` or `Rejected` with that message.
 
+        An account's message is in the file `unsent`, if there is one, when this returns.
+
         Raises `gevent.queue.Full` when the outbox is, and still is after `wait` seconds; `BadText` for text that UTF-8
         cannot say; and what the link ended with, or `Unreachable`, when it has ended.
         """
@@ -173,10 +176,16 @@ class Link(Asking):
         if is_larger(message, self._largest_frame):
             self._reject(message)
         else:
+            self._keeping.keep(message)
             self._outbox.add(message)
             self._look()
             self._sender.wake()
         return message
+
+    @property
+    def keeping(self) -> bool:
+        """Whether what is unanswered when this process ends is sent by the next one."""
+        return self._keeping.has_file
 
     def flush(self, seconds: float) -> int:
         """Wait until everything is answered, for at most so long; returns how many messages are not."""
@@ -189,7 +198,7 @@ class Link(Asking):
         answer = self._ask(Register(password=password, invite=invite))
         self._login.password, self._login.token = password, answer.session
         self._incoming.registered()
-        self._acks.on = self._acknowledging
+        self._become(account=True)
 
     def leave(self, room: str) -> None:
         super().leave(room)
@@ -209,22 +218,25 @@ class Link(Asking):
 
     def _welcomed(self, answer: Answer, again: bool) -> None:
         self.limits = answer.limits or {}
-        self._acks.on = self._acknowledging and answer.account is True
+        self._become(account=answer.account is True)
         self._incoming.new_line(account=answer.account is True, token=answer.session)
         self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again))
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)
+            self._settled(message)
             self._reject(message)
-        for what, frame in (self._to_say_again() | self._questions.unanswered()).items():
+        for what, frame in (self._to_say_again(account=self._incoming.account) | self._questions.unanswered()).items():
             self._sender.urge(what, frame)
         self._look()
 
-    def _to_say_again(self) -> dict[str, bytes]:
-        """An account is still in its rooms, unless somebody took it out meanwhile."""
-        rooms = not self._incoming.account
-        return {what: frame for what, frame in self._said_of_oneself.items() if rooms or not what.startswith("join ")}
+    def _become(self, *, account: bool) -> None:
+        self._acks.on = account and self._acknowledging
+        self._keeping.on = account
+        self._keeping.take_up()
+        self._sender.wake()
 
     def _settled(self, message: Message) -> None:
+        self._keeping.answered(message)
         self._look()
 
     def _reject(self, message: Message) -> None:

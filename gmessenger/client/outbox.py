@@ -29,7 +29,11 @@ class Message:
 
 def compose(to: str, text: str) -> Message:
     """A message with a new id. Raises `BadText`."""
-    id = secrets.token_urlsafe(12)
+    return restore(secrets.token_urlsafe(12), to, text)
+
+
+def restore(id: str, to: str, text: str) -> Message:
+    """A message that may have been sent before. Raises `BadText`."""
     return Message(id, to, text, frame_of(Msg(id=id, to=to, message=text)))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, Protocol
 
 import gevent
 from gevent import with_timeout
 
-from gmessenger import logs
+from gmessenger import logs, places
 from gmessenger.client import Link, Patience
 from gmessenger.commandline import CLIENT
 from gmessenger.errors import ExitError, FileProblem, NotAllSent, PasswordNeeded, Refused, WireError
@@ -40,6 +42,13 @@ def device_name(options: ClientOptions) -> str:
     """
     ways = {".to": options.to is not None, ".listen": options.listen}
     return options.device or os.uname().nodename[:LONGEST_HOST] + "".join(way for way, used in ways.items() if used)
+
+
+def unsent_file(options: ClientOptions, name: str) -> Path:
+    """Where messages that were not answered wait: one file for a name on a server, from a device."""
+    key = "\n".join((options.host, str(options.port), name.casefold(), device_name(options)))
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
+    return places.state_directory() / "unsent" / f"{digest}.jsonl"
 
 
 class Mode(Protocol):
@@ -129,6 +138,7 @@ class Client:
             password=self._password,
             device=device_name(options),
             acknowledging=options.to is None,  # who only sends has shown nobody anything
+            unsent=unsent_file(options, name or "") if is_typed() and options.to is None else None,
             patience=patience,
         )
         return self._link

@@ -23,6 +23,27 @@ class Desk(Protocol):
 
     def status(self, status: str) -> None: ...
 
+    def register(self, invite: str) -> None:
+        """Ask for a password, and make the name an account; not every server wants an `invite`."""
+
+    def join(self, room: str) -> None:
+        """Enter a room, which is the addressee from then on."""
+
+    def leave_room(self, room: str) -> None:
+        """Of this room, or of the addressee where it is empty; so below."""
+
+    def rooms(self) -> None: ...
+
+    def members(self, room: str) -> None: ...
+
+    def topic(self, topic: str) -> None:
+        """Say what the room is about; show it where `topic` is empty."""
+
+    def history(self, count: int) -> None:
+        """What was last said to and by the addressee."""
+
+    def search(self, words: str) -> None: ...
+
     def help(self) -> None: ...
 
     def leave(self) -> None: ...
@@ -30,7 +51,10 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row. `words` count only alone on a line, `slashed` anywhere at its beginning."""
+    """One row. `words` count only alone on a line, `slashed` anywhere at its beginning.
+
+    The arguments are optional where they are written in brackets, and a number where that is called N.
+    """
 
     words: tuple[str, ...]
     slashed: tuple[str, ...]
@@ -41,11 +65,16 @@ class Command:
     def takes(self, arguments: str) -> bool:
         """Whether there are arguments where there must be, and none where there are none to give."""
         optional = self.arguments.startswith("[")
-        return optional or bool(self.arguments) == bool(arguments)
+        number = not arguments or "N" not in self.arguments.strip("[]").split() or _is_number(arguments)
+        return number and (optional or bool(self.arguments) == bool(arguments))
 
     @property
     def usage(self) -> str:
         return f"{self.slashed[0]} {self.arguments}".rstrip()
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < len(text) <= 4 and int(text) > 0
 
 
 def _message(desk: Desk, arguments: str) -> None:
@@ -56,10 +85,21 @@ def _message(desk: Desk, arguments: str) -> None:
         desk.ask_for_message()
 
 
+USUAL_PAGE: Final = 20
 COMMANDS: Final = (
     Command(("1", "message"), ("/msg", "/message"), "[NAME [TEXT]]", "write to NAME, or be asked for both", _message),
     Command((), ("/users",), "", "who is here", lambda desk, _: desk.users()),
     Command((), ("/status",), "WORDS", "tell those you write with how you are", lambda desk, how: desk.status(how)),
+    Command((), ("/join",), "#ROOM", "enter a room; plain lines go there", lambda desk, room: desk.join(room)),
+    Command((), ("/leave",), "[#ROOM]", "be in a room no more", lambda desk, room: desk.leave_room(room)),
+    Command((), ("/rooms",), "", "the rooms there are", lambda desk, _: desk.rooms()),
+    Command((), ("/members",), "[#ROOM]", "who is in a room", lambda desk, room: desk.members(room)),
+    Command((), ("/topic",), "[TEXT]", "what the room is about, or shall be", lambda desk, text: desk.topic(text)),
+    Command(
+        (), ("/history",), "[N]", "the last messages here", lambda desk, count: desk.history(int(count or USUAL_PAGE))
+    ),
+    Command((), ("/search",), "WORDS", "messages with these words", lambda desk, words: desk.search(words)),
+    Command((), ("/register",), "[INVITE]", "make your name an account", lambda desk, invite: desk.register(invite)),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
     Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave()),
 )
@@ -112,7 +152,7 @@ def _order(name: str, arguments: str) -> Order | Mistake:
         return Mistake(f"There is no {name}.{_nearest(name)} (//… sends a text that begins with a slash.)")
     if not command.takes(arguments):
         return Mistake(f"It is: {command.usage}")
-    return Order(command, arguments)
+    return Order(command, arguments if "TEXT" in command.arguments else arguments.strip())
 
 
 def _nearest(name: str) -> str:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from gevent import Greenlet
-from gevent.queue import Full
 
-from gmessenger.client import Connected, Link, LinkEvent, Lost
-from gmessenger.errors import BadText, MessengerError, NotAllSent
-from gmessenger.logs import log_calls
+from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost
+from gmessenger.errors import NotAllSent
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
-from gmessenger.terminal.commands import Mistake, Order, help_text, hint, understand
+from gmessenger.terminal.commands import Mistake, Order, hint, understand
+from gmessenger.terminal.desk import LineDesk
 from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
-from gmessenger.terminal.input import ROOM_WITHIN, Cut, Lines
+from gmessenger.terminal.input import Cut, Lines
 from gmessenger.terminal.journal import write_down
+from gmessenger.terminal.marks import Marks
 from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
 
 AT_ONCE: Final = 0.3
 """Seconds that answers usually take; waiting any longer is worth a word."""
-REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
 
 
 class LineMode:
-    """A conversation by lines: the `Desk` at which commands are carried out."""
+    """A conversation by lines, and its beginning and end."""
 
     def __init__(
         self,
@@ -45,9 +43,8 @@ class LineMode:
         self._screen = screen
         self._lines = lines
         self._ending = ending
-        self._echo = echo
-        self._typed = typed
-        self._addressee: str | None = None
+        self._desk = LineDesk(link, screen, lines, echo, self.leave, typed=typed)
+        self._marks = Marks()
         self._leaving = False
         self._following: Greenlet[..., object] | None = None
 
@@ -71,31 +68,6 @@ class LineMode:
         else:
             self._leave_within(HURRY)
 
-    @log_calls("to")
-    def message(self, to: str, text: str) -> None:
-        self._addressee = to
-        if text:
-            self._send(to, text)
-
-    def ask_for_message(self) -> None:
-        to = (self._screen.ask(self._lines, "To whom? ") or "").strip()
-        text = self._screen.ask(self._lines, f"Text for {to}: ") if to else ""
-        if text:
-            self.message(to, text)
-        else:
-            self._screen.show("-- nothing sent")
-
-    @log_calls()
-    def users(self) -> None:
-        self._answered(lambda: self._screen.show(render.users(self._link.users(), self._link.name)))
-
-    @log_calls()
-    def status(self, status: str) -> None:
-        self._answered(lambda: self._link.status(status))
-
-    def help(self) -> None:
-        self._screen.show(self._help())
-
     def leave(self) -> None:
         self._leave_within(self._options.answer_timeout)
 
@@ -107,57 +79,40 @@ class LineMode:
 
     def _ask_password(self, why: str) -> str | None:
         self._screen.show(f"-- {visible(why)}")
-        return self._ask_secret(f"Password for {self._link.name}: ")
-
-    def _ask_secret(self, question: str) -> str | None:
-        with self._echo.off():
-            return self._screen.ask(self._lines, question)
+        return self._desk.ask_secret(f"Password for {self._link.name}: ")
 
     def _take(self, line: str | Cut) -> None:
         if isinstance(line, Cut):
             return self._screen.show(f"-- not sent: a line can have at most {line.limit} {line.of}")
         meaning = understand(line)
         if isinstance(meaning, Order):
-            return meaning.carry_out(self)
+            return meaning.carry_out(self._desk)
         if isinstance(meaning, Mistake):
             return self._screen.show(f"-- {visible(meaning.sentence)}")
         return self._say(meaning.text)
 
     def _say(self, text: str) -> None:
-        if text and self._addressee is not None:
-            self._send(self._addressee, text)
+        if text and self._desk.addressee is not None:
+            self._desk.send(self._desk.addressee, text)
         elif text:
             self._screen.show(f"-- {visible(hint(text))}")
 
-    def _send(self, to: str, text: str) -> None:
-        try:
-            message = self._link.send(to, text, wait=0 if self._typed else ROOM_WITHIN)
-        except Full:
-            self._screen.show(render.not_sent(to, text, f"{self._link.unanswered} messages are waiting already."))
-        except BadText as error:
-            self._screen.show(render.not_sent(to, text, str(error)))
-        else:
-            if not self._link.connected:
-                self._screen.show(render.waiting(message))
-
-    def _answered(self, ask: Callable[[], object]) -> None:
-        """Ask the server something, or say why not."""
-        if not self._link.connected:
-            return self._screen.show("-- the line is down; ask again when it is back")
-        try:
-            ask()
-        except MessengerError as error:
-            self._screen.show(f"-- {visible(str(error))}")
-
     def _ask(self) -> None:
-        self._screen.prompt(f"to {self._addressee}> " if self._addressee else "> ")
+        self._screen.prompt(f"to {to}> " if (to := self._desk.addressee) else "> ")
 
     def _follow(self) -> None:
         for event in self._link:
             write_down(event, self._options)
-            told = render.told(event)
+            told = self._told(event)
             if told is not None:
                 self._screen.show(told + self._remark(event))
+
+    def _told(self, event: LinkEvent) -> str | None:
+        if isinstance(event, Accepted):
+            self._marks.accepted(event)
+        if isinstance(event, Delivered) and not self._marks.is_news(event):
+            return None
+        return render.told(event)
 
     def _remark(self, event: LinkEvent) -> str:
         """What one wants to know besides, at a terminal."""
@@ -166,11 +121,12 @@ class LineMode:
         if isinstance(event, Connected) and event.again:
             return f"; sending {count} now" if (count := self._link.unanswered) else ""
         if isinstance(event, Connected):
-            return f"\nYou are {visible(self._link.name)}.\n{self._help()}"
+            return f"\nYou are {visible(self._link.name)}.{self._left_over()}\n{self._desk.help_text()}"
         return ""
 
-    def _help(self) -> str:
-        return help_text(self._screen.width, *([REPRINT] if self._typed else []))
+    def _left_over(self) -> str:
+        count = self._link.unanswered
+        return f"\n-- {render.counted(count, 'message')} of last time had no answer; sending now" if count else ""
 
     def _leave_within(self, seconds: float) -> None:
         self._leaving = True
@@ -179,10 +135,12 @@ class LineMode:
         if left:
             self._screen.show(f"-- waiting for {left} to be answered; Ctrl-C leaves at once")
             left = self._link.flush(seconds)
+        kept = self._link.keeping
         self._link.close()
         if self._following is not None:
             self._following.join(HURRY)
         if left:
-            self._ending.fail(NotAllSent(f"Messages that were not answered, and may be lost: {left}."))
+            what = "are kept, and sent when you come back" if kept else "may be lost"
+            self._ending.fail(NotAllSent(f"Messages that were not answered, and {what}: {left}."))
         else:
             self._ending.leave()

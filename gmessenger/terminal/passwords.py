@@ -31,17 +31,17 @@ def given_password(file: str | None, environ: MutableMapping[str, str] = os.envi
 
 def enter(link: Link, ask: Callable[[str], str | None]) -> None:
     """Log in; where the server wants a password, `ask` for it, so many times at most. Raises as `Link.start`."""
+    password = None
     for _ in range(TRIES):
         try:
-            return link.start()
+            return link.start(password)
         except Refused as error:
             if not isinstance(error.__cause__, PasswordNeeded | WrongPassword):
                 raise
             password = ask(str(error))
             if not password:
                 raise
-        link.password = password
-    return link.start()
+    return link.start(password)
 
 
 def _first_line(file: str) -> str:

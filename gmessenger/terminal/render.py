@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -71,10 +71,51 @@ def _clock(seconds: float) -> str:
     return then.strftime("%H:%M" if then.date() == datetime.now().astimezone().date() else "%Y-%m-%d %H:%M")
 
 
-def users(present: Iterable[Card], oneself: str) -> str:
+def users(present: Sequence[Card], oneself: str) -> str:
     """Who is there, one a line."""
-    lines = [visible(card.account_name) + _aside(card, oneself) for card in present]
-    return "\n".join([f"-- {len(lines)} here:", *(f"   {line}" for line in lines)])
+    return _list(f"{len(present)} here", (visible(card.account_name) + _aside(card, oneself) for card in present))
+
+
+def members(room: str, present: Sequence[Card], oneself: str) -> str:
+    """Who is in a room, and who of them is not there just now."""
+    lines = (visible(card.account_name) + _aside(card, oneself) for card in present)
+    return _list(f"{len(present)} in {visible(room)}", lines)
+
+
+def entered(room: str, names: Sequence[str], about: str) -> str:
+    """What one sees on coming into a room."""
+    here = f"-- you are in {visible(room)}, with {visible(', '.join(names))}"
+    return f"{here}\n{topic(room, about)}" if about else here
+
+
+def rooms(listed: Sequence[Mapping[str, Any]]) -> str:
+    """The rooms there are, one a line."""
+    lines = (
+        f"{visible(str(each.get('room')))} ({each.get('members')}) {visible(str(each.get('topic') or ''))}".rstrip()
+        for each in listed
+    )
+    return _list(counted(len(listed), "room"), lines) if listed else "-- there are no rooms; /join #NAME makes one"
+
+
+def history(with_: str, messages: Sequence[Delivery]) -> str:
+    """What was said before."""
+    whose = f"{'in' if with_.startswith('#') else 'with'} {visible(with_)}"
+    if not messages:
+        return f"-- there is nothing earlier {whose}"
+    head = f"-- the last {counted(len(messages), 'message')} {whose}:"
+    return "\n".join([head, *map(message, messages), "-- so far what was said before"])
+
+
+def search(each: Sequence[Found], oneself: str) -> str:
+    """What was found, the newest last, where one is looking."""
+    if not each:
+        return "-- nothing found"
+    lines = [found(one, oneself) for one in reversed(each)]
+    return "\n".join([f"-- found {counted(len(each), 'message')}:", *lines, "-- so far what was found"])
+
+
+def _list(head: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"-- {head}:", *(f"   {line}" for line in lines)])
 
 
 def _aside(card: Card, oneself: str) -> str:
@@ -155,7 +196,7 @@ IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     Joined: lambda event: f"-- {visible(event.name)} has joined {visible(event.room)}",
     Left: _left,
     TopicChanged: lambda event: topic(event.room, event.topic, event.name),
-    Notice: lambda event: f"-- the server says: {visible(event.sentence)}",
+    Notice: lambda event: f"-- {'' if event.here else 'the server says: '}{visible(event.sentence)}",
 }
 
 

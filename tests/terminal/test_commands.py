@@ -1,6 +1,8 @@
 """The command table: what a typed line means."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,25 +13,10 @@ class Desk:
     """Writes down what it is told to do."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[str, ...]] = []
+        self.done: list[tuple[Any, ...]] = []
 
-    def message(self, to: str, text: str) -> None:
-        self.done.append(("message", to, text))
-
-    def ask_for_message(self) -> None:
-        self.done.append(("ask",))
-
-    def users(self) -> None:
-        self.done.append(("users",))
-
-    def status(self, status: str) -> None:
-        self.done.append(("status", status))
-
-    def help(self) -> None:
-        self.done.append(("help",))
-
-    def leave(self) -> None:
-        self.done.append(("leave",))
+    def __getattr__(self, what: str) -> Callable[..., None]:
+        return lambda *arguments: self.done.append((what, *arguments))
 
 
 @pytest.mark.parametrize(
@@ -39,9 +26,22 @@ class Desk:
         ("/msg  dale  two spaces", ("message", "dale", " two spaces")),
         ("/message dale hi", ("message", "dale", "hi")),
         ("/msg dale", ("message", "dale", "")),
-        ("/msg", ("ask",)),
-        ("1", ("ask",)),
-        (" message ", ("ask",)),
+        ("/msg", ("ask_for_message",)),
+        ("1", ("ask_for_message",)),
+        (" message ", ("ask_for_message",)),
+        ("/msg #dev hi", ("message", "#dev", "hi")),
+        ("/join #dev ", ("join", "#dev")),
+        ("/leave", ("leave_room", "")),
+        ("/leave #dev", ("leave_room", "#dev")),
+        ("/rooms", ("rooms",)),
+        ("/members", ("members", "")),
+        ("/topic", ("topic", "")),
+        ("/topic be kind ", ("topic", "be kind ")),
+        ("/history", ("history", 20)),
+        ("/history 5", ("history", 5)),
+        ("/search two words", ("search", "two words")),
+        ("/register", ("register", "")),
+        ("/register token", ("register", "token")),
         ("/users", ("users",)),
         ("/users ", ("users",)),
         ("/status out to lunch", ("status", "out to lunch")),
@@ -54,7 +54,7 @@ class Desk:
         ("/exit", ("leave",)),
     ],
 )
-def test_orders(line: str, done: tuple[str, ...]) -> None:
+def test_orders(line: str, done: tuple[Any, ...]) -> None:
     desk = Desk()
     order = understand(line)
     assert isinstance(order, Order)
@@ -90,6 +90,9 @@ def test_texts(line: str, text: str) -> None:
         ("/", "/help lists"),
         ("/status", "It is: /status WORDS"),
         ("/quit now", "It is: /quit"),
+        ("/join", "It is: /join #ROOM"),
+        ("/history all", "It is: /history [N]"),
+        ("/history 0", "It is: /history [N]"),
         ("/users all", "It is: /users"),
     ],
 )
