@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gmessenger.commandline import CLIENT, SERVER, Command, config_text, parse
+from gmessenger.commandline import ADMIN, CLIENT, SERVER, Command, config_text, parse
 from gmessenger.errors import ConfigProblem, UsageError
 from gmessenger.kinds import Kind
 from gmessenger.options import Flag
@@ -161,3 +161,18 @@ def test_help_names_every_option(command: Command[Any], capsys: pytest.CaptureFi
         parse(command, ["--help"], {})
     shown = capsys.readouterr().out
     assert all(row.long in shown for row in command.rows)
+
+
+def test_the_admin_takes_what_it_knows_from_the_servers_file(ini: Path) -> None:
+    ini.write_text("[server]\nstore = memory:\nmax-text = 5\nport = 8888\n")
+    options = parse(ADMIN, ["-c", str(ini)], {})
+    assert (options.store_url, options.port) == ("memory:", 8888)
+    ini.write_text("[server]\nprot = 1\n")
+    with pytest.raises(ConfigProblem, match="did you mean port"):
+        parse(ADMIN, ["-c", str(ini)], {})
+
+
+def test_the_admin_means_the_store_of_the_server_on_its_port() -> None:
+    for port in ("7777", "8888"):
+        asked, served = (parse(command, [], {"MESSENGER_PORT": port}) for command in (ADMIN, SERVER))
+        assert asked.store_url == served.store_url

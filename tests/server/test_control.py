@@ -124,3 +124,13 @@ def test_what_is_too_old_goes_at_the_start_and_then_regularly(
                 gevent.sleep(0.02)
         kept.append(post, lambda *_: None)
         kept.flush()
+
+
+def test_a_course_guest_whose_name_becomes_an_account_is_closed_without_a_word(
+    server: RunningServer, operator: Operator
+) -> None:
+    with socket.create_connection((server.host, server.port), timeout=10) as guest:
+        guest.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
+        assert json.loads(guest.recv(1024))["response"] == 200
+        assert operator.asks("add_account", name="hank", password="correct horse") is None
+        assert guest.recv(1024) == b""
