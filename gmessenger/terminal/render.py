@@ -41,9 +41,10 @@ def message(delivery: Delivery) -> str:
 
 
 def own(delivery: Delivery) -> str:
-    """What one has written oneself, but not here."""
+    """What one has written oneself, but not here; what history brings back does not say from where."""
+    where = "on another device" if delivery.id else "earlier"
     to = "" if delivery.to.startswith("#") else f", to {visible(delivery.to)}"
-    return _said(delivery, f"you, on another device{to}")
+    return _said(delivery, f"you, {where}{to}")
 
 
 def found(each: Found, oneself: str) -> str:

@@ -42,9 +42,10 @@ def start(log: Path) -> Iterator[Start]:
     """Start a client in pipes: server, options, and what is not a pipe."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def client(server: Any, *arguments: str, **streams: Any) -> "subprocess.Popen[bytes]":
+    def client(server: Any, *arguments: str, password: str = "", **streams: Any) -> "subprocess.Popen[bytes]":
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-        started.append(subprocess.Popen(command(server, *arguments), cwd=ROOT, env=environment(log), **pipes))
+        env = environment(log, MESSENGER_PASSWORD=password)
+        started.append(subprocess.Popen(command(server, *arguments), cwd=ROOT, env=env, **pipes))
         return started[-1]
 
     yield client

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import Accepted, Connected, Link, Lost, Patience, Received, Rejected
+from gmessenger.client import Accepted, Connected, Link, Lost, Missed, Patience, Received, Rejected, SentElsewhere
 from gmessenger.errors import NoSuchRoom, Refused
 from gmessenger.server import app
 from tests.client.conftest import Owner
@@ -131,3 +131,97 @@ def test_resuming(server: RunningServer, link: Callable[[str], Owner]) -> None:
     assert hank.next(Lost).reason == "the cable was pulled"
     assert hank.next(Connected).again
     hank.link.close()
+
+
+def test_an_account_from_its_making_to_its_second_device(server: RunningServer, sit: Sit) -> None:
+    hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
+    for person, name in ((hank, "hank"), (dale, "dale")):
+        person.sees(READY)
+        person.line("/register")
+        person.sees(f"A password for {name}: $")
+        person.line("correct horse")
+        person.sees("The same again: $")
+        person.line("correct horse")
+        person.sees(f"-- {name} is your account now")
+        person.line("/join #dev")
+        person.sees("(?s)-- you are in #dev, with .*to #dev> ")
+    hank.line("3")
+    assert hank.leaves() == 0
+    dale.line("the deploy is at five")
+    dale.sees("-- sent to #dev")
+    dale.line("/msg hank call me")
+    dale.sees("-- sent to hank")
+    hank = sit(server, "--name", "hank")
+    hank.sees("Password for hank: $")
+    hank.line("correct horse")
+    hank.sees(READY)
+    hank.sees("#dev dale: the deploy is at five")
+    hank.sees(r"\] dale: call me")
+    hank.line("/search DEPLOY")
+    hank.sees(r"-- found 1 message:\r\n\[\d\d:\d\d\] #dev dale: the deploy is at five")
+    phone = sit(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
+    phone.sees(READY)
+    phone.line("/msg dale from the phone")
+    hank.sees("you, on another device, to dale: from the phone")
+    dale.sees("hank: from the phone")
+    hank.line("/msg dale from the desk")
+    phone.sees("you, on another device, to dale: from the desk")
+    dale.line("/history 3")
+    dale.sees(r"(?s)dale: call me\r\n.*hank: from the phone\r\n.*hank: from the desk\r\n")
+    for person in (hank, dale, phone):
+        person.types("\x04")
+        assert person.leaves() == 0
+    again = sit(server, "--name", "hank", MESSENGER_PASSWORD="correct horse")
+    again.sees(READY)
+    again.types("\x04")
+    assert again.leaves() == 0
+    assert "from" not in again.seen and "call me" not in again.seen
+
+
+def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Owner], start: Start) -> None:
+    cron = link("cron")
+    cron.link.register("correct horse")
+    cron.link.close()
+    script = start(server, "--name", "cron", "--to", "#ops", password="correct horse")
+    assert script.communicate(b"backup done\n", timeout=TIMEOUT) == (b"", b"")
+    assert script.returncode == 0
+    dale = link("dale")
+    assert dale.link.join("#ops").members == ["cron", "dale"]
+    dale.link.send("#ops", "thanks")
+    assert dale.next(Accepted).answer.seq == 2
+    dale.link.close()
+
+
+def break_line(owner: Owner) -> None:
+    connection = owner.link._upkeep._connection
+    if connection is not None:
+        connection.fail(ConnectionError("the cable was pulled"))
+
+
+def test_each_message_once_and_in_order_over_lines_that_break(
+    server: RunningServer, link: Callable[[str], Owner]
+) -> None:
+    hank, dale = link("hank"), link("dale")
+    for owner in (hank, dale):
+        owner.link.register("correct horse")
+        owner.link.join("#dev")
+    ears = [gevent.spawn(hear, owner, 400) for owner in (hank, dale)]
+    for number in range(200):
+        hank.link.send("#dev", f"hank {number}"), dale.link.send("#dev", f"dale {number}")
+        hank.link.send("dale", f"direct {number}"), dale.link.send("hank", f"direct {number}")
+        if number % 40 == 20:
+            break_line(hank)
+        if number % 40 == 30:
+            break_line(dale)
+        gevent.sleep(0.002)
+    for owner, ear, other in zip((hank, dale), ears, ("dale", "hank"), strict=True):
+        texts = ear.get(timeout=TIMEOUT)
+        assert [text for text in texts if text.startswith("direct")] == [f"direct {number}" for number in range(200)]
+        assert [text for text in texts if text.startswith(other)] == [f"{other} {number}" for number in range(200)]
+        assert owner.link.flush(TIMEOUT) == 0
+        assert not any(isinstance(event, Missed | SentElsewhere | Rejected) for event in owner.seen)
+    hank.link.close(), dale.link.close()
+
+
+def hear(owner: Owner, count: int) -> list[str]:
+    return [owner.next(Received).delivery.message for _ in range(count)]

@@ -1,0 +1,165 @@
+"""Line mode of an account, on a pty: rooms, history, search, what was missed, what is kept."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from gmessenger.client import Accepted, Delivered
+from gmessenger.client.outbox import compose
+from gmessenger.terminal.marks import LATE, Marks
+from gmessenger.wire.events import Answer
+from tests.client.fake_server import FakeServer, Frame, Peer
+from tests.terminal.conftest import Sit
+from tests.terminal.people import Person
+from tests.terminal.test_at_a_terminal import READY
+
+NOW = time.time()
+
+
+def come(fake: FakeServer, sit: Sit, *, account: bool = True) -> tuple[Person, Peer]:
+    hank = sit(fake, "--name", "hank")
+    peer = fake.enter(account=account)
+    hank.sees(READY)
+    return hank, peer
+
+
+def entry(seq: int, text: str, sender: str = "dale", to: str = "#dev", **more: str) -> Frame:
+    return {"from": sender, "to": to, "time": NOW, "message": text, "seq": seq, **more}
+
+
+def test_a_room(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit)
+    hank.line("/topic")
+    hank.sees("-- in which room[?] write /join #ROOM first")
+    hank.line("/join dev")
+    asked = peer.expect("join")
+    assert asked["room"] == "#dev"
+    peer.answer(asked, 200, members=["hank", "dale\x1b"], topic="be\x07 kind", seq=0)
+    hank.sees(r"-- you are in #dev, with hank, dale\^\[\r\n-- the topic of #dev: be\^G kind\r\nto #dev> ")
+    hank.line("hello")
+    message = peer.expect("msg")
+    assert (message["to"], message["message"]) == ("#dev", "hello")
+    peer.answer(message, 200, seq=1)
+    hank.sees("-- sent to #dev")
+    peer.say("dale", "hi", "#dev", seq=2)
+    hank.sees(r"\[\d\d:\d\d\] #dev dale: hi\r\n")
+    user = {"account_name": "bob"}
+    peer.send({"action": "join", "room": "#dev", "user": user}, {"action": "leave", "room": "#dev", "user": user})
+    hank.sees(r"-- bob has joined #dev\r\n.*-- bob has left #dev\r\n")
+    peer.send({"action": "leave", "room": "#dev", "user": user, "by": "dale"})
+    peer.send({"action": "topic", "room": "#dev", "user": user, "topic": "deploys"})
+    hank.sees(r"-- dale took bob out of #dev\r\n.*-- the topic of #dev now says bob: deploys\r\n")
+    hank.line("/topic cats")
+    peer.answer(next_request(peer), 200)
+    hank.sees("-- the topic of #dev: cats")
+    hank.line("/members")
+    peer.answer(next_request(peer), 200, users=[{"account_name": "dale", "status": "away"}])
+    hank.sees(r"-- 1 in #dev:\r\n   dale \(away\)\r\n")
+    hank.line("/rooms")
+    peer.answer(next_request(peer), 200, rooms=[{"room": "#dev", "members": 2, "topic": "cats"}], more=False)
+    hank.sees(r"-- 1 room:\r\n   #dev \(2\) cats\r\n")
+    hank.line("/leave")
+    peer.answer(next_request(peer), 200)
+    hank.sees("-- you have left #dev\r\n> ")
+
+
+def next_request(peer: Peer) -> Frame:
+    """The next frame that is no acknowledgement."""
+    while (frame := peer.read())["action"] == "ack":
+        pass
+    return frame
+
+
+def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit)
+    hank.line("/history")
+    hank.sees("-- whose[?]")
+    hank.line("/msg dale")
+    hank.line("/history 3")
+    asked = peer.expect("history")
+    assert (asked["with"], asked["limit"]) == ("dale", 3)
+    page = [entry(2, "two\x1b", to="hank"), {"seq": 3, "erased": True, "message": ""}]
+    peer.answer(asked, 200, messages=page, more=True)  # cut to the frame
+    asked = peer.expect("history")
+    assert (asked["before"], asked["limit"]) == (2, 1)
+    peer.answer(asked, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
+    hank.sees(
+        r"-- the last 3 messages with dale:\r\n\[\d\d:\d\d\] hank: one\r\n\[\d\d:\d\d\] dale: two\^\[\r\n"
+        r"-- a message was here that has been erased\r\n-- so far what was said before\r\n"
+    )
+    hank.line("/search two words")
+    asked = peer.expect("search")
+    assert asked["text"] == "two words"
+    found = [entry(9, "new", "hank", "dale", **{"with": "dale"}), entry(4, "old", **{"with": "#dev"})]
+    peer.answer(asked, 200, messages=found, more=False)
+    hank.sees(r"-- found 2 messages:\r\n\[\d\d:\d\d\] #dev dale: old\r\n\[\d\d:\d\d\] hank to dale: new\r\n")
+    hank.line("/search nothing")
+    peer.answer(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
+    hank.sees("-- Only accounts may do this")
+
+
+def test_a_hole_is_marked(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit)
+    peer.say("dale", "one", seq=1)
+    peer.say("dale", "three", seq=3)
+    hank.sees("dale: one")
+    peer.answer(next_request(peer), 200, messages=[entry(2, "two", to="hank")], more=False)
+    hank.sees(
+        r"-- 1 message with dale had not come in turn; here they are, with what came after:\r\n"
+        r".*dale: two\r\n.*dale: three\r\n"
+    )
+    peer.say("hank", "from afar", "dale", seq=4, id="x")
+    hank.sees(r"\] you, on another device, to dale: from afar\r\n")
+
+
+def test_registering(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit, account=False)
+    hank.line("/register")
+    hank.sees("A password for hank: $")
+    hank.line("correct horse")
+    hank.sees("The same again: $")
+    hank.line("another horse")
+    hank.sees("-- these were not the same; nothing is registered\r\n> $")
+    hank.line("/register invitation")
+    hank.sees("A password for hank: $")
+    hank.line("correct horse")
+    hank.sees("The same again: $")
+    hank.line("correct horse")
+    asked = peer.expect("register")
+    assert (asked["password"], asked["invite"]) == ("correct horse", "invitation")
+    peer.answer(asked, 201, account=True, session="new")
+    hank.sees("-- hank is your account now")
+    peer.close()
+    assert fake.accept().let_in(account=True)["session"] == "new"
+
+
+def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
+    hank, peer = come(fake, sit)
+    hank.line("/msg dale one")
+    asked = peer.expect("msg")
+    hank.signal(signal.SIGKILL)
+    hank.leaves()
+    (kept,) = (tmp_path / "unsent").iterdir()
+    assert asked["id"] in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
+    hank = sit(fake, "--name", "hank", "--answer-timeout", "0.5")
+    peer = fake.enter(account=True)
+    hank.sees("-- 1 message of last time had no answer; sending now")
+    assert peer.expect("msg") == asked
+    hank.types("\x04")
+    assert hank.leaves() == 75
+    assert "not answered, and are kept, and sent when you come back: 1." in hank.seen
+
+
+@pytest.mark.parametrize(("seconds", "news"), [(LATE - 1, False), (LATE, True)])
+def test_a_word_about_what_is_delivered_late(seconds: float, news: bool) -> None:
+    now = 0.0
+    marks = Marks(lambda: now)
+    for seq in (1, 2):
+        marks.accepted(Accepted(compose("Dale", "hi"), Answer(200, seq=seq)))
+    marks.accepted(Accepted(compose("#dev", "hi"), Answer(200, seq=9)))
+    now = seconds
+    assert marks.is_news(Delivered("dale", 1)) is news
+    assert marks.is_news(Delivered("dale", 2)) is news
+    assert not marks.is_news(Delivered("dale", 3)) and not marks.is_news(Delivered("bob", 1))
