@@ -93,7 +93,7 @@ class Incoming:
             return True
         if wanted_later(answer):
             gevent.spawn_later(answer.retry_after or USUAL_PAUSE, self._ask, position)
-        elif not refused(answer) and self._fill(position, answer) and answer.more:
+        elif not refused(answer) and self._fill(position, answer) and answer.more and self._missing(position):
             self._ask(position)
         else:
             self._go_on(position)

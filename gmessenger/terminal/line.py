@@ -106,6 +106,7 @@ class LineMode:
             told = self._told(event)
             if told is not None:
                 self._screen.show(told + self._remark(event))
+                self._screen.finish()  # only what was shown may be acknowledged
 
     def _told(self, event: LinkEvent) -> str | None:
         if isinstance(event, Accepted):

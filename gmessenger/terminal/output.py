@@ -47,8 +47,8 @@ class Output:
             self._idle.clear()
             self._waiting.put(data)
 
-    def finish(self, seconds: float) -> bool:
-        """Wait until everything is written, for at most so long; says whether it is."""
+    def finish(self, seconds: float | None = None) -> bool:
+        """Wait until everything is written, or nobody reads; for at most so long. Says whether it is."""
         return bool(self._idle.wait(seconds))
 
     def run(self, reader_left: Callable[[], object]) -> None:

@@ -121,6 +121,7 @@ class Listening:
             write_down(event, self._options)
             if isinstance(event, Received | SentElsewhere):
                 self._print(event)
+                self._output.finish()  # only what is written may be acknowledged
             elif (told := render.told(event)) is not None:
                 self._status.say(told)
 
