@@ -100,7 +100,7 @@ class LineDesk:
 
     def _leave(self, room: str) -> str:
         self._link.leave(room)
-        if room == self.addressee:
+        if room.casefold() == (self.addressee or "").casefold():
             self.addressee = None
         return f"-- you have left {visible(room)}"
 
