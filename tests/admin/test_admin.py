@@ -29,11 +29,9 @@ def anyhow(request: pytest.FixtureRequest, place: Place) -> Iterator[Place]:
     if request.param == "stopped":
         yield place
         return
-    with place.serves() as server:
-        server.port()
-        yield place
-        code, log = server.end(signal.SIGTERM)
-        assert (code, "Traceback" in log) == (0, False), log
+    start_server = request.getfixturevalue("start_server")
+    start_server(store=place.url)
+    yield place
 
 
 def test_accounts_come_change_and_go(anyhow: Place) -> None:
@@ -154,7 +152,7 @@ def test_a_backup_is_made_while_messages_come_and_restored_later(place: Place) -
 
 
 def exported(place: Place, *arguments: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in place.does("export", *arguments).splitlines()]
+    return [json.loads(line) for line in place.does_alone("export", *arguments).splitlines()]
 
 
 def test_an_export_has_everything_but_passwords(anyhow: Place) -> None:
@@ -247,7 +245,7 @@ def test_what_is_kept_in_memory_has_no_office(place: Place) -> None:
 def test_the_servers_own_file_says_which_store_is_meant(place: Place) -> None:
     ini = place.folder / "server.ini"
     ini.write_text(f"[server]\nstore = {place.url}\nmax-text = 5\n")
-    done = place.admin("-c", str(ini), "user", "add", "hank", typed=PASSWORD, MESSENGER_STORE="")
+    done = place.admin_process("-c", str(ini), "user", "add", "hank", typed=PASSWORD, MESSENGER_STORE="")
     assert done.code == 0 and place.file.exists()
 
 
