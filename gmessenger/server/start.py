@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import gevent
 
@@ -16,7 +16,9 @@ from gmessenger.commandline import SERVER, parse
 from gmessenger.errors import ExitError
 from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR
-from gmessenger.server.app import App
+
+if TYPE_CHECKING:
+    from gmessenger.server.app import App
 
 STOPPED_BY: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SECOND_SIGNAL: Final = 143
@@ -28,6 +30,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Parse, start, serve, drain. Never raises; a second signal ends the process at once with 143."""
     try:
         options = parse(SERVER, arguments)
+        # Only now: help and a mistyped option should not wait for half a second of imports.
+        from gmessenger.server.app import App
+
         place = options.log_place("server")
         logs.configure(place, options.log_level, options.log_format)
         _raise_file_limit(options)

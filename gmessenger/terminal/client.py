@@ -179,10 +179,10 @@ class Client:
         self._output.finish(FINISH_WITHIN)
         if unsent and code != NotAllSent.exit_code:
             sentence = f"{sentence} Messages that were not answered: {unsent}.".lstrip()
-        if sentence:
-            with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)
+        with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)
         logs.event("client_stopped", exit_code=code, unsent=unsent)
 
     def _say_last(self, sentence: str) -> None:
-        self._status.say(f"{CLIENT.program}: {visible(sentence)}")
+        if sentence:
+            self._status.say(f"{CLIENT.program}: {visible(sentence)}")
         self._status.finish(FINISH_WITHIN)
