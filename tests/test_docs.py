@@ -51,7 +51,9 @@ def test_the_architecture_names_every_package() -> None:
     assert packages and all(f"`gmessenger/{name}`" in ARCHITECTURE for name in packages)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "docs/protocol.md", "docs/operations.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/architecture.md", "docs/protocol.md", "docs/operations.md", "CHANGELOG.md"]
+)
 def test_links_lead_somewhere(document: str) -> None:
     text = (TOP / document).read_text("utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):

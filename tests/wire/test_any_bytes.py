@@ -64,6 +64,7 @@ def test_any_bytes_after_a_native_presence_are_heard_the_same(data: st.DataObjec
     assert comparable(hear(chunks)) == comparable(hear([said]))
 
 
+@settings(max_examples=40)
 @given(st.data(), st.lists(OBJECT, max_size=8), st.sampled_from([b"", b"\n", b" \r\n", b"\t"]), st.booleans())
 def test_objects_come_out_of_any_split_as_they_went_in(
     data: st.DataObject, objects: list[Any], between: bytes, ascii_only: bool
