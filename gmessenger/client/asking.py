@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, Final
 
 from gmessenger.client.frames import frame_of
@@ -11,10 +12,13 @@ from gmessenger.wire.events import (
     Answer,
     Card,
     Delivery,
+    Export,
+    Forget,
     History,
     Join,
     Leave,
     Members,
+    Remove,
     Request,
     Rooms,
     Search,
@@ -22,6 +26,7 @@ from gmessenger.wire.events import (
     Topic,
     Users,
 )
+from gmessenger.wire.jim import encode
 
 LONGEST_LIST: Final = 100_000
 """Names after which a list is taken for endless."""
@@ -97,6 +102,23 @@ class Asking(ABC):
         """Messages that hold all these words, in one conversation or in all of one's own; the newest first."""
         answer = self._ask(Search(text=text, with_=with_, limit=min(count, LARGEST_PAGE)))
         return [Found(str(entry.get("with", "")), delivery) for entry, delivery in deliveries(answer)]
+
+    def remove(self, room: str, name: str) -> None:
+        """Take somebody out of a room that one has made."""
+        self._ask(Remove(room=room, user=name))
+
+    def export(self) -> Iterator[bytes]:
+        """All that one may read, of every conversation, oldest first: each message as a line of JSON."""
+        place, more = 0, True
+        while more:
+            answer = self._ask(Export(after=place))
+            yield from (encode(entry) for entry in answer.messages or ())
+            more = bool(answer.more) and answer.after is not None and answer.after > place
+            place = answer.after or place
+
+    def forget(self, password: str) -> None:
+        """Have everything one has said erased, and the account with it. There is no way back, and the line ends."""
+        self._ask(Forget(password=password))
 
     def _to_say_again(self, *, account: bool) -> dict[str, bytes]:
         """An account is still in its rooms, unless somebody took it out meanwhile."""

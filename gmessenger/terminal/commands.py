@@ -44,6 +44,15 @@ class Desk(Protocol):
 
     def search(self, words: str) -> None: ...
 
+    def remove(self, name: str) -> None:
+        """Take somebody out of the room that is the addressee."""
+
+    def export(self, file: str) -> None:
+        """Write all of one's messages into a new file."""
+
+    def forget(self) -> None:
+        """Have everything one has said erased, and the account with it, after asking once more."""
+
     def help(self) -> None: ...
 
     def leave(self) -> None: ...
@@ -64,6 +73,8 @@ class Command:
 
     def takes(self, arguments: str) -> bool:
         """Whether there are arguments where there must be, and none where there are none to give."""
+        if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0] != "me":
+            return False  # not by chance, and not of somebody else
         optional = self.arguments.startswith("[")
         number = not arguments or "N" not in self.arguments.strip("[]").split() or _is_number(arguments)
         return number and (optional or bool(self.arguments) == bool(arguments))
@@ -85,6 +96,15 @@ def _message(desk: Desk, arguments: str) -> None:
         desk.ask_for_message()
 
 
+def _export(desk: Desk, arguments: str) -> None:
+    _, _, file = arguments.partition(" ")
+    desk.export(file.strip())
+
+
+def _forget(desk: Desk, arguments: str) -> None:
+    desk.forget()
+
+
 USUAL_PAGE: Final = 20
 COMMANDS: Final = (
     Command(("1", "message"), ("/msg", "/message"), "[NAME [TEXT]]", "write to NAME, or be asked for both", _message),
@@ -100,6 +120,9 @@ COMMANDS: Final = (
     ),
     Command((), ("/search",), "WORDS", "messages with these words", lambda desk, words: desk.search(words)),
     Command((), ("/register",), "[INVITE]", "make your name an account", lambda desk, invite: desk.register(invite)),
+    Command((), ("/remove",), "NAME", "take somebody out of your room", lambda desk, name: desk.remove(name)),
+    Command((), ("/export",), "me [FILE]", "all your messages, into a new file", _export),
+    Command((), ("/forget",), "me", "erase all you said, and your account", _forget),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
     Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave()),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from gevent.queue import Full
@@ -134,6 +136,38 @@ class LineDesk:
     @log_calls()
     def search(self, words: str) -> None:
         self._answered(lambda: render.search(self._link.search(words), self._link.name))
+
+    @log_calls("name")
+    def remove(self, name: str) -> None:
+        self._in_room(lambda room: self._remove(room, name))
+
+    def _remove(self, room: str, name: str) -> str:
+        self._link.remove(room, name)
+        return f"-- {visible(name)} is no longer in {visible(room)}"
+
+    @log_calls("file")
+    def export(self, file: str) -> None:
+        self._answered(lambda: self._export(Path(file or f"{self._link.name}-messages.jsonl")))
+
+    def _export(self, file: Path) -> str:
+        try:
+            with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as lines:
+                count = sum(lines.write(line) > 0 for line in self._link.export())
+        except OSError as error:
+            return f"-- cannot write {visible(str(file))}: {error.strerror}"
+        return f"-- {count} messages are in {visible(str(file))}, each as a line of JSON"
+
+    def forget(self) -> None:
+        if not self._screen.prompting:
+            return self._screen.show("-- the password has to be typed, at a terminal")
+        self._screen.show("-- all you have said will be erased for everybody, and your account. There is no way back.")
+        password = self.ask_secret("Your password, or nothing to keep it all: ")
+        return self._answered(lambda: self._forget(password)) if password else self._screen.show("-- all is kept")
+
+    def _forget(self, password: str) -> str:
+        self._link.forget(password)
+        self.leave()
+        return "-- all you said is erased, and your account is gone"
 
     def help(self) -> None:
         self._screen.show(self.help_text())

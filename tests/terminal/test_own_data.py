@@ -1,0 +1,55 @@
+"""What is one's own, at a terminal: taken along in a file, or erased."""
+
+import json
+import stat
+from pathlib import Path
+
+from tests.client.fake_server import FakeServer
+from tests.terminal.conftest import Sit
+from tests.terminal.test_rooms_and_history import come, entry, next_request
+
+
+def test_all_messages_go_into_a_new_file_of_ones_own(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
+    hank, peer = come(fake, sit)
+    file = tmp_path / "mine.jsonl"
+    hank.line(f"/export me {file}")
+    for after, more in ((0, True), (7, False)):
+        asked = next_request(peer)
+        assert (asked["action"], asked.get("after", 0)) == ("export", after)
+        peer.answer(asked, 200, messages=[entry(after + 1, "п"), entry(after + 2, "hi")], more=more, after=after + 7)
+    hank.sees("-- 4 messages are in ")
+    assert [json.loads(line)["seq"] for line in file.read_text("utf-8").splitlines()] == [1, 2, 8, 9]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    hank.line(f"/export me {file}")
+    hank.sees("-- cannot write .*: File exists")
+    hank.line("/export dale")
+    hank.sees(r"-- It is: /export me \[FILE\]")
+
+
+def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit)
+    hank.line("/forget me")
+    hank.sees("no way back.*\r\nYour password, or nothing to keep it all: $")
+    hank.line("")
+    hank.sees("-- all is kept")
+    hank.line("/forget me")
+    hank.sees("keep it all: $")
+    hank.line("correct horse")
+    asked = next_request(peer)
+    assert (asked["action"], asked["password"]) == ("forget", "correct horse")
+    peer.answer(asked, 200)
+    hank.sees("-- all you said is erased, and your account is gone")
+    assert hank.leaves() == 0
+    assert "horse" not in hank.seen
+
+
+def test_the_maker_of_a_room_takes_somebody_out(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit)
+    hank.line("/join #dev")
+    peer.answer(peer.expect("join"), 200, members=["hank", "dale"], topic="", seq=0)
+    hank.sees("to #dev> ")
+    hank.line("/remove dale")
+    asked = next_request(peer)
+    assert (asked["action"], asked["room"], asked["user"]) == ("remove", "#dev", "dale")
+    peer.answer(asked, 200)
+    hank.sees("-- dale is no longer in #dev")
