@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.faults.process import Server
+from tests.faults.scale import IS_LONG
 
-SIZE = "64m"
+SIZE = "1g" if IS_LONG else "64m"
+"""Room enough for what a fast machine says in the meantime: it is the ballast that is to fill the disk."""
 BALLAST = "ballast"
 
 
