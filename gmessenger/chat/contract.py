@@ -45,7 +45,7 @@ class Room(Struct):
     members: dict[int, int]
 
 
-class Post(Struct):
+class Post(Struct, gc=False):
     """A message to be kept.
 
     `conversation` is a room's key, or both names' keys joined by a space, in order. `audience` are the ids of the

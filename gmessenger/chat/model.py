@@ -1,6 +1,7 @@
 """What the messenger passes around: what waits in an outbox on its way to one session.
 
-msgspec structs, because a hundred thousand of them are made in a second; nothing here knows how it will be written.
+msgspec structs, because a hundred thousand of them are made in a second, and unseen by the collector where they wait in
+great numbers (they refer to nothing that could refer to them); nothing here knows how it will be written.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 
 
-class Message(Struct):
+class Message(Struct, gc=False):
     """Somebody's text on its way. `sender` and `to` are names as shown; `time` is Unix seconds.
 
     `seq` numbers it in its conversation where it is kept; `id` is the sender's own, for the sender's other devices.
@@ -40,7 +41,7 @@ class Message(Struct):
         return len(self.text) + 128
 
 
-class Answer(Struct):
+class Answer(Struct, gc=False):
     """The answer to a request that had an `id`; `code` is the wire's, `more` what belongs to it.
 
     Where `more["messages"]` is longer than a frame may be, it is cut: at its `end` unless the newest are at the end

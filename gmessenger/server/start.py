@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STOPPED_BY: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SECOND_SIGNAL: Final = 143
 SWITCH_INTERVAL: Final = 0.0005
+COLLECTOR_THRESHOLDS: Final = (50_000, 20, 100)
 FILES_BESIDE_CONNECTIONS: Final = 256
 
 
@@ -38,6 +40,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _raise_file_limit(options)
         # A commit's thread and the loop pass the interpreter to each other; the default lets one wait 5 ms.
         sys.setswitchinterval(SWITCH_INTERVAL)
+        # Thousands of messages wait for each commit; with the usual thresholds they are looked through again and again.
+        gc.set_threshold(*COLLECTOR_THRESHOLDS)
         app = App(options)
         app.start()
     except ExitError as error:

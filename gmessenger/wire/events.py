@@ -39,7 +39,7 @@ class Presence(Request, tag="presence", kw_only=True):
     session: str | None = None
 
 
-class Msg(Request, tag="msg", kw_only=True):
+class Msg(Request, tag="msg", kw_only=True, gc=False):
     to: str
     message: str
 
