@@ -23,7 +23,7 @@ from gmessenger.store.posts import INDEX_THEM, Posts
 
 Result = TypeVar("Result")
 READERS: Final = 2
-CHECKPOINT_AFTER: Final = 1000
+CHECKPOINT_AFTER: Final = 4000
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
