@@ -73,15 +73,15 @@ class Delivery:
         """A session's own message: it has it, and acknowledges it by having sent it if it owes nothing before it."""
         if session.device is None:
             return
-        if session.behind or session.sent.get(conversation, 0) != seq - 1:
+        if session.behind:
             session.missed = True
-            if not session.behind:
-                self._fall_behind(session)
-            return
-        session.sent[conversation] = seq
-        if session.acked.get(conversation, 0) == seq - 1:
-            session.acked[conversation] = seq
-            self._store.acknowledge(session.device.id, conversation, seq)
+        elif session.sent.get(conversation, 0) != seq - 1:
+            self._fall_behind(session)
+        else:
+            session.sent[conversation] = seq
+            if session.acked.get(conversation, 0) == seq - 1:
+                session.acked[conversation] = seq
+                self._store.acknowledge(session.device.id, conversation, seq)
 
     def _catch_up(self, session: Session) -> None:
         while not session.outbox.closed:

@@ -12,7 +12,7 @@ from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.model import EVERYBODY, Answer, Message
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
-from gmessenger.chat.session import Session
+from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import NeverSeen, NotHere, RecipientBusy, WireError
 
 
@@ -45,24 +45,22 @@ class Posting:
     def to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
         """A message to a name; kept if either end is an account, else handed over."""
         account = self._accounts.get(key)
-        shown = account.name if account is not None else self._guest(session, key, to)
+        guests = self._guests(key, to) if account is None else ()
+        shown = account.name if account is not None else guests[0].name
         audience = _ids(session.account, account)
         if not audience:
             return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
+        if guests and not any(outbox.has_room() for outbox in guests):
+            raise RecipientBusy(retry_after=self._busy_pause)  # nothing is stored that a guest would not be given
         post = self._post(session, direct_key(session.key, key), shown, text, id, audience)
         return self._keep(Sending(self, session, post, said, key))
 
-    def _guest(self, session: Session, key: str, to: str) -> str:
-        """The name, as shown, of a guest who is here and has room for a message: what is not stored is not promised."""
+    def _guests(self, key: str, to: str) -> tuple[Outbox, ...]:
+        """The outboxes of a guest who is here."""
         outboxes = self._router.outboxes.get(key)
         if outboxes is None:
             raise NotHere(f"{to} has left, and a guest's messages are not kept.") if self._seen(key) else NeverSeen
-        if key != session.key and all(outbox.crowded for outbox in outboxes):
-            for outbox in outboxes:
-                outbox.press()
-            if all(outbox.crowded for outbox in outboxes):
-                raise RecipientBusy(retry_after=self._busy_pause)
-        return outboxes[0].name
+        return outboxes
 
     def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
         """A message to a room the session is in."""

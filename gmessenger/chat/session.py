@@ -41,17 +41,15 @@ class Outbox(Queue[Parcel]):
     def crowded(self) -> bool:
         return self._weight > self._bytes or self.qsize() >= self._frames
 
-    def press(self) -> None:
-        """Have what waits written now, as far as the reader takes it."""
-        self._press()
+    def has_room(self) -> bool:
+        """Whether it is not full, after what waits has been written as far as the reader takes it."""
+        if self.crowded:
+            self._press()
+        return not self.crowded
 
     def offer(self, parcel: Parcel) -> bool:
         """Put a parcel in unless the outbox is full or closed; says whether it did."""
-        if self.crowded:
-            self._press()
-            if self.crowded:
-                return False
-        return self.insist(parcel)
+        return self.has_room() and self.insist(parcel)
 
     def insist(self, parcel: Parcel) -> bool:
         """Put in what is owed whatever the bound: answers, whose number is bounded by not reading requests."""

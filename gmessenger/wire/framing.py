@@ -18,7 +18,6 @@ PLAIN: Final = re.compile(rb"(?:[ \t\r\n,:0-9+.eEtrufalsn-]++|\"" + STRING.patte
 OPENING: Final = b"{["
 CLOSING: Final = b"}]"
 QUOTE: Final = ord('"')
-BACKSLASH: Final = ord("\\")
 BEFORE_VALUE: Final = b",:[{"
 DEEPEST: Final = 16
 """Objects nested deeper are refused unread; no spelling of the table goes beyond two."""

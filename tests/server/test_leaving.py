@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import pytest
 
+from gmessenger.errors import StoreUnavailable
 from gmessenger.server.fronts.course import CourseVoice
 from gmessenger.server.fronts.native import NativeVoice
 from tests.conftest import RunningServer
@@ -94,6 +95,26 @@ def test_who_half_closes_still_learns_that_its_message_was_stored(server: Runnin
         hank.shutdown(socket.SHUT_WR)
         answers = {answer.get("id"): answer for answer in map(json.loads, hank.makefile("rb"))}
     assert (answers["r"]["response"], answers["m"]["response"], answers["m"]["seq"]) == (201, 200, 1)
+
+
+def test_leaving_while_nothing_can_be_stored_is_no_mistake_of_the_server(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses() -> None:
+        raise StoreUnavailable
+
+    with dial(server.port) as hank:
+        hank.sendall(NATIVE % b"hank" + b'{"action":"register","id":"r","password":"12345678"}\n')
+        answers = hank.makefile("rb")
+        while b'"id":"r"' not in answers.readline():
+            pass
+        hank.sendall(b'{"action":"msg","id":"m","to":"hank","message":"note"}\n')
+        while b'"id":"m"' not in answers.readline():
+            pass
+        monkeypatch.setattr(server.app.store, "flush", refuses)
+        half_close(hank)
+    until_empty(server)
+    assert server.app.watch.failures == 0
 
 
 def test_a_slow_reader_is_not_asked_whether_it_is_there(start_server: Callable[..., RunningServer]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -96,7 +97,10 @@ class NativeVoice:
             self.door.connection.goodbye(reason)
         else:
             self.door.leave(self.session, reason)
-            self.door.messenger.settle(self.session)  # what it has just sent is still to be answered
+            with contextlib.suppress(
+                StoreUnavailable
+            ):  # who sent something has been told 503
+                self.door.messenger.settle(self.session)
             self.session.outbox.finish()
 
     def unreadable(self, event: events.Unreadable) -> None:
