@@ -97,9 +97,7 @@ class NativeVoice:
             self.door.connection.goodbye(reason)
         else:
             self.door.leave(self.session, reason)
-            with contextlib.suppress(
-                StoreUnavailable
-            ):  # who sent something has been told 503
+            with contextlib.suppress(StoreUnavailable):  # who sent something has been told 503
                 self.door.messenger.settle(self.session)
             self.session.outbox.finish()
 
