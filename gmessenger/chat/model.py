@@ -42,7 +42,8 @@ class Message(Struct, gc=False):
 
 
 class Answer(Struct, gc=False):
-    """The answer to a request that had an `id`; `code` is the wire's, `more` what belongs to it.
+    """The answer to a request that had an `id`; `code` is the wire's, `seq` that of a message that was kept, `more`
+    what else belongs to it.
 
     Where `more["messages"]` is longer than a frame may be, it is cut: at its `end` unless the newest are at the end
     and wanted most.
@@ -53,6 +54,7 @@ class Answer(Struct, gc=False):
     time: float
     more: dict[str, Any] | None = None
     cut_at_end: bool = True
+    seq: int | None = None
 
     @property
     def weight(self) -> int:

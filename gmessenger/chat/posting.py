@@ -106,7 +106,7 @@ class Posting:
             session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
             return
         if post.id is not None:
-            session.outbox.insist(Answer(200, post.id, self._clock(), {"seq": seq}))
+            session.outbox.insist(Answer(200, post.id, self._clock(), seq=seq))
         if room is not None:
             room.head = max(room.head, seq)
         if not duplicate:

@@ -19,7 +19,7 @@ from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerEr
 from gmessenger.store import schema
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
-from gmessenger.store.posts import INDEX_THEM, Posts
+from gmessenger.store.posts import Posts, index
 
 Result = TypeVar("Result")
 READERS: Final = 2
@@ -93,12 +93,13 @@ class Database:
     def _begun(self, db: sqlite3.Connection) -> Callable[[], None]:
         self.move_cursors(db)
         statements, self.in_commit = self.in_commit, ()
-        if self.posts.insert(db):
-            statements += INDEX_THEM
+        first = self.posts.insert(db)
 
         def in_thread() -> None:
             for statement in statements:
                 db.execute(statement)
+            if first is not None:
+                index(db, first)
 
         return in_thread
 

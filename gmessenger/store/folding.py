@@ -19,7 +19,8 @@ KEPT: Final = frozenset("йїў")
 
 def fold(text: str) -> str:
     """The words of a text as the index knows them, separated by spaces."""
-    return " ".join(words(text))
+    # Plain ASCII stays as it is: the index finds its words, in whatever case, by itself.
+    return text if text.isascii() else " ".join(words(text))
 
 
 def words(text: str) -> list[str]:

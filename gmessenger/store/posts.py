@@ -20,8 +20,11 @@ INSERT: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id) '
     "VALUES (?,?,?,?,?,?,?,?,?)"
 )
-INDEX: Final = "INSERT INTO fresh (id, folded) VALUES (?,?)"
-INDEX_THEM: Final = ("INSERT INTO words (rowid, folded) SELECT id, folded FROM fresh", "DELETE FROM fresh")
+FOLDED: Final = "INSERT INTO fresh (id, folded) VALUES (?,?)"
+INDEX: Final = (
+    "INSERT INTO words (rowid, folded) SELECT m.rowid, coalesce(f.folded, m.text) "
+    "FROM messages m LEFT JOIN fresh f ON f.id = m.rowid WHERE m.rowid >= ?"
+)
 SENT_BEFORE: Final = "SELECT seq, text FROM messages WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
 MOVE_HEAD: Final = "UPDATE conversations SET head = ? WHERE id = ?"
 ADMIT: Final = "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
@@ -58,14 +61,17 @@ class Posts:
     def add(self, post: Post, done: Done) -> None:
         self._waiting.append((post, done))
 
-    def insert(self, db: sqlite3.Connection) -> bool:
-        """Number and insert what waits; says whether there was anything to index."""
+    def insert(self, db: sqlite3.Connection) -> int | None:
+        """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""
         self._taken, self._waiting = self._waiting, []
         if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
             self._known.clear()
+        if not self._taken:
+            return None
+        first = self._next_row = self._next_row or _next_row(db)
         for start in range(0, len(self._taken), SLICE):
             self._insert_slice(db, self._taken[start : start + SLICE])
-        return bool(self._taken)
+        return first
 
     def settle(self, refusal: WireError | None) -> list[Outcome]:
         """The outcomes of the batch that was committed, or of everything that waits where it was not."""
@@ -133,11 +139,12 @@ class Posts:
             rows.append(
                 (self._next_row, known.id, known.head, post.sender, post.to, post.text, post.time, post.device, post.id)
             )
-            folded.append((self._next_row, fold(post.text)))
+            if not post.text.isascii():  # else folding changes nothing: the index knows case by itself
+                folded.append((self._next_row, fold(post.text)))
             self._next_row += 1
             self._outcomes.append(Outcome(done, known.head))
         db.executemany(INSERT, rows)
-        db.executemany(INDEX, folded)
+        db.executemany(FOLDED, folded)
         db.executemany(MOVE_HEAD, [(known.head, known.id) for known in moved.values()])
 
     def _before(
@@ -155,6 +162,12 @@ class Posts:
             if account not in known.participants:
                 db.execute(ADMIT, (account, known.id, known.head))
                 known.participants.add(account)
+
+
+def index(db: sqlite3.Connection, first: int) -> None:
+    """Make the rows from `first` on findable. It takes as long as inserting them did: run it in a thread."""
+    db.execute(INDEX, (first,))
+    db.execute("DELETE FROM fresh")
 
 
 def _again(post: Post, done: Done, before: tuple[int, str]) -> Outcome:

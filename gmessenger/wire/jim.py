@@ -158,17 +158,20 @@ def encode(frame: Struct | dict[str, Any]) -> bytes:
 
 
 class _Bare(Struct, omit_defaults=True):
-    """An answer that says nothing but its code: what every message stored or handed over is answered with."""
+    """An answer that says hardly more than its code: what every message stored or handed over is answered with."""
 
     response: int
     id: str | None
     time: float
+    seq: int | None = None
 
 
-def encode_answer(code: int, id: str | None, time: float, more: dict[str, Any] | None = None) -> bytes:
-    """The answer to the request with that `id`."""
+def encode_answer(
+    code: int, id: str | None, time: float, more: dict[str, Any] | None = None, seq: int | None = None
+) -> bytes:
+    """The answer to the request with that `id`; with `seq` there is nothing `more` to say."""
     if more is None and id is not None:
-        return encode(_Bare(code, id, time))
+        return encode(_Bare(code, id, time, seq))
     frame: dict[str, Any] = {"response": code} if id is None else {"response": code, "id": id}
     return encode(frame | {"time": time} | (more or {}))
 

@@ -130,7 +130,7 @@ class NativeVoice:
 
     def _answer(self, answer: Answer) -> bytes:
         """An answer that fits a frame: messages that are too many for one are cut to as few as one, and it says so."""
-        frame = encode_answer(answer.code, answer.id, answer.time, answer.more)
+        frame = encode_answer(answer.code, answer.id, answer.time, answer.more, answer.seq)
         cap, more = self.door.connection.options.max_frame, answer.more
         while len(frame) > cap and more is not None and len(more.get("messages", ())) > 1:
             kept = max(1, len(more["messages"]) * cap // (len(frame) + 1))
