@@ -12,7 +12,7 @@ import sys
 import textwrap
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,8 +118,7 @@ def _parser(command: Command[Any]) -> _Parser:
 def _add(parser: _Parser, row: Option) -> None:
     # The long name comes last: ConfigArgParse hands on values from files and the environment under the last one.
     names = [*row.spellings, row.long]
-    shown = {True: "yes", False: "no"}.get(row.default, row.default)
-    default = "" if row.default in (None, "") or row.kind is Flag else f" [{shown}]"
+    default = f" [{row.shown}]" if row.shown else ""
     what = f"{row.what}{default}".replace("%", "%%")
     if row.kind is Flag:
         parser.add_argument(*names, dest=row.key, action="store_true", default=row.default, env_var=row.env, help=what)
@@ -221,6 +220,4 @@ def _comment(row: Option) -> list[str]:
 
 
 def _assignment(row: Option) -> str:
-    shown: Callable[[Any], str] = {bool: lambda yes: "yes" if yes else "no"}.get(type(row.default), str)
-    value = "" if row.default is None else shown(row.default)
-    return f"{row.long.removeprefix('--')} = {value}".rstrip()
+    return f"{row.long.removeprefix('--')} = {row.shown}".rstrip()

@@ -39,6 +39,15 @@ class Option:
         return "--" + self.key.replace("_", "-")
 
     @property
+    def shown(self) -> str:
+        """The default as people write it; empty where there is none."""
+        if self.default is None or self.kind is Flag:
+            return ""
+        if isinstance(self.default, bool):
+            return "yes" if self.default else "no"
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    @property
     def env(self) -> str:
         return ENVIRONMENT_PREFIX + self.key.upper()
 
@@ -147,6 +156,12 @@ class ServerOptions(LogOptions):
     outbox_bytes: int = option(1_048_576, bytes_(1024), "the same bound in bytes", "to bound memory")
     retention_days: float = option(
         0.0, days(), "days after which stored messages are dropped; 0 keeps them for good", "to keep less"
+    )
+    store_timeout: float = option(
+        30.0,
+        seconds(),
+        "how long a request waits for the store's disk before it is answered 503",
+        "when the disk is on a network",
     )
     names_remembered: int = option(
         10_000, count(0), "names of past guests kept, to tell who has been here from who has not", "to bound memory"

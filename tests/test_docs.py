@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gmessenger.commandline import CLIENT, SERVER
+from gmessenger.commandline import CLIENT, SERVER, Command
 from gmessenger.errors import WIRE_ERRORS
-from gmessenger.options import Flag, Option
 from gmessenger.wire import dialects
+from tests.readme import with_tables
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text("utf-8")
@@ -18,19 +19,9 @@ PROTOCOL = (TOP / "docs" / "protocol.md").read_text("utf-8")
 ARCHITECTURE = (TOP / "docs" / "architecture.md").read_text("utf-8")
 
 
-def readme_row(row: Option) -> str:
-    """How the README's table shows an option."""
-    names = ", ".join(f"`{name}`" for name in (row.long, *row.spellings))
-    default = {True: "yes", False: "no"}.get(row.default, row.default)
-    shown = "" if row.default in (None, "") or row.kind is Flag else f"`{default}`"
-    return f"| {names} | {shown} | {row.what.split(' [default')[0]} |"
-
-
 @pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
-def test_the_readme_lists_every_option(command: object) -> None:
-    rows = [readme_row(row) for row in command.rows]  # type: ignore[attr-defined]
-    missing = [row for row in rows if row not in README]
-    assert not missing, "\n" + "\n".join(rows)
+def test_the_readme_lists_every_option(command: Command[Any]) -> None:
+    assert with_tables(README, command) == README, "run `make config`"
 
 
 def test_the_protocol_lists_every_error() -> None:

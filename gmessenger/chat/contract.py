@@ -102,6 +102,13 @@ class Store(Protocol):
     def lasting(self) -> bool:
         """Whether anything is there after the process has ended."""
 
+    @property
+    def identity(self) -> str:
+        """What tells this store from every other, and from itself after a backup was put in its place.
+
+        Seqs of another store mean nothing here.
+        """
+
     def close(self) -> None:
         """Finish what is under way and let go of the files."""
 

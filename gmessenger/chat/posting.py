@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,6 +15,9 @@ from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import NeverSeen, NotHere, RecipientBusy, WireError
+
+OVERHEAD: Final = 256
+"""What a message on its way weighs besides its text."""
 
 
 class Posting:
@@ -96,12 +100,14 @@ class Posting:
 
     def _keep(self, sending: Sending) -> None:
         """Have a message stored; when it is on disk, answer and deliver."""
-        sending.session.owing = True
         self._store.append(sending.post, sending)
+        sending.session.owing = True
+        sending.session.unsettled += len(sending.post.text) + OVERHEAD
 
     def kept(self, sending: Sending, seq: int, duplicate: bool, error: WireError | None) -> None:
         """What became of it: answer, and bring it to those whose turn it is now."""
         session, post, room = sending.session, sending.post, sending.room
+        session.settled(len(post.text) + OVERHEAD)
         if error is not None:
             session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
             return

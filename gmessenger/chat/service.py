@@ -27,6 +27,7 @@ from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
     BadRequest,
     BroadcastRefused,
+    StoreUnavailable,
     TooLong,
 )
 from gmessenger.logs import log_calls
@@ -48,6 +49,8 @@ class Policy:
     max_frame: int = 65_536
     names_remembered: int = 10_000
     retention: float | None = None  # days
+    unsettled: int = 1_048_576  # characters of one session that may be on their way to the disk
+    store_timeout: float = 30.0  # seconds
     busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
 
     @property
@@ -93,6 +96,11 @@ class Messenger:
             policy.busy_pause,
         )
         self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
+
+    @property
+    def store_identity(self) -> str:
+        """Where it is another than before, seqs and cursors of before mean nothing any more."""
+        return self._store.identity
 
     @property
     def greeting(self) -> str:
@@ -152,10 +160,13 @@ class Messenger:
 
         Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
         id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
-        (nobody got it), `NoSuchRoom`, `NotMember` or `BroadcastRefused`.
+        (nobody got it), `NoSuchRoom`, `NotMember` or `BroadcastRefused`. While much of the session's is still on its
+        way to the disk, it waits, and so holds back reading.
         """
         if len(text) > self.policy.max_text:
             raise TooLong(f"A message has at most {self.policy.max_text} characters.", limit=self.policy.max_text)
+        if session.unsettled > self.policy.unsettled:
+            self._until_settled(session)
         if to[:1] != "#":
             key = fold(to)
             self._posting.to_name(session, key, to, text, id, said)
@@ -166,6 +177,10 @@ class Messenger:
             self._posting.to_everybody(session, text, id, said)
         else:
             raise BroadcastRefused
+
+    def _until_settled(self, session: Session) -> None:
+        if not session.until_settled(self.policy.unsettled, self.policy.store_timeout):
+            raise StoreUnavailable
 
     def enter_and_say(self, session: Session, room: str, text: str, said: str) -> None:
         """A message to a room from somebody who becomes a member by it."""

@@ -109,11 +109,12 @@ class Session:
     may not be is a course client's. An account's session has a `device`, and knows by conversation up to where it has
     been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
     but catches up from the store; `missed` tells that something came meanwhile. It is `owing` while what it has
-    acknowledged may not be on disk.
+    acknowledged may not be on disk; `unsettled` is how much of what it said is on its way there, in characters.
     """
 
     __slots__ = (
         "_contacts",
+        "_settled",
         "account",
         "acked",
         "address",
@@ -129,6 +130,7 @@ class Session:
         "status",
         "token",
         "told",
+        "unsettled",
     )
 
     def __init__(self, name: str, outbox: Outbox, *, front: str, told: bool, address: str) -> None:
@@ -146,6 +148,8 @@ class Session:
         self.behind = False
         self.missed = False
         self.owing = False
+        self.unsettled = 0
+        self._settled: Event | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
         self._contacts: dict[str, str] = {}
@@ -171,6 +175,21 @@ class Session:
         self.device = device
         self.sent = {key: max(seq, self.sent.get(key, 0)) for key, seq in device.cursors.items()}
         self.acked = dict(device.cursors)
+
+    def settled(self, weight: int) -> None:
+        """So much less is on its way to the disk."""
+        self.unsettled -= weight
+        if self._settled is not None:
+            self._settled.set()
+
+    def until_settled(self, most: int, timeout: float) -> bool:
+        """Wait until no more than `most` is on its way to the disk; False after `timeout` seconds without progress."""
+        while self.unsettled > most:
+            self._settled = Event()
+            if not self._settled.wait(timeout):
+                return False
+        self._settled = None
+        return True
 
     def add_contact(self, name: str) -> None:
         """Remember a contact for as long as the session lasts; beyond the bound the oldest is forgotten."""

@@ -43,18 +43,22 @@ class Incoming:
         self._positions: dict[str, Position] = {}
         self._asked: dict[str, Position] = {}
         self._session: tuple[bool, str | None] = (False, None)
+        self._store: str | None = None
         self.account = False
 
-    def new_line(self, *, account: bool, token: str | None) -> None:
-        """A line is up. What waited behind holes comes again; to another guest's session nothing counts as had."""
+    def new_line(self, *, account: bool, token: str | None, store: str | None = None) -> None:
+        """A line is up. What waited behind holes comes again.
+
+        To another guest's session, and from another store (a backup was put in its place), nothing counts as had.
+        """
         session = (account, None if account else token)
         self._asked.clear()
         for position in self._positions.values():
             position.held.clear()
-        if session != self._session:
+        if session != self._session or store != self._store:
             self._positions.clear()
             self._acks.forget()
-        self._session, self.account = session, account
+        self._session, self.account, self._store = session, account, store
         self._acks.all_again()
 
     def registered(self) -> None:

@@ -219,7 +219,7 @@ class Link(Asking):
     def _welcomed(self, answer: Answer, again: bool) -> None:
         self.limits = answer.limits or {}
         self._become(account=answer.account is True)
-        self._incoming.new_line(account=answer.account is True, token=answer.session)
+        self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)
         self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again))
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)

@@ -61,6 +61,8 @@ class App:
             max_frame=options.max_frame,
             names_remembered=options.names_remembered,
             retention=options.retention_days or None,
+            unsettled=options.outbox_bytes,
+            store_timeout=options.store_timeout,
         )
         self.store = self._open_store()
         passwords = passwords or Passwords()
@@ -72,7 +74,7 @@ class App:
 
     def _open_store(self) -> Store:
         try:
-            return open_store(self.options.store_url, self.watch.failed)
+            return open_store(self.options.store_url, self.watch.failed, self.options.store_timeout)
         except ExitError:
             for each in self._sockets:
                 each.close()

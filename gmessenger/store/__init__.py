@@ -13,18 +13,22 @@ from gmessenger.store.sqlite import SqliteStore
 
 MEMORY = "memory:"
 SQLITE = "sqlite:///"
+PATIENCE = 30.0
 
 __all__ = ["MEMORY", "SQLITE", "file_of", "open_store"]
 
 
-def open_store(url: str, failed: Callable[[str, BaseException], None] | None = None) -> Store:
+def open_store(
+    url: str, failed: Callable[[str, BaseException], None] | None = None, timeout: float = PATIENCE
+) -> Store:
     """The store that a URL names: `memory:`, or `sqlite:///path` (four slashes for an absolute path).
 
     Files and directories are made where they are missing, for their owner only. Raises `ConfigProblem` for a URL that
     names no store or a schema newer than this program, `FileProblem` for a file that cannot be opened. `failed` is told
-    of a mistake in what the store called back.
+    of a mistake in what the store called back. After `timeout` seconds without an answer of the disk, a change counts
+    as unavailable.
     """
-    return SqliteStore(file_of(url), failed)
+    return SqliteStore(file_of(url), failed, timeout)
 
 
 def file_of(url: str) -> Path | None:

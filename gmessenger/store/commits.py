@@ -27,6 +27,8 @@ BUSY_PAUSE: Final = 0.02
 CLOSING_TAKES: Final = 30.0
 SOON: Final = 0.2
 """Seconds."""
+MOST_WAITING: Final = 10_000
+"""Changes that may wait for a disk that has stopped."""
 
 
 class Commits:
@@ -45,12 +47,14 @@ class Commits:
         failed: Callable[[str, BaseException], None],
         *,
         threaded: bool,
+        timeout: float,
     ) -> None:
         self._open = open_
         self._begun = begun
         self._settled = settled
         self._failed = failed
         self._db: sqlite3.Connection | None = open_()
+        self._timeout = timeout
         self._threads = ThreadPool(1) if threaded else None
         self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
         self._wanted = Event()
@@ -74,10 +78,16 @@ class Commits:
 
     def change(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
         """Have a change made and committed. Raises what it raises, or `StoreUnavailable`."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise StoreUnavailable
         result: AsyncResult[Any] = AsyncResult()
         self._waiting.append((change, result))
         self._wanted.set()
-        return cast(Result, result.get())
+        try:
+            return cast(Result, result.get(timeout=self._timeout))
+        except gevent.Timeout:
+            # It is made later, or not: a disk does not say.
+            raise StoreUnavailable(f"The disk has not answered for {self._timeout:g} s.") from None
 
     def close(self) -> None:
         """Commit what waits, and end."""

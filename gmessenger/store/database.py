@@ -27,6 +27,7 @@ CHECKPOINT_AFTER: Final = 4000
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
+IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 MOVE_CURSOR: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
     "ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
@@ -36,8 +37,11 @@ MOVE_CURSOR: Final = (
 class Database:
     """The file, its connections and their threads; what is asked of them is in the classes that build on it."""
 
-    def __init__(self, path: Path | None, failed: Callable[[str, BaseException], None] | None = None) -> None:
+    def __init__(
+        self, path: Path | None, failed: Callable[[str, BaseException], None] | None = None, timeout: float = 30.0
+    ) -> None:
         self.lasting = path is not None
+        self.identity = ""
         self._path = path
         self._failed = failed or (lambda what, failure: None)
         self.posts = Posts()
@@ -51,7 +55,12 @@ class Database:
             if path is not None:
                 _make_file(path)
             self.commits = Commits(
-                self._open_writer, self._begun, self._settled, self._failed, threaded=path is not None
+                self._open_writer,
+                self._begun,
+                self._settled,
+                self._failed,
+                threaded=path is not None,
+                timeout=timeout,
             )
         except sqlite3.Error as error:
             self._release()
@@ -167,6 +176,7 @@ class Database:
     def _open_writer(self) -> sqlite3.Connection:
         db = self._open()
         _migrate(db, self._path)
+        self.identity = str(db.execute(IDENTITY).fetchone()[0])
         db.execute("PRAGMA temp_store = MEMORY")
         for table in ("fresh", "stale"):
             db.execute(f"CREATE TEMP TABLE {table} (id INTEGER PRIMARY KEY, folded TEXT)")

@@ -9,12 +9,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from gmessenger.chat.contract import Done, Post
-from gmessenger.errors import IdReused, WireError
+from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import statements
 from gmessenger.store.folding import fold
 
 SLICE: Final = 500
 FEW: Final = 8
+MOST_WAITING: Final = 67_108_864
+"""Characters that may wait for a disk that has stopped; what comes then is refused."""
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
 INSERT: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id) '
@@ -57,13 +59,19 @@ class Posts:
         self._outcomes: list[Outcome] = []
         self._known: dict[str, Known] = {}
         self._next_row = 0
+        self._weight = 0
 
     def add(self, post: Post, done: Done) -> None:
+        """Have a message inserted with the next batch. Raises `StoreUnavailable` where too much waits already."""
+        if self._weight > MOST_WAITING:
+            raise StoreUnavailable("The disk has not taken anything for a while, and much is waiting for it.")
+        self._weight += len(post.text)
         self._waiting.append((post, done))
 
     def insert(self, db: sqlite3.Connection) -> int | None:
         """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""
         self._taken, self._waiting = self._waiting, []
+        self._weight = 0
         if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
             self._known.clear()
         if not self._taken:
@@ -80,6 +88,7 @@ class Posts:
         if refusal is not None:
             # Also for those that the insert never came to.
             waiting, self._waiting = self._waiting, []
+            self._weight = 0
             outcomes = [Outcome(done, error=refusal) for _, done in taken + waiting]
             self.forget()
         return outcomes

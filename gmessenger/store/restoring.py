@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from gmessenger.errors import FileProblem
+from gmessenger.store import schema
 from gmessenger.store.copying import copy_into, sync
 from gmessenger.store.lock import Lock
 from gmessenger.store.verifying import Findings, reading, verify_file
@@ -31,12 +34,21 @@ def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
         fresh.unlink(missing_ok=True)
         with reading(file) as db:
             copy_into(db, fresh)
+        _be_another(fresh)
         old = _put_aside(store) if store.exists() else None
         fresh.rename(store)
         sync(store.parent)
     finally:
         lock.release()
     return found, old
+
+
+def _be_another(store: Path) -> None:
+    """What was said after the backup is gone, and its numbers will be given again: clients have to hear of it."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA user_version").fetchone()[0] >= schema.WITH_FACTS:
+            db.execute(schema.NEW_IDENTITY)
 
 
 def _put_aside(store: Path) -> Path:

@@ -132,6 +132,11 @@ def _everything() -> tuple[str, ...]:
     return (*statements, WORDS, FEWER_MERGES)
 
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(),)
+NEW_IDENTITY: Final = "INSERT OR REPLACE INTO facts VALUES ('identity', lower(hex(randomblob(8))))"
+FACTS: Final = ("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID", NEW_IDENTITY)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), FACTS)
 """What leads from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
+WITH_FACTS: Final = 2
+"""The version from which on a store has an identity."""

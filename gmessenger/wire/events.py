@@ -206,6 +206,7 @@ class Answer(Struct, omit_defaults=True):
     account: bool | None = None
     session: str | None = None
     server: str | None = None
+    store: str | None = None
     limits: dict[str, Any] | None = None
     alert: str | None = None
     seq: int | None = None

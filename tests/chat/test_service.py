@@ -32,6 +32,7 @@ from gmessenger.errors import (
     NoSuchRoom,
     NotHere,
     RecipientBusy,
+    StoreUnavailable,
     TooLong,
     WrongPassword,
 )
@@ -50,8 +51,9 @@ class House:
 
     def __init__(self, **policy: Any) -> None:
         self.due: list[Callable[[], None]] = []
+        self.store = open_store("memory:")
         self.messenger = Messenger(
-            Policy(**policy), open_store("memory:"), lambda: NOW, lambda _, call: self.due.append(call), spawn, FAST
+            Policy(**policy), self.store, lambda: NOW, lambda _, call: self.due.append(call), spawn, FAST
         )
 
     def login(self, name: str, *, frames: int = 100, told: bool = True, **login: Any) -> Session:
@@ -270,3 +272,37 @@ def test_contacts_are_kept_while_connected_and_bounded(house: House) -> None:
     hank.add_contact("NAME299")
     hank.remove_contact("name298")
     assert (len(hank.contacts), hank.contacts[-1]) == (199, "NAME299")
+
+
+def test_what_is_on_its_way_to_the_disk_is_bounded_and_holds_back_its_sender() -> None:
+    house = House(unsettled=1000, store_timeout=5.0)
+    hank = house.login("hank")
+    house.messenger.register(hank, None, "a password", None, None)
+    waiting: list[Callable[[], None]] = []
+    seqs = iter(range(1, 99))
+    house.store.append = lambda post, done: waiting.append(lambda: done(next(seqs), False, None))  # type: ignore[method-assign]
+    said: list[int] = []
+
+    def says() -> None:
+        for number in range(20):
+            house.messenger.message(hank, "hank", "x" * 100, f"m{number}")
+            said.append(number)
+
+    saying = gevent.spawn(says)
+    gevent.sleep(0)
+    assert len(said) == len(waiting) == 3
+    while waiting:
+        waiting.pop(0)()
+        gevent.sleep(0)
+    saying.get(timeout=5)
+    assert len(said) == 20 and hank.unsettled == 0
+
+
+def test_a_sender_whose_disk_does_not_answer_is_told_in_the_end() -> None:
+    house = House(unsettled=100, store_timeout=0.01)
+    hank = house.login("hank")
+    house.messenger.register(hank, None, "a password", None, None)
+    house.store.append = lambda post, done: None  # type: ignore[method-assign]
+    house.messenger.message(hank, "hank", "x", "m1")
+    with pytest.raises(StoreUnavailable):
+        house.messenger.message(hank, "hank", "x", "m2")

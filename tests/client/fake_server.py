@@ -54,12 +54,10 @@ class Peer:
     def answer(self, request: Frame, response: int = 202, **fields: Any) -> None:
         self.send({"response": response, "id": request.get("id"), "time": 1.0, **fields})
 
-    def let_in(
-        self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS, *, account: bool = False
-    ) -> Frame:
+    def let_in(self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS, **more: Any) -> Frame:
         """Read a presence and let it in; returns the presence."""
         presence = self.expect("presence")
-        welcome = {"response": 200, "jim": 2, "account": account, "session": session, "server": "fake/1"}
+        welcome = {"response": 200, "jim": 2, "account": False, "session": session, "server": "fake/1", **more}
         self.send({**welcome, "time": 1.0, "limits": limits, "alert": greeting}, {"action": "synced"})
         return presence
 

@@ -214,3 +214,20 @@ def test_nothing_is_acknowledged_while_that_is_off() -> None:
     acks = Acks(None)  # type: ignore[arg-type]
     acks.done("dale", 1)
     assert acks.frames() == b""
+
+
+def test_from_another_store_everything_counts_as_new(fake: FakeServer, make: Any) -> None:
+    owner = make()
+    starting = gevent.spawn(owner.link.start)
+    peer = fake.enter(account=True, store="one")
+    starting.get(timeout=TIMEOUT)
+    for store, seqs in (("one", (1, 2, 3)), ("one", (2, 3, 4)), ("other", (2, 3))):
+        for seq in seqs:
+            peer.say("dale", f"{store} {seq}", seq=seq)
+        while owner.next(Received).delivery.message != f"{store} {seqs[-1]}":
+            pass
+        peer.restart()
+        owner.next(Lost)
+        peer = fake.enter(account=True, store="one" if seqs[0] == 1 else "other")
+    texts = [event.delivery.message for event in owner.seen if isinstance(event, Received)]
+    assert texts == ["one 1", "one 2", "one 3", "one 4", "other 2", "other 3"]

@@ -274,3 +274,17 @@ def test_a_room_with_many_messages_is_deleted_and_may_come_again(kept: Kept) -> 
     kept.store.delete_room("#dev")
     assert kept.store.everything(0, 9) == []
     assert kept.posts(kept.says(conversation="#dev")) == [(1, False, None)]
+
+
+def test_words_are_found_and_forgotten_whether_folding_changes_them_or_not(kept: Kept) -> None:
+    texts = ["Plain ASCII under_score", "Ёжик и ель", "plain again", "東京都 plain"]
+    kept.posts(*[kept.says(text) for text in texts])
+
+    def finds(words: str) -> list[str]:
+        return kept.texts(kept.store.search(kept.hank, words, None, 10))
+
+    assert finds("PLAIN") == [texts[3], texts[2], texts[0]]
+    assert finds("under_score") == finds("score") == [texts[0]]
+    assert (finds("ежик"), finds("京都")) == ([texts[1]], [texts[3]])
+    assert kept.store.prune(99.0) == 4
+    assert finds("plain") == finds("ежик") == []

@@ -114,3 +114,31 @@ def test_a_log_that_was_left_behind_is_restored_with_its_file(file: Path, tmp_pa
     kept.store.close()
     found, old = restore_file(copies / "store.db", tmp_path / "new" / "store.db")
     assert (found.counts["messages"], old) == (5, None)
+
+
+def test_a_store_keeps_its_identity_and_a_restored_one_has_another(file: Path) -> None:
+    kept = filled(file)
+    identity = kept.store.identity
+    kept.store.backup(str(file.with_name("backup.db")))
+    kept.store.close()
+    again = open_store(f"sqlite:///{file}")
+    assert again.identity == identity and identity
+    again.close()
+    restore_file(file.with_name("backup.db"), file)
+    restored = open_store(f"sqlite:///{file}")
+    assert restored.identity not in ("", identity)
+    restored.close()
+
+
+def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
+    filled(file).store.close()
+    with sqlite3.connect(file) as db:
+        db.execute("DROP TABLE facts")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    restore_file(file, other := file.with_name("other.db"))
+    for path in (file, other):
+        store = open_store(f"sqlite:///{path}")
+        assert store.identity and len(store.history(DIRECT, 1, None, None, 50).messages) == 10
+        store.close()
+        assert verify_file(path).faults == []

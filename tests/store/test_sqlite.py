@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from gevent.event import AsyncResult
 
 from gmessenger.chat.contract import Post
-from gmessenger.errors import ConfigProblem, ExitError, FileProblem
-from gmessenger.store import open_store, schema
+from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
+from gmessenger.store import database, open_store, posts, schema
+from tests.store.test_contract import Kept
 
 POST = Post("dale hank", "Hank", "Dale", "hi", 1.0, ())
 
@@ -101,4 +103,26 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
         assert not waiting.ready()
         other.execute("ROLLBACK")
     assert waiting.get(timeout=10) == 2
+    store.close()
+
+
+def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, goes_on = os.pipe()  # what no patching makes cooperative: it is waited for in the commit's thread
+    store = open_store(f"sqlite:///{tmp_path}/store.db", timeout=0.3)
+    monkeypatch.setattr(posts, "MOST_WAITING", 10)
+    kept = Kept(store)
+    monkeypatch.setattr(database, "index", lambda db, first: os.read(stopped, 1) and posts.index(db, first))
+    outcomes: list[int] = []
+    store.append(kept.says("in the commit"), lambda seq, *_: outcomes.append(seq))
+    gevent.sleep(0)
+    with pytest.raises(StoreUnavailable, match=r"has not answered for 0\.3 s"):
+        store.flush()
+    store.append(kept.says("waiting, and long"), lambda seq, *_: outcomes.append(seq))
+    with pytest.raises(StoreUnavailable, match="much is waiting"):
+        store.append(kept.says("one too many"), lambda seq, *_: outcomes.append(seq))
+    os.write(goes_on, b"go")
+    store.flush()
+    assert outcomes == [1, 2]
+    monkeypatch.undo()
+    assert kept.posts(kept.says("after"))[0][0] == 3
     store.close()

@@ -165,7 +165,8 @@ class NativeVoice:
     def _welcome(self, session: Session, id: str | None) -> Answer:
         limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
         more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
-        return Answer(200, id, self.door.now(), more | {"limits": limits, "alert": self.door.messenger.greeting})
+        known = {"store": self.door.messenger.store_identity, "limits": limits, "alert": self.door.messenger.greeting}
+        return Answer(200, id, self.door.now(), more | known)
 
 
 VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {

@@ -1,0 +1,33 @@
+"""Writes the option tables of the README anew: `python -m tests.readme`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from gmessenger.commandline import CLIENT, SERVER, Command
+from gmessenger.options import Option
+
+README = Path(__file__).parent.parent / "README.md"
+HEAD = "| option | default | what it sets |\n|---|---|---|\n"
+
+
+def row_of(row: Option) -> str:
+    names = ", ".join(f"`{name}`" for name in (row.long, *row.spellings))
+    default = f"`{row.shown}`" if row.shown else ""
+    return f"| {names} | {default} | {row.what.split(' [default')[0]} |\n"
+
+
+def with_tables(text: str, *commands: Command[Any]) -> str:
+    """The README with the tables of these commands as they should be."""
+    for command in commands:
+        table = HEAD + "".join(map(row_of, command.rows))
+        text = re.sub(
+            rf"(### {command.program}\n\n)(?:\|.*\n)+", lambda found, table=table: str(found[1]) + table, text
+        )
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text("utf-8"), SERVER, CLIENT), "utf-8")
