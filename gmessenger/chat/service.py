@@ -5,7 +5,6 @@ Refusals are raised as `WireError`; what the asker and others are told is put in
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance, Login, Registration
+from gmessenger.chat.lists import LIST_PAGE, Lists
 from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.names import LONGEST_NAME, fold
 from gmessenger.chat.own_data import OwnData
@@ -33,9 +33,6 @@ from gmessenger.errors import (
 from gmessenger.logs import log_calls
 
 LONGEST_STATUS: Final = 32
-LIST_PAGE: Final = 200
-LARGEST_USER: Final = 320
-"""Bytes one entry of the users list may take: name and status of the longest, with what is around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,7 @@ class Messenger:
             policy.busy_pause,
         )
         self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
+        self._lists = Lists(self.router, self.rooms, self._presence, policy.max_frame)
 
     @property
     def store_identity(self) -> str:
@@ -206,24 +204,15 @@ class Messenger:
 
     def members(self, session: Session, id: str | None, room: str, after: str | None = None) -> None:
         """Answer with who is in a room one is in, by name, with their status."""
-        names = {fold(name): name for name in self.rooms.entered(room, session).names}
-        self._answer(session, id, self._page_of_users(names, after))
+        self._answer(session, id, self._lists.members(self.rooms.entered(room, session), after))
 
     def list_rooms(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with the rooms there are, by name."""
-        start = fold(after) if after else ""
-        page = LIST_PAGE // 4
-        rooms = heapq.nsmallest(page + 1, (room for room in self.rooms if room.key > start), key=lambda room: room.key)
-        listed = [
-            {"room": room.name, "topic": room.topic, "members": len(room.members) + len(room.guests)}
-            for room in rooms[:page]
-        ]
-        self._answer(session, id, {"rooms": listed, "more": len(rooms) > page})
+        self._answer(session, id, self._lists.rooms(after))
 
     def users(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
-        present = {key: self.router.sessions(key)[0].name for key in self.router.outboxes}
-        self._answer(session, id, self._page_of_users(present, after))
+        self._answer(session, id, self._lists.users(after))
 
     def set_status(self, session: Session, id: str | None, status: str) -> None:
         """Say how the session is: 1 to 32 printable characters, but not `offline`. Raises `BadRequest`."""
@@ -265,13 +254,6 @@ class Messenger:
 
     def _answer(self, session: Session, id: str | None, more: dict[str, Any] | None = None) -> None:
         session.outbox.insist(Answer(200, id, self._clock(), more))
-
-    def _page_of_users(self, names: dict[str, str], after: str | None) -> dict[str, Any]:
-        page = min(LIST_PAGE, max(1, self.policy.max_frame // LARGEST_USER))
-        start = fold(after) if after else ""
-        keys = heapq.nsmallest(page + 1, (key for key in names if key > start))
-        users = [{"account_name": names[key], "status": self._presence.status(key)} for key in keys[:page]]
-        return {"users": users, "more": len(keys) > page}
 
     def _about(self, room: OpenRoom) -> dict[str, Any]:
         return {"room": room.name, "members": room.names[:LIST_PAGE], "seq": room.head, "topic": room.topic}

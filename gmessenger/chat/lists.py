@@ -1,0 +1,52 @@
+"""Lists of who and what there is, in pages by name: what the answers to `users`, `members` and `rooms` hold."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any, Final
+
+from gmessenger.chat.names import fold
+from gmessenger.chat.presence import Presence
+from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.router import Router
+
+LIST_PAGE: Final = 200
+ROOMS_PAGE: Final = LIST_PAGE // 4
+"""Topics are long."""
+LARGEST_USER: Final = 320
+"""Bytes one entry of the users list may take: name and status of the longest, with what is around them."""
+
+
+class Lists:
+    """Every page begins behind the name `after`, and says with `more` whether another follows; it fits `max_frame`."""
+
+    def __init__(self, router: Router, rooms: Rooms, presence: Presence, max_frame: int) -> None:
+        self._router = router
+        self._rooms = rooms
+        self._presence = presence
+        self._page = min(LIST_PAGE, max(1, max_frame // LARGEST_USER))
+
+    def users(self, after: str | None) -> dict[str, Any]:
+        """Who is present, with their status."""
+        return self._cards({key: self._router.sessions(key)[0].name for key in self._router.outboxes}, after)
+
+    def members(self, room: OpenRoom, after: str | None) -> dict[str, Any]:
+        """Who is in a room, with their status."""
+        return self._cards({fold(name): name for name in room.names}, after)
+
+    def rooms(self, after: str | None) -> dict[str, Any]:
+        """The rooms there are."""
+        start = fold(after) if after else ""
+        later = (room for room in self._rooms if room.key > start)
+        rooms = heapq.nsmallest(ROOMS_PAGE + 1, later, key=lambda room: room.key)
+        listed = [
+            {"room": room.name, "topic": room.topic, "members": len(room.members) + len(room.guests)}
+            for room in rooms[:ROOMS_PAGE]
+        ]
+        return {"rooms": listed, "more": len(rooms) > ROOMS_PAGE}
+
+    def _cards(self, names: dict[str, str], after: str | None) -> dict[str, Any]:
+        start = fold(after) if after else ""
+        keys = heapq.nsmallest(self._page + 1, (key for key in names if key > start))
+        cards = [{"account_name": names[key], "status": self._presence.status(key)} for key in keys[: self._page]]
+        return {"users": cards, "more": len(keys) > self._page}
