@@ -41,7 +41,7 @@ def fill(path: Path, messages: int) -> None:
 
     monkey.patch_all()
     from gmessenger.chat.archive import direct_key
-    from gmessenger.chat.contract import Post
+    from gmessenger.chat.contract import Entry, Post, Proof
     from gmessenger.store import open_store
 
     store = open_store(f"sqlite:///{path}")
@@ -52,12 +52,12 @@ def fill(path: Path, messages: int) -> None:
         for number in range(start, min(messages, start + portion)):
             one, other = names(number % PAIRS)
             text = f"{number} {TEXT[:60]} message number {number % 9973}"
-            store.append(Post(direct_key(one, other), one, other, text, 0.0, (ids[one], ids[other])), lambda *_: None)
+            store.append(Post(direct_key(one, other), one, other, text, 0.0, ids[one]), lambda *_: None)
         store.flush()
         sleep(0)
     for each in range(PAIRS):
         for name in names(each):  # nobody is owed anything
-            device = store.device(ids[name], "default", 0.0).id
+            device = store.enter(ids[name], Entry("default", name), 0.0, Proof(password=hashed)).id
             store.acknowledge(device, direct_key(*names(each)), 2**40)
     store.close()
 

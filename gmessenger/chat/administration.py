@@ -27,6 +27,7 @@ from gmessenger.errors import (
 )
 
 LARGEST_PAGE: Final = 1000
+LAST_PLACE: Final = 2**62
 INVITE_BYTES: Final = 18
 
 
@@ -63,6 +64,7 @@ class Administration:
         """Another password; sessions that logged in with the old one are ended."""
         account = self._account(name)
         self._store.set_password(account.id, self._passwords.hash(password))
+        account.generation += 1
         self._dismissal.everybody(account.key, PasswordNeeded("The password has been changed: log in again."))
 
     def disable(self, name: str) -> None:
@@ -81,16 +83,14 @@ class Administration:
     def delete_account(self, name: str) -> None:
         """Forget an account; what it said stays with those it was said to, and the name is free."""
         account = self._account(name)
-        was_disabled, account.disabled = account.disabled, True  # nobody comes in while it is being deleted
-        self._entrance.remove(account)
+        was_disabled, account.disabled = account.disabled, True  # nobody comes in, also not as a guest
         self._dismissal.everybody(account.key, AccountDeleted())
         try:
-            self._store.flush()
             self._store.delete_account(account.id)
         except MessengerError:
             account.disabled = was_disabled
-            self._entrance.add(account)
             raise
+        self._entrance.remove(account)
         self._rooms.forget_account(account)
 
     def add_invite(self) -> str:
@@ -116,15 +116,13 @@ class Administration:
     def delete_room(self, name: str) -> None:
         """Forget a room and what was said in it; its members are told that they have left. Raises `NoSuchRoom`."""
         room = self._rooms.find(name)
-        sessions = [session for session in self._rooms.sessions(room) if session.told]
-        self._rooms.forget(room.key)
-        # What was said a moment ago has to be in the room's past, or it would make the room anew.
-        self._store.flush()
-        self._store.delete_room(room.key)
-        for session in sessions:
+        with self._rooms.ending(room):
+            self._store.delete_room(room.key)
+        for session in self._rooms.sessions(room):
             session.sent.pop(room.key, None)
             session.acked.pop(room.key, None)
-            session.outbox.offer(RoomChange("leave", room.name, session.name, by="server"))
+            if session.told:
+                session.outbox.offer(RoomChange("leave", room.name, session.name, by="server"))
 
     def backup(self, file: str) -> None:
         """Write everything into a new file. Raises `FileProblem` where there is one already."""
@@ -136,7 +134,7 @@ class Administration:
 
     def messages(self, after: int, limit: int = LARGEST_PAGE) -> dict[str, Any]:
         """A page of everything that was ever said and is kept, and where the next page begins: None at the end."""
-        found = self._store.everything(after, min(limit, LARGEST_PAGE))
+        found, _ = self._store.everything(max(0, min(after, LAST_PLACE)), max(1, min(limit, LARGEST_PAGE)))
         listed = [entry(each.message, conversation=each.message.conversation) for each in found]
         return {"messages": listed, "after": found[-1].place if found else None}
 

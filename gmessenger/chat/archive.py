@@ -77,10 +77,9 @@ class Archive:
         conversation = key_of(session, with_) if with_ is not None else None
         if conversation is not None and self._store.visible_from(account.id, conversation) is None:
             self._refuse(with_ or "")
-        size = _page(limit)
-        found = self._store.search(account.id, text, conversation, size + 1)
-        messages = [entry(each, **{"with": with_of(session, each.conversation, each)}) for each in found[:size]]
-        return {"messages": messages, "more": len(found) > size}
+        found, more = self._store.search(account.id, text, conversation, _page(limit))
+        messages = [entry(each, **{"with": with_of(session, each.conversation, each)}) for each in found]
+        return {"messages": messages, "more": more}
 
     def _refuse(self, with_: str) -> None:
         """Say why there is nothing to read, unless there just is nothing yet."""

@@ -8,29 +8,58 @@ raise `StoreUnavailable`; what it was asked then may or may not have happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from gmessenger.errors import WireError
 
+PAGE_TEXT: Final = 262_144
+"""Characters of text after which a page ends: what waits to be read is bounded however long the messages are."""
+
 
 class Account(Struct):
-    """A name kept for ever. `role` is empty or `operator`."""
+    """A name kept for ever. `role` is empty or `operator`.
+
+    `generation` counts the passwords it has had since the process began: who was let in by an earlier one may not stay.
+    """
 
     id: int
     key: str
     name: str
     disabled: bool = False
     role: str = ""
+    generation: int = 0
 
 
 class Device(Struct):
-    """A device of an account; `cursors` hold, by conversation, the last seq it needs no more."""
+    """A device of an account; `cursors` hold, by conversation, the last seq it needs no more.
+
+    `dropped` are the devices that were given up for it.
+    """
 
     id: int
     name: str
     cursors: dict[str, int]
+    dropped: Sequence[int] = ()
+
+
+class Entry(Struct):
+    """How a session begins: on the device of that name, to be resumed by a token (which is kept as a hash).
+
+    `live` are the account's devices that have a session now.
+    """
+
+    device: str
+    token: str
+    live: Sequence[int] = ()
+
+
+class Proof(Struct):
+    """What a session has shown: the `password` whose hash this is, or a `token`."""
+
+    password: str | None = None
+    token: str | None = None
 
 
 class Room(Struct):
@@ -48,8 +77,8 @@ class Room(Struct):
 class Post(Struct, gc=False):
     """A message to be kept.
 
-    `conversation` is a room's key, or both names' keys joined by a space, in order. `audience` are the ids of the
-    accounts that may read it. `id` with `device` makes sending it again harmless.
+    `conversation` is a room's key, or both names' keys joined by a space, in order: those who are accounts when it is
+    kept may read it. `account` is the sender's, if it has one. `id` with `device` makes sending it again harmless.
     """
 
     conversation: str
@@ -57,7 +86,7 @@ class Post(Struct, gc=False):
     to: str
     text: str
     time: float
-    audience: tuple[int, ...]
+    account: int | None = None
     device: int | None = None
     id: str | None = None
 
@@ -80,8 +109,8 @@ class Page(Struct):
     """Messages of one conversation, oldest first; `first` is the oldest seq kept, `more` whether the page was cut."""
 
     messages: list[Remembered]
-    first: int
     more: bool
+    first: int = 1
 
 
 class Placed(Struct):
@@ -128,8 +157,20 @@ class Store(Protocol):
         Raises `NameTaken`, or `InviteRefused` for an `invite` that is not (or no longer) good.
         """
 
-    def password(self, account: int) -> str:
-        """The hash of an account's password."""
+    def register(
+        self,
+        key: str,
+        name: str,
+        password: str,
+        time: float,
+        entry: Entry,
+        rooms: Sequence[str] = (),
+        invite: str | None = None,
+    ) -> tuple[Account, Device]:
+        """A new account, as `create_account`, that is a member of these rooms and has entered: all of it or nothing."""
+
+    def password(self, account: int) -> str | None:
+        """The hash of an account's password; None where there is no such account."""
 
     def set_password(self, account: int, password: str) -> None:
         """Change it; every token of the account stops working."""
@@ -143,16 +184,14 @@ class Store(Protocol):
     def add_invite(self, invite: str, time: float) -> None:
         """Let whoever shows this invite register, once."""
 
-    def add_token(self, token: str, account: int, device: int, time: float) -> None:
-        """Let a session be resumed by this token (kept as a hash)."""
-
     def token(self, token: str) -> tuple[int, str] | None:
         """Account id and device name that a token stands for."""
 
-    def device(self, account: int, name: str, time: float) -> Device:
-        """The device of that name, made if need be: a new one starts at the account's furthest cursors.
+    def enter(self, account: int, entry: Entry, time: float, proof: Proof) -> Device:
+        """An account's session begins on a device, made if need be: a new one starts at the account's furthest cursors.
 
-        Of more than 20, the longest unused are dropped.
+        Of more than 20 devices the longest unused are dropped, those that are `live` last. Raises `PasswordNeeded`
+        where the proof is good no more.
         """
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
@@ -167,17 +206,23 @@ class Store(Protocol):
     def backlog(self, account: int) -> dict[str, int]:
         """The head of every conversation the account takes part in."""
 
-    def page(self, conversation: str, after: int, limit: int) -> list[Remembered]:
-        """The messages after a seq, oldest first."""
+    def page(self, account: int, conversation: str, after: int) -> Page:
+        """The messages after a seq that an account may read, oldest first, as many as fit `PAGE_TEXT`."""
 
     def visible_from(self, account: int, conversation: str) -> int | None:
         """The first seq an account may read of a conversation; None where it takes no part in it."""
 
     def history(self, conversation: str, visible: int, before: int | None, after: int | None, limit: int) -> Page:
-        """A page of what was said from `visible` on: before a seq, after one, or the latest."""
+        """A page of what was said from `visible` on: before a seq, after one, or the latest.
 
-    def search(self, account: int, text: str, conversation: str | None, limit: int) -> list[Remembered]:
-        """Messages that hold all words of `text`, newest first, where the account may read them."""
+        It, as every page, ends where its texts reach `PAGE_TEXT`.
+        """
+
+    def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
+        """Messages that hold all words of `text`, newest first, where the account may read them.
+
+        The second value says whether there are more.
+        """
 
     def rooms(self) -> Sequence[Room]:
         """Every room with its members."""
@@ -195,7 +240,10 @@ class Store(Protocol):
         """Change what the room is about."""
 
     def delete_room(self, room: str) -> None:
-        """Forget a room and what was said there."""
+        """Forget a room at once, and what was said there before this returns, or later where the disk will not."""
+
+    def tidy(self) -> None:
+        """Finish what an earlier process was asked to forget and did not come to."""
 
     def forget(self, account: int) -> int:
         """Erase the text of every message of an account; tombstones stay. Returns how many.
@@ -209,8 +257,10 @@ class Store(Protocol):
         Made in many small changes, as `forget`.
         """
 
-    def everything(self, after: int, limit: int, account: int | None = None) -> list[Placed]:
-        """A page of all that is kept, or of all that an account may read, after a place; oldest first."""
+    def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
+        """A page of all that is kept, or of all that an account may read, after a place, oldest first; and whether
+        there is more.
+        """
 
     def backup(self, file: str) -> None:
         """Write all that is on disk now into a new file, for its owner only, while everything else goes on.

@@ -17,7 +17,6 @@ from gmessenger.chat.names import fold
 from gmessenger.chat.session import Session
 from gmessenger.errors import StoreUnavailable
 
-PAGE: Final = 200
 STORE_PAUSE: Final = 1.0
 """Seconds before a store that was not available is asked again."""
 
@@ -100,11 +99,11 @@ class Delivery:
         assert session.account is not None
         for conversation, head in sorted(self._store.backlog(session.account.id).items()):
             while session.sent.get(conversation, 0) < head and not session.outbox.closed:
-                page = self._store.page(conversation, session.sent.get(conversation, 0), PAGE)
-                for remembered in page:
+                page = self._store.page(session.account.id, conversation, session.sent.get(conversation, 0))
+                for remembered in page.messages:
                     self._send(session, remembered)
-                if len(page) < PAGE:
-                    # What was pruned is owed to nobody.
+                if not page.more:
+                    # What was pruned is owed to nobody, nor what was said in a room after one was taken out of it.
                     session.sent[conversation] = max(head, session.sent.get(conversation, 0))
 
     def _send(self, session: Session, remembered: Remembered) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.contract import Account, Entry, Proof, Store
 from gmessenger.chat.model import Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
@@ -71,13 +71,12 @@ class Entrance:
             return self._admit_guest(name, login, outbox)
         if not login.told:
             raise PasswordNeeded("This name belongs to an account.")
-        device = self._authenticate(account, login)
-        if account.disabled:
-            raise AccountDisabled
-        return self._admit_account(account, device, login, outbox)
+        return self._admit_account(account, login, outbox)
 
-    def register(self, session: Session, password: str, invite: str | None, device: str | None) -> Account:
-        """Make a guest's name an account, and its session that account's, on a device."""
+    def register(
+        self, session: Session, password: str, rooms: Sequence[str], invite: str | None, device: str | None
+    ) -> Account:
+        """Make a guest's name an account, a member of these rooms, and its session that account's, on a device."""
         if session.account is not None:
             raise NameTaken
         if self._registration == "closed":
@@ -85,10 +84,11 @@ class Entrance:
         if self._registration == "invite" and invite is None:
             raise InviteRefused
         hashed = self._passwords.hash(password)
-        account = self._store.create_account(session.key, session.name, hashed, self._clock(), invite)
+        entry = Entry(device or DEFAULT_DEVICE, session.token)
+        account, found = self._store.register(session.key, session.name, hashed, self._clock(), entry, rooms, invite)
         self.add(account)
         session.become(account)
-        self._settle(session, device)
+        session.use(found)
         return account
 
     def add(self, account: Account) -> None:
@@ -126,41 +126,39 @@ class Entrance:
             self.replace(predecessor)
         return session, left_over
 
-    def _authenticate(self, account: Account, login: Login) -> str:
-        """The name of the device that may come in."""
-        found = self._store.token(login.token) if login.token else None
-        if found is not None and found[0] == account.id:
-            return login.device or found[1]
-        if login.password is None:
-            raise PasswordNeeded
-        if not self._passwords.matches(self._store.password(account.id), login.password):
-            raise WrongPassword
-        return login.device or DEFAULT_DEVICE
-
-    def _admit_account(
-        self, account: Account, device: str, login: Login, outbox: Outbox
-    ) -> tuple[Session, list[Parcel]]:
+    def _admit_account(self, account: Account, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
+        generation = account.generation
         session = Session(account.name, outbox, front=login.front, told=login.told, address=login.address)
         session.become(account)
-        if login.token is not None and login.password is None:
-            session.token = login.token
-        self._settle(session, device)
+        device, proof = self._authenticate(account, login, session)
+        if account.disabled:
+            raise AccountDisabled
+        live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
+        found = self._store.enter(account.id, Entry(device, session.token, live), self._clock(), proof)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
+        if account.generation != generation:
+            raise PasswordNeeded
+        session.use(found)
         for other in list(self._router.sessions(account.key)):
-            if other.account is None or other.device is None or session.device is None:
-                continue
-            if other.device.id == session.device.id:
+            if other.device is not None and other.device.id in (found.id, *found.dropped):
                 self.replace(other)
         return session, []
 
-    def _settle(self, session: Session, device: str | None) -> None:
-        """Put an account's session on its device, and give it a token that outlives the process."""
-        assert session.account is not None
-        now = self._clock()
-        found = self._store.device(session.account.id, device or DEFAULT_DEVICE, now)
-        self._store.add_token(session.token, session.account.id, found.id, now)
-        session.use(found)
+    def _authenticate(self, account: Account, login: Login, session: Session) -> tuple[str, Proof]:
+        """The name of the device that may come in, and what it has shown; a token is the session's again."""
+        known = self._store.token(login.token) if login.token else None
+        if known is not None and known[0] == account.id:
+            device = login.device or known[1]
+            if device == known[1] and login.token is not None:
+                session.token = login.token
+            return device, Proof(token=login.token)
+        if login.password is None:
+            raise PasswordNeeded
+        hashed = self._store.password(account.id)
+        if not self._passwords.matches(hashed, login.password):
+            raise WrongPassword
+        return login.device or DEFAULT_DEVICE, Proof(password=hashed)
 
     def replace(self, session: Session) -> None:
         """Send a session away because another has taken its place."""

@@ -41,37 +41,35 @@ class OwnData:
     def export(self, session: Session, id: str | None, after: int) -> None:
         """Answer with a page of all that the account may read, oldest first; `after` is where the next one begins."""
         account = _account(session)
-        found = self._store.everything(after, PAGE + 1, account.id)
-        page = [_placed(session, each) for each in found[:PAGE]]
+        found, further = self._store.everything(max(0, after), PAGE, account.id)
+        page = [_placed(session, each) for each in found]
         end = page[-1]["place"] if page else after
-        more = {"messages": page, "more": len(found) > PAGE, "after": end}
-        session.outbox.insist(Answer(200, id, self._clock(), more))
+        session.outbox.insist(Answer(200, id, self._clock(), {"messages": page, "more": further, "after": end}))
 
-    def forget(self, session: Session, id: str | None, password: str) -> None:
-        """Erase what the account said and the account itself; answers 200 when it is done, and ends its sessions.
+    def forget(self, session: Session, password: str) -> None:
+        """Erase what the account said and the account itself, and end its sessions but this one.
 
         Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done, and can be asked again.
         """
         account = _account(session)
         if not self._passwords.matches(self._store.password(account.id), password):
             raise WrongPassword
-        account.disabled = True  # nobody comes in while it is being erased
+        account.disabled = True  # nobody comes in while it is being erased, also not as a guest
         self._dismissal.everybody(account.key, AccountDeleted(), but=session)
-        self._entrance.remove(account)
         try:
             self._erase(account)
         except MessengerError:
             account.disabled = False
-            self._entrance.add(account)
             raise
-        session.outbox.insist(Answer(200, id, self._clock()))
-        self._dismissal.one(session, AccountDeleted())
+        self._entrance.remove(account)
+        self._rooms.forget_account(account)
 
     def _erase(self, account: Account) -> None:
-        self._store.flush()  # what was said a moment ago, too
-        self._store.forget(account.id)
+        """Until nothing is found: what was on its way to the disk when this began may have arrived meanwhile."""
+        self._store.flush()
+        while self._store.forget(account.id):
+            self._store.flush()
         self._store.delete_account(account.id)
-        self._rooms.forget_account(account)
 
 
 def _placed(session: Session, each: Placed) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import secrets
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -22,6 +22,8 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPool(AT_ONE_TIME)
+        # What a password is compared with where there is no account; made in a thread, as it takes its time.
+        self._nobodys = self._threads.spawn(self._hasher.hash, secrets.token_urlsafe(24))
 
     def hash(self, password: str) -> str:
         """A hash to keep. Raises `BadPassword` for one that is too short or too long."""
@@ -33,12 +35,8 @@ class Passwords:
         """Whether it is the password; takes as long where there is no hash, so that time tells nothing."""
         if len(password.encode()) > LONGEST:
             return False
-        found = self._threads.apply(_verify, (self._hasher, hashed or self._nobodys, password))
-        return bool(found) and hashed is not None
-
-    @functools.cached_property
-    def _nobodys(self) -> str:
-        return self._hasher.hash("the password of nobody at all")
+        found = self._threads.apply(_verify, (self._hasher, hashed or self._nobodys.get(), password))
+        return bool(found) and bool(hashed)
 
     def close(self) -> None:
         self._threads.kill()

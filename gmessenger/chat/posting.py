@@ -51,13 +51,17 @@ class Posting:
         account = self._accounts.get(key)
         guests = self._guests(key, to) if account is None else ()
         shown = account.name if account is not None else guests[0].name
-        audience = _ids(session.account, account)
-        if not audience:
+        if account is None and session.account is None:
             return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
-        if guests and not any(outbox.has_room() for outbox in guests):
-            raise RecipientBusy(retry_after=self._busy_pause)  # nothing is stored that a guest would not be given
-        post = self._post(session, direct_key(session.key, key), shown, text, id, audience)
-        return self._keep(Sending(self, session, post, said, key))
+        post = self._post(session, direct_key(session.key, key), shown, text, id)
+        return self._keep(Sending(self, session, post, said, key, promised=self._promises(guests, text)))
+
+    def _promises(self, guests: tuple[Outbox, ...], text: str) -> tuple[Outbox, ...]:
+        """The guest's outboxes that keep room: nothing is stored that a guest would not be given."""
+        promised = tuple(outbox for outbox in guests if outbox.promise(len(text) + OVERHEAD))
+        if guests and not promised:
+            raise RecipientBusy(retry_after=self._busy_pause)
+        return promised
 
     def _guests(self, key: str, to: str) -> tuple[Outbox, ...]:
         """The outboxes of a guest who is here."""
@@ -68,7 +72,7 @@ class Posting:
 
     def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
         """A message to a room the session is in."""
-        post = self._post(session, room.key, room.name, text, id, ())
+        post = self._post(session, room.key, room.name, text, id)
         self._keep(Sending(self, session, post, said, room=room))
 
     def to_everybody(self, session: Session, text: str, id: str | None, said: str) -> None:
@@ -92,15 +96,18 @@ class Posting:
             settle(session, self._store)
             session.outbox.insist(Answer(202, id, time))
 
-    def _post(
-        self, session: Session, conversation: str, to: str, text: str, id: str | None, audience: tuple[int, ...]
-    ) -> Post:
+    def _post(self, session: Session, conversation: str, to: str, text: str, id: str | None) -> Post:
+        account = session.account.id if session.account is not None else None
         device = session.device.id if session.device is not None else None
-        return Post(conversation, session.name, to, text, self._clock(), audience, device, id)
+        return Post(conversation, session.name, to, text, self._clock(), account, device, id)
 
     def _keep(self, sending: Sending) -> None:
         """Have a message stored; when it is on disk, answer and deliver."""
-        self._store.append(sending.post, sending)
+        try:
+            self._store.append(sending.post, sending)
+        except WireError:
+            redeem(sending)
+            raise
         sending.session.owing = True
         sending.session.unsettled += len(sending.post.text) + OVERHEAD
 
@@ -108,6 +115,7 @@ class Posting:
         """What became of it: answer, and bring it to those whose turn it is now."""
         session, post, room = sending.session, sending.post, sending.room
         session.settled(len(post.text) + OVERHEAD)
+        redeem(sending)
         if error is not None:
             session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
             return
@@ -138,15 +146,16 @@ class Sending(Struct, gc=False):
     said: str
     to: str = ""
     room: OpenRoom | None = None
+    promised: tuple[Outbox, ...] = ()
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.posting.kept(self, seq, duplicate, error)
 
 
-def _ids(one: Account | None, other: Account | None) -> tuple[int, ...]:
-    if one is None or other is None or one is other:
-        return tuple(each.id for each in (one or other,) if each is not None)
-    return (one.id, other.id)
+def redeem(sending: Sending) -> None:
+    """Give back what was promised to the message."""
+    for outbox in sending.promised:
+        outbox.redeem(len(sending.post.text) + OVERHEAD)
 
 
 def settle(session: Session, store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gmessenger.chat.contract import Account, Store
@@ -28,6 +29,7 @@ class OpenRoom:
     head: int = 0
     members: dict[int, Account] = field(default_factory=dict)
     guests: dict[str, Session] = field(default_factory=dict)
+    ending: bool = False  # it is being deleted: nobody speaks or comes in
 
     def holds(self, session: Session) -> bool:
         if session.account is not None:
@@ -57,7 +59,7 @@ class Rooms:
     def find(self, name: str) -> OpenRoom:
         """The room of that name. Raises `NoSuchRoom`."""
         room = self._rooms.get(fold(name))
-        if room is None:
+        if room is None or room.ending:
             raise NoSuchRoom
         return room
 
@@ -76,6 +78,8 @@ class Rooms:
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
         room = self._rooms.get(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
+        if room.ending:
+            raise NoSuchRoom("This room is being deleted.")
         head = room.head
         if room.holds(session):
             return room, head
@@ -91,8 +95,7 @@ class Rooms:
     def leave(self, session: Session, name: str) -> OpenRoom:
         """Be in the room no more."""
         room = self.entered(name, session)
-        self._tell(room, RoomChange("leave", room.name, session.name), session)
-        self._take_out(room, session)
+        self._take_out(room, session.key, session.account, RoomChange("leave", room.name, session.name), session)
         return room
 
     def remove(self, session: Session, name: str, user: str) -> None:
@@ -105,13 +108,9 @@ class Rooms:
         if account is None and key not in room.guests:
             raise NeverSeen("Nobody of that name is in the room.")
         shown = account.name if account is not None else room.guests[key].name
-        self._tell(room, RoomChange("leave", room.name, shown, by=session.name), session)
-        room.guests.pop(key, None)
-        if account is not None:
-            room.members.pop(account.id, None)
-            self._store.leave(room.key, account.id)
+        self._take_out(room, key, account, RoomChange("leave", room.name, shown, by=session.name), session)
 
-    def set_topic(self, session: Session, name: str, topic: str) -> OpenRoom:
+    def set_topic(self, session: Session, name: str, topic: str) -> None:
         """Say what the room is about. Raises `BadRequest` for a topic that is too long or not printable."""
         room = self.entered(name, session)
         if session.account is None:
@@ -121,19 +120,38 @@ class Rooms:
         self._store.set_topic(room.key, topic)
         room.topic = topic
         self._tell(room, RoomChange("topic", room.name, session.name, topic=topic), session)
-        return room
 
     def left(self, session: Session) -> None:
         """A session is over: a guest is in no room any more."""
-        if session.account is None:
-            for room in self:
-                if room.guests.get(session.key) is session:
-                    del room.guests[session.key]
-                    self._tell(room, RoomChange("leave", room.name, session.name), session)
+        for room in self.of_guest(session):
+            del room.guests[session.key]
+            self._tell(room, RoomChange("leave", room.name, session.name), session)
 
-    def forget(self, key: str) -> None:
-        """The room has been deleted."""
-        self._rooms.pop(key, None)
+    @contextmanager
+    def ending(self, room: OpenRoom) -> Iterator[None]:
+        """A room is deleted within: then there is none of its name. It goes on where that raises."""
+        room.ending = True
+        try:
+            yield
+        except BaseException:
+            room.ending = False
+            raise
+        self._rooms.pop(room.key, None)
+
+    def of_guest(self, session: Session) -> list[OpenRoom]:
+        """The rooms a guest is in."""
+        return [room for room in self if room.guests.get(session.key) is session]
+
+    def adopt(self, session: Session, rooms: Sequence[OpenRoom]) -> None:
+        """A guest has become an account, which the store has as a member of the rooms it was in."""
+        account = session.account
+        assert account is not None
+        for room in rooms:
+            if room.guests.get(session.key) is session:
+                del room.guests[session.key]
+                room.members[account.id] = account
+            else:  # taken out meanwhile
+                self._store.leave(room.key, account.id)
 
     def forget_account(self, account: Account) -> None:
         """The account has been deleted."""
@@ -152,6 +170,10 @@ class Rooms:
         members = [session for account in room.members.values() for session in self._router.sessions(account.key)]
         return members + list(room.guests.values())
 
+    def sessions_of(self, session: Session) -> Sequence[Session]:
+        """Those that are in a room when this session is: every one of its account, or it alone."""
+        return (session,) if session.account is None else self._router.sessions(session.key)
+
     def _create(self, session: Session, name: str) -> OpenRoom:
         if session.account is None:
             raise NoSuchRoom("There is no such room, and only accounts may make one.")
@@ -163,12 +185,20 @@ class Rooms:
         for session in self._router.sessions(key):
             session.sent[room] = session.acked[room] = max(head, session.sent.get(room, 0))
 
-    def _take_out(self, room: OpenRoom, session: Session) -> None:
-        if session.account is None:
-            del room.guests[session.key]
-        else:
-            del room.members[session.account.id]
-            self._store.leave(room.key, session.account.id)
+    def _take_out(self, room: OpenRoom, key: str, account: Account | None, change: RoomChange, actor: Session) -> None:
+        """On disk first: where that fails nothing has happened, and it can be asked for again."""
+        if account is not None:
+            self._store.leave(room.key, account.id)
+            if account.id not in room.members:  # another device was faster
+                return
+        self._tell(room, change, actor)
+        if account is None:
+            room.guests.pop(key, None)
+            return
+        del room.members[account.id]
+        for session in self._router.sessions(account.key):  # should it come back, it begins anew
+            session.sent.pop(room.key, None)
+            session.acked.pop(room.key, None)
 
     def _tell(self, room: OpenRoom, change: RoomChange, actor: Session) -> None:
         """Everybody in the room but the session whose doing it is: that one has its answer."""

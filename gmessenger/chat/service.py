@@ -10,23 +10,28 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gmessenger.chat.archive import Archive
+from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance, Login, Registration
-from gmessenger.chat.lists import LIST_PAGE, Lists
+from gmessenger.chat.lists import Lists
 from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.names import LONGEST_NAME, fold
 from gmessenger.chat.own_data import OwnData
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.posting import Posting, settle
 from gmessenger.chat.presence import Later, Presence, Seen
-from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.room_service import RoomService
+from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
+    AccountDeleted,
     BadRequest,
     BroadcastRefused,
+    NameTaken,
+    NotLoggedIn,
     StoreUnavailable,
     TooLong,
 )
@@ -77,8 +82,9 @@ class Messenger:
         )
         self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
         self.archive = Archive(store, self.router, self.rooms, self.entrance.accounts)
-        dismissal = Dismissal(self.router, self.logout, clock)
-        self.own_data = OwnData(store, self.entrance, self.rooms, passwords, dismissal, clock)
+        self._dismissal = Dismissal(self.router, self.logout, clock)
+        self.own_data = OwnData(store, self.entrance, self.rooms, passwords, self._dismissal, clock)
+        self._carry = Carrying(spawn, clock, policy.store_timeout)
         self._delivery = Delivery(store, spawn)
         accounts = self.entrance.accounts
         seen = self._seen = Seen(policy.names_remembered)
@@ -94,6 +100,7 @@ class Messenger:
         )
         self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
         self._lists = Lists(self.router, self.rooms, self._presence, policy.max_frame)
+        self.room_service = RoomService(self.rooms, self._delivery, self._lists, self._carry, self._answer)
 
     @property
     def store_identity(self) -> str:
@@ -138,9 +145,22 @@ class Messenger:
     @log_calls("session")
     def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:
         """A guest takes its name for ever; answers 201. Raises `NameTaken`, `BadPassword` or why it may not."""
-        self.entrance.register(session, password, invite, device)
-        session.outbox.insist(Answer(201, id, self._clock(), {"account": True, "session": session.token}))
-        self._delivery.catch_up(session)
+        self._carry.out(
+            session,
+            id,
+            lambda: self._register(session, password, invite, device),
+            201,
+            then=lambda: self._delivery.catch_up(session),
+        )
+
+    def _register(self, session: Session, password: str, invite: str | None, device: str | None) -> dict[str, Any]:
+        rooms = self.rooms.of_guest(session)
+        self.entrance.register(session, password, [room.key for room in rooms], invite, device)
+        for other in list(self.router.sessions(session.key)):
+            if other.account is None:  # it has resumed the guest's session meanwhile
+                self._dismissal.one(other, NameTaken("This name has become an account: log in with its password."))
+        self.rooms.adopt(session, rooms)
+        return {"account": True, "session": session.token}
 
     @log_calls("session")
     def logout(self, session: Session) -> bool:
@@ -179,36 +199,22 @@ class Messenger:
     def _until_settled(self, session: Session) -> None:
         if not session.until_settled(self.policy.unsettled, self.policy.store_timeout):
             raise StoreUnavailable
+        if session.outbox.closed:  # it has been sent away meanwhile
+            raise NotLoggedIn
 
     def enter_and_say(self, session: Session, room: str, text: str, said: str) -> None:
         """A message to a room from somebody who becomes a member by it."""
         self.rooms.join(session, room)
         self.message(session, room, text, said=said)
 
-    def join(self, session: Session, id: str | None, room: str) -> None:
-        joined, head = self.rooms.join(session, room)
-        self._delivery.look(session, joined.key, joined.head)
-        self._answer(session, id, self._about(joined) | {"seq": head})
-
-    def leave(self, session: Session, id: str | None, room: str) -> None:
-        left = self.rooms.leave(session, room)
-        self._answer(session, id, self._about(left))
-
-    def remove(self, session: Session, id: str | None, room: str, user: str) -> None:
-        self.rooms.remove(session, room, user)
-        self._answer(session, id)
-
-    def set_topic(self, session: Session, id: str | None, room: str, topic: str) -> None:
-        self.rooms.set_topic(session, room, topic)
-        self._answer(session, id)
-
-    def members(self, session: Session, id: str | None, room: str, after: str | None = None) -> None:
-        """Answer with who is in a room one is in, by name, with their status."""
-        self._answer(session, id, self._lists.members(self.rooms.entered(room, session), after))
-
-    def list_rooms(self, session: Session, id: str | None, after: str | None = None) -> None:
-        """Answer with the rooms there are, by name."""
-        self._answer(session, id, self._lists.rooms(after))
+    def forget(self, session: Session, id: str | None, password: str) -> None:
+        """Erase what the account said and the account itself; answers when it is done, and ends its sessions."""
+        self._carry.out(
+            session,
+            id,
+            lambda: self.own_data.forget(session, password),
+            then=lambda: self._dismissal.one(session, AccountDeleted()),
+        )
 
     def users(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
@@ -254,6 +260,3 @@ class Messenger:
 
     def _answer(self, session: Session, id: str | None, more: dict[str, Any] | None = None) -> None:
         session.outbox.insist(Answer(200, id, self._clock(), more))
-
-    def _about(self, room: OpenRoom) -> dict[str, Any]:
-        return {"room": room.name, "members": room.names[:LIST_PAGE], "seq": room.head, "topic": room.topic}

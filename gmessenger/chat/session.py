@@ -24,7 +24,7 @@ class Outbox(Queue[Parcel]):
     with `press`, because a burst may fill it before anybody had a chance to write.
     """
 
-    __slots__ = ("_bytes", "_frames", "_press", "_room", "_wake", "_weight", "closed", "name")
+    __slots__ = ("_bytes", "_frames", "_press", "_promised", "_room", "_wake", "_weight", "closed", "name")
 
     def __init__(self, frames: int, bytes_: int, wake: Callable[[], None], press: Callable[[], None]) -> None:
         super().__init__()
@@ -33,19 +33,32 @@ class Outbox(Queue[Parcel]):
         self._wake = wake
         self._press = press
         self._weight = 0
+        self._promised = (0, 0)
         self._room: Event | None = None
         self.closed = False
         self.name = ""
 
     @property
     def crowded(self) -> bool:
-        return self._weight > self._bytes or self.qsize() >= self._frames
+        frames, weight = self._promised
+        return self._weight + weight > self._bytes or self.qsize() + frames >= self._frames
 
     def has_room(self) -> bool:
         """Whether it is not full, after what waits has been written as far as the reader takes it."""
         if self.crowded:
             self._press()
         return not self.crowded
+
+    def promise(self, weight: int) -> bool:
+        """Keep room for a parcel that comes later, unless the outbox is full; says whether it did."""
+        if self.closed or not self.has_room():
+            return False
+        self._promised = (self._promised[0] + 1, self._promised[1] + weight)
+        return True
+
+    def redeem(self, weight: int) -> None:
+        """Give back the room that was promised: now the parcel is offered, or will not come."""
+        self._promised = (self._promised[0] - 1, self._promised[1] - weight)
 
     def offer(self, parcel: Parcel) -> bool:
         """Put a parcel in unless the outbox is full or closed; says whether it did."""

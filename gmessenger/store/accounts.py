@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from gmessenger.chat.contract import Account, Device
-from gmessenger.errors import InviteRefused, NameTaken
+from gmessenger.chat.contract import Account, Device, Entry, Proof
+from gmessenger.errors import InviteRefused, NameTaken, PasswordNeeded
 from gmessenger.store import statements
 from gmessenger.store.database import Database
 
 MOST_DEVICES: Final = 20
+MEMBER: Final = "INSERT INTO participants SELECT ?, id, head + 1, 0 FROM conversations WHERE key = ?"
+DIRECT_WITH: Final = (
+    # Two ranges of indexes: there may be hundreds of thousands of conversations, and the loop waits.
+    "SELECT id, head FROM conversations WHERE key >= :key || ' ' AND key < :key || '!' "
+    "UNION SELECT id, head FROM conversations WHERE substr(key, instr(key, ' ') + 1) = :key AND instr(key, ' ') > 0"
+)
 
 
 class Accounts(Database):
@@ -24,22 +30,43 @@ class Accounts(Database):
 
     def create_account(self, key: str, name: str, password: str, time: float, invite: str | None = None) -> Account:
         def create(db: sqlite3.Connection) -> Account:
-            if db.execute("SELECT 1 FROM accounts WHERE key = ?", (key,)).fetchone():
-                raise NameTaken
-            if invite is not None and not statements.USE_INVITE(db, hash=_hash(invite)).rowcount:
-                raise InviteRefused
-            added = statements.ADD_ACCOUNT(db, key=key, name=name, password=password, created=time)
-            account = int(added.lastrowid or 0)
-            for conversation, head in _direct_with(db, key):
-                db.execute("INSERT INTO participants VALUES (?,?,?,0)", (account, conversation, head + 1))
-            self.posts.forget()
-            return Account(account, key, name)
+            return self._create(db, (key, name, password, time), invite)
 
         return self.commits.change(create)
 
-    def password(self, account: int) -> str:
+    def register(
+        self,
+        key: str,
+        name: str,
+        password: str,
+        time: float,
+        entry: Entry,
+        rooms: Sequence[str] = (),
+        invite: str | None = None,
+    ) -> tuple[Account, Device]:
+        def create(db: sqlite3.Connection) -> tuple[Account, Device]:
+            account = self._create(db, (key, name, password, time), invite)
+            db.executemany(MEMBER, [(account.id, room) for room in rooms])
+            return account, _enter(db, account.id, entry, time)
+
+        return self.commits.change(create)
+
+    def _create(self, db: sqlite3.Connection, row: tuple[str, str, str, float], invite: str | None) -> Account:
+        key, name, password, created = row
+        if db.execute("SELECT 1 FROM accounts WHERE key = ?", (key,)).fetchone():
+            raise NameTaken
+        if invite is not None and not statements.USE_INVITE(db, hash=_hash(invite)).rowcount:
+            raise InviteRefused
+        added = statements.ADD_ACCOUNT(db, key=key, name=name, password=password, created=created)
+        account = int(added.lastrowid or 0)
+        for conversation, head in db.execute(DIRECT_WITH, {"key": key}).fetchall():
+            db.execute("INSERT INTO participants VALUES (?,?,?,0)", (account, conversation, head + 1))
+        self.posts.forget()
+        return Account(account, key, name)
+
+    def password(self, account: int) -> str | None:
         row = self.read(lambda db: statements.PASSWORD(db, id=account).fetchone())
-        return str(row[0]) if row else ""
+        return str(row[0]) if row else None
 
     def set_password(self, account: int, password: str) -> None:
         def change(db: sqlite3.Connection) -> None:
@@ -68,39 +95,53 @@ class Accounts(Database):
     def add_invite(self, invite: str, time: float) -> None:
         self.commits.change(lambda db: statements.ADD_INVITE(db, hash=_hash(invite), created=time))
 
-    def add_token(self, token: str, account: int, device: int, time: float) -> None:
-        def change(db: sqlite3.Connection) -> None:
-            # One line per device: an older token of the same device has been replaced with its session.
-            statements.DROP_TOKENS_OF_DEVICE(db, device=device)
-            statements.ADD_TOKEN(db, hash=_hash(token), account_id=account, device_id=device, created=time)
-
-        self.commits.change(change)
-
     def token(self, token: str) -> tuple[int, str] | None:
         row = self.read(lambda db: statements.TOKEN(db, hash=_hash(token)).fetchone())
         return (int(row[0]), str(row[1])) if row else None
 
-    def device(self, account: int, name: str, time: float) -> Device:
-        def find(db: sqlite3.Connection) -> Device:
+    def enter(self, account: int, entry: Entry, time: float, proof: Proof) -> Device:
+        def enter(db: sqlite3.Connection) -> Device:
             self.move_cursors(db)
-            row = statements.DEVICE(db, account=account, name=name).fetchone()
-            device = row[0] if row else _new_device(db, account, name, time)
-            statements.USE_DEVICE(db, now=time, device=device)
-            for (unused,) in statements.DEVICES_BY_USE(db, account=account).fetchall()[MOST_DEVICES:]:
-                for statement in (
-                    statements.DROP_DEVICE,
-                    statements.DROP_CURSORS_OF_DEVICE,
-                    statements.DROP_TOKENS_OF_DEVICE,
-                ):
-                    statement(db, device=unused)
-            return Device(device, name, dict(statements.CURSORS(db, account=account, device=device).fetchall()))
+            if not _still_good(db, account, proof):
+                raise PasswordNeeded
+            return _enter(db, account, entry, time)
 
-        return self.commits.change(find)
+        return self.commits.change(enter)
 
 
 def _hash(secret: str) -> bytes:
     """Random secrets need no slow hash: there is nothing to guess."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def _still_good(db: sqlite3.Connection, account: int, proof: Proof) -> bool:
+    """Whether what was shown a moment ago is good in this transaction, too: a password may have been changed since."""
+    if proof.token is not None:
+        row = statements.TOKEN(db, hash=_hash(proof.token)).fetchone()
+        return row is not None and row[0] == account
+    row = statements.PASSWORD(db, id=account).fetchone()
+    return row is not None and row[0] == proof.password
+
+
+def _enter(db: sqlite3.Connection, account: int, entry: Entry, time: float) -> Device:
+    row = statements.DEVICE(db, account=account, name=entry.device).fetchone()
+    device = row[0] if row else _new_device(db, account, entry.device, time)
+    statements.USE_DEVICE(db, now=time, device=device)
+    # One line per device: an older token of the same device has been replaced with its session.
+    statements.DROP_TOKENS_OF_DEVICE(db, device=device)
+    statements.ADD_TOKEN(db, hash=_hash(entry.token), account_id=account, device_id=device, created=time)
+    dropped = _drop_unused(db, account, {device, *entry.live})
+    cursors = statements.CURSORS(db, account=account, device=device).fetchall()
+    return Device(device, entry.device, dict(cursors), dropped)
+
+
+def _drop_unused(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
+    by_use = [device for (device,) in statements.DEVICES_BY_USE(db, account=account).fetchall()]
+    dropped = sorted(by_use, key=lambda device: device not in live)[MOST_DEVICES:]
+    for device in dropped:
+        for statement in (statements.DROP_DEVICE, statements.DROP_CURSORS_OF_DEVICE, statements.DROP_TOKENS_OF_DEVICE):
+            statement(db, device=device)
+    return dropped
 
 
 def _new_device(db: sqlite3.Connection, account: int, name: str, time: float) -> int:
@@ -110,8 +151,3 @@ def _new_device(db: sqlite3.Connection, account: int, name: str, time: float) ->
         "INSERT INTO cursors VALUES (?,?,?)", [(device, conversation, seq) for conversation, seq in furthest]
     )
     return device
-
-
-def _direct_with(db: sqlite3.Connection, key: str) -> list[Any]:
-    escaped = key.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
-    return statements.DIRECT_WITH(db, first=f"{escaped} %", second=f"% {escaped}").fetchall()

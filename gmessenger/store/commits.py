@@ -16,7 +16,7 @@ import gevent
 from gevent.event import AsyncResult, Event
 from gevent.threadpool import ThreadPool
 
-from gmessenger.errors import MessengerError, StoreUnavailable, WireError
+from gmessenger.errors import StoreUnavailable, WireError
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
@@ -24,6 +24,8 @@ Change = Callable[[sqlite3.Connection], Any]
 BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process that writes (somebody with the sqlite3 command, say)."""
 BUSY_PAUSE: Final = 0.02
+OURS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
+"""Errors of the database that are a change's own mistake; the others are the disk's, and everybody's."""
 CLOSING_TAKES: Final = 30.0
 SOON: Final = 0.2
 """Seconds."""
@@ -34,33 +36,40 @@ MOST_WAITING: Final = 10_000
 class Commits:
     """Gathers changes into transactions.
 
-    `open_` gives a fresh connection (after a failure it is called again), `begun` is called with it when a batch begins
-    and returns what is to run in the commit's thread before the COMMIT, `settled` is called with whether it succeeded,
-    `failed` is told of what should not happen.
+    `open_` gives a fresh connection (after a failure it is called again). `begun` is called with it when a batch
+    begins, before the changes, and may let others go on; `undone` when a change was taken back; `ready` after the
+    changes: it returns what is to run in the commit's thread before the COMMIT. `settled` is called with whether it
+    succeeded, `failed` is told of what should not happen, `more` says whether a batch cannot hold all that waits: then
+    the changes are left to a later one, for they come after it.
     """
 
     def __init__(
         self,
         open_: Callable[[], sqlite3.Connection],
-        begun: Callable[[sqlite3.Connection], Callable[[], None]],
+        begun: Callable[[sqlite3.Connection], None],
+        undone: Callable[[], None],
+        ready: Callable[[sqlite3.Connection], Callable[[], None]],
         settled: Callable[[WireError | None], None],
         failed: Callable[[str, BaseException], None],
+        more: Callable[[], bool],
         *,
         threaded: bool,
-        timeout: float,
     ) -> None:
         self._open = open_
         self._begun = begun
+        self._undone = undone
+        self._ready = ready
         self._settled = settled
         self._failed = failed
+        self._more = more
         self._db: sqlite3.Connection | None = open_()
-        self._timeout = timeout
         self._threads = ThreadPool(1) if threaded else None
         self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
         self._wanted = Event()
         self._closing = False
         self._soon = False
         self._greenlet = gevent.spawn(self._run)
+        self._greenlet.link_exception(lambda ended: failed("store writer", ended.exception or SystemError()))
 
     def wake(self) -> None:
         """There is something to commit."""
@@ -76,18 +85,21 @@ class Commits:
         self._soon = False
         self.wake()
 
-    def change(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Have a change made and committed. Raises what it raises, or `StoreUnavailable`."""
+    def change(self, change: Callable[[sqlite3.Connection], Result], timeout: float | None = None) -> Result:
+        """Have a change made and committed, after all that was asked for before. Raises what it raises, or
+        `StoreUnavailable`.
+
+        Who gives up waiting after `timeout` seconds does not know what became of it: it is made all the same.
+        """
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable
         result: AsyncResult[Any] = AsyncResult()
         self._waiting.append((change, result))
         self._wanted.set()
         try:
-            return cast(Result, result.get(timeout=self._timeout))
+            return cast(Result, result.get(timeout=timeout))
         except gevent.Timeout:
-            # It is made later, or not: a disk does not say.
-            raise StoreUnavailable(f"The disk has not answered for {self._timeout:g} s.") from None
+            raise StoreUnavailable(f"The disk has not answered for {timeout:g} s.") from None
 
     def close(self) -> None:
         """Commit what waits, and end."""
@@ -109,7 +121,11 @@ class Commits:
                 return
 
     def _batch(self) -> None:
-        changes, self._waiting = self._waiting, []
+        changes: list[tuple[Change, AsyncResult[Any]]] = []
+        if self._more():
+            self._wanted.set()
+        else:
+            changes, self._waiting = self._waiting, []
         try:
             outcomes = self._commit(changes)
         except Exception as error:
@@ -133,8 +149,9 @@ class Commits:
             self._db = self._open()
         db = self._db
         _begin(db)
-        outcomes = [_try(change, db) for change, _ in changes]
-        in_thread = self._begun(db)
+        self._begun(db)
+        outcomes = [self._try(change, db) for change, _ in changes]
+        in_thread = self._ready(db)
 
         def finish() -> None:
             in_thread()
@@ -146,8 +163,28 @@ class Commits:
             in_thread_pool(self._threads, finish)
         return outcomes
 
+    def _try(self, change: Change, db: sqlite3.Connection) -> tuple[Any, Exception | None]:
+        """Make a change; one that is refused, or a mistake, is taken back and is nobody's concern but its caller's."""
+        db.execute("SAVEPOINT change")
+        try:
+            value = change(db)
+        except Exception as refusal:
+            if isinstance(refusal, OSError | sqlite3.Error) and not isinstance(refusal, OURS):
+                raise
+            db.execute("ROLLBACK TO change")
+            db.execute("RELEASE change")
+            self._undone()
+            return None, refusal
+        db.execute("RELEASE change")
+        return value, None
+
     def _give_up(self) -> None:
         """Roll back by letting go of the connection: after an I/O error nothing it remembers can be trusted."""
+        if (
+            self._threads is None and self._db is not None
+        ):  # in memory there is nothing else: no error comes from a disk
+            self._db.rollback()
+            return
         db, self._db = self._db, None
         if db is not None:
             db.close()
@@ -183,10 +220,3 @@ def in_thread_pool(threads: ThreadPool, call: Callable[[], Result]) -> Result:
     if failure is not None:
         raise failure
     return cast(Result, result)
-
-
-def _try(change: Change, db: sqlite3.Connection) -> tuple[Any, Exception | None]:
-    try:
-        return change(db), None
-    except MessengerError as refusal:
-        return None, refusal

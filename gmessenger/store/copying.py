@@ -10,9 +10,10 @@ from typing import Final
 from gmessenger.chat.contract import Placed
 from gmessenger.errors import FileProblem
 from gmessenger.store.database import Database
-from gmessenger.store.messages import remembered
+from gmessenger.store.messages import cut, remembered
 
 COLUMNS: Final = 'm.rowid, c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
+TEXT: Final = 5
 ALL: Final = (
     f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE m.rowid > ? ORDER BY m.rowid LIMIT ?"
@@ -28,10 +29,10 @@ READABLE: Final = (
 class Copying(Database):
     """The part of the contract that gives everything away."""
 
-    def everything(self, after: int, limit: int, account: int | None = None) -> list[Placed]:
-        query, parameters = (ALL, (after, limit)) if account is None else (READABLE, (account, after, limit))
-        rows = self.read(lambda db: db.execute(query, parameters).fetchall())
-        return [Placed(row[0], remembered(row[1:])) for row in rows]
+    def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
+        query, parameters = (ALL, (after, limit + 1)) if account is None else (READABLE, (account, after, limit + 1))
+        rows, more = self.read(lambda db: cut(db.execute(query, parameters), limit, TEXT))
+        return [Placed(row[0], remembered(row[1:])) for row in rows], more
 
     def backup(self, file: str) -> None:
         if not self.lasting:

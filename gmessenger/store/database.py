@@ -42,12 +42,13 @@ class Database:
     ) -> None:
         self.lasting = path is not None
         self.identity = ""
+        self._timeout = timeout
         self._path = path
         self._failed = failed or (lambda what, failure: None)
         self.posts = Posts()
         self.cursors: dict[tuple[int, str], int] = {}
-        self.in_commit: tuple[str, ...] = ()
-        """Statements that a change leaves to the commit's thread, before its COMMIT."""
+        self.in_commit: tuple[Callable[[sqlite3.Connection], object], ...] = ()
+        """What a change leaves to the commit's thread, before its COMMIT."""
         self.erasing = BoundedSemaphore()
         self._moving: dict[tuple[int, str], int] = {}
         self._lock = Lock(path.resolve()) if path is not None else None
@@ -57,10 +58,12 @@ class Database:
             self.commits = Commits(
                 self._open_writer,
                 self._begun,
+                self.posts.forget,
+                self._ready,
                 self._settled,
                 self._failed,
+                self.posts.more,
                 threaded=path is not None,
-                timeout=timeout,
             )
         except sqlite3.Error as error:
             self._release()
@@ -76,6 +79,7 @@ class Database:
         self._anchor = self._open() if path is not None else None
         self._checkpointing = False
         self._written = 0
+        self._first: int | None = None
 
     def close(self) -> None:
         self.commits.close()
@@ -97,16 +101,19 @@ class Database:
             lock.release()
 
     def flush(self) -> None:
-        self.commits.change(lambda db: None)
+        self.commits.change(lambda db: None, self._timeout)
 
-    def _begun(self, db: sqlite3.Connection) -> Callable[[], None]:
+    def _begun(self, db: sqlite3.Connection) -> None:
+        self.in_commit = ()
         self.move_cursors(db)
-        statements, self.in_commit = self.in_commit, ()
-        first = self.posts.insert(db)
+        self._first = self.posts.insert(db)
+
+    def _ready(self, db: sqlite3.Connection) -> Callable[[], None]:
+        steps, first = self.in_commit, self._first
 
         def in_thread() -> None:
-            for statement in statements:
-                db.execute(statement)
+            for step in steps:
+                step(db)
             if first is not None:
                 index(db, first)
 

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import gevent
 
+from gmessenger.store import statements
 from gmessenger.store.database import Database
 from gmessenger.store.folding import fold
 
@@ -23,10 +24,21 @@ SCANNED: Final = 20_000
 
 Row: TypeAlias = tuple[int, str]
 """A message's row number and its text."""
-UNINDEX: Final = "INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale"
-DROP: Final = "DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)"
-BLANK: Final = "UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)"
-DONE: Final = "DELETE FROM stale"
+Step: TypeAlias = Callable[[sqlite3.Connection], object]
+"""What is done in the commit's thread."""
+
+
+def _step(statement: str) -> Step:
+    return lambda db: db.execute(statement)
+
+
+UNINDEX: Final = _step("INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale")
+DROP: Final = _step("DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)")
+BLANK: Final = _step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)")
+DONE: Final = _step("DELETE FROM stale")
+MERGED_AT_ONCE: Final = 500
+"""Pages of the index."""
+IS_SET_ASIDE: Final = "SELECT id, head FROM conversations WHERE key LIKE '!%'"
 KEPT_FROM: Final = (
     "SELECT c.id, coalesce(min(m.seq), c.head + 1) AS kept FROM conversations c "
     "LEFT JOIN messages m ON m.conversation_id = c.id AND m.time >= ? GROUP BY c.id HAVING kept > c.first"
@@ -35,11 +47,7 @@ OLDER: Final = (
     "SELECT rowid, text, seq, erased FROM messages WHERE conversation_id = ? AND seq < ? ORDER BY seq LIMIT ?"
 )
 MOVE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
-SAID_BY: Final = (
-    # Devices that were dropped are not known any more, but nobody else has had the name since it became an account.
-    "SELECT m.rowid FROM messages m, accounts a WHERE a.id = ? AND m.rowid > ? AND m.rowid <= ? AND NOT m.erased "
-    "AND m.device_id IS NOT NULL AND m.sender = a.name AND m.time >= a.created"
-)
+SAID_BY: Final = "SELECT rowid FROM messages WHERE account_id = ? AND rowid > ? AND rowid <= ? AND NOT erased"
 LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
 
 
@@ -53,21 +61,46 @@ class Erasing(Database):
             rows = self.read(partial(_said_by, account, start, min(start + SCANNED, last)))
             for place in range(0, len(rows), SLICE):
                 erased += self._blank(rows[place : place + SLICE])
+        self._forget_words(erased)
         return erased
 
     def prune(self, before: float) -> int:
         # A conversation keeps an unbroken end: nothing goes whose successor stays for being older.
         found = self.read(lambda db: db.execute(KEPT_FROM, (before,)).fetchall())
-        return self.drop_older([(int(conversation), int(kept)) for conversation, kept in found])
+        dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found])
+        self.drop_set_aside()
+        return dropped
 
-    def drop_older(self, kept: Sequence[tuple[int, int]]) -> int:
+    def drop_set_aside(self) -> None:
+        """Finish with the conversations that were deleted, now or before the process ended in the middle of it."""
+        for conversation, head in self.read(lambda db: db.execute(IS_SET_ASIDE).fetchall()):
+            self._drop_older([(conversation, head + 1)])
+            self.commits.change(partial(_drop_conversation, conversation))
+
+    def _drop_older(self, kept: Sequence[tuple[int, int]]) -> int:
         """Drop what conversations (by their ids) have before the seq that is kept; says how many messages."""
         waiting = list(reversed(kept))
         dropped = 0
         while waiting:
             dropped += self._in_thread(lambda db: _take(db, waiting), UNINDEX, DROP)
             gevent.sleep(BREATH)
+        self._forget_words(dropped)
         return dropped
+
+    def _forget_words(self, dropped: int) -> None:
+        """Merge the index until nothing in it holds a word that was taken out: it only notes that they are gone."""
+        merging = dropped > 0
+        pages = -MERGED_AT_ONCE  # the first time: everything is to be merged with everything
+        while merging:
+            merging = self._merged(pages)
+            pages = MERGED_AT_ONCE
+            gevent.sleep(BREATH)
+
+    def _merged(self, pages: int) -> bool:
+        """Do a part of it; says whether there was anything to do."""
+        changed: list[int] = []
+        self._in_thread(lambda db: 0, partial(_merge, pages, changed))
+        return changed[-1] > 1  # one row is the command itself (SQLite's manual, FTS5, "merge")
 
     def _blank(self, rows: list[int]) -> int:
         marks = ",".join("?" * len(rows))
@@ -80,16 +113,27 @@ class Erasing(Database):
         gevent.sleep(BREATH)
         return blanked
 
-    def _in_thread(self, choose: Callable[[sqlite3.Connection], int], *statements: str) -> int:
-        """Choose rows on the loop, then have statements run on them before the COMMIT, in its thread."""
+    def _in_thread(self, choose: Callable[[sqlite3.Connection], int], *steps: Step) -> int:
+        """Choose rows on the loop, then have steps done with them before the COMMIT, in its thread."""
 
         def change(db: sqlite3.Connection) -> int:
             chosen = choose(db)
-            self.in_commit += (*statements, DONE)
+            self.in_commit += (*steps, DONE)
             return chosen
 
         with self.erasing:  # one slice at a time: they share a table
             return self.commits.change(change)
+
+
+def _merge(pages: int, changed: list[int], db: sqlite3.Connection) -> None:
+    before = db.total_changes
+    db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (pages,))
+    changed.append(db.total_changes - before)
+
+
+def _drop_conversation(conversation: int, db: sqlite3.Connection) -> None:
+    for statement in (statements.DROP_PARTICIPANTS, statements.DROP_CURSORS_IN, statements.DROP_CONVERSATION):
+        statement(db, conversation=conversation)
 
 
 def _said_by(account: int, after: int, last: int, db: sqlite3.Connection) -> list[int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from gmessenger.chat.contract import Done, Page, Post, Remembered
+from gmessenger.chat.contract import PAGE_TEXT, Done, Page, Post, Remembered
 from gmessenger.store import statements
 from gmessenger.store.database import Database
 from gmessenger.store.folding import query
 
+PAGE: Final = 200
 SEARCH: Final = (
     'SELECT c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased FROM words w '
     "JOIN messages m ON m.rowid = w.rowid JOIN conversations c ON c.id = m.conversation_id "
@@ -37,8 +38,12 @@ class Messages(Database):
     def backlog(self, account: int) -> dict[str, int]:
         return self.read(lambda db: dict(statements.HEADS(db, account=account).fetchall()))
 
-    def page(self, conversation: str, after: int, limit: int) -> list[Remembered]:
-        return self.read(lambda db: shown(statements.AFTER(db, conversation=conversation, after=after, limit=limit)))
+    def page(self, account: int, conversation: str, after: int) -> Page:
+        def find(db: sqlite3.Connection) -> Page:
+            rows = statements.READABLE(db, account=account, conversation=conversation, after=after, limit=PAGE + 1)
+            return Page(*shown(rows, PAGE))
+
+        return self.read(find)
 
     def visible_from(self, account: int, conversation: str) -> int | None:
         row = self.read(lambda db: statements.VISIBLE(db, account=account, conversation=conversation).fetchone())
@@ -50,21 +55,20 @@ class Messages(Database):
             first = max(visible, row[2] if row else 1)
             if after is not None:
                 start = max(after, first - 1)
-                found = shown(statements.AFTER(db, conversation=conversation, after=start, limit=limit + 1))
-                return Page(found[:limit], first, len(found) > limit)
+                rows = statements.AFTER(db, conversation=conversation, after=start, limit=limit + 1)
+                return Page(*shown(rows, limit), first)
             end = before if before is not None else 2**62
-            found = shown(
-                statements.BEFORE(db, conversation=conversation, before=end, visible=visible, limit=limit + 1)
-            )
-            return Page(found[:limit][::-1], first, len(found) > limit)
+            rows = statements.BEFORE(db, conversation=conversation, before=end, visible=visible, limit=limit + 1)
+            found, more = shown(rows, limit)
+            return Page(found[::-1], more, first)
 
         return self.read(find)
 
-    def search(self, account: int, text: str, conversation: str | None, limit: int) -> list[Remembered]:
+    def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
         if not (words := query(text)):
-            return []
-        parameters = {"account": account, "words": words, "conversation": conversation, "limit": limit}
-        return self.read(lambda db: shown(db.execute(SEARCH, parameters)))
+            return [], False
+        parameters = {"account": account, "words": words, "conversation": conversation, "limit": limit + 1}
+        return self.read(lambda db: shown(db.execute(SEARCH, parameters), limit))
 
 
 def remembered(row: tuple[Any, ...]) -> Remembered:
@@ -73,5 +77,19 @@ def remembered(row: tuple[Any, ...]) -> Remembered:
     return Remembered(conversation, seq, sender, to, text, time, device, id, bool(erased))
 
 
-def shown(rows: sqlite3.Cursor) -> list[Remembered]:
-    return [remembered(row) for row in rows.fetchall()]
+def shown(rows: sqlite3.Cursor, limit: int) -> tuple[list[Remembered], bool]:
+    """As many messages as a page may hold, and whether there are more."""
+    found, more = cut(rows, limit)
+    return [remembered(row) for row in found], more
+
+
+def cut(rows: sqlite3.Cursor, limit: int, text: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
+    """Rows of a query that asks for one more than `limit`, up to that or to `PAGE_TEXT`; `text` is its column."""
+    found: list[tuple[Any, ...]] = []
+    weight = 0
+    for row in rows:
+        if len(found) == limit or weight > PAGE_TEXT:
+            return found, True
+        found.append(row)
+        weight += len(row[text])
+    return found, False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
+import gevent
 from msgspec import Struct
 
 from gmessenger.chat.contract import Done, Post
@@ -15,12 +16,14 @@ from gmessenger.store.folding import fold
 
 SLICE: Final = 500
 FEW: Final = 8
+MOST_AT_ONCE: Final = 10_000
+"""Messages that one commit takes; the rest are the next one's."""
 MOST_WAITING: Final = 67_108_864
 """Characters that may wait for a disk that has stopped; what comes then is refused."""
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
 INSERT: Final = (
-    'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id) '
-    "VALUES (?,?,?,?,?,?,?,?,?)"
+    'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id, account_id) '
+    "VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
 FOLDED: Final = "INSERT INTO fresh (id, folded) VALUES (?,?)"
 INDEX: Final = (
@@ -29,7 +32,10 @@ INDEX: Final = (
 )
 SENT_BEFORE: Final = "SELECT seq, text FROM messages WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
 MOVE_HEAD: Final = "UPDATE conversations SET head = ? WHERE id = ?"
-ADMIT: Final = "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible) VALUES (?,?,?)"
+ADMIT: Final = (
+    "INSERT OR IGNORE INTO participants (account_id, conversation_id, visible) SELECT id, ?, ? FROM accounts "
+    "WHERE key IN (?,?)"
+)
 
 
 @dataclass(slots=True)
@@ -38,7 +44,6 @@ class Known:
 
     id: int
     head: int
-    participants: set[int] = field(default_factory=set)
 
 
 class Outcome(Struct, gc=False):
@@ -70,16 +75,22 @@ class Posts:
 
     def insert(self, db: sqlite3.Connection) -> int | None:
         """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""
-        self._taken, self._waiting = self._waiting, []
-        self._weight = 0
+        self._taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        self._weight = sum(len(post.text) for post, _ in self._waiting)
         if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
             self._known.clear()
         if not self._taken:
             return None
         first = self._next_row = self._next_row or _next_row(db)
         for start in range(0, len(self._taken), SLICE):
+            if start:
+                gevent.sleep(0)  # a slice is a few milliseconds, and the loop is everybody's
             self._insert_slice(db, self._taken[start : start + SLICE])
         return first
+
+    def more(self) -> bool:
+        """Whether more waits than a batch takes."""
+        return len(self._waiting) > MOST_AT_ONCE
 
     def settle(self, refusal: WireError | None) -> list[Outcome]:
         """The outcomes of the batch that was committed, or of everything that waits where it was not."""
@@ -107,9 +118,11 @@ class Posts:
                 added = statements.ADD_CONVERSATION(db, key=key, name=name or key, creator=creator)
                 known = Known(int(added.lastrowid or 0), 0)
             else:
-                rows = statements.PARTICIPANTS(db, conversation=row[0])
-                known = Known(row[0], row[1], {account for account, _ in rows})
+                known = Known(row[0], row[1])
             self._known[key] = known
+            if key[:1] != "#":
+                # Whoever of the two is an account by now may read from here on; asked again when accounts change.
+                db.execute(ADMIT, (known.id, known.head + 1, *key.split(" ")))
         return known
 
     def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> None:
@@ -142,11 +155,21 @@ class Posts:
                 continue
             known.head += 1
             moved[known.id] = known
-            self._admit(db, post, known)
             if look and post.id is not None and post.device is not None:
                 sent[post.device, post.id, known.id] = (known.head, post.text)
             rows.append(
-                (self._next_row, known.id, known.head, post.sender, post.to, post.text, post.time, post.device, post.id)
+                (
+                    self._next_row,
+                    known.id,
+                    known.head,
+                    post.sender,
+                    post.to,
+                    post.text,
+                    post.time,
+                    post.device,
+                    post.id,
+                    post.account,
+                )
             )
             if not post.text.isascii():  # else folding changes nothing: the index knows case by itself
                 folded.append((self._next_row, fold(post.text)))
@@ -165,12 +188,6 @@ class Posts:
         here = sent.get((post.device, post.id, known.id))
         row: tuple[int, str] | None = db.execute(SENT_BEFORE, (post.device, post.id, known.id)).fetchone()
         return here or row
-
-    def _admit(self, db: sqlite3.Connection, post: Post, known: Known) -> None:
-        for account in post.audience:
-            if account not in known.participants:
-                db.execute(ADMIT, (account, known.id, known.head))
-                known.participants.add(account)
 
 
 def index(db: sqlite3.Connection, first: int) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
 
 from gmessenger.chat.contract import Room
+from gmessenger.errors import StoreUnavailable
 from gmessenger.store import statements
 from gmessenger.store.erasing import Erasing
+
+SET_ASIDE: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
 
 
 class Rooms(Erasing):
@@ -30,7 +35,6 @@ class Rooms(Erasing):
         def change(db: sqlite3.Connection) -> int:
             known = self.posts.known(db, room)
             db.execute("INSERT OR IGNORE INTO participants VALUES (?,?,?,0)", (account, known.id, known.head + 1))
-            known.participants.add(account)
             return known.head
 
         return self.commits.change(change)
@@ -39,7 +43,6 @@ class Rooms(Erasing):
         def change(db: sqlite3.Connection) -> None:
             known = self.posts.known(db, room)
             statements.LEAVE(db, conversation=known.id, account=account)
-            known.participants.discard(account)
 
         self.commits.change(change)
 
@@ -47,28 +50,14 @@ class Rooms(Erasing):
         self.commits.change(lambda db: statements.SET_TOPIC(db, new=topic, room=room))
 
     def delete_room(self, room: str) -> None:
-        while not self._dropped(room):
-            pass
-
-    def _dropped(self, room: str) -> bool:
-        """Drop what was said in a room, then the room; not if something was said meanwhile."""
-        row = self.read(lambda db: statements.CONVERSATION(db, key=room).fetchone())
-        if row is None:
-            return True
-        conversation, head, _ = row
-        self.drop_older([(conversation, head + 1)])
-
-        def change(db: sqlite3.Connection) -> bool:
-            known = self.posts.known(db, room)
-            if known.head > head:
-                return False
-            for statement in (
-                statements.DROP_PARTICIPANTS,
-                statements.DROP_CURSORS_IN,
-                statements.DROP_CONVERSATION,
-            ):
-                statement(db, conversation=known.id)
+        def change(db: sqlite3.Connection) -> None:
+            # Out of everybody's sight at once; what was said goes after it, and a new room of the name is another.
+            db.execute(SET_ASIDE, (room,))
             self.posts.forget()
-            return True
 
-        return self.commits.change(change)
+        self.commits.change(change)
+        with suppress(StoreUnavailable):
+            self.drop_set_aside()
+
+    def tidy(self) -> None:
+        self.drop_set_aside()

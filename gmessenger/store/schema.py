@@ -133,9 +133,16 @@ def _everything() -> tuple[str, ...]:
 
 
 NEW_IDENTITY: Final = "INSERT OR REPLACE INTO facts VALUES ('identity', lower(hex(randomblob(8))))"
-FACTS: Final = ("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID", NEW_IDENTITY)
+SECOND: Final = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    NEW_IDENTITY,
+    # Whose a message is was to be told from its device before, which may have been dropped.
+    "ALTER TABLE messages ADD COLUMN account_id INTEGER",
+    "UPDATE messages SET account_id = (SELECT account_id FROM devices d WHERE d.id = device_id)",
+    "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
+)
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), FACTS)
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), SECOND)
 """What leads from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
 WITH_FACTS: Final = 2

@@ -128,12 +128,6 @@ HEADS: Final = Statement(
     .join(participants, participants.c.conversation_id == conversations.c.id)
     .where(_by(participants.c.account_id, "account"))
 )
-DIRECT_WITH: Final = Statement(
-    select(conversations.c.id, conversations.c.head).where(
-        conversations.c.key.like(bindparam("first"), escape="\\")
-        | conversations.c.key.like(bindparam("second"), escape="\\")
-    )
-)
 READ: Final = Statement(
     update(participants)
     .values(read=func.max(participants.c.read, bindparam("seq")))
@@ -166,6 +160,16 @@ _IN: Final = (
     select(*_SHOWN)
     .join(conversations, conversations.c.id == messages.c.conversation_id)
     .where(_by(conversations.c.key, "conversation"))
+)
+READABLE: Final = Statement(
+    _IN.join(participants, participants.c.conversation_id == conversations.c.id)
+    .where(
+        _by(participants.c.account_id, "account"),
+        messages.c.seq > bindparam("after"),
+        messages.c.seq >= participants.c.visible,
+    )
+    .order_by(messages.c.seq)
+    .limit(bindparam("limit"))
 )
 AFTER: Final = Statement(
     _IN.where(messages.c.seq > bindparam("after")).order_by(messages.c.seq).limit(bindparam("limit"))

@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.contract import Account, Post
+from gmessenger.chat.contract import Account, Device, Entry, Post, Proof, Remembered
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
@@ -32,7 +32,7 @@ class Bench:
         self.failures: list[BaseException] = []
 
     def append(self, text: str, **more: Any) -> None:
-        post = Post("one other", "one", "other", text, 0.0, (self.one.id, self.other.id), **more)
+        post = Post("one other", "one", "other", text, 0.0, self.one.id, **more)
         self.store.append(post, lambda seq, _, error: self.answers.append((seq, error)))
 
     def answered(self, count: int) -> Answers:
@@ -44,6 +44,18 @@ class Bench:
         answers, self.answers = self.answers, []
         assert len(answers) == count
         return answers
+
+    def device(self, account: int) -> Device:
+        return self.store.enter(account, Entry("laptop", f"token of {account}"), 0.0, Proof(password="hash"))
+
+    def page(self) -> list[Remembered]:
+        """Everything, of as many pages as it has."""
+        found: list[Remembered] = []
+        more = True
+        while more:
+            page = self.store.page(self.other.id, "one other", found[-1].seq if found else 0)
+            found, more = found + page.messages, page.more
+        return found
 
     def fill(self) -> None:
         """No page more than there is, until the store opens its file again."""
@@ -69,21 +81,21 @@ def test_every_post_of_a_large_batch_is_answered_when_there_is_no_room_for_it(be
     assert {type(error) for _, error in answers} == {StoreUnavailable}
     bench.append("again", device=1, id="0")
     assert bench.answered(1) == [(1, None)]
-    assert [each.text for each in bench.store.page("one other", 0, 10)] == ["again"]
+    assert [each.text for each in bench.page()] == ["again"]
 
 
 def test_a_cursor_that_could_not_be_stored_is_stored_with_the_next_batch(bench: Bench) -> None:
     for number in range(300):
         bench.append(str(number))
     bench.answered(300)
-    device = bench.store.device(bench.other.id, "laptop", 0.0).id
+    device = bench.device(bench.other.id).id
     bench.fill()
     bench.store.acknowledge(device, "one other", 200)
     for _ in range(SLICE):
         bench.append("x" * 1000)
     assert {type(error) for _, error in bench.answered(SLICE)} == {StoreUnavailable}
     bench.store.flush()
-    assert bench.store.device(bench.other.id, "laptop", 1.0).cursors == {"one other": 200}
+    assert bench.device(bench.other.id).cursors == {"one other": 200}
 
 
 @pytest.mark.parametrize("poison", ["\ud800", ("not", "a text")])
@@ -123,7 +135,7 @@ def test_of_many_sent_at_once_what_was_sent_before_is_stored_once(bench: Bench) 
     *answers, refused = bench.answered(2 * SLICE + 2)
     assert answers == [(number + 1, None) for number in range(2 * SLICE)] + [(8, None)]
     assert isinstance(refused[1], IdReused)
-    kept = [each.text for each in bench.store.page("one other", 0, 4 * SLICE)]
+    kept = [each.text for each in bench.page()]
     assert kept == [f"text {number}" for number in range(2 * SLICE)]
 
 
@@ -136,7 +148,7 @@ def test_conversations_that_are_forgotten_while_many_are_written_keep_their_numb
     for _ in range(3):
         for room in "#a", "#b", "#a", "#c", "#a", "#d":
             bench.store.append(
-                Post(room, "one", room, "text", 0.0, ()), lambda seq, _, error: bench.answers.append((seq, error))
+                Post(room, "one", room, "text", 0.0), lambda seq, _, error: bench.answers.append((seq, error))
             )
     assert bench.answered(18) == [
         (seq, None)
@@ -150,12 +162,12 @@ def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: Bench)
         outbox = Outbox(10, 10_000, lambda: None, lambda: None)
         here = Session("one", outbox, front="native", told=True, address="")
         here.become(bench.one)
-        here.use(bench.store.device(bench.one.id, "laptop", 0.0))
+        here.use(bench.device(bench.one.id))
         here.behind = here.missed = False
         return here
 
     before, again = session(), session()
     assert again.device is not None
-    post = Post("one other", "one", "other", "text", 0.0, (bench.one.id, bench.other.id), again.device.id, "m1")
+    post = Post("one other", "one", "other", "text", 0.0, bench.one.id, again.device.id, "m1")
     Delivery(bench.store, lambda *_: None).deliver(post, 1, "", before, [again])
     assert again.outbox.empty() and again.sent == {"one other": 1}

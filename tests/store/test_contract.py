@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.contract import Post, Remembered, Store
-from gmessenger.errors import IdReused, InviteRefused, NameTaken, WireError
+from gmessenger.chat.contract import Device, Entry, Post, Proof, Remembered, Store
+from gmessenger.errors import IdReused, InviteRefused, NameTaken, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store
 
 DIRECT = "dale hank"
@@ -33,8 +33,17 @@ class Kept:
         return [result.get(timeout=10) for result in results]
 
     def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> Post:
-        audience = () if conversation.startswith("#") else (self.hank, self.dale)
-        return Post(conversation, "Hank", "Dale", text, more.pop("time", 5.0), audience, **more)
+        return Post(conversation, "Hank", "Dale", text, more.pop("time", 5.0), more.pop("account", self.hank), **more)
+
+    def device(self, account: int, name: str, time: float = 1.0, live: Sequence[int] = ()) -> Device:
+        """A session of that account begins on a device."""
+        return self.store.enter(account, Entry(name, f"token of {name}", live), time, Proof(password="hash"))
+
+    def page(self, after: int = 0, conversation: str = DIRECT) -> list[Remembered]:
+        return self.store.page(self.dale, conversation, after).messages
+
+    def finds(self, words: str, account: int | None = None, conversation: str | None = None) -> list[str]:
+        return self.texts(self.store.search(account or self.hank, words, conversation, 10)[0])
 
     def texts(self, found: list[Remembered]) -> list[str]:
         return [each.text for each in found]
@@ -68,7 +77,7 @@ def test_seqs_are_gapless_by_conversation_and_in_order(kept: Kept) -> None:
 
 
 def test_the_same_id_is_kept_once_in_a_batch_and_later(kept: Kept) -> None:
-    device = kept.store.device(kept.hank, "laptop", 1.0).id
+    device = kept.device(kept.hank, "laptop", 1.0).id
     same = [kept.says("x", device=device, id="m1"), kept.says("y", device=device, id="m2")] * 2
     first = kept.posts(*same)
     assert first == [(1, False, None), (2, False, None), (1, True, None), (2, True, None)]
@@ -94,45 +103,60 @@ def test_an_invite_is_good_once(kept: Kept) -> None:
 
 
 def test_tokens_stand_for_account_and_device_until_the_password_changes(kept: Kept) -> None:
-    device = kept.store.device(kept.hank, "laptop", 1.0)
-    kept.store.add_token("old", kept.hank, device.id, 1.0)
-    kept.store.add_token("token", kept.hank, device.id, 1.0)
+    for token in ("old", "token"):
+        kept.store.enter(kept.hank, Entry("laptop", token), 1.0, Proof(password="hash"))
     assert kept.store.token("token") == (kept.hank, "laptop")
     assert kept.store.token("old") is kept.store.token("guessed") is None
+    resumed = kept.store.enter(kept.hank, Entry("phone", "another"), 2.0, Proof(token="token"))
+    assert (resumed.name, kept.store.token("token")) == ("phone", (kept.hank, "laptop"))
     kept.store.set_password(kept.hank, "other")
+    for proof in (Proof(token="token"), Proof(token="another"), Proof(password="hash"), Proof()):
+        with pytest.raises(PasswordNeeded):
+            kept.store.enter(kept.hank, Entry("laptop", "token"), 3.0, proof)
     assert (kept.store.token("token"), kept.store.password(kept.hank)) == (None, "other")
 
 
 def test_a_cursor_only_moves_on_and_not_beyond_the_head(kept: Kept) -> None:
-    device = kept.store.device(kept.dale, "laptop", 1.0).id
+    device = kept.device(kept.dale, "laptop", 1.0).id
     kept.posts(*[kept.says()] * 5)
     for seq, expected in ((3, 3), (2, 3), (99, 5)):
         kept.store.acknowledge(device, DIRECT, seq)
-        assert kept.store.device(kept.dale, "laptop", 2.0).cursors == {DIRECT: expected}
+        assert kept.device(kept.dale, "laptop", 2.0).cursors == {DIRECT: expected}
 
 
 def test_a_new_device_starts_at_the_furthest_cursor(kept: Kept) -> None:
     kept.posts(*[kept.says()] * 5)
-    laptop = kept.store.device(kept.dale, "laptop", 1.0)
+    laptop = kept.device(kept.dale, "laptop", 1.0)
     assert laptop.cursors == {DIRECT: 0}
     kept.store.acknowledge(laptop.id, DIRECT, 3)
-    assert kept.store.device(kept.dale, "phone", 2.0).cursors == {DIRECT: 3}
+    assert kept.device(kept.dale, "phone", 2.0).cursors == {DIRECT: 3}
 
 
 def test_of_more_than_twenty_devices_the_longest_unused_goes(kept: Kept) -> None:
-    first = [kept.store.device(kept.hank, f"d{number}", number).id for number in range(20)]
-    assert kept.store.device(kept.hank, "d0", 50.0).id == first[0]
-    kept.store.device(kept.hank, "d20", 51.0)
-    assert kept.store.device(kept.hank, "d0", 52.0).id == first[0]
-    assert kept.store.device(kept.hank, "d1", 53.0).id not in first
+    first = [kept.device(kept.hank, f"d{number}", number).id for number in range(20)]
+    assert kept.device(kept.hank, "d0", 50.0).id == first[0]
+    kept.device(kept.hank, "d20", 51.0)
+    assert kept.device(kept.hank, "d0", 52.0).id == first[0]
+    assert kept.device(kept.hank, "d1", 53.0).id not in first
+
+
+def test_a_device_that_is_there_is_not_dropped_for_being_long_there(kept: Kept) -> None:
+    first = [kept.device(kept.hank, f"d{number}", number).id for number in range(20)]
+    added = kept.device(kept.hank, "d20", 51.0, live=first[:2])
+    assert added.dropped == [first[2]]
+    assert kept.device(kept.hank, "d0", 52.0).id == first[0]
+    everybody = [*first[:2], *first[3:], added.id]
+    assert kept.device(kept.hank, "d21", 53.0, live=everybody).dropped == [
+        first[1]
+    ]  # some must go, though all are there
 
 
 def test_pages_go_on_where_the_last_ended(kept: Kept) -> None:
     kept.posts(*[kept.says(str(number)) for number in range(1, 8)])
     assert kept.store.backlog(kept.dale) == {DIRECT: 7}
-    page = kept.store.page(DIRECT, 2, 3)
-    assert [(each.seq, each.text) for each in page] == [(3, "3"), (4, "4"), (5, "5")]
-    assert page[0] == Remembered(DIRECT, 3, "Hank", "Dale", "3", 5.0)
+    page = kept.page(4)
+    assert [(each.seq, each.text) for each in page] == [(5, "5"), (6, "6"), (7, "7")]
+    assert kept.page(2)[0] == Remembered(DIRECT, 3, "Hank", "Dale", "3", 5.0)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +175,7 @@ def test_who_registers_later_sees_nothing_from_before(kept: Kept) -> None:
     kept.posts(*[kept.says(conversation="bill hank")] * 3)
     bill = kept.store.create_account("bill", "Bill", "hash", 2.0).id
     assert kept.store.visible_from(bill, "bill hank") == 4
-    assert kept.store.device(bill, "default", 3.0).cursors == {"bill hank": 3}
+    assert kept.device(bill, "default", 3.0).cursors == {"bill hank": 3}
     assert kept.store.visible_from(kept.hank, "bill hank") == 1
     assert kept.store.visible_from(bill, DIRECT) is None
 
@@ -168,7 +192,7 @@ def test_rooms_are_kept_with_their_members(kept: Kept, opened: Callable[[], Stor
     kept.store.leave("#dev", kept.dale)
     assert kept.store.visible_from(kept.dale, "#dev") is None
     kept.store.delete_room("#dev")
-    assert kept.store.rooms() == [] and kept.store.page("#dev", 0, 9) == []
+    assert kept.store.rooms() == [] and kept.page(0, "#dev") == []
 
 
 FOUND = [
@@ -197,25 +221,26 @@ FOUND = [
 @pytest.mark.parametrize(("text", "query", "found"), FOUND)
 def test_search_folds_as_people_expect(kept: Kept, text: str, query: str, found: bool) -> None:
     kept.posts(kept.says("something else"), kept.says(text))
-    assert kept.texts(kept.store.search(kept.hank, query, None, 10)) == ([text] if found else [])
+    assert kept.finds(query) == ([text] if found else [])
 
 
 def test_search_finds_newest_first_and_only_what_one_may_read(kept: Kept) -> None:
     kept.posts(kept.says("word one"), kept.says("word two", "bill joe", time=6.0), kept.says("word three"))
     bill = kept.store.create_account("bill", "Bill", "hash", 2.0).id
     kept.store.join("#dev", bill)
-    assert kept.texts(kept.store.search(kept.dale, "word", DIRECT, 10)) == ["word three", "word one"]
-    assert kept.store.search(bill, "word", None, 10) == []
-    assert len(kept.store.search(kept.hank, "word", None, 2)) == 2
+    assert kept.finds("word", kept.dale, DIRECT) == ["word three", "word one"]
+    assert kept.finds("word", bill) == []
+    found, more = kept.store.search(kept.hank, "word", None, 1)
+    assert (len(found), more) == (1, True)
 
 
 def test_forgetting_leaves_tombstones(kept: Kept) -> None:
-    device = kept.store.device(kept.hank, "laptop", 1.0).id
-    kept.posts(kept.says("secret", device=device), kept.says("other"))
+    device = kept.device(kept.hank, "laptop", 1.0).id
+    kept.posts(kept.says("secret", device=device), kept.says("other", account=kept.dale))
     assert kept.store.forget(kept.hank) == 1
-    gone, other = kept.store.page(DIRECT, 0, 9)
+    gone, other = kept.page()
     assert (gone.seq, gone.text, gone.erased, other.text) == (1, "", True, "other")
-    assert kept.store.search(kept.hank, "secret", None, 9) == []
+    assert kept.finds("secret") == []
 
 
 def test_pruning_moves_first_and_never_the_seq(kept: Kept) -> None:
@@ -223,11 +248,11 @@ def test_pruning_moves_first_and_never_the_seq(kept: Kept) -> None:
     assert kept.store.prune(3.5) == 3
     page = kept.store.history(DIRECT, 1, None, None, 9)
     assert ([each.seq for each in page.messages], page.first) == ([4, 5], 4)
-    assert kept.texts(kept.store.search(kept.hank, "old", None, 9)) == ["old 5", "old 4"]
+    assert kept.finds("old") == ["old 5", "old 4"]
     assert kept.store.prune(99.0) == 2
     assert kept.posts(kept.says("new")) == [(6, False, None)]
-    assert kept.texts(kept.store.search(kept.hank, "old", None, 9)) == []
-    assert kept.texts(kept.store.search(kept.hank, "new", None, 9)) == ["new"]
+    assert kept.finds("old") == []
+    assert kept.finds("new") == ["new"]
 
 
 def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(kept: Kept) -> None:
@@ -235,36 +260,38 @@ def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(k
     kept.store.join("#dev", kept.dale)
     kept.posts(kept.says("e", "#dev"))
     pages, place = [], 0
-    while page := kept.store.everything(place, 2):
+    more = True
+    while more:
+        page, more = kept.store.everything(place, 2)
         pages.append(kept.texts([each.message for each in page]))
         place = page[-1].place
     assert pages == [["a", "b"], ["c", "d"], ["e"]]
-    mine = kept.store.everything(0, 9, kept.dale)
+    mine, _ = kept.store.everything(0, 9, kept.dale)
     assert kept.texts([each.message for each in mine]) == ["a", "d", "e"]
-    assert [each.message.seq for each in kept.store.everything(mine[1].place, 9, kept.dale)] == [2]
+    assert [each.message.seq for each in kept.store.everything(mine[1].place, 9, kept.dale)[0]] == [2]
 
 
 def test_erasing_goes_in_slices_and_others_speak_meanwhile(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing, "SLICE", 10)
     monkeypatch.setattr(erasing, "SCANNED", 40)
-    device = kept.store.device(kept.hank, "laptop", 1.0).id
+    device = kept.device(kept.hank, "laptop", 1.0).id
     kept.posts(*[kept.says(f"old {number}", "#dev" if number % 2 else DIRECT, device=device) for number in range(95)])
     jobs = [gevent.spawn(kept.store.forget, kept.hank), gevent.spawn(kept.store.prune, 5.5)]
-    said = [kept.posts(kept.says("new", time=6.0))[0][0] for _ in range(5)]
+    said = [kept.posts(kept.says("new", time=6.0, account=kept.dale))[0][0] for _ in range(5)]
     assert said == list(range(49, 54)) and not all(job.ready() for job in jobs)
     gevent.joinall(jobs, timeout=20, raise_error=True)
-    assert kept.store.search(kept.hank, "old", None, 9) == []
+    assert kept.finds("old") == []
     assert kept.store.history(DIRECT, 1, None, None, 99).first == 49
-    assert kept.texts(kept.store.page(DIRECT, 0, 99)) == ["new"] * 5
+    assert kept.texts(kept.page()) == ["new"] * 5
 
 
 def test_a_dropped_devices_messages_are_forgotten_too(kept: Kept) -> None:
-    first = kept.store.device(kept.hank, "first", 1.0).id
+    first = kept.device(kept.hank, "first", 1.0).id
     kept.posts(kept.says("secret", device=first))
     for number in range(20):
-        kept.store.device(kept.hank, f"d{number}", 2.0 + number)
+        kept.device(kept.hank, f"d{number}", 2.0 + number)
     assert kept.store.forget(kept.hank) == 1
-    assert kept.texts(kept.store.page(DIRECT, 0, 9)) == [""]
+    assert kept.texts(kept.page()) == [""]
 
 
 def test_a_room_with_many_messages_is_deleted_and_may_come_again(kept: Kept) -> None:
@@ -272,19 +299,15 @@ def test_a_room_with_many_messages_is_deleted_and_may_come_again(kept: Kept) -> 
     kept.posts(*[kept.says(conversation="#dev")] * 1200)
     kept.store.delete_room("#dev")
     kept.store.delete_room("#dev")
-    assert kept.store.everything(0, 9) == []
+    assert kept.store.everything(0, 9) == ([], False)
     assert kept.posts(kept.says(conversation="#dev")) == [(1, False, None)]
 
 
 def test_words_are_found_and_forgotten_whether_folding_changes_them_or_not(kept: Kept) -> None:
     texts = ["Plain ASCII under_score", "Ёжик и ель", "plain again", "東京都 plain"]
     kept.posts(*[kept.says(text) for text in texts])
-
-    def finds(words: str) -> list[str]:
-        return kept.texts(kept.store.search(kept.hank, words, None, 10))
-
-    assert finds("PLAIN") == [texts[3], texts[2], texts[0]]
-    assert finds("under_score") == finds("score") == [texts[0]]
-    assert (finds("ежик"), finds("京都")) == ([texts[1]], [texts[3]])
+    assert kept.finds("PLAIN") == [texts[3], texts[2], texts[0]]
+    assert kept.finds("under_score") == kept.finds("score") == [texts[0]]
+    assert (kept.finds("ежик"), kept.finds("京都")) == ([texts[1]], [texts[3]])
     assert kept.store.prune(99.0) == 4
-    assert finds("plain") == finds("ежик") == []
+    assert kept.finds("plain") == kept.finds("ежик") == []

@@ -16,7 +16,7 @@ from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavai
 from gmessenger.store import database, open_store, posts, schema
 from tests.store.test_contract import Kept
 
-POST = Post("dale hank", "Hank", "Dale", "hi", 1.0, ())
+POST = Post("dale hank", "Hank", "Dale", "hi", 1.0)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
     kept(store)
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert len(store.page("dale hank", 0, 9)) == 1
+        assert len(store.history("dale hank", 1, None, None, 9).messages) == 1
         waiting = gevent.spawn(kept, store)
         gevent.sleep(0.05)
         assert not waiting.ready()

@@ -178,17 +178,23 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
     events.Search: lambda messenger, session, ask: messenger.search(
         session, ask.id or None, ask.text, ask.with_, ask.limit
     ),
-    events.Join: lambda messenger, session, ask: messenger.join(session, ask.id or None, ask.room),
-    events.Leave: lambda messenger, session, ask: messenger.leave(session, ask.id or None, ask.room),
-    events.Remove: lambda messenger, session, ask: messenger.remove(session, ask.id or None, ask.room, ask.user),
-    events.Topic: lambda messenger, session, ask: messenger.set_topic(session, ask.id or None, ask.room, ask.topic),
-    events.Members: lambda messenger, session, ask: messenger.members(session, ask.id or None, ask.room, ask.after),
-    events.Rooms: lambda messenger, session, ask: messenger.list_rooms(session, ask.id or None, ask.after),
+    events.Join: lambda messenger, session, ask: messenger.room_service.join(session, ask.id or None, ask.room),
+    events.Leave: lambda messenger, session, ask: messenger.room_service.leave(session, ask.id or None, ask.room),
+    events.Remove: lambda messenger, session, ask: messenger.room_service.remove(
+        session, ask.id or None, ask.room, ask.user
+    ),
+    events.Topic: lambda messenger, session, ask: messenger.room_service.set_topic(
+        session, ask.id or None, ask.room, ask.topic
+    ),
+    events.Members: lambda messenger, session, ask: messenger.room_service.members(
+        session, ask.id or None, ask.room, ask.after
+    ),
+    events.Rooms: lambda messenger, session, ask: messenger.room_service.list_rooms(session, ask.id or None, ask.after),
     events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id or None, "msg"),
     events.Users: lambda messenger, session, users: messenger.users(session, users.id or None, users.after),
     events.Status: lambda messenger, session, status: messenger.set_status(session, status.id or None, status.status),
     events.Export: lambda messenger, session, ask: messenger.own_data.export(session, ask.id or None, ask.after),
-    events.Forget: lambda messenger, session, ask: messenger.own_data.forget(session, ask.id or None, ask.password),
+    events.Forget: lambda messenger, session, ask: messenger.forget(session, ask.id or None, ask.password),
     events.Probe: lambda messenger, session, probe: messenger.probe(session, probe.id or None),
     events.Pong: lambda messenger, session, pong: None,  # having arrived is all it was for
 }
