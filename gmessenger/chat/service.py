@@ -247,11 +247,15 @@ class Messenger:
             yield self.router.outboxes[key][0].name
         yield from (name for key, name in self._seen.newest_first() if key not in self.router)
 
-    def close(self, retry_in: float) -> None:
-        """Tell every session that the server stops, and that nothing follows."""
+    def announce_end(self, retry_in: float) -> None:
+        """Tell every session that the server stops."""
         for session in list(self.router):
             if session.told:
                 session.outbox.insist(Moving(retry_in))
+
+    def close(self) -> None:
+        """Tell every session that nothing follows."""
+        for session in list(self.router):
             session.outbox.finish()
 
     def settle(self, session: Session) -> None:

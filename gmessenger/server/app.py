@@ -91,6 +91,7 @@ class App:
         if days := self.options.retention_days:
             self._retention = self.watch.spawn("prune", prune_regularly, self.store, days, self._stopped.wait)
         self.watch.spawn("look after connections", self._look_after)
+        self.watch.spawn("tidy", self._tidy)
         logs.event("server_started", version=__version__, address=self.options.ip or "every interface", port=self.port)
 
     def wait(self) -> int:
@@ -119,13 +120,14 @@ class App:
         for server in self._servers:
             server.stop_accepting()
             server.close()
-        with contextlib.suppress(StoreUnavailable):  # then its senders have been told so
-            self.store.flush()
-        self.messenger.close(COME_BACK_IN)
+        self.messenger.announce_end(COME_BACK_IN)
+        with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(self.options.drain_timeout):
+            self.store.flush()  # what is not on disk by then was not answered either
+        self.messenger.close()
         for connection in list(self._connections):
             if connection.front.name is None:
                 connection.goodbye("the server stops")
-        self._pool.join(self.options.drain_timeout)
+        self._pool.join(max(0.0, self.options.drain_timeout - (time.monotonic() - started)))
         undelivered = sum(connection.front.waiting for connection in self._connections)
         self._pool.kill(timeout=1.0)
         self.store.close()
@@ -159,6 +161,10 @@ class App:
             sock.recv(1024)
         except OSError:
             pass
+
+    def _tidy(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # it is tried again with the next start
+            self.store.tidy()
 
     def _look_after(self) -> None:
         options = self.options

@@ -72,6 +72,7 @@ class Connection:
         "_floor",
         "_greenlet",
         "_heard_at",
+        "_hearing",
         "_opened_at",
         "_probed_at",
         "_reason",
@@ -89,6 +90,7 @@ class Connection:
         self._floor = floor
         self._greenlet = gevent.getcurrent()
         self._opened_at = self._heard_at = time.monotonic()
+        self._hearing = False
         self._probed_at: float | None = None
         self._said_goodbye_at: float | None = None
         self._reason: str | None = None
@@ -153,8 +155,9 @@ class Connection:
         elif self.front.name is None:
             if now - self._opened_at > options.login_timeout:
                 self.goodbye("did not log in")
-        elif now - self._heard_at > options.probe_after and not self.writer.blocked:
-            # (Who is still reading what was written before cannot have read the question.)
+        elif self._hearing or self.writer.blocked:
+            pass  # it is we who do not listen, or it is still reading what was written before
+        elif now - self._heard_at > options.probe_after:
             self._probe(now)
 
     def _probe(self, now: float) -> None:
@@ -178,7 +181,9 @@ class Connection:
                     return self._hung_up()
                 self._heard_at = time.monotonic()
                 if not self.leaving:
+                    self._hearing = True
                     hear(data)
+                    self._hearing = False
         finally:
             readable.close()
 

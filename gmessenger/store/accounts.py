@@ -9,7 +9,7 @@ from typing import Final
 
 from gmessenger.chat.contract import Account, Device, Entry, Proof
 from gmessenger.errors import InviteRefused, NameTaken, PasswordNeeded
-from gmessenger.store import statements
+from gmessenger.store import past, statements
 from gmessenger.store.database import Database
 
 MOST_DEVICES: Final = 20
@@ -80,6 +80,7 @@ class Accounts(Database):
 
     def delete_account(self, account: int) -> None:
         def change(db: sqlite3.Connection) -> None:
+            db.execute(past.FORGET_ACCOUNT, (account,))
             for statement in (
                 statements.DROP_CURSORS,
                 statements.DROP_TOKENS,

@@ -133,16 +133,16 @@ class Commits:
                 self._failed("commit", error)
             self._give_up()
             refusal = StoreUnavailable(f"The server cannot store anything now: {error}.")
+            self._settled(refusal)
             for _, result in changes:
                 result.set_exception(refusal)
-            self._settled(refusal)
             return
+        self._settled(None)
         for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
             if failure is None:
                 result.set(value)
             else:
                 result.set_exception(failure)
-        self._settled(None)
 
     def _commit(self, changes: list[tuple[Change, AsyncResult[Any]]]) -> list[tuple[Any, Exception | None]]:
         if self._db is None:

@@ -16,7 +16,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
-from gmessenger.store import schema
+from gmessenger.store import past, schema
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
 from gmessenger.store.posts import Posts, index
@@ -24,6 +24,7 @@ from gmessenger.store.posts import Posts, index
 Result = TypeVar("Result")
 READERS: Final = 2
 CHECKPOINT_AFTER: Final = 4000
+SETTLED_AT_ONCE: Final = 500
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
@@ -131,7 +132,9 @@ class Database:
             for key, seq in moved.items():
                 self.cursors[key] = max(seq, self.cursors.get(key, 0))
         outcomes = self.posts.settle(refusal)
-        for outcome in outcomes:
+        for number, outcome in enumerate(outcomes, 1):
+            if number % SETTLED_AT_ONCE == 0:
+                gevent.sleep(0)  # what was answered is written, and others have their turn
             try:
                 outcome.done(outcome.seq, outcome.duplicate, outcome.error)
             except Exception as failure:  # the next one's message is on disk too, and must be delivered
@@ -183,6 +186,7 @@ class Database:
     def _open_writer(self) -> sqlite3.Connection:
         db = self._open()
         _migrate(db, self._path)
+        self.posts.past = past.any_kept(db)
         self.identity = str(db.execute(IDENTITY).fetchone()[0])
         db.execute("PRAGMA temp_store = MEMORY")
         for table in ("fresh", "stale"):

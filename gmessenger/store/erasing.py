@@ -6,6 +6,7 @@ and the rows themselves, is two statements in the commit's own thread.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import gevent
 
-from gmessenger.store import statements
+from gmessenger.store import past, statements
 from gmessenger.store.database import Database
 from gmessenger.store.folding import fold
 
@@ -44,7 +45,8 @@ KEPT_FROM: Final = (
     "LEFT JOIN messages m ON m.conversation_id = c.id AND m.time >= ? GROUP BY c.id HAVING kept > c.first"
 )
 OLDER: Final = (
-    "SELECT rowid, text, seq, erased FROM messages WHERE conversation_id = ? AND seq < ? ORDER BY seq LIMIT ?"
+    "SELECT rowid, text, seq, erased, device_id, client_id, time FROM messages WHERE conversation_id = ? AND seq < ? "
+    "ORDER BY seq LIMIT ?"
 )
 MOVE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
 SAID_BY: Final = "SELECT rowid FROM messages WHERE account_id = ? AND rowid > ? AND rowid <= ? AND NOT erased"
@@ -67,9 +69,15 @@ class Erasing(Database):
     def prune(self, before: float) -> int:
         # A conversation keeps an unbroken end: nothing goes whose successor stays for being older.
         found = self.read(lambda db: db.execute(KEPT_FROM, (before,)).fetchall())
-        dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found])
+        ids_from = before - past.REMEMBERED_FOR
+        dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found], ids_from)
+        self.commits.change(partial(self._forget_ids, ids_from))
         self.drop_set_aside()
         return dropped
+
+    def _forget_ids(self, before: float, db: sqlite3.Connection) -> None:
+        past.forget(db, before)
+        self.posts.past = past.any_kept(db)
 
     def drop_set_aside(self) -> None:
         """Finish with the conversations that were deleted, now or before the process ended in the middle of it."""
@@ -77,12 +85,16 @@ class Erasing(Database):
             self._drop_older([(conversation, head + 1)])
             self.commits.change(partial(_drop_conversation, conversation))
 
-    def _drop_older(self, kept: Sequence[tuple[int, int]]) -> int:
-        """Drop what conversations (by their ids) have before the seq that is kept; says how many messages."""
+    def _drop_older(self, kept: Sequence[tuple[int, int]], ids_from: float = math.inf) -> int:
+        """Drop what conversations (by their ids) have before the seq that is kept; says how many messages.
+
+        The ids of messages not older than `ids_from` stay known.
+        """
         waiting = list(reversed(kept))
         dropped = 0
         while waiting:
-            dropped += self._in_thread(lambda db: _take(db, waiting), UNINDEX, DROP)
+            dropped += self._in_thread(lambda db: _take(db, waiting, ids_from), UNINDEX, DROP)
+            self.posts.past |= not math.isinf(ids_from)
             gevent.sleep(BREATH)
         self._forget_words(dropped)
         return dropped
@@ -117,8 +129,11 @@ class Erasing(Database):
         """Choose rows on the loop, then have steps done with them before the COMMIT, in its thread."""
 
         def change(db: sqlite3.Connection) -> int:
+            for step in self.in_commit:  # of a slice whose asker was ended: its rows must not be mixed with these
+                step(db)
+            self.in_commit = ()
             chosen = choose(db)
-            self.in_commit += (*steps, DONE)
+            self.in_commit = (*steps, DONE)
             return chosen
 
         with self.erasing:  # one slice at a time: they share a table
@@ -140,7 +155,7 @@ def _said_by(account: int, after: int, last: int, db: sqlite3.Connection) -> lis
     return [row for (row,) in db.execute(SAID_BY, (account, after, last))]
 
 
-def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]]) -> int:
+def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]], ids_from: float) -> int:
     """Set a slice of what may go aside; what is left over stays in `waiting`, whose last is the next."""
     taken = 0
     erased: list[tuple[Any, ...]] = []
@@ -150,6 +165,14 @@ def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]]) -> int:
         taken += len(rows)
         _set_aside(db, [row[:2] for row in rows if not row[3]])
         erased += [row[:1] for row in rows if row[3]]
+        past.keep(
+            db,
+            (
+                (device, id, conversation, seq, text, time)
+                for _, text, seq, _, device, id, time in rows
+                if device is not None and id is not None and time >= ids_from
+            ),
+        )
         first = rows[-1][2] + 1 if taken >= SLICE else kept
         db.execute(MOVE_FIRST, (first, conversation, first))
         if first >= kept:

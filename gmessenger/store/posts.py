@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gmessenger.chat.contract import Done, Post
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
-from gmessenger.store import statements
+from gmessenger.store import past, statements
 from gmessenger.store.folding import fold
 
 SLICE: Final = 500
@@ -65,6 +65,8 @@ class Posts:
         self._known: dict[str, Known] = {}
         self._next_row = 0
         self._weight = 0
+        self.past = False
+        """Whether ids of messages that are kept no more have to be looked for."""
 
     def add(self, post: Post, done: Done) -> None:
         """Have a message inserted with the next batch. Raises `StoreUnavailable` where too much waits already."""
@@ -76,7 +78,7 @@ class Posts:
     def insert(self, db: sqlite3.Connection) -> int | None:
         """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""
         self._taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-        self._weight = sum(len(post.text) for post, _ in self._waiting)
+        self._weight -= sum(len(post.text) for post, _ in self._taken)
         if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
             self._known.clear()
         if not self._taken:
@@ -127,7 +129,7 @@ class Posts:
 
     def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> None:
         """Hardly ever is anything sent again: of many it is found out by trying, of few by looking."""
-        if len(posts) < FEW:
+        if len(posts) < FEW or self.past:
             return self._insert(db, posts, look=True)
         before = len(self._outcomes)
         db.execute("SAVEPOINT slice")
@@ -151,7 +153,7 @@ class Posts:
             known = self.known(db, post.conversation)
             before = self._before(db, post, known, sent) if look else None
             if before is not None:
-                self._outcomes.append(_again(post, done, before))
+                self._outcomes.append(Outcome(done, before[0], duplicate=True, error=before[1]))
                 continue
             known.head += 1
             moved[known.id] = known
@@ -181,24 +183,24 @@ class Posts:
 
     def _before(
         self, db: sqlite3.Connection, post: Post, known: Known, sent: dict[tuple[int, str, int], tuple[int, str]]
-    ) -> tuple[int, str] | None:
-        """Seq and text under which this id was kept already: earlier in this slice, or in the database."""
+    ) -> tuple[int, WireError | None] | None:
+        """The seq under which this id was kept already, and whether it may not be used for this text.
+
+        It is looked for earlier in this slice, in the database, and among those that are kept no more.
+        """
         if post.id is None or post.device is None:
             return None
         here = sent.get((post.device, post.id, known.id))
-        row: tuple[int, str] | None = db.execute(SENT_BEFORE, (post.device, post.id, known.id)).fetchone()
-        return here or row
+        row = here or db.execute(SENT_BEFORE, (post.device, post.id, known.id)).fetchone()
+        if row is not None:
+            return row[0], None if row[1] == post.text else IdReused()
+        return past.find(db, post.device, post.id, known.id, post.text) if self.past else None
 
 
 def index(db: sqlite3.Connection, first: int) -> None:
     """Make the rows from `first` on findable. It takes as long as inserting them did: run it in a thread."""
     db.execute(INDEX, (first,))
     db.execute("DELETE FROM fresh")
-
-
-def _again(post: Post, done: Done, before: tuple[int, str]) -> Outcome:
-    seq, text = before
-    return Outcome(done, seq, duplicate=True, error=None if text == post.text else IdReused())
 
 
 def _next_row(db: sqlite3.Connection) -> int:

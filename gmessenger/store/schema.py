@@ -20,6 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from gmessenger.store import past
+
 metadata: Final = MetaData()
 
 accounts: Final = Table(
@@ -139,6 +141,7 @@ SECOND: Final = (
     # Whose a message is was to be told from its device before, which may have been dropped.
     "ALTER TABLE messages ADD COLUMN account_id INTEGER",
     "UPDATE messages SET account_id = (SELECT account_id FROM devices d WHERE d.id = device_id)",
+    past.TABLE,
     "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
 )
 

@@ -10,7 +10,7 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.contract import Device, Entry, Post, Proof, Remembered, Store
+from gmessenger.chat.contract import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Store
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store
 
@@ -311,3 +311,81 @@ def test_words_are_found_and_forgotten_whether_folding_changes_them_or_not(kept:
     assert (kept.finds("ежик"), kept.finds("京都")) == ([texts[1]], [texts[3]])
     assert kept.store.prune(99.0) == 4
     assert kept.finds("plain") == kept.finds("ежик") == []
+
+
+def test_an_id_is_known_for_a_month_also_when_its_message_is_not_kept_as_long(kept: Kept) -> None:
+    device, day = kept.device(kept.hank, "laptop").id, 86_400.0
+    for id, days in (("old", 1), ("new", 40)):
+        kept.posts(kept.says(id, device=device, id=id, time=days * day))
+    assert kept.store.prune(41 * day) == 2
+    outcomes = kept.posts(*[kept.says(text, device=device, id=id) for text, id in (("new", "new"), ("other", "new"))])
+    assert [(seq, duplicate, type(error)) for seq, duplicate, error in outcomes] == [
+        (2, True, type(None)),
+        (2, True, IdReused),
+    ]
+    assert kept.posts(kept.says("old", device=device, id="old")) == [(3, False, None)]
+    kept.store.prune(80 * day)
+    assert kept.posts(kept.says("new", device=device, id="new")) == [(4, False, None)]
+
+
+def test_who_registers_sees_what_comes_after_whatever_was_on_its_way(kept: Kept) -> None:
+    outcomes: list[int] = []
+    kept.store.append(kept.says("before", "bill hank"), lambda seq, *_: outcomes.append(seq))
+    entry = Entry("laptop", "secret")
+    bill, laptop = kept.store.register("bill", "Bill", "hash", 2.0, entry)  # in the same commit, and after it
+    assert (outcomes, laptop.cursors) == ([1], {"bill hank": 1})
+    assert kept.posts(kept.says("after", "bill hank")) == [(2, False, None)]
+    assert kept.texts(kept.store.page(bill.id, "bill hank", 0).messages) == ["after"]
+    assert kept.posts(kept.says("the first", "bill joe")) == [(1, False, None)]
+    assert kept.store.backlog(bill.id) == {"bill hank": 2, "bill joe": 1}
+
+
+def test_who_registers_is_a_member_of_the_rooms_it_was_in(kept: Kept) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.posts(kept.says("before", "#dev"))
+    bill, laptop = kept.store.register("bill", "Bill", "hash", 2.0, Entry("laptop", "secret"), ["#dev", "#gone"])
+    assert laptop.cursors == {"#dev": 1} and kept.store.rooms()[0].members == {bill.id: 2}
+
+
+def test_a_change_that_fails_is_nobody_elses_concern(kept: Kept) -> None:
+    outcomes: list[Any] = []
+    kept.store.append(kept.says("before"), lambda *outcome: outcomes.append(outcome))
+    jobs = [gevent.spawn(kept.store.create_account, key, key, "hash", 1.0) for key in ("hank", "bill")]
+    gevent.joinall(jobs, timeout=10)
+    assert isinstance(jobs[0].exception, NameTaken) and jobs[1].value is not None
+    assert outcomes == [(1, False, None)]
+
+
+def test_pages_end_where_their_texts_are_long(kept: Kept) -> None:
+    long = "x" * (PAGE_TEXT // 4)
+    kept.posts(*[kept.says(long)] * 8)
+    first = kept.store.page(kept.dale, DIRECT, 0)
+    assert (len(first.messages), first.more) == (5, True)
+    rest = kept.store.page(kept.dale, DIRECT, 5)
+    assert ([each.seq for each in rest.messages], rest.more) == ([6, 7, 8], False)
+    latest = kept.store.history(DIRECT, 1, None, None, 500)
+    assert ([each.seq for each in latest.messages], latest.more) == ([4, 5, 6, 7, 8], True)
+    assert len(kept.store.everything(0, 500)[0]) == 5
+
+
+def test_who_is_taken_out_reads_nothing_more(kept: Kept) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.posts(kept.says("before", "#dev"))
+    kept.store.join("#dev", kept.dale)
+    kept.posts(kept.says("within", "#dev"))
+    assert kept.texts(kept.page(0, "#dev")) == ["within"]
+    kept.store.leave("#dev", kept.dale)
+    assert kept.page(0, "#dev") == []
+
+
+def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_another(kept: Kept) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.posts(*[kept.says("old", "#dev")] * 1200)
+    deleting = gevent.spawn(kept.store.delete_room, "#dev")
+    while kept.store.rooms():
+        gevent.sleep(0)
+    kept.store.create_room("#dev", "#Dev", kept.dale, 2.0)
+    assert kept.posts(kept.says("new", "#dev")) == [(1, False, None)]
+    deleting.get(timeout=20)
+    assert kept.texts([each.message for each in kept.store.everything(0, 99)[0]]) == ["new"]
+    assert (kept.finds("old"), [room.head for room in kept.store.rooms()]) == ([], [1])

@@ -135,6 +135,7 @@ def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
     with sqlite3.connect(file) as db:
         for undo in ("TABLE facts", "INDEX conversations_by_second"):
             db.execute(f"DROP {undo}")
+        db.execute("DROP TABLE past_ids")
         db.execute("ALTER TABLE messages DROP COLUMN account_id")
         db.execute("PRAGMA user_version = 1")
     db.close()
@@ -144,3 +145,11 @@ def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
         assert store.identity and len(store.history(DIRECT, 1, None, None, 50).messages) == 10
         store.close()
         assert verify_file(path).faults == []
+
+
+def test_words_that_were_erased_are_nowhere_in_the_file(file: Path) -> None:
+    kept = filled(file)
+    kept.posts(kept.says("a diagnosis of zyxwvutsyndrome"), *[kept.says(f"{number}") for number in range(50)])
+    assert kept.store.forget(kept.hank) == 61
+    kept.store.close()
+    assert b"zyxwvutsyndrome" not in file.read_bytes() and verify_file(file).faults == []
