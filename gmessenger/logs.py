@@ -57,6 +57,7 @@ EVENTS: Final[dict[str, Word]] = {
     "file_limit": _kind(logging.WARNING, "limit", "wanted"),
     "greenlet_failed": _kind(logging.ERROR, "what", "address"),
     "control": _kind(logging.INFO, "verb", "name"),
+    "moderated": _kind(logging.INFO, "by", "verb", "what", "for", "reason"),
     "pruned": _kind(logging.INFO, "count", "seconds"),
     "prune_failed": _kind(logging.WARNING, "reason"),
     "client_connected": _kind(logging.INFO, "host", "port", "name", "server"),

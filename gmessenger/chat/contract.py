@@ -7,8 +7,8 @@ raise `StoreUnavailable`; what it was asked then may or may not have happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -76,6 +76,20 @@ class Remembered(Struct):
     erased: bool = False
 
 
+class Sanction(Struct):
+    """What an operator has imposed on a name, a network or a room, `until` a time or for good.
+
+    `target` is the name or the room folded, or the network in its usual spelling.
+    """
+
+    kind: Literal["name", "network", "mute", "close"]
+    target: str
+    by: str
+    reason: str
+    since: float
+    until: float | None = None
+
+
 class Page(Struct):
     """Messages of one conversation, oldest first; `first` is the oldest seq kept, `more` whether the page was cut."""
 
@@ -137,8 +151,11 @@ class Store(Protocol):
     def disable(self, account: int, disabled: bool) -> None:
         """Shut an account out, or let it in again."""
 
+    def set_role(self, account: int, role: str) -> None:
+        """Make an account an `operator`, or none with an empty role."""
+
     def delete_account(self, account: int) -> None:
-        """Forget an account, its devices and its memberships; its messages stay with those who got them."""
+        """Forget an account, its devices, memberships and blocks; its messages stay with those who got them."""
 
     def add_invite(self, invite: str, time: float) -> None:
         """Let whoever shows this invite register, once."""
@@ -195,7 +212,25 @@ class Store(Protocol):
         """Change what the room is about."""
 
     def delete_room(self, room: str) -> None:
-        """Forget a room and what was said there."""
+        """Forget a room, what was said there, and that it was closed."""
+
+    def sanctions(self) -> Sequence[Sanction]:
+        """Everything that operators have imposed, what is over included."""
+
+    def impose(self, sanction: Sanction) -> None:
+        """Keep a sanction, in the place of one of its kind on the same target."""
+
+    def lift(self, kind: str, targets: Sequence[str]) -> None:
+        """Keep the sanctions of a kind on these targets no more."""
+
+    def blocks(self) -> Sequence[tuple[int, str, str]]:
+        """Which accounts do not want to hear from whom: account id, the name folded and as shown."""
+
+    def block(self, account: int, names: Mapping[str, str]) -> None:
+        """An account does not want to hear from these names any more, given as shown by their folded form."""
+
+    def unblock(self, account: int, key: str) -> None:
+        """An account wants to hear from a name again."""
 
     def forget(self, account: int) -> int:
         """Erase the text of every message of an account; tombstones stay. Returns how many.

@@ -52,13 +52,16 @@ class Entrance:
         *,
         guests: bool,
         registration: Registration,
+        check: Callable[[str, str], None],
     ) -> None:
+        """`check` raises what keeps a folded name, at an address, from coming in."""
         self._store = store
         self._router = router
         self._passwords = passwords
         self._clock = clock
         self._guests = guests
         self._registration = registration
+        self._check = check
         self._tokens: dict[str, Session] = {}
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
         self.by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
@@ -66,6 +69,7 @@ class Entrance:
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         """A session, not yet in the router, and what its predecessor had not been told. Raises as `Messenger.login`."""
         name = check_name(login.name)
+        self._check(fold(name), login.address)
         account = self.accounts.get(fold(name))
         if account is None:
             return self._admit_guest(name, login, outbox)
@@ -147,6 +151,7 @@ class Entrance:
         self._settle(session, device)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
+        self._check(account.key, login.address)
         for other in list(self._router.sessions(account.key)):
             if other.account is None or other.device is None or session.device is None:
                 continue

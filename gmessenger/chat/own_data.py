@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger.chat.archive import with_of
+from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Account, Placed, Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
@@ -27,6 +28,7 @@ class OwnData:
         store: Store,
         entrance: Entrance,
         rooms: Rooms,
+        blocks: Blocks,
         passwords: Passwords,
         dismissal: Dismissal,
         clock: Callable[[], float],
@@ -34,6 +36,7 @@ class OwnData:
         self._store = store
         self._entrance = entrance
         self._rooms = rooms
+        self._blocks = blocks
         self._passwords = passwords
         self._dismissal = dismissal
         self._clock = clock
@@ -72,6 +75,7 @@ class OwnData:
         self._store.forget(account.id)
         self._store.delete_account(account.id)
         self._rooms.forget_account(account)
+        self._blocks.forget(account.key)
 
 
 def _placed(session: Session, each: Placed) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.contract import Account, Sanction, Store
 from gmessenger.chat.model import RoomChange
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.router import Router
+from gmessenger.chat.sanctions import because
 from gmessenger.chat.session import Session
-from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember
+from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember, RoomClosed
 
 LONGEST_TOPIC = 400
 LARGEST_SHARED = 100
@@ -19,7 +20,10 @@ LARGEST_SHARED = 100
 
 @dataclass(slots=True)
 class OpenRoom:
-    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here."""
+    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here.
+
+    While it is `closed` its members can read what was said, and nobody says anything or comes in.
+    """
 
     key: str
     name: str
@@ -28,11 +32,17 @@ class OpenRoom:
     head: int = 0
     members: dict[int, Account] = field(default_factory=dict)
     guests: dict[str, Session] = field(default_factory=dict)
+    closed: Sanction | None = None
 
     def holds(self, session: Session) -> bool:
         if session.account is not None:
             return session.account.id in self.members
         return self.guests.get(session.key) is session
+
+    def check_open(self) -> None:
+        """Raises `RoomClosed`."""
+        if self.closed is not None:
+            raise because(RoomClosed, self.closed.reason)
 
     @property
     def names(self) -> list[str]:
@@ -71,7 +81,7 @@ class Rooms:
     def join(self, session: Session, name: str) -> tuple[OpenRoom, int]:
         """Enter a room, and what was the last seq before; an account makes a room where there is none.
 
-        Raises `BadName`, `BadRequest` or `NoSuchRoom`.
+        Raises `BadName`, `BadRequest`, `NoSuchRoom` or `RoomClosed`.
         """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
@@ -79,6 +89,7 @@ class Rooms:
         head = room.head
         if room.holds(session):
             return room, head
+        room.check_open()
         if session.account is None:
             room.guests[session.key] = session
         else:
@@ -116,12 +127,19 @@ class Rooms:
         room = self.entered(name, session)
         if session.account is None:
             raise AccountsOnly
+        room.check_open()
         if len(topic) > LONGEST_TOPIC or not topic.isprintable():
             raise BadRequest(f"A topic is at most {LONGEST_TOPIC} printable characters.")
         self._store.set_topic(room.key, topic)
         room.topic = topic
         self._tell(room, RoomChange("topic", room.name, session.name, topic=topic), session)
         return room
+
+    def set_closed(self, room: OpenRoom, closed: Sanction | None, by: str, reason: str = "") -> None:
+        """The room is closed, or open again: everybody in it is told."""
+        room.closed = closed
+        change = RoomChange("open" if closed is None else "close", room.name, by, reason=reason or None)
+        self._tell(room, change, None)
 
     def left(self, session: Session) -> None:
         """A session is over: a guest is in no room any more."""
@@ -170,7 +188,7 @@ class Rooms:
             del room.members[session.account.id]
             self._store.leave(room.key, session.account.id)
 
-    def _tell(self, room: OpenRoom, change: RoomChange, actor: Session) -> None:
+    def _tell(self, room: OpenRoom, change: RoomChange, actor: Session | None) -> None:
         """Everybody in the room but the session whose doing it is: that one has its answer."""
         for session in self.sessions(room):
             if session.told and session is not actor:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gmessenger.chat.archive import Archive
+from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance, Login, Registration
 from gmessenger.chat.lists import LIST_PAGE, Lists
 from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
+from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.names import LONGEST_NAME, fold
 from gmessenger.chat.own_data import OwnData
 from gmessenger.chat.passwords import Passwords
@@ -23,13 +25,9 @@ from gmessenger.chat.posting import Posting, settle
 from gmessenger.chat.presence import Later, Presence, Seen
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
+from gmessenger.chat.sanctions import Sanctions
 from gmessenger.chat.session import Outbox, Session
-from gmessenger.errors import (
-    BadRequest,
-    BroadcastRefused,
-    StoreUnavailable,
-    TooLong,
-)
+from gmessenger.errors import BadRequest, BroadcastRefused, StoreUnavailable, TooLong
 from gmessenger.logs import log_calls
 
 LONGEST_STATUS: Final = 32
@@ -72,28 +70,38 @@ class Messenger:
         self._clock = clock
         self._store = store
         passwords = passwords or Passwords()
+        self.sanctions = Sanctions(store, clock)
         self.entrance = Entrance(
-            store, self.router, passwords, clock, guests=policy.guests, registration=policy.registration
+            store,
+            self.router,
+            passwords,
+            clock,
+            guests=policy.guests,
+            registration=policy.registration,
+            check=self.sanctions.check_login,
         )
-        self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
-        self.archive = Archive(store, self.router, self.rooms, self.entrance.accounts)
-        dismissal = Dismissal(self.router, self.logout, clock)
-        self.own_data = OwnData(store, self.entrance, self.rooms, passwords, dismissal, clock)
-        self._delivery = Delivery(store, spawn)
         accounts = self.entrance.accounts
+        self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
+        self.archive = Archive(store, self.router, self.rooms, accounts)
+        dismissal = Dismissal(self.router, self.logout, clock)
+        self.moderation = Moderation(self.sanctions, self.router, self.rooms, accounts, dismissal, clock)
+        self.blocks = blocks = Blocks(store, self.entrance.by_id, clock)
+        self.own_data = OwnData(store, self.entrance, self.rooms, blocks, passwords, dismissal, clock)
+        self._delivery = Delivery(store, spawn)
         seen = self._seen = Seen(policy.names_remembered)
         self._posting = Posting(
             store,
             self.router,
             self.rooms,
             self._delivery,
+            blocks,
             accounts,
             seen.__contains__,
             clock,
             policy.busy_pause,
         )
-        self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
-        self._lists = Lists(self.router, self.rooms, self._presence, policy.max_frame)
+        self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)), blocks.hide)
+        self._lists = Lists(self.router, self.rooms, self._presence, blocks.hide, policy.max_frame)
 
     @property
     def store_identity(self) -> str:
@@ -113,7 +121,7 @@ class Messenger:
         """Admit a session under the name it gives, and return it with what its predecessor had not been told.
 
         The caller puts its answer into the outbox first, then calls `welcome`. Raises `BadName`, `NameInUse`,
-        `GuestsRefused`, `PasswordNeeded`, `WrongPassword` or `AccountDisabled`.
+        `GuestsRefused`, `PasswordNeeded`, `WrongPassword`, `AccountDisabled` or `Banned`.
         """
         session, left_over = self.entrance.admit(login, outbox)
         self._presence.changing(session)
@@ -139,6 +147,7 @@ class Messenger:
     def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:
         """A guest takes its name for ever; answers 201. Raises `NameTaken`, `BadPassword` or why it may not."""
         self.entrance.register(session, password, invite, device)
+        self.blocks.keep(session)
         session.outbox.insist(Answer(201, id, self._clock(), {"account": True, "session": session.token}))
         self._delivery.catch_up(session)
 
@@ -151,6 +160,8 @@ class Messenger:
         self._presence.changing(session)
         self.router.remove(session)
         self.rooms.left(session)
+        if session.account is None:
+            self.blocks.forget(session.key)
         return True
 
     def message(self, session: Session, to: str, text: str, id: str | None = None, said: str = "") -> None:
@@ -158,9 +169,11 @@ class Messenger:
 
         Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
         id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
-        (nobody got it), `NoSuchRoom`, `NotMember` or `BroadcastRefused`. While much of the session's is still on its
-        way to the disk, it waits, and so holds back reading.
+        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked` or `BroadcastRefused`. While much of
+        the session's is still on its way to the disk, it waits, and so holds back reading.
         """
+        if self.sanctions.muted:
+            self.sanctions.check_voice(session.key)
         if len(text) > self.policy.max_text:
             raise TooLong(f"A message has at most {self.policy.max_text} characters.", limit=self.policy.max_text)
         if session.unsettled > self.policy.unsettled:
@@ -199,12 +212,13 @@ class Messenger:
         self._answer(session, id)
 
     def set_topic(self, session: Session, id: str | None, room: str, topic: str) -> None:
+        self.sanctions.check_voice(session.key)
         self.rooms.set_topic(session, room, topic)
         self._answer(session, id)
 
     def members(self, session: Session, id: str | None, room: str, after: str | None = None) -> None:
         """Answer with who is in a room one is in, by name, with their status."""
-        self._answer(session, id, self._lists.members(self.rooms.entered(room, session), after))
+        self._answer(session, id, self._lists.members(self.rooms.entered(room, session), session.key, after))
 
     def list_rooms(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with the rooms there are, by name."""
@@ -212,12 +226,13 @@ class Messenger:
 
     def users(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
-        self._answer(session, id, self._lists.users(after))
+        self._answer(session, id, self._lists.users(session.key, after))
 
     def set_status(self, session: Session, id: str | None, status: str) -> None:
         """Say how the session is: 1 to 32 printable characters, but not `offline`. Raises `BadRequest`."""
         if not 0 < len(status) <= LONGEST_STATUS or not status.isprintable() or status == OFFLINE:
             raise BadRequest(f"A status is 1 to {LONGEST_STATUS} printable characters, and not {OFFLINE!r}.")
+        self.sanctions.check_voice(session.key)
         self._presence.changing(session)
         session.status = status
         self._answer(session, id)

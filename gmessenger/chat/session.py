@@ -162,6 +162,11 @@ class Session:
         return "guest" if self.account is None else "account"
 
     @property
+    def role(self) -> str:
+        """Empty, or `operator`."""
+        return self.account.role if self.account is not None else ""
+
+    @property
     def contacts(self) -> list[str]:
         return list(self._contacts.values())
 

@@ -51,6 +51,9 @@ class Accounts(Database):
     def disable(self, account: int, disabled: bool) -> None:
         self.commits.change(lambda db: statements.DISABLE(db, off=disabled, account=account))
 
+    def set_role(self, account: int, role: str) -> None:
+        self.commits.change(lambda db: statements.SET_ROLE(db, new=role, account=account))
+
     def delete_account(self, account: int) -> None:
         def change(db: sqlite3.Connection) -> None:
             for statement in (
@@ -58,6 +61,7 @@ class Accounts(Database):
                 statements.DROP_TOKENS,
                 statements.DROP_DEVICES,
                 statements.DROP_PARTICIPANT,
+                statements.DROP_BLOCKS,
                 statements.DROP_ACCOUNT,
             ):
                 statement(db, account=account)

@@ -68,6 +68,7 @@ class Rooms(Erasing):
                 statements.DROP_CONVERSATION,
             ):
                 statement(db, conversation=known.id)
+            statements.LIFT(db, kind="close", target=room)
             self.posts.forget()
             return True
 

@@ -133,7 +133,8 @@ def test_a_store_keeps_its_identity_and_a_restored_one_has_another(file: Path) -
 def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
     filled(file).store.close()
     with sqlite3.connect(file) as db:
-        db.execute("DROP TABLE facts")
+        for table in ("facts", "sanctions", "blocks"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 1")
     db.close()
     restore_file(file, other := file.with_name("other.db"))
