@@ -49,10 +49,10 @@ class Entrance:
         router: Router,
         passwords: Passwords,
         clock: Callable[[], float],
+        check: Callable[[str, str], None],
         *,
         guests: bool,
         registration: Registration,
-        check: Callable[[str, str], None],
     ) -> None:
         """`check` raises what keeps a folded name, at an address, from coming in."""
         self._store = store

@@ -71,37 +71,24 @@ class Messenger:
         self._store = store
         passwords = passwords or Passwords()
         self.sanctions = Sanctions(store, clock)
+        check = self.sanctions.check_login
         self.entrance = Entrance(
-            store,
-            self.router,
-            passwords,
-            clock,
-            guests=policy.guests,
-            registration=policy.registration,
-            check=self.sanctions.check_login,
+            store, self.router, passwords, clock, check, guests=policy.guests, registration=policy.registration
         )
         accounts = self.entrance.accounts
-        self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
-        self.archive = Archive(store, self.router, self.rooms, accounts)
+        self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock)
+        self.archive = Archive(store, self.router, rooms, accounts)
         dismissal = Dismissal(self.router, self.logout, clock)
-        self.moderation = Moderation(self.sanctions, self.router, self.rooms, accounts, dismissal, clock)
+        self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, clock)
         self.blocks = blocks = Blocks(store, self.entrance.by_id, clock)
-        self.own_data = OwnData(store, self.entrance, self.rooms, blocks, passwords, dismissal, clock)
+        self.own_data = OwnData(store, self.entrance, rooms, blocks, passwords, dismissal, clock)
         self._delivery = Delivery(store, spawn)
         seen = self._seen = Seen(policy.names_remembered)
         self._posting = Posting(
-            store,
-            self.router,
-            self.rooms,
-            self._delivery,
-            blocks,
-            accounts,
-            seen.__contains__,
-            clock,
-            policy.busy_pause,
+            store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy.busy_pause
         )
-        self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)), blocks.hide)
-        self._lists = Lists(self.router, self.rooms, self._presence, blocks.hide, policy.max_frame)
+        self._presence = Presence(self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide)
+        self._lists = Lists(self.router, rooms, self._presence, blocks.hide, policy.max_frame)
 
     @property
     def store_identity(self) -> str:
