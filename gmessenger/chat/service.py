@@ -156,8 +156,8 @@ class Messenger:
 
         Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
         id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
-        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked` or `BroadcastRefused`. While much of
-        the session's is still on its way to the disk, it waits, and so holds back reading.
+        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked` or `BroadcastRefused`. While much
+        of the session's is still on its way to the disk, it waits, and so holds back reading.
         """
         if self.sanctions.muted:
             self.sanctions.check_voice(session.key)

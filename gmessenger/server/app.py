@@ -17,7 +17,7 @@ from gmessenger.chat.administration import Administration
 from gmessenger.chat.contract import Store
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger, Policy
-from gmessenger.errors import ExitError, ServerFull, StoreUnavailable
+from gmessenger.errors import Banned, ExitError, ServerFull, StoreUnavailable, WireError
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
 from gmessenger.server.connection import Connection, Floor
@@ -32,6 +32,8 @@ from gmessenger.wire.jim import encode_error
 
 HEADROOM = 64
 """Places in the pool above the limit, for telling the surplus that there is no room: a full pool would not accept."""
+MOST_TURNED_AWAY = HEADROOM // 2
+"""Those who are told why at one time; who comes beyond them is closed without a word."""
 COME_BACK_IN = 2.0
 """Seconds after which clients are told to try again when the server stops."""
 
@@ -136,9 +138,12 @@ class App:
         """The greenlet of one client."""
         where = plain_address(address)
         if self._stopping or len(self._connections) >= self.options.max_connections:
-            return self._turn_away(sock, where)
+            return self._turn_away(sock, where, ServerFull())
         try:
+            self.messenger.sanctions.check_address(where)
             connection = Connection(sock, where, self._floor, lambda each: JimFront(each, self.messenger))
+        except Banned as banned:
+            return self._turn_away(sock, where, banned)
         except OSError:  # it left before it was looked at
             return None
         self._connections.add(connection)
@@ -150,11 +155,13 @@ class App:
             self._connections.discard(connection)
         return None
 
-    def _turn_away(self, sock: socket.socket, where: str) -> None:
-        logs.event("connection_refused", address=where, reason=ServerFull.word)
+    def _turn_away(self, sock: socket.socket, where: str, error: WireError) -> None:
+        logs.event("connection_refused", address=where, reason=error.word)
+        if len(self._pool) - len(self._connections) > MOST_TURNED_AWAY:
+            return
         sock.settimeout(self.options.close_timeout)
         try:
-            sock.sendall(encode_error(ServerFull(), time.time()))
+            sock.sendall(encode_error(error, time.time()))
             sock.shutdown(socket.SHUT_WR)
             sock.recv(1024)
         except OSError:
