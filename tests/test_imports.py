@@ -14,6 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "places": set(),
     "kinds": set(),
+    "certificates": set(),
     "logs": {"errors", "places"},
     "options": {"logs", "places", "kinds"},
     "commandline": {"gmessenger", "errors", "kinds", "options"},
@@ -24,10 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.connection": {"logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "places", "chat", "wire"),
-        *("server.fronts", "server.connection", "store", "chat.contract"),
+        *("server.fronts", "server.connection", "store", "chat.contract", "certificates"),
     },
     "chat.contract": {"errors"},
-    "admin": {"gmessenger", "errors", "logs", "options", "commandline", "places", "store", "chat", "chat.contract"},
+    "admin": {"gmessenger", "errors", "logs", "options", "commandline", "places", "store", "chat", "chat.contract"}
+    | {"certificates"},
     "client": {"errors", "wire"},
     "terminal": {"gmessenger", "client", "errors", "logs", "options", "commandline", "places"},
 }
