@@ -187,7 +187,7 @@ class App:
     def _turn_away(self, line: Line, where: str, error: WireError) -> None:
         logs.event("connection_refused", address=where, reason=error.word)
         if len(self._pool) - len(self._connections) > MOST_TURNED_AWAY:
-            return
+            return line.close()
         timeout = self.options.close_timeout
         with contextlib.suppress(OSError), contextlib.closing(line):
             line.open(timeout)
@@ -195,6 +195,7 @@ class App:
             line.half_close()
             socket.wait_read(line.fileno(), timeout)
             line.receive(1024)  # closing it over what it has said would take our answer along
+        return None
 
     def _look_after(self) -> None:
         options = self.options
