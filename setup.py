@@ -25,9 +25,10 @@ setup(
         "unicodedataplus>=16",
         "SQLAlchemy>=2.0.40",
         "argon2-cffi>=25.1",
+        "cryptography>=44",
     ],
     extras_require={
-        "test": ["pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150"],
+        "test": ["pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],
     },
     entry_points={

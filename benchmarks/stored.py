@@ -41,7 +41,7 @@ def fill(path: Path, messages: int) -> None:
 
     monkey.patch_all()
     from gmessenger.chat.archive import direct_key
-    from gmessenger.chat.contract import Entry, Post, Proof
+    from gmessenger.chat.records import Entry, Post, Proof
     from gmessenger.store import open_store
 
     store = open_store(f"sqlite:///{path}")

@@ -23,7 +23,13 @@
     │   │   ├── RegistrationClosed    registration_closed
     │   │   ├── InviteRefused         invite_refused
     │   │   ├── NotMember             not_member
-    │   │   └── NotCreator            not_creator
+    │   │   ├── NotCreator            not_creator
+    │   │   ├── OperatorsOnly         operators_only
+    │   │   ├── Kicked                kicked
+    │   │   ├── Banned                banned
+    │   │   ├── Muted                 muted
+    │   │   ├── Blocked               blocked
+    │   │   └── RoomClosed            room_closed
     │   ├── NeverSeen 404             never_seen
     │   ├── NoSuchRoom 404            no_such_room
     │   ├── NameInUse 409             name_in_use
@@ -199,6 +205,36 @@ class NotMember(Forbidden):
 class NotCreator(Forbidden):
     word = "not_creator"
     sentence = "Only who created the room may do this."
+
+
+class OperatorsOnly(Forbidden):
+    word = "operators_only"
+    sentence = "Only operators of this server may do this."
+
+
+class Kicked(Forbidden):
+    word = "kicked"
+    sentence = "An operator has sent you away."
+
+
+class Banned(Forbidden):
+    word = "banned"
+    sentence = "An operator has banned you from this server."
+
+
+class Muted(Forbidden):
+    word = "muted"
+    sentence = "An operator has muted you."
+
+
+class Blocked(Forbidden):
+    word = "blocked"
+    sentence = "They do not want to hear from you."
+
+
+class RoomClosed(Forbidden):
+    word = "room_closed"
+    sentence = "An operator has closed this room."
 
 
 class NeverSeen(WireError):

@@ -52,7 +52,7 @@ def _number(metavar: str, least: int, most: int, what: str) -> Kind:
     return Kind(metavar, read)
 
 
-def port(least: int = 0) -> Kind:
+def port_number(least: int = 0) -> Kind:
     return _number("PORT", least, 65_535, f"a port from {least} to 65535")
 
 

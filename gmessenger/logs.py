@@ -43,11 +43,12 @@ def _kind(level: int, *fields: str) -> Word:
 
 
 EVENTS: Final[dict[str, Word]] = {
-    "server_started": _kind(logging.INFO, "version", "address", "port", "pid"),
+    "server_started": _kind(logging.INFO, "version", "address", "port", "tls_port", "pid"),
     "server_stopping": _kind(logging.INFO, "reason", "connections"),
     "server_stopped": _kind(logging.INFO, "exit_code", "seconds", "undelivered"),
     "connection_opened": _kind(logging.DEBUG, "address"),
     "connection_refused": _kind(logging.WARNING, "address", "reason"),
+    "handshake_failed": _kind(logging.DEBUG, "address", "reason"),
     "connection_closed": _kind(logging.DEBUG, "address", "name", "reason", "seconds"),
     "login": _kind(logging.INFO, "name", "address", "front", "kind", "resumed"),
     "login_refused": _kind(logging.INFO, "name", "address", "front", "code"),
@@ -55,8 +56,12 @@ EVENTS: Final[dict[str, Word]] = {
     "request_refused": _kind(logging.DEBUG, "name", "code"),
     "frame_refused": _kind(logging.INFO, "address", "name", "code", "count"),
     "file_limit": _kind(logging.WARNING, "limit", "wanted"),
+    "certificate_loaded": _kind(logging.INFO, "file", "names", "expires", "pin"),
+    "certificate_refused": _kind(logging.ERROR, "reason"),
+    "certificate_expires": _kind(logging.WARNING, "file", "expires", "days"),
     "greenlet_failed": _kind(logging.ERROR, "what", "address"),
     "control": _kind(logging.INFO, "verb", "name"),
+    "moderated": _kind(logging.INFO, "by", "verb", "what", "for", "reason"),
     "pruned": _kind(logging.INFO, "count", "seconds"),
     "prune_failed": _kind(logging.WARNING, "reason"),
     "client_connected": _kind(logging.INFO, "host", "port", "name", "server"),

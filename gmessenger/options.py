@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from gmessenger import logs, places
-from gmessenger.kinds import Kind, bytes_, choice, count, days, port, seconds, text, yes_or_no
+from gmessenger.kinds import Kind, bytes_, choice, count, days, port_number, seconds, text, yes_or_no
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
+DEFAULT_TLS_PORT: Final = 7778
 MEMORY: Final = "memory:"
 Registration = Literal["open", "invite", "closed"]
 Flag: Final = Kind("", bool)
@@ -120,7 +121,36 @@ class ServerOptions(LogOptions):
         "-a",
     )
     port: int = option(
-        DEFAULT_PORT, port(), "the port to listen on; 0 takes a free one", "when 7777 is taken", "-p", shown_active=True
+        DEFAULT_PORT,
+        port_number(),
+        "the port to listen on; 0 takes a free one",
+        "when 7777 is taken",
+        "-p",
+        shown_active=True,
+    )
+    tls_certificate: str = option(
+        "",
+        text("FILE"),
+        "the certificate of this server and those that vouch for it, in PEM; with it, encrypted lines are taken too",
+        "to be reached over a network",
+    )
+    tls_key: str = option(
+        "", text("FILE"), "the certificate's key [default: it is in the same file]", "when it is in another file"
+    )
+    tls_port: int = option(
+        DEFAULT_TLS_PORT,
+        port_number(),
+        "the port for encrypted lines, opened when there is a certificate; 0 takes a free one",
+        "when 7778 is taken",
+    )
+    tls_handshake_timeout: float = option(
+        10.0, seconds(), "how long a client may take to agree on encryption", "on very slow lines"
+    )
+    tls_check: float = option(
+        60.0,
+        seconds(),
+        "how often the certificate's files are looked at, and loaded when they have changed",
+        "hardly ever",
     )
     store: str = option(
         "",
@@ -191,7 +221,9 @@ class ClientOptions(LogOptions):
     host: str = option(
         "127.0.0.1", text("HOST"), "the server", "to reach another machine", "-a", "--ip", shown_active=True
     )
-    port: int = option(DEFAULT_PORT, port(1), "the server's port", "when it is not 7777", "-p", shown_active=True)
+    port: int = option(
+        DEFAULT_PORT, port_number(1), "the server's port", "when it is not 7777", "-p", shown_active=True
+    )
     name: str | None = option(
         None, text("NAME"), "your name; asked for when it is not given", "to log in without being asked", "-n"
     )
@@ -248,7 +280,9 @@ class AdminOptions:
         "the server's store [default: that of the server on --port, started from the same place]",
         "when the server was told to keep it elsewhere",
     )
-    port: int = option(DEFAULT_PORT, port(), "the server's port, which names its store", "when it is not 7777", "-p")
+    port: int = option(
+        DEFAULT_PORT, port_number(), "the server's port, which names its store", "when it is not 7777", "-p"
+    )
     password_file: str = option(
         "",
         text("FILE"),

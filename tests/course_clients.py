@@ -29,10 +29,16 @@ PACE, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
 
 
 class Address(Protocol):
-    """Where a server listens."""
+    """Where a server listens; one that is reached by TLS has a `context` besides."""
 
     host: str
     port: int
+
+
+def dressed(sock: socket.socket, server: Address) -> socket.socket:
+    """The connected socket, encrypted where the server wants that."""
+    context = getattr(server, "context", None)
+    return context.wrap_socket(sock, server_hostname=server.host) if context is not None else sock
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,7 @@ class CourseClient:
     def __init__(self, server: Address, spelling: Spelling, name: str) -> None:
         self.spelling, self.name, self.spoken = spelling, name, False
         self.arrivals: list[float] = []
-        self.sock = socket.create_connection((server.host, server.port), TIMEOUT)
+        self.sock = dressed(socket.create_connection((server.host, server.port), TIMEOUT), server)
 
     def send(self, frame: Frame) -> None:
         self.sock.sendall(json.dumps(frame).encode())

@@ -14,24 +14,39 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "places": set(),
     "kinds": set(),
+    "certificates": set(),
     "logs": {"errors", "places"},
     "options": {"logs", "places", "kinds"},
     "commandline": {"gmessenger", "errors", "kinds", "options"},
     "wire": {"errors"},
-    "chat": {"errors", "logs", "chat.contract"},
-    "store": {"errors", "chat.contract"},
+    "chat": {"errors", "logs", "chat.contract", "chat.records"},
+    "store": {"errors", "chat.contract", "chat.records"},
     "server.fronts": {"gmessenger", "errors", "logs", "wire", "chat", "server.connection"},
     "server.connection": {"logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "places", "chat", "wire"),
-        *("server.fronts", "server.connection", "store", "chat.contract"),
+        *("server.fronts", "server.connection", "store", "chat.contract", "chat.records", "certificates"),
     },
-    "chat.contract": {"errors"},
-    "admin": {"gmessenger", "errors", "logs", "options", "commandline", "places", "store", "chat", "chat.contract"},
+    "chat.contract": {"errors", "chat.records"},
+    "chat.records": set(),
+    "admin": {
+        "gmessenger",
+        "errors",
+        "logs",
+        "options",
+        "commandline",
+        "places",
+        "store",
+        "chat",
+        "chat.contract",
+        "chat.records",
+    }
+    | {"certificates"},
     "client": {"errors", "wire"},
     "terminal": {"gmessenger", "client", "errors", "logs", "options", "commandline", "places"},
 }
 """One direction only; a package may of course import itself, and main modules the package's version."""
+SPLIT_OUT = ("server.fronts", "server.connection", "chat.contract", "chat.records")
 FOREIGN: dict[str, set[str]] = {
     "wire": {"gevent", "socket", "time", "datetime", "logging", "threading", "asyncio", "select", "os", "random"},
     "chat": {"socket", "ssl", "json", "sqlite3", "time", "datetime", "logging", "threading"},
@@ -45,7 +60,12 @@ def part(module: str) -> str:
     """The row of the table that a module falls under."""
     inner = module.removeprefix("gmessenger").removeprefix(".")
     split_out = next(
-        (row for row in ("server.fronts", "server.connection", "chat.contract") if inner.startswith(row)), None
+        (
+            row
+            for row in ("server.fronts", "server.connection", "chat.contract", "chat.records")
+            if inner.startswith(row)
+        ),
+        None,
     )
     return split_out or inner.split(".")[0] or "gmessenger"
 

@@ -14,7 +14,8 @@ from msgspec import DecodeError, json
 
 from gmessenger.chat.administration import VERBS, Administration
 from gmessenger.chat.passwords import Passwords
-from gmessenger.chat.service import Messenger, Policy
+from gmessenger.chat.policy import Policy
+from gmessenger.chat.service import Messenger
 from gmessenger.errors import ERRORS, ConfigProblem, MessengerError, Refused, ServerRunning, Unreachable
 from gmessenger.places import short_address, socket_beside
 from gmessenger.store import file_of, open_store

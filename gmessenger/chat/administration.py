@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.model import RoomChange
+from gmessenger.chat.moderation import OPERATOR, SERVER
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.records import Account
 from gmessenger.chat.service import Messenger
 from gmessenger.errors import (
     AccountDeleted,
@@ -38,6 +40,7 @@ class Administration:
         self._messenger = messenger
         self._entrance = messenger.entrance
         self._rooms = messenger.rooms
+        self._moderation = messenger.moderation
         self._store = store
         self._passwords = passwords
         self._clock = clock
@@ -92,6 +95,7 @@ class Administration:
             raise
         self._entrance.remove(account)
         self._rooms.forget_account(account)
+        self._messenger.blocks.forget(account.key)
 
     def add_invite(self) -> str:
         """A secret with which one person may register."""
@@ -109,6 +113,7 @@ class Administration:
                 "members": len(room.members),
                 "guests": len(room.guests),
                 "seq": room.head,
+                "closed": room.closed is not None,
             }
             for room in sorted(self._rooms, key=lambda room: room.key)
         ]
@@ -118,6 +123,7 @@ class Administration:
         room = self._rooms.find(name)
         with self._rooms.ending(room):
             self._store.delete_room(room.key)
+        self._messenger.sanctions.drop("close", room.key)
         for session in self._rooms.sessions(room):
             session.sent.pop(room.key, None)
             session.acked.pop(room.key, None)
@@ -137,6 +143,54 @@ class Administration:
         found, _ = self._store.everything(max(0, min(after, LAST_PLACE)), max(1, min(limit, LARGEST_PAGE)))
         listed = [entry(each.message, conversation=each.message.conversation) for each in found]
         return {"messages": listed, "after": found[-1].place if found else None}
+
+    def grant(self, name: str) -> None:
+        """Make an account an operator of this server."""
+        self._set_role(name, OPERATOR)
+
+    def revoke(self, name: str) -> None:
+        """Make it one no more."""
+        self._set_role(name, "")
+
+    def kick(self, name: str, reason: str = "") -> int:
+        """Close the sessions of a name; says how many. Raises `NotHere`."""
+        return int(self._moderation.kick(SERVER, name, reason)["sessions"])
+
+    def mute(self, name: str, seconds: float | None = None, reason: str = "") -> None:
+        """Have a name's messages refused."""
+        self._moderation.mute(SERVER, name, seconds, reason)
+
+    def unmute(self, name: str) -> None:
+        """Let a name speak again."""
+        self._moderation.unmute(SERVER, name)
+
+    def ban(
+        self, name: str | None = None, address: str | None = None, seconds: float | None = None, reason: str = ""
+    ) -> int:
+        """Let nobody in under a name, or from an address; says how many sessions that closed."""
+        return int(self._moderation.ban(SERVER, name, address, seconds, reason)["sessions"])
+
+    def unban(self, name: str | None = None, address: str | None = None) -> None:
+        """Let them in again."""
+        self._moderation.unban(SERVER, name, address)
+
+    def sanctions(self, kind: Literal["bans", "mutes"], after: str | None = None) -> dict[str, Any]:
+        """A page of who may not come in, or not speak, behind a name or an address."""
+        listed = self._moderation.bans if kind == "bans" else self._moderation.mutes
+        return listed(SERVER, after)
+
+    def close_room(self, name: str, reason: str = "") -> None:
+        """Have nothing more said in a room, and nobody come in."""
+        self._moderation.close(SERVER, name, reason)
+
+    def open_room(self, name: str) -> None:
+        """Let it be used again."""
+        self._moderation.open(SERVER, name)
+
+    def _set_role(self, name: str, role: str) -> None:
+        account = self._account(name)
+        self._store.set_role(account.id, role)
+        self._moderation.granted(account, role)
 
     def _account(self, name: str) -> Account:
         account = self._entrance.accounts.get(fold(name))
@@ -164,6 +218,16 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
         Administration.backup,
         Administration.prune,
         Administration.messages,
+        Administration.grant,
+        Administration.revoke,
+        Administration.kick,
+        Administration.mute,
+        Administration.unmute,
+        Administration.ban,
+        Administration.unban,
+        Administration.sanctions,
+        Administration.close_room,
+        Administration.open_room,
     )
 }
 """What may be asked by name, with arguments by name."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.model import Delivered, ReadUpTo
 from gmessenger.chat.names import fold
+from gmessenger.chat.records import Account
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session

@@ -1,4 +1,4 @@
-"""What the messenger asks of a store, and the records that pass between them.
+"""What the messenger asks of a store.
 
 A method that waits for the disk blocks the greenlet that calls it, never the loop. `append` and `acknowledge` do not
 wait at all. Whatever a method changes is on disk when it returns (`append`: when `done` is called). Every method may
@@ -7,118 +7,11 @@ raise `StoreUnavailable`; what it was asked then may or may not have happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
-from msgspec import Struct
-
+from gmessenger.chat.records import Account, Device, Entry, Page, Placed, Post, Proof, Remembered, Room, Sanction
 from gmessenger.errors import WireError
-
-PAGE_TEXT: Final = 262_144
-"""Characters of text after which a page ends: what waits to be read is bounded however long the messages are."""
-
-
-class Account(Struct):
-    """A name kept for ever. `role` is empty or `operator`.
-
-    `generation` counts the passwords it has had since the process began: who was let in by an earlier one may not stay.
-    """
-
-    id: int
-    key: str
-    name: str
-    disabled: bool = False
-    role: str = ""
-    generation: int = 0
-
-
-class Device(Struct):
-    """A device of an account; `cursors` hold, by conversation, the last seq it needs no more.
-
-    `dropped` are the devices that were given up for it.
-    """
-
-    id: int
-    name: str
-    cursors: dict[str, int]
-    dropped: Sequence[int] = ()
-
-
-class Entry(Struct):
-    """How a session begins: on the device of that name, to be resumed by a token (which is kept as a hash).
-
-    `live` are the account's devices that have a session now.
-    """
-
-    device: str
-    token: str
-    live: Sequence[int] = ()
-
-
-class Proof(Struct):
-    """What a session has shown: the `password` whose hash this is, or a `token`."""
-
-    password: str | None = None
-    token: str | None = None
-
-
-class Room(Struct):
-    """A room as it is kept; `members` maps account ids to the first seq they may read."""
-
-    key: str
-    name: str
-    topic: str
-    creator: int | None
-    head: int
-    first: int
-    members: dict[int, int]
-
-
-class Post(Struct, gc=False):
-    """A message to be kept.
-
-    `conversation` is a room's key, or both names' keys joined by a space, in order: those who are accounts when it is
-    kept may read it. `account` is the sender's, if it has one. `id` with `device` makes sending it again harmless.
-    """
-
-    conversation: str
-    sender: str
-    to: str
-    text: str
-    time: float
-    account: int | None = None
-    device: int | None = None
-    id: str | None = None
-
-
-class Remembered(Struct):
-    """A message as it was kept. Where it was `erased`, its text is empty."""
-
-    conversation: str
-    seq: int
-    sender: str
-    to: str
-    text: str
-    time: float
-    device: int | None = None
-    id: str | None = None
-    erased: bool = False
-
-
-class Page(Struct):
-    """Messages of one conversation, oldest first; `first` is the oldest seq kept, `more` whether the page was cut."""
-
-    messages: list[Remembered]
-    more: bool
-    first: int = 1
-
-
-class Placed(Struct):
-    """A message and its place among all that are kept, oldest first: the next page begins after it."""
-
-    place: int
-    message: Remembered
-
 
 Done: TypeAlias = Callable[[int, bool, WireError | None], None]
 """Called once with the seq of a post, whether it had been kept before, and the error where it was not kept."""
@@ -178,8 +71,11 @@ class Store(Protocol):
     def disable(self, account: int, disabled: bool) -> None:
         """Shut an account out, or let it in again."""
 
+    def set_role(self, account: int, role: str) -> None:
+        """Make an account an `operator`, or none with an empty role."""
+
     def delete_account(self, account: int) -> None:
-        """Forget an account, its devices and its memberships; its messages stay with those who got them."""
+        """Forget an account, its devices, memberships and blocks; its messages stay with those who got them."""
 
     def add_invite(self, invite: str, time: float) -> None:
         """Let whoever shows this invite register, once."""
@@ -240,10 +136,30 @@ class Store(Protocol):
         """Change what the room is about."""
 
     def delete_room(self, room: str) -> None:
-        """Forget a room at once, and what was said there before this returns, or later where the disk will not."""
+        """Forget a room and that it was closed at once, and what was said there before this returns, or later where
+        the disk will not.
+        """
 
     def tidy(self) -> None:
         """Finish what an earlier process was asked to forget and did not come to."""
+
+    def sanctions(self) -> Sequence[Sanction]:
+        """Everything that operators have imposed, what is over included."""
+
+    def impose(self, sanction: Sanction) -> None:
+        """Keep a sanction, in the place of one of its kind on the same target."""
+
+    def lift(self, kind: str, targets: Sequence[str]) -> None:
+        """Keep the sanctions of a kind on these targets no more."""
+
+    def blocks(self) -> Sequence[tuple[int, str, str]]:
+        """Which accounts do not want to hear from whom: account id, the name folded and as shown."""
+
+    def block(self, account: int, names: Mapping[str, str]) -> None:
+        """An account does not want to hear from these names any more, given as shown by their folded form."""
+
+    def unblock(self, account: int, key: str) -> None:
+        """An account wants to hear from a name again."""
 
     def forget(self, account: int) -> int:
         """Erase the text of every message of an account; tombstones stay. Returns how many.

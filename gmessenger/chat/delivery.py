@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from gevent.event import Event
 
-from gmessenger.chat.contract import Post, Remembered, Store
+from gmessenger.chat.contract import Store
 from gmessenger.chat.model import Message, Synced
 from gmessenger.chat.names import fold
+from gmessenger.chat.records import Post, Remembered
 from gmessenger.chat.session import Session
 from gmessenger.errors import StoreUnavailable
 

@@ -25,8 +25,9 @@ class Dismissal:
             session.outbox.insist(Dismissed(error, self._clock()))
         session.outbox.finish()
 
-    def everybody(self, key: str, error: WireError, but: Session | None = None) -> None:
-        """End every session of a name."""
-        for session in list(self._router.sessions(key)):
-            if session is not but:
-                self.one(session, error)
+    def everybody(self, key: str, error: WireError, but: Session | None = None) -> int:
+        """End every session of a name; says how many."""
+        sessions = [session for session in self._router.sessions(key) if session is not but]
+        for session in sessions:
+            self.one(session, error)
+        return len(sessions)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from gmessenger.chat.contract import Account, Entry, Proof, Store
+from gmessenger.chat.contract import Store
 from gmessenger.chat.model import Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.records import Account, Entry, Proof
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
@@ -49,16 +50,19 @@ class Entrance:
         router: Router,
         passwords: Passwords,
         clock: Callable[[], float],
+        check: Callable[[str, str], None],
         *,
         guests: bool,
         registration: Registration,
     ) -> None:
+        """`check` raises what keeps a folded name, at an address, from coming in."""
         self._store = store
         self._router = router
         self._passwords = passwords
         self._clock = clock
         self._guests = guests
         self._registration = registration
+        self._check = check
         self._tokens: dict[str, Session] = {}
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
         self.by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
@@ -66,6 +70,7 @@ class Entrance:
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         """A session, not yet in the router, and what its predecessor had not been told. Raises as `Messenger.login`."""
         name = check_name(login.name)
+        self._check(fold(name), login.address)
         account = self.accounts.get(fold(name))
         if account is None:
             return self._admit_guest(name, login, outbox)
@@ -139,6 +144,7 @@ class Entrance:
             raise AccountDisabled
         if account.generation != generation:
             raise PasswordNeeded
+        self._check(account.key, login.address)
         session.use(found)
         for other in list(self._router.sessions(account.key)):
             if other.device is not None and other.device.id in (found.id, *found.dropped):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any, Final
 
+from gmessenger.chat.model import OFFLINE
 from gmessenger.chat.names import fold
 from gmessenger.chat.presence import Presence
 from gmessenger.chat.rooms import OpenRoom, Rooms
@@ -18,21 +20,28 @@ LARGEST_USER: Final = 320
 
 
 class Lists:
-    """Every page begins behind the name `after`, and says with `more` whether another follows; it fits `max_frame`."""
+    """Every page begins behind the name `after`, and says with `more` whether another follows; it fits `max_frame`.
 
-    def __init__(self, router: Router, rooms: Rooms, presence: Presence, max_frame: int) -> None:
+    `hide` says of two keys whether the first does not want to be seen by the second, the `asker`.
+    """
+
+    def __init__(
+        self, router: Router, rooms: Rooms, presence: Presence, hide: Callable[[str, str], bool], max_frame: int
+    ) -> None:
         self._router = router
         self._rooms = rooms
         self._presence = presence
+        self._hide = hide
         self._page = min(LIST_PAGE, max(1, max_frame // LARGEST_USER))
 
-    def users(self, after: str | None) -> dict[str, Any]:
+    def users(self, asker: str, after: str | None) -> dict[str, Any]:
         """Who is present, with their status."""
-        return self._cards({key: self._router.sessions(key)[0].name for key in self._router.outboxes}, after)
+        there = (key for key in self._router.outboxes if not self._hide(key, asker))
+        return self._cards({key: self._router.sessions(key)[0].name for key in there}, asker, after)
 
-    def members(self, room: OpenRoom, after: str | None) -> dict[str, Any]:
+    def members(self, room: OpenRoom, asker: str, after: str | None) -> dict[str, Any]:
         """Who is in a room, with their status."""
-        return self._cards({fold(name): name for name in room.names}, after)
+        return self._cards({fold(name): name for name in room.names}, asker, after)
 
     def rooms(self, after: str | None) -> dict[str, Any]:
         """The rooms there are."""
@@ -41,12 +50,16 @@ class Lists:
         rooms = heapq.nsmallest(ROOMS_PAGE + 1, later, key=lambda room: room.key)
         listed = [
             {"room": room.name, "topic": room.topic, "members": len(room.members) + len(room.guests)}
+            | ({"closed": True} if room.closed else {})
             for room in rooms[:ROOMS_PAGE]
         ]
         return {"rooms": listed, "more": len(rooms) > ROOMS_PAGE}
 
-    def _cards(self, names: dict[str, str], after: str | None) -> dict[str, Any]:
+    def _cards(self, names: dict[str, str], asker: str, after: str | None) -> dict[str, Any]:
         start = fold(after) if after else ""
         keys = heapq.nsmallest(self._page + 1, (key for key in names if key > start))
-        cards = [{"account_name": names[key], "status": self._presence.status(key)} for key in keys[: self._page]]
+        cards = [{"account_name": names[key], "status": self._status(key, asker)} for key in keys[: self._page]]
         return {"users": cards, "more": len(keys) > self._page}
+
+    def _status(self, key: str, asker: str) -> str:
+        return OFFLINE if self._hide(key, asker) else self._presence.status(key)

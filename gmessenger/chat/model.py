@@ -85,13 +85,17 @@ class ReadUpTo(Struct):
 
 
 class RoomChange(Struct):
-    """Somebody joined a room, left it, or changed its topic; `by` is who removed them."""
+    """Somebody joined a room, left it, changed its topic, closed or opened it.
 
-    action: Literal["join", "leave", "topic"]
+    `by` is who removed them, `reason` why it was closed.
+    """
+
+    action: Literal["join", "leave", "topic", "close", "open"]
     room: str
     name: str
     topic: str | None = None
     by: str | None = None
+    reason: str | None = None
     weight: int = 160
 
 

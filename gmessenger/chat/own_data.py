@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger.chat.archive import with_of
-from gmessenger.chat.contract import Account, Placed, Store
+from gmessenger.chat.blocks import Blocks
+from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance
 from gmessenger.chat.model import Answer
 from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.records import Account, Placed
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.session import Session
 from gmessenger.errors import AccountDeleted, AccountsOnly, MessengerError, WrongPassword
@@ -27,6 +29,7 @@ class OwnData:
         store: Store,
         entrance: Entrance,
         rooms: Rooms,
+        blocks: Blocks,
         passwords: Passwords,
         dismissal: Dismissal,
         clock: Callable[[], float],
@@ -34,6 +37,7 @@ class OwnData:
         self._store = store
         self._entrance = entrance
         self._rooms = rooms
+        self._blocks = blocks
         self._passwords = passwords
         self._dismissal = dismissal
         self._clock = clock
@@ -63,6 +67,7 @@ class OwnData:
             raise
         self._entrance.remove(account)
         self._rooms.forget_account(account)
+        self._blocks.forget(account.key)
 
     def _erase(self, account: Account) -> None:
         """Until nothing is found: what was on its way to the disk when this began may have arrived meanwhile."""

@@ -8,9 +8,11 @@ from typing import Final
 from msgspec import Struct
 
 from gmessenger.chat.archive import direct_key
-from gmessenger.chat.contract import Account, Post, Store
+from gmessenger.chat.blocks import Blocks
+from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.model import EVERYBODY, Answer, Message
+from gmessenger.chat.records import Account, Post
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
@@ -32,6 +34,7 @@ class Posting:
         router: Router,
         rooms: Rooms,
         delivery: Delivery,
+        blocks: Blocks,
         accounts: dict[str, Account],
         seen: Callable[[str], bool],
         clock: Callable[[], float],
@@ -41,6 +44,7 @@ class Posting:
         self._router = router
         self._rooms = rooms
         self._delivery = delivery
+        self._blocks = blocks
         self._accounts = accounts
         self._seen = seen
         self._clock = clock
@@ -48,6 +52,8 @@ class Posting:
 
     def to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
         """A message to a name; kept if either end is an account, else handed over."""
+        if key in self._blocks.lists:
+            self._blocks.check(session.key, key)
         account = self._accounts.get(key)
         guests = self._guests(key, to) if account is None else ()
         shown = account.name if account is not None else guests[0].name
@@ -72,6 +78,8 @@ class Posting:
 
     def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
         """A message to a room the session is in."""
+        if room.closed is not None:
+            room.check_open()
         post = self._post(session, room.key, room.name, text, id)
         self._keep(Sending(self, session, post, said, room=room))
 
@@ -79,7 +87,7 @@ class Posting:
         """A message to everybody present but the sender, kept nowhere."""
         parcel = Message(session.name, EVERYBODY, text, self._clock(), said)
         for other in self._router:
-            if other is not session:
+            if other is not session and not self._blocks.hide(other.key, session.key):
                 other.outbox.offer(parcel)
         self._taken(session, id, parcel.time)
 

@@ -41,13 +41,21 @@ class Seen:
 class Presence:
     """Tells those who share a conversation with a name when its status changes.
 
-    `companions` gives the keys of those who share a room with a key.
+    `companions` gives the keys of those who share a room with a key; `hide` says of two keys whether the first does not
+    want to be seen by the second.
     """
 
-    def __init__(self, router: Router, later: Later, companions: Callable[[str], set[str]]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        later: Later,
+        companions: Callable[[str], set[str]],
+        hide: Callable[[str, str], bool],
+    ) -> None:
         self._router = router
         self._later = later
         self._companions = companions
+        self._hide = hide
         self._peers: dict[str, dict[str, None]] = {}
         self._changed: dict[str, tuple[str, str]] = {}
 
@@ -89,7 +97,8 @@ class Presence:
             peers = list(self._peers.get(key, ()))
             if now != before:
                 for peer in {*peers, *self._companions(key)} - {key}:
-                    self._tell_peer(peer, PresenceChange(name, now))
+                    if not self._hide(key, peer):
+                        self._tell_peer(peer, PresenceChange(name, now))
             for peer in peers:
                 if key not in self._router and peer not in self._router:
                     self._unlink(key, peer)

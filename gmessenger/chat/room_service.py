@@ -17,12 +17,21 @@ Reply = Callable[[Session, str | None, dict[str, Any]], None]
 class RoomService:
     """Every verb answers the request `id`; refusals are raised as `WireError`."""
 
-    def __init__(self, rooms: Rooms, delivery: Delivery, lists: Lists, carry: Carrying, answer: Reply) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        delivery: Delivery,
+        lists: Lists,
+        carry: Carrying,
+        answer: Reply,
+        check_voice: Callable[[str], None],
+    ) -> None:
         self._rooms = rooms
         self._delivery = delivery
         self._lists = lists
         self._carry = carry
         self._answer = answer
+        self._check_voice = check_voice
 
     def join(self, session: Session, id: str | None, room: str) -> None:
         """Enter a room, or make it; answers who is in it, its last seq and its topic."""
@@ -38,11 +47,12 @@ class RoomService:
 
     def set_topic(self, session: Session, id: str | None, room: str, topic: str) -> None:
         """Say what a room is about."""
+        self._check_voice(session.key)
         self._carry.out(session, id, lambda: self._rooms.set_topic(session, room, topic))
 
     def members(self, session: Session, id: str | None, room: str, after: str | None = None) -> None:
         """Answer with who is in a room one is in, by name, with their status."""
-        self._answer(session, id, self._lists.members(self._rooms.entered(room, session), after))
+        self._answer(session, id, self._lists.members(self._rooms.entered(room, session), session.key, after))
 
     def list_rooms(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with the rooms there are, by name."""

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from gmessenger.chat.contract import Account, Store
+from gmessenger.chat.contract import Store
 from gmessenger.chat.model import RoomChange
 from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.records import Account, Sanction
 from gmessenger.chat.router import Router
+from gmessenger.chat.sanctions import because
 from gmessenger.chat.session import Session
-from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember
+from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember, RoomClosed
 
 LONGEST_TOPIC = 400
 LARGEST_SHARED = 100
@@ -20,7 +22,10 @@ LARGEST_SHARED = 100
 
 @dataclass(slots=True)
 class OpenRoom:
-    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here."""
+    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here.
+
+    While it is `closed` its members can read what was said, and nobody says anything or comes in.
+    """
 
     key: str
     name: str
@@ -30,11 +35,17 @@ class OpenRoom:
     members: dict[int, Account] = field(default_factory=dict)
     guests: dict[str, Session] = field(default_factory=dict)
     ending: bool = False  # it is being deleted: nobody speaks or comes in
+    closed: Sanction | None = None
 
     def holds(self, session: Session) -> bool:
         if session.account is not None:
             return session.account.id in self.members
         return self.guests.get(session.key) is session
+
+    def check_open(self) -> None:
+        """Raises `RoomClosed`."""
+        if self.closed is not None:
+            raise because(RoomClosed, self.closed.reason)
 
     @property
     def names(self) -> list[str]:
@@ -73,7 +84,7 @@ class Rooms:
     def join(self, session: Session, name: str) -> tuple[OpenRoom, int]:
         """Enter a room, and what was the last seq before; an account makes a room where there is none.
 
-        Raises `BadName`, `BadRequest` or `NoSuchRoom`.
+        Raises `BadName`, `BadRequest`, `NoSuchRoom` or `RoomClosed`.
         """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
@@ -83,6 +94,7 @@ class Rooms:
         head = room.head
         if room.holds(session):
             return room, head
+        room.check_open()
         if session.account is None:
             room.guests[session.key] = session
         else:
@@ -115,11 +127,18 @@ class Rooms:
         room = self.entered(name, session)
         if session.account is None:
             raise AccountsOnly
+        room.check_open()
         if len(topic) > LONGEST_TOPIC or not topic.isprintable():
             raise BadRequest(f"A topic is at most {LONGEST_TOPIC} printable characters.")
         self._store.set_topic(room.key, topic)
         room.topic = topic
         self._tell(room, RoomChange("topic", room.name, session.name, topic=topic), session)
+
+    def set_closed(self, room: OpenRoom, closed: Sanction | None, by: str, reason: str = "") -> None:
+        """The room is closed, or open again: everybody in it is told."""
+        room.closed = closed
+        change = RoomChange("open" if closed is None else "close", room.name, by, reason=reason or None)
+        self._tell(room, change, None)
 
     def left(self, session: Session) -> None:
         """A session is over: a guest is in no room any more."""
@@ -200,7 +219,7 @@ class Rooms:
             session.sent.pop(room.key, None)
             session.acked.pop(room.key, None)
 
-    def _tell(self, room: OpenRoom, change: RoomChange, actor: Session) -> None:
+    def _tell(self, room: OpenRoom, change: RoomChange, actor: Session | None) -> None:
         """Everybody in the room but the session whose doing it is: that one has its answer."""
         for session in self.sessions(room):
             if session.told and session is not actor:

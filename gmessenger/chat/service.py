@@ -6,25 +6,28 @@ Refusals are raised as `WireError`; what the asker and others are told is put in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from gmessenger.chat.archive import Archive
+from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.dismissal import Dismissal
-from gmessenger.chat.entrance import Entrance, Login, Registration
+from gmessenger.chat.entrance import Entrance, Login
 from gmessenger.chat.lists import Lists
 from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
-from gmessenger.chat.names import LONGEST_NAME, fold
+from gmessenger.chat.moderation import Moderation
+from gmessenger.chat.names import fold
 from gmessenger.chat.own_data import OwnData
 from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.policy import LONGEST_STATUS, Policy
 from gmessenger.chat.posting import Posting, settle
 from gmessenger.chat.presence import Later, Presence, Seen
 from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
+from gmessenger.chat.sanctions import Sanctions
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
     AccountDeleted,
@@ -36,28 +39,6 @@ from gmessenger.errors import (
     TooLong,
 )
 from gmessenger.logs import log_calls
-
-LONGEST_STATUS: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What this server allows. Sizes: text in characters, frame in bytes."""
-
-    guests: bool = True
-    broadcast: bool = True
-    registration: Registration = "open"
-    max_text: int = 16_384
-    max_frame: int = 65_536
-    names_remembered: int = 10_000
-    retention: float | None = None  # days
-    unsettled: int = 1_048_576  # characters of one session that may be on their way to the disk
-    store_timeout: float = 30.0  # seconds
-    busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
-
-    @property
-    def limits(self) -> dict[str, int]:
-        return {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
 
 
 class Messenger:
@@ -77,30 +58,28 @@ class Messenger:
         self._clock = clock
         self._store = store
         passwords = passwords or Passwords()
+        self.sanctions = Sanctions(store, clock)
+        check = self.sanctions.check_login
         self.entrance = Entrance(
-            store, self.router, passwords, clock, guests=policy.guests, registration=policy.registration
+            store, self.router, passwords, clock, check, guests=policy.guests, registration=policy.registration
         )
-        self.rooms = Rooms(store, self.router, self.entrance.by_id, clock)
-        self.archive = Archive(store, self.router, self.rooms, self.entrance.accounts)
-        self._dismissal = Dismissal(self.router, self.logout, clock)
-        self.own_data = OwnData(store, self.entrance, self.rooms, passwords, self._dismissal, clock)
         self._carry = Carrying(spawn, clock, policy.store_timeout)
-        self._delivery = Delivery(store, spawn)
         accounts = self.entrance.accounts
+        self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock)
+        self.archive = Archive(store, self.router, rooms, accounts)
+        dismissal = self._dismissal = Dismissal(self.router, self.logout, clock)
+        self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, clock)
+        self.blocks = blocks = Blocks(store, self.entrance.by_id, clock)
+        self.own_data = OwnData(store, self.entrance, rooms, blocks, passwords, dismissal, clock)
+        self._delivery = Delivery(store, spawn)
         seen = self._seen = Seen(policy.names_remembered)
         self._posting = Posting(
-            store,
-            self.router,
-            self.rooms,
-            self._delivery,
-            accounts,
-            seen.__contains__,
-            clock,
-            policy.busy_pause,
+            store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy.busy_pause
         )
-        self._presence = Presence(self.router, later, lambda key: self.rooms.companions(accounts.get(key)))
-        self._lists = Lists(self.router, self.rooms, self._presence, policy.max_frame)
-        self.room_service = RoomService(self.rooms, self._delivery, self._lists, self._carry, self._answer)
+        self._presence = Presence(self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide)
+        lists = self._lists = Lists(self.router, rooms, self._presence, blocks.hide, policy.max_frame)
+        check_voice = self.sanctions.check_voice
+        self.room_service = RoomService(rooms, self._delivery, lists, self._carry, self._answer, check_voice)
 
     @property
     def store_identity(self) -> str:
@@ -120,7 +99,7 @@ class Messenger:
         """Admit a session under the name it gives, and return it with what its predecessor had not been told.
 
         The caller puts its answer into the outbox first, then calls `welcome`. Raises `BadName`, `NameInUse`,
-        `GuestsRefused`, `PasswordNeeded`, `WrongPassword` or `AccountDisabled`.
+        `GuestsRefused`, `PasswordNeeded`, `WrongPassword`, `AccountDisabled` or `Banned`.
         """
         session, left_over = self.entrance.admit(login, outbox)
         self._presence.changing(session)
@@ -160,6 +139,7 @@ class Messenger:
             if other.account is None:  # it has resumed the guest's session meanwhile
                 self._dismissal.one(other, NameTaken("This name has become an account: log in with its password."))
         self.rooms.adopt(session, rooms)
+        self.blocks.keep(session)
         return {"account": True, "session": session.token}
 
     @log_calls("session")
@@ -171,6 +151,8 @@ class Messenger:
         self._presence.changing(session)
         self.router.remove(session)
         self.rooms.left(session)
+        if session.account is None:
+            self.blocks.forget(session.key)
         return True
 
     def message(self, session: Session, to: str, text: str, id: str | None = None, said: str = "") -> None:
@@ -178,9 +160,11 @@ class Messenger:
 
         Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
         id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
-        (nobody got it), `NoSuchRoom`, `NotMember` or `BroadcastRefused`. While much of the session's is still on its
-        way to the disk, it waits, and so holds back reading.
+        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked` or `BroadcastRefused`. While much
+        of the session's is still on its way to the disk, it waits, and so holds back reading.
         """
+        if self.sanctions.muted:
+            self.sanctions.check_voice(session.key)
         if len(text) > self.policy.max_text:
             raise TooLong(f"A message has at most {self.policy.max_text} characters.", limit=self.policy.max_text)
         if session.unsettled > self.policy.unsettled:
@@ -218,12 +202,13 @@ class Messenger:
 
     def users(self, session: Session, id: str | None, after: str | None = None) -> None:
         """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
-        self._answer(session, id, self._lists.users(after))
+        self._answer(session, id, self._lists.users(session.key, after))
 
     def set_status(self, session: Session, id: str | None, status: str) -> None:
         """Say how the session is: 1 to 32 printable characters, but not `offline`. Raises `BadRequest`."""
         if not 0 < len(status) <= LONGEST_STATUS or not status.isprintable() or status == OFFLINE:
             raise BadRequest(f"A status is 1 to {LONGEST_STATUS} printable characters, and not {OFFLINE!r}.")
+        self.sanctions.check_voice(session.key)
         self._presence.changing(session)
         session.status = status
         self._answer(session, id)

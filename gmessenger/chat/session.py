@@ -9,9 +9,9 @@ from typing import Final, Literal
 from gevent.event import Event
 from gevent.queue import Queue
 
-from gmessenger.chat.contract import Account, Device
 from gmessenger.chat.model import ONLINE, Goodbye, Parcel
 from gmessenger.chat.names import LONGEST_NAME, fold
+from gmessenger.chat.records import Account, Device
 
 MOST_CONTACTS: Final = 200
 
@@ -173,6 +173,11 @@ class Session:
     @property
     def kind(self) -> Literal["guest", "account"]:
         return "guest" if self.account is None else "account"
+
+    @property
+    def role(self) -> str:
+        """Empty, or `operator`."""
+        return self.account.role if self.account is not None else ""
 
     @property
     def contacts(self) -> list[str]:

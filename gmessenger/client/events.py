@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from gmessenger.client.frames import refusal
 from gmessenger.client.outbox import Message
+from gmessenger.errors import TooLong
 from gmessenger.wire.events import Answer, Delivery
 
 
@@ -110,6 +111,12 @@ class Rejected:
     @property
     def reason(self) -> str:
         return str(refusal(self.answer))
+
+
+def too_long(message: Message, limit: float) -> Rejected:
+    """Of a message whose frame the server would not take: it would refuse it without its id, and so never answer."""
+    sentence = f"The text is too long: it makes a frame of {len(message.frame)} bytes of at most {limit}."
+    return Rejected(message, Answer(TooLong.code, message.id, error=sentence, code=TooLong.word))
 
 
 @dataclass(frozen=True, slots=True)

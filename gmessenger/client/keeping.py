@@ -23,9 +23,9 @@ class Keeping:
         self.on = False
 
     @property
-    def has_file(self) -> bool:
-        """Whether what is unanswered when this process ends is sent by the next one."""
-        return self.on and self._unsent is not None and self._unsent.has_file
+    def has_everything(self) -> bool:
+        """Whether all that is unanswered when this process ends is sent by the next one."""
+        return self.on and self._unsent is not None and all(map(self._unsent.holds, self._outbox))
 
     def take_up(self) -> None:
         """Put into the outbox what another process left, if it has let go."""
@@ -39,7 +39,8 @@ class Keeping:
         if self.on and self._unsent is not None:
             self.take_up()
             with self._disk():
-                self._unsent.add(message)
+                # With those that could not be kept until now.
+                self._unsent.add([*(each for each in self._outbox if not self._unsent.holds(each)), message])
 
     def answered(self, message: Message) -> None:
         if self._unsent is not None:

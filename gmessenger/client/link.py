@@ -7,12 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gevent.event import Event
 from gevent.queue import Full
 
 from gmessenger.client.acks import Acks
 from gmessenger.client.asking import Asking
-from gmessenger.client.events import Connected, LinkEvent, Received, Rejected, SentElsewhere
+from gmessenger.client.events import Connected, LinkEvent, Received, SentElsewhere, too_long
 from gmessenger.client.inbox import Inbox
 from gmessenger.client.incoming import Incoming
 from gmessenger.client.keeping import Keeping
@@ -22,9 +21,10 @@ from gmessenger.client.patience import Patience
 from gmessenger.client.positions import conversation, fold
 from gmessenger.client.questions import Questions
 from gmessenger.client.receiving import Receiver
+from gmessenger.client.room import Room
 from gmessenger.client.sending import Sender
 from gmessenger.client.upkeep import Upkeep
-from gmessenger.errors import TooLong, Unreachable
+from gmessenger.errors import AccountDeleted, Refused, Unreachable
 from gmessenger.wire.events import Answer, Register, Request
 
 
@@ -41,8 +41,9 @@ class Link(Asking):
     not answered, so a message reaches the server at least once, and twice only where an answer was lost on the way.
 
     An account's messages come once, in order and without holes, to each of its devices: what the owner was given counts
-    as done with when it comes for the next event, or closes the link, and is acknowledged then. What an owner that
-    failed had not finished with comes again to the next link on the same `device`, unless nothing is `acknowledging`.
+    as done with when it comes for the next event, says `done`, or closes the link, and is acknowledged then. What an
+    owner that failed, or said `abandon`, had not finished with comes again to the next link on the same `device`,
+    unless nothing is `acknowledging`.
 
     With a file `unsent` an account's messages outlive the process: what was not answered is sent by the next link with
     that file, by the same ids, which the server stores once. (To the same `device`, that is. Of a guest nothing is
@@ -71,9 +72,9 @@ class Link(Asking):
         self.limits: Mapping[str, Any] = {}
         """The server's own words: `frame` in bytes, `text` in characters, and so on."""
         self._patience = patience or Patience()
-        self._outbox_size = outbox_size
         self._inbox = Inbox(inbox_size)
         self._outbox = Outbox()
+        self._room = Room(self._inbox, self._outbox, outbox_size)
         self._questions = Questions()
         self._sender = Sender(self._outbox, self._patience)
         self._acks = Acks(self._sender)
@@ -94,9 +95,7 @@ class Link(Asking):
         )
         self._keeping = Keeping(unsent, self._inbox, self._outbox)
         self._given: LinkEvent | None = None
-        self._room = Event()
-        self._idle = Event()
-        self._look()
+        self._forgetting = False
 
     def start(self, password: str | None = None) -> None:
         """Connect and log in, with a password where another one or none was given before.
@@ -109,10 +108,11 @@ class Link(Asking):
 
     def close(self) -> None:
         """Say goodbye and end; what is unanswered is given up (`flush` first). Does no harm twice."""
-        self._done_with_given()
-        self._stop()
+        self.done()
+        self.abandon()
 
-    def _stop(self) -> None:
+    def abandon(self) -> None:
+        """The same, but the event that was given last is not done with."""
         self._upkeep.stop(self._acks.frames())
         self._keeping.close()
         self._end(None)
@@ -127,20 +127,21 @@ class Link(Asking):
         if kind is None:
             self.close()
         else:
-            self._stop()
+            self.abandon()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> LinkEvent:
-        self._done_with_given()
+        self.done()
         event = self._inbox.get()
         if event is None:
             raise StopIteration
         self._given = event
         return event
 
-    def _done_with_given(self) -> None:
+    def done(self) -> None:
+        """The event that was given last is done with. Whoever may be closed at any time had better say so at once."""
         event, self._given = self._given, None
         if isinstance(event, Received | SentElsewhere) and event.delivery.seq:
             self._acks.done(conversation(event.delivery, fold(self.name)), event.delivery.seq)
@@ -169,28 +170,26 @@ class Link(Asking):
         cannot say; and what the link ended with, or `Unreachable`, when it has ended.
         """
         message = compose(to, text)
-        with self._inbox.stretched():
-            if not self._room.wait(wait):
-                raise Full
+        if not self._room.wait(wait):
+            raise Full
         self._check()
         if is_larger(message, self._largest_frame):
-            self._reject(message)
+            self._inbox.put(too_long(message, self._largest_frame))
         else:
             self._keeping.keep(message)
             self._outbox.add(message)
-            self._look()
+            self._room.look()
             self._sender.wake()
         return message
 
     @property
     def keeping(self) -> bool:
-        """Whether what is unanswered when this process ends is sent by the next one."""
-        return self._keeping.has_file
+        """Whether all that is unanswered when this process ends is sent by the next one."""
+        return self._keeping.has_everything
 
     def flush(self, seconds: float) -> int:
         """Wait until everything is answered, for at most so long; returns how many messages are not."""
-        with self._inbox.stretched():
-            self._idle.wait(seconds)
+        self._room.wait_until_empty(seconds)
         return len(self._outbox)
 
     def register(self, password: str, invite: str | None = None) -> None:
@@ -199,6 +198,14 @@ class Link(Asking):
         self._login.password, self._login.token = password, answer.session
         self._incoming.registered()
         self._become(account=True)
+
+    def forget(self, password: str) -> None:
+        self._forgetting = True
+        try:
+            super().forget(password)
+        except Exception:
+            self._forgetting = False
+            raise
 
     def leave(self, room: str) -> None:
         super().leave(room)
@@ -217,6 +224,9 @@ class Link(Asking):
         return limit if isinstance(limit, int) else float("inf")
 
     def _welcomed(self, answer: Answer, again: bool) -> None:
+        if self._incoming.account and answer.account is not True:
+            # Its name would do as a guest's; but what is to be said in the account's name is not a guest's to say.
+            raise Refused(f"{self.name} is no account any more.") from AccountDeleted()
         self.limits = answer.limits or {}
         self._become(account=answer.account is True)
         self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)
@@ -224,10 +234,10 @@ class Link(Asking):
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)
             self._settled(message)
-            self._reject(message)
+            self._inbox.put(too_long(message, self._largest_frame))
         for what, frame in (self._to_say_again(account=self._incoming.account) | self._questions.unanswered()).items():
             self._sender.urge(what, frame)
-        self._look()
+        self._room.look()
 
     def _become(self, *, account: bool) -> None:
         self._acks.on = account and self._acknowledging
@@ -237,27 +247,16 @@ class Link(Asking):
 
     def _settled(self, message: Message) -> None:
         self._keeping.answered(message)
-        self._look()
-
-    def _reject(self, message: Message) -> None:
-        # Asked of the server, it would be refused without its id, and so never be answered.
-        sentence = (
-            f"The text is too long: it makes a frame of {len(message.frame)} bytes of at most {self._largest_frame}."
-        )
-        self._inbox.put(Rejected(message, Answer(TooLong.code, message.id, error=sentence, code=TooLong.word)))
-
-    def _look(self) -> None:
-        """Let those go on who wait for the outbox."""
-        for event, due in ((self._room, len(self._outbox) < self._outbox_size), (self._idle, not len(self._outbox))):
-            if due or self._inbox.ended:
-                event.set()
-            else:
-                event.clear()
+        self._room.look()
 
     def _end(self, error: Exception | None) -> None:
-        self._inbox.end(error)
+        self._inbox.end(None if self._is_forgotten(error) else error)
         self._questions.fail(self._ending())
-        self._look()
+        self._room.look()
+
+    def _is_forgotten(self, error: Exception | None) -> bool:
+        """Whether the end is the one that was asked for."""
+        return self._forgetting and error is not None and isinstance(error.__cause__, AccountDeleted)
 
     def _ending(self) -> Exception:
         return self._inbox.error or Unreachable("The link is closed.")

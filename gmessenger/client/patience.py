@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from random import SystemRandom
 
 
@@ -30,6 +31,8 @@ class Patience:
     """After coming back: others may have lost their lines too, and who is missing may be on their way."""
     defer: float = 60.0
     """One message being answered "later", from the first time on; then that answer is final."""
+    outage: float = inf
+    """The same where it is an account's and the server that cannot do its part: nothing it said is thrown away."""
 
 
 class Pauses:

@@ -27,7 +27,16 @@ from gmessenger.client.patience import Patience
 from gmessenger.client.positions import fold
 from gmessenger.client.questions import Questions
 from gmessenger.client.sending import Sender
-from gmessenger.errors import NeverSeen, NotHere, Refused, Replaced
+from gmessenger.errors import (
+    AccountDeleted,
+    AccountDisabled,
+    NameTaken,
+    NeverSeen,
+    NotHere,
+    PasswordNeeded,
+    Refused,
+    Replaced,
+)
 from gmessenger.wire.events import (
     Answer,
     DeliveredEvent,
@@ -45,7 +54,12 @@ from gmessenger.wire.jim import encode
 
 PROBE: Final = encode(Probe())
 HERE: Final = encode({"response": 200})
+DISMISSED: Final = frozenset(
+    error.word for error in (Replaced, AccountDisabled, AccountDeleted, PasswordNeeded, NameTaken)
+)
+"""What ends a session for good: coming back by oneself would be wrong, or as somebody else."""
 ABSENT: Final = frozenset({NeverSeen.word, NotHere.word})
+SERVERS_FAULT: Final = 500
 USUAL_PAUSE: Final = 1.0
 """Seconds until a message is tried again when the server did not say how many."""
 
@@ -157,7 +171,7 @@ class Receiver:
         message = self._outbox.find(answer.id) if answer.id is not None else None
         if message is not None:
             self._settle(message, answer)
-        elif answer.code == Replaced.word:
+        elif answer.id is None and answer.code in DISMISSED:
             error = refusal(answer)
             raise Refused(str(error)) from error
         elif not (self._incoming.answered(answer) or self._questions.settle(answer)) and refused(answer):
@@ -166,7 +180,7 @@ class Receiver:
     def _settle(self, message: Message, answer: Answer) -> None:
         now = time.monotonic()
         later = wanted_later(answer) or (answer.code in ABSENT and now < self._others_back_at)
-        if later and not self._waited_enough(message, now):
+        if later and not self._waited_enough(message, answer, now):
             self._defer(message, answer, now)
         else:
             self._outbox.settle(message.id)
@@ -176,12 +190,17 @@ class Receiver:
             self._settled(message)
         self._sender.wake()
 
-    def _waited_enough(self, message: Message, now: float) -> bool:
-        return message.deferred_at is not None and now - message.deferred_at >= self._patience.defer
+    def _waited_enough(self, message: Message, answer: Answer, now: float) -> bool:
+        # What the server cannot store now is an account's to send for as long as it takes: it is stored once.
+        stored = self._incoming.account and answer.response >= SERVERS_FAULT
+        longest = self._patience.outage if stored else self._patience.defer
+        return message.deferred_at is not None and now - message.deferred_at >= longest
 
     def _defer(self, message: Message, answer: Answer, now: float) -> None:
         pause = USUAL_PAUSE if answer.retry_after is None else answer.retry_after
         pause = min(max(pause, 0.05), self._patience.defer)
+        waited = now - (message.deferred_at or now)
+        pause = max(pause, min(waited / 4, self._patience.longest_pause))
         if message.deferred_at is None:
             self._inbox.put(Deferred(message, str(refusal(answer)), pause))
         self._outbox.defer(message, now, pause)

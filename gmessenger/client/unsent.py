@@ -5,8 +5,10 @@ A line is added for a message, and another one when it was answered; when nothin
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -42,10 +44,6 @@ class Unsent:
         self._fd: int | None = None
         self._waiting: set[str] = set()
 
-    @property
-    def has_file(self) -> bool:
-        return self._fd is not None
-
     def open(self) -> list[Message]:
         """Take the file, if nobody has it; returns what was left in it, in order, by whoever had it before."""
         if self._fd is not None:
@@ -67,12 +65,19 @@ class Unsent:
             os.ftruncate(fd, 0)
         return left
 
-    def add(self, message: Message) -> None:
-        """When this returns the message is on disk."""
-        if self._fd is not None:
-            self._append(b"\n" + encode(_Line(message.id, message.to, message.text)))
-            self._waiting.add(message.id)
-            get_hub().threadpool.apply(os.fsync, (self._fd,))
+    def add(self, messages: Iterable[Message]) -> None:
+        """When this returns they are on disk."""
+        lines = {each.id: b"\n" + encode(_Line(each.id, each.to, each.text)) for each in messages}
+        if self._fd is not None and lines:
+            self._append(b"".join(lines.values()))
+            self._waiting |= lines.keys()  # now, or an answer that comes meanwhile would empty the file
+            if (error := get_hub().threadpool.apply(_sync, (self._fd,))) is not None:
+                self._waiting -= lines.keys()
+                raise error
+
+    def holds(self, message: Message) -> bool:
+        """Whether the next process will send it."""
+        return self._fd is not None and message.id in self._waiting
 
     def remove(self, message: Message) -> None:
         """It was answered. Not at once on disk: sent again with its id, it does no harm."""
@@ -94,14 +99,21 @@ class Unsent:
         assert self._fd is not None
         before = os.fstat(self._fd).st_size
         try:
-            written = os.write(self._fd, line)
+            if os.write(self._fd, line) < len(line):  # as much as there was room for
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            written = 0
+            with suppress(OSError):
+                os.ftruncate(self._fd, before)
             raise
-        finally:
-            if written < len(line):
-                with suppress(OSError):
-                    os.ftruncate(self._fd, before)
+
+
+def _sync(fd: int) -> OSError | None:
+    # Returned, not raised: an error in the pool's thread would be printed with its traceback.
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        return error
+    return None
 
 
 def _left(fd: int) -> list[Message]:

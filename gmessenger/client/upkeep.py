@@ -141,8 +141,12 @@ class Upkeep:
 
     def _welcome(self, connection: Connection, answer: Answer, *, again: bool) -> None:
         self._connection = connection
+        try:
+            self._welcomed(answer, again)
+        except Refused:
+            self._hang_up()
+            raise
         self.connected = True
-        self._welcomed(answer, again)
 
     def _hang_up(self) -> None:
         if self._connection is not None:

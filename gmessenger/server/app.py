@@ -16,15 +16,18 @@ from gmessenger import __version__, logs
 from gmessenger.chat.administration import Administration
 from gmessenger.chat.contract import Store
 from gmessenger.chat.passwords import Passwords
-from gmessenger.chat.service import Messenger, Policy
-from gmessenger.errors import ExitError, ServerFull, StoreUnavailable
+from gmessenger.chat.policy import Policy
+from gmessenger.chat.service import Messenger
+from gmessenger.errors import Banned, ExitError, ServerFull, StoreUnavailable, WireError
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
 from gmessenger.server.connection import Connection, Floor
 from gmessenger.server.control import Control
 from gmessenger.server.fronts.jim import JimFront
+from gmessenger.server.lines import Line, PlainLine, TlsLine
 from gmessenger.server.listening import listen, plain_address
 from gmessenger.server.retention import prune_regularly
+from gmessenger.server.tls import given_certificate
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
 from gmessenger.store import file_of, open_store
@@ -32,6 +35,8 @@ from gmessenger.wire.jim import encode_error
 
 HEADROOM = 64
 """Places in the pool above the limit, for telling the surplus that there is no room: a full pool would not accept."""
+MOST_TURNED_AWAY = HEADROOM // 2
+"""Those who are told why at one time; who comes beyond them is closed without a word."""
 COME_BACK_IN = 2.0
 """Seconds after which clients are told to try again when the server stops."""
 
@@ -40,12 +45,12 @@ class App:
     """One server. `start`, then `wait`; `stop` drains. All in the greenlets of one hub."""
 
     def __init__(self, options: ServerOptions, passwords: Passwords | None = None) -> None:
-        """Takes the port, then the store. Raises `CannotListen`, `ConfigProblem`, `FileProblem` or `StoreInUse`."""
+        """Takes the ports, then the store. Raises `CannotListen`, `ConfigProblem`, `FileProblem` or `StoreInUse`."""
         self.options = options
         self.watch = Watch()
+        self.certificate = given_certificate(options)
         # The port first: of two servers started alike, the second should hear of the port, not of the store.
-        self._sockets = listen(options.ip, options.port)
-        self.port = self._sockets[0].getsockname()[1]
+        self._listen()
         hub = gevent.get_hub()
         self._floor = Floor(options, hub, Flusher(hub, self.watch), self.watch)
         self._pool = Pool(options.max_connections + HEADROOM)
@@ -72,27 +77,47 @@ class App:
         self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
         self._retention: Greenlet[..., object] | None = None
 
+    def _listen(self) -> None:
+        self._sockets = listen(self.options.ip, self.options.port)
+        self._tls_sockets: list[socket.socket] = []
+        try:
+            if self.certificate is not None:
+                self._tls_sockets = listen(self.options.ip, self.options.tls_port)
+        except ExitError:
+            self._close_sockets()
+            raise
+        self.port = self._sockets[0].getsockname()[1]
+        self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
+
+    def _close_sockets(self) -> None:
+        for each in (*self._sockets, *self._tls_sockets):
+            each.close()
+
     def _open_store(self) -> Store:
         try:
             return open_store(self.options.store_url, self.watch.failed, self.options.store_timeout)
         except ExitError:
-            for each in self._sockets:
-                each.close()
+            self._close_sockets()
             raise
 
     def start(self) -> None:
         """Serve those who connect."""
-        for each in self._sockets:
-            server = StreamServer(each, self._accept, spawn=self._pool)
-            server.start()
-            self._servers.append(server)
+        for sockets, accept in ((self._sockets, self._accept), (self._tls_sockets, self._accept_tls)):
+            for each in sockets:
+                server = StreamServer(each, accept, spawn=self._pool)
+                server.start()
+                self._servers.append(server)
         if self._control is not None:
             self._control.start()
         if days := self.options.retention_days:
             self._retention = self.watch.spawn("prune", prune_regularly, self.store, days, self._stopped.wait)
+        if self.certificate is not None:
+            every = self.options.tls_check
+            self.watch.spawn("look after the certificate", self.certificate.look_after, every, self._stopped.wait)
         self.watch.spawn("look after connections", self._look_after)
         self.watch.spawn("tidy", self._tidy)
-        logs.event("server_started", version=__version__, address=self.options.ip or "every interface", port=self.port)
+        address = self.options.ip or "every interface"
+        logs.event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
 
     def wait(self) -> int:
         """Wait until the server has stopped; its exit code is 1 if anything failed unexpectedly, else 0."""
@@ -136,13 +161,23 @@ class App:
 
     def _accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """The greenlet of one client."""
-        where = plain_address(address)
+        with contextlib.suppress(OSError):  # it left before it was looked at
+            self._serve(PlainLine(sock), plain_address(address))
+
+    def _accept_tls(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        """The same, of one who comes to the TLS port."""
+        assert self.certificate is not None
+        with contextlib.suppress(OSError):
+            self._serve(TlsLine(sock, self.certificate.context), plain_address(address))
+
+    def _serve(self, line: Line, where: str) -> None:
         if self._stopping or len(self._connections) >= self.options.max_connections:
-            return self._turn_away(sock, where)
+            return self._turn_away(line, where, ServerFull())
         try:
-            connection = Connection(sock, where, self._floor, lambda each: JimFront(each, self.messenger))
-        except OSError:  # it left before it was looked at
-            return None
+            self.messenger.sanctions.check_address(where)
+        except Banned as banned:
+            return self._turn_away(line, where, banned)
+        connection = Connection(line, where, self._floor, lambda each: JimFront(each, self.messenger))
         self._connections.add(connection)
         try:
             connection.serve()
@@ -152,15 +187,18 @@ class App:
             self._connections.discard(connection)
         return None
 
-    def _turn_away(self, sock: socket.socket, where: str) -> None:
-        logs.event("connection_refused", address=where, reason=ServerFull.word)
-        sock.settimeout(self.options.close_timeout)
-        try:
-            sock.sendall(encode_error(ServerFull(), time.time()))
-            sock.shutdown(socket.SHUT_WR)
-            sock.recv(1024)
-        except OSError:
-            pass
+    def _turn_away(self, line: Line, where: str, error: WireError) -> None:
+        logs.event("connection_refused", address=where, reason=error.word)
+        if len(self._pool) - len(self._connections) > MOST_TURNED_AWAY:
+            return line.close()
+        timeout = self.options.close_timeout
+        with contextlib.suppress(OSError), contextlib.closing(line):
+            line.open(timeout)
+            line.send(memoryview(encode_error(error, time.time())))
+            line.half_close()
+            socket.wait_read(line.fileno(), timeout)
+            line.receive(1024)  # closing it over what it has said would take our answer along
+        return None
 
     def _tidy(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # it is tried again with the next start

@@ -8,24 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import gevent
-from gevent import socket
 from gevent.hub import Hub
 
 from gmessenger import logs
 from gmessenger.options import ServerOptions
+from gmessenger.server.lines import Line
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher, Writer
 
 RECEIVED_AT_ONCE = 65_536
 READABLE = 1
-KEEPALIVE = (
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    # Course clients cannot be probed on the wire; their kernels can.
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 60),
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 15),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 4),
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-)
 
 
 class Front(Protocol):
@@ -73,20 +65,18 @@ class Connection:
         "_greenlet",
         "_heard_at",
         "_hearing",
+        "_line",
         "_opened_at",
         "_probed_at",
         "_reason",
         "_said_goodbye_at",
-        "_socket",
         "address",
         "front",
         "writer",
     )
 
-    def __init__(
-        self, sock: socket.socket, address: str, floor: Floor, front_of: Callable[[Connection], Front]
-    ) -> None:
-        self._socket = sock
+    def __init__(self, line: Line, address: str, floor: Floor, front_of: Callable[[Connection], Front]) -> None:
+        self._line = line
         self._floor = floor
         self._greenlet = gevent.getcurrent()
         self._opened_at = self._heard_at = time.monotonic()
@@ -95,17 +85,18 @@ class Connection:
         self._said_goodbye_at: float | None = None
         self._reason: str | None = None
         self.address = address
-        self.writer = Writer(sock, floor.flusher, floor.watch, floor.options.write_timeout, self.end)
+        self.writer = Writer(line, floor.flusher, floor.watch, floor.options.write_timeout, self.end)
         self.front = front_of(self)
-        sock.setblocking(False)
-        for level, option, value in KEEPALIVE:
-            if hasattr(socket, option):
-                sock.setsockopt(level, getattr(socket, option), value)
 
     @property
     def leaving(self) -> bool:
         """Whether goodbye was said: nothing more is listened to."""
         return self._said_goodbye_at is not None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said here can be overheard by nobody on the way."""
+        return self._line.encrypted
 
     @property
     def options(self) -> ServerOptions:
@@ -119,6 +110,7 @@ class Connection:
         """Read until the other end leaves or `end` is called. Raises nothing but what is a mistake of ours."""
         logs.event("connection_opened", address=self.address)
         try:
+            self._open()
             self._read()
         except OSError as error:
             self._reason = self._reason or error.strerror
@@ -166,15 +158,22 @@ class Connection:
         elif now - self._probed_at > self._floor.options.probe_timeout:
             self.end("did not answer a probe")
 
+    def _open(self) -> None:
+        try:
+            self._line.open(self._floor.options.tls_handshake_timeout)
+        except OSError as error:
+            logs.event("handshake_failed", address=self.address, reason=error.strerror)
+            raise
+
     def _read(self) -> None:
-        hub, sock, hear = self._floor.hub, self._socket, self.front.hear
+        hub, receive, hear = self._floor.hub, self._line.receive, self.front.hear
         # Waiting first: a recv that finds nothing costs an exception, and there is hardly ever something left.
-        readable = hub.loop.io(sock.fileno(), READABLE)
+        readable = hub.loop.io(self._line.fileno(), READABLE)
         try:
             while True:
                 hub.wait(readable)
                 try:
-                    data = sock.recv(RECEIVED_AT_ONCE)
+                    data = receive(RECEIVED_AT_ONCE)
                 except BlockingIOError:
                     continue
                 if not data:
@@ -194,7 +193,7 @@ class Connection:
 
     def _half_close(self) -> None:
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self._line.half_close()
         except OSError:
             self.end("left")
 
@@ -203,6 +202,6 @@ class Connection:
         self.front.lost(reason)
         self.front.closed()
         self.writer.close()
-        self._socket.close()
+        self._line.close()
         seconds = round(time.monotonic() - self._opened_at, 3)
         logs.event("connection_closed", address=self.address, name=self.front.name, reason=reason, seconds=seconds)

@@ -66,10 +66,12 @@ def _obey_signals(app: App) -> None:
 
 def _say_where(app: App, log_place: str) -> None:
     where = app.options.ip or "every interface"
+    tls = f", and on port {app.tls_port} with TLS" if app.tls_port is not None else ""
     log = "stderr" if log_place == STDERR else log_place
     with contextlib.suppress(OSError):  # nobody has to read it
         print(
-            f"gmessenger {__version__} listens on port {app.port} of {where}. Log: {log}. Ctrl-C stops it.", flush=True
+            f"gmessenger {__version__} listens on port {app.port} of {where}{tls}. Log: {log}. Ctrl-C stops it.",
+            flush=True,
         )
 
 

@@ -12,6 +12,7 @@ import gevent
 from gevent import Greenlet, socket
 from gevent.hub import Hub
 
+from gmessenger.server.lines import Line
 from gmessenger.server.watch import Watch
 
 
@@ -48,19 +49,17 @@ class Writer:
         "_finishing",
         "_flusher",
         "_greenlet",
+        "_line",
         "_lost",
         "_pending",
-        "_socket",
         "_start",
         "_timeout",
         "_watch",
         "source",
     )
 
-    def __init__(
-        self, sock: socket.socket, flusher: Flusher, watch: Watch, timeout: float, lost: Callable[[str], None]
-    ) -> None:
-        self._socket = sock
+    def __init__(self, line: Line, flusher: Flusher, watch: Watch, timeout: float, lost: Callable[[str], None]) -> None:
+        self._line = line
         self._flusher = flusher
         self._watch = watch
         self._timeout = timeout
@@ -137,7 +136,7 @@ class Writer:
     def _try(self) -> bool:
         """Send what the socket takes; says whether that was all."""
         try:
-            self._start += self._socket.send(memoryview(self._pending)[self._start :])
+            self._start += self._line.send(memoryview(self._pending)[self._start :])
         except BlockingIOError:
             return False
         except OSError as error:
@@ -155,7 +154,7 @@ class Writer:
     def _send_the_rest(self) -> None:
         try:
             while self._pending:
-                socket.wait_write(self._socket.fileno(), self._timeout, TimeoutError())
+                socket.wait_write(self._line.fileno(), self._timeout, TimeoutError())
                 if self._try():
                     self._pending = self.source()
         except TimeoutError:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from gmessenger.chat.contract import Account, Device, Entry, Proof
+from gmessenger.chat.records import Account, Device, Entry, Proof
 from gmessenger.errors import InviteRefused, NameTaken, PasswordNeeded
 from gmessenger.store import past, statements
 from gmessenger.store.database import Database
@@ -78,6 +78,9 @@ class Accounts(Database):
     def disable(self, account: int, disabled: bool) -> None:
         self.commits.change(lambda db: statements.DISABLE(db, off=disabled, account=account))
 
+    def set_role(self, account: int, role: str) -> None:
+        self.commits.change(lambda db: statements.SET_ROLE(db, new=role, account=account))
+
     def delete_account(self, account: int) -> None:
         def change(db: sqlite3.Connection) -> None:
             db.execute(past.FORGET_ACCOUNT, (account,))
@@ -86,6 +89,7 @@ class Accounts(Database):
                 statements.DROP_TOKENS,
                 statements.DROP_DEVICES,
                 statements.DROP_PARTICIPANT,
+                statements.DROP_BLOCKS,
                 statements.DROP_ACCOUNT,
             ):
                 statement(db, account=account)

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from gmessenger.chat.contract import Placed
+from gmessenger.chat.records import Placed
 from gmessenger.errors import FileProblem
 from gmessenger.store.database import Database
 from gmessenger.store.messages import cut, remembered

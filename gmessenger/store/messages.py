@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from gmessenger.chat.contract import PAGE_TEXT, Done, Page, Post, Remembered
+from gmessenger.chat.contract import Done
+from gmessenger.chat.records import PAGE_TEXT, Page, Post, Remembered
 from gmessenger.store import statements
 from gmessenger.store.database import Database
 from gmessenger.store.folding import query

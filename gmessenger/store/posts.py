@@ -9,7 +9,8 @@ from typing import Any, Final
 import gevent
 from msgspec import Struct
 
-from gmessenger.chat.contract import Done, Post
+from gmessenger.chat.contract import Done
+from gmessenger.chat.records import Post
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import past, statements
 from gmessenger.store.folding import fold

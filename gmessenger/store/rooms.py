@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from gmessenger.chat.contract import Room
+from gmessenger.chat.records import Room
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store import statements
 from gmessenger.store.erasing import Erasing
@@ -53,6 +53,7 @@ class Rooms(Erasing):
         def change(db: sqlite3.Connection) -> None:
             # Out of everybody's sight at once; what was said goes after it, and a new room of the name is another.
             db.execute(SET_ASIDE, (room,))
+            statements.LIFT(db, kind="close", target=room)
             self.posts.forget()
 
         self.commits.change(change)

@@ -116,6 +116,29 @@ Index(
     sqlite_where=messages.c.client_id.is_not(None),
 )
 
+later: Final = MetaData()
+"""Tables that came with a later version: what makes a version is never changed."""
+
+sanctions: Final = Table(
+    "sanctions",
+    later,
+    Column("kind", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float),
+    sqlite_with_rowid=False,
+)
+blocks: Final = Table(
+    "blocks",
+    later,
+    Column("account_id", Integer, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 WORDS: Final = (
     # Contentless: the text is folded before it is indexed, and the messages table has it anyway.
     "CREATE VIRTUAL TABLE words USING fts5(folded, content='', detail=full, tokenize='unicode61 remove_diacritics 0')"
@@ -126,12 +149,16 @@ FEWER_MERGES: Final = "INSERT INTO words (words, rank) VALUES ('automerge', 0)"
 
 
 def _everything() -> tuple[str, ...]:
+    return (*_made(*metadata.sorted_tables), WORDS, FEWER_MERGES)
+
+
+def _made(*tables: Table) -> tuple[str, ...]:
     dialect = sqlite.dialect()
     statements: list[str] = []
-    for table in metadata.sorted_tables:
+    for table in tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
         statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
-    return (*statements, WORDS, FEWER_MERGES)
+    return tuple(statements)
 
 
 NEW_IDENTITY: Final = "INSERT OR REPLACE INTO facts VALUES ('identity', lower(hex(randomblob(8))))"
@@ -145,7 +172,7 @@ SECOND: Final = (
     "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), SECOND)
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), SECOND, _made(sanctions, blocks))
 """What leads from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
 WITH_FACTS: Final = 2

@@ -6,7 +6,8 @@ from gmessenger.store.accounts import Accounts
 from gmessenger.store.copying import Copying
 from gmessenger.store.messages import Messages
 from gmessenger.store.rooms import Rooms
+from gmessenger.store.sanctions import Sanctions
 
 
-class SqliteStore(Accounts, Messages, Rooms, Copying):
+class SqliteStore(Accounts, Messages, Rooms, Sanctions, Copying):
     """Fulfils the contract. `path` None keeps everything in this process."""

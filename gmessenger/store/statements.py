@@ -14,12 +14,14 @@ from sqlalchemy.dialects import sqlite
 
 from gmessenger.store.schema import (
     accounts,
+    blocks,
     conversations,
     cursors,
     devices,
     invites,
     messages,
     participants,
+    sanctions,
     tokens,
 )
 
@@ -55,6 +57,7 @@ SET_PASSWORD: Final = Statement(
 DISABLE: Final = Statement(
     update(accounts).values(disabled=bindparam("off")).where(accounts.c.id == bindparam("account"))
 )
+SET_ROLE: Final = Statement(update(accounts).values(role=bindparam("new")).where(accounts.c.id == bindparam("account")))
 DROP_ACCOUNT: Final = Statement(delete(accounts).where(_by(accounts.c.id, "account")))
 DROP_DEVICES: Final = Statement(delete(devices).where(_by(devices.c.account_id, "account")))
 DROP_TOKENS: Final = Statement(delete(tokens).where(_by(tokens.c.account_id, "account")))
@@ -144,6 +147,22 @@ SET_TOPIC: Final = Statement(
 DROP_CONVERSATION: Final = Statement(delete(conversations).where(_by(conversations.c.id, "conversation")))
 DROP_PARTICIPANTS: Final = Statement(delete(participants).where(_by(participants.c.conversation_id, "conversation")))
 DROP_CURSORS_IN: Final = Statement(delete(cursors).where(_by(cursors.c.conversation_id, "conversation")))
+
+SANCTIONS: Final = Statement(select(sanctions))
+IMPOSE: Final = Statement(
+    insert(sanctions)
+    .prefix_with("OR REPLACE")
+    .values({name: bindparam(name) for name in ("kind", "target", "by", "reason", "since", "until")})
+)
+LIFT: Final = Statement(delete(sanctions).where(_by(sanctions.c.kind), _by(sanctions.c.target)))
+BLOCKS: Final = Statement(select(blocks))
+BLOCK: Final = Statement(
+    insert(blocks)
+    .prefix_with("OR REPLACE")
+    .values(account_id=bindparam("account"), key=bindparam("key"), name=bindparam("name"))
+)
+UNBLOCK: Final = Statement(delete(blocks).where(_by(blocks.c.account_id, "account"), _by(blocks.c.key)))
+DROP_BLOCKS: Final = Statement(delete(blocks).where(_by(blocks.c.account_id, "account")))
 
 _SHOWN: Final = (
     conversations.c.key,

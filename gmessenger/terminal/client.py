@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -124,12 +125,14 @@ class Client:
 
     def _call(self, name: str | None) -> Link:
         options = self._options
-        retry_for = min(options.retry_for, RETRY_IN_A_PIPE) if options.to is not None else options.retry_for
+        in_a_pipe = options.to is not None
+        retry_for = min(options.retry_for, RETRY_IN_A_PIPE) if in_a_pipe else options.retry_for
         patience = Patience(
             connect=options.connect_timeout,
             answer=options.answer_timeout,
             probe_after=options.probe_after,
             retry_for=retry_for,
+            outage=retry_for if in_a_pipe else inf,
         )
         self._link = Link(
             options.host,
@@ -174,9 +177,9 @@ class Client:
     def _finish(self, code: int, sentence: str) -> None:
         self._echo.restore()
         unsent = self._link.unanswered if self._link is not None else 0
-        if self._link is not None:
-            self._link.close()
         self._output.finish(FINISH_WITHIN)
+        if self._link is not None:
+            self._link.abandon()  # what was written is done with already
         if unsent and code != NotAllSent.exit_code:
             sentence = f"{sentence} Messages that were not answered: {unsent}.".lstrip()
         with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)

@@ -20,6 +20,11 @@ class Ending:
     def __init__(self) -> None:
         self._result: AsyncResult[int] = AsyncResult()
 
+    @property
+    def over(self) -> bool:
+        """Whether it was said how."""
+        return self._result.ready()
+
     def leave(self, exit_code: int = 0) -> None:
         if not self._result.ready():
             self._result.set(exit_code)

@@ -106,7 +106,11 @@ class LineMode:
             told = self._told(event)
             if told is not None:
                 self._screen.show(told + self._remark(event))
-                self._screen.finish()  # only what was shown may be acknowledged
+                if not self._screen.finish():
+                    return  # there is no terminal any more; only what was shown may be acknowledged
+                self._link.done()
+            if self._ending.over:
+                return
 
     def _told(self, event: LinkEvent) -> str | None:
         if isinstance(event, Accepted):
@@ -137,7 +141,8 @@ class LineMode:
             self._screen.show(f"-- waiting for {left} to be answered; Ctrl-C leaves at once")
             left = self._link.flush(seconds)
         kept = self._link.keeping
-        self._link.close()
+        self._screen.finish(AT_ONCE)
+        self._link.abandon()
         if self._following is not None:
             self._following.join(HURRY)
         if left:

@@ -48,8 +48,8 @@ class Output:
             self._waiting.put(data)
 
     def finish(self, seconds: float | None = None) -> bool:
-        """Wait until everything is written, or nobody reads; for at most so long. Says whether it is."""
-        return bool(self._idle.wait(seconds))
+        """Wait until everything is written, or nobody reads; for at most so long. Says whether everything was."""
+        return bool(self._idle.wait(seconds)) and not self._closed
 
     def run(self, reader_left: Callable[[], object]) -> None:
         """Write what comes. Calls `reader_left` and returns when nobody reads; raises `FileProblem` for a fault."""

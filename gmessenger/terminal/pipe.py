@@ -121,9 +121,13 @@ class Listening:
             write_down(event, self._options)
             if isinstance(event, Received | SentElsewhere):
                 self._print(event)
-                self._output.finish()  # only what is written may be acknowledged
+                if not self._output.finish():
+                    return  # nobody reads any more; only what is written may be acknowledged
+                self._link.done()
             elif (told := render.told(event)) is not None:
                 self._status.say(told)
+            if self._ending.over:
+                return
 
     def interrupt(self) -> None:
         """Ctrl-C is how one leaves."""

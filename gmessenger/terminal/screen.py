@@ -45,9 +45,9 @@ class Screen:
             lines = [broken for line in lines for broken in _broken(line, width)]
         self._output.write("\n".join([self._wiped() + lines[0], *lines[1:], self._prompt_again()]))
 
-    def finish(self) -> None:
-        """Wait until everything is on the screen, for as long as that has been stopped."""
-        self._output.finish()
+    def finish(self, seconds: float | None = None) -> bool:
+        """Wait until everything is on the screen, for as long as that has been stopped; says whether it is."""
+        return self._output.finish(seconds)
 
     def prompt(self, text: str) -> None:
         """Ask for a line; the question stays below everything until it is answered."""

@@ -119,6 +119,66 @@ class Forget(Request, tag="forget", kw_only=True):
     password: str
 
 
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=3_155_760_000)]
+"""How long something lasts: a century is for good."""
+
+
+class Kick(Request, tag="kick", kw_only=True):
+    user: str
+    reason: str = ""
+
+
+class Mute(Request, tag="mute", kw_only=True):
+    user: str
+    for_: Seconds | None = field(name="for", default=None)
+    reason: str = ""
+
+
+class Unmute(Request, tag="unmute", kw_only=True):
+    user: str
+
+
+class Mutes(Request, tag="mutes", kw_only=True):
+    after: str | None = None
+
+
+class Ban(Request, tag="ban", kw_only=True):
+    user: str | None = None
+    address: str | None = None
+    for_: Seconds | None = field(name="for", default=None)
+    reason: str = ""
+
+
+class Unban(Request, tag="unban", kw_only=True):
+    user: str | None = None
+    address: str | None = None
+
+
+class Bans(Request, tag="bans", kw_only=True):
+    after: str | None = None
+
+
+class Close(Request, tag="close", kw_only=True):
+    room: str
+    reason: str = ""
+
+
+class Open(Request, tag="open", kw_only=True):
+    room: str
+
+
+class Block(Request, tag="block", kw_only=True):
+    user: str
+
+
+class Unblock(Request, tag="unblock", kw_only=True):
+    user: str
+
+
+class Blocks(Request, tag="blocks", kw_only=True):
+    after: str | None = None
+
+
 class Quit(Request, tag="quit", kw_only=True):
     pass
 
@@ -185,6 +245,18 @@ Said: TypeAlias = (
     | Probe
     | Export
     | Forget
+    | Kick
+    | Mute
+    | Unmute
+    | Mutes
+    | Ban
+    | Unban
+    | Bans
+    | Close
+    | Open
+    | Block
+    | Unblock
+    | Blocks
     | Quit
 )
 NativeRequest: TypeAlias = Said | Pong
@@ -204,6 +276,8 @@ class Answer(Struct, omit_defaults=True):
     retry_after: float | None = None
     jim: int | None = None
     account: bool | None = None
+    role: str | None = None
+    blocks: int | None = None
     session: str | None = None
     server: str | None = None
     store: str | None = None
@@ -218,6 +292,10 @@ class Answer(Struct, omit_defaults=True):
     topic: str | None = None
     more: bool | None = None
     after: int | None = None
+    sessions: int | None = None
+    address: str | None = None
+    bans: list[dict[str, Any]] | None = None
+    mutes: list[dict[str, Any]] | None = None
 
 
 class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
@@ -264,6 +342,17 @@ class TopicEvent(Struct, tag_field="action", tag="topic"):
     topic: str
 
 
+class CloseEvent(Struct, tag_field="action", tag="close", omit_defaults=True):
+    room: str
+    user: Card
+    reason: str | None = None
+
+
+class OpenEvent(Struct, tag_field="action", tag="open"):
+    room: str
+    user: Card
+
+
 class Synced(Struct, tag_field="action", tag="synced"):
     pass
 
@@ -290,6 +379,8 @@ Told: TypeAlias = (
     | JoinEvent
     | LeaveEvent
     | TopicEvent
+    | CloseEvent
+    | OpenEvent
     | Synced
     | Moving
     | ServerProbe

@@ -20,7 +20,8 @@ from gmessenger.chat.model import (
     Replaced,
     Synced,
 )
-from gmessenger.chat.service import Messenger, Policy
+from gmessenger.chat.policy import Policy
+from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import (
     BadName,

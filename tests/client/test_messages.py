@@ -169,6 +169,24 @@ def test_later_is_final_after_a_while(begin: Begin) -> None:
     assert owner.next(Rejected).reason == "They are busy."
 
 
+@pytest.mark.parametrize(("account", "outage", "tries"), [(True, 60, 6), (True, 0.1, 3), (False, 60, 3)])
+def test_an_account_tries_for_as_long_as_the_store_is_away(
+    fake: FakeServer, make: Any, account: bool, outage: float, tries: int
+) -> None:
+    owner = make(defer=0.1, outage=outage)
+    starting = gevent.spawn(owner.link.start)
+    peer = fake.enter(account=account)
+    starting.get(timeout=TIMEOUT)
+    owner.link.send("dale", "hi")
+    for _ in range(tries):
+        peer.answer(peer.expect("msg"), 503, code="store_unavailable", error="Later.", retry_after=0.06)
+    if tries == 3:
+        assert owner.next(Rejected).reason == "Later."
+    else:
+        peer.answer(peer.expect("msg"), 200, seq=1)
+        assert owner.next(Accepted).answer.seq == 1
+
+
 @pytest.mark.parametrize("code", ["never_seen", "not_here"])
 def test_who_is_missing_after_a_restart_may_be_on_their_way(
     fake: FakeServer, begin: Begin, monkeypatch: pytest.MonkeyPatch, code: str

@@ -98,7 +98,7 @@ def test_two_of_one_name_do_not_share_a_file(come: Come, file: Path) -> None:
     second.link.send("dale", "third")  # the file is free now, with what the first one left
     assert second.link.keeping
     second.link.close()
-    assert [each.text for each in left(file)] == [kept.text, "third"]
+    assert [each.text for each in left(file)] == [kept.text, "second", "third"]
 
 
 def test_a_killed_process_leaves_its_messages(file: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_killed_process_leaves_its_messages(file: Path) -> None:
         "from gmessenger.client.unsent import Unsent; from gmessenger.client.outbox import compose\n"
         "unsent = Unsent(Path(sys.argv[1])); unsent.open()\n"
         "messages = [compose('dale', str(number)) for number in range(10)]\n"
-        "for message in messages: unsent.add(message)\n"
+        "for message in messages: unsent.add([message])\n"
         "for message in messages[::2]: unsent.remove(message)\n"
         "os.kill(os.getpid(), 9)\n"
     )
@@ -121,12 +121,12 @@ def test_a_killed_process_leaves_its_messages(file: Path) -> None:
 def test_a_line_that_was_not_written_whole(file: Path, torn: bytes) -> None:
     unsent = Unsent(file)
     unsent.open()
-    unsent.add(compose("dale", "before"))
+    unsent.add([compose("dale", "before")])
     unsent.close()
     with file.open("ab") as torn_file:
         torn_file.write(torn)
     assert [message.text for message in unsent.open()] == ["before"]
-    unsent.add(compose("dale", "after"))
+    unsent.add([compose("dale", "after")])
     unsent.close()
     assert [message.text for message in left(file)] == ["before", "after"]
 
@@ -145,6 +145,22 @@ def test_a_disk_that_fails_is_told_of_and_stops_nothing(come: Come, monkeypatch:
     owner.next(Accepted), owner.next(Accepted)
     notices = [event for event in owner.seen if isinstance(event, Notice)]
     assert notices == [Notice("What is not sent yet cannot be kept on disk: No space left on device.", here=True)]
+
+
+def test_a_disk_with_room_for_half_a_line(come: Come, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, _ = come()
+    first = owner.link.send("dale", "one")
+    write = os.write
+    monkeypatch.setattr("gmessenger.client.unsent.os.write", lambda fd, data: write(fd, data[: len(data) // 2]))
+    second = owner.link.send("dale", "two")
+    assert "No space left" in owner.next(Notice).sentence
+    assert not owner.link.keeping
+    assert file.read_bytes().count(b"\n") == 2
+    monkeypatch.undo()
+    third = owner.link.send("dale", "three")
+    assert owner.link.keeping
+    owner.link.close()
+    assert [each.id for each in left(file)] == [first.id, second.id, third.id]
 
 
 def test_a_place_that_cannot_be(fake: FakeServer, tmp_path: Path) -> None:

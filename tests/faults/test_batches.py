@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.contract import Account, Device, Entry, Post, Proof, Remembered
 from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.records import Account, Device, Entry, Post, Proof, Remembered
 from gmessenger.chat.session import Outbox, Session
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import open_store

@@ -13,7 +13,7 @@ import gevent
 import pytest
 
 from gmessenger.chat.administration import VERBS
-from gmessenger.chat.contract import Post
+from gmessenger.chat.records import Post
 from gmessenger.errors import CannotListen, StoreInUse
 from gmessenger.places import short_address
 from gmessenger.server import retention

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import gevent
 
-from tests.course_clients import TIMEOUT, Address, CourseClient, Frame, Spelling
+from tests.course_clients import TIMEOUT, Address, CourseClient, Frame, Spelling, dressed
 
 
 def dumped(**frame: Any) -> bytes:
@@ -27,6 +27,7 @@ class Wire:
         self.sock.settimeout(TIMEOUT)
         self.sock.connect((server.host, server.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = dressed(self.sock, server)
         self.unread = b""
 
     def send_bytes(self, data: bytes) -> None:

@@ -10,7 +10,8 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.contract import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Store
+from gmessenger.chat.contract import Store
+from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store
 
@@ -389,3 +390,33 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
     deleting.get(timeout=20)
     assert kept.texts([each.message for each in kept.store.everything(0, 99)[0]]) == ["new"]
     assert (kept.finds("old"), [room.head for room in kept.store.rooms()]) == ([], [1])
+
+
+def test_sanctions_and_roles_are_kept_until_they_are_lifted(kept: Kept) -> None:
+    muted = Sanction("mute", "dale", "hank", "noise", 1.0, 2.0)
+    banned = Sanction("name", "dale", "hank", "", 1.0)
+    longer = Sanction("mute", "dale", "server", "", 3.0)
+    for sanction in (muted, banned, longer):
+        kept.store.impose(sanction)
+    assert sorted(kept.store.sanctions(), key=lambda each: each.kind) == [longer, banned]
+    kept.store.lift("mute", ["dale", "nobody"])
+    assert kept.store.sanctions() == [banned]
+    kept.store.set_role(kept.hank, "operator")
+    assert {each.key: each.role for each in kept.store.accounts()} == {"hank": "operator", "dale": ""}
+
+
+def test_a_deleted_room_is_not_closed_any_more(kept: Kept) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.store.impose(Sanction("close", "#dev", "hank", "", 1.0))
+    kept.store.delete_room("#dev")
+    assert kept.store.sanctions() == []
+
+
+def test_blocks_go_with_the_account_that_made_them(kept: Kept) -> None:
+    kept.store.block(kept.hank, {"dale": "Dale", "bill": "Bill"})
+    kept.store.block(kept.dale, {"hank": "Hank"})
+    kept.store.block(kept.hank, {"dale": "DALE"})
+    kept.store.unblock(kept.hank, "bill")
+    assert sorted(kept.store.blocks()) == [(kept.hank, "dale", "DALE"), (kept.dale, "hank", "Hank")]
+    kept.store.delete_account(kept.hank)
+    assert list(kept.store.blocks()) == [(kept.dale, "hank", "Hank")]

@@ -133,9 +133,14 @@ def test_a_store_keeps_its_identity_and_a_restored_one_has_another(file: Path) -
 def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
     filled(file).store.close()
     with sqlite3.connect(file) as db:
-        for undo in ("TABLE facts", "INDEX conversations_by_second"):
+        for undo in (
+            "TABLE facts",
+            "TABLE sanctions",
+            "TABLE blocks",
+            "TABLE past_ids",
+            "INDEX conversations_by_second",
+        ):
             db.execute(f"DROP {undo}")
-        db.execute("DROP TABLE past_ids")
         db.execute("ALTER TABLE messages DROP COLUMN account_id")
         db.execute("PRAGMA user_version = 1")
     db.close()

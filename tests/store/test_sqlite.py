@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.contract import Post
+from gmessenger.chat.records import Post
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
 from gmessenger.store import database, open_store, posts, schema
 from tests.store.test_contract import Kept

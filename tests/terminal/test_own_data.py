@@ -38,9 +38,11 @@ def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, 
     asked = next_request(peer)
     assert (asked["action"], asked["password"]) == ("forget", "correct horse")
     peer.answer(asked, 200)
-    hank.sees("-- all you said is erased, and your account is gone")
+    peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
+    peer.close()
+    shown = hank.sees("(?s).*-- all you said is erased, and your account is gone")[0]
     assert hank.leaves() == 0
-    assert "horse" not in hank.seen
+    assert "horse" not in shown + hank.seen and "line is down" not in shown + hank.seen
 
 
 def test_the_maker_of_a_room_takes_somebody_out(fake: FakeServer, sit: Sit) -> None:

@@ -60,7 +60,8 @@ class Door:
 
     def check_line(self) -> None:
         """Raises `PasswordExposed` where a password said on this line could be overheard."""
-        if not self.connection.options.plain_passwords and not is_loopback(self.connection.address):
+        connection = self.connection
+        if not (connection.encrypted or connection.options.plain_passwords or is_loopback(connection.address)):
             raise PasswordExposed
 
     def leave(self, session: Session, reason: str) -> None:

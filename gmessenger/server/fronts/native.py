@@ -32,6 +32,7 @@ from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
 from gmessenger.errors import Replaced as ReplacedError
 from gmessenger.server.fronts.door import Door
+from gmessenger.server.fronts.moderating import MODERATING
 from gmessenger.wire import events
 from gmessenger.wire.events import Card, Delivery, Event
 from gmessenger.wire.jim import JIM_VERSION, LONGEST_ID, encode, encode_answer, encode_error
@@ -166,7 +167,9 @@ class NativeVoice:
         limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
         more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
         known = {"store": self.door.messenger.store_identity, "limits": limits, "alert": self.door.messenger.greeting}
-        return Answer(200, id, self.door.now(), more | known)
+        standing = {"role": session.role, "blocks": self.door.messenger.blocks.count(session.key)}
+        own = {key: value for key, value in standing.items() if value}
+        return Answer(200, id, self.door.now(), more | own | known)
 
 
 VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
@@ -197,6 +200,7 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
     events.Forget: lambda messenger, session, ask: messenger.forget(session, ask.id or None, ask.password),
     events.Probe: lambda messenger, session, probe: messenger.probe(session, probe.id or None),
     events.Pong: lambda messenger, session, pong: None,  # having arrived is all it was for
+    **MODERATING,
 }
 """What each native request asks of the messenger."""
 UNSETTLED: Final = frozenset({events.Msg, events.Ack, events.Pong})
@@ -226,6 +230,8 @@ ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
     "join": lambda change: events.JoinEvent(change.room, Card(change.name)),
     "leave": lambda change: events.LeaveEvent(change.room, Card(change.name), change.by),
     "topic": lambda change: events.TopicEvent(change.room, Card(change.name), change.topic or ""),
+    "close": lambda change: events.CloseEvent(change.room, Card(change.name), change.reason),
+    "open": lambda change: events.OpenEvent(change.room, Card(change.name)),
 }
 WRITTEN: Final[dict[type[Parcel], Callable[[Any], bytes]]] = {
     Delivered: lambda delivered: encode(events.DeliveredEvent(with_=delivered.name, seq=delivered.seq)),

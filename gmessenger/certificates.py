@@ -1,0 +1,87 @@
+"""What certificates say, and making one that signs itself. Import it only where it is needed: it takes a while."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LONGEST_COMMON_NAME: Final = 64
+AN_HOUR: Final = datetime.timedelta(hours=1)
+"""Clocks differ: a certificate made now is valid where it is a little earlier, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is worth knowing of a certificate: whose it is, until when (Unix seconds), and the pin it goes by."""
+
+    names: tuple[str, ...]
+    expires_at: float
+    pin: str
+
+    @property
+    def expires(self) -> str:
+        """The day, as people write it."""
+        return datetime.datetime.fromtimestamp(self.expires_at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def pin_of(der: bytes) -> str:
+    """`sha256:` and the digest of a certificate in DER: what clients are given to know it by."""
+    return f"sha256:{sha256(der).hexdigest()}"
+
+
+def facts(pem: bytes) -> Facts:
+    """Of the first certificate in a chain, which is the server's own. Raises ValueError where there is none."""
+    leaf = x509.load_pem_x509_certificates(pem)[0]
+    return Facts(
+        _names(leaf), leaf.not_valid_after_utc.timestamp(), pin_of(leaf.public_bytes(serialization.Encoding.DER))
+    )
+
+
+def self_signed(hosts: Sequence[str], days: float) -> bytes:
+    """A key (ECDSA, P-256) and its certificate for these names and addresses, in PEM. Raises ValueError."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:LONGEST_COMMON_NAME])])
+    now = datetime.datetime.now(datetime.UTC)
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH]
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - AN_HOUR)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False)
+        # It is an authority for itself, so that clients can be given it with --ca, and for nothing below it.
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(each.value) for each in found if isinstance(each, x509.DNSName | x509.IPAddress))
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host.encode("idna").decode("ascii"))

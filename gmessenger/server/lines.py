@@ -1,0 +1,146 @@
+"""Lines: what a connection reads from and writes to, plain or encrypted. Nothing here waits but `TlsLine.open`."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Protocol
+
+from gevent import Timeout, socket, ssl
+
+KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    # Course clients cannot be probed on the wire; their kernels can.
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 60),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 15),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 4),
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+)
+RECORD: Final = 16_384
+"""The most that one record of TLS holds."""
+
+
+class Line(Protocol):
+    """One end of a connection to a client. Everything may raise OSError when the other end is gone."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said on it can be read by its two ends only."""
+
+    def fileno(self) -> int:
+        """What the loop watches. Where it is not readable, there is nothing to `receive` either."""
+
+    def open(self, timeout: float) -> None:
+        """Do what comes before the first byte, within `timeout` seconds; the only method that may wait."""
+
+    def receive(self, most: int, /) -> bytes:
+        """What has come; nothing after the last of it. Raises BlockingIOError when it is not all there yet."""
+
+    def send(self, data: memoryview, /) -> int:
+        """Write as much as is taken now, and say how much; BlockingIOError is the same as 0."""
+
+    def half_close(self) -> None:
+        """Tell the other end that nothing more comes. It may still speak, and what it says is not understood."""
+
+    def close(self) -> None:
+        """Let go of the socket."""
+
+
+class PlainLine:
+    """TCP as it is: to receive and to send are the socket's own methods, so that a line costs nothing."""
+
+    __slots__ = ("_socket", "receive", "send")
+    encrypted = False
+
+    def __init__(self, sock: socket.socket) -> None:
+        prepare(sock)
+        self._socket = sock
+        self.receive: Callable[[int], bytes] = sock.recv
+        self.send: Callable[[memoryview], int] = sock.send
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def open(self, timeout: float) -> None:
+        """There is nothing to be done."""
+
+    def half_close(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class TlsLine:
+    """The server's end of TLS over a socket, which it takes over."""
+
+    __slots__ = ("_opened", "_socket")
+    encrypted = True
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        prepare(sock)
+        self._socket = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self._opened = False
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def open(self, timeout: float) -> None:
+        """Shake hands. A peer that says nothing is given up after `timeout` seconds, and holds up nobody."""
+        sock = self._socket
+        sock.setblocking(True)
+        try:
+            with Timeout(timeout, TimeoutError(errno.ETIMEDOUT, "no handshake in time")):
+                sock.do_handshake()
+        except ssl.SSLError as error:
+            raise ConnectionError(errno.EPROTO, in_words(error)) from None
+        sock.setblocking(False)
+        self._opened = True
+
+    def receive(self, most: int, /) -> bytes:
+        sock = self._socket
+        try:
+            data = sock.recv(most)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None  # half a record, or one that holds nothing for us
+        # One record is read at a time, and the rest stays in the kernel, where the loop sees it. What is deciphered
+        # already the loop would not see.
+        while left := sock.pending():
+            data += sock.recv(left)
+        return data
+
+    def send(self, data: memoryview, /) -> int:
+        # A record at a time: one that was refused is tried again with the same bytes, whatever has come after them.
+        sent = 0
+        try:
+            while sent < len(data):
+                sent += self._socket.write(data[sent : sent + RECORD])
+        except ssl.SSLWantWriteError:
+            pass
+        except ssl.SSLWantReadError:  # waiting until it can be written to would be waiting for the wrong thing
+            raise ConnectionError(errno.EPROTO, "began a handshake and did not end it") from None
+        return sent
+
+    def half_close(self) -> None:
+        if not self._opened:
+            raise ConnectionError(errno.EPROTO, "no handshake")
+        with suppress(OSError):  # the goodbye has left; the other end's would have to be waited for
+            self._socket.unwrap()
+        self._socket.shutdown(socket.SHUT_WR)  # from here on the socket is a plain one, and drained as such
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def prepare(sock: socket.socket) -> None:
+    """Never block, send small frames at once, and have the kernel notice a peer that vanished."""
+    sock.setblocking(False)
+    for level, option, value in KEEPALIVE:
+        if hasattr(socket, option):
+            sock.setsockopt(level, getattr(socket, option), value)
+
+
+def in_words(error: ssl.SSLError) -> str:
+    """Why TLS failed: `http request`, `no shared cipher`, and so on; OpenSSL's reasons are written as names."""
+    return (error.reason or error.strerror or "TLS failed").replace("_", " ").lower()

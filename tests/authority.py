@@ -1,0 +1,57 @@
+"""Real certificates for the tests, and addresses that are reached by TLS."""
+
+from __future__ import annotations
+
+import ssl
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from gmessenger.certificates import pin_of
+
+
+class Authority:
+    """Vouches for what it issues into a folder; `context` is that of a client who believes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ca = trustme.CA()
+
+    @cached_property
+    def file(self) -> Path:
+        """What a client is given with --ca."""
+        self._ca.cert_pem.write_to_path(str(self.folder / "ca.pem"))
+        return self.folder / "ca.pem"
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        self._ca.configure_trust(context)
+        return context
+
+    def issue(self, name: str = "server.pem", *hosts: str, **more: Any) -> Path:
+        """A file with a key, its certificate and the chain; what was in it before is overwritten."""
+        path = self.folder / name
+        issued = self._ca.issue_cert(*(hosts or ("localhost", "127.0.0.1")), **more)
+        issued.private_key_and_cert_chain_pem.write_to_path(str(path))
+        return path
+
+
+class Encrypted:
+    """The TLS port of a running server, as the tests' clients take it."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, server: Any, authority: Authority) -> None:
+        self.port = server.app.tls_port
+        self.context = authority.context
+
+
+def pin_in(file: Path) -> str:
+    """The pin of the first certificate in a file."""
+    text = file.read_text("ascii")
+    begin = text.index("-----BEGIN CERTIFICATE")
+    end = "-----END CERTIFICATE-----"
+    return pin_of(ssl.PEM_cert_to_DER_cert(text[begin : text.index(end, begin)] + end + "\n"))

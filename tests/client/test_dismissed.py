@@ -1,0 +1,85 @@
+"""An account that is one no more, or may not be here: its link ends, and says nothing as somebody else."""
+
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Link, Lost
+from gmessenger.errors import AccountDeleted, Refused
+from tests.client.conftest import IMPATIENT, Owner
+from tests.client.fake_server import TIMEOUT, FakeServer, Peer
+from tests.conftest import RunningServer
+
+Account = tuple[Owner, Peer]
+
+
+@pytest.fixture
+def account(fake: FakeServer, tmp_path: Path) -> Any:
+    link = Link(fake.host, fake.port, "hank", patience=IMPATIENT, unsent=tmp_path / "hank.jsonl")
+    starting = gevent.spawn(link.start)
+    peer = fake.enter(account=True)
+    starting.get(timeout=TIMEOUT)
+    yield Owner(link), peer
+    link.close()
+
+
+def test_what_an_account_wanted_to_say_is_not_said_by_a_guest(
+    fake: FakeServer, account: Account, tmp_path: Path
+) -> None:
+    owner, peer = account
+    peer.close()
+    owner.next(Lost)
+    owner.link.send("dale", "as hank, whom dale knows")
+    peer = fake.enter(account=False)
+    peer.expect_left()
+    error = owner.ending()
+    assert isinstance(error, Refused) and isinstance(error.__cause__, AccountDeleted)
+    assert str(error) == "hank is no account any more."
+    assert owner.link.keeping and owner.link.unanswered == 1
+    assert b"whom dale knows" in (tmp_path / "hank.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [(403, "account_disabled"), (403, "account_deleted"), (401, "password_needed"), (409, "name_taken")],
+)
+def test_who_is_sent_away_does_not_come_back(account: Account, response: int, code: str) -> None:
+    owner, peer = account
+    peer.send({"response": response, "code": code, "error": "Go.", "time": 1.0})
+    error = owner.ending()
+    assert isinstance(error, Refused) and str(error) == "Go."
+    assert not any(isinstance(event, Lost) for event in owner.seen)
+
+
+def test_the_same_word_about_a_request_is_an_answer(account: Account) -> None:
+    owner, peer = account
+    message = owner.link.send("dale", "hi")
+    peer.answer(peer.expect("msg"), 403, code="account_disabled", error="No.")
+    assert owner.link.flush(TIMEOUT) == 0 and not owner.link.ended and message
+
+
+def test_forgetting_ends_the_link_without_an_error(account: Account) -> None:
+    owner, peer = account
+    forgetting = gevent.spawn(owner.link.forget, "correct horse")
+    peer.answer(peer.expect("forget"), 200)
+    peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
+    peer.close()
+    forgetting.get(timeout=TIMEOUT)
+    assert owner.ending() is None
+    assert not any(isinstance(event, Lost) for event in owner.seen)
+
+
+def test_an_account_that_is_erased_from_another_device(server: RunningServer) -> None:
+    desk, phone = (
+        Link(server.host, server.port, "hank", device=device, password=password, patience=IMPATIENT)
+        for device, password in (("desk", None), ("phone", "correct horse"))
+    )
+    desk.start()
+    desk.register("correct horse")
+    phone.start()
+    phone.forget("correct horse")
+    assert Owner(phone).ending() is None
+    assert isinstance(Owner(desk).ending(), Refused)
+    desk.close(), phone.close()
