@@ -53,6 +53,7 @@
         ├── NotAllSent 75
         ├── ServerRunning 75
         ├── Refused 77
+        │   └── Untrusted             the server did not prove who it is
         └── ConfigProblem 78
 
 A `WireError` crosses the wire as `{"response": code, "code": word, "error": sentence}`; the word is stable and is what
@@ -367,6 +368,10 @@ class ServerRunning(ExitError):
 
 class Refused(ExitError):
     exit_code = 77
+
+
+class Untrusted(Refused):
+    """Whoever answers may be somebody else than the server that is meant: nothing was said to it."""
 
 
 class ConfigProblem(ExitError):

@@ -64,6 +64,17 @@ def bytes_(least: int) -> Kind:
     return _number("BYTES", least, 2**30, f"a number of bytes from {least} to {2**30}")
 
 
+def digest() -> Kind:
+    def read(value: str) -> str:
+        algorithm, _, digits = value.strip().lower().partition(":")
+        digits = digits.replace(":", "")
+        if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+            raise ArgumentTypeError(f"expected sha256: and 64 hexadecimal digits, not {value!r}")
+        return f"{algorithm}:{digits}"
+
+    return Kind("sha256:HEX", read)
+
+
 def seconds() -> Kind:
     def read(value: str) -> float:
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from gmessenger import logs, places
-from gmessenger.kinds import Kind, bytes_, choice, count, days, port_number, seconds, text, yes_or_no
+from gmessenger.kinds import Kind, bytes_, choice, count, days, digest, port_number, seconds, text, yes_or_no
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
@@ -218,11 +218,39 @@ class ServerOptions(LogOptions):
 class ClientOptions(LogOptions):
     """The table of `gmessenger-client`; times are seconds."""
 
+    @property
+    def server_port(self) -> int:
+        """As given; else where servers are usually found."""
+        return self.port or (DEFAULT_TLS_PORT if self.tls else DEFAULT_PORT)
+
     host: str = option(
         "127.0.0.1", text("HOST"), "the server", "to reach another machine", "-a", "--ip", shown_active=True
     )
     port: int = option(
-        DEFAULT_PORT, port_number(1), "the server's port", "when it is not 7777", "-p", shown_active=True
+        0,
+        port_number(),
+        "the server's port; 0 for the usual one, which is 7777, and 7778 with --tls",
+        "when the server has another one",
+        "-p",
+    )
+    tls: bool = option(
+        False, Flag, "encrypt the line, to a server that proves who it is", "whenever the server offers it"
+    )
+    ca: str | None = option(
+        None,
+        text("FILE"),
+        "with --tls: believe those who sign certificates in this file (PEM), and not those the system believes",
+        "when a server's certificate is signed by somebody of your own",
+    )
+    pin: str | None = option(
+        None,
+        digest(),
+        "with --tls: the server has to show the very certificate that `gmessenger-admin cert show` prints this digest "
+        "of, whoever signed it",
+        "when a server's certificate signs itself",
+    )
+    plain_passwords: bool = option(
+        False, Flag, "send a password to another machine even without --tls", "on a network you trust"
     )
     name: str | None = option(
         None, text("NAME"), "your name; asked for when it is not given", "to log in without being asked", "-n"
@@ -282,6 +310,9 @@ class AdminOptions:
     )
     port: int = option(
         DEFAULT_PORT, port_number(), "the server's port, which names its store", "when it is not 7777", "-p"
+    )
+    tls_certificate: str = option(
+        "", text("FILE"), "the server's certificate, for cert show", "when the server has one"
     )
     password_file: str = option(
         "",

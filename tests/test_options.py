@@ -15,6 +15,7 @@ from gmessenger.options import Flag
 
 TOP = Path(__file__).parent.parent
 EXAMPLES: dict[type, tuple[str, Any]] = {int: ("4321", 4321), float: ("1.5", 1.5), bool: ("no", False), str: ("x", "x")}
+DIGEST = ("SHA256:" + ":".join(["Ab"] * 32), "sha256:" + "ab" * 32)
 ROWS = [(command, row) for command in (SERVER, CLIENT) for row in command.rows]
 
 
@@ -25,6 +26,8 @@ def example(kind: Kind, default: Any) -> tuple[str, Any]:
     if kind.choices:
         other = next(choice for choice in kind.choices if choice != default)
         return other, other
+    if kind.metavar == "sha256:HEX":
+        return DIGEST
     return EXAMPLES[str if default is None else type(default)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
-from gmessenger.admin import keeping, people
+from gmessenger.admin import certs, keeping, people
 from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
 
@@ -34,12 +34,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes; one that begins with a dash must be given by that name."""
+    """What a command takes; one that begins with a dash must be given by that name, `many` as often as one likes."""
 
     name: str
     shown: str
     about: str
     optional: bool = False
+    many: bool = False
     read: Callable[[str], object] = str
 
 
@@ -62,6 +63,11 @@ ARGUMENTS: Final = {
     "old": Argument("file", "FILE", "a backup"),
     "any": Argument("file", "[FILE]", "a backup; without it, the store", optional=True),
     "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, the output", optional=True),
+    "host": Argument(
+        "--host", "[--host NAME]…", "a name or an address; without any, this machine's", optional=True, many=True
+    ),
+    "days": Argument("--days", "[--days N]", "how long it is valid; without it, 825 days", optional=True, read=days),
+    "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's", optional=True),
     "age": Argument("--older-than", "--older-than AGE", "90d, 12w, 36h", read=days),
 }
 COMMANDS: Final = (
@@ -78,6 +84,10 @@ COMMANDS: Final = (
     Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),
     Command("restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True),
     Command("export", ("out",), "accounts, rooms and messages as lines of JSON", keeping.export),
+    Command(
+        "cert self-signed", ("host", "days", "new"), "make a certificate for a network of one's own", certs.self_signed
+    ),
+    Command("cert show", ("pem",), "show whose a certificate is, until when, and its pin", certs.show),
     Command("prune", ("age",), "drop old messages", keeping.prune),
 )
 
@@ -116,7 +126,10 @@ def _parser(command: Command) -> _Parser:
     parser = _Parser(prog=f"gmessenger-admin {command.words}", description=command.about, allow_abbrev=False)
     for each in (ARGUMENTS[name] for name in command.takes):
         if each.name.startswith("-"):
-            parser.add_argument(each.name, required=True, type=each.read, metavar="AGE", help=each.about)
+            value, action = each.shown.strip("[]…").split()[-1], "append" if each.many else "store"
+            parser.add_argument(
+                each.name, required=not each.optional, action=action, type=each.read, metavar=value, help=each.about
+            )
         else:
             nargs = "?" if each.optional else None
             parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.about)

@@ -23,6 +23,7 @@ from gmessenger.client.link import Link
 from gmessenger.client.outbox import Message
 from gmessenger.client.pages import Found
 from gmessenger.client.patience import Patience
+from gmessenger.client.tls import Tls
 from gmessenger.wire.events import Card, Delivery
 
 __all__ = [
@@ -46,5 +47,6 @@ __all__ = [
     "Received",
     "Rejected",
     "SentElsewhere",
+    "Tls",
     "TopicChanged",
 ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import deque
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from gevent import Timeout, socket, with_timeout
+from gevent import Timeout, socket, ssl, with_timeout
 
 from gmessenger.client.patience import Patience
+from gmessenger.client.tls import say_goodbye
 from gmessenger.errors import BadFrame
 from gmessenger.wire.events import Quit, ServerEvent
 from gmessenger.wire.jim import ServerHearing, encode
 
 RECEIVED_AT_ONCE: Final = 65_536
+SENT_AT_ONCE: Final = 16_384
+"""One record of TLS: of a larger piece it would not be known how much the other end has read."""
 LARGEST_FRAME: Final = 1_048_576
 """The longest frame a server may send; what is larger is no JIM."""
 
@@ -53,6 +57,11 @@ def _connected(sock: socket.socket, address: Any, timeout: float) -> socket.sock
     return sock
 
 
+def _is_this_machine(host: str) -> bool:
+    address = ipaddress.ip_address(host)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 class Connection:
     """Raises OSError (its `reason` fit to be shown) as soon as the other end is gone, silent, or talks nonsense.
 
@@ -68,13 +77,15 @@ class Connection:
         self._fault: Exception | None = None
         self._sending = False
         self.held_back = False
+        self.private = isinstance(sock, ssl.SSLSocket) or _is_this_machine(sock.getpeername()[0])
+        """Whether nobody on the way can read what is said."""
 
     def send(self, data: bytes, patience: Patience) -> None:
         """Write all of it, however slowly the other end reads, as long as it does."""
         self._sending = True
         rest = memoryview(data)
         while rest:
-            sent = with_timeout(patience.answer, self._socket.send, rest, timeout_value=0)
+            sent = with_timeout(patience.answer, self._socket.send, rest[:SENT_AT_ONCE], timeout_value=0)
             if not sent and not self.held_back:
                 raise TimeoutError(f"the server has read nothing for {patience.answer:g} s")
             rest = rest[sent:]
@@ -102,6 +113,7 @@ class Connection:
             with suppress(OSError):
                 self._socket.setblocking(False)
                 self._socket.send(last_words + encode(Quit()))
+                say_goodbye(self._socket)
         self.close()
 
     def close(self) -> None:
@@ -110,7 +122,8 @@ class Connection:
 
     def _shut_down(self) -> None:
         with suppress(OSError):  # the other end was faster
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # That of TCP: TLS's own would pull the line away under a greenlet that reads from it.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _receive(self, timeout: float) -> bytes | None:
         data: bytes | None

@@ -23,9 +23,10 @@ from gmessenger.client.questions import Questions
 from gmessenger.client.receiving import Receiver
 from gmessenger.client.room import Room
 from gmessenger.client.sending import Sender
+from gmessenger.client.tls import Tls
 from gmessenger.client.upkeep import Upkeep
 from gmessenger.errors import AccountDeleted, Refused, Unreachable
-from gmessenger.wire.events import Answer, Register, Request
+from gmessenger.wire.events import Answer, Forget, Register, Request
 
 
 class Link(Asking):
@@ -49,6 +50,10 @@ class Link(Asking):
     that file, by the same ids, which the server stores once. (To the same `device`, that is. Of a guest nothing is
     kept: the server would take a message that it has for a new one.)
 
+    With `tls` the line is encrypted, and opened only to a server that proves who it is; the link ends with `Untrusted`
+    (which is `Refused`) where one does not, also when it comes back. Without, a password is sent to this machine only,
+    unless `plain_passwords`.
+
     An owner that stops iterating is not sent more than about `inbox_size` events: receiving is held back, the line is
     kept alive. Everything may be called from any greenlet, also while another one iterates.
     """
@@ -61,6 +66,8 @@ class Link(Asking):
         *,
         password: str | None = None,
         device: str | None = None,
+        tls: Tls | None = None,
+        plain_passwords: bool = False,
         acknowledging: bool = True,
         unsent: Path | None = None,
         patience: Patience | None = None,
@@ -83,15 +90,9 @@ class Link(Asking):
         receiver = Receiver(
             self._inbox, self._outbox, self._questions, self._incoming, self._sender, self._patience, self._settled
         )
-        self._login = Login(host, port, name, self._patience, password, device)
+        self._login = Login(host, port, name, self._patience, password, device, tls, plain_passwords)
         self._upkeep = Upkeep(
-            self._login,
-            self._patience,
-            self._inbox,
-            self._sender,
-            receiver,
-            welcomed=self._welcomed,
-            ended=self._end,
+            self._login, self._patience, self._inbox, self._sender, receiver, welcomed=self._welcomed, ended=self._end
         )
         self._keeping = Keeping(unsent, self._inbox, self._outbox)
         self._given: LinkEvent | None = None
@@ -213,6 +214,8 @@ class Link(Asking):
 
     def _ask(self, request: Request) -> Answer:
         self._check()
+        if isinstance(request, Register | Forget):
+            self._login.check_line()
         id, frame = self._questions.add(request)
         self._sender.urge(id, frame)
         with self._inbox.stretched():

@@ -6,10 +6,13 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from gevent import socket
+
 from gmessenger.client.connection import Connection, dial
 from gmessenger.client.frames import frame_of, refusal, refused, wanted_later
 from gmessenger.client.patience import Patience
-from gmessenger.errors import BadName, BadText, NameInUse, WireError
+from gmessenger.client.tls import Tls, encrypt
+from gmessenger.errors import BadName, BadText, NameInUse, PasswordExposed, WireError
 from gmessenger.wire.events import Answer
 from gmessenger.wire.jim import JIM_VERSION
 
@@ -28,7 +31,8 @@ class Login:
     """Opens lines for one name, on one device where the name is an account.
 
     Holds the password, and the token by which the server knows the session again, in memory only. The token goes
-    first: it spares the server a password's hash, and the password the way.
+    first: it spares the server a password's hash, and the password the way. A password is not said where others can
+    hear it: on a plain line to another machine, unless `plain_passwords`.
     """
 
     def __init__(
@@ -39,12 +43,19 @@ class Login:
         patience: Patience,
         password: str | None = None,
         device: str | None = None,
+        tls: Tls | None = None,
+        plain_passwords: bool = False,
     ) -> None:
+        """Raises `FileProblem` where `tls` names a file of no use."""
         self._host = host
         self._port = port
         self._name = name
         self._patience = patience
         self._device = device
+        self._tls = tls
+        self._context = tls.context() if tls is not None else None
+        self._plain_passwords = plain_passwords
+        self._private = True  # as far as is known
         self.password = password
         self.token: str | None = None
 
@@ -56,15 +67,28 @@ class Login:
     def open(self) -> tuple[Connection, Answer]:
         """A line that is logged in, and the server's words to it.
 
-        Raises OSError where there is no server or it has no room (`TryLater`), `WireError` where it refuses the name.
+        Raises OSError where there is no server or it has no room (`TryLater`), `WireError` where it refuses the name,
+        `Untrusted` where it may be another server, before it was told anything.
         """
         ends_at = time.monotonic() + self._patience.connect
-        connection = Connection(dial(self._host, self._port, self._patience.connect))
+        connection = Connection(self._dial(ends_at))
+        self._private = connection.private
         try:
             return connection, self._log_in(connection, ends_at)
         except BaseException:
             connection.close()
             raise
+
+    def check_line(self) -> None:
+        """Raises `PasswordExposed` where a password said on this line could be overheard."""
+        if not (self._private or self._plain_passwords):
+            raise PasswordExposed
+
+    def _dial(self, ends_at: float) -> socket.socket:
+        sock = dial(self._host, self._port, self._patience.connect)
+        if self._tls is None or self._context is None:
+            return sock
+        return encrypt(sock, self._host, self._tls, self._context, ends_at - time.monotonic())
 
     def _log_in(self, connection: Connection, ends_at: float) -> Answer:
         answer = self._present(connection, ends_at)
@@ -97,6 +121,8 @@ class Login:
 
     def _presence(self) -> bytes:
         password = self.password if self.token is None else None
+        if password is not None:
+            self.check_line()
         card = {"account_name": self._name, "password": password, "device": self._device}
         user = {key: value for key, value in card.items() if value is not None}
         # Not the struct: it leaves out what has its default, and `jim` must be said.

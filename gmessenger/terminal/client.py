@@ -9,15 +9,16 @@ from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import Final, Protocol
 
 import gevent
 from gevent import with_timeout
 
 from gmessenger import logs, places
-from gmessenger.client import Link, Patience
+from gmessenger.client import Link, Patience, Tls
 from gmessenger.commandline import CLIENT
-from gmessenger.errors import ExitError, FileProblem, NotAllSent, PasswordNeeded, Refused, WireError
+from gmessenger.errors import ExitError, FileProblem, NotAllSent, PasswordExposed, PasswordNeeded, Refused, WireError
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import Ending
 from gmessenger.terminal.input import Lines, is_typed, standard_input
@@ -33,6 +34,11 @@ LONGEST_HOST: Final = 48
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
+HINTS: Final[dict[type[BaseException | None], str]] = {
+    PasswordExposed: " (--tls encrypts it; --plain-passwords sends a password all the same.)",
+    SSLCertVerificationError: " (--ca FILE or --pin sha256:… say whom to believe.)",
+}
+"""What can be done about the causes of an end."""
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": 129}
 
 
@@ -47,7 +53,7 @@ def device_name(options: ClientOptions) -> str:
 
 def unsent_file(options: ClientOptions, name: str) -> Path:
     """Where messages that were not answered wait: one file for a name on a server, from a device."""
-    key = "\n".join((options.host, str(options.port), name.casefold(), device_name(options)))
+    key = "\n".join((options.host, str(options.server_port), name.casefold(), device_name(options)))
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
     return places.state_directory() / "unsent" / f"{digest}.jsonl"
 
@@ -136,10 +142,12 @@ class Client:
         )
         self._link = Link(
             options.host,
-            options.port,
+            options.server_port,
             name or "",
             password=self._password,
             device=device_name(options),
+            tls=Tls(ca=Path(options.ca) if options.ca else None, pin=options.pin) if options.tls else None,
+            plain_passwords=options.plain_passwords,
             acknowledging=options.to is None,  # who only sends has shown nobody anything
             unsent=unsent_file(options, name or "") if is_typed() and options.to is None else None,
             patience=patience,
@@ -160,14 +168,16 @@ class Client:
             self._ending.spawn(self._mode.interrupt)
 
     def _hint(self, error: ExitError) -> str:
-        wanted = isinstance(error.__cause__, PasswordNeeded) and self._password is None and not is_typed()
-        return f" (--password-file FILE does, or {VARIABLE} in the environment.)" if wanted else ""
+        cause = error.__cause__
+        if isinstance(cause, PasswordNeeded) and self._password is None and not is_typed():
+            return f" (--password-file FILE does, or {VARIABLE} in the environment.)"
+        return HINTS.get(type(cause), "")
 
     def _log_refusal(self, error: ExitError) -> None:
         if isinstance(error, Refused):
             options, cause = self._options, error.__cause__
             code = cause.word if isinstance(cause, WireError) else None
-            logs.event("client_refused", host=options.host, port=options.port, name=options.name, code=code)
+            logs.event("client_refused", host=options.host, port=options.server_port, name=options.name, code=code)
 
     def _unexpected(self, error: Exception) -> str:
         logs.event("greenlet_failed", failure=error, what="client")

@@ -33,7 +33,7 @@ def write_down(event: LinkEvent, options: ClientOptions) -> None:
 
 
 def _place(options: ClientOptions) -> Fields:
-    return {"host": options.host, "port": options.port}
+    return {"host": options.host, "port": options.server_port}
 
 
 def _message(event: Accepted | Rejected) -> Fields:

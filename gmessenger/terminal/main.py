@@ -19,6 +19,7 @@ from gmessenger.terminal.visible import visible
 FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
     (lambda given: given.json and not given.listen, "--json is for --listen."),
+    (lambda given: (given.ca or given.pin) and not given.tls, "--ca and --pin are for --tls."),
     (lambda given: given.to == "", "--to needs a name or a #room."),
     (lambda given: not given.name and (given.to or given.listen), "With --to and --listen, --name has to be given."),
     (lambda given: not given.name and not is_typed(), "Give a name with --name: there is nobody here to ask for it."),

@@ -1,0 +1,93 @@
+"""Certificates of one's own: made, shown, and enough to be reached with."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.admin.running import Place
+from tests.authority import Authority, pin_in
+from tests.conftest import RunningServer
+from tests.terminal.people import ROOT, TIMEOUT, environment
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_certificate_is_made_with_its_key_for_its_owner_only(place: Place) -> None:
+    file = place.folder / "server.pem"
+    said = place.does("cert", "self-signed", "--host", "chat.lan", "--host", "192.0.2.7", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"tls-certificate = {file}\n" in said
+    assert f"gmessenger-client chat.lan --tls --pin {pin_in(file)}\n" in said
+    shown = place.does("cert", "show", str(file))
+    assert "names: chat.lan, 192.0.2.7\n" in shown and pin_in(file) in shown
+    assert "(825 days left)" in shown
+
+
+def test_it_is_made_out_to_this_machine_unless_told_otherwise(place: Place) -> None:
+    said = place.does("cert", "self-signed", "--days", "30", str(place.folder / "server.pem"))
+    assert "localhost, 127.0.0.1, ::1, until " in said
+    assert "(30 days left)" in place.does("cert", "show", str(place.folder / "server.pem"))
+
+
+def test_nothing_is_overwritten(place: Place) -> None:
+    file = place.folder / "server.pem"
+    file.write_text("precious")
+    done = place.admin("cert", "self-signed", str(file))
+    assert (done.code, done.err) == (73, f"gmessenger-admin: Cannot write {file}: File exists.\n")
+    assert file.read_text() == "precious"
+
+
+@pytest.mark.parametrize("host", ["", "a..b", "x" * 80])
+def test_what_is_no_host_is_refused(host: str, place: Place) -> None:
+    done = place.admin("cert", "self-signed", "--host", host, str(place.folder / "server.pem"))
+    assert done.code == 2 and "cannot be made out to" in done.err
+    assert not (place.folder / "server.pem").exists()
+
+
+def test_the_servers_certificate_is_found_in_its_config(place: Place) -> None:
+    certificate = Authority(place.folder).issue()
+    (place.folder / "server.ini").write_text(f"[server]\ntls-certificate = {certificate}\n")
+    assert pin_in(certificate) in place.does("-c", str(place.folder / "server.ini"), "cert", "show")
+
+
+def test_what_is_no_certificate_is_said(place: Place) -> None:
+    (place.folder / "rubbish").write_text("rubbish")
+    assert place.admin("cert", "show", str(place.folder / "rubbish")).code == 73
+    assert place.admin("cert", "show", str(place.folder / "missing")).code == 73
+    assert place.admin("cert", "show").code == 2
+
+
+def test_from_making_it_to_being_reached_with_it(
+    place: Place, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    """As on a LAN: what the command prints is all that a server and its clients need."""
+    file = tmp_path / "server.pem"
+    said = place.does("cert", "self-signed", "--host", "127.0.0.1", str(file))
+    server = start_server(tls_certificate=str(file), tls_port=0)
+    command = said.split("clients:\n")[1].split()
+    assert command[:3] == ["gmessenger-client", "127.0.0.1", "--tls"]
+    sent = client(server, tmp_path, *command[3:])
+    assert (sent.returncode, sent.stderr) == (0, b"")
+    assert client(server, tmp_path, "--ca", str(file)).returncode == 0
+    wrong = client(server, tmp_path, "--pin", "sha256:" + "0" * 64)
+    assert wrong.returncode == 77 and pin_in(file).encode() in wrong.stderr
+    unknown = client(server, tmp_path)
+    assert (unknown.returncode, unknown.stderr.count(b"\n")) == (77, 1)
+    assert b"Cannot trust 127.0.0.1: self-signed certificate. (--ca FILE or --pin" in unknown.stderr
+
+
+def client(server: RunningServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """A client's process that writes to itself."""
+    where = ["127.0.0.1", str(server.app.tls_port), "--tls", "--name", "hank", "--to", "hank"]
+    argv = [sys.executable, "-m", "gmessenger", "client", *where, *arguments]
+    env = environment(folder / "client.log")
+    return subprocess.run(argv, input=b"hi\n", capture_output=True, cwd=ROOT, env=env, timeout=TIMEOUT * 2)

@@ -1,0 +1,247 @@
+"""Encrypted lines: to whom they are opened, and that nothing is said to anybody else."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Connected, Link, Lost, Received, Tls
+from gmessenger.client import connection as connections
+from gmessenger.errors import FileProblem, PasswordExposed, Refused, Unreachable, Untrusted
+from tests.authority import Authority, pin_in
+from tests.client.conftest import IMPATIENT, Owner
+from tests.client.fake_server import TIMEOUT, FakeServer, Peer
+
+LONG = "x" * 15_000
+
+
+class TlsServer(FakeServer):
+    """The scripted server with a certificate, which may be changed between two lines."""
+
+    def show(self, certificate: Path) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+
+    def accept(self) -> Peer:
+        sock, _ = self.listener.accept()
+        sock.settimeout(TIMEOUT)
+        tls = self.context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False)
+        self.peers.append(peer := Peer(tls))
+        return peer
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def server(authority: Authority) -> Iterator[TlsServer]:
+    with TlsServer() as server:
+        server.show(authority.issue())
+        yield server
+
+
+@pytest.fixture
+def call(server: TlsServer) -> Iterator[Callable[..., Owner]]:
+    links: list[Link] = []
+
+    def link(**options: Any) -> Owner:
+        fitted = {"patience": IMPATIENT, "password": "correct horse"} | options
+        links.append(Link(server.host, server.port, "hank", **fitted))
+        return Owner(links[-1])
+
+    yield link
+    for each in links:
+        each.close()
+
+
+def let_in(server: TlsServer, owner: Owner) -> Peer:
+    starting = gevent.spawn(owner.link.start)
+    peer = server.enter(account=True)
+    starting.get(timeout=TIMEOUT)
+    return peer
+
+
+def heard_by(server: TlsServer) -> bytes:
+    """What the next caller says before it hangs up."""
+    try:
+        return bytes(server.accept().sock.recv(1000))
+    except OSError:
+        return b""
+
+
+def refused(server: TlsServer, owner: Owner) -> Untrusted:
+    """Why the caller does not trust the server, to which it must not have said a word."""
+    hearing = gevent.spawn(heard_by, server)
+    with pytest.raises(Untrusted) as caught:
+        owner.link.start()
+    assert hearing.get(timeout=TIMEOUT) == b""
+    assert caught.value.exit_code == 77
+    return caught.value
+
+
+def test_by_an_authority_of_ones_own(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
+    owner = call(tls=Tls(ca=authority.file))
+    peer = let_in(server, owner)
+    for number in range(20):
+        peer.say("dale", f"{number} {LONG}")
+    assert [owner.next(Received).delivery.message for _ in range(20)] == [f"{number} {LONG}" for number in range(20)]
+    for number in range(20):
+        owner.link.send("dale", f"{number} {LONG}")
+    assert peer.take(20) == [f"{number} {LONG}" for number in range(20)]
+
+
+def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
+    pin = pin_in(authority.folder / "server.pem")
+    assert let_in(server, call(tls=Tls(pin=pin)))
+    digits = pin.removeprefix("sha256:").upper()
+    colons = ":".join(digits[place : place + 2] for place in range(0, 64, 2))
+    assert let_in(server, call(tls=Tls(pin=f"sha256:{colons}")))
+
+
+@pytest.mark.parametrize("with_authority", [False, True])
+def test_another_pin_is_told_and_no_password_is(
+    with_authority: bool, server: TlsServer, call: Callable[..., Owner], authority: Authority
+) -> None:
+    ca = authority.file if with_authority else None
+    error = refused(server, call(tls=Tls(ca=ca, pin="sha256:" + "0" * 64)))
+    seen = pin_in(authority.folder / "server.pem")
+    assert str(error) == f"Cannot trust 127.0.0.1: the pin of its certificate is {seen}, not the one given."
+
+
+def test_a_pin_beside_an_authority_needs_both(
+    server: TlsServer, call: Callable[..., Owner], authority: Authority, tmp_path: Path
+) -> None:
+    stranger = Authority(tmp_path)
+    server.show(stranger.issue())
+    pin = pin_in(tmp_path / "server.pem")
+    assert "issuer" in str(refused(server, call(tls=Tls(ca=authority.file, pin=pin))))
+
+
+YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+BAD = {
+    "for another host": ({"hosts": ["chat.example"]}, "not valid for '127.0.0.1'"),
+    "expired": ({"not_after": YESTERDAY}, "certificate has expired"),
+}
+
+
+@pytest.mark.parametrize(("certificate", "sentence"), BAD.values(), ids=BAD)
+def test_a_certificate_that_is_not_valid(
+    certificate: dict[str, Any], sentence: str, server: TlsServer, call: Callable[..., Owner], authority: Authority
+) -> None:
+    server.show(authority.issue("bad.pem", *certificate.pop("hosts", ()), **certificate))
+    assert sentence in str(refused(server, call(tls=Tls(ca=authority.file))))
+
+
+def test_an_authority_that_nobody_knows(server: TlsServer, call: Callable[..., Owner]) -> None:
+    assert "certificate" in str(refused(server, call(tls=Tls())))
+
+
+def test_who_is_somebody_else_after_a_break_is_told_nothing(
+    server: TlsServer, call: Callable[..., Owner], authority: Authority
+) -> None:
+    owner = call(tls=Tls(pin=pin_in(authority.folder / "server.pem")))
+    peer = let_in(server, owner)
+    server.show(authority.issue("other.pem"))
+    peer.restart()
+    hearing = gevent.spawn(heard_by, server)
+    assert isinstance(owner.ending(), Untrusted)
+    assert hearing.get(timeout=TIMEOUT) == b""
+    assert [type(event) for event in owner.seen] == [Connected, Lost]
+
+
+def test_a_line_is_left_with_a_goodbye_in_tls(
+    server: TlsServer, call: Callable[..., Owner], authority: Authority
+) -> None:
+    owner = call(tls=Tls(ca=authority.file))
+    peer = let_in(server, owner)
+    owner.link.close()
+    peer.expect("quit")
+    assert peer.sock.recv(100) == b""  # a line that was cut raises SSLEOFError here
+
+
+def test_a_line_that_fails_under_a_reader_is_lost_and_no_mistake(
+    server: TlsServer, call: Callable[..., Owner], authority: Authority
+) -> None:
+    owner = call(tls=Tls(ca=authority.file))
+    let_in(server, owner)
+    connection = owner.link._upkeep._connection
+    assert connection is not None
+    connection.fail(ConnectionError("the cable was pulled"))
+    assert owner.next(Lost).reason == "the cable was pulled"
+    server.enter(account=True)
+    assert owner.next(Connected).again
+
+
+def test_a_server_that_speaks_no_tls(fake: FakeServer) -> None:
+    starting = gevent.spawn(Link(fake.host, fake.port, "hank", tls=Tls(), patience=IMPATIENT).start)
+    fake.accept().write(b'{"response":400}\n')
+    with pytest.raises(Unreachable, match="it does not speak TLS there"):
+        starting.get(timeout=TIMEOUT)
+
+
+def test_a_server_that_shakes_no_hands(fake: FakeServer) -> None:
+    from dataclasses import replace
+
+    link = Link(fake.host, fake.port, "hank", tls=Tls(), patience=replace(IMPATIENT, connect=0.2))
+    with pytest.raises(Unreachable, match="does not answer in TLS in time"):
+        link.start()
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "Cannot read"), (b"rubbish", "no certificate in")])
+def test_an_authority_that_is_none_is_a_file_problem(content: bytes | None, sentence: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+    with pytest.raises(FileProblem, match=sentence):
+        Link("127.0.0.1", 7778, "hank", tls=Tls(ca=tmp_path / "ca.pem"))
+
+
+def test_on_a_plain_line_to_another_machine_no_password_is_said(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_is_this_machine", lambda host: False)
+    link = Link(fake.host, fake.port, "hank", password="correct horse", patience=IMPATIENT)
+    starting = gevent.spawn(link.start)
+    peer = fake.accept()
+    peer.expect_left()
+    assert peer.unread == b""
+    with pytest.raises(Refused) as caught:
+        starting.get(timeout=TIMEOUT)
+    assert isinstance(caught.value.__cause__, PasswordExposed)
+
+
+def test_nor_is_one_registered_with(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_is_this_machine", lambda host: False)
+    link = Link(fake.host, fake.port, "hank", patience=IMPATIENT)
+    starting = gevent.spawn(link.start)
+    peer = fake.enter()
+    starting.get(timeout=TIMEOUT)
+    for say in (link.register, link.forget):
+        with pytest.raises(PasswordExposed):
+            say("correct horse")
+    link.close()
+    peer.expect("quit")
+
+
+def test_unless_one_says_so(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_is_this_machine", lambda host: False)
+    link = Link(fake.host, fake.port, "hank", password="correct horse", plain_passwords=True, patience=IMPATIENT)
+    starting = gevent.spawn(link.start)
+    assert fake.accept().let_in(account=True)["user"]["password"] == "correct horse"
+    starting.get(timeout=TIMEOUT)
+    link.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "here"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True)]
+)
+def test_what_is_this_machine(host: str, here: bool) -> None:
+    assert connections._is_this_machine(host)
+    assert not connections._is_this_machine("192.0.2.1") and not connections._is_this_machine("fe80::1%eth0")
