@@ -198,6 +198,12 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
         return bool(value) or rows[key].default == ""
 
 
+RELOADING: Final = (
+    "#",
+    "# A running server reads this file again at SIGHUP, and follows it in all that does not take a restart.",
+)
+
+
 def config_text(command: Command[Any]) -> str:
     """The shipped config file: every option with what it sets, when to change it, and its default."""
     lines = [
@@ -205,17 +211,19 @@ def config_text(command: Command[Any]) -> str:
         "#",
         "# Every option, with its default. Remove the # before a key to set it. The environment (MESSENGER_PORT for",
         "# port, and so on) wins over this file, and the command line wins over the environment.",
+        *(RELOADING if command is SERVER else ()),
         "",
         f"[{command.section}]",
     ]
     for row in command.rows:
         if row.in_files:
-            lines += ["", *_comment(row), f"{'' if row.shown_active else '# '}{_assignment(row)}"]
+            lines += ["", *_comment(command, row), f"{'' if row.shown_active else '# '}{_assignment(row)}"]
     return "\n".join(lines) + "\n"
 
 
-def _comment(row: Option) -> list[str]:
-    what = f"{row.what[0].upper()}{row.what[1:]}. Change it {row.when}."
+def _comment(command: Command[Any], row: Option) -> list[str]:
+    restart = " Takes a restart." if row.restart and command is SERVER else ""
+    what = f"{row.what[0].upper()}{row.what[1:]}. Change it {row.when}.{restart}"
     return textwrap.wrap(what, 110, initial_indent="# ", subsequent_indent="# ")
 
 

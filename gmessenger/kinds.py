@@ -24,6 +24,18 @@ def text(metavar: str) -> Kind:
     return Kind(metavar, str)
 
 
+def words(most: int) -> Kind:
+    """Something to be shown to people: printable, in lines that end where the text has `\\n`."""
+
+    def read(value: str) -> str:
+        said = value.replace("\\n", "\n").strip()
+        if len(said) > most or not all(line.isprintable() for line in said.split("\n")):
+            raise ArgumentTypeError(f"expected at most {most} printable characters, not {len(said)}: {value[:40]!r}")
+        return said
+
+    return Kind("TEXT", read)
+
+
 def choice(*choices: str) -> Kind:
     def read(value: str) -> str:
         if value not in choices:

@@ -46,6 +46,9 @@ EVENTS: Final[dict[str, Word]] = {
     "server_started": _kind(logging.INFO, "version", "address", "port", "tls_port", "pid"),
     "server_stopping": _kind(logging.INFO, "reason", "connections"),
     "server_stopped": _kind(logging.INFO, "exit_code", "seconds", "undelivered"),
+    "reloaded": _kind(logging.INFO, "changed"),
+    "reload_refused": _kind(logging.ERROR, "reason"),
+    "needs_restart": _kind(logging.WARNING, "option"),
     "connection_opened": _kind(logging.DEBUG, "address"),
     "connection_refused": _kind(logging.WARNING, "address", "reason"),
     "handshake_failed": _kind(logging.DEBUG, "address", "reason"),
@@ -87,8 +90,8 @@ def event(name: str, /, *, failure: BaseException | None = None, **fields: objec
 def configure(place: str, level: str = "info", style: str = "plain") -> None:
     """Send the log to the file `place` (`-` for stderr). Raises `FileProblem` when it cannot be written there."""
     handler: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    prepare(place)
     if place != STDERR:
-        _prepare(place)
         handler = {
             "class": "logging.handlers.TimedRotatingFileHandler",
             "filename": place,
@@ -108,7 +111,10 @@ def configure(place: str, level: str = "info", style: str = "plain") -> None:
     show_calls(level == "debug")
 
 
-def _prepare(place: str) -> None:
+def prepare(place: str) -> None:
+    """See to it that the log can go to `place`. Raises `FileProblem`."""
+    if place == STDERR:
+        return
     try:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         with Path(place).open("a", encoding="utf-8"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from gmessenger import logs, places
-from gmessenger.kinds import Kind, bytes_, choice, count, days, digest, port_number, seconds, text, yes_or_no
+from gmessenger.kinds import Kind, bytes_, choice, count, days, digest, port_number, seconds, text, words, yes_or_no
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
@@ -23,7 +23,10 @@ Flag: Final = Kind("", bool)
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row: `what` it sets, `when` to change it, its `kind` of value, and short or further `spellings`."""
+    """One row: `what` it sets, `when` to change it, its `kind` of value, and short or further `spellings`.
+
+    A running server follows a new value at a reload, unless the row says that it takes a `restart`.
+    """
 
     key: str
     default: Any
@@ -34,6 +37,7 @@ class Option:
     secret: bool
     shown_active: bool  # the shipped config file sets it instead of mentioning it
     in_files: bool
+    restart: bool
 
     @property
     def long(self) -> str:
@@ -62,9 +66,10 @@ def option(
     secret: bool = False,
     shown_active: bool = False,
     in_files: bool = True,
+    restart: bool = False,
 ) -> Any:
     """A dataclass field that is a row of the option table."""
-    row = (what, when, kind, spellings, secret, shown_active, in_files)
+    row = (what, when, kind, spellings, secret, shown_active, in_files, restart)
     return field(default=default, metadata={"row": row})
 
 
@@ -92,6 +97,7 @@ class LogOptions:
         "where the log goes; - for stderr [default: logs/ of a checkout, else stderr for the server and the XDG state "
         "directory for the client]",
         "to keep the log with the system's others",
+        restart=True,
     )
     log_level: str = option(
         "info", choice(*logs.LEVELS), "how much is logged; debug logs calls too", "while looking for a fault"
@@ -119,6 +125,7 @@ class ServerOptions(LogOptions):
         "the address or host name to listen on; empty for every interface, IPv4 and IPv6",
         "to be reachable from this machine only: 127.0.0.1",
         "-a",
+        restart=True,
     )
     port: int = option(
         DEFAULT_PORT,
@@ -127,21 +134,28 @@ class ServerOptions(LogOptions):
         "when 7777 is taken",
         "-p",
         shown_active=True,
+        restart=True,
     )
     tls_certificate: str = option(
         "",
         text("FILE"),
         "the certificate of this server and those that vouch for it, in PEM; with it, encrypted lines are taken too",
         "to be reached over a network",
+        restart=True,
     )
     tls_key: str = option(
-        "", text("FILE"), "the certificate's key [default: it is in the same file]", "when it is in another file"
+        "",
+        text("FILE"),
+        "the certificate's key [default: it is in the same file]",
+        "when it is in another file",
+        restart=True,
     )
     tls_port: int = option(
         DEFAULT_TLS_PORT,
         port_number(),
         "the port for encrypted lines, opened when there is a certificate; 0 takes a free one",
         "when 7778 is taken",
+        restart=True,
     )
     tls_handshake_timeout: float = option(
         10.0, seconds(), "how long a client may take to agree on encryption", "on very slow lines"
@@ -151,6 +165,7 @@ class ServerOptions(LogOptions):
         seconds(),
         "how often the certificate's files are looked at, and loaded when they have changed",
         "hardly ever",
+        restart=True,
     )
     store: str = option(
         "",
@@ -158,6 +173,13 @@ class ServerOptions(LogOptions):
         "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: messenger.db "
         "(messenger-PORT.db where the port is not 7777) in data/ of a checkout, else in the state directory]",
         "to keep it elsewhere",
+        restart=True,
+    )
+    greeting: str = option(
+        "",
+        words(1000),
+        "your own words, said to everybody who logs in before what is kept; \\n begins another line",
+        "to say whose server this is and what is welcome",
     )
     registration: Registration = option(
         "open", choice("open", "invite", "closed"), "who may register a name", "for a closed circle"
@@ -192,6 +214,7 @@ class ServerOptions(LogOptions):
         seconds(),
         "how long a request waits for the store's disk before it is answered 503",
         "when the disk is on a network",
+        restart=True,
     )
     names_remembered: int = option(
         10_000, count(0), "names of past guests kept, to tell who has been here from who has not", "to bound memory"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.model import Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Entry, Proof
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
@@ -25,7 +26,6 @@ from gmessenger.errors import (
 )
 
 DEFAULT_DEVICE: Final = "default"
-Registration = Literal["open", "invite", "closed"]
 
 
 @dataclass(slots=True)
@@ -51,17 +51,14 @@ class Entrance:
         passwords: Passwords,
         clock: Callable[[], float],
         check: Callable[[str, str], None],
-        *,
-        guests: bool,
-        registration: Registration,
+        policy: Policy,
     ) -> None:
         """`check` raises what keeps a folded name, at an address, from coming in."""
         self._store = store
         self._router = router
         self._passwords = passwords
         self._clock = clock
-        self._guests = guests
-        self._registration = registration
+        self._policy = policy
         self._check = check
         self._tokens: dict[str, Session] = {}
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
@@ -84,9 +81,9 @@ class Entrance:
         """Make a guest's name an account, a member of these rooms, and its session that account's, on a device."""
         if session.account is not None:
             raise NameTaken
-        if self._registration == "closed":
+        if self._policy.registration == "closed":
             raise RegistrationClosed
-        if self._registration == "invite" and invite is None:
+        if self._policy.registration == "invite" and invite is None:
             raise InviteRefused
         hashed = self._passwords.hash(password)
         entry = Entry(device or DEFAULT_DEVICE, session.token)
@@ -118,7 +115,7 @@ class Entrance:
         if login.password is not None and predecessor is None:
             self._passwords.matches(None, login.password)
             raise WrongPassword
-        if not self._guests:
+        if not self._policy.guests:
             raise GuestsRefused
         if predecessor is None and fold(name) in self._router:
             raise NameInUse

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gmessenger.chat.model import OFFLINE
 from gmessenger.chat.names import fold
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import Presence
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
@@ -26,13 +27,13 @@ class Lists:
     """
 
     def __init__(
-        self, router: Router, rooms: Rooms, presence: Presence, hide: Callable[[str, str], bool], max_frame: int
+        self, router: Router, rooms: Rooms, presence: Presence, hide: Callable[[str, str], bool], policy: Policy
     ) -> None:
         self._router = router
         self._rooms = rooms
         self._presence = presence
         self._hide = hide
-        self._page = min(LIST_PAGE, max(1, max_frame // LARGEST_USER))
+        self._policy = policy
 
     def users(self, asker: str, after: str | None) -> dict[str, Any]:
         """Who is present, with their status."""
@@ -57,9 +58,10 @@ class Lists:
 
     def _cards(self, names: dict[str, str], asker: str, after: str | None) -> dict[str, Any]:
         start = fold(after) if after else ""
-        keys = heapq.nsmallest(self._page + 1, (key for key in names if key > start))
-        cards = [{"account_name": names[key], "status": self._status(key, asker)} for key in keys[: self._page]]
-        return {"users": cards, "more": len(keys) > self._page}
+        page = min(LIST_PAGE, max(1, self._policy.max_frame // LARGEST_USER))
+        keys = heapq.nsmallest(page + 1, (key for key in names if key > start))
+        cards = [{"account_name": names[key], "status": self._status(key, asker)} for key in keys[:page]]
+        return {"users": cards, "more": len(keys) > page}
 
     def _status(self, key: str, asker: str) -> str:
         return OFFLINE if self._hide(key, asker) else self._presence.status(key)

@@ -1,23 +1,27 @@
-"""What a server allows: the operator's decisions, as the messenger knows them."""
+"""What a server allows: one object that everybody who has to know holds, so that a reload reaches them all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Final, Literal
 
-from gmessenger.chat.entrance import Registration
 from gmessenger.chat.names import LONGEST_NAME
 
 LONGEST_STATUS: Final = 32
+Registration = Literal["open", "invite", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Policy:
-    """What this server allows. Sizes: text in characters, frame in bytes."""
+    """What this server allows. Sizes: text in characters, frame in bytes.
+
+    Read a value when it is needed and keep no copy of it: `become` changes it while sessions live.
+    """
 
     guests: bool = True
     broadcast: bool = True
     registration: Registration = "open"
+    greeting: str = ""  # the operator's own words
     max_text: int = 16_384
     max_frame: int = 65_536
     names_remembered: int = 10_000
@@ -29,3 +33,8 @@ class Policy:
     @property
     def limits(self) -> dict[str, int]:
         return {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
+
+    def become(self, other: Policy) -> None:
+        """Allow what the other allows, from now on, to those who are here too."""
+        for each in fields(other):
+            setattr(self, each.name, getattr(other, each.name))

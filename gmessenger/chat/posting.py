@@ -12,6 +12,7 @@ from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.model import EVERYBODY, Answer, Message
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Post
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
@@ -38,7 +39,7 @@ class Posting:
         accounts: dict[str, Account],
         seen: Callable[[str], bool],
         clock: Callable[[], float],
-        busy_pause: float,
+        policy: Policy,
     ) -> None:
         self._store = store
         self._router = router
@@ -48,7 +49,7 @@ class Posting:
         self._accounts = accounts
         self._seen = seen
         self._clock = clock
-        self._busy_pause = busy_pause
+        self._policy = policy
 
     def to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
         """A message to a name; kept if either end is an account, else handed over."""
@@ -66,7 +67,7 @@ class Posting:
         """The guest's outboxes that keep room: nothing is stored that a guest would not be given."""
         promised = tuple(outbox for outbox in guests if outbox.promise(len(text) + OVERHEAD))
         if guests and not promised:
-            raise RecipientBusy(retry_after=self._busy_pause)
+            raise RecipientBusy(retry_after=self._policy.busy_pause)
         return promised
 
     def _guests(self, key: str, to: str) -> tuple[Outbox, ...]:
@@ -96,7 +97,7 @@ class Posting:
         outboxes = [outbox for outbox in self._router.outboxes[key] if outbox is not session.outbox]
         taken = [outbox for outbox in outboxes if outbox.offer(parcel)]
         if outboxes and not taken:
-            raise RecipientBusy(retry_after=self._busy_pause)
+            raise RecipientBusy(retry_after=self._policy.busy_pause)
         self._taken(session, id, parcel.time)
 
     def _taken(self, session: Session, id: str | None, time: float) -> None:

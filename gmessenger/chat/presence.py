@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from gmessenger.chat.model import OFFLINE, PresenceChange
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 
@@ -20,8 +21,8 @@ Later = Callable[[float, Callable[[], None]], object]
 class Seen:
     """The names of those who have been here, oldest first, bounded: the oldest is forgotten first."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         self._names: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -30,7 +31,7 @@ class Seen:
     def add(self, session: Session) -> None:
         self._names.pop(session.key, None)
         self._names[session.key] = session.name
-        if len(self._names) > self._most:
+        while len(self._names) > self._policy.names_remembered:
             del self._names[next(iter(self._names))]
 
     def newest_first(self) -> Iterator[tuple[str, str]]:

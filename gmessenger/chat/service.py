@@ -59,10 +59,7 @@ class Messenger:
         self._store = store
         passwords = passwords or Passwords()
         self.sanctions = Sanctions(store, clock)
-        check = self.sanctions.check_login
-        self.entrance = Entrance(
-            store, self.router, passwords, clock, check, guests=policy.guests, registration=policy.registration
-        )
+        self.entrance = Entrance(store, self.router, passwords, clock, self.sanctions.check_login, policy)
         self._carry = Carrying(spawn, clock, policy.store_timeout)
         accounts = self.entrance.accounts
         self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock)
@@ -72,12 +69,12 @@ class Messenger:
         self.blocks = blocks = Blocks(store, self.entrance.by_id, clock)
         self.own_data = OwnData(store, self.entrance, rooms, blocks, passwords, dismissal, clock)
         self._delivery = Delivery(store, spawn)
-        seen = self._seen = Seen(policy.names_remembered)
+        seen = self._seen = Seen(policy)
         self._posting = Posting(
-            store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy.busy_pause
+            store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy
         )
         self._presence = Presence(self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide)
-        lists = self._lists = Lists(self.router, rooms, self._presence, blocks.hide, policy.max_frame)
+        lists = self._lists = Lists(self.router, rooms, self._presence, blocks.hide, policy)
         check_voice = self.sanctions.check_voice
         self.room_service = RoomService(rooms, self._delivery, lists, self._carry, self._answer, check_voice)
 
@@ -88,11 +85,12 @@ class Messenger:
 
     @property
     def greeting(self) -> str:
-        """What is kept here, and for how long."""
+        """The operator's words, then what is kept here, and for how long."""
+        said = f"{self.policy.greeting}\n" if self.policy.greeting else ""
         if not self._store.lasting:
-            return "Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
+            return f"{said}Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
         kept = f"for {self.policy.retention:g} days" if self.policy.retention else "for good"
-        return f"Messages of accounts and rooms are kept {kept}, messages between guests not at all."
+        return f"{said}Messages of accounts and rooms are kept {kept}, messages between guests not at all."
 
     @log_calls("login")
     def login(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
@@ -232,11 +230,11 @@ class Messenger:
             yield self.router.outboxes[key][0].name
         yield from (name for key, name in self._seen.newest_first() if key not in self.router)
 
-    def announce_end(self, retry_in: float) -> None:
-        """Tell every session that the server stops."""
+    def announce_end(self, retry_in: Callable[[], float]) -> None:
+        """Tell every session that the server stops and, drawn for each, when to come back."""
         for session in list(self.router):
             if session.told:
-                session.outbox.insist(Moving(retry_in))
+                session.outbox.insist(Moving(retry_in()))
 
     def close(self) -> None:
         """Tell every session that nothing follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from random import SystemRandom
 
 import gevent
 from gevent import Greenlet, socket
@@ -16,9 +17,8 @@ from gmessenger import __version__, logs
 from gmessenger.chat.administration import Administration
 from gmessenger.chat.contract import Store
 from gmessenger.chat.passwords import Passwords
-from gmessenger.chat.policy import Policy
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import Banned, ExitError, ServerFull, StoreUnavailable, WireError
+from gmessenger.errors import Banned, ConfigProblem, ExitError, ServerFull, StoreUnavailable, WireError
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
 from gmessenger.server.connection import Connection, Floor
@@ -26,6 +26,7 @@ from gmessenger.server.control import Control
 from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.lines import Line, PlainLine, TlsLine
 from gmessenger.server.listening import listen, plain_address
+from gmessenger.server.reload import policy_of
 from gmessenger.server.retention import prune_regularly
 from gmessenger.server.tls import given_certificate
 from gmessenger.server.watch import Watch
@@ -33,12 +34,12 @@ from gmessenger.server.writing import Flusher
 from gmessenger.store import file_of, open_store
 from gmessenger.wire.jim import encode_error
 
-HEADROOM = 64
-"""Places in the pool above the limit, for telling the surplus that there is no room: a full pool would not accept."""
-MOST_TURNED_AWAY = HEADROOM // 2
+MOST_TURNED_AWAY = 32
 """Those who are told why at one time; who comes beyond them is closed without a word."""
 COME_BACK_IN = 2.0
-"""Seconds after which clients are told to try again when the server stops."""
+"""Seconds after which the first clients are told to try again when the server stops."""
+COME_BACK_A_SECOND = 500
+uniform = SystemRandom().uniform
 
 
 class App:
@@ -52,26 +53,15 @@ class App:
         # The port first: of two servers started alike, the second should hear of the port, not of the store.
         self._listen()
         hub = gevent.get_hub()
-        self._floor = Floor(options, hub, Flusher(hub, self.watch), self.watch)
-        self._pool = Pool(options.max_connections + HEADROOM)
+        self._floor = Floor(options, hub, Flusher(hub, self.watch, options.write_timeout), self.watch)
+        self._pool = Pool()  # `_accept` bounds it: a full pool would not accept, and could not follow a reload
         self._connections: set[Connection] = set()
         self._servers: list[StreamServer] = []
         self._stopping = False
         self._stopped = Event()
-        policy = Policy(
-            guests=options.guests,
-            broadcast=options.broadcast,
-            registration=options.registration,
-            max_text=options.max_text,
-            max_frame=options.max_frame,
-            names_remembered=options.names_remembered,
-            retention=options.retention_days or None,
-            unsettled=options.outbox_bytes,
-            store_timeout=options.store_timeout,
-        )
         self.store = self._open_store()
         passwords = passwords or Passwords()
-        self.messenger = Messenger(policy, self.store, time.time, self._later, self.watch.spawn, passwords)
+        self.messenger = Messenger(policy_of(options), self.store, time.time, self._later, self.watch.spawn, passwords)
         administration = Administration(self.messenger, self.store, passwords, time.time)
         file = file_of(options.store_url)
         self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
@@ -109,8 +99,7 @@ class App:
                 self._servers.append(server)
         if self._control is not None:
             self._control.start()
-        if days := self.options.retention_days:
-            self._retention = self.watch.spawn("prune", prune_regularly, self.store, days, self._stopped.wait)
+        self._retain()
         if self.certificate is not None:
             every = self.options.tls_check
             self.watch.spawn("look after the certificate", self.certificate.look_after, every, self._stopped.wait)
@@ -118,6 +107,28 @@ class App:
         self.watch.spawn("tidy", self._tidy)
         address = self.options.ip or "every interface"
         logs.event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
+
+    def follow(self, options: ServerOptions) -> None:
+        """Go on by other options, with those who are connected too; what they may differ in is marked in the table.
+
+        Raises an `ExitError` where it cannot, and then nothing has changed.
+        """
+        if self.certificate is not None and not self.certificate.reload():
+            raise ConfigProblem("The certificate cannot be used.")
+        before, self.options, self._floor.options = self.options, options, options
+        self._floor.flusher.timeout = options.write_timeout
+        self.messenger.policy.become(policy_of(options))
+        if options.retention_days != before.retention_days:
+            self._retain()
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
 
     def wait(self) -> int:
         """Wait until the server has stopped; its exit code is 1 if anything failed unexpectedly, else 0."""
@@ -133,11 +144,20 @@ class App:
         logs.event("server_stopping", reason=reason, connections=len(self._connections))
         try:
             self._drain()
+        except Exception as failure:
+            self.watch.failed("stop", failure)
         finally:
             self._stopped.set()
 
+    def _retain(self) -> None:
+        if self._retention is not None:
+            self._retention.kill()
+        if days := self.options.retention_days:
+            self._retention = self.watch.spawn("prune", prune_regularly, self.store, days, self._stopped.wait)
+
     def _drain(self) -> None:
         started = time.monotonic()
+        patience = self.options.drain_timeout
         if self._control is not None:
             self._control.stop()
         if self._retention is not None:
@@ -145,19 +165,23 @@ class App:
         for server in self._servers:
             server.stop_accepting()
             server.close()
-        self.messenger.announce_end(COME_BACK_IN)
-        with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(self.options.drain_timeout):
+        self.messenger.announce_end(self._come_back_in)
+        with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(patience):
             self.store.flush()  # what is not on disk by then was not answered either
         self.messenger.close()
         for connection in list(self._connections):
             if connection.front.name is None:
                 connection.goodbye("the server stops")
-        self._pool.join(max(0.0, self.options.drain_timeout - (time.monotonic() - started)))
+        self._pool.join(max(0.0, patience - (time.monotonic() - started)))
         undelivered = sum(connection.front.waiting for connection in self._connections)
         self._pool.kill(timeout=1.0)
         self.store.close()
         seconds = round(time.monotonic() - started, 3)
         logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))
+
+    def _come_back_in(self) -> float:
+        """Drawn anew for each: those who were here together should not come back together."""
+        return round(COME_BACK_IN + uniform(0.0, max(COME_BACK_IN, self.connections / COME_BACK_A_SECOND)), 2)
 
     def _accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """The greenlet of one client."""
@@ -205,10 +229,7 @@ class App:
             self.store.tidy()
 
     def _look_after(self) -> None:
-        options = self.options
-        waits = (options.login_timeout, options.probe_after, options.probe_timeout, options.close_timeout)
-        pause = min(1.0, max(0.02, min(waits) / 4))
-        while not self._stopped.wait(pause):
+        while not self._stopped.wait(_pause(self.options)):
             now = time.monotonic()
             for connection in list(self._connections):
                 try:
@@ -218,3 +239,9 @@ class App:
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         gevent.spawn_later(seconds, self.watch.guard("later", call))
+
+
+def _pause(options: ServerOptions) -> float:
+    """How long to wait between looking after connections: a part of the shortest time that matters there."""
+    waits = (options.login_timeout, options.probe_after, options.probe_timeout, options.close_timeout)
+    return min(1.0, max(0.02, min(waits) / 4))

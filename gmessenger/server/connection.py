@@ -47,9 +47,9 @@ class Front(Protocol):
         """The connection is closed: let go of everything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Floor:
-    """What all connections of a server stand on."""
+    """What all connections of a server stand on. A reload puts other `options` here: read them when they are needed."""
 
     options: ServerOptions
     hub: Hub
@@ -85,7 +85,7 @@ class Connection:
         self._said_goodbye_at: float | None = None
         self._reason: str | None = None
         self.address = address
-        self.writer = Writer(line, floor.flusher, floor.watch, floor.options.write_timeout, self.end)
+        self.writer = Writer(line, floor.flusher, floor.watch, self.end)
         self.front = front_of(self)
 
     @property

@@ -64,6 +64,8 @@ class Control:
                     sock.sendall(self._answer(line) + b"\n")
         except OSError:
             pass  # the operator has left
+        except Exception as failure:
+            self._watch.failed("control", failure)
 
     def _answer(self, line: bytes) -> bytes:
         try:

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import gevent
-
 from gmessenger import __version__, logs
 from gmessenger.commandline import SERVER, parse
 from gmessenger.errors import ExitError
-from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR
+from gmessenger.server.files import raise_limit
 
 if TYPE_CHECKING:
     from gmessenger.server.app import App
 
-STOPPED_BY: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-SECOND_SIGNAL: Final = 143
 SWITCH_INTERVAL: Final = 0.0005
 COLLECTOR_THRESHOLDS: Final = (50_000, 20, 100)
-FILES_BESIDE_CONNECTIONS: Final = 256
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +27,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         options = parse(SERVER, arguments)
         # Only now: help and a mistyped option should not wait for half a second of imports.
         from gmessenger.server.app import App
+        from gmessenger.server.signals import obey_signals
 
         place = options.log_place("server")
         logs.configure(place, options.log_level, options.log_format)
-        _raise_file_limit(options)
+        raise_limit(options.max_connections)
         # A commit's thread and the loop pass the interpreter to each other; the default lets one wait 5 ms.
         sys.setswitchinterval(SWITCH_INTERVAL)
         # Thousands of messages wait for each commit; with the usual thresholds they are looked through again and again.
@@ -47,21 +41,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ExitError as error:
         print(f"{SERVER.program}: {error}", file=sys.stderr)
         return error.exit_code
-    _obey_signals(app)
+    obey_signals(app, arguments)
     _say_where(app, place)
     return app.wait()
-
-
-def _obey_signals(app: App) -> None:
-    def obey(number: signal.Signals) -> None:
-        if asked:
-            os._exit(SECOND_SIGNAL)
-        asked.append(number)
-        app.stop(number.name)
-
-    asked: list[signal.Signals] = []
-    for number in STOPPED_BY:
-        gevent.signal_handler(number, obey, number)
 
 
 def _say_where(app: App, log_place: str) -> None:
@@ -73,18 +55,3 @@ def _say_where(app: App, log_place: str) -> None:
             f"gmessenger {__version__} listens on port {app.port} of {where}{tls}. Log: {log}. Ctrl-C stops it.",
             flush=True,
         )
-
-
-def _raise_file_limit(options: ServerOptions) -> None:
-    """Each connection is a file; the soft limit is usually far below what the system would allow."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    wanted = options.max_connections + FILES_BESIDE_CONNECTIONS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
-        if limit < wanted:
-            logs.event("file_limit", limit=limit, wanted=wanted)

@@ -17,9 +17,13 @@ from gmessenger.server.watch import Watch
 
 
 class Flusher:
-    """Gathers the writers with something to write and flushes them together."""
+    """Gathers the writers with something to write and flushes them together.
 
-    def __init__(self, hub: Hub, watch: Watch) -> None:
+    `timeout` is how many seconds a reader may read nothing; it may be changed.
+    """
+
+    def __init__(self, hub: Hub, watch: Watch, timeout: float) -> None:
+        self.timeout = timeout
         self._loop = hub.loop
         self._watch = watch
         self._dirty: list[Writer] = []
@@ -42,7 +46,7 @@ class Writer:
     """The writing side of one connection. Nothing here blocks its caller but `until_written`.
 
     `source` gives the bytes that wait to be written (and takes them out of where they waited); `lost` is called with a
-    reason when the other end is gone or has read nothing for `timeout` seconds.
+    reason when the other end is gone or has read nothing for the flusher's `timeout`.
     """
 
     __slots__ = (
@@ -53,16 +57,14 @@ class Writer:
         "_lost",
         "_pending",
         "_start",
-        "_timeout",
         "_watch",
         "source",
     )
 
-    def __init__(self, line: Line, flusher: Flusher, watch: Watch, timeout: float, lost: Callable[[str], None]) -> None:
+    def __init__(self, line: Line, flusher: Flusher, watch: Watch, lost: Callable[[str], None]) -> None:
         self._line = line
         self._flusher = flusher
         self._watch = watch
-        self._timeout = timeout
         self._lost = lost
         self._pending = b""
         self._start = 0  # how much of what is pending has left: cutting it off each time would copy the rest
@@ -124,7 +126,7 @@ class Writer:
 
     def _send(self) -> None:
         if self._pending and not self._try():
-            self._greenlet = gevent.spawn(self._send_the_rest)
+            self._greenlet = self._watch.spawn("writer", self._send_the_rest)
         else:
             self._finish()
 
@@ -154,7 +156,7 @@ class Writer:
     def _send_the_rest(self) -> None:
         try:
             while self._pending:
-                socket.wait_write(self._line.fileno(), self._timeout, TimeoutError())
+                socket.wait_write(self._line.fileno(), self._flusher.timeout, TimeoutError())
                 if self._try():
                     self._pending = self.source()
         except TimeoutError:

@@ -116,7 +116,10 @@ class Commits:
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            self._batch()
+            try:
+                self._batch()
+            except Exception as failure:  # the only writer goes on
+                self._failed("commit", failure)
             if self._closing and not self._wanted.is_set():
                 return
 

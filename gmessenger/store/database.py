@@ -155,6 +155,8 @@ class Database:
             self.read(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
         except StoreUnavailable:
             pass  # the disk is full or gone: the next batch will say so
+        except Exception as failure:
+            self._failed("checkpoint", failure)
         finally:
             self._checkpointing = False
 

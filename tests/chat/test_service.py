@@ -262,9 +262,11 @@ def test_course_clients_are_not_told_of_presence(house: House) -> None:
 def test_closing_tells_everybody_who_may_be_told(house: House) -> None:
     hank, dale = house.login("hank"), house.login("dale", told=False)
     told(hank), told(dale)
-    house.messenger.announce_end(2.0)
+    hours = iter((2.0, 3.0))
+    house.messenger.announce_end(lambda: next(hours))
     house.messenger.close()
     assert (told(hank), told(dale)) == ([Moving(2.0), Goodbye()], [Goodbye()])
+    assert next(hours) == 3.0
 
 
 def test_contacts_are_kept_while_connected_and_bounded(house: House) -> None:

@@ -143,7 +143,7 @@ def test_a_mistake_in_writing_ends_the_connection_and_no_other(
         hank.sendall(b'{"action":"msg","to":"dale","message":"hi"}\n{"action":"probe","id":"p"}\n')
         while b'"id":"p"' not in answers.readline():
             pass
-        server.app.messenger.announce_end(2.0)
+        server.app.messenger.announce_end(lambda: 2.0)
         server.app.messenger.close()
     until_empty(server)
     server.app.watch.failures = 0

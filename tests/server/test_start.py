@@ -57,7 +57,7 @@ def test_of_two_servers_started_alike_the_second_hears_of_the_port(tmp_path: Pat
         assert f"port {port}" in err and "in use" in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_cleanly_and_clients_are_told(number: signal.Signals) -> None:
     with ServerProcess("--close-timeout", "0.2") as server:
         port = server.port()
@@ -70,7 +70,8 @@ def test_a_signal_stops_it_cleanly_and_clients_are_told(number: signal.Signals) 
             hank.sendall(b'{"action":"msg","id":"m","to":"dale","message":"last words"}\n')
             assert json.loads(lines.readline())["response"] == 202
             server.process.send_signal(number)
-            assert json.loads(lines.readline()) == {"action": "moving", "retry_in": 2.0}
+            moving = json.loads(lines.readline())
+            assert (moving["action"], moving["retry_in"] >= 2.0) == ("moving", True)
             assert lines.readline() == b""
             assert json.loads(dale.recv(1024))["message"] == "last words"
             while b"last words" in (frame := dale.recv(1024)):

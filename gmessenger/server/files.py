@@ -1,0 +1,31 @@
+"""How many files the process may have open: each connection is one, and the usual limit is low."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from gmessenger import logs
+
+BESIDE_CONNECTIONS: Final = 256
+
+
+def needed(connections: int) -> int:
+    """Files that a server with so many connections has open."""
+    return connections + BESIDE_CONNECTIONS
+
+
+def raise_limit(connections: int) -> None:
+    """Let the process open what it needs, as far as the system allows; the log says where that is not enough."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    wanted = needed(connections)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+    if limit < wanted:
+        logs.event("file_limit", limit=limit, wanted=wanted)
