@@ -44,6 +44,7 @@
     │   ├── ServerFull 503            server_full         (retrying helps)
     │   ├── StoreUnavailable 503      store_unavailable   (retrying helps)
     │   └── InternalError 500         internal_error      (retrying helps)
+    ├── BadProxyHeader                logged; the connection is closed
     └── ExitError                     ends a program: exit code, sentence
         ├── UsageError 2
         ├── CannotListen 69
@@ -324,6 +325,12 @@ class InternalError(WireError):
     word = "internal_error"
     retry = True
     sentence = "The server made a mistake; it has been logged."
+
+
+class BadProxyHeader(MessengerError):
+    """What a balancer said of its client is not of the PROXY protocol."""
+
+    sentence = "This is no header of the PROXY protocol."
 
 
 class ExitError(MessengerError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 YES = ("yes", "true", "on", "1")
@@ -22,6 +23,20 @@ class Kind:
 
 def text(metavar: str) -> Kind:
     return Kind(metavar, str)
+
+
+def networks() -> Kind:
+    """Addresses and networks, as a tuple of `ip_network`."""
+
+    def read(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        try:
+            return tuple(ip_network(each.strip(), strict=False) for each in value.split(",") if each.strip())
+        except ValueError:
+            raise ArgumentTypeError(
+                f"expected addresses or networks (192.0.2.7,2001:db8::/32) with commas between, not {value!r}"
+            ) from None
+
+    return Kind("ADDRESS,…", read)
 
 
 def words(most: int) -> Kind:

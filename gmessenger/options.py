@@ -7,10 +7,12 @@ from these rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Literal
 
 from gmessenger import logs, places
-from gmessenger.kinds import Kind, bytes_, choice, count, days, digest, port_number, seconds, text, words, yes_or_no
+from gmessenger.kinds import (
+    Kind, bytes_, choice, count, days, digest, networks, port_number, seconds, text, words, yes_or_no,)
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
@@ -46,15 +48,22 @@ class Option:
     @property
     def shown(self) -> str:
         """The default as people write it; empty where there is none."""
-        if self.default is None or self.kind is Flag:
-            return ""
-        if isinstance(self.default, bool):
-            return "yes" if self.default else "no"
-        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+        return "" if self.kind is Flag else written(self.default)
 
     @property
     def env(self) -> str:
         return ENVIRONMENT_PREFIX + self.key.upper()
+
+
+def written(value: Any) -> str:
+    """A value as people write it; empty where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
 
 
 def option(
@@ -193,6 +202,16 @@ class ServerOptions(LogOptions):
     guests: bool = option(True, yes_or_no(), "whether names without an account may log in", "for a closed circle")
     broadcast: bool = option(
         True, yes_or_no(), "whether one message may go to everybody present", "when strangers shout"
+    )
+    proxy_from: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        networks(),
+        "balancers whose word is taken for who their clients are: they must begin each connection with a header of the "
+        "PROXY protocol",
+        "behind a balancer or a proxy, which would otherwise seem to be everybody",
+    )
+    proxy_timeout: float = option(
+        5.0, seconds(), "how long a balancer may take to send that header", "when it is far away"
     )
     max_connections: int = option(
         10_000, count(1), "connections at one time; one more is answered 503", "to bound memory, about 15 kB each"

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chat": {"errors", "logs", "chat.contract", "chat.records"},
     "store": {"errors", "chat.contract", "chat.records"},
     "server.fronts": {"gmessenger", "errors", "logs", "wire", "chat", "server.connection"},
-    "server.connection": {"logs", "options", "server"},
+    "server.connection": {"errors", "logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "places", "chat", "wire"),
         *("server.fronts", "server.connection", "store", "chat.contract", "chat.records", "certificates"),

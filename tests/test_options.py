@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gmessenger.options import Flag
 TOP = Path(__file__).parent.parent
 EXAMPLES: dict[type, tuple[str, Any]] = {int: ("4321", 4321), float: ("1.5", 1.5), bool: ("no", False), str: ("x", "x")}
 DIGEST = ("SHA256:" + ":".join(["Ab"] * 32), "sha256:" + "ab" * 32)
+EXAMPLES[tuple] = ("192.0.2.0/24,::1", (ip_network("192.0.2.0/24"), ip_network("::1")))
 ROWS = [(command, row) for command in (SERVER, CLIENT) for row in command.rows]
 
 

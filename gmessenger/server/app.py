@@ -18,7 +18,15 @@ from gmessenger.chat.administration import Administration
 from gmessenger.chat.contract import Store
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import Banned, ConfigProblem, ExitError, ServerFull, StoreUnavailable, WireError
+from gmessenger.errors import (
+    BadProxyHeader,
+    Banned,
+    ConfigProblem,
+    ExitError,
+    ServerFull,
+    StoreUnavailable,
+    WireError,
+)
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
 from gmessenger.server.connection import Connection, Floor
@@ -26,6 +34,7 @@ from gmessenger.server.control import Control
 from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.lines import Line, PlainLine, TlsLine
 from gmessenger.server.listening import listen, plain_address
+from gmessenger.server.proxies import Origin, origin
 from gmessenger.server.reload import policy_of
 from gmessenger.server.retention import prune_regularly
 from gmessenger.server.tls import given_certificate
@@ -130,6 +139,10 @@ class App:
     def stopping(self) -> bool:
         return self._stopping
 
+    def stopped_within(self, seconds: float) -> bool:
+        """Wait so long; says whether the server has stopped."""
+        return self._stopped.wait(seconds)
+
     def wait(self) -> int:
         """Wait until the server has stopped; its exit code is 1 if anything failed unexpectedly, else 0."""
         self._stopped.wait()
@@ -185,23 +198,33 @@ class App:
 
     def _accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """The greenlet of one client."""
-        with contextlib.suppress(OSError):  # it left before it was looked at
-            self._serve(PlainLine(sock), plain_address(address))
+        self._receive(sock, address, PlainLine)
 
     def _accept_tls(self, sock: socket.socket, address: tuple[str, int]) -> None:
         """The same, of one who comes to the TLS port."""
         assert self.certificate is not None
-        with contextlib.suppress(OSError):
-            self._serve(TlsLine(sock, self.certificate.context), plain_address(address))
+        context = self.certificate.context
+        self._receive(sock, address, lambda sock: TlsLine(sock, context))
 
-    def _serve(self, line: Line, where: str) -> None:
+    def _receive(self, sock: socket.socket, address: tuple[str, int], line: Callable[[socket.socket], Line]) -> None:
+        try:
+            self._serve(line(sock), origin(sock, address, self.options))
+        except BadProxyHeader as error:
+            logs.event("connection_refused", address=plain_address(address), reason=f"PROXY header: {error}")
+        except OSError:
+            pass  # it left before it was looked at
+        except Exception as failure:
+            self.watch.failed("connection", failure, plain_address(address))
+
+    def _serve(self, line: Line, came: Origin) -> None:
+        where = came.address
         if self._stopping or len(self._connections) >= self.options.max_connections:
             return self._turn_away(line, where, ServerFull())
         try:
             self.messenger.sanctions.check_address(where)
         except Banned as banned:
             return self._turn_away(line, where, banned)
-        connection = Connection(line, where, self._floor, lambda each: JimFront(each, self.messenger))
+        connection = Connection(line, came, self._floor, lambda each: JimFront(each, self.messenger))
         self._connections.add(connection)
         try:
             connection.serve()

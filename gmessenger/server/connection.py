@@ -13,6 +13,7 @@ from gevent.hub import Hub
 from gmessenger import logs
 from gmessenger.options import ServerOptions
 from gmessenger.server.lines import Line
+from gmessenger.server.proxies import Origin
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher, Writer
 
@@ -72,10 +73,11 @@ class Connection:
         "_said_goodbye_at",
         "address",
         "front",
+        "proxied",
         "writer",
     )
 
-    def __init__(self, line: Line, address: str, floor: Floor, front_of: Callable[[Connection], Front]) -> None:
+    def __init__(self, line: Line, origin: Origin, floor: Floor, front_of: Callable[[Connection], Front]) -> None:
         self._line = line
         self._floor = floor
         self._greenlet = gevent.getcurrent()
@@ -84,7 +86,8 @@ class Connection:
         self._probed_at: float | None = None
         self._said_goodbye_at: float | None = None
         self._reason: str | None = None
-        self.address = address
+        self.address = origin.address
+        self.proxied = origin.proxied
         self.writer = Writer(line, floor.flusher, floor.watch, self.end)
         self.front = front_of(self)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import gevent
 
 from gmessenger.server.reload import reload
+from gmessenger.server.systemd import Systemd
 
 if TYPE_CHECKING:
     from gmessenger.server.app import App
@@ -20,9 +21,9 @@ SECOND_SIGNAL: Final = 143
 TERMINAL: Final = Path("/dev/tty")
 
 
-def obey_signals(app: App, arguments: Sequence[str] | None) -> None:
+def obey_signals(app: App, arguments: Sequence[str] | None, systemd: Systemd) -> None:
     """From now on the process obeys signals. `arguments` is the command line that a reload reads again."""
-    stop = _stopper(app)
+    stop = _stopper(app, systemd)
     for number in STOPPED_BY:
         gevent.signal_handler(number, stop, number)
     if not hasattr(signal, "SIGHUP"):
@@ -34,18 +35,20 @@ def obey_signals(app: App, arguments: Sequence[str] | None) -> None:
         if at_a_terminal and not _has_terminal():
             stop(signal.SIGHUP)
         elif not app.stopping:
-            reload(app, arguments)
+            systemd.reloading()
+            systemd.ready(app.connections, reload(app, arguments))
 
     gevent.signal_handler(signal.SIGHUP, app.watch.guard("reload", hang_up))
 
 
-def _stopper(app: App) -> Callable[[signal.Signals], None]:
+def _stopper(app: App, systemd: Systemd) -> Callable[[signal.Signals], None]:
     asked: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
         if asked:
             os._exit(SECOND_SIGNAL)
         asked.append(number)
+        systemd.stopping(app.connections)
         app.stop(number.name)
 
     return stop

@@ -28,6 +28,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Only now: help and a mistyped option should not wait for half a second of imports.
         from gmessenger.server.app import App
         from gmessenger.server.signals import obey_signals
+        from gmessenger.server.systemd import Systemd
 
         place = options.log_place("server")
         logs.configure(place, options.log_level, options.log_format)
@@ -41,8 +42,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ExitError as error:
         print(f"{SERVER.program}: {error}", file=sys.stderr)
         return error.exit_code
-    obey_signals(app, arguments)
+    systemd = Systemd()
+    obey_signals(app, arguments, systemd)
     _say_where(app, place)
+    systemd.ready(app.connections)
+    app.watch.spawn("systemd", systemd.keep_alive, lambda: app.connections, app.stopped_within)
     return app.wait()
 
 
