@@ -208,7 +208,8 @@ class App:
 
     def _receive(self, sock: socket.socket, address: tuple[str, int], line: Callable[[socket.socket], Line]) -> None:
         try:
-            self._serve(line(sock), origin(sock, address, self.options))
+            came = origin(sock, address, self.options)
+            self._serve(line(sock), came)
         except BadProxyHeader as error:
             logs.event("connection_refused", address=plain_address(address), reason=f"PROXY header: {error}")
         except OSError:
