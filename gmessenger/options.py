@@ -12,7 +12,19 @@ from typing import Any, Final, Literal
 
 from gmessenger import logs, places
 from gmessenger.kinds import (
-    Kind, bytes_, choice, count, days, digest, networks, port_number, seconds, text, words, yes_or_no,)
+    Kind,
+    bytes_,
+    choice,
+    count,
+    days,
+    digest,
+    networks,
+    port_number,
+    seconds,
+    text,
+    words,
+    yes_or_no,
+)
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = 7777
