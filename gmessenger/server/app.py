@@ -66,7 +66,7 @@ class App:
         self._pool = Pool()  # `_accept` bounds it: a full pool would not accept, and could not follow a reload
         self._connections: set[Connection] = set()
         self._servers: list[StreamServer] = []
-        self._stopping = False
+        self.stopping = False
         self._stopped = Event()
         self.store = self._open_store()
         passwords = passwords or Passwords()
@@ -135,10 +135,6 @@ class App:
         """How many there are."""
         return len(self._connections)
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
-
     def stopped_within(self, seconds: float) -> bool:
         """Wait so long; says whether the server has stopped."""
         return self._stopped.wait(seconds)
@@ -150,10 +146,10 @@ class App:
 
     def stop(self, reason: str = "asked to") -> None:
         """Accept nobody any more, tell the clients, deliver what was accepted within `drain_timeout`, and close."""
-        if self._stopping:
+        if self.stopping:
             self._stopped.wait()
             return
-        self._stopping = True
+        self.stopping = True
         logs.event("server_stopping", reason=reason, connections=len(self._connections))
         try:
             self._drain()
@@ -219,7 +215,7 @@ class App:
 
     def _serve(self, line: Line, came: Origin) -> None:
         where = came.address
-        if self._stopping or len(self._connections) >= self.options.max_connections:
+        if self.stopping or len(self._connections) >= self.options.max_connections:
             return self._turn_away(line, where, ServerFull())
         try:
             self.messenger.sanctions.check_address(where)
