@@ -303,9 +303,10 @@ def test_what_is_on_its_way_to_the_disk_is_bounded_and_holds_back_its_sender() -
 
 
 def test_a_sender_whose_disk_does_not_answer_is_told_in_the_end() -> None:
-    house = House(unsettled=100, store_timeout=0.01)
+    house = House(unsettled=100)
     hank = house.login("hank")
     house.messenger.register(hank, None, "a password", None, None)
+    house.messenger.policy.store_timeout = 0.01  # the registration may take its time
     house.store.append = lambda post, done: None  # type: ignore[method-assign]
     house.messenger.message(hank, "hank", "x", "m1")
     with pytest.raises(StoreUnavailable):
