@@ -4,6 +4,7 @@ It must not print, and must not know options, logs, or who reads its events.
 
 from gmessenger.client.events import (
     Accepted,
+    Closed,
     Connected,
     Deferred,
     Delivered,
@@ -13,6 +14,7 @@ from gmessenger.client.events import (
     Lost,
     Missed,
     Notice,
+    Opened,
     PresenceChanged,
     Received,
     Rejected,
@@ -29,6 +31,7 @@ from gmessenger.wire.events import Card, Delivery
 __all__ = [
     "Accepted",
     "Card",
+    "Closed",
     "Connected",
     "Deferred",
     "Delivered",
@@ -42,6 +45,7 @@ __all__ = [
     "Message",
     "Missed",
     "Notice",
+    "Opened",
     "Patience",
     "PresenceChanged",
     "Received",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Final
 
 from gmessenger.client.frames import frame_of
+from gmessenger.client.operating import Operating
 from gmessenger.client.pages import Found, deliveries
 from gmessenger.wire.events import (
     Answer,
+    Block,
+    Blocks,
     Card,
     Delivery,
     Export,
@@ -19,11 +21,11 @@ from gmessenger.wire.events import (
     Leave,
     Members,
     Remove,
-    Request,
     Rooms,
     Search,
     Status,
     Topic,
+    Unblock,
     Users,
 )
 from gmessenger.wire.jim import encode
@@ -33,17 +35,13 @@ LONGEST_LIST: Final = 100_000
 LARGEST_PAGE: Final = 500
 
 
-class Asking(ABC):
+class Asking(Operating):
     """Every question raises the `WireError` that the server refuses with, and `Unreachable` where no answer came in
     time. It waits for a line that is down.
     """
 
     def __init__(self) -> None:
         self._said_of_oneself: dict[str, bytes] = {}  # status and rooms, which a guest's new session does not know
-
-    @abstractmethod
-    def _ask(self, request: Request) -> Answer:
-        """The answer."""
 
     def users(self) -> list[Card]:
         """Who is present, with their status."""
@@ -107,6 +105,18 @@ class Asking(ABC):
         """Take somebody out of a room that one has made."""
         self._ask(Remove(room=room, user=name))
 
+    def block(self, name: str) -> None:
+        """Hear no more from somebody; what they say in rooms comes all the same."""
+        self._ask(Block(user=name))
+
+    def unblock(self, name: str) -> None:
+        """Hear from them again."""
+        self._ask(Unblock(user=name))
+
+    def blocks(self) -> list[Card]:
+        """Whom one does not want to hear from."""
+        return self._cards(Blocks())
+
     def export(self) -> Iterator[bytes]:
         """All that one may read, of every conversation, oldest first: each message as a line of JSON."""
         place, more = 0, True
@@ -125,7 +135,7 @@ class Asking(ABC):
         said = self._said_of_oneself
         return {what: frame for what, frame in said.items() if not (account and what.startswith("join "))}
 
-    def _cards(self, request: Users | Members) -> list[Card]:
+    def _cards(self, request: Users | Members | Blocks) -> list[Card]:
         cards: list[Card] = []
         while len(cards) < LONGEST_LIST:
             page = self._ask(request)

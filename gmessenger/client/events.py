@@ -14,12 +14,17 @@ from gmessenger.wire.events import Answer, Delivery
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Logged in: the first time, or `again` after the line was lost. `limits` are the server's, by its own words."""
+    """Logged in: the first time, or `again` after the line was lost. `limits` are the server's, by its own words.
+
+    `operator` says whether one is one, `blocks` how many names one blocks.
+    """
 
     server: str
     greeting: str
     limits: Mapping[str, Any]
     again: bool
+    operator: bool = False
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,23 @@ class TopicChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """An operator has closed a room: what was said there can be read, and nothing more is said."""
+
+    room: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An operator has opened a room again."""
+
+    room: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The server has the message: 200 stored, 202 handed over. It is out of the outbox."""
 
@@ -158,5 +180,7 @@ LinkEvent: TypeAlias = (
     | Joined
     | Left
     | TopicChanged
+    | Closed
+    | Opened
     | Notice
 )

@@ -10,6 +10,8 @@ from gmessenger.wire.jim import encode
 
 FIRST_REFUSAL: Final = 400
 TRY_LATER: Final = frozenset({429, 503})
+FORBIDDEN: Final = 403
+"""What one may not do, one may not do a little later either, even where the server says when it ends."""
 
 
 def frame_of(request: Request | dict[str, Any]) -> bytes:
@@ -34,4 +36,4 @@ def refusal(answer: Answer) -> WireError:
 def wanted_later(answer: Answer) -> bool:
     """Whether it is a refusal, but the same request may be accepted a little later."""
     later = answer.retry_after is not None or answer.response in TRY_LATER or refusal(answer).retry
-    return refused(answer) and later
+    return refused(answer) and later and answer.response != FORBIDDEN

@@ -16,6 +16,7 @@ from gmessenger.client.inbox import Inbox
 from gmessenger.client.incoming import Incoming
 from gmessenger.client.keeping import Keeping
 from gmessenger.client.login import Login
+from gmessenger.client.operating import OPERATOR
 from gmessenger.client.outbox import Message, Outbox, compose, is_larger
 from gmessenger.client.patience import Patience
 from gmessenger.client.positions import conversation, fold
@@ -233,7 +234,8 @@ class Link(Asking):
         self.limits = answer.limits or {}
         self._become(account=answer.account is True)
         self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)
-        self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again))
+        standing = (answer.role == OPERATOR, answer.blocks or 0)
+        self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again, *standing))
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)
             self._settled(message)

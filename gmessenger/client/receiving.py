@@ -9,11 +9,13 @@ from typing import Any, Final, NoReturn
 from gmessenger.client.connection import Connection, Heard
 from gmessenger.client.events import (
     Accepted,
+    Closed,
     Deferred,
     Delivered,
     Joined,
     Left,
     Notice,
+    Opened,
     PresenceChanged,
     Rejected,
     TopicChanged,
@@ -30,6 +32,8 @@ from gmessenger.client.sending import Sender
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
+    Banned,
+    Kicked,
     NameTaken,
     NeverSeen,
     NotHere,
@@ -39,11 +43,13 @@ from gmessenger.errors import (
 )
 from gmessenger.wire.events import (
     Answer,
+    CloseEvent,
     DeliveredEvent,
     Delivery,
     JoinEvent,
     LeaveEvent,
     Moving,
+    OpenEvent,
     PresenceEvent,
     Probe,
     ServerEvent,
@@ -55,7 +61,7 @@ from gmessenger.wire.jim import encode
 PROBE: Final = encode(Probe())
 HERE: Final = encode({"response": 200})
 DISMISSED: Final = frozenset(
-    error.word for error in (Replaced, AccountDisabled, AccountDeleted, PasswordNeeded, NameTaken)
+    error.word for error in (Replaced, AccountDisabled, AccountDeleted, PasswordNeeded, NameTaken, Kicked, Banned)
 )
 """What ends a session for good: coming back by oneself would be wrong, or as somebody else."""
 ABSENT: Final = frozenset({NeverSeen.word, NotHere.word})
@@ -159,6 +165,12 @@ class Receiver:
     def _topic(self, event: TopicEvent, frame: bytes) -> None:
         self._inbox.put(TopicChanged(event.room, event.user.account_name, event.topic))
 
+    def _close(self, event: CloseEvent, frame: bytes) -> None:
+        self._inbox.put(Closed(event.room, event.user.account_name, event.reason or ""))
+
+    def _open(self, event: OpenEvent, frame: bytes) -> None:
+        self._inbox.put(Opened(event.room, event.user.account_name))
+
     def _probe(self, event: ServerProbe, frame: bytes) -> None:
         self._sender.urge("here", HERE)
 
@@ -214,6 +226,8 @@ HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]]
     JoinEvent: Receiver._join,
     LeaveEvent: Receiver._leave,
     TopicEvent: Receiver._topic,
+    CloseEvent: Receiver._close,
+    OpenEvent: Receiver._open,
     ServerProbe: Receiver._probe,
     Moving: Receiver._moving,
 }

@@ -7,62 +7,17 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-
-class Desk(Protocol):
-    """What a mode can do; the commands call this and know nothing else of it."""
-
-    def message(self, to: str, text: str) -> None:
-        """Write to somebody, who is the addressee from then on; without a text only that."""
-
-    def ask_for_message(self) -> None:
-        """Ask whom to write to, and what."""
-
-    def users(self) -> None: ...
-
-    def status(self, status: str) -> None: ...
-
-    def register(self, invite: str) -> None:
-        """Ask for a password, and make the name an account; not every server wants an `invite`."""
-
-    def join(self, room: str) -> None:
-        """Enter a room, which is the addressee from then on."""
-
-    def leave_room(self, room: str) -> None:
-        """Of this room, or of the addressee where it is empty; so below."""
-
-    def rooms(self) -> None: ...
-
-    def members(self, room: str) -> None: ...
-
-    def topic(self, topic: str) -> None:
-        """Say what the room is about; show it where `topic` is empty."""
-
-    def history(self, count: int) -> None:
-        """What was last said to and by the addressee."""
-
-    def search(self, words: str) -> None: ...
-
-    def remove(self, name: str) -> None:
-        """Take somebody out of the room that is the addressee."""
-
-    def export(self, file: str) -> None:
-        """Write all of one's messages into a new file."""
-
-    def forget(self) -> None:
-        """Have everything one has said erased, and the account with it, after asking once more."""
-
-    def help(self) -> None: ...
-
-    def leave(self) -> None: ...
+from gmessenger.terminal.duties import Desk
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One row. `words` count only alone on a line, `slashed` anywhere at its beginning.
 
-    The arguments are optional where they are written in brackets, and a number where that is called N.
+    The arguments are optional where they are written in brackets, and a number where that is called N or MINUTES. What
+    is for `operators` is not shown to others.
     """
 
     words: tuple[str, ...]
@@ -70,18 +25,29 @@ class Command:
     arguments: str
     what: str
     act: Callable[[Desk, str], None]
+    operators: bool = False
 
     def takes(self, arguments: str) -> bool:
         """Whether there are arguments where there must be, and none where there are none to give."""
         if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0] != "me":
             return False  # not by chance, and not of somebody else
         optional = self.arguments.startswith("[")
-        number = not arguments or "N" not in self.arguments.strip("[]").split() or _is_number(arguments)
-        return number and (optional or bool(self.arguments) == bool(arguments))
+        return self._numbers(arguments.split()) and (optional or bool(self.arguments) == bool(arguments))
+
+    def _numbers(self, words: list[str]) -> bool:
+        """Whether there is a number where there must be, and nothing behind it."""
+        names = [name.strip("[]") for name in self.arguments.split()]
+        if not NUMBERS.intersection(names):
+            return True
+        good = (_is_number(word) for name, word in zip(names, words, strict=False) if name in NUMBERS)
+        return len(words) <= len(names) and all(good)
 
     @property
     def usage(self) -> str:
         return f"{self.slashed[0]} {self.arguments}".rstrip()
+
+
+NUMBERS: Final = frozenset({"N", "MINUTES"})
 
 
 def _is_number(text: str) -> bool:
@@ -105,6 +71,21 @@ def _forget(desk: Desk, arguments: str) -> None:
     desk.forget()
 
 
+def _kick(desk: Desk, arguments: str) -> None:
+    name, _, reason = arguments.partition(" ")
+    desk.kick(name, reason.strip())
+
+
+def _mute(desk: Desk, arguments: str) -> None:
+    name, _, minutes = arguments.partition(" ")
+    desk.mute(name, int(minutes) if minutes.strip() else None)
+
+
+def _ban(desk: Desk, arguments: str) -> None:
+    whom, _, reason = arguments.partition(" ")
+    desk.ban(whom, reason.strip())
+
+
 USUAL_PAGE: Final = 20
 COMMANDS: Final = (
     Command(("1", "message"), ("/msg", "/message"), "[NAME [TEXT]]", "write to NAME, or be asked for both", _message),
@@ -121,8 +102,19 @@ COMMANDS: Final = (
     Command((), ("/search",), "WORDS", "messages with these words", lambda desk, words: desk.search(words)),
     Command((), ("/register",), "[INVITE]", "make your name an account", lambda desk, invite: desk.register(invite)),
     Command((), ("/remove",), "NAME", "take somebody out of your room", lambda desk, name: desk.remove(name)),
+    Command((), ("/block",), "NAME", "hear no more from somebody", lambda desk, name: desk.block(name)),
+    Command((), ("/unblock",), "NAME", "hear from them again", lambda desk, name: desk.unblock(name)),
+    Command((), ("/blocks",), "", "whom you do not hear from", lambda desk, _: desk.blocks()),
     Command((), ("/export",), "me [FILE]", "all your messages, into a new file", _export),
     Command((), ("/forget",), "me", "erase all you said, and your account", _forget),
+    Command((), ("/kick",), "NAME [REASON]", "send somebody away", _kick, operators=True),
+    Command((), ("/mute",), "NAME [MINUTES]", "have what they say refused", _mute, operators=True),
+    Command((), ("/unmute",), "NAME", "let them speak again", lambda desk, name: desk.unmute(name), operators=True),
+    Command((), ("/ban",), "NAME|ADDRESS [REASON]", "let them in no more", _ban, operators=True),
+    Command((), ("/unban",), "NAME|ADDRESS", "let them in again", lambda desk, whom: desk.unban(whom), operators=True),
+    Command((), ("/bans",), "", "who is banned or muted", lambda desk, _: desk.bans(), operators=True),
+    Command((), ("/close",), "[#ROOM]", "let nobody write", lambda desk, room: desk.close_room(room), operators=True),
+    Command((), ("/open",), "[#ROOM]", "let them write again", lambda desk, room: desk.open_room(room), operators=True),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
     Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave()),
 )
@@ -190,10 +182,14 @@ def hint(line: str) -> str:
     return f"Nobody to send this to yet: write /msg NAME TEXT first.{meant}"
 
 
-def help_text(width: int, *notes: str) -> str:
+def help_text(width: int, *notes: str, operator: bool = False) -> str:
     """The table and the notes, fitted into so many columns."""
     wrap = partial(textwrap.wrap, width=max(width - 1, NARROWEST))
-    rows = [(", ".join((*command.words, command.usage)), command.what) for command in COMMANDS]
+    rows = [
+        (", ".join((*command.words, command.usage)), command.what)
+        for command in COMMANDS
+        if operator or not command.operators
+    ]
     column = max(len(names) for names, _ in rows)
     lines = [f"  {names:<{column}}  {what}" for names, what in rows]
     if max(map(len, lines)) >= width:

@@ -15,6 +15,7 @@ from gmessenger.logs import log_calls
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import help_text
 from gmessenger.terminal.input import ROOM_WITHIN, Lines
+from gmessenger.terminal.moderating import Moderating
 from gmessenger.terminal.passwords import Echo
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
@@ -22,13 +23,13 @@ from gmessenger.terminal.visible import visible
 REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
 
 
-class LineDesk:
+class LineDesk(Moderating):
     """The `Desk` of line mode. Plain lines go to its `addressee`; `leave` is whatever ends the mode."""
 
     def __init__(
         self, link: Link, screen: Screen, lines: Lines, echo: Echo, leave: Callable[[], None], *, typed: bool
     ) -> None:
-        self._link = link
+        super().__init__(link)
         self._screen = screen
         self._lines = lines
         self._echo = echo
@@ -131,7 +132,11 @@ class LineDesk:
         to = self.addressee
         if to is None:
             return self._screen.show("-- whose? write /msg NAME or /join #ROOM first")
-        return self._answered(lambda: render.history(to, self._link.history(to, count)))
+        return self._answered(lambda: self._history(to, count))
+
+    def _history(self, to: str, count: int) -> str:
+        said = self._link.history(to, count)
+        return render.history(to, [each for each in said if not to.startswith("#") or not self.hides(each)])
 
     @log_calls()
     def search(self, words: str) -> None:
@@ -173,7 +178,7 @@ class LineDesk:
         self._screen.show(self.help_text())
 
     def help_text(self) -> str:
-        return help_text(self._screen.width, *([REPRINT] if self._typed else []))
+        return help_text(self._screen.width, *([REPRINT] if self._typed else []), operator=self.operator)
 
     def _in_room(self, ask: Callable[[str], str], room: str = "") -> None:
         """Ask about the room that is named, or else the one that plain lines go to."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from gevent import Greenlet
 
-from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost
+from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received
 from gmessenger.errors import NotAllSent
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
@@ -103,6 +103,8 @@ class LineMode:
     def _follow(self) -> None:
         for event in self._link:
             write_down(event, self._options)
+            if isinstance(event, Connected):
+                self._take_up(event)
             told = self._told(event)
             if told is not None:
                 self._screen.show(told + self._remark(event))
@@ -112,10 +114,17 @@ class LineMode:
             if self._ending.over:
                 return
 
+    def _take_up(self, event: Connected) -> None:
+        self._desk.operator = event.operator
+        if event.blocks:
+            self._desk.learn_blocks()
+
     def _told(self, event: LinkEvent) -> str | None:
         if isinstance(event, Accepted):
             self._marks.accepted(event)
         if isinstance(event, Delivered) and not self._marks.is_news(event):
+            return None
+        if isinstance(event, Received) and event.delivery.to.startswith("#") and self._desk.hides(event.delivery):
             return None
         return render.told(event)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from gmessenger.client import (
     Accepted,
     Card,
+    Closed,
     Connected,
     Deferred,
     Delivered,
@@ -21,6 +22,7 @@ from gmessenger.client import (
     Message,
     Missed,
     Notice,
+    Opened,
     PresenceChanged,
     Received,
     Rejected,
@@ -92,10 +94,51 @@ def entered(room: str, names: Sequence[str], about: str) -> str:
 def rooms(listed: Sequence[Mapping[str, Any]]) -> str:
     """The rooms there are, one a line."""
     lines = (
-        f"{visible(str(each.get('room')))} ({each.get('members')}) {visible(str(each.get('topic') or ''))}".rstrip()
+        f"{visible(str(each.get('room')))} ({each.get('members')}{', closed' if each.get('closed') else ''}) "
+        f"{visible(str(each.get('topic') or ''))}".rstrip()
         for each in listed
     )
     return _list(counted(len(listed), "room"), lines) if listed else "-- there are no rooms; /join #NAME makes one"
+
+
+def blocks(cards: Sequence[Card]) -> str:
+    """Whom one does not hear from."""
+    names = (visible(card.account_name) for card in cards)
+    return _list(f"you block {len(cards)}", names) if cards else "-- you block nobody"
+
+
+def kicked(name: str, sessions: int) -> str:
+    return f"-- {visible(name)} is sent away: {counted(sessions, 'connection')} closed"
+
+
+def muted(name: str, minutes: int | None, here: int) -> str:
+    lasting = f" for {counted(minutes, 'minute')}" if minutes is not None else ""
+    return f"-- {visible(name)} is muted{lasting}{'' if here else '; nobody of that name is here just now'}"
+
+
+def banned(whom: str, sessions: int) -> str:
+    return f"-- {visible(whom)} is banned: {counted(sessions, 'connection')} closed"
+
+
+def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, Any]]) -> str:
+    """Who is banned and who is muted, one a line."""
+    parts = [
+        _list(f"{len(listed)} {what}", map(_sanction, listed))
+        for what, listed in (("banned", bans), ("muted", mutes))
+        if listed
+    ]
+    return "\n".join(parts) or "-- nobody is banned or muted"
+
+
+def _sanction(each: Mapping[str, Any]) -> str:
+    whom = visible(str(each.get("user") or each.get("address")))
+    until = each.get("until")
+    lasting = f", until {_clock(until)}" if isinstance(until, int | float) else ""
+    return f"{whom}, by {_operator(str(each.get('by')))}{lasting}{_because(str(each.get('reason') or ''))}"
+
+
+def _because(reason: str) -> str:
+    return f": {visible(reason)}" if reason else ""
 
 
 def history(with_: str, messages: Sequence[Delivery]) -> str:
@@ -178,6 +221,14 @@ def topic(room: str, topic: str, by: str = "") -> str:
     return f"-- the topic of {visible(room)}{said}: {visible(topic)}" if topic else f"-- {visible(room)} has no topic"
 
 
+def _closed(event: Closed) -> str:
+    return f"-- {_operator(event.name)} has closed {visible(event.room)}{_because(event.reason)}"
+
+
+def _operator(name: str) -> str:
+    return "the owner of the server" if name == "server" else visible(name)
+
+
 def _presence(event: PresenceChanged) -> str:
     status = event.status
     return f"-- {visible(event.name)} {IN_WORDS.get(status) or f'is {visible(status)}'}"
@@ -196,6 +247,8 @@ IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     PresenceChanged: _presence,
     Joined: lambda event: f"-- {visible(event.name)} has joined {visible(event.room)}",
     Left: _left,
+    Closed: _closed,
+    Opened: lambda event: f"-- {_operator(event.name)} has opened {visible(event.room)} again",
     TopicChanged: lambda event: topic(event.room, event.topic, event.name),
     Notice: lambda event: f"-- {'' if event.here else 'the server says: '}{visible(event.sentence)}",
 }

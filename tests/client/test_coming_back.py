@@ -6,7 +6,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import Accepted, Connected, Link, Lost, Received
+from gmessenger.client import Accepted, Connected, Link, Lost, Received, Rejected
 from gmessenger.client.patience import Pauses
 from gmessenger.errors import Refused, Unreachable
 from tests.client.conftest import Begin
@@ -197,3 +197,29 @@ def test_an_owner_who_does_not_read_is_not_told_every_attempt(fake: FakeServer, 
         gevent.sleep(0.01)
     assert isinstance(owner.ending(), Unreachable)
     assert len(owner.seen) <= 4
+
+
+@pytest.mark.parametrize("code", ["kicked", "banned"])
+def test_who_is_sent_away_does_not_come_back_by_itself(fake: FakeServer, begin: Begin, code: str) -> None:
+    owner, peer = begin()
+    peer.send({"response": 403, "code": code, "error": "Go.", "retry_after": 0.01, "time": 1.0})
+    peer.expect_left()
+    error = owner.ending()
+    assert isinstance(error, Refused) and str(error) == "Go."
+
+
+def test_a_ban_that_ends_some_time_is_not_waited_for(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.close()
+    for _ in range(2):  # with the token, and without
+        fake.accept().turn_away(403, "banned", "You are banned.", retry_after=0.01)
+    error = owner.ending()
+    assert isinstance(error, Refused) and str(error) == "You are banned."
+
+
+def test_what_a_mute_refuses_is_not_sent_again(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    owner.link.send("dale", "hi")
+    peer.answer(peer.expect("msg"), 403, code="muted", error="You are muted.", retry_after=0.01)
+    assert owner.next(Rejected).reason == "You are muted."
+    assert owner.link.unanswered == 0

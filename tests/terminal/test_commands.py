@@ -45,6 +45,20 @@ class Desk:
         ("/users", ("users",)),
         ("/users ", ("users",)),
         ("/status out to lunch", ("status", "out to lunch")),
+        ("/block dale", ("block", "dale")),
+        ("/unblock dale ", ("unblock", "dale")),
+        ("/blocks", ("blocks",)),
+        ("/kick dale", ("kick", "dale", "")),
+        ("/kick dale  calm down ", ("kick", "dale", "calm down")),
+        ("/mute dale", ("mute", "dale", None)),
+        ("/mute dale 10", ("mute", "dale", 10)),
+        ("/unmute dale", ("unmute", "dale")),
+        ("/ban dale spam", ("ban", "dale", "spam")),
+        ("/ban 203.0.113.0/24", ("ban", "203.0.113.0/24", "")),
+        ("/unban dale", ("unban", "dale")),
+        ("/bans", ("bans",)),
+        ("/close", ("close_room", "")),
+        ("/open #dev", ("open_room", "#dev")),
         ("2", ("help",)),
         ("help", ("help",)),
         ("/help", ("help",)),
@@ -93,7 +107,11 @@ def test_texts(line: str, text: str) -> None:
         ("/join", "It is: /join #ROOM"),
         ("/history all", "It is: /history [N]"),
         ("/history 0", "It is: /history [N]"),
+        ("/history 5 6", "It is: /history [N]"),
         ("/users all", "It is: /users"),
+        ("/kick", "It is: /kick NAME [REASON]"),
+        ("/mute dale soon", "It is: /mute NAME [MINUTES]"),
+        ("/mute dale 5 6", "It is: /mute NAME [MINUTES]"),
     ],
 )
 def test_mistakes(line: str, said: str) -> None:
@@ -109,12 +127,19 @@ def test_hints() -> None:
 
 def test_the_help_comes_from_the_table() -> None:
     for width in (80, 50, 36):
-        text = help_text(width, "Note well.")
+        text = help_text(width, "Note well.", operator=True)
         for command in COMMANDS:
             assert command.usage in text and command.what in re.sub(r"\s+", " ", text)
             assert all(word in text for word in command.words)
         assert max(map(len, text.splitlines())) < width
         assert text.split()[-2:] == ["Note", "well."]
+
+
+def test_what_is_for_operators_is_shown_to_them_only() -> None:
+    operating = [command.usage for command in COMMANDS if command.operators]
+    ordinary, whole = help_text(200), help_text(200, operator=True)
+    assert operating and all(usage in whole and usage not in ordinary for usage in operating)
+    assert "/block NAME" in ordinary
 
 
 def test_no_name_means_two_things() -> None:

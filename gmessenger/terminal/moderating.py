@@ -1,0 +1,119 @@
+"""Carries out what is typed about those who disturb: everybody's blocks, and what operators may do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from gmessenger.client import Delivery, Link
+from gmessenger.logs import log_calls
+from gmessenger.terminal import render
+from gmessenger.terminal.visible import visible
+
+MINUTE = 60.0
+
+
+class Moderating(ABC):
+    """The part of a desk that keeps the peace. `operator` says whether the server let us in as one."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._blocked: set[str] = set()
+        self.operator = False
+
+    @abstractmethod
+    def _answered(self, ask: Callable[[], str | None]) -> None:
+        """Ask the server something and show what comes of it."""
+
+    @abstractmethod
+    def _in_room(self, ask: Callable[[str], str], room: str = "") -> None:
+        """Ask about a room, or the addressee."""
+
+    def hides(self, delivery: Delivery) -> bool:
+        """Whether it is said in a room by somebody whom we block: the server cannot leave it out."""
+        return delivery.sender.casefold() in self._blocked
+
+    def learn_blocks(self) -> None:
+        """Ask whom we block."""
+        self._answered(self._learn)
+
+    def _learn(self) -> None:
+        self._blocked = {card.account_name.casefold() for card in self._link.blocks()}
+
+    @log_calls("name")
+    def block(self, name: str) -> None:
+        self._answered(lambda: self._block(name))
+
+    def _block(self, name: str) -> str:
+        self._link.block(name)
+        self._blocked.add(name.casefold())
+        return f"-- you hear no more from {visible(name)}"
+
+    @log_calls("name")
+    def unblock(self, name: str) -> None:
+        self._answered(lambda: self._unblock(name))
+
+    def _unblock(self, name: str) -> str:
+        self._link.unblock(name)
+        self._blocked.discard(name.casefold())
+        return f"-- you hear from {visible(name)} again"
+
+    @log_calls()
+    def blocks(self) -> None:
+        self._answered(lambda: render.blocks(self._link.blocks()))
+
+    @log_calls("name")
+    def kick(self, name: str, reason: str) -> None:
+        self._answered(lambda: render.kicked(name, self._link.kick(name, reason)))
+
+    @log_calls("name", "minutes")
+    def mute(self, name: str, minutes: int | None) -> None:
+        self._answered(lambda: self._mute(name, minutes))
+
+    def _mute(self, name: str, minutes: int | None) -> str:
+        here = self._link.mute(name, minutes * MINUTE if minutes is not None else None)
+        return render.muted(name, minutes, here)
+
+    @log_calls("name")
+    def unmute(self, name: str) -> None:
+        self._answered(lambda: self._unmute(name))
+
+    def _unmute(self, name: str) -> str:
+        self._link.unmute(name)
+        return f"-- {visible(name)} may speak again"
+
+    @log_calls("whom")
+    def ban(self, whom: str, reason: str) -> None:
+        self._answered(lambda: self._ban(whom, reason))
+
+    def _ban(self, whom: str, reason: str) -> str:
+        answer = self._link.ban(whom, reason=reason)
+        return render.banned(answer.address or whom, answer.sessions or 0)
+
+    @log_calls("whom")
+    def unban(self, whom: str) -> None:
+        self._answered(lambda: self._unban(whom))
+
+    def _unban(self, whom: str) -> str:
+        self._link.unban(whom)
+        return f"-- {visible(whom)} may come in again"
+
+    @log_calls()
+    def bans(self) -> None:
+        self._answered(lambda: render.sanctions(self._link.bans(), self._link.mutes()))
+
+    @log_calls("room")
+    def close_room(self, room: str) -> None:
+        self._in_room(self._close, room)
+
+    def _close(self, room: str) -> str:
+        self._link.close_room(room)
+        return f"-- {visible(room)} is closed; its members can read it, and leave"
+
+    @log_calls("room")
+    def open_room(self, room: str) -> None:
+        self._in_room(self._open, room)
+
+    def _open(self, room: str) -> str:
+        self._link.open_room(room)
+        return f"-- {visible(room)} is open"
