@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
-from gmessenger.admin import certs, keeping, people
+from gmessenger.admin import certs, keeping, moderating, people
 from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
 
 Handler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
-UNITS: Final = {"h": 1 / 24, "d": 1.0, "w": 7.0}
+UNITS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
+SECONDS: Final = 86_400.0
 MOST_DAYS: Final = 100_000.0
+COLUMN: Final = 32
+WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes; one that begins with a dash must be given by that name, `many` as often as one likes."""
+    """What a command takes; one that begins with a dash is given by that name, and must be, unless it is optional; `many`
+    as often as one likes.
+    """
 
     name: str
     shown: str
@@ -45,15 +50,20 @@ class Argument:
 
 
 def days(text: str) -> float:
-    """`90d`, `12w`, `36h`, or a number of days."""
+    """`90d`, `12w`, `36h`, `10m`, or a number of days."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "d")
     try:
         found = float(number) * UNITS[unit]
     except ValueError:
         found = 0.0
     if not 0 < found <= MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"expected a time like 90d, 12w or 36h, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a time like 90d, 12w, 36h or 10m, not {text!r}")
     return found
+
+
+def seconds(text: str) -> float:
+    """The same in seconds: `10m`, `36h`."""
+    return days(text) * SECONDS
 
 
 ARGUMENTS: Final = {
@@ -68,6 +78,10 @@ ARGUMENTS: Final = {
     ),
     "days": Argument("--days", "[--days N]", "how long it is valid; without it, 825 days", optional=True, read=days),
     "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's", optional=True),
+    "who": Argument("name", "NAME", "an account's name, or a guest's"),
+    "whom": Argument("whom", "NAME|ADDRESS", "a name; or an IP address or network like 203.0.113.0/24"),
+    "for": Argument("--for", "[--for TIME]", "10m, 36h, 90d; without it, for good", optional=True, read=seconds),
+    "why": Argument("--reason", "[--reason TEXT]", "what those concerned are told", optional=True),
     "age": Argument("--older-than", "--older-than AGE", "90d, 12w, 36h", read=days),
 }
 COMMANDS: Final = (
@@ -77,9 +91,19 @@ COMMANDS: Final = (
     Command("user disable", ("account",), "shut an account out, and end its sessions", people.disable_user),
     Command("user enable", ("account",), "let it in again", people.enable_user),
     Command("user delete", ("account",), "forget an account; what it said stays with others", people.delete_user),
+    Command("user grant", ("account",), "make it an operator, who may kick, mute, ban and close", people.grant),
+    Command("user revoke", ("account",), "make it one no more", people.revoke),
     Command("invite", (), "print a secret with which one person may register", people.invite),
     Command("room list", (), "show every room", people.list_rooms),
     Command("room delete", ("room",), "forget a room and all it said, and tell its members", people.delete_room),
+    Command("room close", ("room", "why"), "let nobody write or come in; members may read", moderating.close_room),
+    Command("room open", ("room",), "let it be used again", moderating.open_room),
+    Command("kick", ("who", "why"), "close somebody's connections (needs a running server)", moderating.kick),
+    Command("mute", ("who", "for", "why"), "have what somebody says refused", moderating.mute),
+    Command("unmute", ("who",), "let them speak again", moderating.unmute),
+    Command("ban", ("whom", "for", "why"), "let nobody in under a name, or from an address", moderating.ban),
+    Command("unban", ("whom",), "let them in again", moderating.unban),
+    Command("bans", (), "show who is banned or muted", moderating.list_sanctions),
     Command("backup", ("new",), "write everything into one file, while the server goes on", keeping.backup),
     Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),
     Command("restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True),
@@ -97,7 +121,9 @@ def overview() -> str:
     lines = ["usage: gmessenger-admin [option ...] COMMAND", "", "commands:"]
     for command in COMMANDS:
         about = command.about + (" (needs the server stopped)" if command.stopped else "")
-        lines += textwrap.wrap(f"{command.usage:<30}{about}", 100, initial_indent="  ", subsequent_indent=" " * 32)
+        beside = len(command.usage) < COLUMN - 2
+        told = textwrap.wrap(about, WIDTH, initial_indent=" " * COLUMN, subsequent_indent=" " * COLUMN)
+        lines += [f"  {command.usage:<{COLUMN - 2}}{told.pop(0).lstrip()}" if beside else f"  {command.usage}", *told]
     return "\n".join(lines)
 
 

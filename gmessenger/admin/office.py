@@ -82,6 +82,14 @@ def need_stopped(url: str, what: str) -> Path:
     return file
 
 
+def need_running(url: str, what: str) -> None:
+    """Raises `Unreachable` where no server serves the store."""
+    file = store_file(url)
+    if (sock := reach(file)) is None:
+        raise Unreachable(f"{what} needs a running server, and none runs on {file}.")
+    sock.close()
+
+
 def store_file(url: str) -> Path:
     """Raises `ConfigProblem` for a store that has none."""
     file = file_of(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
+from typing import Any
 
 from gmessenger.admin import asking
 from gmessenger.admin.office import open_office
@@ -31,6 +32,14 @@ def delete_user(options: AdminOptions, given: Namespace) -> int:
     return _do(options, "delete_account", f"{given.name} is no account any more.", given.name)
 
 
+def grant(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "grant", f"{given.name} is an operator.", given.name)
+
+
+def revoke(options: AdminOptions, given: Namespace) -> int:
+    return _do(options, "revoke", f"{given.name} is no operator any more.", given.name)
+
+
 def delete_room(options: AdminOptions, given: Namespace) -> int:
     return _do(options, "delete_room", f"{given.name} is gone, with all that was said there.", given.name)
 
@@ -38,15 +47,24 @@ def delete_room(options: AdminOptions, given: Namespace) -> int:
 def list_users(options: AdminOptions, given: Namespace) -> int:
     with open_office(options.store_url) as office:
         accounts = office.ask("accounts")
-    _show((each["name"], "disabled" if each["disabled"] else "here" if each["here"] else "-") for each in accounts)
+    _show(filter(None, (each["name"], _state(each), each["role"])) for each in accounts)
     return 0
+
+
+def _state(account: dict[str, Any]) -> str:
+    return "disabled" if account["disabled"] else "here" if account["here"] else "-"
 
 
 def list_rooms(options: AdminOptions, given: Namespace) -> int:
     with open_office(options.store_url) as office:
         rooms = office.ask("rooms")
-    _show((each["name"], f"{each['members']} members", f"seq {each['seq']}", each["topic"]) for each in rooms)
+    _show(_room(each) for each in rooms)
     return 0
+
+
+def _room(room: dict[str, Any]) -> tuple[str, ...]:
+    members = f"{room['members']} members"
+    return room["name"], f"{members}, closed" if room["closed"] else members, f"seq {room['seq']}", room["topic"]
 
 
 def invite(options: AdminOptions, given: Namespace) -> int:
@@ -63,6 +81,6 @@ def _do(options: AdminOptions, verb: str, done: str, name: str, password: str | 
     return 0
 
 
-def _show(rows: Iterable[tuple[str, ...]]) -> None:
+def _show(rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         print("\t".join(row))

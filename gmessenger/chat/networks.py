@@ -34,6 +34,15 @@ def network_of(text: str) -> Network:
     return network.supernet(new_prefix=HOUSEHOLD)
 
 
+def is_network(text: str) -> bool:
+    """Whether this reads as an address or a network, and not as a name."""
+    try:
+        network_of(text)
+    except BadRequest:
+        return False
+    return True
+
+
 def holds_loopback(network: Network) -> bool:
     """Whether this machine itself is among the addresses."""
     loopback = "127.0.0.0/8" if network.version == 4 else "::1"

@@ -1,0 +1,91 @@
+"""Keeping the peace: what the commands `kick`, `mute`, `ban` and `room close` do, and those that undo them."""
+
+from __future__ import annotations
+
+import datetime
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from gmessenger.admin.office import Office, need_running, open_office
+from gmessenger.chat.networks import is_network
+from gmessenger.options import AdminOptions
+
+
+def kick(options: AdminOptions, given: Namespace) -> int:
+    need_running(options.store_url, "kick")
+    closed = _ask(options, "kick", name=given.name, reason=given.reason or "")
+    return _say(f"{given.name} is sent away; connections closed: {closed}.")
+
+
+def mute(options: AdminOptions, given: Namespace) -> int:
+    _ask(options, "mute", name=given.name, seconds=getattr(given, "for"), reason=given.reason or "")
+    return _say(f"{given.name} is muted.")
+
+
+def unmute(options: AdminOptions, given: Namespace) -> int:
+    _ask(options, "unmute", name=given.name)
+    return _say(f"{given.name} may speak again.")
+
+
+def ban(options: AdminOptions, given: Namespace) -> int:
+    seconds, reason = getattr(given, "for"), given.reason or ""
+    closed = _ask(options, "ban", **_whom(given), seconds=seconds, reason=reason)
+    return _say(f"{given.whom} is banned; connections closed: {closed}.")
+
+
+def unban(options: AdminOptions, given: Namespace) -> int:
+    _ask(options, "unban", **_whom(given))
+    return _say(f"{given.whom} may come in again.")
+
+
+def close_room(options: AdminOptions, given: Namespace) -> int:
+    _ask(options, "close_room", name=given.name, reason=given.reason or "")
+    return _say(f"{given.name} is closed; its members can read it.")
+
+
+def open_room(options: AdminOptions, given: Namespace) -> int:
+    _ask(options, "open_room", name=given.name)
+    return _say(f"{given.name} is open.")
+
+
+def list_sanctions(options: AdminOptions, given: Namespace) -> int:
+    with open_office(options.store_url) as office:
+        for kind, what in (("bans", "banned"), ("mutes", "muted")):
+            for each in _all(office, kind):
+                print(
+                    "\t".join(
+                        (each.get("user") or each["address"], what, each["by"], _until(each), each.get("reason", ""))
+                    )
+                )
+    return 0
+
+
+def _all(office: Office, kind: str) -> Iterator[dict[str, Any]]:
+    after = None
+    more = True
+    while more:
+        page = office.ask("sanctions", kind=kind, after=after)
+        yield from page[kind]
+        more = page["more"]
+        after = (page[kind][-1].get("user") or page[kind][-1]["address"]) if page[kind] else None
+
+
+def _until(each: dict[str, Any]) -> str:
+    if "until" not in each:
+        return "for good"
+    return f"until {datetime.datetime.fromtimestamp(each['until']):%Y-%m-%d %H:%M}"
+
+
+def _whom(given: Namespace) -> dict[str, str]:
+    return {"address" if is_network(given.whom) else "name": given.whom}
+
+
+def _ask(options: AdminOptions, verb: str, **arguments: Any) -> Any:
+    with open_office(options.store_url) as office:
+        return office.ask(verb, **arguments)
+
+
+def _say(done: str) -> int:
+    print(done)
+    return 0

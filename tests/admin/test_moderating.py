@@ -1,0 +1,106 @@
+"""Operators and what the owner of the server does to those who disturb: running or stopped, the same words."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.admin.running import PASSWORD, Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with contextlib.closing(Place(tmp_path)) as place:
+        yield place
+
+
+@pytest.fixture(params=["running", "stopped"])
+def anyhow(request: pytest.FixtureRequest, place: Place) -> Place:
+    if request.param == "running":
+        request.getfixturevalue("start_server")(store=place.url)
+    return place
+
+
+def test_operators_come_and_go(anyhow: Place) -> None:
+    anyhow.adds("hank")
+    assert "hank is an operator" in anyhow.does("user", "grant", "hank")
+    assert anyhow.does("user", "list") == "hank\t-\toperator\n"
+    anyhow.does("user", "revoke", "HANK")
+    assert anyhow.does("user", "list") == "hank\t-\n"
+    assert anyhow.admin("user", "grant", "dale").code == 77
+
+
+def test_who_is_banned_or_muted_is_listed_until_it_is_lifted(anyhow: Place) -> None:
+    anyhow.does("ban", "--for", "10m", "--reason", "spam", "dale")
+    assert "2001:db8::1 is banned" in anyhow.does("ban", "2001:db8::1")
+    anyhow.does("mute", "Bill", "--reason", "noise")
+    address, dale, bill = anyhow.does("bans").splitlines()
+    assert address == "2001:db8::/64\tbanned\tserver\tfor good\t"
+    assert re.fullmatch(r"dale\tbanned\tserver\tuntil [-0-9]{10} [0-9:]{5}\tspam", dale)
+    assert bill == "bill\tmuted\tserver\tfor good\tnoise"
+    anyhow.does("unban", "dale")
+    anyhow.does("unban", "2001:db8::2")
+    anyhow.does("unmute", "bill")
+    assert anyhow.does("bans") == ""
+
+
+REFUSED = [
+    (("unban", "dale"), 77, "nothing to lift from dale"),
+    (("unmute", "dale"), 77, "nothing to lift"),
+    (("ban", "two words"), 77, "letters, digits"),
+    (("ban", "127.0.0.0/8"), 77, "holds this machine itself"),
+    (("ban", "dale", "--for", "soon"), 2, "10m"),
+    (("mute", "dale", "--reason", "x" * 201), 77, "at most 200"),
+    (("room", "close", "#dev"), 77, "no such room"),
+    (("kick", "dale"), None, ""),
+]
+
+
+def test_a_refusal_is_one_line_and_an_exit_code(anyhow: Place) -> None:
+    for words, code, sentence in REFUSED:
+        done = anyhow.admin(*words)
+        assert (done.out, done.err.count("\n")) == ("", 1) and sentence in done.err, done
+        assert done.code in ((69, 77) if code is None else (code,)), done
+
+
+def test_a_kick_needs_a_server(place: Place) -> None:
+    place.adds("hank")
+    done = place.admin("kick", "hank")
+    assert done.code == 69 and "kick needs a running server" in done.err
+
+
+def test_all_of_it_is_told_to_the_log(place: Place) -> None:
+    place.adds("hank")
+    place.does("user", "grant", "hank")
+    with place.serves() as server:
+        port = server.port()
+        hank, bill = place.dials(port), place.dials(port)
+        assert hank.enters("hank", password=PASSWORD)["role"] == "operator"
+        bill.enters("bill")
+        assert hank.asks(action="join", id="j", room="#dev")["response"] == 200
+        assert hank.asks(action="mute", id="m", user="bill", reason="a b", **{"for": 60})["response"] == 200
+        assert hank.asks(action="block", id="b", user="bill")["response"] == 200
+        assert place.does("kick", "bill", "--reason", "calm down") == ("bill is sent away; connections closed: 1.\n")
+        assert bill.hears()["action"] == "synced" and bill.hears()["code"] == "kicked"
+        place.does("room", "close", "#dev", "--reason", "loud")
+        while (told := hank.hears())["action"] != "close":
+            pass
+        assert (told["user"]["account_name"], told["reason"]) == ("server", "loud")
+        assert place.does("room", "list") == "#dev\t1 members, closed\tseq 0\t\n"
+        place.does("room", "open", "#dev")
+        place.does("user", "revoke", "hank")
+        server.process.terminate()
+        _, log = server.end()
+    told = re.findall(r"INFO moderated (.*)", log)
+    assert told == [
+        'by=hank verb=mute what=bill for=60.0 reason="a b"',
+        "by=hank verb=block what=bill",
+        'by=server verb=kick what=bill reason="calm down"',
+        "by=server verb=close what=#dev reason=loud",
+        "by=server verb=open what=#dev",
+        "by=server verb=revoke what=hank",
+    ]
