@@ -37,8 +37,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes; one that begins with a dash is given by that name, and must be, unless it is optional; `many`
-    as often as one likes.
+    """What a command takes; one that begins with a dash is given by that name, and must be, unless it is optional;
+    `many` as often as one likes.
     """
 
     name: str
