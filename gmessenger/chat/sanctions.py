@@ -88,7 +88,7 @@ class Sanctions:
         if sanction.until is None:
             return because(error, sanction.reason)
         left = max(1, math.ceil(sanction.until - self._clock()))
-        refusal = because(error, f"{sanction.reason} (for another {_in_words(left)})".lstrip())
+        refusal = because(error, sanction.reason, f" for another {_in_words(left)}")
         refusal.retry_after = left
         return refusal
 
@@ -105,9 +105,10 @@ class Sanctions:
                     self._store.lift(kind, over)
 
 
-def because(error: type[WireError], reason: str) -> WireError:
+def because(error: type[WireError], reason: str, lasting: str = "") -> WireError:
     """An error with an operator's reason in its sentence."""
-    return error(f"{error.sentence.rstrip('.')}: {reason.rstrip('.')}." if reason else None)
+    said = f": {reason.rstrip('.')}" if reason else ""
+    return error(f"{error.sentence.rstrip('.')}{lasting}{said}.")
 
 
 def _in_words(seconds: int) -> str:

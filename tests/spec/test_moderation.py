@@ -76,7 +76,7 @@ def test_who_is_muted_is_heard_nowhere(town: Town) -> None:
     for to in ("hank", "#dev", "#all", "dale"):
         answer = refused(dale.say(to, "hi"), "muted")
         assert 3500 < answer["retry_after"] <= 3600
-        assert answer["error"] == "An operator has muted you: noise (for another 60 minutes)."
+        assert answer["error"] == "An operator has muted you for another 60 minutes: noise."
         assert "retry_after" not in refused(guest.say(to, "hi"), "muted")
     refused(dale.ask("topic", room="#dev", topic="ha"), "muted")
     refused(dale.ask("status", status="ha"), "muted")
