@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gmessenger.client.frames import refusal
 from gmessenger.client.outbox import Message
 from gmessenger.errors import TooLong
 from gmessenger.wire.events import Answer, Delivery
+
+OPERATOR: Final = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class Connected:
     again: bool
     operator: bool = False
     blocks: int = 0
+
+
+def connected(answer: Answer, again: bool) -> Connected:
+    """What the server said when it let us in."""
+    limits, operator = answer.limits or {}, answer.role == OPERATOR
+    return Connected(answer.server or "", answer.alert or "", limits, again, operator, answer.blocks or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from gevent.queue import Full
 
 from gmessenger.client.acks import Acks
 from gmessenger.client.asking import Asking
-from gmessenger.client.events import Connected, LinkEvent, Received, SentElsewhere, too_long
+from gmessenger.client.events import LinkEvent, Received, SentElsewhere, connected, too_long
 from gmessenger.client.inbox import Inbox
 from gmessenger.client.incoming import Incoming
 from gmessenger.client.keeping import Keeping
 from gmessenger.client.login import Login
-from gmessenger.client.operating import OPERATOR
 from gmessenger.client.outbox import Message, Outbox, compose, is_larger
 from gmessenger.client.patience import Patience
 from gmessenger.client.positions import conversation, fold
@@ -234,8 +233,7 @@ class Link(Asking):
         self.limits = answer.limits or {}
         self._become(account=answer.account is True)
         self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)
-        standing = (answer.role == OPERATOR, answer.blocks or 0)
-        self._inbox.put(Connected(answer.server or "", answer.alert or "", self.limits, again, *standing))
+        self._inbox.put(connected(answer, again))
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)
             self._settled(message)

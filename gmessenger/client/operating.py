@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from gmessenger.wire.events import Answer, Ban, Bans, Close, Kick, Mute, Mutes, Open, Request, Unban, Unmute
 
-OPERATOR: Final = "operator"
 MOST_LISTED: Final = 100_000
 
 
