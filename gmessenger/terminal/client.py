@@ -35,7 +35,7 @@ FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
 HINTS: Final[dict[type[BaseException | None], str]] = {
-    PasswordExposed: " (--tls encrypts it; --plain-passwords sends a password all the same.)",
+    PasswordExposed: " (--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)",
     SSLCertVerificationError: " (--ca FILE or --pin sha256:… say whom to believe.)",
 }
 """What can be done about the causes of an end."""
