@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from gevent import Timeout, socket, ssl, with_timeout
+from gevent import Timeout, socket, with_timeout
 
 from gmessenger.client.patience import Patience
-from gmessenger.client.tls import say_goodbye
 from gmessenger.errors import BadFrame
 from gmessenger.wire.events import Quit, ServerEvent
 from gmessenger.wire.jim import ServerHearing, encode
@@ -76,8 +76,10 @@ class Connection:
         self._heard: deque[Heard] = deque()
         self._fault: Exception | None = None
         self._sending = False
+        # Only a socket of TLS has this: it tells the other end that nothing was cut off.
+        self._unwrap: Callable[[], object] | None = getattr(sock, "unwrap", None)
         self.held_back = False
-        self.private = isinstance(sock, ssl.SSLSocket) or _is_this_machine(sock.getpeername()[0])
+        self.private = self._unwrap is not None or _is_this_machine(sock.getpeername()[0])
         """Whether nobody on the way can read what is said."""
 
     def send(self, data: bytes, patience: Patience) -> None:
@@ -113,7 +115,8 @@ class Connection:
             with suppress(OSError):
                 self._socket.setblocking(False)
                 self._socket.send(last_words + encode(Quit()))
-                say_goodbye(self._socket)
+                if self._unwrap is not None:
+                    self._unwrap()
         self.close()
 
     def close(self) -> None:

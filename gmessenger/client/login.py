@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gevent import socket
 
 from gmessenger.client.connection import Connection, dial
 from gmessenger.client.frames import frame_of, refusal, refused, wanted_later
 from gmessenger.client.patience import Patience
-from gmessenger.client.tls import Tls, encrypt
+from gmessenger.client.tls import Tls
 from gmessenger.errors import BadName, BadText, NameInUse, PasswordExposed, WireError
 from gmessenger.wire.events import Answer
 from gmessenger.wire.jim import JIM_VERSION
+
+if TYPE_CHECKING:
+    from gmessenger.client.encryption import Encryption
 
 LET_IN: Final = 200
 
@@ -25,6 +28,12 @@ class TryLater(ConnectionError):
     def __init__(self, sentence: str, retry_after: float | None) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after or 0.0
+
+
+def _encryption(tls: Tls) -> Encryption:
+    from gmessenger.client.encryption import Encryption  # a plain line should not wait for it
+
+    return Encryption(tls)
 
 
 class Login:
@@ -52,8 +61,7 @@ class Login:
         self._name = name
         self._patience = patience
         self._device = device
-        self._tls = tls
-        self._context = tls.context() if tls is not None else None
+        self._encryption = _encryption(tls) if tls is not None else None
         self._plain_passwords = plain_passwords
         self._private = True  # as far as is known
         self.password = password
@@ -86,9 +94,9 @@ class Login:
 
     def _dial(self, ends_at: float) -> socket.socket:
         sock = dial(self._host, self._port, self._patience.connect)
-        if self._tls is None or self._context is None:
+        if self._encryption is None:
             return sock
-        return encrypt(sock, self._host, self._tls, self._context, ends_at - time.monotonic())
+        return self._encryption.over(sock, self._host, ends_at - time.monotonic())
 
     def _log_in(self, connection: Connection, ends_at: float) -> Answer:
         answer = self._present(connection, ends_at)

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from ssl import SSLCertVerificationError
 from typing import Final, Protocol
 
 import gevent
@@ -18,7 +17,16 @@ from gevent import with_timeout
 from gmessenger import logs, places
 from gmessenger.client import Link, Patience, Tls
 from gmessenger.commandline import CLIENT
-from gmessenger.errors import ExitError, FileProblem, NotAllSent, PasswordExposed, PasswordNeeded, Refused, WireError
+from gmessenger.errors import (
+    ExitError,
+    FileProblem,
+    NotAllSent,
+    PasswordExposed,
+    PasswordNeeded,
+    Refused,
+    Untrusted,
+    WireError,
+)
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import Ending
 from gmessenger.terminal.input import Lines, is_typed, standard_input
@@ -34,11 +42,8 @@ LONGEST_HOST: Final = 48
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
-HINTS: Final[dict[type[BaseException | None], str]] = {
-    PasswordExposed: " (--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)",
-    SSLCertVerificationError: " (--ca FILE or --pin sha256:… say whom to believe.)",
-}
-"""What can be done about the causes of an end."""
+NEEDS_TLS: Final = " (--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)"
+NEEDS_TRUST: Final = " (--ca FILE or --pin sha256:… say whom to believe.)"
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": 129}
 
 
@@ -171,7 +176,9 @@ class Client:
         cause = error.__cause__
         if isinstance(cause, PasswordNeeded) and self._password is None and not is_typed():
             return f" (--password-file FILE does, or {VARIABLE} in the environment.)"
-        return HINTS.get(type(cause), "")
+        if isinstance(cause, PasswordExposed):
+            return NEEDS_TLS
+        return NEEDS_TRUST if isinstance(error, Untrusted) and cause is not None else ""
 
     def _log_refusal(self, error: ExitError) -> None:
         if isinstance(error, Refused):

@@ -1,0 +1,75 @@
+"""Encrypts lines, to servers that prove who they are. Import it only where it is needed: TLS takes a while to load."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from gevent import Timeout, socket, ssl
+
+from gmessenger.client.tls import Tls
+from gmessenger.errors import FileProblem, Untrusted
+
+PIN: Final = "sha256:"
+
+
+class Encryption:
+    """What all lines of a link are encrypted with."""
+
+    def __init__(self, tls: Tls) -> None:
+        """Raises `FileProblem`."""
+        self._pin = tls.pin.lower().removeprefix(PIN).replace(":", "") if tls.pin is not None else None
+        self._context = _context(tls)
+
+    def over(self, sock: socket.socket, host: str, timeout: float) -> ssl.SSLSocket:
+        """Shake hands within `timeout` seconds, and look at the certificate; takes the connected socket over.
+
+        Raises `Untrusted` where the server does not prove who it is, and OSError where it does not speak TLS.
+        """
+        sock.settimeout(None)
+        try:
+            sock = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            with Timeout(max(timeout, 0.0), TimeoutError("it does not answer in TLS in time")):
+                sock.do_handshake()
+            self._check_pin(host, sock)
+            return sock
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, ssl.SSLError | ValueError):
+                raise _in_words(error, host) from error
+            raise
+
+    def _check_pin(self, host: str, sock: ssl.SSLSocket) -> None:
+        shown = sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
+        if self._pin not in (None, shown):
+            raise Untrusted(f"Cannot trust {host}: the pin of its certificate is {PIN}{shown}, not the one given.")
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.ca is not None:
+        _believe(context, tls.ca)
+    elif tls.pin is None:
+        context.load_default_certs()
+    else:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _believe(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError as error:
+        raise FileProblem(f"There is no certificate in {file}.") from error
+    except OSError as error:
+        raise FileProblem(f"Cannot read the certificates in {file}: {error.strerror}.") from error
+
+
+def _in_words(error: Exception, host: str) -> Exception:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Untrusted(f"Cannot trust {host}: {error.verify_message.rstrip('.')}.")
+    if isinstance(error, ssl.SSLError):
+        return ConnectionError(f"it does not speak TLS there ({(error.reason or 'eof').replace('_', ' ').lower()})")
+    return OSError("this is no host name")
