@@ -184,3 +184,11 @@ def test_one_connection_more_is_told_so_in_tls(begin: Callable[..., Encrypted], 
     surplus = dial.wire(server)
     surplus.send({"action": "presence"})
     assert [frame["code"] for frame in surplus.rest()] == ["server_full"]
+
+
+def test_a_reader_that_stalls_is_ended(begin: Callable[..., Encrypted], dial: Dial) -> None:
+    server = begin(write_timeout=0.2, outbox_frames=1_000_000, outbox_bytes=2**30)
+    dial.native(server, "dale", receive_buffer=4096)
+    hank = dial.native(server, "hank")
+    codes = (hank.say("dale", LONG).get("code") for _ in range(5000))
+    assert next(code for code in codes if code) == "not_here"
