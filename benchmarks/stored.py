@@ -71,6 +71,7 @@ def served(store: str, counted: Path) -> Iterator[tuple[int, int]]:
     """A server's process and port."""
     command = [sys.executable, "-m", "benchmarks.counted", str(counted), "--ip", "127.0.0.1", "--port", "0"]
     command += ["--log-file", "-", "--log-level", "error", "--store", store]
+    command += ["--message-rate", "0", "--request-rate", "0"]
     process = subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert process.stdout is not None

@@ -29,7 +29,9 @@
     │   │   ├── Banned                banned
     │   │   ├── Muted                 muted
     │   │   ├── Blocked               blocked
-    │   │   └── RoomClosed            room_closed
+    │   │   ├── RoomClosed            room_closed
+    │   │   ├── TooManyRooms          too_many_rooms
+    │   │   └── RoomFull              room_full
     │   ├── NeverSeen 404             never_seen
     │   ├── NoSuchRoom 404            no_such_room
     │   ├── NameInUse 409             name_in_use
@@ -40,7 +42,10 @@
     │   ├── TooLong 413               too_long
     │   │   └── FrameTooLong          frame_too_long
     │   ├── RecipientBusy 429         recipient_busy      (retrying helps)
+    │   ├── TooFast 429               too_fast            (retrying helps)
     │   ├── TooManyFailures 429       too_many_failures   (retrying helps)
+    │   ├── TooManyRegistrations 429  too_many_registrations  (retrying helps)
+    │   ├── TooManyConnections 503    too_many_connections  (retrying helps)
     │   ├── ServerFull 503            server_full         (retrying helps)
     │   ├── StoreUnavailable 503      store_unavailable   (retrying helps)
     │   └── InternalError 500         internal_error      (retrying helps)
@@ -239,6 +244,16 @@ class RoomClosed(Forbidden):
     sentence = "An operator has closed this room."
 
 
+class TooManyRooms(Forbidden):
+    word = "too_many_rooms"
+    sentence = "There are too many rooms already."
+
+
+class RoomFull(Forbidden):
+    word = "room_full"
+    sentence = "The room is full."
+
+
 class NeverSeen(WireError):
     code = 404
     word = "never_seen"
@@ -299,11 +314,32 @@ class RecipientBusy(WireError):
     sentence = "They are not keeping up with what they are sent; try again a little later."
 
 
+class TooFast(WireError):
+    code = 429
+    word = "too_fast"
+    retry = True
+    sentence = "Too much at a time; wait a little."
+
+
 class TooManyFailures(WireError):
     code = 429
     word = "too_many_failures"
     retry = True
     sentence = "Too many wrong passwords; try again later."
+
+
+class TooManyRegistrations(WireError):
+    code = 429
+    word = "too_many_registrations"
+    retry = True
+    sentence = "Too many names were registered from your network; try again later."
+
+
+class TooManyConnections(WireError):
+    code = 503
+    word = "too_many_connections"
+    retry = True
+    sentence = "There are too many connections from your network; try again later."
 
 
 class ServerFull(WireError):

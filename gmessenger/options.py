@@ -228,6 +228,66 @@ class ServerOptions(LogOptions):
     max_connections: int = option(
         10_000, count(1), "connections at one time; one more is answered 503", "to bound memory, about 15 kB each"
     )
+    max_connections_per_ip: int = option(
+        100,
+        count(1),
+        "connections from one address (of IPv6: one /64) at one time; one more is answered 503",
+        "when many people share an address",
+    )
+    connect_rate: int = option(
+        20, count(0), "new connections a second from one address; 0 is no limit", "when many people share an address"
+    )
+    connect_burst: int = option(
+        200, count(1), "new connections from one address that may come at once", "when many people share an address"
+    )
+    limit_loopback: bool = option(
+        False,
+        yes_or_no(),
+        "whether what is limited by address is limited for this machine's own addresses too",
+        "to try the limits out",
+    )
+    message_rate: int = option(
+        50,
+        count(0),
+        "messages a second that one name may send for long, on all its devices together; 0 is no limit",
+        "for bots that say a lot, or against people who do",
+    )
+    message_burst: int = option(
+        1000, count(1), "messages that it may send at once", "to let longer texts be pasted in one go"
+    )
+    request_rate: int = option(
+        50, count(0), "the same for other requests; a search counts as five of them", "for clients that ask a lot"
+    )
+    request_burst: int = option(500, count(1), "requests that may come at once", "for clients that ask a lot")
+    patience: float = option(
+        10.0,
+        seconds(),
+        "how far, in seconds of its rate, somebody too fast may run ahead and is only read slowly; then it is refused",
+        "to refuse sooner, or later",
+    )
+    registrations_per_hour: int = option(
+        20, count(0), "names that may be registered from one address in an hour; 0 is no limit", "for a class or a club"
+    )
+    failures_per_ip: int = option(
+        50,
+        count(0),
+        "wrong passwords from one address within --failure-window; 0 is no limit",
+        "when many people share an address",
+    )
+    failures_per_name: int = option(
+        10,
+        count(0),
+        "wrong passwords for one name within --failure-window, from addresses it was not used from lately; 0 is no "
+        "limit",
+        "against patient guessers",
+    )
+    failure_window: float = option(
+        600.0, seconds(), "how long it takes until they are all forgotten", "against patient guessers"
+    )
+    max_rooms: int = option(10_000, count(0), "rooms there may be", "to bound memory")
+    max_rooms_made: int = option(100, count(0), "rooms that one account may have made", "when people squat on names")
+    max_rooms_joined: int = option(1000, count(0), "rooms that one name may be in", "to bound memory")
+    max_members: int = option(10_000, count(1), "members of one room", "to keep rooms small")
     max_frame: int = option(65_536, bytes_(1024), "the largest frame a client may send", "hardly ever")
     max_text: int = option(16_384, count(1), "the longest text of a message, in characters", "to keep messages short")
     max_bad_frames: int = option(

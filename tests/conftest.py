@@ -30,7 +30,10 @@ class RunningServer:
     host = "127.0.0.1"
 
     def __init__(self, **options: Any) -> None:
-        shipped = ServerOptions(ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0)
+        # Tests are faster than people: how fast one may be is for the tests of that.
+        shipped = ServerOptions(
+            ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0, message_rate=0, request_rate=0
+        )
         self.app = App(replace(shipped, **options), FAST)
         self.app.start()
 

@@ -9,11 +9,11 @@ from typing import Final
 from gmessenger.chat.contract import Store
 from gmessenger.chat.model import Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
-from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Entry, Proof
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.trials import Trials
 from gmessenger.errors import (
     AccountDisabled,
     GuestsRefused,
@@ -48,7 +48,7 @@ class Entrance:
         self,
         store: Store,
         router: Router,
-        passwords: Passwords,
+        trials: Trials,
         clock: Callable[[], float],
         check: Callable[[str, str], None],
         policy: Policy,
@@ -56,7 +56,7 @@ class Entrance:
         """`check` raises what keeps a folded name, at an address, from coming in."""
         self._store = store
         self._router = router
-        self._passwords = passwords
+        self._trials = trials
         self._clock = clock
         self._policy = policy
         self._check = check
@@ -85,7 +85,7 @@ class Entrance:
             raise RegistrationClosed
         if self._policy.registration == "invite" and invite is None:
             raise InviteRefused
-        hashed = self._passwords.hash(password)
+        hashed = self._trials.hash(session.address, password)
         entry = Entry(device or DEFAULT_DEVICE, session.token)
         account, found = self._store.register(session.key, session.name, hashed, self._clock(), entry, rooms, invite)
         self.add(account)
@@ -113,7 +113,7 @@ class Entrance:
     def _admit_guest(self, name: str, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         predecessor = self._guest_resumed(login.token, fold(name))
         if login.password is not None and predecessor is None:
-            self._passwords.matches(None, login.password)
+            self._trials.matches(fold(name), login.address, None, login.password)
             raise WrongPassword
         if not self._policy.guests:
             raise GuestsRefused
@@ -159,7 +159,7 @@ class Entrance:
         if login.password is None:
             raise PasswordNeeded
         hashed = self._store.password(account.id)
-        if not self._passwords.matches(hashed, login.password):
+        if not self._trials.matches(account.key, login.address, hashed, login.password):
             raise WrongPassword
         return login.device or DEFAULT_DEVICE, Proof(password=hashed)
 

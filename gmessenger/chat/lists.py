@@ -50,8 +50,7 @@ class Lists:
         later = (room for room in self._rooms if room.key > start)
         rooms = heapq.nsmallest(ROOMS_PAGE + 1, later, key=lambda room: room.key)
         listed = [
-            {"room": room.name, "topic": room.topic, "members": len(room.members) + len(room.guests)}
-            | ({"closed": True} if room.closed else {})
+            {"room": room.name, "topic": room.topic, "members": room.size} | ({"closed": True} if room.closed else {})
             for room in rooms[:ROOMS_PAGE]
         ]
         return {"rooms": listed, "more": len(rooms) > ROOMS_PAGE}

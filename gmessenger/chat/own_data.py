@@ -12,10 +12,10 @@ from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance
 from gmessenger.chat.model import Answer
-from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.records import Account, Placed
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.session import Session
+from gmessenger.chat.trials import Trials
 from gmessenger.errors import AccountDeleted, AccountsOnly, MessengerError, WrongPassword
 
 PAGE: Final = 500
@@ -30,7 +30,7 @@ class OwnData:
         entrance: Entrance,
         rooms: Rooms,
         blocks: Blocks,
-        passwords: Passwords,
+        trials: Trials,
         dismissal: Dismissal,
         clock: Callable[[], float],
     ) -> None:
@@ -38,7 +38,7 @@ class OwnData:
         self._entrance = entrance
         self._rooms = rooms
         self._blocks = blocks
-        self._passwords = passwords
+        self._trials = trials
         self._dismissal = dismissal
         self._clock = clock
 
@@ -56,7 +56,7 @@ class OwnData:
         Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done, and can be asked again.
         """
         account = _account(session)
-        if not self._passwords.matches(self._store.password(account.id), password):
+        if not self._trials.matches(account.key, session.address, self._store.password(account.id), password):
             raise WrongPassword
         account.disabled = True  # nobody comes in while it is being erased, also not as a guest
         self._dismissal.everybody(account.key, AccountDeleted(), but=session)

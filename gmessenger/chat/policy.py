@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
+from gmessenger.chat.limits import Bounds
 from gmessenger.chat.names import LONGEST_NAME
 
 LONGEST_STATUS: Final = 32
@@ -29,10 +30,13 @@ class Policy:
     unsettled: int = 1_048_576  # characters of one session that may be on their way to the disk
     store_timeout: float = 30.0  # seconds
     busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
+    bounds: Bounds = Bounds()
 
     @property
     def limits(self) -> dict[str, int]:
-        return {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
+        """What is announced to clients."""
+        sizes = {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
+        return sizes | self.bounds.announced
 
     def become(self, other: Policy) -> None:
         """Allow what the other allows, from now on, to those who are here too."""

@@ -7,13 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gmessenger.chat.contract import Store
+from gmessenger.chat.limits import Bounds
 from gmessenger.chat.model import RoomChange
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.records import Account, Sanction
+from gmessenger.chat.room_bounds import check_joining, check_making
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import because
 from gmessenger.chat.session import Session
-from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember, RoomClosed
+from gmessenger.errors import (
+    AccountsOnly,
+    BadRequest,
+    NeverSeen,
+    NoSuchRoom,
+    NotCreator,
+    NotMember,
+    RoomClosed,
+)
 
 LONGEST_TOPIC = 400
 LARGEST_SHARED = 100
@@ -48,6 +58,10 @@ class OpenRoom:
             raise because(RoomClosed, self.closed.reason)
 
     @property
+    def size(self) -> int:
+        return len(self.members) + len(self.guests)
+
+    @property
     def names(self) -> list[str]:
         return [account.name for account in self.members.values()] + [guest.name for guest in self.guests.values()]
 
@@ -55,10 +69,18 @@ class OpenRoom:
 class Rooms:
     """Every room. Joining and creating wait for the store."""
 
-    def __init__(self, store: Store, router: Router, accounts: dict[int, Account], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        accounts: dict[int, Account],
+        clock: Callable[[], float],
+        bounds: Callable[[], Bounds],
+    ) -> None:
         self._store = store
         self._router = router
         self._clock = clock
+        self._bounds = bounds
         self._rooms: dict[str, OpenRoom] = {}
         for kept in store.rooms():
             members = {id: accounts[id] for id in kept.members if id in accounts}
@@ -74,6 +96,11 @@ class Rooms:
             raise NoSuchRoom
         return room
 
+    def audience(self, name: str) -> int:
+        """How many are in the room of that name, if there is one."""
+        room = self._rooms.get(fold(name))
+        return room.size if room is not None else 0
+
     def entered(self, name: str, session: Session) -> OpenRoom:
         """The room, if the session is in it. Raises `NoSuchRoom` or `NotMember`."""
         room = self.find(name)
@@ -84,7 +111,7 @@ class Rooms:
     def join(self, session: Session, name: str) -> tuple[OpenRoom, int]:
         """Enter a room, and what was the last seq before; an account makes a room where there is none.
 
-        Raises `BadName`, `BadRequest`, `NoSuchRoom` or `RoomClosed`.
+        Raises `BadName`, `BadRequest`, `NoSuchRoom`, `RoomClosed`, `TooManyRooms` or `RoomFull`.
         """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
@@ -95,6 +122,7 @@ class Rooms:
         if room.holds(session):
             return room, head
         room.check_open()
+        check_joining(self._bounds(), self, session, room)
         if session.account is None:
             room.guests[session.key] = session
         else:
@@ -196,6 +224,8 @@ class Rooms:
     def _create(self, session: Session, name: str) -> OpenRoom:
         if session.account is None:
             raise NoSuchRoom("There is no such room, and only accounts may make one.")
+        check_making(self._bounds(), self, session.account.id)
+        check_joining(self._bounds(), self, session, None)
         key = fold(name)
         self._store.create_room(key, name, session.account.id, self._clock())
         return self._rooms.setdefault(key, OpenRoom(key, name, "", session.account.id))

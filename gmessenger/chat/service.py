@@ -15,11 +15,13 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance, Login
+from gmessenger.chat.limits import Bounds
 from gmessenger.chat.lists import Lists
 from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.names import fold
 from gmessenger.chat.own_data import OwnData
+from gmessenger.chat.pacing import Pacing
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import LONGEST_STATUS, Policy
 from gmessenger.chat.posting import Posting, settle
@@ -29,6 +31,7 @@ from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import Sanctions
 from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.trials import Trials
 from gmessenger.errors import (
     AccountDeleted,
     BadRequest,
@@ -42,7 +45,10 @@ from gmessenger.logs import log_calls
 
 
 class Messenger:
-    """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back."""
+    """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back.
+
+    `steady` is a clock that only goes forward. `origin` says as whose an address counts, None for nobody's.
+    """
 
     def __init__(
         self,
@@ -52,22 +58,25 @@ class Messenger:
         later: Later,
         spawn: Spawn,
         passwords: Passwords | None = None,
+        steady: Callable[[], float] | None = None,
+        origin: Callable[[str], str | None] = lambda address: None,
     ) -> None:
         self.policy = policy
         self.router = Router()
         self._clock = clock
         self._store = store
-        passwords = passwords or Passwords()
+        trials = Trials(passwords or Passwords(), self._bounds, steady or clock, origin)
+        self.pacing = Pacing(self._bounds, steady or clock)
         self.sanctions = Sanctions(store, clock)
-        self.entrance = Entrance(store, self.router, passwords, clock, self.sanctions.check_login, policy)
+        self.entrance = Entrance(store, self.router, trials, clock, self.sanctions.check_login, policy)
         self._carry = Carrying(spawn, clock, policy.store_timeout)
         accounts = self.entrance.accounts
-        self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock)
+        self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock, self._bounds)
         self.archive = Archive(store, self.router, rooms, accounts)
         dismissal = self._dismissal = Dismissal(self.router, self.logout, clock)
         self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, clock)
         self.blocks = blocks = Blocks(store, self.entrance.by_id, clock)
-        self.own_data = OwnData(store, self.entrance, rooms, blocks, passwords, dismissal, clock)
+        self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, clock)
         self._delivery = Delivery(store, spawn)
         seen = self._seen = Seen(policy)
         self._posting = Posting(
@@ -100,6 +109,7 @@ class Messenger:
         `GuestsRefused`, `PasswordNeeded`, `WrongPassword`, `AccountDisabled` or `Banned`.
         """
         session, left_over = self.entrance.admit(login, outbox)
+        self.pacing.begin(session)
         self._presence.changing(session)
         self.router.add(session)
         self._seen.add(session)
@@ -158,9 +168,11 @@ class Messenger:
 
         Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
         id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
-        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked` or `BroadcastRefused`. While much
-        of the session's is still on its way to the disk, it waits, and so holds back reading.
+        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked`, `BroadcastRefused` or `TooFast`.
+        While the session is too fast, or much of its own is still on its way to the disk, it waits, and so holds back
+        reading.
         """
+        self.pacing.message(session, self._audience(to) if to[:1] == "#" else 0)
         if self.sanctions.muted:
             self.sanctions.check_voice(session.key)
         if len(text) > self.policy.max_text:
@@ -177,6 +189,12 @@ class Messenger:
             self._posting.to_everybody(session, text, id, said)
         else:
             raise BroadcastRefused
+
+    def _audience(self, room: str) -> int:
+        return len(self.router.outboxes) if room == EVERYBODY else self.rooms.audience(room)
+
+    def _bounds(self) -> Bounds:
+        return self.policy.bounds
 
     def _until_settled(self, session: Session) -> None:
         if not session.until_settled(self.policy.unsettled, self.policy.store_timeout):

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from gevent.event import Event
 from gevent.queue import Queue
 
+from gmessenger.chat.limits import Pace
 from gmessenger.chat.model import ONLINE, Goodbye, Parcel
 from gmessenger.chat.names import LONGEST_NAME, fold
 from gmessenger.chat.records import Account, Device
@@ -123,6 +124,7 @@ class Session:
     been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
     but catches up from the store; `missed` tells that something came meanwhile. It is `owing` while what it has
     acknowledged may not be on disk; `unsettled` is how much of what it said is on its way there, in characters.
+    `pace` is what its name has left to say.
     """
 
     __slots__ = (
@@ -139,6 +141,7 @@ class Session:
         "name",
         "outbox",
         "owing",
+        "pace",
         "sent",
         "status",
         "token",
@@ -162,6 +165,7 @@ class Session:
         self.missed = False
         self.owing = False
         self.unsettled = 0
+        self.pace = Pace()
         self._settled: Event | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE

@@ -212,7 +212,7 @@ class Link(Asking):
         super().leave(room)
         self._incoming.forget(room)
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask_once(self, request: Request) -> Answer:
         self._check()
         if isinstance(request, Register | Forget):
             self._login.check_line()
@@ -231,6 +231,7 @@ class Link(Asking):
             # Its name would do as a guest's; but what is to be said in the account's name is not a guest's to say.
             raise Refused(f"{self.name} is no account any more.") from AccountDeleted()
         self.limits = answer.limits or {}
+        self._outbox.pace.announced(self.limits)
         self._become(account=answer.account is True)
         self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)
         self._inbox.put(connected(answer, again))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from gmessenger.wire.events import Answer, Ban, Bans, Close, Kick, Mute, Mutes, Open, Request, Unban, Unmute
+from gmessenger.client.repeating import Repeating
+from gmessenger.wire.events import Answer, Ban, Bans, Close, Kick, Mute, Mutes, Open, Unban, Unmute
 
 MOST_LISTED: Final = 100_000
 
@@ -20,16 +20,12 @@ def is_address(whom: str) -> bool:
     return True
 
 
-class Operating(ABC):
+class Operating(Repeating):
     """Everything raises as a question does; `OperatorsOnly` for everybody else. The counts are of sessions concerned.
 
     `whom` is a name, or an address or network where it reads as one; without `seconds` a thing lasts until it is
     lifted.
     """
-
-    @abstractmethod
-    def _ask(self, request: Request) -> Answer:
-        """The answer."""
 
     def kick(self, name: str, reason: str = "") -> int:
         """Close all connections of a name; it may come again."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gmessenger.client.frames import frame_of
+from gmessenger.client.pacing import Pace
 from gmessenger.wire.events import Msg
 
 MOST_IN_FLIGHT = 64
@@ -41,10 +42,12 @@ class Outbox:
     """Keeps messages in order, gives out those that may be sent now, and forgets the answered.
 
     To one addressee the order is kept: while a message waits to be tried again, those behind it wait too, and from
-    then on they go one by one. (What was already on its way with it may still get there before it.)
+    then on they go one by one. (What was already on its way with it may still get there before it.) No more is given
+    out than `pace` allows.
     """
 
     def __init__(self) -> None:
+        self.pace = Pace()
         self._messages: dict[str, Message] = {}
         self._in_flight: dict[str, Message] = {}
         self._bytes_in_flight = 0
@@ -62,16 +65,22 @@ class Outbox:
 
     def take(self, now: float) -> list[Message]:
         """The messages to send now; they are in flight until `settle`, `defer` or `rewind`."""
+        most = self.pace.allowed(now)
         taken: list[Message] = []
         held: set[str] = set()
         for message in self._messages.values():
-            if len(self._in_flight) >= MOST_IN_FLIGHT or self._bytes_in_flight >= LARGEST_IN_FLIGHT:
+            if (
+                len(taken) == most
+                or len(self._in_flight) >= MOST_IN_FLIGHT
+                or self._bytes_in_flight >= LARGEST_IN_FLIGHT
+            ):
                 break
             if message.sent_at is None and message.due <= now and message.to not in held:
                 self._send(message, now)
                 taken.append(message)
             if message.to in self._one_by_one:
                 held.add(message.to)
+        self.pace.sent(len(taken))
         return taken
 
     def settle(self, id: str) -> Message | None:
@@ -100,8 +109,10 @@ class Outbox:
             self._land(message)
 
     def next_due(self, now: float) -> float | None:
-        """When the next of the deferred messages may be sent; those that are due already wait for an answer."""
-        return min((message.due for message in self._deferred.values() if message.due > now), default=None)
+        """When the next message may be sent, of the deferred (those that are due already wait for an answer) or where
+        the pace allows no more now."""
+        due = [message.due for message in self._deferred.values() if message.due > now]
+        return min(due + self.pace.next_at(), default=None)
 
     def oldest_sent(self) -> float | None:
         """When the message was sent that has been in flight for longest."""

@@ -34,14 +34,15 @@ from gmessenger.server.control import Control
 from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.lines import Line, PlainLine, TlsLine
 from gmessenger.server.listening import listen, plain_address
+from gmessenger.server.neighbours import Neighbours
 from gmessenger.server.proxies import Origin, origin
+from gmessenger.server.refusing import turn_away
 from gmessenger.server.reload import policy_of
 from gmessenger.server.retention import prune_regularly
 from gmessenger.server.tls import given_certificate
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
 from gmessenger.store import file_of, open_store
-from gmessenger.wire.jim import encode_error
 
 MOST_TURNED_AWAY = 32
 """Those who are told why at one time; who comes beyond them is closed without a word."""
@@ -70,7 +71,11 @@ class App:
         self._stopped = Event()
         self.store = self._open_store()
         passwords = passwords or Passwords()
-        self.messenger = Messenger(policy_of(options), self.store, time.time, self._later, self.watch.spawn, passwords)
+        near = self._neighbours = Neighbours(lambda: self.options, time.monotonic)
+        policy, spawn = policy_of(options), self.watch.spawn
+        self.messenger = Messenger(
+            policy, self.store, time.time, self._later, spawn, passwords, time.monotonic, near.origin
+        )
         administration = Administration(self.messenger, self.store, passwords, time.time)
         file = file_of(options.store_url)
         self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
@@ -215,34 +220,30 @@ class App:
 
     def _serve(self, line: Line, came: Origin) -> None:
         where = came.address
-        if self.stopping or len(self._connections) >= self.options.max_connections:
-            return self._turn_away(line, where, ServerFull())
+        full = self.stopping or len(self._connections) >= self.options.max_connections
+        if refusal := ServerFull() if full else self._neighbours.refusal(where):
+            return self._turn_away(line, where, refusal)
         try:
             self.messenger.sanctions.check_address(where)
         except Banned as banned:
             return self._turn_away(line, where, banned)
         connection = Connection(line, came, self._floor, lambda each: JimFront(each, self.messenger))
         self._connections.add(connection)
+        self._neighbours.arrived(where)
         try:
             connection.serve()
         except Exception as failure:
             self.watch.failed("connection", failure, where)
         finally:
             self._connections.discard(connection)
+            self._neighbours.left(where)
         return None
 
     def _turn_away(self, line: Line, where: str, error: WireError) -> None:
         logs.event("connection_refused", address=where, reason=error.word)
         if len(self._pool) - len(self._connections) > MOST_TURNED_AWAY:
             return line.close()
-        timeout = self.options.close_timeout
-        with contextlib.suppress(OSError), contextlib.closing(line):
-            line.open(timeout)
-            line.send(memoryview(encode_error(error, time.time())))
-            line.half_close()
-            socket.wait_read(line.fileno(), timeout)
-            line.receive(1024)  # closing it over what it has said would take our answer along
-        return None
+        return turn_away(line, error, self.options.close_timeout)
 
     def _tidy(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # it is tried again with the next start

@@ -10,6 +10,7 @@ from gevent import socket
 from gmessenger.errors import CannotListen
 
 BACKLOG = 1024
+"""Connections that may wait to be accepted; the system may cut it to less (`net.core.somaxconn`)."""
 NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 

@@ -11,6 +11,7 @@ from gmessenger.chat.policy import Policy
 from gmessenger.commandline import SERVER, parse
 from gmessenger.errors import ExitError
 from gmessenger.options import ServerOptions
+from gmessenger.server.bounds import bounds_of
 from gmessenger.server.files import raise_limit
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def policy_of(options: ServerOptions) -> Policy:
         retention=options.retention_days or None,
         unsettled=options.outbox_bytes,
         store_timeout=options.store_timeout,
+        bounds=bounds_of(options),
     )
 
 

@@ -14,6 +14,7 @@ from tests.server.running import PATIENCE, TOP
 
 HOST: Final = "127.0.0.1"
 AS_SHIPPED: Final = ("-m", "gmessenger", "server")
+AS_FAST_AS_YOU_LIKE: Final = ("--message-rate", "0", "--request-rate", "0")
 
 
 class Server:
@@ -23,7 +24,8 @@ class Server:
 
     def __init__(self, store: str, log: Path, *options: str, program: tuple[str, ...] = AS_SHIPPED) -> None:
         self._log = log
-        self._command = [sys.executable, *program, "--ip", HOST, "--log-file", str(log), "--store", store, *options]
+        self._command = [sys.executable, *program, "--ip", HOST, "--log-file", str(log), "--store", store]
+        self._command += [*AS_FAST_AS_YOU_LIKE, *options]
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
         self.starts = 0

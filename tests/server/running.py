@@ -20,7 +20,8 @@ class ServerProcess:
 
     def __init__(self, *arguments: str, **environ: str) -> None:
         command = [sys.executable, "-m", "gmessenger", "server", "--port", "0", "--log-file", "-"]
-        command += ["--close-timeout", "0.3", *arguments]
+        command += ["--close-timeout", "0.3"]
+        command += ["--message-rate", "0", "--request-rate", "0", *arguments]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         self.process = subprocess.Popen(
             command, cwd=TOP, env=clean | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -9,6 +9,7 @@ from typing import Final
 
 from gmessenger import logs
 from gmessenger.chat.entrance import Login
+from gmessenger.chat.limits import Bucket
 from gmessenger.chat.model import Parcel
 from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Outbox, Session
@@ -23,11 +24,12 @@ FAILURE_PAUSE: Final = 30.0
 class Door:
     """What a voice needs to let somebody in: the connection they are on and the messenger they want."""
 
-    __slots__ = ("_failures", "_shut_until", "connection", "messenger")
+    __slots__ = ("_asked", "_failures", "_shut_until", "connection", "messenger")
 
     def __init__(self, connection: Connection, messenger: Messenger) -> None:
         self.connection = connection
         self.messenger = messenger
+        self._asked: Bucket | None = None  # before anybody logged in
         self._failures = 0
         self._shut_until = 0.0
 
@@ -38,6 +40,15 @@ class Door:
     def outbox(self, wake: Callable[[], None], press: Callable[[], None]) -> Outbox:
         options = self.connection.options
         return Outbox(options.outbox_frames, options.outbox_bytes, wake, press)
+
+    def pay(self, session: Session | None, price: float) -> None:
+        """A request costs so much: waits while that is too fast, and so holds back reading. Raises `TooFast`."""
+        if session is None:
+            self._asked = self._asked or Bucket()
+            self.messenger.pacing.request(self._asked, price)
+        else:
+            self._asked = None
+            self.messenger.pacing.request(session.pace.requests, price)
 
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         """`Messenger.login`, told to the log whichever way it goes; too many wrong passwords shut the door a while."""

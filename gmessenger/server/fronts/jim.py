@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Final
 
@@ -9,11 +10,12 @@ import gevent
 
 from gmessenger import logs
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import FrameTooLong, InternalError, UnknownAction, WireError
+from gmessenger.errors import FrameTooLong, InternalError, TooFast, UnknownAction, WireError
 from gmessenger.server.connection import Connection
 from gmessenger.server.fronts.course import CourseVoice
 from gmessenger.server.fronts.door import Door
 from gmessenger.server.fronts.native import NativeVoice
+from gmessenger.server.fronts.prices import ONLY_HELD_BACK, PRICES, USUAL
 from gmessenger.wire import events
 from gmessenger.wire.events import Event, Unreadable
 from gmessenger.wire.jim import Hearing
@@ -88,6 +90,8 @@ class JimFront:
 
     def _act(self, voice: NativeVoice | CourseVoice, event: Event) -> None:
         try:
+            if price := PRICES.get(type(event), USUAL):
+                self._pay(voice, event, price)
             if type(event) is Unreadable:
                 self._unreadable(voice, event)
             else:
@@ -98,6 +102,10 @@ class JimFront:
         except Exception as failure:
             self._door.connection.floor.watch.failed("request", failure, self._door.connection.address)
             voice.refuse(InternalError(), _id_of(event))
+
+    def _pay(self, voice: NativeVoice | CourseVoice, event: Event, price: float) -> None:
+        with contextlib.suppress(*([TooFast] if type(event) in ONLY_HELD_BACK else [])):
+            self._door.pay(voice.session, price)
 
     def _unreadable(self, voice: NativeVoice | CourseVoice, event: Unreadable) -> None:
         error = event.error

@@ -1,0 +1,22 @@
+"""Telling somebody who may not come in why."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+
+from gevent import socket
+
+from gmessenger.errors import WireError
+from gmessenger.server.lines import Line
+from gmessenger.wire.jim import encode_error
+
+
+def turn_away(line: Line, error: WireError, timeout: float) -> None:
+    """Say it and close, within about `timeout` seconds. Who has left already has left."""
+    with suppress(OSError), closing(line):
+        line.open(timeout)
+        line.send(memoryview(encode_error(error, time.time())))
+        line.half_close()
+        socket.wait_read(line.fileno(), timeout)
+        line.receive(1024)  # closing it over what it has said would take our answer along
