@@ -26,6 +26,7 @@ setup(
         "SQLAlchemy>=2.0.40",
         "argon2-cffi>=25.1",
         "cryptography>=44",
+        "prometheus-client>=0.24",
     ],
     extras_require={
         "test": ["pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"],

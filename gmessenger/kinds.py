@@ -115,6 +115,19 @@ def seconds() -> Kind:
     return Kind("SECONDS", read)
 
 
+def place() -> Kind:
+    """Somewhere to listen, or nowhere."""
+
+    def read(value: str) -> str:
+        host, _, number = value.rpartition(":")
+        is_port = number.isascii() and number.isdigit() and len(number) < 6 and int(number) < 65_536
+        if value and not value.startswith("unix:/") and not (host and is_port):
+            raise ArgumentTypeError(f"expected HOST:PORT or unix:/PATH, not {value!r}")
+        return value
+
+    return Kind("PLACE", read)
+
+
 def days() -> Kind:
     def read(value: str) -> float:
         try:

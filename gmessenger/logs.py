@@ -58,6 +58,7 @@ EVENTS: Final[dict[str, Word]] = {
     "session_ended": _kind(logging.INFO, "name", "address", "reason"),
     "request_refused": _kind(logging.DEBUG, "name", "code"),
     "frame_refused": _kind(logging.INFO, "address", "name", "code", "count"),
+    "health_started": _kind(logging.INFO, "address"),
     "file_limit": _kind(logging.WARNING, "limit", "wanted"),
     "certificate_loaded": _kind(logging.INFO, "file", "names", "expires", "pin"),
     "certificate_refused": _kind(logging.ERROR, "reason"),

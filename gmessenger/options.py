@@ -19,6 +19,7 @@ from gmessenger.kinds import (
     days,
     digest,
     networks,
+    place,
     port_number,
     seconds,
     text,
@@ -305,6 +306,21 @@ class ServerOptions(LogOptions):
         seconds(),
         "how long a request waits for the store's disk before it is answered 503",
         "when the disk is on a network",
+        restart=True,
+    )
+    health: str = option(
+        "",
+        place(),
+        "where programs may ask for metrics and health over HTTP, without a password: HOST:PORT, or unix:/PATH; empty "
+        "for nowhere",
+        "to be told when something is wrong: 127.0.0.1:9777",
+        restart=True,
+    )
+    health_timeout: float = option(
+        2.0,
+        seconds(),
+        "how long the store may take before /readyz says that the server is not ready",
+        "on slow disks",
         restart=True,
     )
     names_remembered: int = option(

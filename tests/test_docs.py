@@ -10,12 +10,14 @@ import pytest
 
 from gmessenger.commandline import CLIENT, SERVER, Command
 from gmessenger.errors import WIRE_ERRORS
+from gmessenger.server.metrics import METRICS
 from gmessenger.wire import dialects
 from tests.readme import with_tables
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text("utf-8")
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text("utf-8")
+OPERATIONS = (TOP / "docs" / "operations.md").read_text("utf-8")
 ARCHITECTURE = (TOP / "docs" / "architecture.md").read_text("utf-8")
 
 
@@ -28,6 +30,17 @@ def test_the_protocol_lists_every_error() -> None:
     listed = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (yes|no) \|$", PROTOCOL, re.MULTILINE)
     expected = [(str(error.code), word, "yes" if error.retry else "no") for word, error in WIRE_ERRORS.items()]
     assert sorted(listed) == sorted(expected)
+
+
+def test_operations_list_every_metric() -> None:
+    listed = re.findall(r"^\| `(gmessenger_\w+)` \| (\w+) \| (.*?) \| (.+?) \|$", OPERATIONS, re.MULTILINE)
+    labels = {row.shown: ", ".join(f"`{label}`" for label in row.labels) for row in METRICS}
+    assert listed == [(row.shown, row.kind, labels[row.shown], row.about) for row in METRICS]
+
+
+def test_alerts_are_about_metrics_there_are() -> None:
+    shown = {row.shown + ending for row in METRICS for ending in ("", "_bucket", "_sum", "_count")}
+    assert set(re.findall(r"gmessenger_\w+", OPERATIONS)) <= shown
 
 
 def test_the_protocol_lists_every_course_spelling() -> None:

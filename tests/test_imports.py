@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gmessenger"
+RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
+"""What chat and store share: a contract, and the records that pass between them."""
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "places": set(),
@@ -19,28 +21,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": {"logs", "places", "kinds"},
     "commandline": {"gmessenger", "errors", "kinds", "options"},
     "wire": {"errors"},
-    "chat": {"errors", "logs", "chat.contract", "chat.records"},
-    "store": {"errors", "chat.contract", "chat.records"},
+    "chat": {"errors", "logs", *RECORDS},
+    "store": {"errors", *RECORDS},
     "server.fronts": {"gmessenger", "errors", "logs", "wire", "chat", "server.connection"},
     "server.connection": {"errors", "logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "places", "chat", "wire"),
-        *("server.fronts", "server.connection", "store", "chat.contract", "chat.records", "certificates"),
+        *("server.fronts", "server.connection", "store", "certificates", *RECORDS),
     },
-    "chat.contract": {"errors", "chat.records"},
+    "chat.contract": {"errors", "chat.records", "chat.tally", "chat.way"},
     "chat.records": set(),
-    "admin": {
-        "gmessenger",
-        "errors",
-        "logs",
-        "options",
-        "commandline",
-        "places",
-        "store",
-        "chat",
-        "chat.contract",
-        "chat.records",
-    }
+    "chat.tally": set(),
+    "chat.way": set(),
+    "admin": {"gmessenger", "errors", "logs", "options", "commandline", "places", "store", "chat", *RECORDS}
     | {"certificates"},
     "client": {"errors", "wire"},
     "terminal": {"gmessenger", "client", "errors", "logs", "options", "commandline", "places"},
@@ -59,14 +52,7 @@ FOREIGN: dict[str, set[str]] = {
 def part(module: str) -> str:
     """The row of the table that a module falls under."""
     inner = module.removeprefix("gmessenger").removeprefix(".")
-    split_out = next(
-        (
-            row
-            for row in ("server.fronts", "server.connection", "chat.contract", "chat.records")
-            if inner.startswith(row)
-        ),
-        None,
-    )
+    split_out = next((row for row in MAY_IMPORT if "." in row and inner.startswith(row)), None)
     return split_out or inner.split(".")[0] or "gmessenger"
 
 

@@ -30,6 +30,8 @@ def example(kind: Kind, default: Any) -> tuple[str, Any]:
         return other, other
     if kind.metavar == "sha256:HEX":
         return DIGEST
+    if kind.metavar == "PLACE":
+        return "[::1]:9777", "[::1]:9777"
     return EXAMPLES[str if default is None else type(default)]
 
 
@@ -124,6 +126,11 @@ def test_a_file_that_may_not_be_read_is_named(ini: Path) -> None:
         ("DRAIN_TIMEOUT", "nan"),
         ("LOG_LEVEL", "loud"),
         ("GUESTS", "2"),
+        ("HEALTH", "9777"),
+        ("HEALTH", ":9777"),
+        ("HEALTH", "127.0.0.1:"),
+        ("HEALTH", "127.0.0.1:65536"),
+        ("HEALTH", "unix:relative"),
     ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:

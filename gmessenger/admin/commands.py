@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
-from gmessenger.admin import certs, keeping, moderating, people
+from gmessenger.admin import certs, keeping, moderating, people, watching
 from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
 
@@ -22,13 +22,16 @@ WIDTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row. `takes` are names of ARGUMENTS; a command that is `stopped` works only where no server runs."""
+    """One row. `takes` are names of ARGUMENTS; a command that is `stopped` works only where no server runs, one that is
+    `running` only where one does.
+    """
 
     words: str
     takes: tuple[str, ...]
     about: str
     handler: Handler
     stopped: bool = False
+    running: bool = False
 
     @property
     def usage(self) -> str:
@@ -46,6 +49,7 @@ class Argument:
     about: str
     optional: bool = False
     many: bool = False
+    several: bool = False
     read: Callable[[str], object] = str
 
 
@@ -82,6 +86,12 @@ ARGUMENTS: Final = {
     "whom": Argument("whom", "NAME|ADDRESS", "a name; or an IP address or network like 203.0.113.0/24"),
     "for": Argument("--for", "[--for TIME]", "10m, 36h, 90d; without it, for good", optional=True, read=seconds),
     "why": Argument("--reason", "[--reason TEXT]", "what those concerned are told", optional=True),
+    "message": Argument(
+        "which",
+        "#ROOM|NAME [NAME] SEQ|ID",
+        "room and seq, two names and seq, or account and id",
+        several=True,
+    ),
     "age": Argument("--older-than", "--older-than AGE", "90d, 12w, 36h", read=days),
 }
 COMMANDS: Final = (
@@ -112,6 +122,8 @@ COMMANDS: Final = (
         "cert self-signed", ("host", "days", "new"), "make a certificate for a network of one's own", certs.self_signed
     ),
     Command("cert show", ("pem",), "show whose a certificate is, until when, and its pin", certs.show),
+    Command("trace", ("message",), "where one message went, never what it said", watching.trace),
+    Command("status", (), "how the server is", watching.status, running=True),
     Command("prune", ("age",), "drop old messages", keeping.prune),
 )
 
@@ -120,7 +132,8 @@ def overview() -> str:
     """What there is to do, for --help."""
     lines = ["usage: gmessenger-admin [option ...] COMMAND", "", "commands:"]
     for command in COMMANDS:
-        about = command.about + (" (needs the server stopped)" if command.stopped else "")
+        needs = {command.stopped: " (needs the server stopped)", command.running: " (needs it running)"}
+        about = command.about + needs.get(True, "")
         beside = len(command.usage) < COLUMN - 2
         told = textwrap.wrap(about, WIDTH, initial_indent=" " * COLUMN, subsequent_indent=" " * COLUMN)
         lines += [f"  {command.usage:<{COLUMN - 2}}{told.pop(0).lstrip()}" if beside else f"  {command.usage}", *told]
@@ -157,6 +170,6 @@ def _parser(command: Command) -> _Parser:
                 each.name, required=not each.optional, action=action, type=each.read, metavar=value, help=each.about
             )
         else:
-            nargs = "?" if each.optional else None
+            nargs = "?" if each.optional else "+" if each.several else None
             parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.about)
     return parser

@@ -73,6 +73,17 @@ def open_office(url: str) -> Iterator[Office]:
         store.close()
 
 
+@contextmanager
+def open_counter(url: str) -> Iterator[Office]:
+    """The office of the running server, and of no other. Raises `Unreachable` where none runs."""
+    file = store_file(url)
+    sock = reach(file)
+    if sock is None:
+        raise Unreachable(f"No server runs on {file}.")
+    with sock:
+        yield Counter(sock)
+
+
 def need_stopped(url: str, what: str) -> Path:
     """The store's file, which no server serves now. Raises `ServerRunning`."""
     file = store_file(url)

@@ -19,6 +19,7 @@ from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.records import Account
 from gmessenger.chat.service import Messenger
+from gmessenger.chat.tracing import Tracing
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
@@ -34,9 +35,19 @@ INVITE_BYTES: Final = 18
 
 
 class Administration:
-    """Acts on the messenger and its store. Whoever is told something is told after it is on disk."""
+    """Acts on the messenger and its store. Whoever is told something is told after it is on disk.
 
-    def __init__(self, messenger: Messenger, store: Store, passwords: Passwords, clock: Callable[[], float]) -> None:
+    `status` tells how the server is that all this happens in; where none runs, there is nothing to tell.
+    """
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        store: Store,
+        passwords: Passwords,
+        clock: Callable[[], float],
+        status: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
         self._messenger = messenger
         self._entrance = messenger.entrance
         self._rooms = messenger.rooms
@@ -44,6 +55,8 @@ class Administration:
         self._store = store
         self._passwords = passwords
         self._clock = clock
+        self._status = status
+        self._tracing = Tracing(store, messenger)
         self._dismissal = Dismissal(messenger.router, messenger.logout, clock)
 
     def accounts(self) -> list[dict[str, Any]]:
@@ -192,6 +205,21 @@ class Administration:
         self._store.set_role(account.id, role)
         self._moderation.granted(account, role)
 
+    def trace(self, name: str, seq: int, other: str | None = None) -> dict[str, Any]:
+        """Where a message in a room, or between two names, went; never what it said.
+
+        Raises `NoSuchRoom`, `BadRequest` for one name that is no room's, or `NeverSeen` with what there is instead.
+        """
+        return self._tracing.by_seq(name, seq, other)
+
+    def trace_id(self, name: str, id: str) -> list[dict[str, Any]]:
+        """The same, of what an account sent under an id: each of its devices may have used it. Raises `NeverSeen`."""
+        return self._tracing.by_id(self._account(name), id)
+
+    def status(self) -> dict[str, Any]:
+        """How the running server is."""
+        return self._status()
+
     def _account(self, name: str) -> Account:
         account = self._entrance.accounts.get(fold(name))
         if account is None:
@@ -228,6 +256,9 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
         Administration.sanctions,
         Administration.close_room,
         Administration.open_room,
+        Administration.trace,
+        Administration.trace_id,
+        Administration.status,
     )
 }
 """What may be asked by name, with arguments by name."""

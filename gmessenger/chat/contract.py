@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from gmessenger.chat.records import Account, Device, Entry, Page, Placed, Post, Proof, Remembered, Room, Sanction
+from gmessenger.chat.tally import StoreTally
+from gmessenger.chat.way import Way
 from gmessenger.errors import WireError
 
 Done: TypeAlias = Callable[[int, bool, WireError | None], None]
@@ -31,8 +33,15 @@ class Store(Protocol):
         Seqs of another store mean nothing here.
         """
 
+    @property
+    def tally(self) -> StoreTally:
+        """What it has done since it was opened."""
+
     def close(self) -> None:
         """Finish what is under way and let go of the files."""
+
+    def check(self) -> None:
+        """Write something and have it on disk. Raises `StoreUnavailable` where that cannot be done."""
 
     def append(self, post: Post, done: Done) -> None:
         """Keep a message under the next seq of its conversation; `done` is called in the order of `append`.
@@ -119,6 +128,12 @@ class Store(Protocol):
 
         The second value says whether there are more.
         """
+
+    def trace(self, conversation: str, seq: int) -> Way | None:
+        """Where a message went; None where there is no such conversation."""
+
+    def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
+        """Conversation and seq of what an account's devices sent under an id, newest first; at most 20."""
 
     def rooms(self) -> Sequence[Room]:
         """Every room with its members."""

@@ -16,6 +16,7 @@ from gmessenger.chat.model import Message, Synced
 from gmessenger.chat.names import fold
 from gmessenger.chat.records import Post, Remembered
 from gmessenger.chat.session import Session
+from gmessenger.chat.tally import Tally
 from gmessenger.errors import StoreUnavailable
 
 STORE_PAUSE: Final = 1.0
@@ -26,23 +27,26 @@ Spawn = Callable[..., object]
 
 
 class Delivery:
-    """Brings kept messages to sessions."""
+    """Brings kept messages to sessions, and counts what it and others bring."""
 
-    def __init__(self, store: Store, spawn: Spawn) -> None:
+    def __init__(self, store: Store, spawn: Spawn, tally: Tally) -> None:
         self._store = store
         self._spawn = spawn
+        self.tally = tally
 
     def deliver(self, post: Post, seq: int, said: str, sender: Session, sessions: Iterable[Session]) -> None:
         """A post was kept under `seq`: give it to these sessions, and to the sender's own as is due to a sender."""
         parcel = Message(post.sender, post.to, post.text, post.time, said, seq)
+        given = 0
         for session in sessions:
             if session.key != sender.key:
-                self._give(session, post.conversation, seq, parcel)
+                given += self._give(session, post.conversation, seq, parcel)
             elif session is sender or (session.device is not None and session.device.id == post.device):
                 self._count(session, post.conversation, seq)
             else:
                 own = Message(post.sender, post.to, post.text, post.time, said, seq, post.id)
-                self._give(session, post.conversation, seq, own)
+                given += self._give(session, post.conversation, seq, own)
+        self.tally.deliveries += given
 
     def catch_up(self, session: Session) -> None:
         """Have a session that is behind sent all that it has not acknowledged; it is told when it has it."""
@@ -53,17 +57,20 @@ class Delivery:
         if session.account is not None and not session.behind and head > session.sent.get(conversation, 0):
             self._fall_behind(session)
 
-    def _give(self, session: Session, conversation: str, seq: int, parcel: Message) -> None:
+    def _give(self, session: Session, conversation: str, seq: int, parcel: Message) -> bool:
+        """Hand it over live if its turn has come; says whether it did."""
         if session.account is None:
             if session.outbox.offer(parcel):
                 session.sent[conversation] = seq  # should it become an account, it has had this
+                return True
         elif session.behind:
             session.missed = True
         elif seq > session.sent.get(conversation, 0):
             if seq == session.sent.get(conversation, 0) + 1 and session.outbox.offer(parcel):
                 session.sent[conversation] = seq
-            else:
-                self._fall_behind(session)
+                return True
+            self._fall_behind(session)
+        return False
 
     def _fall_behind(self, session: Session) -> None:
         session.behind = session.missed = True
@@ -113,6 +120,7 @@ class Delivery:
             session.sent[remembered.conversation] = remembered.seq
         elif session.outbox.until_room():
             session.outbox.insist(as_message(remembered, own=fold(remembered.sender) == session.key))
+            self.tally.deliveries += 1
             session.sent[remembered.conversation] = remembered.seq
 
 

@@ -50,6 +50,7 @@ class Posting:
         self._seen = seen
         self._clock = clock
         self._policy = policy
+        self._tally = delivery.tally
 
     def to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
         """A message to a name; kept if either end is an account, else handed over."""
@@ -87,10 +88,9 @@ class Posting:
     def to_everybody(self, session: Session, text: str, id: str | None, said: str) -> None:
         """A message to everybody present but the sender, kept nowhere."""
         parcel = Message(session.name, EVERYBODY, text, self._clock(), said)
-        for other in self._router:
-            if other is not session and not self._blocks.hide(other.key, session.key):
-                other.outbox.offer(parcel)
-        self._taken(session, id, parcel.time)
+        hide = self._blocks.hide
+        others = [each for each in self._router if each is not session and not hide(each.key, session.key)]
+        self._taken(session, id, parcel.time, sum(other.outbox.offer(parcel) for other in others))
 
     def _hand_over(self, session: Session, key: str, parcel: Message, id: str | None) -> None:
         """From guest to guest: what a live session takes, and nothing is kept."""
@@ -98,9 +98,11 @@ class Posting:
         taken = [outbox for outbox in outboxes if outbox.offer(parcel)]
         if outboxes and not taken:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
-        self._taken(session, id, parcel.time)
+        self._taken(session, id, parcel.time, len(taken))
 
-    def _taken(self, session: Session, id: str | None, time: float) -> None:
+    def _taken(self, session: Session, id: str | None, time: float, deliveries: int) -> None:
+        self._tally.handed_over += 1
+        self._tally.deliveries += deliveries
         if id is not None:
             settle(session, self._store)
             session.outbox.insist(Answer(202, id, time))
@@ -126,13 +128,17 @@ class Posting:
         session.settled(len(post.text) + OVERHEAD)
         redeem(sending)
         if error is not None:
+            self._tally.refused[error.word] += 1
             session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
             return
         if post.id is not None:
             session.outbox.insist(Answer(200, post.id, self._clock(), seq=seq))
         if room is not None:
             room.head = max(room.head, seq)
-        if not duplicate:
+        if duplicate:
+            self._tally.duplicates += 1
+        else:
+            self._tally.stored += 1
             self._delivery.deliver(post, seq, sending.said, session, self._sessions(sending))
 
     def _sessions(self, sending: Sending) -> Iterable[Session]:

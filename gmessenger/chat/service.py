@@ -31,6 +31,7 @@ from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import Sanctions
 from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.tally import Tally
 from gmessenger.chat.trials import Trials
 from gmessenger.errors import (
     AccountDeleted,
@@ -63,6 +64,7 @@ class Messenger:
     ) -> None:
         self.policy = policy
         self.router = Router()
+        self.tally = Tally()
         self._clock = clock
         self._store = store
         trials = Trials(passwords or Passwords(), self._bounds, steady or clock, origin)
@@ -77,7 +79,7 @@ class Messenger:
         self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, clock)
         self.blocks = blocks = Blocks(store, self.entrance.by_id, clock)
         self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, clock)
-        self._delivery = Delivery(store, spawn)
+        self._delivery = Delivery(store, spawn, self.tally)
         seen = self._seen = Seen(policy)
         self._posting = Posting(
             store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy

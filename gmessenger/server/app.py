@@ -6,11 +6,11 @@ import contextlib
 import time
 from collections.abc import Callable
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent import Greenlet, socket
 from gevent.event import Event
-from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from gmessenger import __version__, logs
@@ -19,24 +19,19 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.service import Messenger
 from gmessenger.errors import (
-    BadProxyHeader,
-    Banned,
     ConfigProblem,
     ExitError,
-    ServerFull,
     StoreUnavailable,
-    WireError,
 )
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
-from gmessenger.server.connection import Connection, Floor
+from gmessenger.server.census import status
+from gmessenger.server.connection import Floor
 from gmessenger.server.control import Control
-from gmessenger.server.fronts.jim import JimFront
-from gmessenger.server.lines import Line, PlainLine, TlsLine
-from gmessenger.server.listening import listen, plain_address
+from gmessenger.server.listening import listen
 from gmessenger.server.neighbours import Neighbours
-from gmessenger.server.proxies import Origin, origin
-from gmessenger.server.refusing import turn_away
+from gmessenger.server.pulse import Pulse
+from gmessenger.server.reception import Reception
 from gmessenger.server.reload import policy_of
 from gmessenger.server.retention import prune_regularly
 from gmessenger.server.tls import given_certificate
@@ -44,8 +39,9 @@ from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
 from gmessenger.store import file_of, open_store
 
-MOST_TURNED_AWAY = 32
-"""Those who are told why at one time; who comes beyond them is closed without a word."""
+if TYPE_CHECKING:
+    from gmessenger.server.health import Health
+
 COME_BACK_IN = 2.0
 """Seconds after which the first clients are told to try again when the server stops."""
 COME_BACK_A_SECOND = 500
@@ -60,26 +56,28 @@ class App:
         self.options = options
         self.watch = Watch()
         self.certificate = given_certificate(options)
+        self.pulse = Pulse()
+        self.started_at = time.time()
         # The port first: of two servers started alike, the second should hear of the port, not of the store.
         self._listen()
         hub = gevent.get_hub()
         self._floor = Floor(options, hub, Flusher(hub, self.watch, options.write_timeout), self.watch)
-        self._pool = Pool()  # `_accept` bounds it: a full pool would not accept, and could not follow a reload
-        self._connections: set[Connection] = set()
         self._servers: list[StreamServer] = []
         self.stopping = False
         self._stopped = Event()
         self.store = self._open_store()
         passwords = passwords or Passwords()
-        near = self._neighbours = Neighbours(lambda: self.options, time.monotonic)
+        near = Neighbours(lambda: self.options, time.monotonic)
         policy, spawn = policy_of(options), self.watch.spawn
         self.messenger = Messenger(
             policy, self.store, time.time, self._later, spawn, passwords, time.monotonic, near.origin
         )
-        administration = Administration(self.messenger, self.store, passwords, time.time)
+        self.reception = Reception(self._floor, self.messenger, self.certificate, near, lambda: self.stopping)
+        administration = Administration(self.messenger, self.store, passwords, time.time, lambda: status(self))
         file = file_of(options.store_url)
         self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
         self._retention: Greenlet[..., object] | None = None
+        self.health = self._open_health() if options.health else None
 
     def _listen(self) -> None:
         self._sockets = listen(self.options.ip, self.options.port)
@@ -104,21 +102,35 @@ class App:
             self._close_sockets()
             raise
 
+    def _open_health(self) -> Health:
+        # Only now: hardly anything is imported for as long as what shows metrics, and most servers show none.
+        from gmessenger.server.health import Health
+
+        try:
+            return Health(self)
+        except ExitError:
+            self.store.close()
+            self._close_sockets()
+            raise
+
     def start(self) -> None:
         """Serve those who connect."""
-        for sockets, accept in ((self._sockets, self._accept), (self._tls_sockets, self._accept_tls)):
+        for sockets, accept in ((self._sockets, self.reception.accept), (self._tls_sockets, self.reception.accept_tls)):
             for each in sockets:
-                server = StreamServer(each, accept, spawn=self._pool)
+                server = StreamServer(each, accept, spawn=self.reception.pool)
                 server.start()
                 self._servers.append(server)
         if self._control is not None:
             self._control.start()
+        if self.health is not None:
+            self.health.start()
         self._retain()
         if self.certificate is not None:
             every = self.options.tls_check
             self.watch.spawn("look after the certificate", self.certificate.look_after, every, self._stopped.wait)
-        self.watch.spawn("look after connections", self._look_after)
+        self.watch.spawn("look after connections", self.reception.look_after, self._stopped.wait)
         self.watch.spawn("tidy", self._tidy)
+        self.watch.spawn("pulse", self.pulse.beat, self._stopped.wait)
         address = self.options.ip or "every interface"
         logs.event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
 
@@ -138,7 +150,7 @@ class App:
     @property
     def connections(self) -> int:
         """How many there are."""
-        return len(self._connections)
+        return len(self.reception.connections)
 
     def stopped_within(self, seconds: float) -> bool:
         """Wait so long; says whether the server has stopped."""
@@ -155,12 +167,14 @@ class App:
             self._stopped.wait()
             return
         self.stopping = True
-        logs.event("server_stopping", reason=reason, connections=len(self._connections))
+        logs.event("server_stopping", reason=reason, connections=self.connections)
         try:
             self._drain()
         except Exception as failure:
             self.watch.failed("stop", failure)
         finally:
+            if self.health is not None:  # last: until then it says that the server is stopping
+                self.health.stop()
             self._stopped.set()
 
     def _retain(self) -> None:
@@ -183,12 +197,12 @@ class App:
         with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(patience):
             self.store.flush()  # what is not on disk by then was not answered either
         self.messenger.close()
-        for connection in list(self._connections):
+        for connection in list(self.reception.connections):
             if connection.front.name is None:
                 connection.goodbye("the server stops")
-        self._pool.join(max(0.0, patience - (time.monotonic() - started)))
-        undelivered = sum(connection.front.waiting for connection in self._connections)
-        self._pool.kill(timeout=1.0)
+        self.reception.pool.join(max(0.0, patience - (time.monotonic() - started)))
+        undelivered = sum(connection.front.waiting for connection in self.reception.connections)
+        self.reception.pool.kill(timeout=1.0)
         self.store.close()
         seconds = round(time.monotonic() - started, 3)
         logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))
@@ -197,72 +211,9 @@ class App:
         """Drawn anew for each: those who were here together should not come back together."""
         return round(COME_BACK_IN + uniform(0.0, max(COME_BACK_IN, self.connections / COME_BACK_A_SECOND)), 2)
 
-    def _accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        """The greenlet of one client."""
-        self._receive(sock, address, PlainLine)
-
-    def _accept_tls(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        """The same, of one who comes to the TLS port."""
-        assert self.certificate is not None
-        context = self.certificate.context
-        self._receive(sock, address, lambda sock: TlsLine(sock, context))
-
-    def _receive(self, sock: socket.socket, address: tuple[str, int], line: Callable[[socket.socket], Line]) -> None:
-        try:
-            came = origin(sock, address, self.options)
-            self._serve(line(sock), came)
-        except BadProxyHeader as error:
-            logs.event("connection_refused", address=plain_address(address), reason=f"PROXY header: {error}")
-        except OSError:
-            pass  # it left before it was looked at
-        except Exception as failure:
-            self.watch.failed("connection", failure, plain_address(address))
-
-    def _serve(self, line: Line, came: Origin) -> None:
-        where = came.address
-        full = self.stopping or len(self._connections) >= self.options.max_connections
-        if refusal := ServerFull() if full else self._neighbours.refusal(where):
-            return self._turn_away(line, where, refusal)
-        try:
-            self.messenger.sanctions.check_address(where)
-        except Banned as banned:
-            return self._turn_away(line, where, banned)
-        connection = Connection(line, came, self._floor, lambda each: JimFront(each, self.messenger))
-        self._connections.add(connection)
-        self._neighbours.arrived(where)
-        try:
-            connection.serve()
-        except Exception as failure:
-            self.watch.failed("connection", failure, where)
-        finally:
-            self._connections.discard(connection)
-            self._neighbours.left(where)
-        return None
-
-    def _turn_away(self, line: Line, where: str, error: WireError) -> None:
-        logs.event("connection_refused", address=where, reason=error.word)
-        if len(self._pool) - len(self._connections) > MOST_TURNED_AWAY:
-            return line.close()
-        return turn_away(line, error, self.options.close_timeout)
-
     def _tidy(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # it is tried again with the next start
             self.store.tidy()
 
-    def _look_after(self) -> None:
-        while not self._stopped.wait(_pause(self.options)):
-            now = time.monotonic()
-            for connection in list(self._connections):
-                try:
-                    connection.look_after(now)
-                except Exception as failure:  # the others are to be looked after too
-                    self.watch.failed("look after", failure, connection.address)
-
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         gevent.spawn_later(seconds, self.watch.guard("later", call))
-
-
-def _pause(options: ServerOptions) -> float:
-    """How long to wait between looking after connections: a part of the shortest time that matters there."""
-    waits = (options.login_timeout, options.probe_after, options.probe_timeout, options.close_timeout)
-    return min(1.0, max(0.02, min(waits) / 4))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import gevent
@@ -29,6 +30,10 @@ class Front(Protocol):
         """Who is, or was, logged in here."""
 
     @property
+    def spoken(self) -> tuple[str, str]:
+        """What is spoken here and by what kind of session; `unknown` both while nobody has logged in."""
+
+    @property
     def waiting(self) -> int:
         """How many frames are still to be written."""
 
@@ -50,12 +55,16 @@ class Front(Protocol):
 
 @dataclass(slots=True)
 class Floor:
-    """What all connections of a server stand on. A reload puts other `options` here: read them when they are needed."""
+    """What all connections of a server stand on; `refused` counts those that came to nothing, by reason.
+
+    A reload puts other `options` here: read them when they are needed.
+    """
 
     options: ServerOptions
     hub: Hub
     flusher: Flusher
     watch: Watch
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 class Connection:
@@ -104,6 +113,11 @@ class Connection:
     @property
     def options(self) -> ServerOptions:
         return self._floor.options
+
+    @property
+    def transport(self) -> str:
+        """What the bytes travel through: `plain`, or `tls` where they are encrypted."""
+        return "tls" if self.encrypted else "plain"
 
     @property
     def floor(self) -> Floor:
@@ -165,6 +179,7 @@ class Connection:
         try:
             self._line.open(self._floor.options.tls_handshake_timeout)
         except OSError as error:
+            self._floor.refused["handshake_failed"] += 1
             logs.event("handshake_failed", address=self.address, reason=error.strerror)
             raise
 

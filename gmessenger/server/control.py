@@ -6,7 +6,6 @@ One JSON object a line: `{"verb": "disable", "arguments": {"name": "hank"}}` is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from inspect import Parameter, signature
 from pathlib import Path
@@ -20,15 +19,13 @@ from msgspec.structs import asdict
 
 from gmessenger import logs
 from gmessenger.chat.administration import VERBS, Administration
-from gmessenger.errors import BadRequest, CannotListen, InternalError, MessengerError
-from gmessenger.places import short_address
+from gmessenger.errors import BadRequest, InternalError, MessengerError
+from gmessenger.server.listening import FOR_ITS_OWNER, listen_unix
 from gmessenger.server.watch import Watch
 
 LONGEST_LINE: Final = 65_536
-BACKLOG: Final = 16
+MOST_OPERATORS: Final = 16
 STOPPING_TAKES: Final = 1.0
-FOR_ITS_OWNER: Final = 0o177
-"""What is masked from the socket's mode: who may connect to it may do everything."""
 
 
 class Asked(Struct):
@@ -49,7 +46,9 @@ class Control:
 
     def start(self) -> None:
         """Listen. Call it while the store's lock is held: a socket that lies there is a dead server's."""
-        self._server = StreamServer(_listen(self._path), self._serve, spawn=Pool(BACKLOG))
+        # Who may connect to it may do everything.
+        sock = listen_unix(self._path, "control", FOR_ITS_OWNER, replace=True)
+        self._server = StreamServer(sock, self._serve, spawn=Pool(MOST_OPERATORS))
         self._server.start()
 
     def stop(self) -> None:
@@ -98,19 +97,3 @@ def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
 
 
 TAKES: Final = {name: _taken_by(verb) for name, verb in VERBS.items()}
-
-
-def _listen(path: Path) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(FOR_ITS_OWNER)
-    try:
-        path.unlink(missing_ok=True)
-        with short_address(path) as address:
-            sock.bind(address)
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise CannotListen(f"Cannot listen on the control socket {path}: {error.strerror or error}.") from error
-    finally:
-        os.umask(before)
-    return sock

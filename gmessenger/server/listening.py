@@ -1,16 +1,27 @@
-"""Listening sockets: every interface by default, IPv4 and IPv6 through one socket where the system has both."""
+"""Listening sockets: every interface by default, IPv4 and IPv6 through one socket where the system has both; and
+sockets that are files.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from typing import Any
+import os
+from pathlib import Path
+from typing import Any, Final
 
 from gevent import socket
 
 from gmessenger.errors import CannotListen
+from gmessenger.places import short_address
 
+UNIX: Final = "unix:"
 BACKLOG = 1024
 """Connections that may wait to be accepted; the system may cut it to less (`net.core.somaxconn`)."""
+BACKLOG_OF_FILES: Final = 16
+FOR_ITS_OWNER: Final = 0o177
+"""What is masked from the mode of a socket that only its owner may connect to."""
+FOR_ITS_GROUP: Final = 0o117
 NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
@@ -35,10 +46,60 @@ def listen(ip: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+def listen_at(place: str, what: str) -> socket.socket:
+    """A socket at `HOST:PORT` (port 0: a free one) or `unix:PATH`; `what` it is for is told where it cannot be had.
+
+    A file that nobody listens at any more is replaced. Raises `CannotListen`.
+    """
+    if place.startswith(UNIX):
+        path = Path(place.removeprefix(UNIX))
+        if path.is_socket() and _is_listened_at(path):
+            raise CannotListen(f"Cannot listen on the {what} socket {path}: another process does.")
+        return listen_unix(path, what, FOR_ITS_GROUP, replace=path.is_socket())
+    host, _, port = place.rpartition(":")
+    return listen(host.strip("[]"), int(port))[0]
+
+
+def listen_unix(path: Path, what: str, masked: int, *, replace: bool) -> socket.socket:
+    """A socket that is a file, of a mode without what is `masked`. Raises `CannotListen`."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(masked)
+    try:
+        if replace:
+            path.unlink(missing_ok=True)
+        with short_address(path) as address:
+            sock.bind(address)
+        sock.listen(BACKLOG_OF_FILES)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(f"Cannot listen on the {what} socket {path}: {error.strerror or error}.") from error
+    finally:
+        os.umask(before)
+    return sock
+
+
+def place_of(sock: socket.socket) -> str:
+    """Where a socket listens: `address:port`, or a path."""
+    address = sock.getsockname()
+    return address if isinstance(address, str) else plain_address(address)
+
+
+def close_place(place: str) -> None:
+    """Nobody listens there any more: take the file away, where it is one."""
+    if place.startswith(UNIX):
+        with contextlib.suppress(OSError):
+            Path(place.removeprefix(UNIX)).unlink()
+
+
 def plain_address(address: tuple[str, int]) -> str:
     """`address:port` for the log, without the prefix by which IPv6 sockets show IPv4 peers."""
     host = address[0].removeprefix("::ffff:")
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+
+
+def _is_listened_at(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short_address(path) as address:
+        return bool(sock.connect_ex(address) == 0)
 
 
 def _every_interface(port: int) -> socket.socket:

@@ -16,6 +16,7 @@ import gevent
 from gevent.event import AsyncResult, Event
 from gevent.threadpool import ThreadPool
 
+from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import StoreUnavailable, WireError
 
 Result = TypeVar("Result")
@@ -40,7 +41,7 @@ class Commits:
     begins, before the changes, and may let others go on; `undone` when a change was taken back; `ready` after the
     changes: it returns what is to run in the commit's thread before the COMMIT. `settled` is called with whether it
     succeeded, `failed` is told of what should not happen, `more` says whether a batch cannot hold all that waits: then
-    the changes are left to a later one, for they come after it.
+    the changes are left to a later one, for they come after it. `tally` counts.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Commits:
         settled: Callable[[WireError | None], None],
         failed: Callable[[str, BaseException], None],
         more: Callable[[], bool],
+        tally: StoreTally,
         *,
         threaded: bool,
     ) -> None:
@@ -62,6 +64,7 @@ class Commits:
         self._settled = settled
         self._failed = failed
         self._more = more
+        self._tally = tally
         self._db: sqlite3.Connection | None = open_()
         self._threads = ThreadPool(1) if threaded else None
         self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
@@ -129,17 +132,20 @@ class Commits:
             self._wanted.set()
         else:
             changes, self._waiting = self._waiting, []
+        began = time.monotonic()
         try:
             outcomes = self._commit(changes)
         except Exception as error:
             if not isinstance(error, (sqlite3.Error, OSError)):  # a mistake of ours may not end the only writer
                 self._failed("commit", error)
             self._give_up()
+            self._tally.failed += 1
             refusal = StoreUnavailable(f"The server cannot store anything now: {error}.")
             self._settled(refusal)
             for _, result in changes:
                 result.set_exception(refusal)
             return
+        self._tally.commits.add(time.monotonic() - began)
         self._settled(None)
         for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
             if failure is None:

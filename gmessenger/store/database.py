@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,6 +16,7 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
+from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
 from gmessenger.store import past, schema
 from gmessenger.store.commits import Commits, in_thread_pool
@@ -29,6 +31,7 @@ COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+CHECK: Final = "INSERT OR REPLACE INTO facts VALUES ('checked', datetime('now'))"
 MOVE_CURSOR: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
     "ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
@@ -46,6 +49,7 @@ class Database:
         self._timeout = timeout
         self._path = path
         self._failed = failed or (lambda what, failure: None)
+        self.tally = StoreTally()
         self.posts = Posts()
         self.cursors: dict[tuple[int, str], int] = {}
         self.in_commit: tuple[Callable[[sqlite3.Connection], object], ...] = ()
@@ -64,6 +68,7 @@ class Database:
                 self._settled,
                 self._failed,
                 self.posts.more,
+                self.tally,
                 threaded=path is not None,
             )
         except sqlite3.Error as error:
@@ -104,6 +109,14 @@ class Database:
     def flush(self) -> None:
         self.commits.change(lambda db: None, self._timeout)
 
+    def check(self) -> None:
+        self.commits.change(lambda db: db.execute(CHECK), self._timeout)
+
+    def moving(self, conversation: str) -> dict[int, int]:
+        """Acknowledgements that may not be on disk yet: the seq, by device."""
+        moving = self._moving | self.cursors
+        return {device: seq for (device, key), seq in moving.items() if key == conversation}
+
     def _begun(self, db: sqlite3.Connection) -> None:
         self.in_commit = ()
         self.move_cursors(db)
@@ -139,6 +152,9 @@ class Database:
                 outcome.done(outcome.seq, outcome.duplicate, outcome.error)
             except Exception as failure:  # the next one's message is on disk too, and must be delivered
                 self._failed("delivery", failure)
+        if outcomes and refusal is None:
+            self.tally.batches.add(len(outcomes))
+            self.tally.settling.add(max(0.0, time.time() - self.posts.oldest), len(outcomes))
         self._written += COMMIT_WRITES + len(outcomes)
         self._checkpoint()
 

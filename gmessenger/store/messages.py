@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Final
 
 from gmessenger.chat.contract import Done
 from gmessenger.chat.records import PAGE_TEXT, Page, Post, Remembered
+from gmessenger.chat.way import Reader, Receiver, Sent, Way
 from gmessenger.store import statements
 from gmessenger.store.database import Database
 from gmessenger.store.folding import query
@@ -19,6 +21,7 @@ SEARCH: Final = (
     "WHERE words MATCH :words AND (:conversation IS NULL OR c.key = :conversation) AND NOT m.erased "
     "ORDER BY w.rowid DESC LIMIT :limit"
 )
+MOST_SENT_AS: Final = 20
 
 
 class Messages(Database):
@@ -70,6 +73,40 @@ class Messages(Database):
             return [], False
         parameters = {"account": account, "words": words, "conversation": conversation, "limit": limit + 1}
         return self.read(lambda db: shown(db.execute(SEARCH, parameters), limit))
+
+    def trace(self, conversation: str, seq: int) -> Way | None:
+        def find(db: sqlite3.Connection) -> Way | None:
+            row = statements.CONVERSATION(db, key=conversation).fetchone()
+            if row is None:
+                return None
+            id, head, first = row
+            sent = statements.SENT(db, conversation=id, seq=seq).fetchone()
+            readers = _readers(statements.READERS(db, conversation=id))
+            return Way(first, head, _sent(sent) if sent else None, readers)
+
+        moving = self.moving(conversation)
+        way = self.read(find)
+        for reader in way.readers if way is not None else ():
+            for device in reader.devices:
+                device.cursor = max(device.cursor, moving.get(device.id, 0))
+        return way
+
+    def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
+        return self.read(lambda db: statements.SENT_AS(db, account=account, sent_as=id, limit=MOST_SENT_AS).fetchall())
+
+
+def _sent(row: tuple[Any, ...]) -> Sent:
+    sender, to, time, size, erased, device_id, device, id = row
+    return Sent(sender, to, time, size, bool(erased), device_id, device, id)
+
+
+def _readers(rows: Iterable[tuple[Any, ...]]) -> list[Reader]:
+    readers: dict[int, Reader] = {}
+    for account, visible, read, device, name, cursor in rows:
+        reader = readers.setdefault(account, Reader(account, visible, read, []))
+        if device is not None:
+            reader.devices.append(Receiver(device, name, cursor))
+    return list(readers.values())
 
 
 def remembered(row: tuple[Any, ...]) -> Remembered:

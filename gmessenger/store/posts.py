@@ -68,6 +68,8 @@ class Posts:
         self._weight = 0
         self.past = False
         """Whether ids of messages that are kept no more have to be looked for."""
+        self.oldest = 0.0
+        """When the first message of the batch on its way was posted, in Unix seconds."""
 
     def add(self, post: Post, done: Done) -> None:
         """Have a message inserted with the next batch. Raises `StoreUnavailable` where too much waits already."""
@@ -84,6 +86,7 @@ class Posts:
             self._known.clear()
         if not self._taken:
             return None
+        self.oldest = self._taken[0][0].time
         first = self._next_row = self._next_row or _next_row(db)
         for start in range(0, len(self._taken), SLICE):
             if start:

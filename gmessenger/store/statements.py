@@ -193,6 +193,45 @@ READABLE: Final = Statement(
 AFTER: Final = Statement(
     _IN.where(messages.c.seq > bindparam("after")).order_by(messages.c.seq).limit(bindparam("limit"))
 )
+SENT: Final = Statement(
+    select(
+        messages.c.sender,
+        messages.c.to,
+        messages.c.time,
+        func.length(messages.c.text),
+        messages.c.erased,
+        messages.c.device_id,
+        devices.c.name,
+        messages.c.client_id,
+    )
+    .outerjoin(devices, devices.c.id == messages.c.device_id)
+    .where(_by(messages.c.conversation_id, "conversation"), _by(messages.c.seq))
+)
+SENT_AS: Final = Statement(
+    select(conversations.c.key, messages.c.seq)
+    .join(devices, devices.c.id == messages.c.device_id)
+    .join(conversations, conversations.c.id == messages.c.conversation_id)
+    .where(_by(devices.c.account_id, "account"), messages.c.client_id == bindparam("sent_as"))
+    .order_by(messages.c.rowid.desc())
+    .limit(bindparam("limit"))
+)
+READERS: Final = Statement(
+    select(
+        participants.c.account_id,
+        participants.c.visible,
+        participants.c.read,
+        devices.c.id,
+        devices.c.name,
+        func.max(func.coalesce(cursors.c.seq, 0), participants.c.visible - 1),
+    )
+    .outerjoin(devices, devices.c.account_id == participants.c.account_id)
+    .outerjoin(
+        cursors,
+        (cursors.c.device_id == devices.c.id) & (cursors.c.conversation_id == participants.c.conversation_id),
+    )
+    .where(_by(participants.c.conversation_id, "conversation"))
+    .order_by(participants.c.account_id, devices.c.name)
+)
 BEFORE: Final = Statement(
     _IN.where(messages.c.seq < bindparam("before"), messages.c.seq >= bindparam("visible"))
     .order_by(messages.c.seq.desc())

@@ -88,7 +88,7 @@ def test_one_connection_more_is_answered_503(start_server: Start, login: Login) 
         assert surplus.recv(100) == b""
     kept[0].close()
     with gevent.Timeout(PATIENCE):
-        while len(server.app._connections) > 1:
+        while server.app.connections > 1:
             gevent.sleep(0.01)
     login(server, b"bill")
 

@@ -49,7 +49,7 @@ WAYS: dict[str, Callable[[socket.socket], object]] = {
 
 def until_empty(server: RunningServer) -> None:
     with gevent.Timeout(PATIENCE):
-        while server.app._connections:
+        while server.app.connections:
             gevent.sleep(0.01)
 
 

@@ -94,7 +94,7 @@ def test_what_is_no_tls_is_closed_with_a_quiet_word(said: bytes, reason: str, be
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(1000):
                 pass
-    until(lambda: not server.app._connections)
+    until(lambda: not server.app.connections)
     (event,) = events("handshake_failed")
     assert reason in event["reason"]
     assert not events("greenlet_failed")
@@ -113,7 +113,7 @@ def test_tls_older_than_1_2_is_refused(begin: Start, authority: Authority) -> No
 def test_a_stop_does_not_wait_for_those_who_shake_no_hands(begin: Start) -> None:
     server = begin(drain_timeout=PATIENCE)
     with dial(server.app.tls_port) as silent:
-        until(lambda: server.app._connections)
+        until(lambda: server.app.connections)
         server.stop()
         assert silent.recv(100) == b""
 

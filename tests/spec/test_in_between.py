@@ -111,7 +111,7 @@ def test_registering_is_carried_through_when_the_line_breaks(server: RunningServ
     gate.until_reached()
     hank.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     hank.sock.close()
-    (connection,) = server.app._connections
+    (connection,) = server.app.reception.connections
     connection.end("the line broke")
     gate.open()
     assert comes().present("hank")["code"] == "password_needed"

@@ -12,6 +12,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction
+from gmessenger.chat.way import Reader, Receiver, Sent
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store
 
@@ -420,3 +421,58 @@ def test_blocks_go_with_the_account_that_made_them(kept: Kept) -> None:
     assert sorted(kept.store.blocks()) == [(kept.hank, "dale", "DALE"), (kept.dale, "hank", "Hank")]
     kept.store.delete_account(kept.hank)
     assert list(kept.store.blocks()) == [(kept.dale, "hank", "Hank")]
+
+
+def test_a_messages_way_is_who_may_read_it_and_how_far_each_device_is(kept: Kept) -> None:
+    laptop = kept.device(kept.hank, "laptop").id
+    phone = kept.device(kept.dale, "phone").id
+    bill = kept.store.create_account("bill", "Bill", "hash", 1.0).id
+    for account in (kept.hank, kept.dale):
+        kept.store.join("#dev", account)
+    kept.posts(kept.says("naïve 🙂", "#dev", device=laptop, id="m1"), kept.says("later", "#dev"))
+    kept.store.join("#dev", bill)
+    kept.store.acknowledge(phone, "#dev", 1)
+    kept.store.mark_read(kept.dale, "#dev", 1)
+    way = kept.store.trace("#dev", 1)
+    assert way is not None and (way.first, way.head) == (1, 2)
+    assert way.sent == Sent("Hank", "Dale", 5.0, 7, False, laptop, "laptop", "m1")
+    assert way.readers == [
+        Reader(kept.hank, 1, 0, [Receiver(laptop, "laptop", 0)]),
+        Reader(kept.dale, 1, 1, [Receiver(phone, "phone", 1)]),
+        Reader(bill, 3, 0, []),
+    ]
+
+
+def test_what_is_not_there_has_no_way_and_what_was_erased_has_one(kept: Kept) -> None:
+    device = kept.device(kept.hank, "laptop").id
+    kept.posts(kept.says("old", time=1.0), kept.says("secret", device=device), kept.says())
+    kept.store.forget(kept.hank)
+    kept.store.prune(2.0)
+    ways = [kept.store.trace(DIRECT, seq) for seq in (1, 2, 4)]
+    assert [(way.first, way.head, way.sent is None) for way in ways if way] == [
+        (2, 3, True),
+        (2, 3, False),
+        (2, 3, True),
+    ]
+    erased = ways[1] and ways[1].sent
+    assert erased and (erased.erased, erased.size) == (True, 0)
+    assert kept.store.trace("#none", 1) is None
+
+
+def test_what_was_sent_under_an_id_is_found_by_account(kept: Kept) -> None:
+    devices = [kept.device(kept.hank, name).id for name in ("laptop", "phone")]
+    other = kept.device(kept.dale, "tablet").id
+    kept.posts(kept.says("x"), *[kept.says("y", device=device, id="m1") for device in devices])
+    kept.posts(kept.says("y", account=kept.dale, device=other, id="m1"))
+    kept.posts(kept.says("z", "#dev", device=devices[0], id="m1"))
+    assert kept.store.sent_as(kept.hank, "m1") == [("#dev", 1), (DIRECT, 3), (DIRECT, 2)]
+    assert kept.store.sent_as(kept.dale, "m1") == [(DIRECT, 4)] and kept.store.sent_as(kept.dale, "m2") == []
+
+
+def test_a_store_counts_its_commits_and_what_was_in_them(kept: Kept) -> None:
+    before = sum(kept.store.tally.commits.counts)
+    kept.posts(*[kept.says()] * 3)
+    kept.store.check()
+    tally = kept.store.tally
+    assert (tally.batches.counts[2], tally.batches.sum, sum(tally.settling.counts)) == (1, 3, 3)
+    assert sum(tally.commits.counts) == before + 2 and 0 < tally.commits.recently(0.5) <= tally.commits.sum

@@ -57,8 +57,10 @@ class Door:
             session, left_over = self.messenger.login(login, outbox)
         except WireError as error:
             self._failures += isinstance(error, WrongPassword)
+            self.messenger.tally.logins[error.word] += 1
             logs.event("login_refused", name=login.name, code=error.word, address=login.address, front=login.front)
             raise
+        self.messenger.tally.logins["ok" if login.token is None else "resumed"] += 1
         logs.event(
             "login",
             name=session.name,

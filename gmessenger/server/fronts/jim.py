@@ -23,6 +23,7 @@ from gmessenger.wire.jim import Hearing
 COURSE_EVENTS: Final = frozenset(
     {events.CoursePresence, events.CourseMsg, events.CourseList, events.CourseContact, events.CourseQuit}
 )
+MESSAGES: Final = frozenset({events.Msg, events.CourseMsg})
 UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
 """Refusals that a client which means well may meet any number of times."""
 LONGEST_TURN: Final = 0.005
@@ -44,6 +45,11 @@ class JimFront:
     def name(self) -> str | None:
         session = self._voice.session if self._voice is not None else None
         return session.name if session is not None else None
+
+    @property
+    def spoken(self) -> tuple[str, str]:
+        session = self._voice.session if self._voice is not None else None
+        return (session.front, session.kind) if session is not None else ("unknown", "unknown")
 
     @property
     def waiting(self) -> int:
@@ -97,6 +103,8 @@ class JimFront:
             else:
                 voice.handle(event)
         except WireError as error:
+            if type(event) in MESSAGES:
+                self._door.messenger.tally.refused[error.word] += 1
             logs.event("request_refused", name=self.name, code=error.word)
             voice.refuse(error, _id_of(event))
         except Exception as failure:

@@ -1,0 +1,119 @@
+"""Where clients are received: let in as connections, turned away with a word, and looked after while they are here."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from gevent import socket
+from gevent.pool import Pool
+
+from gmessenger import logs
+from gmessenger.chat.service import Messenger
+from gmessenger.errors import BadProxyHeader, Banned, ServerFull, WireError
+from gmessenger.options import ServerOptions
+from gmessenger.server.connection import Connection, Floor
+from gmessenger.server.fronts.jim import JimFront
+from gmessenger.server.lines import Line, PlainLine, TlsLine
+from gmessenger.server.listening import plain_address
+from gmessenger.server.neighbours import Neighbours
+from gmessenger.server.proxies import Origin, origin
+from gmessenger.server.refusing import turn_away
+from gmessenger.server.tls import Certificate
+
+MOST_TURNED_AWAY = 32
+"""Those who are told why at one time; who comes beyond them is closed without a word."""
+
+
+class Reception:
+    """What listens gives it sockets, each in a greenlet of `pool`. `opened` counts those let in, by transport."""
+
+    def __init__(
+        self,
+        floor: Floor,
+        messenger: Messenger,
+        certificate: Certificate | None,
+        neighbours: Neighbours,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._floor = floor
+        self._messenger = messenger
+        self._certificate = certificate
+        self._neighbours = neighbours
+        self._stopping = stopping
+        self.pool = Pool()  # `accept` bounds it: a full pool would not accept, and could not follow a reload
+        self.connections: set[Connection] = set()
+        self.opened: Counter[str] = Counter(plain=0)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How many were turned away or came to nothing, by reason."""
+        return self._floor.refused
+
+    def accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        """The greenlet of one client."""
+        self._receive(sock, address, PlainLine)
+
+    def accept_tls(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        """The same, of one who comes to the TLS port."""
+        assert self._certificate is not None
+        context = self._certificate.context
+        self._receive(sock, address, lambda sock: TlsLine(sock, context))
+
+    def look_after(self, stopped: Callable[[float], object]) -> None:
+        """Look after every connection, until `stopped`, which waits that many seconds, says so."""
+        while not stopped(_pause(self._floor.options)):
+            now = time.monotonic()
+            for connection in list(self.connections):
+                try:
+                    connection.look_after(now)
+                except Exception as failure:  # the others are to be looked after too
+                    self._floor.watch.failed("look after", failure, connection.address)
+
+    def _receive(self, sock: socket.socket, address: tuple[str, int], line: Callable[[socket.socket], Line]) -> None:
+        try:
+            came = origin(sock, address, self._floor.options)
+            self._serve(line(sock), came)
+        except BadProxyHeader as error:
+            self.refused["bad_proxy_header"] += 1
+            logs.event("connection_refused", address=plain_address(address), reason=f"PROXY header: {error}")
+        except OSError:
+            pass  # it left before it was looked at
+        except Exception as failure:
+            self._floor.watch.failed("connection", failure, plain_address(address))
+
+    def _serve(self, line: Line, came: Origin) -> None:
+        where = came.address
+        full = self._stopping() or len(self.connections) >= self._floor.options.max_connections
+        if refusal := ServerFull() if full else self._neighbours.refusal(where):
+            return self._turn_away(line, where, refusal)
+        try:
+            self._messenger.sanctions.check_address(where)
+        except Banned as banned:
+            return self._turn_away(line, where, banned)
+        connection = Connection(line, came, self._floor, lambda each: JimFront(each, self._messenger))
+        self.connections.add(connection)
+        self.opened[connection.transport] += 1
+        self._neighbours.arrived(where)
+        try:
+            connection.serve()
+        except Exception as failure:
+            self._floor.watch.failed("connection", failure, where)
+        finally:
+            self.connections.discard(connection)
+            self._neighbours.left(where)
+        return None
+
+    def _turn_away(self, line: Line, where: str, error: WireError) -> None:
+        self.refused[error.word] += 1
+        logs.event("connection_refused", address=where, reason=error.word)
+        if len(self.pool) - len(self.connections) > MOST_TURNED_AWAY:
+            return line.close()
+        return turn_away(line, error, self._floor.options.close_timeout)
+
+
+def _pause(options: ServerOptions) -> float:
+    """How long to wait between looking after connections: a part of the shortest time that matters there."""
+    waits = (options.login_timeout, options.probe_after, options.probe_timeout, options.close_timeout)
+    return min(1.0, max(0.02, min(waits) / 4))

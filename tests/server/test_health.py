@@ -1,0 +1,194 @@
+"""Health over HTTP: whether the server is well, who may be slow about asking, and that nobody has to wait for them."""
+
+from __future__ import annotations
+
+import http.client
+import resource
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from gmessenger.errors import CannotListen, StoreUnavailable
+from gmessenger.server import census, health
+from tests.conftest import RunningServer
+from tests.faults.disks import FrozenFiles
+from tests.server.running import ServerProcess
+
+TIMEOUT = 10.0
+Start = Callable[..., RunningServer]
+
+
+def dial(place: str) -> socket.socket:
+    if "/" not in place:
+        host, _, port = place.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=TIMEOUT)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(TIMEOUT)
+    try:
+        sock.connect(place)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def asks(place: str, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+    """Status and content of one answer; a sentence has no line's end any more."""
+    with closing(http.client.HTTPConnection("health")) as asked:
+        asked.sock = dial(place)
+        asked.request(method, path, headers=headers)
+        answer = asked.getresponse()
+        return answer.status, answer.read().decode().rstrip("\n")
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def watched(request: pytest.FixtureRequest, start_server: Start, tmp_path: Path) -> RunningServer:
+    place = "127.0.0.1:0" if request.param == "tcp" else f"unix:{tmp_path}/health"
+    return start_server(health=place, health_timeout=5.0)
+
+
+def place_of(server: RunningServer) -> str:
+    assert server.app.health is not None
+    return server.app.health.place
+
+
+def test_it_says_that_it_is_well(watched: RunningServer) -> None:
+    place = place_of(watched)
+    assert asks(place, "/healthz") == (200, "The server is alive.")
+    assert asks(place, "/readyz") == (200, "The server is ready.")
+    assert asks(place, "/readyz", "HEAD") == (200, "")
+    assert asks(place, "/metrics")[0] == 200
+    assert asks(place, "/") == (404, "There is /metrics, /healthz, /readyz.")
+    assert asks(place, "/metrics", "POST") == (405, "This can only be read.")
+    watched.stop()
+    with pytest.raises(OSError):
+        dial(place)
+
+
+def test_it_is_off_unless_it_is_wanted(server: RunningServer) -> None:
+    assert server.app.health is None
+
+
+def test_it_is_not_ready_while_the_store_cannot_store(watched: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise StoreUnavailable("The disk is gone.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(watched.app.store, "check", refuse)
+        assert asks(place_of(watched), "/readyz") == (503, "The disk is gone.")
+        assert asks(place_of(watched), "/healthz")[0] == 200
+    assert asks(place_of(watched), "/readyz")[0] == 200
+
+
+def test_a_store_that_does_not_answer_is_asked_once_however_many_want_to_know(
+    start_server: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered = [], Event()
+
+    def hang() -> None:
+        asked.append(1)
+        answered.wait()
+
+    server = start_server(health="127.0.0.1:0", health_timeout=0.05)
+    monkeypatch.setattr(server.app.store, "check", hang)
+    jobs = [gevent.spawn(asks, place_of(server), "/readyz") for _ in range(5)]
+    answers = {job.get(timeout=TIMEOUT) for job in jobs}
+    assert (answers, asked) == ({(503, "The store has not answered for 0.05 s.")}, [1])
+    answered.set()
+    gevent.sleep(0)
+    assert asks(place_of(server), "/readyz")[0] == 200
+
+
+def test_files_that_turned_read_only_are_noticed(tmp_path: Path) -> None:
+    place, disk = f"{tmp_path}/health", FrozenFiles(tmp_path)
+    with ServerProcess("--store", f"sqlite:///{tmp_path}/m.db", "--health", f"unix:{place}") as server:
+        server.port()
+        assert asks(place, "/readyz")[0] == 200
+        disk.fill(server)  # type: ignore[arg-type]
+        assert resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)[0] == 0
+        code, sentence = asks(place, "/readyz")
+        assert code == 503 and sentence.startswith("The server cannot store anything now")
+        disk.drain(server)  # type: ignore[arg-type]
+        assert asks(place, "/readyz")[0] == 200
+
+
+def test_a_stopping_server_is_alive_and_not_ready(watched: RunningServer) -> None:
+    with socket.create_connection((watched.host, watched.port), timeout=TIMEOUT) as guest:
+        guest.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
+        assert guest.recv(65536)
+        stopping = gevent.spawn(watched.stop)
+        while b"moving" not in guest.recv(65536):
+            pass
+        assert asks(place_of(watched), "/readyz") == (503, "The server is stopping.")
+        assert asks(place_of(watched), "/healthz")[0] == 200
+    stopping.get(timeout=TIMEOUT)
+
+
+@contextmanager
+def silence(server: RunningServer) -> Iterator[None]:
+    """As many connections as there may be, on which nothing is said."""
+    with ExitStack() as stack:
+        for _ in range(health.MOST_ASKING):
+            stack.enter_context(dial(place_of(server)))
+        yield
+
+
+def test_a_stopping_server_does_not_wait_for_who_asks_nothing(watched: RunningServer) -> None:
+    with silence(watched):
+        gevent.spawn(watched.stop).get(timeout=health.TAKES)
+
+
+def test_who_asks_nothing_keeps_others_from_asking_for_a_while_only(
+    start_server: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "TAKES", 0.1)
+    server = start_server(health="127.0.0.1:0", health_timeout=0.1)
+    with silence(server):
+        assert asks(place_of(server), "/healthz")[0] == 200
+
+
+def test_rubbish_is_refused_without_a_word(watched: RunningServer, capfd: pytest.CaptureFixture[str]) -> None:
+    for rubbish in (b"\x16\x03\x01\x00\n\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n"):
+        with dial(place_of(watched)) as sock:
+            sock.sendall(rubbish)
+            assert b" 400 " in sock.makefile("rb").readline()
+    with dial(place_of(watched)) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert asks(place_of(watched), "/healthz")[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_mistake_of_ours_is_counted_and_told(watched: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "take", lambda server: 1 / 0)
+    assert asks(place_of(watched), "/metrics") == (500, "The server made a mistake; it has been logged.")
+    assert watched.app.watch.failures == 1
+    watched.app.watch.failures = 0  # or it would fail the test
+
+
+def test_a_socket_is_for_owner_and_group_and_goes_with_the_server(start_server: Start, tmp_path: Path) -> None:
+    path = tmp_path / "health"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))  # what a server that was killed leaves behind
+    server = start_server(health=f"unix:{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    server.stop()
+    assert not path.exists()
+
+
+def test_a_place_that_cannot_be_had_is_said_and_nothing_else_is_held(start_server: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("somebody's")
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.socket(socket.AF_UNIX) as living:
+        living.bind(str(tmp_path / "living"))
+        living.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        for place in (f"unix:{tmp_path}/file", f"unix:{tmp_path}/living", "unix:/nowhere/at/all", taken):
+            with pytest.raises(CannotListen, match=place.removeprefix("unix:").rpartition(":")[2]):
+                start_server(health=place)
+    assert (tmp_path / "file").read_text() == "somebody's"
+    assert place_of(start_server(health="127.0.0.1:0")).startswith("127.0.0.1:")

@@ -1,0 +1,182 @@
+"""Metrics: they change as messages flow, name nobody, and belong to one server each."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gmessenger.server import pulse
+from gmessenger.server.metrics import METRICS, registry_of
+from tests.authority import Authority, Encrypted
+from tests.conftest import RunningServer
+from tests.server.test_health import asks, place_of
+from tests.spec.wires import Dial
+
+Start = Callable[..., RunningServer]
+COURSE = b'{"action":"presence","user":{"account_name":"%s"}}'
+SECRET = "correct horse"
+
+
+@pytest.fixture
+def dial() -> Iterator[Dial]:
+    with Dial() as dial:
+        yield dial
+
+
+class Watched:
+    """A server, and its metrics as they are shown."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self.server = server
+
+    def shown(self) -> dict[tuple[Any, ...], float]:
+        """Values by name and the values of the labels."""
+        status, text = asks(place_of(self.server), "/metrics")
+        assert status == 200
+        families = text_string_to_metric_families(text)
+        return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+
+    def grown(self, before: dict[tuple[Any, ...], float]) -> dict[tuple[Any, ...], float]:
+        """What has become more of ours since then; of histograms only the counts."""
+        changed = {key: value - before.get(key, 0.0) for key, value in self.shown().items()}
+        ours = {key: by for key, by in changed.items() if by and key[0].startswith("gmessenger_")}
+        return {key: by for key, by in ours.items() if not key[0].endswith(("_bucket", "_sum", "lag_seconds_count"))}
+
+
+@pytest.fixture
+def watched(start_server: Start) -> Watched:
+    return Watched(start_server(health="127.0.0.1:0", max_text=100, max_connections=5))
+
+
+def test_connections_and_logins_are_counted_by_what_they_are(watched: Watched, dial: Dial) -> None:
+    before, server = watched.shown(), watched.server
+    hank = dial.native(server, "hank")
+    assert hank.ask("register", password=SECRET)["response"] == 201
+    token = dial.native(server, "bill").ask("register", password=SECRET)["session"]
+    stranger = dial.wire(server)
+    stranger.send_bytes(COURSE % b"dale")
+    assert stranger.recv()["response"] == 200
+    assert dial.native(server).present("hank", password="wrong horse")["response"] == 402
+    again = dial.native(server)
+    assert again.present("bill", session=token)["response"] == 200
+    assert dial.wire(server).recv()["response"] == 503
+    grown = watched.grown(before)
+    assert grown["gmessenger_connections", "native", "account", "plain"] in (2, 3)  # who was replaced may be leaving
+    assert grown["gmessenger_connections", "course", "guest", "plain"] == 1
+    assert grown["gmessenger_connections", "unknown", "unknown", "plain"] == 1
+    assert grown["gmessenger_connections_opened_total", "plain"] == 5
+    assert grown["gmessenger_connections_refused_total", "server_full"] == 1
+    assert grown["gmessenger_logins_total", "ok"] == 3
+    assert grown["gmessenger_logins_total", "resumed"] == grown["gmessenger_logins_total", "wrong_password"] == 1
+
+
+def test_messages_are_counted_by_what_became_of_them(watched: Watched, dial: Dial) -> None:
+    hank, guest, other = (dial.native(watched.server, name) for name in ("hank", "guest", "other"))
+    hank.ask("register", password=SECRET)
+    assert hank.event()["action"] == "synced"
+    before = watched.shown()
+    for _ in range(2):
+        assert hank.ask("msg", id="m1", to="guest", message="hi")["seq"] == 1
+    assert hank.ask("msg", id="m1", to="guest", message="other")["code"] == "id_reused"
+    assert guest.ask("msg", to="other", message="hi")["response"] == 202
+    assert guest.ask("msg", to="#all", message="hi")["response"] == 202
+    assert hank.ask("msg", to="nobody", message="hi")["response"] == 404
+    assert hank.ask("msg", to="guest", message="x" * 101)["response"] == 413
+    other.hear()
+    grown = watched.grown(before)
+    commits = grown.pop(("gmessenger_store_commit_seconds_count",))
+    assert commits >= grown["gmessenger_store_batch_messages_count",] >= 1
+    del grown["gmessenger_store_batch_messages_count",]
+    grown.pop(("gmessenger_outbox_frames",), None)
+    grown.pop(("gmessenger_outbox_frames_max",), None)
+    assert grown == {
+        ("gmessenger_messages_total", "stored"): 1,
+        ("gmessenger_messages_total", "duplicate"): 1,
+        ("gmessenger_messages_total", "handed_over"): 2,
+        ("gmessenger_messages_refused_total", "id_reused"): 1,
+        ("gmessenger_messages_refused_total", "never_seen"): 1,
+        ("gmessenger_messages_refused_total", "too_long"): 1,
+        ("gmessenger_deliveries_total",): 4,
+        ("gmessenger_delivery_seconds_count",): 3,
+    }
+
+
+def test_nobody_is_named(watched: Watched, dial: Dial) -> None:
+    hank = dial.native(watched.server, "henrietta")
+    hank.ask("register", password=SECRET)
+    hank.ask("join", room="#secretive")
+    hank.ask("msg", to="#secretive", message="nobody-is-told-this")
+    status, text = asks(place_of(watched.server), "/metrics")
+    assert status == 200 and not any(word in text for word in ("henrietta", "secretive", "nobody-is", "127.0.0.1"))
+    assert f"# TYPE {METRICS[0].shown} gauge" in text
+
+
+def test_programs_that_speak_openmetrics_are_answered_in_it(watched: Watched) -> None:
+    text = asks(place_of(watched.server), "/metrics", Accept="application/openmetrics-text; version=1.0.0")[1]
+    assert text.endswith("# EOF")
+
+
+def test_each_server_has_its_own(watched: Watched, start_server: Start, dial: Dial) -> None:
+    other = Watched(start_server(health="127.0.0.1:0", store="memory:"))
+    dial.native(other.server, "hank")
+    assert watched.shown()["gmessenger_logins_total", "ok"] == 0
+    assert other.shown()["gmessenger_logins_total", "ok"] == 1
+
+
+def test_histograms_add_up(watched: Watched, dial: Dial) -> None:
+    hank = dial.native(watched.server, "hank")
+    hank.ask("register", password=SECRET)
+    hank.ask("msg", to="hank", message="hi")
+    shown = watched.shown()
+    for row in METRICS:
+        if row.kind == "histogram":
+            buckets = [value for key, value in shown.items() if key[0] == f"{row.shown}_bucket"]
+            assert buckets == sorted(buckets) and buckets[-1] == shown[f"{row.shown}_count",]
+    assert shown["gmessenger_store_batch_messages_sum",] == 1
+
+
+def test_encrypted_connections_are_told_apart_and_the_certificates_end_is_shown(
+    start_server: Start, dial: Dial, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    server = start_server(health="127.0.0.1:0", tls_certificate=str(authority.issue()), tls_port=0)
+    watched = Watched(server)
+    assert server.app.tls_port and server.app.certificate
+    dial.native(Encrypted(server, authority), "hank")
+    shown = watched.shown()
+    assert shown["gmessenger_connections", "native", "guest", "tls"] == 1
+    assert shown["gmessenger_connections_opened_total", "tls"] == 1
+    assert shown["gmessenger_certificate_expiry_timestamp_seconds",] == server.app.certificate.expires_at
+    with socket.create_connection((server.host, server.app.tls_port), timeout=10) as stranger:
+        stranger.shutdown(socket.SHUT_WR)
+        assert stranger.recv(1024) == b""
+    assert watched.shown()["gmessenger_connections_refused_total", "handshake_failed"] == 1
+
+
+def test_every_metric_is_shown_and_none_twice(server: RunningServer) -> None:
+    server.app.certificate = SimpleNamespace(expires_at=1.8e9)  # type: ignore[assignment]
+    families = list(text_string_to_metric_families(generate_latest(registry_of(server.app)).decode()))
+    ours = [family.name for family in families if family.name.startswith("gmessenger_")]
+    assert ours == [row.shown.removesuffix("_total") for row in METRICS]
+
+
+def test_the_pulse_notices_who_keeps_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 0.25, 0.25, 0.9, 0.9))
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    heart, beats = pulse.Pulse(), iter((False, False, True))
+    heart.beat(lambda seconds: next(beats))
+    assert list(heart.lateness.recent) == pytest.approx([0.0, 0.4])
+
+
+def test_the_pulse_beats_while_the_server_runs(watched: Watched) -> None:
+    deadline = time.monotonic() + 10
+    while not watched.shown()["gmessenger_loop_lag_seconds_count",]:
+        assert time.monotonic() < deadline
