@@ -35,8 +35,11 @@ class Sanctions:
 
     def impose(self, sanction: Sanction) -> None:
         """Keep a sanction, in the place of one of its kind on the same target. Raises `Forbidden` if there are many."""
-        if len(self._kept[sanction.kind]) >= MOST:
-            raise Forbidden(f"There are {MOST} of them; lift some first.")
+        kept = self._kept[sanction.kind]
+        if len(kept) >= MOST and sanction.target not in kept:
+            self._drop_what_is_over()
+            if len(kept) >= MOST:
+                raise Forbidden(f"There are {MOST} of them; lift some first.")
         self._store.impose(sanction)
         self._remember(sanction)
 
@@ -115,4 +118,4 @@ def _in_words(seconds: int) -> str:
     for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{math.ceil(seconds / length)} {unit}"
-    return f"{seconds} seconds"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"

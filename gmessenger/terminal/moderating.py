@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from gmessenger.client import Delivery, Link
+from gmessenger.client.positions import fold
 from gmessenger.logs import log_calls
 from gmessenger.terminal import render
 from gmessenger.terminal.visible import visible
@@ -31,14 +32,14 @@ class Moderating(ABC):
 
     def hides(self, delivery: Delivery) -> bool:
         """Whether it is said in a room by somebody whom we block: the server cannot leave it out."""
-        return delivery.sender.casefold() in self._blocked
+        return fold(delivery.sender) in self._blocked
 
     def learn_blocks(self) -> None:
         """Ask whom we block."""
         self._answered(self._learn)
 
     def _learn(self) -> None:
-        self._blocked = {card.account_name.casefold() for card in self._link.blocks()}
+        self._blocked = {fold(card.account_name) for card in self._link.blocks()}
 
     @log_calls("name")
     def block(self, name: str) -> None:
@@ -46,7 +47,7 @@ class Moderating(ABC):
 
     def _block(self, name: str) -> str:
         self._link.block(name)
-        self._blocked.add(name.casefold())
+        self._blocked.add(fold(name))
         return f"-- you hear no more from {visible(name)}"
 
     @log_calls("name")
@@ -55,7 +56,7 @@ class Moderating(ABC):
 
     def _unblock(self, name: str) -> str:
         self._link.unblock(name)
-        self._blocked.discard(name.casefold())
+        self._blocked.discard(fold(name))
         return f"-- you hear from {visible(name)} again"
 
     @log_calls()

@@ -4,8 +4,9 @@ docs/protocol.md, "Keeping the peace"."""
 from typing import Any
 
 import pytest
+from gevent.event import Event
 
-from tests.course_clients import CLASSIC
+from tests.course_clients import CLASSIC, TIMEOUT
 from tests.spec.moderated import done, office, operator, refused
 from tests.spec.people import PASSWORD, Town
 
@@ -193,3 +194,21 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
     hank = operator(town)
     assert hank.ask(action, **fields)["code"] == word
     assert done(hank.ask("bans"))["bans"] == [] and done(hank.ask("mutes"))["mutes"] == []
+
+
+def test_a_ban_holds_for_who_is_just_showing_the_password(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answered = Event(), Event()
+
+    def matches(*_: object) -> bool:
+        asked.set()
+        return answered.wait(TIMEOUT)
+
+    dale = town.dials()
+    with monkeypatch.context() as patched:
+        patched.setattr(town.server.app.messenger.entrance._passwords, "matches", matches)
+        dale.send({"action": "presence", "jim": 2, "user": {"account_name": "dale", "password": PASSWORD}})
+        assert asked.wait(TIMEOUT)
+        office(town).ban("dale")
+        answered.set()
+        refused(dale.recv(), "banned")
+    assert office(town).accounts()[2]["here"] is False
