@@ -205,7 +205,7 @@ def test_a_ban_holds_for_who_is_just_showing_the_password(town: Town, monkeypatc
 
     dale = town.dials()
     with monkeypatch.context() as patched:
-        patched.setattr(town.server.app.messenger.entrance._passwords, "matches", matches)
+        patched.setattr(town.server.app.messenger.entrance._trials, "matches", matches)
         dale.send({"action": "presence", "jim": 2, "user": {"account_name": "dale", "password": PASSWORD}})
         assert asked.wait(TIMEOUT)
         office(town).ban("dale")
