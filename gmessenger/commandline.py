@@ -121,7 +121,9 @@ def _add(parser: _Parser, row: Option) -> None:
     default = f" [{row.shown}]" if row.shown else ""
     what = f"{row.what}{default}".replace("%", "%%")
     if row.kind is Flag:
-        parser.add_argument(*names, dest=row.key, action="store_true", default=row.default, env_var=row.env, help=what)
+        parser.add_argument(
+            *names, dest=row.key, action="store_true", default=row.default, env_var=row.env or None, help=what
+        )
     else:
         kind = row.kind
         parser.add_argument(
@@ -129,7 +131,7 @@ def _add(parser: _Parser, row: Option) -> None:
             dest=row.key,
             type=kind.read,
             default=row.default,
-            env_var=row.env,
+            env_var=row.env or None,
             metavar=kind.metavar,
             help=what,
         )

@@ -109,6 +109,7 @@ def configure(place: str, level: str = "info", style: str = "plain") -> None:
             "loggers": {"gmessenger": {"handlers": ["log"], "level": level.upper(), "propagate": False}},
         }
     )
+    logging.raiseExceptions = False  # a log that cannot be written any more must not write over what is on the screen
     show_calls(level == "debug")
 
 

@@ -53,6 +53,7 @@ class Option:
     shown_active: bool  # the shipped config file sets it instead of mentioning it
     in_files: bool
     restart: bool
+    in_environment: bool
 
     @property
     def long(self) -> str:
@@ -65,7 +66,8 @@ class Option:
 
     @property
     def env(self) -> str:
-        return ENVIRONMENT_PREFIX + self.key.upper()
+        """Its variable; empty where it has none."""
+        return ENVIRONMENT_PREFIX + self.key.upper() if self.in_environment else ""
 
 
 def written(value: Any) -> str:
@@ -89,9 +91,10 @@ def option(
     shown_active: bool = False,
     in_files: bool = True,
     restart: bool = False,
+    in_environment: bool = True,
 ) -> Any:
     """A dataclass field that is a row of the option table."""
-    row = (what, when, kind, spellings, secret, shown_active, in_files, restart)
+    row = (what, when, kind, spellings, secret, shown_active, in_files, restart, in_environment)
     return field(default=default, metadata={"row": row})
 
 
@@ -451,4 +454,5 @@ class AdminOptions:
         "read from the input where that is no terminal",
         "in scripts",
         in_files=False,
+        in_environment=False,  # that variable is the client's, and whose password it holds nobody knows
     )

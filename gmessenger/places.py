@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gmessenger.errors import ConfigProblem
+
 STDERR = "-"
 
 
@@ -18,13 +20,23 @@ def checkout() -> Path | None:
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where an installed program keeps what it must not forget (`$STATE_DIRECTORY`, else the XDG state directory)."""
+    """Where an installed program keeps what it must not forget (`$STATE_DIRECTORY`, else the XDG state directory).
+
+    Raises `ConfigProblem` for somebody without a home.
+    """
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
     if (top := checkout()) is not None:
         return top / "data"
-    state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    state = environ.get("XDG_STATE_HOME") or _home() / ".local" / "state"
     return Path(state) / "gmessenger"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigProblem("You have no home directory: say in $XDG_STATE_HOME where files are to be kept.") from error
 
 
 def log_file(command: str, environ: Mapping[str, str] = os.environ) -> str:

@@ -14,7 +14,7 @@ RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
 """What chat and store share: a contract, and the records that pass between them."""
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "places": set(),
+    "places": {"errors"},
     "kinds": set(),
     "certificates": set(),
     "logs": {"errors", "places"},

@@ -130,3 +130,11 @@ def test_leaving_debug_takes_the_wrappers_off(log: Path) -> None:
 def test_naming_an_argument_that_is_not_there_is_a_mistake() -> None:
     with pytest.raises(TypeError, match="nmae"):
         logs.log_calls("nmae")(greet)
+
+
+def test_a_log_that_cannot_be_written_any_more_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("/dev/full")
+    logs.event("client_sent", id="1", code=200)
+    logs.event("server_started")
+    logging.getLogger("gmessenger").handlers.clear()
+    assert capfd.readouterr() == ("", "")

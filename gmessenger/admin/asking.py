@@ -16,10 +16,18 @@ def password(options: AdminOptions) -> str:
         return _first_line(options.password_file)
     if not sys.stdin.isatty():
         return _given(sys.stdin.readline())
-    entered = _given(getpass.getpass("New password: "))
-    if getpass.getpass("Again: ") != entered:
+    entered = _typed("New password: ")
+    if _typed("Again: ") != entered:
         raise Refused("The two passwords differ.")
     return entered
+
+
+def _typed(question: str) -> str:
+    try:
+        return _given(getpass.getpass(question))
+    except EOFError:
+        print(file=sys.stderr)  # the end of the line that was asked on
+        return _given("")
 
 
 def _first_line(file: str) -> str:

@@ -130,7 +130,7 @@ COMMANDS: Final = (
 
 def overview() -> str:
     """What there is to do, for --help."""
-    lines = ["usage: gmessenger-admin [option ...] COMMAND", "", "commands:"]
+    lines = ["usage: gmessenger-admin [option ...] COMMAND [option ...]", "", "commands:"]
     for command in COMMANDS:
         needs = {command.stopped: " (needs the server stopped)", command.running: " (needs it running)"}
         about = command.about + needs.get(True, "")

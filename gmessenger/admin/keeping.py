@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,8 +22,8 @@ from gmessenger.store.verifying import Findings, verify_file
 def backup(options: AdminOptions, given: Namespace) -> int:
     file = Path(given.file).absolute()  # the server stands in another directory
     with open_office(options.store_url) as office:
-        office.ask("backup", file=str(file))
-    print(f"{file}: {file.stat().st_size} bytes.")
+        size = office.ask("backup", file=str(file))  # who wrote it says so: this process may not see it
+    print(f"{file}: {size} bytes, from {store_file(options.store_url)}.")
     return 0
 
 
@@ -53,14 +54,16 @@ def _counted(found: Findings) -> str:
 
 def prune(options: AdminOptions, given: Namespace) -> int:
     with open_office(options.store_url) as office:
-        print(f"{office.ask('prune', days=given.older_than)} messages dropped.")
+        count = office.ask("prune", days=given.older_than)
+    print(f"{count} messages dropped from {store_file(options.store_url)}.")
     return 0
 
 
 def export(options: AdminOptions, given: Namespace) -> int:
     with open_office(options.store_url) as office, _output(given.file) as output:
-        for line in _everything(office):
-            output.write(json.encode(line) + b"\n")
+        count = sum(output.write(json.encode(line) + b"\n") > 0 for line in _everything(office))
+    if given.file is not None:
+        print(f"{given.file}: {count} lines, from {store_file(options.store_url)}.")
     return 0
 
 
@@ -76,10 +79,22 @@ def _everything(office: Office) -> Iterator[dict[str, Any]]:
         after = page["after"]
 
 
-def _output(file: str | None) -> IO[bytes]:
+@contextmanager
+def _output(file: str | None) -> Iterator[IO[bytes]]:
+    """A new file, of which nothing is left where it could not be written whole; or the output."""
     if file is None:
-        return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output:
+            yield output
+        return
     try:
-        return os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except OSError as error:
         raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error
+    try:
+        with os.fdopen(handle, "wb") as output:
+            yield output
+    except BaseException as error:
+        Path(file).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error
+        raise

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import gevent
 from gevent import socket
@@ -16,7 +16,16 @@ from gmessenger.chat.administration import VERBS, Administration
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import ERRORS, ConfigProblem, MessengerError, Refused, ServerRunning, Unreachable
+from gmessenger.errors import (
+    ERRORS,
+    ConfigProblem,
+    FileProblem,
+    MessengerError,
+    Refused,
+    ServerRunning,
+    StoreInUse,
+    Unreachable,
+)
 from gmessenger.places import short_address, socket_beside
 from gmessenger.store import file_of, open_store
 
@@ -28,12 +37,17 @@ class Office(Protocol):
         """Have something done, and return its answer."""
 
 
-class Counter:
-    """The office of a running server: the end of its socket that is ours."""
+ANSWERS_WITHIN: Final = 10.0
+"""Seconds in which a server says that it is there. What it is asked to do may then take its time."""
 
-    def __init__(self, sock: socket.socket) -> None:
+
+class Counter:
+    """The office of a running server: the end of its socket that is ours. Raises `StoreInUse` where nobody answers."""
+
+    def __init__(self, sock: socket.socket, file: Path) -> None:
         self._sock = sock
         self._lines = sock.makefile("rb")
+        self._wait_for_somebody(file)
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         try:
@@ -44,6 +58,18 @@ class Counter:
         if "error" in answer:
             raise ERRORS.get(answer["error"], MessengerError)(answer["sentence"])
         return answer["answer"]
+
+    def _wait_for_somebody(self, file: Path) -> None:
+        self._sock.settimeout(ANSWERS_WITHIN)
+        try:
+            self._sock.sendall(b"{}\n")  # asks for nothing; that it is refused is answer enough
+            self._lines.readline()
+        except TimeoutError as error:
+            sentence = f"The server of {file} is running and did not answer within {ANSWERS_WITHIN:g} s."
+            raise StoreInUse(f"{sentence} Nothing was done.") from error
+        except OSError:
+            pass  # it stops; whoever asks for something is told
+        self._sock.settimeout(None)
 
 
 class BackOffice:
@@ -58,12 +84,17 @@ class BackOffice:
 
 @contextmanager
 def open_office(url: str) -> Iterator[Office]:
-    """The office of a store. Raises `StoreInUse` where a process has it that does not answer, and as `open_store`."""
-    sock = reach(store_file(url))
-    if sock is not None:
+    """The office of a store that there is. Raises `StoreInUse` where a process has it that does not answer,
+    `FileProblem` where there is none, and as `open_store`.
+    """
+    file = store_file(url)
+    if (sock := reach(file)) is not None:
         with sock:
-            yield Counter(sock)
+            yield Counter(sock, file)
         return
+    if not file.exists():
+        # Made here, it would most likely not be the one that was meant.
+        raise FileProblem(f"There is no store {file}. The server makes it at its first start; --store names another.")
     store = open_store(url)
     try:
         passwords = Passwords()

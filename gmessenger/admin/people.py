@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gmessenger.admin import asking
-from gmessenger.admin.office import open_office
+from gmessenger.admin.office import open_office, store_file
 from gmessenger.options import AdminOptions
 
 
@@ -77,7 +77,7 @@ def _do(options: AdminOptions, verb: str, done: str, name: str, password: str | 
     arguments = {"name": name} if password is None else {"name": name, "password": password}
     with open_office(options.store_url) as office:
         office.ask(verb, **arguments)
-    print(done)
+    print(f"{done} Store: {store_file(options.store_url)}.")
     return 0
 
 

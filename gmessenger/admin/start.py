@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from gmessenger.admin import commands
 from gmessenger.commandline import ADMIN, parse
-from gmessenger.errors import ExitError, MessengerError, Refused, UsageError
+from gmessenger.errors import ExitError, FileProblem, MessengerError, Refused, UsageError
 
 TRY_LATER: Final = 75
-STANDING_ALONE: Final = frozenset({"-h", "--help", "--version", "--print-config"})
+UNEXPECTED: Final = 1
+WITH_VALUE: Final = ("-c", "--config", *(name for row in ADMIN.rows for name in (row.long, *row.spellings)))
+ATTACHED: Final = tuple(f"{name}=" if name.startswith("--") else name for name in WITH_VALUE)
+"""How an option begins that has its value in the same word."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -24,23 +30,51 @@ def run(arguments: Sequence[str] | None = None) -> int:
         settings = parse(ADMIN, options)
         if not words:
             raise UsageError("Say what to do. See gmessenger-admin --help.")
-        return commands.obey(settings, words)
+        code = commands.obey(settings, words)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return 1
+        return UNEXPECTED
     except BrokenPipeError:  # who read the output has read enough
-        sys.stderr.close()
+        _want_no_output()
         return 0
-    except MessengerError as error:
-        print(f"{ADMIN.program}: {error}", file=sys.stderr)
-        return exit_code(error)
+    except Exception as error:
+        return _fail(error)
+
+
+def _fail(error: Exception) -> int:
+    """Say in one line what went wrong; returns the exit code."""
+    if isinstance(error, OSError):
+        _want_no_output()
+        where = f" {error.filename}" if error.filename else ""
+        error = FileProblem(f"Cannot read or write{where}: {error.strerror or error}.")
+    elif isinstance(error, UnicodeError):
+        error = UsageError("What was given is not text in UTF-8.")
+    elif not isinstance(error, MessengerError):
+        error = ExitError(f"Something went wrong that should not have ({type(error).__name__}: {error}).")
+    print(f"{ADMIN.program}: {error}", file=sys.stderr)
+    return exit_code(error)
+
+
+def _want_no_output() -> None:
+    """What is still to be written has nowhere to go, and must not be tried again when the interpreter ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def split(given: list[str]) -> tuple[list[str], list[str]]:
-    """The options, and the command with what belongs to it: every option here but a few takes a value."""
-    place = 0
-    while place < len(given) and given[place].startswith("-"):
-        place += 1 if given[place] in STANDING_ALONE or "=" in given[place] else 2
-    return given[:place], given[place:]
+    """The options, and the command with what belongs to it. Ours may stand before it and behind it."""
+    options: list[str] = []
+    words: list[str] = []
+    rest = iter(given)
+    for each in rest:
+        if each in WITH_VALUE:
+            options += [each, *islice(rest, 1)]
+        elif each.startswith(ATTACHED) or (not words and each.startswith("-")):
+            options.append(each)
+        else:
+            words.append(each)
+    return options, words
 
 
 def exit_code(error: MessengerError) -> int:

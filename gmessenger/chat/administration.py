@@ -143,9 +143,9 @@ class Administration:
             if session.told:
                 session.outbox.offer(RoomChange("leave", room.name, session.name, by="server"))
 
-    def backup(self, file: str) -> None:
-        """Write everything into a new file. Raises `FileProblem` where there is one already."""
-        self._store.backup(file)
+    def backup(self, file: str) -> int:
+        """Write everything into a new file; says how many bytes. Raises `FileProblem` where there is one already."""
+        return self._store.backup(file)
 
     def prune(self, days: float) -> int:
         """Drop messages older than that many days; says how many."""

@@ -193,8 +193,9 @@ class Store(Protocol):
         there is more.
         """
 
-    def backup(self, file: str) -> None:
+    def backup(self, file: str) -> int:
         """Write all that is on disk now into a new file, for its owner only, while everything else goes on.
 
-        Raises `FileProblem` where there is such a file, where it cannot be written, or where nothing is on disk.
+        Says how many bytes it has. Raises `FileProblem` where there is such a file, where it cannot be written, or
+        where nothing is on disk.
         """

@@ -36,5 +36,8 @@ def file_of(url: str) -> Path | None:
     if url == MEMORY:
         return None
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
-        return Path(url.removeprefix(SQLITE)).expanduser()
+        try:
+            return Path(url.removeprefix(SQLITE)).expanduser()
+        except RuntimeError as error:
+            raise ConfigProblem(f"The store {url!r} is below a home directory that there is not.") from error
     raise ConfigProblem(f"The store {url!r} is not one of {MEMORY} and {SQLITE}PATH.")

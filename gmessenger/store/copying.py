@@ -34,14 +34,17 @@ class Copying(Database):
         rows, more = self.read(lambda db: cut(db.execute(query, parameters), limit, TEXT))
         return [Placed(row[0], remembered(row[1:])) for row in rows], more
 
-    def backup(self, file: str) -> None:
+    def backup(self, file: str) -> int:
         if not self.lasting:
             raise FileProblem("What is kept in memory cannot be backed up.")
-        self.read(lambda db: copy_into(db, Path(file)))
+        return self.read(lambda db: copy_into(db, Path(file)))
 
 
-def copy_into(db: sqlite3.Connection, file: Path) -> None:
-    """Write a database into a new file, in one piece and on disk when it returns. Raises `FileProblem`."""
+def copy_into(db: sqlite3.Connection, file: Path) -> int:
+    """Write a database into a new file, in one piece and on disk when it returns; says how many bytes.
+
+    Raises `FileProblem`.
+    """
     try:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
@@ -50,6 +53,7 @@ def copy_into(db: sqlite3.Connection, file: Path) -> None:
         db.execute("VACUUM INTO ?", (str(file),))
         sync(file)
         sync(file.parent)
+        return file.stat().st_size
     except (sqlite3.Error, OSError) as error:
         file.unlink(missing_ok=True)
         raise FileProblem(f"Cannot write {file}: {error}.") from error

@@ -48,7 +48,7 @@ def verify_file(file: Path) -> Findings:
             if not found.faults:
                 db.execute("BEGIN")  # one moment of a store that goes on changing
                 found.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNTS.items()}
-                found.faults += _holes(db, found.counts)
+                found.faults += _holes(db, found.counts) + _lost_words(db)
     except sqlite3.Error as error:
         found.faults.append(f"it cannot be read: {error}.")
     return found
@@ -57,10 +57,13 @@ def verify_file(file: Path) -> Findings:
 @contextmanager
 def reading(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write. Raises `FileProblem` or `ConfigProblem` where the file is no store we know."""
-    if not file.is_file():
-        raise FileProblem(f"There is no file {file}.")
-    # Without a log beside it nobody has it open; reading a log needs a file more, which must not be made for nothing.
-    alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+    try:
+        if not file.is_file():
+            raise FileProblem(f"There is no file {file}.")
+        # Without a log beside it nobody has it open; reading one needs a file more, which must not be made for nothing.
+        alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+    except OSError as error:
+        raise FileProblem(f"Cannot open {file}: {error.strerror}.") from error
     try:
         db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro{alone}", uri=True, isolation_level=None)
     except sqlite3.Error as error:
@@ -89,6 +92,25 @@ def _check_schema(db: sqlite3.Connection, file: Path) -> None:
 def _damage(db: sqlite3.Connection) -> list[str]:
     lines = [str(line) for (line,) in db.execute(f"PRAGMA integrity_check({MOST_FAULTS})")]
     return [] if lines == ["ok"] else [f"it is damaged: {line}." for line in lines]
+
+
+def _lost_words(db: sqlite3.Connection) -> list[str]:
+    """Reads the search index to its end: it should have as many words as were put into it."""
+    try:
+        db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
+        found = int(db.execute("SELECT coalesce(sum(cnt), 0) FROM temp.vocabulary").fetchone()[0])
+    except sqlite3.Error as error:
+        return [f"its search index is damaged: {error}."]
+    put = sum(_number(size) for (size,) in db.execute("SELECT sz FROM words_docsize"))
+    return [] if found == put else [f"its search index has {found} words, and there should be {put}."]
+
+
+def _number(size: bytes) -> int:
+    """How many words a message has, as the index has it: seven bits a byte, the highest first."""
+    number = 0
+    for byte in size:
+        number = number << 7 | byte & 0x7F
+    return number
 
 
 def _holes(db: sqlite3.Connection, counts: dict[str, int]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gmessenger.admin.start import run
+from gmessenger.store import open_store
 from tests.server.running import PATIENCE, TOP, ServerProcess, dial
 
 PASSWORD = "correct horse"
@@ -110,7 +111,13 @@ class Place:
         assert (done.code, done.err) == (0, ""), done
         return done.out
 
+    def makes(self) -> None:
+        """An empty store, as the first start of a server leaves it."""
+        open_store(self.url).close()
+
     def adds(self, name: str) -> None:
+        if not self.file.exists():
+            self.makes()
         self.does("user", "add", name, typed=PASSWORD + "\n")
 
     def serves(self, *arguments: str) -> ServerProcess:

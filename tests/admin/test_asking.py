@@ -38,6 +38,7 @@ def typed_at_a_terminal(place: Place, *lines: str) -> tuple[int, str]:
 
 def test_a_password_is_asked_for_twice_without_echo(tmp_path: Path) -> None:
     place = Place(tmp_path)
+    place.makes()
     code, shown = typed_at_a_terminal(place, PASSWORD, PASSWORD)
     assert code == 0 and "New password: " in shown and "Again: " in shown and "hank is an account" in shown
     assert PASSWORD not in shown
@@ -47,3 +48,8 @@ def test_two_that_differ_change_nothing(tmp_path: Path) -> None:
     place = Place(tmp_path)
     code, shown = typed_at_a_terminal(place, PASSWORD, "something else")
     assert code == 77 and "differ" in shown and not place.file.exists()
+
+
+def test_the_end_of_the_input_is_no_password(tmp_path: Path) -> None:
+    code, shown = typed_at_a_terminal(Place(tmp_path), "\x04")
+    assert code == 2 and "No password was given." in shown and "Traceback" not in shown
