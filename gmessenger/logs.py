@@ -24,6 +24,7 @@ from gmessenger.errors import FileProblem
 from gmessenger.places import STDERR
 
 LOGGER: Final = logging.getLogger("gmessenger")
+NOWHERE: Final = ""
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("plain", "json")
 DAYS_KEPT: Final = 14
@@ -89,10 +90,12 @@ def event(name: str, /, *, failure: BaseException | None = None, **fields: objec
 
 
 def configure(place: str, level: str = "info", style: str = "plain") -> None:
-    """Send the log to the file `place` (`-` for stderr). Raises `FileProblem` when it cannot be written there."""
+    """Send the log to the file `place`, `-` for stderr, or `NOWHERE`. Raises `FileProblem` if it cannot be written."""
     handler: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
     prepare(place)
-    if place != STDERR:
+    if place == NOWHERE:
+        handler = {"class": "logging.NullHandler"}
+    elif place != STDERR:
         handler = {
             "class": "logging.handlers.TimedRotatingFileHandler",
             "filename": place,
@@ -115,7 +118,7 @@ def configure(place: str, level: str = "info", style: str = "plain") -> None:
 
 def prepare(place: str) -> None:
     """See to it that the log can go to `place`. Raises `FileProblem`."""
-    if place == STDERR:
+    if place in (STDERR, NOWHERE):
         return
     try:
         Path(place).parent.mkdir(parents=True, exist_ok=True)

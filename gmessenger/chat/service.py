@@ -118,8 +118,11 @@ class Messenger:
         self.entrance.came(session)
         return session, left_over
 
-    def welcome(self, session: Session, left_over: list[Parcel]) -> None:
-        """Tell a session that was just admitted what waited for it, and that this is all."""
+    def welcome(self, session: Session, left_over: list[Parcel], *, receive: bool = True) -> None:
+        """Tell a session that was just admitted what waited for it, and that this is all.
+
+        An account's that will not `receive` stays behind for good, and so is sent no messages.
+        """
         if session.account is None:
             session.outbox.insist(Synced())
             for parcel in left_over:
@@ -129,7 +132,8 @@ class Messenger:
             if conversation[:1] != "#":
                 one, _, other = conversation.partition(" ")
                 self._presence.conversed(one, other)
-        self._delivery.catch_up(session)
+        if receive:
+            self._delivery.catch_up(session)
 
     @log_calls("session")
     def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:

@@ -16,6 +16,7 @@ from gmessenger.client.events import (
     Notice,
     Opened,
     PresenceChanged,
+    ReadElsewhere,
     Received,
     Rejected,
     SentElsewhere,
@@ -25,6 +26,7 @@ from gmessenger.client.link import Link
 from gmessenger.client.outbox import Message
 from gmessenger.client.pages import Found
 from gmessenger.client.patience import Patience
+from gmessenger.client.positions import fold
 from gmessenger.client.tls import Tls
 from gmessenger.wire.events import Card, Delivery
 
@@ -48,9 +50,11 @@ __all__ = [
     "Opened",
     "Patience",
     "PresenceChanged",
+    "ReadElsewhere",
     "Received",
     "Rejected",
     "SentElsewhere",
     "Tls",
     "TopicChanged",
+    "fold",
 ]

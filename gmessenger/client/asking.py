@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Final
 
 from gmessenger.client.frames import frame_of
 from gmessenger.client.operating import Operating
 from gmessenger.client.pages import Found, deliveries
+from gmessenger.client.positions import fold
 from gmessenger.wire.events import (
     Answer,
     Block,
@@ -20,6 +22,7 @@ from gmessenger.wire.events import (
     Join,
     Leave,
     Members,
+    Read,
     Remove,
     Rooms,
     Search,
@@ -43,6 +46,10 @@ class Asking(Operating):
     def __init__(self) -> None:
         self._said_of_oneself: dict[str, bytes] = {}  # status and rooms, which a guest's new session does not know
 
+    @abstractmethod
+    def _tell(self, what: str, frame: bytes) -> None:
+        """Say something that has no answer; of several of the same `what` that wait only the last is said."""
+
     def users(self) -> list[Card]:
         """Who is present, with their status."""
         return self._cards(Users())
@@ -63,6 +70,12 @@ class Asking(Operating):
                 break
             request = Rooms(after=after)
         return rooms
+
+    def read(self, with_: str, seq: int) -> None:
+        """One has read up to `seq` there; one's other devices are told by a `ReadElsewhere`. Of no use to guests."""
+        what, frame = f"read {fold(with_)}", frame_of(Read(with_=with_, seq=seq))
+        self._said_of_oneself[what] = frame
+        self._tell(what, frame)
 
     def status(self, status: str) -> None:
         """Say how one is; said again after every loss of the line."""
@@ -131,9 +144,9 @@ class Asking(Operating):
         self._ask(Forget(password=password))
 
     def _to_say_again(self, *, account: bool) -> dict[str, bytes]:
-        """An account is still in its rooms, unless somebody took it out meanwhile."""
-        said = self._said_of_oneself
-        return {what: frame for what, frame in said.items() if not (account and what.startswith("join "))}
+        """An account is still in its rooms, unless somebody took it out meanwhile; a guest has read nothing."""
+        said, known = self._said_of_oneself, "join " if account else "read "
+        return {what: frame for what, frame in said.items() if not what.startswith(known)}
 
     def _cards(self, request: Users | Members | Blocks) -> list[Card]:
         cards: list[Card] = []

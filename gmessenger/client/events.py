@@ -81,6 +81,14 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadElsewhere:
+    """On another device one has read up to `seq` there."""
+
+    with_: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """Somebody came into a room."""
 
@@ -181,6 +189,7 @@ LinkEvent: TypeAlias = (
     | SentElsewhere
     | Missed
     | Delivered
+    | ReadElsewhere
     | Accepted
     | Rejected
     | Deferred

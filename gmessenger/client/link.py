@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gevent.queue import Full
-
 from gmessenger.client.acks import Acks
 from gmessenger.client.asking import Asking
 from gmessenger.client.events import LinkEvent, Received, SentElsewhere, connected, too_long
@@ -44,7 +42,7 @@ class Link(Asking):
     An account's messages come once, in order and without holes, to each of its devices: what the owner was given counts
     as done with when it comes for the next event, says `done`, or closes the link, and is acknowledged then. What an
     owner that failed, or said `abandon`, had not finished with comes again to the next link on the same `device`,
-    unless nothing is `acknowledging`.
+    unless it is not `receiving`: then an account is sent no messages, whoever they are from.
 
     With a file `unsent` an account's messages outlive the process: what was not answered is sent by the next link with
     that file, by the same ids, which the server stores once. (To the same `device`, that is. Of a guest nothing is
@@ -68,7 +66,7 @@ class Link(Asking):
         device: str | None = None,
         tls: Tls | None = None,
         plain_passwords: bool = False,
-        acknowledging: bool = True,
+        receiving: bool = True,
         unsent: Path | None = None,
         patience: Patience | None = None,
         outbox_size: int = 1000,
@@ -85,12 +83,11 @@ class Link(Asking):
         self._questions = Questions()
         self._sender = Sender(self._outbox, self._patience)
         self._acks = Acks(self._sender)
-        self._acknowledging = acknowledging
         self._incoming = Incoming(name, self._inbox, self._outbox, self._sender, self._acks, self._patience)
         receiver = Receiver(
             self._inbox, self._outbox, self._questions, self._incoming, self._sender, self._patience, self._settled
         )
-        self._login = Login(host, port, name, self._patience, password, device, tls, plain_passwords)
+        self._login = Login(host, port, name, self._patience, password, device, tls, plain_passwords, receiving)
         self._upkeep = Upkeep(
             self._login, self._patience, self._inbox, self._sender, receiver, welcomed=self._welcomed, ended=self._end
         )
@@ -171,8 +168,7 @@ class Link(Asking):
         cannot say; and what the link ended with, or `Unreachable`, when it has ended.
         """
         message = compose(to, text)
-        if not self._room.wait(wait):
-            raise Full
+        self._room.wait(wait)
         self._check()
         if is_larger(message, self._largest_frame):
             self._inbox.put(too_long(message, self._largest_frame))
@@ -221,6 +217,10 @@ class Link(Asking):
         with self._inbox.stretched():
             return self._questions.wait(id, self._patience.answer)
 
+    def _tell(self, what: str, frame: bytes) -> None:
+        self._check()
+        self._sender.urge(what, frame)
+
     @property
     def _largest_frame(self) -> float:
         limit = self.limits.get("frame")
@@ -244,7 +244,7 @@ class Link(Asking):
         self._room.look()
 
     def _become(self, *, account: bool) -> None:
-        self._acks.on = account and self._acknowledging
+        self._acks.on = account
         self._keeping.on = account
         self._keeping.take_up()
         self._sender.wake()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gevent import socket
 
@@ -54,6 +54,7 @@ class Login:
         device: str | None = None,
         tls: Tls | None = None,
         plain_passwords: bool = False,
+        receiving: bool = True,
     ) -> None:
         """Raises `FileProblem` where `tls` names a file of no use."""
         self._host = host
@@ -64,6 +65,7 @@ class Login:
         self._encryption = _encryption(tls) if tls is not None else None
         self._plain_passwords = plain_passwords
         self._private = True  # as far as is known
+        self._receiving = receiving
         self.password = password
         self.token: str | None = None
 
@@ -134,7 +136,9 @@ class Login:
         card = {"account_name": self._name, "password": password, "device": self._device}
         user = {key: value for key, value in card.items() if value is not None}
         # Not the struct: it leaves out what has its default, and `jim` must be said.
-        presence = {"action": "presence", "jim": JIM_VERSION, "user": user}
+        presence: dict[str, Any] = {"action": "presence", "jim": JIM_VERSION, "user": user}
+        if not self._receiving:
+            presence["receive"] = False
         try:
             return frame_of(presence | ({"session": self.token} if self.token else {}))
         except BadText as error:

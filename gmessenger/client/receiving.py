@@ -17,6 +17,7 @@ from gmessenger.client.events import (
     Notice,
     Opened,
     PresenceChanged,
+    ReadElsewhere,
     Rejected,
     TopicChanged,
 )
@@ -52,6 +53,7 @@ from gmessenger.wire.events import (
     OpenEvent,
     PresenceEvent,
     Probe,
+    ReadEvent,
     ServerEvent,
     ServerProbe,
     TopicEvent,
@@ -148,6 +150,9 @@ class Receiver:
     def _delivery(self, delivery: Delivery, frame: bytes) -> None:
         self._incoming.hear(delivery, frame)
 
+    def _read(self, event: ReadEvent, frame: bytes) -> None:
+        self._inbox.put(ReadElsewhere(event.with_, event.seq))
+
     def _presence(self, event: PresenceEvent, frame: bytes) -> None:
         self._inbox.put(PresenceChanged(event.user.account_name, event.user.status or ""))
 
@@ -222,6 +227,7 @@ HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]]
     Answer: Receiver._answer,
     Delivery: Receiver._delivery,
     DeliveredEvent: Receiver._delivered,
+    ReadEvent: Receiver._read,
     PresenceEvent: Receiver._presence,
     JoinEvent: Receiver._join,
     LeaveEvent: Receiver._leave,
@@ -231,4 +237,4 @@ HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]]
     ServerProbe: Receiver._probe,
     Moving: Receiver._moving,
 }
-"""What is done with each frame; what is not here (`synced`, `read`, frames of a later version) concerns nobody yet."""
+"""What is done with each frame; what is not here (`synced`, frames of a later version) concerns nobody yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gevent.event import Event
+from gevent.queue import Full
 
 from gmessenger.client.inbox import Inbox
 from gmessenger.client.outbox import Outbox
@@ -27,10 +28,11 @@ class Room:
             else:
                 event.clear()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for room; False when there was none for so many seconds."""
+    def wait(self, seconds: float) -> None:
+        """Wait for room. Raises `gevent.queue.Full` when there was none for so many seconds."""
         with self._inbox.stretched():
-            return bool(self._room.wait(seconds))
+            if not self._room.wait(seconds):
+                raise Full
 
     def wait_until_empty(self, seconds: float) -> None:
         with self._inbox.stretched():

@@ -6,7 +6,6 @@ A line is added for a message, and another one when it was answered; when nothin
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,6 +18,11 @@ from gevent import get_hub
 from gmessenger.client.outbox import Message, restore
 from gmessenger.errors import BadText
 from gmessenger.wire.jim import encode
+
+try:
+    import fcntl
+except ImportError:  # not every system has these locks
+    fcntl = None  # type: ignore[assignment]
 
 READ_AT_ONCE: Final = 1_048_576
 
@@ -48,6 +52,8 @@ class Unsent:
         """Take the file, if nobody has it; returns what was left in it, in order, by whoever had it before."""
         if self._fd is not None:
             return []
+        if fcntl is None:
+            raise OSError(errno.ENOTSUP, "this system has no locks for it")
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import signal
 from contextlib import suppress
@@ -15,7 +16,7 @@ import gevent
 from gevent import with_timeout
 
 from gmessenger import logs, places
-from gmessenger.client import Link, Patience, Tls
+from gmessenger.client import Link, Patience, Tls, fold
 from gmessenger.commandline import CLIENT
 from gmessenger.errors import (
     ExitError,
@@ -58,9 +59,29 @@ def device_name(options: ClientOptions) -> str:
 
 def unsent_file(options: ClientOptions, name: str) -> Path:
     """Where messages that were not answered wait: one file for a name on a server, from a device."""
-    key = "\n".join((options.host, str(options.server_port), name.casefold(), device_name(options)))
+    key = "\n".join((same_host(options.host), str(options.server_port), fold(name), device_name(options)))
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
     return places.state_directory() / "unsent" / f"{digest}.jsonl"
+
+
+def same_host(host: str) -> str:
+    """What the spellings of one host have in common: case, the last dot, an address's zeros; this machine's names."""
+    host = host.casefold().rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return "localhost" if address.is_loopback else str(address)
+
+
+def waiting_elsewhere(file: Path) -> str | None:
+    """Where else messages wait to be sent, in a sentence: nobody would miss them before they are missed."""
+    with suppress(OSError):
+        others = [each for each in file.parent.glob("*.jsonl") if each != file and each.stat().st_size]
+        if others:
+            count = f"{len(others)} file{'' if len(others) == 1 else 's'}"
+            return f"-- messages to other servers or under other names wait to be sent: {count} in {file.parent}"
+    return None
 
 
 class Mode(Protocol):
@@ -124,6 +145,8 @@ class Client:
             ending.leave()
             return None
         self._options = options = replace(options, name=name)
+        if is_typed() and (elsewhere := waiting_elsewhere(unsent_file(options, name))) is not None:
+            screen.show(visible(elsewhere))
         return LineMode(options, self._call(name), screen, lines, ending, self._echo, typed=is_typed())
 
     def _ask_name(self, screen: Screen, lines: Lines) -> str | None:
@@ -153,7 +176,7 @@ class Client:
             device=device_name(options),
             tls=Tls(ca=Path(options.ca) if options.ca else None, pin=options.pin) if options.tls else None,
             plain_passwords=options.plain_passwords,
-            acknowledging=options.to is None,  # who only sends has shown nobody anything
+            receiving=options.to is None,  # it would be shown to nobody
             unsent=unsent_file(options, name or "") if is_typed() and options.to is None else None,
             patience=patience,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from gevent.queue import Full
 
@@ -21,6 +22,22 @@ from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
 
 REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """For its owner only; of one that could not be written whole nothing is left."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _with_hash(room: str) -> str:
+    return room if room.startswith("#") else f"#{room}"
 
 
 class LineDesk(Moderating):
@@ -90,7 +107,7 @@ class LineDesk(Moderating):
 
     @log_calls("room")
     def join(self, room: str) -> None:
-        self._answered(lambda: self._join(room if room.startswith("#") else f"#{room}"))
+        self._answered(lambda: self._join(_with_hash(room)))
 
     def _join(self, room: str) -> str:
         answer = self._link.join(room)
@@ -156,7 +173,7 @@ class LineDesk(Moderating):
 
     def _export(self, file: Path) -> str:
         try:
-            with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as lines:
+            with _new_file(file) as lines:
                 count = sum(lines.write(line) > 0 for line in self._link.export())
         except OSError as error:
             return f"-- cannot write {visible(str(file))}: {error.strerror}"
@@ -182,7 +199,7 @@ class LineDesk(Moderating):
 
     def _in_room(self, ask: Callable[[str], str], room: str = "") -> None:
         """Ask about the room that is named, or else the one that plain lines go to."""
-        room = room or self.addressee or ""
+        room = _with_hash(room) if room else self.addressee or ""
         if room.startswith("#"):
             self._answered(lambda: ask(room))
         else:

@@ -8,13 +8,13 @@ from typing import Final
 
 from gmessenger import logs
 from gmessenger.commandline import CLIENT, parse
-from gmessenger.errors import ExitError, UsageError
+from gmessenger.errors import ExitError, FileProblem, UsageError
 from gmessenger.options import ClientOptions
-from gmessenger.terminal.client import Client
 from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
 from gmessenger.terminal.visible import visible
 
+UNIX: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
 FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(CLIENT, arguments)
         check(options)
-        logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format)
-        return Client(options).run()
+        configure_log(options)
+        return run(options)
     except ExitError as error:
         if sys.stderr is not None:
             print(f"{CLIENT.program}: {visible(str(error))}", file=sys.stderr)
@@ -47,6 +47,29 @@ def check(options: ClientOptions) -> None:
     for wrong, sentence in FAULTS:
         if wrong(options):
             raise UsageError(sentence)
+
+
+def configure_log(options: ClientOptions) -> None:
+    """A log that nobody asked for stops nobody. Raises `FileProblem` where the one that was cannot be written."""
+    try:
+        logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format)
+    except FileProblem as error:
+        if options.log_file is not None:
+            raise
+        logs.configure(logs.NOWHERE, options.log_level, options.log_format)
+        if sys.stderr is not None:
+            print(f"-- {visible(str(error))} Nothing is logged.", file=sys.stderr)
+
+
+def run(options: ClientOptions) -> int:
+    """Run the client; returns its exit code. Raises `ExitError` where it cannot begin."""
+    try:
+        from gmessenger.terminal.client import Client
+    except ImportError as error:
+        if error.name not in UNIX:
+            raise
+        raise ExitError("This program needs a terminal as Unix has it; its library does without.") from error
+    return Client(options).run()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gmessenger.client import Link
-from gmessenger.errors import ConfigProblem, PasswordNeeded, Refused, WrongPassword
+from gmessenger.errors import FileProblem, PasswordNeeded, Refused, WrongPassword
 
 VARIABLE: Final = "MESSENGER_PASSWORD"
 LONGEST: Final = 4096
@@ -21,7 +21,7 @@ LOCAL: Final = 3
 
 
 def given_password(file: str | None, environ: MutableMapping[str, str] = os.environ) -> str | None:
-    """The password that was given, or None. Raises `ConfigProblem`.
+    """The password that was given, or None. Raises `FileProblem`.
 
     The file wins; the variable is removed, so that what this program may start does not inherit it.
     """
@@ -49,11 +49,11 @@ def _first_line(file: str) -> str:
         with Path(file).open(encoding="utf-8") as opened:
             line = opened.readline(LONGEST).rstrip("\r\n")
     except OSError as error:
-        raise ConfigProblem(f"Cannot read the password file {file}: {error.strerror}.") from error
+        raise FileProblem(f"Cannot read the password file {file}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigProblem(f"Cannot read the password file {file}: it is not UTF-8.") from error
+        raise FileProblem(f"Cannot read the password file {file}: it is not UTF-8.") from error
     if not line:
-        raise ConfigProblem(f"The first line of the password file {file} is empty.")
+        raise FileProblem(f"The first line of the password file {file} is empty.")
     return line
 
 

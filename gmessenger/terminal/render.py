@@ -24,10 +24,12 @@ from gmessenger.client import (
     Notice,
     Opened,
     PresenceChanged,
+    ReadElsewhere,
     Received,
     Rejected,
     SentElsewhere,
     TopicChanged,
+    fold,
 )
 from gmessenger.terminal.visible import visible
 
@@ -52,7 +54,7 @@ def own(delivery: Delivery) -> str:
 def found(each: Found, oneself: str) -> str:
     """A message that search found; one's own says to whom it went."""
     delivery = each.delivery
-    own = delivery.sender == oneself and not delivery.to.startswith("#")
+    own = fold(delivery.sender) == fold(oneself) and not delivery.to.startswith("#")
     return _said(delivery, visible(delivery.sender) + (f" to {visible(each.with_)}" if own else ""))
 
 
@@ -164,7 +166,7 @@ def _list(head: str, lines: Iterable[str]) -> str:
 
 def _aside(card: Card, oneself: str) -> str:
     remarks = [visible(card.status)] if card.status and card.status != "online" else []
-    remarks += ["you"] if card.account_name == oneself else []
+    remarks += ["you"] if fold(card.account_name) == fold(oneself) else []
     return f" ({', '.join(remarks)})" if remarks else ""
 
 
@@ -241,6 +243,7 @@ IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     SentElsewhere: lambda event: own(event.delivery),
     Missed: _missed,
     Delivered: lambda event: f"-- {visible(event.name)} has all that you wrote",
+    ReadElsewhere: lambda event: None,  # here everything is shown as it comes
     Accepted: lambda event: f"-- sent to {visible(event.message.to)}",
     Rejected: lambda event: not_sent(event.message.to, event.message.text, event.reason),
     Deferred: lambda event: f"-- not sent to {visible(event.message.to)} yet: {visible(event.reason)} Trying again.",

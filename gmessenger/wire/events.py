@@ -37,6 +37,7 @@ class Presence(Request, tag="presence", kw_only=True):
     user: Card
     jim: int = 2
     session: str | None = None
+    receive: bool = True
 
 
 class Msg(Request, tag="msg", kw_only=True, gc=False):

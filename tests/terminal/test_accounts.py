@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.errors import ConfigProblem
+from gmessenger.errors import FileProblem
 from gmessenger.terminal.passwords import given_password
 from tests.client.fake_server import FakeServer, Frame
 from tests.terminal.conftest import Sit, Start
@@ -119,7 +119,7 @@ def test_where_passwords_come_from(tmp_path: Path) -> None:
     assert given_password(str(file), {"MESSENGER_PASSWORD": "x"}) == "from the file"
     for content, said in ((b"", "is empty"), (b"\xff\n", "not UTF-8")):
         file.write_bytes(content)
-        with pytest.raises(ConfigProblem, match=said):
+        with pytest.raises(FileProblem, match=said):
             given_password(str(file), {})
-    with pytest.raises(ConfigProblem, match="No such file"):
+    with pytest.raises(FileProblem, match="No such file"):
         given_password(str(tmp_path / "none"), {})

@@ -26,6 +26,16 @@ def test_all_messages_go_into_a_new_file_of_ones_own(fake: FakeServer, sit: Sit,
     hank.sees(r"-- It is: /export me \[FILE\]")
 
 
+def test_of_a_file_that_could_not_be_written_whole_nothing_is_left(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
+    hank, peer = come(fake, sit)
+    file = tmp_path / "mine.jsonl"
+    hank.line(f"/export me {file}")
+    peer.answer(next_request(peer), 200, messages=[entry(1, "hi")], more=True, after=1)
+    peer.answer(next_request(peer), 503, code="store_unavailable", error="Not now.")
+    hank.sees("-- Not now.")
+    assert not file.exists()
+
+
 def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
     hank.line("/forget me")

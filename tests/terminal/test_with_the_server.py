@@ -178,6 +178,25 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
     assert "from" not in again.seen and "call me" not in again.seen
 
 
+def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable[[str], Owner], sit: Sit) -> None:
+    hank = link("hank")
+    hank.link.register("correct horse")
+    hank.link.close()
+    person = sit(server, "--name", "HANK", MESSENGER_PASSWORD="correct horse")
+    person.sees(READY)
+    person.line("/users")
+    person.sees(r"   hank \(you\)")
+    for typed, seen in (
+        ("/join dev", "-- you are in #dev"),
+        ("/members dev", r"-- 1 in #dev:\r\n   hank \(you\)"),
+        ("/leave dev", "-- you have left #dev"),
+    ):
+        person.line(typed)
+        person.sees(seen)
+    person.types("\x04")
+    assert person.leaves() == 0
+
+
 def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Owner], start: Start) -> None:
     cron = link("cron")
     cron.link.register("correct horse")

@@ -161,7 +161,7 @@ class NativeVoice:
         self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush))
         writer.source = self.frames
         self.session.outbox.insist(self._welcome(self.session, request.id or None))
-        self.door.messenger.welcome(self.session, left_over)
+        self.door.messenger.welcome(self.session, left_over, receive=request.receive)
 
     def _welcome(self, session: Session, id: str | None) -> Answer:
         limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}

@@ -1,0 +1,37 @@
+"""The library on a system without Unix's locks and terminals; the program says that it needs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent.parent
+ELSEWHERE = (
+    "import sys, gevent, gevent.socket, gevent.threadpool, subprocess, getpass, logging.config, configargparse\n"
+    "sys.modules['fcntl'] = sys.modules['termios'] = sys.modules['resource'] = None\n"
+)
+
+
+def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", ELSEWHERE + program, *arguments]
+    return subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=20)
+
+
+def test_the_library_is_there_and_keeps_nothing_on_disk(tmp_path: Path) -> None:
+    done = run(
+        "from pathlib import Path; from gmessenger.client import Link; from gmessenger.client.unsent import Unsent\n"
+        "try: Unsent(Path(sys.argv[1])).open()\n"
+        "except OSError as error: print(error.strerror)\n",
+        str(tmp_path / "unsent"),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "this system has no locks for it\n", "")
+
+
+def test_the_program_says_what_it_needs() -> None:
+    done = run(
+        "from gmessenger.terminal.main import main; raise SystemExit(main())",
+        "--name",
+        "bot",
+        "--listen",
+        "--log-file=-",
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "needs a terminal as Unix has it" in done.stderr

@@ -1,0 +1,35 @@
+"""A log that cannot be written stops the client where somebody asked for it, and nobody else."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gmessenger import logs, places
+from gmessenger.errors import FileProblem
+from gmessenger.options import ClientOptions
+from gmessenger.terminal.main import configure_log
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "file").touch()
+    yield str(tmp_path / "file" / "client.log")
+    logging.getLogger("gmessenger").handlers.clear()
+
+
+def test_one_that_was_asked_for(nowhere: str) -> None:
+    with pytest.raises(FileProblem, match="Cannot write the log file"):
+        configure_log(ClientOptions(log_file=nowhere))
+
+
+def test_one_that_nobody_asked_for(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(places, "log_file", lambda command: nowhere)
+    configure_log(ClientOptions())
+    logs.event("client_stopped", exit_code=0)
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("-- Cannot write the log file") and err.endswith("Nothing is logged.\n")
+    assert err.count("\n") == 1

@@ -1,0 +1,52 @@
+"""Where messages wait that had no answer: one place for one server, however it is spelled."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gmessenger.options import ClientOptions
+from gmessenger.terminal.client import same_host, unsent_file, waiting_elsewhere
+from tests.client.fake_server import FakeServer
+from tests.terminal.conftest import Sit
+from tests.terminal.test_at_a_terminal import READY
+
+USUAL = ClientOptions(host="localhost")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("localhost", "127.0.0.1"),
+        ("LOCALHOST.", "::1"),
+        ("chat.example", "Chat.Example."),
+        ("2001:db8::1", "2001:0DB8:0::1"),
+    ],
+)
+def test_one_host_has_one_file(one: str, other: str) -> None:
+    assert same_host(one) == same_host(other)
+    assert unsent_file(replace(USUAL, host=one), "hank") == unsent_file(replace(USUAL, host=other), "hank")
+
+
+def test_one_name_has_one_file() -> None:
+    assert unsent_file(USUAL, "ﬁnn") == unsent_file(USUAL, "FINN")
+    assert unsent_file(USUAL, "hank") != unsent_file(USUAL, "dale")
+    assert unsent_file(USUAL, "hank") != unsent_file(replace(USUAL, port=1), "hank")
+
+
+def test_what_waits_elsewhere_is_counted(tmp_path: Path) -> None:
+    mine, other, empty = (tmp_path / f"{name}.jsonl" for name in ("mine", "other", "empty"))
+    assert waiting_elsewhere(tmp_path / "none" / "mine.jsonl") is None
+    mine.write_text("x"), empty.touch()
+    assert waiting_elsewhere(mine) is None
+    other.write_text("x")
+    assert "1 file in" in (waiting_elsewhere(mine) or "")
+
+
+def test_somebody_is_told_of_what_waits_elsewhere(fake: FakeServer, sit: Sit, log: Path) -> None:
+    (log.parent / "unsent").mkdir()
+    (log.parent / "unsent" / "other.jsonl").write_text("x")
+    hank = sit(fake, "--name", "hank")
+    fake.enter()
+    hank.sees("-- messages to other servers or under other names wait to be sent: 1 file in ")
+    hank.sees(READY)
