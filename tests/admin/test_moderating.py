@@ -22,6 +22,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def anyhow(request: pytest.FixtureRequest, place: Place) -> Place:
     if request.param == "running":
         request.getfixturevalue("start_server")(store=place.url)
+    else:
+        place.makes()
     return place
 
 
