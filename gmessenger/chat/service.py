@@ -118,11 +118,8 @@ class Messenger:
         self.entrance.came(session)
         return session, left_over
 
-    def welcome(self, session: Session, left_over: list[Parcel], *, receive: bool = True) -> None:
-        """Tell a session that was just admitted what waited for it, and that this is all.
-
-        An account's that will not `receive` stays behind for good, and so is sent no messages.
-        """
+    def welcome(self, session: Session, left_over: list[Parcel]) -> None:
+        """Tell a session that was just admitted what waited for it, and that this is all."""
         if session.account is None:
             session.outbox.insist(Synced())
             for parcel in left_over:
@@ -132,8 +129,7 @@ class Messenger:
             if conversation[:1] != "#":
                 one, _, other = conversation.partition(" ")
                 self._presence.conversed(one, other)
-        if receive:
-            self._delivery.catch_up(session)
+        self._delivery.catch_up(session)
 
     @log_calls("session")
     def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:

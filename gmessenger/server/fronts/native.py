@@ -161,7 +161,8 @@ class NativeVoice:
         self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush))
         writer.source = self.frames
         self.session.outbox.insist(self._welcome(self.session, request.id or None))
-        self.door.messenger.welcome(self.session, left_over, receive=request.receive)
+        if request.receive or self.session.account is None:  # an account's that is not welcomed stays behind for good
+            self.door.messenger.welcome(self.session, left_over)
 
     def _welcome(self, session: Session, id: str | None) -> Answer:
         limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
