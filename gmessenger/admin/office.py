@@ -112,7 +112,7 @@ def open_counter(url: str) -> Iterator[Office]:
     if sock is None:
         raise Unreachable(f"No server runs on {file}.")
     with sock:
-        yield Counter(sock)
+        yield Counter(sock, file)
 
 
 def need_stopped(url: str, what: str) -> Path:
