@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger import logs
+from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.contract import Store
 from gmessenger.chat.lists import LIST_PAGE
 from gmessenger.chat.model import Answer
@@ -21,8 +22,9 @@ MOST_BLOCKED: Final = 1000
 class Blocks:
     """A block is of a name, whoever uses it, and outlives the account that had it."""
 
-    def __init__(self, store: Store, accounts: dict[int, Account], clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, accounts: dict[int, Account], carry: Carrying, clock: Callable[[], float]) -> None:
         self._store = store
+        self._carry = carry
         self._clock = clock
         self.lists: dict[str, dict[str, str]] = {}
         """By the folded name of whoever blocks: those they block, folded and as shown."""
@@ -45,29 +47,18 @@ class Blocks:
     def block(self, session: Session, id: str | None, user: str) -> None:
         """Hear no more from a name; answers 200. Raises `BadName`, `BadRequest` for oneself, `Forbidden` for many."""
         shown = check_name(user)
-        key = fold(shown)
-        if key == session.key:
+        if fold(shown) == session.key:
             raise BadRequest("You cannot block yourself.")
         mine = self.lists.get(session.key, {})
-        if key not in mine and len(mine) >= MOST_BLOCKED:
+        if fold(shown) not in mine and len(mine) >= MOST_BLOCKED:
             raise Forbidden(f"You can block {MOST_BLOCKED} names.")
-        if session.account is not None:
-            self._store.block(session.account.id, {key: shown})
-        self.lists.setdefault(session.key, {})[key] = shown
-        self._done(session, id, "block", shown)
+        self._carry.out(session, id, lambda: self._block(session, fold(shown), shown))
 
     def unblock(self, session: Session, id: str | None, user: str) -> None:
         """Hear from a name again; answers 200. Raises `NeverSeen` where it is not blocked."""
-        key = fold(user)
-        if not self.hide(session.key, key):
+        if not self.hide(session.key, fold(user)):
             raise NeverSeen(f"{user} is not blocked.")
-        if session.account is not None:
-            self._store.unblock(session.account.id, key)
-        mine = self.lists.get(session.key, {})
-        mine.pop(key, None)
-        if not mine:
-            self.forget(session.key)
-        self._done(session, id, "unblock", user)
+        self._carry.out(session, id, lambda: self._unblock(session, fold(user), user))
 
     def list(self, session: Session, id: str | None, after: str | None) -> None:
         """Answer with whom one blocks, by name."""
@@ -87,6 +78,17 @@ class Blocks:
         """Nobody has that name any more."""
         self.lists.pop(key, None)
 
-    def _done(self, session: Session, id: str | None, verb: str, user: str) -> None:
-        logs.event("moderated", by=session.name, verb=verb, what=user)
-        session.outbox.insist(Answer(200, id, self._clock()))
+    def _block(self, session: Session, key: str, shown: str) -> None:
+        if session.account is not None:
+            self._store.block(session.account.id, {key: shown})
+        self.lists.setdefault(session.key, {})[key] = shown
+        logs.event("moderated", by=session.name, verb="block", what=shown)
+
+    def _unblock(self, session: Session, key: str, user: str) -> None:
+        if session.account is not None:
+            self._store.unblock(session.account.id, key)
+        mine = self.lists.get(session.key, {})
+        mine.pop(key, None)
+        if not mine:
+            self.forget(session.key)
+        logs.event("moderated", by=session.name, verb="unblock", what=user)

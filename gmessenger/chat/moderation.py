@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger import logs
+from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.dismissal import Dismissal
-from gmessenger.chat.model import Answer
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.networks import Network, Networks, holds_loopback, is_one_address, network_of
 from gmessenger.chat.records import Account, Sanction
@@ -40,6 +40,7 @@ class Moderation:
         rooms: Rooms,
         accounts: dict[str, Account],
         dismissal: Dismissal,
+        carry: Carrying,
         clock: Callable[[], float],
     ) -> None:
         self._sanctions = sanctions
@@ -47,6 +48,7 @@ class Moderation:
         self._rooms = rooms
         self._accounts = accounts
         self._dismissal = dismissal
+        self._carry = carry
         self._clock = clock
         for room in rooms:
             room.closed = sanctions.find("close", room.key)
@@ -55,8 +57,8 @@ class Moderation:
         """Have an operator's session do something; answers 200. Raises `OperatorsOnly`, and what the verb raises."""
         if session.account is None or session.account.role != OPERATOR:
             raise OperatorsOnly
-        more = verb(self, session.account.name, *arguments)
-        session.outbox.insist(Answer(200, id, self._clock(), more))
+        by = session.account.name
+        self._carry.out(session, id, lambda: verb(self, by, *arguments))
 
     def kick(self, by: str, user: str, reason: str = "") -> dict[str, Any]:
         """Close every session of a name. Raises `NotHere`."""
