@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENTS ?= 2
+SECONDS ?= 60
 
-.PHONY: run test faults lint config clean
+.PHONY: run test faults fuzz lint config clean
 
 run: $(VENV)/installed
 	$(BIN)/python launcher.py --clients $(CLIENTS)
@@ -12,9 +13,15 @@ run: $(VENV)/installed
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest
 
-# Kills the server 60 times and more, stalls readers, fills disks: about five minutes. `make test` has the short of it.
+# Kills the server 60 times and more, stalls readers, fills disks: about five minutes; then says anything to it, as long
+# again and more. `make test` has the short of it.
 faults: $(VENV)/installed-tests
-	FAULTS=long $(BIN)/python -m pytest tests/faults -n 0
+	FAULTS=long $(BIN)/python -m pytest tests/faults tests/spec/test_any_session.py -n 0
+
+# Coverage-guided, on the wire alone; `make fuzz SECONDS=3600` for longer. What breaks it is written to .fuzz.
+fuzz: $(VENV)/installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .
@@ -37,4 +44,4 @@ $(VENV)/installed-tests: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz

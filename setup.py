@@ -30,6 +30,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"],
+        "fuzz": ["atheris>=3.0"],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],
     },
     entry_points={

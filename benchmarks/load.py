@@ -24,7 +24,10 @@ ANSWER: Final = b'"response":200'
 
 
 class Client:
-    """One native connection that is logged in. `partner` is who it writes to, or who writes to it."""
+    """One native connection that is logged in, a guest's without a password.
+
+    `partner` is who it writes to, or who writes to it.
+    """
 
     def __init__(self, port: int, name: str, partner: str, password: str) -> None:
         self.name = name
@@ -33,7 +36,7 @@ class Client:
         self.unsent = b""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        user = {"account_name": name, "password": password}
+        user = {"account_name": name} | ({"password": password} if password else {})
         self.sock.sendall(json.encode({"action": "presence", "jim": 2, "user": user}) + b"\n")
         while b'"synced"' not in self.unread:
             self.unread += self.sock.recv(65536)

@@ -100,11 +100,15 @@ class RoomChange(Struct):
 
 
 class PresenceChange(Struct):
-    """Somebody this session shares a conversation with has come, gone, or says how they are."""
+    """Somebody this session shares a conversation with has come or gone, or says how they are.
+
+    `written` is as in `Message`.
+    """
 
     name: str
     status: str
     weight: int = 128
+    written: bytes | None = None
 
 
 class Synced(Struct):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Final
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -14,6 +17,8 @@ from gmessenger.errors import BadPassword
 SHORTEST: Final = 8
 LONGEST: Final = 1024
 AT_ONE_TIME: Final = 2
+NICENESS: Final = 10
+"""Hashing is work for a whole core; the loop's thread has the core first."""
 
 
 class Passwords:
@@ -22,28 +27,36 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPool(AT_ONE_TIME)
-        # What a password is compared with where there is no account; made in a thread, as it takes its time.
-        self._nobodys = self._threads.spawn(self._hasher.hash, secrets.token_urlsafe(24))
 
     def hash(self, password: str) -> str:
         """A hash to keep. Raises `BadPassword` for one that is too short or too long."""
         if not SHORTEST <= len(password.encode()) <= LONGEST:
             raise BadPassword
-        return str(self._threads.apply(self._hasher.hash, (password,)))
+        return str(self._threads.apply(_nicely, (self._hasher.hash, password)))
 
     def matches(self, hashed: str | None, password: str) -> bool:
         """Whether it is the password; takes as long where there is no hash, so that time tells nothing."""
         if len(password.encode()) > LONGEST:
             return False
-        found = self._threads.apply(_verify, (self._hasher, hashed or self._nobodys.get(), password))
-        return bool(found) and bool(hashed)
+        found = self._threads.apply(_nicely, (self._verify, hashed, password))
+        return bool(found) and hashed is not None
+
+    @functools.cached_property
+    def _nobodys(self) -> str:
+        return self._hasher.hash("the password of nobody at all")
 
     def close(self) -> None:
         self._threads.kill()
 
+    def _verify(self, hashed: str | None, password: str) -> bool:
+        try:
+            return self._hasher.verify(hashed or self._nobodys, password)
+        except (VerificationError, InvalidHashError):
+            return False
 
-def _verify(hasher: PasswordHasher, hashed: str, password: str) -> bool:
-    try:
-        return hasher.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False
+
+def _nicely(work: Callable[..., Any], *args: Any) -> Any:
+    """Do it at the end of the system's queue. Linux keeps a niceness for each thread, others for the process."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    return work(*args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Final
 
 from gmessenger.chat.model import OFFLINE, PresenceChange
@@ -13,6 +14,8 @@ from gmessenger.chat.session import Session
 COALESCED_OVER: Final = 1.0
 """Seconds over which comings and goings are gathered, so that a reconnect tells nobody anything."""
 MOST_PEERS: Final = 1000
+STEPS_AT_ONCE: Final = 50
+"""Names looked at, or told, after which everybody else has a turn."""
 
 Later = Callable[[float, Callable[[], None]], object]
 """Calls a function that many seconds from now."""
@@ -59,6 +62,7 @@ class Presence:
         self._hide = hide
         self._peers: dict[str, dict[str, None]] = {}
         self._changed: dict[str, tuple[str, str]] = {}
+        self._steps: Iterator[None] | None = None
 
     def status(self, key: str) -> str:
         sessions = self._router.sessions(key)
@@ -92,19 +96,41 @@ class Presence:
                 self._peers.pop(this, None)
 
     def _tell(self) -> None:
+        if self._steps is not None:  # still telling what was before
+            self._later(COALESCED_OVER, self._tell)
+            return
         changed, self._changed = self._changed, {}
+        self._steps = self._telling(changed)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if sum(1 for _ in islice(self._steps or (), STEPS_AT_ONCE)) == STEPS_AT_ONCE:
+            self._later(0.0, self._go_on)
+        else:
+            self._steps = None
+
+    def _telling(self, changed: dict[str, tuple[str, str]]) -> Iterator[None]:
+        """In steps: look at each name that changed, then tell each that is to be told, all that it is to be told.
+
+        (After a restart everybody has changed, and a write to each of a room's members for each other is too much.)
+        """
+        news: dict[str, list[PresenceChange]] = {}
         for key, (name, before) in changed.items():
             now = self.status(key)
             peers = list(self._peers.get(key, ()))
-            if now != before:
-                for peer in {*peers, *self._companions(key)} - {key}:
-                    if not self._hide(key, peer):
-                        self._tell_peer(peer, PresenceChange(name, now))
+            change = PresenceChange(name, now)
+            for peer in {*peers, *self._companions(key)} - {key} if now != before else ():
+                if not self._hide(key, peer):
+                    news.setdefault(peer, []).append(change)
             for peer in peers:
                 if key not in self._router and peer not in self._router:
                     self._unlink(key, peer)
+            yield
+        for peer, changes in news.items():
+            self._tell_peer(peer, changes)
+            yield
 
-    def _tell_peer(self, peer: str, change: PresenceChange) -> None:
+    def _tell_peer(self, peer: str, changes: list[PresenceChange]) -> None:
         for session in self._router.sessions(peer):
-            if session.told:
+            for change in changes if session.told else ():
                 session.outbox.offer(change)  # a full outbox: what others do is told again when it matters

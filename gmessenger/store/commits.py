@@ -18,6 +18,7 @@ from gevent.threadpool import ThreadPool
 
 from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import StoreUnavailable, WireError
+from gmessenger.turns import Turn
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
@@ -159,7 +160,10 @@ class Commits:
         db = self._db
         _begin(db)
         self._begun(db)
-        outcomes = [self._try(change, db) for change, _ in changes]
+        outcomes, turn = [], Turn()
+        for change, _ in changes:
+            outcomes.append(self._try(change, db))
+            turn.give_way()  # what arrives meanwhile waits for the next batch
         in_thread = self._ready(db)
 
         def finish() -> None:

@@ -22,11 +22,11 @@ from gmessenger.store import past, schema
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
 from gmessenger.store.posts import Posts, index
+from gmessenger.turns import Turn
 
 Result = TypeVar("Result")
 READERS: Final = 2
 CHECKPOINT_AFTER: Final = 4000
-SETTLED_AT_ONCE: Final = 500
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
@@ -145,9 +145,9 @@ class Database:
             for key, seq in moved.items():
                 self.cursors[key] = max(seq, self.cursors.get(key, 0))
         outcomes = self.posts.settle(refusal)
-        for number, outcome in enumerate(outcomes, 1):
-            if number % SETTLED_AT_ONCE == 0:
-                gevent.sleep(0)  # what was answered is written, and others have their turn
+        turn = Turn()
+        for outcome in outcomes:
+            turn.give_way()  # what was answered is written, and others have their turn
             try:
                 outcome.done(outcome.seq, outcome.duplicate, outcome.error)
             except Exception as failure:  # the next one's message is on disk too, and must be delivered

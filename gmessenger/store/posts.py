@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
-import gevent
 from msgspec import Struct
 
 from gmessenger.chat.contract import Done
@@ -14,6 +13,7 @@ from gmessenger.chat.records import Post
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import past, statements
 from gmessenger.store.folding import fold
+from gmessenger.turns import Turn
 
 SLICE: Final = 500
 FEW: Final = 8
@@ -88,9 +88,9 @@ class Posts:
             return None
         self.oldest = self._taken[0][0].time
         first = self._next_row = self._next_row or _next_row(db)
+        turn = Turn()
         for start in range(0, len(self._taken), SLICE):
-            if start:
-                gevent.sleep(0)  # a slice is a few milliseconds, and the loop is everybody's
+            turn.give_way()  # a slice is a few milliseconds, and the loop is everybody's
             self._insert_slice(db, self._taken[start : start + SLICE])
         return first
 

@@ -102,10 +102,13 @@ class StreamReader:
     def _scan(self) -> Found:
         while self._position < len(self._buffer):
             before = self._position
-            if not (self._string() if self._in_string else self._structure()):
-                return self._malformed()
-            if self._position > self._cap:
+            sound = self._string() if self._in_string else self._structure()
+            if (
+                self._position > self._cap
+            ):  # also where a fault follows: cut into pieces, it would not have come to that
                 return Oversize(lost_place=True)
+            if not sound:
+                return self._malformed()
             if not self._depth:
                 return self._take()
             if self._position == before:

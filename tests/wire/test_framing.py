@@ -94,6 +94,11 @@ def test_a_stream_over_the_cap_has_lost_its_place(size: int) -> None:
     assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b'"}', size)) == [Oversize(lost_place=True)]
 
 
+@pytest.mark.parametrize("size", [1, 100, 5 * CAP])
+def test_over_the_cap_it_does_not_matter_what_would_have_been_wrong_later(size: int) -> None:
+    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b"\x01", size)) == [Oversize(lost_place=True)]
+
+
 def test_a_stream_frame_of_exactly_the_cap_is_a_frame() -> None:
     frame = b'{"a":"' + b"x" * (CAP - 8) + b'"}'
     assert take(StreamReader(CAP), [frame]) == [frame]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Final
-
-import gevent
 
 from gmessenger import logs
 from gmessenger.chat.service import Messenger
@@ -16,6 +13,7 @@ from gmessenger.server.fronts.course import CourseVoice
 from gmessenger.server.fronts.door import Door
 from gmessenger.server.fronts.native import NativeVoice
 from gmessenger.server.fronts.prices import ONLY_HELD_BACK, PRICES, USUAL
+from gmessenger.turns import Turn
 from gmessenger.wire import events
 from gmessenger.wire.events import Event, Unreadable
 from gmessenger.wire.jim import Hearing
@@ -26,8 +24,6 @@ COURSE_EVENTS: Final = frozenset(
 MESSAGES: Final = frozenset({events.Msg, events.CourseMsg})
 UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
 """Refusals that a client which means well may meet any number of times."""
-LONGEST_TURN: Final = 0.005
-"""Seconds one connection may keep the loop before others have their turn."""
 
 
 class JimFront:
@@ -57,7 +53,7 @@ class JimFront:
 
     def hear(self, data: bytes) -> None:
         connection = self._door.connection
-        turn_ends = time.monotonic() + LONGEST_TURN
+        turn = Turn()
         for event in self._hearing.hear(data):
             voice = self._voice_for(event)
             if connection.leaving or voice.ended:
@@ -65,9 +61,7 @@ class JimFront:
             self._act(voice, event)
             if voice.crowded:
                 connection.writer.until_written()
-            if time.monotonic() > turn_ends:
-                gevent.sleep(0)
-                turn_ends = time.monotonic() + LONGEST_TURN
+            turn.give_way()
 
     def probe(self) -> bool:
         return self._voice is not None and self._voice.probe()

@@ -227,6 +227,11 @@ def _delivery(message: Message, me: str) -> bytes:
     return message.written
 
 
+def _presence(change: PresenceChange) -> bytes:
+    change.written = change.written or encode(events.PresenceEvent(Card(change.name, status=change.status)))
+    return change.written
+
+
 ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
     "join": lambda change: events.JoinEvent(change.room, Card(change.name)),
     "leave": lambda change: events.LeaveEvent(change.room, Card(change.name), change.by),
@@ -238,7 +243,7 @@ WRITTEN: Final[dict[type[Parcel], Callable[[Any], bytes]]] = {
     Delivered: lambda delivered: encode(events.DeliveredEvent(with_=delivered.name, seq=delivered.seq)),
     ReadUpTo: lambda read: encode(events.ReadEvent(with_=read.name, seq=read.seq)),
     RoomChange: lambda change: encode(ROOM_EVENTS[change.action](change)),
-    PresenceChange: lambda change: encode(events.PresenceEvent(Card(change.name, status=change.status))),
+    PresenceChange: _presence,
     Synced: lambda _: encode(events.Synced()),
     Probe: lambda _: encode(events.ServerProbe()),
     Moving: lambda moving: encode(events.Moving(moving.retry_in)),

@@ -1,0 +1,106 @@
+"""What a well-behaved pair notices while strangers attack: a table of attacks, and which break the target.
+
+    python -m benchmarks.attacks [--seconds 5] [--only NAME …] [--folder DIRECTORY]
+
+A server with default options on a store of its own for each attack; two pairs beside it, one of accounts and one of
+guests, each sending 50 messages a second. The target: a pair's p99, from writing to reading, stays within five times
+the calm p99 or 25 ms, whichever is larger. Loopback only; about five minutes. Linux only (/proc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.attackers import ATTACKS
+from benchmarks.pair import Pair, Times
+from benchmarks.people import PASSWORD, name_of, populate
+from benchmarks.serving import TOP, Served
+
+RATE: Final = 50.0
+ACCOUNTS: Final = 202
+WARMING: Final = 0.5
+"""Seconds of the attack before it is measured."""
+FACTOR: Final = 5.0
+FLOOR: Final = 25.0
+CALM: Final = "(calm)"
+CARDS: Final = {
+    "accounts": (name_of(ACCOUNTS - 2), PASSWORD, name_of(ACCOUNTS - 1), PASSWORD),
+    "guests": (),
+}
+ROW: Final = "{:<24} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>8} {:>8}  {}"
+TITLES: Final = ("attack", "acc. p50", "p99 ms", "guest p50", "p99 ms", "factor", "CPU %", "MB", "MB then", "")
+
+
+@contextmanager
+def attacked(name: str, port: int) -> Iterator[None]:
+    """The attack is going on."""
+    command = [sys.executable, "-m", "benchmarks.attackers", name, str(port)]
+    attacker = subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        assert attacker.stdout is not None
+        assert attacker.stdout.readline() == "going\n", "the attack did not begin"
+        time.sleep(WARMING)
+        yield
+        assert attacker.poll() is None, "the attack ended by itself"
+    finally:
+        attacker.kill()
+        attacker.communicate()
+
+
+def measure(name: str, folder: Path, filled: Path, seconds: float) -> tuple[dict[str, Times], float, float, float]:
+    """What the pairs noticed; the server's share of a core, and its memory before and after, in MB."""
+    store = shutil.copy(filled, folder / "attacked.db")
+    log = ("--log-file", str(folder / "server.log"), "--log-level", "info")
+    with Served("--store", f"sqlite:///{store}", *log) as server:
+        pairs = {kind: Pair(server.port, seconds, RATE, *cards) for kind, cards in CARDS.items()}
+        before = server.resident() / 1024
+        with attacked(name, server.port) if name != CALM else nothing():
+            used, began = server.processor(), time.monotonic()
+            for pair in pairs.values():
+                pair.begin()
+            noticed = {kind: pair.result() for kind, pair in pairs.items()}
+            used = (server.processor() - used) / (time.monotonic() - began)
+            after = server.resident() / 1024
+    for left in folder.glob("attacked.db*"):
+        left.unlink()
+    return noticed, used * 100, before, after
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    yield
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--only", nargs="+", choices=ATTACKS, default=list(ATTACKS), metavar="NAME")
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="a directory on the disk of the store")
+    options = parser.parse_args()
+    print(ROW.format(*TITLES))
+    calm: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="attacks.", dir=options.folder) as folder:
+        populate(filled := Path(folder) / "people.db", ACCOUNTS)
+        for name in (CALM, *options.only):
+            noticed, used, before, after = measure(name, Path(folder), filled, options.seconds)
+            calm = calm or {kind: times.percentile(0.99) for kind, times in noticed.items()}
+            factor = max(times.percentile(0.99) / calm[kind] for kind, times in noticed.items())
+            broken = any(t.percentile(0.99) > max(FLOOR, FACTOR * calm[kind]) for kind, t in noticed.items())
+            missing = sum(times.missing for times in noticed.values())
+            remark = f"{missing} never came" if missing else "beyond the target" if broken else ""
+            cells = [f"{noticed[kind].percentile(share):.2f}" for kind in CARDS for share in (0.5, 0.99)]
+            row = (name, *cells, f"{factor:.1f}", f"{used:.0f}", f"{before:.0f}", f"{after:.0f}", remark)
+            print(ROW.format(*row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
