@@ -20,7 +20,7 @@ from tests.spec.people import NAMES, PASSWORD, Person, Town
 from tests.spec.test_odd_requests import DEVICES, LONG, NUMBERS, REQUESTS, WORDS, WRONG_EVERYWHERE
 from tests.spec.wires import Dial, dumped
 
-EXAMPLES = 3_000 if IS_LONG else 15
+EXAMPLES = 3_000 if IS_LONG else 80
 STEPS = 40 if IS_LONG else 15
 LINES = 3
 PATIENCE = 10
@@ -70,11 +70,18 @@ STEP = st.one_of(
 )
 
 
-class Line:
-    """One connection, gone over to another when it is hung up; what it asked and what came."""
+OPENINGS = ("guest", "bobby", "peggy", "nothing")
 
-    def __init__(self, town: Town) -> None:
+
+class Line:
+    """One connection, gone over to another when it is hung up; what it asked and what came.
+
+    It begins logged in as a guest of a new name, or as an account, or says nothing yet.
+    """
+
+    def __init__(self, town: Town, opening: str) -> None:
         self.town = town
+        self.opening = opening
         self.dial = Dial()
         self.asked: set[str] = set()
         self.session = ""
@@ -86,6 +93,10 @@ class Line:
         self.native = self.leaving = self.began = False
         self.answered: list[str] = []
         self.asked = set()
+        if self.opening != "nothing":
+            name = self.opening if self.opening in NAMES else f"guest-{next(NUMBERED)}"
+            self.session = self.town.population.sessions.get((name, "phone"), "")
+            self.enter(name, {"session": "own", "device": "phone"} if self.session else {})
 
     def step(self, what: str, *how: Any) -> None:
         with suppress(OSError):  # it was hung up on: `settle` finds out why
@@ -161,9 +172,12 @@ def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(settle: 
     dale.ask("join", room="#dev")
 
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
-    @given(st.lists(st.tuples(st.integers(0, LINES - 1), STEP), max_size=STEPS))
-    def whatever(steps: list[tuple[int, tuple[Any, ...]]]) -> None:
-        lines = [Line(town) for _ in range(LINES)]
+    @given(
+        st.tuples(*[st.sampled_from(OPENINGS)] * LINES),
+        st.lists(st.tuples(st.integers(0, LINES - 1), STEP), min_size=STEPS // 3, max_size=STEPS),
+    )
+    def whatever(openings: tuple[str, ...], steps: list[tuple[int, tuple[Any, ...]]]) -> None:
+        lines = [Line(town, opening) for opening in openings]
         try:
             with gevent.Timeout(PATIENCE):
                 for number, step in steps:
