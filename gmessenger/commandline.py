@@ -70,13 +70,18 @@ def parse(
     if "--print-config" in given:
         print(config_text(command.file), end="")
         raise SystemExit(0)
-    environment = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
+    environment = environment_of(environ)
     _check_environment(command, environment)
-    namespace = vars(_parser(command).parse_args(given, env_vars=environment))
+    namespace = vars(parser_of(command).parse_args(given, env_vars=environment))
     for key in command.positionals:
         if (value := namespace.pop(f"{key}_given")) is not None:
             namespace[key] = value
     return command.options(**{row.key: namespace[row.key] for row in command.rows})
+
+
+def environment_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are ours; an empty one counts as unset."""
+    return {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
 
 
 class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
@@ -88,7 +93,8 @@ class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
         raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See {self.prog} --help.")
 
 
-def _parser(command: Command[Any]) -> _Parser:
+def parser_of(command: Command[Any]) -> _Parser:
+    """The parser of a command, as ConfigArgParse has it; `parse` is what to use it by."""
     parser = _Parser(
         prog=command.program,
         description=command.about,

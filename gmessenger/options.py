@@ -114,7 +114,7 @@ def default_store(port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """What both commands can be told about their log."""
+    """What both commands can be told about their log, and to tell what they were told."""
 
     log_file: str | None = option(
         None,
@@ -129,6 +129,15 @@ class LogOptions:
     )
     log_format: str = option(
         "plain", choice(*logs.FORMATS), "plain lines or one JSON object a line", "when a program reads the log"
+    )
+
+    check: bool = option(
+        False,
+        Flag,
+        "print every option with its value and where it came from, and end; the server also tries its store, its "
+        "ports, its certificate, its log and the limit of open files",
+        "before a start or a reload",
+        in_files=False,
     )
 
     def log_place(self, command: str) -> str:

@@ -15,6 +15,16 @@ def needed(connections: int) -> int:
     return connections + BESIDE_CONNECTIONS
 
 
+def most() -> int | None:
+    """Files that the process could have open at the most; None where there is no limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
 def raise_limit(connections: int) -> None:
     """Let the process open what it needs, as far as the system allows; the log says where that is not enough."""
     if sys.platform == "win32":

@@ -25,6 +25,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Parse, start, serve, drain. Never raises; a second signal ends the process at once with 143."""
     try:
         options = parse(SERVER, arguments)
+        if options.check:
+            from gmessenger.server.check import check
+
+            return check(arguments)
         # Only now: help and a mistyped option should not wait for half a second of imports.
         from gmessenger.server.app import App
         from gmessenger.server.signals import obey_signals

@@ -58,6 +58,11 @@ class Certificate:
     def expires_at(self) -> float:
         return self._facts.expires_at
 
+    @property
+    def expires(self) -> str:
+        """The same, as people write it."""
+        return self._facts.expires
+
     def reload(self) -> bool:
         """Take what the files hold now; a bad certificate is refused with a word in the log, and the old one kept."""
         self._look = self._look_at_files()

@@ -9,6 +9,21 @@ from pathlib import Path
 from gmessenger.errors import FileProblem, StoreInUse
 
 
+def holder(store: Path) -> str | None:
+    """The process that has a store open, if one has. Nothing is made, and nothing held afterwards."""
+    try:
+        file = os.open(_beside(store), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except OSError:
+        return _name(file)
+    finally:
+        os.close(file)
+
+
 class Lock:
     """Held from its making until `release`, or the end of the process, whatever ended it.
 
@@ -17,7 +32,7 @@ class Lock:
 
     def __init__(self, store: Path) -> None:
         """Raises `StoreInUse` where another process holds it, `FileProblem` where there is no place for it."""
-        path = store.with_name(f"{store.name}.lock")
+        path = _beside(store)
         try:
             store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -26,11 +41,19 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
+            process = _name(self._file)
             os.close(self._file)
-            raise StoreInUse(f"The store {store} is in use by process {holder or 'unknown'}.") from None
+            raise StoreInUse(f"The store {store} is in use by process {process}.") from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         os.close(self._file)
+
+
+def _beside(store: Path) -> Path:
+    return store.with_name(f"{store.name}.lock")
+
+
+def _name(file: int) -> str:
+    return os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"

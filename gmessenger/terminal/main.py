@@ -9,6 +9,7 @@ from typing import Final
 from gmessenger import logs
 from gmessenger.commandline import CLIENT, parse
 from gmessenger.errors import ExitError, FileProblem, UsageError
+from gmessenger.given import given, listed
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     occupy_standard_descriptors()
     try:
         options = parse(CLIENT, arguments)
+        if options.check:
+            print(listed(given(CLIENT, arguments)[1]))
+            return 0
         check(options)
         configure_log(options)
         return run(options)

@@ -1,0 +1,78 @@
+"""Which value every option of a command has, and where it came from: what `--check` prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gmessenger.commandline import Command, Options, environment_of, parse, parser_of
+from gmessenger.options import Option, written
+
+COMMAND_LINE: Final = "command line"
+DEFAULT: Final = "default"
+MASK: Final = "***"
+IN_URL: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+"""A password in a URL, which is not to be shown."""
+NOT_GIVEN: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One option, its value, and its `source`: the command line, a variable of the environment, a file, or nobody."""
+
+    row: Option
+    value: Any
+    source: str
+
+    @property
+    def shown(self) -> str:
+        """The value for everybody's eyes."""
+        if self.row.secret and self.value:
+            return MASK
+        return IN_URL.sub(rf"\1{MASK}@", written(self.value))
+
+
+def given(
+    command: Command[Options], arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
+) -> tuple[Options, list[Given]]:
+    """The options as `parse` returns them, and of each where it came from. Raises as `parse` does."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse(command, words, environ)
+    environment = environment_of(environ)
+    on_line, in_files = _on_line(command, words), _in_files(command, words, environment)
+
+    def source(row: Option) -> str:
+        if row.key in on_line:
+            return COMMAND_LINE
+        return row.env if row.env in environment else in_files.get(row.long.removeprefix("--"), DEFAULT)
+
+    return options, [Given(row, getattr(options, row.key), source(row)) for row in command.rows]
+
+
+def listed(found: Sequence[Given]) -> str:
+    """A line for each option, in columns."""
+    wide = max(len(each.row.long) for each in found)
+    long = min(40, max(len(each.shown) for each in found))
+    return "\n".join(f"{each.row.long:{wide}}  {each.shown:{long}}  {each.source}" for each in found)
+
+
+def _on_line(command: Command[Any], words: list[str]) -> set[str]:
+    """The options that the command line itself sets."""
+    parser = parser_of(command)
+    parser.set_defaults(**{row.key: NOT_GIVEN for row in command.rows})
+    nothing = f"[{command.file.section}]\n"
+    namespace = vars(parser.parse_args(words, env_vars={}, config_file_contents=nothing))
+    bare = {key for key in command.positionals if namespace[f"{key}_given"] is not None}
+    return bare | {row.key for row in command.rows if namespace[row.key] is not NOT_GIVEN}
+
+
+def _in_files(command: Command[Any], words: list[str], environment: dict[str, str]) -> dict[str, str]:
+    """The keys that a config file sets, and its name."""
+    parser = parser_of(command)
+    parser.parse_args(words, env_vars=environment)
+    sources = parser.get_source_to_settings_dict()
+    return {key: name.partition("|")[2] for name, keys in sources.items() if "|" in name for key in keys}

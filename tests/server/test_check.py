@@ -1,0 +1,98 @@
+"""`--check`: what it finds right and wrong, and that it leaves no trace and disturbs nobody."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gmessenger.server import check as checking
+from tests.server.running import ServerProcess, dial
+
+
+def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = checking.check(["--port", "0", "--log-file", "-", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/deep/messenger.db"
+
+
+def test_all_is_well_and_nothing_is_made(capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "server.log"
+    code, out, err = check(capsys, "--store", store, "--log-file", str(log))
+    assert (code, err) == (0, "")
+    assert "messenger.db would be made" in out and "no TLS" in out
+    assert re.search(r"^--store +sqlite:\S+ +command line$", out, re.MULTILINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_running_server_is_named_and_goes_on(capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path) -> None:
+    with ServerProcess("--store", store) as server:
+        port, process = server.port(), server.process.pid
+        before = sorted(path.name for path in (tmp_path / "deep").iterdir())
+        code, out, err = check(capsys, "--store", store, "--port", str(port))
+        assert (code, err) == (0, "")
+        assert f"in use by process {process}" in out
+        assert f"{port}, which process {process}, the running server of this store, listens on" in out
+        assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == before
+        with dial(port) as hank:
+            hank.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
+            assert b"200" in hank.recv(1024)
+        assert server.end(signal.SIGTERM)[0] == 0
+    code, out, _ = check(capsys, "--store", store, "--port", str(port))
+    assert code == 0 and "which is free" in out and "schema" in out and "in use" not in out
+
+
+def test_every_fault_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "novel.txt").write_text("It was a dark and stormy night. " * 100)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = check(
+            capsys,
+            *("--ip", "127.0.0.1", "--port", str(port), "--store", f"sqlite:///{tmp_path}/novel.txt"),
+            *(
+                "--max-connections",
+                "1000000000",
+                "--tls-certificate",
+                f"{tmp_path}/none.pem",
+                "--log-file",
+                str(tmp_path),
+            ),
+        )
+    lines = err.splitlines()
+    assert code == 78 and len(lines) == 5
+    assert all(line.startswith("gmessenger-server: ") for line in lines)
+    for line, fault in zip(lines, ["no store of gmessenger", "in use", "none.pem", "log file", "open"], strict=True):
+        assert fault in line
+    assert "store: " in out and "files: " in out
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"), [("redis://x", "is not one of"), ("sqlite:////dev/null/x", "is no directory")]
+)
+def test_a_store_that_cannot_be(capsys: pytest.CaptureFixture[str], url: str, fault: str) -> None:
+    code, _, err = check(capsys, "--store", url)
+    assert code == 78 and fault in err
+
+
+def test_a_full_disk_is_a_fault(
+    capsys: pytest.CaptureFixture[str], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "LEAST_FREE", 2**60)
+    code, _, err = check(capsys, "--store", store)
+    assert code == 78 and "is full" in err
+
+
+def test_it_is_an_option_of_the_command(tmp_path: Path) -> None:
+    server: Any = ServerProcess("--check", "--store", "memory:")
+    with server:
+        out, err = server.process.communicate()
+        assert (server.process.returncode, err) == (0, "") and "in memory" in out

@@ -1,0 +1,60 @@
+"""The unit and the image fit the server that they start."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gmessenger.commandline import SERVER, parse
+from gmessenger.options import ServerOptions
+from gmessenger.server import files
+
+CONFIG = Path(__file__).parent.parent / "config"
+UNIT = (CONFIG / "gmessenger.service").read_text("utf-8")
+IMAGE = (CONFIG / "Containerfile").read_text("utf-8")
+
+
+def setting(name: str) -> str:
+    (value,) = re.findall(rf"^{name}=(.*)$", UNIT, re.MULTILINE)
+    return str(value)
+
+
+def test_the_unit_starts_the_server_with_options_it_knows() -> None:
+    program, *words = shlex.split(setting("ExecStart"))
+    assert program.endswith("/bin/gmessenger-server")
+    at = words.index("-c")
+    assert parse(SERVER, words[:at] + words[at + 2 :], {}).log_file == "-"
+
+
+def test_the_unit_leaves_room_and_time() -> None:
+    shipped = ServerOptions()
+    assert int(setting("LimitNOFILE")) >= files.needed(shipped.max_connections)
+    assert float(setting("TimeoutStopSec")) > shipped.drain_timeout + shipped.store_timeout
+    assert (setting("Type"), setting("RestartPreventExitStatus")) == ("notify-reload", "2 78")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_the_unit_is_hardened() -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=15", str(CONFIG / "gmessenger.service")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_image_runs_the_server_as_somebody_else_than_root() -> None:
+    assert re.findall(r"^USER (.*)$", IMAGE, re.MULTILINE) == ["gmessenger"]
+    (entry,), (words,) = (re.findall(rf"^{name} (\[.*\])$", IMAGE, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
+    assert json.loads(entry) == ["gmessenger-server"]
+    assert parse(SERVER, json.loads(words), {}).log_file == "-"
+
+
+def test_the_image_looks_after_its_health_with_a_program() -> None:
+    (check,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])$", IMAGE.replace("\\\n", ""), re.MULTILINE)
+    program, switch, text = json.loads(check)
+    assert (program, switch) == ("python", "-c")
+    compile(text, "HEALTHCHECK", "exec")

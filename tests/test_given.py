@@ -1,0 +1,54 @@
+"""Where the value of an option came from, whoever gave it, and that secrets stay secret."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gmessenger.commandline import CLIENT, SERVER, Command
+from gmessenger.given import MASK, Given, given, listed
+
+
+def sources(command: Command[Any], words: list[str], environ: dict[str, str]) -> dict[str, tuple[Any, str]]:
+    return {each.row.key: (each.value, each.source) for each in given(command, words, environ)[1]}
+
+
+def test_each_source_is_named_and_the_first_wins(tmp_path: Path) -> None:
+    ini = tmp_path / "some.ini"
+    ini.write_text("[server]\nport = 3\nmax-text = 3\nguests = no\ngreeting =\n")
+    found = sources(
+        SERVER, ["-c", str(ini), "-p1", "--max-frame", "65536"], {"MESSENGER_PORT": "2", "MESSENGER_MAX_TEXT": "2"}
+    )
+    assert found["port"] == (1, "command line")
+    assert found["max_frame"] == (65_536, "command line")  # the default, but given
+    assert found["max_text"] == (2, "MESSENGER_MAX_TEXT")
+    assert found["guests"] == (False, str(ini))
+    assert found["greeting"] == ("", str(ini)) and found["ip"] == ("", "default")
+
+
+def test_the_file_may_come_from_the_environment(tmp_path: Path) -> None:
+    ini = tmp_path / "some.ini"
+    ini.write_text("[server]\nport = 3\n")
+    assert sources(SERVER, [], {"MESSENGER_CONFIG": str(ini)})["port"] == (3, str(ini))
+
+
+def test_what_the_client_is_told_without_dashes_is_told_on_the_command_line() -> None:
+    found = sources(CLIENT, ["chat.example", "--listen"], {"MESSENGER_HOST": "other", "MESSENGER_PORT": "1"})
+    assert found["host"] == ("chat.example", "command line")
+    assert (found["port"], found["listen"]) == ((1, "MESSENGER_PORT"), (True, "command line"))
+
+
+def test_secrets_are_masked() -> None:
+    row = next(row for row in SERVER.rows if row.key == "store")
+    assert Given(row, "postgresql://me:hunter2@db/chat", "").shown == f"postgresql://me:{MASK}@db/chat"
+    assert Given(replace(row, secret=True), "hunter2", "").shown == MASK
+    assert Given(replace(row, secret=True), "", "").shown == ""
+
+
+@pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
+def test_every_option_has_a_line(command: Command[Any]) -> None:
+    lines = listed(given(command, ["--check"], {})[1]).splitlines()
+    assert [line.split()[0] for line in lines] == [row.long for row in command.rows]
