@@ -1,0 +1,45 @@
+"""No greenlet dies silently: who spawns one without the watch has to be known for guarding it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import gevent
+import pytest
+
+from gmessenger.server.watch import Watch
+
+PACKAGE = Path(__file__).parent.parent.parent / "gmessenger"
+GUARDED = {
+    "server/watch.py": 1,  # the watch itself
+    "server/app.py": 1,  # `later`, with a guarded call
+    "store/commits.py": 2,  # the writer tells the store's `failed`; the timer only sets an event
+    "store/database.py": 1,  # the checkpoint tells it, too
+}
+"""Where greenlets are spawned beside the watch, and how many times."""
+
+
+def test_greenlets_are_spawned_by_the_watch_or_guarded() -> None:
+    found = {}
+    for folder in ("server", "chat", "store"):
+        for path in (PACKAGE / folder).rglob("*.py"):
+            if spawned := len(re.findall(r"gevent\.spawn(?:_later)?\(|Greenlet\.spawn\(", path.read_text("utf-8"))):
+                found[str(path.relative_to(PACKAGE))] = spawned
+    assert found == GUARDED
+
+
+def fails() -> None:
+    raise LookupError("a mistake")
+
+
+def test_a_greenlet_that_dies_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    watch = Watch()
+    watch.spawn("something", fails).join()
+    watch.guard("something else", fails)()
+    gevent.sleep(0)
+    assert watch.failures == 2
+    assert [(record.getMessage(), record.fields["what"]) for record in caplog.records] == [  # type: ignore[attr-defined]
+        ("greenlet_failed", "something"),
+        ("greenlet_failed", "something else"),
+    ]
