@@ -34,9 +34,10 @@ def origin(sock: socket.socket, address: tuple[str, int], options: ServerOptions
         said = proxy.read(_header(sock))
     if said.local:
         return Origin(plain_address(address))
-    if said.host is None:
+    host = _short(said.host) if said.host is not None else None
+    if host is None or host.is_loopback:  # the balancer's own machine: its address says which that is
         return Origin(plain_address(address), proxied=True)
-    return Origin(plain_address((str(_short(said.host)), said.port)), proxied=True)
+    return Origin(plain_address((str(host), said.port)), proxied=True)
 
 
 def _header(sock: socket.socket) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import socket
@@ -147,3 +148,19 @@ def test_a_mistake_in_writing_ends_the_connection_and_no_other(
         server.app.messenger.close()
     until_empty(server)
     server.app.watch.failures = 0
+
+
+def test_those_who_were_here_together_are_told_to_come_back_one_by_one(server: RunningServer) -> None:
+    with contextlib.ExitStack() as everybody:
+        crowd = [everybody.enter_context(dial(server.port)) for _ in range(6)]
+        lines = [each.makefile("rb") for each in crowd]
+        for number, (each, answers) in enumerate(zip(crowd, lines, strict=True)):
+            each.sendall(NATIVE % f"name{number}".encode())
+            while b"synced" not in answers.readline():
+                pass
+        stopping = gevent.spawn(server.stop)
+        told = [json.loads(answers.readline())["retry_in"] for answers in lines]
+        for each in crowd:
+            each.close()
+        stopping.get(timeout=PATIENCE)
+    assert all(2.0 <= each <= 4.0 for each in told) and len(set(told)) > 1

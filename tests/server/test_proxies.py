@@ -67,7 +67,7 @@ def test_a_header_may_come_in_pieces(behind: RunningServer) -> None:
         assert addresses(behind) == ["192.0.2.7:12345"]
 
 
-@pytest.mark.parametrize("said", [LOCAL, UNKNOWN, b"PROXY UNKNOWN\r\n"])
+@pytest.mark.parametrize("said", [LOCAL, UNKNOWN, b"PROXY UNKNOWN\r\n", header("127.0.0.9"), header("::1")])
 def test_without_a_clients_address_it_is_the_balancers_own(behind: RunningServer, said: bytes) -> None:
     with dial(behind.port) as hank:
         hank.sendall(said + PRESENCE % (b"hank", b""))

@@ -89,6 +89,9 @@ def test_a_second_signal_ends_it_at_once() -> None:
         server.process.send_signal(signal.SIGTERM)
         while b"moving" not in hank.recv(1024):
             pass
+        server.process.send_signal(signal.SIGHUP)  # a server that stops does not reload any more, and goes on stopping
+        hank.sendall(b'{"action":"probe"}\n')
+        assert server.process.poll() is None
         assert server.end(signal.SIGTERM)[0] == 143
 
 
