@@ -221,7 +221,8 @@ def split_text(text: str, room: int) -> Iterator[str]:
     start, cut, size = 0, 0, 0
     for place, char in enumerate(text):
         cost = len(json.encode(char)) - 2
-        if size + cost > room and place > start:
+        # (Cut behind an early space, what is left may still be too much with a character that takes several bytes.)
+        while size + cost > room and place > start:
             cut = cut if cut > start else _character_start(text, start, place)
             yield text[start:cut]
             size = len(json.encode(text[cut:place])) - 2

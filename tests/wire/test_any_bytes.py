@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gmessenger.wire import events
@@ -98,6 +98,7 @@ def test_a_delivery_is_read_as_it_was_written(sender: str, text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.integers(12, 80))
+@example(" 0\x1f\x1f", 12)
 def test_pieces_of_a_text_fit_and_are_the_text(text: str, room: int) -> None:
     pieces = list(split_text(text, room))
     assert "".join(pieces) == text
