@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from gmessenger.certificates import self_signed
 from gmessenger.commandline import SERVER
 from tests.server.running import PATIENCE, TOP, ServerProcess, dial
 
@@ -135,6 +136,21 @@ def test_a_file_that_is_gone_is_refused(ini: Path) -> None:
         it.server.process.send_signal(signal.SIGHUP)
         assert "No such file" in it.logged("reloaded", "reload_refused")["reason"]
         assert it.hank.says("still here") is None
+
+
+def test_a_certificate_that_cannot_be_used_refuses_it_whole(ini: Path, tmp_path: Path) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(self_signed(["localhost"], 1))
+    tls = f"tls-certificate = {pem}\ntls-port = 0\n"
+    with Reloading(ini, tls) as it:
+        pem.write_text("no certificate")
+        it.reload(tls + "max-text = 5\n")
+        assert "certificate" in it.logged("reloaded", "reload_refused")["reason"]
+        assert it.hank.says("more than five") is None
+        pem.write_bytes(self_signed(["elsewhere"], 1))
+        it.reload(tls + "max-text = 5\n")
+        assert it.logged("certificate_loaded")["names"] == "elsewhere"
+        assert it.logged("reloaded", "reload_refused")["changed"] == "--max-text"
 
 
 def test_what_takes_a_restart_is_named(ini: Path) -> None:
