@@ -12,6 +12,7 @@ import pytest
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.records import Account, Device, Entry, Post, Proof, Remembered
 from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.tally import Tally
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import open_store
 from gmessenger.store.posts import SLICE
@@ -169,5 +170,5 @@ def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: Bench)
     before, again = session(), session()
     assert again.device is not None
     post = Post("one other", "one", "other", "text", 0.0, bench.one.id, again.device.id, "m1")
-    Delivery(bench.store, lambda *_: None).deliver(post, 1, "", before, [again])
+    Delivery(bench.store, lambda *_: None, Tally()).deliver(post, 1, "", before, [again])
     assert again.outbox.empty() and again.sent == {"one other": 1}
