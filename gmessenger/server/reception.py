@@ -92,7 +92,7 @@ class Reception:
             self._messenger.sanctions.check_address(where)
         except Banned as banned:
             return self._turn_away(line, where, banned)
-        connection = Connection(line, came, self._floor, lambda each: JimFront(each, self._messenger))
+        connection = Connection(line, came, self._floor, self._front)
         self.connections.add(connection)
         self.opened[connection.transport] += 1
         self._neighbours.arrived(where)
@@ -104,6 +104,9 @@ class Reception:
             self.connections.discard(connection)
             self._neighbours.left(where)
         return None
+
+    def _front(self, connection: Connection) -> JimFront:
+        return JimFront(connection, self._messenger)
 
     def _turn_away(self, line: Line, where: str, error: WireError) -> None:
         self.refused[error.word] += 1

@@ -40,6 +40,8 @@ class CourseCodec:
     Every frame it returns ends with a newline and, with it, fits the dialect's `longest_frame`.
     """
 
+    __slots__ = ("_list_in_alert", "_spoken", "dialect", "fetches_lists")
+
     def __init__(self) -> None:
         self.dialect: Dialect = dialects.ORDINARY
         self.fetches_lists = False

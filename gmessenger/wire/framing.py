@@ -155,6 +155,8 @@ class StreamReader:
 class LineReader:
     """Takes lines off a stream: the fast path, once a connection has said that it ends its frames with newlines."""
 
+    __slots__ = ("_cap", "_skipping", "_tail")
+
     def __init__(self, cap: int) -> None:
         self._cap = cap
         self._tail = bytearray()

@@ -96,6 +96,8 @@ class Hearing:
     is fatal and the rest is not looked at. `native` turns True at the first presence with `jim` 2 or above, and stays.
     """
 
+    __slots__ = ("_cap", "_lines", "_patience", "_stream", "course")
+
     def __init__(self, cap: int, patience: int = 100) -> None:
         self._cap = cap
         self._patience = patience
