@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,11 +13,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from gevent.threadpool import ThreadPool
 
-from gmessenger.errors import BadPassword
+from gmessenger.errors import BadPassword, TooFast
 
 SHORTEST: Final = 8
 LONGEST: Final = 1024
 AT_ONE_TIME: Final = 2
+MOST_WAITING: Final = 64
+"""Passwords that may wait for their turn: a few seconds' worth. Whoever has a session's token does not wait at all."""
+COME_BACK_IN: Final = 2.0
 NICENESS: Final = 10
 """Hashing is work for a whole core; the loop's thread has the core first."""
 
@@ -27,26 +31,40 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPool(AT_ONE_TIME)
+        self._waiting = 0
+        # What a password is compared with where there is no account; made before the first such name is tried.
+        self._threads.spawn(_nicely, getattr, self, "_nobodys")
 
     def hash(self, password: str) -> str:
-        """A hash to keep. Raises `BadPassword` for one that is too short or too long."""
+        """A hash to keep. Raises `BadPassword` for one that is too short or too long, and `TooFast` as `matches`."""
         if not SHORTEST <= len(password.encode()) <= LONGEST:
             raise BadPassword
-        return str(self._threads.apply(_nicely, (self._hasher.hash, password)))
+        return str(self._apply(self._hasher.hash, password))
 
     def matches(self, hashed: str | None, password: str) -> bool:
-        """Whether it is the password; takes as long where there is no hash, so that time tells nothing."""
+        """Whether it is the password; takes as long where there is no hash, so that time tells nothing.
+
+        Raises `TooFast` where so many are waiting that it would take seconds.
+        """
         if len(password.encode()) > LONGEST:
             return False
-        found = self._threads.apply(_nicely, (self._verify, hashed, password))
-        return bool(found) and hashed is not None
+        return bool(self._apply(self._verify, hashed, password)) and bool(hashed)
 
     @functools.cached_property
     def _nobodys(self) -> str:
-        return self._hasher.hash("the password of nobody at all")
+        return self._hasher.hash(secrets.token_urlsafe())
 
     def close(self) -> None:
         self._threads.kill()
+
+    def _apply(self, work: Callable[..., Any], *args: Any) -> Any:
+        if self._waiting >= MOST_WAITING:
+            raise TooFast("Very many are logging in just now; try again in a moment.", retry_after=COME_BACK_IN)
+        self._waiting += 1
+        try:
+            return self._threads.apply(_nicely, (work, *args))
+        finally:
+            self._waiting -= 1
 
     def _verify(self, hashed: str | None, password: str) -> bool:
         try:

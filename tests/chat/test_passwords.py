@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 from gmessenger.chat.passwords import Passwords
-from gmessenger.errors import BadPassword
+from gmessenger.errors import BadPassword, TooFast
 from tests.spec.people import PASSWORD
 
 
@@ -39,12 +40,14 @@ def test_a_wrong_password_and_a_name_without_account_cost_the_same(hasher: Watch
     passwords.close()
 
 
-def test_nobodys_password_is_nobodys(hasher: Watched) -> None:
-    one, other = Passwords(hasher), Passwords(hasher)
-    for passwords in (one, other):
-        passwords.matches(None, PASSWORD)
-        passwords.close()
-    assert len(set(hasher.verified)) == 2
+def test_so_many_may_wait_and_no_more(hasher: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gmessenger.chat.passwords.MOST_WAITING", 3)
+    passwords = Passwords(hasher)
+    jobs = [gevent.spawn(passwords.matches, None, PASSWORD) for _ in range(5)]
+    gevent.joinall(jobs, timeout=10)
+    assert [type(job.exception) for job in jobs] == [type(None)] * 3 + [TooFast] * 2
+    assert passwords.matches(passwords.hash(PASSWORD), PASSWORD)
+    passwords.close()
 
 
 @pytest.mark.parametrize("password", ["", "seven77", "x" * 1025])
