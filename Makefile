@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 CLIENTS ?= 2
 SECONDS ?= 60
 
-.PHONY: run test faults fuzz lint config clean
+.PHONY: run test faults fuzz bench lint config clean
 
 run: $(VENV)/installed
 	$(BIN)/python launcher.py --clients $(CLIENTS)
@@ -22,6 +22,11 @@ faults: $(VENV)/installed-tests
 fuzz: $(VENV)/installed-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
+
+# Against other servers, which it installs where it can (as root, on Debian): about ten minutes. Best on a quiet machine.
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.peers install
+	$(BIN)/python -m benchmarks.compare --write
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

@@ -1,0 +1,347 @@
+/* The load that every server is measured with: many connections, one thread, epoll.
+ *
+ *     cc -O2 -o load load.c hearing.c && ./load PORT WINDOW RATE < plan-and-commands
+ *
+ * It knows next to nothing of protocols. A plan (written by work.py, read from the file named by the last argument) says
+ * what each connection sends to log in and what it waits for, and what its messages look like. Every message carries a
+ * caret and sixteen hexadecimal digits, the time it was written; counting deliveries is counting carets.
+ *
+ * Lines of a plan; bytes are in hexadecimal:
+ *     group FAN                  what follows belongs to a new group, in which each message is delivered FAN times
+ *     connect KIND               a new connection: text, nats or mqtt
+ *     send BYTES | wait BYTES    while logging in
+ *     message BYTES AT WIDTH     it writes these; at AT a serial number: 8 hexadecimal digits, 2 binary bytes, or none (0)
+ *     answer BYTES               each of its messages is answered with something that contains this
+ *     acknowledge BYTES          what it says after each hundred deliveries
+ *
+ * When all have logged in it prints "ready". For each line "SECONDS" on its input it then keeps WINDOW messages of each
+ * group on their way (or, if RATE is not 0, writes RATE messages a second), waits until all have been delivered and
+ * answered, and prints one line of JSON. At the end of its input it hangs up.
+ */
+#define _GNU_SOURCE
+#include "load.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+
+enum { EVENTS = 512, MOST_SAMPLES = 1 << 22, PATIENCE = 30, AT_ONCE = 250 };
+
+struct run run;
+static struct connection *connections;
+static struct group *groups;
+static size_t connection_count, group_count;
+static struct group **dirty;
+static size_t dirty_count;
+static int epoll;
+
+void die(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- writing: everything that is to be said in one turn is gathered and sent at once */
+
+void queue(struct connection *c, const char *bytes, size_t length) {
+    if (c->out_length + length > c->out_size) {
+        c->out_size = 2 * (c->out_length + length);
+        c->out = realloc(c->out, c->out_size);
+    }
+    memcpy(c->out + c->out_length, bytes, length);
+    c->out_length += length;
+}
+
+void flush(struct connection *c) {
+    while (c->out_start < c->out_length) {
+        ssize_t sent = send(c->fd, c->out + c->out_start, c->out_length - c->out_start, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN) return; /* the edge of EPOLLOUT brings us back */
+        if (sent < 0) die("send: %s", strerror(errno));
+        c->out_start += (size_t)sent;
+    }
+    c->out_start = c->out_length = 0;
+}
+
+static void put_hex(char *at, uint64_t value, int digits) {
+    while (digits--) at[digits] = "0123456789abcdef"[value & 15], value >>= 4;
+}
+
+static void say(struct group *g) {
+    struct connection *c = &connections[g->writers[g->sent++ % g->writer_count]];
+    uint32_t serial = ++c->serial;
+    put_hex(c->message + c->stamp_at, now_ns(), 16);
+    if (c->serial_width == 8) put_hex(c->message + c->serial_at, serial, 8);
+    if (c->serial_width == 2) { /* MQTT: 1 to 65535 */
+        serial = serial % 65535 + 1;
+        c->message[c->serial_at] = (char)(serial >> 8), c->message[c->serial_at + 1] = (char)serial;
+    }
+    queue(c, c->message, c->message_length);
+    run.awaited_answers += c->answer_length > 0;
+}
+
+static void flush_group(struct group *g) {
+    for (size_t i = 0; i < g->writer_count; i++) flush(&connections[g->writers[i]]);
+}
+
+static void refill(struct group *g) {
+    while (g->sent - g->delivered / g->fan < run.window) say(g);
+    flush_group(g);
+}
+
+/* ---- reading */
+
+void delivered(struct connection *c, uint64_t stamp, uint64_t now) {
+    struct group *g = &groups[c->group];
+    g->delivered++;
+    run.delivered++;
+    c->unacknowledged++;
+    if (run.sample_count < MOST_SAMPLES) run.samples[run.sample_count++] = (float)(now - stamp) * 1e-6f;
+    if (!g->dirty) g->dirty = 1, dirty[dirty_count++] = g;
+}
+
+static void receive(struct connection *c) {
+    static char buffer[1 << 18];
+    for (;;) {
+        size_t kept = c->tail_length, room = sizeof buffer - kept;
+        memcpy(buffer, c->tail, kept);
+        ssize_t got = recv(c->fd, buffer + kept, room, 0);
+        if (got < 0 && errno == EAGAIN) return;
+        if (got < 0) die("recv: %s", strerror(errno));
+        if (got == 0) die("closed by the server after: %.*s", (int)(kept < 400 ? kept : 400), buffer);
+        size_t length = kept + (size_t)got, used = hear(c, buffer, length);
+        c->tail_length = length - used;
+        if (c->tail_length > sizeof c->tail) die("a frame of more than %zu bytes", sizeof c->tail);
+        memcpy(c->tail, buffer + used, c->tail_length);
+        if ((size_t)got < room) return; /* that was all: the next edge comes with the next bytes */
+    }
+}
+
+/* ---- one run */
+
+static void serve(struct epoll_event *events, int count) {
+    for (int i = 0; i < count; i++) {
+        struct connection *c = events[i].data.ptr;
+        if (c == NULL) continue; /* the timer */
+        if (events[i].events & EPOLLOUT) flush(c);
+        if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) receive(c);
+    }
+}
+
+static void settle(void) { /* let joins and greetings go by until there is silence */
+    struct epoll_event events[EVENTS];
+    int count;
+    while ((count = epoll_wait(epoll, events, EVENTS, 300)) > 0) serve(events, count);
+    dirty_count = 0;
+}
+
+static int finished(void) {
+    if (run.answers < run.awaited_answers) return 0;
+    for (size_t i = 0; i < group_count; i++)
+        if (groups[i].delivered < groups[i].sent * groups[i].fan) return 0;
+    return 1;
+}
+
+static int by_value(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static double own_cpu(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec)
+         + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
+}
+
+static int start_timer(void) {
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    struct itimerspec each = {{0, 500000}, {0, 500000}};
+    struct epoll_event event = {EPOLLIN, {NULL}};
+    timerfd_settime(timer, 0, &each, NULL);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event);
+    return timer;
+}
+
+static void keep_rate(uint64_t elapsed_ns) {
+    for (uint64_t due = (uint64_t)((double)elapsed_ns * 1e-9 * run.rate); run.issued < due; run.issued++) {
+        struct group *g = &groups[run.issued % group_count];
+        say(g);
+        flush_group(g);
+    }
+}
+
+static void measure(double seconds) {
+    struct epoll_event events[EVENTS];
+    int timer = run.rate > 0 ? start_timer() : -1, sending = 1;
+    uint64_t expired;
+    for (size_t i = 0; i < group_count; i++) groups[i].sent = groups[i].delivered = groups[i].dirty = 0;
+    run.delivered = run.answers = run.awaited_answers = run.issued = run.sample_count = 0;
+    double cpu = own_cpu();
+    uint64_t start = now_ns(), now = start, moved_at = start, moved = 0;
+    if (timer < 0)
+        for (size_t i = 0; i < group_count; i++) refill(&groups[i]);
+    while (sending || !finished()) {
+        serve(events, epoll_wait(epoll, events, EVENTS, 100));
+        now = now_ns();
+        sending = sending && (double)(now - start) < seconds * 1e9;
+        if (timer >= 0 && read(timer, &expired, sizeof expired) > 0 && sending) keep_rate(now - start);
+        for (size_t i = 0; i < dirty_count; i++) {
+            dirty[i]->dirty = 0;
+            if (sending && timer < 0) refill(dirty[i]);
+        }
+        dirty_count = 0;
+        if (run.delivered + run.answers != moved) moved = run.delivered + run.answers, moved_at = now;
+        else if (now - moved_at > PATIENCE * 1000000000ull)
+            die("stalled with %zu delivered and %zu of %zu answered", run.delivered, run.answers, run.awaited_answers);
+    }
+    cpu = own_cpu() - cpu;
+    if (timer >= 0) close(timer);
+    qsort(run.samples, run.sample_count, sizeof *run.samples, by_value);
+    double p50 = run.sample_count ? run.samples[run.sample_count / 2] : 0;
+    double p99 = run.sample_count ? run.samples[run.sample_count * 99 / 100] : 0;
+    printf("{\"deliveries\": %zu, \"seconds\": %.6f, \"cpu\": %.6f, \"p50\": %.4f, \"p99\": %.4f}\n", run.delivered,
+           (double)(now - start) * 1e-9, cpu, p50, p99);
+    fflush(stdout);
+}
+
+/* ---- logging in: many at once, step by step, since some servers take a second for each */
+
+static char *unhex(const char *text, size_t *length) {
+    *length = strlen(text) / 2;
+    char *bytes = malloc(*length + 1);
+    for (size_t i = 0; i < *length; i++) {
+        unsigned value;
+        sscanf(text + 2 * i, "%2x", &value);
+        bytes[i] = (char)value;
+    }
+    return bytes;
+}
+
+static void open_connection(struct connection *c, int port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct timeval patience = {PATIENCE, 0};
+    int yes = 1;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (connect(c->fd, (struct sockaddr *)&address, sizeof address) < 0) die("connect: %s", strerror(errno));
+}
+
+static void wait_for(struct connection *c, const struct bytes *what) {
+    char *found;
+    while ((found = memmem(c->heard, c->heard_length, what->at, what->length)) == NULL) {
+        c->heard = realloc(c->heard, c->heard_length + 65536);
+        ssize_t got = recv(c->fd, c->heard + c->heard_length, 65536, 0);
+        if (got <= 0)
+            die("login: \"%.*s\" did not come but: %.*s", (int)what->length, what->at,
+                (int)(c->heard_length < 400 ? c->heard_length : 400), c->heard ? c->heard : "");
+        c->heard_length += (size_t)got;
+    }
+    size_t end = (size_t)(found - c->heard) + what->length; /* what came behind it may be the next that is awaited */
+    memmove(c->heard, c->heard + end, c->heard_length -= end);
+}
+
+static void watch(struct connection *c) {
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLET, {.ptr = c}};
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
+}
+
+static void log_in(struct connection *first, struct connection *behind, int port) {
+    int busy = 1;
+    for (struct connection *c = first; c < behind; c++) {
+        open_connection(c, port);
+        usleep(500); /* ngIRCd lets ten wait to be accepted; one more would be tried again after a second */
+    }
+    for (int step = 0; busy; step++) {
+        busy = 0;
+        for (struct connection *c = first; c < behind; c++)
+            if (step < c->step_count) queue(c, c->steps[step].send.at, c->steps[step].send.length), flush(c), busy = 1;
+        for (struct connection *c = first; c < behind; c++)
+            if (step < c->step_count) wait_for(c, &c->steps[step].wait);
+    }
+    for (struct connection *c = first; c < behind; c++) free(c->heard), watch(c);
+}
+
+static void become_writer(struct connection *c, const char *serial_at, const char *width) {
+    struct group *g = &groups[c->group];
+    c->stamp_at = (size_t)((char *)memchr(c->message, '^', c->message_length) - c->message) + 1;
+    c->serial_at = strtoul(serial_at, NULL, 10);
+    c->serial_width = atoi(width);
+    g->writers = realloc(g->writers, (g->writer_count + 1) * sizeof *g->writers);
+    g->writers[g->writer_count++] = (size_t)(c - connections);
+}
+
+static void read_plan(const char *path) {
+    static char line[1 << 16], word[16], first[1 << 15], second[16], third[16];
+    FILE *plan = fopen(path, "r");
+    struct connection *c = NULL;
+    if (plan == NULL) die("%s: %s", path, strerror(errno));
+    connections = calloc(1 << 16, sizeof *connections);
+    groups = calloc(1 << 12, sizeof *groups);
+    dirty = calloc(1 << 12, sizeof *dirty);
+    while (fgets(line, sizeof line, plan)) {
+        size_t length;
+        if (sscanf(line, "%15s %32767s %15s %15s", word, first, second, third) < 2) continue;
+        if (!strcmp(word, "group")) {
+            groups[group_count++].fan = strtoul(first, NULL, 10);
+        } else if (!strcmp(word, "connect")) {
+            c = &connections[connection_count++];
+            c->group = group_count ? group_count - 1 : 0;
+            c->kind = !strcmp(first, "mqtt") ? MQTT : !strcmp(first, "nats") ? NATS : TEXT;
+        } else {
+            char *bytes = unhex(first, &length);
+            struct bytes found = {bytes, length};
+            if (!strcmp(word, "send") && c->step_count == MOST_STEPS) die("more than %d steps", MOST_STEPS);
+            if (!strcmp(word, "send")) c->steps[c->step_count++].send = found;
+            else if (!strcmp(word, "wait")) c->steps[c->step_count - 1].wait = found;
+            else if (!strcmp(word, "answer")) c->answer = bytes, c->answer_length = length;
+            else if (!strcmp(word, "acknowledge")) c->acknowledgement = bytes, c->acknowledgement_length = length;
+            else c->message = bytes, c->message_length = length, become_writer(c, second, third);
+        }
+    }
+    fclose(plan);
+}
+
+static void hang_up(void) { /* and wait until the server has noticed, so that names are free */
+    char rest[65536];
+    for (size_t i = 0; i < connection_count; i++) shutdown(connections[i].fd, SHUT_WR);
+    for (size_t i = 0; i < connection_count; i++) {
+        struct timeval patience = {1, 0};
+        fcntl(connections[i].fd, F_SETFL, 0);
+        setsockopt(connections[i].fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        while (recv(connections[i].fd, rest, sizeof rest, 0) > 0) continue;
+    }
+}
+
+int main(int count, char **arguments) {
+    char line[64];
+    if (count != 5) die("usage: load PORT WINDOW RATE PLAN");
+    run.window = strtoul(arguments[2], NULL, 10);
+    run.rate = atof(arguments[3]);
+    run.samples = malloc(MOST_SAMPLES * sizeof *run.samples);
+    epoll = epoll_create1(0);
+    read_plan(arguments[4]);
+    for (size_t i = 0; i < connection_count; i += AT_ONCE)
+        log_in(&connections[i], &connections[i + AT_ONCE < connection_count ? i + AT_ONCE : connection_count],
+               atoi(arguments[1]));
+    settle();
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) measure(atof(line));
+    hang_up();
+    return 0;
+}
