@@ -11,13 +11,14 @@ import base64
 import struct
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, Literal
 
 TEXT: Final = b"^" + b"0" * 16 + b"x" * 83
 ROOM: Final = "bench"
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105
-BATCH: Final = f"{time.time_ns() // 1000:x}."
-"""Begins the ids of this process's messages: those of an earlier one are in the store already."""
+BATCHES: Final = (f"{time.time_ns() // 1000:x}.{number}." for number in count())
+"""Beginnings of ids, one for each writer of each run: those of earlier ones are in the store already."""
 
 Steps = list[tuple[bytes, bytes]]
 
@@ -101,7 +102,7 @@ class JimAccounts(Jim):
         return [(b'{"action":"presence","jim":2,"user":%s}\n' % user, b'"synced"')]
 
     def say(self, to: str, sender: str) -> Message:
-        head = b'{"action":"msg","id":"%s' % BATCH.encode()
+        head = b'{"action":"msg","id":"%s' % next(BATCHES).encode()
         rest = b'00000000","to":"%s","message":"%s"}\n' % (to.encode(), TEXT)
         return Message(head + rest, serial=(len(head), 8))
 
