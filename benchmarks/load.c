@@ -7,6 +7,7 @@
  * caret and sixteen hexadecimal digits, the time it was written; counting deliveries is counting carets.
  *
  * Lines of a plan; bytes are in hexadecimal:
+ *     together N                 so many log in at the same time
  *     group FAN                  what follows belongs to a new group, in which each message is delivered FAN times
  *     connect KIND               a new connection: text, nats or mqtt
  *     send BYTES | wait BYTES    while logging in
@@ -29,7 +30,7 @@
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 
-enum { EVENTS = 512, MOST_SAMPLES = 1 << 22, PATIENCE = 30, AT_ONCE = 250 };
+enum { EVENTS = 512, MOST_SAMPLES = 1 << 22, PATIENCE = 30 };
 
 struct run run;
 static struct connection *connections;
@@ -37,6 +38,7 @@ static struct group *groups;
 static size_t connection_count, group_count;
 static struct group **dirty;
 static size_t dirty_count;
+static size_t together = 1;
 static int epoll;
 
 void die(const char *format, ...) {
@@ -296,7 +298,9 @@ static void read_plan(const char *path) {
     while (fgets(line, sizeof line, plan)) {
         size_t length;
         if (sscanf(line, "%15s %32767s %15s %15s", word, first, second, third) < 2) continue;
-        if (!strcmp(word, "group")) {
+        if (!strcmp(word, "together")) {
+            together = strtoul(first, NULL, 10);
+        } else if (!strcmp(word, "group")) {
             groups[group_count++].fan = strtoul(first, NULL, 10);
         } else if (!strcmp(word, "connect")) {
             c = &connections[connection_count++];
@@ -335,8 +339,8 @@ int main(int count, char **arguments) {
     run.samples = malloc(MOST_SAMPLES * sizeof *run.samples);
     epoll = epoll_create1(0);
     read_plan(arguments[4]);
-    for (size_t i = 0; i < connection_count; i += AT_ONCE)
-        log_in(&connections[i], &connections[i + AT_ONCE < connection_count ? i + AT_ONCE : connection_count],
+    for (size_t i = 0; i < connection_count; i += together)
+        log_in(&connections[i], &connections[i + together < connection_count ? i + together : connection_count],
                atoi(arguments[1]));
     settle();
     puts("ready");

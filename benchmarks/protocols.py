@@ -39,6 +39,8 @@ class Speech:
     """Whether who says something in a room hears it too."""
     apart = False
     """Whether those who say something in a room must not, or need not, be among those who listen."""
+    together = 250
+    """How many log in at the same time."""
     answer = b""
     """Part of what comes back for each message, where the protocol promises something."""
 
@@ -96,6 +98,7 @@ class JimAccounts(Jim):
     """Accounts: every message has an id and is answered 200 when it is on disk."""
 
     answer = b'"response":200'
+    together = 32  # it hashes few passwords at a time and lets few wait, on purpose
 
     def login(self, name: str) -> Steps:
         user = b'{"account_name":"%s","password":"%s"}' % (name.encode(), PASSWORD.encode())

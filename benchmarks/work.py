@@ -32,7 +32,8 @@ class Work:
 
     def plan(self, speech: Speech) -> str:
         """What the load generator reads; see load.c."""
-        return "\n".join({"pairs": self._pairs, "room": self._room, "idle": self._idle}[self.shape](speech)) + "\n"
+        lines = {"pairs": self._pairs, "room": self._room, "idle": self._idle}[self.shape](speech)
+        return "\n".join([f"together {speech.together}", *lines, ""])
 
     def _pairs(self, speech: Speech) -> Iterator[str]:
         prefix = "" if self.stored else "g"  # the names without it are accounts where there are accounts
