@@ -44,8 +44,12 @@ class Messages(Database):
 
     def page(self, account: int, conversation: str, after: int) -> Page:
         def find(db: sqlite3.Connection) -> Page:
-            rows = statements.READABLE(db, account=account, conversation=conversation, after=after, limit=PAGE + 1)
-            return Page(*shown(rows, PAGE))
+            # Two questions: in one, the index would be entered at the first that may be read, not behind `after`.
+            row = statements.VISIBLE(db, account=account, conversation=conversation).fetchone()
+            if row is None:
+                return Page([], False)
+            start = max(after, row[0] - 1)
+            return Page(*shown(statements.AFTER(db, conversation=conversation, after=start, limit=PAGE + 1), PAGE))
 
         return self.read(find)
 

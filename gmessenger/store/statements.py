@@ -180,16 +180,6 @@ _IN: Final = (
     .join(conversations, conversations.c.id == messages.c.conversation_id)
     .where(_by(conversations.c.key, "conversation"))
 )
-READABLE: Final = Statement(
-    _IN.join(participants, participants.c.conversation_id == conversations.c.id)
-    .where(
-        _by(participants.c.account_id, "account"),
-        messages.c.seq > bindparam("after"),
-        messages.c.seq >= participants.c.visible,
-    )
-    .order_by(messages.c.seq)
-    .limit(bindparam("limit"))
-)
 AFTER: Final = Statement(
     _IN.where(messages.c.seq > bindparam("after")).order_by(messages.c.seq).limit(bindparam("limit"))
 )

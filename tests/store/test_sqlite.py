@@ -13,7 +13,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.records import Post
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
-from gmessenger.store import database, open_store, posts, schema
+from gmessenger.store import database, open_store, posts, schema, statements
 from tests.store.test_contract import Kept
 
 POST = Post("dale hank", "Hank", "Dale", "hi", 1.0)
@@ -126,3 +126,17 @@ def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monke
     monkeypatch.undo()
     assert kept.posts(kept.says("after"))[0][0] == 3
     store.close()
+
+
+def test_a_page_is_found_where_it_begins_however_much_comes_before(file: Path) -> None:
+    """Reading on must not become slower the further one has come: each page is entered by the index."""
+    store = open_store(f"sqlite:///{file}")
+    plan: list[str] = []
+
+    def explained(db: sqlite3.Connection) -> None:
+        query = f"EXPLAIN QUERY PLAN {statements.AFTER.text}"
+        plan.extend(row[3] for row in db.execute(query, {"conversation": "a", "after": 5, "limit": 9}))
+
+    store.read(explained)  # type: ignore[attr-defined]
+    store.close()
+    assert plan[-1].endswith("(conversation_id=? AND seq>?)")
