@@ -17,13 +17,14 @@ at once with whatever called that, fifty times over, and one connection with muc
 class Turn:
     """What does one thing after the other asks between them whether its turn is over, and then gives way."""
 
-    __slots__ = ("_ends",)
+    __slots__ = ("_ends", "_longest")
 
-    def __init__(self) -> None:
-        self._ends = time.monotonic() + LONGEST_TURN
+    def __init__(self, longest: float = LONGEST_TURN) -> None:
+        self._longest = longest
+        self._ends = time.monotonic() + longest
 
     def give_way(self) -> None:
         """Let everybody else have a turn, if this one was long enough."""
         if time.monotonic() > self._ends:
             gevent.sleep(BEHIND_THE_SOCKETS)
-            self._ends = time.monotonic() + LONGEST_TURN
+            self._ends = time.monotonic() + self._longest

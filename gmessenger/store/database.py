@@ -27,6 +27,9 @@ from gmessenger.turns import Turn
 Result = TypeVar("Result")
 READERS: Final = 2
 CHECKPOINT_AFTER: Final = 4000
+SETTLING: Final = 0.01
+"""Seconds at a time that are spent on delivering what was committed. In a large room that is a few messages: with a
+shorter turn every frame would be written by itself."""
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
@@ -145,7 +148,7 @@ class Database:
             for key, seq in moved.items():
                 self.cursors[key] = max(seq, self.cursors.get(key, 0))
         outcomes = self.posts.settle(refusal)
-        turn = Turn()
+        turn = Turn(SETTLING)
         for outcome in outcomes:
             turn.give_way()  # what was answered is written, and others have their turn
             try:

@@ -34,10 +34,10 @@ class Statement:
     def __init__(self, statement: Executable) -> None:
         compiled = statement.compile(dialect=DIALECT)  # type: ignore[attr-defined]
         self.text = str(compiled)
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self.constants = {name: value for name, value in compiled.params.items() if value is not None}
 
     def __call__(self, db: sqlite3.Connection, **parameters: Any) -> sqlite3.Cursor:
-        return db.execute(self.text, self._constants | parameters)
+        return db.execute(self.text, self.constants | parameters)
 
 
 def _by(column: Any, name: str | None = None) -> Any:

@@ -135,7 +135,8 @@ def test_a_page_is_found_where_it_begins_however_much_comes_before(file: Path) -
 
     def explained(db: sqlite3.Connection) -> None:
         query = f"EXPLAIN QUERY PLAN {statements.AFTER.text}"
-        plan.extend(row[3] for row in db.execute(query, {"conversation": "a", "after": 5, "limit": 9}))
+        given = {"conversation": "a", "after": 5, "limit": 9, **statements.AFTER.constants}
+        plan.extend(row[3] for row in db.execute(query, given))
 
     store.read(explained)  # type: ignore[attr-defined]
     store.close()
