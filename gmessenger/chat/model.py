@@ -34,7 +34,7 @@ class Message(Struct, gc=False):
     seq: int | None = None
     id: str | None = None
     erased: bool = False
-    written: bytes | None = None
+    written: Any = None
 
     @property
     def weight(self) -> int:
@@ -108,7 +108,7 @@ class PresenceChange(Struct):
     name: str
     status: str
     weight: int = 128
-    written: bytes | None = None
+    written: Any = None
 
 
 class Synced(Struct):

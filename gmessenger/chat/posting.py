@@ -94,11 +94,14 @@ class Posting:
 
     def _hand_over(self, session: Session, key: str, parcel: Message, id: str | None) -> None:
         """From guest to guest: what a live session takes, and nothing is kept."""
-        outboxes = [outbox for outbox in self._router.outboxes[key] if outbox is not session.outbox]
-        taken = [outbox for outbox in outboxes if outbox.offer(parcel)]
-        if outboxes and not taken:
+        taken = others = 0
+        for outbox in self._router.outboxes[key]:
+            if outbox is not session.outbox:
+                others += 1
+                taken += outbox.offer(parcel)
+        if others and not taken:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
-        self._taken(session, id, parcel.time, len(taken))
+        self._taken(session, id, parcel.time, taken)
 
     def _taken(self, session: Session, id: str | None, time: float, deliveries: int) -> None:
         self._tally.handed_over += 1

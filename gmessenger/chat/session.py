@@ -42,12 +42,13 @@ class Outbox(SimpleQueue[Parcel]):
     @property
     def crowded(self) -> bool:
         frames, weight = self._promised
-        return self._weight + weight > self._bytes or self.qsize() + frames >= self._frames
+        return self._weight + weight > self._bytes or len(self.queue) + frames >= self._frames
 
     def has_room(self) -> bool:
         """Whether it is not full, after what waits has been written as far as the reader takes it."""
-        if self.crowded:
-            self._press()
+        if not self.crowded:
+            return True
+        self._press()
         return not self.crowded
 
     def promise(self, weight: int) -> bool:
@@ -69,7 +70,7 @@ class Outbox(SimpleQueue[Parcel]):
         """Put in what is owed whatever the bound: answers, whose number is bounded by not reading requests."""
         if self.closed:
             return False
-        idle = self.empty()
+        idle = not self.queue
         self._weight += parcel.weight
         self.put_nowait(parcel)
         if idle:

@@ -10,6 +10,7 @@ from gmessenger.client.frames import frame_of
 from gmessenger.client.operating import Operating
 from gmessenger.client.pages import Found, deliveries
 from gmessenger.client.positions import fold
+from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import (
     Answer,
     Block,
@@ -31,7 +32,6 @@ from gmessenger.wire.events import (
     Unblock,
     Users,
 )
-from gmessenger.wire.jim import encode
 
 LONGEST_LIST: Final = 100_000
 """Names after which a list is taken for endless."""

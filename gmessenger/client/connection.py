@@ -12,8 +12,9 @@ from gevent import Timeout, socket, with_timeout
 
 from gmessenger.client.patience import Patience
 from gmessenger.errors import BadFrame
+from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import Quit, ServerEvent
-from gmessenger.wire.jim import ServerHearing, encode
+from gmessenger.wire.jim import ServerHearing
 
 RECEIVED_AT_ONCE: Final = 65_536
 SENT_AT_ONCE: Final = 16_384

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gmessenger.errors import WIRE_ERRORS, BadText, WireError
+from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import Answer, Request
-from gmessenger.wire.jim import encode
 
 FIRST_REFUSAL: Final = 400
 TRY_LATER: Final = frozenset({429, 503})

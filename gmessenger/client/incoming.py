@@ -17,8 +17,8 @@ from gmessenger.client.pages import deliveries
 from gmessenger.client.patience import Patience
 from gmessenger.client.positions import Position, conversation, fold
 from gmessenger.client.sending import Sender
+from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import Answer, Delivery, History
-from gmessenger.wire.jim import encode
 
 MOST_HELD: Final = 1000
 """Messages that may wait behind a hole before it is left as it is."""

@@ -42,6 +42,7 @@ from gmessenger.errors import (
     Refused,
     Replaced,
 )
+from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import (
     Answer,
     CloseEvent,
@@ -58,7 +59,6 @@ from gmessenger.wire.events import (
     ServerProbe,
     TopicEvent,
 )
-from gmessenger.wire.jim import encode
 
 PROBE: Final = encode(Probe())
 HERE: Final = encode({"response": 200})

@@ -17,7 +17,7 @@ from gevent import get_hub
 
 from gmessenger.client.outbox import Message, restore
 from gmessenger.errors import BadText
-from gmessenger.wire.jim import encode
+from gmessenger.wire.encoding import encode
 
 try:
     import fcntl

@@ -9,7 +9,7 @@ from gevent import socket
 
 from gmessenger.errors import WireError
 from gmessenger.server.lines import Line
-from gmessenger.wire.jim import encode_error
+from gmessenger.wire.encoding import encode_error
 
 
 def turn_away(line: Line, error: WireError, timeout: float) -> None:

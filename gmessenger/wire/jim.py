@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, json
 from msgspec.structs import astuple
 
-from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
+from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import (
     Answer,
@@ -32,7 +32,6 @@ LONGEST_ID: Final = 64
 
 _REQUESTS: Final = json.Decoder(Said)
 _ACTIONS: Final = frozenset(request.__struct_config__.tag for request in Said.__args__)
-_ENCODER: Final = json.Encoder()
 
 
 class _Loose(Struct):
@@ -61,6 +60,27 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
     if b"u0000" in frame and _holds_nul(request):
         return Unreadable(BadText(), request.id or None)
     return request
+
+
+def decode_requests(frames: list[bytes | Oversize], cap: int) -> list[Event]:
+    """What `decode_request` makes of each frame; said once for all of them where nothing is to be said against them."""
+    decode = _REQUESTS.decode
+    found: list[Event] = []
+    for frame in frames:
+        if type(frame) is not bytes:
+            found.append(Unreadable(FrameTooLong(limit=cap)))
+            continue
+        try:
+            request: Said = decode(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found.append(decode_request(frame))
+            continue
+        id = request.id
+        # Nearly every frame: plain ASCII, no escaped NUL, and an id that is short or none.
+        plain = frame.isascii() and b"u0000" not in frame
+        usual = plain and (id is UNSET or (id is not None and 0 < len(id) <= LONGEST_ID))
+        found.append(request if usual else decode_request(frame))
+    return found
 
 
 def _holds_nul(request: Said) -> bool:
@@ -112,10 +132,7 @@ class Hearing:
     def hear(self, data: bytes) -> list[Event]:
         """The events that `data` completes; after one that is `fatal` nothing more can be understood."""
         if self._lines is not None:
-            return [
-                decode_request(line) if type(line) is bytes else Unreadable(FrameTooLong(limit=self._cap))
-                for line in self._lines.feed(data)
-            ]
+            return decode_requests(self._lines.feed(data), self._cap)
         return self._hear_stream(data)
 
     def _hear_stream(self, data: bytes) -> list[Event]:
@@ -152,35 +169,6 @@ class Hearing:
 
 def _speaks_native(jim: Any) -> bool:
     return type(jim) is int and jim >= JIM_VERSION
-
-
-def encode(frame: Struct | dict[str, Any]) -> bytes:
-    """A native frame: compact UTF-8 with its newline."""
-    return _ENCODER.encode(frame) + b"\n"
-
-
-class _Bare(Struct, omit_defaults=True):
-    """An answer that says hardly more than its code: what every message stored or handed over is answered with."""
-
-    response: int
-    id: str | None
-    time: float
-    seq: int | None = None
-
-
-def encode_answer(
-    code: int, id: str | None, time: float, more: dict[str, Any] | None = None, seq: int | None = None
-) -> bytes:
-    """The answer to the request with that `id`; with `seq` there is nothing `more` to say."""
-    if more is None and id is not None:
-        return encode(_Bare(code, id, time, seq))
-    frame: dict[str, Any] = {"response": code} if id is None else {"response": code, "id": id}
-    return encode(frame | {"time": time} | (more or {}))
-
-
-def encode_error(error: WireError, time: float, id: str | None = None) -> bytes:
-    """The answer that tells a peer of an error; `id` is the refused request's."""
-    return encode_answer(error.code, id, time, error.described())
 
 
 class _Head(Struct):

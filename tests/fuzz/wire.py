@@ -20,7 +20,8 @@ import atheris
 with atheris.instrument_imports(include=["gmessenger.wire"]):
     from gmessenger.wire import events
     from gmessenger.wire.course import CourseCodec
-    from gmessenger.wire.jim import Hearing, ServerHearing, encode
+    from gmessenger.wire.encoding import encode
+    from gmessenger.wire.jim import Hearing, ServerHearing
 
 from gmessenger.errors import BadFrame
 from tests.course_clients import SPELLINGS

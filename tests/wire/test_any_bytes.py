@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gmessenger.wire import events
 from gmessenger.wire.course import split_text
+from gmessenger.wire.encoding import encode
 from gmessenger.wire.framing import Oversize, StreamReader
-from gmessenger.wire.jim import Hearing, ServerHearing, encode
+from gmessenger.wire.jim import Hearing, ServerHearing
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}'
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

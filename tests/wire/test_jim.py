@@ -10,15 +10,8 @@ from msgspec import UNSET
 
 from gmessenger.errors import BadFrame, TooLong, WireError
 from gmessenger.wire import events
-from gmessenger.wire.jim import (
-    Hearing,
-    ServerHearing,
-    decode_request,
-    decode_server_frame,
-    encode,
-    encode_answer,
-    encode_error,
-)
+from gmessenger.wire.encoding import encode, encode_answer, encode_error
+from gmessenger.wire.jim import Hearing, ServerHearing, decode_request, decode_server_frame
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 

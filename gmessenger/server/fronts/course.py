@@ -18,8 +18,8 @@ from gmessenger.errors import BadName, BadRequest, BroadcastRefused, NotLoggedIn
 from gmessenger.server.fronts.door import Door
 from gmessenger.wire import dialects, events
 from gmessenger.wire.course import CourseCodec
+from gmessenger.wire.encoding import encode_error
 from gmessenger.wire.events import Event
-from gmessenger.wire.jim import encode_error
 
 GREETER: Final = "server"
 GREETING: Final = "Welcome. You get what is said to you while you are connected."

@@ -22,6 +22,8 @@ COURSE_EVENTS: Final = frozenset(
     {events.CoursePresence, events.CourseMsg, events.CourseList, events.CourseContact, events.CourseQuit}
 )
 MESSAGES: Final = frozenset({events.Msg, events.CourseMsg})
+MESSAGES_AT_ONCE: Final = 32
+"""How many messages of one connection may go before it is asked whether others should have their turn."""
 UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
 """Refusals that a client which means well may meet any number of times."""
 
@@ -54,11 +56,15 @@ class JimFront:
     def hear(self, data: bytes) -> None:
         connection = self._door.connection
         turn = Turn()
-        for event in self._hearing.hear(data):
-            voice = self._voice_for(event)
+        for number, event in enumerate(self._hearing.hear(data), 1):
+            voice = self._voice
+            if voice is None or voice.session is None:
+                voice = self._voice_for(event)
             if connection.leaving or voice.ended:
                 return
             self._act(voice, event)
+            if number % MESSAGES_AT_ONCE and type(event) is events.Msg and event.to[:1] != "#":
+                continue  # to one name: cheap, and its answer is short
             if voice.crowded:
                 connection.writer.until_written()
             turn.give_way()
@@ -79,13 +85,12 @@ class JimFront:
             self._door.leave(self._voice.session, reason)
 
     def _voice_for(self, event: Event) -> NativeVoice | CourseVoice:
-        """The voice that answers: whose session this is, or while nobody has logged in, the kind that was heard."""
+        """The voice that answers while nobody has logged in: of the kind that was heard."""
         voice = self._voice
-        if voice is None or voice.session is None:
-            native = self._hearing.native if type(event) is Unreadable else type(event) not in COURSE_EVENTS
-            if voice is None or isinstance(voice, NativeVoice) is not native:
-                voice = NativeVoice(self._door) if native else CourseVoice(self._door, self._hearing.course)
-                self._voice = voice
+        native = self._hearing.native if type(event) is Unreadable else type(event) not in COURSE_EVENTS
+        if voice is None or isinstance(voice, NativeVoice) is not native:
+            voice = NativeVoice(self._door) if native else CourseVoice(self._door, self._hearing.course)
+            self._voice = voice
         return voice
 
     def _act(self, voice: NativeVoice | CourseVoice, event: Event) -> None:

@@ -6,36 +6,27 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec import UNSET
+from msgspec import Raw
 
 from gmessenger import __version__
 from gmessenger.chat.entrance import Login
 from gmessenger.chat.model import (
-    EVERYBODY,
     Answer,
-    Delivered,
-    Dismissed,
     Goodbye,
     Message,
-    Moving,
-    Parcel,
-    PresenceChange,
     Probe,
-    ReadUpTo,
-    Replaced,
-    RoomChange,
-    Synced,
 )
 from gmessenger.chat.names import fold
 from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
-from gmessenger.errors import Replaced as ReplacedError
 from gmessenger.server.fronts.door import Door
 from gmessenger.server.fronts.moderating import MODERATING
+from gmessenger.server.fronts.saying import SAID, delivery
 from gmessenger.wire import events
-from gmessenger.wire.events import Card, Delivery, Event
-from gmessenger.wire.jim import JIM_VERSION, LONGEST_ID, encode, encode_answer, encode_error
+from gmessenger.wire.encoding import Sayable, answer, encode_all, encode_answer, encode_error
+from gmessenger.wire.events import Event
+from gmessenger.wire.jim import JIM_VERSION, LONGEST_ID
 
 SERVER: Final = f"gmessenger/{__version__}"
 
@@ -64,7 +55,10 @@ class NativeVoice:
         return self.session.outbox.qsize() if self.session is not None else 0
 
     def handle(self, event: Event) -> None:
-        if type(event) is events.Presence:
+        if type(event) is events.Msg and self.session is not None:  # nearly always, and hundreds at a time
+            if not self.session.outbox.closed:
+                self.door.messenger.message(self.session, event.to, event.message, event.id or None, "msg")
+        elif type(event) is events.Presence:
             self._presence(event)
         elif type(event) is events.Register and self.session is not None:
             self.door.check_line()
@@ -117,30 +111,35 @@ class NativeVoice:
         """What waits in the outbox, as bytes; at its end the connection is taken leave of."""
         if self.session is None:
             return b""
-        frames = []
+        frames: list[Sayable] = []
         for parcel in self.session.outbox.take_all():
             if type(parcel) is Message:
-                frames.append(_delivery(parcel, self.session.name))
+                frames.append(delivery(parcel, self.session.name))
             elif type(parcel) is Goodbye:
                 self.door.connection.goodbye("left")
             elif type(parcel) is Answer:
                 frames.append(self._answer(parcel))
             else:
-                frames.append(WRITTEN[type(parcel)](parcel))
-        return b"".join(frames)
+                frames.append(SAID[type(parcel)](parcel))
+        return encode_all(frames)
 
-    def _answer(self, answer: Answer) -> bytes:
+    def _answer(self, given: Answer) -> Sayable:
+        more = given.more
+        frame = answer(given.code, given.id, given.time, more, given.seq)
+        return frame if more is None or "messages" not in more else self._cut(given, more)
+
+    def _cut(self, answer: Answer, more: dict[str, Any]) -> Sayable:
         """An answer that fits a frame: messages that are too many for one are cut to as few as one, and it says so."""
-        frame = encode_answer(answer.code, answer.id, answer.time, answer.more, answer.seq)
-        cap, more = self.door.connection.options.max_frame, answer.more
-        while len(frame) > cap and more is not None and len(more.get("messages", ())) > 1:
+        frame = encode_answer(answer.code, answer.id, answer.time, more)
+        cap = self.door.connection.options.max_frame
+        while len(frame) > cap and len(more["messages"]) > 1:
             kept = max(1, len(more["messages"]) * cap // (len(frame) + 1))
             more["messages"] = more["messages"][:kept] if answer.cut_at_end else more["messages"][-kept:]
             more["more"] = True
             if "after" in more:  # an export goes on behind the last one that is told
                 more["after"] = more["messages"][-1]["place"]
             frame = encode_answer(answer.code, answer.id, answer.time, more)
-        return frame
+        return Raw(frame[:-1])
 
     def _presence(self, request: events.Presence) -> None:
         if self.session is None:
@@ -194,7 +193,6 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
         session, ask.id or None, ask.room, ask.after
     ),
     events.Rooms: lambda messenger, session, ask: messenger.room_service.list_rooms(session, ask.id or None, ask.after),
-    events.Msg: lambda messenger, session, msg: messenger.message(session, msg.to, msg.message, msg.id or None, "msg"),
     events.Users: lambda messenger, session, users: messenger.users(session, users.id or None, users.after),
     events.Status: lambda messenger, session, status: messenger.set_status(session, status.id or None, status.status),
     events.Export: lambda messenger, session, ask: messenger.own_data.export(session, ask.id or None, ask.after),
@@ -204,50 +202,5 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
     **MODERATING,
 }
 """What each native request asks of the messenger."""
-UNSETTLED: Final = frozenset({events.Msg, events.Ack, events.Pong})
-"""Requests that are not answered, or after what they store: acknowledgements before them are on disk by then."""
-
-
-def _delivery(message: Message, me: str) -> bytes:
-    if message.to == EVERYBODY:
-        return encode(Delivery(message.sender, me, message.time, message.text, broadcast=True))
-    if message.written is None:
-        # Written once for all who get it: encoding is most of what a delivery costs.
-        message.written = encode(
-            Delivery(
-                message.sender,
-                message.to,
-                message.time,
-                message.text,
-                UNSET if message.seq is None else message.seq,
-                UNSET if message.id is None else message.id,
-                erased=True if message.erased else UNSET,
-            )
-        )
-    return message.written
-
-
-def _presence(change: PresenceChange) -> bytes:
-    change.written = change.written or encode(events.PresenceEvent(Card(change.name, status=change.status)))
-    return change.written
-
-
-ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
-    "join": lambda change: events.JoinEvent(change.room, Card(change.name)),
-    "leave": lambda change: events.LeaveEvent(change.room, Card(change.name), change.by),
-    "topic": lambda change: events.TopicEvent(change.room, Card(change.name), change.topic or ""),
-    "close": lambda change: events.CloseEvent(change.room, Card(change.name), change.reason),
-    "open": lambda change: events.OpenEvent(change.room, Card(change.name)),
-}
-WRITTEN: Final[dict[type[Parcel], Callable[[Any], bytes]]] = {
-    Delivered: lambda delivered: encode(events.DeliveredEvent(with_=delivered.name, seq=delivered.seq)),
-    ReadUpTo: lambda read: encode(events.ReadEvent(with_=read.name, seq=read.seq)),
-    RoomChange: lambda change: encode(ROOM_EVENTS[change.action](change)),
-    PresenceChange: _presence,
-    Synced: lambda _: encode(events.Synced()),
-    Probe: lambda _: encode(events.ServerProbe()),
-    Moving: lambda moving: encode(events.Moving(moving.retry_in)),
-    Dismissed: lambda dismissed: encode_error(dismissed.error, dismissed.time),
-    Replaced: lambda replaced: encode_error(ReplacedError(), replaced.time),
-}
-"""How each parcel but a message is written."""
+UNSETTLED: Final = frozenset({events.Ack, events.Pong})
+"""Requests that are not answered. (Messages are, once stored: acknowledgements before them are on disk by then.)"""
