@@ -23,8 +23,12 @@ class Turn:
         self._longest = longest
         self._ends = time.monotonic() + longest
 
+    @property
+    def over(self) -> bool:
+        return time.monotonic() > self._ends
+
     def give_way(self) -> None:
         """Let everybody else have a turn, if this one was long enough."""
-        if time.monotonic() > self._ends:
+        if self.over:
             gevent.sleep(BEHIND_THE_SOCKETS)
             self._ends = time.monotonic() + self._longest

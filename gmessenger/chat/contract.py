@@ -50,6 +50,9 @@ class Store(Protocol):
         `IdReused` where its text was another.
         """
 
+    settled_some: Callable[[], None]
+    """Called when `done` of some posts has been called, before anybody else has a turn; it must not fail."""
+
     def accounts(self) -> Sequence[Account]:
         """Every account."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from gevent.event import Event
 
 from gmessenger.chat.contract import Store
-from gmessenger.chat.model import Message, Synced
+from gmessenger.chat.model import Bundle, Message, Synced
 from gmessenger.chat.names import fold
 from gmessenger.chat.records import Post, Remembered
 from gmessenger.chat.session import Session
@@ -47,6 +47,19 @@ class Delivery:
                 own = Message(post.sender, post.to, post.text, post.time, said, seq, post.id)
                 given += self._give(session, post.conversation, seq, own)
         self.tally.deliveries += given
+
+    def give_together(self, session: Session, conversation: str, bundle: Bundle) -> bool:
+        """Hand over all of a bundle, or none of it; False where each of its messages has to be looked at."""
+        first, last = bundle.messages[0].seq or 0, bundle.messages[-1].seq or 0
+        if session.behind:
+            session.missed = True
+            return True
+        in_turn = session.account is None or session.sent.get(conversation, 0) == first - 1
+        if not in_turn or not session.outbox.offer(bundle):
+            return False
+        session.sent[conversation] = last
+        self.tally.deliveries += len(bundle.messages)
+        return True
 
     def catch_up(self, session: Session) -> None:
         """Have a session that is behind sent all that it has not acknowledged; it is told when it has it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gmessenger.chat.contract import Store
-from gmessenger.chat.model import Message, Parcel, Replaced
+from gmessenger.chat.model import Bundle, Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Entry, Proof
@@ -124,7 +124,7 @@ class Entrance:
         if predecessor is not None:
             # The same token: if this answer is lost too, the next attempt must still be able to resume.
             session.token = predecessor.token
-            left_over = [each for each in predecessor.outbox.take_all() if isinstance(each, Message)]
+            left_over = [each for each in predecessor.outbox.take_all() if isinstance(each, Message | Bundle)]
             self.replace(predecessor)
         return session, left_over
 

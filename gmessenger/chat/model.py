@@ -41,6 +41,14 @@ class Message(Struct, gc=False):
         return len(self.text) + 128
 
 
+class Bundle(Struct):
+    """Messages of one room that were kept together, for those who are given all of them; `written` as in `Message`."""
+
+    messages: list[Message]
+    weight: int
+    written: Any = None
+
+
 class Answer(Struct, gc=False):
     """The answer to a request that had an `id`; `code` is the wire's, `seq` that of a message that was kept, `more`
     what else belongs to it.
@@ -153,6 +161,7 @@ class Goodbye(Struct):
 
 Parcel: TypeAlias = (
     Message
+    | Bundle
     | Answer
     | Delivered
     | ReadUpTo

@@ -11,6 +11,7 @@ from gmessenger.chat.archive import direct_key
 from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.gathering import Gathering, Kept
 from gmessenger.chat.model import EVERYBODY, Answer, Message
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Post
@@ -43,8 +44,9 @@ class Posting:
     ) -> None:
         self._store = store
         self._router = router
-        self._rooms = rooms
         self._delivery = delivery
+        self._gathering = Gathering(rooms, delivery)
+        store.settled_some = self._gathering.bring
         self._blocks = blocks
         self._accounts = accounts
         self._seen = seen
@@ -140,13 +142,14 @@ class Posting:
             room.head = max(room.head, seq)
         if duplicate:
             self._tally.duplicates += 1
+            return
+        self._tally.stored += 1
+        if room is not None:
+            self._gathering.add(room, Kept(post, seq, sending.said, session))
         else:
-            self._tally.stored += 1
             self._delivery.deliver(post, seq, sending.said, session, self._sessions(sending))
 
     def _sessions(self, sending: Sending) -> Iterable[Session]:
-        if sending.room is not None:
-            return self._rooms.sessions(sending.room)
         there, here = sending.to, sending.session.key
         sessions = self._router.sessions(there)
         return sessions + self._router.sessions(here) if there != here else list(sessions)

@@ -57,6 +57,7 @@ class Database:
         self.cursors: dict[tuple[int, str], int] = {}
         self.in_commit: tuple[Callable[[sqlite3.Connection], object], ...] = ()
         """What a change leaves to the commit's thread, before its COMMIT."""
+        self.settled_some: Callable[[], None] = lambda: None
         self.erasing = BoundedSemaphore()
         self._moving: dict[tuple[int, str], int] = {}
         self._lock = Lock(path.resolve()) if path is not None else None
@@ -150,16 +151,25 @@ class Database:
         outcomes = self.posts.settle(refusal)
         turn = Turn(SETTLING)
         for outcome in outcomes:
-            turn.give_way()  # what was answered is written, and others have their turn
+            if turn.over:
+                self._bring_together()
+                turn.give_way()  # what was answered is written, and others have their turn
             try:
                 outcome.done(outcome.seq, outcome.duplicate, outcome.error)
             except Exception as failure:  # the next one's message is on disk too, and must be delivered
                 self._failed("delivery", failure)
+        self._bring_together()
         if outcomes and refusal is None:
             self.tally.batches.add(len(outcomes))
             self.tally.settling.add(max(0.0, time.time() - self.posts.oldest), len(outcomes))
         self._written += COMMIT_WRITES + len(outcomes)
         self._checkpoint()
+
+    def _bring_together(self) -> None:
+        try:
+            self.settled_some()
+        except Exception as failure:
+            self._failed("delivery", failure)
 
     def _checkpoint(self) -> None:
         """Move what the log has gathered into the database, in a thread, without holding up anybody."""

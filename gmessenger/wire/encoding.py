@@ -26,6 +26,11 @@ def encoded(frame: Sayable) -> msgspec.Raw:
     return msgspec.Raw(_ENCODER.encode(frame))
 
 
+def encoded_together(frames: Sequence[Sayable]) -> msgspec.Raw:
+    """Frames that many are to get one after the other, encoded once."""
+    return msgspec.Raw(_ENCODER.encode_lines(frames)[:-1])
+
+
 def encode(frame: Sayable) -> bytes:
     """A native frame: compact UTF-8 with its newline."""
     return _ENCODER.encode(frame) + b"\n"

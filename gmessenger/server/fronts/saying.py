@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw
 
 from gmessenger.chat.model import (
     EVERYBODY,
+    Bundle,
     Delivered,
     Dismissed,
     Message,
@@ -23,7 +24,7 @@ from gmessenger.chat.model import (
 )
 from gmessenger.errors import Replaced as ReplacedError
 from gmessenger.wire import events
-from gmessenger.wire.encoding import Sayable, answer, encoded
+from gmessenger.wire.encoding import Sayable, answer, encoded, encoded_together
 from gmessenger.wire.events import Card, Delivery
 
 
@@ -57,6 +58,12 @@ def _presence(change: PresenceChange) -> Sayable:
     return written
 
 
+def _bundle(bundle: Bundle) -> Sayable:
+    written: Raw = bundle.written or encoded_together([_frame(message) for message in bundle.messages])
+    bundle.written = written
+    return written
+
+
 ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
     "join": lambda change: events.JoinEvent(change.room, Card(change.name)),
     "leave": lambda change: events.LeaveEvent(change.room, Card(change.name), change.by),
@@ -65,6 +72,7 @@ ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
     "open": lambda change: events.OpenEvent(change.room, Card(change.name)),
 }
 SAID: Final[dict[type[Parcel], Callable[[Any], Sayable]]] = {
+    Bundle: _bundle,
     Delivered: lambda delivered: events.DeliveredEvent(with_=delivered.name, seq=delivered.seq),
     ReadUpTo: lambda read: events.ReadEvent(with_=read.name, seq=read.seq),
     RoomChange: lambda change: ROOM_EVENTS[change.action](change),

@@ -1,0 +1,63 @@
+"""What is said in a room while the disk is busy is kept together, and brought to everybody there together.
+
+A room of a thousand that hears a hundred messages is a thousand parcels, and not a hundred thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.model import Bundle, Message
+from gmessenger.chat.records import Post
+from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.session import Session
+
+
+class Kept(Struct, gc=False):
+    """A post to a room that is on disk, and whose it is."""
+
+    post: Post
+    seq: int
+    said: str
+    sender: Session
+
+
+class Gathering:
+    """`bring` has to be called after the last `add`, before anybody else has a turn: the store does."""
+
+    def __init__(self, rooms: Rooms, delivery: Delivery) -> None:
+        self._rooms = rooms
+        self._delivery = delivery
+        self._kept: dict[str, tuple[OpenRoom, list[Kept]]] = {}
+
+    def add(self, room: OpenRoom, kept: Kept) -> None:
+        """A post was kept; posts to a room come in the order of their seqs."""
+        self._kept.setdefault(room.key, (room, []))[1].append(kept)
+
+    def bring(self) -> None:
+        """Give what was gathered to those who are in its rooms."""
+        gathered, self._kept = self._kept, {}
+        for room, kept in gathered.values():
+            if len(kept) > 1 and kept[-1].seq - kept[0].seq + 1 == len(kept):
+                self._bring_together(room, kept)
+            else:
+                self._bring_each(kept, self._rooms.sessions(room))
+
+    def _bring_together(self, room: OpenRoom, kept: list[Kept]) -> None:
+        messages = [
+            Message(each.post.sender, each.post.to, each.post.text, each.post.time, each.said, each.seq)
+            for each in kept
+        ]
+        bundle = Bundle(messages, sum(message.weight for message in messages))
+        senders = {each.sender.key for each in kept}  # who is to be given their own in their own way
+        for session in self._rooms.sessions(room):
+            alone = session.key in senders or not session.told  # (a course client hears one thing at a time)
+            if alone or not self._delivery.give_together(session, room.key, bundle):
+                self._bring_each(kept, (session,))
+
+    def _bring_each(self, kept: list[Kept], sessions: Sequence[Session]) -> None:
+        for each in kept:
+            self._delivery.deliver(each.post, each.seq, each.said, each.sender, sessions)
