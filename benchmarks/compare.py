@@ -81,6 +81,7 @@ class Field:
         """kB by connection, of a server that has not done anything else yet."""
         server = Server(peer, self._folder)
         try:
+            time.sleep(REST)  # what a start takes for a moment (64 MB for hashing one password, here) is given back
             before = server.memory()
             with load(self._program, server, work):
                 time.sleep(REST)
