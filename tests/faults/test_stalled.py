@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -61,6 +62,9 @@ def test_a_stalled_reader_costs_no_memory_and_loses_nothing(
 ) -> None:
     ledger, share = Ledger(), SCALE.stalled_messages // len(PEOPLE)
     boris = comes(server, "boris", receive_buffer=4096)
+    # The server hashes a password of nobody's at its start, with 64 MB; when this one is answered it has given them back.
+    with contextlib.closing(Person(server)) as stranger:
+        assert stranger.present("stranger", password="no password of anybody")["code"] == "wrong_password"
     ledger.audience = {PEOPLE["clara"]: {"boris"}, "anna boris": {"boris"}}
     people = [comes(server, name) for name in PEOPLE]
     together(people, ledger, 0, WARM, 0.0)  # more than buffers and outbox hold
