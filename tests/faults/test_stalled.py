@@ -62,7 +62,7 @@ def test_a_stalled_reader_costs_no_memory_and_loses_nothing(
 ) -> None:
     ledger, share = Ledger(), SCALE.stalled_messages // len(PEOPLE)
     boris = comes(server, "boris", receive_buffer=4096)
-    # The server hashes a password of nobody's at its start, with 64 MB; when this one is answered it has given them back.
+    # The server hashes a password of nobody's at its start, with 64 MB; when this is answered it has given them back.
     with contextlib.closing(Person(server)) as stranger:
         assert stranger.present("stranger", password="no password of anybody")["code"] == "wrong_password"
     ledger.audience = {PEOPLE["clara"]: {"boris"}, "anna boris": {"boris"}}
