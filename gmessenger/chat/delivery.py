@@ -36,7 +36,7 @@ class Delivery:
 
     def deliver(self, post: Post, seq: int, said: str, sender: Session, sessions: Iterable[Session]) -> None:
         """A post was kept under `seq`: give it to these sessions, and to the sender's own as is due to a sender."""
-        parcel = Message(post.sender, post.to, post.text, post.time, said, seq)
+        parcel = as_parcel(post, seq, said)
         given = 0
         for session in sessions:
             if session.key != sender.key:
@@ -44,8 +44,7 @@ class Delivery:
             elif session is sender or (session.device is not None and session.device.id == post.device):
                 self._count(session, post.conversation, seq)
             else:
-                own = Message(post.sender, post.to, post.text, post.time, said, seq, post.id)
-                given += self._give(session, post.conversation, seq, own)
+                given += self._give(session, post.conversation, seq, as_parcel(post, seq, said, post.id))
         self.tally.deliveries += given
 
     def give_together(self, session: Session, conversation: str, bundle: Bundle) -> bool:
@@ -135,6 +134,11 @@ class Delivery:
             session.outbox.insist(as_message(remembered, own=fold(remembered.sender) == session.key))
             self.tally.deliveries += 1
             session.sent[remembered.conversation] = remembered.seq
+
+
+def as_parcel(post: Post, seq: int, said: str, id: str | None = None) -> Message:
+    """A post that was kept under `seq`, on its way; with its `id` to its sender's other devices."""
+    return Message(post.sender, post.to, post.text, post.time, said, seq, id)
 
 
 def as_message(remembered: Remembered, *, own: bool) -> Message:

@@ -77,7 +77,7 @@ class Entrance:
 
     def register(
         self, session: Session, password: str, rooms: Sequence[str], invite: str | None, device: str | None
-    ) -> Account:
+    ) -> None:
         """Make a guest's name an account, a member of these rooms, and its session that account's, on a device."""
         if session.account is not None:
             raise NameTaken
@@ -91,7 +91,6 @@ class Entrance:
         self.add(account)
         session.become(account)
         session.use(found)
-        return account
 
     def add(self, account: Account) -> None:
         self.accounts[account.key] = account

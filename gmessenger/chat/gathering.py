@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from gmessenger.chat.delivery import Delivery
-from gmessenger.chat.model import Bundle, Message
+from gmessenger.chat.delivery import Delivery, as_parcel
+from gmessenger.chat.model import Bundle
 from gmessenger.chat.records import Post
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.session import Session
@@ -47,10 +47,7 @@ class Gathering:
                 self._bring_each(kept, self._rooms.sessions(room))
 
     def _bring_together(self, room: OpenRoom, kept: list[Kept]) -> None:
-        messages = [
-            Message(each.post.sender, each.post.to, each.post.text, each.post.time, each.said, each.seq)
-            for each in kept
-        ]
+        messages = [as_parcel(each.post, each.seq, each.said) for each in kept]
         bundle = Bundle(messages, sum(message.weight for message in messages))
         senders = {each.sender.key for each in kept}  # who is to be given their own in their own way
         for session in self._rooms.sessions(room):

@@ -32,7 +32,12 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPool(AT_ONE_TIME)
         self._waiting = 0
-        # What a password is compared with where there is no account; made before the first such name is tried.
+
+    def prepare(self) -> None:
+        """Make what a password is compared with where there is no account, before the first such name is tried.
+
+        For who lets people log in; whoever only looks after accounts need not spend a hash and its 64 MB on it.
+        """
         self._threads.spawn(_nicely, getattr, self, "_nobodys")
 
     def hash(self, password: str) -> str:

@@ -67,6 +67,7 @@ class App:
         self._stopped = Event()
         self.store = self._open_store()
         passwords = passwords or Passwords()
+        passwords.prepare()
         near = Neighbours(lambda: self.options, time.monotonic)
         policy, spawn = policy_of(options), self.watch.spawn
         self.messenger = Messenger(

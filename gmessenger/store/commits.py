@@ -193,14 +193,13 @@ class Commits:
 
     def _give_up(self) -> None:
         """Roll back by letting go of the connection: after an I/O error nothing it remembers can be trusted."""
-        if (
-            self._threads is None and self._db is not None
-        ):  # in memory there is nothing else: no error comes from a disk
+        if self._db is None:
+            return
+        if self._threads is None:  # in memory: there is nothing else, and no error comes from a disk
             self._db.rollback()
             return
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        self._db.close()
+        self._db = None
 
 
 def _begin(db: sqlite3.Connection) -> None:

@@ -72,14 +72,14 @@ class Erasing(Database):
         ids_from = before - past.REMEMBERED_FOR
         dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found], ids_from)
         self.commits.change(partial(self._forget_ids, ids_from))
-        self.drop_set_aside()
+        self.tidy()
         return dropped
 
     def _forget_ids(self, before: float, db: sqlite3.Connection) -> None:
         past.forget(db, before)
         self.posts.past = past.any_kept(db)
 
-    def drop_set_aside(self) -> None:
+    def tidy(self) -> None:
         """Finish with the conversations that were deleted, now or before the process ended in the middle of it."""
         for conversation, head in self.read(lambda db: db.execute(IS_SET_ASIDE).fetchall()):
             self._drop_older([(conversation, head + 1)])

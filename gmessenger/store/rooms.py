@@ -58,7 +58,4 @@ class Rooms(Erasing):
 
         self.commits.change(change)
         with suppress(StoreUnavailable):
-            self.drop_set_aside()
-
-    def tidy(self) -> None:
-        self.drop_set_aside()
+            self.tidy()
