@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Final
 
 from gmessenger import logs
@@ -111,8 +110,11 @@ class JimFront:
             voice.refuse(InternalError(), _id_of(event))
 
     def _pay(self, voice: NativeVoice | CourseVoice, event: Event, price: float) -> None:
-        with contextlib.suppress(*([TooFast] if type(event) in ONLY_HELD_BACK else [])):
+        try:
             self._door.pay(voice.session, price)
+        except TooFast:
+            if type(event) not in ONLY_HELD_BACK:
+                raise
 
     def _unreadable(self, voice: NativeVoice | CourseVoice, event: Unreadable) -> None:
         error = event.error
