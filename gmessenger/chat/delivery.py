@@ -6,7 +6,7 @@ store until it has reached the head, compared and switched without letting anybo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from gevent.event import Event
@@ -41,23 +41,27 @@ class Delivery:
         for session in sessions:
             if session.key != sender.key:
                 given += self._give(session, post.conversation, seq, parcel)
-            elif session is sender or (session.device is not None and session.device.id == post.device):
+            elif said_by(session, post, sender):
                 self._count(session, post.conversation, seq)
             else:
                 given += self._give(session, post.conversation, seq, as_parcel(post, seq, said, post.id))
         self.tally.deliveries += given
 
-    def give_together(self, session: Session, conversation: str, bundle: Bundle) -> bool:
-        """Hand over all of a bundle, or none of it; False where each of its messages has to be looked at."""
-        first, last = bundle.messages[0].seq or 0, bundle.messages[-1].seq or 0
+    def give_together(self, session: Session, conversation: str, bundle: Bundle, own: Sequence[int] = ()) -> bool:
+        """Hand over all of a bundle, or none of it; False where each of its messages has to be looked at.
+
+        `own` are the seqs that are not in it because the session has said them itself.
+        """
         if session.behind:
             session.missed = True
             return True
-        in_turn = session.account is None or session.sent.get(conversation, 0) == first - 1
-        if not in_turn or not session.outbox.offer(bundle):
+        in_turn = session.account is None or session.sent.get(conversation, 0) == bundle.first - 1
+        if not in_turn or (bundle.messages and not session.outbox.offer(bundle)):
             return False
-        session.sent[conversation] = last
+        session.sent[conversation] = bundle.last
         self.tally.deliveries += len(bundle.messages)
+        if own:
+            self._acknowledge(session, conversation, own)
         return True
 
     def catch_up(self, session: Session) -> None:
@@ -89,7 +93,7 @@ class Delivery:
         self.catch_up(session)
 
     def _count(self, session: Session, conversation: str, seq: int) -> None:
-        """A session's own message: it has it, and acknowledges it by having sent it if it owes nothing before it."""
+        """A session's own message, which it has."""
         if session.device is None:
             return
         if session.behind:
@@ -98,9 +102,18 @@ class Delivery:
             self._fall_behind(session)
         else:
             session.sent[conversation] = seq
-            if session.acked.get(conversation, 0) == seq - 1:
-                session.acked[conversation] = seq
-                self._store.acknowledge(session.device.id, conversation, seq)
+            self._acknowledge(session, conversation, (seq,))
+
+    def _acknowledge(self, session: Session, conversation: str, own: Iterable[int]) -> None:
+        """What a session said itself moves its device's cursor on, as far as it owes nothing before it."""
+        if session.device is None:
+            return
+        acked = before = session.acked.get(conversation, 0)
+        for seq in own:
+            acked += seq == acked + 1
+        if acked != before:
+            session.acked[conversation] = acked
+            self._store.acknowledge(session.device.id, conversation, acked)
 
     def _catch_up(self, session: Session) -> None:
         while not session.outbox.closed:
@@ -134,6 +147,11 @@ class Delivery:
             session.outbox.insist(as_message(remembered, own=fold(remembered.sender) == session.key))
             self.tally.deliveries += 1
             session.sent[remembered.conversation] = remembered.seq
+
+
+def said_by(session: Session, post: Post, sender: Session) -> bool:
+    """Whether a session has said it, itself or before it was replaced on its device."""
+    return session is sender or (session.device is not None and session.device.id == post.device)
 
 
 def as_parcel(post: Post, seq: int, said: str, id: str | None = None) -> Message:

@@ -42,9 +42,13 @@ class Message(Struct, gc=False):
 
 
 class Bundle(Struct):
-    """Messages of one room that were kept together, for those who are given all of them; `written` as in `Message`."""
+    """Messages of one room that were kept together under the seqs from `first` to `last`, for those who are given all
+    of them but their own; `written` as in `Message`.
+    """
 
     messages: list[Message]
+    first: int
+    last: int
     weight: int
     written: Any = None
 

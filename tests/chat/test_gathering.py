@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gevent
 import pytest
 
@@ -32,7 +34,13 @@ def settle(house: House) -> None:
     gevent.sleep(0)
 
 
-def told(session: Session) -> list[object]:
+def until_live(session: Session) -> None:
+    with gevent.Timeout(5):
+        while session.behind:
+            gevent.sleep(0)
+
+
+def told(session: Session) -> list[Any]:
     return [parcel for parcel in session.outbox.take_all() if isinstance(parcel, Message | Bundle)]
 
 
@@ -66,6 +74,56 @@ def test_who_speaks_is_not_told_its_own_and_hears_the_others_in_order(house: Hou
     assert heard(hank) == [("m1", 2), ("m3", 4)]
     assert heard(dale) == [("m0", 1), ("m2", 3), ("m4", 5)]
     assert hank.sent["#dev"] == dale.sent["#dev"] == 5
+
+
+def test_who_speaks_is_given_one_bundle_too_and_acknowledges_its_own_as_far_as_it_owes_nothing(house: House) -> None:
+    hank, dale, gus = enter(house, "hank"), enter(house, "dale"), enter(house, "gus", account=False)
+    says(house, hank, hank, dale, gus)
+    (bundle,) = told(hank)
+    assert isinstance(bundle, Bundle) and [each.seq for each in bundle.messages] == [3, 4]
+    assert heard(gus) == [("m0", 1), ("m1", 2), ("m2", 3), ("m4", 5)]
+    assert (hank.sent["#dev"], hank.acked["#dev"]) == (5, 2)  # its fifth waits for the third and fourth
+    assert hank.device is not None and house.store.cursors[hank.device.id, "#dev"] == 2
+    assert (dale.sent["#dev"], dale.acked["#dev"]) == (5, 0)
+    assert house.messenger.tally.deliveries == 2 + 4 + 4
+
+
+def test_another_device_of_who_speaks_hears_all_of_it_in_order_and_its_own_with_their_ids(house: House) -> None:
+    hank, dale = enter(house, "hank"), enter(house, "dale")
+    phone = house.login("hank", password="a password", device="phone")
+    until_live(phone)
+    for number, speaker in enumerate((hank, dale, phone, dale)):
+        house.messenger.message(speaker, "#dev", SAID[number], f"i{number}")
+    settle(house)
+    ((hanks,), (phones,), (dales,)) = told(hank), told(phone), told(dale)
+    assert [(each.seq, each.id) for each in hanks.messages] == [(2, None), (3, "i2"), (4, None)]
+    assert [(each.seq, each.id) for each in phones.messages] == [(1, "i0"), (2, None), (4, None)]
+    assert [(each.seq, each.id) for each in dales.messages] == [(1, None), (3, None)]
+    assert (hank.sent["#dev"], phone.sent["#dev"], phone.acked.get("#dev", 0)) == (4, 4, 0)
+
+
+def test_who_speaks_and_misses_something_before_it_catches_up(house: House) -> None:
+    hank, dale = enter(house, "hank"), enter(house, "dale")
+    says(house, dale)
+    hank.outbox.take_all()
+    hank.sent["#dev"] = 3  # a hole
+    says(house, hank, dale)
+    assert hank.behind and heard(hank) == []
+    until_live(hank)
+    assert heard(hank) == [("m3", 4), ("m4", 5), ("m1", 7), ("m3", 9)]
+
+
+def test_who_speaks_while_it_is_behind_is_given_nothing_live(house: House) -> None:
+    hank, dale = enter(house, "hank"), enter(house, "dale")
+    hank.behind, hank.missed = True, False
+    says(house, hank, dale)
+    assert hank.missed and told(hank) == [] and hank.sent["#dev"] == 0
+
+
+def test_who_alone_speaks_has_nothing_put_into_its_outbox(house: House) -> None:
+    hank = enter(house, "hank")
+    says(house, hank)
+    assert told(hank) == [] and hank.sent["#dev"] == hank.acked["#dev"] == 5
 
 
 def test_a_course_client_hears_one_thing_at_a_time(house: House) -> None:

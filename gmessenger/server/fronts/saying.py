@@ -34,6 +34,10 @@ def delivery(message: Message, me: str) -> Sayable:
         return _frame(message)
     if message.to == EVERYBODY:
         return Delivery(message.sender, me, message.time, message.text, broadcast=True)
+    return _written(message)
+
+
+def _written(message: Message) -> Raw:
     # Written once for all who get it: encoding is most of what a delivery costs.
     written: Raw = message.written or encoded(_frame(message))
     message.written = written
@@ -59,7 +63,8 @@ def _presence(change: PresenceChange) -> Sayable:
 
 
 def _bundle(bundle: Bundle) -> Sayable:
-    written: Raw = bundle.written or encoded_together([_frame(message) for message in bundle.messages])
+    # Of pieces, because those who said some of it get bundles of their own of the same messages.
+    written: Raw = bundle.written or encoded_together([_written(message) for message in bundle.messages])
     bundle.written = written
     return written
 
