@@ -28,7 +28,10 @@ class Outbox(SimpleQueue[Parcel]):
     __slots__ = ("_bytes", "_frames", "_press", "_promised", "_room", "_wake", "_weight", "closed", "name")
 
     def __init__(self, frames: int, bytes_: int, wake: Callable[[], None], press: Callable[[], None]) -> None:
-        super().__init__()
+        # Not the queue's `__init__`: it makes two deques for those who wait in `get` and `put`, which hold 1.5 kB for
+        # everybody connected. Nobody waits there, and without them a wait would fail at once; all else is as it was.
+        self._init(None)  # type: ignore[attr-defined]  # the stubs leave out what subclasses are to use
+        self.maxsize = None  # type: ignore[misc]  # which is a property
         self._frames = frames
         self._bytes = bytes_
         self._wake = wake

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import gevent
+
 from gmessenger import __version__, logs
 from gmessenger.commandline import SERVER, parse
 from gmessenger.errors import ExitError
@@ -41,6 +43,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.setswitchinterval(SWITCH_INTERVAL)
         # Thousands of messages wait for each commit; with the usual thresholds they are looked through again and again.
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
+        # Where each greenlet was spawned is nothing we show, and would be kept for every connection.
+        gevent.config.track_greenlet_tree = False
         app = App(options)
         app.start()
     except ExitError as error:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from collections import deque
+
 import pytest
 from gevent.queue import Empty
 
@@ -70,3 +74,15 @@ def test_after_finish_it_takes_nothing_and_ends_with_goodbye() -> None:
     assert reader.outbox.take_all() == [Probe(), Goodbye()]
     with pytest.raises(Empty):
         reader.outbox.take()
+
+
+def test_nobody_waits_in_it_and_nothing_is_held_for_those_who_would() -> None:
+    outbox = Reader().outbox
+    held = sum(sys.getsizeof(each) for each in gc.get_referents(outbox) if not callable(each))
+    assert held < sys.getsizeof(deque())
+    with pytest.raises(Empty):
+        outbox.get_nowait()
+    with pytest.raises(AttributeError):
+        outbox.get()
+    outbox.offer(Probe())
+    assert outbox.get() == Probe()

@@ -47,7 +47,6 @@ class Door:
             self._asked = self._asked or Bucket()
             self.messenger.pacing.request(self._asked, price)
         else:
-            self._asked = None
             self.messenger.pacing.request(session.pace.requests, price)
 
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
@@ -60,6 +59,7 @@ class Door:
             self.messenger.tally.logins[error.word] += 1
             logs.event("login_refused", name=login.name, code=error.word, address=login.address, front=login.front)
             raise
+        self._asked = None
         self.messenger.tally.logins["ok" if login.token is None else "resumed"] += 1
         logs.event(
             "login",
