@@ -9,10 +9,11 @@ from typing import Final
 from gmessenger.chat.contract import Store
 from gmessenger.chat.model import Bundle, Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Entry, Proof
 from gmessenger.chat.router import Router
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.session import Session
 from gmessenger.chat.trials import Trials
 from gmessenger.errors import (
     AccountDisabled,

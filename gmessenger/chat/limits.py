@@ -103,6 +103,14 @@ class Bucket:
         self._refusing = False
         return None
 
+    def fill_up(self, count: float, rate: Rate, now: float) -> None:
+        """Have so much in hand, if that much is there to be drawn."""
+        missing, full_at = count - self.in_hand, max(self._full_at, now)
+        there = rate.burst - (full_at - now) * rate.a_second if not self._refusing else 0.0
+        if missing <= there or not rate.a_second:
+            self.in_hand = count
+            self._full_at = full_at + missing / rate.a_second if rate.a_second else full_at
+
     def _overdraw(self, price: float, rate: Rate, full_at: float, owed: float, over: float) -> Overdraft:
         """Who goes on is read at twice the rate until the debt is too large; then all of it has to be paid first.
 

@@ -53,6 +53,17 @@ class Bundle(Struct):
     written: Any = None
 
 
+class Breath(Struct):
+    """What one sender said to one name in one breath, kept nowhere; `written` as in `Message`."""
+
+    sender: str
+    to: str
+    texts: list[str]
+    time: float
+    weight: int
+    written: Any = None
+
+
 class Answer(Struct, gc=False):
     """The answer to a request that had an `id`; `code` is the wire's, `seq` that of a message that was kept, `more`
     what else belongs to it.
@@ -166,6 +177,7 @@ class Goodbye(Struct):
 Parcel: TypeAlias = (
     Message
     | Bundle
+    | Breath
     | Answer
     | Delivered
     | ReadUpTo

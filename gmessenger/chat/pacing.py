@@ -39,6 +39,19 @@ class Pacing:
             if session.outbox.closed:  # meanwhile
                 raise NotLoggedIn
 
+    def at_once(self, session: Session, count: int) -> bool:
+        """The session sends so many messages to one name; False, and none is counted, where that is too fast."""
+        bucket = session.pace.messages
+        if bucket.in_hand < count:
+            bucket.fill_up(count, self._bounds().messages, self._clock())
+        enough = bucket.in_hand >= count
+        bucket.in_hand -= count if enough else 0
+        return enough
+
+    def give_back(self, session: Session, count: int) -> None:
+        """So many messages were not sent after all."""
+        session.pace.messages.give_back(count)
+
     def request(self, bucket: Bucket, price: float) -> None:
         """Something is asked that costs so much, by a session or by somebody not logged in. Raises `TooFast`."""
         bucket.in_hand -= price

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -12,12 +12,13 @@ from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.gathering import Gathering, Kept
-from gmessenger.chat.model import EVERYBODY, Answer, Message
+from gmessenger.chat.model import EVERYBODY, Answer, Breath, Message
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Post
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.router import Router
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.session import Session
 from gmessenger.errors import NeverSeen, NotHere, RecipientBusy, WireError
 
 OVERHEAD: Final = 256
@@ -104,6 +105,23 @@ class Posting:
         if others and not taken:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
         self._taken(session, id, parcel.time, taken)
+
+    def in_one_breath(self, session: Session, key: str, texts: list[str], ids: Sequence[str]) -> bool:
+        """Texts from guest to guest, handed over as one parcel; False where that is not to be, or does not fit."""
+        guests = session.account is None and key not in self._accounts and key != session.key
+        outboxes = self._router.outboxes.get(key)
+        if outboxes is None or not guests or key in self._blocks.lists or (ids and session.owing):
+            return False
+        weight = sum(map(len, texts)) + 128 * len(texts)
+        if not all(outbox.has_room_for(len(texts), weight) for outbox in outboxes):
+            return False
+        breath = Breath(session.name, outboxes[0].name, texts, self._clock(), weight)
+        taken = sum(outbox.insist_on(breath, len(texts)) for outbox in outboxes)
+        self._tally.handed_over += len(texts)
+        self._tally.deliveries += taken * len(texts)
+        for id in ids:
+            session.outbox.insist(Answer(202, id, breath.time))
+        return True
 
     def _taken(self, session: Session, id: str | None, time: float, deliveries: int) -> None:
         self._tally.handed_over += 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.outbox import Outbox
+from gmessenger.chat.session import Session
 
 
 class Router:

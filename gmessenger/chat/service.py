@@ -17,9 +17,9 @@ from gmessenger.chat.dismissal import Dismissal
 from gmessenger.chat.entrance import Entrance, Login
 from gmessenger.chat.limits import Bounds
 from gmessenger.chat.lists import Lists
-from gmessenger.chat.model import EVERYBODY, OFFLINE, Answer, Moving, Parcel, Synced
+from gmessenger.chat.model import OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.moderation import Moderation
-from gmessenger.chat.names import fold
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.own_data import OwnData
 from gmessenger.chat.pacing import Pacing
 from gmessenger.chat.passwords import Passwords
@@ -30,18 +30,11 @@ from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import Sanctions
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.session import Session
+from gmessenger.chat.speech import Speech
 from gmessenger.chat.tally import Tally
 from gmessenger.chat.trials import Trials
-from gmessenger.errors import (
-    AccountDeleted,
-    BadRequest,
-    BroadcastRefused,
-    NameTaken,
-    NotLoggedIn,
-    StoreUnavailable,
-    TooLong,
-)
+from gmessenger.errors import AccountDeleted, BadRequest, NameTaken
 from gmessenger.logs import log_calls
 
 
@@ -81,11 +74,12 @@ class Messenger:
         self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, clock)
         self._delivery = Delivery(store, spawn, self.tally)
         seen = self._seen = Seen(policy)
-        self._posting = Posting(
-            store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy
+        posting = Posting(store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy)
+        presence = self._presence = Presence(
+            self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide
         )
-        self._presence = Presence(self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide)
-        lists = self._lists = Lists(self.router, rooms, self._presence, blocks.hide, policy)
+        lists = self._lists = Lists(self.router, rooms, presence, blocks.hide, policy)
+        self.speech = Speech(policy, self.pacing, self.sanctions, posting, rooms, presence, self.router)
         check_voice = self.sanctions.check_voice
         self.room_service = RoomService(rooms, self._delivery, lists, self._carry, self._answer, check_voice)
 
@@ -165,50 +159,6 @@ class Messenger:
             self.blocks.forget(session.key)
         return True
 
-    def message(self, session: Session, to: str, text: str, id: str | None = None, said: str = "") -> None:
-        """Bring a text to a name, a room, or EVERYBODY.
-
-        Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
-        id it is answered only if it is refused later. Raises `TooLong`, `NeverSeen`, `NotHere`, `RecipientBusy`
-        (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked`, `BroadcastRefused` or `TooFast`.
-        While the session is too fast, or much of its own is still on its way to the disk, it waits, and so holds back
-        reading.
-        """
-        self.pacing.message(session, self._audience(to) if to[:1] == "#" else 0)
-        if self.sanctions.muted:
-            self.sanctions.check_voice(session.key)
-        if len(text) > self.policy.max_text:
-            raise TooLong(f"A message has at most {self.policy.max_text} characters.", limit=self.policy.max_text)
-        if session.unsettled > self.policy.unsettled:
-            self._until_settled(session)
-        if to[:1] != "#":
-            key = fold(to)
-            self._posting.to_name(session, key, to, text, id, said)
-            self._presence.conversed(session.key, key)
-        elif to != EVERYBODY:
-            self._posting.to_room(session, self.rooms.entered(to, session), text, id, said)
-        elif self.policy.broadcast:
-            self._posting.to_everybody(session, text, id, said)
-        else:
-            raise BroadcastRefused
-
-    def _audience(self, room: str) -> int:
-        return len(self.router.outboxes) if room == EVERYBODY else self.rooms.audience(room)
-
-    def _bounds(self) -> Bounds:
-        return self.policy.bounds
-
-    def _until_settled(self, session: Session) -> None:
-        if not session.until_settled(self.policy.unsettled, self.policy.store_timeout):
-            raise StoreUnavailable
-        if session.outbox.closed:  # it has been sent away meanwhile
-            raise NotLoggedIn
-
-    def enter_and_say(self, session: Session, room: str, text: str, said: str) -> None:
-        """A message to a room from somebody who becomes a member by it."""
-        self.rooms.join(session, room)
-        self.message(session, room, text, said=said)
-
     def forget(self, session: Session, id: str | None, password: str) -> None:
         """Erase what the account said and the account itself; answers when it is done, and ends its sessions."""
         self._carry.out(
@@ -264,6 +214,9 @@ class Messenger:
     def settle(self, session: Session) -> None:
         """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
         settle(session, self._store)
+
+    def _bounds(self) -> Bounds:
+        return self.policy.bounds
 
     def _answer(self, session: Session, id: str | None, more: dict[str, Any] | None = None) -> None:
         session.outbox.insist(Answer(200, id, self._clock(), more))

@@ -107,7 +107,7 @@ def _live(session: Session | None, conversation: str, seq: int) -> dict[str, Any
     return {
         "handed_over": session.sent.get(conversation, 0) >= seq,
         "behind": session.behind,
-        "waiting": session.outbox.qsize(),
+        "waiting": session.outbox.waiting,
     }
 
 

@@ -63,24 +63,23 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
 
 
 def decode_requests(frames: list[bytes | Oversize], cap: int) -> list[Event]:
-    """What `decode_request` makes of each frame; said once for all of them where nothing is to be said against them."""
-    decode = _REQUESTS.decode
-    found: list[Event] = []
-    for frame in frames:
-        if type(frame) is not bytes:
-            found.append(Unreadable(FrameTooLong(limit=cap)))
-            continue
-        try:
-            request: Said = decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            found.append(decode_request(frame))
-            continue
-        id = request.id
-        # Nearly every frame: plain ASCII, no escaped NUL, and an id that is short or none.
-        plain = frame.isascii() and b"u0000" not in frame
-        usual = plain and (id is UNSET or (id is not None and 0 < len(id) <= LONGEST_ID))
-        found.append(request if usual else decode_request(frame))
-    return found
+    """What `decode_request` makes of each frame; asked once for all of them where nothing is to be said against any."""
+    try:
+        # Hundreds at a time, and nearly always all of them good: no bytecode runs for each.
+        found: list[Any] = list(map(_REQUESTS.decode, frames))  # type: ignore[arg-type]
+        whole = b"\n".join(frames)  # type: ignore[arg-type]
+        if not whole.isascii():
+            whole.decode()
+    except (TypeError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return [_decode_frame(frame, cap) for frame in frames]
+    # (One byte is found much faster than six, and escapes are rare.)
+    if b"\\" in whole and b"\\u0000" in whole:
+        return [_decode_frame(frame, cap) for frame in frames]
+    return [request if request.id is UNSET or _good_id(request.id) else Unreadable(BadId()) for request in found]
+
+
+def _decode_frame(frame: bytes | Oversize, cap: int) -> Event:
+    return decode_request(frame) if isinstance(frame, bytes) else Unreadable(FrameTooLong(limit=cap))
 
 
 def _holds_nul(request: Said) -> bool:

@@ -46,7 +46,7 @@ def told(session: Session) -> list[Any]:
 
 def says(house: House, *sessions: Session) -> None:
     for number, text in enumerate(SAID):
-        house.messenger.message(sessions[number % len(sessions)], "#dev", text)
+        house.messenger.speech.message(sessions[number % len(sessions)], "#dev", text)
     settle(house)
 
 
@@ -148,6 +148,6 @@ def test_who_has_no_room_for_it_falls_behind_and_catches_up(house: House) -> Non
 
 def test_one_message_by_itself_is_no_bundle(house: House) -> None:
     hank, dale = enter(house, "hank"), enter(house, "dale")
-    house.messenger.message(hank, "#dev", "alone")
+    house.messenger.speech.message(hank, "#dev", "alone")
     settle(house)
     assert [type(parcel) for parcel in told(dale)] == [Message]

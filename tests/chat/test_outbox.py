@@ -10,7 +10,7 @@ import pytest
 from gevent.queue import Empty
 
 from gmessenger.chat.model import Goodbye, Message, Probe
-from gmessenger.chat.session import Outbox
+from gmessenger.chat.outbox import Outbox
 
 
 class Reader:

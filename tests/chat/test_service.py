@@ -20,9 +20,10 @@ from gmessenger.chat.model import (
     Replaced,
     Synced,
 )
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.service import Messenger
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.session import Session
 from gmessenger.errors import (
     BadName,
     BadRequest,
@@ -80,7 +81,7 @@ def told(session: Session) -> list[Parcel]:
 
 def test_a_message_goes_to_its_addressee_only(house: House) -> None:
     hank, dale, bill = house.login("Hank"), house.login("Dale"), house.login("bill")
-    house.messenger.message(hank, "DALE", "hi", "m1", "msg")
+    house.messenger.speech.message(hank, "DALE", "hi", "m1", "msg")
     assert told(dale) == [Message("Hank", "Dale", "hi", NOW, "msg")]
     assert told(hank) == [Answer(202, "m1", NOW)]
     assert told(bill) == []
@@ -88,7 +89,7 @@ def test_a_message_goes_to_its_addressee_only(house: House) -> None:
 
 def test_without_an_id_nothing_is_answered(house: House) -> None:
     hank, dale = house.login("hank"), house.login("dale")
-    house.messenger.message(hank, "dale", "hi")
+    house.messenger.speech.message(hank, "dale", "hi")
     assert told(hank) == []
     assert len(told(dale)) == 1
 
@@ -97,11 +98,11 @@ def test_the_absent_and_the_unknown_are_told_apart(house: House) -> None:
     hank, dale = house.login("hank"), house.login("dale")
     house.messenger.logout(dale)
     with pytest.raises(NotHere, match="Dale has left"):
-        house.messenger.message(hank, "Dale", "hi")
+        house.messenger.speech.message(hank, "Dale", "hi")
     with pytest.raises(NeverSeen):
-        house.messenger.message(hank, "nobody", "hi")
+        house.messenger.speech.message(hank, "nobody", "hi")
     with pytest.raises(NoSuchRoom):
-        house.messenger.message(hank, "#dev", "hi")
+        house.messenger.speech.message(hank, "#dev", "hi")
 
 
 def test_past_names_are_forgotten_oldest_first() -> None:
@@ -110,27 +111,27 @@ def test_past_names_are_forgotten_oldest_first() -> None:
         house.messenger.logout(house.login(name))
     hank = house.login("hank")
     with pytest.raises(NotHere):
-        house.messenger.message(hank, "three", "hi")
+        house.messenger.speech.message(hank, "three", "hi")
     with pytest.raises(NeverSeen):
-        house.messenger.message(hank, "one", "hi")
+        house.messenger.speech.message(hank, "one", "hi")
     assert list(house.messenger.names_seen()) == ["hank", "three"]
 
 
 def test_a_text_over_the_limit_is_refused_with_the_limit() -> None:
     house = House(max_text=5)
     hank, dale = house.login("hank"), house.login("dale")
-    house.messenger.message(hank, "dale", "я" * 5)
+    house.messenger.speech.message(hank, "dale", "я" * 5)
     with pytest.raises(TooLong) as refused:
-        house.messenger.message(hank, "dale", "x" * 6)
+        house.messenger.speech.message(hank, "dale", "x" * 6)
     assert (refused.value.limit, len(told(dale))) == (5, 1)
 
 
 def test_a_full_outbox_makes_its_owner_busy_and_answers_still_fit(house: House) -> None:
     hank, dale = house.login("hank"), house.login("dale", frames=3)
     for _ in range(2):
-        house.messenger.message(hank, "dale", "hi")
+        house.messenger.speech.message(hank, "dale", "hi")
     with pytest.raises(RecipientBusy) as refused:
-        house.messenger.message(hank, "dale", "hi")
+        house.messenger.speech.message(hank, "dale", "hi")
     assert refused.value.retry_after == 1.0
     house.messenger.probe(dale, "p")
     assert [type(parcel) for parcel in told(dale)] == [Message, Message, Answer]
@@ -138,13 +139,13 @@ def test_a_full_outbox_makes_its_owner_busy_and_answers_still_fit(house: House) 
 
 def test_a_message_to_oneself_is_taken_and_comes_not_back(house: House) -> None:
     hank = house.login("hank")
-    house.messenger.message(hank, "hank", "note", "m")
+    house.messenger.speech.message(hank, "hank", "note", "m")
     assert told(hank) == [Answer(202, "m", NOW)]
 
 
 def test_everybody_but_the_sender_gets_a_broadcast(house: House) -> None:
     hank, dale, bill = house.login("hank"), house.login("dale"), house.login("bill", told=False)
-    house.messenger.message(hank, EVERYBODY, "hi")
+    house.messenger.speech.message(hank, EVERYBODY, "hi")
     assert (told(hank), told(dale)) == ([], [Message("hank", EVERYBODY, "hi", NOW)])
     assert len(told(bill)) == 1
 
@@ -152,7 +153,7 @@ def test_everybody_but_the_sender_gets_a_broadcast(house: House) -> None:
 def test_broadcasts_can_be_switched_off() -> None:
     house = House(broadcast=False)
     with pytest.raises(BroadcastRefused):
-        house.messenger.message(house.login("hank"), EVERYBODY, "hi")
+        house.messenger.speech.message(house.login("hank"), EVERYBODY, "hi")
 
 
 @pytest.mark.parametrize(
@@ -184,12 +185,12 @@ def test_a_name_is_free_as_soon_as_its_session_is_over(house: House) -> None:
 
 def test_a_token_takes_the_place_of_a_half_dead_session_and_what_waited_for_it(house: House) -> None:
     old, dale = house.login("hank"), house.login("dale")
-    house.messenger.message(dale, "hank", "first")
+    house.messenger.speech.message(dale, "hank", "first")
     new = house.login("hank", token=old.token)
     assert told(old)[-2:] == [Replaced(NOW), Goodbye()]
     assert told(new) == [Message("dale", "hank", "first", NOW)]
     house.messenger.logout(old)
-    house.messenger.message(dale, "hank", "second")
+    house.messenger.speech.message(dale, "hank", "second")
     assert len(told(new)) == 1
     newest = house.login("hank", token=old.token)
     house.messenger.logout(new)
@@ -225,7 +226,7 @@ def test_a_status_is_short_and_printable(house: House, status: str) -> None:
 
 def test_those_who_have_talked_are_told_of_each_other(house: House) -> None:
     hank, dale, bill = house.login("hank"), house.login("dale"), house.login("bill")
-    house.messenger.message(hank, "dale", "hi")
+    house.messenger.speech.message(hank, "dale", "hi")
     told(dale)
     house.messenger.set_status(hank, "s", "away")
     assert (told(hank), told(dale)) == ([Answer(200, "s", NOW)], [])
@@ -242,7 +243,7 @@ def test_those_who_have_talked_are_told_of_each_other(house: House) -> None:
 
 def test_who_comes_back_within_the_second_was_never_away(house: House) -> None:
     hank, dale = house.login("hank"), house.login("dale")
-    house.messenger.message(hank, "dale", "hi")
+    house.messenger.speech.message(hank, "dale", "hi")
     told(dale)
     house.messenger.logout(hank)
     house.login("hank")
@@ -252,7 +253,7 @@ def test_who_comes_back_within_the_second_was_never_away(house: House) -> None:
 
 def test_course_clients_are_not_told_of_presence(house: House) -> None:
     hank, dale = house.login("hank"), house.login("dale", told=False)
-    house.messenger.message(hank, "dale", "hi")
+    house.messenger.speech.message(hank, "dale", "hi")
     told(dale)
     house.messenger.logout(hank)
     house.a_second_passes()
@@ -289,7 +290,7 @@ def test_what_is_on_its_way_to_the_disk_is_bounded_and_holds_back_its_sender() -
 
     def says() -> None:
         for number in range(20):
-            house.messenger.message(hank, "hank", "x" * 100, f"m{number}")
+            house.messenger.speech.message(hank, "hank", "x" * 100, f"m{number}")
             said.append(number)
 
     saying = gevent.spawn(says)
@@ -308,6 +309,6 @@ def test_a_sender_whose_disk_does_not_answer_is_told_in_the_end() -> None:
     house.messenger.register(hank, None, "a password", None, None)
     house.messenger.policy.store_timeout = 0.01  # the registration may take its time
     house.store.append = lambda post, done: None  # type: ignore[method-assign]
-    house.messenger.message(hank, "hank", "x", "m1")
+    house.messenger.speech.message(hank, "hank", "x", "m1")
     with pytest.raises(StoreUnavailable):
-        house.messenger.message(hank, "hank", "x", "m2")
+        house.messenger.speech.message(hank, "hank", "x", "m2")

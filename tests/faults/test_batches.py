@@ -10,8 +10,9 @@ import gevent
 import pytest
 
 from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.records import Account, Device, Entry, Post, Proof, Remembered
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.session import Session
 from gmessenger.chat.tally import Tally
 from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import open_store

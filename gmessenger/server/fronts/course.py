@@ -49,7 +49,7 @@ class CourseVoice:
 
     @property
     def waiting(self) -> int:
-        return self.session.outbox.qsize() if self.session is not None else 0
+        return self.session.outbox.waiting if self.session is not None else 0
 
     def handle(self, event: Event) -> None:
         if type(event) is events.CoursePresence:
@@ -90,11 +90,11 @@ class CourseVoice:
 
     def message(self, session: Session, message: events.CourseMsg) -> None:
         if message.to is None:
-            self.door.messenger.message(session, EVERYBODY, message.text, said=message.said)
+            self.door.messenger.speech.message(session, EVERYBODY, message.text, said=message.said)
         elif message.to[:1] == "#":
-            self.door.messenger.enter_and_say(session, message.to, message.text, message.said)
+            self.door.messenger.speech.enter_and_say(session, message.to, message.text, message.said)
         else:
-            self.door.messenger.message(session, message.to, message.text, said=message.said)
+            self.door.messenger.speech.message(session, message.to, message.text, said=message.said)
 
     def names(self, session: Session, request: events.CourseList) -> None:
         names = session.contacts if request.contacts else self.door.messenger.names_seen()

@@ -11,8 +11,9 @@ from gmessenger import logs
 from gmessenger.chat.entrance import Login
 from gmessenger.chat.limits import Bucket
 from gmessenger.chat.model import Parcel
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.service import Messenger
-from gmessenger.chat.session import Outbox, Session
+from gmessenger.chat.session import Session
 from gmessenger.errors import PasswordExposed, TooManyFailures, WireError, WrongPassword
 from gmessenger.server.connection import Connection
 
@@ -37,9 +38,9 @@ class Door:
         """The time frames are stamped with, in Unix seconds."""
         return time.time()
 
-    def outbox(self, wake: Callable[[], None], press: Callable[[], None]) -> Outbox:
+    def outbox(self, wake: Callable[[], None], press: Callable[[], None], *, together: bool = False) -> Outbox:
         options = self.connection.options
-        return Outbox(options.outbox_frames, options.outbox_bytes, wake, press)
+        return Outbox(options.outbox_frames, options.outbox_bytes, wake, press, together=together)
 
     def pay(self, session: Session | None, price: float) -> None:
         """A request costs so much: waits while that is too fast, and so holds back reading. Raises `TooFast`."""

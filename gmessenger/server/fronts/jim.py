@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
 
 from gmessenger import logs
 from gmessenger.chat.service import Messenger
@@ -22,7 +23,7 @@ COURSE_EVENTS: Final = frozenset(
 )
 MESSAGES: Final = frozenset({events.Msg, events.CourseMsg})
 MESSAGES_AT_ONCE: Final = 32
-"""How many messages of one connection may go before it is asked whether others should have their turn."""
+"""How many messages to one name may go before it is asked whether others should have their turn."""
 UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
 """Refusals that a client which means well may meet any number of times."""
 
@@ -53,20 +54,11 @@ class JimFront:
         return self._voice.waiting if self._voice is not None else 0
 
     def hear(self, data: bytes) -> None:
-        connection = self._door.connection
-        turn = Turn()
-        for number, event in enumerate(self._hearing.hear(data), 1):
-            voice = self._voice
-            if voice is None or voice.session is None:
-                voice = self._voice_for(event)
-            if connection.leaving or voice.ended:
-                return
-            self._act(voice, event)
-            if number % MESSAGES_AT_ONCE and type(event) is events.Msg and event.to[:1] != "#":
-                continue  # to one name: cheap, and its answer is short
-            if voice.crowded:
-                connection.writer.until_written()
-            turn.give_way()
+        heard = self._hearing.hear(data)
+        if len(heard) > 1:
+            self._hear_many(heard)
+        elif heard and self._act(heard[0]) and self._door.connection.writer.blocked:
+            self._rest(Turn())
 
     def probe(self) -> bool:
         return self._voice is not None and self._voice.probe()
@@ -83,6 +75,27 @@ class JimFront:
         if self._voice is not None and self._voice.session is not None:
             self._door.leave(self._voice.session, reason)
 
+    def _hear_many(self, heard: list[Event]) -> None:
+        """Act on events; what was said to one name without a pause goes there at once, where that is possible."""
+        turn = Turn()
+        for addressee, said in groupby(heard, _addressee):
+            run = list(said)
+            if addressee is not None and len(run) > 1 and self._in_one_breath(run):
+                self._rest(turn)
+                continue
+            for number, event in enumerate(run, 1):
+                if not self._act(event):
+                    return
+                if addressee is None or not number % MESSAGES_AT_ONCE:  # (others are cheap, and shortly answered)
+                    self._rest(turn)
+            self._rest(turn)
+
+    def _rest(self, turn: Turn) -> None:
+        """Between two events: let what waits be written where that is much, and others have their turn."""
+        if self._voice is not None and self._voice.crowded:
+            self._door.connection.writer.until_written()
+        turn.give_way()
+
     def _voice_for(self, event: Event) -> NativeVoice | CourseVoice:
         """The voice that answers while nobody has logged in: of the kind that was heard."""
         voice = self._voice
@@ -92,7 +105,24 @@ class JimFront:
             self._voice = voice
         return voice
 
-    def _act(self, voice: NativeVoice | CourseVoice, event: Event) -> None:
+    def _in_one_breath(self, messages: list[Any]) -> bool:
+        """Whether it was possible to act on messages to one name at once."""
+        voice = self._voice
+        if type(voice) is not NativeVoice or voice.ended or self._door.connection.leaving:
+            return False
+        try:
+            return voice.in_one_breath(messages)
+        except Exception as failure:
+            self._failed(voice, failure)
+            return True
+
+    def _act(self, event: Event) -> bool:
+        """Act on an event; False, and nothing is done, where nothing more is to be listened to."""
+        voice = self._voice
+        if voice is None or voice.session is None:
+            voice = self._voice_for(event)
+        if self._door.connection.leaving or voice.ended:
+            return False
         try:
             if price := PRICES.get(type(event), USUAL):
                 self._pay(voice, event, price)
@@ -106,8 +136,12 @@ class JimFront:
             logs.event("request_refused", name=self.name, code=error.word)
             voice.refuse(error, _id_of(event))
         except Exception as failure:
-            self._door.connection.floor.watch.failed("request", failure, self._door.connection.address)
-            voice.refuse(InternalError(), _id_of(event))
+            self._failed(voice, failure, _id_of(event))
+        return True
+
+    def _failed(self, voice: NativeVoice | CourseVoice, failure: Exception, id: str | None = None) -> None:
+        self._door.connection.floor.watch.failed("request", failure, self._door.connection.address)
+        voice.refuse(InternalError(), id)
 
     def _pay(self, voice: NativeVoice | CourseVoice, event: Event, price: float) -> None:
         try:
@@ -125,6 +159,11 @@ class JimFront:
         voice.unreadable(event)
         if event.fatal or self._bad_frames >= self._door.connection.options.max_bad_frames:
             voice.end(error.word)
+
+
+def _addressee(event: Event) -> str | None:
+    """The name that a message goes to; None for everything else."""
+    return event.to if type(event) is events.Msg and event.to[:1] != "#" else None
 
 
 def _id_of(event: Event) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Raw
@@ -52,12 +52,12 @@ class NativeVoice:
 
     @property
     def waiting(self) -> int:
-        return self.session.outbox.qsize() if self.session is not None else 0
+        return self.session.outbox.waiting if self.session is not None else 0
 
     def handle(self, event: Event) -> None:
         if type(event) is events.Msg and self.session is not None:  # nearly always, and hundreds at a time
             if not self.session.outbox.closed:
-                self.door.messenger.message(self.session, event.to, event.message, event.id or None, "msg")
+                self.door.messenger.speech.message(self.session, event.to, event.message, event.id or None, "msg")
         elif type(event) is events.Presence:
             self._presence(event)
         elif type(event) is events.Register and self.session is not None:
@@ -73,6 +73,14 @@ class NativeVoice:
             if type(event) not in UNSETTLED:
                 self.door.messenger.settle(self.session)
             VERBS[type(event)](self.door.messenger, self.session, event)
+
+    def in_one_breath(self, messages: Sequence[events.Msg]) -> bool:
+        """Act on several messages to one name at once; False where they have to be taken one by one."""
+        if self.session is None or self.session.outbox.closed:
+            return False
+        texts = [message.message for message in messages]
+        ids = [message.id for message in messages if message.id]
+        return self.door.messenger.speech.in_one_breath(self.session, messages[0].to, texts, ids)
 
     def refuse(self, error: WireError, id: str | None = None) -> None:
         now = self.door.now()
@@ -157,7 +165,7 @@ class NativeVoice:
         self._device = card.device
         address = self.door.connection.address
         login = Login(card.account_name, "native", True, address, card.password, token, card.device)
-        self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush))
+        self.session, left_over = self.door.admit(login, self.door.outbox(writer.wake, writer.flush, together=True))
         writer.source = self.frames
         self.session.outbox.insist(self._welcome(self.session, request.id or None))
         if request.receive or self.session.account is None:  # an account's that is not welcomed stays behind for good

@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw
 
 from gmessenger.chat.model import (
     EVERYBODY,
+    Breath,
     Bundle,
     Delivered,
     Dismissed,
@@ -69,6 +70,13 @@ def _bundle(bundle: Bundle) -> Sayable:
     return written
 
 
+def _breath(breath: Breath) -> Sayable:
+    sender, to, time = breath.sender, breath.to, breath.time
+    written: Raw = breath.written or encoded_together([Delivery(sender, to, time, text) for text in breath.texts])
+    breath.written = written
+    return written
+
+
 ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
     "join": lambda change: events.JoinEvent(change.room, Card(change.name)),
     "leave": lambda change: events.LeaveEvent(change.room, Card(change.name), change.by),
@@ -78,6 +86,7 @@ ROOM_EVENTS: Final[dict[str, Callable[[RoomChange], events.Told]]] = {
 }
 SAID: Final[dict[type[Parcel], Callable[[Any], Sayable]]] = {
     Bundle: _bundle,
+    Breath: _breath,
     Delivered: lambda delivered: events.DeliveredEvent(with_=delivered.name, seq=delivered.seq),
     ReadUpTo: lambda read: events.ReadEvent(with_=read.name, seq=read.seq),
     RoomChange: lambda change: ROOM_EVENTS[change.action](change),
