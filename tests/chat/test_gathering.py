@@ -93,7 +93,7 @@ def test_another_device_of_who_speaks_hears_all_of_it_in_order_and_its_own_with_
     phone = house.login("hank", password="a password", device="phone")
     until_live(phone)
     for number, speaker in enumerate((hank, dale, phone, dale)):
-        house.messenger.message(speaker, "#dev", SAID[number], f"i{number}")
+        house.messenger.speech.message(speaker, "#dev", SAID[number], f"i{number}")
     settle(house)
     ((hanks,), (phones,), (dales,)) = told(hank), told(phone), told(dale)
     assert [(each.seq, each.id) for each in hanks.messages] == [(2, None), (3, "i2"), (4, None)]
