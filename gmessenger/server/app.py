@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent import Greenlet, socket
 from gevent.event import Event
-from gevent.server import StreamServer
 
 from gmessenger import __version__, logs
 from gmessenger.chat.administration import Administration
@@ -25,6 +24,7 @@ from gmessenger.errors import (
 )
 from gmessenger.options import ServerOptions
 from gmessenger.places import socket_beside
+from gmessenger.server.arriving import Arrivals
 from gmessenger.server.census import status
 from gmessenger.server.connection import Floor
 from gmessenger.server.control import Control
@@ -62,7 +62,7 @@ class App:
         self._listen()
         hub = gevent.get_hub()
         self._floor = Floor(options, hub, Flusher(hub, self.watch, options.write_timeout), self.watch)
-        self._servers: list[StreamServer] = []
+        self._servers: list[Arrivals] = []
         self.stopping = False
         self._stopped = Event()
         self.store = self._open_store()
@@ -118,7 +118,7 @@ class App:
         """Serve those who connect."""
         for sockets, accept in ((self._sockets, self.reception.accept), (self._tls_sockets, self.reception.accept_tls)):
             for each in sockets:
-                server = StreamServer(each, accept, spawn=self.reception.pool)
+                server = Arrivals(each, accept, self.reception.pool)
                 server.start()
                 self._servers.append(server)
         if self._control is not None:

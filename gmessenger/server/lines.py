@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from gevent import Timeout, socket, ssl
+from gevent import Timeout, ssl
 
 KEEPALIVE: Final = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 import gevent
-from gevent import socket
+from gevent.socket import wait_read
 
 from gmessenger.errors import BadProxyHeader
 from gmessenger.options import ServerOptions
@@ -43,6 +44,7 @@ def origin(sock: socket.socket, address: tuple[str, int], options: ServerOptions
 def _header(sock: socket.socket) -> bytes:
     header = b""
     while wanted := proxy.wanting(header):
+        wait_read(sock.fileno())
         if not (more := sock.recv(wanted)):
             raise BadProxyHeader("the connection was closed within it")
         header += more

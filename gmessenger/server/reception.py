@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
 
-from gevent import socket
 from gevent.pool import Pool
 
 from gmessenger import logs
