@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from gmessenger.chat.delivery import Delivery, as_parcel, said_by
-from gmessenger.chat.model import Bundle, Message
+from gmessenger.chat.model import Bundle
 from gmessenger.chat.records import Post
 from gmessenger.chat.rooms import OpenRoom, Rooms
 from gmessenger.chat.session import Session
@@ -48,14 +48,16 @@ class Gathering:
 
     def _bring_together(self, room: OpenRoom, kept: list[Kept]) -> None:
         messages = [as_parcel(each.post, each.seq, each.said) for each in kept]
-        bundle = _bundled(messages, kept)
-        senders = {each.sender.key for each in kept}
+        bundle = Bundle(messages, kept[0].seq, kept[-1].seq, sum(message.weight for message in messages))
+        spoken: dict[str, list[int]] = {}  # who has said some of it, and at which places
+        for place, each in enumerate(kept):
+            spoken.setdefault(each.sender.key, []).append(place)
         give = self._delivery.give_together
         for session in self._rooms.sessions(room):
             if not session.told:  # a course client hears one thing at a time
                 given = False
-            elif session.key in senders:
-                given = give(session, room.key, *_for_a_sender(session, kept, messages))
+            elif session.key in spoken:
+                given = give(session, room.key, *_for_a_speaker(session, kept, bundle, spoken[session.key]))
             else:
                 given = give(session, room.key, bundle)
             if not given:
@@ -66,22 +68,18 @@ class Gathering:
             self._delivery.deliver(each.post, each.seq, each.said, each.sender, sessions)
 
 
-def _for_a_sender(session: Session, kept: list[Kept], messages: list[Message]) -> tuple[Bundle, list[int]]:
-    """What is due to a session of somebody who said some of it, and the seqs of what it said itself.
+def _for_a_speaker(session: Session, kept: list[Kept], bundle: Bundle, places: list[int]) -> tuple[Bundle, list[int]]:
+    """What is due to a session of somebody who said what is at these places, and the seqs of what it said itself.
 
-    It shares the others' messages with everybody: in a room of a hundred where ten speak, bringing these ten what was
-    said one by one was a fifth of all the work.
+    The rest it shares with everybody: in a room of a hundred where ten speak, to bring these ten what was said one by
+    one was a fifth of all the work.
     """
-    due, own = [], []
-    for each, message in zip(kept, messages, strict=True):
-        if each.sender.key != session.key:
-            due.append(message)
-        elif said_by(session, each.post, each.sender):
+    due, own, weight = bundle.messages.copy(), [], bundle.weight
+    for place in reversed(places):
+        each = kept[place]
+        if said_by(session, each.post, each.sender):
             own.append(each.seq)
+            weight -= due.pop(place).weight
         else:
-            due.append(as_parcel(each.post, each.seq, each.said, each.post.id))
-    return _bundled(due, kept), own
-
-
-def _bundled(messages: list[Message], kept: list[Kept]) -> Bundle:
-    return Bundle(messages, kept[0].seq, kept[-1].seq, sum(message.weight for message in messages))
+            due[place] = as_parcel(each.post, each.seq, each.said, each.post.id)
+    return Bundle(due, bundle.first, bundle.last, weight), own[::-1]
