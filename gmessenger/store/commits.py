@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import gevent
+from gevent import Greenlet
 from gevent.event import AsyncResult, Event
 from gevent.threadpool import ThreadPool
 
@@ -23,6 +24,8 @@ from gmessenger.turns import Turn
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
 """Changes the database inside the transaction of a batch; what it returns or raises is its caller's."""
+Waiting: TypeAlias = "tuple[Change, AsyncResult[Any]]"
+Outcome: TypeAlias = tuple[Any, Exception | None]
 BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process that writes (somebody with the sqlite3 command, say)."""
 BUSY_PAUSE: Final = 0.02
@@ -40,9 +43,10 @@ class Commits:
 
     `open_` gives a fresh connection (after a failure it is called again). `begun` is called with it when a batch
     begins, before the changes, and may let others go on; `undone` when a change was taken back; `ready` after the
-    changes: it returns what is to run in the commit's thread before the COMMIT. `settled` is called with whether it
-    succeeded, `failed` is told of what should not happen, `more` says whether a batch cannot hold all that waits: then
-    the changes are left to a later one, for they come after it. `tally` counts.
+    changes: it returns what is to run in the commit's thread before the COMMIT. `committed` is called with whether it
+    succeeded and returns what is to be done then. `failed` is told of what should not happen, `more` says whether a
+    batch cannot hold all that waits: then the changes are left to a later one, for they come after it. `much` says
+    whether enough waits to begin the next batch before that is done. `tally` counts.
     """
 
     def __init__(
@@ -51,9 +55,10 @@ class Commits:
         begun: Callable[[sqlite3.Connection], None],
         undone: Callable[[], None],
         ready: Callable[[sqlite3.Connection], Callable[[], None]],
-        settled: Callable[[WireError | None], None],
+        committed: Callable[[WireError | None], Callable[[], None]],
         failed: Callable[[str, BaseException], None],
         more: Callable[[], bool],
+        much: Callable[[], bool],
         tally: StoreTally,
         *,
         threaded: bool,
@@ -62,16 +67,18 @@ class Commits:
         self._begun = begun
         self._undone = undone
         self._ready = ready
-        self._settled = settled
+        self._committed = committed
         self._failed = failed
         self._more = more
+        self._much = much
         self._tally = tally
         self._db: sqlite3.Connection | None = open_()
         self._threads = ThreadPool(1) if threaded else None
-        self._waiting: list[tuple[Change, AsyncResult[Any]]] = []
+        self._waiting: list[Waiting] = []
         self._wanted = Event()
         self._closing = False
         self._soon = False
+        self._settling: Greenlet[..., None] | None = None
         self._greenlet = gevent.spawn(self._run)
         self._greenlet.link_exception(lambda ended: failed("store writer", ended.exception or SystemError()))
 
@@ -125,14 +132,44 @@ class Commits:
             except Exception as failure:  # the only writer goes on
                 self._failed("commit", failure)
             if self._closing and not self._wanted.is_set():
+                self._until_settled()
                 return
 
     def _batch(self) -> None:
-        changes: list[tuple[Change, AsyncResult[Any]]] = []
+        changes: list[Waiting] = []
         if self._more():
             self._wanted.set()
         else:
             changes, self._waiting = self._waiting, []
+        refusal, outcomes = self._outcomes(changes)
+        settle = self._committed(refusal)
+        self._until_settled()
+        if self._much():
+            # Beside the next batch: else the disk would wait for the loop here, and the loop for the disk there. Where
+            # little waits it goes the other way: what is answered brings more, and a commit that takes more is cheaper.
+            self._settling = gevent.spawn(self._settle, settle, changes, outcomes)
+        else:
+            self._settle(settle, changes, outcomes)
+
+    def _until_settled(self) -> None:
+        """Wait until what was committed before is delivered: what comes after is delivered after."""
+        settling, self._settling = self._settling, None
+        if settling is not None:
+            settling.join()
+
+    def _settle(self, settle: Callable[[], None], changes: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
+        try:
+            settle()
+        except Exception as mistake:  # who waits for a change is told all the same
+            self._failed("delivery", mistake)
+        for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
+            if failure is None:
+                result.set(value)
+            else:
+                result.set_exception(failure)
+
+    def _outcomes(self, changes: Sequence[Waiting]) -> tuple[WireError | None, Sequence[Outcome]]:
+        """What became of a batch as a whole, and of each change in it."""
         began = time.monotonic()
         try:
             outcomes = self._commit(changes)
@@ -142,19 +179,11 @@ class Commits:
             self._give_up()
             self._tally.failed += 1
             refusal = StoreUnavailable(f"The server cannot store anything now: {error}.")
-            self._settled(refusal)
-            for _, result in changes:
-                result.set_exception(refusal)
-            return
+            return refusal, [(None, refusal)] * len(changes)
         self._tally.commits.add(time.monotonic() - began)
-        self._settled(None)
-        for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
-            if failure is None:
-                result.set(value)
-            else:
-                result.set_exception(failure)
+        return None, outcomes
 
-    def _commit(self, changes: list[tuple[Change, AsyncResult[Any]]]) -> list[tuple[Any, Exception | None]]:
+    def _commit(self, changes: Sequence[Waiting]) -> list[Outcome]:
         if self._db is None:
             self._db = self._open()
         db = self._db
@@ -176,7 +205,7 @@ class Commits:
             in_thread_pool(self._threads, finish)
         return outcomes
 
-    def _try(self, change: Change, db: sqlite3.Connection) -> tuple[Any, Exception | None]:
+    def _try(self, change: Change, db: sqlite3.Connection) -> Outcome:
         """Make a change; one that is refused, or a mistake, is taken back and is nobody's concern but its caller's."""
         db.execute("SAVEPOINT change")
         try:

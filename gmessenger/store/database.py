@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,7 +21,7 @@ from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerEr
 from gmessenger.store import past, schema
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
-from gmessenger.store.posts import Posts, index
+from gmessenger.store.posts import Outcome, Posts, index
 from gmessenger.turns import Turn
 
 Result = TypeVar("Result")
@@ -69,9 +69,10 @@ class Database:
                 self._begun,
                 self.posts.forget,
                 self._ready,
-                self._settled,
+                self._committed,
                 self._failed,
                 self.posts.more,
+                self.posts.much,
                 self.tally,
                 threaded=path is not None,
             )
@@ -142,13 +143,18 @@ class Database:
         self._moving |= moved
         db.executemany(MOVE_CURSOR, [(device, seq, key) for (device, key), seq in moved.items()])
 
-    def _settled(self, refusal: WireError | None) -> None:
+    def _committed(self, refusal: WireError | None) -> Callable[[], None]:
         moved, self._moving = self._moving, {}
         if refusal is not None:
             # No session acknowledges again what it has acknowledged: this goes with the next batch.
             for key, seq in moved.items():
                 self.cursors[key] = max(seq, self.cursors.get(key, 0))
-        outcomes = self.posts.settle(refusal)
+        outcomes, began = self.posts.settle(refusal), self.posts.oldest
+        self._written += COMMIT_WRITES + len(outcomes)
+        self._checkpoint()
+        return lambda: self._settle(outcomes, began if refusal is None else None)
+
+    def _settle(self, outcomes: Sequence[Outcome], began: float | None) -> None:
         turn = Turn(SETTLING)
         for outcome in outcomes:
             if turn.over:
@@ -159,11 +165,9 @@ class Database:
             except Exception as failure:  # the next one's message is on disk too, and must be delivered
                 self._failed("delivery", failure)
         self._bring_together()
-        if outcomes and refusal is None:
+        if outcomes and began is not None:
             self.tally.batches.add(len(outcomes))
-            self.tally.settling.add(max(0.0, time.time() - self.posts.oldest), len(outcomes))
-        self._written += COMMIT_WRITES + len(outcomes)
-        self._checkpoint()
+            self.tally.settling.add(max(0.0, time.time() - began), len(outcomes))
 
     def _bring_together(self) -> None:
         try:

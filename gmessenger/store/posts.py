@@ -19,6 +19,8 @@ SLICE: Final = 500
 FEW: Final = 8
 MOST_AT_ONCE: Final = 10_000
 """Messages that one commit takes; the rest are the next one's."""
+WORTH_A_COMMIT: Final = 500
+"""Messages that share the price of a commit well enough."""
 MOST_WAITING: Final = 67_108_864
 """Characters that may wait for a disk that has stopped; what comes then is refused."""
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
@@ -97,6 +99,10 @@ class Posts:
     def more(self) -> bool:
         """Whether more waits than a batch takes."""
         return len(self._waiting) > MOST_AT_ONCE
+
+    def much(self) -> bool:
+        """Whether enough waits for a commit of its own to be worth while."""
+        return len(self._waiting) >= WORTH_A_COMMIT
 
     def settle(self, refusal: WireError | None) -> list[Outcome]:
         """The outcomes of the batch that was committed, or of everything that waits where it was not."""
