@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -14,6 +16,7 @@ from gevent.event import AsyncResult
 from gmessenger.chat.records import Post
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
 from gmessenger.store import database, open_store, posts, schema, statements
+from gmessenger.store.database import Database
 from tests.store.test_contract import Kept
 
 POST = Post("dale hank", "Hank", "Dale", "hi", 1.0)
@@ -90,6 +93,83 @@ def test_messages_that_arrive_during_a_commit_form_the_next_batch(file: Path) ->
     store.flush()
     store.close()
     assert outcomes == list(range(1, 51))
+
+
+@pytest.fixture
+def hasty(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A store for which three messages are much, and which lets others go on after each that it delivers."""
+    monkeypatch.setattr(posts, "WORTH_A_COMMIT", 3)
+    monkeypatch.setattr(database, "SETTLING", -1.0)
+    store = open_store(f"sqlite:///{file}")
+    assert isinstance(store, Database)
+    yield store
+    store.close()
+
+
+def say(store: Database, told: list[str], count: int) -> None:
+    for number in range(count):
+        store.posts.add(POST, lambda seq, _, error, number=number: told.append(error.word if error else str(seq)))
+    store.commits.wake()
+
+
+def during_the_commit(store: Database, monkeypatch: pytest.MonkeyPatch, told: list[str], then: Any) -> None:
+    """When the first batch has been inserted, and not yet committed, three messages come; their insert does `then`."""
+    insert = store.posts.insert
+
+    def first(db: sqlite3.Connection) -> int | None:
+        row = insert(db)
+        say(store, told, 3)
+        monkeypatch.setattr(store.posts, "insert", second)
+        return row
+
+    def second(db: sqlite3.Connection) -> int | None:
+        monkeypatch.setattr(store.posts, "insert", insert)
+        then()
+        return insert(db)
+
+    monkeypatch.setattr(store.posts, "insert", first)
+
+
+def test_where_much_waits_it_is_inserted_while_the_last_batch_is_delivered_and_delivered_after_it(
+    hasty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    during_the_commit(hasty, monkeypatch, told, lambda: told.append("inserted"))
+    say(hasty, told, 5)
+    hasty.flush()
+    hasty.flush()
+    assert told.index("inserted") < 5
+    told.remove("inserted")
+    assert told == [str(seq) for seq in range(1, 9)]
+
+
+def test_a_batch_that_fails_beside_the_last_ones_delivery_is_refused_after_it(
+    hasty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def fail() -> None:
+        assert len(told) < 5
+        raise sqlite3.OperationalError("disk I/O error")
+
+    during_the_commit(hasty, monkeypatch, told, fail)
+    say(hasty, told, 5)
+    hasty.flush()
+    hasty.flush()
+    assert told == ["1", "2", "3", "4", "5", *["store_unavailable"] * 3]
+    say(hasty, told, 1)
+    hasty.flush()
+    assert told[-1] == "6"
+
+
+def test_closing_waits_for_what_is_delivered_beside_the_next_batch(
+    hasty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    during_the_commit(hasty, monkeypatch, told, lambda: None)
+    say(hasty, told, 5)
+    hasty.close()
+    assert told == [str(seq) for seq in range(1, 9)]
 
 
 def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: Path) -> None:
