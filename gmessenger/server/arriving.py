@@ -1,7 +1,7 @@
 """Arriving: whoever is accepted gets a greenlet of their own, as lean as one can be: there are as many as connections.
 
-What `gevent.server` does by itself costs everybody who is connected 1.5 kB more: a socket that can wait (ours never do:
-the loop is asked), and a function around ours, which is a second interpreter loop on every greenlet's stack.
+What `gevent.server` does by itself costs everybody who is connected a kilobyte more: a socket that can wait (ours never
+do: the loop is asked), and a function around ours, which is a second interpreter loop on every greenlet's stack.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
-Address: TypeAlias = tuple[str, int]
-Receive: TypeAlias = Callable[[socket.socket, Address], object]
+from gmessenger.server.listening import plain_address
+
+Receive: TypeAlias = Callable[[socket.socket, str], object]
+"""Is given the other end as `address:port`, too."""
 PlainSocket: type[socket.socket] = get_original("socket", "socket")
 """A socket as it was before gevent: it never waits, where it is told not to."""
 
@@ -30,7 +32,7 @@ class Reader(Greenlet):  # type: ignore[type-arg]  # the class itself takes no p
 
     __slots__ = ("_address", "_receive", "_socket")
 
-    def __init__(self, receive: Receive, sock: socket.socket, address: Address) -> None:
+    def __init__(self, receive: Receive, sock: socket.socket, address: str) -> None:
         super().__init__()
         self._receive = receive
         self._socket = sock
@@ -51,7 +53,7 @@ class Arrivals(StreamServer):
         self._receive = receive
         self._pool = pool
 
-    def do_handle(self, sock: waiting.socket, address: Address) -> None:
+    def do_handle(self, sock: waiting.socket, address: tuple[str, int]) -> None:
         plain = PlainSocket(sock.family, sock.type, sock.proto, sock.detach())
         plain.setblocking(False)
-        self._pool.start(Reader(self._receive, plain, address))
+        self._pool.start(Reader(self._receive, plain, plain_address(address)))

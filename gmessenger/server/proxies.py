@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 import gevent
 from gevent.socket import wait_read
@@ -12,6 +12,7 @@ from gevent.socket import wait_read
 from gmessenger.errors import BadProxyHeader
 from gmessenger.options import ServerOptions
 from gmessenger.server.listening import plain_address
+from gmessenger.server.neighbours import host_of
 from gmessenger.wire import proxy
 
 
@@ -23,21 +24,21 @@ class Origin:
     proxied: bool = False
 
 
-def origin(sock: socket.socket, address: tuple[str, int], options: ServerOptions) -> Origin:
-    """Where a connection comes from. Of a balancer's, exactly its header has been read afterwards, and no byte more.
+def origin(sock: socket.socket, address: str, options: ServerOptions) -> Origin:
+    """Who is at that `address:port`. Of a balancer's, exactly its header has been read, and no byte more.
 
     Raises `BadProxyHeader` when that does not come whole within `proxy_timeout`, and OSError as sockets do. Who is not
     named in `proxy_from` may say what it likes: it is not believed.
     """
-    if not options.proxy_from or not _believed(address[0], options):
-        return Origin(plain_address(address))
+    if not options.proxy_from or not _believed(address, options):
+        return Origin(address)
     with gevent.Timeout(options.proxy_timeout, BadProxyHeader("it did not come in time")):
         said = proxy.read(_header(sock))
     if said.local:
-        return Origin(plain_address(address))
+        return Origin(address)
     host = _short(said.host) if said.host is not None else None
     if host is None or host.is_loopback:  # the balancer's own machine: its address says which that is
-        return Origin(plain_address(address), proxied=True)
+        return Origin(address, proxied=True)
     return Origin(plain_address((str(host), said.port)), proxied=True)
 
 
@@ -51,8 +52,8 @@ def _header(sock: socket.socket) -> bytes:
     return header
 
 
-def _believed(host: str, options: ServerOptions) -> bool:
-    peer = _short(ip_address(host.partition("%")[0]))
+def _believed(address: str, options: ServerOptions) -> bool:
+    peer = _short(host_of(address))
     return any(peer in network for network in options.proxy_from)
 
 

@@ -16,7 +16,6 @@ from gmessenger.options import ServerOptions
 from gmessenger.server.connection import Connection, Floor
 from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.lines import Line, PlainLine, TlsLine
-from gmessenger.server.listening import plain_address
 from gmessenger.server.neighbours import Neighbours
 from gmessenger.server.proxies import Origin, origin
 from gmessenger.server.refusing import turn_away
@@ -51,11 +50,11 @@ class Reception:
         """How many were turned away or came to nothing, by reason."""
         return self._floor.refused
 
-    def accept(self, sock: socket.socket, address: tuple[str, int]) -> None:
+    def accept(self, sock: socket.socket, address: str) -> None:
         """The greenlet of one client."""
         self._receive(sock, address, PlainLine)
 
-    def accept_tls(self, sock: socket.socket, address: tuple[str, int]) -> None:
+    def accept_tls(self, sock: socket.socket, address: str) -> None:
         """The same, of one who comes to the TLS port."""
         assert self._certificate is not None
         context = self._certificate.context
@@ -71,17 +70,17 @@ class Reception:
                 except Exception as failure:  # the others are to be looked after too
                     self._floor.watch.failed("look after", failure, connection.address)
 
-    def _receive(self, sock: socket.socket, address: tuple[str, int], line: Callable[[socket.socket], Line]) -> None:
+    def _receive(self, sock: socket.socket, address: str, line: Callable[[socket.socket], Line]) -> None:
         try:
             came = origin(sock, address, self._floor.options)
             self._serve(line(sock), came)
         except BadProxyHeader as error:
             self.refused["bad_proxy_header"] += 1
-            logs.event("connection_refused", address=plain_address(address), reason=f"PROXY header: {error}")
+            logs.event("connection_refused", address=address, reason=f"PROXY header: {error}")
         except OSError:
             pass  # it left before it was looked at
         except Exception as failure:
-            self._floor.watch.failed("connection", failure, plain_address(address))
+            self._floor.watch.failed("connection", failure, address)
 
     def _serve(self, line: Line, came: Origin) -> None:
         where = came.address

@@ -43,6 +43,8 @@ class StreamReader:
     are valid JSON is for the decoder to say, which calls `resume` when they are not.
     """
 
+    __slots__ = ("_buffer", "_cap", "_depth", "_in_string", "_last", "_position", "_skipping")
+
     def __init__(self, cap: int) -> None:
         self._cap = cap
         self._buffer = bytearray()
