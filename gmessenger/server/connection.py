@@ -78,8 +78,10 @@ class Connection:
         "_line",
         "_opened_at",
         "_probed_at",
+        "_readable",
         "_reason",
         "_said_goodbye_at",
+        "_waiting",
         "address",
         "front",
         "proxied",
@@ -91,7 +93,7 @@ class Connection:
         self._floor = floor
         self._greenlet = gevent.getcurrent()
         self._opened_at = self._heard_at = time.monotonic()
-        self._hearing = False
+        self._hearing = self._waiting = False
         self._probed_at: float | None = None
         self._said_goodbye_at: float | None = None
         self._reason: str | None = None
@@ -184,12 +186,12 @@ class Connection:
             raise
 
     def _read(self) -> None:
-        hub, receive, hear = self._floor.hub, self._line.receive, self.front.hear
-        # Waiting first: a recv that finds nothing costs an exception, and there is hardly ever something left.
-        readable = hub.loop.io(self._line.fileno(), READABLE)
+        receive, hear, wait = self._line.receive, self.front.hear, self._wait
+        self._readable = self._floor.hub.loop.io(self._line.fileno(), READABLE)
         try:
             while True:
-                hub.wait(readable)
+                # Waiting first: a recv that finds nothing costs an exception, and there is hardly ever something left.
+                wait()
                 try:
                     data = receive(RECEIVED_AT_ONCE)
                 except BlockingIOError:
@@ -202,7 +204,23 @@ class Connection:
                     hear(data)
                     self._hearing = False
         finally:
-            readable.close()
+            self._readable.close()
+
+    def _wait(self) -> None:
+        """Until the line is readable. `hub.wait` does the same, but makes a waiter, and starts and stops the watcher."""
+        self._waiting = True
+        if not self._readable.active:
+            self._readable.start(self._on_readable)
+        try:
+            self._floor.hub.switch()
+        finally:
+            self._waiting = False
+
+    def _on_readable(self) -> None:
+        if self._waiting:
+            self._greenlet.switch()
+        else:  # it waits for something else, and what has come is left in the kernel
+            self._readable.stop()
 
     def _hung_up(self) -> None:
         """The other end has closed its side, perhaps only to say that it is done asking (`nc -N`)."""

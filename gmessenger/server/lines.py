@@ -57,8 +57,9 @@ class PlainLine:
     def __init__(self, sock: socket.socket) -> None:
         prepare(sock)
         self._socket = sock
-        self.receive: Callable[[int], bytes] = sock.recv
-        self.send: Callable[[memoryview], int] = sock.send
+        # The methods of the socket beneath gevent's, which would wait, and cost as much as all else in Python.
+        self.receive: Callable[[int], bytes] = sock._sock.recv
+        self.send: Callable[[memoryview], int] = sock._sock.send
 
     def fileno(self) -> int:
         return self._socket.fileno()
