@@ -99,7 +99,8 @@ class Outbox(SimpleQueue[Parcel]):
             return False
         idle = not self.queue
         self._weight += parcel.weight
-        self.put_nowait(parcel)
+        # The queue's own list, as in `take_all`: nobody ever waits in get or put here.
+        self.queue.append(parcel)
         if idle:
             self._wake()
         return True
@@ -113,7 +114,7 @@ class Outbox(SimpleQueue[Parcel]):
         """Everything that waits, in order."""
         self._weight = self._within = 0
         self._make_room()
-        # The queue's own list: nobody ever waits in get or put here, and one call each costs more than all else.
+        # The queue's own list: one call each costs more than all else.
         parcels = list(self.queue)
         self.queue.clear()
         return parcels

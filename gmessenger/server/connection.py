@@ -207,9 +207,12 @@ class Connection:
             self._readable.close()
 
     def _wait(self) -> None:
-        """Until the line is readable. `hub.wait` does the same, but makes a waiter, and starts and stops the watcher."""
+        """Wait until the line is readable.
+
+        `hub.wait` does the same, but makes a waiter each time, and starts and stops the watcher.
+        """
         self._waiting = True
-        if not self._readable.active:
+        if not self._readable.active:  # type: ignore[attr-defined]  # which the stubs forget
             self._readable.start(self._on_readable)
         try:
             self._floor.hub.switch()

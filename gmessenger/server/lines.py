@@ -38,7 +38,7 @@ class Line(Protocol):
     def receive(self, most: int, /) -> bytes:
         """What has come; nothing after the last of it. Raises BlockingIOError when it is not all there yet."""
 
-    def send(self, data: memoryview, /) -> int:
+    def send(self, data: bytes | memoryview, /) -> int:
         """Write as much as is taken now, and say how much; BlockingIOError is the same as 0."""
 
     def half_close(self) -> None:
@@ -58,8 +58,9 @@ class PlainLine:
         prepare(sock)
         self._socket = sock
         # The methods of the socket beneath gevent's, which would wait, and cost as much as all else in Python.
-        self.receive: Callable[[int], bytes] = sock._sock.recv
-        self.send: Callable[[memoryview], int] = sock._sock.send
+        bare = sock._sock  # type: ignore[attr-defined]
+        self.receive: Callable[[int], bytes] = bare.recv
+        self.send: Callable[[bytes | memoryview], int] = bare.send
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -112,7 +113,7 @@ class TlsLine:
             data += sock.recv(left)
         return data
 
-    def send(self, data: memoryview, /) -> int:
+    def send(self, data: bytes | memoryview, /) -> int:
         # A record at a time: one that was refused is tried again with the same bytes, whatever has come after them.
         sent = 0
         try:

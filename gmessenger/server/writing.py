@@ -95,7 +95,7 @@ class Writer:
     def flush(self) -> None:
         """Write what waits, now, as far as the socket takes it."""
         if self._greenlet is None:
-            self._pending += self.source()
+            self._pending = self.source()  # nothing is left of what was before, else there were a greenlet
             self._send()
 
     def finish(self, then: Callable[[], None]) -> None:
@@ -137,15 +137,17 @@ class Writer:
 
     def _try(self) -> bool:
         """Send what the socket takes; says whether that was all."""
+        data = self._pending
         try:
-            self._start += self._line.send(memoryview(self._pending)[self._start :])
+            sent = self._line.send(data if not self._start else memoryview(data)[self._start :])
         except BlockingIOError:
             return False
         except OSError as error:
             self._clear()
             self._lost(error.strerror or "the connection broke")
             return True
-        if self._start < len(self._pending):
+        self._start += sent
+        if self._start < len(data):
             return False
         self._clear()
         return True

@@ -164,6 +164,12 @@ class LineReader:
         self._tail = bytearray()
         self._skipping = False
 
+    def is_frame(self, data: bytes) -> bool:
+        """Whether `data` is one whole frame and nothing else, so that it need not be fed: nearly always where people
+        talk."""
+        whole = data[:1] == b"{" and data.find(b"\n") == len(data) - 1
+        return whole and not self._tail and not self._skipping and len(data) <= self._cap
+
     def feed(self, data: bytes) -> list[bytes | Oversize]:
         """The frames that `data` completes, without their newlines; blank lines are left out.
 

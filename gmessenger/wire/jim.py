@@ -57,7 +57,7 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
         return Unreadable(BadFrame())
     if request.id is not UNSET and not _good_id(request.id):
         return Unreadable(BadId())
-    if b"u0000" in frame and _holds_nul(request):
+    if b"\\" in frame and b"\\u0000" in frame and _holds_nul(request):
         return Unreadable(BadText(), request.id or None)
     return request
 
@@ -131,6 +131,8 @@ class Hearing:
     def hear(self, data: bytes) -> list[Event]:
         """The events that `data` completes; after one that is `fatal` nothing more can be understood."""
         if self._lines is not None:
+            if self._lines.is_frame(data):
+                return [decode_request(data)]
             return decode_requests(self._lines.feed(data), self._cap)
         return self._hear_stream(data)
 
