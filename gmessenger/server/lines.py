@@ -57,10 +57,8 @@ class PlainLine:
     def __init__(self, sock: socket.socket) -> None:
         prepare(sock)
         self._socket = sock
-        # The methods of the socket beneath gevent's, which would wait, and cost as much as all else in Python.
-        bare = sock._sock  # type: ignore[attr-defined]
-        self.receive: Callable[[int], bytes] = bare.recv
-        self.send: Callable[[bytes | memoryview], int] = bare.send
+        self.receive: Callable[[int], bytes] = sock.recv
+        self.send: Callable[[bytes | memoryview], int] = sock.send
 
     def fileno(self) -> int:
         return self._socket.fileno()
