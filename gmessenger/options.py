@@ -239,7 +239,7 @@ class ServerOptions(LogOptions):
         5.0, seconds(), "how long a balancer may take to send that header", "when it is far away"
     )
     max_connections: int = option(
-        10_000, count(1), "connections at one time; one more is answered 503", "to bound memory, about 15 kB each"
+        10_000, count(1), "connections at one time; one more is answered 503", "to bound memory, about 12 kB each"
     )
     max_connections_per_ip: int = option(
         100,
