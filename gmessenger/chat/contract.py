@@ -50,6 +50,9 @@ class Store(Protocol):
         `IdReused` where its text was another.
         """
 
+    def append_all(self, posts: Sequence[tuple[Post, Done]]) -> None:
+        """`append` all of them, or, where that raises, none."""
+
     settled_some: Callable[[], None]
     """Called when `done` of some posts has been called, before anybody else has a turn; it must not fail."""
 

@@ -32,7 +32,7 @@ class Pacing:
 
     def message(self, session: Session, audience: int = 0) -> None:
         """The session sends a message, which so many hear in a room. Raises `TooFast`."""
-        bucket, price = session.pace.messages, 1 + audience // AUDIENCE_OF_ONE
+        bucket, price = session.pace.messages, price_of(audience)
         bucket.in_hand -= price
         if bucket.in_hand < 0:
             self._settle(bucket, price, self._bounds().messages)
@@ -40,7 +40,7 @@ class Pacing:
                 raise NotLoggedIn
 
     def at_once(self, session: Session, count: int) -> bool:
-        """The session sends so many messages to one name; False, and none is counted, where that is too fast."""
+        """The session sends what counts as so many messages; False, and none is counted, where that is too fast."""
         bucket = session.pace.messages
         if bucket.in_hand < count:
             bucket.fill_up(count, self._bounds().messages, self._clock())
@@ -64,6 +64,11 @@ class Pacing:
         overdraft = bucket.draw(price - excess, rate, self._clock()) if bucket.in_hand < 0 else None
         if overdraft is not None:
             hold(overdraft)
+
+
+def price_of(audience: int) -> int:
+    """As how many a message counts that so many hear in a room."""
+    return 1 + audience // AUDIENCE_OF_ONE
 
 
 def hold(overdraft: Overdraft) -> None:

@@ -108,6 +108,12 @@ class Rooms:
             raise NotMember
         return room
 
+    def open_to(self, key: str, session: Session) -> OpenRoom | None:
+        """The room of that key, if the session is in it and may be heard there."""
+        room = self._rooms.get(key)
+        heard = room is not None and not room.ending and room.closed is None and room.holds(session)
+        return room if heard else None
+
     def join(self, session: Session, name: str) -> tuple[OpenRoom, int]:
         """Enter a room, and what was the last seq before; an account makes a room where there is none.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gmessenger.chat.model import EVERYBODY
 from gmessenger.chat.names import fold
-from gmessenger.chat.pacing import Pacing
+from gmessenger.chat.pacing import Pacing, price_of
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.posting import Posting
+from gmessenger.chat.posting import Ids, Posting
 from gmessenger.chat.presence import Presence
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
@@ -64,8 +62,8 @@ class Speech:
         else:
             raise BroadcastRefused
 
-    def in_one_breath(self, session: Session, to: str, texts: list[str], ids: Sequence[str]) -> bool:
-        """Bring several texts from guest to guest, as if each were a `message`; False, and none of them has been
+    def in_one_breath(self, session: Session, to: str, texts: list[str], ids: Ids, said: str = "") -> bool:
+        """Bring several texts to one name or room, as if each were a `message`; False, and none of them has been
         brought, where each has to be looked at by itself.
 
         What is asked of each message is asked of them once, which is most of what a message costs.
@@ -73,12 +71,14 @@ class Speech:
         if self._sanctions.muted or max(map(len, texts)) > self._policy.max_text:
             return False
         key = fold(to)
-        if not self._pacing.at_once(session, len(texts)):
+        price = len(texts) * price_of(self._audience(key) if key[:1] == "#" else 0)
+        if not self._pacing.at_once(session, price):
             return False
-        if not self._posting.in_one_breath(session, key, texts, ids):
-            self._pacing.give_back(session, len(texts))
+        if not self._posting.in_one_breath(session, key, texts, ids, said):
+            self._pacing.give_back(session, price)
             return False
-        self._presence.conversed(session.key, key)
+        if key[:1] != "#":
+            self._presence.conversed(session.key, key)
         return True
 
     def enter_and_say(self, session: Session, room: str, text: str, said: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from gmessenger.chat.contract import Done
@@ -29,6 +29,10 @@ class Messages(Database):
 
     def append(self, post: Post, done: Done) -> None:
         self.posts.add(post, done)
+        self.commits.wake()
+
+    def append_all(self, posts: Sequence[tuple[Post, Done]]) -> None:
+        self.posts.add_all(posts)
         self.commits.wake()
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,10 +76,19 @@ class Posts:
 
     def add(self, post: Post, done: Done) -> None:
         """Have a message inserted with the next batch. Raises `StoreUnavailable` where too much waits already."""
-        if self._weight > MOST_WAITING:
-            raise StoreUnavailable("The disk has not taken anything for a while, and much is waiting for it.")
+        self._check()
         self._weight += len(post.text)
         self._waiting.append((post, done))
+
+    def add_all(self, posts: Sequence[tuple[Post, Done]]) -> None:
+        """`add` all of them, or none."""
+        self._check()
+        self._weight += sum(len(post.text) for post, _ in posts)
+        self._waiting += posts
+
+    def _check(self) -> None:
+        if self._weight > MOST_WAITING:
+            raise StoreUnavailable("The disk has not taken anything for a while, and much is waiting for it.")
 
     def insert(self, db: sqlite3.Connection) -> int | None:
         """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""

@@ -1,4 +1,4 @@
-"""Many messages to one guest in one write: each is answered, bounded and refused as if it had come by itself."""
+"""Many messages to one name or room in one write: each is answered, bounded and refused as if it had come by itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.course_clients import CLASSIC
-from tests.spec.people import texts
+from tests.spec.people import Town, numbered, seqs, texts
 from tests.spec.wires import Dial, Native, dumped
 
 
@@ -82,3 +82,30 @@ def test_who_goes_on_one_at_a_time_without_reading_answers_is_no_longer_listened
 
     with pytest.raises(TimeoutError):
         goes_on()
+
+
+def test_what_is_kept_is_numbered_in_the_order_it_was_said_and_once_for_each_id(town: Town) -> None:
+    hank, dale = town.comes("hank"), town.comes("dale")
+    answers = hank.pours("dale", numbered(60))
+    assert [(answer["response"], answer["seq"]) for answer in answers] == [(200, seq) for seq in range(1, 61)]
+    came = dale.hears(60)
+    assert (seqs(came), texts(came)) == (list(range(1, 61)), numbered(60))
+    lines = [dumped(action="msg", id=id, to="dale", message=text) for id, text in (("x", "1"), ("x", "1"), ("x", "2"))]
+    hank.send_bytes(b"".join(lines))
+    answers = [hank.recv() for _ in lines]
+    assert [answer["response"] for answer in answers] == [200, 200, 409]
+    assert [answer.get("seq") for answer in answers] == [61, 61, None]
+    assert seqs(dale.hears(1)) == [61] and dale.unheard() == []
+
+
+def test_in_a_room_it_is_kept_in_order_too_and_what_is_refused_takes_nothing_with_it(town: Town) -> None:
+    hank, dale, peggy = town.comes("hank"), town.comes("dale"), town.comes("peggy")
+    assert [person.ask("join", room="#dev")["response"] for person in (hank, dale)] == [200, 200]
+    long = dumped(action="msg", to="#dev", id="long", message="x" * 20_000)
+    hank.send_bytes(breath("#Dev", 5) + long + breath("#dev", 5, 6))
+    assert next(frame for frame in iter(hank.recv, None) if frame.get("id") == "long")["code"] == "too_long"
+    came = dale.hears(10)
+    assert (seqs(came), texts(came)) == (list(range(1, 11)), [str(number) for number in range(1, 11)])
+    peggy.send_bytes(breath("#dev", 3, id="p"))
+    assert [peggy.recv()["code"] for _ in range(3)] == ["not_member"] * 3
+    assert dale.unheard() == []

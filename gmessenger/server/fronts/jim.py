@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from gmessenger import logs
+from gmessenger.chat.model import EVERYBODY
 from gmessenger.chat.service import Messenger
 from gmessenger.errors import FrameTooLong, InternalError, TooFast, UnknownAction, WireError
 from gmessenger.server.connection import Connection
@@ -23,7 +24,7 @@ COURSE_EVENTS: Final = frozenset(
 )
 MESSAGES: Final = frozenset({events.Msg, events.CourseMsg})
 MESSAGES_AT_ONCE: Final = 32
-"""How many messages to one name may go before it is asked whether others should have their turn."""
+"""How many messages to one name or room may go before it is asked whether others should have their turn."""
 UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
 """Refusals that a client which means well may meet any number of times."""
 
@@ -76,7 +77,7 @@ class JimFront:
             self._door.leave(self._voice.session, reason)
 
     def _hear_many(self, heard: list[Event]) -> None:
-        """Act on events; what was said to one name without a pause goes there at once, where that is possible."""
+        """Act on events; what was said to one name or room without a pause goes there at once, where it can."""
         turn = Turn()
         for addressee, said in groupby(heard, _addressee):
             run = list(said)
@@ -106,7 +107,7 @@ class JimFront:
         return voice
 
     def _in_one_breath(self, messages: list[Any]) -> bool:
-        """Whether it was possible to act on messages to one name at once."""
+        """Whether it was possible to act on messages to one name or room at once."""
         voice = self._voice
         if type(voice) is not NativeVoice or voice.ended or self._door.connection.leaving:
             return False
@@ -162,8 +163,8 @@ class JimFront:
 
 
 def _addressee(event: Event) -> str | None:
-    """The name that a message goes to; None for everything else."""
-    return event.to if type(event) is events.Msg and event.to[:1] != "#" else None
+    """The name or room that a message goes to; None for everything else, and for what goes to everybody at once."""
+    return event.to if type(event) is events.Msg and event.to != EVERYBODY else None
 
 
 def _id_of(event: Event) -> str | None:

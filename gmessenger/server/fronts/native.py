@@ -75,12 +75,12 @@ class NativeVoice:
             VERBS[type(event)](self.door.messenger, self.session, event)
 
     def in_one_breath(self, messages: Sequence[events.Msg]) -> bool:
-        """Act on several messages to one name at once; False where they have to be taken one by one."""
+        """Act on several messages to one name or room at once; False where they have to be taken one by one."""
         if self.session is None or self.session.outbox.closed:
             return False
         texts = [message.message for message in messages]
-        ids = [message.id for message in messages if message.id]
-        return self.door.messenger.speech.in_one_breath(self.session, messages[0].to, texts, ids)
+        ids = [message.id or None for message in messages]
+        return self.door.messenger.speech.in_one_breath(self.session, messages[0].to, texts, ids, "msg")
 
     def refuse(self, error: WireError, id: str | None = None) -> None:
         now = self.door.now()
