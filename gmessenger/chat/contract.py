@@ -54,7 +54,9 @@ class Store(Protocol):
         """`append` all of them, or, where that raises, none."""
 
     settled_some: Callable[[], None]
-    """Called when `done` of some posts has been called, before anybody else has a turn; it must not fail."""
+    """Called when `done` of some posts has been called, before anybody else has a turn, and again where it raises: each
+    time it has done some of what there was.
+    """
 
     def accounts(self) -> Sequence[Account]:
         """Every account."""

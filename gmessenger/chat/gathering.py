@@ -1,4 +1,4 @@
-"""What is said in a room while the disk is busy is kept together, and brought to everybody there together.
+"""What was committed together in a room, or between two, is brought together to everybody there.
 
 A room of a thousand that hears a hundred messages is a thousand parcels, and not a hundred thousand.
 """
@@ -13,53 +13,66 @@ from gmessenger.chat.delivery import Delivery, as_parcel, said_by
 from gmessenger.chat.model import Bundle
 from gmessenger.chat.records import Post
 from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 
 
 class Kept(Struct, gc=False):
-    """A post to a room that is on disk, and whose it is."""
+    """A post that is on disk, whose it is, and the room or the name it is for."""
 
     post: Post
     seq: int
     said: str
     sender: Session
+    room: OpenRoom | None = None
+    to: str = ""
 
 
 class Gathering:
     """`bring` has to be called after the last `add`, before anybody else has a turn: the store does."""
 
-    def __init__(self, rooms: Rooms, delivery: Delivery) -> None:
+    def __init__(self, rooms: Rooms, router: Router, delivery: Delivery) -> None:
         self._rooms = rooms
+        self._router = router
         self._delivery = delivery
-        self._kept: dict[str, tuple[OpenRoom, list[Kept]]] = {}
+        self._kept: dict[str, list[Kept]] = {}
 
-    def add(self, room: OpenRoom, kept: Kept) -> None:
-        """A post was kept; posts to a room come in the order of their seqs."""
-        self._kept.setdefault(room.key, (room, []))[1].append(kept)
+    def add(self, kept: Kept) -> None:
+        """A post was kept; posts to a conversation come in the order of their seqs."""
+        self._kept.setdefault(kept.post.conversation, []).append(kept)
 
     def bring(self) -> None:
-        """Give what was gathered to those who are in its rooms."""
-        gathered, self._kept = self._kept, {}
-        for room, kept in gathered.values():
+        """Give what was gathered to those who are there. Where that raises, call it again for what is left."""
+        while self._kept:
+            kept = self._kept.pop(next(iter(self._kept)))
+            sessions = self._sessions(kept[0])
             if len(kept) > 1 and kept[-1].seq - kept[0].seq + 1 == len(kept):
-                self._bring_together(room, kept)
+                self._bring_together(kept, sessions)
             else:
-                self._bring_each(kept, self._rooms.sessions(room))
+                self._bring_each(kept, sessions)
 
-    def _bring_together(self, room: OpenRoom, kept: list[Kept]) -> None:
+    def _sessions(self, kept: Kept) -> Sequence[Session]:
+        """Everybody in the room, or both ends."""
+        if kept.room is not None:
+            return self._rooms.sessions(kept.room)
+        there, here = kept.to, kept.sender.key
+        sessions = self._router.sessions(there)
+        return sessions + self._router.sessions(here) if there != here else list(sessions)
+
+    def _bring_together(self, kept: list[Kept], sessions: Sequence[Session]) -> None:
         messages = [as_parcel(each.post, each.seq, each.said) for each in kept]
         bundle = Bundle(messages, kept[0].seq, kept[-1].seq, sum(message.weight for message in messages))
         spoken: dict[str, list[int]] = {}  # who has said some of it, and at which places
         for place, each in enumerate(kept):
             spoken.setdefault(each.sender.key, []).append(place)
-        give = self._delivery.give_together
-        for session in self._rooms.sessions(room):
+        give, conversation = self._delivery.give_together, kept[0].post.conversation
+        for session in sessions:
             if not session.told:  # a course client hears one thing at a time
                 given = False
             elif session.key in spoken:
-                given = give(session, room.key, *_for_a_speaker(session, kept, bundle, spoken[session.key]))
+                given = give(session, conversation, *_for_a_speaker(session, kept, bundle, spoken[session.key]))
             else:
-                given = give(session, room.key, bundle)
+                given = give(session, conversation, bundle)
             if not given:
                 self._bring_each(kept, (session,))
 

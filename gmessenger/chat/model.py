@@ -42,8 +42,8 @@ class Message(Struct, gc=False):
 
 
 class Bundle(Struct):
-    """Messages of one room that were kept together under the seqs from `first` to `last`, for those who are given all
-    of them but their own; `written` as in `Message`.
+    """Messages of one conversation that were kept together under the seqs from `first` to `last`, for those who are
+    given all of them but their own; `written` as in `Message`.
     """
 
     messages: list[Message]

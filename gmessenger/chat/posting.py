@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -49,7 +49,7 @@ class Posting:
         self._router = router
         self._delivery = delivery
         self._rooms = rooms
-        self._gathering = Gathering(rooms, delivery)
+        self._gathering = Gathering(rooms, router, delivery)
         store.settled_some = self._gathering.bring
         self._blocks = blocks
         self._accounts = accounts
@@ -203,15 +203,7 @@ class Posting:
             self._tally.duplicates += 1
             return
         self._tally.stored += 1
-        if room is not None:
-            self._gathering.add(room, Kept(post, seq, sending.said, session))
-        else:
-            self._delivery.deliver(post, seq, sending.said, session, self._sessions(sending))
-
-    def _sessions(self, sending: Sending) -> Iterable[Session]:
-        there, here = sending.to, sending.session.key
-        sessions = self._router.sessions(there)
-        return sessions + self._router.sessions(here) if there != here else list(sessions)
+        self._gathering.add(Kept(post, seq, sending.said, session, room, sending.to))
 
 
 class Sending(Struct, gc=False):

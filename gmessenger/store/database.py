@@ -170,10 +170,11 @@ class Database:
             self.tally.settling.add(max(0.0, time.time() - began), len(outcomes))
 
     def _bring_together(self) -> None:
-        try:
-            self.settled_some()
-        except Exception as failure:
-            self._failed("delivery", failure)
+        while True:
+            try:
+                return self.settled_some()
+            except Exception as failure:  # the others' messages are on disk too, and must be delivered
+                self._failed("delivery", failure)
 
     def _checkpoint(self) -> None:
         """Move what the log has gathered into the database, in a thread, without holding up anybody."""

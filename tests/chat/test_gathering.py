@@ -1,7 +1,8 @@
-"""Rooms: what is kept together is brought together, to everybody as is due to them."""
+"""What is kept together is brought together, in rooms and between two, to everybody as is due to them."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -9,6 +10,7 @@ import pytest
 
 from gmessenger.chat.model import Bundle, Message, Synced
 from gmessenger.chat.session import Session
+from gmessenger.errors import RecipientBusy
 from tests.chat.test_service import House
 
 SAID = [f"m{number}" for number in range(5)]
@@ -151,3 +153,52 @@ def test_one_message_by_itself_is_no_bundle(house: House) -> None:
     house.messenger.speech.message(hank, "#dev", "alone")
     settle(house)
     assert [type(parcel) for parcel in told(dale)] == [Message]
+
+
+def test_what_two_say_to_each_other_is_brought_together_too(house: House) -> None:
+    hank, dale = enter(house, "hank"), enter(house, "dale")
+    for number, (speaker, to) in enumerate(((hank, "dale"), (dale, "hank"), (hank, "dale"))):
+        house.messenger.speech.message(speaker, to, SAID[number])
+    settle(house)
+    ((hanks,), (dales,)) = told(hank), told(dale)
+    assert [each.seq for each in hanks.messages] == [2] and [each.seq for each in dales.messages] == [1, 3]
+    assert (hank.sent["dale hank"], hank.acked["dale hank"]) == (3, 1)
+    assert (dale.sent["dale hank"], dale.acked.get("dale hank", 0)) == (3, 0)
+
+
+def test_what_one_says_to_oneself_goes_to_ones_other_devices(house: House) -> None:
+    hank = enter(house, "hank")
+    phone = house.login("hank", password="a password", device="phone")
+    until_live(phone)
+    for text in SAID:
+        house.messenger.speech.message(hank, "hank", text, f"i{text}")
+    settle(house)
+    (bundle,) = told(phone)
+    assert [(each.seq, each.id) for each in bundle.messages] == [(seq, f"i{text}") for seq, text in enumerate(SAID, 1)]
+    assert told(hank) == []
+
+
+def test_a_guest_is_given_all_that_its_outbox_promised_room_for_and_no_more(house: House) -> None:
+    hank, gus = enter(house, "hank"), house.login("gus", frames=3)
+    gus.outbox.take_all()
+    taken = 0
+    for text in SAID:
+        with suppress(RecipientBusy):
+            house.messenger.speech.message(hank, "gus", text)
+            taken += 1
+    settle(house)
+    assert heard(gus) == [(text, seq) for seq, text in enumerate(SAID[:taken], 1)] and 0 < taken < len(SAID)
+
+
+def test_who_cannot_be_told_keeps_nothing_from_others(house: House) -> None:
+    hank, dale, bobby = enter(house, "hank"), enter(house, "dale"), enter(house, "bobby")
+
+    def breaks() -> None:
+        raise LookupError("a mistake")
+
+    dale.outbox._wake = breaks
+    for text in SAID[:2]:
+        for to in ("dale", "bobby"):
+            house.messenger.speech.message(hank, to, text)
+    settle(house)
+    assert heard(bobby) == [("m0", 1), ("m1", 2)]

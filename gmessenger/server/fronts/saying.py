@@ -64,8 +64,9 @@ def _presence(change: PresenceChange) -> Sayable:
 
 
 def _bundle(bundle: Bundle) -> Sayable:
-    # Of pieces, because those who said some of it get bundles of their own of the same messages.
-    written: Raw = bundle.written or encoded_together([_written(message) for message in bundle.messages])
+    # A room's of pieces, because those who said some of it get bundles of their own of the same messages.
+    piece = _written if bundle.messages[0].to[:1] == "#" else _frame
+    written: Raw = bundle.written or encoded_together([piece(message) for message in bundle.messages])
     bundle.written = written
     return written
 
