@@ -36,6 +36,7 @@ from gmessenger.terminal.visible import visible
 CONTINUED: Final = " " * 8
 BEGINNING: Final = 40
 """Characters of one's own text that are enough to know it again."""
+ERASED: Final = "a message was here that has been erased"
 IN_WORDS: Final = {"online": "is here", "offline": "has left"}
 
 
@@ -60,7 +61,7 @@ def found(each: Found, oneself: str) -> str:
 
 def _said(delivery: Delivery, by: str) -> str:
     if delivery.erased is True:
-        return "-- a message was here that has been erased"
+        return f"-- {ERASED}"
     room = f"{visible(delivery.to)} " if delivery.to.startswith("#") else ""
     first, *further = delivery.message.replace("\r\n", "\n").split("\n")
     lines = [f"[{_clock(delivery.time)}] {room}{by}: {visible(first)}"]

@@ -1,0 +1,160 @@
+"""A conversation as its reader sees it: what was said, in order, what of it is new, and what one is writing."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from gmessenger.client import Message, fold
+
+MOST_ENTRIES: Final = 10_000
+"""What is kept of a conversation; the server has the rest."""
+
+
+class State(Enum):
+    """What has become of a message of one's own."""
+
+    WAITING = "waiting"
+    STORED = "stored"
+    HANDED_OVER = "handed over"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """Something that was said, or a notice, which nobody has said: its `sender` is empty.
+
+    `at` is Unix seconds, `text` safe to draw, with its lines. One's `own` have a `state`, those said here also the
+    `message`, which can be edited and sent again if it was refused, for a `reason`. `version` counts the changes.
+    """
+
+    at: float
+    sender: str
+    text: str
+    own: bool = False
+    seq: int | None = None
+    state: State | None = None
+    reason: str = ""
+    mention: bool = False
+    message: Message | None = None
+    version: int = 0
+
+    def become(self, state: State, reason: str = "") -> None:
+        self.state, self.reason = state, reason
+        self.version += 1
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """With somebody, in a room, or (without a name) with this program itself.
+
+    `entries` are in the order of their seqs, as far as they have one. `unread` counts what came since it was last
+    looked at, `mentions` how much of that was meant for oneself; `marker` is the first of it, and stays until the
+    conversation is left. `earliest` is the lowest seq that is here; `complete` says that there is nothing before it.
+    """
+
+    name: str
+    entries: list[Entry] = field(default_factory=list)
+    unread: int = 0
+    mentions: int = 0
+    marker: Entry | None = None
+    draft: str = ""
+    topic: str = ""
+    members: dict[str, str] = field(default_factory=dict)
+    """By their folded names, as shown."""
+    closed: bool = False
+    read: int = 0
+    """The seq up to which oneself has read it, here or elsewhere."""
+    complete: bool = False
+    loading: bool = False
+
+    @property
+    def key(self) -> str:
+        return fold(self.name)
+
+    @property
+    def is_room(self) -> bool:
+        return self.name.startswith("#")
+
+    @property
+    def earliest(self) -> int | None:
+        return next((entry.seq for entry in self.entries if entry.seq is not None), None)
+
+    @property
+    def latest(self) -> int:
+        """The highest seq that is here; 0 where there is none."""
+        return next((entry.seq for entry in reversed(self.entries) if entry.seq is not None), 0)
+
+    def add(self, entry: Entry) -> bool:
+        """Put an entry in its place, unless it is there already; says whether it was new."""
+        if entry.seq is None or entry.seq > self.latest:
+            self.entries.append(entry)
+        elif not self._insert(entry, entry.seq):
+            return False
+        if len(self.entries) > MOST_ENTRIES:
+            del self.entries[: MOST_ENTRIES // 10]
+            self.complete = False
+        return True
+
+    def add_earlier(self, entries: Iterable[Entry]) -> int:
+        """Put in what was said before; returns how much of it is new."""
+        return sum(self.add(entry) for entry in sorted(entries, key=lambda entry: entry.seq or 0))
+
+    def numbered(self, entry: Entry, seq: int) -> None:
+        """The server has given an entry that is here its number."""
+        entry.seq = seq
+        others = [other for other in self.entries if other is not entry and other.seq == seq]
+        if others:  # history was faster than the answer
+            self.entries.remove(others[0])
+
+    def find(self, message: Message) -> Entry | None:
+        """The entry of a message of one's own, among the newest."""
+        return next((entry for entry in reversed(self.entries) if entry.message is message), None)
+
+    def delivered(self, seq: int) -> None:
+        """The other end has everything up to `seq`."""
+        for entry in reversed(self.entries):
+            if entry.state is State.DELIVERED and entry.seq is not None and entry.seq <= seq:
+                return
+            if entry.state is State.STORED and entry.seq is not None and entry.seq <= seq:
+                entry.become(State.DELIVERED)
+
+    def arrived(self, entry: Entry) -> None:
+        """Something came that one is not looking at."""
+        if not self.unread:
+            self.marker = entry
+        self.unread += 1
+        self.mentions += entry.mention
+
+    def looked_at(self) -> None:
+        """There is nothing new any more; the marker stays where it is."""
+        self.unread = self.mentions = 0
+        self.read = max(self.read, self.latest)
+
+    def read_elsewhere(self, seq: int) -> None:
+        """On another device one has read up to `seq`."""
+        self.read = max(self.read, seq)
+        new = [entry for entry in self._unread_entries() if (entry.seq or seq + 1) > seq]
+        self.unread, self.mentions = len(new), sum(entry.mention for entry in new)
+        self.marker = new[0] if new else None
+
+    def last_refused(self) -> Entry | None:
+        """The newest message of one's own that was refused."""
+        return next((entry for entry in reversed(self.entries) if entry.state is State.REFUSED), None)
+
+    def _unread_entries(self) -> list[Entry]:
+        if not self.unread or self.marker not in self.entries:
+            return []
+        return [entry for entry in self.entries[self.entries.index(self.marker) :] if not entry.own and entry.sender]
+
+    def _insert(self, entry: Entry, seq: int) -> bool:
+        numbered = [(each.seq, place) for place, each in enumerate(self.entries) if each.seq is not None]
+        where = bisect_left(numbered, (seq, -1))
+        if where < len(numbered) and numbered[where][0] == seq:
+            return False
+        self.entries.insert(numbered[where][1] if where < len(numbered) else len(self.entries), entry)
+        return True
