@@ -78,18 +78,19 @@ class JimFront:
 
     def _hear_many(self, heard: list[Event]) -> None:
         """Act on events; what was said to one name or room without a pause goes there at once, where it can."""
-        turn = Turn()
+        turn, alone = Turn(), 0
         for addressee, said in groupby(heard, _addressee):
             run = list(said)
             if addressee is not None and len(run) > 1 and self._in_one_breath(run):
                 self._rest(turn)
                 continue
-            for number, event in enumerate(run, 1):
+            for event in run:
                 if not self._act(event):
                     return
-                if addressee is None or not number % MESSAGES_AT_ONCE:  # (others are cheap, and shortly answered)
+                alone += 1
+                # (A message to a name is cheap, and shortly answered.)
+                if addressee is None or addressee[:1] == "#" or not alone % MESSAGES_AT_ONCE:
                     self._rest(turn)
-            self._rest(turn)
 
     def _rest(self, turn: Turn) -> None:
         """Between two events: let what waits be written where that is much, and others have their turn."""
