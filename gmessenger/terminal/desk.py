@@ -1,27 +1,20 @@
-"""Carries out what is typed in line mode: asks the link, shows what it says."""
+"""Carries out what is typed, in every mode: asks the link, shows what it says."""
 
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
-
-from gevent.queue import Full
+from typing import IO
 
 from gmessenger.client import Link
-from gmessenger.errors import BadText, MessengerError
+from gmessenger.errors import MessengerError
 from gmessenger.logs import log_calls
 from gmessenger.terminal import render
-from gmessenger.terminal.commands import help_text
-from gmessenger.terminal.input import ROOM_WITHIN, Lines
 from gmessenger.terminal.moderating import Moderating
-from gmessenger.terminal.passwords import Echo
-from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
-
-REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
 
 
 @contextmanager
@@ -40,19 +33,45 @@ def _with_hash(room: str) -> str:
     return room if room.startswith("#") else f"#{room}"
 
 
-class LineDesk(Moderating):
-    """The `Desk` of line mode. Plain lines go to its `addressee`; `leave` is whatever ends the mode."""
+class Commanded(Moderating):
+    """What every mode's desk does alike. Plain lines go to its `addressee`; `leave` is whatever ends the mode."""
 
-    def __init__(
-        self, link: Link, screen: Screen, lines: Lines, echo: Echo, leave: Callable[[], None], *, typed: bool
-    ) -> None:
+    def __init__(self, link: Link, leave: Callable[[], None]) -> None:
         super().__init__(link)
-        self._screen = screen
-        self._lines = lines
-        self._echo = echo
-        self._typed = typed
-        self.addressee: str | None = None
         self.leave = leave
+
+    @property
+    @abstractmethod
+    def addressee(self) -> str | None:
+        """To whom, or to which room, plain lines go."""
+
+    @addressee.setter
+    @abstractmethod
+    def addressee(self, name: str | None) -> None: ...
+
+    @property
+    @abstractmethod
+    def asks(self) -> bool:
+        """Whether somebody sees what is asked, and answers."""
+
+    @abstractmethod
+    def show(self, text: str) -> None:
+        """Show lines, which are safe already."""
+
+    @abstractmethod
+    def ask(self, question: str) -> str | None:
+        """What is typed in answer; None where nobody does."""
+
+    @abstractmethod
+    def ask_secret(self, question: str) -> str | None:
+        """What is typed in answer, unseen; None where nobody does."""
+
+    @abstractmethod
+    def send(self, to: str, text: str) -> None:
+        """Send, or say why not."""
+
+    @abstractmethod
+    def help_text(self) -> str: ...
 
     @log_calls("to")
     def message(self, to: str, text: str) -> None:
@@ -61,36 +80,19 @@ class LineDesk(Moderating):
             self.send(to, text)
 
     def ask_for_message(self) -> None:
-        to = (self._screen.ask(self._lines, "To whom? ") or "").strip()
-        text = self._screen.ask(self._lines, f"Text for {to}: ") if to else ""
+        to = (self.ask("To whom? ") or "").strip()
+        text = self.ask(f"Text for {to}: ") if to else ""
         if text:
             self.message(to, text)
         else:
-            self._screen.show("-- nothing sent")
-
-    def send(self, to: str, text: str) -> None:
-        """Send, or say why not."""
-        try:
-            message = self._link.send(to, text, wait=0 if self._typed else ROOM_WITHIN)
-        except Full:
-            self._screen.show(render.not_sent(to, text, f"{self._link.unanswered} messages are waiting already."))
-        except BadText as error:
-            self._screen.show(render.not_sent(to, text, str(error)))
-        else:
-            if not self._link.connected:
-                self._screen.show(render.waiting(message))
-
-    def ask_secret(self, question: str) -> str | None:
-        """What is typed in answer, unseen; None at the end of the input."""
-        with self._echo.off():
-            return self._screen.ask(self._lines, question)
+            self.show("-- nothing sent")
 
     def register(self, invite: str) -> None:
-        if not self._screen.prompting:
-            return self._screen.show("-- a password has to be typed, at a terminal")
+        if not self.asks:
+            return self.show("-- a password has to be typed, at a terminal")
         password = self.ask_secret(f"A password for {self._link.name}: ")
         if not password or password != self.ask_secret("The same again: "):
-            return self._screen.show("-- these were not the same; nothing is registered")
+            return self.show("-- these were not the same; nothing is registered")
         return self._answered(lambda: self._register(password, invite))
 
     def _register(self, password: str, invite: str) -> str:
@@ -148,7 +150,7 @@ class LineDesk(Moderating):
     def history(self, count: int) -> None:
         to = self.addressee
         if to is None:
-            return self._screen.show("-- whose? write /msg NAME or /join #ROOM first")
+            return self.show("-- whose? write /msg NAME or /join #ROOM first")
         return self._answered(lambda: self._history(to, count))
 
     def _history(self, to: str, count: int) -> str:
@@ -180,11 +182,11 @@ class LineDesk(Moderating):
         return f"-- {count} messages are in {visible(str(file))}, each as a line of JSON"
 
     def forget(self) -> None:
-        if not self._screen.prompting:
-            return self._screen.show("-- the password has to be typed, at a terminal")
-        self._screen.show("-- all you have said will be erased for everybody, and your account. There is no way back.")
+        if not self.asks:
+            return self.show("-- the password has to be typed, at a terminal")
+        self.show("-- all you have said will be erased for everybody, and your account. There is no way back.")
         password = self.ask_secret("Your password, or nothing to keep it all: ")
-        return self._answered(lambda: self._forget(password)) if password else self._screen.show("-- all is kept")
+        return self._answered(lambda: self._forget(password)) if password else self.show("-- all is kept")
 
     def _forget(self, password: str) -> str:
         self._link.forget(password)
@@ -192,10 +194,7 @@ class LineDesk(Moderating):
         return "-- all you said is erased, and your account is gone"
 
     def help(self) -> None:
-        self._screen.show(self.help_text())
-
-    def help_text(self) -> str:
-        return help_text(self._screen.width, *([REPRINT] if self._typed else []), operator=self.operator)
+        self.show(self.help_text())
 
     def _in_room(self, ask: Callable[[str], str], room: str = "") -> None:
         """Ask about the room that is named, or else the one that plain lines go to."""
@@ -203,14 +202,17 @@ class LineDesk(Moderating):
         if room.startswith("#"):
             self._answered(lambda: ask(room))
         else:
-            self._screen.show("-- in which room? write /join #ROOM first")
+            self.show("-- in which room? write /join #ROOM first")
 
     def _answered(self, ask: Callable[[], str | None]) -> None:
         """Ask the server something and show what comes of it, or say why nothing does."""
+        if said := self._outcome(ask):
+            self.show(said)
+
+    def _outcome(self, ask: Callable[[], str | None]) -> str | None:
         if not self._link.connected:
-            return self._screen.show("-- the line is down; ask again when it is back")
+            return "-- the line is down; ask again when it is back"
         try:
-            shown = ask()
+            return ask()
         except MessengerError as error:
-            shown = f"-- {visible(str(error))}"
-        return self._screen.show(shown) if shown else None
+            return f"-- {visible(str(error))}"

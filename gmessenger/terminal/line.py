@@ -11,10 +11,10 @@ from gmessenger.errors import NotAllSent
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, hint, understand
-from gmessenger.terminal.desk import LineDesk
 from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
 from gmessenger.terminal.input import Cut, Lines
 from gmessenger.terminal.journal import write_down
+from gmessenger.terminal.line_desk import LineDesk
 from gmessenger.terminal.marks import Marks
 from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen

@@ -1,0 +1,62 @@
+"""The desk of line mode: it asks and answers by lines, one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gevent.queue import Full
+
+from gmessenger.client import Link
+from gmessenger.errors import BadText
+from gmessenger.terminal import render
+from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.desk import Commanded
+from gmessenger.terminal.input import ROOM_WITHIN, Lines
+from gmessenger.terminal.passwords import Echo
+from gmessenger.terminal.screen import Screen
+
+REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
+
+
+class LineDesk(Commanded):
+    """The `Desk` of line mode. `typed` says whether somebody types the lines."""
+
+    addressee: str | None = None
+
+    def __init__(
+        self, link: Link, screen: Screen, lines: Lines, echo: Echo, leave: Callable[[], None], *, typed: bool
+    ) -> None:
+        super().__init__(link, leave)
+        self._screen = screen
+        self._lines = lines
+        self._echo = echo
+        self._typed = typed
+
+    @property
+    def asks(self) -> bool:
+        return self._screen.prompting
+
+    def show(self, text: str) -> None:
+        self._screen.show(text)
+
+    def ask(self, question: str) -> str | None:
+        return self._screen.ask(self._lines, question)
+
+    def ask_secret(self, question: str) -> str | None:
+        with self._echo.off():
+            return self.ask(question)
+
+    def send(self, to: str, text: str) -> None:
+        try:
+            message = self._link.send(to, text, wait=0 if self._typed else ROOM_WITHIN)
+        except Full:
+            self.show(render.not_sent(to, text, f"{self._link.unanswered} messages are waiting already."))
+        except BadText as error:
+            self.show(render.not_sent(to, text, str(error)))
+        else:
+            if not self._link.connected:
+                self.show(render.waiting(message))
+
+    def help_text(self) -> str:
+        return help_text(self._screen.width, *([REPRINT] if self._typed else []), operator=self.operator)
