@@ -17,7 +17,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["gmessenger", "gmessenger.*"]),
-    package_data={"gmessenger": ["py.typed"]},
+    package_data={"gmessenger": ["py.typed", "terminal/locale/*/LC_MESSAGES/*.mo"]},
     install_requires=[
         "gevent>=25.9",
         "msgspec>=0.20",
@@ -29,7 +29,10 @@ setup(
         "prometheus-client>=0.24",
     ],
     extras_require={
-        "test": ["pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"],
+        "test": [
+            *("pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"),
+            "Babel>=2.17",
+        ],
         "fuzz": ["atheris>=3.0"],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],
     },

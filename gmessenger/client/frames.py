@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gmessenger.errors import WIRE_ERRORS, BadText, WireError
+from gmessenger.sentences import Refusal, Sentence
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import Answer, Request
 
@@ -29,7 +30,9 @@ def refused(answer: Answer) -> bool:
 def refusal(answer: Answer) -> WireError:
     """The error an answer tells of; a plain `WireError` where its word is not known here."""
     kind = WIRE_ERRORS.get(answer.code or "", WireError)
-    sentence = answer.error or f"The server answered {answer.response}."
+    sentence = answer.error or Sentence("The server answered {code}.", code=answer.response)
+    if not isinstance(sentence, Sentence):  # one of ours is left as it is
+        sentence = Refusal(sentence, answer.code or "", answer.limit, answer.retry_after)
     return kind(sentence, limit=answer.limit, retry_after=answer.retry_after)
 
 

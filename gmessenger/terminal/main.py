@@ -11,8 +11,10 @@ from gmessenger.commandline import CLIENT, parse
 from gmessenger.errors import ExitError, FileProblem, UsageError
 from gmessenger.given import given, listed
 from gmessenger.options import ClientOptions
+from gmessenger.terminal import words
 from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
+from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.visible import visible
 
 UNIX: Final = frozenset({"termios", "fcntl"})
@@ -30,6 +32,7 @@ FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client; returns its exit code. Raises nothing but SystemExit for --help and the like."""
     occupy_standard_descriptors()
+    words.choose()
     try:
         options = parse(CLIENT, arguments)
         if options.check:
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except ExitError as error:
         if sys.stderr is not None:
-            print(f"{CLIENT.program}: {visible(str(error))}", file=sys.stderr)
+            print(f"{CLIENT.program}: {visible(spoken(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -62,7 +65,7 @@ def configure_log(options: ClientOptions) -> None:
             raise
         logs.configure(logs.NOWHERE, options.log_level, options.log_format)
         if sys.stderr is not None:
-            print(f"-- {visible(str(error))} Nothing is logged.", file=sys.stderr)
+            print(f"-- {visible(spoken(error))} Nothing is logged.", file=sys.stderr)
 
 
 def run(options: ClientOptions) -> int:

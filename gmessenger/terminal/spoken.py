@@ -1,0 +1,87 @@
+"""Sentences that come from below, from errors, the link and the server, in the language of who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import Final
+
+from gmessenger.errors import (
+    WIRE_ERRORS,
+    BadRequest,
+    Forbidden,
+    FrameTooLong,
+    RoomFull,
+    TooFast,
+    TooLong,
+    TooManyConnections,
+    TooManyFailures,
+)
+from gmessenger.sentences import Refusal, Sentence, Unended
+from gmessenger.terminal.words import _, counted, is_foreign
+
+VAGUE: Final = frozenset({BadRequest.word, Forbidden.word})
+"""Words that say too little without the server's own sentence."""
+BY_LIMIT: Final[dict[str, Callable[[int], str]]] = {
+    TooLong.word: lambda limit: counted(
+        "A message has at most {count} character.", "A message has at most {count} characters.", limit
+    ),
+    FrameTooLong.word: lambda limit: counted(
+        "A message may make at most {count} byte.", "A message may make at most {count} bytes.", limit
+    ),
+    RoomFull.word: lambda limit: counted(
+        "The room is full: it takes {count} member.", "The room is full: it takes {count} members.", limit
+    ),
+}
+IN_SECONDS: Final[dict[str, Callable[[int], str]]] = {
+    TooFast.word: lambda seconds: counted(
+        "Too much at a time; wait {count} second.", "Too much at a time; wait {count} seconds.", seconds
+    ),
+    TooManyFailures.word: lambda seconds: counted(
+        "Too many wrong passwords; try again in {count} second.",
+        "Too many wrong passwords; try again in {count} seconds.",
+        seconds,
+    ),
+    TooManyConnections.word: lambda seconds: counted(
+        "There are too many connections from your network; try again in {count} second.",
+        "There are too many connections from your network; try again in {count} seconds.",
+        seconds,
+    ),
+}
+"""What can be said more exactly than by the error's own sentence."""
+
+
+def spoken(said: str | Exception) -> str:
+    """The sentence, or that of an error. What is no sentence of ours stays as it is."""
+    sentence = str(said)
+    if isinstance(sentence, Refusal):
+        return _refusal(sentence) if is_foreign() else sentence
+    if isinstance(sentence, Unended):
+        return spoken(str(sentence.values["sentence"])).rstrip(".")
+    if isinstance(sentence, Sentence) and sentence.values:
+        return _(sentence.template, **{name: _part(value) for name, value in sentence.values.items()})
+    return _(sentence)
+
+
+def _part(value: object) -> object:
+    return spoken(value) if isinstance(value, Sentence) else value
+
+
+def _refusal(refusal: Refusal) -> str:
+    """What the server says, by its word; in its own words where there is no other way."""
+    own, kind = _(refusal.template), WIRE_ERRORS.get(refusal.word)
+    if (exact := _exact(refusal)) is not None:
+        return exact
+    if kind is None or own != refusal.template:
+        return own
+    if refusal.word in VAGUE:
+        return _("{sentence} The server says: {own}", sentence=_(kind.sentence), own=own)
+    return _(kind.sentence)
+
+
+def _exact(refusal: Refusal) -> str | None:
+    if refusal.limit is not None and refusal.word in BY_LIMIT:
+        return BY_LIMIT[refusal.word](refusal.limit)
+    if refusal.retry_after is not None and refusal.word in IN_SECONDS:
+        return IN_SECONDS[refusal.word](max(1, ceil(refusal.retry_after)))
+    return None
