@@ -79,9 +79,9 @@ class Book:
         return found
 
     def look_at(self, conversation: Conversation) -> None:
-        """Turn to another conversation: what was new in the one that is left is not marked any more."""
+        """Turn to another conversation."""
         if conversation is not self.current:
-            self.current.marker = None
+            self.current.left()
         self.current = conversation
         conversation.looked_at()
 
@@ -110,9 +110,21 @@ class Book:
 
     def sent(self, message: Message, now: float) -> Entry:
         """One has said something here."""
-        entry = Entry(now, self.me, safe(message.text), own=True, state=State.WAITING, message=message)
-        self.open(message.to).add(entry)
+        entry = self.said(message.to, message.text, now)
+        entry.message = message
         return entry
+
+    def said(self, to: str, text: str, now: float) -> Entry:
+        """One is saying something here: the link does not have it yet."""
+        entry = Entry(now, self.me, safe(text), own=True, state=State.WAITING, typed=text)
+        self.open(to).add(entry)
+        return entry
+
+    def listed(self, name: str, head: int, read: int) -> None:
+        """The server knows this conversation: it goes up to the number `head`, and one has read up to `read`."""
+        conversation = self.open(name)
+        if conversation is not self.current:
+            conversation.listed(head, read)
 
     def remembered(self, conversation: Conversation, messages: list[Delivery]) -> int:
         """Put in what the server says was said before; returns how much of it is new here."""

@@ -28,8 +28,9 @@ class State(Enum):
 class Entry:
     """Something that was said, or a notice, which nobody has said: its `sender` is empty.
 
-    `at` is Unix seconds, `text` safe to draw, with its lines. One's `own` have a `state`, those said here also the
-    `message`, which can be edited and sent again if it was refused, for a `reason`. `version` counts the changes.
+    `at` is Unix seconds, `text` safe to draw, with its lines. One's `own` have a `state`, those said here also what was
+    `typed`, to be edited and sent again if it was refused, for a `reason`; and their `message`, as soon as the link has
+    it. `version` counts the changes.
     """
 
     at: float
@@ -40,6 +41,7 @@ class Entry:
     state: State | None = None
     reason: str = ""
     mention: bool = False
+    typed: str = ""
     message: Message | None = None
     version: int = 0
 
@@ -55,6 +57,7 @@ class Conversation:
     `entries` are in the order of their seqs, as far as they have one. `unread` counts what came since it was last
     looked at, `mentions` how much of that was meant for oneself; `marker` is the first of it, and stays until the
     conversation is left. `earliest` is the lowest seq that is here; `complete` says that there is nothing before it.
+    `head` is how far the conversation went when the server listed it: so far `unread` counts also what is not here.
     """
 
     name: str
@@ -69,6 +72,9 @@ class Conversation:
     closed: bool = False
     read: int = 0
     """The seq up to which oneself has read it, here or elsewhere."""
+    head: int = 0
+    new_after: int | None = None
+    """How far it was read when it was turned to, while there was something new."""
     complete: bool = False
     loading: bool = False
 
@@ -101,15 +107,24 @@ class Conversation:
         return True
 
     def add_earlier(self, entries: Iterable[Entry]) -> int:
-        """Put in what was said before; returns how much of it is new."""
-        return sum(self.add(entry) for entry in sorted(entries, key=lambda entry: entry.seq or 0))
+        """Put in what was said before; returns how much of it is new here."""
+        count = sum(self.add(entry) for entry in sorted(entries, key=lambda entry: entry.seq or 0))
+        if self.new_after is not None:
+            self.marker = next(iter(self._after(self.new_after)), None)
+        return count
 
     def numbered(self, entry: Entry, seq: int) -> None:
-        """The server has given an entry that is here its number."""
-        entry.seq = seq
-        others = [other for other in self.entries if other is not entry and other.seq == seq]
+        """The server has given an entry that is here its number: it moves to where others see it."""
+        others = [other for other in self.entries if other.seq == seq]
         if others:  # history was faster than the answer
             self.entries.remove(others[0])
+        place = self.entries.index(entry)
+        before = max((other.seq or 0 for other in self.entries[:place]), default=0)
+        after = next((other.seq for other in self.entries[place + 1 :] if other.seq is not None), seq)
+        entry.seq = seq
+        if not before < seq <= after:
+            del self.entries[place]
+            self._insert(entry, seq)
 
     def find(self, message: Message) -> Entry | None:
         """The entry of a message of one's own, among the newest."""
@@ -125,31 +140,47 @@ class Conversation:
 
     def arrived(self, entry: Entry) -> None:
         """Something came that one is not looking at."""
-        if not self.unread:
+        if self.marker is None:
             self.marker = entry
-        self.unread += 1
+        self.unread += entry.seq is None or entry.seq > self.head
         self.mentions += entry.mention
 
     def looked_at(self) -> None:
         """There is nothing new any more; the marker stays where it is."""
+        if self.unread:
+            self.new_after = self.read
         self.unread = self.mentions = 0
         self.read = max(self.read, self.latest)
 
     def read_elsewhere(self, seq: int) -> None:
         """On another device one has read up to `seq`."""
         self.read = max(self.read, seq)
-        new = [entry for entry in self._unread_entries() if (entry.seq or seq + 1) > seq]
-        self.unread, self.mentions = len(new), sum(entry.mention for entry in new)
-        self.marker = new[0] if new else None
+        self._count()
+
+    def listed(self, head: int, read: int) -> None:
+        """The server says how far the conversation goes, and how far oneself has read it."""
+        self.head, self.read = max(self.head, head), max(self.read, read)
+        self._count()
+
+    def left(self) -> None:
+        """One has turned away from it: what was new is not marked any more."""
+        self.marker = self.new_after = None
 
     def last_refused(self) -> Entry | None:
         """The newest message of one's own that was refused."""
         return next((entry for entry in reversed(self.entries) if entry.state is State.REFUSED), None)
 
-    def _unread_entries(self) -> list[Entry]:
-        if not self.unread or self.marker not in self.entries:
-            return []
-        return [entry for entry in self.entries[self.entries.index(self.marker) :] if not entry.own and entry.sender]
+    def _count(self) -> None:
+        """Count what is new by numbers, whether it is here or not."""
+        new = self._after(self.read)
+        here = sum(1 for entry in self.entries if entry.seq is not None and self.read < entry.seq <= self.head)
+        self.unread = len(new) + max(0, self.head - self.read) - here
+        self.mentions = sum(entry.mention for entry in new)
+        self.marker = new[0] if new else None
+
+    def _after(self, seq: int) -> list[Entry]:
+        """What others have said after `seq`."""
+        return [entry for entry in self.entries if not entry.own and entry.seq is not None and entry.seq > seq]
 
     def _insert(self, entry: Entry, seq: int) -> bool:
         numbered = [(each.seq, place) for place, each in enumerate(self.entries) if each.seq is not None]

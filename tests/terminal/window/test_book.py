@@ -172,3 +172,44 @@ def test_of_much_the_newest_is_kept(book: Book) -> None:
 def test_a_message_that_is_not_from_here_is_none_of_ones_own(book: Book) -> None:
     dale = book.open("dale")
     assert dale.find(Message("id", "dale", "x", b"")) is None
+
+
+def test_what_was_said_offline_moves_to_where_others_see_it(book: Book) -> None:
+    entries = [book.said("dale", text, NOW) for text in ("mine", "mine too")]
+    dale = book.open("dale")
+    for entry in entries:
+        entry.message = compose("dale", entry.typed)
+    came(book, "meanwhile", 5)
+    for seq, entry in zip((6, 7), entries, strict=True):
+        assert entry.message is not None
+        book.apply(Accepted(entry.message, Answer(200, entry.message.id, seq=seq)), NOW)
+    assert texts(dale) == ["meanwhile", "mine", "mine too"]
+    assert book.remembered(dale, [said("mine", 6, sender="hank", to="dale")]) == 0
+    assert dale.latest == 7
+
+
+def test_what_is_refused_can_be_taken_back_as_it_was_typed(book: Book) -> None:
+    entry = book.said("dale", "tab\there", NOW)
+    assert (entry.text, entry.typed, entry.message) == ("tab    here", "tab\there", None)
+
+
+def test_what_the_server_lists_is_counted_once_wherever_it_is(book: Book) -> None:
+    came(book, "4", 4)
+    book.listed("dale", head=6, read=2)
+    dale = book.open("dale")
+    assert dale.unread == 4
+    came(book, "5", 5), came(book, "6", 6), came(book, "7", 7)
+    assert dale.unread == 5
+    book.apply(ReadElsewhere("dale", 4), NOW)
+    assert (dale.unread, texts(dale)) == (3, ["4", "5", "6", "7"])
+
+
+def test_history_that_comes_after_one_has_turned_to_it_is_marked_where_it_is_new(book: Book) -> None:
+    book.listed("dale", head=6, read=4)
+    dale = book.open("dale")
+    book.look_at(dale)
+    assert dale.unread == 0
+    book.remembered(dale, [said(str(seq), seq) for seq in range(1, 7)])
+    assert dale.marker is dale.entries[4]
+    book.look_at(book.home)
+    assert dale.marker is None
