@@ -8,7 +8,7 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.model import Delivered, ReadUpTo
 from gmessenger.chat.names import fold
-from gmessenger.chat.records import Account
+from gmessenger.chat.records import Account, Standing
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
@@ -72,6 +72,19 @@ class Archive:
         messages = [entry(message) for message in page.messages]
         return {"with": with_, "first": page.first, "messages": messages, "more": page.more}
 
+    def conversations(self, session: Session, after: str | None, most: int) -> dict[str, Any]:
+        """What the session takes part in, by name, behind `after`; of a guest, who can read nothing, the rooms."""
+        start = fold(after) if after else ""
+        if session.account is not None:
+            found, more = self._store.conversations(session.account.id, start, most)
+        else:
+            rooms = sorted(
+                (room for room in self._rooms.of_guest(session) if room.key > start), key=lambda room: room.key
+            )
+            found = [Standing(room.key, room.name, 0, room.head + 1, 0, None) for room in rooms[:most]]
+            more = len(rooms) > most
+        return {"conversations": [_listed(each) for each in found], "more": more}
+
     def search(self, session: Session, text: str, with_: str | None, limit: int | None) -> dict[str, Any]:
         """Messages that hold all words of `text`, newest first."""
         account = self._account(session)
@@ -110,6 +123,11 @@ def with_of(session: Session, conversation: str, message: Any) -> str:
     if conversation[:1] == "#":
         return str(message.to)
     return str(message.to if fold(message.sender) == session.key else message.sender)
+
+
+def _listed(standing: Standing) -> dict[str, Any]:
+    time = {"time": standing.time} if standing.time is not None else {}
+    return {"with": standing.with_, "seq": standing.seq, "first": standing.first, "read": standing.read, **time}
 
 
 def _page(limit: int | None) -> int:

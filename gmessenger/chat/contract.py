@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from gmessenger.chat.records import Account, Device, Entry, Page, Placed, Post, Proof, Remembered, Room, Sanction
+from gmessenger.chat.records import (
+    Account,
+    Device,
+    Entry,
+    Page,
+    Placed,
+    Post,
+    Proof,
+    Remembered,
+    Room,
+    Sanction,
+    Standing,
+)
 from gmessenger.chat.tally import StoreTally
 from gmessenger.chat.way import Way
 from gmessenger.errors import WireError
@@ -124,6 +136,13 @@ class Store(Protocol):
 
     def visible_from(self, account: int, conversation: str) -> int | None:
         """The first seq an account may read of a conversation; None where it takes no part in it."""
+
+    def conversations(self, account: int, after: str, limit: int) -> tuple[list[Standing], bool]:
+        """What an account takes part in, by folded names behind `after`, and whether there is more.
+
+        Rooms are under their own name, whatever was said there; others under the other end's, where there is anything
+        to read.
+        """
 
     def history(self, conversation: str, visible: int, before: int | None, after: int | None, limit: int) -> Page:
         """A page of what was said from `visible` on: before a seq, after one, or the latest.

@@ -16,8 +16,8 @@ from gmessenger.chat.router import Router
 LIST_PAGE: Final = 200
 ROOMS_PAGE: Final = LIST_PAGE // 4
 """Topics are long."""
-LARGEST_USER: Final = 320
-"""Bytes one entry of the users list may take: name and status of the longest, with what is around them."""
+LARGEST_ENTRY: Final = 320
+"""Bytes one entry of a list of names may take: name and status of the longest, with what is around them."""
 
 
 class Lists:
@@ -34,6 +34,11 @@ class Lists:
         self._presence = presence
         self._hide = hide
         self._policy = policy
+
+    @property
+    def page(self) -> int:
+        """How many names a page holds."""
+        return min(LIST_PAGE, max(1, self._policy.max_frame // LARGEST_ENTRY))
 
     def users(self, asker: str, after: str | None) -> dict[str, Any]:
         """Who is present, with their status."""
@@ -57,10 +62,9 @@ class Lists:
 
     def _cards(self, names: dict[str, str], asker: str, after: str | None) -> dict[str, Any]:
         start = fold(after) if after else ""
-        page = min(LIST_PAGE, max(1, self._policy.max_frame // LARGEST_USER))
-        keys = heapq.nsmallest(page + 1, (key for key in names if key > start))
-        cards = [{"account_name": names[key], "status": self._status(key, asker)} for key in keys[:page]]
-        return {"users": cards, "more": len(keys) > page}
+        keys = heapq.nsmallest(self.page + 1, (key for key in names if key > start))
+        cards = [{"account_name": names[key], "status": self._status(key, asker)} for key in keys[: self.page]]
+        return {"users": cards, "more": len(keys) > self.page}
 
     def _status(self, key: str, asker: str) -> str:
         return OFFLINE if self._hide(key, asker) else self._presence.status(key)

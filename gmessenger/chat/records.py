@@ -98,6 +98,21 @@ class Remembered(Struct):
     erased: bool = False
 
 
+class Standing(Struct):
+    """How an account stands in a conversation, by its folded name `key` and as shown `with_`.
+
+    `seq` is the newest it may read (0 where there is nothing), of that `time` (unknown where it was erased); `first` is
+    the oldest, `read` how far it has read.
+    """
+
+    key: str
+    with_: str
+    seq: int
+    first: int
+    read: int
+    time: float | None
+
+
 class Sanction(Struct):
     """What an operator has imposed on a name, a network or a room, `until` a time or for good.
 

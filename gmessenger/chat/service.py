@@ -194,6 +194,10 @@ class Messenger:
     def search(self, session: Session, id: str | None, text: str, with_: str | None, limit: int | None) -> None:
         self._answer(session, id, self.archive.search(session, text, with_, limit))
 
+    def conversations(self, session: Session, id: str | None, after: str | None = None) -> None:
+        """Answer with what the session takes part in, by name, behind `after`, and how it stands there."""
+        self._answer(session, id, self.archive.conversations(session, after, self._lists.page))
+
     def names_seen(self) -> Iterator[str]:
         """Names ever seen, as far as they are remembered: those present first, then the newest."""
         for key in self.router.outboxes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gmessenger.store.accounts import Accounts
 from gmessenger.store.copying import Copying
+from gmessenger.store.listing import Listing
 from gmessenger.store.messages import Messages
 from gmessenger.store.rooms import Rooms
 from gmessenger.store.sanctions import Sanctions
 
 
-class SqliteStore(Accounts, Messages, Rooms, Sanctions, Copying):
+class SqliteStore(Accounts, Messages, Listing, Rooms, Sanctions, Copying):
     """Fulfils the contract. `path` None keeps everything in this process."""

@@ -81,6 +81,10 @@ class Search(Request, tag="search", kw_only=True):
     limit: Number | None = None
 
 
+class Conversations(Request, tag="conversations", kw_only=True):
+    after: str | None = None
+
+
 class Join(Request, tag="join", kw_only=True):
     room: str
 
@@ -235,6 +239,7 @@ Said: TypeAlias = (
     | Read
     | History
     | Search
+    | Conversations
     | Join
     | Leave
     | Remove
@@ -288,6 +293,7 @@ class Answer(Struct, omit_defaults=True):
     users: list[Card] | None = None
     members: list[str] | None = None
     rooms: list[dict[str, Any]] | None = None
+    conversations: list[dict[str, Any]] | None = None
     messages: list[dict[str, Any]] | None = None
     first: int | None = None
     topic: str | None = None

@@ -19,6 +19,7 @@ REQUESTS: dict[str, Frame] = {
     "read": {"with": "dale", "seq": 1},
     "history": {"with": "dale", "before": 5, "after": 1, "limit": 5},
     "search": {"text": "hello", "with": "dale", "limit": 5, "before": 5, "after": 1},
+    "conversations": {"after": "dale", "limit": 5},
     "join": {"room": "#dev"},
     "leave": {"room": "#dev"},
     "topic": {"room": "#dev", "topic": "hello"},

@@ -11,7 +11,7 @@ import pytest
 from gevent.event import AsyncResult
 
 from gmessenger.chat.contract import Store
-from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction
+from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction, Standing
 from gmessenger.chat.way import Reader, Receiver, Sent
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store
@@ -43,6 +43,9 @@ class Kept:
 
     def page(self, after: int = 0, conversation: str = DIRECT) -> list[Remembered]:
         return self.store.page(self.dale, conversation, after).messages
+
+    def stands(self, account: int, after: str = "", limit: int = 10) -> list[Standing]:
+        return self.store.conversations(account, after, limit)[0]
 
     def finds(self, words: str, account: int | None = None, conversation: str | None = None) -> list[str]:
         return self.texts(self.store.search(account or self.hank, words, conversation, 10)[0])
@@ -195,6 +198,68 @@ def test_rooms_are_kept_with_their_members(kept: Kept, opened: Callable[[], Stor
     assert kept.store.visible_from(kept.dale, "#dev") is None
     kept.store.delete_room("#dev")
     assert kept.store.rooms() == [] and kept.page(0, "#dev") == []
+
+
+def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(kept: Kept) -> None:
+    bill = kept.store.create_account("bill", "Bill", "hash", 1.0).id
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.posts(kept.says("early", "#dev"))
+    kept.store.join("#dev", kept.hank)
+    kept.posts(kept.says(time=6.0), kept.says(time=7.0), kept.says("so", "bill hank", time=8.0))
+    kept.posts(Post("hank joe", "Joe", "Hank", "hi", 9.0), Post("hank hank", "Hank", "Hank", "me", 9.5, kept.hank))
+    kept.store.mark_read(kept.hank, DIRECT, 1)
+    assert kept.stands(kept.hank) == [
+        Standing("#dev", "#Dev", 0, 2, 0, None),
+        Standing("bill", "Bill", 1, 1, 0, 8.0),
+        Standing("dale", "Dale", 2, 1, 1, 7.0),
+        Standing("hank", "Hank", 1, 1, 0, 9.5),
+        Standing("joe", "Joe", 1, 1, 0, 9.0),
+    ]
+    assert kept.stands(bill) == [Standing("hank", "Hank", 1, 1, 0, 8.0)]
+    kept.posts(kept.says("later", "#dev", time=9.0))
+    assert kept.stands(kept.hank)[0] == Standing("#dev", "#Dev", 2, 2, 0, 9.0)
+    kept.store.leave("#dev", kept.hank)
+    assert [each.key for each in kept.stands(kept.hank)] == ["bill", "dale", "hank", "joe"]
+
+
+def test_conversations_are_paged_by_name(kept: Kept) -> None:
+    names = [f"guest{number}" for number in range(7)] + ["aa", "zz", "x_y", "xzy", "ёж"]
+    kept.posts(*[kept.says(conversation=" ".join(sorted((name, "hank")))) for name in names])
+    pages, after, more = [], "", True
+    while more:
+        page, more = kept.store.conversations(kept.hank, after, 4)
+        pages.append([each.key for each in page])
+        after = page[-1].key
+    assert [len(page) for page in pages] == [4, 4, 4]
+    assert [key for page in pages for key in page] == sorted(names)
+
+
+def test_a_name_is_told_from_one_it_resembles(kept: Kept) -> None:
+    han_ = kept.store.create_account("han_", "Han_", "hash", 1.0).id
+    kept.posts(kept.says(conversation="han_ hank", time=6.0))
+    assert [each.with_ for each in kept.stands(han_)] == ["Hank"]
+    assert [each.with_ for each in kept.stands(kept.hank)] == ["Han_"]
+
+
+def test_conversations_with_nothing_to_read_are_not_listed(kept: Kept) -> None:
+    kept.posts(kept.says(conversation="bill hank"), kept.says())
+    bill = kept.store.create_account("bill", "Bill", "hash", 6.0).id
+    assert kept.stands(bill) == []  # what was said to a guest of the name
+    kept.posts(kept.says(conversation="bill hank", time=7.0))
+    assert kept.stands(bill) == [Standing("hank", "Hank", 2, 2, 0, 7.0)]
+    kept.store.prune(6.5)
+    assert kept.stands(kept.hank) == [Standing("bill", "Bill", 2, 2, 0, 7.0)]
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.store.join("#dev", bill)
+    kept.store.delete_room("#dev")
+    assert [each.key for each in kept.stands(bill)] == ["hank"]
+
+
+def test_of_an_erased_message_no_time_is_listed_and_of_who_is_gone_the_name(kept: Kept) -> None:
+    kept.posts(kept.says())
+    kept.store.forget(kept.hank)
+    kept.store.delete_account(kept.hank)
+    assert kept.stands(kept.dale) == [Standing("hank", "Hank", 1, 1, 0, None)]
 
 
 FOUND = [

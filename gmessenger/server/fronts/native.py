@@ -189,6 +189,7 @@ VERBS: Final[dict[type, Callable[[Messenger, Session, Any], None]]] = {
     events.Search: lambda messenger, session, ask: messenger.search(
         session, ask.id or None, ask.text, ask.with_, ask.limit
     ),
+    events.Conversations: lambda messenger, session, ask: messenger.conversations(session, ask.id or None, ask.after),
     events.Join: lambda messenger, session, ask: messenger.room_service.join(session, ask.id or None, ask.room),
     events.Leave: lambda messenger, session, ask: messenger.room_service.leave(session, ask.id or None, ask.room),
     events.Remove: lambda messenger, session, ask: messenger.room_service.remove(

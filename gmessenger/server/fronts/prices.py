@@ -19,6 +19,7 @@ PRICES: Final[dict[type[Event], float]] = {
     events.CourseContact: 0.1,
     events.Join: 2,
     events.Search: 5,
+    events.Conversations: 2,
     events.Export: 2,
     events.Register: 10,
     events.Forget: 10,
