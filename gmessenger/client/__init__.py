@@ -4,6 +4,7 @@ It must not print, and must not know options, logs, or who reads its events.
 
 from gmessenger.client.events import (
     Accepted,
+    CaughtUp,
     Closed,
     Connected,
     Deferred,
@@ -24,7 +25,7 @@ from gmessenger.client.events import (
 )
 from gmessenger.client.link import Link
 from gmessenger.client.outbox import Message
-from gmessenger.client.pages import Found
+from gmessenger.client.pages import Found, Standing
 from gmessenger.client.patience import Patience
 from gmessenger.client.positions import fold
 from gmessenger.client.tls import Tls
@@ -33,6 +34,7 @@ from gmessenger.wire.events import Card, Delivery
 __all__ = [
     "Accepted",
     "Card",
+    "CaughtUp",
     "Closed",
     "Connected",
     "Deferred",
@@ -54,6 +56,7 @@ __all__ = [
     "Received",
     "Rejected",
     "SentElsewhere",
+    "Standing",
     "Tls",
     "TopicChanged",
     "fold",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gmessenger.client.frames import frame_of
 from gmessenger.client.operating import Operating
-from gmessenger.client.pages import Found, deliveries
+from gmessenger.client.pages import Found, Standing, deliveries, standings, whole_list
 from gmessenger.client.positions import fold
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import (
@@ -16,6 +16,7 @@ from gmessenger.wire.events import (
     Block,
     Blocks,
     Card,
+    Conversations,
     Delivery,
     Export,
     Forget,
@@ -33,8 +34,6 @@ from gmessenger.wire.events import (
     Users,
 )
 
-LONGEST_LIST: Final = 100_000
-"""Names after which a list is taken for endless."""
 LARGEST_PAGE: Final = 500
 
 
@@ -60,16 +59,16 @@ class Asking(Operating):
 
     def rooms(self) -> list[dict[str, Any]]:
         """The rooms there are: `room`, `topic`, and how many `members`."""
-        rooms: list[dict[str, Any]] = []
-        request = Rooms()
-        while len(rooms) < LONGEST_LIST:
-            page = self._ask(request)
-            rooms += page.rooms or []
-            after = str(rooms[-1].get("room", "")) if rooms else ""
-            if not page.more or after in ("", request.after):
-                break
-            request = Rooms(after=after)
-        return rooms
+        return whole_list(self._ask, Rooms(), lambda page: page.rooms or [], lambda room: room.get("room"))
+
+    def conversations(self) -> list[Standing]:
+        """What one takes part in, the newest first: a guest the rooms it is in, an account also whom it talked with.
+
+        A server that knows no such request raises `UnknownAction`.
+        """
+        request = Conversations()
+        listed = whole_list(self._ask, request, lambda page: page.conversations or [], lambda each: each.get("with"))
+        return sorted(standings(listed), key=lambda each: each.time or 0.0, reverse=True)
 
     def read(self, with_: str, seq: int) -> None:
         """One has read up to `seq` there; one's other devices are told by a `ReadElsewhere`. Of no use to guests."""
@@ -149,12 +148,4 @@ class Asking(Operating):
         return {what: frame for what, frame in said.items() if not what.startswith(known)}
 
     def _cards(self, request: Users | Members | Blocks) -> list[Card]:
-        cards: list[Card] = []
-        while len(cards) < LONGEST_LIST:
-            page = self._ask(request)
-            cards += page.users or []
-            after = cards[-1].account_name if cards else None
-            if not page.more or after in (None, request.after):
-                break
-            request.after = after
-        return cards
+        return whole_list(self._ask, request, lambda page: page.users or [], lambda card: card.account_name)

@@ -36,6 +36,16 @@ def connected(answer: Answer, again: bool) -> Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """All that waited for one has come, in so many messages since the line was there: the first, or one come back to,
+    `again`. Told once a line.
+    """
+
+    messages: int
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The line is down, or could not be got back; the next try is in `retry_in` seconds. `attempt` counts from 1."""
 
@@ -184,6 +194,7 @@ class Notice:
 
 LinkEvent: TypeAlias = (
     Connected
+    | CaughtUp
     | Lost
     | Received
     | SentElsewhere

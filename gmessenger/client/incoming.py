@@ -45,12 +45,15 @@ class Incoming:
         self._session: tuple[bool, str | None] = (False, None)
         self._store: str | None = None
         self.account = False
+        self.came = 0
+        """How many messages this line has brought."""
 
     def new_line(self, *, account: bool, token: str | None, store: str | None = None) -> None:
         """A line is up. What waited behind holes comes again.
 
         To another guest's session, and from another store (a backup was put in its place), nothing counts as had.
         """
+        self.came = 0
         session = (account, None if account else token)
         self._asked.clear()
         for position in self._positions.values():
@@ -110,6 +113,7 @@ class Incoming:
         return fold(delivery.sender) == self.me
 
     def _hand_on(self, delivery: Delivery, frame: bytes) -> None:
+        self.came += 1
         self._inbox.put((SentElsewhere if self._mine(delivery) else Received)(delivery, frame))
 
     def _hold(self, position: Position, delivery: Delivery, frame: bytes) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Final
+from typing import Any
 
+from gmessenger.client.pages import whole_list
 from gmessenger.client.repeating import Repeating
 from gmessenger.wire.events import Answer, Ban, Bans, Close, Kick, Mute, Mutes, Open, Unban, Unmute
-
-MOST_LISTED: Final = 100_000
 
 
 def is_address(whom: str) -> bool:
@@ -67,12 +66,9 @@ class Operating(Repeating):
         self._ask(Open(room=room))
 
     def _sanctions(self, request: Bans | Mutes) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = []
-        while len(listed) < MOST_LISTED:
-            answer = self._ask(request)
-            listed += answer.bans or answer.mutes or ()
-            after = str(listed[-1].get("user") or listed[-1].get("address")) if listed else None
-            if not answer.more or after in (None, request.after):
-                break
-            request.after = after
-        return listed
+        return whole_list(
+            self._ask,
+            request,
+            lambda page: page.bans or page.mutes or [],
+            lambda each: each.get("user") or each.get("address"),
+        )

@@ -1,14 +1,20 @@
-"""Messages as the server finds them again, in its answers to history and search."""
+"""What the server finds again, in its answers to history, search and conversations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
-from gmessenger.wire.events import Answer, Delivery
+from gmessenger.wire.events import Answer, Bans, Blocks, Conversations, Delivery, Members, Mutes, Rooms, Users
+
+Entry = TypeVar("Entry")
+Listing: TypeAlias = Users | Members | Rooms | Conversations | Blocks | Bans | Mutes
+LONGEST_LIST: Final = 100_000
+"""Entries after which a list is taken for endless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,51 @@ class Found:
 
     with_: str
     delivery: Delivery
+
+
+class Standing(Struct, frozen=True):
+    """A conversation one takes part in: the newest message there is `seq`, of that `time` (None where it is not known).
+
+    `first` is the oldest one may read, `read` how far one has read, on whichever device.
+    """
+
+    with_: str = field(name="with")
+    seq: int = 0
+    first: int = 1
+    read: int = 0
+    time: float | None = None
+
+    @property
+    def unread(self) -> int:
+        """How many messages are new; one's own count, where one has not said `read` of them."""
+        return max(0, self.seq - max(self.read, self.first - 1))
+
+
+def whole_list(
+    ask: Callable[[Listing], Answer],
+    request: Listing,
+    entries: Callable[[Answer], Sequence[Entry]],
+    name: Callable[[Entry], object],
+) -> list[Entry]:
+    """All pages of a list, each asked for behind the name that the last one ends with."""
+    found: list[Entry] = []
+    while len(found) < LONGEST_LIST:
+        answer = ask(request)
+        found += entries(answer)
+        after = str(name(found[-1]) or "") if found else ""
+        if not answer.more or after in ("", request.after):
+            break
+        request.after = after
+    return found
+
+
+def standings(entries: Sequence[dict[str, Any]]) -> Iterator[Standing]:
+    """The conversations that were listed."""
+    for entry in entries:
+        try:
+            yield msgspec.convert(entry, Standing)
+        except msgspec.ValidationError:
+            continue  # of a later version
 
 
 def deliveries(answer: Answer, with_: str = "") -> Iterator[tuple[dict[str, Any], Delivery]]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from gmessenger.client.connection import Connection, Heard
 from gmessenger.client.events import (
     Accepted,
+    CaughtUp,
     Closed,
     Deferred,
     Delivered,
@@ -57,6 +58,7 @@ from gmessenger.wire.events import (
     ReadEvent,
     ServerEvent,
     ServerProbe,
+    Synced,
     TopicEvent,
 )
 
@@ -97,6 +99,7 @@ class Receiver:
         self._heartbeat = Heartbeat(patience, time.monotonic())
         self._settled = settled
         self._others_back_at = 0.0
+        self._again = self._caught_up = False
         self.moving: float | None = None
         """The server said that it closes the line and when to come back: in so many seconds."""
 
@@ -109,6 +112,7 @@ class Receiver:
         self._heartbeat = Heartbeat(self._patience, now)
         self._others_back_at = now + self._patience.others_return if again else now
         self.moving = None
+        self._again, self._caught_up = again, False
         while True:
             self._wait_for_room(connection)
             heard = connection.hear(self._how_long())
@@ -176,6 +180,12 @@ class Receiver:
     def _open(self, event: OpenEvent, frame: bytes) -> None:
         self._inbox.put(Opened(event.room, event.user.account_name))
 
+    def _synced(self, event: Synced, frame: bytes) -> None:
+        # Said again where a reader was slow; its owner has seen that coming, and what counts is what was missed.
+        if not self._caught_up:
+            self._caught_up = True
+            self._inbox.put(CaughtUp(self._incoming.came, self._again))
+
     def _probe(self, event: ServerProbe, frame: bytes) -> None:
         self._sender.urge("here", HERE)
 
@@ -234,7 +244,8 @@ HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]]
     TopicEvent: Receiver._topic,
     CloseEvent: Receiver._close,
     OpenEvent: Receiver._open,
+    Synced: Receiver._synced,
     ServerProbe: Receiver._probe,
     Moving: Receiver._moving,
 }
-"""What is done with each frame; what is not here (`synced`, frames of a later version) concerns nobody yet."""
+"""What is done with each frame; what is not here (frames of a later version) concerns nobody yet."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from gmessenger.client import (
     Accepted,
     Card,
+    CaughtUp,
     Closed,
     Connected,
     Deferred,
@@ -199,6 +200,10 @@ def _lost(event: Lost) -> str | None:
     return f"-- the line is down: {visible(event.reason)}; trying again in {moment(event.retry_in)}"
 
 
+def _is_news(event: CaughtUp) -> bool:
+    return event.again and event.messages > 0  # at first it would only say that what stands there has come
+
+
 def _missed(event: Missed) -> str:
     with_ = f"{'in' if event.with_.startswith('#') else 'with'} {visible(event.with_)}"
     count = counted(event.count, "message")
@@ -239,6 +244,7 @@ def _presence(event: PresenceChanged) -> str:
 
 IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     Connected: _connected,
+    CaughtUp: lambda event: f"-- caught up: {counted(event.messages, 'message')}" if _is_news(event) else None,
     Lost: _lost,
     Received: lambda event: message(event.delivery),
     SentElsewhere: lambda event: own(event.delivery),

@@ -7,7 +7,7 @@ import gevent
 import pytest
 from gevent.queue import Full
 
-from gmessenger.client import Accepted, Connected, Deferred, Lost, Notice, Rejected, receiving
+from gmessenger.client import Accepted, CaughtUp, Connected, Deferred, Lost, Notice, Rejected, receiving
 from gmessenger.client.outbox import MOST_IN_FLIGHT
 from gmessenger.errors import BadText, Unreachable
 from tests.client.conftest import Begin, Owner
@@ -290,5 +290,5 @@ def test_a_complaint_about_nothing_in_particular(begin: Begin) -> None:
     peer.send({"response": 200, "time": 1.0}, {"response": 202, "id": "nobody's", "time": 1.0})
     owner.link.send("dale", "hi")
     peer.take(1)
-    assert [type(event) for event in owner.seen] == [Connected, Notice]
+    assert [type(event) for event in owner.seen] == [Connected, CaughtUp, Notice]
     owner.next(Accepted)

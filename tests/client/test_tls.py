@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import Connected, Link, Lost, Received, Tls
+from gmessenger.client import CaughtUp, Connected, Link, Lost, Received, Tls
 from gmessenger.client import connection as connections
 from gmessenger.errors import FileProblem, PasswordExposed, Refused, Unreachable, Untrusted
 from tests.authority import Authority, pin_in
@@ -154,7 +154,7 @@ def test_who_is_somebody_else_after_a_break_is_told_nothing(
     hearing = gevent.spawn(heard_by, server)
     assert isinstance(owner.ending(), Untrusted)
     assert hearing.get(timeout=TIMEOUT) == b""
-    assert [type(event) for event in owner.seen] == [Connected, Lost]
+    assert [type(event) for event in owner.seen] == [Connected, CaughtUp, Lost]
 
 
 def test_a_line_is_left_with_a_goodbye_in_tls(

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from gmessenger.client import (
     Accepted,
+    CaughtUp,
     Closed,
     Connected,
     Deferred,
@@ -225,15 +226,15 @@ class Book:
     def _connected(self, event: Connected, now: float) -> None:
         self.line = Line("connected")
         self.operator = event.operator
-        self.notice(render.told(event) or "", now)
+        self._notice(event, now)
 
     def _lost(self, event: Lost, now: float) -> None:
         self.line = Line("lost", now + event.retry_in, visible(event.reason))
+        self._notice(event, now)
+
+    def _notice(self, event: LinkEvent, now: float) -> None:
         if (told := render.told(event)) is not None:
             self.notice(told, now)
-
-    def _notice(self, event: Notice, now: float) -> None:
-        self.notice(render.told(event) or "", now)
 
 
 def safe(text: str) -> str:
@@ -243,6 +244,7 @@ def safe(text: str) -> str:
 
 WRITTEN: Final[dict[type[LinkEvent], Callable[[Book, Any, float], bool | None]]] = {
     Connected: Book._connected,
+    CaughtUp: Book._notice,
     Lost: Book._lost,
     Received: Book._received,
     SentElsewhere: Book._sent_elsewhere,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec import UNSET
 
 from gmessenger.client import (
     Accepted,
+    CaughtUp,
     Connected,
     Delivered,
     Delivery,
     Joined,
     Left,
+    LinkEvent,
     Lost,
     Message,
     PresenceChanged,
@@ -24,7 +26,7 @@ from gmessenger.client import (
     TopicChanged,
 )
 from gmessenger.client.outbox import compose
-from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.book import WRITTEN, Book
 from gmessenger.terminal.window.conversation import Conversation, State
 from gmessenger.wire.events import Answer
 
@@ -213,3 +215,13 @@ def test_history_that_comes_after_one_has_turned_to_it_is_marked_where_it_is_new
     assert dale.marker is dale.entries[4]
     book.look_at(book.home)
     assert dale.marker is None
+
+
+def test_there_is_a_row_for_every_event() -> None:
+    assert set(WRITTEN) == set(get_args(LinkEvent))
+
+
+def test_what_came_meanwhile_is_spoken_of_at_home(book: Book) -> None:
+    for event in (CaughtUp(3, again=False), CaughtUp(0, again=True), CaughtUp(3, again=True)):
+        book.apply(event, NOW)
+    assert texts(book.home) == ["caught up: 3 messages"]
