@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,21 @@ class Kind:
 
 def text(metavar: str) -> Kind:
     return Kind(metavar, str)
+
+
+def command_line() -> Kind:
+    """A command with its arguments, quoted as in a shell; it stays the text that it was."""
+
+    def read(value: str) -> str:
+        try:
+            found = shlex.split(value)
+        except ValueError as error:
+            raise ArgumentTypeError(f"expected a command, not {value!r}: {str(error).lower()}") from None
+        if not found:
+            raise ArgumentTypeError("expected a command, not nothing")
+        return value
+
+    return Kind("CMD", read)
 
 
 def networks() -> Kind:

@@ -15,6 +15,7 @@ from gmessenger.kinds import (
     Kind,
     bytes_,
     choice,
+    command_line,
     count,
     days,
     digest,
@@ -423,6 +424,19 @@ class ClientOptions(LogOptions):
     )
     json: bool = option(
         False, Flag, "with --listen: each message as the frame it came in, one a line", "in scripts", in_files=False
+    )
+    exec: str | None = option(
+        None,
+        command_line(),
+        "with --listen: print no message but run this command for each, one at a time, with the text on its input "
+        "(with --json the frame) and GMESSENGER_FROM, _TO, _TEXT, _TIME, _SEQ and _CONVERSATION in its environment; no "
+        "shell reads it",
+        "in scripts",
+        in_files=False,
+        in_environment=False,  # it would be passed on to every client that the command starts
+    )
+    exec_timeout: float = option(
+        60.0, seconds(), "with --exec: how long the command may take, before it is ended", "when it does a lot"
     )
     connect_timeout: float = option(10.0, seconds(), "how long connecting and logging in may take", "on slow lines")
     answer_timeout: float = option(

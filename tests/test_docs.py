@@ -56,7 +56,12 @@ def test_the_architecture_names_every_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/architecture.md", "docs/protocol.md", "docs/operations.md", "CHANGELOG.md"]
+    "document",
+    [
+        "README.md",
+        "CHANGELOG.md",
+        *(f"docs/{name}.md" for name in ("architecture", "protocol", "operations", "scripting")),
+    ],
 )
 def test_links_lead_somewhere(document: str) -> None:
     text = (TOP / document).read_text("utf-8")

@@ -49,7 +49,8 @@ def test_every_option_comes_from_anywhere(command: Command[Any], row: Any, ini: 
     on_line = [row.long] if row.kind is Flag else [row.long, text]
     assert getattr(parse(command, [], {}), row.key) == row.default
     assert getattr(parse(command, on_line, {}), row.key) == value
-    assert getattr(parse(command, [], {row.env: text}), row.key) == value
+    if row.in_environment:
+        assert getattr(parse(command, [], {row.env: text}), row.key) == value
     if row.in_files:
         assert getattr(parse(command, ["-c", str(ini)], {}), row.key) == value
         assert getattr(parse(command, [], {"MESSENGER_CONFIG": str(ini)}), row.key) == value

@@ -30,6 +30,7 @@ from gmessenger.errors import (
 )
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import Ending
+from gmessenger.terminal.executing import Executing
 from gmessenger.terminal.input import Lines, is_typed, standard_input
 from gmessenger.terminal.line import LineMode
 from gmessenger.terminal.output import standard_error, standard_output
@@ -135,7 +136,8 @@ class Client:
     def _make_mode(self) -> Mode | None:
         options, ending = self._options, self._ending
         if options.listen:
-            return Listening(options, self._call(options.name), self._output, self._status, ending)
+            listening = Executing if options.exec else Listening
+            return listening(options, self._call(options.name), self._output, self._status, ending)
         lines = standard_input()
         if options.to is not None:
             return Sending(options, self._call(options.name), lines, self._status, ending)

@@ -19,6 +19,7 @@ class Ending:
 
     def __init__(self) -> None:
         self._result: AsyncResult[int] = AsyncResult()
+        self._last: list[Callable[[], object]] = []
 
     @property
     def over(self) -> bool:
@@ -33,8 +34,15 @@ class Ending:
         if not self._result.ready():
             self._result.set_exception(error)
 
+    def at_last(self, act: Callable[[], object]) -> None:
+        """Have something done when it was said how the program ends, before it does; it must not take long."""
+        self._last.append(act)
+
     def wait(self) -> int:
         """The exit code; raises what was failed with."""
+        self._result.wait()
+        for act in self._last:
+            act()
         code = self._result.get()
         assert code is not None
         return code

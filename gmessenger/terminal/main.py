@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
+from shutil import which
 from typing import Final
 
 from gmessenger import logs
@@ -22,6 +24,8 @@ UNIX: Final = frozenset({"termios", "fcntl"})
 FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
     (lambda given: given.json and not given.listen, "--json is for --listen."),
+    (lambda given: given.exec and not given.listen, "--exec is for --listen."),
+    (lambda given: given.exec and not which(shlex.split(given.exec)[0]), "--exec names no program that can be run."),
     (lambda given: (given.ca or given.pin) and not given.tls, "--ca and --pin are for --tls."),
     (lambda given: given.to == "", "--to needs a name or a #room."),
     (lambda given: not given.name and (given.to or given.listen), "With --to and --listen, --name has to be given."),

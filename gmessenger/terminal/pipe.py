@@ -120,9 +120,8 @@ class Listening:
         for event in self._link:
             write_down(event, self._options)
             if isinstance(event, Received | SentElsewhere):
-                self._print(event)
-                if not self._output.finish():
-                    return  # nobody reads any more; only what is written may be acknowledged
+                if not self._take(event):
+                    return  # only what is done with may be acknowledged
                 self._link.done()
             elif (told := render.told(event)) is not None:
                 self._status.say(told)
@@ -133,8 +132,10 @@ class Listening:
         """Ctrl-C is how one leaves."""
         self._ending.leave()
 
-    def _print(self, event: Received | SentElsewhere) -> None:
+    def _take(self, event: Received | SentElsewhere) -> bool:
+        """Print a message. Whether it is done with: not if nobody reads any more."""
         if self._options.json:
             self._output.write_bytes(event.frame + b"\n")
         else:
             self._output.say(render.told(event) or "")
+        return self._output.finish()
