@@ -37,15 +37,20 @@ from gmessenger.terminal.output import standard_error, standard_output
 from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
 from gmessenger.terminal.pipe import Listening, Sending
 from gmessenger.terminal.screen import Screen, line_screen
+from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, counted, noted
 
 RETRY_IN_A_PIPE: Final = 60.0
 LONGEST_HOST: Final = 48
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
-NEEDS_TLS: Final = " (--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)"
-NEEDS_TRUST: Final = " (--ca FILE or --pin sha256:… say whom to believe.)"
+UNEXPECTED_SENTENCE: Final = N_("Something went wrong that should not have ({fault}); the log has it all: {place}")
+NEEDS_TLS: Final = N_("(--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)")
+NEEDS_TRUST: Final = N_("(--ca FILE or --pin sha256:… say whom to believe.)")
+NEEDS_PASSWORD: Final = N_("(--password-file FILE does, or {variable} in the environment.)")
+UNANSWERED: Final = N_("Messages that were not answered: {count}.")
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": 129}
 
 
@@ -80,8 +85,12 @@ def waiting_elsewhere(file: Path) -> str | None:
     with suppress(OSError):
         others = [each for each in file.parent.glob("*.jsonl") if each != file and each.stat().st_size]
         if others:
-            count = f"{len(others)} file{'' if len(others) == 1 else 's'}"
-            return f"-- messages to other servers or under other names wait to be sent: {count} in {file.parent}"
+            return counted(
+                "messages to other servers or under other names wait to be sent: {count} file in {directory}",
+                "messages to other servers or under other names wait to be sent: {count} files in {directory}",
+                len(others),
+                directory=file.parent,
+            )
     return None
 
 
@@ -117,7 +126,7 @@ class Client:
         try:
             code, sentence = self._ending.wait(), ""
         except ExitError as error:
-            code, sentence = error.exit_code, str(error) + self._hint(error)
+            code, sentence = error.exit_code, f"{spoken(error)} {self._hint(error)}".rstrip()
             self._log_refusal(error)
         except Exception as error:
             code, sentence = UNEXPECTED, self._unexpected(error)
@@ -148,14 +157,14 @@ class Client:
             return None
         self._options = options = replace(options, name=name)
         if is_typed() and (elsewhere := waiting_elsewhere(unsent_file(options, name))) is not None:
-            screen.show(visible(elsewhere))
+            screen.show(noted(visible(elsewhere)))
         return LineMode(options, self._call(name), screen, lines, ending, self._echo, typed=is_typed())
 
     def _ask_name(self, screen: Screen, lines: Lines) -> str | None:
         """None when there is no answer."""
         name: str | None = ""
         while name == "":
-            name = screen.ask(lines, "Your name: ")
+            name = screen.ask(lines, _("Your name: "))
             name = name.strip() if name is not None else None
         return name
 
@@ -200,10 +209,10 @@ class Client:
     def _hint(self, error: ExitError) -> str:
         cause = error.__cause__
         if isinstance(cause, PasswordNeeded) and self._password is None and not is_typed():
-            return f" (--password-file FILE does, or {VARIABLE} in the environment.)"
+            return _(NEEDS_PASSWORD, variable=VARIABLE)
         if isinstance(cause, PasswordExposed):
-            return NEEDS_TLS
-        return NEEDS_TRUST if isinstance(error, Untrusted) and cause is not None else ""
+            return _(NEEDS_TLS)
+        return _(NEEDS_TRUST) if isinstance(error, Untrusted) and cause is not None else ""
 
     def _log_refusal(self, error: ExitError) -> None:
         if isinstance(error, Refused):
@@ -214,7 +223,7 @@ class Client:
     def _unexpected(self, error: Exception) -> str:
         logs.event("greenlet_failed", failure=error, what="client")
         place = self._options.log_place(CLIENT.section)
-        return f"Something went wrong that should not have ({type(error).__name__}); the log has it all: {place}"
+        return _(UNEXPECTED_SENTENCE, fault=type(error).__name__, place=place)
 
     def _finish(self, code: int, sentence: str) -> None:
         self._echo.restore()
@@ -223,7 +232,7 @@ class Client:
         if self._link is not None:
             self._link.abandon()  # what was written is done with already
         if unsent and code != NotAllSent.exit_code:
-            sentence = f"{sentence} Messages that were not answered: {unsent}.".lstrip()
+            sentence = f"{sentence} {_(UNANSWERED, count=unsent)}".lstrip()
         with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)
         logs.event("client_stopped", exit_code=code, unsent=unsent)
 

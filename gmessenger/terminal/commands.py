@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from gmessenger.terminal.duties import Desk
+from gmessenger.terminal.words import N_, _
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Command:
 
     @property
     def usage(self) -> str:
-        return f"{self.slashed[0]} {self.arguments}".rstrip()
+        return f"{self.slashed[0]} {_(self.arguments)}".rstrip()
 
 
 NUMBERS: Final = frozenset({"N", "MINUTES"})
@@ -122,7 +123,8 @@ WORDS: Final = {word: command for command in COMMANDS for word in command.words}
 SLASHED: Final = {name: command for command in COMMANDS for name in command.slashed}
 
 NARROWEST: Final = 20
-NOTES: Final = "A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash."
+SLASH: Final = N_("(//… sends a text that begins with a slash.)")
+NOTES: Final = N_("A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,29 +166,31 @@ def understand(line: str) -> Order | Text | Mistake:
 def _order(name: str, arguments: str) -> Order | Mistake:
     command = SLASHED.get(name)
     if command is None:
-        return Mistake(f"There is no {name}.{_nearest(name)} (//… sends a text that begins with a slash.)")
+        return Mistake(_unknown(name))
     if not command.takes(arguments):
-        return Mistake(f"It is: {command.usage}")
+        return Mistake(_("It is: {usage}", usage=command.usage))
     return Order(command, arguments if "TEXT" in command.arguments else arguments.strip())
 
 
-def _nearest(name: str) -> str:
+def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, SLASHED, 1)
-    return f" Did you mean {near[0]}?" if near else " /help lists what there is."
+    if not near:
+        return _("There is no {name}. /help lists what there is. {slash}", name=name, slash=_(SLASH))
+    return _("There is no {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))
 
 
 def hint(line: str) -> str:
     """What to say to a plain line while there is nobody to send it to."""
     near = difflib.get_close_matches(f"/{line.strip()}", SLASHED, 1, 0.75)
-    meant = f" Did you mean {near[0]}?" if near else ""
-    return f"Nobody to send this to yet: write /msg NAME TEXT first.{meant}"
+    nobody = _("Nobody to send this to yet: write /msg NAME TEXT first.")
+    return _("{sentence} Did you mean {command}?", sentence=nobody, command=near[0]) if near else nobody
 
 
 def help_text(width: int, *notes: str, operator: bool = False) -> str:
     """The table and the notes, fitted into so many columns."""
     wrap = partial(textwrap.wrap, width=max(width - 1, NARROWEST))
     rows = [
-        (", ".join((*command.words, command.usage)), command.what)
+        (", ".join((*command.words, command.usage)), _(command.what))
         for command in COMMANDS
         if operator or not command.operators
     ]
@@ -195,4 +199,4 @@ def help_text(width: int, *notes: str, operator: bool = False) -> str:
     if max(map(len, lines)) >= width:
         below = partial(wrap, initial_indent="      ", subsequent_indent="      ")
         lines = [line for names, what in rows for line in (f"  {names}", *below(what))]
-    return "\n".join(lines + wrap(" ".join((NOTES, *notes))))
+    return "\n".join(lines + wrap(" ".join((_(NOTES), *notes))))

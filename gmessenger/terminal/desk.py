@@ -7,14 +7,18 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from gmessenger.client import Link
 from gmessenger.errors import MessengerError
 from gmessenger.logs import log_calls
-from gmessenger.terminal import render
+from gmessenger.terminal import answers
 from gmessenger.terminal.moderating import Moderating
+from gmessenger.terminal.render import topic_of, why
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, counted, noted
+
+WARNING: Final = N_("all you have said will be erased for everybody, and your account. There is no way back.")
 
 
 @contextmanager
@@ -80,28 +84,29 @@ class Commanded(Moderating):
             self.send(to, text)
 
     def ask_for_message(self) -> None:
-        to = (self.ask("To whom? ") or "").strip()
-        text = self.ask(f"Text for {to}: ") if to else ""
+        to = (self.ask(_("To whom? ")) or "").strip()
+        text = self.ask(_("Text for {name}: ", name=to)) if to else ""
         if text:
             self.message(to, text)
         else:
-            self.show("-- nothing sent")
+            self.show(noted(_("nothing sent")))
 
     def register(self, invite: str) -> None:
         if not self.asks:
-            return self.show("-- a password has to be typed, at a terminal")
-        password = self.ask_secret(f"A password for {self._link.name}: ")
-        if not password or password != self.ask_secret("The same again: "):
-            return self.show("-- these were not the same; nothing is registered")
+            return self.show(noted(_("a password has to be typed, at a terminal")))
+        password = self.ask_secret(_("A password for {name}: ", name=self._link.name))
+        if not password or password != self.ask_secret(_("The same again: ")):
+            return self.show(noted(_("these were not the same; nothing is registered")))
         return self._answered(lambda: self._register(password, invite))
 
     def _register(self, password: str, invite: str) -> str:
         self._link.register(password, invite or None)
-        return f"-- {visible(self._link.name)} is your account now; from here on the password is asked for"
+        name = visible(self._link.name)
+        return noted(_("{name} is your account now; from here on the password is asked for", name=name))
 
     @log_calls()
     def users(self) -> None:
-        self._answered(lambda: render.users(self._link.users(), self._link.name))
+        self._answered(lambda: answers.users(self._link.users(), self._link.name))
 
     @log_calls()
     def status(self, status: str) -> None:
@@ -114,7 +119,7 @@ class Commanded(Moderating):
     def _join(self, room: str) -> str:
         answer = self._link.join(room)
         self.addressee = room
-        return render.entered(room, answer.members or (), answer.topic or "")
+        return answers.entered(room, answer.members or (), answer.topic or "")
 
     @log_calls("room")
     def leave_room(self, room: str) -> None:
@@ -124,15 +129,15 @@ class Commanded(Moderating):
         self._link.leave(room)
         if room.casefold() == (self.addressee or "").casefold():
             self.addressee = None
-        return f"-- you have left {visible(room)}"
+        return noted(_("you have left {room}", room=visible(room)))
 
     @log_calls()
     def rooms(self) -> None:
-        self._answered(lambda: render.rooms(self._link.rooms()))
+        self._answered(lambda: answers.rooms(self._link.rooms()))
 
     @log_calls("room")
     def members(self, room: str) -> None:
-        self._in_room(lambda here: render.members(here, self._link.members(here), self._link.name), room)
+        self._in_room(lambda here: answers.members(here, self._link.members(here), self._link.name), room)
 
     @log_calls()
     def topic(self, topic: str) -> None:
@@ -140,26 +145,26 @@ class Commanded(Moderating):
 
     def _set_topic(self, room: str, topic: str) -> str:
         self._link.set_topic(room, topic)
-        return render.topic(room, topic)
+        return topic_of(room, topic)
 
     def _topic(self, room: str) -> str:
         topics = (each.get("topic") for each in self._link.rooms() if str(each.get("room")).lower() == room.lower())
-        return render.topic(room, str(next(topics, "") or ""))
+        return topic_of(room, str(next(topics, "") or ""))
 
     @log_calls("count")
     def history(self, count: int) -> None:
         to = self.addressee
         if to is None:
-            return self.show("-- whose? write /msg NAME or /join #ROOM first")
+            return self.show(noted(_("whose? write /msg NAME or /join #ROOM first")))
         return self._answered(lambda: self._history(to, count))
 
     def _history(self, to: str, count: int) -> str:
         said = self._link.history(to, count)
-        return render.history(to, [each for each in said if not to.startswith("#") or not self.hides(each)])
+        return answers.history(to, [each for each in said if not to.startswith("#") or not self.hides(each)])
 
     @log_calls()
     def search(self, words: str) -> None:
-        self._answered(lambda: render.search(self._link.search(words), self._link.name))
+        self._answered(lambda: answers.search(self._link.search(words), self._link.name))
 
     @log_calls("name")
     def remove(self, name: str) -> None:
@@ -167,31 +172,39 @@ class Commanded(Moderating):
 
     def _remove(self, room: str, name: str) -> str:
         self._link.remove(room, name)
-        return f"-- {visible(name)} is no longer in {visible(room)}"
+        return noted(_("{name} is no longer in {room}", name=visible(name), room=visible(room)))
 
     @log_calls("file")
     def export(self, file: str) -> None:
         self._answered(lambda: self._export(Path(file or f"{self._link.name}-messages.jsonl")))
 
     def _export(self, file: Path) -> str:
+        shown = visible(str(file))
         try:
             with _new_file(file) as lines:
                 count = sum(lines.write(line) > 0 for line in self._link.export())
         except OSError as error:
-            return f"-- cannot write {visible(str(file))}: {error.strerror}"
-        return f"-- {count} messages are in {visible(str(file))}, each as a line of JSON"
+            return noted(_("cannot write {file}: {reason}", file=shown, reason=why(error.strerror or str(error))))
+        return noted(
+            counted(
+                "{count} message is in {file}, as a line of JSON",
+                "{count} messages are in {file}, each as a line of JSON",
+                count,
+                file=shown,
+            )
+        )
 
     def forget(self) -> None:
         if not self.asks:
-            return self.show("-- the password has to be typed, at a terminal")
-        self.show("-- all you have said will be erased for everybody, and your account. There is no way back.")
-        password = self.ask_secret("Your password, or nothing to keep it all: ")
-        return self._answered(lambda: self._forget(password)) if password else self.show("-- all is kept")
+            return self.show(noted(_("the password has to be typed, at a terminal")))
+        self.show(noted(_(WARNING)))
+        password = self.ask_secret(_("Your password, or nothing to keep it all: "))
+        return self._answered(lambda: self._forget(password)) if password else self.show(noted(_("all is kept")))
 
     def _forget(self, password: str) -> str:
         self._link.forget(password)
         self.leave()
-        return "-- all you said is erased, and your account is gone"
+        return noted(_("all you said is erased, and your account is gone"))
 
     def help(self) -> None:
         self.show(self.help_text())
@@ -202,7 +215,7 @@ class Commanded(Moderating):
         if room.startswith("#"):
             self._answered(lambda: ask(room))
         else:
-            self.show("-- in which room? write /join #ROOM first")
+            self.show(noted(_("in which room? write /join #ROOM first")))
 
     def _answered(self, ask: Callable[[], str | None]) -> None:
         """Ask the server something and show what comes of it, or say why nothing does."""
@@ -211,8 +224,8 @@ class Commanded(Moderating):
 
     def _outcome(self, ask: Callable[[], str | None]) -> str | None:
         if not self._link.connected:
-            return "-- the line is down; ask again when it is back"
+            return noted(_("the line is down; ask again when it is back"))
         try:
             return ask()
         except MessengerError as error:
-            return f"-- {visible(str(error))}"
+            return noted(why(error))

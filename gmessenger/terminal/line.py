@@ -19,7 +19,10 @@ from gmessenger.terminal.marks import Marks
 from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, noted
 
+KEPT: Final = N_("Messages that were not answered, and are kept, and sent when you come back: {count}.")
+UNCERTAIN: Final = N_("Messages that were not answered, and may be lost: {count}.")
 AT_ONCE: Final = 0.3
 """Seconds that answers usually take; waiting any longer is worth a word."""
 
@@ -78,27 +81,27 @@ class LineMode:
             self._link.start()
 
     def _ask_password(self, why: str) -> str | None:
-        self._screen.show(f"-- {visible(why)}")
-        return self._desk.ask_secret(f"Password for {self._link.name}: ")
+        self._screen.show(noted(visible(why)))
+        return self._desk.ask_secret(_("Password for {name}: ", name=self._link.name))
 
     def _take(self, line: str | Cut) -> None:
         if isinstance(line, Cut):
-            return self._screen.show(f"-- not sent: a line can have at most {line.limit} {line.of}")
+            return self._screen.show(noted(_("not sent: a line can have at most {limit}", limit=render.too_long(line))))
         meaning = understand(line)
         if isinstance(meaning, Order):
             return meaning.carry_out(self._desk)
         if isinstance(meaning, Mistake):
-            return self._screen.show(f"-- {visible(meaning.sentence)}")
+            return self._screen.show(noted(visible(meaning.sentence)))
         return self._say(meaning.text)
 
     def _say(self, text: str) -> None:
         if text and self._desk.addressee is not None:
             self._desk.send(self._desk.addressee, text)
         elif text:
-            self._screen.show(f"-- {visible(hint(text))}")
+            self._screen.show(noted(visible(hint(text))))
 
     def _ask(self) -> None:
-        self._screen.prompt(f"to {to}> " if (to := self._desk.addressee) else "> ")
+        self._screen.prompt(_("to {name}> ", name=to) if (to := self._desk.addressee) else "> ")
 
     def _follow(self) -> None:
         for event in self._link:
@@ -107,7 +110,7 @@ class LineMode:
                 self._take_up(event)
             told = self._told(event)
             if told is not None:
-                self._screen.show(told + self._remark(event))
+                self._screen.show(told)
                 if not self._screen.finish():
                     return  # there is no terminal any more; only what was shown may be acknowledged
                 self._link.done()
@@ -126,28 +129,29 @@ class LineMode:
             return None
         if isinstance(event, Received) and event.delivery.to.startswith("#") and self._desk.hides(event.delivery):
             return None
-        return render.told(event)
-
-    def _remark(self, event: LinkEvent) -> str:
-        """What one wants to know besides, at a terminal."""
         if isinstance(event, Lost) and event.attempt == 1:
-            return "; what you type meanwhile is sent then"
-        if isinstance(event, Connected) and event.again:
-            return f"; sending {count} now" if (count := self._link.unanswered) else ""
-        if isinstance(event, Connected):
-            return f"\nYou are {visible(self._link.name)}.{self._left_over()}\n{self._desk.help_text()}"
-        return ""
+            return render.cut(event)
+        return self._arrived(event) if isinstance(event, Connected) else render.told(event)
 
-    def _left_over(self) -> str:
-        count = self._link.unanswered
-        return f"\n-- {render.counted(count, 'message')} of last time had no answer; sending now" if count else ""
+    def _arrived(self, event: Connected) -> str:
+        """What one wants to know besides, at a terminal."""
+        unanswered = self._link.unanswered
+        if event.again and unanswered:
+            return render.back(unanswered)
+        told = render.told(event) or ""
+        if event.again:
+            return told
+        left_over = [render.left_over(unanswered)] if unanswered else []
+        return "\n".join(
+            (told, _("You are {name}.", name=visible(self._link.name)), *left_over, self._desk.help_text())
+        )
 
     def _leave_within(self, seconds: float) -> None:
         self._leaving = True
         self._screen.clear()
         left = self._link.flush(AT_ONCE)
         if left:
-            self._screen.show(f"-- waiting for {left} to be answered; Ctrl-C leaves at once")
+            self._screen.show(render.leaving(left))
             left = self._link.flush(seconds)
         kept = self._link.keeping
         self._screen.finish(AT_ONCE)
@@ -155,7 +159,6 @@ class LineMode:
         if self._following is not None:
             self._following.join(HURRY)
         if left:
-            what = "are kept, and sent when you come back" if kept else "may be lost"
-            self._ending.fail(NotAllSent(f"Messages that were not answered, and {what}: {left}."))
+            self._ending.fail(NotAllSent(_(KEPT if kept else UNCERTAIN, count=left)))
         else:
             self._ending.leave()

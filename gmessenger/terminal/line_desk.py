@@ -15,8 +15,9 @@ from gmessenger.terminal.desk import Commanded
 from gmessenger.terminal.input import ROOM_WITHIN, Lines
 from gmessenger.terminal.passwords import Echo
 from gmessenger.terminal.screen import Screen
+from gmessenger.terminal.words import N_, _
 
-REPRINT: Final = "Ctrl-R shows what you have begun to type again, after a message came in between."
+REPRINT: Final = N_("Ctrl-R shows what you have begun to type again, after a message came in between.")
 
 
 class LineDesk(Commanded):
@@ -51,7 +52,7 @@ class LineDesk(Commanded):
         try:
             message = self._link.send(to, text, wait=0 if self._typed else ROOM_WITHIN)
         except Full:
-            self.show(render.not_sent(to, text, f"{self._link.unanswered} messages are waiting already."))
+            self.show(render.not_sent(to, text, render.many_wait(self._link.unanswered)))
         except BadText as error:
             self.show(render.not_sent(to, text, str(error)))
         else:
@@ -59,4 +60,4 @@ class LineDesk(Commanded):
                 self.show(render.waiting(message))
 
     def help_text(self) -> str:
-        return help_text(self._screen.width, *([REPRINT] if self._typed else []), operator=self.operator)
+        return help_text(self._screen.width, *([_(REPRINT)] if self._typed else []), operator=self.operator)

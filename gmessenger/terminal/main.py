@@ -18,6 +18,7 @@ from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
 from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, noted
 
 UNIX: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
@@ -69,7 +70,7 @@ def configure_log(options: ClientOptions) -> None:
             raise
         logs.configure(logs.NOWHERE, options.log_level, options.log_format)
         if sys.stderr is not None:
-            print(f"-- {visible(spoken(error))} Nothing is logged.", file=sys.stderr)
+            print(noted(_("{reason} Nothing is logged.", reason=visible(spoken(error)))), file=sys.stderr)
 
 
 def run(options: ClientOptions) -> int:
@@ -79,7 +80,7 @@ def run(options: ClientOptions) -> int:
     except ImportError as error:
         if error.name not in UNIX:
             raise
-        raise ExitError("This program needs a terminal as Unix has it; its library does without.") from error
+        raise ExitError(N_("This program needs a terminal as Unix has it; its library does without.")) from error
     return Client(options).run()
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from gmessenger.client import Delivery, Link
 from gmessenger.client.positions import fold
 from gmessenger.logs import log_calls
-from gmessenger.terminal import render
+from gmessenger.terminal import answers
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import _, noted
 
 MINUTE = 60.0
 
@@ -48,7 +49,7 @@ class Moderating(ABC):
     def _block(self, name: str) -> str:
         self._link.block(name)
         self._blocked.add(fold(name))
-        return f"-- you hear no more from {visible(name)}"
+        return noted(_("you hear no more from {name}", name=visible(name)))
 
     @log_calls("name")
     def unblock(self, name: str) -> None:
@@ -57,15 +58,15 @@ class Moderating(ABC):
     def _unblock(self, name: str) -> str:
         self._link.unblock(name)
         self._blocked.discard(fold(name))
-        return f"-- you hear from {visible(name)} again"
+        return noted(_("you hear from {name} again", name=visible(name)))
 
     @log_calls()
     def blocks(self) -> None:
-        self._answered(lambda: render.blocks(self._link.blocks()))
+        self._answered(lambda: answers.blocks(self._link.blocks()))
 
     @log_calls("name")
     def kick(self, name: str, reason: str) -> None:
-        self._answered(lambda: render.kicked(name, self._link.kick(name, reason)))
+        self._answered(lambda: answers.kicked(name, self._link.kick(name, reason)))
 
     @log_calls("name", "minutes")
     def mute(self, name: str, minutes: int | None) -> None:
@@ -73,7 +74,7 @@ class Moderating(ABC):
 
     def _mute(self, name: str, minutes: int | None) -> str:
         here = self._link.mute(name, minutes * MINUTE if minutes is not None else None)
-        return render.muted(name, minutes, here)
+        return answers.muted(name, minutes, here)
 
     @log_calls("name")
     def unmute(self, name: str) -> None:
@@ -81,7 +82,7 @@ class Moderating(ABC):
 
     def _unmute(self, name: str) -> str:
         self._link.unmute(name)
-        return f"-- {visible(name)} may speak again"
+        return noted(_("{name} may speak again", name=visible(name)))
 
     @log_calls("whom")
     def ban(self, whom: str, reason: str) -> None:
@@ -89,7 +90,7 @@ class Moderating(ABC):
 
     def _ban(self, whom: str, reason: str) -> str:
         answer = self._link.ban(whom, reason=reason)
-        return render.banned(answer.address or whom, answer.sessions or 0)
+        return answers.banned(answer.address or whom, answer.sessions or 0)
 
     @log_calls("whom")
     def unban(self, whom: str) -> None:
@@ -97,11 +98,11 @@ class Moderating(ABC):
 
     def _unban(self, whom: str) -> str:
         self._link.unban(whom)
-        return f"-- {visible(whom)} may come in again"
+        return noted(_("{name} may come in again", name=visible(whom)))
 
     @log_calls()
     def bans(self) -> None:
-        self._answered(lambda: render.sanctions(self._link.bans(), self._link.mutes()))
+        self._answered(lambda: answers.sanctions(self._link.bans(), self._link.mutes()))
 
     @log_calls("room")
     def close_room(self, room: str) -> None:
@@ -109,7 +110,7 @@ class Moderating(ABC):
 
     def _close(self, room: str) -> str:
         self._link.close_room(room)
-        return f"-- {visible(room)} is closed; its members can read it, and leave"
+        return noted(_("{room} is closed; its members can read it, and leave", room=visible(room)))
 
     @log_calls("room")
     def open_room(self, room: str) -> None:
@@ -117,4 +118,4 @@ class Moderating(ABC):
 
     def _open(self, room: str) -> str:
         self._link.open_room(room)
-        return f"-- {visible(room)} is open"
+        return noted(_("{room} is open", room=visible(room)))

@@ -11,6 +11,7 @@ from gevent.event import Event
 from gevent.queue import Empty, Queue
 
 from gmessenger.errors import FileProblem
+from gmessenger.sentences import Sentence
 from gmessenger.terminal.blocking import reader_is_gone, write
 
 LINES_WAITING: Final = 256
@@ -61,7 +62,9 @@ class Output:
         except OSError as error:
             self._close()
             if error.errno not in NOBODY_READS:
-                raise FileProblem(f"Cannot write the output: {error.strerror}.") from error
+                raise FileProblem(
+                    Sentence("Cannot write the output: {reason}.", reason=Sentence(error.strerror or str(error)))
+                ) from error
             reader_left()
 
     def _next(self) -> bytes:

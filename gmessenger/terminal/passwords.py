@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from gmessenger.client import Link
 from gmessenger.errors import FileProblem, PasswordNeeded, Refused, WrongPassword
+from gmessenger.sentences import Sentence
+from gmessenger.terminal.spoken import spoken
 
 VARIABLE: Final = "MESSENGER_PASSWORD"
 LONGEST: Final = 4096
@@ -38,7 +40,7 @@ def enter(link: Link, ask: Callable[[str], str | None]) -> None:
         except Refused as error:
             if not isinstance(error.__cause__, PasswordNeeded | WrongPassword):
                 raise
-            password = ask(str(error))
+            password = ask(spoken(error))
             if not password:
                 raise
     return link.start(password)
@@ -49,11 +51,14 @@ def _first_line(file: str) -> str:
         with Path(file).open(encoding="utf-8") as opened:
             line = opened.readline(LONGEST).rstrip("\r\n")
     except OSError as error:
-        raise FileProblem(f"Cannot read the password file {file}: {error.strerror}.") from error
+        reason = Sentence(error.strerror or str(error))
+        raise FileProblem(
+            Sentence("Cannot read the password file {file}: {reason}.", file=file, reason=reason)
+        ) from error
     except UnicodeDecodeError as error:
-        raise FileProblem(f"Cannot read the password file {file}: it is not UTF-8.") from error
+        raise FileProblem(Sentence("Cannot read the password file {file}: it is not UTF-8.", file=file)) from error
     if not line:
-        raise FileProblem(f"The first line of the password file {file} is empty.")
+        raise FileProblem(Sentence("The first line of the password file {file} is empty.", file=file))
     return line
 
 

@@ -7,13 +7,16 @@ from typing import Final
 from gmessenger.client import Link, Lost, Notice, Received, Rejected, SentElsewhere
 from gmessenger.errors import BadText, ExitError, NotAllSent, Refused, UnknownAction, WireError
 from gmessenger.options import ClientOptions
+from gmessenger.sentences import Sentence
 from gmessenger.terminal import render
 from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
 from gmessenger.terminal.input import ROOM_WITHIN, Cut, Lines
 from gmessenger.terminal.journal import write_down
 from gmessenger.terminal.output import Output
-from gmessenger.terminal.visible import visible
+from gmessenger.terminal.spoken import spoken
+from gmessenger.terminal.words import N_, _, noted
 
+NOT_SENT: Final = N_("Not sent: {lost} of {count} lines. The first: {reason}")
 LOOK_AGAIN: Final = 1.0
 EVERYBODY: Final = "#all"
 """Looks like a room, but everybody is in it."""
@@ -52,7 +55,7 @@ class Sending:
     def interrupt(self) -> None:
         """Ctrl-C: leave at once, with a code that says whether anything is left behind."""
         if self._lost:
-            self._status.say(f"-- interrupted; lines that were not answered: {self._lost}")
+            self._status.say(noted(_("interrupted; lines that were not answered: {count}", count=self._lost)))
         self._ending.leave(INTERRUPTED if self._lost or not self._link.connected else 0)
 
     @property
@@ -63,13 +66,15 @@ class Sending:
         try:
             self._link.join(self._to)
         except UnknownAction as error:
-            raise Refused(f"Cannot join {self._to}: this server has no rooms.") from error
+            raise Refused(Sentence("Cannot join {room}: this server has no rooms.", room=self._to)) from error
         except WireError as error:
-            raise Refused(f"Cannot join {self._to}: {error}") from error
+            raise Refused(Sentence("Cannot join {room}: {reason}", room=self._to, reason=str(error))) from error
 
     def _send(self, line: str | Cut) -> None:
         if isinstance(line, Cut):
-            return self._refuse(f"Line {self._read} is longer than {line.limit} {line.of}.")
+            return self._refuse(
+                _("Line {number} is longer than {limit}.", number=self._read, limit=render.too_long(line))
+            )
         try:
             self._link.send(self._to, line, wait=ROOM_WITHIN)
         except BadText as error:
@@ -81,7 +86,7 @@ class Sending:
         if not self._first_reason:
             # At once: the input may go on for days.
             self._first_reason = reason
-            self._status.say(f"-- not sent: {visible(reason)}")
+            self._status.say(noted(_("not sent: {reason}", reason=render.why(reason))))
 
     def _follow(self) -> None:
         try:
@@ -95,9 +100,10 @@ class Sending:
             self._finish(error)
 
     def _finish(self, error: ExitError | None) -> None:
-        reason = self._first_reason or (str(error) if error else "there was no answer.")
+        reason = self._first_reason or (str(error) if error else N_("there was no answer."))
         if self._lost:
-            self._ending.fail(NotAllSent(f"Not sent: {self._lost} of {self._read} lines. The first: {reason}"))
+            counts = {"lost": self._lost, "count": self._read}
+            self._ending.fail(NotAllSent(_(NOT_SENT, **counts, reason=spoken(reason))))
         elif error is not None:
             self._ending.fail(error)
         else:

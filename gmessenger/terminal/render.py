@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger.client import (
     Accepted,
-    Card,
     CaughtUp,
     Closed,
     Connected,
     Deferred,
     Delivered,
-    Delivery,
-    Found,
     Joined,
     Left,
     LinkEvent,
@@ -30,237 +26,218 @@ from gmessenger.client import (
     Rejected,
     SentElsewhere,
     TopicChanged,
-    fold,
 )
+from gmessenger.terminal.dates import moment
+from gmessenger.terminal.input import Cut
+from gmessenger.terminal.messages import message, own
+from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, counted, noted
 
-CONTINUED: Final = " " * 8
 BEGINNING: Final = 40
 """Characters of one's own text that are enough to know it again."""
-ERASED: Final = "a message was here that has been erased"
-IN_WORDS: Final = {"online": "is here", "offline": "has left"}
+LONGEST: Final[dict[str, Callable[[int], str]]] = {
+    "characters": lambda limit: counted("{count} character", "{count} characters", limit),
+    "bytes typed at once": lambda limit: counted("{count} byte typed at once", "{count} bytes typed at once", limit),
+}
+IN_WORDS: Final = {"online": N_("{name} is here"), "offline": N_("{name} has left")}
 
 
-def message(delivery: Delivery) -> str:
-    """A message with its time and sender, and its room if it came through one; further lines are indented."""
-    return _said(delivery, f"{visible(delivery.sender)}{' (to all)' if delivery.broadcast is True else ''}")
-
-
-def own(delivery: Delivery) -> str:
-    """What one has written oneself, but not here; what history brings back does not say from where."""
-    where = "on another device" if delivery.id else "earlier"
-    to = "" if delivery.to.startswith("#") else f", to {visible(delivery.to)}"
-    return _said(delivery, f"you, {where}{to}")
-
-
-def found(each: Found, oneself: str) -> str:
-    """A message that search found; one's own says to whom it went."""
-    delivery = each.delivery
-    own = fold(delivery.sender) == fold(oneself) and not delivery.to.startswith("#")
-    return _said(delivery, visible(delivery.sender) + (f" to {visible(each.with_)}" if own else ""))
-
-
-def _said(delivery: Delivery, by: str) -> str:
-    if delivery.erased is True:
-        return f"-- {ERASED}"
-    room = f"{visible(delivery.to)} " if delivery.to.startswith("#") else ""
-    first, *further = delivery.message.replace("\r\n", "\n").split("\n")
-    lines = [f"[{_clock(delivery.time)}] {room}{by}: {visible(first)}"]
-    return "\n".join(lines + [CONTINUED + visible(line) for line in further])
-
-
-def _clock(seconds: float) -> str:
-    """The time of day, with the day unless it is today."""
-    try:
-        then = datetime.fromtimestamp(seconds).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return "--:--"
-    return then.strftime("%H:%M" if then.date() == datetime.now().astimezone().date() else "%Y-%m-%d %H:%M")
-
-
-def users(present: Sequence[Card], oneself: str) -> str:
-    """Who is there, one a line."""
-    return _list(f"{len(present)} here", (visible(card.account_name) + _aside(card, oneself) for card in present))
-
-
-def members(room: str, present: Sequence[Card], oneself: str) -> str:
-    """Who is in a room, and who of them is not there just now."""
-    lines = (visible(card.account_name) + _aside(card, oneself) for card in present)
-    return _list(f"{len(present)} in {visible(room)}", lines)
-
-
-def entered(room: str, names: Sequence[str], about: str) -> str:
-    """What one sees on coming into a room."""
-    here = f"-- you are in {visible(room)}, with {visible(', '.join(names))}"
-    return f"{here}\n{topic(room, about)}" if about else here
-
-
-def rooms(listed: Sequence[Mapping[str, Any]]) -> str:
-    """The rooms there are, one a line."""
-    lines = (
-        f"{visible(str(each.get('room')))} ({each.get('members')}{', closed' if each.get('closed') else ''}) "
-        f"{visible(str(each.get('topic') or ''))}".rstrip()
-        for each in listed
-    )
-    return _list(counted(len(listed), "room"), lines) if listed else "-- there are no rooms; /join #NAME makes one"
-
-
-def blocks(cards: Sequence[Card]) -> str:
-    """Whom one does not hear from."""
-    names = (visible(card.account_name) for card in cards)
-    return _list(f"you block {len(cards)}", names) if cards else "-- you block nobody"
-
-
-def kicked(name: str, sessions: int) -> str:
-    return f"-- {visible(name)} is sent away: {counted(sessions, 'connection')} closed"
-
-
-def muted(name: str, minutes: int | None, here: int) -> str:
-    lasting = f" for {counted(minutes, 'minute')}" if minutes is not None else ""
-    return f"-- {visible(name)} is muted{lasting}{'' if here else '; nobody of that name is here just now'}"
-
-
-def banned(whom: str, sessions: int) -> str:
-    return f"-- {visible(whom)} is banned: {counted(sessions, 'connection')} closed"
-
-
-def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, Any]]) -> str:
-    """Who is banned and who is muted, one a line."""
-    parts = [
-        _list(f"{len(listed)} {what}", map(_sanction, listed))
-        for what, listed in (("banned", bans), ("muted", mutes))
-        if listed
-    ]
-    return "\n".join(parts) or "-- nobody is banned or muted"
-
-
-def _sanction(each: Mapping[str, Any]) -> str:
-    whom = visible(str(each.get("user") or each.get("address")))
-    until = each.get("until")
-    lasting = f", until {_clock(until)}" if isinstance(until, int | float) else ""
-    return f"{whom}, by {_operator(str(each.get('by')))}{lasting}{_because(str(each.get('reason') or ''))}"
-
-
-def _because(reason: str) -> str:
+def because(reason: str) -> str:
+    """The end of a sentence that has a reason."""
     return f": {visible(reason)}" if reason else ""
 
 
-def history(with_: str, messages: Sequence[Delivery]) -> str:
-    """What was said before."""
-    whose = f"{'in' if with_.startswith('#') else 'with'} {visible(with_)}"
-    if not messages:
-        return f"-- there is nothing earlier {whose}"
-    head = f"-- the last {counted(len(messages), 'message')} {whose}:"
-    return "\n".join([head, *map(message, messages), "-- so far what was said before"])
-
-
-def search(each: Sequence[Found], oneself: str) -> str:
-    """What was found, the newest last, where one is looking."""
-    if not each:
-        return "-- nothing found"
-    lines = [found(one, oneself) for one in reversed(each)]
-    return "\n".join([f"-- found {counted(len(each), 'message')}:", *lines, "-- so far what was found"])
-
-
-def _list(head: str, lines: Iterable[str]) -> str:
-    return "\n".join([f"-- {head}:", *(f"   {line}" for line in lines)])
-
-
-def _aside(card: Card, oneself: str) -> str:
-    remarks = [visible(card.status)] if card.status and card.status != "online" else []
-    remarks += ["you"] if fold(card.account_name) == fold(oneself) else []
-    return f" ({', '.join(remarks)})" if remarks else ""
+def too_long(cut: Cut) -> str:
+    """How much of a line can be read, where one was longer."""
+    return LONGEST[cut.of](cut.limit)
 
 
 def waiting(text: Message) -> str:
     """Said of a message at once when the line is down."""
-    return f"-- waiting: the line is down; this goes to {visible(text.to)} when it is back"
+    return noted(_("waiting: the line is down; this goes to {name} when it is back", name=visible(text.to)))
 
 
 def not_sent(to: str, text: str, reason: str) -> str:
-    """A message that will not reach anybody, with enough of it to know which."""
-    beginning = text if len(text) <= BEGINNING else text[:BEGINNING] + "…"
-    return f"-- not sent to {visible(to)}: {visible(reason)} The text was: {visible(beginning)}"
+    """A message that will not reach anybody, with enough of it to know which. The `reason` is a sentence."""
+    beginning = visible(text if len(text) <= BEGINNING else text[:BEGINNING] + "…")
+    return noted(
+        _("not sent to {name}: {reason} The text was: {text}", name=visible(to), reason=why(reason), text=beginning)
+    )
 
 
-def moment(seconds: float) -> str:
-    """A duration as people say it: `0.8 s`, `25 s`."""
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+def many_wait(count: int) -> str:
+    """Why one more message is not taken."""
+    return counted("{count} message is waiting already.", "{count} messages are waiting already.", count)
+
+
+def why(reason: str | Exception) -> str:
+    """A reason that comes from below, fit to be read."""
+    return visible(spoken(reason))
 
 
 def _connected(event: Connected) -> str:
     if event.again:
-        return "-- connected again"
-    return "\n".join(visible(line) for line in (f"Connected to {event.server}.", *event.greeting.splitlines()))
+        return noted(_("connected again"))
+    connected = _("Connected to {server}.", server=visible(event.server))
+    return "\n".join((connected, *map(visible, event.greeting.splitlines())))
+
+
+def back(count: int) -> str:
+    """The line is back, and so many messages of one's own go out."""
+    return noted(counted("connected again; sending {count} now", "connected again; sending {count} now", count))
+
+
+def left_over(count: int) -> str:
+    """What an earlier run of this program could not bring home."""
+    return noted(
+        counted(
+            "{count} message of last time had no answer; sending now",
+            "{count} messages of last time had no answer; sending now",
+            count,
+        )
+    )
+
+
+def leaving(left: int) -> str:
+    """Why one is not away yet."""
+    return noted(
+        counted(
+            "waiting for {count} to be answered; Ctrl-C leaves at once",
+            "waiting for {count} to be answered; Ctrl-C leaves at once",
+            left,
+        )
+    )
 
 
 def _lost(event: Lost) -> str | None:
     if event.attempt & (event.attempt - 1):
         return None  # the 1st, 2nd, 4th, 8th … failure is news
-    return f"-- the line is down: {visible(event.reason)}; trying again in {moment(event.retry_in)}"
+    return noted(_("the line is down: {reason}; trying again in {time}", **_failure(event)))
 
 
-def _is_news(event: CaughtUp) -> bool:
-    return event.again and event.messages > 0  # at first it would only say that what stands there has come
+def cut(event: Lost) -> str:
+    """The line was lost just now, while somebody may be typing."""
+    said = _(
+        "the line is down: {reason}; trying again in {time}; what you type meanwhile is sent then", **_failure(event)
+    )
+    return noted(said)
+
+
+def _failure(event: Lost) -> dict[str, str]:
+    return {"reason": why(event.reason), "time": moment(event.retry_in)}
+
+
+def _caught_up(event: CaughtUp) -> str | None:
+    if not (event.again and event.messages):
+        return None  # at first it would only say that what stands there has come
+    return noted(counted("caught up: {count} message", "caught up: {count} messages", event.messages))
 
 
 def _missed(event: Missed) -> str:
-    with_ = f"{'in' if event.with_.startswith('#') else 'with'} {visible(event.with_)}"
-    count = counted(event.count, "message")
-    if event.found:
-        return f"-- {count} {with_} had not come in turn; here they are, with what came after:"
-    return f"-- {count} {with_} did not come, and the server does not have them for you"
+    said = _late if event.found else _gone
+    return noted(said(event.count, visible(event.with_), room=event.with_.startswith("#")))
 
 
-def counted(count: int, what: str) -> str:
-    """`1 message`, `2 messages`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _late(count: int, name: str, *, room: bool) -> str:
+    if room:
+        return counted(
+            "{count} message in {name} had not come in turn; here they are, with what came after:",
+            "{count} messages in {name} had not come in turn; here they are, with what came after:",
+            count,
+            name=name,
+        )
+    return counted(
+        "{count} message with {name} had not come in turn; here they are, with what came after:",
+        "{count} messages with {name} had not come in turn; here they are, with what came after:",
+        count,
+        name=name,
+    )
+
+
+def _gone(count: int, name: str, *, room: bool) -> str:
+    if room:
+        return counted(
+            "{count} message in {name} did not come, and the server does not have them for you",
+            "{count} messages in {name} did not come, and the server does not have them for you",
+            count,
+            name=name,
+        )
+    return counted(
+        "{count} message with {name} did not come, and the server does not have them for you",
+        "{count} messages with {name} did not come, and the server does not have them for you",
+        count,
+        name=name,
+    )
 
 
 def _left(event: Left) -> str:
+    name, room = visible(event.name), visible(event.room)
     if event.by is not None:
-        return f"-- {visible(event.by)} took {visible(event.name)} out of {visible(event.room)}"
-    return f"-- {visible(event.name)} has left {visible(event.room)}"
+        return noted(_("{by} took {name} out of {room}", by=visible(event.by), name=name, room=room))
+    return noted(_("{name} has left {room}", name=name, room=room))
 
 
-def topic(room: str, topic: str, by: str = "") -> str:
+def topic_of(room: str, topic: str, by: str = "") -> str:
     """What a room is about."""
-    said = f" now says {visible(by)}" if by else ""
-    return f"-- the topic of {visible(room)}{said}: {visible(topic)}" if topic else f"-- {visible(room)} has no topic"
+    shown, about = visible(room), visible(topic)
+    if not topic:
+        return noted(_("{room} has no topic", room=shown))
+    if by:
+        return noted(_("the topic of {room} now says {name}: {topic}", room=shown, name=visible(by), topic=about))
+    return noted(_("the topic of {room}: {topic}", room=shown, topic=about))
 
 
 def _closed(event: Closed) -> str:
-    return f"-- {_operator(event.name)} has closed {visible(event.room)}{_because(event.reason)}"
+    said = _("{name} has closed {room}", name=operator(event.name), room=visible(event.room))
+    return noted(said + because(event.reason))
 
 
-def _operator(name: str) -> str:
-    return "the owner of the server" if name == "server" else visible(name)
+def operator(name: str) -> str:
+    """Who has done what operators do."""
+    return _("the owner of the server") if name == "server" else visible(name)
 
 
 def _presence(event: PresenceChanged) -> str:
-    status = event.status
-    return f"-- {visible(event.name)} {IN_WORDS.get(status) or f'is {visible(status)}'}"
+    sentence = IN_WORDS.get(event.status, N_("{name} is {status}"))
+    return noted(_(sentence, name=visible(event.name), status=visible(event.status)))
+
+
+def _rejected(event: Rejected) -> str:
+    return not_sent(event.message.to, event.message.text, event.reason)
+
+
+def _deferred(event: Deferred) -> str:
+    name = visible(event.message.to)
+    return noted(_("not sent to {name} yet: {reason} Trying again.", name=name, reason=why(event.reason)))
+
+
+def _notice(event: Notice) -> str:
+    sentence = why(event.sentence)
+    return noted(sentence if event.here else _("the server says: {sentence}", sentence=sentence))
 
 
 IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     Connected: _connected,
-    CaughtUp: lambda event: f"-- caught up: {counted(event.messages, 'message')}" if _is_news(event) else None,
+    CaughtUp: _caught_up,
     Lost: _lost,
     Received: lambda event: message(event.delivery),
     SentElsewhere: lambda event: own(event.delivery),
     Missed: _missed,
-    Delivered: lambda event: f"-- {visible(event.name)} has all that you wrote",
+    Delivered: lambda event: noted(_("{name} has all that you wrote", name=visible(event.name))),
     ReadElsewhere: lambda event: None,  # here everything is shown as it comes
-    Accepted: lambda event: f"-- sent to {visible(event.message.to)}",
-    Rejected: lambda event: not_sent(event.message.to, event.message.text, event.reason),
-    Deferred: lambda event: f"-- not sent to {visible(event.message.to)} yet: {visible(event.reason)} Trying again.",
+    Accepted: lambda event: noted(_("sent to {name}", name=visible(event.message.to))),
+    Rejected: _rejected,
+    Deferred: _deferred,
     PresenceChanged: _presence,
-    Joined: lambda event: f"-- {visible(event.name)} has joined {visible(event.room)}",
+    Joined: lambda event: noted(_("{name} has joined {room}", name=visible(event.name), room=visible(event.room))),
     Left: _left,
     Closed: _closed,
-    Opened: lambda event: f"-- {_operator(event.name)} has opened {visible(event.room)} again",
-    TopicChanged: lambda event: topic(event.room, event.topic, event.name),
-    Notice: lambda event: f"-- {'' if event.here else 'the server says: '}{visible(event.sentence)}",
+    Opened: lambda event: noted(
+        _("{name} has opened {room} again", name=operator(event.name), room=visible(event.room))
+    ),
+    TopicChanged: lambda event: topic_of(event.room, event.topic, event.name),
+    Notice: _notice,
 }
 
 

@@ -56,6 +56,11 @@ def _(sentence: str, /, **values: object) -> str:
     return said.format(**values) if values else said
 
 
+def noted(sentence: str) -> str:
+    """As it is shown among what people say: nobody has said this, the program tells it."""
+    return f"-- {sentence}"
+
+
 def counted(one: str, many: str, count: int, /, **values: object) -> str:
     """The form that goes with `{count}` of something: languages have up to six of them."""
     return _chosen.ngettext(one, many, count).format(count=count, **values)

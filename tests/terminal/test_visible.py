@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmessenger.client import Accepted, Connected, Deferred, Delivery, Lost, Message, Notice, PresenceChanged, Rejected
-from gmessenger.terminal import render
+from gmessenger.terminal import answers, messages, render
 from gmessenger.terminal.visible import visible
 from gmessenger.wire.events import Answer, Card
 
@@ -68,17 +68,17 @@ def delivery(text: str, to: str = "hank", sender: str = "dale", at: float = 0.0,
     ],
 )
 def test_messages(message: Delivery, shown: str) -> None:
-    assert re.sub(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d\] ", "", render.message(message)) == shown
+    assert re.sub(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d\] ", "", messages.message(message)) == shown
 
 
 def test_the_day_is_said_unless_it_is_today() -> None:
-    assert re.fullmatch(r"\[\d\d:\d\d\] dale: hi", render.message(delivery("hi", at=time.time())))
-    assert re.match(r"\[\d{4}-", render.message(delivery("hi", at=time.time() - 90_000)))
+    assert re.fullmatch(r"\[\d\d:\d\d\] dale: hi", messages.message(delivery("hi", at=time.time())))
+    assert re.match(r"\[\d{4}-", messages.message(delivery("hi", at=time.time() - 90_000)))
 
 
 @pytest.mark.parametrize("at", [1e300, -1e300, float("inf"), float("nan")])
 def test_a_time_that_is_none(at: float) -> None:
-    assert render.message(delivery("hi", at=at)) == "[--:--] dale: hi"
+    assert messages.message(delivery("hi", at=at)) == "[--:--] dale: hi"
 
 
 TEXT = Message("m1", "da\x1ble", "hi\n" + "x" * 100, b"")
@@ -110,4 +110,4 @@ def test_events_in_words(event: object, shown: str | None) -> None:
 
 def test_users() -> None:
     present = [Card("da\x1ble", status="online"), Card("hank", status="away\x1b"), Card("x")]
-    assert render.users(present, "hank") == "-- 3 here:\n   da^[le\n   hank (away^[, you)\n   x"
+    assert answers.users(present, "hank") == "-- 3 here:\n   da^[le\n   hank (away^[, you)\n   x"

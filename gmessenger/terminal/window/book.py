@@ -32,8 +32,10 @@ from gmessenger.client import (
     fold,
 )
 from gmessenger.terminal import render
+from gmessenger.terminal.messages import ERASED
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
+from gmessenger.terminal.words import _
 
 HOME: Final = ""
 """The name of the conversation with this program itself, which is always there and always first."""
@@ -138,7 +140,7 @@ class Book:
     def _entry(self, delivery: Delivery) -> Entry:
         own = fold(delivery.sender) == fold(self.me)
         erased = delivery.erased is True
-        text = render.ERASED if erased else safe(delivery.message)
+        text = _(ERASED) if erased else safe(delivery.message)
         sender = "" if erased else visible(delivery.sender)
         seq = delivery.seq or None
         state = State.STORED if own and not erased else None

@@ -1,0 +1,142 @@
+"""What a person reads in answer to a command: lists, what was said before, and that something is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gmessenger.client import Card, Delivery, Found, fold
+from gmessenger.terminal.dates import clock
+from gmessenger.terminal.messages import found, message
+from gmessenger.terminal.render import because, operator, topic_of
+from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import _, counted, noted
+
+
+def users(present: Sequence[Card], oneself: str) -> str:
+    """Who is there, one a line."""
+    return _list(counted("{count} here:", "{count} here:", len(present)), _names(present, oneself))
+
+
+def members(room: str, present: Sequence[Card], oneself: str) -> str:
+    """Who is in a room, and who of them is not there just now."""
+    head = counted("{count} in {room}:", "{count} in {room}:", len(present), room=visible(room))
+    return _list(head, _names(present, oneself))
+
+
+def entered(room: str, names: Sequence[str], about: str) -> str:
+    """What one sees on coming into a room."""
+    here = noted(_("you are in {room}, with {names}", room=visible(room), names=visible(", ".join(names))))
+    return f"{here}\n{topic_of(room, about)}" if about else here
+
+
+def rooms(listed: Sequence[Mapping[str, Any]]) -> str:
+    """The rooms there are, one a line."""
+    if not listed:
+        return noted(_("there are no rooms; /join #NAME makes one"))
+    return _list(counted("{count} room:", "{count} rooms:", len(listed)), map(_room, listed))
+
+
+def _room(each: Mapping[str, Any]) -> str:
+    name, count = visible(str(each.get("room"))), each.get("members")
+    inside = _("({count}, closed)", count=count) if each.get("closed") else f"({count})"
+    return f"{name} {inside} {visible(str(each.get('topic') or ''))}".rstrip()
+
+
+def blocks(cards: Sequence[Card]) -> str:
+    """Whom one does not hear from."""
+    if not cards:
+        return noted(_("you block nobody"))
+    names = (visible(card.account_name) for card in cards)
+    return _list(counted("you block {count}:", "you block {count}:", len(cards)), names)
+
+
+def kicked(name: str, sessions: int) -> str:
+    return noted(
+        counted(
+            "{name} is sent away: {count} connection closed",
+            "{name} is sent away: {count} connections closed",
+            sessions,
+            name=visible(name),
+        )
+    )
+
+
+def muted(name: str, minutes: int | None, here: int) -> str:
+    shown = visible(name)
+    said = _("{name} is muted", name=shown)
+    if minutes is not None:
+        said = counted("{name} is muted for {count} minute", "{name} is muted for {count} minutes", minutes, name=shown)
+    return noted(said if here else _("{said}; nobody of that name is here just now", said=said))
+
+
+def banned(whom: str, sessions: int) -> str:
+    return noted(
+        counted(
+            "{name} is banned: {count} connection closed",
+            "{name} is banned: {count} connections closed",
+            sessions,
+            name=visible(whom),
+        )
+    )
+
+
+def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, Any]]) -> str:
+    """Who is banned and who is muted, one a line."""
+    parts = [
+        _list(counted("{count} banned:", "{count} banned:", len(bans)), map(_sanction, bans)) if bans else "",
+        _list(counted("{count} muted:", "{count} muted:", len(mutes)), map(_sanction, mutes)) if mutes else "",
+    ]
+    return "\n".join(filter(None, parts)) or noted(_("nobody is banned or muted"))
+
+
+def _sanction(each: Mapping[str, Any]) -> str:
+    whom, by = visible(str(each.get("user") or each.get("address"))), operator(str(each.get("by")))
+    until = each.get("until")
+    if isinstance(until, int | float):
+        said = _("{name}, by {by}, until {time}", name=whom, by=by, time=clock(until))
+    else:
+        said = _("{name}, by {by}", name=whom, by=by)
+    return said + because(str(each.get("reason") or ""))
+
+
+def history(with_: str, messages: Sequence[Delivery]) -> str:
+    """What was said before."""
+    name, room, count = visible(with_), with_.startswith("#"), len(messages)
+    if not messages:
+        return noted(
+            _("there is nothing earlier in {name}", name=name)
+            if room
+            else _("there is nothing earlier with {name}", name=name)
+        )
+    head = (
+        counted("the last {count} message in {name}:", "the last {count} messages in {name}:", count, name=name)
+        if room
+        else counted(
+            "the last {count} message with {name}:", "the last {count} messages with {name}:", count, name=name
+        )
+    )
+    return "\n".join([noted(head), *map(message, messages), noted(_("so far what was said before"))])
+
+
+def search(each: Sequence[Found], oneself: str) -> str:
+    """What was found, the newest last, where one is looking."""
+    if not each:
+        return noted(_("nothing found"))
+    head = counted("found {count} message:", "found {count} messages:", len(each))
+    lines = [found(one, oneself) for one in reversed(each)]
+    return "\n".join([noted(head), *lines, noted(_("so far what was found"))])
+
+
+def _list(head: str, lines: Iterable[str]) -> str:
+    return "\n".join([noted(head), *(f"   {line}" for line in lines)])
+
+
+def _names(present: Sequence[Card], oneself: str) -> Iterable[str]:
+    return (visible(card.account_name) + _aside(card, oneself) for card in present)
+
+
+def _aside(card: Card, oneself: str) -> str:
+    remarks = [visible(card.status)] if card.status and card.status != "online" else []
+    remarks += [_("you")] if fold(card.account_name) == fold(oneself) else []
+    return f" ({', '.join(remarks)})" if remarks else ""

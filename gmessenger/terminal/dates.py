@@ -1,0 +1,54 @@
+"""Times, days and durations, as the language that was chosen writes them.
+
+Without the C library's locales: the language may be there where its locale is not installed.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Final
+
+from gmessenger.terminal.words import N_, _
+
+UNKNOWN: Final = "--:--"
+DAYS: Final = (
+    *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday")),
+)
+MONTHS: Final = (
+    *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June"), N_("July")),
+    *(N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
+)
+"""As they stand beside a day's number: in some languages that is another case."""
+
+
+def local(seconds: float) -> datetime | None:
+    """Unix seconds where one is; None for what is no time."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def clock(seconds: float) -> str:
+    """The time of day, with the date unless it is today."""
+    then = local(seconds)
+    if then is None:
+        return UNKNOWN
+    time = f"{then:%H:%M}"
+    if then.date() == datetime.now().astimezone().date():
+        return time
+    return _("{year:04}-{month:02}-{day:02} {time}", year=then.year, month=then.month, day=then.day, time=time)
+
+
+def day(then: date) -> str:
+    """A day in full: `Monday, 23 November 2026`."""
+    weekday, month = _(DAYS[then.weekday()]), _(MONTHS[then.month - 1])
+    return _("{weekday}, {day} {month} {year}", weekday=weekday, day=then.day, month=month, year=then.year)
+
+
+def moment(seconds: float) -> str:
+    """A duration as people say it: `0.8 s`, `25 s`."""
+    if round(seconds, 1) >= 10:
+        return _("{seconds} s", seconds=f"{seconds:.0f}")
+    whole, tenths = f"{seconds:.1f}".split(".")
+    return _("{whole}.{tenths} s", whole=whole, tenths=tenths)
