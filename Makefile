@@ -33,11 +33,12 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# config/*.ini and the README's tables are printed from the option table; a test holds them to it.
+# config/*.ini and the tables of README and docs/client.md are printed from what they are about; tests hold them to it.
 config: $(VENV)/installed
 	$(BIN)/python -m gmessenger server --print-config > config/server.ini
 	$(BIN)/python -m gmessenger client --print-config > config/client.ini
 	$(BIN)/python -m tests.readme
+	$(BIN)/python -m tests.library
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

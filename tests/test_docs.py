@@ -60,7 +60,7 @@ def test_the_architecture_names_every_package() -> None:
     [
         "README.md",
         "CHANGELOG.md",
-        *(f"docs/{name}.md" for name in ("architecture", "protocol", "operations", "scripting")),
+        *(f"docs/{name}.md" for name in ("architecture", "protocol", "operations", "scripting", "client")),
     ],
 )
 def test_links_lead_somewhere(document: str) -> None:

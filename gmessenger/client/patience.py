@@ -23,6 +23,7 @@ class Patience:
     first_pause: float = 1.0
     """The longest that the first pause before a new try can be; each further one can be twice as long."""
     longest_pause: float = 30.0
+    """The longest that any of them can be."""
     steady: float = 10.0
     """How long a line must stand before the pauses start from the first again."""
     name_in_use: float = 240.0

@@ -1,0 +1,80 @@
+"""Writes the tables of docs/client.md anew, from the library's own words: `python -m tests.library`."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+from math import isinf
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from gmessenger.client import Link, LinkEvent, Patience, patience
+
+DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "client.md"
+
+
+def events() -> Iterator[str]:
+    yield "| event | what it tells |\n|---|---|\n"
+    for event in get_args(LinkEvent):
+        fields = ", ".join(field.name for field in dataclasses.fields(event))
+        yield f"| `{event.__name__}({fields})` | {flat(event.__doc__)} |\n"
+
+
+def calls() -> Iterator[str]:
+    yield "| call | what it does |\n|---|---|\n"
+    for owner in Link.__mro__:
+        for name, member in vars(owner).items():
+            if not name.startswith("_") and member.__doc__:
+                yield f"| `{name}{asked(member)}` | {flat(member.__doc__)} |\n"
+
+
+def asked(member: Any) -> str:
+    """What a method wants to know, without types; nothing of a property."""
+    if isinstance(member, property):
+        return ""
+    found = list(inspect.signature(member).parameters.values())[1:]
+    named = (each.name + ("" if each.default is each.empty else f"={each.default!r}") for each in found)
+    return f"({', '.join(named)})"
+
+
+def patient() -> Iterator[str]:
+    yield "| | seconds | how long it waits for |\n|---|---|---|\n"
+    (body,) = (
+        node.body
+        for node in ast.parse(inspect.getsource(patience)).body
+        if isinstance(node, ast.ClassDef) and node.name == Patience.__name__
+    )
+    said = {
+        node.target.id: after.value.value
+        for node, after in zip(body, [*body[1:], None], strict=True)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
+    for field in dataclasses.fields(Patience):
+        shown = "for ever" if isinf(field.default) else f"{field.default:g}"
+        yield f"| `{field.name}` | {shown} | {flat(str(said.get(field.name, '')))} |\n"
+
+
+def flat(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def with_tables(text: str) -> str:
+    """The document with its tables as they should be, each under a heading of its own."""
+    for heading, rows in (("Events", events()), ("Calls", calls()), ("Patience", patient())):
+        table = "".join(rows)
+        text = re.sub(
+            rf"(^## {heading}\n(?:[^|#\n].*\n|\n)*)(?:\|.*\n)+",
+            lambda found, table=table: str(found[1]) + table,
+            text,
+            count=1,
+            flags=re.MULTILINE,
+        )
+    return text
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text("utf-8")), "utf-8")
