@@ -27,11 +27,14 @@ setup(
         "argon2-cffi>=25.1",
         "cryptography>=44",
         "prometheus-client>=0.24",
+        "prompt_toolkit>=3.0.52",
+        "wcwidth>=0.5",
     ],
     extras_require={
         "test": [
             *("pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"),
             "Babel>=2.17",
+            "pyte>=0.8.2",
         ],
         "fuzz": ["atheris>=3.0"],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],

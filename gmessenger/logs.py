@@ -74,6 +74,7 @@ EVENTS: Final[dict[str, Word]] = {
     "client_refused": _kind(logging.WARNING, "host", "port", "name", "code"),
     "client_sent": _kind(logging.DEBUG, "id", "code"),
     "client_stopped": _kind(logging.INFO, "exit_code", "unsent"),
+    "stray_output": _kind(logging.WARNING, "line"),
     "call": _kind(logging.DEBUG, "function", "called_from", "arguments", "result", "error", "milliseconds"),
 }
 

@@ -1,0 +1,65 @@
+"""Colours that can be read on a light background and on a dark one, always the same one for a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+from zlib import crc32
+
+from gmessenger.client import fold
+
+NAMES: Final = (
+    "#d75f5f",
+    "#d75f00",
+    "#875f00",
+    "#878700",
+    "#008700",
+    "#00875f",
+    "#008787",
+    "#0087d7",
+    "#5f5fd7",
+    "#875fd7",
+    "#af5fd7",
+    "#af00af",
+    "#d700af",
+    "#d7005f",
+)
+"""Of the 256 that terminals have, those that stand out from white as well as from black, by at least 3.4 to 1."""
+
+STYLES: Final = {
+    "time": "#767676",
+    "gutter": "#767676",
+    "notice": "#767676",
+    "mark": "#767676",
+    "day": "#767676 bold",
+    "unread": "#d70000 bold",
+    "refused": "#d70000",
+    "mention": "reverse",
+    "own": "bold",
+    "link": "underline",
+    "title": "reverse",
+    "status": "reverse",
+    "lost": "reverse bold",
+    "current": "reverse",
+    "counted": "bold",
+    "border": "#767676",
+    "question": "bold",
+    "completion-menu": "noreverse",
+    "completion-menu.completion": "reverse",
+    "completion-menu.completion.current": "noreverse bold",
+    "completion-menu.meta.completion": "reverse",
+    "completion-menu.meta.completion.current": "noreverse bold",
+} | {f"name{number}": colour for number, colour in enumerate(NAMES)}
+"""What is drawn how. Nothing is said by a colour alone: without colours the signs and words are still there."""
+
+
+@lru_cache(maxsize=4096)
+def name_style(name: str) -> str:
+    """The style of somebody's name, the same in every run."""
+    return f"class:name{crc32(fold(name).encode(errors='surrogateescape')) % len(NAMES)}"
+
+
+def without_colours(environment: Mapping[str, str]) -> bool:
+    """Whether its user wants none, as https://no-color.org has it."""
+    return bool(environment.get("NO_COLOR"))

@@ -1,0 +1,138 @@
+"""What is around the conversation: the others at its left, who is in it at its right, the title, the status bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from gmessenger.client import fold
+from gmessenger.terminal.visible import visible
+from gmessenger.terminal.window.book import HOME, OFFLINE, Book
+from gmessenger.terminal.window.colours import name_style
+from gmessenger.terminal.window.conversation import Conversation
+from gmessenger.terminal.window.graphemes import fitted, shortened, width
+from gmessenger.terminal.window.signs import Signs
+from gmessenger.terminal.window.wrapping import Fragments
+
+PROGRAM: Final = "gmessenger"
+ONLINE: Final = "online"
+LIST_WIDTHS: Final = ((140, 26), (100, 20), (70, 18))
+"""From so many columns of the terminal on, the list of conversations has so many."""
+MEMBER_WIDTHS: Final = ((140, 22), (100, 16))
+MORE: Final = "-- MORE --"
+
+
+def share(widths: Sequence[tuple[int, int]], columns: int) -> int:
+    """What a pane has of a terminal that is so wide; 0 where it is better left out."""
+    return next((own for least, own in widths if columns >= least), 0)
+
+
+def shown_name(conversation: Conversation) -> str:
+    """`#room` or `@name`; this program's own name for home."""
+    name = visible(conversation.name)
+    return PROGRAM if conversation.name == HOME else name if conversation.is_room else f"@{name}"
+
+
+@dataclass(slots=True)
+class Panes:
+    """Draws them, each in the columns and rows it is given."""
+
+    book: Book
+    signs: Signs
+
+    def conversations(self, columns: int, rows: int) -> list[Fragments]:
+        """All of them, numbered; at the right how much is unread, and `!` where something was meant for oneself."""
+        book = self.book
+        place = book.conversations.index(book.current)
+        first = max(0, min(place - rows // 2, len(book.conversations) - rows))
+        numbered = list(enumerate(book))[first : first + rows]
+        return [self._conversation(number, each, columns) for number, each in numbered]
+
+    def _conversation(self, number: int, each: Conversation, columns: int) -> Fragments:
+        count = f"{each.unread}{'!' if each.mentions else ''}" if each.unread else ""
+        current = each is self.book.current
+        mark = ">" if current else " "
+        left = f"{mark}{number:>2} "
+        name = fitted(shown_name(each), max(columns - len(left) - len(count) - 1, 1))
+        style = "class:current" if current else "class:counted" if each.unread else ""
+        return [(style, f"{left}{name} {count}")]
+
+    def members(self, columns: int, rows: int) -> list[Fragments]:
+        """Who is in the room, those who are there first."""
+        members = sorted(self.book.current.members.values(), key=lambda name: (self._order(name), fold(name)))
+        shown = members if len(members) <= rows else members[: rows - 1]
+        lines = [self._member(name, columns) for name in shown]
+        if len(members) > len(shown):
+            lines.append([("class:notice", fitted(f"  {len(members) - len(shown)} more", columns))])
+        return lines
+
+    def _member(self, name: str, columns: int) -> Fragments:
+        return [("", self._presence(name)), (name_style(name), fitted(visible(name), columns - 1))]
+
+    def _status_of(self, name: str) -> str:
+        if fold(name) == fold(self.book.me):
+            return ONLINE if self.book.line.state == "connected" else OFFLINE
+        return self.book.presence.get(fold(name), "")
+
+    def _order(self, name: str) -> int:
+        status = self._status_of(name)
+        return 2 if not status else 1 if status == OFFLINE else 0
+
+    def _presence(self, name: str) -> str:
+        signs = {ONLINE: self.signs.here, OFFLINE: self.signs.gone, "": " "}
+        return signs.get(self._status_of(name), self.signs.away)
+
+    def title(self, columns: int) -> list[Fragments]:
+        """The conversation and what it is about, or how the other is."""
+        current = self.book.current
+        name = shown_name(current)
+        about = current.topic if current.is_room else visible(self.book.presence.get(current.key, ""))
+        closed = " (closed)" if current.closed else ""
+        return [[("class:title", fitted(f" {name}{closed}  {about}", columns))]]
+
+    def status(self, columns: int, now: float, unanswered: int, below: int | None) -> list[Fragments]:
+        """The line to the server, one's name, the conversation, where else there is something new.
+
+        `below` says how many entries are below what is in sight, None where the newest is. Where there is not room for
+        all of it, what matters least is left out.
+        """
+        number = self.book.conversations.index(self.book.current)
+        more = f"{MORE} ({below})" if below else MORE
+        parts = [
+            (0, f"[{self._line(now, unanswered)}]"),
+            (4, f"[{visible(self.book.me)}]"),
+            (1, f"{number}:{shown_name(self.book.current)}"),
+            (3, self._activity()),
+            (2, more if below is not None else ""),
+        ]
+        style = "class:lost" if self.book.line.state == "lost" else "class:status"
+        return [[(style, fitted(" " + " ".join(_most_important(parts, columns - 2)), columns))]]
+
+    def _line(self, now: float, unanswered: int) -> str:
+        line = self.book.line
+        waiting = f", {unanswered} waiting" if unanswered else ""
+        if line.state == "connected":
+            return f"{self.signs.here} connected"
+        if line.state == "connecting":
+            return f"{self.signs.away} connecting{waiting}"
+        seconds = ceil(line.retry_at - now)
+        if seconds > 0:
+            return f"{self.signs.gone} offline, next try in {seconds} s{waiting}"
+        return f"{self.signs.away} reconnecting{waiting}"
+
+    def _activity(self) -> str:
+        """The numbers of conversations with something new, and how much; those that mean oneself first."""
+        new = [(number, each) for number, each in enumerate(self.book) if each.unread]
+        new.sort(key=lambda pair: not pair[1].mentions)
+        counts = (f"{number}({each.unread}{'!' if each.mentions else ''})" for number, each in new)
+        return f"[Act: {','.join(counts)}]" if new else ""
+
+
+def _most_important(parts: Iterable[tuple[int, str]], columns: int) -> list[str]:
+    """Those for which there is room, in their order; the one with the highest number goes first."""
+    kept = [part for part in parts if part[1]]
+    while len(kept) > 1 and sum(width(text) + 1 for _, text in kept) - 1 > columns:
+        kept.remove(max(kept))
+    return [shortened(text, max(columns, 1)) for _, text in kept]

@@ -1,0 +1,146 @@
+"""The screen as a whole: keys in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.conversation import State
+from tests.terminal.window.screens import Sitting, say
+
+
+@pytest.fixture
+def book() -> Book:
+    book = Book("hank")
+    book.line.state = "connected"
+    dev = book.open("#dev")
+    dev.topic = "the build"
+    dev.members = {"dale": "Dale", "hank": "hank"}
+    say(dev, "who broke it?")
+    say(book.open("dale"), "psst")
+    return book
+
+
+@pytest.fixture
+def sitting(tmp_path: Path, book: Book) -> Iterator[Sitting]:
+    with Sitting(tmp_path, book, 110, 24) as sitting:
+        yield sitting
+
+
+def test_what_is_typed_is_submitted_and_the_line_is_empty_again(sitting: Sitting) -> None:
+    sitting.types("hello")
+    sitting.sees("[gmessenger] hello")
+    sitting.types("\r")
+    sitting.until(lambda: sitting.asked.of("submit") == ["hello"])
+    assert sitting.book.home.draft == "" == sitting.ui.draft
+
+
+def test_conversations_and_members_are_beside_the_text(sitting: Sitting) -> None:
+    sitting.types("\x1b1")
+    sitting.sees("who broke it?")
+    assert sitting.lines[0].startswith(" #dev  the build")
+    assert any(line.startswith("> 1 #dev") for line in sitting.lines)
+    assert any(line.endswith("●hank") for line in sitting.lines)
+    assert sitting.asked.of("look_at") == ["#dev"]
+    sitting.resize(69, 24)
+    assert sitting.lines[1].strip() == "" and "@dale" not in sitting.shown and "●hank" not in sitting.shown
+
+
+def test_a_draft_belongs_to_its_conversation(sitting: Sitting) -> None:
+    sitting.types("for home")
+    sitting.until(lambda: sitting.book.home.draft == "for home")
+    sitting.types("\x1b1")
+    sitting.sees("[#dev]")
+    assert sitting.ui.draft == ""
+    sitting.types("for dev\x1b0")
+    sitting.sees("[gmessenger] for home")
+    assert sitting.book.open("#dev").draft == "for dev"
+
+
+def test_what_was_typed_for_one_is_never_sent_to_another(sitting: Sitting) -> None:
+    """The conversation changes from outside between two keys, before that is drawn."""
+    sitting.types("secret")
+    sitting.until(lambda: sitting.ui.draft == "secret")
+    sitting.book.look_at(sitting.book.open("#dev"))
+    sitting.types("\r")
+    sitting.sees("[#dev]")
+    sitting.redrawn()
+    assert sitting.asked.of("submit") == [] and sitting.book.home.draft == "secret"
+
+
+def test_several_lines(sitting: Sitting) -> None:
+    sitting.types("one\x1b\rtwo\nthree")
+    sitting.sees("three")
+    assert sitting.ui.draft == "one\ntwo\nthree"
+    sitting.types("\r")
+    sitting.until(lambda: sitting.asked.of("submit") == ["one\ntwo\nthree"])
+
+
+def test_what_is_pasted_stays_in_the_line(sitting: Sitting) -> None:
+    sitting.types("\x1b[200~one\r\ntwo\nthree\n\x1b[201~")
+    sitting.sees("three")
+    assert sitting.ui.draft == "one\ntwo\nthree\n" and not sitting.asked.of("submit")
+
+
+def test_a_question_comes_in_place_of_the_line(sitting: Sitting, tmp_path: Path) -> None:
+    answers: list[str | None] = []
+    sitting.types("half a sen")
+    sitting.sees("half a sen")
+    for number in (1, 2, 3):
+        sitting.ui.ask(f"Password {number}: ", secret=True, answered=answers.append)
+    sitting.sees("Password 1:")
+    sitting.types("hush\r")
+    sitting.sees("Password 2:")
+    assert "hush" not in sitting.shown
+    sitting.types("x\x03")
+    sitting.sees("Password 3:")
+    sitting.types("\x1b")
+    sitting.sees("half a sen")
+    assert answers == ["hush", None, None]
+    sitting.types("tence\r")
+    sitting.until(lambda: sitting.asked.of("submit") == ["half a sentence"])
+    assert (tmp_path / "history").read_text() == "half a sentence\n"
+
+
+def test_who_is_not_answered_in_the_end_hears_so(tmp_path: Path, book: Book) -> None:
+    answers: list[str | None] = []
+    with Sitting(tmp_path, book) as sitting:
+        sitting.ui.ask("Sure? ", secret=False, answered=answers.append)
+        sitting.sees("Sure?")
+    assert answers == [None]
+
+
+def test_a_refused_message_comes_back(sitting: Sitting) -> None:
+    entry = say(sitting.book.open("dale"), "too long", sender="hank", own=True)
+    entry.become(State.REFUSED, "Nobody of that name.")
+    sitting.types("\x1b2")
+    sitting.sees("✗ Nobody of that name. (Alt-e edits it)")
+    sitting.asked.refused = "too long"
+    sitting.types("\x1be")
+    sitting.sees("[@dale] too long")
+
+
+def test_leaving_and_giving_up(sitting: Sitting) -> None:
+    sitting.types("words\x03")
+    sitting.sees_no("words")
+    assert not sitting.asked.of("interrupt")
+    sitting.types("\x03\x04")
+    sitting.until(lambda: sitting.asked.of("leave") == [None] and sitting.asked.of("interrupt") == [None])
+    sitting.redrawn()
+    sitting.types("\x1b[A")
+    sitting.sees("[gmessenger] words")
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 50, 60, 69, 70, 80, 99, 100, 140, 220])
+@pytest.mark.parametrize("rows", [4, 15, 50])
+def test_every_size(tmp_path: Path, book: Book, columns: int, rows: int) -> None:
+    book.look_at(book.open("#dev"))
+    with Sitting(tmp_path, book, columns, rows) as sitting:
+        sitting.sees("#dev")
+        assert "connected" in sitting.shown
+        assert rows < 15 or "who broke it?" in sitting.shown
+        assert ("@dale" in sitting.shown) == (columns >= 70 and rows > 4)
+        assert ("●hank" in sitting.shown) == (columns >= 100)
