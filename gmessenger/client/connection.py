@@ -12,6 +12,7 @@ from gevent import Timeout, socket, with_timeout
 
 from gmessenger.client.patience import Patience
 from gmessenger.errors import BadFrame
+from gmessenger.sentences import Sentence, Unended
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import Quit, ServerEvent
 from gmessenger.wire.jim import ServerHearing
@@ -27,22 +28,23 @@ Heard: TypeAlias = tuple[bytes, ServerEvent]
 
 def reason(error: Exception) -> str:
     """Why a line is down, in the words of a sentence's end."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return said if isinstance(said, Sentence) else Sentence(said)
 
 
 def dial(host: str, port: int, timeout: float) -> socket.socket:
     """Connect to the first of the host's addresses that answers; each gets its share of `timeout` seconds."""
     try:
-        with Timeout(timeout, TimeoutError("its address could not be looked up in time")):
+        with Timeout(timeout, TimeoutError(Sentence("its address could not be looked up in time"))):
             addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise OSError("this is no host name") from error
-    failure = OSError("it has no address")
+        raise OSError(Sentence("this is no host name")) from error
+    failure = OSError(Sentence("it has no address"))
     for family, kind, protocol, _, address in addresses:
         try:
             return _connected(socket.socket(family, kind, protocol), address, timeout / len(addresses))
         except TimeoutError:
-            failure = TimeoutError(f"no answer within {timeout:g} s")
+            failure = TimeoutError(Sentence("no answer within {seconds:g} s", seconds=timeout))
         except OSError as error:
             failure = error
     raise failure
@@ -90,7 +92,7 @@ class Connection:
         while rest:
             sent = with_timeout(patience.answer, self._socket.send, rest[:SENT_AT_ONCE], timeout_value=0)
             if not sent and not self.held_back:
-                raise TimeoutError(f"the server has read nothing for {patience.answer:g} s")
+                raise TimeoutError(Sentence("the server has read nothing for {seconds:g} s", seconds=patience.answer))
             rest = rest[sent:]
         self._sending = False
 
@@ -136,7 +138,7 @@ class Connection:
         except OSError as error:
             raise (self._fault or error) from error
         if data == b"":
-            raise self._fault or ConnectionError("the server closed the connection")
+            raise self._fault or ConnectionError(Sentence("the server closed the connection"))
         return data
 
     def _understand(self, data: bytes) -> None:
@@ -145,4 +147,4 @@ class Connection:
             for line in data.splitlines(keepends=True):
                 self._heard += self._hearing.hear(line)
         except BadFrame as error:
-            self._fault = ConnectionError(f"{error}".rstrip("."))
+            self._fault = ConnectionError(Unended(str(error)))

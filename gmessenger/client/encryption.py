@@ -10,6 +10,7 @@ from gevent import Timeout, socket, ssl
 
 from gmessenger.client.tls import Tls
 from gmessenger.errors import FileProblem, Untrusted
+from gmessenger.sentences import Sentence, Unended
 
 PIN: Final = "sha256:"
 
@@ -30,7 +31,7 @@ class Encryption:
         sock.settimeout(None)
         try:
             sock = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            with Timeout(max(timeout, 0.0), TimeoutError("it does not answer in TLS in time")):
+            with Timeout(max(timeout, 0.0), TimeoutError(Sentence("it does not answer in TLS in time"))):
                 sock.do_handshake()
             self._check_pin(host, sock)
             return sock
@@ -43,7 +44,13 @@ class Encryption:
     def _check_pin(self, host: str, sock: ssl.SSLSocket) -> None:
         shown = sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
         if self._pin not in (None, shown):
-            raise Untrusted(f"Cannot trust {host}: the pin of its certificate is {PIN}{shown}, not the one given.")
+            raise Untrusted(
+                Sentence(
+                    "Cannot trust {host}: the pin of its certificate is {pin}, not the one given.",
+                    host=host,
+                    pin=PIN + shown,
+                )
+            )
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
@@ -62,14 +69,21 @@ def _believe(context: ssl.SSLContext, file: Path) -> None:
     try:
         context.load_verify_locations(file)
     except ssl.SSLError as error:
-        raise FileProblem(f"There is no certificate in {file}.") from error
+        raise FileProblem(Sentence("There is no certificate in {file}.", file=file)) from error
     except OSError as error:
-        raise FileProblem(f"Cannot read the certificates in {file}: {error.strerror}.") from error
+        raise FileProblem(
+            Sentence(
+                "Cannot read the certificates in {file}: {reason}.",
+                file=file,
+                reason=Sentence(error.strerror or str(error)),
+            )
+        ) from error
 
 
 def _in_words(error: Exception, host: str) -> Exception:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Untrusted(f"Cannot trust {host}: {error.verify_message.rstrip('.')}.")
+        return Untrusted(Sentence("Cannot trust {host}: {reason}.", host=host, reason=Unended(error.verify_message)))
     if isinstance(error, ssl.SSLError):
-        return ConnectionError(f"it does not speak TLS there ({(error.reason or 'eof').replace('_', ' ').lower()})")
-    return OSError("this is no host name")
+        fault = (error.reason or "eof").replace("_", " ").lower()
+        return ConnectionError(Sentence("it does not speak TLS there ({fault})", fault=fault))
+    return OSError(Sentence("this is no host name"))

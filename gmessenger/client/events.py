@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from gmessenger.client.frames import refusal
 from gmessenger.client.outbox import Message
 from gmessenger.errors import TooLong
+from gmessenger.sentences import Sentence
 from gmessenger.wire.events import Answer, Delivery
 
 OPERATOR: Final = "operator"
@@ -163,7 +164,11 @@ class Rejected:
 
 def too_long(message: Message, limit: float) -> Rejected:
     """Of a message whose frame the server would not take: it would refuse it without its id, and so never answer."""
-    sentence = f"The text is too long: it makes a frame of {len(message.frame)} bytes of at most {limit}."
+    sentence = Sentence(
+        "The text is too long: it makes a frame of {size} bytes of at most {limit}.",
+        size=len(message.frame),
+        limit=limit,
+    )
     return Rejected(message, Answer(TooLong.code, message.id, error=sentence, code=TooLong.word))
 
 

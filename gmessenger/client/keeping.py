@@ -10,6 +10,7 @@ from gmessenger.client.events import Notice
 from gmessenger.client.inbox import Inbox
 from gmessenger.client.outbox import Message, Outbox
 from gmessenger.client.unsent import Unsent
+from gmessenger.sentences import Sentence
 
 
 class Keeping:
@@ -58,5 +59,6 @@ class Keeping:
         except OSError as error:
             if not self._told:
                 self._told = True
-                reason = error.strerror or str(error)
-                self._inbox.put(Notice(f"What is not sent yet cannot be kept on disk: {reason}.", here=True))
+                reason = Sentence(error.strerror or str(error))
+                sentence = Sentence("What is not sent yet cannot be kept on disk: {reason}.", reason=reason)
+                self._inbox.put(Notice(sentence, here=True))

@@ -24,6 +24,7 @@ from gmessenger.client.sending import Sender
 from gmessenger.client.tls import Tls
 from gmessenger.client.upkeep import Upkeep
 from gmessenger.errors import AccountDeleted, Refused, Unreachable
+from gmessenger.sentences import Sentence
 from gmessenger.wire.events import Answer, Forget, Register, Request
 
 
@@ -223,13 +224,12 @@ class Link(Asking):
 
     @property
     def _largest_frame(self) -> float:
-        limit = self.limits.get("frame")
-        return limit if isinstance(limit, int) else float("inf")
+        return limit if isinstance(limit := self.limits.get("frame"), int) else float("inf")
 
     def _welcomed(self, answer: Answer, again: bool) -> None:
         if self._incoming.account and answer.account is not True:
             # Its name would do as a guest's; but what is to be said in the account's name is not a guest's to say.
-            raise Refused(f"{self.name} is no account any more.") from AccountDeleted()
+            raise Refused(Sentence("{name} is no account any more.", name=self.name)) from AccountDeleted()
         self.limits = answer.limits or {}
         self._outbox.pace.announced(self.limits)
         self._become(account=answer.account is True)
@@ -263,7 +263,7 @@ class Link(Asking):
         return self._forgetting and error is not None and isinstance(error.__cause__, AccountDeleted)
 
     def _ending(self) -> Exception:
-        return self._inbox.error or Unreachable("The link is closed.")
+        return self._inbox.error or Unreachable(Sentence("The link is closed."))
 
     def _check(self) -> None:
         if self._inbox.ended:

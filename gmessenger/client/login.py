@@ -13,6 +13,7 @@ from gmessenger.client.frames import frame_of, refusal, refused, wanted_later
 from gmessenger.client.patience import Patience
 from gmessenger.client.tls import Tls
 from gmessenger.errors import BadName, BadText, NameInUse, PasswordExposed, WireError
+from gmessenger.sentences import Sentence
 from gmessenger.wire.events import Answer
 from gmessenger.wire.jim import JIM_VERSION
 
@@ -108,7 +109,7 @@ class Login:
         if answer.response != LET_IN:
             raise self._turned_away(answer)
         if (answer.jim or 0) < JIM_VERSION:
-            raise ConnectionError("this server does not speak JIM 2")
+            raise ConnectionError(Sentence("this server does not speak JIM 2"))
         self.token = answer.session
         return answer
 
@@ -127,7 +128,7 @@ class Login:
         while (heard := connection.hear(ends_at - time.monotonic())) is not None:
             if isinstance(heard[1], Answer):
                 return heard[1]
-        raise TimeoutError(f"connected, but no answer within {self._patience.connect:g} s")
+        raise TimeoutError(Sentence("connected, but no answer within {seconds:g} s", seconds=self._patience.connect))
 
     def _presence(self) -> bytes:
         password = self.password if self.token is None else None

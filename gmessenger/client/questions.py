@@ -9,6 +9,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.client.frames import frame_of, refusal, refused
 from gmessenger.errors import Unreachable
+from gmessenger.sentences import Sentence
 from gmessenger.wire.events import Answer, Request
 
 
@@ -32,7 +33,7 @@ class Questions:
             with Timeout(timeout):
                 answer = self._waiting[id].get()
         except Timeout as error:
-            raise Unreachable(f"The server did not answer within {timeout:g} s.") from error
+            raise Unreachable(Sentence("The server did not answer within {seconds:g} s.", seconds=timeout)) from error
         finally:
             del self._waiting[id], self._frames[id]
         assert answer is not None

@@ -43,6 +43,7 @@ from gmessenger.errors import (
     Refused,
     Replaced,
 )
+from gmessenger.sentences import Sentence
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import (
     Answer,
@@ -139,7 +140,9 @@ class Receiver:
         now = time.monotonic()
         pulse = self._heartbeat.pulse(now, self._outbox.oldest_sent())
         if pulse is Pulse.GONE:
-            raise TimeoutError(f"the server did not answer within {self._patience.answer:g} s")
+            raise TimeoutError(
+                Sentence("the server did not answer within {seconds:g} s", seconds=self._patience.answer)
+            )
         if pulse is Pulse.PROBE:
             self._heartbeat.probed(now)
             self._sender.urge("probe", PROBE)

@@ -17,6 +17,7 @@ from gevent import get_hub
 
 from gmessenger.client.outbox import Message, restore
 from gmessenger.errors import BadText
+from gmessenger.sentences import Sentence
 from gmessenger.wire.encoding import encode
 
 try:
@@ -53,7 +54,7 @@ class Unsent:
         if self._fd is not None:
             return []
         if fcntl is None:
-            raise OSError(errno.ENOTSUP, "this system has no locks for it")
+            raise OSError(errno.ENOTSUP, Sentence("this system has no locks for it"))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:

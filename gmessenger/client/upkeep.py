@@ -17,9 +17,10 @@ from gmessenger.client.patience import Patience, Pauses
 from gmessenger.client.receiving import Receiver
 from gmessenger.client.sending import Sender
 from gmessenger.errors import NameInUse, Refused, Unreachable, WireError
+from gmessenger.sentences import Sentence, Unended
 from gmessenger.wire.events import Answer
 
-STOPPING: Final = "the server has said that it stops"
+STOPPING: Final = Sentence("the server has said that it stops")
 
 
 class Upkeep:
@@ -59,7 +60,10 @@ class Upkeep:
         except WireError as error:
             raise Refused(str(error)) from error
         except OSError as error:
-            raise Unreachable(f"Cannot reach {self._login.place}: {reason(error).rstrip('.')}.") from error
+            sentence = Sentence(
+                "Cannot reach {place}: {reason}.", place=self._login.place, reason=Unended(reason(error))
+            )
+            raise Unreachable(sentence) from error
         self._welcome(connection, answer, again=False)
         self._greenlet = gevent.spawn(self._run, connection)
 
@@ -89,7 +93,7 @@ class Upkeep:
             self._receiver.run(connection, again=again)
         except OSError as error:
             self._hang_up()
-            return STOPPING if self._receiver.moving is not None else reason(error).rstrip(".")
+            return STOPPING if self._receiver.moving is not None else Unended(reason(error))
         finally:
             self.connected = False
             sending.kill()
@@ -115,9 +119,9 @@ class Upkeep:
             except WireError as error:
                 if not isinstance(error, NameInUse) or time.monotonic() - lost_at >= self._patience.name_in_use:
                     raise Refused(str(error)) from error
-                why, asked = str(error).rstrip("."), 0.0
+                why, asked = Unended(str(error)), 0.0
             except OSError as error:
-                why, asked = reason(error).rstrip("."), error.retry_after if isinstance(error, TryLater) else 0.0
+                why, asked = Unended(reason(error)), error.retry_after if isinstance(error, TryLater) else 0.0
             else:
                 self._welcome(connection, answer, again=True)
                 return connection
@@ -126,8 +130,12 @@ class Upkeep:
         """Pause before an attempt, at least as long as `asked`. Raises `Unreachable` when no time is `left`."""
         if attempt > 1 and left <= 0:
             raise Unreachable(
-                f"The line to {self._login.place} was lost and did not come back within "
-                f"{self._patience.retry_for:g} s: {why}."
+                Sentence(
+                    "The line to {place} was lost and did not come back within {seconds:g} s: {reason}.",
+                    place=self._login.place,
+                    seconds=self._patience.retry_for,
+                    reason=why,
+                )
             )
         pause = min(self._length(asked, attempt), max(left, 0.0))
         if attempt == 1 or self._inbox.wait_for_room(0):  # an owner who does not read misses the repetitions

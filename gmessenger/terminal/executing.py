@@ -21,13 +21,14 @@ from gmessenger.terminal.output import Output
 from gmessenger.terminal.passwords import VARIABLE
 from gmessenger.terminal.pipe import Listening
 from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, noted
 
 LONGEST_VALUE: Final = 32_768
 """Bytes of a variable; the system takes four times as many, and a longer text is whole on the command's input."""
-FAILED: Final = "-- the command for a message from {sender} ended with exit code {code}"
-KILLED: Final = "-- the command for a message from {sender} was ended by {signal}"
-TOO_LONG: Final = "-- the command for a message from {sender} was ended, because it took longer than {seconds} s"
-NO_ROOM: Final = "-- the command for a message from {sender} was not started: with it, the environment is too large"
+FAILED: Final = N_("the command for a message from {sender} ended with exit code {code}")
+KILLED: Final = N_("the command for a message from {sender} was ended by {signal}")
+TOO_LONG: Final = N_("the command for a message from {sender} was ended, because it took longer than {seconds} s")
+NO_ROOM: Final = N_("the command for a message from {sender} was not started: with it, the environment is too large")
 
 
 class Executing(Listening):
@@ -92,13 +93,13 @@ class Runner:
             self._process = process = self._start(environment, given)
         except OSError as error:
             if error.errno == errno.E2BIG:
-                return NO_ROOM.format(sender=sender)
+                return noted(_(NO_ROOM, sender=sender))
             raise FileProblem(f"Cannot run {self._words[0]}: {error.strerror}.") from error
         try:
             return _fault(sender, process.wait(self._seconds))
         except TimeoutExpired:
             self.end()
-            return TOO_LONG.format(sender=sender, seconds=f"{self._seconds:g}")
+            return noted(_(TOO_LONG, sender=sender, seconds=f"{self._seconds:g}"))
 
     def end(self) -> None:
         """End what is running, with all that it has started: ask, and after a moment do not ask."""
@@ -128,8 +129,8 @@ def _signal(process: Popen[bytes], number: signal.Signals) -> None:
 
 def _fault(sender: str, code: int) -> str | None:
     if code < 0:
-        return KILLED.format(sender=sender, signal=_named(-code))
-    return FAILED.format(sender=sender, code=code) if code else None
+        return noted(_(KILLED, sender=sender, signal=_named(-code)))
+    return noted(_(FAILED, sender=sender, code=code)) if code else None
 
 
 def _named(number: int) -> str:
