@@ -24,8 +24,10 @@ from gmessenger import __version__
 from gmessenger.errors import ConfigProblem, UsageError
 from gmessenger.kinds import NO, YES
 from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, Flag, Option, ServerOptions, table
+from gmessenger.places import config_file
 
 Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
+OWN_FILE: Final = " Where none is named, it is ~/.config/gmessenger/client.ini."
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
 
 
@@ -33,7 +35,8 @@ CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
 class Command(Generic[Options]):
     """A command: the section of its config file, its option table, and the arguments it takes without a dash.
 
-    `reads` is whose config file it reads, if not its own: it takes what it knows from it.
+    `reads` is whose config file it reads, if not its own: it takes what it knows from it. A `personal` command is used
+    by people, who may have a config file of their own, which is read when no other one is named.
     """
 
     section: str
@@ -41,6 +44,7 @@ class Command(Generic[Options]):
     about: str
     positionals: tuple[str, ...] = ()
     reads: Command[Any] | None = None
+    personal: bool = False
 
     @property
     def program(self) -> str:
@@ -56,7 +60,9 @@ class Command(Generic[Options]):
 
 
 SERVER: Final = Command("server", ServerOptions, "A chat server: JIM over TCP, for native and course clients.")
-CLIENT: Final = Command("client", ClientOptions, "A chat client for the terminal and for pipes.", ("host", "port"))
+CLIENT: Final = Command(
+    "client", ClientOptions, "A chat client for the terminal and for pipes.", ("host", "port"), personal=True
+)
 ADMIN: Final = Command(
     "admin", AdminOptions, "Looks after a server: its accounts, its rooms and what it remembers.", reads=SERVER
 )
@@ -70,7 +76,7 @@ def parse(
     if "--print-config" in given:
         print(config_text(command.file), end="")
         raise SystemExit(0)
-    environment = environment_of(environ)
+    environment = environment_of(command, environ)
     _check_environment(command, environment)
     namespace = vars(parser_of(command).parse_args(given, env_vars=environment))
     for key in command.positionals:
@@ -79,9 +85,18 @@ def parse(
     return command.options(**{row.key: namespace[row.key] for row in command.rows})
 
 
-def environment_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are ours; an empty one counts as unset."""
-    return {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
+def environment_of(command: Command[Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are ours; an empty one counts as unset. A person's own config file counts as named by one."""
+    ours = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
+    own = config_file(command.section, environ) if command.personal else None
+    return {CONFIG_ENV: str(own)} | ours if own is not None and _is_there(own) else ours
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # in a directory that is not for us
+        return False
 
 
 class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
@@ -106,7 +121,7 @@ def parser_of(command: Command[Any]) -> _Parser:
         allow_abbrev=False,
         epilog=f"Every option may also be set as {ENVIRONMENT_PREFIX}… in the environment (--port: MESSENGER_PORT) or\n"
         f"in the [{command.file.section}] section of a config file; the command line wins over the environment, which\n"
-        "wins over the file.",
+        f"wins over the file.{OWN_FILE if command.personal else ''}",
     )
     for key in command.positionals:
         row = next(row for row in command.rows if row.key == key)

@@ -42,7 +42,7 @@ def given(
     """The options as `parse` returns them, and of each where it came from. Raises as `parse` does."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(command, words, environ)
-    environment = environment_of(environ)
+    environment = environment_of(command, environ)
     on_line, in_files = _on_line(command, words), _in_files(command, words, environment)
 
     def source(row: Option) -> str:
@@ -51,6 +51,13 @@ def given(
         return row.env if row.env in environment else in_files.get(row.long.removeprefix("--"), DEFAULT)
 
     return options, [Given(row, getattr(options, row.key), source(row)) for row in command.rows]
+
+
+def file_read(command: Command[Any], arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """The config file that is read, if any. Raises as `parse` does."""
+    namespace = parser_of(command).parse_args(list(arguments), env_vars=environment_of(command, environ))
+    file: str | None = namespace.config
+    return file
 
 
 def listed(found: Sequence[Given]) -> str:

@@ -32,6 +32,17 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(state) / "gmessenger"
 
 
+def config_file(command: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """A person's own config file for a command, whether there is one or not; None for somebody without a home.
+
+    The same for a checkout as for what is installed: it belongs to the person, not to the program.
+    """
+    given, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
+    if Path(given).is_absolute():  # a relative one counts as unset, by the rules of XDG
+        return Path(given) / "gmessenger" / f"{command}.ini"
+    return Path(home) / ".config" / "gmessenger" / f"{command}.ini" if home else None
+
+
 def _home() -> Path:
     try:
         return Path.home()

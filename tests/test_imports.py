@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "certificates": set(),
     "logs": {"errors", "places"},
     "options": {"logs", "places", "kinds"},
-    "commandline": {"gmessenger", "errors", "kinds", "options"},
+    "commandline": {"gmessenger", "errors", "kinds", "options", "places"},
     "given": {"commandline", "options"},
     "wire": {"errors"},
     "chat": {"errors", "logs", *RECORDS},

@@ -65,6 +65,17 @@ def test_each_source_wins_over_the_next(ini: Path) -> None:
     assert parse(SERVER, [*file, "-p", "1"], env).port == 1
 
 
+def test_a_persons_own_file_is_read_where_no_other_one_is_named(tmp_path: Path, ini: Path) -> None:
+    (own := tmp_path / "gmessenger" / "client.ini").parent.mkdir()
+    own.write_text("[client]\nname = own\ntls = yes\n")
+    ini.write_text("[client]\nname = other\n")
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    named = [([], env), (["-c", str(ini)], env), ([], env | {"MESSENGER_CONFIG": str(ini)})]
+    found = [parse(CLIENT, arguments, environ) for arguments, environ in named]
+    assert [(options.name, options.tls) for options in found] == [("own", True), ("other", False), ("other", False)]
+    assert parse(SERVER, [], env).port == 7777  # a server is nobody's
+
+
 def test_an_empty_variable_is_no_variable() -> None:
     assert parse(SERVER, [], {"MESSENGER_PORT": "", "MESSENGER_IP": ""}).port == 7777
 

@@ -31,3 +31,10 @@ def test_who_has_no_home_is_told_what_to_say(monkeypatch: pytest.MonkeyPatch) ->
     assert places.log_file("server", {}) == places.STDERR
     with pytest.raises(ConfigProblem, match="home directory"):
         file_of("sqlite:///~nobody-of-that-name/messenger.db")
+
+
+def test_a_person_has_a_config_file_of_their_own() -> None:
+    assert places.config_file("client", {"XDG_CONFIG_HOME": "/c", "HOME": "/h"}) == Path("/c/gmessenger/client.ini")
+    own = Path("/h/.config/gmessenger/client.ini")
+    assert places.config_file("client", {"XDG_CONFIG_HOME": "relative", "HOME": "/h"}) == own
+    assert places.config_file("client", {}) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from gmessenger.client.acks import Acks
@@ -120,9 +119,7 @@ class Link(Asking):
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -193,7 +190,7 @@ class Link(Asking):
     def register(self, password: str, invite: str | None = None) -> None:
         """Take the guest's name for ever. Raises as every question does."""
         answer = self._ask(Register(password=password, invite=invite))
-        self._login.password, self._login.token = password, answer.session
+        self._login.password, self._login.token, self.registration = password, answer.session, None
         self._incoming.registered()
         self._become(account=True)
 
@@ -231,6 +228,7 @@ class Link(Asking):
             # Its name would do as a guest's; but what is to be said in the account's name is not a guest's to say.
             raise Refused(Sentence("{name} is no account any more.", name=self.name)) from AccountDeleted()
         self.limits = answer.limits or {}
+        self.registration = answer.registration if self._login.confidential else None
         self._outbox.pace.announced(self.limits)
         self._become(account=answer.account is True)
         self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)

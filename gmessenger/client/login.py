@@ -90,9 +90,14 @@ class Login:
             connection.close()
             raise
 
+    @property
+    def confidential(self) -> bool:
+        """Whether a password may be said on this line."""
+        return self._private or self._plain_passwords
+
     def check_line(self) -> None:
         """Raises `PasswordExposed` where a password said on this line could be overheard."""
-        if not (self._private or self._plain_passwords):
+        if not self.confidential:
             raise PasswordExposed
 
     def _dial(self, ends_at: float) -> socket.socket:

@@ -6,8 +6,8 @@ import hashlib
 import ipaddress
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Final, Protocol
@@ -31,12 +31,13 @@ from gmessenger.errors import (
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import Ending
 from gmessenger.terminal.executing import Executing
-from gmessenger.terminal.input import Lines, is_typed, standard_input
+from gmessenger.terminal.first import First
+from gmessenger.terminal.input import is_typed, standard_input
 from gmessenger.terminal.line import LineMode
 from gmessenger.terminal.output import standard_error, standard_output
 from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
 from gmessenger.terminal.pipe import Listening, Sending
-from gmessenger.terminal.screen import Screen, line_screen
+from gmessenger.terminal.screen import line_screen
 from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, counted, noted
@@ -107,8 +108,10 @@ class Mode(Protocol):
 class Client:
     """The program. Its greenlets: the mode's, the link's, and one for each of the two outputs."""
 
-    def __init__(self, options: ClientOptions) -> None:
+    def __init__(self, options: ClientOptions, arguments: Sequence[str] = ()) -> None:
+        """The `arguments` are those the options were read from."""
         self._options = options
+        self._arguments = arguments
         self._password = given_password(options.password_file)
         self._ending = Ending()
         self._echo = Echo()
@@ -151,22 +154,15 @@ class Client:
         if options.to is not None:
             return Sending(options, self._call(options.name), lines, self._status, ending)
         screen = line_screen(self._output)
-        name = options.name or self._ask_name(screen, lines)
-        if name is None:
+        first = First(options, self._arguments, screen, lines, self._echo)
+        if (complete := first.ask()) is None:
             ending.leave()
             return None
-        self._options = options = replace(options, name=name)
-        if is_typed() and (elsewhere := waiting_elsewhere(unsent_file(options, name))) is not None:
+        self._options, name = complete, complete.name or ""
+        if is_typed() and (elsewhere := waiting_elsewhere(unsent_file(complete, name))) is not None:
             screen.show(noted(visible(elsewhere)))
-        return LineMode(options, self._call(name), screen, lines, ending, self._echo, typed=is_typed())
-
-    def _ask_name(self, screen: Screen, lines: Lines) -> str | None:
-        """None when there is no answer."""
-        name: str | None = ""
-        while name == "":
-            name = screen.ask(lines, _("Your name: "))
-            name = name.strip() if name is not None else None
-        return name
+        link, typed = self._call(name), is_typed()
+        return LineMode(complete, link, screen, lines, ending, self._echo, typed=typed, entered=first.entered)
 
     def _call(self, name: str | None) -> Link:
         options = self._options

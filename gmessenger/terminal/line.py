@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from gevent import Greenlet
@@ -40,13 +41,16 @@ class LineMode:
         echo: Echo,
         *,
         typed: bool,
+        entered: Callable[[Link], None],
     ) -> None:
+        """`entered` is what is to be done once, when the link is logged in."""
         self._options = options
         self._link = link
         self._screen = screen
         self._lines = lines
         self._ending = ending
         self._desk = LineDesk(link, screen, lines, echo, self.leave, typed=typed)
+        self._entered = entered
         self._marks = Marks()
         self._leaving = False
         self._following: Greenlet[..., object] | None = None
@@ -79,6 +83,7 @@ class LineMode:
             enter(self._link, self._ask_password)
         else:
             self._link.start()
+        self._entered(self._link)
 
     def _ask_password(self, why: str) -> str | None:
         self._screen.show(noted(visible(why)))

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         check(options)
         configure_log(options)
-        return run(options)
+        return run(options, sys.argv[1:] if arguments is None else arguments)
     except ExitError as error:
         if sys.stderr is not None:
             print(f"{CLIENT.program}: {visible(spoken(error))}", file=sys.stderr)
@@ -73,7 +73,7 @@ def configure_log(options: ClientOptions) -> None:
             print(noted(_("{reason} Nothing is logged.", reason=visible(spoken(error)))), file=sys.stderr)
 
 
-def run(options: ClientOptions) -> int:
+def run(options: ClientOptions, arguments: Sequence[str]) -> int:
     """Run the client; returns its exit code. Raises `ExitError` where it cannot begin."""
     try:
         from gmessenger.terminal.client import Client
@@ -81,7 +81,7 @@ def run(options: ClientOptions) -> int:
         if error.name not in UNIX:
             raise
         raise ExitError(N_("This program needs a terminal as Unix has it; its library does without.")) from error
-    return Client(options).run()
+    return Client(options, arguments).run()
 
 
 if __name__ == "__main__":

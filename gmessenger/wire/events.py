@@ -284,6 +284,7 @@ class Answer(Struct, omit_defaults=True):
     account: bool | None = None
     role: str | None = None
     blocks: int | None = None
+    registration: str | None = None
     session: str | None = None
     server: str | None = None
     store: str | None = None

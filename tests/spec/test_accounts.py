@@ -132,6 +132,15 @@ def test_an_account_logs_in_with_its_password_and_is_told_so(town: Town) -> None
     assert isinstance(answer["session"], str) and len(answer["session"]) >= 16
     assert answer["limits"]["frame"] == 65536 and answer["limits"]["text"] == 16384
     assert isinstance(answer["alert"], str) and answer["alert"]
+    assert "registration" not in answer
+
+
+@pytest.mark.parametrize("registration", ["open", "invite", "closed"])
+def test_a_guest_is_told_whether_it_may_register(
+    start_server: Callable[..., Any], dial: Dial, registration: str
+) -> None:
+    guest = dial.native(start_server(registration=registration))
+    assert guest.present("hank")["registration"] == registration
 
 
 def test_a_refused_login_may_be_tried_again_on_the_same_connection(town: Town) -> None:

@@ -31,8 +31,8 @@ def command(server: Any, *arguments: str) -> list[str]:
 
 
 def environment(log: Path | str, **more: str) -> dict[str, str]:
-    """A plain environment, in which the log and what must not be forgotten go to a place of their own."""
-    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm", "LANG": "C.UTF-8"} | {
+    """A plain environment, in which the log, what must not be forgotten and the home have a place of their own."""
+    return {"PATH": os.environ["PATH"], "HOME": str(Path(log).parent / "home"), "TERM": "xterm", "LANG": "C.UTF-8"} | {
         "MESSENGER_LOG_FILE": str(log),
         "STATE_DIRECTORY": str(Path(log).parent),
         **more,

@@ -175,7 +175,11 @@ class NativeVoice:
         limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
         more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
         known = {"store": self.door.messenger.store_identity, "limits": limits, "alert": self.door.messenger.greeting}
-        standing = {"role": session.role, "blocks": self.door.messenger.blocks.count(session.key)}
+        standing = {
+            "role": session.role,
+            "blocks": self.door.messenger.blocks.count(session.key),
+            "registration": session.account is None and self.door.messenger.policy.registration,
+        }
         own = {key: value for key, value in standing.items() if value}
         return Answer(200, id, self.door.now(), more | own | known)
 

@@ -1,0 +1,166 @@
+"""The first run: whoever comes without a server and a name is asked for them, once, and for no more than that.
+
+Asked in lines, before any mode takes the terminal over. The answers are remembered once the server has let them in, so
+that a slip of the finger is not; the password never.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from gmessenger import places
+from gmessenger.client import Link
+from gmessenger.commandline import CLIENT
+from gmessenger.errors import FileProblem, MessengerError
+from gmessenger.given import COMMAND_LINE, DEFAULT, file_read, given
+from gmessenger.options import ClientOptions, written
+from gmessenger.terminal.input import Lines
+from gmessenger.terminal.passwords import TRIES, Echo
+from gmessenger.terminal.remembering import remember
+from gmessenger.terminal.render import why
+from gmessenger.terminal.screen import Screen
+from gmessenger.terminal.visible import visible
+from gmessenger.terminal.words import N_, _, noted
+
+PLACE: Final = ("host", "port", "tls", "ca", "pin")
+"""What belongs together, to find a server again and to trust no other one."""
+HOST_AND_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
+PORTS: Final = range(1, 65_536)
+OFFER: Final = N_(
+    "you are a guest: your name is yours until you leave. With a password it is yours for good, and messages wait for "
+    "you while you are away."
+)
+BY_INVITE: Final = "invite"
+OFFERED: Final = frozenset({"open", BY_INVITE})
+
+
+class First:
+    """Asks somebody at a terminal for what was not given, and for nothing that was."""
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        arguments: Sequence[str],
+        screen: Screen,
+        lines: Lines,
+        echo: Echo,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._options = options
+        self._arguments = arguments
+        self._environ = environ
+        self._screen = screen
+        self._lines = lines
+        self._echo = echo
+        self._file: Path | None = None
+        """Where to remember what was asked; None where nothing was, or where there is no file of one's own."""
+        self._place: Sequence[str] = ()
+        """Those options of PLACE that are to be remembered."""
+
+    def ask(self) -> ClientOptions | None:
+        """The options with a server and a name; None where there was no answer."""
+        if not self._options.name:
+            complete = (not self._screen.prompting or self._find_server()) and self._ask_name()
+            return self._options if complete else None
+        return self._options
+
+    def entered(self, link: Link) -> None:
+        """To be called once, logged in: offers a guest an account, and remembers what was asked."""
+        if self._file is not None:
+            if link.registration in OFFERED:
+                self._offer(link)
+            self._remember(self._file)
+
+    def _find_server(self) -> bool:
+        sources = {each.row.key: each.source for each in given(CLIENT, self._arguments, self._environ)[1]}
+        own, read = places.config_file(CLIENT.section, self._environ), file_read(CLIENT, self._arguments, self._environ)
+        self._file = own if read in (None, str(own)) else None
+        if sources["host"] in (DEFAULT, COMMAND_LINE):
+            self._place = ["host", *(key for key in PLACE if sources[key] == COMMAND_LINE and key != "host")]
+        return sources["host"] != DEFAULT or self._ask_server()
+
+    def _ask_server(self) -> bool:
+        question = _("Server [{usual}]: ", usual=self._options.host)
+        while (answer := self._answer(question)) is not None:
+            if (place := place_in(answer or self._options.host)) is not None:
+                host, port = place
+                self._options = replace(self._options, host=host, port=port or self._options.port)
+                self._place = [*self._place, "port"] if port else self._place
+                return True
+            self._say(_("a server is HOST or HOST:PORT, as in chat.example.org or 192.0.2.7:7777"))
+        return False
+
+    def _ask_name(self) -> bool:
+        answer = ""
+        while not answer:
+            if (heard := self._answer(_("Your name: "))) is None:
+                return False
+            answer = heard
+        self._options = replace(self._options, name=answer)
+        return True
+
+    def _answer(self, question: str) -> str | None:
+        answer = self._screen.ask(self._lines, question)
+        return answer.strip() if answer is not None else None
+
+    def _say(self, sentence: str) -> None:
+        self._screen.show(noted(sentence))
+
+    def _ask_unseen(self, question: str) -> str:
+        with self._echo.off():
+            return self._screen.ask(self._lines, question) or ""
+
+    def _offer(self, link: Link) -> None:
+        name = visible(link.name)
+        self._say(_(OFFER))
+        for _try in range(TRIES):
+            password = self._ask_unseen(_("A password for {name} (Enter: not now): ", name=name))
+            if not password:
+                return self._say(_("not now; /register does it at any time"))
+            if self._register(link, password):
+                return None
+        return self._say(_("nothing is registered; /register does it at any time"))
+
+    def _register(self, link: Link, password: str) -> bool:
+        """Whether the name is an account now; else it was said why not."""
+        if password != self._ask_unseen(_("The same again: ")):
+            self._say(_("these were not the same"))
+            return False
+        invite = self._answer(_("Your invite: ")) if link.registration == BY_INVITE else None
+        try:
+            link.register(password, invite or None)
+        except MessengerError as error:
+            self._say(why(error))
+            return False
+        self._say(_("{name} is your account now; from here on the password is asked for", name=link.name))
+        return True
+
+    def _remember(self, file: Path) -> None:
+        values = {key: written(getattr(self._options, key)) for key in (*self._place, "name")}
+        name = {"name": values.pop("name")}
+        try:
+            new = remember(file, values, name)
+        except FileProblem as error:
+            return self._say(why(error))
+        what = ", ".join(f"{key} = {value}" for key, value in new.items())
+        if not new:
+            return None
+        said = _("remembered in {file}: {what}; the next start asks nothing", file=str(file), what=what)
+        return self._say(visible(said))
+
+
+def place_in(answer: str) -> tuple[str, int] | None:
+    """The host, and the port or 0, in `HOST`, `HOST:PORT`, `[::1]:PORT` and `::1`; None where it is none of these."""
+    with suppress(ValueError):
+        return str(ip_address(answer)), 0
+    found = HOST_AND_PORT.fullmatch(answer)
+    if found is None or int(found["port"] or 1) not in PORTS:
+        return None
+    return found["six"] or found["host"], int(found["port"] or 0)

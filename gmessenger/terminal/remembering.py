@@ -1,0 +1,70 @@
+"""Writes into somebody's own config file what they need not be asked again, and leaves alone what they wrote there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from gmessenger.commandline import CLIENT
+from gmessenger.errors import FileProblem
+
+HEAD: Final = f"[{CLIENT.section}]"
+BEGINNING: Final = f"# {CLIENT.program}. Every option may stand here; {CLIENT.program} --print-config lists them.\n\n"
+
+
+def remember(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
+    """Set the keys of each group of which the file sets none yet; returns those that are new. Raises `FileProblem`.
+
+    Whoever reads the file meanwhile, or after a crash, finds it as it was or as it is to be.
+    """
+    try:
+        file = file.resolve()  # where it is a link into somebody's collection, the link stays
+        text = file.read_text("utf-8") if file.exists() else BEGINNING
+        unknown = [group for group in groups if not any(_line(key).search(text) for key in group)]
+        new = {key: value for group in unknown for key, value in group.items()}
+        if new:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _replace(file, with_values(text, new))
+        return new
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise FileProblem(f"Cannot write the config file {file}: {reason}.") from error
+
+
+def with_values(text: str, values: Mapping[str, str]) -> str:
+    """The text with these keys: each below the line that mentions it in a comment, or at the section's end."""
+    if HEAD not in text.splitlines():
+        text = f"{text}{HEAD}\n"
+    for key, value in values.items():
+        line = f"{key} = {value}\n"
+        if not text.endswith("\n"):
+            text += "\n"
+        mention = _line(key, mentioned=True).search(text)
+        text = f"{text[: mention.end()]}{line}{text[mention.end() :]}" if mention else text + line
+    return text
+
+
+def _line(key: str, *, mentioned: bool = False) -> re.Pattern[str]:
+    return re.compile(rf"^{'#[ ]?' if mentioned else ''}{re.escape(key)}\s*[=:].*\n?", re.MULTILINE | re.IGNORECASE)
+
+
+def _replace(file: Path, text: str) -> None:
+    """For its owner only where it is new; else as it was."""
+    with NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False) as written:
+        fresh = Path(written.name)
+        try:
+            if file.exists():
+                fresh.chmod(file.stat().st_mode & 0o777)
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+            fresh.replace(file)
+        except BaseException:
+            with suppress(OSError):
+                fresh.unlink()
+            raise

@@ -1,0 +1,263 @@
+"""The first run: what is asked, what is offered, what is remembered, and that nothing is asked the next time."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from gmessenger.commandline import CLIENT, config_text, parse
+from gmessenger.errors import FileProblem
+from gmessenger.terminal.first import place_in
+from gmessenger.terminal.main import main
+from gmessenger.terminal.remembering import remember
+from tests.client.fake_server import FakeServer, Peer
+from tests.terminal.people import ROOT, TIMEOUT, Person, environment
+
+GREETED = r"Connected to fake/1\."
+
+
+Come = Callable[..., Person]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def config(home: Path) -> Path:
+    return home / ".config" / "gmessenger" / "client.ini"
+
+
+@pytest.fixture
+def come(log: Path, home: Path) -> Iterator[Come]:
+    """Start the client with these words only, at a terminal that is too dumb for more than lines."""
+    with ExitStack() as people:
+
+        def down(*words: str) -> Person:
+            argv = [sys.executable, "-m", "gmessenger", "client", *words]
+            return people.enter_context(Person(argv, log, HOME=str(home), TERM="dumb"))
+
+        yield down
+
+
+def guest(fake: FakeServer, registration: str | None = "open") -> Peer:
+    peer = fake.accept()
+    peer.let_in(**({"registration": registration} if registration else {}))
+    return peer
+
+
+def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) -> None:
+    hank = come()
+    hank.sees(r"Server \[127\.0\.0\.1\]: $")
+    hank.line("[what?")
+    hank.sees("-- a server is HOST or HOST:PORT")
+    hank.line(f" {fake.host}:{fake.port} ")
+    hank.sees("Your name: $")
+    hank.line("")
+    hank.sees("Your name: $")
+    hank.line(" hank ")
+    guest(fake)
+    hank.sees("-- you are a guest: .*\r\n")
+    hank.sees(r"A password for hank \(Enter: not now\): $")
+    hank.line("")
+    hank.sees("-- not now; /register does it")
+    hank.sees(f"-- remembered in {config}: host = {fake.host}, port = {fake.port}, name = hank;")
+    hank.sees(GREETED)
+    assert config.read_text().endswith(f"[client]\nhost = {fake.host}\nport = {fake.port}\nname = hank\n")
+    assert (config.stat().st_mode & 0o777, config.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    again = come()
+    guest(fake)
+    again.sees(GREETED)
+    assert "?" not in again.seen and "name:" not in again.seen
+    again.line("/quit")
+    assert again.leaves() == 0
+
+
+def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> None:
+    hank = come(fake.host, "-p", str(fake.port))
+    hank.sees("Your name: $")
+    hank.line("hank")
+    peer = guest(fake)
+    for first, second in (("one thing", "another"), ("short", "short")):
+        hank.sees("A password for hank .*: $")
+        hank.line(first)
+        hank.sees("The same again: $")
+        hank.line(second)
+        if first != second:
+            hank.sees("-- these were not the same")
+    peer.answer(peer.expect("register"), 400, code="bad_password", error="Too short.")
+    hank.sees("-- .+\r\n")
+    hank.sees("A password for hank .*: $")
+    hank.line("correct horse")
+    hank.sees("The same again: $")
+    hank.line("correct horse")
+    asked = peer.expect("register")
+    assert asked["password"] == "correct horse" and "invite" not in asked
+    peer.answer(asked, 201, session="other")
+    hank.sees("-- hank is your account now")
+    hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank")
+    hank.sees(GREETED)
+    assert "horse" not in config.read_text() + hank.seen
+
+
+@pytest.mark.parametrize("registration", ["closed", None])
+def test_it_offers_no_account_where_there_is_none(fake: FakeServer, come: Come, registration: str | None) -> None:
+    hank = come(fake.host, str(fake.port))
+    hank.sees("Your name: $")
+    hank.line("hank")
+    guest(fake, registration)
+    hank.sees("-- remembered")
+    hank.sees(GREETED)
+    assert "password" not in hank.seen.split("/msg")[0]
+
+
+def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come) -> None:
+    hank = come(fake.host, str(fake.port))
+    hank.line("hank")
+    peer = guest(fake, "invite")
+    for question in ("A password for hank .*: $", "The same again: $"):
+        hank.sees(question)
+        hank.line("correct horse")
+    hank.sees("Your invite: $")
+    hank.line("let-me-in")
+    assert peer.expect("register")["invite"] == "let-me-in"
+
+
+def test_nothing_is_remembered_of_a_name_that_was_refused(fake: FakeServer, come: Come, config: Path) -> None:
+    hank = come(fake.host, str(fake.port))
+    hank.line("hank")
+    fake.accept().turn_away(409, "name_in_use", "Somebody here uses that name; choose another.")
+    assert hank.leaves() == 77
+    assert not config.exists()
+
+
+def test_nothing_is_written_where_another_file_is_named(
+    fake: FakeServer, come: Come, config: Path, tmp_path: Path
+) -> None:
+    (other := tmp_path / "other.ini").write_text("[client]\n")
+    hank = come(fake.host, str(fake.port), "-c", str(other))
+    hank.sees("Your name: $")
+    hank.line("hank")
+    guest(fake)
+    hank.sees(GREETED)
+    assert (config.exists(), other.read_text()) == (False, "[client]\n")
+
+
+def test_with_a_server_and_a_name_nothing_is_asked_or_remembered(fake: FakeServer, come: Come, config: Path) -> None:
+    hank = come(fake.host, str(fake.port), "-n", "hank")
+    guest(fake)
+    hank.sees(GREETED)
+    hank.line("/quit")
+    assert hank.leaves() == 0
+    assert not config.exists()
+
+
+def test_a_directory_that_cannot_be_written_stops_nobody(fake: FakeServer, come: Come, home: Path) -> None:
+    home.write_text("not a directory")
+    hank = come(fake.host, str(fake.port))
+    hank.sees("Your name: $")
+    hank.line("hank")
+    guest(fake, "closed")
+    hank.sees("-- Cannot write the config file .*: Not a directory")
+    hank.sees(GREETED)
+
+
+def test_the_end_of_the_input_is_no_answer(come: Come) -> None:
+    for answers in ([], ["localhost"]):
+        hank = come()
+        for answer in answers:
+            hank.line(answer)
+            hank.sees("Your name: $")
+        hank.sees(": $" if not answers else "")
+        hank.types("\x04")
+        assert hank.leaves() == 0
+
+
+def test_a_pipe_is_asked_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["localhost"]) == 2
+    assert "Give a name with --name" in capsys.readouterr().err
+
+
+def test_a_pipe_has_the_name_from_the_file(fake: FakeServer, log: Path, home: Path, config: Path) -> None:
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[client]\nhost = {fake.host}\nport = {fake.port}\nname = hank\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gmessenger", "client", "--to", "dale"],
+        stdin=subprocess.PIPE,
+        cwd=ROOT,
+        env=environment(log, HOME=str(home)),
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"hi\n")
+    process.stdin.close()
+    peer = fake.accept()
+    assert peer.let_in()["user"]["account_name"] == "hank"
+    assert peer.take(1) == ["hi"]
+    assert process.wait(timeout=TIMEOUT) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        ("localhost", ("localhost", 0)),
+        ("chat.example.org:7777", ("chat.example.org", 7777)),
+        ("192.0.2.7:1", ("192.0.2.7", 1)),
+        ("::1", ("::1", 0)),
+        ("[::1]:65535", ("::1", 65535)),
+        ("[fe80::1]", ("fe80::1", 0)),
+        ("чат.рф", ("чат.рф", 0)),
+        ("two words", None),
+        ("host:", None),
+        (":7777", None),
+        ("host:0", None),
+        ("host:65536", None),
+        ("a:b:c", None),
+    ],
+)
+def test_a_server_as_people_write_it(answer: str, place: tuple[str, int] | None) -> None:
+    assert place_in(answer) == place
+
+
+OWN = "# mine\n\n[client]\n# port = 0\n\n# Your name.\n# name =\ntls = yes\n# the end"
+
+
+def test_what_is_there_stays(tmp_path: Path) -> None:
+    (real := tmp_path / "real.ini").write_text(OWN)
+    real.chmod(0o644)
+    (file := tmp_path / "client.ini").symlink_to(real)
+    assert remember(file, {"host": "there", "port": "1"}, {"name": "hank"}) == {
+        "host": "there",
+        "port": "1",
+        "name": "hank",
+    }
+    assert real.read_text() == (
+        "# mine\n\n[client]\n# port = 0\nport = 1\n\n# Your name.\n# name =\nname = hank\ntls = yes\n# the end\n"
+        "host = there\n"
+    )
+    assert file.is_symlink() and real.stat().st_mode & 0o777 == 0o644
+    assert parse(CLIENT, ["-c", str(file)], {}).name == "hank"
+    assert [each.name for each in sorted(tmp_path.iterdir())] == ["client.ini", "real.ini"]
+
+
+def test_what_belongs_together_is_set_together_or_not_at_all(tmp_path: Path) -> None:
+    (file := tmp_path / "client.ini").write_text("[client]\nhost = here\n")
+    assert remember(file, {"host": "there", "tls": "yes"}, {"name": "hank"}) == {"name": "hank"}
+    assert remember(file, {"host": "there", "tls": "yes"}, {"name": "bob"}) == {}
+    assert file.read_text() == "[client]\nhost = here\nname = hank\n"
+
+
+def test_the_shipped_file_may_be_the_beginning(tmp_path: Path) -> None:
+    (file := tmp_path / "client.ini").write_text(config_text(CLIENT))
+    remember(file, {"name": "hank"})
+    assert parse(CLIENT, ["-c", str(file)], {}).name == "hank"
+
+
+def test_a_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
+    (file := tmp_path / "client.ini").write_bytes(b"\xff")
+    with pytest.raises(FileProblem, match="not UTF-8"):
+        remember(file, {"name": "hank"})
+    assert file.read_bytes() == b"\xff"
