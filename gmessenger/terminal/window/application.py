@@ -35,13 +35,13 @@ from gmessenger.terminal.window.ringing import notification
 from gmessenger.terminal.window.scrollback import Scrollback
 from gmessenger.terminal.window.signs import signs_for
 from gmessenger.terminal.window.wrapping import Fragments
+from gmessenger.terminal.words import _
 
 REDRAW_AFTER: Final = 0.01
 """Seconds between two drawings, at least: what comes in between is drawn together."""
 LOOK_AT_SIZE: Final = 2.0
 """Seconds after which the size is looked at, for terminals that do not say that it has changed."""
 SECOND: Final = 1.0
-FAILED: Final = "Something went wrong that should not have ({kind}); the log has it all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +164,20 @@ class UI:
             mouse_support=False,
             min_redraw_interval=REDRAW_AFTER,
             terminal_size_polling_interval=LOOK_AT_SIZE,
-            before_render=lambda _: self._attend(),
-            after_render=lambda _: self._tick_while_lost(),
+            before_render=lambda __: self._attend(),
+            after_render=lambda __: self._tick_while_lost(),
         )
-        app.key_processor.before_key_press += lambda _: self._attend()
+        app.key_processor.before_key_press += lambda __: self._attend()
         return app
 
     def _parts(self) -> Parts:
         panes = Panes(self._book, self._signs)
         return Parts(
-            title=lambda width, _: panes.title(width),
+            title=lambda width, __: panes.title(width),
             conversations=panes.conversations,
             text=self._scrollback.draw,
             members=panes.members,
-            status=lambda width, _: panes.status(width, time.time(), self._actions.unanswered(), self._below()),
+            status=lambda width, __: panes.status(width, time.time(), self._actions.unanswered(), self._below()),
             upright=self._signs.upright,
             bare=lambda: self._entries.bare,
             in_a_room=lambda: self._book.current.is_room,
@@ -237,5 +237,6 @@ class UI:
         """A key, or drawing, has failed: that is said, and the rest goes on."""
         failure = context.get("exception")
         logs.event("greenlet_failed", failure=failure, what="screen")
-        self._book.notice(FAILED.format(kind=type(failure).__name__), time.time())
+        said = _("Something went wrong that should not have ({kind}); the log has it all.", kind=type(failure).__name__)
+        self._book.notice(said, time.time(), self._book.current)
         self.invalidate()

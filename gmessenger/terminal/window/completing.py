@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -13,6 +14,7 @@ from gmessenger.client import fold
 from gmessenger.terminal.commands import COMMANDS, SLASHED, Command
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.words import _
 
 WORD: Final = re.compile(r"[^\s]*$")
 ROOM: Final = "#"
@@ -33,7 +35,7 @@ class Completing(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """What goes where the cursor is, at most `MOST`."""
         offered = self._offered(document.text_before_cursor, asked=complete_event.completion_requested)
-        return [each for each, _ in zip(offered, range(MOST), strict=False)]
+        return [*islice(offered, MOST)]
 
     def _offered(self, before: str, *, asked: bool) -> Iterator[Completion]:
         match = WORD.search(before)
@@ -54,7 +56,7 @@ class Completing(Completer):
             name = next((name for name in command.slashed if name.startswith(word)), None)
             if name is not None:
                 text = f"{name} " if command.arguments else name
-                yield Completion(text, -len(word), display=command.usage, display_meta=command.what)
+                yield Completion(text, -len(word), display=command.usage, display_meta=_(command.what))
 
     def _argument(self, behind: str, word: str) -> Iterator[Completion]:
         name, *typed = behind.split()

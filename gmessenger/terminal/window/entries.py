@@ -11,6 +11,7 @@ from gmessenger.terminal.window.days import Calendar
 from gmessenger.terminal.window.graphemes import fitted, shortened, width
 from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.wrapping import Fragments, Row, wrap
+from gmessenger.terminal.words import _
 
 NAME_COLUMNS: Final = ((60, 14), (50, 12), (40, 10))
 """From so many columns on, names have a column of their own that is so wide; below, they have a row of their own."""
@@ -19,7 +20,6 @@ LONGEST: Final = 20_000
 """Characters of one entry that are shown; nobody reads more of it here, and it should not cost more."""
 MOST_ROWS: Final = 400
 MOST_CACHED: Final = 4000
-EDIT: Final = "Alt-e edits it"
 
 
 @dataclass(slots=True)
@@ -87,7 +87,9 @@ class Entries:
     def _text(self, entry: Entry, columns: int, edge: int) -> list[Row]:
         rows = wrap(entry.text[:LONGEST], columns, edge)
         if len(rows) > MOST_ROWS or len(entry.text) > LONGEST:
-            rows = rows[:MOST_ROWS] + _said("(There is more of this than can be shown here.)", columns, "class:notice")
+            rows = rows[:MOST_ROWS] + _said(
+                _("(There is more of this than can be shown here.)"), columns, "class:notice"
+            )
         if not entry.sender:
             for row in rows:
                 row.fragments = [(style or "class:notice", text) for style, text in row.fragments]
@@ -99,7 +101,9 @@ class Entries:
             return rows
         sign = self._signs.state(entry.state)
         if entry.state is State.REFUSED:
-            return rows + _said(f"{sign} {entry.reason} ({EDIT})", columns, "class:refused")
+            return rows + _said(
+                _("{sign} {reason} (Alt-e edits it)", sign=sign, reason=entry.reason), columns, "class:refused"
+            )
         mark = f" {sign} ({entry.reason})" if entry.reason else f" {sign}"
         if rows[-1].at_edge or rows[-1].used + width(mark) > columns:
             return rows + _said(mark.lstrip(), columns, "class:mark")
@@ -110,7 +114,7 @@ class Entries:
 def _said(text: str, columns: int, style: str) -> list[Row]:
     rows = wrap(text, columns, columns)
     for row in rows:
-        row.fragments = [(style, part) for _, part in row.fragments]
+        row.fragments = [(style, part) for _style, part in row.fragments]
     return rows
 
 

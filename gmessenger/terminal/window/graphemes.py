@@ -65,8 +65,8 @@ def fitted(text: str, columns: int, *, right: bool = False) -> str:
 
 @lru_cache(maxsize=4096)
 def _tamed(grapheme: str) -> tuple[Cluster, ...]:
-    if all(FIRST_FLAG <= ord(char) <= LAST_FLAG for char in grapheme):
-        return tuple((chr(ord(char) - FIRST_FLAG + ord("A")), 1) for char in grapheme)
+    if flags := [ord(char) - FIRST_FLAG for char in grapheme if FIRST_FLAG <= ord(char) <= LAST_FLAG]:
+        return tuple((chr(ord("A") + letter), 1) for letter in flags)
     if len(grapheme) > 1:
         grapheme = _agreed(grapheme)
     columns = _by_character(grapheme)

@@ -14,7 +14,7 @@ from prompt_toolkit.layout import Layout
 
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation
-from gmessenger.terminal.window.remembering import Remembered
+from gmessenger.terminal.window.recalling import Remembered
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from gmessenger.terminal.window.hands import Hands
+from gmessenger.terminal.words import N_, _
 
 ALT: Final = "escape"
+NAMES: Final = 18
+"""Columns for what the keys are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +31,67 @@ class Key:
 
 
 KEYS: Final = (
-    Key("Enter", "send", (("enter",),), lambda hands, _: hands.enter()),
-    Key("Alt-Enter, Ctrl-J", "begin a new line", ((ALT, "enter"), ("c-j",)), lambda hands, _: hands.new_line()),
-    Key("Tab", "complete a command, a name or a room", (("tab",),), lambda hands, _: hands.complete(1)),
-    Key("Shift-Tab", "the completion before", (("s-tab",),), lambda hands, _: hands.complete(-1)),
-    Key("Up, Down", "what was typed before, on the first and the last line"),
-    Key("Ctrl-R", "search in what was typed before"),
-    Key("Ctrl-A, Ctrl-E, Ctrl-W, Ctrl-U, Ctrl-Y …", "edit as in a shell"),
-    Key("Alt-Up, Ctrl-P", "the conversation before", ((ALT, "up"), ("c-p",)), lambda hands, _: hands.step(-1)),
-    Key("Alt-Down, Ctrl-N", "the next conversation", ((ALT, "down"), ("c-n",)), lambda hands, _: hands.step(1)),
+    Key("Enter", N_("send"), (("enter",),), lambda hands, key: hands.enter()),
+    Key("Alt-Enter, Ctrl-J", N_("begin a new line"), ((ALT, "enter"), ("c-j",)), lambda hands, key: hands.new_line()),
+    Key("Tab", N_("complete a command, a name or a room"), (("tab",),), lambda hands, key: hands.complete(1)),
+    Key("Shift-Tab", N_("the completion before"), (("s-tab",),), lambda hands, key: hands.complete(-1)),
+    Key("Up, Down", N_("what was typed before, from the first or last line")),
+    Key("Ctrl-R", N_("search in what was typed before")),
+    Key("Ctrl-A, Ctrl-E …", N_("edit as in a shell (also Ctrl-W, -U, -K, -Y, -_)")),
+    Key("Alt-Up, Ctrl-P", N_("the conversation before"), ((ALT, "up"), ("c-p",)), lambda hands, key: hands.step(-1)),
+    Key("Alt-Down, Ctrl-N", N_("the next conversation"), ((ALT, "down"), ("c-n",)), lambda hands, key: hands.step(1)),
     Key(
         "Alt-0 … Alt-9",
-        "the conversation with this number",
+        N_("the conversation with this number"),
         tuple((ALT, str(digit)) for digit in range(10)),
         lambda hands, digit: hands.go_to(int(digit)),
     ),
     Key(
-        "Alt-a", "the next with something new, what is meant for you first", ((ALT, "a"),), lambda h, _: h.next_unread()
+        "Alt-a",
+        N_("where something is new, first what is meant for you"),
+        ((ALT, "a"),),
+        lambda hands, key: hands.next_unread(),
     ),
-    Key("PgUp", "a page up; at the top, earlier messages", (("pageup",),), lambda hands, _: hands.page(-1)),
-    Key("PgDn", "a page down", (("pagedown",),), lambda hands, _: hands.page(1)),
-    Key("Ctrl-Up, Ctrl-Down", "a row up or down", (("c-up",),), lambda hands, _: hands.scroll(-1)),
-    Key("", "", (("c-down",),), lambda hands, _: hands.scroll(1)),
-    Key("Ctrl-Home", "the first message that is here", (("c-home",), (ALT, "home")), lambda hands, _: hands.to_top()),
-    Key("Ctrl-End", "the newest", (("c-end",), (ALT, "end")), lambda hands, _: hands.to_bottom()),
-    Key("Alt-e", "take a refused message back and edit it", ((ALT, "e"),), lambda hands, _: hands.edit_refused()),
-    Key("Alt-l", "the text alone, to copy from; once more, everything", ((ALT, "l"),), lambda hands, _: hands.bare()),
-    Key("Ctrl-L", "draw the screen anew", (("c-l",),), lambda hands, _: hands.redraw()),
-    Key("Ctrl-Z", "suspend; `fg` in the shell comes back", (("c-z",),), lambda hands, _: hands.suspend()),
-    Key("Ctrl-C", "empty the line, into the history; when it is empty, leave", (("c-c",),), lambda h, _: h.interrupt()),
-    Key("Ctrl-D", "leave, when the line is empty", (("c-d",),), lambda hands, _: hands.end()),
+    Key("PgUp", N_("a page up; at the top, earlier messages"), (("pageup",),), lambda hands, key: hands.page(-1)),
+    Key("PgDn", N_("a page down"), (("pagedown",),), lambda hands, key: hands.page(1)),
+    Key("Ctrl-Up", N_("a row up"), (("c-up",),), lambda hands, key: hands.scroll(-1)),
+    Key("Ctrl-Down", N_("a row down"), (("c-down",),), lambda hands, key: hands.scroll(1)),
+    Key(
+        "Ctrl-Home",
+        N_("the first message that is here"),
+        (("c-home",), (ALT, "home")),
+        lambda hands, key: hands.to_top(),
+    ),
+    Key("Ctrl-End", N_("the newest"), (("c-end",), (ALT, "end")), lambda hands, key: hands.to_bottom()),
+    Key("Alt-e", N_("take a refused message back and edit it"), ((ALT, "e"),), lambda hands, key: hands.edit_refused()),
+    Key(
+        "Alt-l",
+        N_("the text alone, to copy from; once more, everything"),
+        ((ALT, "l"),),
+        lambda hands, key: hands.bare(),
+    ),
+    Key("Ctrl-L", N_("draw the screen anew"), (("c-l",),), lambda hands, key: hands.redraw()),
+    Key("Ctrl-Z", N_("suspend; `fg` in the shell comes back"), (("c-z",),), lambda hands, key: hands.suspend()),
+    Key(
+        "Ctrl-C",
+        N_("empty the line, into the history; or else leave"),
+        (("c-c",),),
+        lambda hands, key: hands.interrupt(),
+    ),
+    Key("Ctrl-D", N_("leave, when the line is empty"), (("c-d",),), lambda hands, key: hands.end()),
 )
-"""Every key that is not simply text. A row without words belongs to the one before it."""
+"""Every key that is not simply text."""
 
 
 def bindings(hands: Hands, asking: Callable[[], bool]) -> KeyBindings:
-    """The table as the library wants it; while something is asked, Escape answers with nothing."""
+    """The table as the library wants it; while something is asked, Escape answers with nothing.
+
+    While one searches in what was typed, the library's own keys hold.
+    """
     bound = KeyBindings()
     for key in KEYS:
         for sequence in key.sequences:
-            bound.add(*sequence)(_handler(hands, key))
+            bound.add(*sequence, filter=~is_searching)(_handler(hands, key))
     bound.add(ALT, filter=Condition(asking))(lambda event: hands.interrupt())
     return bound
 
@@ -84,6 +108,4 @@ def _handler(hands: Hands, key: Key) -> Callable[[KeyPressEvent], None]:
 
 def keys_text() -> str:
     """The table for people."""
-    rows = [(key.shown, key.what) for key in KEYS if key.shown]
-    column = min(max(len(shown) for shown, _ in rows), 18)
-    return "\n".join(f"  {shown:<{column}}  {what}" for shown, what in rows)
+    return "\n".join(f"  {key.shown:<{NAMES}}  {_(key.what)}" for key in KEYS)

@@ -67,7 +67,7 @@ class Parts:
 def layout(parts: Parts, line: InputLine) -> Layout:
     """The whole of it, with the cursor in the input line."""
     search = SearchToolbar()
-    write = BufferControl(line.buffer, search_buffer_control=search.control)
+    write = BufferControl(line.buffer, search_buffer_control=search.control, preview_search=True)
     body = FloatContainer(
         HSplit(
             [

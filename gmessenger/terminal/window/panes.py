@@ -15,13 +15,13 @@ from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.window.graphemes import fitted, shortened, width
 from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.wrapping import Fragments
+from gmessenger.terminal.words import _, counted
 
 PROGRAM: Final = "gmessenger"
 ONLINE: Final = "online"
 LIST_WIDTHS: Final = ((140, 26), (100, 20), (70, 18))
 """From so many columns of the terminal on, the list of conversations has so many."""
 MEMBER_WIDTHS: Final = ((140, 22), (100, 16))
-MORE: Final = "-- MORE --"
 
 
 def share(widths: Sequence[tuple[int, int]], columns: int) -> int:
@@ -65,7 +65,14 @@ class Panes:
         shown = members if len(members) <= rows else members[: rows - 1]
         lines = [self._member(name, columns) for name in shown]
         if len(members) > len(shown):
-            lines.append([("class:notice", fitted(f"  {len(members) - len(shown)} more", columns))])
+            lines.append(
+                [
+                    (
+                        "class:notice",
+                        fitted(counted("  {count} more", "  {count} more", len(members) - len(shown)), columns),
+                    )
+                ]
+            )
         return lines
 
     def _member(self, name: str, columns: int) -> Fragments:
@@ -89,8 +96,8 @@ class Panes:
         current = self.book.current
         name = shown_name(current)
         about = current.topic if current.is_room else visible(self.book.presence.get(current.key, ""))
-        closed = " (closed)" if current.closed else ""
-        return [[("class:title", fitted(f" {name}{closed}  {about}", columns))]]
+        words = _("{name} (closed)", name=name) if current.closed else name
+        return [[("class:title", fitted(f" {words}  {about}", columns))]]
 
     def status(self, columns: int, now: float, unanswered: int, below: int | None) -> list[Fragments]:
         """The line to the server, one's name, the conversation, where else there is something new.
@@ -99,35 +106,36 @@ class Panes:
         all of it, what matters least is left out.
         """
         number = self.book.conversations.index(self.book.current)
-        more = f"{MORE} ({below})" if below else MORE
+        waiting = counted("[{count} waiting]", "[{count} waiting]", unanswered)
+        more = _("-- MORE ({count}) --", count=below) if below else _("-- MORE --")
         parts = [
-            (0, f"[{self._line(now, unanswered)}]"),
-            (4, f"[{visible(self.book.me)}]"),
+            (0, f"[{self._line(now)}]"),
+            (2, waiting if unanswered and self.book.line.state != "connected" else ""),
+            (5, f"[{visible(self.book.me)}]"),
             (1, f"{number}:{shown_name(self.book.current)}"),
-            (3, self._activity()),
-            (2, more if below is not None else ""),
+            (4, self._activity()),
+            (3, more if below is not None else ""),
         ]
         style = "class:lost" if self.book.line.state == "lost" else "class:status"
         return [[(style, fitted(" " + " ".join(_most_important(parts, columns - 2)), columns))]]
 
-    def _line(self, now: float, unanswered: int) -> str:
-        line = self.book.line
-        waiting = f", {unanswered} waiting" if unanswered else ""
+    def _line(self, now: float) -> str:
+        line, signs = self.book.line, self.signs
         if line.state == "connected":
-            return f"{self.signs.here} connected"
+            return f"{signs.here} {_('connected')}"
         if line.state == "connecting":
-            return f"{self.signs.away} connecting{waiting}"
+            return f"{signs.away} {_('connecting')}"
         seconds = ceil(line.retry_at - now)
         if seconds > 0:
-            return f"{self.signs.gone} offline, next try in {seconds} s{waiting}"
-        return f"{self.signs.away} reconnecting{waiting}"
+            return f"{signs.gone} {_('offline, next try in {seconds} s', seconds=seconds)}"
+        return f"{signs.away} {_('reconnecting')}"
 
     def _activity(self) -> str:
         """The numbers of conversations with something new, and how much; those that mean oneself first."""
         new = [(number, each) for number, each in enumerate(self.book) if each.unread]
         new.sort(key=lambda pair: not pair[1].mentions)
         counts = (f"{number}({each.unread}{'!' if each.mentions else ''})" for number, each in new)
-        return f"[Act: {','.join(counts)}]" if new else ""
+        return _("[Act: {counts}]", counts=",".join(counts)) if new else ""
 
 
 def _most_important(parts: Iterable[tuple[int, str]], columns: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from gmessenger.terminal import dates
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation, Entry
 from gmessenger.terminal.window.days import Calendar
@@ -13,11 +14,12 @@ from gmessenger.terminal.window.entries import Entries
 from gmessenger.terminal.window.graphemes import shortened, width
 from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.wrapping import Fragments
+from gmessenger.terminal.words import N_, _
 
-NEW: Final = "new"
-LOADING: Final = "earlier messages are being fetched"
-BEGINNING: Final = "the beginning"
-FURTHER: Final = "PgUp fetches earlier messages"
+NEW: Final = N_("new")
+LOADING: Final = N_("earlier messages are being fetched")
+BEGINNING: Final = N_("the beginning")
+FURTHER: Final = N_("PgUp fetches earlier messages")
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Scrollback:
         """Exactly `height` rows, the lowest of them at the bottom."""
         self._width, self._height = width, height
         rows = list(self._upwards(height))
-        return [[] for _ in range(height - len(rows))] + rows[::-1]
+        return [[] for _row in range(height - len(rows))] + rows[::-1]
 
     def page(self, pages: int) -> bool:
         """A page further down, or up where `pages` is negative. Two rows stay in sight."""
@@ -116,7 +118,7 @@ class Scrollback:
         return self._lowered(place)
 
     def _lowered(self, place: Place) -> bool:
-        missing = self._height - sum(1 for _ in self._rows_above(place.index, place.below, self._height))
+        missing = self._height - sum(1 for _row in self._rows_above(place.index, place.below, self._height))
         if missing <= 0:
             return False
         place.below -= missing
@@ -154,9 +156,9 @@ class Scrollback:
         day = self._calendar.day(entry.at)
         before = self._calendar.day(current.entries[index - 1].at) if index else None
         if day is not None and day != before:
-            separators.append(self._across(self._calendar.day_in_words(day), "class:day"))
+            separators.append(self._across(dates.day(day), "class:day"))
         if entry is current.marker:
-            separators.append(self._across(NEW, "class:unread"))
+            separators.append(self._across(_(NEW), "class:unread"))
         return separators + rows
 
     def _head(self) -> Fragments:
@@ -165,7 +167,7 @@ class Scrollback:
         if current is self._book.home:
             return []
         words = LOADING if current.loading else BEGINNING if current.complete else FURTHER
-        return self._across(words, "class:notice")
+        return self._across(_(words), "class:notice")
 
     def _across(self, words: str, style: str) -> Fragments:
         words = f" {shortened(words, max(self._width - 6, 1))} "

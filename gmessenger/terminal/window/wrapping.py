@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from wcwidth import wcwidth
+
 from gmessenger.terminal.window.graphemes import clusters, width
 
 Fragments: TypeAlias = list[tuple[str, str]]
@@ -57,13 +59,15 @@ class _Wrapping:
         self._row = Row()
 
     def rows(self, line: str) -> list[Row]:
-        for match in PIECE.finditer(line):
-            self._take(match.group(), is_link=match["link"] is not None)
+        for piece, is_link in _pieces(line):
+            self._take(piece, is_link=is_link)
         if self._row.fragments or not self._done:
             self._done.append(self._row)
         return self._done
 
     def _take(self, piece: str, *, is_link: bool) -> None:
+        if piece.isspace() and self._done and not self._row.fragments:
+            return  # where a row was broken, it does not begin with what was between the words
         taken = width(piece)
         if self._row.used + taken <= self._columns:
             self._row.put("".join(_shown(piece)), taken, LINK if is_link else "")
@@ -90,6 +94,21 @@ class _Wrapping:
         if self._row.fragments:
             self._done.append(self._row)
         self._row = Row(at_edge=at_edge)
+
+
+def _pieces(line: str) -> Iterator[tuple[str, bool]]:
+    """What is not broken, and whether it is a link. A mark stays with what it stands on."""
+    held, held_is_link = "", False
+    for match in PIECE.finditer(line):
+        piece, is_link = match.group(), match["link"] is not None
+        if held and wcwidth(piece[0]) == 0:
+            held += piece
+            continue
+        if held:
+            yield held, held_is_link
+        held, held_is_link = piece, is_link
+    if held:
+        yield held, held_is_link
 
 
 def _shown(piece: str) -> Iterator[str]:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+import gevent
 import pytest
 
-from gmessenger.terminal.window.book import Book
+from gmessenger import logs
+from gmessenger.terminal.window.application import Look
+from gmessenger.terminal.window.book import Book, Line, safe
 from gmessenger.terminal.window.conversation import State
 from tests.terminal.window.screens import Sitting, say
+
+COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[34]8;5;")
+HOSTILE: Final = (
+    "flags 🇩🇪🇫🇷 next",
+    "family 👨‍👩‍👧 next",
+    "thumb 👍🏽 next",
+    "heart ❤️ next",
+    "zalgo Z" + "\u0301" * 100 + " next",
+    "conjunct क्ष next",
+    "\x1b[2J\x1b]0;title\x07\x9b31m\x85\u202egnp\u2066",
+    "語" * 500,
+    "https://example.org/" + "a" * 500,
+    "a\n" * 100,
+)
 
 
 @pytest.fixture
@@ -144,3 +165,88 @@ def test_every_size(tmp_path: Path, book: Book, columns: int, rows: int) -> None
         assert rows < 15 or "who broke it?" in sitting.shown
         assert ("@dale" in sitting.shown) == (columns >= 70 and rows > 4)
         assert ("●hank" in sitting.shown) == (columns >= 100)
+
+
+def test_the_bell(tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    with Sitting(tmp_path, book) as sitting:
+        sitting.ui.ring("dale: hi")
+        sitting.until(lambda: "\a" in sitting.paper.raw)
+        assert "\x1b]9" not in sitting.paper.raw
+    with Sitting(tmp_path, book, look=Look(bell=False, notifications=True)) as sitting:
+        sitting.ui.ring("dale: \x1b\x07hi\x9c")
+        sitting.until(lambda: "\x1b]9;dale: ^[^Ghi<9c>\a" in sitting.paper.raw)
+        monkeypatch.setenv("TMUX", "/tmp/tmux")
+        sitting.ui.ring("twice")
+        sitting.until(lambda: "\x1bPtmux;\x1b\x1b]9;twice\a\x1b\\" in sitting.paper.raw)
+
+
+def test_without_colours_there_are_none(tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    book.look_at(book.open("#dev"))
+    with Sitting(tmp_path, book) as sitting:
+        sitting.sees("who broke it?")
+        assert COLOUR.search(sitting.paper.raw)
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Sitting(tmp_path, book) as sitting:
+        sitting.sees("who broke it?")
+        assert not COLOUR.search(sitting.paper.raw) and "\x1b[0;7m" in sitting.paper.raw
+
+
+def test_the_seconds_to_the_next_try_are_counted(tmp_path: Path, book: Book) -> None:
+    book.line = Line("lost", time.time() + 1.5, "broken")
+    with Sitting(tmp_path, book) as sitting:
+        sitting.asked.waiting = 2
+        sitting.sees("offline, next try in")
+        sitting.sees("[2 waiting]")
+        sitting.sees("reconnecting")
+
+
+def test_what_is_asked_of_it_before_it_runs_is_done_then_and_nothing_after(tmp_path: Path, book: Book) -> None:
+    sitting = Sitting(tmp_path, book)
+    sitting.ui.draft = "left from last time"
+    sitting.ui.turn_to(book.open("#dev"))
+    with sitting:
+        sitting.sees("[#dev]")
+        assert book.home.draft == "left from last time"
+    sitting.ui.invalidate()
+    sitting.ui.ring()
+    sitting.ui.draft = "too late"
+    sitting.ui.stop()
+    assert sitting.ui.draft == ""
+
+
+def test_stopped_before_it_runs(tmp_path: Path, book: Book) -> None:
+    sitting = Sitting(tmp_path, book)
+    sitting.ui.stop()
+    sitting.ui.run()
+
+
+def test_what_is_written_to_stderr_meanwhile_goes_into_the_log(
+    tmp_path: Path, book: Book, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs.LOGGER, "propagate", True)
+    with Sitting(tmp_path, book) as sitting:
+        before = sitting.shown
+        print("a library complains", file=sys.stderr)
+        gevent.spawn(lambda: 1 / 0).join()
+        sitting.redrawn()
+        assert sitting.shown == before
+    lines = [record.fields["line"] for record in caplog.records if record.message == "stray_output"]
+    assert lines[0] == "a library complains" and any("ZeroDivisionError" in line for line in lines)
+
+
+def test_hostile_text_stays_in_its_place(tmp_path: Path, book: Book) -> None:
+    """What was drawn bit by bit is what is drawn anew."""
+    dale = book.open("dale")
+    book.look_at(dale)
+    with Sitting(tmp_path, book, 100, 30) as sitting:
+        for text in HOSTILE:
+            say(dale, safe(text))
+            sitting.redrawn()
+        sitting.types("\x1b[5~")
+        sitting.sees("MORE")
+        bit_by_bit = sitting.lines
+        sitting.types("\x0c")
+        sitting.redrawn()
+        assert sitting.lines == bit_by_bit
+        assert all(line[20:21] == "│" for line in bit_by_bit[1:-2])

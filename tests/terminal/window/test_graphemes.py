@@ -1,0 +1,67 @@
+"""What takes how many columns, and what is shown instead of what nobody agrees on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wcwidth import wcwidth
+
+from gmessenger.terminal.visible import visible
+from gmessenger.terminal.window.graphemes import clusters, cut, fitted, shortened, width
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "columns"),
+    [
+        ("plain", "plain", 5),
+        ("Привет", "Привет", 6),
+        ("小林さん", "小林さん", 8),
+        ("각", "각", 2),
+        ("é", "é", 1),
+        ("🎉", "🎉", 2),
+        ("🇩🇪🇫🇷", "DEFR", 4),
+        ("🇩", "D", 1),
+        ("🇩🇪\u0301", "DE", 2),
+        ("👨‍👩‍👧", "👨", 2),
+        ("👍🏽", "👍", 2),
+        ("❤️", "❤", 1),
+        ("1️⃣", "1", 1),
+        ("क्ष", "क्\u200cष", 2),
+        ("ก็", "ก็", 1),
+        ("Z" + "\u0301" * 40, "Z" + "\u0301" * 4, 1),
+        ("\u0301", "\u25cc\u0301", 1),
+        ("\u200d", "\u25cc\u200d", 1),
+        ("", "", 0),
+    ],
+)
+def test_what_is_shown_and_how_wide_it_is(text: str, shown: str, columns: int) -> None:
+    assert "".join(each for each, _ in clusters(text)) == shown
+    assert width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "kept"),
+    [
+        ("hello", 5, "hello"),
+        ("hello", 4, "hel…"),
+        ("小林さん", 7, "小林さ…"),
+        ("小林さん", 6, "小林…"),
+        ("x", 0, ""),
+        ("ab", 1, "…"),
+    ],
+)
+def test_there_is_a_sign_where_something_is_left_out(text: str, columns: int, kept: str) -> None:
+    assert shortened(text, columns) == kept
+
+
+def test_a_column_is_filled() -> None:
+    assert (fitted("小", 4), fitted("小", 4, right=True), fitted("hello", 3)) == ("小  ", "  小", "he…")
+
+
+@given(st.text(st.characters(exclude_categories=())), st.integers(0, 30))
+def test_every_cell_is_as_wide_as_its_characters_make_it(text: str, columns: int) -> None:
+    """So the library that draws, which adds up characters, reckons as we do."""
+    for shown, taken in clusters(visible(text)):
+        assert taken == sum(max(0, wcwidth(char)) for char in shown) > 0
+        assert len(shown) <= 20
+    assert width(cut(visible(text), columns)) <= columns
+    assert width(fitted(visible(text), columns)) == columns

@@ -1,0 +1,130 @@
+"""What stands around the conversation."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gmessenger.terminal.window.book import Book, Line
+from gmessenger.terminal.window.colours import NAMES, STYLES, name_style
+from gmessenger.terminal.window.panes import Panes
+from gmessenger.terminal.window.signs import ASCII, UNICODE, signs_for
+from gmessenger.terminal.window.wrapping import Fragments
+from tests.terminal.window.screens import say
+
+NOW = 1_763_800_000.0
+
+
+def text(rows: list[Fragments]) -> list[str]:
+    return ["".join(part for _, part in row) for row in rows]
+
+
+@pytest.fixture
+def book() -> Book:
+    book = Book("hank")
+    for name in ("#dev", "dale", "#random"):
+        book.open(name)
+    book.open("dale").arrived(say(book.open("dale"), "hi"))
+    for mention in (False, True):
+        room = book.open("#random")
+        room.arrived(say(room, "hank?", mention=mention))
+    return book
+
+
+@pytest.fixture
+def panes(book: Book) -> Panes:
+    return Panes(book, UNICODE)
+
+
+def test_conversations_say_their_number_and_what_is_unread(panes: Panes) -> None:
+    assert text(panes.conversations(18, 10)) == [
+        "> 0 gmessenger    ",
+        "  1 #dev          ",
+        "  2 @dale        1",
+        "  3 #random     2!",
+    ]
+
+
+def test_the_current_one_is_in_sight_among_many(book: Book, panes: Panes) -> None:
+    for number in range(200):
+        book.open(f"friend{number}")
+    for each in (book.home, book.conversations[100], book.conversations[-1]):
+        book.look_at(each)
+        rows = text(panes.conversations(20, 10))
+        assert len(rows) == 10 and sum(row.startswith(">") for row in rows) == 1
+
+
+def test_members_who_are_there_come_first(book: Book, panes: Panes) -> None:
+    room = book.open("#dev")
+    book.look_at(room)
+    room.members = {name.lower(): name for name in ("Zoe", "hank", "Abe", "Bea", "Cy")}
+    book.presence = {"zoe": "online", "abe": "offline", "bea": "at lunch"}
+    book.line.state = "connected"
+    assert text(panes.members(6, 10)) == ["◐Bea  ", "●hank ", "●Zoe  ", "○Abe  ", " Cy   "]
+    assert text(panes.members(8, 3)) == ["◐Bea    ", "●hank   ", "  3 more"]
+    book.line.state = "lost"
+    assert "○hank " in text(panes.members(6, 10))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (Line("connected"), "[● connected]"),
+        (Line("connecting"), "[◐ connecting] [3 waiting]"),
+        (Line("lost", NOW + 3.2), "[○ offline, next try in 4 s] [3 waiting]"),
+        (Line("lost", NOW - 0.1), "[◐ reconnecting] [3 waiting]"),
+    ],
+)
+def test_the_status_says_how_the_line_is(book: Book, panes: Panes, line: Line, words: str) -> None:
+    book.line = line
+    (status,) = text(panes.status(90, NOW, 3, None))
+    assert status.rstrip() == f" {words} [hank] 0:gmessenger [Act: 3(2!),2(1)]"
+
+
+def test_what_matters_least_gives_way(book: Book, panes: Panes) -> None:
+    book.line = Line("lost", NOW + 10)
+    shown = [text(panes.status(columns, NOW, 3, 7))[0].strip() for columns in (110, 90, 80, 60, 45, 35, 12)]
+    assert shown == [
+        "[○ offline, next try in 10 s] [3 waiting] [hank] 0:gmessenger [Act: 3(2!),2(1)] -- MORE (7) --",
+        "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger [Act: 3(2!),2(1)] -- MORE (7) --",
+        "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger -- MORE (7) --",
+        "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger",
+        "[○ offline, next try in 10 s] 0:gmessenger",
+        "[○ offline, next try in 10 s]",
+        "[○ offlin…",
+    ]
+
+
+def test_the_title_says_what_it_is_about(book: Book, panes: Panes) -> None:
+    room = book.open("#dev")
+    room.topic, room.closed = "the build", True
+    book.look_at(room)
+    assert text(panes.title(40))[0].rstrip() == " #dev (closed)  the build"
+    book.presence["dale"] = "at lunch\x1b"
+    book.look_at(book.open("dale"))
+    assert text(panes.title(40))[0].rstrip() == " @dale  at lunch^["
+
+
+@pytest.mark.parametrize(
+    ("encoding", "signs"), [("utf-8", UNICODE), ("koi8-r", ASCII), ("ascii", ASCII), (None, ASCII)]
+)
+def test_signs_are_those_the_terminal_has(encoding: str | None, signs: object) -> None:
+    assert signs_for(encoding) is signs
+
+
+def test_a_name_has_its_colour_whatever_its_case() -> None:
+    assert name_style("Dale") == name_style("DALE")
+    assert len({name_style(f"name{number}") for number in range(500)}) == len(NAMES)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("colour", sorted(set(re.findall("#[0-9a-f]{6}", " ".join(STYLES.values())))))
+def test_every_colour_can_be_read_on_white_and_on_black(colour: str) -> None:
+    light, dark = 1.05 / (luminance(colour) + 0.05), (luminance(colour) + 0.05) / 0.05
+    assert min(light, dark) >= 3.4

@@ -1,0 +1,217 @@
+"""What is in sight while one scrolls and things come in above and below."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.conversation import Conversation, Entry, State
+from gmessenger.terminal.window.days import Calendar
+from gmessenger.terminal.window.entries import LONGEST, MOST_ROWS, Entries
+from gmessenger.terminal.window.graphemes import width
+from gmessenger.terminal.window.scrollback import Scrollback
+from gmessenger.terminal.window.signs import ASCII, UNICODE
+from tests.terminal.window.screens import say
+
+NOON = 1_763_812_800.0
+
+
+class Reader:
+    """Somebody who reads one conversation."""
+
+    def __init__(self, count: int = 100, columns: int = 80, rows: int = 10) -> None:
+        self.book = Book("hank")
+        self.room: Conversation = self.book.open("#dev")
+        self.book.look_at(self.room)
+        calendar = Calendar()
+        self.entries = Entries(UNICODE, calendar)
+        self.back = Scrollback(self.book, self.entries, UNICODE, calendar)
+        self.columns, self.rows = columns, rows
+        for number in range(count):
+            say(self.room, f"message {number}", seq=1000 + number, at=NOON)
+        self.sight()
+
+    def sight(self) -> list[str]:
+        drawn = self.back.draw(self.columns, self.rows)
+        assert len(drawn) == self.rows
+        return ["".join(text for _, text in row).rstrip() for row in drawn]
+
+    def numbers(self) -> list[int]:
+        return [int(row.rsplit(" ", 1)[1]) for row in self.sight() if "message" in row and "│" in row]
+
+
+def test_the_newest_is_at_the_bottom() -> None:
+    reader = Reader()
+    assert reader.numbers() == list(range(90, 100))
+    say(reader.room, "message 100", seq=1100, at=NOON)
+    assert reader.numbers()[-1] == 100 and reader.back.at_bottom and reader.back.below == 0
+
+
+def test_what_comes_below_does_not_move_the_view() -> None:
+    reader = Reader()
+    reader.back.page(-1)
+    before = reader.sight()
+    assert reader.numbers() == list(range(82, 92)) and not reader.back.at_bottom and reader.back.below == 8
+    for number in range(100, 120):
+        say(reader.room, f"message {number}", seq=1000 + number, at=NOON)
+    assert reader.sight() == before and reader.back.below == 28
+    reader.back.page(1)
+    assert not reader.back.at_bottom
+    reader.back.to_bottom()
+    assert reader.numbers()[-1] == 119
+
+
+def test_what_comes_above_does_not_move_the_view() -> None:
+    reader = Reader()
+    reader.back.to_top()
+    before = reader.sight()
+    assert "PgUp fetches earlier messages" in before[0] and "November 2025" in before[1]
+    reader.room.loading = True
+    assert "are being fetched" in reader.sight()[0] and reader.sight()[1:] == before[1:]
+    reader.room.add_earlier(Entry(NOON, "dale", f"message -{n}", seq=1000 - n) for n in range(1, 51))
+    assert reader.sight()[2:] == before[2:]  # the day is named further up now
+    assert reader.numbers()[1] == -1
+    reader.back.scroll(-1)
+    assert reader.numbers()[0] == -3
+
+
+def test_the_upper_end_is_told_and_not_passed() -> None:
+    reader = Reader(count=12)
+    assert not reader.back.scroll(-1)
+    assert reader.back.scroll(-100)
+    at_top = reader.sight()
+    assert reader.back.scroll(-1) and reader.sight() == at_top
+    assert not reader.back.scroll(100) and reader.back.at_bottom
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_where_everything_is_in_sight_one_is_at_both_ends(count: int) -> None:
+    reader = Reader(count)
+    assert reader.back.page(-1) and reader.back.at_bottom
+    assert not reader.back.page(1) and reader.back.at_bottom
+    reader.back.to_top()
+    assert reader.back.at_bottom
+
+
+@given(st.lists(st.integers(-30, 30), max_size=12), st.integers(20, 100), st.integers(2, 30))
+def test_scrolling_there_and_back_ends_where_it_began(steps: list[int], columns: int, rows: int) -> None:
+    reader = Reader(60, columns, rows)
+    for number in range(20):
+        say(reader.room, f"message {number} " + "long " * number, at=NOON + number * 40_000)
+    reader.sight()
+    for step in steps:
+        reader.back.scroll(step)
+        assert len(reader.sight()) == rows
+    reader.back.to_top()
+    assert reader.sight()[0].startswith("─ PgUp") or reader.sight()[0].startswith("──")
+    seen = set(reader.sight())
+    while not reader.back.at_bottom:
+        reader.back.scroll(max(rows - 2, 1))
+        seen |= set(reader.sight())
+    for number in range(60):
+        assert any(row.endswith(f"message {number}") for row in seen)
+
+
+def test_a_place_in_a_wide_message_is_kept_when_the_width_changes() -> None:
+    reader = Reader(40)
+    say(reader.room, "wide " * 300, at=NOON)
+    reader.sight()
+    reader.back.scroll(-12)
+    for columns in (40, 200, 20, 80):
+        reader.columns = columns
+        assert any("wide" in row for row in reader.sight())
+
+
+def test_an_entry_that_is_not_kept_any_more() -> None:
+    reader = Reader()
+    reader.back.to_top()
+    del reader.room.entries[:50]
+    assert reader.numbers()[0] >= 50
+    reader.room.entries.clear()
+    assert reader.sight()[-1].startswith("──") and reader.back.below == 0
+
+
+def test_conversations_keep_their_places() -> None:
+    reader = Reader()
+    reader.back.page(-2)
+    before = reader.sight()
+    reader.book.look_at(reader.book.home)
+    assert reader.back.at_bottom and set(reader.sight()) == {""}
+    reader.book.look_at(reader.room)
+    assert reader.sight() == before
+    reader.book.close(reader.room)
+    reader.back.forget()
+    assert reader.back._places == {}
+
+
+def test_the_unread_line_and_the_days() -> None:
+    reader = Reader(3)
+    reader.room.marker = reader.room.entries[1]
+    say(reader.room, "message 3", at=NOON + 86_400)
+    rows = [row for row in reader.sight() if row]
+    kinds = ["new" if " new " in row else "day" if "2025" in row else "text" for row in rows[1:]]
+    assert kinds == ["day", "text", "new", "text", "text", "day", "text"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "ending"),
+    [
+        (State.WAITING, "", "hi …"),
+        (State.WAITING, "Too many at once.", "hi … (Too many at once.)"),
+        (State.STORED, "", "hi ✓"),
+        (State.HANDED_OVER, "", "hi ✓✓"),
+        (State.DELIVERED, "", "hi ✓✓"),
+        (State.REFUSED, "Nobody is there.", "✗ Nobody is there. (Alt-e edits it)"),
+    ],
+)
+def test_what_became_of_a_message_is_said_and_drawn_anew_when_it_changes(
+    state: State, reason: str, ending: str
+) -> None:
+    reader = Reader(0)
+    entry = say(reader.room, "hi", sender="hank", own=True, at=NOON)
+    assert reader.sight()[-1].endswith("│ hi")
+    entry.become(state, reason)
+    assert reader.sight()[-1].endswith(f"│ {ending}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "語" * 10_000,
+        "x" * 100_000,
+        "x\n" * 50_000,
+        "Z" + "\u0301" * 10_000,
+        "https://x.example/" + "y" * 30_000,
+        "a " * 30_000,
+    ],
+)
+def test_one_message_cannot_be_endless(text: str) -> None:
+    reader = Reader(0)
+    say(reader.room, text, at=NOON)
+    reader.sight()
+    assert len(reader.entries.rows(reader.room.entries[0], 80)) <= MOST_ROWS + 4
+    assert len(text) <= LONGEST or "more of this than can be shown" in "\n".join(reader.sight())
+
+
+def test_the_text_alone() -> None:
+    reader = Reader(1)
+    reader.entries.bare = True
+    assert [row for row in reader.sight() if row][-1] == "message 0"
+    reader.entries.bare = False
+    assert "│" in reader.sight()[-1]
+
+
+@pytest.mark.parametrize("columns", [2, 5, 10, 20, 39, 40, 50, 60, 220])
+def test_no_row_is_wider_than_the_screen(columns: int) -> None:
+    reader = Reader(0, columns, 60)
+    for text in ("語" * 100, "word " * 50, "x" * 300, "see https://example.org/" + "a" * 300, "👨‍👩‍👧🇩🇪 क्ष " * 20):
+        entry = say(reader.room, text, sender="名前の長い人" * 5, own=True, at=NOON)
+        entry.become(State.REFUSED, "For a reason that is rather long.")
+    assert all(width("".join(text for _, text in row)) <= max(columns, 8) for row in reader.back.draw(columns, 60))
+
+
+def test_signs_for_poor_terminals_are_as_many() -> None:
+    assert all(getattr(ASCII, name).isascii() for name in ASCII.__slots__)
+    assert len({ASCII.state(state) for state in State}) == len({UNICODE.state(state) for state in State})
