@@ -1,5 +1,8 @@
 """Reads a command's options: command line, then environment, then config file, then default (ConfigArgParse).
 
+The help is in the language of the process's text domain, as the option parser's own words are; nobody but the client
+chooses one.
+
 Every fault is one sentence that names the option and where it was given; only the command line's own exit with 2.
 """
 
@@ -9,12 +12,12 @@ import configparser
 import difflib
 import os
 import sys
-import textwrap
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentError, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from gettext import gettext
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
@@ -25,9 +28,10 @@ from gmessenger.errors import ConfigProblem, UsageError
 from gmessenger.kinds import NO, YES
 from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, Flag, Option, ServerOptions, table
 from gmessenger.places import config_file
+from gmessenger.sentences import Sentence
+from gmessenger.shipped import config_file_of
 
 Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
-OWN_FILE: Final = " Where none is named, it is ~/.config/gmessenger/client.ini."
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
 
 
@@ -99,48 +103,72 @@ def _is_there(file: Path) -> bool:
         return False
 
 
+EPILOG: Final = """\
+Every option may also be set as {prefix}… in the environment (--port: MESSENGER_PORT) or
+in the [{section}] section of a config file; the command line wins over the environment, which
+wins over the file."""
+OWN_FILE: Final = "Where none is named, it is ~/.config/gmessenger/client.ini."
+UNKNOWN: Final = Sentence("{file}: unknown key {key}.")
+MEANT: Final = Sentence("{file}: unknown key {key}; did you mean {near}?")
+
+
 class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
     """ConfigArgParse's parser, with errors raised instead of printed."""
 
     def error(self, message: str) -> NoReturn:
         if isinstance(cause := sys.exception(), ConfigProblem):
             raise cause
-        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See {self.prog} --help.")
+        if isinstance(cause, ArgumentError) and isinstance(cause.message, Sentence) and cause.argument_name:
+            fault: str = Sentence("Argument {name}: {fault}", name=cause.argument_name, fault=cause.message)
+        else:
+            fault = Sentence(message[:1].upper() + message[1:].rstrip("."))
+        raise UsageError(Sentence("{fault}. See {program} --help.", fault=fault, program=self.prog))
 
 
 def parser_of(command: Command[Any]) -> _Parser:
     """The parser of a command, as ConfigArgParse has it; `parse` is what to use it by."""
     parser = _Parser(
         prog=command.program,
-        description=command.about,
+        description=gettext(command.about),
         formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=32),
         config_file_parser_class=type("_FileParser", (_SectionParser,), {"command": command}),
         config_file_open_func=_open,
         add_config_file_help=False,
         add_env_var_help=False,
         allow_abbrev=False,
-        epilog=f"Every option may also be set as {ENVIRONMENT_PREFIX}… in the environment (--port: MESSENGER_PORT) or\n"
-        f"in the [{command.file.section}] section of a config file; the command line wins over the environment, which\n"
-        f"wins over the file.{OWN_FILE if command.personal else ''}",
+        epilog=_epilog(command),
     )
     for key in command.positionals:
         row = next(row for row in command.rows if row.key == key)
         parser.add_argument(
-            f"{key}_given", nargs="?", type=row.kind.read, metavar=key.upper(), help=f"the same as {row.long}"
+            f"{key}_given",
+            nargs="?",
+            type=row.kind.read,
+            metavar=key.upper(),
+            help=gettext("the same as {option}").format(option=row.long),
         )
-    parser.add_argument("-c", "--config", is_config_file=True, env_var=CONFIG_ENV, metavar="FILE", help="a config file")
+    parser.add_argument(
+        "-c", "--config", is_config_file=True, env_var=CONFIG_ENV, metavar="FILE", help=gettext("a config file")
+    )
     for row in command.rows:
         _add(parser, row)
-    parser.add_argument("--print-config", action="store_true", help="print the shipped config file, commented, and end")
+    parser.add_argument(
+        "--print-config", action="store_true", help=gettext("print the shipped config file, commented, and end")
+    )
     parser.add_argument("--version", action="version", version=f"gmessenger {__version__}")
     return parser
+
+
+def _epilog(command: Command[Any]) -> str:
+    every = gettext(EPILOG).format(prefix=ENVIRONMENT_PREFIX, section=command.file.section)
+    return f"{every} {gettext(OWN_FILE)}" if command.personal else every
 
 
 def _add(parser: _Parser, row: Option) -> None:
     # The long name comes last: ConfigArgParse hands on values from files and the environment under the last one.
     names = [*row.spellings, row.long]
     default = f" [{row.shown}]" if row.shown else ""
-    what = f"{row.what}{default}".replace("%", "%%")
+    what = f"{gettext(row.what)}{default}".replace("%", "%%")
     if row.kind is Flag:
         parser.add_argument(
             *names, dest=row.key, action="store_true", default=row.default, env_var=row.env or None, help=what
@@ -163,22 +191,25 @@ def _check(row: Option, value: str, where: str) -> None:
         if row.kind is not Flag:
             row.kind.read(value)
         elif value.lower() not in YES + NO:
-            raise ArgumentTypeError(f"expected yes or no, not {value!r}")
+            raise ArgumentTypeError(Sentence("expected yes or no, not {value!r}", value=value))
     except ArgumentTypeError as error:
-        raise ConfigProblem(f"{where}: {error}.") from None
+        raise ConfigProblem(Sentence("{where}: {fault}.", where=where, fault=str(error))) from None
 
 
 def _check_environment(command: Command[Any], environment: Mapping[str, str]) -> None:
     for row in command.rows:
         if (value := environment.get(row.env)) is not None:
-            _check(row, value, f"The environment variable {row.env}")
+            _check(row, value, Sentence("The environment variable {name}", name=row.env))
 
 
 def _open(path: str) -> IO[str]:
     try:
         return Path(path).open(encoding="utf-8")
     except OSError as error:
-        raise ConfigProblem(f"Cannot read the config file {path}: {error.strerror}.") from error
+        reason = Sentence(error.strerror or str(error))
+        raise ConfigProblem(
+            Sentence("Cannot read the config file {file}: {reason}.", file=path, reason=reason)
+        ) from error
 
 
 class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
@@ -197,11 +228,18 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
             ini.read_file(stream)
         except (configparser.Error, UnicodeDecodeError) as error:
             fault = str(error).replace("\n", " ")
-            raise ConfigProblem(f"Cannot read the config file {file}: {fault}") from error
+            raise ConfigProblem(
+                Sentence("Cannot read the config file {file}: {reason}", file=file, reason=fault)
+            ) from error
         for section in ini.sections():
             if section != self.command.file.section:
                 raise ConfigProblem(
-                    f"{file}: unknown section [{section}]; this command reads [{self.command.file.section}]."
+                    Sentence(
+                        "{file}: unknown section [{section}]; this command reads [{own}].",
+                        file=file,
+                        section=section,
+                        own=self.command.file.section,
+                    )
                 )
         items = ini.items(self.command.file.section) if ini.sections() else []
         mine = {row.long.removeprefix("--") for row in self.command.rows}
@@ -214,41 +252,13 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
         rows = {row.long.removeprefix("--"): row for row in self.command.file.rows if row.in_files}
         if key not in rows:
             near = difflib.get_close_matches(key, rows, 1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise ConfigProblem(f"{file}: unknown key {key}{hint}")
+            raise ConfigProblem(Sentence(MEANT if near else UNKNOWN, file=file, key=key, near="".join(near)))
         if value:
             _check(rows[key], value, f"{file}: {key}")
         return bool(value) or rows[key].default == ""
 
 
-RELOADING: Final = (
-    "#",
-    "# A running server reads this file again at SIGHUP, and follows it in all that does not take a restart.",
-)
-
-
 def config_text(command: Command[Any]) -> str:
-    """The shipped config file: every option with what it sets, when to change it, and its default."""
-    lines = [
-        f"# {command.program}: {command.about}",
-        "#",
-        "# Every option, with its default. Remove the # before a key to set it. The environment (MESSENGER_PORT for",
-        "# port, and so on) wins over this file, and the command line wins over the environment.",
-        *(RELOADING if command is SERVER else ()),
-        "",
-        f"[{command.section}]",
-    ]
-    for row in command.rows:
-        if row.in_files:
-            lines += ["", *_comment(command, row), f"{'' if row.shown_active else '# '}{_assignment(row)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _comment(command: Command[Any], row: Option) -> list[str]:
-    restart = " Takes a restart." if row.restart and command is SERVER else ""
-    what = f"{row.what[0].upper()}{row.what[1:]}. Change it {row.when}.{restart}"
-    return textwrap.wrap(what, 110, initial_indent="# ", subsequent_indent="# ")
-
-
-def _assignment(row: Option) -> str:
-    return f"{row.long.removeprefix('--')} = {row.shown}".rstrip()
+    """The shipped config file."""
+    about = f"{command.program}: {command.about}"
+    return config_file_of(about, command.section, command.rows, reloads=command is SERVER)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from gmessenger.sentences import Sentence
+
 YES = ("yes", "true", "on", "1")
 NO = ("no", "false", "off", "0")
 
@@ -33,7 +35,8 @@ def command_line() -> Kind:
         try:
             found = shlex.split(value)
         except ValueError as error:
-            raise ArgumentTypeError(f"expected a command, not {value!r}: {str(error).lower()}") from None
+            fault = Sentence("expected a command, not {value!r}: {fault}", value=value, fault=str(error).lower())
+            raise ArgumentTypeError(fault) from None
         if not found:
             raise ArgumentTypeError("expected a command, not nothing")
         return value
@@ -70,7 +73,9 @@ def words(most: int) -> Kind:
 def choice(*choices: str) -> Kind:
     def read(value: str) -> str:
         if value not in choices:
-            raise ArgumentTypeError(f"expected one of {', '.join(choices)}, not {value!r}")
+            raise ArgumentTypeError(
+                Sentence("expected one of {choices}, not {value!r}", choices=", ".join(choices), value=value)
+            )
         return value
 
     return Kind("{" + ",".join(choices) + "}", read, choices)
@@ -79,32 +84,32 @@ def choice(*choices: str) -> Kind:
 def yes_or_no() -> Kind:
     def read(value: str) -> bool:
         if value.lower() not in YES + NO:
-            raise ArgumentTypeError(f"expected yes or no, not {value!r}")
+            raise ArgumentTypeError(Sentence("expected yes or no, not {value!r}", value=value))
         return value.lower() in YES
 
     return Kind("{yes,no}", read)
 
 
-def _number(metavar: str, least: int, most: int, what: str) -> Kind:
+def _number(metavar: str, least: int, most: int, expected: str) -> Kind:
     def read(value: str) -> int:
         digits = value.strip()
         if not (digits.isascii() and digits.isdigit() and len(digits) < 12 and least <= int(digits) <= most):
-            raise ArgumentTypeError(f"expected {what}, not {value!r}")
+            raise ArgumentTypeError(Sentence(expected, least=least, most=most, value=value))
         return int(value)
 
     return Kind(metavar, read)
 
 
 def port_number(least: int = 0) -> Kind:
-    return _number("PORT", least, 65_535, f"a port from {least} to 65535")
+    return _number("PORT", least, 65_535, Sentence("expected a port from {least} to {most}, not {value!r}"))
 
 
 def count(least: int) -> Kind:
-    return _number("N", least, 10**9, f"a whole number from {least}")
+    return _number("N", least, 10**9, Sentence("expected a whole number from {least}, not {value!r}"))
 
 
 def bytes_(least: int) -> Kind:
-    return _number("BYTES", least, 2**30, f"a number of bytes from {least} to {2**30}")
+    return _number("BYTES", least, 2**30, Sentence("expected a number of bytes from {least} to {most}, not {value!r}"))
 
 
 def digest() -> Kind:
@@ -112,7 +117,7 @@ def digest() -> Kind:
         algorithm, _, digits = value.strip().lower().partition(":")
         digits = digits.replace(":", "")
         if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
-            raise ArgumentTypeError(f"expected sha256: and 64 hexadecimal digits, not {value!r}")
+            raise ArgumentTypeError(Sentence("expected sha256: and 64 hexadecimal digits, not {value!r}", value=value))
         return f"{algorithm}:{digits}"
 
     return Kind("sha256:HEX", read)
@@ -125,7 +130,7 @@ def seconds() -> Kind:
         except ValueError:
             number = 0.0
         if not 0 < number <= 10**8:
-            raise ArgumentTypeError(f"expected a number of seconds above 0, not {value!r}")
+            raise ArgumentTypeError(Sentence("expected a number of seconds above 0, not {value!r}", value=value))
         return number
 
     return Kind("SECONDS", read)

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 
 from gmessenger.errors import FileProblem
 from gmessenger.places import STDERR
+from gmessenger.sentences import Sentence
 
 LOGGER: Final = logging.getLogger("gmessenger")
 NOWHERE: Final = ""
@@ -126,7 +127,8 @@ def prepare(place: str) -> None:
         with Path(place).open("a", encoding="utf-8"):
             pass
     except OSError as error:
-        raise FileProblem(f"Cannot write the log file {place}: {error.strerror}.") from error
+        reason = Sentence(error.strerror or str(error))
+        raise FileProblem(Sentence("Cannot write the log file {file}: {reason}.", file=place, reason=reason)) from error
 
 
 class PlainFormatter(logging.Formatter):

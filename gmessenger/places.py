@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gmessenger.errors import ConfigProblem
+from gmessenger.sentences import Sentence
 
 STDERR = "-"
 
@@ -47,7 +48,8 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
-        raise ConfigProblem("You have no home directory: say in $XDG_STATE_HOME where files are to be kept.") from error
+        sentence = Sentence("You have no home directory: say in $XDG_STATE_HOME where files are to be kept.")
+        raise ConfigProblem(sentence) from error
 
 
 def log_file(command: str, environ: Mapping[str, str] = os.environ) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from hypothesis import settings
 from gmessenger.chat.passwords import Passwords
 from gmessenger.options import ServerOptions
 from gmessenger.server.app import App
+
+# Whoever runs the tests: the client's main chooses its language by these, and tests read English.
+os.environ.update(LC_ALL="C.UTF-8", LANGUAGE="")
 
 # Machines are noisy: how long an example took says nothing.
 settings.register_profile("gmessenger", deadline=None)

@@ -16,6 +16,7 @@ from gevent.subprocess import Popen, TimeoutExpired
 from gmessenger.client import Delivery, Link, Received, SentElsewhere
 from gmessenger.errors import FileProblem
 from gmessenger.options import ClientOptions
+from gmessenger.sentences import Sentence
 from gmessenger.terminal.ending import HURRY, Ending
 from gmessenger.terminal.output import Output
 from gmessenger.terminal.passwords import VARIABLE
@@ -94,7 +95,10 @@ class Runner:
         except OSError as error:
             if error.errno == errno.E2BIG:
                 return noted(_(NO_ROOM, sender=sender))
-            raise FileProblem(f"Cannot run {self._words[0]}: {error.strerror}.") from error
+            reason = Sentence(error.strerror or str(error))
+            raise FileProblem(
+                Sentence("Cannot run {program}: {reason}.", program=self._words[0], reason=reason)
+            ) from error
         try:
             return _fault(sender, process.wait(self._seconds))
         except TimeoutExpired:
