@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 CLIENTS ?= 2
 SECONDS ?= 60
 
-.PHONY: run test faults fuzz bench lint config clean
+.PHONY: run test faults fuzz bench lint config words clean
 
 run: $(VENV)/installed
 	$(BIN)/python launcher.py --clients $(CLIENTS)
@@ -39,6 +39,10 @@ config: $(VENV)/installed
 	$(BIN)/python -m gmessenger client --print-config > config/client.ini
 	$(BIN)/python -m tests.readme
 	$(BIN)/python -m tests.library
+
+# The catalogs of what the client says: takes new sentences in, names those that nobody has translated yet, and compiles.
+words: $(VENV)/installed-tests
+	$(BIN)/python -m tests.words
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,118 @@
+"""Writes the catalogs of the client's sentences anew: `make words`, or `python -m tests.words`, after one has changed.
+
+Into each `gmessenger.po` it puts what is new, to be translated by hand, and takes out what is gone; then it compiles
+them. The compiled ones are in the tree, too: a checkout speaks every language without a step of building.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages import Catalog
+from babel.messages.extract import extract_from_file
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from gmessenger.commandline import CLIENT, EPILOG
+from gmessenger.errors import ERRORS, WIRE_ERRORS
+from gmessenger.terminal.commands import COMMANDS
+from gmessenger.terminal.main import FAULTS
+from gmessenger.terminal.words import CATALOGS, DOMAIN
+
+PACKAGE = Path(__file__).parent.parent / "gmessenger"
+PLACES = ("terminal", "client", "chat", "wire", "commandline.py", "kinds.py", "logs.py", "places.py")
+"""Where people's sentences are: of `chat` and `wire` what a server refuses with."""
+SYSTEM = (
+    *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPIPE),
+    *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
+)
+"""Why a line or a file fails, as the C library says it."""
+RESOLVER = (
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "No address associated with hostname",
+)
+PARSER = (
+    "usage: ",
+    "positional arguments",
+    "options",
+    "show this help message and exit",
+    "show program's version number and exit",
+    "argument %(argument_name)s: %(message)s",
+    "unrecognized arguments: %s",
+    "expected one argument",
+    "ignored explicit argument %r",
+)
+"""What argparse says of itself, by way of gettext."""
+KEYWORDS = {
+    **dict.fromkeys(("_", "N_", "gettext", "Sentence"), None),
+    "counted": (1, 2),
+    **dict.fromkeys((error.__name__ for error in WIRE_ERRORS.values()), None),
+}
+
+
+def tables() -> Iterator[str]:
+    """The sentences that are in tables, where a mark at each would be in the way of reading them."""
+    for command in COMMANDS:
+        yield from (command.what, command.arguments)
+    yield from (row.what for row in CLIENT.rows)
+    yield from (sentence for _, sentence in FAULTS)
+    yield from (error.sentence for error in ERRORS.values())
+    yield from (CLIENT.about, EPILOG)
+    yield from map(os.strerror, SYSTEM)
+    yield from RESOLVER + PARSER
+
+
+def extracted() -> Catalog:
+    """Every sentence that the client may say."""
+    found = Catalog(project=DOMAIN, charset="utf-8")
+    for place in PLACES:
+        files = sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]
+        for file in files:
+            for _, sentence, _, _ in extract_from_file("python", file, keywords=KEYWORDS):
+                found.add(sentence, locations=[(str(file.relative_to(PACKAGE.parent)), 0)])
+    for sentence in filter(None, tables()):
+        found.add(sentence)
+    return found
+
+
+def read(file: Path) -> Catalog:
+    with file.open("rb") as opened:
+        return read_po(opened, locale=file.parent.parent.name, domain=DOMAIN)
+
+
+def compiled(catalog: Catalog) -> bytes:
+    written = BytesIO()
+    write_mo(written, catalog)
+    return written.getvalue()
+
+
+def renew(file: Path) -> None:
+    """What is new in the catalog has no translation yet, and no guess at one."""
+    catalog = read(file)
+    catalog.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
+    catalog.obsolete.clear()
+    with file.open("wb") as opened:
+        write_po(opened, catalog, width=120, include_lineno=False, sort_output=False)
+    file.with_suffix(".mo").write_bytes(compiled(read(file)))
+
+
+def untranslated(catalog: Catalog) -> list[object]:
+    forms = ((message.id, message.string) for message in catalog if message.id)
+    return [id for id, string in forms if not string or not all(string)]
+
+
+def catalogs() -> list[Path]:
+    return sorted(CATALOGS.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
+
+
+if __name__ == "__main__":
+    for each in catalogs():
+        renew(each)
+        missing = untranslated(read(each))
+        print(f"{each.relative_to(PACKAGE.parent)}: {len(missing)} to be translated", *missing, sep="\n  ")
