@@ -17,7 +17,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from gmessenger.commandline import CLIENT, EPILOG
+from gmessenger.commandline import CLIENT, EPILOG, OWN_FILE
 from gmessenger.errors import ERRORS, WIRE_ERRORS
 from gmessenger.terminal.commands import COMMANDS
 from gmessenger.terminal.main import FAULTS
@@ -63,7 +63,7 @@ def tables() -> Iterator[str]:
     yield from (row.what for row in CLIENT.rows)
     yield from (sentence for _, sentence in FAULTS)
     yield from (error.sentence for error in ERRORS.values())
-    yield from (CLIENT.about, EPILOG)
+    yield from (CLIENT.about, EPILOG, OWN_FILE)
     yield from map(os.strerror, SYSTEM)
     yield from RESOLVER + PARSER
 
