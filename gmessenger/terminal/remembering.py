@@ -12,9 +12,12 @@ from typing import Final
 
 from gmessenger.commandline import CLIENT
 from gmessenger.errors import FileProblem
+from gmessenger.sentences import Sentence
 
 HEAD: Final = f"[{CLIENT.section}]"
 BEGINNING: Final = f"# {CLIENT.program}. Every option may stand here; {CLIENT.program} --print-config lists them.\n\n"
+
+NOT_UTF_8: Final = Sentence("it is not UTF-8")
 
 
 def remember(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
@@ -32,8 +35,10 @@ def remember(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
             _replace(file, with_values(text, new))
         return new
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise FileProblem(f"Cannot write the config file {file}: {reason}.") from error
+        reason = Sentence((error.strerror if isinstance(error, OSError) else "") or NOT_UTF_8)
+        raise FileProblem(
+            Sentence("Cannot write the config file {file}: {reason}.", file=file, reason=reason)
+        ) from error
 
 
 def with_values(text: str, values: Mapping[str, str]) -> str:

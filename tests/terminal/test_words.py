@@ -1,0 +1,266 @@
+"""Languages: which one is chosen, that its catalog is whole, and that every sentence can be found in it."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+from babel.messages import Catalog, Message
+
+from gmessenger.client.frames import refusal
+from gmessenger.errors import ERRORS, WIRE_ERRORS, ExitError, TooFast, TooLong, Unreachable, WireError
+from gmessenger.sentences import Refusal, Sentence, Unended
+from gmessenger.terminal import dates, words
+from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.spoken import spoken
+from gmessenger.terminal.words import _, counted
+from gmessenger.wire.events import Answer
+from tests.words import PACKAGE, PLACES, catalogs, compiled, extracted, read, untranslated
+
+RUSSIAN = {"LANG": "ru_RU.UTF-8"}
+
+
+@pytest.fixture
+def russian() -> Iterator[None]:
+    words.choose(RUSSIAN)
+    yield
+    words.choose({})
+
+
+@pytest.mark.parametrize(
+    ("environ", "languages"),
+    [
+        ({}, []),
+        (RUSSIAN, ["ru_RU.UTF-8"]),
+        ({"LANG": "C.UTF-8"}, []),
+        ({"LANG": "POSIX"}, []),
+        ({"LC_ALL": "C.UTF-8", **RUSSIAN}, []),
+        ({"LC_ALL": "", **RUSSIAN}, ["ru_RU.UTF-8"]),
+        ({"LC_MESSAGES": "ru_RU", "LANG": "en_US.UTF-8"}, ["ru_RU"]),
+        ({"LANGUAGE": "ru:en", "LANG": "de_DE.UTF-8"}, ["ru"]),
+        ({"LANGUAGE": "en_GB:en:ru", **RUSSIAN}, []),  # who reads English best is not answered in Russian
+        ({"LANGUAGE": "uk:ru", "LANG": "uk_UA.UTF-8"}, ["uk", "ru"]),
+        ({"LANGUAGE": "ru", "LANG": "C"}, []),
+        ({"LANGUAGE": "ru"}, ["ru"]),
+    ],
+)
+def test_which_languages_the_environment_asks_for(environ: dict[str, str], languages: list[str]) -> None:
+    assert words.languages(environ) == languages
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (RUSSIAN, "ничего не найдено"),
+        ({"LANGUAGE": "uk:ru", "LANG": "uk_UA.UTF-8"}, "ничего не найдено"),
+        ({"LANG": "ru"}, "ничего не найдено"),
+        ({"LANG": "de_DE.UTF-8"}, "nothing found"),
+        ({"LC_ALL": "C.UTF-8"}, "nothing found"),
+    ],
+)
+def test_the_first_language_that_there_is(environ: dict[str, str], said: str) -> None:
+    words.choose(environ)
+    try:
+        assert _("nothing found") == said
+    finally:
+        words.choose({})
+
+
+def test_the_empty_sentence_is_not_the_head_of_the_catalog(russian: None) -> None:
+    assert _("") == "" and spoken("") == ""
+
+
+@pytest.fixture(params=catalogs(), ids=lambda file: file.parent.parent.name)
+def catalog(request: pytest.FixtureRequest) -> Catalog:
+    return read(request.param)
+
+
+def test_there_are_catalogs() -> None:
+    assert [file.parent.parent.name for file in catalogs()] == ["ru"]
+
+
+def test_nothing_is_missing_or_left_over(catalog: Catalog) -> None:
+    assert {message.id for message in catalog} == {message.id for message in extracted()}, "make words"
+    assert not untranslated(catalog)
+    assert not catalog.obsolete
+    assert not [message.id for message in catalog if message.id and message.fuzzy]
+
+
+def forms(message: Message) -> tuple[list[str], list[str]]:
+    """What is translated, and into what."""
+    return [[each] if isinstance(each, str) else list(each) for each in (message.id, message.string)]  # type: ignore
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_the_same_values_are_filled_in(catalog: Catalog) -> None:
+    for message in catalog:
+        asked, said = forms(message)
+        if message.id and "python-format" not in message.flags:
+            wanted = placeholders(asked[0])
+            assert all(placeholders(form) == wanted for form in (*asked, *said)), message.id
+
+
+def test_what_begins_and_ends_a_sentence_is_kept(catalog: Catalog) -> None:
+    """Questions are typed behind; a full stop is taken off where the sentence goes on, and put back."""
+    for message in catalog:
+        asked, said = forms(message)
+        for form in said if message.id else []:
+            assert form.endswith((" ", "\n")) == asked[0].endswith((" ", "\n")), message.id
+            assert form.strip().endswith(".") == asked[0].strip().endswith("."), message.id
+
+
+@pytest.mark.parametrize("file", catalogs(), ids=lambda file: file.parent.parent.name)
+def test_what_is_compiled_is_what_is_written(file: Path) -> None:
+    assert file.with_suffix(".mo").read_bytes() == compiled(read(file)), "make words"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "найдено 0 сообщений:"),
+        (1, "найдено 1 сообщение:"),
+        (2, "найдено 2 сообщения:"),
+        (4, "найдено 4 сообщения:"),
+        (5, "найдено 5 сообщений:"),
+        (11, "найдено 11 сообщений:"),
+        (12, "найдено 12 сообщений:"),
+        (21, "найдено 21 сообщение:"),
+        (111, "найдено 111 сообщений:"),
+        (122, "найдено 122 сообщения:"),
+    ],
+)
+def test_plural_forms(russian: None, count: int, said: str) -> None:
+    assert counted("found {count} message:", "found {count} messages:", count) == said
+
+
+def test_plural_forms_in_english() -> None:
+    said = [counted("found {count} message:", "found {count} messages:", count) for count in (0, 1, 2)]
+    assert said == ["found 0 messages:", "found 1 message:", "found 2 messages:"]
+
+
+@pytest.mark.parametrize("word", WIRE_ERRORS)
+def test_every_refusal_is_said_in_the_readers_language(russian: None, word: str) -> None:
+    kind = WIRE_ERRORS[word]
+    answer = Answer(kind.code, error="What a server says today.", code=word)
+    said = spoken(refusal(answer))
+    assert said.startswith(_(kind.sentence)) and _(kind.sentence) != kind.sentence
+    assert ("What a server says today." in said) == (word in {"bad_request", "forbidden"})
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_every_error_has_a_sentence_in_the_readers_language(russian: None, error: type[WireError]) -> None:
+    assert spoken(error()) != str(error())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            Answer(413, error="At most 1.", code="too_long", limit=16_384),
+            "В сообщении не может быть больше 16384 знаков.",
+        ),
+        (Answer(413, error="At most 1.", code="too_long"), "Текст слишком длинный."),
+        (Answer(429, error="Slow.", code="too_fast", retry_after=2.2), "Слишком много сразу; подождите 3 секунды."),
+        (Answer(429, error="Slow.", code="too_fast", retry_after=0.2), "Слишком много сразу; подождите 1 секунду."),
+        (
+            Answer(400, error="A name has no invisible characters.", code="bad_name"),
+            "В имени не бывает невидимых знаков.",
+        ),
+        (Answer(400, error="A status is 1.", code="bad_request"), "Запрос не понят. Сервер пишет: A status is 1."),
+        (Answer(499, error="Something new.", code="something_new"), "Something new."),
+        (Answer(499), "Сервер ответил 499."),
+    ],
+)
+def test_refusals(russian: None, answer: Answer, said: str) -> None:
+    assert spoken(refusal(answer)) == said
+
+
+@pytest.mark.parametrize("kind", [TooLong, TooFast])
+def test_in_english_the_server_speaks_for_itself(kind: type[WireError]) -> None:
+    answer = Answer(kind.code, error="As the server says it.", code=kind.word, limit=5, retry_after=5.0)
+    assert spoken(refusal(answer)) == "As the server says it."
+
+
+def test_a_sentence_within_a_sentence(russian: None) -> None:
+    inner = Unended(Sentence("The server did not answer within {seconds:g} s.", seconds=30))
+    error = Unreachable(Sentence("Cannot reach {place}: {reason}.", place="{x}:7777", reason=inner))
+    assert str(error) == "Cannot reach {x}:7777: The server did not answer within 30 s."
+    assert spoken(error) == "Не удаётся связаться с {x}:7777: Сервер не ответил в течение 30 с."
+
+
+def test_what_is_no_sentence_of_ours_stays_as_it_is(russian: None) -> None:
+    assert spoken(Refusal("{braces} and %s", "nothing")) == spoken(OSError("{braces} and %s")) == "{braces} and %s"
+
+
+def test_dates() -> None:
+    assert dates.day(date(2026, 11, 23)) == "Monday, 23 November 2026"
+    assert (dates.moment(0.84), dates.moment(9.96), dates.moment(25.2)) == ("0.8 s", "10 s", "25 s")
+
+
+def test_dates_in_russian(russian: None) -> None:
+    then = datetime(2024, 3, 8, 9, 5).astimezone()
+    assert dates.clock(then.timestamp()) == "08.03.2024 09:05"
+    assert dates.clock(datetime.now().timestamp()).count(":") == 1
+    assert dates.clock(1e30) == "--:--"
+    assert dates.day(then.date()) == "пятница, 8 марта 2024"
+    assert dates.moment(0.84) == "0,8 с"
+
+
+def test_help_in_russian(russian: None) -> None:
+    text = help_text(100)
+    assert "1, message, /msg [ИМЯ [ТЕКСТ]]" in text and "выйти из комнаты" in text
+
+
+SHOWN = {"show", "say", "ask", "ask_secret", "prompt", "notice", "noted", "Mistake", "Notice"} | {
+    error.__name__ for error in ERRORS.values() if issubclass(error, ExitError)
+}
+"""What is given to these is read by people."""
+MARKS = {"_", "N_", "counted", "gettext", "Sentence"}
+FILES = [file for place in PLACES[:2] for file in sorted((PACKAGE / place).rglob("*.py"))] + [
+    PACKAGE / "commandline.py"
+]
+
+
+def name_of(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def is_text(node: ast.expr) -> bool:
+    """Whether it is a text that was written there, with letters in it."""
+    if isinstance(node, ast.JoinedStr):
+        return any(is_text(each) for each in node.values)
+    if isinstance(node, ast.BinOp):
+        return is_text(node.left) or is_text(node.right)
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and any(map(str.isalpha, node.value))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_what_people_read_goes_through_the_catalog_in_whole_sentences(file: Path) -> None:
+    for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(call, ast.Call) and name_of(call) in SHOWN:
+            assert not any(map(is_text, call.args)), f"line {call.lineno} is not translated"
+        if isinstance(call, ast.Call) and name_of(call) in MARKS:
+            parts = [each for each in call.args if isinstance(each, ast.JoinedStr | ast.BinOp)]
+            assert not any(map(is_text, parts)), f"line {call.lineno} is pasted together"
+
+
+def at_import(node: ast.AST) -> Iterator[ast.Call]:
+    """What is called while a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.Lambda):
+            yield from at_import(child)
+        if isinstance(child, ast.Call):
+            yield child
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_nothing_is_translated_before_a_language_is_chosen(file: Path) -> None:
+    called = {name_of(call) for call in at_import(ast.parse(file.read_text("utf-8")))}
+    assert not called & {"_", "counted", "gettext", "spoken", "choose"}
