@@ -7,6 +7,11 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
+# What goes into a prefix's share/ as it is: manual pages, and what shells complete by.
+SHARED = [
+    (f"share/{folder}", [str(file.relative_to(HERE)) for file in sorted((HERE / "share" / folder).iterdir())])
+    for folder in ("man/man1", "bash-completion/completions", "zsh/site-functions", "fish/vendor_completions.d")
+]
 
 setup(
     name="gmessenger",
@@ -18,6 +23,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["gmessenger", "gmessenger.*"]),
     package_data={"gmessenger": ["py.typed", "terminal/locale/*/LC_MESSAGES/*.mo"]},
+    data_files=SHARED,
     install_requires=[
         "gevent>=25.9",
         "msgspec>=0.20",
@@ -27,6 +33,7 @@ setup(
         "argon2-cffi>=25.1",
         "cryptography>=44",
         "prometheus-client>=0.24",
+        "shtab>=1.7",
         "prompt_toolkit>=3.0.52",
         "wcwidth>=0.5",
     ],

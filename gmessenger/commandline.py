@@ -24,6 +24,7 @@ from typing import IO, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 import configargparse
 
 from gmessenger import __version__
+from gmessenger.completion import offer_completion
 from gmessenger.errors import ConfigProblem, UsageError
 from gmessenger.kinds import NO, YES
 from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, Flag, Option, ServerOptions, table
@@ -152,6 +153,7 @@ def parser_of(command: Command[Any]) -> _Parser:
     )
     for row in command.rows:
         _add(parser, row)
+    offer_completion(parser)
     parser.add_argument(
         "--print-config", action="store_true", help=gettext("print the shipped config file, commented, and end")
     )

@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from gmessenger.admin import certs, keeping, moderating, people, watching
 from gmessenger.errors import UsageError
@@ -161,8 +161,24 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See {self.prog} --help.")
 
 
+def with_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The parser of the options, that knows every command as well; shells complete by it, and nothing is done by it."""
+    groups: dict[str, Any] = {"": parser.add_subparsers(parser_class=argparse.ArgumentParser)}
+    for command in COMMANDS:
+        group, _, word = command.words.rpartition(" ")
+        if group not in groups:
+            groups[group] = groups[""].add_parser(group, help=f"{group} …").add_subparsers()
+        _take(groups[group].add_parser(word, help=command.about), command)
+    return parser
+
+
 def _parser(command: Command) -> _Parser:
     parser = _Parser(prog=f"gmessenger-admin {command.words}", description=command.about, allow_abbrev=False)
+    _take(parser, command)
+    return parser
+
+
+def _take(parser: argparse.ArgumentParser, command: Command) -> None:
     for each in (ARGUMENTS[name] for name in command.takes):
         if each.name.startswith("-"):
             value, action = each.shown.strip("[]…").split()[-1], "append" if each.many else "store"
@@ -172,4 +188,3 @@ def _parser(command: Command) -> _Parser:
         else:
             nargs = "?" if each.optional else "+" if each.several else None
             parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.about)
-    return parser

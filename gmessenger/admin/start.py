@@ -10,12 +10,13 @@ from itertools import islice
 from typing import Final
 
 from gmessenger.admin import commands
-from gmessenger.commandline import ADMIN, parse
+from gmessenger.commandline import ADMIN, parse, parser_of
 from gmessenger.errors import ExitError, FileProblem, MessengerError, Refused, UsageError
 
 TRY_LATER: Final = 75
 UNEXPECTED: Final = 1
-WITH_VALUE: Final = ("-c", "--config", *(name for row in ADMIN.rows for name in (row.long, *row.spellings)))
+COMPLETION: Final = "--print-completion"
+WITH_VALUE: Final = ("-c", "--config", COMPLETION, *(name for row in ADMIN.rows for name in (row.long, *row.spellings)))
 ATTACHED: Final = tuple(f"{name}=" if name.startswith("--") else name for name in WITH_VALUE)
 """How an option begins that has its value in the same word."""
 
@@ -27,6 +28,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         options, words = split(given)
         if {"-h", "--help"} & set(options):
             print(commands.overview(), end="\n\n")
+        if COMPLETION in options:
+            commands.with_commands(parser_of(ADMIN)).parse_args(options)
         settings = parse(ADMIN, options)
         if not words:
             raise UsageError("Say what to do. See gmessenger-admin --help.")

@@ -1,0 +1,57 @@
+"""What a shell needs to complete a command's line, made from the command's own parser (`--print-completion`)."""
+
+from __future__ import annotations
+
+from argparse import Action, ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Iterator, Sequence
+from gettext import gettext
+from typing import Any, Final
+
+SHELLS: Final = ("bash", "zsh", "fish")
+FILE: Final = "FILE"
+
+
+def offer_completion(parser: ArgumentParser) -> None:
+    """Have the parser take the option."""
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=SHELLS,
+        metavar=f"{{{','.join(SHELLS)}}}",
+        help=gettext("print what that shell needs to complete this command, and end"),
+    )
+
+
+class _PrintCompletion(Action):
+    """Prints what the shell is to evaluate, and ends."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[Any] | None,
+        option: str | None = None,
+    ) -> None:
+        print(completion(parser, str(values)))
+        raise SystemExit(0)
+
+
+def completion(parser: ArgumentParser, shell: str) -> str:
+    """The words for one of SHELLS, with what there is to choose and where a file belongs."""
+    import shtab  # takes as long as everything else together, and nobody else needs it
+
+    for action in _actions(parser):
+        metavar = str(action.metavar or "")
+        if metavar.strip("[]") == FILE:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+        elif metavar.startswith("{"):
+            action.choices = metavar.strip("{}").split(",")
+    return str(shtab.complete(parser, shell))
+
+
+def _actions(parser: ArgumentParser) -> Iterator[Action]:
+    for action in parser._actions:
+        yield action
+        if isinstance(action, _SubParsersAction):
+            for below in action.choices.values():
+                yield from _actions(below)
