@@ -438,6 +438,24 @@ class ClientOptions(LogOptions):
     exec_timeout: float = option(
         60.0, seconds(), "with --exec: how long the command may take, before it is ended", "when it does a lot"
     )
+    plain: bool = option(
+        False,
+        Flag,
+        "line mode, one line below the other, though a terminal could show a full screen",
+        "with a screen reader, or to keep a log of what is shown",
+    )
+    bell: bool = option(
+        True,
+        yes_or_no(),
+        "ring the terminal's bell for mentions and direct messages, on the full screen",
+        "for silence",
+    )
+    notify: bool = option(
+        False,
+        Flag,
+        "have the terminal show what the bell rings for on the desktop, too (by OSC 9)",
+        "where the terminal knows how; in tmux also `set -g allow-passthrough on`",
+    )
     connect_timeout: float = option(10.0, seconds(), "how long connecting and logging in may take", "on slow lines")
     answer_timeout: float = option(
         30.0, seconds(), "how long the server may take to answer before the line counts as lost", "on slow lines"

@@ -269,6 +269,8 @@ def test_tmux_windows_talk_and_q_ends_them_and_only_them(desk: Desk) -> None:
     for name in ("test1", "test2"):
         desk.shows("help", own, name)
     desk.tmux(own, "send-keys", "-t", ":test1", "/msg test2 hello from one", "Enter")
+    desk.shows("writes to you", own, "test2")
+    desk.tmux(own, "send-keys", "-t", ":test2", "M-1")
     desk.shows("hello from one", own, "test2")
     desk.tmux(own, "send-keys", "-t", ":test2", "/quit", "Enter")
     until(lambda: desk.windows(own) == ["server", "test1"], "test2's leaving")

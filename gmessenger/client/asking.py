@@ -45,6 +45,8 @@ class Asking(Operating):
     def __init__(self) -> None:
         self.registration: str | None = None
         """Whether a guest may `register`: `open`, `closed`, or with an `invite`; None for who may not from here."""
+        self.account = False
+        """Whether the name is an account."""
         self._said_of_oneself: dict[str, bytes] = {}  # status and rooms, which a guest's new session does not know
 
     @abstractmethod

@@ -242,7 +242,7 @@ class Link(Asking):
         self._room.look()
 
     def _become(self, *, account: bool) -> None:
-        self._acks.on = account
+        self._acks.on = self.account = account
         self._keeping.on = account
         self._keeping.take_up()
         self._sender.wake()

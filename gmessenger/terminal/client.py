@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
@@ -15,8 +14,8 @@ from typing import Final, Protocol
 import gevent
 from gevent import with_timeout
 
-from gmessenger import logs, places
-from gmessenger.client import Link, Patience, Tls, fold
+from gmessenger import logs
+from gmessenger.client import Link, Patience, Tls
 from gmessenger.commandline import CLIENT
 from gmessenger.errors import (
     ExitError,
@@ -29,21 +28,22 @@ from gmessenger.errors import (
     WireError,
 )
 from gmessenger.options import ClientOptions
-from gmessenger.terminal.ending import Ending
+from gmessenger.places import STDERR
+from gmessenger.terminal.ending import HANGUP, Ending
 from gmessenger.terminal.executing import Executing
 from gmessenger.terminal.first import First
-from gmessenger.terminal.input import is_typed, standard_input
+from gmessenger.terminal.input import Lines, is_typed, standard_input
 from gmessenger.terminal.line import LineMode
 from gmessenger.terminal.output import standard_error, standard_output
-from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
+from gmessenger.terminal.passwords import VARIABLE, Echo, enter, given_password
 from gmessenger.terminal.pipe import Listening, Sending
-from gmessenger.terminal.screen import line_screen
+from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.spoken import spoken
+from gmessenger.terminal.state import device_name, unsent_file, waiting_elsewhere
 from gmessenger.terminal.visible import visible
-from gmessenger.terminal.words import N_, _, counted, noted
+from gmessenger.terminal.words import N_, _, noted
 
 RETRY_IN_A_PIPE: Final = 60.0
-LONGEST_HOST: Final = 48
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
@@ -52,47 +52,15 @@ NEEDS_TLS: Final = N_("(--tls encrypts it; --plain-passwords sends one all the s
 NEEDS_TRUST: Final = N_("(--ca FILE or --pin sha256:… say whom to believe.)")
 NEEDS_PASSWORD: Final = N_("(--password-file FILE does, or {variable} in the environment.)")
 UNANSWERED: Final = N_("Messages that were not answered: {count}.")
-STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": 129}
+STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": HANGUP}
+NO_SCREEN: Final = ("", "dumb")
+"""Terminals that cannot put anything anywhere."""
 
 
-def device_name(options: ClientOptions) -> str:
-    """The device that was given; else the host's, a further one for each way to be a command in a pipe.
-
-    So a command does not replace the client that somebody has open on the same machine.
-    """
-    ways = {".to": options.to is not None, ".listen": options.listen}
-    return options.device or os.uname().nodename[:LONGEST_HOST] + "".join(way for way, used in ways.items() if used)
-
-
-def unsent_file(options: ClientOptions, name: str) -> Path:
-    """Where messages that were not answered wait: one file for a name on a server, from a device."""
-    key = "\n".join((same_host(options.host), str(options.server_port), fold(name), device_name(options)))
-    digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
-    return places.state_directory() / "unsent" / f"{digest}.jsonl"
-
-
-def same_host(host: str) -> str:
-    """What the spellings of one host have in common: case, the last dot, an address's zeros; this machine's names."""
-    host = host.casefold().rstrip(".")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return "localhost" if address.is_loopback else str(address)
-
-
-def waiting_elsewhere(file: Path) -> str | None:
-    """Where else messages wait to be sent, in a sentence: nobody would miss them before they are missed."""
-    with suppress(OSError):
-        others = [each for each in file.parent.glob("*.jsonl") if each != file and each.stat().st_size]
-        if others:
-            return counted(
-                "messages to other servers or under other names wait to be sent: {count} file in {directory}",
-                "messages to other servers or under other names wait to be sent: {count} files in {directory}",
-                len(others),
-                directory=file.parent,
-            )
-    return None
+def is_full_screen(options: ClientOptions) -> bool:
+    """Whether somebody sits at a screen and wants all of it used."""
+    seen = is_typed() and sys.stdout is not None and os.isatty(1)
+    return seen and not options.plain and os.environ.get("TERM", "") not in NO_SCREEN
 
 
 class Mode(Protocol):
@@ -134,6 +102,8 @@ class Client:
         except Exception as error:
             code, sentence = UNEXPECTED, self._unexpected(error)
         self._finish(code, sentence)
+        if code == HANGUP:
+            os._exit(code)  # the interpreter's own end would touch a terminal that is not there any more
         return code
 
     def _run_status(self) -> None:
@@ -159,10 +129,30 @@ class Client:
             ending.leave()
             return None
         self._options, name = complete, complete.name or ""
-        if is_typed() and (elsewhere := waiting_elsewhere(unsent_file(complete, name))) is not None:
-            screen.show(noted(visible(elsewhere)))
+        elsewhere = waiting_elsewhere(unsent_file(complete, name)) if is_typed() else None
+        remark = noted(visible(elsewhere)) if elsewhere is not None else ""
         link, typed = self._call(name), is_typed()
+        if is_full_screen(complete):
+            return self._full_screen(link, screen, lines, first, remark)
+        if remark:
+            screen.show(remark)
         return LineMode(complete, link, screen, lines, ending, self._echo, typed=typed, entered=first.entered)
+
+    def _full_screen(self, link: Link, screen: Screen, lines: Lines, first: First, remark: str) -> Mode:
+        from gmessenger.terminal.window.mode import FullScreen  # what draws it is not to be waited for in a pipe
+
+        def ask_password(why: str) -> str | None:
+            screen.show(noted(why))
+            with self._echo.off():
+                return screen.ask(lines, _("Password for {name}: ", name=link.name))
+
+        def log_in() -> None:
+            enter(link, ask_password)
+            first.entered(link)
+
+        if self._options.log_place(CLIENT.section) == STDERR and os.isatty(2):
+            logs.configure(logs.NOWHERE)  # it would be drawn over
+        return FullScreen(self._options, link, log_in, self._ending, remark)
 
     def _call(self, name: str | None) -> Link:
         options = self._options

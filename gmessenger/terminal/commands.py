@@ -116,6 +116,8 @@ COMMANDS: Final = (
     Command((), ("/bans",), "", "who is banned or muted", lambda desk, _: desk.bans(), operators=True),
     Command((), ("/close",), "[#ROOM]", "let nobody write", lambda desk, room: desk.close_room(room), operators=True),
     Command((), ("/open",), "[#ROOM]", "let them write again", lambda desk, room: desk.open_room(room), operators=True),
+    Command((), ("/hide",), "", "be done with this conversation for now", lambda desk, _: desk.hide()),
+    Command((), ("/keys",), "", "what the keys do", lambda desk, _: desk.keys()),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
     Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave()),
 )

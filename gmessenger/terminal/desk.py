@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeAlias
 
 from gmessenger.client import Link
 from gmessenger.errors import MessengerError
@@ -19,6 +20,18 @@ from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, counted, noted
 
 WARNING: Final = N_("all you have said will be erased for everybody, and your account. There is no way back.")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to be typed in answer; unseen where it is `secret`."""
+
+    words: str
+    secret: bool = False
+
+
+Dialogue: TypeAlias = Generator[Question, str | None, None]
+"""Questions, each of which is sent its answer: None where nobody gives one."""
 
 
 @contextmanager
@@ -63,12 +76,8 @@ class Commanded(Moderating):
         """Show lines, which are safe already."""
 
     @abstractmethod
-    def ask(self, question: str) -> str | None:
-        """What is typed in answer; None where nobody does."""
-
-    @abstractmethod
-    def ask_secret(self, question: str) -> str | None:
-        """What is typed in answer, unseen; None where nobody does."""
+    def hold(self, dialogue: Dialogue) -> None:
+        """Ask, one after the other, what it wants to know."""
 
     @abstractmethod
     def send(self, to: str, text: str) -> None:
@@ -84,8 +93,11 @@ class Commanded(Moderating):
             self.send(to, text)
 
     def ask_for_message(self) -> None:
-        to = (self.ask(_("To whom? ")) or "").strip()
-        text = self.ask(_("Text for {name}: ", name=to)) if to else ""
+        self.hold(self._message_dialogue())
+
+    def _message_dialogue(self) -> Dialogue:
+        to = ((yield Question(_("To whom? "))) or "").strip()
+        text = (yield Question(_("Text for {name}: ", name=to))) if to else ""
         if text:
             self.message(to, text)
         else:
@@ -94,8 +106,11 @@ class Commanded(Moderating):
     def register(self, invite: str) -> None:
         if not self.asks:
             return self.show(noted(_("a password has to be typed, at a terminal")))
-        password = self.ask_secret(_("A password for {name}: ", name=self._link.name))
-        if not password or password != self.ask_secret(_("The same again: ")):
+        return self.hold(self._register_dialogue(invite))
+
+    def _register_dialogue(self, invite: str) -> Dialogue:
+        password = yield Question(_("A password for {name}: ", name=self._link.name), secret=True)
+        if not password or password != (yield Question(_("The same again: "), secret=True)):
             return self.show(noted(_("these were not the same; nothing is registered")))
         return self._answered(lambda: self._register(password, invite))
 
@@ -197,8 +212,11 @@ class Commanded(Moderating):
     def forget(self) -> None:
         if not self.asks:
             return self.show(noted(_("the password has to be typed, at a terminal")))
+        return self.hold(self._forget_dialogue())
+
+    def _forget_dialogue(self) -> Dialogue:
         self.show(noted(_(WARNING)))
-        password = self.ask_secret(_("Your password, or nothing to keep it all: "))
+        password = yield Question(_("Your password, or nothing to keep it all: "), secret=True)
         return self._answered(lambda: self._forget(password)) if password else self.show(noted(_("all is kept")))
 
     def _forget(self, password: str) -> str:

@@ -74,6 +74,12 @@ class Desk(Protocol):
     def forget(self) -> None:
         """Have everything one has said erased, and the account with it, after asking once more."""
 
+    def hide(self) -> None:
+        """See no more of who is the addressee, until something comes from there."""
+
     def help(self) -> None: ...
+
+    def keys(self) -> None:
+        """Show what the keys do."""
 
     def leave(self) -> None: ...

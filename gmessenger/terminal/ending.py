@@ -10,6 +10,7 @@ from gevent import Greenlet
 from gevent.event import AsyncResult
 
 INTERRUPTED: Final = 130
+HANGUP: Final = 129
 HURRY: Final = 2.0
 """Seconds that somebody in a hurry gives to answers, and everybody to what is not yet shown."""
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from gevent import Greenlet
 
 from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received
-from gmessenger.errors import NotAllSent
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, hint, understand
@@ -17,15 +15,11 @@ from gmessenger.terminal.input import Cut, Lines
 from gmessenger.terminal.journal import write_down
 from gmessenger.terminal.line_desk import LineDesk
 from gmessenger.terminal.marks import Marks
+from gmessenger.terminal.parting import AT_ONCE, await_answers
 from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
-from gmessenger.terminal.words import N_, _, noted
-
-KEPT: Final = N_("Messages that were not answered, and are kept, and sent when you come back: {count}.")
-UNCERTAIN: Final = N_("Messages that were not answered, and may be lost: {count}.")
-AT_ONCE: Final = 0.3
-"""Seconds that answers usually take; waiting any longer is worth a word."""
+from gmessenger.terminal.words import _, noted
 
 
 class LineMode:
@@ -154,16 +148,12 @@ class LineMode:
     def _leave_within(self, seconds: float) -> None:
         self._leaving = True
         self._screen.clear()
-        left = self._link.flush(AT_ONCE)
-        if left:
-            self._screen.show(render.leaving(left))
-            left = self._link.flush(seconds)
-        kept = self._link.keeping
+        unsaid = await_answers(self._link, seconds, self._screen.show)
         self._screen.finish(AT_ONCE)
         self._link.abandon()
         if self._following is not None:
             self._following.join(HURRY)
-        if left:
-            self._ending.fail(NotAllSent(_(KEPT if kept else UNCERTAIN, count=left)))
+        if unsaid is not None:
+            self._ending.fail(unsaid)
         else:
             self._ending.leave()

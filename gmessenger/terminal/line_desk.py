@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from gevent.queue import Full
@@ -11,13 +12,18 @@ from gmessenger.client import Link
 from gmessenger.errors import BadText
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import help_text
-from gmessenger.terminal.desk import Commanded
+from gmessenger.terminal.desk import Commanded, Dialogue
 from gmessenger.terminal.input import ROOM_WITHIN, Lines
 from gmessenger.terminal.passwords import Echo
 from gmessenger.terminal.screen import Screen
-from gmessenger.terminal.words import N_, _
+from gmessenger.terminal.words import N_, _, noted
 
 REPRINT: Final = N_("Ctrl-R shows what you have begun to type again, after a message came in between.")
+KEYS: Final = N_(
+    "  Ctrl-R  shows what you have begun to type again\n"
+    "  Ctrl-C  leaves; once more, without waiting for answers\n"
+    "  Ctrl-D  leaves, at the beginning of a line"
+)
 
 
 class LineDesk(Commanded):
@@ -41,12 +47,20 @@ class LineDesk(Commanded):
     def show(self, text: str) -> None:
         self._screen.show(text)
 
-    def ask(self, question: str) -> str | None:
-        return self._screen.ask(self._lines, question)
+    def hold(self, dialogue: Dialogue) -> None:
+        with suppress(StopIteration):
+            question = next(dialogue)
+            while True:
+                ask = self.ask_secret if question.secret else self._ask
+                question = dialogue.send(ask(question.words))
 
     def ask_secret(self, question: str) -> str | None:
+        """What is typed in answer, unseen; None at the end of the input."""
         with self._echo.off():
-            return self.ask(question)
+            return self._ask(question)
+
+    def _ask(self, question: str) -> str | None:
+        return self._screen.ask(self._lines, question)
 
     def send(self, to: str, text: str) -> None:
         try:
@@ -58,6 +72,13 @@ class LineDesk(Commanded):
         else:
             if not self._link.connected:
                 self.show(render.waiting(message))
+
+    def hide(self) -> None:
+        self.addressee = None
+        self.show(noted(_("plain lines go to nobody now")))
+
+    def keys(self) -> None:
+        self.show(_(KEYS))
 
     def help_text(self) -> str:
         return help_text(self._screen.width, *([_(REPRINT)] if self._typed else []), operator=self.operator)

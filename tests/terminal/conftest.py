@@ -28,11 +28,11 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sit(log: Path) -> Iterator[Sit]:
-    """Sit somebody down at a terminal: server, options, and how wide it is."""
+    """Sit somebody down at a terminal, in line mode: server, options, and how wide it is."""
     with ExitStack() as people:
 
         def down(server: Any, *arguments: str, columns: int = 200, **env: str) -> Person:
-            return people.enter_context(Person(command(server, *arguments), log, columns, **env))
+            return people.enter_context(Person(command(server, "--plain", *arguments), log, columns, **env))
 
         yield down
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gmessenger.options import ClientOptions
-from gmessenger.terminal.client import same_host, unsent_file, waiting_elsewhere
+from gmessenger.terminal.state import same_host, unsent_file, waiting_elsewhere
 from tests.client.fake_server import FakeServer
 from tests.terminal.conftest import Sit
 from tests.terminal.test_at_a_terminal import READY

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import gevent
 from gevent.selectors import GeventSelector
 from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.input import Input
@@ -71,6 +72,7 @@ class UI:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._over = False
+        self._greenlet: object = None
         self._ticking: asyncio.TimerHandle | None = None
         encoding = output.encoding() if output is not None else getattr(sys.stdout, "encoding", None)
         self._signs = signs_for(encoding)
@@ -84,6 +86,7 @@ class UI:
     def run(self) -> None:
         """Show the screen until it is stopped; the terminal is then as it was. Raises EOFError when that is gone."""
         own = self._output is None
+        self._greenlet = gevent.getcurrent()
         loop = asyncio.SelectorEventLoop(GeventSelector())
         loop.set_exception_handler(self._failed)
         try:
@@ -91,13 +94,15 @@ class UI:
                 loop.run_until_complete(self._show(loop))
         finally:
             self._over = True
-            self._loop = self._app = None
+            self._loop = self._app = self._greenlet = None
             self._line.answer_nothing()
             loop.close()
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
         """Have this done in the greenlet of the screen, as soon as it runs; after its end, not at all."""
-        if self._loop is not None:
+        if self._greenlet is gevent.getcurrent():
+            function(*arguments)  # before the next key
+        elif self._loop is not None:
             self._loop.call_soon_threadsafe(function, *arguments)
         elif not self._over:
             self._before.append((function, arguments))

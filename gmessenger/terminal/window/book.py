@@ -246,7 +246,7 @@ def safe(text: str) -> str:
 
 WRITTEN: Final[dict[type[LinkEvent], Callable[[Book, Any, float], bool | None]]] = {
     Connected: Book._connected,
-    CaughtUp: Book._notice,
+    CaughtUp: lambda book, event, now: None,  # there is more to be said of it than the event knows
     Lost: Book._lost,
     Received: Book._received,
     SentElsewhere: Book._sent_elsewhere,

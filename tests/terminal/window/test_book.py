@@ -221,7 +221,6 @@ def test_there_is_a_row_for_every_event() -> None:
     assert set(WRITTEN) == set(get_args(LinkEvent))
 
 
-def test_what_came_meanwhile_is_spoken_of_at_home(book: Book) -> None:
-    for event in (CaughtUp(3, again=False), CaughtUp(0, again=True), CaughtUp(3, again=True)):
-        book.apply(event, NOW)
-    assert texts(book.home) == ["caught up: 3 messages"]
+def test_of_what_came_meanwhile_the_mode_speaks(book: Book) -> None:
+    book.apply(CaughtUp(3, again=True), NOW)
+    assert texts(book.home) == []

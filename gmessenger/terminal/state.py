@@ -1,0 +1,62 @@
+"""Where the client keeps what it must not forget: one place for a name on a server, from a device."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from gmessenger import places
+from gmessenger.client import fold
+from gmessenger.options import ClientOptions
+from gmessenger.terminal.words import counted
+
+LONGEST_HOST: Final = 48
+
+
+def device_name(options: ClientOptions) -> str:
+    """The device that was given; else the host's, a further one for each way to be a command in a pipe.
+
+    So a command does not replace the client that somebody has open on the same machine.
+    """
+    ways = {".to": options.to is not None, ".listen": options.listen}
+    return options.device or os.uname().nodename[:LONGEST_HOST] + "".join(way for way, used in ways.items() if used)
+
+
+def unsent_file(options: ClientOptions, name: str) -> Path:
+    """Where messages that were not answered wait."""
+    return state_file(options, name, "unsent").with_suffix(".jsonl")
+
+
+def state_file(options: ClientOptions, name: str, kind: str) -> Path:
+    """Where something of this kind is kept. Raises `ConfigProblem` for somebody without a home."""
+    key = "\n".join((same_host(options.host), str(options.server_port), fold(name), device_name(options)))
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
+    return places.state_directory() / kind / digest
+
+
+def same_host(host: str) -> str:
+    """What the spellings of one host have in common: case, the last dot, an address's zeros; this machine's names."""
+    host = host.casefold().rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return "localhost" if address.is_loopback else str(address)
+
+
+def waiting_elsewhere(file: Path) -> str | None:
+    """Where else messages wait to be sent, in a sentence: nobody would miss them before they are missed."""
+    with suppress(OSError):
+        others = [each for each in file.parent.glob("*.jsonl") if each != file and each.stat().st_size]
+        if others:
+            return counted(
+                "messages to other servers or under other names wait to be sent: {count} file in {directory}",
+                "messages to other servers or under other names wait to be sent: {count} files in {directory}",
+                len(others),
+                directory=file.parent,
+            )
+    return None

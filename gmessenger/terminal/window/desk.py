@@ -1,0 +1,129 @@
+"""The desk of the full screen: what commands bring is shown in the conversation they were typed in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final, Protocol
+
+from gmessenger.client import Link, fold
+from gmessenger.terminal import answers
+from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.desk import Commanded, Dialogue
+from gmessenger.terminal.visible import visible
+from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.conversation import Conversation
+from gmessenger.terminal.window.keys import keys_text
+from gmessenger.terminal.window.work import Work
+from gmessenger.terminal.words import _, noted
+
+USUAL_WIDTH: Final = 80
+
+
+class Screen(Protocol):
+    """What a desk needs of the full screen around it."""
+
+    def say(self, to: str, text: str) -> None:
+        """Have it sent."""
+
+    def show(self, text: str, where: Conversation | None = None) -> None:
+        """Show lines, where one is looking unless it is said `where`."""
+
+    def turn_to(self, conversation: Conversation) -> None: ...
+
+    def hide(self, conversation: Conversation) -> None: ...
+
+    def question(self, question: str, *, secret: bool, answered: Callable[[str | None], None]) -> None:
+        """Ask in the input line."""
+
+    def registered(self) -> None:
+        """The name is an account from now on."""
+
+
+class WindowDesk(Commanded):
+    """The `Desk` of the full screen. Nothing here waits: what has to is done by `orders`, one after the other."""
+
+    def __init__(self, link: Link, book: Book, orders: Work, screen: Screen, leave: Callable[[], None]) -> None:
+        super().__init__(link, leave)
+        self._book = book
+        self._orders = orders
+        self._screen = screen
+        self.names: dict[str, str] = {}
+        """Whom and which rooms one has been told of, by their folded names: what may be meant by a few letters."""
+
+    @property
+    def addressee(self) -> str | None:
+        return self._book.current.name or None
+
+    @addressee.setter
+    def addressee(self, name: str | None) -> None:
+        if name is not None:
+            self._screen.turn_to(self._book.open(name))
+
+    @property
+    def asks(self) -> bool:
+        return True
+
+    def show(self, text: str) -> None:
+        self._screen.show(text)
+
+    def hold(self, dialogue: Dialogue, answer: str | None = None) -> None:
+        """Each question is there before the next key, lest a password typed in haste go to somebody."""
+        with suppress(StopIteration):
+            question = dialogue.send(answer)
+            self._screen.question(question.words, secret=question.secret, answered=partial(self.hold, dialogue))
+
+    def send(self, to: str, text: str) -> None:
+        self._screen.say(to, text)
+
+    def history(self, count: int) -> None:
+        """It is here already, or comes when one scrolls to it."""
+        self.show(noted(_("what was said before is above: PgUp scrolls to it")))
+
+    def hide(self) -> None:
+        self._screen.hide(self._book.current)
+
+    def keys(self) -> None:
+        self.show(keys_text())
+
+    def help_text(self) -> str:
+        return help_text(_width(), operator=self.operator)
+
+    def learn(self, *names: str) -> None:
+        """These may be meant."""
+        self.names |= {fold(name): visible(name) for name in names}
+
+    def _answered(self, ask: Callable[[], str | None]) -> None:
+        here = self._book.current
+        if not self._orders.put(lambda: self._carry_out(ask, here)):
+            self.show(noted(_("too many commands wait for an answer already")))
+
+    def _carry_out(self, ask: Callable[[], str | None], here: Conversation) -> None:
+        if said := self._outcome(ask):
+            self._screen.show(said, here)
+
+    def _join(self, room: str) -> str:
+        here = self._book.current
+        answer = self._link.join(room)
+        conversation = self._book.open(room)
+        conversation.members = {fold(name): visible(name) for name in answer.members or ()}
+        conversation.topic = visible(answer.topic or "")
+        conversation.complete = False
+        self._screen.show(answers.entered(room, answer.members or (), answer.topic or ""), conversation)
+        if self._book.current is here:  # not to pull away somebody who has turned elsewhere meanwhile
+            self._screen.turn_to(conversation)
+        return ""
+
+    def _register(self, password: str, invite: str) -> str:
+        said = super()._register(password, invite)
+        self._screen.registered()
+        return said
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(1).columns or USUAL_WIDTH
+    except OSError:
+        return USUAL_WIDTH

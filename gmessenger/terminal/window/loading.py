@@ -1,0 +1,114 @@
+"""Fetches what the server remembers, as far as somebody looks at it: conversations, what was said before, members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from gmessenger.client import Link, Standing, fold
+from gmessenger.errors import Forbidden, MessengerError, NeverSeen, NoSuchRoom, UnknownAction
+from gmessenger.terminal.visible import visible
+from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.conversation import Conversation
+from gmessenger.terminal.window.reading import Reading
+from gmessenger.terminal.window.work import Work
+
+FIRST_PAGE: Final = 50
+FURTHER_PAGE: Final = 100
+NEWEST: Final = 30
+"""Conversations that are shown though there is nothing new in them."""
+NOTHING_KEPT: Final = (Forbidden, NeverSeen, NoSuchRoom)
+"""What is answered where there is nothing earlier that one may read."""
+
+
+class Loading:
+    """All it does is done by `work`; `changed` is called when there is more to be seen.
+
+    `account` says whether there is something to fetch: of what is said to guests the server keeps nothing.
+    """
+
+    def __init__(self, link: Link, book: Book, work: Work, reading: Reading, changed: Callable[[], object]) -> None:
+        self._link = link
+        self._book = book
+        self._work = work
+        self._reading = reading
+        self._changed = changed
+        self._begun: set[str] = set()
+        self._members_known: set[str] = set()
+        self.account = False
+
+    def new_line(self, *, account: bool, hidden: Mapping[str, int]) -> None:
+        """The line is up: what can be had only from the server is asked for again, where somebody looks at it."""
+        self.account = account
+        self._members_known.clear()
+        self._work.put(partial(self._list, hidden))
+        self.turned_to(self._book.current)
+
+    def turned_to(self, conversation: Conversation) -> None:
+        """Somebody looks at it: fetch what they would miss."""
+        if conversation is self._book.home or not self._link.connected:
+            return
+        if conversation.is_room and conversation.key not in self._members_known:
+            self._members_known.add(conversation.key)
+            self._work.put(partial(self._find_members, conversation))
+        if conversation.key not in self._begun:
+            self._begun.add(conversation.key)
+            self._fetch(conversation, FIRST_PAGE)
+
+    def earlier(self, conversation: Conversation) -> None:
+        """Somebody wants to see what was said before that."""
+        if conversation is not self._book.home and self._link.connected:
+            self._fetch(conversation, FURTHER_PAGE)
+
+    def _fetch(self, conversation: Conversation, count: int) -> None:
+        if not (self.account or conversation.complete):
+            conversation.complete = True
+        if not (conversation.complete or conversation.loading):
+            conversation.loading = self._work.put(partial(self._find_earlier, conversation, count))
+
+    def _list(self, hidden: Mapping[str, int]) -> None:
+        try:
+            standings = self._link.conversations()
+        except UnknownAction:  # an older server: those are shown that were here before
+            return
+        for place, each in enumerate(standings):
+            self._reading.known(each.with_, each.read)
+            if self._is_shown(each, place, hidden.get(fold(each.with_))):
+                self._book.listed(each.with_, each.seq, max(each.read, each.first - 1))
+        self._changed()
+
+    def _is_shown(self, each: Standing, place: int, hidden_at: int | None) -> bool:
+        if hidden_at is not None and each.seq <= hidden_at:
+            return False
+        return place < NEWEST or bool(each.unread) or self._book.find(each.with_) is not None
+
+    def _find_earlier(self, conversation: Conversation, count: int) -> None:
+        try:
+            self._remember(conversation, count)
+        except NOTHING_KEPT:
+            conversation.complete = True
+        except MessengerError:  # the line, or too much at a time: when it is looked at again
+            self._begun.discard(conversation.key)
+        finally:
+            conversation.loading = False
+        self._changed()
+
+    def _remember(self, conversation: Conversation, count: int) -> None:
+        """A page in which nothing is new, because one blocks who said it, is not what was asked for."""
+        before, new = conversation.earliest, 0
+        while not new and not conversation.complete:
+            page = self._link.history(conversation.name, count, before)
+            conversation.complete = len(page) < count
+            new = self._book.remembered(conversation, page)
+            before = page[0].seq or None if page else None
+
+    def _find_members(self, room: Conversation) -> None:
+        try:
+            cards = self._link.members(room.name)
+        except MessengerError:
+            self._members_known.discard(room.key)
+            return
+        room.members = {fold(card.account_name): visible(card.account_name) for card in cards}
+        self._book.presence |= {fold(card.account_name): card.status or "online" for card in cards}
+        self._changed()

@@ -1,0 +1,261 @@
+"""The full screen with a real server behind it: what is typed gets there, what comes is seen, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Accepted, Link, ReadElsewhere, Received
+from gmessenger.errors import NotAllSent
+from gmessenger.terminal.window.conversation import State
+from gmessenger.terminal.window.following import Following
+from tests.client.conftest import Owner
+from tests.client.fake_server import TIMEOUT
+from tests.conftest import RunningServer
+from tests.terminal.window.seats import IMPATIENT, Seat
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Seat]]:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    with ExitStack() as people:
+        yield lambda server, name, **more: people.enter_context(Seat(server, name, **more))
+
+
+@pytest.fixture
+def link(server: RunningServer) -> Iterator[Callable[..., Owner]]:
+    links: list[Link] = []
+
+    def start(name: str, *, account: bool = True, **more: Any) -> Owner:
+        links.append(Link(server.host, server.port, name, patience=IMPATIENT, device="phone", **more))
+        links[-1].start()
+        if account:
+            links[-1].register(PASSWORD)
+        return Owner(links[-1])
+
+    yield start
+    for each in links:
+        each.close()
+
+
+@pytest.fixture
+def hank(server: RunningServer) -> None:
+    """Hank is an account."""
+    with Link(server.host, server.port, "hank", patience=IMPATIENT) as once:
+        once.register(PASSWORD)
+
+
+def test_a_conversation(server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]) -> None:
+    dale = link("dale", account=False)
+    hank = seat(server, "hank")
+    hank.sees("You are hank.")
+    hank.line("hello?")
+    hank.sees("Nobody to send this to yet")
+    hank.line("/msg dale good morning", "and more")  # in one breath: the second goes where the first one went
+    assert [dale.next(Received).delivery.message for _ in range(2)] == ["good morning", "and more"]
+    hank.sees("and more ✓")
+    dale.link.send("hank", "hi\x1b[2J there")
+    hank.sees("hi^[[2J there")
+    hank.line("/uesrs")
+    hank.sees("Did you mean /users?")
+    hank.line("/users")
+    hank.sees("2 here:")
+    assert hank.book.current.name == "dale"
+    hank.line("3")
+    assert hank.leaves() == 0
+
+
+def test_words_of_the_seed_and_a_dialogue_typed_in_one_breath(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]
+) -> None:
+    dale = link("dale", account=False)
+    hank = seat(server, "hank")
+    hank.line("1", "dale", "3", "exit stage left")
+    assert [dale.next(Received).delivery.message for _ in range(2)] == ["3", "exit stage left"]
+    hank.line("2")
+    hank.sees("this list")
+    hank.line("/register", PASSWORD, PASSWORD)
+    hank.sees("hank is your account now")
+    assert PASSWORD not in hank.paper.raw
+    hank.line("exit")
+    assert hank.leaves() == 0
+
+
+def test_a_room_and_its_members(server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]) -> None:
+    dale = link("dale")
+    dale.link.join("#dev")
+    dale.link.set_topic("#dev", "be kind")
+    hank = seat(server, "hank", columns=120)
+    hank.line("/join dev")
+    hank.sees("you are in #dev, with dale, hank")
+    assert (hank.book.current.name, hank.book.current.topic) == ("#dev", "be kind")
+    assert set(hank.book.current.members) == {"dale", "hank"}
+    hank.line("hi all")
+    assert dale.next(Received).delivery.to == "#dev"
+    hank.line("/hide")
+    hank.until(lambda: hank.book.current is hank.book.home)
+    assert hank.book.find("#dev") is None
+    dale.link.send("#dev", "hank: still there?")
+    hank.until(lambda: hank.book.find("#dev") is not None)
+    assert hank.book.open("#dev").mentions == 1
+    assert "\x07" in hank.paper.raw
+
+
+def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], hank: None
+) -> None:
+    dale = link("dale")
+    for number in range(180):
+        dale.link.send("hank", f"number {number}")
+        dale.next(Accepted)
+    with Link(server.host, server.port, "hank", password=PASSWORD, device="desk", patience=IMPATIENT) as before:
+        seen = Owner(before)
+        for _ in range(180):
+            seen.next(Received)
+    at = seat(server, "hank", password=PASSWORD)
+    at.until(lambda: at.book.find("dale") is not None)
+    conversation = at.book.open("dale")
+    assert (conversation.unread, conversation.entries) == (180, [])
+    at.types("\x1b1")
+    at.sees("number 179")
+    assert (conversation.earliest, conversation.unread) == (131, 0)
+    at.types("\x1b[5~" * 3)
+    at.until(lambda: conversation.earliest == 31)
+    at.types("\x1b[1;5H")
+    at.until(lambda: conversation.complete)
+    said = [entry.seq for entry in conversation.entries if entry.sender]
+    assert said == list(range(1, 181))
+
+
+def test_what_is_read_here_is_read_everywhere(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], hank: None
+) -> None:
+    dale = link("dale")
+    phone = Owner(Link(server.host, server.port, "hank", password=PASSWORD, device="phone", patience=IMPATIENT))
+    phone.link.start()
+    at = seat(server, "hank", password=PASSWORD)
+    for text in ("one", "two"):
+        dale.link.send("hank", text)
+    at.sees("dale          2")
+    at.types("\x1ba")
+    read = phone.next(ReadElsewhere)
+    assert (read.with_, read.seq) == ("dale", 2)
+    at.types("\x1b0")
+    at.until(lambda: at.book.current is at.book.home)
+    dale.link.send("hank", "three")
+    at.sees("dale          1")
+    phone.link.read("dale", 3)
+    at.sees_no("dale          1")
+    phone.link.close()
+
+
+def test_what_is_typed_over_a_restart_of_the_server(
+    start_server: Callable[..., RunningServer], tmp_path: Path, seat: Callable[..., Seat]
+) -> None:
+    server = start_server()
+    with Link(server.host, server.port, "hank", patience=IMPATIENT) as once:
+        once.register(PASSWORD)
+    dale = Owner(Link(server.host, server.port, "dale", patience=IMPATIENT))
+    dale.link.start()
+    dale.link.register(PASSWORD)
+    at = seat(server, "hank", password=PASSWORD)
+    at.line("/msg dale before")
+    assert dale.next(Received).delivery.message == "before"
+    at.types("half a ")
+    server.stop()
+    at.until(lambda: at.book.line.state == "lost")
+    at.types("line\rand another")
+    at.sees("half a line …")
+    start_server(port=server.port)
+    at.sees("caught up: 1 of yours was sent")
+    assert dale.next(Received).delivery.message == "half a line"
+    assert at.book.current.draft == "and another"
+    dale.link.close()
+
+
+def test_a_refused_message_says_why_and_is_taken_back_to_be_edited(
+    server: RunningServer, seat: Callable[..., Seat]
+) -> None:
+    at = seat(server, "hank")
+    at.line("/msg nobody\N{NO-BREAK SPACE} hi", "hello there")
+    at.sees("✗")
+    assert at.book.current.entries[-1].state is State.REFUSED
+    at.types("\x1be")
+    at.sees("] hello there")
+    assert not any(entry.typed == "hello there" for entry in at.book.current.entries)
+
+
+def test_drafts_outlive_the_process_and_hidden_conversations_stay_hidden(
+    server: RunningServer, seat: Callable[..., Seat], hank: None, tmp_path: Path
+) -> None:
+    first = Seat(server, "hank", password=PASSWORD)
+    with first:
+        first.line("/msg dale", "/msg bob")
+        first.types("for bob\x1b\r(two lines)")
+        first.types("\x1b1")
+        first.types("for дейл")
+        file = first.drafts_file
+        first.until(lambda: file.exists() and "for дейл" in file.read_text("utf-8"))
+        first.dies()
+    assert file.stat().st_mode & 0o777 == 0o600
+    second = seat(server, "hank", password=PASSWORD)
+    second.types("\x1b1")
+    second.sees("] for дейл")
+    assert {each.name: each.draft for each in second.book if each.name} == {
+        "dale": "for дейл",
+        "bob": "for bob\n(two lines)",
+    }
+
+
+def test_leaving_says_what_was_not_answered(server: RunningServer, seat: Callable[..., Seat]) -> None:
+    at = seat(server, "hank")
+    at.link._upkeep._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
+    server.app.stop("to be away for good")
+    at.until(lambda: at.book.line.state == "lost")
+    at.line("/msg dale one")
+    at.types("\x04")
+    at.sees("Ctrl-C leaves at once")
+    with pytest.raises(NotAllSent, match="may be lost: 1"):
+        at.leaves()
+
+
+def test_an_event_that_cannot_be_dealt_with_is_one_line_and_the_next_one_comes(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dale = link("dale", account=False)
+    at = seat(server, "hank")
+    take = Following._take
+
+    def stumbles(following: Following, event: Any) -> None:
+        if isinstance(event, Received) and event.delivery.message == "bad":
+            raise ValueError("bad")
+        take(following, event)
+
+    monkeypatch.setattr(Following, "_take", stumbles)
+    dale.link.send("hank", "bad")
+    dale.link.send("hank", "good")
+    at.sees("Something went wrong that should not have (ValueError); the log")
+    at.until(lambda: at.book.find("dale") is not None)
+    assert "Traceback" not in at.shown
+
+
+def test_a_burst_while_typing_leaves_the_draft_whole(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]
+) -> None:
+    dale = link("dale", account=False)
+    at = seat(server, "hank")
+    at.line("/msg dale")
+    for number in range(200):
+        dale.link.send("hank", f"number {number}", wait=TIMEOUT)
+        if number % 10 == 0:
+            at.types("x")
+            gevent.sleep(0)
+    at.sees("number 199")
+    at.until(lambda: at.book.current.draft == "x" * 20)
