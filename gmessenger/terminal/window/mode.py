@@ -114,8 +114,8 @@ class FullScreen:
         place = self._options.log_place(CLIENT.section)
         self._acting.show(
             _(
-                "Something went wrong that should not have ({kind}); the log has it all: {place}",
-                kind=type(error).__name__,
+                "Something went wrong that should not have ({fault}); the log has it all: {place}",
+                fault=type(error).__name__,
                 place=visible(place),
             )
         )
