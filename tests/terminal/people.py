@@ -50,9 +50,9 @@ def take_the_terminal() -> None:
 class Person:
     """Somebody at a terminal: types, and sees what the client writes to it."""
 
-    def __init__(self, argv: list[str], log: Path | str, columns: int = 200, **env: str) -> None:
+    def __init__(self, argv: list[str], log: Path | str, columns: int = 200, *, rows: int = 24, **env: str) -> None:
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
             argv,
             stdin=slave,
