@@ -1,0 +1,212 @@
+"""The full screen as somebody uses it: a process on a real pty, a server that does what the test says."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.fake_server import FakeServer, Peer
+from tests.terminal.people import command
+from tests.terminal.viewers import Viewer
+
+View = Callable[..., Viewer]
+ACCOUNT = {"account": True}
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[View]:
+    """Sit somebody down in front of a screen: server, options, size."""
+    with ExitStack() as people:
+
+        def down(server: Any, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> Viewer:
+            argv = command(server, "--name", "hank", *arguments)
+            return people.enter_context(Viewer(argv, tmp_path / "client.log", columns, rows, **env))
+
+        yield down
+
+
+def seated(fake: FakeServer, view: View, *arguments: str, **more: Any) -> tuple[Viewer, Peer]:
+    """Hank, connected, turned to his conversation with Dale."""
+    hank = view(fake, *arguments, **more)
+    peer = fake.enter(greeting="Be kind.")
+    hank.shows("connected")
+    hank.types("/msg dale\r")
+    hank.shows(r"@dale.*$")
+    return hank, peer
+
+
+def test_it_shows_who_and_where_and_ends_as_the_seed_did(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    hank.shows("● connected")
+    hank.shows(r"\[hank\]")
+    hank.types("hello, Борис 👍\r")
+    message = peer.expect("msg")
+    assert (message["to"], message["message"]) == ("dale", "hello, Борис 👍")
+    hank.shows("hello, Борис 👍 +…")
+    peer.answer(message, 200, seq=1)
+    hank.shows("hello, Борис 👍 +✓")
+    peer.send({"action": "delivered", "with": "dale", "seq": 1})
+    hank.shows("hello, Борис 👍 +✓✓")
+    peer.say("dale", "hi hank")
+    hank.shows(r"dale │ hi hank")
+    hank.types("3\r")
+    assert hank.leaves() == 0
+    assert hank.restored
+
+
+@pytest.mark.parametrize(("word", "shown"), [("2", "this list"), ("help", "this list"), ("/hlep", "/help")])
+def test_the_words_of_the_seed_and_those_that_were_nearly_right(
+    fake: FakeServer, view: View, word: str, shown: str
+) -> None:
+    hank, _ = seated(fake, view)
+    hank.types(f"{word}\r")
+    hank.shows(shown)
+
+
+def test_a_refused_message_says_why_and_is_taken_back(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    hank.types("anybody?\r")
+    peer.answer(peer.expect("msg"), 404, code="never_seen", error="Nobody of that name was ever here.")
+    hank.shows("✗ .*Alt-e")
+    hank.press("alt-e")
+    hank.types(" again\r")
+    assert peer.expect("msg")["message"] == "anybody? again"
+
+
+def test_a_paste_of_several_lines_waits_to_be_sent(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    hank.pastes("one\ntwo\tand\nthree")
+    hank.shows(r"^three")
+    hank.press("enter")
+    assert peer.expect("msg")["message"] == "one\ntwo\tand\nthree"
+
+
+@pytest.mark.parametrize("size", [(200, 50), (50, 15), (20, 6)])
+def test_it_takes_any_size(fake: FakeServer, view: View, size: tuple[int, int]) -> None:
+    hank, peer = seated(fake, view)
+    peer.say("dale", "before")
+    hank.shows("before")
+    hank.types("a draft")
+    hank.resize(*size)
+    peer.say("dale", "after")
+    hank.shows("after")
+    hank.shows("a draft")
+    assert len(hank.screen.display) == size[1]
+
+
+def test_what_is_typed_while_the_line_is_down_is_sent_when_it_is_back(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    hank.types("half a li")
+    peer.close()
+    hank.shows("offline|reconnecting")
+    hank.types("ne\r")
+    hank.shows("half a line +…")
+    hank.types("the next one")
+    again = fake.enter()
+    message = again.expect("msg")
+    assert message["message"] == "half a line"
+    again.answer(message, 202)
+    hank.shows("half a line +✓")
+    hank.shows("● connected")
+    hank.shows(r"\] the next one$")
+
+
+def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    text = "the quick brown fox"
+    for number in range(500):
+        peer.say("dale", f"number {number}")
+        if number % 20 == 0:
+            hank.types(text[number // 20 : number // 20 + 1])
+    hank.shows("number 499")
+    hank.shows(rf"\] {text}$")
+    hank.press("enter")
+    assert peer.expect("msg")["message"] == text
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)], ids=lambda each: getattr(each, "name", None)
+)
+def test_signals_end_it_and_the_terminal_is_as_it_was(
+    fake: FakeServer, view: View, number: signal.Signals, code: int
+) -> None:
+    hank, _ = seated(fake, view)
+    hank.signal(number)
+    assert hank.leaves() == code
+    assert hank.restored
+
+
+def test_ctrl_c_empties_the_line_first_and_leaves_then(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    hank.types("not this")
+    hank.press("ctrl-c")
+    hank.hides("not this")
+    hank.press("ctrl-c")
+    peer.expect("quit")
+    assert hank.leaves() == 0
+    assert hank.restored
+
+
+def test_a_terminal_that_hangs_up_ends_it(fake: FakeServer, view: View) -> None:
+    hank, _ = seated(fake, view)
+    hank.hang_up()
+    assert hank.process.wait(timeout=5) == 129
+
+
+def test_drafts_are_there_again_after_a_crash(fake: FakeServer, view: View) -> None:
+    hank, _ = seated(fake, view)
+    hank.types("for dale")
+    hank.types("\x1b0")
+    hank.hides("for dale")
+    hank.types("/msg peggy\r")
+    hank.shows("@peggy")
+    hank.types("for peggy")
+    hank.shows("for peggy$")
+    until_saved = hank.press("alt-0")
+    assert until_saved is None
+    hank.hides("for peggy")
+    hank.process.kill()
+    hank.process.wait()
+    again = view(fake)
+    fake.enter()
+    again.shows("● connected")
+    again.shows("@dale")
+    again.types("/msg dale\r")
+    again.shows("for dale$")
+    again.types("\x1b0/msg peggy\r")
+    again.shows("for peggy$")
+
+
+def test_strangers_cannot_disturb_the_screen(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view)
+    for text in ("\x1b[2J\x1b]0;pwned\x07gone", "\u202eevil", "a" + "\u0301" * 500, "🇩🇪👨‍👩‍👧‍👦 flags", "w" * 10_000):
+        peer.say("dale", text)
+    peer.say("dale", "the end")
+    hank.shows("the end")
+    hank.types("still here")
+    hank.shows(r"\] still here$")
+    assert b"]0;pwned" not in hank.raw
+
+
+def test_without_colours_there_are_none(fake: FakeServer, view: View) -> None:
+    hank, peer = seated(fake, view, NO_COLOR="1")
+    peer.say("dale", "hi")
+    hank.shows("hi$")
+    import re
+
+    assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7])[;m]", hank.raw)
+
+
+def test_line_mode_where_it_is_asked_for_or_the_terminal_can_no_more(fake: FakeServer, view: View) -> None:
+    for arguments, env in ((("--plain",), {}), ((), {"TERM": "dumb"})):
+        hank = view(fake, *arguments, **env)
+        fake.enter()
+        hank.sees("You are hank")
+        assert b"\x1b" not in hank.raw
+        assert os.get_terminal_size(hank.master).columns == 100
