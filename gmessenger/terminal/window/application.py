@@ -165,6 +165,7 @@ class UI:
             key_bindings=bindings(self._hands, lambda: self._line.question is not None),
             style=Style.from_dict(STYLES),
             color_depth=ColorDepth.DEPTH_1_BIT if without_colours(os.environ) else None,
+            max_render_postpone_time=0,
             full_screen=True,
             mouse_support=False,
             min_redraw_interval=REDRAW_AFTER,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from prompt_toolkit.application import get_app
 
@@ -12,6 +13,10 @@ from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.window.entries import Entries
 from gmessenger.terminal.window.input_line import InputLine
 from gmessenger.terminal.window.scrollback import Scrollback
+from gmessenger.terminal.words import counted
+
+LONGEST: Final = 100_000
+"""Characters of the input line; no server takes as much."""
 
 
 class Actions(Protocol):
@@ -68,6 +73,15 @@ class Hands:
     def new_line(self) -> None:
         if self._line.question is None:
             self._line.buffer.insert_text("\n")
+
+    def paste(self, text: str) -> None:
+        """Put in what comes from elsewhere, unless it is so much that nobody would send it."""
+        buffer = self._line.answer if self._line.question is not None else self._line.buffer
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if len(buffer.text) + len(text) <= LONGEST:
+            return buffer.insert_text(text)
+        said = counted("Not pasted: that is {count} character.", "Not pasted: that is {count} characters.", len(text))
+        return self._book.notice(said, time.time(), self._book.current)
 
     def complete(self, by: int) -> None:
         """Take the next that is offered, or the one before; offer something where nothing is."""

@@ -93,6 +93,7 @@ def bindings(hands: Hands, asking: Callable[[], bool]) -> KeyBindings:
         for sequence in key.sequences:
             bound.add(*sequence, filter=~is_searching)(_handler(hands, key))
     bound.add(ALT, filter=Condition(asking))(lambda event: hands.interrupt())
+    bound.add("<bracketed-paste>", filter=~is_searching)(lambda event: hands.paste(event.data))
     return bound
 
 

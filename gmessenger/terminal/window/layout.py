@@ -24,12 +24,18 @@ from prompt_toolkit.layout import (
     VSplit,
     Window,
 )
-from prompt_toolkit.layout.processors import ConditionalProcessor, PasswordProcessor
+from prompt_toolkit.layout.processors import (
+    ConditionalProcessor,
+    HighlightIncrementalSearchProcessor,
+    HighlightSelectionProcessor,
+    PasswordProcessor,
+)
 from prompt_toolkit.widgets import SearchToolbar
 
 from gmessenger.terminal.window.graphemes import shortened
 from gmessenger.terminal.window.input_line import InputLine
 from gmessenger.terminal.window.panes import LIST_WIDTHS, MEMBER_WIDTHS, share
+from gmessenger.terminal.window.showing import Showing
 from gmessenger.terminal.window.wrapping import Fragments
 
 LOW: Final = 7
@@ -67,7 +73,13 @@ class Parts:
 def layout(parts: Parts, line: InputLine) -> Layout:
     """The whole of it, with the cursor in the input line."""
     search = SearchToolbar()
-    write = BufferControl(line.buffer, search_buffer_control=search.control, preview_search=True)
+    write = BufferControl(
+        line.buffer,
+        search_buffer_control=search.control,
+        preview_search=True,
+        input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor(), Showing()],
+        include_default_input_processors=False,
+    )
     body = FloatContainer(
         HSplit(
             [
@@ -86,18 +98,33 @@ def layout(parts: Parts, line: InputLine) -> Layout:
 
 def _middle(parts: Parts) -> Container:
     border = Drawn(lambda width, height: [[("class:border", parts.upright)]] * height)
-    left = Condition(lambda: not parts.bare() and share(LIST_WIDTHS, _columns()) > 0)
-    right = Condition(lambda: not parts.bare() and parts.in_a_room() and share(MEMBER_WIDTHS, _columns()) > 0)
+    left = Condition(lambda: _left(parts) > 0)
+    right = Condition(lambda: _right(parts) > 0)
     return VSplit(
         [
-            ConditionalContainer(_pane(parts.conversations, lambda: share(LIST_WIDTHS, _columns())), left),
+            ConditionalContainer(_pane(parts.conversations, lambda: _left(parts)), left),
             ConditionalContainer(Window(border, width=1), left),
-            Window(Drawn(parts.text)),
+            _pane(parts.text, lambda: _columns() - _taken(parts)),
             ConditionalContainer(Window(border, width=1), right),
-            ConditionalContainer(_pane(parts.members, lambda: share(MEMBER_WIDTHS, _columns())), right),
+            ConditionalContainer(_pane(parts.members, lambda: _right(parts)), right),
         ],
         height=Dimension(min=1),
     )
+
+
+def _left(parts: Parts) -> int:
+    """Columns of the list of conversations."""
+    return 0 if parts.bare() else share(LIST_WIDTHS, _columns())
+
+
+def _right(parts: Parts) -> int:
+    """Columns of the list of members."""
+    return share(MEMBER_WIDTHS, _columns()) if parts.in_a_room() and not parts.bare() else 0
+
+
+def _taken(parts: Parts) -> int:
+    """Columns beside the text, with the lines between. It is told, because working it out costs more than drawing."""
+    return sum(columns + 1 for columns in (_left(parts), _right(parts)) if columns)
 
 
 def _bar(draw: Draw) -> Window:
@@ -117,7 +144,9 @@ def _input(parts: Parts, write: BufferControl) -> Window:
 
 def _question(line: InputLine) -> Window:
     hidden = Condition(lambda: line.question is not None and line.question.secret)
-    control = BufferControl(line.answer, input_processors=[ConditionalProcessor(PasswordProcessor(), hidden)])
+    control = BufferControl(
+        line.answer, input_processors=[ConditionalProcessor(PasswordProcessor(), hidden), Showing()]
+    )
 
     def prefix(number: int, wrapped: int) -> StyleAndTextTuples:
         words = line.question.words if line.question is not None else ""

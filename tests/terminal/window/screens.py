@@ -80,7 +80,7 @@ class Paper(io.StringIO):
 
     def write(self, text: str) -> int:
         self.raw += text
-        self._stream.feed(text)
+        self._stream.feed(text.replace("\u200c", ""))  # which has no width, and at which pyte gives up
         return len(text)
 
     def fileno(self) -> int:
@@ -145,10 +145,11 @@ class Sitting:
             gevent.sleep(0.005)
 
     def redrawn(self) -> None:
-        """Wait until what has happened so far is drawn."""
-        self.ui.invalidate()
-        before = self._renders()
-        self.until(lambda: self._renders() > before)
+        """Wait until what has happened so far is drawn, and what drawing has begun is done."""
+        for _ in range(2):
+            self.ui.invalidate()
+            before = self._renders()
+            self.until(lambda before=before: self._renders() > before)
 
     def _renders(self) -> int:
         app = self.ui._app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,11 @@ import gevent
 import pytest
 
 from gmessenger import logs
+from gmessenger.terminal.window import hands
 from gmessenger.terminal.window.application import Look
 from gmessenger.terminal.window.book import Book, Line, safe
 from gmessenger.terminal.window.conversation import State
+from gmessenger.terminal.window.graphemes import width
 from tests.terminal.window.screens import Sitting, say
 
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[34]8;5;")
@@ -246,7 +249,34 @@ def test_hostile_text_stays_in_its_place(tmp_path: Path, book: Book) -> None:
         sitting.types("\x1b[5~")
         sitting.sees("MORE")
         bit_by_bit = sitting.lines
+        sitting.paper.raw = ""
         sitting.types("\x0c")
-        sitting.redrawn()
-        assert sitting.lines == bit_by_bit
+        sitting.until(lambda: "\x1b[2J" in sitting.paper.raw)
+        sitting.until(lambda: sitting.lines == bit_by_bit, "it is drawn otherwise")
         assert all(line[20:21] == "│" for line in bit_by_bit[1:-2])
+
+
+@pytest.mark.parametrize(
+    ("pasted", "shown"),
+    [
+        ("flag 🇩🇪 heart ❤️ family 👨‍👩‍👧 end", "flag DE heart ❤ family 👨 end"),
+        ("a\tb \x1b[2J \u202egnp", "a    b ^[[2J <202e>gnp"),
+        ("Z" + "\u0301" * 50 + " क्ष", "Z" + "\u0301" * 4 + " क्\u200cष"),
+    ],
+)
+def test_what_is_written_is_shown_in_its_cells_and_sent_as_it_is(sitting: Sitting, pasted: str, shown: str) -> None:
+    sitting.types(f"\x1b[200~{pasted}\x1b[201~")
+    sitting.types("!\x1b[D\x1b[D\x1b[Cx")
+    sitting.sees("x!")
+    screen, line = sitting.paper.screen, sitting.lines[-1]
+    assert unicodedata.normalize("NFC", line.replace("  ", " ")).endswith("x!")
+    assert screen.cursor.x == width(f"[gmessenger] {shown}x")
+    sitting.types("\r")
+    sitting.until(lambda: sitting.asked.of("submit") == [f"{pasted}x!"])
+
+
+def test_a_paste_of_a_whole_book_is_refused_in_words(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hands, "LONGEST", 1000)
+    sitting.types("before\x1b[200~" + "x" * 995 + "\x1b[201~")
+    sitting.sees("Not pasted: that is 995 characters.")
+    assert sitting.ui.draft == "before"

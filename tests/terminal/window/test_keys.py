@@ -135,8 +135,9 @@ def test_commands_are_offered_as_one_types_with_what_they_do(sitting: Sitting) -
 
 
 def test_what_was_typed_before(sitting: Sitting) -> None:
-    for text in ("one", "two\x1b\rlines", "three"):
+    for number, text in enumerate(("one", "two\x1b\rlines", "three")):
         sitting.types(text + "\r")
+        sitting.until(lambda number=number: len(sitting.asked.of("submit")) > number)
         sitting.redrawn()
     sitting.types("\x1b[A\x1b[A")
     sitting.sees("lines")
