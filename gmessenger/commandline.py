@@ -1,9 +1,7 @@
 """Reads a command's options: command line, then environment, then config file, then default (ConfigArgParse).
 
-The help is in the language of the process's text domain, as the option parser's own words are; nobody but the client
-chooses one.
-
 Every fault is one sentence that names the option and where it was given; only the command line's own exit with 2.
+The help is in the language of the process's text domain, as the parser's own words are; only the client chooses one.
 """
 
 from __future__ import annotations
@@ -108,6 +106,7 @@ EPILOG: Final = """\
 Every option may also be set as {prefix}… in the environment (--port: MESSENGER_PORT) or
 in the [{section}] section of a config file; the command line wins over the environment, which
 wins over the file."""
+VERSION: Final = "show program's version number and exit"
 OWN_FILE: Final = "Where none is named, it is ~/.config/gmessenger/client.ini."
 UNKNOWN: Final = Sentence("{file}: unknown key {key}.")
 MEANT: Final = Sentence("{file}: unknown key {key}; did you mean {near}?")
@@ -119,11 +118,17 @@ class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
     def error(self, message: str) -> NoReturn:
         if isinstance(cause := sys.exception(), ConfigProblem):
             raise cause
-        if isinstance(cause, ArgumentError) and isinstance(cause.message, Sentence) and cause.argument_name:
-            fault: str = Sentence("Argument {name}: {fault}", name=cause.argument_name, fault=cause.message)
-        else:
-            fault = Sentence(message[:1].upper() + message[1:].rstrip("."))
-        raise UsageError(Sentence("{fault}. See {program} --help.", fault=fault, program=self.prog))
+        raise UsageError(Sentence("{fault}. See {program} --help.", fault=_fault(message, cause), program=self.prog))
+
+
+def _fault(message: str, cause: BaseException | None) -> Sentence:
+    """What the parser complains of, in sentences that can be said in another language where they are known."""
+    if isinstance(cause, ArgumentError) and isinstance(cause.message, Sentence) and cause.argument_name:
+        return Sentence("Argument {name}: {fault}", name=cause.argument_name, fault=cause.message)
+    begins, _, words = message.partition(": ")
+    if begins == "unrecognized arguments":
+        return Sentence("Unrecognized arguments: {words}", words=words)
+    return Sentence(message[:1].upper() + message[1:].rstrip("."))
 
 
 def parser_of(command: Command[Any]) -> _Parser:
@@ -145,11 +150,16 @@ def parser_of(command: Command[Any]) -> _Parser:
             f"{key}_given",
             nargs="?",
             type=row.kind.read,
-            metavar=key.upper(),
+            metavar=gettext(key.upper()),
             help=gettext("the same as {option}").format(option=row.long),
         )
     parser.add_argument(
-        "-c", "--config", is_config_file=True, env_var=CONFIG_ENV, metavar="FILE", help=gettext("a config file")
+        "-c",
+        "--config",
+        is_config_file=True,
+        env_var=CONFIG_ENV,
+        metavar=gettext("FILE"),
+        help=gettext("a config file"),
     )
     for row in command.rows:
         _add(parser, row)
@@ -157,7 +167,7 @@ def parser_of(command: Command[Any]) -> _Parser:
     parser.add_argument(
         "--print-config", action="store_true", help=gettext("print the shipped config file, commented, and end")
     )
-    parser.add_argument("--version", action="version", version=f"gmessenger {__version__}")
+    parser.add_argument("--version", action="version", version=f"gmessenger {__version__}", help=gettext(VERSION))
     return parser
 
 
@@ -183,7 +193,7 @@ def _add(parser: _Parser, row: Option) -> None:
             type=kind.read,
             default=row.default,
             env_var=row.env or None,
-            metavar=kind.metavar,
+            metavar=gettext(kind.metavar),
             help=what,
         )
 

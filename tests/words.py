@@ -46,7 +46,6 @@ PARSER = (
     "show this help message and exit",
     "show program's version number and exit",
     "argument %(argument_name)s: %(message)s",
-    "unrecognized arguments: %s",
     "expected one argument",
     "ignored explicit argument %r",
 )
@@ -62,7 +61,9 @@ def tables() -> Iterator[str]:
     """The sentences that are in tables, where a mark at each would be in the way of reading them."""
     for command in COMMANDS:
         yield from (command.what, command.arguments)
-    yield from (row.what for row in CLIENT.rows)
+    for row in CLIENT.rows:
+        yield from (row.what, row.kind.metavar if row.kind.metavar.isupper() else "")
+    yield from map(str.upper, CLIENT.positionals)
     yield from (sentence for _, sentence in FAULTS)
     yield from (error.sentence for error in ERRORS.values())
     yield from (CLIENT.about, EPILOG, OWN_FILE)

@@ -30,7 +30,7 @@ from gmessenger.client import (
 from gmessenger.terminal.dates import moment
 from gmessenger.terminal.input import Cut
 from gmessenger.terminal.messages import message, own
-from gmessenger.terminal.spoken import spoken
+from gmessenger.terminal.spoken import greeted, spoken
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, counted, noted
 
@@ -80,7 +80,7 @@ def _connected(event: Connected) -> str:
     if event.again:
         return noted(_("connected again"))
     connected = _("Connected to {server}.", server=visible(event.server))
-    return "\n".join((connected, *map(visible, event.greeting.splitlines())))
+    return "\n".join((connected, *map(visible, map(greeted, event.greeting.splitlines()))))
 
 
 def back(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from math import ceil
 from typing import Final
@@ -18,7 +19,7 @@ from gmessenger.errors import (
     TooManyFailures,
 )
 from gmessenger.sentences import Refusal, Sentence, Unended
-from gmessenger.terminal.words import _, counted, is_foreign
+from gmessenger.terminal.words import N_, _, counted, is_foreign
 
 VAGUE: Final = frozenset({BadRequest.word, Forbidden.word})
 """Words that say too little without the server's own sentence."""
@@ -49,6 +50,27 @@ IN_SECONDS: Final[dict[str, Callable[[int], str]]] = {
     ),
 }
 """What can be said more exactly than by the error's own sentence."""
+
+
+FOR_GOOD: Final = N_("Messages of accounts and rooms are kept for good, messages between guests not at all.")
+FOR_NOW: Final = N_("Messages of accounts and rooms are kept until the server stops, guests' messages not at all.")
+FOR_DAYS: Final = re.compile(
+    r"Messages of accounts and rooms are kept for (\d+) days, messages between guests not at all\."
+)
+"""What a server says of itself to everybody who comes in, behind its owner's own words."""
+
+
+def greeted(line: str) -> str:
+    """A line of a server's greeting: what is kept in it in the reader's language, its owner's words as they are."""
+    if line in (FOR_GOOD, FOR_NOW):
+        return _(line)
+    if (days := FOR_DAYS.fullmatch(line)) is None or not is_foreign():
+        return line
+    return counted(
+        "Messages of accounts and rooms are kept for {count} day, messages between guests not at all.",
+        "Messages of accounts and rooms are kept for {count} days, messages between guests not at all.",
+        int(days[1]),
+    )
 
 
 def spoken(said: str | Exception) -> str:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages import Catalog, Message
 
+from gmessenger.client import Connected, Link
 from gmessenger.client.frames import refusal
 from gmessenger.errors import ERRORS, WIRE_ERRORS, ExitError, TooFast, TooLong, Unreachable, WireError
 from gmessenger.sentences import Refusal, Sentence, Unended
 from gmessenger.terminal import dates, words
 from gmessenger.terminal.commands import help_text
-from gmessenger.terminal.spoken import spoken
+from gmessenger.terminal.main import main
+from gmessenger.terminal.spoken import greeted, spoken
 from gmessenger.terminal.words import _, counted
 from gmessenger.wire.events import Answer
+from tests.client.fake_server import FakeServer
+from tests.conftest import RunningServer
+from tests.terminal.conftest import Sit
 from tests.words import PACKAGE, PLACES, catalogs, compiled, extracted, read, untranslated
 
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
@@ -216,6 +223,115 @@ def test_dates_in_russian(russian: None) -> None:
 def test_help_in_russian(russian: None) -> None:
     text = help_text(100)
     assert "1, message, /msg [ИМЯ [ТЕКСТ]]" in text and "выйти из комнаты" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "хранятся всегда, между гостями не хранятся."),
+        ({"retention_days": 31.0}, "хранятся 31 день, между гостями не хранятся."),
+        ({"retention_days": 22.0}, "хранятся 22 дня, между гостями не хранятся."),
+        ({"store": "memory:"}, "хранятся, пока сервер работает, между гостями не хранятся."),
+        ({"retention_days": 0.5}, "are kept for 0.5 days, messages between guests not at all."),
+    ],
+)
+def test_what_a_server_keeps(
+    russian: None, start_server: Callable[..., RunningServer], options: dict[str, Any], said: str
+) -> None:
+    server = start_server(greeting="Be kind.\nnothing found", **options)
+    with Link(server.host, server.port, "аня") as link:
+        event = next(link)
+    assert isinstance(event, Connected)
+    own, more, kept = map(greeted, event.greeting.splitlines())
+    assert (own, more) == ("Be kind.", "nothing found")  # the owner's own words are left alone
+    assert kept.endswith(said)
+
+
+def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
+    anna = sit(server, "--name", "аня", **RUSSIAN)
+    anna.sees(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
+    anna.sees("Простая строка уходит тому, кому вы писали последним.*")
+    anna.line("привет")
+    anna.sees("-- Пока некому это отправить: сначала напишите /msg ИМЯ ТЕКСТ\\.")
+    anna.line("/uesrs")
+    anna.sees("-- Команды /uesrs нет\\. Может быть, /users[?]")
+    anna.line("/users")
+    anna.sees(r"-- здесь 1 человек:\r\n   аня \(это вы\)")
+    anna.line("/msg боря привет")
+    anna.sees("-- не отправлено для боря: Никого с таким именем здесь не было\\. Текст: привет\r\nдля боря> ")
+    anna.line("/join #дом")
+    anna.sees("-- Такой комнаты нет, а создавать комнаты можно только с учётной записью\\.")
+    anna.line("/msg боря " + "я" * 2000)
+    anna.sees("Никого с таким именем")
+    anna.line("/status " + "я" * 100)
+    anna.sees("-- Запрос не понят\\. Сервер пишет: A status is")
+    anna.line("/history")
+    anna.sees("-- переписки с боря раньше не было|-- Это можно только с учётной записью")
+    anna.line("3")
+    assert anna.leaves() == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (RUSSIAN, "gmessenger-client: Не удаётся связаться с 127.0.0.1:{port}: в соединении отказано.\r\n"),
+        ({"LC_ALL": "C.UTF-8", **RUSSIAN}, "gmessenger-client: Cannot reach 127.0.0.1:{port}: Connection refused.\r\n"),
+    ],
+)
+def test_nobody_there(fake: FakeServer, sit: Sit, environ: dict[str, str], said: str) -> None:
+    fake.stop_listening()
+    anna = sit(fake, "--name", "аня", **environ)
+    assert (anna.leaves(), anna.seen) == (69, said.format(port=fake.port))
+
+
+def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
+    anna = sit(fake, "--name", "аня", **RUSSIAN)
+    peer = fake.enter()
+    anna.sees("Ваше имя здесь")
+    peer.close()
+    anna.sees("-- линия прервана: сервер закрыл соединение; новая попытка через [0-9,]+ с; то, что вы наберёте")
+    fake.enter()
+    anna.sees("-- снова на связи\r\n")
+
+
+def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
+    anna = sit(fake, "--name", "аня", **RUSSIAN)
+    fake.accept().turn_away(403, "banned", "Go away.")
+    assert (anna.leaves(), anna.seen) == (77, "gmessenger-client: Оператор запретил вам вход на этот сервер.\r\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "x"], "Параметр -p/--port: нужен номер порта от 0 до 65535, а не 'x'."),
+        (["--port"], "Параметр -p/--port: нужно одно значение."),
+        (["--bogus"], "Непонятные аргументы: --bogus."),
+        (["--name", "a", "--json"], "--json бывает только с --listen."),
+        (["-c", "/nonexistent/x.ini"], "Не удаётся прочитать файл настроек /nonexistent/x.ini: нет такого файла"),
+    ],
+)
+def test_faults_of_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
+    try:
+        assert main(arguments) in (2, 78)
+    finally:
+        words.choose({})
+    assert capsys.readouterr().err.startswith(f"gmessenger-client: {said}")
+
+
+def test_the_help_of_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
+    try:
+        with pytest.raises(SystemExit):
+            main(["--help"])
+    finally:
+        words.choose({})
+    text = capsys.readouterr().out
+    assert text.startswith("вызов: gmessenger-client") and "параметры:" in text
+    letters = re.sub(r"MESSENGER_\w+|\{[^}]*\}|(?<!\w)--?[\w-]+|[/\\w.~]+\.ini|sha256:HEX|`[^`]*`", "", text)
+    assert not re.findall(r"(?<![\w/.])(?:the|is|and|of|show|usage)(?!\w)", letters)
 
 
 SHOWN = {"show", "say", "ask", "ask_secret", "prompt", "notice", "noted", "Mistake", "Notice"} | {
