@@ -6,29 +6,25 @@ The help is in the language of the process's text domain, as the parser's own wo
 
 from __future__ import annotations
 
-import configparser
-import difflib
 import os
 import sys
-from argparse import ArgumentError, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections import OrderedDict
+from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext
 from pathlib import Path
-from typing import IO, Any, ClassVar, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import configargparse
 
 from gmessenger import __version__
 from gmessenger.completion import offer_completion
+from gmessenger.configfile import check, config_file_of, open_file, section_parser
 from gmessenger.errors import ConfigProblem, UsageError
-from gmessenger.kinds import NO, YES
 from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, Flag, Option, ServerOptions, table
 from gmessenger.places import config_file
 from gmessenger.sentences import Sentence
-from gmessenger.shipped import config_file_of
 
 Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
@@ -108,8 +104,6 @@ in the [{section}] section of a config file; the command line wins over the envi
 wins over the file."""
 VERSION: Final = "show program's version number and exit"
 OWN_FILE: Final = "Where none is named, it is ~/.config/gmessenger/client.ini."
-UNKNOWN: Final = Sentence("{file}: unknown key {key}.")
-MEANT: Final = Sentence("{file}: unknown key {key}; did you mean {near}?")
 
 
 class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
@@ -137,8 +131,8 @@ def parser_of(command: Command[Any]) -> _Parser:
         prog=command.program,
         description=gettext(command.about),
         formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=32),
-        config_file_parser_class=type("_FileParser", (_SectionParser,), {"command": command}),
-        config_file_open_func=_open,
+        config_file_parser_class=section_parser(command.file.section, command.file.rows, command.rows),
+        config_file_open_func=open_file,
         add_config_file_help=False,
         add_env_var_help=False,
         allow_abbrev=False,
@@ -198,76 +192,10 @@ def _add(parser: _Parser, row: Option) -> None:
         )
 
 
-def _check(row: Option, value: str, where: str) -> None:
-    try:
-        if row.kind is not Flag:
-            row.kind.read(value)
-        elif value.lower() not in YES + NO:
-            raise ArgumentTypeError(Sentence("expected yes or no, not {value!r}", value=value))
-    except ArgumentTypeError as error:
-        raise ConfigProblem(Sentence("{where}: {fault}.", where=where, fault=str(error))) from None
-
-
 def _check_environment(command: Command[Any], environment: Mapping[str, str]) -> None:
     for row in command.rows:
         if (value := environment.get(row.env)) is not None:
-            _check(row, value, Sentence("The environment variable {name}", name=row.env))
-
-
-def _open(path: str) -> IO[str]:
-    try:
-        return Path(path).open(encoding="utf-8")
-    except OSError as error:
-        reason = Sentence(error.strerror or str(error))
-        raise ConfigProblem(
-            Sentence("Cannot read the config file {file}: {reason}.", file=path, reason=reason)
-        ) from error
-
-
-class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
-    """Reads the one section of an ini file; an unknown section or key is a fault, never ignored."""
-
-    command: ClassVar[Command[Any]]
-
-    def get_syntax_description(self) -> str:
-        return f"key = value lines under [{self.command.file.section}]"
-
-    def parse(self, stream: IO[str]) -> OrderedDict[str, str]:
-        file = stream.name
-        # No interpolation: a % is a percent sign.
-        ini = configparser.RawConfigParser(strict=True, default_section="\0", inline_comment_prefixes=None)
-        try:
-            ini.read_file(stream)
-        except (configparser.Error, UnicodeDecodeError) as error:
-            fault = str(error).replace("\n", " ")
-            raise ConfigProblem(
-                Sentence("Cannot read the config file {file}: {reason}", file=file, reason=fault)
-            ) from error
-        for section in ini.sections():
-            if section != self.command.file.section:
-                raise ConfigProblem(
-                    Sentence(
-                        "{file}: unknown section [{section}]; this command reads [{own}].",
-                        file=file,
-                        section=section,
-                        own=self.command.file.section,
-                    )
-                )
-        items = ini.items(self.command.file.section) if ini.sections() else []
-        mine = {row.long.removeprefix("--") for row in self.command.rows}
-        return OrderedDict((key, value) for key, value in items if self._known(file, key, value) and key in mine)
-
-    def serialize(self, items: OrderedDict[str, str]) -> str:
-        raise NotImplementedError("print-config prints the shipped file")
-
-    def _known(self, file: str, key: str, value: str) -> bool:
-        rows = {row.long.removeprefix("--"): row for row in self.command.file.rows if row.in_files}
-        if key not in rows:
-            near = difflib.get_close_matches(key, rows, 1)
-            raise ConfigProblem(Sentence(MEANT if near else UNKNOWN, file=file, key=key, near="".join(near)))
-        if value:
-            _check(rows[key], value, f"{file}: {key}")
-        return bool(value) or rows[key].default == ""
+            check(row, value, Sentence("The environment variable {name}", name=row.env))
 
 
 def config_text(command: Command[Any]) -> str:

@@ -340,7 +340,8 @@ SHOWN = {"show", "say", "ask", "ask_secret", "prompt", "notice", "noted", "Mista
 """What is given to these is read by people."""
 MARKS = {"_", "N_", "counted", "gettext", "Sentence"}
 FILES = [file for place in PLACES[:2] for file in sorted((PACKAGE / place).rglob("*.py"))] + [
-    PACKAGE / "commandline.py"
+    PACKAGE / "commandline.py",
+    PACKAGE / "configfile.py",
 ]
 
 
