@@ -42,7 +42,7 @@ def completion(parser: ArgumentParser, shell: str) -> str:
 
     for action in _actions(parser):
         metavar = str(action.metavar or "")
-        if metavar.strip("[]") == FILE:
+        if metavar.strip("[]") == gettext(FILE):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
         elif metavar.startswith("{"):
             action.choices = metavar.strip("{}").split(",")

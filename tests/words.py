@@ -26,7 +26,18 @@ from gmessenger.terminal.main import FAULTS
 from gmessenger.terminal.words import CATALOGS, DOMAIN
 
 PACKAGE = Path(__file__).parent.parent / "gmessenger"
-PLACES = ("terminal", "client", "chat", "wire", "commandline.py", "configfile.py", "kinds.py", "logs.py", "places.py")
+PLACES = (
+    "terminal",
+    "client",
+    "chat",
+    "wire",
+    "commandline.py",
+    "completion.py",
+    "configfile.py",
+    "kinds.py",
+    "logs.py",
+    "places.py",
+)
 """Where people's sentences are: of `chat` and `wire` what a server refuses with."""
 SYSTEM = (
     *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPIPE),
