@@ -13,7 +13,7 @@ from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.wrapping import Fragments, Row, wrap
 from gmessenger.terminal.words import _
 
-NAME_COLUMNS: Final = ((60, 14), (50, 12), (40, 10))
+NAME_COLUMNS: Final = ((80, 14), (60, 12), (40, 9))
 """From so many columns on, names have a column of their own that is so wide; below, they have a row of their own."""
 NOBODY: Final = "--"
 LONGEST: Final = 20_000
