@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import gevent
 from gevent.selectors import GeventSelector
-from prompt_toolkit.application import Application, create_app_session
+from prompt_toolkit.application import Application, create_app_session, get_app
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.styles import Style
@@ -133,11 +133,6 @@ class UI:
         return self._scrollback.at_bottom
 
     @property
-    def width(self) -> int:
-        """Columns of the screen."""
-        return self._app.output.get_size().columns if self._app is not None else 80
-
-    @property
     def draft(self) -> str:
         """What is in the input line."""
         return self._line.buffer.text
@@ -194,7 +189,8 @@ class UI:
         return None if self._scrollback.at_bottom else self._scrollback.below
 
     def _prompt(self) -> Fragments:
-        return [("", f"[{shortened(shown_name(self._book.current), max(self.width // 4, 4))}] ")]
+        columns = get_app().output.get_size().columns
+        return [("", f"[{shortened(shown_name(self._book.current), max(columns // 4, 4))}] ")]
 
     def _attend(self) -> None:
         """Before anything is typed or drawn: the input line is that of the current conversation, or of a question."""

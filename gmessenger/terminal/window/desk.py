@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,7 +18,8 @@ from gmessenger.terminal.window.keys import keys_text
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import _, noted
 
-USUAL_WIDTH: Final = 80
+ANY_WIDTH: Final = 10_000
+"""The screen breaks tables by itself, and again when its width changes."""
 
 
 class Screen(Protocol):
@@ -89,7 +89,7 @@ class WindowDesk(Commanded):
         self.show(keys_text())
 
     def help_text(self) -> str:
-        return help_text(_width(), operator=self.operator)
+        return help_text(ANY_WIDTH, operator=self.operator)
 
     def learn(self, *names: str) -> None:
         """These may be meant."""
@@ -120,10 +120,3 @@ class WindowDesk(Commanded):
         said = super()._register(password, invite)
         self._screen.registered()
         return said
-
-
-def _width() -> int:
-    try:
-        return os.get_terminal_size(1).columns or USUAL_WIDTH
-    except OSError:
-        return USUAL_WIDTH

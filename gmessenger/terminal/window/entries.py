@@ -10,6 +10,7 @@ from gmessenger.terminal.window.conversation import Entry, State
 from gmessenger.terminal.window.days import Calendar
 from gmessenger.terminal.window.graphemes import fitted, shortened, width
 from gmessenger.terminal.window.signs import Signs
+from gmessenger.terminal.window.telling import told
 from gmessenger.terminal.window.wrapping import Fragments, Row, wrap
 from gmessenger.terminal.words import _
 
@@ -85,7 +86,7 @@ class Entries:
         return [("class:time", fitted(self._calendar.clock(entry.at), self._calendar.columns) + " ")]
 
     def _text(self, entry: Entry, columns: int, edge: int) -> list[Row]:
-        rows = wrap(entry.text[:LONGEST], columns, edge)
+        rows = (wrap if entry.sender else told)(entry.text[:LONGEST], columns, edge)
         if len(rows) > MOST_ROWS or len(entry.text) > LONGEST:
             rows = rows[:MOST_ROWS] + _said(
                 _("(There is more of this than can be shown here.)"), columns, "class:notice"
