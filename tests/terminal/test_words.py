@@ -258,7 +258,7 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
     anna.line("/users")
     anna.sees(r"-- здесь 1 человек:\r\n   аня \(это вы\)")
     anna.line("/msg боря привет")
-    anna.sees("-- не отправлено для боря: Никого с таким именем здесь не было\\. Текст: привет\r\nдля боря> ")
+    anna.sees("-- не отправлено [(]боря[)]: Никого с таким именем здесь не было\\. Текст: привет\r\nкому: боря> ")
     anna.line("/join #дом")
     anna.sees("-- Такой комнаты нет, а создавать комнаты можно только с учётной записью\\.")
     anna.line("/msg боря " + "я" * 2000)
@@ -266,7 +266,7 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
     anna.line("/status " + "я" * 100)
     anna.sees("-- Запрос не понят\\. Сервер пишет: A status is")
     anna.line("/history")
-    anna.sees("-- переписки с боря раньше не было|-- Это можно только с учётной записью")
+    anna.sees("-- в беседе боря раньше ничего не было|-- Это можно только с учётной записью")
     anna.line("3")
     assert anna.leaves() == 0
 

@@ -174,13 +174,13 @@ class Book:
 
     def _rejected(self, event: Rejected, now: float) -> bool:
         where, entry = self._own(event.message, now)
-        entry.become(State.REFUSED, visible(event.reason))
+        entry.become(State.REFUSED, render.why(event.reason))
         if where is not self.current:
             where.arrived(entry)
         return True
 
     def _deferred(self, event: Deferred, now: float) -> None:
-        self._own(event.message, now)[1].become(State.WAITING, visible(event.reason))
+        self._own(event.message, now)[1].become(State.WAITING, render.why(event.reason))
 
     def _own(self, message: Message, now: float) -> tuple[Conversation, Entry]:
         """The entry of a message; one that an earlier run had left over is new here."""
@@ -231,7 +231,7 @@ class Book:
         self._notice(event, now)
 
     def _lost(self, event: Lost, now: float) -> None:
-        self.line = Line("lost", now + event.retry_in, visible(event.reason))
+        self.line = Line("lost", now + event.retry_in, render.why(event.reason))
         self._notice(event, now)
 
     def _notice(self, event: LinkEvent, now: float) -> None:

@@ -15,6 +15,7 @@ from gmessenger.commandline import CLIENT
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import HANGUP, HURRY, INTERRUPTED, Ending
 from gmessenger.terminal.parting import await_answers
+from gmessenger.terminal.render import why
 from gmessenger.terminal.state import state_file
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.acting import Acting, Lanes, Sight
@@ -126,7 +127,7 @@ class FullScreen:
         elif not self._told_of_disk:
             self._told_of_disk = True
             self._acting.show(
-                _("What you are writing cannot be kept on disk: {reason}.", reason=error.strerror or str(error))
+                _("What you are writing cannot be kept on disk: {reason}.", reason=why(error.strerror or str(error)))
             )
 
 
