@@ -447,7 +447,7 @@ class ClientOptions(LogOptions):
     bell: bool = option(
         True,
         yes_or_no(),
-        "ring the terminal's bell for mentions and direct messages, on the full screen",
+        "ring the terminal's bell for mentions and direct messages",
         "for silence",
     )
     notify: bool = option(

@@ -9,6 +9,7 @@ from gevent import Greenlet
 from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
+from gmessenger.terminal.attention import Attention
 from gmessenger.terminal.commands import Mistake, Order, hint, understand
 from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
 from gmessenger.terminal.input import Cut, Lines
@@ -46,6 +47,7 @@ class LineMode:
         self._desk = LineDesk(link, screen, lines, echo, self.leave, typed=typed)
         self._entered = entered
         self._marks = Marks()
+        self._attention = Attention(link)
         self._leaving = False
         self._following: Greenlet[..., object] | None = None
 
@@ -56,6 +58,7 @@ class LineMode:
         self._ask()
         for line in self._lines:
             self._screen.typed()
+            self._attention.typed()
             self._take(line)
             if self._leaving:
                 return
@@ -109,7 +112,7 @@ class LineMode:
                 self._take_up(event)
             told = self._told(event)
             if told is not None:
-                self._screen.show(told)
+                self._screen.show(told, ring=self._attention.shown(event) and self._options.bell)
                 if not self._screen.finish():
                     return  # there is no terminal any more; only what was shown may be acknowledged
                 self._link.done()

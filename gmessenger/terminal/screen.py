@@ -14,6 +14,7 @@ from gmessenger.terminal.visible import visible
 USUAL_WIDTH: Final = 80
 NARROWEST: Final = 20
 BROKEN: Final = "   "
+BELL: Final = "\a"
 
 
 class Screen:
@@ -37,13 +38,17 @@ class Screen:
         except OSError:
             return USUAL_WIDTH
 
-    def show(self, text: str) -> None:
-        """One or more lines, above the prompt; on a terminal broken between words. The text has to be safe already."""
+    def show(self, text: str, *, ring: bool = False) -> None:
+        """One or more lines, above the prompt; on a terminal broken between words. The text has to be safe already.
+
+        `ring` has the terminal call whoever looks elsewhere.
+        """
         lines = text.split("\n")
         if self.prompting:
             width = max(self.width - 1, NARROWEST)
             lines = [broken for line in lines for broken in _broken(line, width)]
-        self._output.write("\n".join([self._wiped() + lines[0], *lines[1:], self._prompt_again()]))
+        bell = BELL if ring and self.prompting else ""
+        self._output.write("\n".join([bell + self._wiped() + lines[0], *lines[1:], self._prompt_again()]))
 
     def finish(self, seconds: float | None = None) -> bool:
         """Wait until everything is on the screen, for as long as that has been stopped; says whether it is."""

@@ -97,7 +97,7 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
 
 def test_nothing_a_stranger_sends_steers_the_terminal(fake: FakeServer, sit: Sit) -> None:
     hostile = "\x1b[2J\x1b]0;pwned\x07 \x9b31m \u202egnp.exe \x00\x08"
-    hank, peer = seated(fake, sit, greeting=f"Greetings{hostile}")
+    hank, peer = seated(fake, sit, "--bell", "no", greeting=f"Greetings{hostile}")
     peer.say(f"dale{hostile}", f"text{hostile}\nmore{hostile}", f"#room{hostile}")
     peer.send({"action": "presence", "user": {"account_name": f"dale{hostile}", "status": hostile}})
     peer.send({"response": 400, "code": "bad_frame", "error": f"Error{hostile}", "time": 1.0})

@@ -66,8 +66,8 @@ def test_a_room(fake: FakeServer, sit: Sit) -> None:
 
 
 def next_request(peer: Peer) -> Frame:
-    """The next frame that is no acknowledgement."""
-    while (frame := peer.read())["action"] == "ack":
+    """The next frame that says not just how far somebody has come."""
+    while (frame := peer.read())["action"] in ("ack", "read"):
         pass
     return frame
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -32,6 +31,7 @@ from gmessenger.client import (
     fold,
 )
 from gmessenger.terminal import render
+from gmessenger.terminal.mentions import mentions_of
 from gmessenger.terminal.messages import ERASED
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
@@ -64,7 +64,7 @@ class Book:
         """What is known of how others are, by their folded names: `online`, `offline`, or their words."""
         self.operator = False
         self._hides = hides
-        self._mentioned = re.compile(rf"(?<!\w)@?{re.escape(me)}(?!\w)", re.IGNORECASE).search
+        self._is_meant = mentions_of(me)
 
     def __iter__(self) -> Iterator[Conversation]:
         return iter(self.conversations)
@@ -144,7 +144,7 @@ class Book:
         sender = "" if erased else visible(delivery.sender)
         seq = delivery.seq or None
         state = State.STORED if own and not erased else None
-        mention = not own and bool(self._mentioned(delivery.message))
+        mention = not own and self._is_meant(delivery.message)
         return Entry(delivery.time, sender, text, own, seq, state, mention=mention)
 
     def _is_hidden(self, delivery: Delivery) -> bool:
