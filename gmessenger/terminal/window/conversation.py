@@ -107,11 +107,13 @@ class Conversation:
         return True
 
     def add_earlier(self, entries: Iterable[Entry]) -> int:
-        """Put in what was said before; returns how much of it is new here."""
-        count = sum(self.add(entry) for entry in sorted(entries, key=lambda entry: entry.seq or 0))
+        """Put in what was said before, above notices of later times; returns how much of it is new here."""
+        new = [entry for entry in sorted(entries, key=lambda entry: entry.seq or 0) if self.add(entry)]
+        for entry in new:
+            self._above_later_notices(entry)
         if self.new_after is not None:
             self.marker = next(iter(self._after(self.new_after)), None)
-        return count
+        return len(new)
 
     def numbered(self, entry: Entry, seq: int) -> None:
         """The server has given an entry that is here its number: it moves to where others see it."""
@@ -181,6 +183,12 @@ class Conversation:
     def _after(self, seq: int) -> list[Entry]:
         """What others have said after `seq`."""
         return [entry for entry in self.entries if not entry.own and entry.seq is not None and entry.seq > seq]
+
+    def _above_later_notices(self, entry: Entry) -> None:
+        place = end = self.entries.index(entry)
+        while place and self.entries[place - 1].seq is None and self.entries[place - 1].at > entry.at:
+            place -= 1
+        self.entries.insert(place, self.entries.pop(end))
 
     def _insert(self, entry: Entry, seq: int) -> bool:
         numbered = [(each.seq, place) for place, each in enumerate(self.entries) if each.seq is not None]

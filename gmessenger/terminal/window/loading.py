@@ -10,7 +10,7 @@ from gmessenger.client import Link, Standing, fold
 from gmessenger.errors import Forbidden, MessengerError, NeverSeen, NoSuchRoom, UnknownAction
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
-from gmessenger.terminal.window.conversation import Conversation
+from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation
 from gmessenger.terminal.window.reading import Reading
 from gmessenger.terminal.window.work import Work
 
@@ -64,7 +64,8 @@ class Loading:
     def _fetch(self, conversation: Conversation, count: int) -> None:
         if not (self.account or conversation.complete):
             conversation.complete = True
-        if not (conversation.complete or conversation.loading):
+        full = len(conversation.entries) > MOST_ENTRIES - count
+        if not (conversation.complete or conversation.loading or full):
             conversation.loading = self._work.put(partial(self._find_earlier, conversation, count))
 
     def _list(self, hidden: Mapping[str, int]) -> None:

@@ -190,6 +190,14 @@ def test_what_was_said_offline_moves_to_where_others_see_it(book: Book) -> None:
     assert dale.latest == 7
 
 
+def test_what_history_brings_goes_above_what_was_noticed_since(book: Book) -> None:
+    dale = book.open("dale")
+    book.notice("early", NOW - 10, dale)
+    book.notice("late", NOW + 10, dale)
+    book.remembered(dale, [said(str(seq), seq) for seq in (1, 2)])
+    assert texts(dale) == ["early", "1", "2", "late"]
+
+
 def test_what_is_refused_can_be_taken_back_as_it_was_typed(book: Book) -> None:
     entry = book.said("dale", "tab\there", NOW)
     assert (entry.text, entry.typed, entry.message) == ("tab    here", "tab\there", None)
