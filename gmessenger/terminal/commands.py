@@ -6,10 +6,10 @@ import difflib
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from gmessenger.terminal.duties import Desk
+from gmessenger.terminal.tables import NARROWEST, two_columns
 from gmessenger.terminal.words import N_, _
 
 
@@ -124,7 +124,6 @@ COMMANDS: Final = (
 WORDS: Final = {word: command for command in COMMANDS for word in command.words}
 SLASHED: Final = {name: command for command in COMMANDS for name in command.slashed}
 
-NARROWEST: Final = 20
 SLASH: Final = N_("(//… sends a text that begins with a slash.)")
 NOTES: Final = N_("A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash.")
 
@@ -190,15 +189,9 @@ def hint(line: str) -> str:
 
 def help_text(width: int, *notes: str, operator: bool = False) -> str:
     """The table and the notes, fitted into so many columns."""
-    wrap = partial(textwrap.wrap, width=max(width - 1, NARROWEST))
     rows = [
         (", ".join((*command.words, command.usage)), _(command.what))
         for command in COMMANDS
         if operator or not command.operators
     ]
-    column = max(len(names) for names, _ in rows)
-    lines = [f"  {names:<{column}}  {what}" for names, what in rows]
-    if max(map(len, lines)) >= width:
-        below = partial(wrap, initial_indent="      ", subsequent_indent="      ")
-        lines = [line for names, what in rows for line in (f"  {names}", *below(what))]
-    return "\n".join(lines + wrap(" ".join((_(NOTES), *notes))))
+    return "\n".join([*two_columns(rows, width), *textwrap.wrap(" ".join(notes), max(width - 1, NARROWEST))])

@@ -11,7 +11,7 @@ from gevent.queue import Full
 from gmessenger.client import Link
 from gmessenger.errors import BadText
 from gmessenger.terminal import render
-from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.commands import NOTES, help_text
 from gmessenger.terminal.desk import Commanded, Dialogue
 from gmessenger.terminal.input import ROOM_WITHIN, Lines
 from gmessenger.terminal.passwords import Echo
@@ -81,4 +81,4 @@ class LineDesk(Commanded):
         self.show(_(KEYS))
 
     def help_text(self) -> str:
-        return help_text(self._screen.width, *([_(REPRINT)] if self._typed else []), operator=self.operator)
+        return help_text(self._screen.width, _(NOTES), *([_(REPRINT)] if self._typed else []), operator=self.operator)

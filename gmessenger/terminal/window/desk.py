@@ -16,8 +16,9 @@ from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.window.keys import keys_text
 from gmessenger.terminal.window.work import Work
-from gmessenger.terminal.words import _, noted
+from gmessenger.terminal.words import N_, _, noted
 
+NOTES: Final = N_("A plain line goes to the conversation in sight. //text sends a text that begins with a slash.")
 ANY_WIDTH: Final = 10_000
 """The screen breaks tables by itself, and again when its width changes."""
 
@@ -89,7 +90,7 @@ class WindowDesk(Commanded):
         self.show(keys_text())
 
     def help_text(self) -> str:
-        return help_text(ANY_WIDTH, operator=self.operator)
+        return help_text(ANY_WIDTH, _(NOTES), operator=self.operator)
 
     def learn(self, *names: str) -> None:
         """These may be meant."""
