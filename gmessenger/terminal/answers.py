@@ -8,7 +8,7 @@ from typing import Any
 from gmessenger.client import Card, Delivery, Found, fold
 from gmessenger.terminal.dates import clock
 from gmessenger.terminal.messages import found, message
-from gmessenger.terminal.render import because, operator, topic_of
+from gmessenger.terminal.render import because, how, operator, topic_of
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import _, counted, noted
 
@@ -137,6 +137,6 @@ def _names(present: Sequence[Card], oneself: str) -> Iterable[str]:
 
 
 def _aside(card: Card, oneself: str) -> str:
-    remarks = [visible(card.status)] if card.status and card.status != "online" else []
+    remarks = [how(card.status)] if card.status and card.status != "online" else []
     remarks += [_("you")] if fold(card.account_name) == fold(oneself) else []
     return f" ({', '.join(remarks)})" if remarks else ""

@@ -40,7 +40,7 @@ LONGEST: Final[dict[str, Callable[[int], str]]] = {
     "characters": lambda limit: counted("{count} character", "{count} characters", limit),
     "bytes typed at once": lambda limit: counted("{count} byte typed at once", "{count} bytes typed at once", limit),
 }
-IN_WORDS: Final = {"online": N_("{name} is here"), "offline": N_("{name} has left")}
+IN_WORDS: Final = {N_("online"): N_("{name} is here"), N_("offline"): N_("{name} has left")}
 
 
 def because(reason: str) -> str:
@@ -196,6 +196,11 @@ def _closed(event: Closed) -> str:
 def operator(name: str) -> str:
     """Who has done what operators do."""
     return _("the owner of the server") if name == "server" else visible(name)
+
+
+def how(status: str) -> str:
+    """How somebody is: in the reader's language, as far as it is not in their own words."""
+    return _(status) if status in IN_WORDS else visible(status)
 
 
 def _presence(event: PresenceChanged) -> str:

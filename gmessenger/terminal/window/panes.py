@@ -8,6 +8,7 @@ from math import ceil
 from typing import Final
 
 from gmessenger.client import fold
+from gmessenger.terminal.render import how
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import HOME, OFFLINE, Book
 from gmessenger.terminal.window.colours import name_style
@@ -95,7 +96,7 @@ class Panes:
         """The conversation and what it is about, or how the other is."""
         current = self.book.current
         name = shown_name(current)
-        about = current.topic if current.is_room else visible(self.book.presence.get(current.key, ""))
+        about = current.topic if current.is_room else how(self.book.presence.get(current.key, ""))
         words = _("{name} (closed)", name=name) if current.closed else name
         return [[("class:title", fitted(f" {words}  {about}", columns))]]
 
