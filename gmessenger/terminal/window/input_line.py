@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import Completer
@@ -15,6 +16,9 @@ from prompt_toolkit.layout import Layout
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.window.recalling import Remembered
+
+PRIVATE: Final = "/register "
+"""The beginning of a line that goes into no file: there may be an invitation behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class InputLine:
             self.answered(with_nothing=True)
 
     def _remember(self) -> None:
-        if self.buffer.text.strip():
+        if self.buffer.text.strip() and not self.buffer.text.startswith(PRIVATE):
             self.buffer.append_to_history()
 
     def _changed(self) -> None:

@@ -176,3 +176,10 @@ def test_a_key_that_fails_is_told_and_the_rest_goes_on(sitting: Sitting, monkeyp
     sitting.sees("(ZeroDivisionError)")
     sitting.types("still here")
     sitting.sees("[#dev] still here")
+
+
+def test_an_invitation_is_not_remembered(sitting: Sitting, tmp_path: Path) -> None:
+    for number, text in enumerate(("/register s3cret", "/register", "hi")):
+        sitting.types(text + "\r")
+        sitting.until(lambda number=number: len(sitting.asked.of("submit")) > number)
+    assert (tmp_path / "history").read_text() == "/register\nhi\n"

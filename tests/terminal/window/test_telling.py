@@ -11,17 +11,24 @@ def rows(text: str, columns: int) -> list[str]:
     return ["".join(part for _, part in row.fragments).rstrip() for row in told(text, columns, columns)]
 
 
+TEXT = "  Enter   send all of what is written\n  PgUp    a page up\nplain words"
+
+
 @pytest.mark.parametrize(
     ("columns", "shown"),
     [
-        (40, ["  Enter   send all of what is written", "plain words"]),
-        (37, ["  Enter   send all of what is written", "plain words"]),
-        (36, ["  Enter   send all of what is", "          written", "plain words"]),
-        (29, ["  Enter", "      send all of what is", "      written", "plain words"]),
+        (37, ["  Enter   send all of what is written", "  PgUp    a page up", "plain words"]),
+        (36, ["  Enter   send all of what is", "          written", "  PgUp    a page up", "plain words"]),
+        (29, ["  Enter", "      send all of what is", "      written", "  PgUp", "      a page up", "plain words"]),
     ],
 )
 def test_a_row_is_continued_below_what_is_said(columns: int, shown: list[str]) -> None:
-    assert rows("  Enter   send all of what is written\nplain words", columns) == shown
+    assert rows(TEXT, columns) == shown
+
+
+def test_a_table_that_is_too_wide_begins_at_the_edge() -> None:
+    assert [row.at_edge for row in told(TEXT, 36, 50)] == [True, True, False]
+    assert [row.at_edge for row in told(TEXT, 40, 50)] == [False, False, False]
 
 
 @pytest.mark.parametrize("columns", [20, 32, 45, 60, 100])
