@@ -105,7 +105,7 @@ def test_a_room_and_its_members(server: RunningServer, seat: Callable[..., Seat]
     dale.link.send("#dev", "hank: still there?")
     hank.until(lambda: hank.book.find("#dev") is not None)
     assert hank.book.open("#dev").mentions == 1
-    assert "\x07" in hank.paper.raw
+    hank.until(lambda: "\x07" in hank.paper.raw)
 
 
 def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
