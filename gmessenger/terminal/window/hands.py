@@ -121,6 +121,10 @@ class Hands:
         self._scrollback.to_top()
         self._scrolled(hit_the_end=True)
 
+    def to_marker(self) -> None:
+        self._scrollback.to_marker()
+        self._scrolled(hit_the_end=False)
+
     def to_bottom(self) -> None:
         self._to_bottom()
 

@@ -52,6 +52,7 @@ KEYS: Final = (
         ((ALT, "a"),),
         lambda hands, key: hands.next_unread(),
     ),
+    Key("Alt-u", N_("the first that is new here"), ((ALT, "u"),), lambda hands, key: hands.to_marker()),
     Key("PgUp", N_("a page up; at the top, earlier messages"), (("pageup",),), lambda hands, key: hands.page(-1)),
     Key("PgDn", N_("a page down"), (("pagedown",),), lambda hands, key: hands.page(1)),
     Key("Ctrl-Up", N_("a row up"), (("c-up",),), lambda hands, key: hands.scroll(-1)),

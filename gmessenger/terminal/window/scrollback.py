@@ -82,6 +82,14 @@ class Scrollback:
             self._places[current] = Place(current.entries[0], 0, 0)
             self.scroll(-1)
 
+    def to_marker(self) -> None:
+        """To the first that was new, at the top of what is in sight."""
+        current = self._book.current
+        if current.marker in current.entries:
+            index = current.entries.index(current.marker)
+            self._places[current] = Place(current.marker, 0, index)
+            self.scroll(self._height - len(self._block(index)))
+
     def to_bottom(self) -> None:
         self._places.pop(self._book.current, None)
 

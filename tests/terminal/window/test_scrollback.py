@@ -155,6 +155,18 @@ def test_the_unread_line_and_the_days() -> None:
     assert kinds == ["day", "text", "new", "text", "text", "day", "text"]
 
 
+@pytest.mark.parametrize("new", [58, 10, 5, 0])
+def test_to_the_first_that_is_new(new: int) -> None:
+    """It is in sight, as high as it can be."""
+    reader = Reader(60)
+    reader.room.marker = reader.room.entries[60 - new] if new else None
+    reader.back.to_marker()
+    if new >= reader.rows:
+        assert " new " in reader.sight()[0] and reader.numbers()[0] == 60 - new
+    else:
+        assert reader.back.at_bottom
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "ending"),
     [
