@@ -116,6 +116,13 @@ COMMANDS: Final = (
     Command((), ("/bans",), "", "who is banned or muted", lambda desk, _: desk.bans(), operators=True),
     Command((), ("/close",), "[#ROOM]", "let nobody write", lambda desk, room: desk.close_room(room), operators=True),
     Command((), ("/open",), "[#ROOM]", "let them write again", lambda desk, room: desk.open_room(room), operators=True),
+    Command(
+        (),
+        ("/again",),
+        "[TEXT]",
+        "send what was refused last once more, or TEXT for it",
+        lambda desk, new: desk.again(new),
+    ),
     Command((), ("/hide",), "", "be done with this conversation for now", lambda desk, _: desk.hide()),
     Command((), ("/keys",), "", "what the keys do", lambda desk, _: desk.keys()),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),

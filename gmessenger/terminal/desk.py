@@ -92,6 +92,16 @@ class Commanded(Moderating):
         if text:
             self.send(to, text)
 
+    @abstractmethod
+    def take_refused(self) -> tuple[str, str] | None:
+        """What was refused last, and to whom it should have gone; it is settled with that."""
+
+    def again(self, text: str) -> None:
+        if (refused := self.take_refused()) is None:
+            self.show(noted(_("nothing was refused")))
+        else:
+            self.send(refused[0], text or refused[1])
+
     def ask_for_message(self) -> None:
         self.hold(self._message_dialogue())
 

@@ -74,6 +74,9 @@ class Desk(Protocol):
     def forget(self) -> None:
         """Have everything one has said erased, and the account with it, after asking once more."""
 
+    def again(self, text: str) -> None:
+        """Send what was refused last once more, or the text in its place."""
+
     def hide(self) -> None:
         """See no more of who is the addressee, until something comes from there."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gevent import Greenlet
 
-from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received
+from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received, Rejected
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.attention import Attention
@@ -127,6 +127,8 @@ class LineMode:
     def _told(self, event: LinkEvent) -> str | None:
         if isinstance(event, Accepted):
             self._marks.accepted(event)
+        if isinstance(event, Rejected):
+            self._desk.was_refused(event.message.to, event.message.text)
         if isinstance(event, Delivered) and not self._marks.is_news(event):
             return None
         if isinstance(event, Received) and event.delivery.to.startswith("#") and self._desk.hides(event.delivery):

@@ -39,6 +39,7 @@ class LineDesk(Commanded):
         self._lines = lines
         self._echo = echo
         self._typed = typed
+        self._refused: tuple[str, str] | None = None
 
     @property
     def asks(self) -> bool:
@@ -66,12 +67,24 @@ class LineDesk(Commanded):
         try:
             message = self._link.send(to, text, wait=0 if self._typed else ROOM_WITHIN)
         except Full:
-            self.show(render.not_sent(to, text, render.many_wait(self._link.unanswered)))
+            self._refuse(to, text, render.many_wait(self._link.unanswered))
         except BadText as error:
-            self.show(render.not_sent(to, text, str(error)))
+            self._refuse(to, text, str(error))
         else:
             if not self._link.connected:
                 self.show(render.waiting(message))
+
+    def _refuse(self, to: str, text: str, reason: str) -> None:
+        self.was_refused(to, text)
+        self.show(render.not_sent(to, text, reason))
+
+    def was_refused(self, to: str, text: str) -> None:
+        """Keep it, to be sent again."""
+        self._refused = to, text
+
+    def take_refused(self) -> tuple[str, str] | None:
+        refused, self._refused = self._refused, None
+        return refused
 
     def hide(self) -> None:
         self.addressee = None

@@ -147,6 +147,25 @@ def test_the_name_is_asked_for_when_none_is_given(fake: FakeServer, sit: Sit) ->
     hank.sees("You are хэнк")
 
 
+def test_what_was_refused_can_be_sent_again(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = seated(fake, sit)
+    hank.line("/again")
+    hank.sees("-- nothing was refused")
+    hank.line("/msg dale " + "far too long " * 10)
+    peer.answer(peer.expect("msg"), 400, code="too_long", error="Say less.")
+    hank.sees("-- not sent to dale: ")
+    hank.line("/msg bob and to somebody else")
+    peer.answer(peer.expect("msg"))
+    hank.line("/again")
+    message = peer.expect("msg")
+    assert (message["to"], message["message"]) == ("dale", "far too long " * 10)
+    peer.answer(message, 400, code="too_long", error="Say less.")
+    hank.sees("-- not sent to dale: ")
+    hank.line("/again short")
+    message = peer.expect("msg")
+    assert (message["to"], message["message"]) == ("dale", "short")
+
+
 @pytest.mark.parametrize("way", ["\x04", "\x03"])
 def test_no_name_after_all(fake: FakeServer, sit: Sit, way: str) -> None:
     hank = sit(fake)

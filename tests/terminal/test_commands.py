@@ -59,6 +59,8 @@ class Desk:
         ("/bans", ("bans",)),
         ("/close", ("close_room", "")),
         ("/open #dev", ("open_room", "#dev")),
+        ("/again", ("again", "")),
+        ("/again shorter now ", ("again", "shorter now ")),
         ("/hide", ("hide",)),
         ("/keys", ("keys",)),
         ("2", ("help",)),

@@ -100,12 +100,8 @@ class Acting:
         self.loading.earlier(conversation)
 
     def edit_refused(self) -> str | None:
-        here = self._book.current
-        refused = here.last_refused()
-        if refused is None:
-            return None
-        here.entries.remove(refused)
-        return refused.typed
+        refused = self.desk.take_refused()
+        return refused[1] if refused is not None else None
 
     def complete_names(self) -> Sequence[str]:
         """Who is in this room, then with whom and where one talks, then who was heard of."""

@@ -79,6 +79,14 @@ class WindowDesk(Commanded):
     def send(self, to: str, text: str) -> None:
         self._screen.say(to, text)
 
+    def take_refused(self) -> tuple[str, str] | None:
+        here = self._book.current
+        refused = here.last_refused()
+        if refused is None:
+            return None
+        here.entries.remove(refused)
+        return here.name, refused.typed
+
     def history(self, count: int) -> None:
         """It is here already, or comes when one scrolls to it."""
         self.show(noted(_("what was said before is above: PgUp scrolls to it")))

@@ -192,6 +192,21 @@ def test_a_refused_message_says_why_and_is_taken_back_to_be_edited(
     assert not any(entry.typed == "hello there" for entry in at.book.current.entries)
 
 
+def test_a_refused_message_is_sent_again_by_its_command(server: RunningServer, seat: Callable[..., Seat]) -> None:
+    at = seat(server, "hank")
+    at.line("/msg nobody\N{NO-BREAK SPACE} hi")
+
+    def refused(*typed: str) -> bool:
+        own = [entry for entry in at.book.current.entries if entry.own]
+        return [entry.typed for entry in own if entry.state is State.REFUSED] == list(typed)
+
+    at.until(lambda: refused("hi"))
+    at.line("/again hello again")
+    at.until(lambda: refused("hello again"))
+    at.line("there")
+    at.until(lambda: refused("hello again", "there"))
+
+
 def test_drafts_outlive_the_process_and_hidden_conversations_stay_hidden(
     server: RunningServer, seat: Callable[..., Seat], hank: None, tmp_path: Path
 ) -> None:
