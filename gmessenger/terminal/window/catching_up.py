@@ -44,11 +44,11 @@ class CatchingUp:
             self._sent += isinstance(event, Accepted)
 
     def _sentence(self) -> str | None:
-        parts = []
-        if self._came:
-            where = counted("in {count} conversation", "in {count} conversations", len(self._came))
-            came = sum(self._came.values())
-            parts.append(counted("{count} message {where}", "{count} messages {where}", came, where=where))
-        if self._sent:
-            parts.append(counted("{count} of yours was sent", "{count} of yours were sent", self._sent))
-        return _("caught up: {what}", what="; ".join(parts)) if parts else None
+        said = counted("{count} of yours was sent", "{count} of yours were sent", self._sent)
+        if not self._came:
+            return _("caught up: {sent}", sent=said) if self._sent else None
+        came = counted("{count} message", "{count} messages", sum(self._came.values()))
+        where = counted("{count} conversation", "{count} conversations", len(self._came))
+        if not self._sent:
+            return _("caught up: {messages} in {conversations}", messages=came, conversations=where)
+        return _("caught up: {messages} in {conversations}; {sent}", messages=came, conversations=where, sent=said)
