@@ -58,3 +58,10 @@ def test_the_image_looks_after_its_health_with_a_program() -> None:
     program, switch, text = json.loads(check)
     assert (program, switch) == ("python", "-c")
     compile(text, "HEALTHCHECK", "exec")
+
+
+def test_the_image_has_what_the_setup_reads() -> None:
+    copied = {name for line in re.findall(r"^COPY ([^-].*) \S+$", IMAGE, re.MULTILINE) for name in line.split()}
+    setup = (CONFIG.parent / "setup.py").read_text("utf-8")
+    read = set(re.findall(r'HERE / "([^"/]+)', setup)) | {"pyproject.toml", "setup.py"}
+    assert read <= copied
