@@ -46,8 +46,8 @@ class Lists:
         return self._cards({key: self._router.sessions(key)[0].name for key in there}, asker, after)
 
     def members(self, room: OpenRoom, asker: str, after: str | None) -> dict[str, Any]:
-        """Who is in a room, with their status."""
-        return self._cards({fold(name): name for name in room.names}, asker, after)
+        """Who is in a room, with their status, and what it is about."""
+        return self._cards({fold(name): name for name in room.names}, asker, after) | {"topic": room.topic}
 
     def rooms(self, after: str | None) -> dict[str, Any]:
         """The rooms there are."""

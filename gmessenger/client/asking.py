@@ -61,6 +61,10 @@ class Asking(Operating):
         """Who is in a room one is in, with their status."""
         return self._cards(Members(room=room))
 
+    def topic(self, room: str) -> str:
+        """What a room one is in is about."""
+        return self._ask(Members(room=room)).topic or ""
+
     def rooms(self) -> list[dict[str, Any]]:
         """The rooms there are: `room`, `topic`, and how many `members`."""
         return whole_list(self._ask, Rooms(), lambda page: page.rooms or [], lambda room: room.get("room"))

@@ -68,7 +68,8 @@ def test_an_account_makes_a_room_by_joining_it(town: Town) -> None:
     hank.sends("#dev", *numbered(3))
     answer = joins(dale, "#DEV")
     assert names(answer) == {"hank", "dale"} and answer["seq"] == 3
-    assert names(hank.ask("members", room="#dev")) == {"hank", "dale"}
+    listed = hank.ask("members", room="#dev")
+    assert names(listed) == {"hank", "dale"} and listed["topic"] == ""
     assert joins(dale)["seq"] == 3, "joining again changes nothing"
     assert rooms(dale.ask("rooms")) == ["#dev"]
 

@@ -15,11 +15,11 @@ from gevent.lock import BoundedSemaphore
 
 PAUSE: Final = 0.4
 """Seconds from a change to the disk: what was typed in between is all that a crash can cost."""
-LARGEST: Final = 1_048_576
-"""Bytes that are read; what is written is bounded by the two below."""
 LONGEST_DRAFT: Final = 65_536
 MOST: Final = 200
 """Conversations of which is known that they were there."""
+LARGEST: Final = 8 * MOST * LONGEST_DRAFT
+"""Bytes that are read: more than are ever written."""
 SHOWN: Final = "shown"
 HIDDEN: Final = "hidden"
 ESCAPES: Final = (("\\", "\\\\"), ("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r"))
@@ -52,9 +52,9 @@ class Drafts:
         """What an earlier run left; nothing where it left none, or none that can be read."""
         kept = Kept()
         with suppress(OSError), self._file.open("rb") as file:
-            for line in file.read(LARGEST).decode("utf-8", "surrogatepass").split("\n"):
+            for line in file.read(LARGEST).split(b"\n"):
                 with suppress(ValueError):  # somebody has been at it with an editor
-                    _take(kept, line)
+                    _take(kept, line.decode("utf-8", "surrogatepass"))
         return kept
 
     def touch(self) -> None:

@@ -106,10 +106,11 @@ class Loading:
 
     def _find_members(self, room: Conversation) -> None:
         try:
-            cards = self._link.members(room.name)
+            cards, topic = self._link.members(room.name), self._link.topic(room.name)
         except MessengerError:
             self._members_known.discard(room.key)
             return
+        room.topic = visible(topic) or room.topic
         room.members = {fold(card.account_name): visible(card.account_name) for card in cards}
         self._book.presence |= {fold(card.account_name): card.status or "online" for card in cards}
         self._changed()

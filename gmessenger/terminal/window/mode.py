@@ -14,6 +14,7 @@ from gmessenger.client import Delivery, Link
 from gmessenger.commandline import CLIENT
 from gmessenger.options import ClientOptions
 from gmessenger.terminal.ending import HANGUP, HURRY, INTERRUPTED, Ending
+from gmessenger.terminal.output import NOBODY_READS
 from gmessenger.terminal.parting import await_answers
 from gmessenger.terminal.render import why
 from gmessenger.terminal.state import state_file
@@ -72,7 +73,9 @@ class FullScreen:
             self._ending.spawn(work.run)
         try:
             self._sight.run()
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in NOBODY_READS:
+                raise
             self._ending.leave(HANGUP)  # the terminal is gone
         finally:
             self._off.set()

@@ -274,3 +274,16 @@ def test_a_burst_while_typing_leaves_the_draft_whole(
             gevent.sleep(0)
     at.sees("number 199")
     at.until(lambda: at.book.current.draft == "x" * 20)
+
+
+def test_a_room_that_one_is_in_is_there_at_once_with_its_members_and_topic(
+    server: RunningServer, seat: Callable[..., Seat], hank: None
+) -> None:
+    with Link(server.host, server.port, "hank", password=PASSWORD, device="phone", patience=IMPATIENT) as phone:
+        phone.join("#dev")
+        phone.set_topic("#dev", "be kind")
+    at = seat(server, "hank", password=PASSWORD, columns=120)
+    at.until(lambda: at.book.find("#dev") is not None)
+    at.types("\x1b1")
+    at.sees("be kind")
+    assert at.book.open("#dev").members == {"hank": "hank"}

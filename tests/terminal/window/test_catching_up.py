@@ -1,0 +1,42 @@
+"""What is said when the line is back: tables of events, and the sentence that comes of them."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import UNSET
+
+from gmessenger.client import Accepted, CaughtUp, Connected, Delivery, LinkEvent, Lost, Received, Rejected
+from gmessenger.client.outbox import compose
+from gmessenger.terminal.window.catching_up import CatchingUp
+from gmessenger.wire.events import Answer
+
+MESSAGE = compose("dale", "hi")
+BACK = Connected("fake", "", {}, again=True)
+SENT = Accepted(MESSAGE, Answer(200, MESSAGE.id, seq=1))
+REFUSED = Rejected(MESSAGE, Answer(410, MESSAGE.id, error="No."))
+SYNCED = CaughtUp(0, again=True)
+
+
+def came(sender: str, to: str = "hank") -> Received:
+    return Received(Delivery(sender, to, 1.0, "hi", UNSET), b"")
+
+
+@pytest.mark.parametrize(
+    ("events", "waiting", "said"),
+    [
+        ([Connected("fake", "", {}, again=False), came("dale"), SYNCED], 0, [None] * 3),
+        ([BACK, SYNCED], 0, [None, None]),
+        ([BACK, came("dale"), SYNCED, came("dale")], 0, [None, None, "caught up: 1 message in 1 conversation", None]),
+        (
+            [BACK, came("dale"), came("DALE"), came("bob", "#dev"), SENT, SYNCED],
+            1,
+            [*[None] * 5, "caught up: 3 messages in 2 conversations; 1 of yours was sent"],
+        ),
+        ([BACK, SYNCED, SENT, SENT, SENT], 2, [None, None, None, "caught up: 2 of yours were sent", None]),
+        ([BACK, REFUSED, SYNCED], 1, [None, None, None]),
+        ([BACK, came("dale"), Lost("gone", 1.0, 1), BACK, SYNCED], 0, [None] * 5),
+    ],
+)
+def test_what_is_said(events: list[LinkEvent], waiting: int, said: list[str | None]) -> None:
+    catching_up = CatchingUp()
+    assert [catching_up.note(event, waiting) for event in events] == said
