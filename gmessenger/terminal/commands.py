@@ -89,13 +89,19 @@ def _ban(desk: Desk, arguments: str) -> None:
 
 USUAL_PAGE: Final = 20
 COMMANDS: Final = (
-    Command(("1", "message"), ("/msg", "/message"), "[NAME [TEXT]]", "write to NAME, or be asked for both", _message),
+    Command(
+        ("1", "message"),
+        ("/msg", "/message", "/query"),
+        "[NAME [TEXT]]",
+        "write to NAME, or be asked for both",
+        _message,
+    ),
     Command((), ("/users",), "", "who is here", lambda desk, _: desk.users()),
     Command((), ("/status",), "WORDS", "tell those you write with how you are", lambda desk, how: desk.status(how)),
     Command((), ("/join",), "#ROOM", "enter a room; plain lines go there", lambda desk, room: desk.join(room)),
-    Command((), ("/leave",), "[#ROOM]", "be in a room no more", lambda desk, room: desk.leave_room(room)),
+    Command((), ("/leave", "/part"), "[#ROOM]", "be in a room no more", lambda desk, room: desk.leave_room(room)),
     Command((), ("/rooms",), "", "the rooms there are", lambda desk, _: desk.rooms()),
-    Command((), ("/members",), "[#ROOM]", "who is in a room", lambda desk, room: desk.members(room)),
+    Command((), ("/members", "/names"), "[#ROOM]", "who is in a room", lambda desk, room: desk.members(room)),
     Command((), ("/topic",), "[TEXT]", "what the room is about, or shall be", lambda desk, text: desk.topic(text)),
     Command(
         (), ("/history",), "[N]", "the last messages here", lambda desk, count: desk.history(int(count or USUAL_PAGE))
@@ -131,6 +137,8 @@ COMMANDS: Final = (
 WORDS: Final = {word: command for command in COMMANDS for word in command.words}
 SLASHED: Final = {name: command for command in COMMANDS for name in command.slashed}
 
+NEAR: Final = 0.7
+"""How much alike (0 to 1) two words are of which one may be meant by the other."""
 SLASH: Final = N_("(//… sends a text that begins with a slash.)")
 NOTES: Final = N_("A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash.")
 
@@ -160,28 +168,29 @@ class Mistake:
     sentence: str
 
 
-def understand(line: str) -> Order | Text | Mistake:
-    """What a typed line means."""
+def understand(line: str, *, operator: bool = False) -> Order | Text | Mistake:
+    """What a typed line means; what is only for operators is suggested to no one else."""
     if line.startswith("//"):
         return Text(line[1:])
     if line.startswith("/"):
         name, _, arguments = line.partition(" ")
-        return _order(name, arguments.lstrip())
+        return _order(name, arguments.lstrip(), operator)
     command = WORDS.get(line.strip())
     return Order(command, "") if command is not None else Text(line)
 
 
-def _order(name: str, arguments: str) -> Order | Mistake:
+def _order(name: str, arguments: str, operator: bool) -> Order | Mistake:
     command = SLASHED.get(name)
     if command is None:
-        return Mistake(_unknown(name))
+        return Mistake(_unknown(name, operator))
     if not command.takes(arguments):
         return Mistake(_("It is: {usage}", usage=command.usage))
     return Order(command, arguments if "TEXT" in command.arguments else arguments.strip())
 
 
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, SLASHED, 1)
+def _unknown(name: str, operator: bool) -> str:
+    allowed = [each for each, command in SLASHED.items() if operator or not command.operators]
+    near = difflib.get_close_matches(name, allowed, 1, NEAR)
     if not near:
         return _("There is no {name}. /help lists what there is. {slash}", name=name, slash=_(SLASH))
     return _("There is no {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))

@@ -89,7 +89,7 @@ class LineMode:
     def _take(self, line: str | Cut) -> None:
         if isinstance(line, Cut):
             return self._screen.show(noted(_("not sent: a line can have at most {limit}", limit=render.too_long(line))))
-        meaning = understand(line)
+        meaning = understand(line, operator=self._desk.operator)
         if isinstance(meaning, Order):
             return meaning.carry_out(self._desk)
         if isinstance(meaning, Mistake):

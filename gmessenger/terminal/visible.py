@@ -22,6 +22,11 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
+def visible_lines(text: str) -> str:
+    """The same of each line of a text that may have several."""
+    return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
 @lru_cache(maxsize=4096)
 def _visible(char: str) -> str:
     if char == "\t":

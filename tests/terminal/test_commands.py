@@ -35,6 +35,9 @@ class Desk:
         ("/leave #dev", ("leave_room", "#dev")),
         ("/rooms", ("rooms",)),
         ("/members", ("members", "")),
+        ("/names #dev", ("members", "#dev")),
+        ("/query dale", ("message", "dale", "")),
+        ("/part", ("leave_room", "")),
         ("/topic", ("topic", "")),
         ("/topic be kind ", ("topic", "be kind ")),
         ("/history", ("history", 20)),
@@ -121,6 +124,12 @@ def test_texts(line: str, text: str) -> None:
 def test_mistakes(line: str, said: str) -> None:
     mistake = understand(line)
     assert isinstance(mistake, Mistake) and said in mistake.sentence
+
+
+def test_nobody_is_pointed_to_what_they_may_not_do() -> None:
+    for operator, said in ((False, "/help lists"), (True, "Did you mean /kick?")):
+        mistake = understand("/kcik dale", operator=operator)
+        assert isinstance(mistake, Mistake) and said in mistake.sentence
 
 
 def test_hints() -> None:

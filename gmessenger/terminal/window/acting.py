@@ -78,7 +78,7 @@ class Acting:
         self.hidden: dict[str, int] = {}
 
     def submit(self, text: str) -> None:
-        meaning = understand(text)
+        meaning = understand(text, operator=self.desk.operator)
         if isinstance(meaning, Order):
             meaning.carry_out(self.desk)
         elif isinstance(meaning, Mistake):
@@ -146,6 +146,9 @@ class Acting:
 
     def question(self, question: str, *, secret: bool, answered: Callable[[str | None], None]) -> None:
         self.sight.ask(question, secret=secret, answered=answered)
+
+    def joined(self, room: Conversation) -> None:
+        self.loading.joined(room)
 
     def registered(self) -> None:
         self.loading.account = self.reading.on = True

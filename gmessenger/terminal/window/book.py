@@ -33,13 +33,14 @@ from gmessenger.client import (
 from gmessenger.terminal import render
 from gmessenger.terminal.mentions import mentions_of
 from gmessenger.terminal.messages import ERASED
-from gmessenger.terminal.visible import visible
+from gmessenger.terminal.visible import visible, visible_lines
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.words import _
 
 HOME: Final = ""
 """The name of the conversation with this program itself, which is always there and always first."""
 OFFLINE: Final = "offline"
+ONLINE: Final = "online"
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Book:
 
     def notice(self, text: str, now: float, where: Conversation | None = None) -> None:
         """Say something that nobody has said; `text` is safe to draw."""
-        (where or self.home).add(Entry(now, "", text.removeprefix("-- ")))
+        (where or self.home).add(Entry(now, "", text.removeprefix("-- ").replace("\n-- ", "\n")))
 
     def sent(self, message: Message, now: float) -> Entry:
         """One has said something here."""
@@ -119,7 +120,7 @@ class Book:
 
     def said(self, to: str, text: str, now: float) -> Entry:
         """One is saying something here: the link does not have it yet."""
-        entry = Entry(now, self.me, safe(text), own=True, state=State.WAITING, typed=text)
+        entry = Entry(now, self.me, visible_lines(text), own=True, state=State.WAITING, typed=text)
         self.open(to).add(entry)
         return entry
 
@@ -140,7 +141,7 @@ class Book:
     def _entry(self, delivery: Delivery) -> Entry:
         own = fold(delivery.sender) == fold(self.me)
         erased = delivery.erased is True
-        text = _(ERASED) if erased else safe(delivery.message)
+        text = _(ERASED) if erased else visible_lines(delivery.message)
         sender = "" if erased else visible(delivery.sender)
         seq = delivery.seq or None
         state = State.STORED if own and not erased else None
@@ -164,12 +165,15 @@ class Book:
         return entry.mention or not room
 
     def _sent_elsewhere(self, event: SentElsewhere, now: float) -> None:
-        self.open(event.delivery.to).add(self._entry(event.delivery))
+        where = self.open(event.delivery.to)
+        where.add(self._entry(event.delivery))
+        where.said_oneself()
 
     def _accepted(self, event: Accepted, now: float) -> None:
         where, entry = self._own(event.message, now)
         if event.answer.seq is not None:
             where.numbered(entry, event.answer.seq)
+            where.said_oneself()
         entry.become(State.STORED if event.answer.seq is not None else State.HANDED_OVER)
 
     def _rejected(self, event: Rejected, now: float) -> bool:
@@ -204,6 +208,7 @@ class Book:
     def _joined(self, event: Joined, now: float) -> None:
         where = self.open(event.room)
         where.members[fold(event.name)] = event.name
+        self.presence[fold(event.name)] = ONLINE
         self._tell_room(event, event.room, now)
 
     def _left(self, event: Left, now: float) -> None:
@@ -237,11 +242,6 @@ class Book:
     def _notice(self, event: LinkEvent, now: float) -> None:
         if (told := render.told(event)) is not None:
             self.notice(told, now)
-
-
-def safe(text: str) -> str:
-    """Somebody's words, line by line safe to draw."""
-    return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 WRITTEN: Final[dict[type[LinkEvent], Callable[[Book, Any, float], bool | None]]] = {

@@ -154,6 +154,11 @@ class Conversation:
         self.unread = self.mentions = 0
         self.read = max(self.read, self.latest)
 
+    def said_oneself(self) -> None:
+        """What one has said is not new, though it was counted when the server listed the conversation."""
+        if self.unread and self.head > self.read:
+            self._count()
+
     def read_elsewhere(self, seq: int) -> None:
         """On another device one has read up to `seq`."""
         self.read = max(self.read, seq)

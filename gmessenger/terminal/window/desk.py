@@ -39,6 +39,8 @@ class Screen(Protocol):
     def question(self, question: str, *, secret: bool, answered: Callable[[str | None], None]) -> None:
         """Ask in the input line."""
 
+    def joined(self, room: Conversation) -> None: ...
+
     def registered(self) -> None:
         """The name is an account from now on."""
 
@@ -119,11 +121,16 @@ class WindowDesk(Commanded):
         conversation = self._book.open(room)
         conversation.members = {fold(name): visible(name) for name in answer.members or ()}
         conversation.topic = visible(answer.topic or "")
-        conversation.complete = False
+        self._screen.joined(conversation)
         self._screen.show(answers.entered(room, answer.members or (), answer.topic or ""), conversation)
         if self._book.current is here:  # not to pull away somebody who has turned elsewhere meanwhile
             self._screen.turn_to(conversation)
         return ""
+
+    def _set_topic(self, room: str, topic: str) -> str:
+        said = super()._set_topic(room, topic)
+        self._book.open(room).topic = visible(topic)
+        return said
 
     def _register(self, password: str, invite: str) -> str:
         said = super()._register(password, invite)

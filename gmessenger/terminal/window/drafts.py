@@ -81,7 +81,7 @@ class Drafts:
 
 def _replace(file: Path, data: bytes) -> OSError | None:
     # Returned, not raised: an error in the pool's thread would be printed with its traceback.
-    new = file.with_suffix(f".{os.getpid()}")
+    new = file.with_suffix(".new")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as opened:

@@ -56,6 +56,12 @@ class Loading:
             self._begun.add(conversation.key)
             self._fetch(conversation, FIRST_PAGE)
 
+    def joined(self, room: Conversation) -> None:
+        """One has come into a room: from now on there may be something to fetch."""
+        self._members_known.discard(room.key)
+        self._begun.discard(room.key)
+        room.complete = False
+
     def earlier(self, conversation: Conversation) -> None:
         """Somebody wants to see what was said before that."""
         if conversation is not self._book.home and self._link.connected:

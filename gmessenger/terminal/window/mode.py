@@ -100,6 +100,7 @@ class FullScreen:
 
     def _part(self, seconds: float) -> None:
         self._lanes.sending.finish(HURRY)
+        self._acting.reading.tell()
         unsaid = await_answers(self._link, seconds, self._acting.show)
         self._link.abandon()
         if unsaid is not None:

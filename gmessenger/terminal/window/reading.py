@@ -34,10 +34,11 @@ class Reading:
         if self.on and seq > self._told.get(key, 0):
             self._told[key] = seq
             if not self._due:
-                gevent.spawn_later(TOGETHER, self._tell)
+                gevent.spawn_later(TOGETHER, self.tell)
             self._due[key] = conversation.name
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """What is due, now."""
         due = dict(self._due)
         self._due.clear()
         try:

@@ -14,9 +14,10 @@ import gevent
 import pytest
 
 from gmessenger import logs
+from gmessenger.terminal.visible import visible_lines
 from gmessenger.terminal.window import hands
 from gmessenger.terminal.window.application import Look
-from gmessenger.terminal.window.book import Book, Line, safe
+from gmessenger.terminal.window.book import Book, Line
 from gmessenger.terminal.window.conversation import State
 from gmessenger.terminal.window.graphemes import width
 from tests.terminal.window.screens import Sitting, say
@@ -244,7 +245,7 @@ def test_hostile_text_stays_in_its_place(tmp_path: Path, book: Book) -> None:
     book.look_at(dale)
     with Sitting(tmp_path, book, 100, 30) as sitting:
         for text in HOSTILE:
-            say(dale, safe(text))
+            say(dale, visible_lines(text))
             sitting.redrawn()
         sitting.types("\x1b[5~")
         sitting.sees("MORE")

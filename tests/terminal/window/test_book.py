@@ -131,7 +131,7 @@ def test_rooms_have_members_and_a_topic(book: Book) -> None:
     dev = book.open("#dev")
     assert (dev.members, dev.topic, dev.unread) == ({"dale": "Dale"}, "y", 0)
     book.apply(PresenceChanged("Dale", "away"), NOW)
-    assert book.presence == {"dale": "away"}
+    assert book.presence == {"dale": "away", "peggy": "online"}
 
 
 def test_the_line_is_lost_and_comes_back(book: Book) -> None:
@@ -212,6 +212,16 @@ def test_what_the_server_lists_is_counted_once_wherever_it_is(book: Book) -> Non
     assert dale.unread == 5
     book.apply(ReadElsewhere("dale", 4), NOW)
     assert (dale.unread, texts(dale)) == (3, ["4", "5", "6", "7"])
+
+
+def test_what_one_has_said_oneself_is_never_new(book: Book) -> None:
+    book.listed("dale", head=6, read=4)
+    message = compose("dale", "of last time")
+    book.apply(Accepted(message, Answer(200, message.id, seq=5)), NOW)
+    dale = book.open("dale")
+    assert dale.unread == 1
+    book.apply(SentElsewhere(said("from the phone", 6, sender="hank", to="dale"), b""), NOW)
+    assert (dale.unread, dale.marker) == (0, None)
 
 
 def test_history_that_comes_after_one_has_turned_to_it_is_marked_where_it_is_new(book: Book) -> None:

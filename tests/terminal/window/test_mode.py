@@ -97,6 +97,7 @@ def test_a_room_and_its_members(server: RunningServer, seat: Callable[..., Seat]
     hank.sees("you are in #dev, with dale, hank")
     assert (hank.book.current.name, hank.book.current.topic) == ("#dev", "be kind")
     assert set(hank.book.current.members) == {"dale", "hank"}
+    hank.until(lambda: hank.book.presence.get("dale") == "online")
     hank.line("hi all")
     assert dale.next(Received).delivery.to == "#dev"
     hank.line("/hide")
@@ -287,3 +288,5 @@ def test_a_room_that_one_is_in_is_there_at_once_with_its_members_and_topic(
     at.types("\x1b1")
     at.sees("be kind")
     assert at.book.open("#dev").members == {"hank": "hank"}
+    at.line("/topic be very kind")
+    at.until(lambda: at.book.current.topic == "be very kind")
