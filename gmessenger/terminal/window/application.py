@@ -31,7 +31,7 @@ from gmessenger.terminal.window.hands import Actions, Hands
 from gmessenger.terminal.window.input_line import InputLine, Question
 from gmessenger.terminal.window.keys import bindings
 from gmessenger.terminal.window.layout import Parts, layout
-from gmessenger.terminal.window.panes import Panes, shown_name
+from gmessenger.terminal.window.panes import Beyond, Panes, shown_name
 from gmessenger.terminal.window.ringing import notification
 from gmessenger.terminal.window.scrollback import Scrollback
 from gmessenger.terminal.window.signs import signs_for
@@ -178,15 +178,16 @@ class UI:
             conversations=panes.conversations,
             text=self._scrollback.draw,
             members=panes.members,
-            status=lambda width, __: panes.status(width, time.time(), self._actions.unanswered(), self._below()),
+            status=lambda width, __: panes.status(width, time.time(), self._actions.unanswered(), self._beyond()),
             upright=self._signs.upright,
             bare=lambda: self._entries.bare,
             in_a_room=lambda: self._book.current.is_room,
             prompt=self._prompt,
         )
 
-    def _below(self) -> int | None:
-        return None if self._scrollback.at_bottom else self._scrollback.below
+    def _beyond(self) -> Beyond:
+        back = self._scrollback
+        return Beyond(None if back.at_bottom else back.below, back.new_above)
 
     def _prompt(self) -> Fragments:
         columns = get_app().output.get_size().columns

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.colours import name_style
-from gmessenger.terminal.window.conversation import Entry, State
+from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.window.days import Calendar
 from gmessenger.terminal.window.graphemes import fitted, shortened, width
 from gmessenger.terminal.window.signs import Signs
@@ -15,7 +16,9 @@ from gmessenger.terminal.window.wrapping import Fragments, Row, wrap
 from gmessenger.terminal.words import _
 
 NAME_COLUMNS: Final = ((80, 14), (60, 12), (40, 9))
-"""From so many columns on, names have a column of their own that is so wide; below, they have a row of their own."""
+"""From so many columns on, names have a column of their own, at most so wide; below, they have a row of their own."""
+FEWEST: Final = 6
+"""Columns for names where anybody may come in."""
 NOBODY: Final = "--"
 LONGEST: Final = 20_000
 """Characters of one entry that are shown; nobody reads more of it here, and it should not cost more."""
@@ -29,6 +32,7 @@ class Sheet:
 
     version: int
     width: int
+    names: int
     rows: list[Fragments]
 
 
@@ -51,17 +55,24 @@ class Entries:
         self._bare = bare
         self._sheets.clear()
 
-    def rows(self, entry: Entry, columns: int) -> list[Fragments]:
-        """The entry in so many columns."""
+    def names(self, conversation: Conversation, me: str, columns: int) -> int:
+        """How many of the columns names have there; 0 where they have a row of their own."""
+        most = 0 if self._bare else next((names for least, names in NAME_COLUMNS if columns >= least), 0)
+        if not conversation.name:
+            return min(len(NOBODY), most)
+        names = conversation.members.values() if conversation.is_room else (visible(conversation.name),)
+        return min(max(FEWEST, width(me), *map(width, names)), most)
+
+    def rows(self, entry: Entry, columns: int, names: int) -> list[Fragments]:
+        """The entry in so many columns, with so many of them for the name."""
         sheet = self._sheets.get(entry)
-        if sheet is None or (sheet.version, sheet.width) != (entry.version, columns):
+        if sheet is None or (sheet.version, sheet.width, sheet.names) != (entry.version, columns, names):
             if len(self._sheets) >= MOST_CACHED:
                 self._sheets.clear()  # what is in sight is soon there again
-            sheet = self._sheets[entry] = Sheet(entry.version, columns, self._draw(entry, columns))
+            sheet = self._sheets[entry] = Sheet(entry.version, columns, names, self._draw(entry, columns, names))
         return sheet.rows
 
-    def _draw(self, entry: Entry, columns: int) -> list[Fragments]:
-        names = 0 if self._bare else next((names for least, names in NAME_COLUMNS if columns >= least), 0)
+    def _draw(self, entry: Entry, columns: int, names: int) -> list[Fragments]:
         return self._beside(entry, columns, names) if names else self._below(entry, columns)
 
     def _beside(self, entry: Entry, columns: int, names: int) -> list[Fragments]:

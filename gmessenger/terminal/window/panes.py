@@ -36,6 +36,14 @@ def shown_name(conversation: Conversation) -> str:
     return PROGRAM if conversation.name == HOME else name if conversation.is_room else f"@{name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What of the conversation is not in sight: entries `below`, None where the newest is in sight; `new_above`."""
+
+    below: int | None = None
+    new_above: int = 0
+
+
 @dataclass(slots=True)
 class Panes:
     """Draws them, each in the columns and rows it is given."""
@@ -100,36 +108,41 @@ class Panes:
         words = _("{name} (closed)", name=name) if current.closed else name
         return [[("class:title", fitted(f" {words}  {about}", columns))]]
 
-    def status(self, columns: int, now: float, unanswered: int, below: int | None) -> list[Fragments]:
-        """The line to the server, one's name, the conversation, where else there is something new.
+    def status(self, columns: int, now: float, unanswered: int, beyond: Beyond) -> list[Fragments]:
+        """The line to the server, one's name, the conversation, where else something is new, what is not in sight.
 
-        `below` says how many entries are below what is in sight, None where the newest is. Where there is not room for
-        all of it, what matters least is left out.
+        Where there is not room for all of it, what matters least is left out.
         """
         number = self.book.conversations.index(self.book.current)
-        waiting = counted("[{count} waiting]", "[{count} waiting]", unanswered)
-        more = _("-- MORE ({count}) --", count=below) if below else _("-- MORE --")
+        sign, words = self._line(now)
+        more = _more(beyond.below)
+        line = f"[{sign} {words}]"
+        if width(line) + 1 + width(more) > columns - 2:
+            line = f"[{sign}]"
+        waits = unanswered and self.book.line.state != "connected"
         parts = [
-            (0, f"[{self._line(now)}]"),
-            (2, waiting if unanswered and self.book.line.state != "connected" else ""),
-            (5, f"[{visible(self.book.me)}]"),
-            (1, f"{number}:{shown_name(self.book.current)}"),
-            (4, self._activity()),
-            (3, more if below is not None else ""),
+            (0, line),
+            (2, counted("[{count} waiting]", "[{count} waiting]", unanswered) if waits else ""),
+            (6, f"[{visible(self.book.me)}]"),
+            (3, f"{number}:{shown_name(self.book.current)}"),
+            (5, self._activity()),
+            (4, _above(beyond.new_above)),
+            (1, more),
         ]
         style = "class:lost" if self.book.line.state == "lost" else "class:status"
         return [[(style, fitted(" " + " ".join(_most_important(parts, columns - 2)), columns))]]
 
-    def _line(self, now: float) -> str:
+    def _line(self, now: float) -> tuple[str, str]:
+        """A sign, and words."""
         line, signs = self.book.line, self.signs
         if line.state == "connected":
-            return f"{signs.here} {_('connected')}"
+            return signs.here, _("connected")
         if line.state == "connecting":
-            return f"{signs.away} {_('connecting')}"
+            return signs.away, _("connecting")
         seconds = ceil(line.retry_at - now)
         if seconds > 0:
-            return f"{signs.gone} {_('offline, next try in {seconds} s', seconds=seconds)}"
-        return f"{signs.away} {_('reconnecting')}"
+            return signs.gone, _("offline, next try in {seconds} s", seconds=seconds)
+        return signs.away, _("reconnecting")
 
     def _activity(self) -> str:
         """The numbers of conversations with something new, and how much; those that mean oneself first."""
@@ -137,6 +150,16 @@ class Panes:
         new.sort(key=lambda pair: not pair[1].mentions)
         counts = (f"{number}({each.unread}{'!' if each.mentions else ''})" for number, each in new)
         return _("[Act: {counts}]", counts=",".join(counts)) if new else ""
+
+
+def _more(below: int | None) -> str:
+    if below is None:
+        return ""
+    return _("-- MORE ({count}) --", count=below) if below else _("-- MORE --")
+
+
+def _above(count: int) -> str:
+    return counted("[{count} new above: Alt-u]", "[{count} new above: Alt-u]", count) if count else ""
 
 
 def _most_important(parts: Iterable[tuple[int, str]], columns: int) -> list[str]:

@@ -41,6 +41,9 @@ class Scrollback:
         self._book, self._entries, self._signs, self._calendar = book, entries, signs, calendar
         self._places: dict[Conversation, Place] = {}
         self._width, self._height = 80, 1
+        self._names = 0
+        self._top = 0
+        self._found_marker: Entry | None = None
 
     @property
     def at_bottom(self) -> bool:
@@ -52,9 +55,21 @@ class Scrollback:
         place = self._found()
         return len(self._book.current.entries) - 1 - place.index + (place.below > 0) if place is not None else 0
 
+    @property
+    def new_above(self) -> int:
+        """How many entries are above what is in sight and new, unless the first of them has been in sight already."""
+        current = self._book.current
+        if current.marker is None or current.marker is self._found_marker or current.marker not in current.entries:
+            return 0
+        above = self._top - current.entries.index(current.marker)
+        if above <= 0:
+            self._found_marker = current.marker
+        return max(above, 0)
+
     def draw(self, width: int, height: int) -> list[Fragments]:
         """Exactly `height` rows, the lowest of them at the bottom."""
         self._width, self._height = width, height
+        self._names = self._entries.names(self._book.current, self._book.me, width)
         rows = list(self._upwards(height))
         return [[] for _row in range(height - len(rows))] + rows[::-1]
 
@@ -148,6 +163,7 @@ class Scrollback:
         """The rows from there upwards, the lowest first, and above them what there is before them."""
         while index >= 0 and most > 0:
             block = self._block(index)
+            self._top = index
             shown = block[max(len(block) - below - most, 0) : max(len(block) - below, 0)]
             yield from reversed(shown)
             most -= len(shown)
@@ -159,7 +175,7 @@ class Scrollback:
         """An entry's rows, with what separates it from the one before."""
         current = self._book.current
         entry = current.entries[index]
-        rows = self._entries.rows(entry, self._width)
+        rows = self._entries.rows(entry, self._width, self._names)
         separators = []
         day = self._calendar.day(entry.at)
         before = self._calendar.day(current.entries[index - 1].at) if index else None

@@ -8,7 +8,7 @@ import pytest
 
 from gmessenger.terminal.window.book import Book, Line
 from gmessenger.terminal.window.colours import NAMES, STYLES, name_style
-from gmessenger.terminal.window.panes import Panes
+from gmessenger.terminal.window.panes import Beyond, Panes
 from gmessenger.terminal.window.signs import ASCII, UNICODE, signs_for
 from gmessenger.terminal.window.wrapping import Fragments
 from tests.terminal.window.screens import say
@@ -78,21 +78,22 @@ def test_members_who_are_there_come_first(book: Book, panes: Panes) -> None:
 )
 def test_the_status_says_how_the_line_is(book: Book, panes: Panes, line: Line, words: str) -> None:
     book.line = line
-    (status,) = text(panes.status(90, NOW, 3, None))
+    (status,) = text(panes.status(90, NOW, 3, Beyond()))
     assert status.rstrip() == f" {words} [hank] 0:gmessenger [Act: 3(2!),2(1)]"
 
 
 def test_what_matters_least_gives_way(book: Book, panes: Panes) -> None:
     book.line = Line("lost", NOW + 10)
-    shown = [text(panes.status(columns, NOW, 3, 7))[0].strip() for columns in (110, 90, 80, 60, 45, 35, 12)]
+    shown = [text(panes.status(columns, NOW, 3, Beyond(7, 95)))[0].strip() for columns in (130, 100, 80, 70, 50, 20, 8)]
     assert shown == [
-        "[○ offline, next try in 10 s] [3 waiting] [hank] 0:gmessenger [Act: 3(2!),2(1)] -- MORE (7) --",
-        "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger [Act: 3(2!),2(1)] -- MORE (7) --",
+        "[○ offline, next try in 10 s] [3 waiting] [hank] 0:gmessenger"
+        " [Act: 3(2!),2(1)] [95 new above: Alt-u] -- MORE (7) --",
+        "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger [95 new above: Alt-u] -- MORE (7) --",
         "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger -- MORE (7) --",
-        "[○ offline, next try in 10 s] [3 waiting] 0:gmessenger",
-        "[○ offline, next try in 10 s] 0:gmessenger",
-        "[○ offline, next try in 10 s]",
-        "[○ offlin…",
+        "[○ offline, next try in 10 s] [3 waiting] -- MORE (7) --",
+        "[○ offline, next try in 10 s] -- MORE (7) --",
+        "[○] -- MORE (7) --",
+        "[○]",
     ]
 
 

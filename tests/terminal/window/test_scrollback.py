@@ -160,9 +160,15 @@ def test_to_the_first_that_is_new(new: int) -> None:
     """It is in sight, as high as it can be."""
     reader = Reader(60)
     reader.room.marker = reader.room.entries[60 - new] if new else None
+    reader.sight()
+    assert reader.back.new_above == max(new - reader.rows, 0)
     reader.back.to_marker()
     if new >= reader.rows:
         assert " new " in reader.sight()[0] and reader.numbers()[0] == 60 - new
+        assert reader.back.new_above == 0
+        reader.back.to_bottom()
+        reader.sight()
+        assert reader.back.new_above == 0  # it has been in sight
     else:
         assert reader.back.at_bottom
 
@@ -203,7 +209,7 @@ def test_one_message_cannot_be_endless(text: str) -> None:
     reader = Reader(0)
     say(reader.room, text, at=NOON)
     reader.sight()
-    assert len(reader.entries.rows(reader.room.entries[0], 80)) <= MOST_ROWS + 4
+    assert len(reader.entries.rows(reader.room.entries[0], 80, 6)) <= MOST_ROWS + 4
     assert len(text) <= LONGEST or "more of this than can be shown" in "\n".join(reader.sight())
 
 
@@ -227,3 +233,20 @@ def test_no_row_is_wider_than_the_screen(columns: int) -> None:
 def test_signs_for_poor_terminals_are_as_many() -> None:
     assert all(getattr(ASCII, name).isascii() for name in ASCII.__slots__)
     assert len({ASCII.state(state) for state in State}) == len({UNICODE.state(state) for state in State})
+
+
+@pytest.mark.parametrize(
+    ("members", "columns", "names"),
+    [
+        (("al", "bo"), 80, 6),
+        (("alexandra", "bo"), 80, 9),
+        (("x" * 40,), 80, 14),
+        (("x" * 40,), 50, 9),
+        (("al",), 39, 0),
+    ],
+)
+def test_names_have_as_much_room_as_they_need(members: tuple[str, ...], columns: int, names: int) -> None:
+    reader = Reader(1)
+    reader.room.members = {name: name for name in members}
+    assert reader.entries.names(reader.room, "hank", columns) == names
+    assert reader.entries.names(reader.book.home, "hank", columns) == (2 if names else 0)
