@@ -33,13 +33,14 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# config/*.ini, the manual pages and the tables of README and docs/client.md are printed from what they are about; tests
+# config/*.ini, the manual pages and the tables of README, docs/client.md and docs/terminal.md are printed from what they are about; tests
 # hold them to it.
 config: $(VENV)/installed
 	$(BIN)/python -m gmessenger server --print-config > config/server.ini
 	$(BIN)/python -m gmessenger client --print-config > config/client.ini
 	$(BIN)/python -m tests.readme
 	$(BIN)/python -m tests.library
+	$(BIN)/python -m tests.screen
 	$(BIN)/python -m tests.manual
 
 # The catalogs of what the client says: takes new sentences in, names those that nobody has translated yet, and compiles.

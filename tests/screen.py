@@ -1,0 +1,41 @@
+"""Writes the tables of docs/terminal.md anew, from those of commands and keys: `python -m tests.screen`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gmessenger.terminal.commands import COMMANDS
+from gmessenger.terminal.window.keys import KEYS
+
+DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "terminal.md"
+HEAD: Final = "| {} | what it does |\n|---|---|\n"
+
+
+def commands() -> Iterator[str]:
+    yield HEAD.format("command")
+    for command in COMMANDS:
+        words = ", ".join(f"`{word}`" for word in (*command.words, command.usage))
+        operators = " (operators)" if command.operators else ""
+        yield f"| {words} | {command.what}{operators} |\n".replace("NAME|ADDRESS", "NAME or ADDRESS")
+
+
+def keys() -> Iterator[str]:
+    yield HEAD.format("key")
+    for key in KEYS:
+        yield f"| {key.shown} | {key.what} |\n"
+
+
+def with_tables(text: str) -> str:
+    """The document with its tables as they should be."""
+    for rows in (commands(), keys()):
+        head, *others = rows
+        table = head + "".join(others)
+        text = re.sub(rf"{re.escape(head)}(?:\|.*\n)*", lambda _, table=table: str(table), text)
+    return text
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text("utf-8")), "utf-8")
