@@ -7,11 +7,13 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
-# What goes into a prefix's share/ as it is: manual pages, and what shells complete by.
-SHARED = [
-    (f"share/{folder}", [str(file.relative_to(HERE)) for file in sorted((HERE / "share" / folder).iterdir())])
-    for folder in ("man/man1", "bash-completion/completions", "zsh/site-functions", "fish/vendor_completions.d")
-]
+# Manual pages, and what shells complete by: where they are here, and where in a prefix's share/ they are looked for.
+SHARED = {
+    "docs/man": "man/man1",
+    "config/completion/bash": "bash-completion/completions",
+    "config/completion/zsh": "zsh/site-functions",
+    "config/completion/fish": "fish/vendor_completions.d",
+}
 
 setup(
     name="gmessenger",
@@ -23,7 +25,10 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["gmessenger", "gmessenger.*"]),
     package_data={"gmessenger": ["py.typed", "terminal/locale/*/LC_MESSAGES/*.mo"]},
-    data_files=SHARED,
+    data_files=[
+        (f"share/{there}", [str(file.relative_to(HERE)) for file in sorted((HERE / here).iterdir())])
+        for here, there in SHARED.items()
+    ],
     install_requires=[
         "gevent>=25.9",
         "msgspec>=0.20",

@@ -14,7 +14,7 @@ from gmessenger.commandline import ADMIN, CLIENT, SERVER, Command
 from gmessenger.options import Flag, Option
 from gmessenger.terminal import commands as conversation
 
-PAGES: Final = Path(__file__).parent.parent / "share" / "man" / "man1"
+PAGES: Final = Path(__file__).parent.parent / "docs" / "man"
 ALL: Final = (SERVER, CLIENT, ADMIN)
 ARGUMENTS: Final = {SERVER: "[option ...]", CLIENT: "[option ...] [HOST [PORT]]", ADMIN: "[option ...] COMMAND ..."}
 DESCRIPTIONS: Final = {

@@ -64,4 +64,6 @@ def test_the_image_has_what_the_setup_reads() -> None:
     copied = {name for line in re.findall(r"^COPY ([^-].*) \S+$", IMAGE, re.MULTILINE) for name in line.split()}
     setup = (CONFIG.parent / "setup.py").read_text("utf-8")
     read = set(re.findall(r'HERE / "([^"/]+)', setup)) | {"pyproject.toml", "setup.py"}
+    shared = re.findall(r'^    "(.+)": ".+",$', setup, re.MULTILINE)
     assert read <= copied
+    assert shared and all(any(folder.startswith(name) for name in copied) for folder in shared)

@@ -72,7 +72,7 @@ def test_bash_completes(shell_path: dict[str, str], command: Command[Any], line:
     words = [command.program, *line.split(" ")]
     function = f"_shtab_{command.program.replace('-', '_')}"
     script = f"""
-        source {TOP}/share/bash-completion/completions/{command.program}
+        source {TOP}/config/completion/bash/{command.program}
         complete -p {command.program} >/dev/null || exit
         COMP_WORDS=({" ".join(word or "''" for word in words)}) COMP_CWORD={len(words) - 1}
         {function} {command.program} "${{COMP_WORDS[COMP_CWORD]}}" >/dev/null
@@ -84,16 +84,14 @@ def test_bash_completes(shell_path: dict[str, str], command: Command[Any], line:
 @pytest.mark.parametrize(("command", "line", "offered"), TYPED)
 @needs("fish")
 def test_fish_completes(shell_path: dict[str, str], command: Command[Any], line: str, offered: list[str]) -> None:
-    script = (
-        f"source {TOP}/share/fish/vendor_completions.d/{command.program}.fish; complete -C '{command.program} {line}'"
-    )
+    script = f"source {TOP}/config/completion/fish/{command.program}.fish; complete -C '{command.program} {line}'"
     assert {each.split("\t")[0] for each in told(["fish", "-N", "-c", script], shell_path)} >= set(offered)
 
 
 @every_command
 @needs("zsh")
 def test_zsh_knows_the_command(shell_path: dict[str, str], command: Command[Any]) -> None:
-    folder = TOP / "share" / "zsh" / "site-functions"
+    folder = TOP / "config" / "completion" / "zsh"
     assert (folder / f"_{command.program}").read_text().startswith(f"#compdef {command.program}\n")
     script = f"""
         fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D
@@ -113,6 +111,17 @@ def test_every_option_is_completed(command: Command[Any], shell: str) -> None:
 
 
 def test_everything_shared_is_installed() -> None:
-    shared = {str(file.parent.relative_to(TOP)) for file in (TOP / "share").rglob("*") if file.is_file()}
+    files = [*(TOP / "docs" / "man").iterdir(), *(TOP / "config" / "completion").rglob("*")]
+    shared = {str(file.parent.relative_to(TOP)) for file in files if file.is_file()}
     setup = (TOP / "setup.py").read_text("utf-8")
-    assert shared and all(f'"{folder.removeprefix("share/")}"' in setup for folder in shared)
+    assert shared and all(f'"{folder}": ' in setup for folder in shared)
+
+
+def test_the_top_level_is_what_it_was_meant_to_be() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
+    top = {name.split("/")[0] for name in tracked if name and not name.startswith(".")}
+    folders = {"gmessenger", "config", "logs", "tests", "docs", "benchmarks"}
+    files = {"launcher.py", "setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
+    assert top <= folders | files
