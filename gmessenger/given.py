@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from gettext import gettext
 from typing import Any, Final
 
 from gmessenger.commandline import Command, Options, environment_of, parse, parser_of
@@ -64,7 +65,7 @@ def listed(found: Sequence[Given]) -> str:
     """A line for each option, in columns."""
     wide = max(len(each.row.long) for each in found)
     long = min(40, max(len(each.shown) for each in found))
-    return "\n".join(f"{each.row.long:{wide}}  {each.shown:{long}}  {each.source}" for each in found)
+    return "\n".join(f"{each.row.long:{wide}}  {each.shown:{long}}  {gettext(each.source)}" for each in found)
 
 
 def _on_line(command: Command[Any], words: list[str]) -> set[str]:

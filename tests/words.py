@@ -21,6 +21,7 @@ from babel.messages.pofile import read_po, write_po
 
 from gmessenger.commandline import CLIENT, EPILOG, OWN_FILE
 from gmessenger.errors import ERRORS, WIRE_ERRORS
+from gmessenger.given import COMMAND_LINE, DEFAULT
 from gmessenger.terminal.commands import COMMANDS
 from gmessenger.terminal.main import FAULTS
 from gmessenger.terminal.words import CATALOGS, DOMAIN
@@ -77,7 +78,7 @@ def tables() -> Iterator[str]:
     yield from map(str.upper, CLIENT.positionals)
     yield from (sentence for _, sentence in FAULTS)
     yield from (error.sentence for error in ERRORS.values())
-    yield from (CLIENT.about, EPILOG, OWN_FILE)
+    yield from (CLIENT.about, EPILOG, OWN_FILE, COMMAND_LINE, DEFAULT)
     yield from map(os.strerror, SYSTEM)
     yield from RESOLVER + PARSER
 

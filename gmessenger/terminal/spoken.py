@@ -19,6 +19,7 @@ from gmessenger.errors import (
     TooManyFailures,
 )
 from gmessenger.sentences import Refusal, Sentence, Unended
+from gmessenger.terminal.refusals import known_again
 from gmessenger.terminal.words import N_, _, counted, is_foreign
 
 VAGUE: Final = frozenset({BadRequest.word, Forbidden.word})
@@ -92,7 +93,7 @@ def _part(value: object) -> object:
 def _refusal(refusal: Refusal) -> str:
     """What the server says, by its word; in its own words where there is no other way."""
     own, kind = _(refusal.template), WIRE_ERRORS.get(refusal.word)
-    if (exact := _exact(refusal)) is not None:
+    if (exact := _exact(refusal) or known_again(refusal.template)) is not None:
         return exact
     if kind is None or own != refusal.template:
         return own

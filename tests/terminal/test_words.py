@@ -20,6 +20,7 @@ from gmessenger.sentences import Refusal, Sentence, Unended
 from gmessenger.terminal import dates, words
 from gmessenger.terminal.commands import help_text
 from gmessenger.terminal.main import main
+from gmessenger.terminal.refusals import SENTENCES
 from gmessenger.terminal.spoken import greeted, spoken
 from gmessenger.terminal.words import _, counted
 from gmessenger.wire.events import Answer
@@ -189,6 +190,36 @@ def test_refusals(russian: None, answer: Answer, said: str) -> None:
     assert spoken(refusal(answer)) == said
 
 
+def shape(sentence: str | ast.JoinedStr) -> str:
+    """A sentence with a gap for each value."""
+    if isinstance(sentence, str):
+        return re.sub(r"\{\w+\}", "{}", sentence)
+    return "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in sentence.values)
+
+
+def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
+    """All of it, but what only the operator's own command asks for (and the decoder's complaints)."""
+    kinds = {error.__name__ for error in WIRE_ERRORS.values()}
+    files = [file for file in (PACKAGE / "chat").glob("*.py") if file.stem not in {"tracing", "administration"}]
+    calls = [
+        node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)
+    ]
+    said = [call.args[0] for call in calls if name_of(call) in kinds and call.args]
+    assert {shape(each) for each in said if isinstance(each, ast.JoinedStr)} == set(map(shape, SENTENCES))
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence", "said"),
+    [
+        ("never_seen", "There is nothing to lift from Боря.", "С Боря снимать нечего."),
+        ("not_here", "{x} is not here.", "{x}: сейчас не в сети."),
+        ("bad_request", "A status is 1 to 32 printable characters, and not 'offline'.", "Состояние — это от 1 до 32"),
+    ],
+)
+def test_sentences_with_values(russian: None, code: str, sentence: str, said: str) -> None:
+    assert spoken(Refusal(sentence, code)).startswith(said)
+
+
 @pytest.mark.parametrize("kind", [TooLong, TooFast])
 def test_in_english_the_server_speaks_for_itself(kind: type[WireError]) -> None:
     answer = Answer(kind.code, error="As the server says it.", code=kind.word, limit=5, retry_after=5.0)
@@ -264,7 +295,7 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
     anna.line("/msg боря " + "я" * 2000)
     anna.sees("Никого с таким именем")
     anna.line("/status " + "я" * 100)
-    anna.sees("-- Запрос не понят\\. Сервер пишет: A status is")
+    anna.sees("-- Состояние — это от 1 до")
     anna.line("/history")
     anna.sees("-- в беседе боря раньше ничего не было|-- Это можно только с учётной записью")
     anna.line("3")
