@@ -1,0 +1,25 @@
+"""The time of day as the locale has it."""
+
+import locale
+import re
+
+import pytest
+
+from gmessenger.terminal.window.days import Calendar
+
+
+@pytest.mark.parametrize(
+    ("written", "shape"),
+    [("%H:%M:%S", r"\d\d:\d\d"), ("%r", r"\d\d:\d\d [AP]M"), ("%I:%M:%S %p", r"\d\d:\d\d [AP]M"), ("%T", r"\d\d:\d\d")],
+)
+def test_hours_are_counted_as_the_locale_does(monkeypatch: pytest.MonkeyPatch, written: str, shape: str) -> None:
+    monkeypatch.setattr(locale, "nl_langinfo", {locale.T_FMT: written}.__getitem__)
+    calendar = Calendar()
+    for hour in range(24):
+        said = calendar.clock(hour * 3600.0)
+        assert re.fullmatch(shape, said) and len(said) == calendar.columns
+
+
+@pytest.mark.parametrize("at", [1e300, float("nan"), float("inf")])
+def test_what_is_no_time(at: float) -> None:
+    assert Calendar().clock(at) == "--:--" and Calendar().day(at) is None
