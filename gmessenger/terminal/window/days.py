@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import locale
+from contextlib import suppress
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
@@ -12,6 +13,12 @@ from gmessenger.terminal.dates import UNKNOWN
 
 BY_TWELVE: Final = ("%r", "%I", "%p")
 """What there is of these in a locale's way to write times says that it counts the hours to twelve."""
+
+
+def adopt_locale() -> None:
+    """Write times as the environment asks for; for the program's start, once. One that is not installed is as none."""
+    with suppress(locale.Error):
+        locale.setlocale(locale.LC_TIME, "")
 
 
 class Calendar:

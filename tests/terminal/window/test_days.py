@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gmessenger.terminal.window.days import Calendar
+from gmessenger.terminal.window.days import Calendar, adopt_locale
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ def test_hours_are_counted_as_the_locale_does(monkeypatch: pytest.MonkeyPatch, w
 @pytest.mark.parametrize("at", [1e300, float("nan"), float("inf")])
 def test_what_is_no_time(at: float) -> None:
     assert Calendar().clock(at) == "--:--" and Calendar().day(at) is None
+
+
+@pytest.mark.parametrize("name", ["C", "C.UTF-8", "xx_YY.UTF-8"])
+def test_a_locale_that_is_not_installed_is_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = locale.setlocale(locale.LC_TIME)
+    monkeypatch.setenv("LC_ALL", name)
+    try:
+        adopt_locale()
+        assert re.fullmatch(r"\d\d:\d\d", Calendar().clock(0.0))
+    finally:
+        locale.setlocale(locale.LC_TIME, before)
