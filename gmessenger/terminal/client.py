@@ -52,7 +52,7 @@ NEEDS_TLS: Final = N_("(--tls encrypts it; --plain-passwords sends one all the s
 NEEDS_TRUST: Final = N_("(--ca FILE or --pin sha256:… say whom to believe.)")
 NEEDS_PASSWORD: Final = N_("(--password-file FILE does, or {variable} in the environment.)")
 UNANSWERED: Final = N_("Messages that were not answered: {count}.")
-STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": HANGUP}
+STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": HANGUP, "SIGQUIT": 131}
 NO_SCREEN: Final = ("", "dumb")
 """Terminals that cannot put anything anywhere."""
 

@@ -87,6 +87,14 @@ def _ban(desk: Desk, arguments: str) -> None:
     desk.ban(whom, reason.strip())
 
 
+def _close(desk: Desk, room: str) -> None:
+    """Elsewhere a bare `/close` puts a window away; nobody shall close a room for everybody by that habit."""
+    if room:
+        desk.close_room(room)
+    else:
+        desk.hide()
+
+
 USUAL_PAGE: Final = 20
 COMMANDS: Final = (
     Command(
@@ -120,7 +128,7 @@ COMMANDS: Final = (
     Command((), ("/ban",), "NAME|ADDRESS [REASON]", "let them in no more", _ban, operators=True),
     Command((), ("/unban",), "NAME|ADDRESS", "let them in again", lambda desk, whom: desk.unban(whom), operators=True),
     Command((), ("/bans",), "", "who is banned or muted", lambda desk, _: desk.bans(), operators=True),
-    Command((), ("/close",), "[#ROOM]", "let nobody write", lambda desk, room: desk.close_room(room), operators=True),
+    Command((), ("/close",), "[#ROOM]", "let nobody write", _close, operators=True),
     Command((), ("/open",), "[#ROOM]", "let them write again", lambda desk, room: desk.open_room(room), operators=True),
     Command(
         (),

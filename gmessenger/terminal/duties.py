@@ -63,10 +63,10 @@ class Desk(Protocol):
 
     def bans(self) -> None: ...
 
-    def close_room(self, room: str) -> None:
-        """Of this room, or of the addressee where it is empty; so below."""
+    def close_room(self, room: str) -> None: ...
 
-    def open_room(self, room: str) -> None: ...
+    def open_room(self, room: str) -> None:
+        """Of this room, or of the addressee where it is empty."""
 
     def export(self, file: str) -> None:
         """Write all of one's messages into a new file."""

@@ -212,7 +212,7 @@ def test_control_c_twice_leaves_at_once(fake: FakeServer, sit: Sit) -> None:
     assert hank.leaves() == 130
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
 def test_signals(fake: FakeServer, sit: Sit, number: signal.Signals, code: int) -> None:
     hank, peer = seated(fake, sit)
     before = termios.tcgetattr(hank.master)

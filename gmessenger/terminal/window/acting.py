@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from gevent.queue import Full
 
@@ -23,6 +23,9 @@ from gmessenger.terminal.window.loading import Loading
 from gmessenger.terminal.window.reading import Reading
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import _, noted
+
+NEWEST: Final = 200
+"""Entries among which there can be such that wait."""
 
 
 class Sight(Protocol):
@@ -123,6 +126,7 @@ class Acting:
 
     def say(self, to: str, text: str) -> None:
         entry = self._book.said(to, text, time.time())
+        self.drafts.touch()
         if not self._sending.put(partial(self._send, entry, to, text)):
             entry.become(State.REFUSED, render.many_wait(self._link.unanswered))
         self.sight.invalidate()
@@ -161,8 +165,14 @@ class Acting:
 
     def kept(self) -> Kept:
         """What is to be put back by the next run."""
-        shown = {each.name: each.draft for each in self._book if each.name or each.draft}
+        shown = {each.name: self._unfinished(each) for each in self._book if each.name or each.draft}
         return Kept(shown, {key: seq for key, seq in self.hidden.items() if self._book.find(key) is None})
+
+    def _unfinished(self, conversation: Conversation) -> str:
+        """The draft. Before it what a guest has said and nobody has answered: nothing else keeps that over a crash."""
+        newest = conversation.entries[-NEWEST:] if not self._link.account else []
+        waiting = [entry.typed for entry in newest if entry.state is State.WAITING]
+        return "\n".join([*waiting, conversation.draft] if conversation.draft else waiting)
 
     def _send(self, entry: Entry, to: str, text: str) -> None:
         try:

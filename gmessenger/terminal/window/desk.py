@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
@@ -19,6 +19,7 @@ from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import N_, _, noted
 
 NOTES: Final = N_("A plain line goes to the conversation in sight. //text sends a text that begins with a slash.")
+FEW: Final = 10
 ANY_WIDTH: Final = 10_000
 """The screen breaks tables by itself, and again when its width changes."""
 
@@ -122,7 +123,7 @@ class WindowDesk(Commanded):
         conversation.members = {fold(name): visible(name) for name in answer.members or ()}
         conversation.topic = visible(answer.topic or "")
         self._screen.joined(conversation)
-        self._screen.show(answers.entered(room, answer.members or (), answer.topic or ""), conversation)
+        self._screen.show(answers.entered(room, _some(answer.members or ()), answer.topic or ""), conversation)
         if self._book.current is here:  # not to pull away somebody who has turned elsewhere meanwhile
             self._screen.turn_to(conversation)
         return ""
@@ -136,3 +137,8 @@ class WindowDesk(Commanded):
         said = super()._register(password, invite)
         self._screen.registered()
         return said
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    """The first of them: all are in the list of members."""
+    return names if len(names) <= FEW else [*names[:FEW], "…"]

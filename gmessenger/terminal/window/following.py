@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gmessenger.client import Connected, Link, LinkEvent, Received
+from gmessenger.client import Accepted, Connected, Link, LinkEvent, Received, Rejected
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.journal import write_down
@@ -69,6 +69,8 @@ class Following:
             self._acting.desk.learn(event.delivery.sender)
         if (sentence := self._catching_up.note(event, self._link.unanswered)) is not None:
             self._acting.show(sentence, self._book.current)
+        if isinstance(event, Accepted | Rejected):
+            self._acting.drafts.touch()
         if rings:
             self._ring(event)
         if self._acting.sight.at_bottom:

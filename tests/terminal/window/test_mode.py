@@ -230,6 +230,24 @@ def test_drafts_outlive_the_process_and_hidden_conversations_stay_hidden(
     }
 
 
+def test_what_a_guest_has_said_to_nobody_yet_is_a_draft_after_a_crash(
+    start_server: Callable[..., RunningServer], seat: Callable[..., Seat]
+) -> None:
+    server = start_server()
+    first = Seat(server, "hank")
+    with first:
+        first.line("/msg dale")
+        server.stop()
+        first.until(lambda: first.book.line.state == "lost")
+        first.line("one", "two")
+        first.types("three")
+        first.until(lambda: first.drafts_file.exists() and r"one\ntwo\nthree" in first.drafts_file.read_text("utf-8"))
+        first.dies()
+    again = seat(start_server(port=server.port), "hank")
+    again.types("\x1b1")
+    again.until(lambda: again.book.current.draft == "one\ntwo\nthree")
+
+
 def test_leaving_says_what_was_not_answered(server: RunningServer, seat: Callable[..., Seat]) -> None:
     at = seat(server, "hank")
     at.link._upkeep._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
