@@ -9,7 +9,7 @@ from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.colours import name_style
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.window.days import Calendar
-from gmessenger.terminal.window.graphemes import fitted, shortened, width
+from gmessenger.terminal.window.graphemes import fitted, named, width
 from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.telling import told
 from gmessenger.terminal.window.wrapping import Fragments, Row, wrap
@@ -78,7 +78,7 @@ class Entries:
     def _beside(self, entry: Entry, columns: int, names: int) -> list[Fragments]:
         """Time and name in front of the text."""
         time, gutter = self._calendar.columns, f" {self._signs.upright} "
-        first = [*self._time(entry), _name(entry, fitted(entry.sender or NOBODY, names, right=True))]
+        first = [*self._time(entry), _name(entry, named(entry.sender or NOBODY, names, right=True))]
         further = [("", " " * (time + 1 + names))]
         rows = self._text(entry, columns - (time + 1 + names + width(gutter)), columns)
         drawn = [row.fragments if row.at_edge else [*further, ("class:gutter", gutter), *row.fragments] for row in rows]
@@ -90,7 +90,7 @@ class Entries:
     def _below(self, entry: Entry, columns: int) -> list[Fragments]:
         """Time and name in a row of their own, and the text below, from the edge on."""
         room = max(columns - self._calendar.columns - 1, 1)
-        head = [*self._time(entry), _name(entry, shortened(entry.sender or NOBODY, room))]
+        head = [*self._time(entry), _name(entry, named(entry.sender or NOBODY, room).rstrip())]
         return [head, *(row.fragments for row in self._text(entry, columns, columns))]
 
     def _time(self, entry: Entry) -> Fragments:

@@ -18,6 +18,10 @@ MOST_PARTS: Final = 5
 """Characters of one cluster; more of them is zalgo, which would cover the rows above and below."""
 CIRCLE: Final = "\u25cc"
 """What carries a mark that has nothing to stand on."""
+FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+"""They show nothing, and everybody gives them another width."""
+LEAST_IN_PARTS: Final = 6
+"""Columns in which a name is worth being shown without its midst."""
 APART: Final = "\u200c"
 """Keeps two letters from being drawn as one."""
 FIRST_FLAG: Final = 0x1F1E6
@@ -56,17 +60,40 @@ def shortened(text: str, columns: int) -> str:
     return cut(text, columns - 1) + "…" if columns > 0 else ""
 
 
-def fitted(text: str, columns: int, *, right: bool = False) -> str:
-    """The text in exactly so many columns, at their left end or their right."""
+def fitted(text: str, columns: int) -> str:
+    """The text in exactly so many columns."""
     shown = shortened(text, columns)
+    return shown + " " * (columns - width(shown))
+
+
+def named(name: str, columns: int, *, right: bool = False) -> str:
+    """A name in exactly so many columns, at their left end or their right.
+
+    What is too long is left out in its midst: names that begin alike often differ at the end.
+    """
+    shown = shortened(name, columns)
+    if width(name) > columns >= LEAST_IN_PARTS:
+        end = _end(name, columns // 3)
+        shown = shortened(name, columns - width(end)) + end
     rest = " " * (columns - width(shown))
     return rest + shown if right else shown + rest
+
+
+def _end(text: str, columns: int) -> str:
+    kept = ""
+    for shown, _taken in reversed(list(clusters(text))):
+        if width(shown + kept) > columns:
+            break
+        kept = shown + kept
+    return kept
 
 
 @lru_cache(maxsize=4096)
 def _tamed(grapheme: str) -> tuple[Cluster, ...]:
     if flags := [ord(char) - FIRST_FLAG for char in grapheme if FIRST_FLAG <= ord(char) <= LAST_FLAG]:
         return tuple((chr(ord("A") + letter), 1) for letter in flags)
+    if not FILLERS.isdisjoint(grapheme):
+        return tuple((sign, 1) for char in grapheme if char in FILLERS for sign in f"<{ord(char):04x}>")
     if len(grapheme) > 1:
         grapheme = _agreed(grapheme)
     columns = _by_character(grapheme)

@@ -13,7 +13,7 @@ from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import HOME, OFFLINE, Book
 from gmessenger.terminal.window.colours import name_style
 from gmessenger.terminal.window.conversation import Conversation
-from gmessenger.terminal.window.graphemes import fitted, shortened, width
+from gmessenger.terminal.window.graphemes import fitted, named, shortened, width
 from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.wrapping import Fragments
 from gmessenger.terminal.words import _, counted
@@ -64,7 +64,7 @@ class Panes:
         current = each is self.book.current
         mark = ">" if current else " "
         left = f"{mark}{number:>2} "
-        name = fitted(shown_name(each), max(columns - len(left) - len(count) - 1, 1))
+        name = named(shown_name(each), max(columns - len(left) - len(count) - 1, 1))
         style = "class:current" if current else "class:counted" if each.unread else ""
         return [(style, f"{left}{name} {count}")]
 
@@ -85,7 +85,7 @@ class Panes:
         return lines
 
     def _member(self, name: str, columns: int) -> Fragments:
-        return [("", self._presence(name)), (name_style(name), fitted(visible(name), columns - 1))]
+        return [("", self._presence(name)), (name_style(name), named(visible(name), columns - 1))]
 
     def _status_of(self, name: str) -> str:
         if fold(name) == fold(self.book.me):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from wcwidth import wcwidth
 
 from gmessenger.terminal.visible import visible
-from gmessenger.terminal.window.graphemes import clusters, cut, fitted, shortened, width
+from gmessenger.terminal.window.graphemes import clusters, cut, fitted, named, shortened, width
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ from gmessenger.terminal.window.graphemes import clusters, cut, fitted, shortene
         ("Z" + "\u0301" * 40, "Z" + "\u0301" * 4, 1),
         ("\u0301", "\u25cc\u0301", 1),
         ("\u200d", "\u25cc\u200d", 1),
+        ("\u115f\u3164", "<115f><3164>", 12),
         ("", "", 0),
     ],
 )
@@ -54,7 +55,14 @@ def test_there_is_a_sign_where_something_is_left_out(text: str, columns: int, ke
 
 
 def test_a_column_is_filled() -> None:
-    assert (fitted("小", 4), fitted("小", 4, right=True), fitted("hello", 3)) == ("小  ", "  小", "he…")
+    assert (fitted("小", 4), fitted("hello", 3)) == ("小  ", "he…")
+    assert (named("小", 4), named("小", 4, right=True), named("hello", 3)) == ("小  ", "  小", "he…")
+
+
+def test_long_names_that_differ_at_the_end_are_told_apart() -> None:
+    assert named("somebody_with_a_name4", 12) == "somebod…ame4"
+    assert named("名前の長い人四", 9) == "名前の…四"
+    assert named("🇩🇪" * 5, 6) == "DED…DE"
 
 
 @given(st.text(st.characters(exclude_categories=())), st.integers(0, 30))
@@ -64,4 +72,4 @@ def test_every_cell_is_as_wide_as_its_characters_make_it(text: str, columns: int
         assert taken == sum(max(0, wcwidth(char)) for char in shown) > 0
         assert len(shown) <= 20
     assert width(cut(visible(text), columns)) <= columns
-    assert width(fitted(visible(text), columns)) == columns
+    assert width(fitted(visible(text), columns)) == columns == width(named(visible(text), columns))
