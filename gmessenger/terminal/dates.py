@@ -1,10 +1,13 @@
 """Times, days and durations, as the language that was chosen writes them.
 
-Without the C library's locales: the language may be there where its locale is not installed.
+Without the C library's locales, as the language may be there where its locale is not installed; but for whether the
+hours are counted to twelve or to twenty-four, which goes by the country.
 """
 
 from __future__ import annotations
 
+import locale
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Final
 
@@ -19,6 +22,14 @@ MONTHS: Final = (
     *(N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
 )
 """As they stand beside a day's number: in some languages that is another case."""
+BY_TWELVE: Final = ("%r", "%I", "%p")
+"""What there is of these in a locale's way to write times says that it counts the hours to twelve."""
+
+
+def adopt_locale() -> None:
+    """Count the hours as the environment's locale does; for the program's start. One not installed is as none."""
+    with suppress(locale.Error):
+        locale.setlocale(locale.LC_TIME, "")
 
 
 def local(seconds: float) -> datetime | None:
@@ -29,12 +40,18 @@ def local(seconds: float) -> datetime | None:
         return None
 
 
+def time_of_day(then: datetime) -> str:
+    """`21:05`, or `09:05 PM` where the locale has it so."""
+    by_twelve = any(code in locale.nl_langinfo(locale.T_FMT) for code in BY_TWELVE)
+    return f"{then:%I:%M} {'AM' if then.hour < 12 else 'PM'}" if by_twelve else f"{then:%H:%M}"
+
+
 def clock(seconds: float) -> str:
     """The time of day, with the date unless it is today."""
     then = local(seconds)
     if then is None:
         return UNKNOWN
-    time = f"{then:%H:%M}"
+    time = time_of_day(then)
     if then.date() == datetime.now().astimezone().date():
         return time
     return _("{year:04}-{month:02}-{day:02} {time}", year=then.year, month=then.month, day=then.day, time=time)

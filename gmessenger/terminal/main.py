@@ -13,7 +13,7 @@ from gmessenger.commandline import CLIENT, parse
 from gmessenger.errors import ExitError, FileProblem, UsageError
 from gmessenger.given import given, listed
 from gmessenger.options import ClientOptions
-from gmessenger.terminal import words
+from gmessenger.terminal import dates, words
 from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
 from gmessenger.terminal.spoken import spoken
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client; returns its exit code. Raises nothing but SystemExit for --help and the like."""
     occupy_standard_descriptors()
     words.choose()
+    dates.adopt_locale()
     try:
         options = parse(CLIENT, arguments)
         if options.check:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import gevent
@@ -219,6 +221,22 @@ def test_without_colours_there_are_none(fake: FakeServer, view: View) -> None:
     peer.say("dale", "hi")
     hank.shows("hi$")
     assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7])[;m]", hank.raw)
+
+
+@pytest.mark.skipif(which("localedef") is None, reason="there is no way here to have a locale")
+@pytest.mark.parametrize("arguments", [(), ("--plain",)])
+def test_times_are_those_of_the_locale(
+    fake: FakeServer, view: View, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    made = tmp_path / "en_US.UTF-8"
+    if subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", made], stderr=subprocess.DEVNULL).returncode > 1:
+        pytest.skip("there is nothing here to make a locale of")
+    hank = view(fake, *arguments, LOCPATH=str(tmp_path), LC_TIME=made.name)
+    fake.enter().say("dale", "hi hank")
+    hank.shows(r"\d\d:\d\d [AP]M.* dale\b.*hi hank" if arguments else "@dale")
+    if not arguments:
+        hank.press("alt-1")
+        hank.shows(r"\d\d:\d\d [AP]M +dale │ hi hank")
 
 
 def test_line_mode_where_it_is_asked_for_or_the_terminal_can_no_more(fake: FakeServer, view: View) -> None:

@@ -242,6 +242,13 @@ def test_dates() -> None:
     assert (dates.moment(0.84), dates.moment(9.96), dates.moment(25.2)) == ("0.8 s", "10 s", "25 s")
 
 
+@pytest.mark.parametrize(("way", "shown"), [("%H:%M:%S", "21:05"), ("%r", "09:05 PM"), ("%I:%M:%S %p", "09:05 PM")])
+def test_hours_are_counted_as_the_country_does(monkeypatch: pytest.MonkeyPatch, way: str, shown: str) -> None:
+    monkeypatch.setattr("locale.nl_langinfo", lambda _what: way)
+    then = datetime(2024, 3, 8, 21, 5).astimezone()
+    assert dates.clock(then.timestamp()) == f"2024-03-08 {shown}"
+
+
 def test_dates_in_russian(russian: None) -> None:
     then = datetime(2024, 3, 8, 9, 5).astimezone()
     assert dates.clock(then.timestamp()) == "08.03.2024 09:05"

@@ -22,7 +22,6 @@ from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.acting import Acting, Lanes, Sight
 from gmessenger.terminal.window.application import UI, Look
 from gmessenger.terminal.window.book import Book
-from gmessenger.terminal.window.days import adopt_locale
 from gmessenger.terminal.window.drafts import Drafts
 from gmessenger.terminal.window.following import Following
 from gmessenger.terminal.window.work import Work
@@ -137,6 +136,5 @@ class FullScreen:
 
 
 def _screen(book: Book, acting: Acting, options: ClientOptions) -> Sight:
-    adopt_locale()
     look = Look(bell=options.bell, notifications=options.notify)
     return UI(book, acting, history_file=state_file(options, book.me, "history"), look=look)

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from gmessenger.terminal.window.days import Calendar, adopt_locale
+from gmessenger.terminal.dates import adopt_locale
+from gmessenger.terminal.window.days import Calendar
 
 
 @pytest.mark.parametrize(
