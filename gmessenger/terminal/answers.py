@@ -70,14 +70,15 @@ def muted(name: str, minutes: int | None, here: int) -> str:
     return noted(said if here else _("{said}; nobody of that name is here just now", said=said))
 
 
-def banned(whom: str, sessions: int) -> str:
-    return noted(
-        counted(
-            "{name} is banned: {count} connection closed",
-            "{name} is banned: {count} connections closed",
-            sessions,
-            name=visible(whom),
+def banned(whom: str, minutes: int | None, sessions: int) -> str:
+    shown = visible(whom)
+    said = _("{name} is banned", name=shown)
+    if minutes is not None:
+        said = counted(
+            "{name} is banned for {count} minute", "{name} is banned for {count} minutes", minutes, name=shown
         )
+    return noted(
+        counted("{said}: {count} connection closed", "{said}: {count} connections closed", sessions, said=said)
     )
 
 

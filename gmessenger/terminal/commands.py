@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +85,15 @@ def _mute(desk: Desk, arguments: str) -> None:
 
 def _ban(desk: Desk, arguments: str) -> None:
     whom, _, reason = arguments.partition(" ")
-    desk.ban(whom, reason.strip())
+    lasting, _, further = reason.strip().partition(" ")
+    minutes = _minutes(lasting)
+    desk.ban(whom, (reason if minutes is None else further).strip(), minutes)
+
+
+def _minutes(text: str) -> int | None:
+    """What `30m`, `2h` or `7d` are in minutes, a bare number too; None for other words."""
+    found = LASTING.fullmatch(text)
+    return int(found[1]) * LONG[found[2]] if found else None
 
 
 def _close(desk: Desk, room: str) -> None:
@@ -96,6 +105,9 @@ def _close(desk: Desk, room: str) -> None:
 
 
 USUAL_PAGE: Final = 20
+LASTING: Final = re.compile(r"(\d{1,4})([mhd]?)", re.ASCII)
+LONG: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
+"""A unit of time in minutes."""
 COMMANDS: Final = (
     Command(
         ("1", "message"),
@@ -125,7 +137,14 @@ COMMANDS: Final = (
     Command((), ("/kick",), "NAME [REASON]", "send somebody away", _kick, operators=True),
     Command((), ("/mute",), "NAME [MINUTES]", "have what they say refused", _mute, operators=True),
     Command((), ("/unmute",), "NAME", "let them speak again", lambda desk, name: desk.unmute(name), operators=True),
-    Command((), ("/ban",), "NAME|ADDRESS [REASON]", "let them in no more", _ban, operators=True),
+    Command(
+        (),
+        ("/ban",),
+        "NAME|ADDRESS [TIME] [REASON]",
+        "let them in no more, or not for 30m, 2h, 7d",
+        _ban,
+        operators=True,
+    ),
     Command((), ("/unban",), "NAME|ADDRESS", "let them in again", lambda desk, whom: desk.unban(whom), operators=True),
     Command((), ("/bans",), "", "who is banned or muted", lambda desk, _: desk.bans(), operators=True),
     Command((), ("/close",), "[#ROOM]", "let nobody write", _close, operators=True),

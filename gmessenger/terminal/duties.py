@@ -56,8 +56,8 @@ class Desk(Protocol):
 
     def unmute(self, name: str) -> None: ...
 
-    def ban(self, whom: str, reason: str) -> None:
-        """Of a name, or of an address where it reads as one; so below."""
+    def ban(self, whom: str, reason: str, minutes: int | None) -> None:
+        """Of a name, or of an address where it reads as one; so below. For good, unless it is for some minutes."""
 
     def unban(self, whom: str) -> None: ...
 

@@ -85,12 +85,12 @@ class Moderating(ABC):
         return noted(_("{name} may speak again", name=visible(name)))
 
     @log_calls("whom")
-    def ban(self, whom: str, reason: str) -> None:
-        self._answered(lambda: self._ban(whom, reason))
+    def ban(self, whom: str, reason: str, minutes: int | None) -> None:
+        self._answered(lambda: self._ban(whom, reason, minutes))
 
-    def _ban(self, whom: str, reason: str) -> str:
-        answer = self._link.ban(whom, reason=reason)
-        return answers.banned(answer.address or whom, answer.sessions or 0)
+    def _ban(self, whom: str, reason: str, minutes: int | None) -> str:
+        answer = self._link.ban(whom, minutes * MINUTE if minutes is not None else None, reason)
+        return answers.banned(answer.address or whom, minutes, answer.sessions or 0)
 
     @log_calls("whom")
     def unban(self, whom: str) -> None:

@@ -22,7 +22,7 @@ def asked(person: Person, peer: Peer, line: str, response: int = 200, **answer: 
 def test_an_operator_sees_to_it(fake: FakeServer, sit: Sit) -> None:
     hank = sit(fake, "--name", "hank")
     peer = fake.enter(account=True, role="operator")
-    hank.sees(r"/ban NAME\|ADDRESS \[REASON\]")
+    hank.sees(r"/ban NAME\|ADDRESS \[TIME\] \[REASON\]")
     hank.sees("begins with a slash")
     kick = asked(hank, peer, "/kick dale calm\x0bdown", sessions=2)
     assert kick == {"action": "kick", "user": "dale", "reason": "calm\x0bdown"}
