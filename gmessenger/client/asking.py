@@ -150,10 +150,19 @@ class Asking(Operating):
         """Have everything one has said erased, and the account with it. There is no way back, and the line ends."""
         self._ask(Forget(password=password))
 
-    def _to_say_again(self, *, account: bool) -> dict[str, bytes]:
-        """An account is still in its rooms, unless somebody took it out meanwhile; a guest has read nothing."""
-        said, known = self._said_of_oneself, "join " if account else "read "
-        return {what: frame for what, frame in said.items() if not what.startswith(known)}
+    def _to_say_again(self, *, anew: bool) -> dict[str, bytes]:
+        """An account is still in its rooms, unless somebody took it out meanwhile; a guest has read nothing, nor has
+        anybody where the numbers begin `anew`.
+        """
+        if anew:
+            self._leave_unsaid("read ")
+        known = "join " if self.account else "read "
+        return {what: frame for what, frame in self._said_of_oneself.items() if not what.startswith(known)}
+
+    def _leave_unsaid(self, kind: str) -> None:
+        self._said_of_oneself = {
+            what: frame for what, frame in self._said_of_oneself.items() if not what.startswith(kind)
+        }
 
     def _cards(self, request: Users | Members | Blocks) -> list[Card]:
         return whole_list(self._ask, request, lambda page: page.users or [], lambda card: card.account_name)

@@ -19,7 +19,8 @@ OPERATOR: Final = "operator"
 class Connected:
     """Logged in: the first time, or `again` after the line was lost. `limits` are the server's, by its own words.
 
-    `operator` says whether one is one, `blocks` how many names one blocks.
+    `operator` says whether one is one, `blocks` how many names one blocks. Coming back `anew`, as another guest or to
+    another store, numbers of messages from before mean nothing any more.
     """
 
     server: str
@@ -28,12 +29,13 @@ class Connected:
     again: bool
     operator: bool = False
     blocks: int = 0
+    anew: bool = False
 
 
-def connected(answer: Answer, again: bool) -> Connected:
+def connected(answer: Answer, again: bool, anew: bool) -> Connected:
     """What the server said when it let us in."""
     limits, operator = answer.limits or {}, answer.role == OPERATOR
-    return Connected(answer.server or "", answer.alert or "", limits, again, operator, answer.blocks or 0)
+    return Connected(answer.server or "", answer.alert or "", limits, again, operator, answer.blocks or 0, anew)
 
 
 @dataclass(frozen=True, slots=True)

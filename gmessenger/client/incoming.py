@@ -48,21 +48,23 @@ class Incoming:
         self.came = 0
         """How many messages this line has brought."""
 
-    def new_line(self, *, account: bool, token: str | None, store: str | None = None) -> None:
+    def new_line(self, *, account: bool, token: str | None, store: str | None = None) -> bool:
         """A line is up. What waited behind holes comes again.
 
-        To another guest's session, and from another store (a backup was put in its place), nothing counts as had.
+        To another guest's session, and from another store (a backup was put in its place), nothing counts as had;
+        says whether it is so.
         """
         self.came = 0
         session = (account, None if account else token)
         self._asked.clear()
         for position in self._positions.values():
             position.held.clear()
-        if session != self._session or store != self._store:
+        if anew := session != self._session or store != self._store:
             self._positions.clear()
             self._acks.forget()
         self._session, self.account, self._store = session, account, store
         self._acks.all_again()
+        return anew
 
     def registered(self) -> None:
         """The guest's session goes on as the account's."""

@@ -231,13 +231,13 @@ class Link(Asking):
         self.registration = answer.registration if self._login.confidential else None
         self._outbox.pace.announced(self.limits)
         self._become(account=answer.account is True)
-        self._incoming.new_line(account=answer.account is True, token=answer.session, store=answer.store)
-        self._inbox.put(connected(answer, again))
+        anew = self._incoming.new_line(account=self.account, token=answer.session, store=answer.store) and again
+        self._inbox.put(connected(answer, again, anew))
         for message in self._outbox.larger_than(self._largest_frame):
             self._outbox.settle(message.id)
             self._settled(message)
             self._inbox.put(too_long(message, self._largest_frame))
-        for what, frame in (self._to_say_again(account=self._incoming.account) | self._questions.unanswered()).items():
+        for what, frame in (self._to_say_again(anew=anew) | self._questions.unanswered()).items():
             self._sender.urge(what, frame)
         self._room.look()
 

@@ -157,6 +157,12 @@ class Acting:
     def registered(self) -> None:
         self.loading.account = self.reading.on = True
 
+    def begin_anew(self) -> None:
+        """What is known by its number is not known any more."""
+        self.hidden.clear()
+        self.reading.begin_anew()
+        self.loading.begin_anew()
+
     def restore(self, kept: Kept) -> None:
         """Put back what an earlier run left."""
         self.hidden = dict(kept.hidden)

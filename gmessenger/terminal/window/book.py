@@ -232,6 +232,8 @@ class Book:
 
     def _connected(self, event: Connected, now: float) -> None:
         self.line = Line("connected")
+        for each in self.conversations if event.anew else ():
+            each.begin_anew()
         self.operator = event.operator
         self._notice(event, now)
 

@@ -169,6 +169,14 @@ class Conversation:
         self.head, self.read = max(self.head, head), max(self.read, read)
         self._count()
 
+    def begin_anew(self) -> None:
+        """The server counts from the beginning: what is here stays as it is, above all that follows."""
+        self.complete = self.complete or self.earliest is not None
+        for entry in self.entries:
+            entry.seq = None
+        self.head = self.read = 0
+        self.new_after = None
+
     def left(self) -> None:
         """One has turned away from it: what was new is not marked any more."""
         self.marker = self.new_after = None

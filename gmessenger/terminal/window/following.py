@@ -83,6 +83,8 @@ class Following:
             self._introduce()
         acting.desk.operator = event.operator
         acting.reading.on = self._link.account
+        if event.anew:
+            acting.begin_anew()
         acting.loading.new_line(account=self._link.account, hidden=acting.hidden)
         if event.blocks:
             acting.desk.learn_blocks()

@@ -45,6 +45,10 @@ class Loading:
         self._work.put(partial(self._list, hidden))
         self.turned_to(self._book.current)
 
+    def begin_anew(self) -> None:
+        """Nothing that was fetched says anything about what there is now."""
+        self._begun.clear()
+
     def turned_to(self, conversation: Conversation) -> None:
         """Somebody looks at it: fetch what they would miss."""
         if conversation is self._book.home or not self._link.connected:

@@ -28,6 +28,11 @@ class Reading:
         """The server knows of so much."""
         self._told[fold(name)] = max(seq, self._told.get(fold(name), 0))
 
+    def begin_anew(self) -> None:
+        """The server counts from the beginning, and knows nothing of what was read."""
+        self._told.clear()
+        self._due.clear()
+
     def seen(self, conversation: Conversation) -> None:
         """Somebody has the newest of it before their eyes. Takes no time."""
         key, seq = conversation.key, conversation.latest

@@ -20,6 +20,7 @@ from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.mode import FullScreen
 from tests.terminal.window.screens import SOON, Paper, Sitting
 
+PASSWORD = "correct horse"
 IMPATIENT = Patience(connect=2, answer=2, probe_after=2, retry_for=20, first_pause=0.02, longest_pause=0.1)
 
 

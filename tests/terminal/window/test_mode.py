@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +16,7 @@ from gmessenger.terminal.window.following import Following
 from tests.client.conftest import Owner
 from tests.client.fake_server import TIMEOUT
 from tests.conftest import RunningServer
-from tests.terminal.window.seats import IMPATIENT, Seat
-
-PASSWORD = "correct horse"
-
-
-@pytest.fixture
-def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Seat]]:
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    with ExitStack() as people:
-        yield lambda server, name, **more: people.enter_context(Seat(server, name, **more))
-
-
-@pytest.fixture
-def link(server: RunningServer) -> Iterator[Callable[..., Owner]]:
-    links: list[Link] = []
-
-    def start(name: str, *, account: bool = True, **more: Any) -> Owner:
-        links.append(Link(server.host, server.port, name, patience=IMPATIENT, device="phone", **more))
-        links[-1].start()
-        if account:
-            links[-1].register(PASSWORD)
-        return Owner(links[-1])
-
-    yield start
-    for each in links:
-        each.close()
-
-
-@pytest.fixture
-def hank(server: RunningServer) -> None:
-    """Hank is an account."""
-    with Link(server.host, server.port, "hank", patience=IMPATIENT) as once:
-        once.register(PASSWORD)
+from tests.terminal.window.seats import IMPATIENT, PASSWORD, Seat
 
 
 def test_a_conversation(server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]) -> None:
