@@ -76,7 +76,7 @@ class Acting:
         self._end = end
         self.desk = WindowDesk(link, book, lanes.ordering, self, end.leave)
         self.reading = Reading(link, failed)
-        self.loading = Loading(link, book, lanes.fetching, self.reading, self._changed)
+        self.loading = Loading(link, book, lanes.fetching, self.reading, self._fetched)
         self.drafts: Drafts
         self.hidden: dict[str, int] = {}
 
@@ -145,6 +145,7 @@ class Acting:
             return self.show(noted(_("this is the one that is always here")))
         self.hidden[conversation.key] = conversation.latest
         self._book.close(conversation)
+        self.loading.hidden(conversation)
         self.turn_to(self._book.current)
         return self.drafts.touch()
 
@@ -187,6 +188,11 @@ class Acting:
             entry.become(State.REFUSED, render.many_wait(self._link.unanswered))
         except (BadText, ExitError) as error:
             entry.become(State.REFUSED, render.why(error))
+        self._changed()
+
+    def _fetched(self) -> None:
+        if self.sight.at_bottom:
+            self.seen()
         self._changed()
 
     def _changed(self) -> None:

@@ -197,7 +197,7 @@ class Book:
 
     def _read_elsewhere(self, event: ReadElsewhere, now: float) -> None:
         if (where := self.find(event.with_)) is not None:
-            where.read_elsewhere(event.seq)
+            where.read_elsewhere(event.seq, in_sight=where is self.current)
 
     def _presence(self, event: PresenceChanged, now: float) -> None:
         self.presence[fold(event.name)] = event.status

@@ -159,10 +159,11 @@ class Conversation:
         if self.unread and self.head > self.read:
             self._count()
 
-    def read_elsewhere(self, seq: int) -> None:
-        """On another device one has read up to `seq`."""
+    def read_elsewhere(self, seq: int, *, in_sight: bool) -> None:
+        """On another device one has read up to `seq`; what is marked as new here, before one's eyes, stays so."""
         self.read = max(self.read, seq)
-        self._count()
+        if not in_sight:
+            self._count()
 
     def listed(self, head: int, read: int) -> None:
         """The server says how far the conversation goes, and how far oneself has read it."""

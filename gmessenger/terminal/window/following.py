@@ -74,7 +74,7 @@ class Following:
         if rings:
             self._ring(event)
         if self._acting.sight.at_bottom:
-            self._acting.reading.seen(self._book.current)
+            self._acting.seen()
         self._acting.sight.invalidate()
 
     def _connected(self, event: Connected) -> None:

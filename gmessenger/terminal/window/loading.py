@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from gmessenger.client import Link, Standing, fold
+from gmessenger.client import Card, Link, Standing, fold
 from gmessenger.errors import Forbidden, MessengerError, NeverSeen, NoSuchRoom, UnknownAction
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
@@ -62,9 +62,13 @@ class Loading:
 
     def joined(self, room: Conversation) -> None:
         """One has come into a room: from now on there may be something to fetch."""
-        self._members_known.discard(room.key)
-        self._begun.discard(room.key)
+        self.hidden(room)
         room.complete = False
+
+    def hidden(self, conversation: Conversation) -> None:
+        """What was fetched of it is gone with it."""
+        self._members_known.discard(conversation.key)
+        self._begun.discard(conversation.key)
 
     def earlier(self, conversation: Conversation) -> None:
         """Somebody wants to see what was said before that."""
@@ -116,11 +120,13 @@ class Loading:
 
     def _find_members(self, room: Conversation) -> None:
         try:
-            cards, topic = self._link.members(room.name), self._link.topic(room.name)
+            # At once: who comes or goes while the topic is asked for is told of meanwhile.
+            self._members_are(room, self._link.members(room.name))
+            room.topic = visible(self._link.topic(room.name)) or room.topic
         except MessengerError:
             self._members_known.discard(room.key)
-            return
-        room.topic = visible(topic) or room.topic
+        self._changed()
+
+    def _members_are(self, room: Conversation, cards: list[Card]) -> None:
         room.members = {fold(card.account_name): visible(card.account_name) for card in cards}
         self._book.presence |= {fold(card.account_name): card.status or "online" for card in cards}
-        self._changed()

@@ -242,3 +242,13 @@ def test_there_is_a_row_for_every_event() -> None:
 def test_of_what_came_meanwhile_the_mode_speaks(book: Book) -> None:
     book.apply(CaughtUp(3, again=True), NOW)
     assert texts(book.home) == []
+
+
+def test_what_another_device_has_read_makes_nothing_new_of_what_is_in_sight(book: Book) -> None:
+    for seq in (1, 2):
+        came(book, str(seq), seq)
+    dale = book.open("dale")
+    book.look_at(dale)
+    came(book, "3", 3)
+    book.apply(ReadElsewhere("dale", 2), NOW)
+    assert (dale.unread, dale.marker) == (0, dale.entries[0])
