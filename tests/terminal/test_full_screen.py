@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -143,7 +144,9 @@ def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServ
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)], ids=lambda each: getattr(each, "name", None)
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 0), (signal.SIGHUP, 129)],
+    ids=lambda each: getattr(each, "name", None),
 )
 def test_signals_end_it_and_the_terminal_is_as_it_was(
     fake: FakeServer, view: View, number: signal.Signals, code: int
@@ -152,6 +155,27 @@ def test_signals_end_it_and_the_terminal_is_as_it_was(
     hank.signal(number)
     assert hank.leaves() == code
     assert hank.restored
+
+
+def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(fake: FakeServer, view: View) -> None:
+    """As a machine that slept, whose lines are gone; and as a shell leaves a terminal that it had meanwhile."""
+    hank, peer = seated(fake, view)
+    hank.signal(signal.SIGSTOP)
+    while ") T " not in Path(f"/proc/{hank.process.pid}/stat").read_text():
+        gevent.sleep(0.01)
+    modes = termios.tcgetattr(hank.master)
+    modes[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(hank.master, termios.TCSANOW, modes)
+    hank.screen.reset()
+    peer.close()
+    hank.signal(signal.SIGCONT)
+    hank.shows(r"@dale")
+    assert not hank.modes[3] & (termios.ICANON | termios.ECHO)
+    hank.types("what did I miss?\rhalf a line")
+    again = fake.enter()
+    again.answer(said(again), 202)
+    hank.shows(r"caught up: 1 of yours was sent$")
+    hank.shows(r"\] half a line$")
 
 
 def test_ctrl_c_empties_the_line_first_and_leaves_then(fake: FakeServer, view: View) -> None:

@@ -110,6 +110,10 @@ class UI:
     def stop(self) -> None:
         self.call(self._exit)
 
+    def resume(self) -> None:
+        """Take the terminal over again: somebody stopped this process, and the shell has made it its own meanwhile."""
+        self.call(self._resume)
+
     def invalidate(self) -> None:
         """Have it drawn anew, soon."""
         if self._app is not None:
@@ -207,6 +211,12 @@ class UI:
     def _tick(self) -> None:
         self._ticking = None
         self.invalidate()
+
+    def _resume(self) -> None:
+        if self._app is not None and self._app.is_running:
+            self._app.input.raw_mode().__enter__()  # the one entered first knows the way back
+            self._app.renderer.clear()
+            self._app.invalidate()
 
     def _exit(self) -> None:
         app = self._app

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Final
 
+import gevent
 from gevent import with_timeout
 from gevent.event import Event
 
@@ -71,6 +73,7 @@ class FullScreen:
         self._ending.spawn(Following(self._options, self._link, self._book, self._acting, self._failed).run)
         for work in (self._lanes.sending, self._lanes.ordering, self._lanes.fetching):
             self._ending.spawn(work.run)
+        continued = gevent.signal_handler(signal.SIGCONT, self._sight.resume)
         try:
             self._sight.run()
         except (EOFError, OSError) as error:
@@ -78,6 +81,7 @@ class FullScreen:
                 raise
             self._ending.leave(HANGUP)  # the terminal is gone
         finally:
+            continued.cancel()
             self._off.set()
 
     def interrupt(self) -> None:
