@@ -23,6 +23,12 @@ ONLINE: Final = "online"
 LIST_WIDTHS: Final = ((140, 26), (100, 20), (70, 18))
 """From so many columns of the terminal on, the list of conversations has so many."""
 MEMBER_WIDTHS: Final = ((140, 22), (100, 16))
+ROWS_TO_SPARE: Final = 3
+"""From so many rows on, the list says what is new above and below: the current conversation is between."""
+ACTIVITY: Final = 5
+"""How soon the other conversations with something new give way in the status bar."""
+MOST_ACTIVE: Final = 50
+"""Conversations that have room in the widest status bar."""
 
 
 def share(widths: Sequence[tuple[int, int]], columns: int) -> int:
@@ -52,15 +58,24 @@ class Panes:
     signs: Signs
 
     def conversations(self, columns: int, rows: int) -> list[Fragments]:
-        """All of them, numbered; at the right how much is unread, and `!` where something was meant for oneself."""
+        """All of them, numbered; at the right how much is unread, and `!` where something was meant for oneself.
+
+        Where not all have room, the first and the last row say how much is new above and below.
+        """
         book = self.book
         place = book.conversations.index(book.current)
         first = max(0, min(place - rows // 2, len(book.conversations) - rows))
-        numbered = list(enumerate(book))[first : first + rows]
-        return [self._conversation(number, each, columns) for number, each in numbered]
+        last = first + rows
+        shown = [self._conversation(number, each, columns) for number, each in list(enumerate(book))[first:last]]
+        if rows >= ROWS_TO_SPARE:
+            if _unread(book.conversations[:first]):
+                shown[0] = _out_of_sight(self.signs.above, book.conversations[: first + 1], columns)
+            if _unread(book.conversations[last:]):
+                shown[-1] = _out_of_sight(self.signs.below, book.conversations[last - 1 :], columns)
+        return shown
 
     def _conversation(self, number: int, each: Conversation, columns: int) -> Fragments:
-        count = f"{each.unread}{'!' if each.mentions else ''}" if each.unread else ""
+        count = _news([each]) if each.unread else ""
         current = each is self.book.current
         mark = ">" if current else " "
         left = f"{mark}{number:>2} "
@@ -111,7 +126,8 @@ class Panes:
     def status(self, columns: int, now: float, unanswered: int, beyond: Beyond) -> list[Fragments]:
         """The line to the server, one's name, the conversation, where else something is new, what is not in sight.
 
-        Where there is not room for all of it, what matters least is left out.
+        Where there is not room for all of it, what matters least is left out; before that, all but the first of what is
+        new elsewhere.
         """
         number = self.book.conversations.index(self.book.current)
         sign, words = self._line(now)
@@ -120,17 +136,18 @@ class Panes:
         if width(line) + 1 + width(more) > columns - 2:
             line = f"[{sign}]"
         waits = unanswered and self.book.line.state != "connected"
+        activity = self._activity()
         parts = [
             (0, line),
             (2, counted("[{count} waiting]", "[{count} waiting]", unanswered) if waits else ""),
             (6, f"[{visible(self.book.me)}]"),
             (3, f"{number}:{shown_name(self.book.current)}"),
-            (5, self._activity()),
+            (ACTIVITY, activity[0]),
             (4, _above(beyond.new_above)),
             (1, more),
         ]
         style = "class:lost" if self.book.line.state == "lost" else "class:status"
-        return [[(style, fitted(" " + " ".join(_most_important(parts, columns - 2)), columns))]]
+        return [[(style, fitted(" " + " ".join(_most_important(parts, activity, columns - 2)), columns))]]
 
     def _line(self, now: float) -> tuple[str, str]:
         """A sign, and words."""
@@ -144,12 +161,33 @@ class Panes:
             return signs.gone, _("offline, next try in {seconds} s", seconds=seconds)
         return signs.away, _("reconnecting")
 
-    def _activity(self) -> str:
-        """The numbers of conversations with something new, and how much; those that mean oneself first."""
+    def _activity(self) -> list[str]:
+        """The numbers of conversations with something new, and how much: shortly, and in more and more words.
+
+        Those come first that mean oneself, then people, then rooms.
+        """
         new = [(number, each) for number, each in enumerate(self.book) if each.unread]
-        new.sort(key=lambda pair: not pair[1].mentions)
-        counts = (f"{number}({each.unread}{'!' if each.mentions else ''})" for number, each in new)
-        return _("[Act: {counts}]", counts=",".join(counts)) if new else ""
+        new.sort(key=lambda pair: (not pair[1].mentions, pair[1].is_room))
+        counts = [f"{number}({_news([each])})" for number, each in new[:MOST_ACTIVE]]
+        return [self._activity_of(counts[:shown], len(new) - shown) for shown in range(1, len(counts) + 1)] or [""]
+
+    def _activity_of(self, counts: list[str], further: int) -> str:
+        more = [f"{self.signs.further}+{further}"] if further else []
+        return _("[Act: {counts}]", counts=",".join([*counts, *more]))
+
+
+def _unread(conversations: Iterable[Conversation]) -> int:
+    return sum(each.unread for each in conversations)
+
+
+def _news(conversations: Sequence[Conversation]) -> str:
+    """How much is new in them, with `!` where something was meant for oneself."""
+    return f"{_unread(conversations)}{'!' if any(each.mentions for each in conversations) else ''}"
+
+
+def _out_of_sight(sign: str, conversations: Sequence[Conversation], columns: int) -> Fragments:
+    words = _("{sign} {count} new", sign=sign, count=_news(conversations))
+    return [("class:counted", fitted(f"  {words}", columns))]
 
 
 def _more(below: int | None) -> str:
@@ -162,9 +200,20 @@ def _above(count: int) -> str:
     return counted("[{count} new above: Alt-u]", "[{count} new above: Alt-u]", count) if count else ""
 
 
-def _most_important(parts: Iterable[tuple[int, str]], columns: int) -> list[str]:
-    """Those for which there is room, in their order; the one with the highest number goes first."""
+def _most_important(parts: Iterable[tuple[int, str]], activity: Sequence[str], columns: int) -> list[str]:
+    """Those for which there is room, in their order; the one with the highest number goes first.
+
+    Of the forms of `activity`, the shortest of which is one of the parts, the longest for which there is room is taken.
+    """
     kept = [part for part in parts if part[1]]
-    while len(kept) > 1 and sum(width(text) + 1 for _, text in kept) - 1 > columns:
+    while len(kept) > 1 and _together(kept) > columns:
         kept.remove(max(kept))
-    return [shortened(text, max(columns, 1)) for _, text in kept]
+    room = columns - _together(kept)
+    longest = [each for each in activity if width(each) - width(activity[0]) <= room][-1:]
+    words = (longest[0] if place == ACTIVITY and longest else text for place, text in kept)
+    return [shortened(text, max(columns, 1)) for text in words]
+
+
+def _together(parts: Sequence[tuple[int, str]]) -> int:
+    """Columns of all of them."""
+    return sum(width(text) + 1 for _, text in parts) - 1

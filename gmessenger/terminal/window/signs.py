@@ -11,7 +11,7 @@ from gmessenger.terminal.window.conversation import State
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What stands for the states of a message, of people and of the line, and what separates."""
+    """What stands for the states of a message, of people and of the line, what separates, and what is elsewhere."""
 
     waiting: str = "…"
     stored: str = "✓"
@@ -22,6 +22,9 @@ class Signs:
     gone: str = "○"
     upright: str = "│"
     level: str = "─"
+    above: str = "↑"
+    below: str = "↓"
+    further: str = "…"
 
     def state(self, state: State) -> str:
         return {
@@ -34,7 +37,7 @@ class Signs:
 
 
 UNICODE: Final = Signs()
-ASCII: Final = Signs("..", "+", "++", "x", "*", "~", "o", "|", "-")
+ASCII: Final = Signs("..", "+", "++", "x", "*", "~", "o", "|", "-", "^", "v", "..")
 
 
 def signs_for(encoding: str | None) -> Signs:

@@ -9,7 +9,7 @@ import pytest
 from gmessenger.terminal.window.book import Book, Line
 from gmessenger.terminal.window.colours import NAMES, STYLES, name_style
 from gmessenger.terminal.window.panes import Beyond, Panes
-from gmessenger.terminal.window.signs import ASCII, UNICODE, signs_for
+from gmessenger.terminal.window.signs import ASCII, UNICODE, Signs, signs_for
 from gmessenger.terminal.window.wrapping import Fragments
 from tests.terminal.window.screens import say
 
@@ -55,6 +55,26 @@ def test_the_current_one_is_in_sight_among_many(book: Book, panes: Panes) -> Non
         assert len(rows) == 10 and sum(row.startswith(">") for row in rows) == 1
 
 
+@pytest.mark.parametrize(("signs", "above", "below"), [(UNICODE, "↑", "↓"), (ASCII, "^", "v")])
+def test_the_list_says_what_is_new_above_and_below(book: Book, signs: Signs, above: str, below: str) -> None:
+    panes = Panes(book, signs)
+    for number in range(200):
+        friend = book.open(f"friend{number}")
+        friend.arrived(say(friend, "psst", mention=number == 199))
+    assert text(panes.conversations(20, 10))[-1].rstrip() == f"  {below} 195! new"
+    book.look_at(book.conversations[100])
+    rows = text(panes.conversations(20, 10))
+    assert (rows[0].rstrip(), rows[-1].rstrip()) == (f"  {above} 95! new", f"  {below} 100! new")
+    book.look_at(book.conversations[-1])
+    rows = text(panes.conversations(20, 10))
+    assert rows[0].rstrip() == f"  {above} 193! new" and rows[-1].startswith(">203")
+    for each in book:
+        each.looked_at()
+    assert not any("new" in row for row in text(panes.conversations(20, 10)))
+    book.conversations[0].arrived(say(book.home, "news"))
+    assert len(text(panes.conversations(20, 2))) == 2
+
+
 def test_members_who_are_there_come_first(book: Book, panes: Panes) -> None:
     room = book.open("#dev")
     book.look_at(room)
@@ -94,6 +114,22 @@ def test_what_matters_least_gives_way(book: Book, panes: Panes) -> None:
         "[○ offline, next try in 10 s] -- MORE (7) --",
         "[○] -- MORE (7) --",
         "[○]",
+    ]
+
+
+def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(book: Book, panes: Panes) -> None:
+    book.line = Line("connected")
+    for number in range(100):
+        friend = book.open(f"friend{number}")
+        friend.arrived(say(friend, "psst"))
+    room = book.open("#dev")
+    room.arrived(say(room, "anybody?"))
+    shown = [text(panes.status(columns, NOW, 0, Beyond()))[0].strip() for columns in (90, 54, 40, 30)]
+    assert shown == [
+        "[● connected] [hank] 0:gmessenger [Act: 3(2!),2(1),4(1),5(1),6(1),7(1),8(1),9(1),…+95]",
+        "[● connected] [hank] 0:gmessenger [Act: 3(2!),…+102]",
+        "[● connected] 0:gmessenger",
+        "[● connected] 0:gmessenger",
     ]
 
 
