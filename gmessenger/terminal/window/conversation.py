@@ -107,8 +107,15 @@ class Conversation:
         return True
 
     def add_earlier(self, entries: Iterable[Entry]) -> int:
-        """Put in what was said before, above notices of later times; returns how much of it is new here."""
-        new = [entry for entry in sorted(entries, key=lambda entry: entry.seq or 0) if self.add(entry)]
+        """Put in what was said before, above notices of later times; returns how much of it is new here.
+
+        Of what there is no room for the oldest is left out: there may be no hole.
+        """
+        earlier = sorted(entries, key=lambda entry: entry.seq or 0)
+        too_many = len(earlier) + len(self.entries) - MOST_ENTRIES
+        if too_many > 0:
+            self.complete = False
+        new = [entry for entry in earlier[max(too_many, 0) :] if self.add(entry)]
         for entry in new:
             self._above_later_notices(entry)
         if self.new_after is not None:

@@ -90,7 +90,8 @@ def _replace(file: Path, data: bytes) -> OSError | None:
             os.fsync(opened.fileno())
         new.replace(file)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):
+            new.unlink()
         return error
     return None
 

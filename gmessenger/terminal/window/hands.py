@@ -76,8 +76,9 @@ class Hands:
 
     def paste(self, text: str) -> None:
         """Put in what comes from elsewhere, unless it is so much that nobody would send it."""
-        buffer = self._line.answer if self._line.question is not None else self._line.buffer
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        buffer, text = self._line.buffer, text.replace("\r\n", "\n").replace("\r", "\n")
+        if self._line.question is not None:  # which is answered in one line: a copied password often ends with a line
+            buffer, text = self._line.answer, text.strip("\n").replace("\n", " ")
         if len(buffer.text) + len(text) <= LONGEST:
             return buffer.insert_text(text)
         said = counted("Not pasted: that is {count} character.", "Not pasted: that is {count} characters.", len(text))

@@ -56,7 +56,9 @@ class InputLine:
         if self._owner is not self._book.current:
             self._owner.draft = self.buffer.text
             self._owner = self._book.current
-            self.buffer.reset(Document(self._owner.draft))  # with the text, what could be undone is another's
+        elif self.buffer.text or not self._owner.draft:  # unless an earlier run has left something
+            return
+        self.buffer.reset(Document(self._owner.draft))  # with the text, what could be undone is another's
 
     def focus(self, layout: Layout) -> None:
         """See that what is typed goes to the question, if there is one."""

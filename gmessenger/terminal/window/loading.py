@@ -112,7 +112,7 @@ class Loading:
     def _remember(self, conversation: Conversation, count: int) -> None:
         """A page in which nothing is new, because one blocks who said it, is not what was asked for."""
         before, new = conversation.earliest, 0
-        while not new and not conversation.complete:
+        while not new and not conversation.complete and len(conversation.entries) < MOST_ENTRIES:
             page = self._link.history(conversation.name, count, before)
             conversation.complete = len(page) < count
             new = self._book.remembered(conversation, page)

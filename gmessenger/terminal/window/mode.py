@@ -68,6 +68,8 @@ class FullScreen:
     def run(self) -> None:
         """Log in, then show the screen until somebody has enough. Raises `Unreachable` or `Refused`."""
         self._log_in()
+        if self._ending.over:
+            return  # or the screen would come up for nobody to take it down
         self._acting.restore(self._drafts.load())
         self._ending.at_last(self._give_back)
         self._ending.spawn(Following(self._options, self._link, self._book, self._acting, self._failed).run)
@@ -113,7 +115,8 @@ class FullScreen:
             self._ending.leave()
 
     def _give_back(self) -> None:
-        """What is to be remembered goes to the disk, and the terminal is as it was."""
+        """What was said and what is to be remembered goes to the disk, and the terminal is as it was."""
+        self._lanes.sending.finish(GIVEN_BACK_WITHIN)
         with_timeout(GIVEN_BACK_WITHIN, self._drafts.save, timeout_value=None)
         self._sight.stop()
         self._off.wait(GIVEN_BACK_WITHIN)

@@ -110,6 +110,14 @@ def test_what_is_pasted_stays_in_the_line(sitting: Sitting) -> None:
     assert sitting.ui.draft == "one\ntwo\nthree\n" and not sitting.asked.of("submit")
 
 
+def test_what_is_pasted_as_an_answer_is_one_line(sitting: Sitting) -> None:
+    answers: list[str | None] = []
+    sitting.ui.ask("Password: ", secret=True, answered=answers.append)
+    sitting.sees("Password:")
+    sitting.types("\x1b[200~hush\r\n\x1b[201~\r")
+    sitting.until(lambda: answers == ["hush"])
+
+
 def test_a_question_comes_in_place_of_the_line(sitting: Sitting, tmp_path: Path) -> None:
     answers: list[str | None] = []
     sitting.types("half a sen")

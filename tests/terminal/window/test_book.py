@@ -27,7 +27,7 @@ from gmessenger.client import (
 )
 from gmessenger.client.outbox import compose
 from gmessenger.terminal.window.book import WRITTEN, Book
-from gmessenger.terminal.window.conversation import Conversation, State
+from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation, Entry, State
 from gmessenger.wire.events import Answer
 
 NOW = 1_763_800_000.0
@@ -252,3 +252,12 @@ def test_what_another_device_has_read_makes_nothing_new_of_what_is_in_sight(book
     came(book, "3", 3)
     book.apply(ReadElsewhere("dale", 2), NOW)
     assert (dale.unread, dale.marker) == (0, dale.entries[0])
+
+
+def test_history_that_there_is_no_room_for_leaves_no_hole(book: Book) -> None:
+    dale = book.open("dale")
+    for seq in range(101, 101 + MOST_ENTRIES - 50):
+        dale.add(Entry(NOW, "dale", str(seq), seq=seq))
+    assert book.remembered(dale, [said(str(seq), seq) for seq in range(1, 101)]) == 50
+    seqs = [entry.seq for entry in dale.entries]
+    assert seqs == list(range(51, 101 + MOST_ENTRIES - 50))

@@ -275,3 +275,42 @@ def test_a_room_that_one_is_in_is_there_at_once_with_its_members_and_topic(
     assert at.book.open("#dev").members == {"hank": "hank"}
     at.line("/topic be very kind")
     at.until(lambda: at.book.current.topic == "be very kind")
+
+
+def test_what_was_being_written_at_home_is_there_again(server: RunningServer, seat: Callable[..., Seat]) -> None:
+    with Seat(server, "hank") as first:
+        first.types("/msg dale half")
+        first.until(first.drafts_file.exists)
+        first.until(lambda: "half" in first.drafts_file.read_text("utf-8"))
+        first.dies()
+    seat(server, "hank").sees("] /msg dale half")
+
+
+def test_no_screen_comes_up_when_the_end_was_said_while_logging_in(
+    server: RunningServer, seat: Callable[..., Seat]
+) -> None:
+    at = Seat(server, "hank")
+    at.ending.leave()
+    at.mode.run()
+    assert not at.paper.raw
+    at.link.abandon()
+    at._stack.close()
+
+
+def test_what_is_submitted_just_before_the_end_is_handed_to_the_link(
+    server: RunningServer, hank: None, seat: Callable[..., Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = seat(server, "hank", password=PASSWORD)
+    send, sent = Link.send, []
+
+    def slowly(link: Link, to: str, text: str) -> Any:
+        gevent.sleep(0.05)  # as on a slow disk
+        sent.append(text)
+        return send(link, to, text)
+
+    monkeypatch.setattr(Link, "send", slowly)
+    for text in ("one", "two", "three"):
+        at.acting.say("hank", text)
+    at.ending.leave(143)
+    assert at.leaves() == 143
+    assert sent == ["one", "two", "three"]
