@@ -114,6 +114,10 @@ class Acting:
         others = {each.key: each.name for each in self._book if each.name}
         return list((here.members | others | self.desk.names).values())
 
+    def complete_rooms(self) -> Sequence[str]:
+        self.loading.rooms_wanted()
+        return self.loading.rooms
+
     def typed(self) -> None:
         self.drafts.touch()
 

@@ -79,7 +79,7 @@ class UI:
         calendar = Calendar()
         self._entries = Entries(self._signs, calendar)
         self._scrollback = Scrollback(book, self._entries, self._signs, calendar)
-        self._line = InputLine(book, Completing(book, actions.complete_names), history_file, actions.typed)
+        self._line = InputLine(book, Completing(book, actions), history_file, actions.typed)
         self._hands = Hands(book, actions, self._scrollback, self._entries, self._line)
         self._app: Application[None] | None = None
 

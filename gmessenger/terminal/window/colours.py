@@ -12,20 +12,21 @@ from gmessenger.client import fold
 NAMES: Final = (
     "#d75f5f",
     "#d75f00",
-    "#875f00",
+    "#af5f00",
     "#878700",
     "#008700",
     "#00875f",
     "#008787",
     "#0087d7",
-    "#5f5fd7",
+    "#5f5fff",
     "#875fd7",
     "#af5fd7",
-    "#af00af",
+    "#d700d7",
     "#d700af",
-    "#d7005f",
+    "#ff005f",
 )
-"""Of the 256 that terminals have, those that stand out from white as well as from black, by at least 3.4 to 1."""
+"""Of the 256 that terminals have, those that stand out from white as well as from the greys that pass for black, by at
+least 3 to 1."""
 
 STYLES: Final = {
     "time": "#767676",
@@ -33,8 +34,8 @@ STYLES: Final = {
     "notice": "#767676",
     "mark": "#767676",
     "day": "#767676 bold",
-    "unread": "#d70000 bold",
-    "refused": "#d70000",
+    "unread": "#ff0000 bold",
+    "refused": "#ff0000",
     "mention": "reverse",
     "own": "bold",
     "link": "underline",

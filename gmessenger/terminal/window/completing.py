@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -14,6 +14,7 @@ from gmessenger.client import fold
 from gmessenger.terminal.commands import COMMANDS, SLASHED, Command
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.hands import Actions
 from gmessenger.terminal.words import _
 
 WORD: Final = re.compile(r"[^\s]*$")
@@ -29,8 +30,8 @@ class Completing(Completer):
     In a text, names are offered when asked for, or behind `@`; rooms behind `#`.
     """
 
-    def __init__(self, book: Book, names: Callable[[], Sequence[str]]) -> None:
-        self._book, self._names = book, names
+    def __init__(self, book: Book, actions: Actions) -> None:
+        self._book, self._actions = book, actions
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """What goes where the cursor is, at most `MOST`."""
@@ -68,14 +69,14 @@ class Completing(Completer):
             yield from self._people(word, _plain)
 
     def _rooms(self, word: str) -> Iterator[Completion]:
-        rooms = (each.name for each in self._book if each.is_room)
-        for room in rooms:
+        known = [each.name for each in self._book if each.is_room]
+        for room in {fold(room): room for room in (*known, *self._actions.complete_rooms())}.values():
             if fold(room).startswith(fold(word)) or fold(room).startswith(fold(ROOM + word)):
                 yield Completion(f"{room} ", -len(word), display=visible(room))
 
     def _people(self, word: str, put: Callable[[str], str]) -> Iterator[Completion]:
         start = fold(word.removeprefix(PERSON))
-        for name in self._names():
+        for name in self._actions.complete_names():
             if fold(name).startswith(start):
                 yield Completion(put(name), -len(word), display=visible(name))
 

@@ -40,6 +40,9 @@ class Actions(Protocol):
     def complete_names(self) -> Sequence[str]:
         """Who may be meant, the likeliest first."""
 
+    def complete_rooms(self) -> Sequence[str]:
+        """The rooms there are, as far as is known. It asks for them, and does not wait."""
+
     def typed(self) -> None:
         """The draft of the current conversation has changed."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -36,14 +37,23 @@ class Loading:
         self._changed = changed
         self._begun: set[str] = set()
         self._members_known: set[str] = set()
+        self._rooms_asked = False
         self.account = False
+        self.rooms: Sequence[str] = ()
+        """Those there are, once they were wanted."""
 
     def new_line(self, *, account: bool, hidden: Mapping[str, int]) -> None:
         """The line is up: what can be had only from the server is asked for again, where somebody looks at it."""
         self.account = account
         self._members_known.clear()
+        self._rooms_asked = False
         self._work.put(partial(self._list, hidden))
         self.turned_to(self._book.current)
+
+    def rooms_wanted(self) -> None:
+        """Somebody begins to type the name of one: by the next letter they are here. Asked for once a line."""
+        if not self._rooms_asked and self._link.connected:
+            self._rooms_asked = self._work.put(self._find_rooms)
 
     def begin_anew(self) -> None:
         """Nothing that was fetched says anything about what there is now."""
@@ -117,6 +127,10 @@ class Loading:
             conversation.complete = len(page) < count
             new = self._book.remembered(conversation, page)
             before = page[0].seq or None if page else None
+
+    def _find_rooms(self) -> None:
+        with suppress(MessengerError):  # then those one is in are offered
+            self.rooms = [room["room"] for room in self._link.rooms() if isinstance(room.get("room"), str)]
 
     def _find_members(self, room: Conversation) -> None:
         try:

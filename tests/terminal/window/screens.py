@@ -31,6 +31,7 @@ class Asked:
         self.log: list[tuple[str, Any]] = []
         self.refused: str | None = None
         self.names: Sequence[str] = ()
+        self.rooms: Sequence[str] = ()
         self.waiting = 0
 
     def submit(self, text: str) -> None:
@@ -50,6 +51,9 @@ class Asked:
 
     def complete_names(self) -> Sequence[str]:
         return self.names
+
+    def complete_rooms(self) -> Sequence[str]:
+        return self.rooms
 
     def typed(self) -> None:
         self.log.append(("typed", None))

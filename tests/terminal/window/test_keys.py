@@ -29,6 +29,7 @@ def sitting(tmp_path: Path) -> Iterator[Sitting]:
     book.look_at(dev)
     with Sitting(tmp_path, book, 90, 24) as sitting:
         sitting.asked.names = ["dale", "Дима", "dora"]
+        sitting.asked.rooms = ["#sewing"]
         yield sitting
 
 
@@ -103,6 +104,7 @@ def test_what_one_sends_brings_the_newest_into_sight(sitting: Sitting) -> None:
         ("/e\t\t\x1b[Z", "/export "),
         ("/join #r\t", "/join #random "),
         ("/join r\t", "/join #random "),
+        ("/join #se\t", "/join #sewing "),
         ("/msg д\t", "/msg Дима "),
         ("/block d\t\t", "/block dora "),
         ("d\t", "dale: "),

@@ -102,6 +102,19 @@ def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
     assert said == list(range(1, 181))
 
 
+def test_rooms_one_is_not_in_are_offered_as_one_types(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]
+) -> None:
+    link("dale").link.join("#design")
+    hank = seat(server, "hank")
+    hank.types("/join #")
+    hank.until(lambda: "#design" in hank.acting.loading.rooms)
+    hank.types("de")
+    hank.sees("#design")
+    hank.types("\t\r")
+    hank.sees("you are in #design")
+
+
 def test_what_is_read_here_is_read_everywhere(
     server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], hank: None
 ) -> None:
