@@ -77,7 +77,9 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
         leave(dale)
     until_empty(server)
     gevent.sleep(0.3)  # a timer left behind would be due by now, and hold on to its connection
-    assert len(voices()) == before
+    with gevent.Timeout(PATIENCE):  # the other end's greenlet may still be at its last lines
+        while len(voices()) > before:
+            gevent.sleep(0.05)
 
 
 @pytest.mark.parametrize("quits", [b"", b'{"action":"quit"}\n'], ids=["", "quit"])
