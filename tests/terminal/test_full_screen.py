@@ -145,7 +145,7 @@ def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServ
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 143), (signal.SIGINT, 0), (signal.SIGHUP, 129)],
+    [(signal.SIGTERM, 143), (signal.SIGINT, 0), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
     ids=lambda each: getattr(each, "name", None),
 )
 def test_signals_end_it_and_the_terminal_is_as_it_was(
