@@ -168,7 +168,6 @@ class Acting:
         """What is known by its number is not known any more."""
         self.hidden.clear()
         self.reading.begin_anew()
-        self.loading.begin_anew()
 
     def restore(self, kept: Kept) -> None:
         """Put back what an earlier run left."""

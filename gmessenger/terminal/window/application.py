@@ -74,6 +74,7 @@ class UI:
         self._over = False
         self._greenlet: object = None
         self._ticking: asyncio.TimerHandle | None = None
+        self._ailing: asyncio.TimerHandle | None = None
         encoding = output.encoding() if output is not None else getattr(sys.stdout, "encoding", None)
         self._signs = signs_for(encoding)
         calendar = Calendar()
@@ -251,5 +252,11 @@ class UI:
         failure = context.get("exception")
         logs.event("greenlet_failed", failure=failure, what="screen")
         said = _("Something went wrong that should not have ({kind}); the log has it all.", kind=type(failure).__name__)
-        self._book.notice(said, time.time(), self._book.current)
+        if self._ailing is None:
+            self._book.notice(said, time.time(), self._book.current)
+            self._ailing = loop.call_later(SECOND, self._recover)
+
+    def _recover(self) -> None:
+        """What fails each time is not tried without a pause."""
+        self._ailing = None
         self.invalidate()

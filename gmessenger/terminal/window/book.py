@@ -35,6 +35,7 @@ from gmessenger.terminal.mentions import mentions_of
 from gmessenger.terminal.messages import ERASED
 from gmessenger.terminal.visible import visible, visible_lines
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
+from gmessenger.terminal.window.shelf import Shelf
 from gmessenger.terminal.words import _
 
 HOME: Final = ""
@@ -59,7 +60,8 @@ class Book:
         self.me = me
         self.line = Line()
         self.home = Conversation(HOME, complete=True)
-        self.conversations = [self.home]
+        self._shelf = Shelf(self.home)
+        self.conversations = self._shelf.in_order
         self.current = self.home
         self.presence: dict[str, str] = {}
         """What is known of how others are, by their folded names: `online`, `offline`, or their words."""
@@ -71,16 +73,11 @@ class Book:
         return iter(self.conversations)
 
     def find(self, name: str) -> Conversation | None:
-        key = fold(name)
-        return next((each for each in self.conversations if each.key == key), None)
+        return self._shelf.find(name)
 
     def open(self, name: str) -> Conversation:
         """The conversation of that name, which is there from now on."""
-        found = self.find(name)
-        if found is None:
-            found = Conversation(name)
-            self.conversations.append(found)
-        return found
+        return self._shelf.open(name, self.current)
 
     def look_at(self, conversation: Conversation) -> None:
         """Turn to another conversation."""
@@ -106,7 +103,7 @@ class Book:
         if conversation is not self.home:
             if conversation is self.current:
                 self.look_at(self.step(-1))
-            self.conversations.remove(conversation)
+            self._shelf.close(conversation)
 
     def notice(self, text: str, now: float, where: Conversation | None = None) -> None:
         """Say something that nobody has said; `text` is safe to draw."""

@@ -77,6 +77,8 @@ class Conversation:
     """How far it was read when it was turned to, while there was something new."""
     complete: bool = False
     loading: bool = False
+    begun: bool = False
+    """Whether the newest of what the server has was fetched, or is about to be."""
 
     @property
     def key(self) -> str:
@@ -180,6 +182,7 @@ class Conversation:
     def begin_anew(self) -> None:
         """The server counts from the beginning: what is here stays as it is, above all that follows."""
         self.complete = self.complete or self.earliest is not None
+        self.begun = False
         for entry in self.entries:
             entry.seq = None
         self.head = self.read = 0

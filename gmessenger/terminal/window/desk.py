@@ -20,6 +20,8 @@ from gmessenger.terminal.words import N_, _, noted
 
 NOTES: Final = N_("A plain line goes to the conversation in sight. //text sends a text that begins with a slash.")
 FEW: Final = 10
+MOST_NAMES: Final = 5000
+"""What is heard of first is forgotten first."""
 ANY_WIDTH: Final = 10_000
 """The screen breaks tables by itself, and again when its width changes."""
 
@@ -106,6 +108,13 @@ class WindowDesk(Commanded):
     def learn(self, *names: str) -> None:
         """These may be meant."""
         self.names |= {fold(name): visible(name) for name in names}
+        while len(self.names) > MOST_NAMES:
+            del self.names[next(iter(self.names))]
+
+    def learn_blocks(self) -> None:
+        """At once: what blocked people have said in rooms meanwhile comes next."""
+        if said := self._outcome(self._learn):
+            self._screen.show(said)
 
     def _answered(self, ask: Callable[[], str | None]) -> None:
         here = self._book.current

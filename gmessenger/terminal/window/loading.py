@@ -13,6 +13,7 @@ from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation
 from gmessenger.terminal.window.reading import Reading
+from gmessenger.terminal.window.shelf import MOST_CONVERSATIONS
 from gmessenger.terminal.window.work import Work
 
 FIRST_PAGE: Final = 50
@@ -35,7 +36,6 @@ class Loading:
         self._work = work
         self._reading = reading
         self._changed = changed
-        self._begun: set[str] = set()
         self._members_known: set[str] = set()
         self._rooms_asked = False
         self.account = False
@@ -55,10 +55,6 @@ class Loading:
         if not self._rooms_asked and self._link.connected:
             self._rooms_asked = self._work.put(self._find_rooms)
 
-    def begin_anew(self) -> None:
-        """Nothing that was fetched says anything about what there is now."""
-        self._begun.clear()
-
     def turned_to(self, conversation: Conversation) -> None:
         """Somebody looks at it: fetch what they would miss."""
         if conversation is self._book.home or not self._link.connected:
@@ -66,19 +62,18 @@ class Loading:
         if conversation.is_room and conversation.key not in self._members_known:
             self._members_known.add(conversation.key)
             self._work.put(partial(self._find_members, conversation))
-        if conversation.key not in self._begun:
-            self._begun.add(conversation.key)
+        if not conversation.begun:
+            conversation.begun = True
             self._fetch(conversation, FIRST_PAGE)
 
     def joined(self, room: Conversation) -> None:
         """One has come into a room: from now on there may be something to fetch."""
-        self.hidden(room)
-        room.complete = False
+        self._members_known.discard(room.key)
+        room.begun = room.complete = False
 
     def hidden(self, conversation: Conversation) -> None:
         """What was fetched of it is gone with it."""
         self._members_known.discard(conversation.key)
-        self._begun.discard(conversation.key)
 
     def earlier(self, conversation: Conversation) -> None:
         """Somebody wants to see what was said before that."""
@@ -97,7 +92,7 @@ class Loading:
             standings = self._link.conversations()
         except UnknownAction:  # an older server: those are shown that were here before
             return
-        for place, each in enumerate(standings):
+        for place, each in enumerate(standings[:MOST_CONVERSATIONS]):
             self._reading.known(each.with_, each.read)
             if self._is_shown(each, place, hidden.get(fold(each.with_))):
                 self._book.listed(each.with_, each.seq, max(each.read, each.first - 1))
@@ -114,7 +109,7 @@ class Loading:
         except NOTHING_KEPT:
             conversation.complete = True
         except MessengerError:  # the line, or too much at a time: when it is looked at again
-            self._begun.discard(conversation.key)
+            conversation.begun = False
         finally:
             conversation.loading = False
         self._changed()

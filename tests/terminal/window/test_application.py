@@ -8,7 +8,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gevent
 import pytest
@@ -20,6 +20,7 @@ from gmessenger.terminal.window.application import Look
 from gmessenger.terminal.window.book import Book, Line
 from gmessenger.terminal.window.conversation import State
 from gmessenger.terminal.window.graphemes import width
+from gmessenger.terminal.window.panes import Panes
 from tests.terminal.window.screens import Sitting, say
 
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[34]8;5;")
@@ -289,3 +290,22 @@ def test_a_paste_of_a_whole_book_is_refused_in_words(sitting: Sitting, monkeypat
     sitting.types("before\x1b[200~" + "x" * 995 + "\x1b[201~")
     sitting.sees("Not pasted: that is 995 characters.")
     assert sitting.ui.draft == "before"
+
+
+def test_what_cannot_be_drawn_at_all_is_told_of_once_and_does_not_turn_in_circles(
+    sitting: Sitting, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[None] = []
+
+    def fails(panes: Panes, columns: int) -> list[Any]:
+        tried.append(None)
+        raise ValueError("what a title")
+
+    monkeypatch.setattr(Panes, "title", fails)
+    sitting.ui.invalidate()
+    sitting.until(lambda: tried)
+    gevent.sleep(0.3)  # in which it would be tried thirty times
+    assert len(tried) < 10
+    assert sum("ValueError" in entry.text for entry in book.home.entries) == 1
+    monkeypatch.undo()
+    sitting.sees("Something went wrong")

@@ -26,6 +26,7 @@ from gmessenger.client import (
     TopicChanged,
 )
 from gmessenger.client.outbox import compose
+from gmessenger.terminal.window import shelf
 from gmessenger.terminal.window.book import WRITTEN, Book
 from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation, Entry, State
 from gmessenger.wire.events import Answer
@@ -252,6 +253,16 @@ def test_what_another_device_has_read_makes_nothing_new_of_what_is_in_sight(book
     came(book, "3", 3)
     book.apply(ReadElsewhere("dale", 2), NOW)
     assert (dale.unread, dale.marker) == (0, dale.entries[0])
+
+
+def test_conversations_do_not_become_more_for_ever(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST_CONVERSATIONS", 5)
+    book.open("dale").draft = "half a"
+    book.open("#dev")
+    for number in range(10):
+        came(book, "hi", 1, sender=f"stranger {number}")
+    assert [each.name for each in book] == ["", "dale", "#dev", "stranger 8", "stranger 9"]
+    assert book.find("stranger 1") is None
 
 
 def test_history_that_there_is_no_room_for_leaves_no_hole(book: Book) -> None:

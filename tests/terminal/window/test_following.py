@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gmessenger.client import Accepted
+import gevent
+import pytest
+
+from gmessenger.client import Accepted, Card, Link, LinkEvent, Received
+from gmessenger.terminal.window.book import Book
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
-from tests.terminal.window.seats import Seat
+from tests.terminal.window.seats import IMPATIENT, PASSWORD, Seat
 
 
 def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_anew(
@@ -28,3 +32,36 @@ def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_a
     said = [entry.text for entry in hank.book.open("dale").entries if entry.sender]
     assert said == ["one", "two", "three", "four"]
     assert hank.book.open("dale").unread == 4
+
+
+def test_what_blocked_people_have_said_meanwhile_is_not_shown(
+    server: RunningServer,
+    seat: Callable[..., Seat],
+    link: Callable[..., Owner],
+    hank: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dale = link("dale")
+    with Link(server.host, server.port, "hank", password=PASSWORD, device="desk", patience=IMPATIENT) as phone:
+        dale.link.join("#dev")
+        phone.join("#dev")
+        phone.block("dale")
+    for text in ("hank: boo", "hank: are you there?"):
+        dale.link.send("#dev", text)
+        dale.next(Accepted)
+    blocks, apply = Link.blocks, Book.apply
+    applied: list[LinkEvent] = []
+
+    def slowly(line: Link) -> list[Card]:
+        gevent.sleep(0.1)
+        return blocks(line)
+
+    def noted(book: Book, event: LinkEvent, now: float) -> bool:
+        applied.append(event)
+        return apply(book, event, now)
+
+    monkeypatch.setattr(Link, "blocks", slowly)
+    monkeypatch.setattr(Book, "apply", noted)
+    at = seat(server, "hank", password=PASSWORD)
+    at.until(lambda: sum(isinstance(event, Received) for event in applied) == 2)
+    assert [entry for entry in at.book.open("#dev").entries if entry.sender] == []
