@@ -92,13 +92,13 @@ class Asking(Operating):
     def join(self, room: str) -> Answer:
         """Enter a room, now and after every loss of the line; the answer has its `topic` and `members`."""
         answer = self._ask(Join(room=room))
-        self._said_of_oneself[f"join {room.casefold()}"] = frame_of(Join(room=room))
+        self._said_of_oneself[f"join {fold(room)}"] = frame_of(Join(room=room))
         return answer
 
     def leave(self, room: str) -> None:
         """Be in a room no more."""
         self._ask(Leave(room=room))
-        self._said_of_oneself.pop(f"join {room.casefold()}", None)
+        self._said_of_oneself.pop(f"join {fold(room)}", None)
 
     def set_topic(self, room: str, topic: str) -> None:
         """Say what a room is about."""

@@ -114,7 +114,8 @@ class Runner:
         with suppress(TimeoutExpired):
             process.wait(HURRY)
         _signal(process, signal.SIGKILL)
-        process.wait()
+        with suppress(TimeoutExpired):  # it may be somebody else's by now, as what `sudo` starts
+            process.wait(HURRY)
 
     def _start(self, environment: dict[str, str], given: bytes) -> Popen[bytes]:
         inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}

@@ -183,6 +183,15 @@ def test_status_and_rooms_are_said_again(fake: FakeServer, begin: Begin) -> None
     assert peer.take(1) == ["back"]
 
 
+def test_a_room_that_was_left_by_another_spelling_is_not_entered_again(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    for act, room in ((owner.link.join, "#\uff2fps"), (owner.link.leave, "#ops")):
+        asking = gevent.spawn(act, room)
+        peer.answer(peer.expect("join" if act == owner.link.join else "leave"), 200)
+        asking.get(timeout=TIMEOUT)
+    assert owner.link._to_say_again(anew=False) == {}
+
+
 def say_of_oneself(link: Link) -> None:
     link.status("away")
     link.join("#ops")

@@ -6,8 +6,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import gevent
 import pytest
 
+from gmessenger.terminal import executing as running
 from gmessenger.terminal.executing import LONGEST_VALUE, Runner, variables
 from gmessenger.terminal.main import main
 from gmessenger.wire.events import Delivery
@@ -137,6 +139,19 @@ def test_a_command_has_to_be_there(capsys: pytest.CaptureFixture[str]) -> None:
         "gmessenger-client: Argument --exec: expected a command, not nothing. See gmessenger-client --help.",
         "gmessenger-client: --exec is for --listen.",
     ]
+
+
+def test_a_command_that_nobody_can_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[Process] = []
+    monkeypatch.setattr(running, "HURRY", 0.05)
+    monkeypatch.setattr(running, "_signal", lambda process, number: ended.append(process))  # it is somebody else's
+    runner = Runner(["sleep", "60"], 0.05)
+    try:
+        with gevent.Timeout(8):
+            assert "took longer than 0.05 s" in (runner.run("dale", {}, b"") or "")
+    finally:
+        ended[0].kill()
+        ended[0].wait()
 
 
 def test_what_a_variable_cannot_hold(capfd: pytest.CaptureFixture[str]) -> None:
