@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,13 +30,14 @@ from gmessenger.errors import (
 )
 from gmessenger.options import ClientOptions
 from gmessenger.places import STDERR
+from gmessenger.terminal.arriving import Arriving
 from gmessenger.terminal.ending import HANGUP, Ending
 from gmessenger.terminal.executing import Executing
 from gmessenger.terminal.first import First
-from gmessenger.terminal.input import Lines, is_typed, standard_input
+from gmessenger.terminal.input import is_typed, standard_input
 from gmessenger.terminal.line import LineMode
 from gmessenger.terminal.output import standard_error, standard_output
-from gmessenger.terminal.passwords import VARIABLE, Echo, enter, given_password
+from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
 from gmessenger.terminal.pipe import Listening, Sending
 from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.spoken import spoken
@@ -85,6 +87,7 @@ class Client:
         self._echo = Echo()
         self._output = standard_output()
         self._status = standard_error()
+        self._screen: Screen | None = None
         self._link: Link | None = None
         self._mode: Mode | None = None
 
@@ -123,36 +126,31 @@ class Client:
         lines = standard_input()
         if options.to is not None:
             return Sending(options, self._call(options.name), lines, self._status, ending)
-        screen = line_screen(self._output)
+        screen = self._screen = line_screen(self._output)
         first = First(options, self._arguments, screen, lines, self._echo)
-        if (complete := first.ask()) is None:
+        arriving = Arriving(first, self._call_with, screen, lines, self._echo)
+        if (link := arriving.find()) is None:
             ending.leave()
             return None
-        self._options, name = complete, complete.name or ""
-        elsewhere = waiting_elsewhere(unsent_file(complete, name)) if is_typed() else None
+        elsewhere = waiting_elsewhere(unsent_file(self._options, link.name)) if is_typed() else None
         remark = noted(visible(elsewhere)) if elsewhere is not None else ""
-        link, typed = self._call(name), is_typed()
-        if is_full_screen(complete):
-            return self._full_screen(link, screen, lines, first, remark)
+        if is_full_screen(self._options):
+            return self._full_screen(link, partial(arriving.log_in, link), remark)
         if remark:
             screen.show(remark)
-        return LineMode(complete, link, screen, lines, ending, self._echo, typed=typed, entered=first.entered)
+        typed = is_typed()
+        return LineMode(self._options, link, screen, lines, ending, self._echo, typed=typed, log_in=arriving.log_in)
 
-    def _full_screen(self, link: Link, screen: Screen, lines: Lines, first: First, remark: str) -> Mode:
+    def _full_screen(self, link: Link, log_in: Callable[[], None], remark: str) -> Mode:
         from gmessenger.terminal.window.mode import FullScreen  # what draws it is not to be waited for in a pipe
-
-        def ask_password(why: str) -> str | None:
-            screen.show(noted(why))
-            with self._echo.off():
-                return screen.ask(lines, _("Password for {name}: ", name=link.name))
-
-        def log_in() -> None:
-            enter(link, ask_password)
-            first.entered(link)
 
         if self._options.log_place(CLIENT.section) == STDERR and os.isatty(2):
             logs.configure(logs.NOWHERE)  # it would be drawn over
         return FullScreen(self._options, link, log_in, self._ending, remark)
+
+    def _call_with(self, complete: ClientOptions) -> Link:
+        self._options = complete
+        return self._call(complete.name)
 
     def _call(self, name: str | None) -> Link:
         options = self._options
@@ -213,6 +211,8 @@ class Client:
 
     def _finish(self, code: int, sentence: str) -> None:
         self._echo.restore()
+        if self._screen is not None:
+            self._screen.end_row()
         unsent = self._link.unanswered if self._link is not None else 0
         self._output.finish(FINISH_WITHIN)
         if self._link is not None:

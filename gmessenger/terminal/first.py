@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ from typing import Final
 from gmessenger import places
 from gmessenger.client import Link
 from gmessenger.commandline import CLIENT
-from gmessenger.errors import FileProblem, MessengerError
+from gmessenger.errors import FileProblem, MessengerError, PasswordExposed, Refused, Unreachable, WireError
 from gmessenger.given import COMMAND_LINE, DEFAULT, file_read, given
 from gmessenger.options import ClientOptions, written
 from gmessenger.terminal.input import Lines
@@ -59,17 +59,42 @@ class First:
         self._screen = screen
         self._lines = lines
         self._echo = echo
+        self._port = options.port
+        self._server = ""
+        """As it was typed."""
+        self._to_ask: list[Callable[[], bool]] = []
+        self._asked: list[Callable[[], bool]] = []
+        """Those that were answered. Each says whether there was an answer."""
         self._file: Path | None = None
         """Where to remember what was asked; None where nothing was, or where there is no file of one's own."""
         self._place: Sequence[str] = ()
         """Those options of PLACE that are to be remembered."""
 
+    @property
+    def has_asked(self) -> bool:
+        return bool(self._asked)
+
     def ask(self) -> ClientOptions | None:
         """The options with a server and a name; None where there was no answer."""
         if not self._options.name:
-            complete = (not self._screen.prompting or self._find_server()) and self._ask_name()
-            return self._options if complete else None
+            self._to_ask = [*self._find_server(), self._ask_name]
+        while self._to_ask:
+            if not self._to_ask[0]():
+                return None
+            self._asked.append(self._to_ask.pop(0))
         return self._options
+
+    def ask_again(self, error: Refused | Unreachable) -> bool:
+        """Whether it can help to ask once more what was asked: then it is said why, and the next `ask` does."""
+        cause, question = error.__cause__, self._ask_server if isinstance(error, Unreachable) else self._ask_name
+        hopeless = isinstance(error, Refused) and (
+            not isinstance(cause, WireError) or isinstance(cause, PasswordExposed)
+        )
+        if hopeless or question not in self._asked or not self._screen.prompting:
+            return False
+        self._say(why(error))
+        self._to_ask = [question]
+        return True
 
     def entered(self, link: Link) -> None:
         """To be called once, logged in: offers a guest an account, and remembers what was asked."""
@@ -78,31 +103,37 @@ class First:
                 self._offer(link)
             self._remember(self._file)
 
-    def _find_server(self) -> bool:
+    def _find_server(self) -> list[Callable[[], bool]]:
+        """Where the server is to be asked for, the question."""
+        if not self._screen.prompting:
+            return []
         sources = {each.row.key: each.source for each in given(CLIENT, self._arguments, self._environ)[1]}
         own, read = places.config_file(CLIENT.section, self._environ), file_read(CLIENT, self._arguments, self._environ)
         self._file = own if read in (None, str(own)) else None
         if sources["host"] in (DEFAULT, COMMAND_LINE):
             self._place = ["host", *(key for key in PLACE if sources[key] == COMMAND_LINE and key != "host")]
-        return sources["host"] != DEFAULT or self._ask_server()
+        return [self._ask_server] if sources["host"] == DEFAULT else []
 
     def _ask_server(self) -> bool:
-        question = _("Server [{usual}]: ", usual=self._options.host)
+        question = _("Server [{usual}]: ", usual=self._server or self._options.host)
         while (answer := self._answer(question)) is not None:
-            if (place := place_in(answer or self._options.host)) is not None:
+            if (place := place_in(answer or self._server or self._options.host)) is not None:
                 host, port = place
-                self._options = replace(self._options, host=host, port=port or self._options.port)
-                self._place = [*self._place, "port"] if port else self._place
+                self._server = answer or self._server
+                self._options = replace(self._options, host=host, port=port or self._port)
+                self._place = [*(key for key in self._place if key != "port"), "port"] if port else self._place
                 return True
             self._say(_("a server is HOST or HOST:PORT, as in chat.example.org or 192.0.2.7:7777"))
         return False
 
     def _ask_name(self) -> bool:
+        usual = self._options.name or ""
+        question = _("Your name [{usual}]: ", usual=usual) if usual else _("Your name: ")
         answer = ""
         while not answer:
-            if (heard := self._answer(_("Your name: "))) is None:
+            if (heard := self._answer(question)) is None:
                 return False
-            answer = heard
+            answer = heard or usual
         self._options = replace(self._options, name=answer)
         return True
 

@@ -17,7 +17,7 @@ from gmessenger.terminal.journal import write_down
 from gmessenger.terminal.line_desk import LineDesk
 from gmessenger.terminal.marks import Marks
 from gmessenger.terminal.parting import AT_ONCE, await_answers
-from gmessenger.terminal.passwords import Echo, enter
+from gmessenger.terminal.passwords import Echo
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import _, noted
@@ -36,16 +36,16 @@ class LineMode:
         echo: Echo,
         *,
         typed: bool,
-        entered: Callable[[Link], None],
+        log_in: Callable[[Link], None],
     ) -> None:
-        """`entered` is what is to be done once, when the link is logged in."""
+        """`log_in` asks what it has to before anything else is shown."""
         self._options = options
         self._link = link
         self._screen = screen
         self._lines = lines
         self._ending = ending
         self._desk = LineDesk(link, screen, lines, echo, self.leave, typed=typed)
-        self._entered = entered
+        self._log_in = log_in
         self._marks = Marks()
         self._attention = Attention(link)
         self._leaving = False
@@ -53,7 +53,7 @@ class LineMode:
 
     def run(self) -> None:
         """Log in, then talk until somebody has enough. Raises `Unreachable` or `Refused`."""
-        self._enter()
+        self._log_in(self._link)
         self._following = self._ending.spawn(self._follow)
         self._ask()
         for line in self._lines:
@@ -74,17 +74,6 @@ class LineMode:
 
     def leave(self) -> None:
         self._leave_within(self._options.answer_timeout)
-
-    def _enter(self) -> None:
-        if self._screen.prompting:
-            enter(self._link, self._ask_password)
-        else:
-            self._link.start()
-        self._entered(self._link)
-
-    def _ask_password(self, why: str) -> str | None:
-        self._screen.show(noted(visible(why)))
-        return self._desk.ask_secret(_("Password for {name}: ", name=self._link.name))
 
     def _take(self, line: str | Cut) -> None:
         if isinstance(line, Cut):

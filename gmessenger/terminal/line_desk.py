@@ -52,11 +52,10 @@ class LineDesk(Commanded):
         with suppress(StopIteration):
             question = next(dialogue)
             while True:
-                ask = self.ask_secret if question.secret else self._ask
+                ask = self._ask_secret if question.secret else self._ask
                 question = dialogue.send(ask(question.words))
 
-    def ask_secret(self, question: str) -> str | None:
-        """What is typed in answer, unseen; None at the end of the input."""
+    def _ask_secret(self, question: str) -> str | None:
         with self._echo.off():
             return self._ask(question)
 

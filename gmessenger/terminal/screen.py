@@ -69,6 +69,8 @@ class Screen:
         """The line typed in answer to a question; None at the end of the input."""
         self.prompt(question)
         line = next(lines, None)
+        if line is None:
+            self.end_row()
         self.typed()
         return "" if isinstance(line, Cut) else line
 
@@ -76,6 +78,12 @@ class Screen:
         """Nothing is asked any more."""
         self._output.write(self._wiped())
         self._prompt = ""
+
+    def end_row(self) -> None:
+        """Whoever writes next, another program maybe, does not go on behind a question that nobody answered."""
+        if self._prompted:
+            self._output.write("\n")
+            self._prompted = False
 
     def _prompt_again(self) -> str:
         self._prompted = self.prompting and bool(self._prompt)

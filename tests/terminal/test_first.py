@@ -127,12 +127,62 @@ def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come)
     assert peer.expect("register")["invite"] == "let-me-in"
 
 
-def test_nothing_is_remembered_of_a_name_that_was_refused(fake: FakeServer, come: Come, config: Path) -> None:
+def test_a_name_that_is_refused_is_asked_again_and_not_remembered(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come(fake.host, str(fake.port))
     hank.line("hank")
     fake.accept().turn_away(409, "name_in_use", "Somebody here uses that name; choose another.")
-    assert hank.leaves() == 77
+    hank.sees("-- Somebody here uses that name; choose another.\r\n")
+    hank.sees(r"Your name \[hank\]: $")
+    hank.line("")
+    peer = fake.accept()
+    assert peer.turn_away(400, "bad_name", "A name is made of letters.")["user"]["account_name"] == "hank"
+    hank.sees(r"Your name \[hank\]: $")
     assert not config.exists()
+    hank.line("hanka")
+    guest(fake, "closed")
+    hank.sees("-- remembered .*name = hanka;")
+    hank.sees(GREETED)
+    hank.line("/quit")
+    assert hank.leaves() == 0
+
+
+def test_a_server_that_cannot_be_reached_is_asked_again(fake: FakeServer, come: Come, config: Path) -> None:
+    hank = come()
+    hank.sees("Server .*: $")
+    hank.line("nosuchhost.invalid:99")
+    hank.sees("Your name: $")
+    hank.line("hank")
+    hank.sees("-- Cannot reach nosuchhost.invalid:99: .*\r\n")
+    hank.sees(r"Server \[nosuchhost.invalid:99\]: $")
+    hank.line("")
+    hank.sees("-- Cannot reach nosuchhost.invalid:99: .*\r\n")
+    hank.sees(r"Server \[nosuchhost.invalid:99\]: $")
+    hank.line(f"{fake.host}:{fake.port}")
+    peer = fake.accept()
+    assert peer.let_in()["user"]["account_name"] == "hank"
+    hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank;")
+
+
+def test_what_was_not_asked_is_not_asked_again(fake: FakeServer, come: Come) -> None:
+    hank = come("--name", "hank", fake.host, str(fake.port))
+    fake.accept().turn_away(409, "name_in_use", "Somebody here uses that name; choose another.")
+    assert hank.leaves() == 77
+    bob = come("nosuchhost.invalid")
+    bob.sees("Your name: $")
+    bob.line("bob")
+    assert bob.leaves() == 69
+
+
+def test_ctrl_c_at_a_question_leaves_the_row_to_the_shell(fake: FakeServer, come: Come) -> None:
+    hank = come()
+    hank.sees("Server .*: $")
+    hank.types("\x03")
+    assert hank.leaves() == 0 and hank.seen == "^C\r\n"
+    dale = come(fake.host, str(fake.port), "-n", "dale")
+    fake.accept().turn_away(401, "password_needed", "A password is needed.")
+    dale.sees("Password for dale: $")
+    dale.types("\x03")
+    assert dale.leaves() == 0 and dale.seen.endswith("\r")  # wiped
 
 
 def test_nothing_is_written_where_another_file_is_named(
