@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from gevent.queue import Full
 
-from gmessenger.client import Link
+from gmessenger.client import Link, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, hint, understand
@@ -74,7 +74,7 @@ class Acting:
     def __init__(self, link: Link, book: Book, lanes: Lanes, failed: Callable[[Exception], object], end: End) -> None:
         self._link = link
         self._book = book
-        self._sending = lanes.sending
+        self._sending, self._fetching = lanes.sending, lanes.fetching
         self._end = end
         self.desk = WindowDesk(link, book, lanes.ordering, self, end.leave)
         self.reading = Reading(link, failed)
@@ -132,6 +132,7 @@ class Acting:
 
     def say(self, to: str, text: str) -> None:
         entry = self._book.said(to, text, time.time())
+        self.used(to)
         self.drafts.touch()
         if not self._sending.put(partial(self._send, entry, to, text)):
             entry.become(State.REFUSED, render.many_wait(self._link.unanswered))
@@ -155,10 +156,16 @@ class Acting:
         self.turn_to(self._book.current)
         return self.drafts.touch()
 
+    def used(self, name: str) -> None:
+        """Whoever writes there or enters it wants to see it, also after the next start, however this one ends."""
+        if self.hidden.pop(fold(name), None) is not None:
+            self._fetching.put(self.drafts.save)
+
     def question(self, question: str, *, secret: bool, answered: Callable[[str | None], None]) -> None:
         self.sight.ask(question, secret=secret, answered=answered)
 
     def joined(self, room: Conversation) -> None:
+        self.used(room.name)
         self.loading.joined(room)
 
     def registered(self) -> None:

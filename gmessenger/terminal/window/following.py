@@ -71,6 +71,7 @@ class Following:
             self._acting.show(sentence, self._book.current)
         if isinstance(event, Accepted | Rejected):
             self._acting.drafts.touch()
+            self._acting.used(event.message.to)
         if rings:
             self._ring(event)
         if self._acting.sight.at_bottom:

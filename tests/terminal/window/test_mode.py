@@ -11,6 +11,7 @@ import pytest
 
 from gmessenger.client import Accepted, Link, ReadElsewhere, Received
 from gmessenger.errors import NotAllSent
+from gmessenger.terminal.window import drafts
 from gmessenger.terminal.window.conversation import State
 from gmessenger.terminal.window.following import Following
 from tests.client.conftest import Owner
@@ -208,6 +209,32 @@ def test_drafts_outlive_the_process_and_hidden_conversations_stay_hidden(
         "dale": "for дейл",
         "bob": "for bob\n(two lines)",
     }
+
+
+@pytest.mark.parametrize("returning", [("/join dev",), ("/msg #dev hi again",)])
+def test_what_was_hidden_and_is_used_again_is_there_after_a_crash(
+    server: RunningServer,
+    seat: Callable[..., Seat],
+    hank: None,
+    returning: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = Seat(server, "hank", password=PASSWORD)
+    with first:
+        first.line("/join dev")
+        first.until(lambda: first.book.current.name == "#dev")
+        first.line("hello")
+        first.sees("hello ✓")
+        first.line("/hide")
+        file = first.drafts_file
+        first.until(lambda: file.exists() and "hidden\t#dev" in file.read_text("utf-8"))
+        monkeypatch.setattr(drafts, "PAUSE", 600.0)
+        first.line(*returning)
+        first.until(lambda: "hidden\t#dev" not in file.read_text("utf-8"))
+        assert "shown\t#dev" in file.read_text("utf-8")
+        first.dies()
+    second = seat(server, "hank", password=PASSWORD)
+    second.until(lambda: second.book.find("#dev") is not None)
 
 
 def test_what_a_guest_has_said_to_nobody_yet_is_a_draft_after_a_crash(
