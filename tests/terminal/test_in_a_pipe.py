@@ -233,10 +233,11 @@ def test_listening_in_words(fake: FakeServer, start: Start) -> None:
     assert lines == ["dale: п^[[2J\n", "bob: one\n", "        two\n"]
     peer.restart()
     fake.enter()
+    assert process.stderr is not None
+    told = [process.stderr.readline().decode() for _ in range(3)]
+    assert told[:2] == ["Connected to fake/1.\n", "Be kind.\n"] and told[2].startswith("-- the line is down")
     process.send_signal(signal.SIGTERM)
-    code, _, err = ended(process)
-    assert code == 143
-    assert "-- the line is down" in err
+    assert ended(process)[0] == 143
 
 
 def test_listening_never_reads(fake: FakeServer, start: Start) -> None:
