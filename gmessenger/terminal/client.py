@@ -25,6 +25,7 @@ from gmessenger.errors import (
     PasswordExposed,
     PasswordNeeded,
     Refused,
+    Replaced,
     Untrusted,
     WireError,
 )
@@ -52,6 +53,7 @@ UNEXPECTED: Final = 1
 UNEXPECTED_SENTENCE: Final = N_("Something went wrong that should not have ({fault}); the log has it all: {place}")
 NEEDS_TLS: Final = N_("(--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)")
 NEEDS_TRUST: Final = N_("(--ca FILE or --pin sha256:… say whom to believe.)")
+NEEDS_DEVICE: Final = N_("(With another --device each, two clients of one account can run at once.)")
 NEEDS_PASSWORD: Final = N_("(--password-file FILE does, or {variable} in the environment.)")
 UNANSWERED: Final = N_("Messages that were not answered: {count}.")
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": HANGUP, "SIGQUIT": 131}
@@ -196,6 +198,8 @@ class Client:
             return _(NEEDS_PASSWORD, variable=VARIABLE)
         if isinstance(cause, PasswordExposed):
             return _(NEEDS_TLS)
+        if isinstance(cause, Replaced):
+            return _(NEEDS_DEVICE)
         return _(NEEDS_TRUST) if isinstance(error, Untrusted) and cause is not None else ""
 
     def _log_refusal(self, error: ExitError) -> None:

@@ -156,6 +156,7 @@ COMMANDS: Final = (
         "send what was refused last once more, or TEXT for it",
         lambda desk, new: desk.again(new),
     ),
+    Command((), ("/go",), "N|NAME", "turn to a conversation", lambda desk, where: desk.go(where)),
     Command((), ("/hide",), "", "be done with this conversation for now", lambda desk, _: desk.hide()),
     Command((), ("/keys",), "", "what the keys do", lambda desk, _: desk.keys()),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
@@ -166,6 +167,9 @@ SLASHED: Final = {name: command for command in COMMANDS for name in command.slas
 
 NEAR: Final = 0.7
 """How much alike (0 to 1) two words are of which one may be meant by the other."""
+VERY_NEAR: Final = 0.8
+"""The same for the shortest, which are like many."""
+SHORT: Final = 3
 SLASH: Final = N_("(//… sends a text that begins with a slash.)")
 NOTES: Final = N_("A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash.")
 
@@ -217,7 +221,7 @@ def _order(name: str, arguments: str, operator: bool) -> Order | Mistake:
 
 def _unknown(name: str, operator: bool) -> str:
     allowed = [each for each, command in SLASHED.items() if operator or not command.operators]
-    near = difflib.get_close_matches(name, allowed, 1, NEAR)
+    near = difflib.get_close_matches(name, allowed, 1, NEAR if len(name) > SHORT else VERY_NEAR)
     if not near:
         return _("There is no {name}. /help lists what there is. {slash}", name=name, slash=_(SLASH))
     return _("There is no {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))

@@ -243,7 +243,7 @@ class Commanded(Moderating):
         if room.startswith("#"):
             self._answered(lambda: ask(room))
         else:
-            self.show(noted(_("in which room? write /join #ROOM first")))
+            self.show(noted(_("in which room? name it, as in /leave #ROOM, or write /join #ROOM first")))
 
     def _answered(self, ask: Callable[[], str | None]) -> None:
         """Ask the server something and show what comes of it, or say why nothing does."""

@@ -77,6 +77,9 @@ class Desk(Protocol):
     def again(self, text: str) -> None:
         """Send what was refused last once more, or the text in its place."""
 
+    def go(self, where: str) -> None:
+        """Turn to the conversation with this number, where they have some, or this name."""
+
     def hide(self) -> None:
         """See no more of who is the addressee, until something comes from there."""
 

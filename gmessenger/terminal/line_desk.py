@@ -85,6 +85,10 @@ class LineDesk(Commanded):
         refused, self._refused = self._refused, None
         return refused
 
+    def go(self, where: str) -> None:
+        """To a name only: nothing here has a number."""
+        self.addressee = where.removeprefix("@")
+
     def hide(self) -> None:
         self.addressee = None
         self.show(noted(_("plain lines go to nobody now")))

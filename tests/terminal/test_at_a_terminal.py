@@ -262,7 +262,7 @@ def test_replaced(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit)
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
     assert hank.leaves() == 77
-    assert hank.seen.endswith("gmessenger-client: You are elsewhere.\r\n")
+    assert "gmessenger-client: You are elsewhere. (With another --device each, two" in hank.seen
 
 
 def test_a_long_typed_line_is_not_sent_in_part(fake: FakeServer, sit: Sit) -> None:

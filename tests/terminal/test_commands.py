@@ -138,6 +138,11 @@ def test_nobody_is_pointed_to_what_they_may_not_do() -> None:
         assert isinstance(mistake, Mistake) and said in mistake.sentence
 
 
+def test_a_short_word_of_other_clients_means_nothing_else() -> None:
+    mistake = understand("/me waves", operator=True)
+    assert isinstance(mistake, Mistake) and "/help lists" in mistake.sentence
+
+
 def test_hints() -> None:
     assert hint("hello") == "Nobody to send this to yet: write /msg NAME TEXT first."
     assert hint("users").endswith("Did you mean /users?")

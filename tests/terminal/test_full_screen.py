@@ -178,12 +178,16 @@ def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(f
     hank.shows(r"\] half a line$")
 
 
-def test_ctrl_c_empties_the_line_first_and_leaves_then(fake: FakeServer, view: View) -> None:
+def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, view: View) -> None:
     hank, _ = seated(fake, view)
     hank.types("not this")
     hank.press("ctrl-c")
     hank.hides("not this")
     hank.press("ctrl-c")
+    hank.shows("Ctrl-C again leaves")
+    hank.types("still here")
+    hank.shows("still here$")
+    hank.press("ctrl-c", "ctrl-c")
     assert hank.leaves() == 0
     assert hank.restored
 

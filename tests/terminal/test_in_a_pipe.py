@@ -431,5 +431,6 @@ def test_an_input_that_never_ends_is_no_obstacle_to_leaving(fake: FakeServer, st
     process = start(fake, "--name", "cron", "--to", "hank", stdin=reading)
     peer = fake.enter()
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
-    assert ended(process) == (77, "", "gmessenger-client: You are elsewhere.\n")
+    code, out, err = ended(process)
+    assert (code, out) == (77, "") and err.startswith("gmessenger-client: You are elsewhere. (With another --device")
     close(reading), close(writing)

@@ -32,7 +32,9 @@ def entry(seq: int, text: str, sender: str = "dale", to: str = "#dev", **more: s
 def test_a_room(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
     hank.line("/topic")
-    hank.sees("-- in which room[?] write /join #ROOM first")
+    hank.sees("-- in which room[?] name it, as in /leave #ROOM, or write")
+    hank.line("/go @dale")
+    hank.sees("to dale> ")
     hank.line("/join dev")
     asked = peer.expect("join")
     assert asked["room"] == "#dev"

@@ -24,6 +24,8 @@ from gmessenger.terminal.window.reading import Reading
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import _, noted
 
+AGAIN_WITHIN: Final = 3.0
+"""Seconds in which a second Ctrl-C means what the first one was asked about."""
 NEWEST: Final = 200
 """Entries among which there can be such that wait."""
 
@@ -52,6 +54,10 @@ class Sight(Protocol):
 class End(Protocol):
     """How the mode is left."""
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it is being left, and only answers are waited for."""
+
     def leave(self) -> None: ...
 
     def interrupt(self) -> None: ...
@@ -76,6 +82,7 @@ class Acting:
         self._book = book
         self._sending, self._fetching = lanes.sending, lanes.fetching
         self._end = end
+        self._warned_at = float("-inf")
         self.desk = WindowDesk(link, book, lanes.ordering, self, end.leave)
         self.reading = Reading(link, failed)
         self.loading = Loading(link, book, lanes.fetching, self.reading, self._fetched)
@@ -125,7 +132,13 @@ class Acting:
         return self._link.unanswered
 
     def interrupt(self) -> None:
-        self._end.interrupt()
+        """A line that was empty already is no reason to be thrown out."""
+        now = time.monotonic()
+        if self._end.leaving or now - self._warned_at < AGAIN_WITHIN:
+            self._end.interrupt()
+        else:
+            self._warned_at = now
+            self.show(noted(_("Ctrl-C again leaves")))
 
     def leave(self) -> None:
         self._end.leave()

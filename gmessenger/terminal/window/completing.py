@@ -14,12 +14,13 @@ from gmessenger.client import fold
 from gmessenger.terminal.commands import COMMANDS, SLASHED, Command
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
+from gmessenger.terminal.window.finding import PERSON, ROOM, beginning
 from gmessenger.terminal.window.hands import Actions
 from gmessenger.terminal.words import _
 
 WORD: Final = re.compile(r"[^\s]*$")
-ROOM: Final = "#"
-PERSON: Final = "@"
+NUMBERED: Final = "N|NAME"
+"""What stands for one of the conversations there are."""
 MOST: Final = 50
 """What is offered at once; with more, one types on."""
 
@@ -63,7 +64,10 @@ class Completing(Completer):
         name, *typed = behind.split()
         command = SLASHED.get(name)
         wanted = _wanted(command, len(typed)) if command is not None else ""
-        if ROOM in wanted or (word.startswith(ROOM) and "NAME" in wanted):
+        if wanted == NUMBERED:
+            for each in beginning(self._book, word):
+                yield Completion(_plain(each.name), -len(word), display=visible(each.name))
+        elif ROOM in wanted or (word.startswith(ROOM) and "NAME" in wanted):
             yield from self._rooms(word)
         elif "NAME" in wanted:
             yield from self._people(word, _plain)

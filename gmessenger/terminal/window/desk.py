@@ -14,6 +14,7 @@ from gmessenger.terminal.desk import Commanded, Dialogue
 from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation
+from gmessenger.terminal.window.finding import meant
 from gmessenger.terminal.window.keys import keys_text
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import N_, _, noted
@@ -95,6 +96,13 @@ class WindowDesk(Commanded):
     def history(self, count: int) -> None:
         """It is here already, or comes when one scrolls to it."""
         self.show(noted(_("what was said before is above: PgUp scrolls to it")))
+
+    def go(self, where: str) -> None:
+        if (found := meant(self._book, where)) is not None:
+            self._screen.turn_to(found)
+        else:
+            words = _("there is no conversation {name}; /msg NAME and /join #ROOM begin one", name=visible(where))
+            self.show(noted(words))
 
     def hide(self) -> None:
         self._screen.hide(self._book.current)

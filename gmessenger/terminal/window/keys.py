@@ -75,7 +75,7 @@ KEYS: Final = (
     Key("Ctrl-Z", N_("suspend; `fg` in the shell comes back"), (("c-z",),), lambda hands, key: hands.suspend()),
     Key(
         "Ctrl-C",
-        N_("empty the line, into the history; or else leave"),
+        N_("empty the line, into the history; empty, twice: leave"),
         (("c-c",),),
         lambda hands, key: hands.interrupt(),
     ),

@@ -62,7 +62,7 @@ class FullScreen:
         if remark:
             self._book.notice(remark, time.time())
         self._off = Event()
-        self._leaving = False
+        self.leaving = False
         self._told_of_disk = False
 
     def run(self) -> None:
@@ -88,20 +88,20 @@ class FullScreen:
 
     def interrupt(self) -> None:
         """Ctrl-C: leave, with little patience; the second time at once."""
-        if self._leaving:
+        if self.leaving:
             self._ending.leave(INTERRUPTED)
         else:
             self._leave_within(HURRY)
 
     def leave(self) -> None:
-        if not self._leaving:
+        if not self.leaving:
             self._leave_within(self._options.answer_timeout)
 
     def _hides(self, delivery: Delivery) -> bool:
         return self._acting.desk.hides(delivery)
 
     def _leave_within(self, seconds: float) -> None:
-        self._leaving = True
+        self.leaving = True
         self._ending.spawn(self._part, seconds)
 
     def _part(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gmessenger.client import Accepted, Link, ReadElsewhere, Received
 from gmessenger.errors import NotAllSent
-from gmessenger.terminal.window import drafts
+from gmessenger.terminal.window import acting, drafts
 from gmessenger.terminal.window.conversation import State
 from gmessenger.terminal.window.following import Following
 from tests.client.conftest import Owner
@@ -253,6 +253,36 @@ def test_what_a_guest_has_said_to_nobody_yet_is_a_draft_after_a_crash(
     again = seat(start_server(port=server.port), "hank")
     again.types("\x1b1")
     again.until(lambda: again.book.current.draft == "one\ntwo\nthree")
+
+
+def test_any_conversation_is_reached_by_number_or_name(
+    server: RunningServer, seat: Callable[..., Seat], hank: None
+) -> None:
+    at = seat(server, "hank", password=PASSWORD)
+    at.line("/join dev")
+    at.until(lambda: at.book.current.name == "#dev")
+    at.line(*(f"/msg friend{number}" for number in range(12)))
+    at.until(lambda: at.book.current.name == "friend11")
+    for where, name in (("11", at.book.conversations[11].name), ("#dev", "#dev"), ("friend1", "friend1")):
+        at.line(f"/go {where}")
+        at.until(lambda name=name: at.book.current.name == name)
+    for where, name in (("@FRIEND0", "friend0"), ("de", "#dev"), ("0", "")):
+        at.line(f"/go {where}")
+        at.until(lambda name=name: at.book.current.name == name)
+    at.line("/go nowhere")
+    at.sees("there is no conversation nowhere")
+
+
+def test_ctrl_c_long_after_another_is_the_first_again(
+    server: RunningServer, seat: Callable[..., Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = seat(server, "hank")
+    monkeypatch.setattr(acting, "AGAIN_WITHIN", 0.0)
+    at.types("\x03\x03")
+    at.until(lambda: at.shown.count("Ctrl-C again leaves") == 2)
+    assert not at.mode.leaving
+    at.types("\x04")
+    assert at.leaves() == 0
 
 
 def test_leaving_says_what_was_not_answered(server: RunningServer, seat: Callable[..., Seat]) -> None:
