@@ -38,6 +38,10 @@ class Heartbeat:
         self._listening_since = now
         self.heard(now)
 
+    def slept(self, now: float) -> None:
+        """This machine did, and its clock with it: ask at once, for the silence was longer than it seems."""
+        self._heard_at = now - self._patience.probe_after
+
     def last_orders(self, now: float) -> None:
         """The other end said that it will close the line."""
         self._last_orders_at = now

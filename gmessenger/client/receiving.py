@@ -31,6 +31,7 @@ from gmessenger.client.patience import Patience
 from gmessenger.client.positions import fold
 from gmessenger.client.questions import Questions
 from gmessenger.client.sending import Sender
+from gmessenger.client.sleeping import NAP, asleep
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
@@ -98,6 +99,7 @@ class Receiver:
         self._sender = sender
         self._patience = patience
         self._heartbeat = Heartbeat(patience, time.monotonic())
+        self._asleep = asleep()
         self._settled = settled
         self._others_back_at = 0.0
         self._again = self._caught_up = False
@@ -137,7 +139,10 @@ class Receiver:
         return min(wait, self._patience.answer / 4)
 
     def _feel_pulse(self) -> None:
-        now = time.monotonic()
+        now, slept = time.monotonic(), asleep()
+        if slept - self._asleep > NAP:
+            self._heartbeat.slept(now)
+        self._asleep = slept
         pulse = self._heartbeat.pulse(now, self._outbox.oldest_sent())
         if pulse is Pulse.GONE:
             raise TimeoutError(

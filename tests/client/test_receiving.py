@@ -6,7 +6,7 @@ import time
 import gevent
 import pytest
 
-from gmessenger.client import Accepted, Connected, Lost, PresenceChanged, Received
+from gmessenger.client import Accepted, Connected, Lost, PresenceChanged, Received, receiving
 from gmessenger.client.heartbeat import Heartbeat, Pulse
 from gmessenger.client.patience import Patience
 from gmessenger.errors import Forbidden, Unreachable, WireError
@@ -67,6 +67,17 @@ def test_silence_is_probed_and_any_frame_will_do(begin: Begin) -> None:
         assert peer.read() == {"action": "probe"}
         peer.send({"action": "synced"})
     assert owner.link.connected
+
+
+def test_after_a_sleep_the_server_is_asked_at_once(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, peer = begin(probe_after=60, answer=0.8)
+    slept = receiving.asleep()
+    monkeypatch.setattr(receiving, "asleep", lambda: slept + 3600)
+    assert peer.read() == {"action": "probe"}
+    peer.send({"response": 200})
+    monkeypatch.setattr(receiving, "asleep", lambda: slept + 3601)  # clocks are not that exact
+    peer.say("dale", "still here")
+    assert owner.next(Received).delivery.message == "still here"
 
 
 def test_no_answer_to_a_probe_is_a_lost_line(fake: FakeServer, begin: Begin) -> None:
