@@ -163,7 +163,8 @@ class Acting:
     def hide(self, conversation: Conversation) -> None:
         if conversation is self._book.home:
             return self.show(noted(_("this is the one that is always here")))
-        self.hidden[conversation.key] = conversation.latest
+        if (seq := max(conversation.latest, conversation.head)) or conversation.is_room:
+            self.hidden[conversation.key] = seq
         self._book.close(conversation)
         self.loading.hidden(conversation)
         self.turn_to(self._book.current)
@@ -197,7 +198,8 @@ class Acting:
 
     def kept(self) -> Kept:
         """What is to be put back by the next run."""
-        shown = {each.name: self._unfinished(each) for each in self._book if each.name or each.draft}
+        wanted = (each for each in self._book if (each.name or each.draft) and not each.came_to_nothing)
+        shown = {each.name: self._unfinished(each) for each in wanted}
         return Kept(shown, {key: seq for key, seq in self.hidden.items() if self._book.find(key) is None})
 
     def _unfinished(self, conversation: Conversation) -> str:

@@ -83,6 +83,8 @@ class Book:
         """Turn to another conversation."""
         if conversation is not self.current:
             self.current.left()
+            if self.current.came_to_nothing and self.current.last_refused() is None:
+                self._shelf.close(self.current)
         self.current = conversation
         conversation.looked_at()
 

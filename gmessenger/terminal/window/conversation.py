@@ -76,6 +76,8 @@ class Conversation:
     new_after: int | None = None
     """How far it was read when it was turned to, while there was something new."""
     complete: bool = False
+    taken_back: bool = False
+    """Whether something that was refused has been taken back."""
     loading: bool = False
     begun: bool = False
     """Whether the newest of what the server has was fetched, or is about to be."""
@@ -195,6 +197,17 @@ class Conversation:
     def last_refused(self) -> Entry | None:
         """The newest message of one's own that was refused."""
         return next((entry for entry in reversed(self.entries) if entry.state is State.REFUSED), None)
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Whether one wanted to say something to somebody, it was refused, and there is nothing else."""
+        said = [entry for entry in self.entries if entry.sender]
+        refused = self.taken_back or bool(said)
+        return (
+            refused
+            and not (self.is_room or self.draft or self.head)
+            and all(entry.state is State.REFUSED for entry in said)
+        )
 
     def _count(self) -> None:
         """Count what is new by numbers, whether it is here or not."""

@@ -91,6 +91,7 @@ class WindowDesk(Commanded):
         if refused is None:
             return None
         here.entries.remove(refused)
+        here.taken_back = True
         return here.name, refused.typed
 
     def history(self, count: int) -> None:

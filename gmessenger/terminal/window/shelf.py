@@ -32,8 +32,10 @@ class Shelf:
         return found
 
     def close(self, conversation: Conversation) -> None:
-        self.in_order.remove(conversation)
-        del self._by_key[conversation.key]
+        """Does no harm twice."""
+        if self._by_key.get(conversation.key) is conversation:
+            self.in_order.remove(conversation)
+            del self._by_key[conversation.key]
 
     def _make_room(self, in_sight: Conversation) -> None:
         """The oldest with somebody goes in which nothing is new; where there is none, the oldest with somebody."""

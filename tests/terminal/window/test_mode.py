@@ -174,6 +174,29 @@ def test_a_refused_message_says_why_and_is_taken_back_to_be_edited(
     assert not any(entry.typed == "hello there" for entry in at.book.current.entries)
 
 
+def test_nothing_is_left_of_a_name_that_there_is_not(server: RunningServer, seat: Callable[..., Seat]) -> None:
+    at = seat(server, "hank")
+    at.line("/msg nosuch hi")
+    at.sees("✗")
+    assert "nosuch" not in at.acting.kept().shown
+    at.types("\x1be")
+    at.sees("[@nosuch] hi")
+    assert at.acting.kept().shown["nosuch"] == "hi"
+    at.types("\x1b0")
+    at.until(lambda: at.book.current is at.book.home)
+    at.line("/go nosuch")
+    at.sees("[@nosuch] hi")
+    at.types("\x03")
+    at.sees_no("[@nosuch] hi")
+    at.types("\x1b0")
+    at.until(lambda: at.book.find("nosuch") is None)
+    at.line("/msg nosuch hi")
+    at.sees("✗")
+    at.line("/hide")
+    at.until(lambda: at.book.find("nosuch") is None)
+    assert not at.acting.kept().hidden
+
+
 def test_a_refused_message_is_sent_again_by_its_command(server: RunningServer, seat: Callable[..., Seat]) -> None:
     at = seat(server, "hank")
     at.line("/msg nobody\N{NO-BREAK SPACE} hi")
