@@ -103,8 +103,11 @@ class Person:
             data = os.read(self.master, 65_536) if readable else b""
         except OSError:  # nobody has the other end open any more
             return False
-        self.seen += data.decode(errors="replace")
+        self._got(data)
         return bool(data)
+
+    def _got(self, data: bytes) -> None:
+        self.seen += data.decode(errors="replace")
 
     def __enter__(self) -> Self:
         return self

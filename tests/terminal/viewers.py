@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import struct
 import termios
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyte
-from gevent.select import select
 
 from tests.terminal.people import TIMEOUT, Person
 
@@ -51,16 +49,10 @@ class Viewer(Person):
         self.raw = b""
         super().__init__(argv, log, columns, rows=rows, **({"TERM": "xterm-256color"} | env))
 
-    def _more(self, ends_at: float) -> bool:
-        readable, _, _ = select([self.master], [], [], max(0.0, ends_at - time.monotonic()))
-        try:
-            data = os.read(self.master, 65_536) if readable else b""
-        except OSError:  # nobody has the other end open any more
-            return False
+    def _got(self, data: bytes) -> None:
+        super()._got(data)
         self.raw += data
         self._stream.feed(data)
-        self.seen += data.decode(errors="replace")
-        return bool(data)
 
     @property
     def display(self) -> str:
