@@ -85,6 +85,12 @@ def choose(wanted: str, environ: Mapping[str, str], platform: str, tty: bool, fi
     return kind if kind != "tmux" else "inside" if inside else "session" if tty else "tmux"
 
 
+def own_config(section: str) -> list[str]:
+    """The checkout's config file, and not the person's own: that one is about another server."""
+    config = ROOT / "config" / f"{section}.ini"
+    return ["-c", str(config)] if config.exists() else []
+
+
 def hang_up(line: socket.socket, how: int) -> None:
     with suppress(OSError):  # the other side was faster
         line.shutdown(how)
@@ -234,11 +240,10 @@ class Launcher:
         return False
 
     def client(self, name: str) -> list[str]:
-        return [*GMESSENGER, "client", *map(str, self.address), "--name", name]
+        return [*GMESSENGER, "client", *map(str, self.address), "--name", name, *own_config("client")]
 
     def server(self) -> list[str]:
-        config = ROOT / "config" / "server.ini"
-        own = ["-c", str(config)] if config.exists() else []
+        own = own_config("server")
         own += ["--log-file", "-"] if self.kind != "none" else []  # its window shows its log
         return [*GMESSENGER, "server", "--ip", self.options.ip, "--port", str(self.options.port), *own]
 

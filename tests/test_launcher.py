@@ -262,7 +262,10 @@ def test_a_program_that_ignores_sigterm_is_killed() -> None:
 @needs_tmux
 def test_tmux_windows_talk_and_q_ends_them_and_only_them(desk: Desk) -> None:
     desk.terminal("true")  # somebody else's tmux
-    started = desk.start("--window", "tmux")
+    mine = desk.home / "config" / "gmessenger" / "client.ini"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("[client]\ntls = yes\nport = 1\n", "utf-8")  # about a server elsewhere
+    started = desk.start("--window", "tmux", XDG_CONFIG_HOME=str(desk.home / "config"))
     own = f"gmessenger-{started.pid}"
     desk.hears(f"tmux -u -L {own} attach")
     assert desk.windows(own) == ["server", "test1", "test2"]
