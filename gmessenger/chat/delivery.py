@@ -56,7 +56,7 @@ class Delivery:
             session.missed = True
             return True
         in_turn = session.account is None or session.sent.get(conversation, 0) == bundle.first - 1
-        if not in_turn or (bundle.messages and not session.outbox.offer(bundle)):
+        if not in_turn or not session.outbox.offer_all(bundle, len(bundle.messages)):
             return False
         session.sent[conversation] = bundle.last
         self.tally.deliveries += len(bundle.messages)

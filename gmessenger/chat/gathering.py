@@ -67,9 +67,7 @@ class Gathering:
             spoken.setdefault(each.sender.key, []).append(place)
         give, conversation = self._delivery.give_together, kept[0].post.conversation
         for session in sessions:
-            if not session.told:  # a course client hears one thing at a time
-                given = False
-            elif session.key in spoken:
+            if session.key in spoken:
                 given = give(session, conversation, *_for_a_speaker(session, kept, bundle, spoken[session.key]))
             else:
                 given = give(session, conversation, bundle)

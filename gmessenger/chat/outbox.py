@@ -74,8 +74,9 @@ class Outbox(SimpleQueue[Parcel]):
         """Whether it bears, and has room for, a parcel of so many frames, after what waits has been written."""
         if not self._together or self.closed:
             return False
-        if not self._fits(frames, weight):
-            self._press()
+        if self._fits(frames, weight):
+            return True
+        self._press()
         return self._fits(frames, weight)
 
     def promise(self, weight: int) -> bool:
@@ -109,6 +110,10 @@ class Outbox(SimpleQueue[Parcel]):
         """Put in a parcel of so many frames."""
         self._within += frames - 1
         return self.insist(parcel)
+
+    def offer_all(self, parcel: Parcel, frames: int) -> bool:
+        """Put in a parcel of so many frames, or none, unless they do not all fit; says whether it did."""
+        return self.has_room_for(frames, parcel.weight) and (not frames or self.insist_on(parcel, frames))
 
     def take_all(self) -> list[Parcel]:
         """Everything that waits, in order."""

@@ -59,7 +59,7 @@ class House:
         )
 
     def login(self, name: str, *, frames: int = 100, told: bool = True, **login: Any) -> Session:
-        outbox = Outbox(frames, 10_000, lambda: None, lambda: None)
+        outbox = Outbox(frames, 10_000, lambda: None, lambda: None, together=told)
         session, left_over = self.messenger.login(Login(name, "test", told, "here:1", **login), outbox)
         self.messenger.welcome(session, left_over)
         return session
