@@ -16,6 +16,8 @@ EVERYBODY: Final = "#all"
 """The addressee of a message to everybody present; no room can take the name."""
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
+AROUND_A_TEXT: Final = 128
+"""What a message in an outbox weighs besides its text."""
 
 
 class Message(Struct, gc=False):
@@ -38,7 +40,7 @@ class Message(Struct, gc=False):
 
     @property
     def weight(self) -> int:
-        return len(self.text) + 128
+        return len(self.text) + AROUND_A_TEXT
 
 
 class Bundle(Struct):

@@ -12,7 +12,7 @@ from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.gathering import Gathering, Kept
-from gmessenger.chat.model import EVERYBODY, Answer, Breath, Message
+from gmessenger.chat.model import AROUND_A_TEXT, EVERYBODY, Answer, Breath, Message
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Post
@@ -129,7 +129,7 @@ class Posting:
         outboxes = self._router.outboxes.get(key)
         if outboxes is None or (session.owing and any(ids)):
             return False
-        weight = sum(map(len, texts)) + 128 * len(texts)
+        weight = sum(map(len, texts)) + AROUND_A_TEXT * len(texts)
         if not all(outbox.has_room_for(len(texts), weight) for outbox in outboxes):
             return False
         breath = Breath(session.name, outboxes[0].name, texts, self._clock(), weight)

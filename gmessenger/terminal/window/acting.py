@@ -215,12 +215,9 @@ class Acting:
             entry.become(State.REFUSED, render.many_wait(self._link.unanswered))
         except (BadText, ExitError) as error:
             entry.become(State.REFUSED, render.why(error))
-        self._changed()
+        self.sight.invalidate()
 
     def _fetched(self) -> None:
         if self.sight.at_bottom:
             self.seen()
-        self._changed()
-
-    def _changed(self) -> None:
         self.sight.invalidate()
