@@ -12,6 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "gmessenger"
 RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
 """What chat and store share: a contract, and the records that pass between them."""
+SHARED = ("cluster.contract", "cluster.records")
+"""The same between a node, the store that it shares with others, and the bus between them."""
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "places": {"errors", "sentences"},
@@ -27,13 +29,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "given": {"commandline", "options"},
     "wire": {"errors"},
     "chat": {"errors", "logs", *RECORDS},
-    "store": {"errors", "turns", *RECORDS},
+    "store": {"errors", "turns", *RECORDS, *SHARED},
+    "bus": {"errors", "logs", *SHARED},
+    "cluster": {"errors", "logs", "turns", "chat", *RECORDS, *SHARED},
     "server.fronts": {"gmessenger", "errors", "logs", "turns", "wire", "chat", "server.connection"},
     "server.connection": {"errors", "logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "given", "places", "chat", "wire"),
-        *("server.fronts", "server.connection", "store", "certificates", *RECORDS),
+        *("server.fronts", "server.connection", "store", "bus", "cluster", "certificates", *RECORDS, *SHARED),
     },
+    "cluster.contract": {"errors", "cluster.records", *RECORDS},
+    "cluster.records": set(),
     "chat.contract": {"errors", "chat.records", "chat.tally", "chat.way"},
     "chat.records": set(),
     "chat.tally": set(),
@@ -50,6 +56,7 @@ SPLIT_OUT = ("server.fronts", "server.connection", "chat.contract", "chat.record
 FOREIGN: dict[str, set[str]] = {
     "wire": {"gevent", "socket", "time", "datetime", "logging", "threading", "asyncio", "select", "os", "random"},
     "chat": {"socket", "ssl", "json", "sqlite3", "time", "datetime", "logging", "threading"},
+    "cluster": {"socket", "ssl", "sqlite3", "psycopg", "redis", "logging", "threading"},
     "client": {"logging", "argparse", "configargparse"},
     "terminal": {"socket", "json"},
 }

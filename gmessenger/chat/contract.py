@@ -171,10 +171,10 @@ class Store(Protocol):
     def join(self, room: str, account: int) -> int:
         """Make an account a member from the next seq on; returns the last seq before."""
 
-    def leave(self, room: str, account: int) -> None:
-        """A member is one no more."""
+    def leave(self, room: str, account: int, by: str = "") -> None:
+        """A member is one no more. (`by`, here and below, is who did it, for those who are told on other nodes.)"""
 
-    def set_topic(self, room: str, topic: str) -> None:
+    def set_topic(self, room: str, topic: str, by: str = "") -> None:
         """Change what the room is about."""
 
     def delete_room(self, room: str) -> None:
@@ -191,7 +191,7 @@ class Store(Protocol):
     def impose(self, sanction: Sanction) -> None:
         """Keep a sanction, in the place of one of its kind on the same target."""
 
-    def lift(self, kind: str, targets: Sequence[str]) -> None:
+    def lift(self, kind: str, targets: Sequence[str], by: str = "") -> None:
         """Keep the sanctions of a kind on these targets no more."""
 
     def blocks(self) -> Sequence[tuple[int, str, str]]:

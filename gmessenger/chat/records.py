@@ -14,7 +14,8 @@ PAGE_TEXT: Final = 262_144
 class Account(Struct):
     """A name kept for ever. `role` is empty or `operator`.
 
-    `generation` counts the passwords it has had since the process began: who was let in by an earlier one may not stay.
+    `generation` counts the passwords it has had, since the process began at least: who was let in by an earlier one may
+    not stay.
     """
 
     id: int
@@ -28,13 +29,14 @@ class Account(Struct):
 class Device(Struct):
     """A device of an account; `cursors` hold, by conversation, the last seq it needs no more.
 
-    `dropped` are the devices that were given up for it.
+    `dropped` are the devices that were given up for it, `entry` how many sessions it has had, where that is counted.
     """
 
     id: int
     name: str
     cursors: dict[str, int]
     dropped: Sequence[int] = ()
+    entry: int = 0
 
 
 class Entry(Struct):

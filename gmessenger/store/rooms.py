@@ -39,14 +39,14 @@ class Rooms(Erasing):
 
         return self.commits.change(change)
 
-    def leave(self, room: str, account: int) -> None:
+    def leave(self, room: str, account: int, by: str = "") -> None:
         def change(db: sqlite3.Connection) -> None:
             known = self.posts.known(db, room)
             statements.LEAVE(db, conversation=known.id, account=account)
 
         self.commits.change(change)
 
-    def set_topic(self, room: str, topic: str) -> None:
+    def set_topic(self, room: str, topic: str, by: str = "") -> None:
         self.commits.change(lambda db: statements.SET_TOPIC(db, new=topic, room=room))
 
     def delete_room(self, room: str) -> None:

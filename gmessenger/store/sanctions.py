@@ -21,7 +21,7 @@ class Sanctions(Database):
     def impose(self, sanction: Sanction) -> None:
         self.commits.change(lambda db: statements.IMPOSE(db, **asdict(sanction)))
 
-    def lift(self, kind: str, targets: Sequence[str]) -> None:
+    def lift(self, kind: str, targets: Sequence[str], by: str = "") -> None:
         def change(db: sqlite3.Connection) -> None:
             for target in targets:
                 statements.LIFT(db, kind=kind, target=target)

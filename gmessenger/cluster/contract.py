@@ -1,0 +1,119 @@
+"""What a node asks of a store that it shares with others, and of the bus between them.
+
+The store is the truth and numbers the messages. The bus only hints: what it loses, doubles or brings in another order
+costs time, never a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from gmessenger.chat.contract import Store
+from gmessenger.chat.records import Account, Room, Sanction
+from gmessenger.cluster.records import BusTally, Kind, News
+
+
+@runtime_checkable
+class SharedStore(Store, Protocol):
+    """A store that several nodes have open. Whatever one of them changes, it leaves a `Change` with it, in the same
+    transaction.
+
+    Every method may raise `StoreUnavailable`.
+    """
+
+    @property
+    def node(self) -> str:
+        """This process, for as long as it has the store open: a random word."""
+
+    def news(self) -> News:
+        """What has happened since the last call, or since the store was opened. Nothing is ever left out, whatever
+        was being committed meanwhile; a head may be told again.
+        """
+
+    def announce(self, kind: Kind, subject: Sequence[str | int], details: Mapping[str, Any]) -> None:
+        """Leave a change of which nothing else is kept."""
+
+    def account(self, id: int) -> Account | None:
+        """An account as it is now."""
+
+    def account_of(self, key: str) -> Account | None:
+        """The account of a folded name."""
+
+    def room(self, key: str) -> Room | None:
+        """A room as it is now, with its members."""
+
+    def sanction(self, kind: str, target: str) -> Sanction | None:
+        """What is imposed on a target."""
+
+    def blocked_by(self, account: int) -> Mapping[str, str]:
+        """Whom an account blocks: names as shown, by their folded form."""
+
+    def entries(self, devices: Sequence[int]) -> Mapping[int, int]:
+        """How often each of these devices has been entered; what is gone is left out."""
+
+    def beat(self) -> Collection[str]:
+        """This node lives, and holds its guests' names for another lease. Returns the folded names it holds.
+
+        What dead nodes held is free again.
+        """
+
+    def claim(self, key: str, token: str, resumed: str | None) -> None:
+        """Hold a guest's name for this node, to be resumed with a token (kept as a hash).
+
+        Raises `NameInUse` where another guest has it, on a node that lives, unless `resumed` is that one's token: then
+        its node hears of it by a `Change`. Raises `NameTaken` where it is an account's.
+        """
+
+    def release(self, key: str) -> None:
+        """A guest's name is free, if this node holds it."""
+
+    def part(self) -> None:
+        """This node goes: all its names are free."""
+
+
+class Heard(Protocol):
+    """Who listens to a bus. Called in the bus's own greenlet, in the order in which each node spoke; may not block."""
+
+    def received(self, node: str, data: bytes) -> None:
+        """Another node has sent this."""
+
+    def shown(self, node: str, key: str, card: bytes | None) -> None:
+        """How a name is present on another node; None where it is not, or no more."""
+
+    def gone(self, node: str) -> None:
+        """A node has ended, or has not been heard of for too long: it shows nothing any more."""
+
+    def resumed(self) -> None:
+        """The bus is there, at first or again; what was sent meanwhile is lost. (What others show is told first.)"""
+
+
+class Bus(Protocol):
+    """What carries hints between the nodes of a cluster. Nothing waits for it, and nothing is lost with it."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether others can hear now, as far as is known."""
+
+    @property
+    def nodes(self) -> Collection[str]:
+        """The other nodes that have been heard of."""
+
+    @property
+    def tally(self) -> BusTally:
+        """What it has done since it was opened."""
+
+    def start(self, heard: Heard) -> None:
+        """Connect, and stay connected."""
+
+    def send(self, data: bytes, nodes: Collection[str] | None = None) -> None:
+        """Send to these nodes, or to every other one. Never waits: what is sent in one turn of the loop goes together.
+
+        Dropped while the bus is away.
+        """
+
+    def show(self, key: str, card: bytes | None) -> None:
+        """This node shows a name so from now on, or no more; kept as long as this node is heard of. Never waits."""
+
+    def close(self) -> None:
+        """Say goodbye, if somebody hears it, and let go."""

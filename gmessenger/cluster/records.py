@@ -1,0 +1,57 @@
+"""The records that pass between a node and what it shares with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct, field
+
+Kind: TypeAlias = Literal["account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel"]
+
+
+class Change(Struct):
+    """What a node has changed, by what it is about; how it is now is asked of the store.
+
+    | kind | subject | |
+    |---|---|---|
+    | account | its id | made, deleted, disabled, enabled, given a role or a password |
+    | room | its key | made, deleted, given a topic |
+    | member | the room's key, the account's id | joined or left |
+    | sanction | its kind, its target | imposed or lifted |
+    | blocks | the account's id | blocked or unblocked somebody |
+    | device | its id | a session has entered on it |
+    | guest | the name folded | has come back elsewhere |
+    | kick | the name folded | `details` has the `reason`; to be done once |
+    | expel | the room's key, a guest's name folded | to be done once |
+
+    `details["by"]` is whose doing it was, where somebody is to be told.
+    """
+
+    node: str
+    kind: Kind
+    subject: list[str | int]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class News(Struct):
+    """What has happened since the last look: other nodes' changes, each once and about in the order they were made in,
+    and the heads of conversations that anybody's messages have moved on.
+
+    Where it is not `complete`, changes were missed that are kept no more: everything has to be read again.
+    """
+
+    changes: Sequence[Change] = ()
+    heads: Sequence[tuple[str, int]] = ()
+    complete: bool = True
+
+
+class BusTally(Struct):
+    """What a bus has done: hints sent and received, `lost` those that nobody could be sent, and how often it came back
+    after it had been away.
+    """
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    returns: int = 0
