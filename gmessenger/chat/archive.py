@@ -47,11 +47,10 @@ class Archive:
         """The account has read everything up to `seq`; its other devices are told."""
         if session.account is None:
             return
-        conversation = key_of(session, with_)
-        seq = min(seq, session.sent.get(conversation, 0))
+        # (Not bounded by what it was sent: it may be catching up.)
+        seq = min(seq, self._store.mark_read(session.account.id, key_of(session, with_), seq))
         if seq <= 0:
             return
-        self._store.mark_read(session.account.id, conversation, seq)
         for other in self._router.sessions(session.key):
             if other is not session:
                 other.outbox.offer(ReadUpTo(with_, seq))

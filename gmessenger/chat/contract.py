@@ -125,8 +125,8 @@ class Store(Protocol):
     def flush(self) -> None:
         """Wait until everything asked for before is on disk."""
 
-    def mark_read(self, account: int, conversation: str, seq: int) -> None:
-        """Move an account's read position on (never back)."""
+    def mark_read(self, account: int, conversation: str, seq: int) -> int:
+        """Move an account's read position on, at most to the head; says where it is, 0 where it takes no part."""
 
     def backlog(self, account: int) -> dict[str, int]:
         """The head of every conversation the account takes part in."""

@@ -40,8 +40,12 @@ class Messages(Database):
         self.cursors[key] = max(seq, self.cursors.get(key, 0))
         self.commits.soon()
 
-    def mark_read(self, account: int, conversation: str, seq: int) -> None:
-        self.commits.change(lambda db: statements.READ(db, account=account, conversation=conversation, seq=seq))
+    def mark_read(self, account: int, conversation: str, seq: int) -> int:
+        def change(db: sqlite3.Connection) -> int:
+            row = statements.READ(db, account=account, conversation=conversation, seq=seq).fetchone()
+            return int(row[0]) if row else 0
+
+        return self.commits.change(change)
 
     def backlog(self, account: int) -> dict[str, int]:
         return self.read(lambda db: dict(statements.HEADS(db, account=account).fetchall()))

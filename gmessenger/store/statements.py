@@ -133,12 +133,13 @@ HEADS: Final = Statement(
 )
 READ: Final = Statement(
     update(participants)
-    .values(read=func.max(participants.c.read, bindparam("seq")))
+    .values(read=func.max(participants.c.read, func.min(bindparam("seq"), conversations.c.head)))
     .where(
         _by(participants.c.account_id, "account"),
-        participants.c.conversation_id
-        == select(conversations.c.id).where(_by(conversations.c.key, "conversation")).scalar_subquery(),
+        participants.c.conversation_id == conversations.c.id,
+        _by(conversations.c.key, "conversation"),
     )
+    .returning(participants.c.read)
 )
 ROOMS: Final = Statement(select(conversations).where(conversations.c.key.like("#%")))
 SET_TOPIC: Final = Statement(

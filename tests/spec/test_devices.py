@@ -7,7 +7,7 @@ import pytest
 
 from tests.course_clients import CLASSIC
 from tests.spec.people import PASSWORD, Person, Town, numbered, seqs, texts
-from tests.spec.wires import together
+from tests.spec.wires import dumped, together
 
 BAD_MARKS: tuple[dict[str, Any], ...] = (
     {"with": "dale", "seq": "1"},
@@ -230,3 +230,14 @@ def test_a_read_mark_goes_to_the_other_devices_only(town: Town) -> None:
     assert laptop.unheard("read") == dale.unheard("read") == []
     phone.close()
     assert len(town.comes("hank", "phone").backlog) == 3, "read is not acknowledged"
+
+
+def test_a_read_mark_counts_though_its_session_is_still_catching_up(town: Town) -> None:
+    laptop, dale = town.comes("hank", "laptop"), town.comes("dale")
+    dale.sends("hank", *numbered(3))
+    laptop.hears(3)
+    phone = town.dials()
+    user = {"account_name": "hank", "password": PASSWORD, "device": "phone"}
+    marks = [dumped(action="read", **{"with": "dale", "seq": seq}) for seq in (2, 99)]
+    phone.send_bytes(b"".join([dumped(action="presence", jim=2, user=user), *marks]))
+    assert [laptop.event("read") for _ in marks] == [{"action": "read", "with": "dale", "seq": seq} for seq in (2, 3)]

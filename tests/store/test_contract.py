@@ -207,7 +207,8 @@ def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(kept
     kept.store.join("#dev", kept.hank)
     kept.posts(kept.says(time=6.0), kept.says(time=7.0), kept.says("so", "bill hank", time=8.0))
     kept.posts(Post("hank joe", "Joe", "Hank", "hi", 9.0), Post("hank hank", "Hank", "Hank", "me", 9.5, kept.hank))
-    kept.store.mark_read(kept.hank, DIRECT, 1)
+    assert [kept.store.mark_read(kept.hank, DIRECT, seq) for seq in (1, 0)] == [1, 1]
+    assert kept.store.mark_read(kept.hank, "bill dale", 1) == 0
     assert kept.stands(kept.hank) == [
         Standing("#dev", "#Dev", 0, 2, 0, None),
         Standing("bill", "Bill", 1, 1, 0, 8.0),
