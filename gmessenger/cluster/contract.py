@@ -6,7 +6,7 @@ costs time, never a message.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from gmessenger.chat.contract import Store
@@ -25,6 +25,9 @@ class SharedStore(Store, Protocol):
     @property
     def node(self) -> str:
         """This process, for as long as it has the store open: a random word."""
+
+    changed: Callable[[], None]
+    """Called when a `Change` of this node is on disk, before whoever made it goes on; must not block."""
 
     def news(self) -> News:
         """What has happened since the last call, or since the store was opened. Nothing is ever left out, whatever
@@ -58,11 +61,13 @@ class SharedStore(Store, Protocol):
         What dead nodes held is free again.
         """
 
-    def claim(self, key: str, token: str, resumed: str | None) -> None:
-        """Hold a guest's name for this node, to be resumed with a token (kept as a hash).
+    def claim(self, key: str, token: str, resumed: str | None) -> bool:
+        """Hold a guest's name for this node, to be resumed with a token (kept as a hash). (Among this node's own guests
+        it sees to it itself that a name is used once: what it holds already it may claim again.)
 
-        Raises `NameInUse` where another guest has it, on a node that lives, unless `resumed` is that one's token: then
-        its node hears of it by a `Change`. Raises `NameTaken` where it is an account's.
+        Raises `NameInUse` where another node that lives holds it, unless `resumed` is the token of the guest there:
+        then True is returned, that token stays, and the other node hears of it by a `Change`. Raises `NameTaken` where
+        it is an account's.
         """
 
     def release(self, key: str) -> None:
