@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
+CLUSTER = ["psycopg[binary,pool]>=3.3", "redis>=8"]
 # Manual pages, and what shells complete by: where they are here, and where in a prefix's share/ they are looked for.
 SHARED = {
     "docs/man": "man/man1",
@@ -43,7 +44,9 @@ setup(
         "wcwidth>=0.5",
     ],
     extras_require={
+        "cluster": CLUSTER,
         "test": [
+            *CLUSTER,
             *("pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"),
             "Babel>=2.17",
             "pyte>=0.8.2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import settings
 from gmessenger.chat.passwords import Passwords
 from gmessenger.options import ServerOptions
 from gmessenger.server.app import App
+from tests.services import Postgres, Redis, missing
 
 # Whoever runs the tests: the client's main chooses its language by these, and tests read English.
 os.environ.update(LC_ALL="C.UTF-8", LANGUAGE="")
@@ -67,3 +69,35 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
 @pytest.fixture
 def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server()
+
+
+NOT_INSTALLED = "{} is not installed"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own, for all tests of a process. It does not wait for the disk: no test pulls the plug."""
+    if "PostgreSQL" in missing():
+        pytest.skip(NOT_INSTALLED.format("PostgreSQL"))
+    with Postgres(settings={"fsync": "off", "max_connections": "200"}) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis of our own, for all tests of a process."""
+    if "Redis" in missing():
+        pytest.skip(NOT_INSTALLED.format("Redis"))
+    with Redis() as server:
+        server.start()
+        yield server
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how much of a cluster was not tested here."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", ())]
+    reasons = Counter(why[2].removeprefix("Skipped: ") for why in skipped if isinstance(why, tuple))
+    for service in missing():
+        why = NOT_INSTALLED.format(service)
+        terminalreporter.write_line(f"{reasons[why]} tests of clusters skipped: {why}", yellow=True)

@@ -1,0 +1,285 @@
+"""Private servers of PostgreSQL and Redis: each in a temporary directory of its own, gone when it is closed.
+
+Nothing but the standard library is needed here, and no server that is on the machine already is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+PATIENCE: Final = 30.0
+PAUSE: Final = 0.01
+LOOPBACK: Final = "127.0.0.1"
+DEBIAN: Final = Path("/usr/lib/postgresql")
+PROGRAMS: Final = {"PostgreSQL": ("initdb", "postgres", "psql"), "Redis": ("redis-server",)}
+SPARE_DATABASES: Final = 8
+"""Databases that are made at a time: to start the program takes longer than to make one."""
+PR_SET_PDEATHSIG: Final = 1
+_libc: Final = ctypes.CDLL(None)
+
+Self = TypeVar("Self", bound="Service")
+
+
+def program(name: str) -> str | None:
+    """Where a program is: Debian keeps PostgreSQL's out of the PATH."""
+    newest = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    return shutil.which(name) or (str(newest[-1]) if newest else None)
+
+
+def missing() -> list[str]:
+    """Which of the services are not installed."""
+    return [service for service, names in PROGRAMS.items() if not all(map(program, names))]
+
+
+class Service:
+    """A server that is started and stopped, and whatever else may happen to one. `close` leaves nothing behind.
+
+    What it says is in `log`. After `start` it answers; `start`, after whatever had ended it, has all that it had kept.
+    """
+
+    def __init__(self, name: str, port: int | None, host: str, settings: Mapping[str, str]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        self.log = self.folder / "log"
+        self.host = host
+        self.port = _free_port(host) if port == 0 else port
+        self.settings = dict(settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it answers."""
+        if self.running:
+            return
+        self.launch()
+        self._wait("does not answer", self.answers)
+
+    def launch(self) -> None:
+        """Start the process, without waiting until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_own(self.user())
+            )
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """As `kill -9` does, all of its processes."""
+        if self.running:
+            os.kill(self.pid, signal.SIGSTOP)  # else it would start others in the place of those that go first
+            for pid in self._processes():
+                _signal(pid, signal.SIGKILL)
+            self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """It stands still: whoever is connected stays so and gets no answer."""
+        for pid in (self.pid, *self._processes()):
+            _signal(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """It goes on after a pause."""
+        for pid in (*self._processes(), self.pid):
+            _signal(pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """Kill it and remove all it has written."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def command(self) -> list[str]:
+        """How it is started."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether it does, now."""
+        raise NotImplementedError
+
+    def user(self) -> str | None:
+        """As whom it runs, where it is not who we are."""
+        return None
+
+    def _processes(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text().split()] if self.running else []
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            _signal(self.pid, number)
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def _wait(self, what: str, until: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not until():
+            if not self.running or time.monotonic() > deadline:
+                raise TimeoutError(f"{type(self).__name__} {what}: {self.log.read_text(errors='replace')[-1000:]}")
+            time.sleep(PAUSE)
+
+
+class Postgres(Service):
+    """A PostgreSQL server on a Unix socket; with a `port` (0: a free one) on TCP as well, at `host`.
+
+    Everybody comes in without a password, but a role `guarded`, which has to be made and shows its password.
+    `settings` are those of `postgresql.conf`.
+    """
+
+    def __init__(self, *, port: int | None = None, host: str = LOOPBACK, settings: Mapping[str, str] | None = None):
+        super().__init__("postgres", port, host, settings or {})
+        self._data = self.folder / "data"
+        self._databases = 0
+        if self.user():
+            shutil.chown(self.folder, self.user(), self.user())
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8")
+        rules = ["local all guarded scram-sha-256", "host all guarded all scram-sha-256"]
+        rules += ["local all all trust", "host all all all trust"]
+        (self._data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        """What leads to a database: over TCP where there is a port, else over the socket."""
+        if self.port is None:
+            return f"postgresql://{user}@/{database}?host={self.folder}"
+        return f"postgresql://{user}@{self.host}:{self.port}/{database}"
+
+    def database(self) -> str:
+        """A fresh database; the URL of it."""
+        if self._databases % SPARE_DATABASES == 0:
+            names = [f"fresh{self._databases + number}" for number in range(SPARE_DATABASES)]
+            self.run(*[f"CREATE DATABASE {name}" for name in names])
+        self._databases += 1
+        return self.url(f"fresh{self._databases - 1}")
+
+    def run(self, *statements: str, database: str = "postgres") -> str:
+        """Have statements executed, each for itself, as the one who may do everything; what they answer."""
+        each = [word for statement in statements for word in ("-c", statement)]
+        return self._run(
+            "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", "postgres", *each, database
+        )
+
+    def command(self) -> list[str]:
+        address = ["-p", str(self.port), "-h", self.host] if self.port else ["-h", ""]
+        settings = {"unix_socket_directories": str(self.folder), "log_min_messages": "fatal"} | self.settings
+        chosen = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [_path("postgres"), "-D", str(self._data), *address, *chosen]
+
+    def answers(self) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+            return self.running and len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        return False
+
+    def user(self) -> str | None:
+        return "postgres" if os.geteuid() == 0 else None  # it refuses to be root
+
+    def _run(self, name: str, *arguments: str) -> str:
+        port = {"PGPORT": str(self.port)} if self.port else {}
+        done = subprocess.run(
+            [_path(name), *arguments],
+            cwd=self.folder,
+            env=os.environ | port,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            **_as(self.user()),
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode()
+
+
+class Redis(Service):
+    """A Redis server that keeps nothing, on a Unix socket and on a `port` of TCP (0: a free one; None: no TCP).
+
+    `settings` are those of `redis.conf`.
+    """
+
+    def __init__(self, *, port: int | None = 0, host: str = LOOPBACK, settings: Mapping[str, str] | None = None):
+        super().__init__("redis", port, host, settings or {})
+        self.socket = self.folder / "socket"
+
+    @property
+    def url(self) -> str:
+        """What leads to it: over TCP where there is a port, else over the socket."""
+        return f"unix://{self.socket}" if self.port is None else f"redis://{self.host}:{self.port}"
+
+    def command(self) -> list[str]:
+        settings = {
+            "port": str(self.port or 0),
+            "bind": self.host,
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "no",
+            "dir": str(self.folder),
+            "protected-mode": "no",
+        } | self.settings
+        return [_path("redis-server"), *[word for name, value in settings.items() for word in (f"--{name}", value)]]
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(1.0)
+            line.connect(str(self.socket))
+            line.sendall(b"PING\r\n")
+            return line.recv(100)[:1] in (b"+", b"-")  # with a password set it wants that first, and is there
+        return False
+
+
+def _path(name: str) -> str:
+    found = program(name)
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed")
+    return found
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as line:
+        line.bind((host, 0))
+        return int(line.getsockname()[1])
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _as(user: str | None) -> dict[str, Any]:
+    """How a process is started as somebody else."""
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def _own(user: str | None) -> dict[str, Any]:
+    """How a server is started: ^C at our terminal is not for it, and it does not outlive us, however we end."""
+
+    def begin() -> None:
+        os.setsid()
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+    return {"preexec_fn": begin, **_as(user)}

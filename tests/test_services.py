@@ -1,0 +1,49 @@
+"""The servers that other tests are run against come and go as those say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import services
+from tests.services import Postgres, Redis, Service, missing
+
+TOP = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("kind", [Postgres, Redis], ids=["PostgreSQL", "Redis"])
+def test_a_service_answers_whatever_had_ended_it(kind: type[Service], request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.id in missing():
+        pytest.skip(f"{request.node.callspec.id} is not installed")
+    with kind() as service:
+        for end in (service.kill, service.stop):
+            service.start()
+            service.pause()
+            service.go_on()
+            assert service.running and service.answers()
+            end()
+            assert not service.running and not service.answers()
+    assert not service.folder.exists()
+
+
+def test_every_database_is_another_and_keeps_what_is_in_it(postgres: Postgres) -> None:
+    urls = [postgres.database() for _ in range(services.SPARE_DATABASES + 1)]
+    assert len({*urls}) == len(urls)
+    names = [url.removeprefix("postgresql://postgres@/").partition("?")[0] for url in urls]
+    postgres.run("CREATE TABLE kept AS SELECT 7", database=names[0])
+    assert postgres.run("SELECT * FROM kept", database=names[0]) == "7\n"
+    with pytest.raises(RuntimeError, match="kept"):
+        postgres.run("SELECT * FROM kept", database=names[1])
+
+
+def test_it_answers(redis_server: Redis) -> None:
+    assert redis_server.answers()
+
+
+def test_what_is_not_installed_is_said_and_counted() -> None:
+    command = [sys.executable, "-m", "pytest", "-n", "0", f"{__file__}::{test_it_answers.__name__}"]
+    done = subprocess.run(command, cwd=TOP, env={"PATH": "/nowhere"}, capture_output=True, text=True)
+    assert "1 tests of clusters skipped: Redis is not installed" in done.stdout, done.stdout
