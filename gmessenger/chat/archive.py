@@ -39,9 +39,11 @@ class Archive:
         session.owing = True
         self._store.acknowledge(session.device.id, conversation, seq)
         if with_[:1] != "#" and fold(with_) != session.key:
+            delivered = Delivered(session.name, seq)
+            self._router.elsewhere.tell(fold(with_), delivered)
             for other in self._router.sessions(fold(with_)):
                 if other.told:
-                    other.outbox.offer(Delivered(session.name, seq))
+                    other.outbox.offer(delivered)
 
     def mark_read(self, session: Session, with_: str, seq: int) -> None:
         """The account has read everything up to `seq`; its other devices are told."""
@@ -51,9 +53,11 @@ class Archive:
         seq = min(seq, self._store.mark_read(session.account.id, key_of(session, with_), seq))
         if seq <= 0:
             return
+        read = ReadUpTo(with_, seq)
+        self._router.elsewhere.tell(session.key, read)
         for other in self._router.sessions(session.key):
             if other is not session:
-                other.outbox.offer(ReadUpTo(with_, seq))
+                other.outbox.offer(read)
 
     def history(
         self, session: Session, with_: str, before: int | None, after: int | None, limit: int | None

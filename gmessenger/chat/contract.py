@@ -166,10 +166,10 @@ class Store(Protocol):
         """Every room with its members."""
 
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> Room:
-        """A new room without members."""
+        """A new room without members; where there is one of that key, that one."""
 
     def join(self, room: str, account: int) -> int:
-        """Make an account a member from the next seq on; returns the last seq before."""
+        """Make an account a member from the next seq on, unless it is one; returns the last seq it may not read."""
 
     def leave(self, room: str, account: int, by: str = "") -> None:
         """A member is one no more. (`by`, here and below, is who did it, for those who are told on other nodes.)"""

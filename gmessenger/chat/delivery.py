@@ -34,12 +34,14 @@ class Delivery:
         self._spawn = spawn
         self.tally = tally
 
-    def deliver(self, post: Post, seq: int, said: str, sender: Session, sessions: Iterable[Session]) -> None:
-        """A post was kept under `seq`: give it to these sessions, and to the sender's own as is due to a sender."""
+    def deliver(
+        self, post: Post, seq: int, said: str, key: str, sender: Session | None, sessions: Iterable[Session]
+    ) -> None:
+        """A post of `key` was kept under `seq`: give it to these sessions, and to the sender's own as is due to one."""
         parcel = as_parcel(post, seq, said)
         given = 0
         for session in sessions:
-            if session.key != sender.key:
+            if session.key != key:
                 given += self._give(session, post.conversation, seq, parcel)
             elif said_by(session, post, sender):
                 self._count(session, post.conversation, seq)
@@ -149,7 +151,7 @@ class Delivery:
             session.sent[remembered.conversation] = remembered.seq
 
 
-def said_by(session: Session, post: Post, sender: Session) -> bool:
+def said_by(session: Session, post: Post, sender: Session | None) -> bool:
     """Whether a session has said it, itself or before it was replaced on its device."""
     return session is sender or (session.device is not None and session.device.id == post.device)
 

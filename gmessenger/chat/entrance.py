@@ -70,6 +70,8 @@ class Entrance:
         name = check_name(login.name)
         self._check(fold(name), login.address)
         account = self.accounts.get(fold(name))
+        if account is None and self._router.elsewhere.freshen():
+            account = self.accounts.get(fold(name))
         if account is None:
             return self._admit_guest(name, login, outbox)
         if not login.told:
@@ -91,6 +93,7 @@ class Entrance:
         account, found = self._store.register(session.key, session.name, hashed, self._clock(), entry, rooms, invite)
         self.add(account)
         session.become(account)
+        self._router.elsewhere.release(session.key)
         session.use(found)
 
     def add(self, account: Account) -> None:
@@ -109,6 +112,8 @@ class Entrance:
     def left(self, session: Session) -> None:
         if self._tokens.get(session.token) is session:  # its successor has the same token
             del self._tokens[session.token]
+        if session.account is None:
+            self._router.elsewhere.release(session.key)
 
     def _admit_guest(self, name: str, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         predecessor = self._guest_resumed(login.token, fold(name))
@@ -117,7 +122,7 @@ class Entrance:
             raise WrongPassword
         if not self._policy.guests:
             raise GuestsRefused
-        if predecessor is None and fold(name) in self._router:
+        if predecessor is None and self._router.sessions(fold(name)):
             raise NameInUse
         session = Session(name, outbox, front=login.front, told=login.told, address=login.address)
         left_over: list[Parcel] = []
@@ -126,6 +131,8 @@ class Entrance:
             session.token = predecessor.token
             left_over = [each for each in predecessor.outbox.take_all() if isinstance(each, Message | Bundle)]
             self.replace(predecessor)
+        elif self._router.elsewhere.claim(session.key, session.token, login.token) and login.token is not None:
+            session.token = login.token
         return session, left_over
 
     def _admit_account(self, account: Account, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
@@ -136,6 +143,7 @@ class Entrance:
         if account.disabled:
             raise AccountDisabled
         live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
+        live += self._router.elsewhere.devices(account.key)
         found = self._store.enter(account.id, Entry(device, session.token, live), self._clock(), proof)
         if account.disabled:  # since it gave its password
             raise AccountDisabled

@@ -5,37 +5,46 @@ A room of a thousand that hears a hundred messages is a thousand parcels, and no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from gmessenger.chat.delivery import Delivery, as_parcel, said_by
 from gmessenger.chat.model import Bundle
 from gmessenger.chat.records import Post
-from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.room import OpenRoom
+from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 
 
 class Kept(Struct, gc=False):
-    """A post that is on disk, whose it is, and the room or the name it is for."""
+    """A post that is on disk, whose it is (`key` is the name folded, `sender` the session, if it is here), and the room
+    or the name it is for.
+    """
 
     post: Post
     seq: int
     said: str
-    sender: Session
+    key: str
+    sender: Session | None
     room: OpenRoom | None = None
     to: str = ""
 
 
 class Gathering:
-    """`bring` has to be called after the last `add`, before anybody else has a turn: the store does."""
+    """`bring` has to be called after the last `add`, before anybody else has a turn: the store does.
+
+    What was gathered of a conversation goes through `order`, which is `give`: where several servers keep messages, it
+    waits there for those between.
+    """
 
     def __init__(self, rooms: Rooms, router: Router, delivery: Delivery) -> None:
         self._rooms = rooms
         self._router = router
         self._delivery = delivery
         self._kept: dict[str, list[Kept]] = {}
+        self.order: Callable[[list[Kept]], None] = self.give
 
     def add(self, kept: Kept) -> None:
         """A post was kept; posts to a conversation come in the order of their seqs."""
@@ -44,18 +53,21 @@ class Gathering:
     def bring(self) -> None:
         """Give what was gathered to those who are there. Where that raises, call it again for what is left."""
         while self._kept:
-            kept = self._kept.pop(next(iter(self._kept)))
-            sessions = self._sessions(kept[0])
-            if len(kept) > 1 and kept[-1].seq - kept[0].seq + 1 == len(kept):
-                self._bring_together(kept, sessions)
-            else:
-                self._bring_each(kept, sessions)
+            self.order(self._kept.pop(next(iter(self._kept))))
 
-    def _sessions(self, kept: Kept) -> Sequence[Session]:
-        """Everybody in the room, or both ends."""
+    def give(self, kept: list[Kept]) -> None:
+        """Bring posts of one conversation, in the order of their seqs, to those who are here."""
+        sessions = self.sessions(kept[0])
+        if len(kept) > 1 and kept[-1].seq - kept[0].seq + 1 == len(kept):
+            self._bring_together(kept, sessions)
+        else:
+            self._bring_each(kept, sessions)
+
+    def sessions(self, kept: Kept) -> Sequence[Session]:
+        """Everybody here who is in the room, or at either end."""
         if kept.room is not None:
             return self._rooms.sessions(kept.room)
-        there, here = kept.to, kept.sender.key
+        there, here = kept.to, kept.key
         sessions = self._router.sessions(there)
         return sessions + self._router.sessions(here) if there != here else list(sessions)
 
@@ -64,7 +76,7 @@ class Gathering:
         bundle = Bundle(messages, kept[0].seq, kept[-1].seq, sum(message.weight for message in messages))
         spoken: dict[str, list[int]] = {}  # who has said some of it, and at which places
         for place, each in enumerate(kept):
-            spoken.setdefault(each.sender.key, []).append(place)
+            spoken.setdefault(each.key, []).append(place)
         give, conversation = self._delivery.give_together, kept[0].post.conversation
         for session in sessions:
             if session.key in spoken:
@@ -76,7 +88,7 @@ class Gathering:
 
     def _bring_each(self, kept: list[Kept], sessions: Sequence[Session]) -> None:
         for each in kept:
-            self._delivery.deliver(each.post, each.seq, each.said, each.sender, sessions)
+            self._delivery.deliver(each.post, each.seq, each.said, each.key, each.sender, sessions)
 
 
 def _for_a_speaker(session: Session, kept: list[Kept], bundle: Bundle, places: list[int]) -> tuple[Bundle, list[int]]:

@@ -10,7 +10,8 @@ from gmessenger.chat.model import OFFLINE
 from gmessenger.chat.names import fold
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import Presence
-from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.room import OpenRoom
+from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 
 LIST_PAGE: Final = 200
@@ -42,8 +43,8 @@ class Lists:
 
     def users(self, asker: str, after: str | None) -> dict[str, Any]:
         """Who is present, with their status."""
-        there = (key for key in self._router.outboxes if not self._hide(key, asker))
-        return self._cards({key: self._router.sessions(key)[0].name for key in there}, asker, after)
+        there = {key: name for key, name in self._router.names.items() if not self._hide(key, asker)}
+        return self._cards(there, asker, after)
 
     def members(self, room: OpenRoom, asker: str, after: str | None) -> dict[str, Any]:
         """Who is in a room, with their status, and what it is about."""

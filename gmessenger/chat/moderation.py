@@ -64,7 +64,10 @@ class Moderation:
         """Close every session of a name. Raises `NotHere`."""
         self._spare(by, fold(user))
         error = because(Kicked, _checked(reason))
-        sessions = self._dismissal.everybody(fold(user), error)
+        elsewhere = self._router.elsewhere.sessions(fold(user))
+        if elsewhere:
+            self._router.elsewhere.kick(fold(user), by, reason)
+        sessions = self._dismissal.everybody(fold(user), error) + elsewhere
         if not sessions:
             raise NotHere(f"{user} is not here.")
         self._tell_log(by, "kick", user, None, reason)
@@ -75,7 +78,7 @@ class Moderation:
         key = fold(check_name(user))
         self._spare(by, key)
         self._impose(by, "mute", "mute", key, seconds, reason)
-        return {"sessions": len(self._router.sessions(key))}
+        return {"sessions": len(self._router.sessions(key)) + self._router.elsewhere.sessions(key)}
 
     def unmute(self, by: str, user: str) -> None:
         """Let a name speak again. Raises `NeverSeen` where it may."""
@@ -91,7 +94,8 @@ class Moderation:
             key = fold(check_name(user))
             self._spare(by, key)
             sanction = self._impose(by, "ban", "name", key, seconds, reason)
-            return {"sessions": self._dismissal.everybody(key, self._sanctions.refusal(Banned, sanction))}
+            elsewhere = self._router.elsewhere.sessions(key)  # they hear of it as that server does
+            return {"sessions": self._dismissal.everybody(key, self._sanctions.refusal(Banned, sanction)) + elsewhere}
         return self._ban_network(by, network_of(address or ""), seconds, reason)
 
     def unban(self, by: str, user: str | None, address: str | None) -> None:
@@ -134,10 +138,14 @@ class Moderation:
         for session in self._within(network):
             self._spare(by, session.key)
         sanction = self._impose(by, "ban", "network", str(network), seconds, reason)
-        sessions = self._within(network)
+        return {"sessions": self.close_network(sanction), "address": str(network)}
+
+    def close_network(self, sanction: Sanction) -> int:
+        """Close the sessions that come from a banned network; says how many."""
+        sessions = self._within(network_of(sanction.target))
         for session in sessions:
             self._dismissal.one(session, self._sanctions.refusal(Banned, sanction))
-        return {"sessions": len(sessions), "address": str(network)}
+        return len(sessions)
 
     def _within(self, network: Network) -> list[Session]:
         those = Networks()
@@ -158,7 +166,7 @@ class Moderation:
         return sanction
 
     def _lift(self, by: str, verb: str, kind: Kind, target: str) -> None:
-        self._sanctions.lift(kind, target)
+        self._sanctions.lift(kind, target, by)
         self._tell_log(by, verb, target)
 
     def _page(self, what: str, kinds: tuple[Kind, ...], after: str | None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from gmessenger.chat.archive import direct_key
 from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.elsewhere import Promise
 from gmessenger.chat.gathering import Gathering, Kept
 from gmessenger.chat.model import AROUND_A_TEXT, EVERYBODY, Answer, Breath, Message
-from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Post
-from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.room import OpenRoom
+from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.errors import NeverSeen, NotHere, RecipientBusy, WireError
@@ -49,8 +50,8 @@ class Posting:
         self._router = router
         self._delivery = delivery
         self._rooms = rooms
-        self._gathering = Gathering(rooms, router, delivery)
-        store.settled_some = self._gathering.bring
+        self.gathering = Gathering(rooms, router, delivery)
+        store.settled_some = self.gathering.bring
         self._blocks = blocks
         self._accounts = accounts
         self._seen = seen
@@ -63,26 +64,34 @@ class Posting:
         if key in self._blocks.lists:
             self._blocks.check(session.key, key)
         account = self._accounts.get(key)
-        guests = self._guests(key, to) if account is None else ()
-        shown = account.name if account is not None else guests[0].name
+        if account is None and key not in self._router and self._router.elsewhere.freshen():
+            account = self._accounts.get(key)
+        shown = account.name if account is not None else self._guest(key, to)
         if account is None and session.account is None:
             return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
         post = self._post(session, direct_key(session.key, key), shown, text, id)
-        return self._keep(Sending(self, session, post, said, key, promised=self._promises(guests, text)))
+        promised = self._promises(session, key, text) if account is None else ()
+        return self._keep(Sending(self, session, post, said, key, promised=promised))
 
-    def _promises(self, guests: tuple[Outbox, ...], text: str) -> tuple[Outbox, ...]:
-        """The guest's outboxes that keep room: nothing is stored that a guest would not be given."""
-        promised = tuple(outbox for outbox in guests if outbox.promise(len(text) + OVERHEAD))
-        if guests and not promised:
+    def _promises(self, session: Session, key: str, text: str) -> Sequence[Promise]:
+        """Where a guest keeps room: nothing is stored that a guest would not be given."""
+        weight = len(text) + OVERHEAD
+        if key not in self._router.outboxes:
+            return self._router.elsewhere.promise(session.key, key, weight)
+        promised = tuple(outbox for outbox in self._router.outboxes[key] if outbox.promise(weight))
+        if not promised:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
         return promised
 
-    def _guests(self, key: str, to: str) -> tuple[Outbox, ...]:
-        """The outboxes of a guest who is here."""
+    def _guest(self, key: str, to: str) -> str:
+        """The name of a guest who is present, as it is shown."""
         outboxes = self._router.outboxes.get(key)
-        if outboxes is None:
+        if outboxes is not None:
+            return outboxes[0].name
+        shown = self._router.elsewhere.newest(key)
+        if shown is None:
             raise NotHere(f"{to} has left, and a guest's messages are not kept.") if self._seen(key) else NeverSeen
-        return outboxes
+        return shown.name
 
     def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:
         """A message to a room the session is in."""
@@ -96,17 +105,20 @@ class Posting:
         parcel = Message(session.name, EVERYBODY, text, self._clock(), said)
         hide = self._blocks.hide
         others = [each for each in self._router if each is not session and not hide(each.key, session.key)]
+        self._router.elsewhere.tell_everybody(parcel)
         self._taken(session, id, parcel.time, sum(other.outbox.offer(parcel) for other in others))
 
     def _hand_over(self, session: Session, key: str, parcel: Message, id: str | None) -> None:
         """From guest to guest: what a live session takes, and nothing is kept."""
         taken = others = 0
-        for outbox in self._router.outboxes[key]:
+        for outbox in self._router.outboxes.get(key, ()):
             if outbox is not session.outbox:
                 others += 1
                 taken += outbox.offer(parcel)
         if others and not taken:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
+        if key not in self._router.outboxes:
+            taken = self._router.elsewhere.hand_over(session.key, key, parcel)
         self._taken(session, id, parcel.time, taken)
 
     def in_one_breath(self, session: Session, key: str, texts: list[str], ids: Ids, said: str) -> bool:
@@ -203,7 +215,7 @@ class Posting:
             self._tally.duplicates += 1
             return
         self._tally.stored += 1
-        self._gathering.add(Kept(post, seq, sending.said, session, room, sending.to))
+        self.gathering.add(Kept(post, seq, sending.said, session.key, session, room, sending.to))
 
 
 class Sending(Struct, gc=False):
@@ -218,7 +230,7 @@ class Sending(Struct, gc=False):
     said: str
     to: str = ""
     room: OpenRoom | None = None
-    promised: tuple[Outbox, ...] = ()
+    promised: Sequence[Promise] = ()
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.posting.kept(self, seq, duplicate, error)
@@ -226,8 +238,8 @@ class Sending(Struct, gc=False):
 
 def redeem(sending: Sending) -> None:
     """Give back what was promised to the message."""
-    for outbox in sending.promised:
-        outbox.redeem(len(sending.post.text) + OVERHEAD)
+    for promise in sending.promised:
+        promise.redeem(len(sending.post.text) + OVERHEAD)
 
 
 def settle(session: Session, store: Store) -> None:

@@ -9,7 +9,6 @@ from typing import Final
 from gmessenger.chat.model import OFFLINE, PresenceChange
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.router import Router
-from gmessenger.chat.session import Session
 
 COALESCED_OVER: Final = 1.0
 """Seconds over which comings and goings are gathered, so that a reconnect tells nobody anything."""
@@ -31,9 +30,9 @@ class Seen:
     def __contains__(self, key: str) -> bool:
         return key in self._names
 
-    def add(self, session: Session) -> None:
-        self._names.pop(session.key, None)
-        self._names[session.key] = session.name
+    def add(self, key: str, name: str) -> None:
+        self._names.pop(key, None)
+        self._names[key] = name
         while len(self._names) > self._policy.names_remembered:
             del self._names[next(iter(self._names))]
 
@@ -65,8 +64,12 @@ class Presence:
         self._steps: Iterator[None] | None = None
 
     def status(self, key: str) -> str:
+        """How a name is: as its latest session says."""
         sessions = self._router.sessions(key)
-        return sessions[-1].status if sessions else OFFLINE
+        shown = self._router.elsewhere.newest(key)
+        if sessions and (shown is None or sessions[-1].since >= shown.since):
+            return sessions[-1].status
+        return shown.status if shown is not None else OFFLINE
 
     def conversed(self, one: str, other: str) -> None:
         """The two names share a conversation from now on, until both have left."""
@@ -74,13 +77,13 @@ class Presence:
             self._link(one, other)
             self._link(other, one)
 
-    def changing(self, session: Session) -> None:
+    def changing(self, key: str, name: str) -> None:
         """Call before a name's status changes; what it became is told a little later, unless it is the same again."""
-        if session.key not in self._peers and not self._companions(session.key):
+        if key not in self._peers and not self._companions(key):
             return
         if not self._changed:
             self._later(COALESCED_OVER, self._tell)
-        self._changed.setdefault(session.key, (session.name, self.status(session.key)))
+        self._changed.setdefault(key, (name, self.status(key)))
 
     def _link(self, one: str, other: str) -> None:
         peers = self._peers.setdefault(one, {})

@@ -8,7 +8,8 @@ from typing import Any
 from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.lists import LIST_PAGE, Lists
-from gmessenger.chat.rooms import OpenRoom, Rooms
+from gmessenger.chat.room import OpenRoom
+from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.session import Session
 
 Reply = Callable[[Session, str | None, dict[str, Any]], None]

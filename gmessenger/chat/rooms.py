@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.limits import Bounds
 from gmessenger.chat.model import RoomChange
 from gmessenger.chat.names import check_name, fold
-from gmessenger.chat.records import Account, Sanction
+from gmessenger.chat.records import Account, Room, Sanction
+from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.room_bounds import check_joining, check_making
 from gmessenger.chat.router import Router
-from gmessenger.chat.sanctions import because
 from gmessenger.chat.session import Session
 from gmessenger.errors import (
     AccountsOnly,
@@ -22,48 +21,11 @@ from gmessenger.errors import (
     NoSuchRoom,
     NotCreator,
     NotMember,
-    RoomClosed,
 )
 
 LONGEST_TOPIC = 400
 LARGEST_SHARED = 100
 """Members beyond which a room is too large for everybody to be told of everybody's coming and going."""
-
-
-@dataclass(slots=True)
-class OpenRoom:
-    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here.
-
-    While it is `closed` its members can read what was said, and nobody says anything or comes in.
-    """
-
-    key: str
-    name: str
-    topic: str
-    creator: int | None
-    head: int = 0
-    members: dict[int, Account] = field(default_factory=dict)
-    guests: dict[str, Session] = field(default_factory=dict)
-    ending: bool = False  # it is being deleted: nobody speaks or comes in
-    closed: Sanction | None = None
-
-    def holds(self, session: Session) -> bool:
-        if session.account is not None:
-            return session.account.id in self.members
-        return self.guests.get(session.key) is session
-
-    def check_open(self) -> None:
-        """Raises `RoomClosed`."""
-        if self.closed is not None:
-            raise because(RoomClosed, self.closed.reason)
-
-    @property
-    def size(self) -> int:
-        return len(self.members) + len(self.guests)
-
-    @property
-    def names(self) -> list[str]:
-        return [account.name for account in self.members.values()] + [guest.name for guest in self.guests.values()]
 
 
 class Rooms:
@@ -79,19 +41,31 @@ class Rooms:
     ) -> None:
         self._store = store
         self._router = router
+        self._accounts = accounts
         self._clock = clock
         self._bounds = bounds
         self._rooms: dict[str, OpenRoom] = {}
         for kept in store.rooms():
-            members = {id: accounts[id] for id in kept.members if id in accounts}
-            self._rooms[kept.key] = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members)
+            self.take_in(kept)
 
     def __iter__(self) -> Iterator[OpenRoom]:
         return iter(list(self._rooms.values()))
 
+    def take_in(self, kept: Room) -> OpenRoom:
+        """A room that the store has, there from now on; the one that is there already, if there is one."""
+        members = {id: self._accounts[id] for id in kept.members if id in self._accounts}
+        room = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members)
+        return self._rooms.setdefault(kept.key, room)
+
+    def there(self, key: str) -> OpenRoom | None:
+        """The room of that key, if there is one. (Another server may have made it a moment ago.)"""
+        if key not in self._rooms:
+            self._router.elsewhere.freshen()
+        return self._rooms.get(key)
+
     def find(self, name: str) -> OpenRoom:
         """The room of that name. Raises `NoSuchRoom`."""
-        room = self._rooms.get(fold(name))
+        room = self.there(fold(name))
         if room is None or room.ending:
             raise NoSuchRoom
         return room
@@ -104,7 +78,7 @@ class Rooms:
     def entered(self, name: str, session: Session) -> OpenRoom:
         """The room, if the session is in it. Raises `NoSuchRoom` or `NotMember`."""
         room = self.find(name)
-        if not room.holds(session):
+        if not room.holds(session) and not (self._router.elsewhere.freshen() and room.holds(session)):
             raise NotMember
         return room
 
@@ -121,7 +95,7 @@ class Rooms:
         """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
-        room = self._rooms.get(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
+        room = self.there(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
         if room.ending:
             raise NoSuchRoom("This room is being deleted.")
         head = room.head
@@ -131,11 +105,12 @@ class Rooms:
         check_joining(self._bounds(), self, session, room)
         if session.account is None:
             room.guests[session.key] = session
+            self._router.elsewhere.showing(session.key)
         else:
             head = self._store.join(room.key, session.account.id)
             room.members[session.account.id] = session.account
-            self._begin_at(session.key, room.key, head)
-        self._tell(room, RoomChange("join", room.name, session.name), session)
+            self.begin_at(session.key, room.key, head)
+        self.tell(room, RoomChange("join", room.name, session.name), session)
         return room, head
 
     def leave(self, session: Session, name: str) -> OpenRoom:
@@ -151,10 +126,12 @@ class Rooms:
             raise NotCreator
         key = fold(user)
         account = next((each for each in room.members.values() if each.key == key), None)
+        if key in room.elsewhere:
+            return self._router.elsewhere.expel(room.key, key, session.name)
         if account is None and key not in room.guests:
             raise NeverSeen("Nobody of that name is in the room.")
         shown = account.name if account is not None else room.guests[key].name
-        self._take_out(room, key, account, RoomChange("leave", room.name, shown, by=session.name), session)
+        return self._take_out(room, key, account, RoomChange("leave", room.name, shown, by=session.name), session)
 
     def set_topic(self, session: Session, name: str, topic: str) -> None:
         """Say what the room is about. Raises `BadRequest` for a topic that is too long or not printable."""
@@ -164,21 +141,21 @@ class Rooms:
         room.check_open()
         if len(topic) > LONGEST_TOPIC or not topic.isprintable():
             raise BadRequest(f"A topic is at most {LONGEST_TOPIC} printable characters.")
-        self._store.set_topic(room.key, topic)
+        self._store.set_topic(room.key, topic, session.name)
         room.topic = topic
-        self._tell(room, RoomChange("topic", room.name, session.name, topic=topic), session)
+        self.tell(room, RoomChange("topic", room.name, session.name, topic=topic), session)
 
     def set_closed(self, room: OpenRoom, closed: Sanction | None, by: str, reason: str = "") -> None:
         """The room is closed, or open again: everybody in it is told."""
         room.closed = closed
         change = RoomChange("open" if closed is None else "close", room.name, by, reason=reason or None)
-        self._tell(room, change, None)
+        self.tell(room, change, None)
 
     def left(self, session: Session) -> None:
         """A session is over: a guest is in no room any more."""
         for room in self.of_guest(session):
             del room.guests[session.key]
-            self._tell(room, RoomChange("leave", room.name, session.name), session)
+            self.tell(room, RoomChange("leave", room.name, session.name), session)
 
     @contextmanager
     def ending(self, room: OpenRoom) -> Iterator[None]:
@@ -189,6 +166,10 @@ class Rooms:
         except BaseException:
             room.ending = False
             raise
+        self.drop(room)
+
+    def drop(self, room: OpenRoom) -> None:
+        """There is no such room any more."""
         self._rooms.pop(room.key, None)
 
     def of_guest(self, session: Session) -> list[OpenRoom]:
@@ -232,30 +213,38 @@ class Rooms:
             raise NoSuchRoom("There is no such room, and only accounts may make one.")
         check_making(self._bounds(), self, session.account.id)
         check_joining(self._bounds(), self, session, None)
-        key = fold(name)
-        self._store.create_room(key, name, session.account.id, self._clock())
-        return self._rooms.setdefault(key, OpenRoom(key, name, "", session.account.id))
+        return self.take_in(self._store.create_room(fold(name), name, session.account.id, self._clock()))
 
-    def _begin_at(self, key: str, room: str, head: int) -> None:
+    def begin_at(self, key: str, room: str, head: int) -> None:
+        """A name has joined a room: what was said before is not for it."""
         for session in self._router.sessions(key):
             session.sent[room] = session.acked[room] = max(head, session.sent.get(room, 0))
 
     def _take_out(self, room: OpenRoom, key: str, account: Account | None, change: RoomChange, actor: Session) -> None:
         """On disk first: where that fails nothing has happened, and it can be asked for again."""
         if account is not None:
-            self._store.leave(room.key, account.id)
-            if account.id not in room.members:  # another device was faster
-                return
-        self._tell(room, change, actor)
+            self._store.leave(room.key, account.id, change.by or "")
+        self.take_out(room, key, account, change, actor)
+
+    def take_out(
+        self, room: OpenRoom, key: str, account: Account | None, change: RoomChange, actor: Session | None
+    ) -> None:
+        """Somebody is in a room no more, and the store knows it: everybody is told, unless they have been."""
         if account is None:
-            room.guests.pop(key, None)
+            if key in room.guests:
+                self.tell(room, change, actor)
+                del room.guests[key]
+                self._router.elsewhere.showing(key)
             return
+        if account.id not in room.members:  # another device was faster
+            return
+        self.tell(room, change, actor)
         del room.members[account.id]
         for session in self._router.sessions(account.key):  # should it come back, it begins anew
             session.sent.pop(room.key, None)
             session.acked.pop(room.key, None)
 
-    def _tell(self, room: OpenRoom, change: RoomChange, actor: Session | None) -> None:
+    def tell(self, room: OpenRoom, change: RoomChange, actor: Session | None) -> None:
         """Everybody in the room but the session whose doing it is: that one has its answer."""
         for session in self.sessions(room):
             if session.told and session is not actor:

@@ -30,7 +30,7 @@ class Sanctions:
         self.muted = self._kept["mute"]
         """By folded name; empty nearly always, which costs a message no more than a look."""
         for sanction in store.sanctions():
-            self._remember(sanction)
+            self.remember(sanction)
         self._drop_what_is_over()
 
     def impose(self, sanction: Sanction) -> None:
@@ -41,13 +41,13 @@ class Sanctions:
             if len(kept) >= MOST:
                 raise Forbidden(f"There are {MOST} of them; lift some first.")
         self._store.impose(sanction)
-        self._remember(sanction)
+        self.remember(sanction)
 
-    def lift(self, kind: Kind, target: str) -> None:
+    def lift(self, kind: Kind, target: str, by: str) -> None:
         """End a sanction. Raises `NeverSeen` where there is none."""
         if self.find(kind, target) is None:
             raise NeverSeen(f"There is nothing to lift from {target}.")
-        self._store.lift(kind, [target])
+        self._store.lift(kind, [target], by)
         self.drop(kind, target)
 
     def drop(self, kind: Kind, target: str) -> None:
@@ -95,7 +95,8 @@ class Sanctions:
         refusal.retry_after = left
         return refusal
 
-    def _remember(self, sanction: Sanction) -> None:
+    def remember(self, sanction: Sanction) -> None:
+        """The store keeps it."""
         self._kept[sanction.kind][sanction.target] = sanction
         if sanction.kind == "network":
             self._networks.add(sanction.target)

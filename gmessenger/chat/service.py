@@ -14,6 +14,7 @@ from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Spawn
 from gmessenger.chat.dismissal import Dismissal
+from gmessenger.chat.elsewhere import Elsewhere
 from gmessenger.chat.entrance import Entrance, Login
 from gmessenger.chat.limits import Bounds
 from gmessenger.chat.lists import Lists
@@ -41,7 +42,8 @@ from gmessenger.logs import log_calls
 class Messenger:
     """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back.
 
-    `steady` is a clock that only goes forward. `origin` says as whose an address counts, None for nobody's.
+    `steady` is a clock that only goes forward. `origin` says as whose an address counts, None for nobody's. `elsewhere`
+    is what there is of other servers.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class Messenger:
         passwords: Passwords | None = None,
         steady: Callable[[], float] | None = None,
         origin: Callable[[str], str | None] = lambda address: None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.policy = policy
-        self.router = Router()
+        self.router = Router(elsewhere)
         self.tally = Tally()
         self._clock = clock
         self._store = store
@@ -68,20 +71,21 @@ class Messenger:
         accounts = self.entrance.accounts
         self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock, self._bounds)
         self.archive = Archive(store, self.router, rooms, accounts)
-        dismissal = self._dismissal = Dismissal(self.router, self.logout, clock)
+        dismissal = self.dismissal = Dismissal(self.router, self.logout, clock)
         self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, self._carry, clock)
         self.blocks = blocks = Blocks(store, self.entrance.by_id, self._carry, clock)
         self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, clock)
-        self._delivery = Delivery(store, spawn, self.tally)
-        seen = self._seen = Seen(policy)
-        posting = Posting(store, self.router, rooms, self._delivery, blocks, accounts, seen.__contains__, clock, policy)
-        presence = self._presence = Presence(
+        self.delivery = Delivery(store, spawn, self.tally)
+        seen = self.seen = Seen(policy)
+        posting = Posting(store, self.router, rooms, self.delivery, blocks, accounts, seen.__contains__, clock, policy)
+        self.gathering = posting.gathering
+        presence = self.presence = Presence(
             self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide
         )
         lists = self._lists = Lists(self.router, rooms, presence, blocks.hide, policy)
         self.speech = Speech(policy, self.pacing, self.sanctions, posting, rooms, presence, self.router)
         check_voice = self.sanctions.check_voice
-        self.room_service = RoomService(rooms, self._delivery, lists, self._carry, self._answer, check_voice)
+        self.room_service = RoomService(rooms, self.delivery, lists, self._carry, self._answer, check_voice)
 
     @property
     def store_identity(self) -> str:
@@ -106,9 +110,10 @@ class Messenger:
         """
         session, left_over = self.entrance.admit(login, outbox)
         self.pacing.begin(session)
-        self._presence.changing(session)
+        self.presence.changing(session.key, session.name)
+        session.since = self._clock()
         self.router.add(session)
-        self._seen.add(session)
+        self.seen.add(session.key, session.name)
         self.entrance.came(session)
         return session, left_over
 
@@ -122,8 +127,8 @@ class Messenger:
         for conversation in session.sent:
             if conversation[:1] != "#":
                 one, _, other = conversation.partition(" ")
-                self._presence.conversed(one, other)
-        self._delivery.catch_up(session)
+                self.presence.conversed(one, other)
+        self.delivery.catch_up(session)
 
     @log_calls("session")
     def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:
@@ -133,7 +138,7 @@ class Messenger:
             id,
             lambda: self._register(session, password, invite, device),
             201,
-            then=lambda: self._delivery.catch_up(session),
+            then=lambda: self.delivery.catch_up(session),
         )
 
     def _register(self, session: Session, password: str, invite: str | None, device: str | None) -> dict[str, Any]:
@@ -141,7 +146,7 @@ class Messenger:
         self.entrance.register(session, password, [room.key for room in rooms], invite, device)
         for other in list(self.router.sessions(session.key)):
             if other.account is None:  # it has resumed the guest's session meanwhile
-                self._dismissal.one(other, NameTaken("This name has become an account: log in with its password."))
+                self.dismissal.one(other, NameTaken("This name has become an account: log in with its password."))
         self.rooms.adopt(session, rooms)
         self.blocks.keep(session)
         return {"account": True, "session": session.token}
@@ -152,7 +157,7 @@ class Messenger:
         self.entrance.left(session)
         if session not in self.router.sessions(session.key):
             return False
-        self._presence.changing(session)
+        self.presence.changing(session.key, session.name)
         self.router.remove(session)
         self.rooms.left(session)
         if session.account is None:
@@ -165,7 +170,7 @@ class Messenger:
             session,
             id,
             lambda: self.own_data.forget(session, password),
-            then=lambda: self._dismissal.one(session, AccountDeleted()),
+            then=lambda: self.dismissal.one(session, AccountDeleted()),
         )
 
     def users(self, session: Session, id: str | None, after: str | None = None) -> None:
@@ -177,8 +182,9 @@ class Messenger:
         if not 0 < len(status) <= LONGEST_STATUS or not status.isprintable() or status == OFFLINE:
             raise BadRequest(f"A status is 1 to {LONGEST_STATUS} printable characters, and not {OFFLINE!r}.")
         self.sanctions.check_voice(session.key)
-        self._presence.changing(session)
-        session.status = status
+        self.presence.changing(session.key, session.name)
+        session.status, session.since = status, self._clock()
+        self.router.elsewhere.showing(session.key)
         self._answer(session, id)
 
     def probe(self, session: Session, id: str | None) -> None:
@@ -200,9 +206,8 @@ class Messenger:
 
     def names_seen(self) -> Iterator[str]:
         """Names ever seen, as far as they are remembered: those present first, then the newest."""
-        for key in self.router.outboxes:
-            yield self.router.outboxes[key][0].name
-        yield from (name for key, name in self._seen.newest_first() if key not in self.router)
+        yield from self.router.names.values()
+        yield from (name for key, name in self.seen.newest_first() if key not in self.router)
 
     def announce_end(self, retry_in: Callable[[], float]) -> None:
         """Tell every session that the server stops and, drawn for each, when to come back."""

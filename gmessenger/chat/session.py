@@ -24,7 +24,7 @@ class Session:
     been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
     but catches up from the store; `missed` tells that something came meanwhile. It is `owing` while what it has
     acknowledged may not be on disk; `unsettled` is how much of what it said is on its way there, in characters.
-    `pace` is what its name has left to say.
+    `pace` is what its name has left to say, `since` when it came, or said last how it is.
     """
 
     __slots__ = (
@@ -43,6 +43,7 @@ class Session:
         "owing",
         "pace",
         "sent",
+        "since",
         "status",
         "token",
         "told",
@@ -66,6 +67,7 @@ class Session:
         self.owing = False
         self.unsettled = 0
         self.pace = Pace()
+        self.since = 0.0
         self._settled: Event | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE

@@ -87,7 +87,7 @@ class Speech:
         self.message(session, room, text, said=said)
 
     def _audience(self, room: str) -> int:
-        return len(self._router.outboxes) if room == EVERYBODY else self._rooms.audience(room)
+        return len(self._router) if room == EVERYBODY else self._rooms.audience(room)
 
     def _until_settled(self, session: Session) -> None:
         if not session.until_settled(self._policy.unsettled, self._policy.store_timeout):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from gmessenger.chat.records import Room
 from gmessenger.errors import StoreUnavailable
@@ -19,23 +19,21 @@ class Rooms(Erasing):
     """The part of the contract that is about rooms; what is said in them is `Messages`'."""
 
     def rooms(self) -> Sequence[Room]:
-        def find(db: sqlite3.Connection) -> list[Room]:
-            return [
-                Room(key, name, topic, creator, head, first, dict(statements.PARTICIPANTS(db, conversation=id)))
-                for id, key, name, topic, creator, head, first in statements.ROOMS(db).fetchall()
-            ]
-
-        return self.read(find)
+        return self.read(_rooms)
 
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> Room:
-        self.commits.change(lambda db: self.posts.known(db, key, name, creator))
-        return Room(key, name, "", creator, 0, 1, {})
+        def change(db: sqlite3.Connection) -> Room:
+            self.posts.known(db, key, name, creator)
+            return _room(db, statements.ROOM(db, key=key).fetchone())
+
+        return self.commits.change(change)
 
     def join(self, room: str, account: int) -> int:
         def change(db: sqlite3.Connection) -> int:
             known = self.posts.known(db, room)
             db.execute("INSERT OR IGNORE INTO participants VALUES (?,?,?,0)", (account, known.id, known.head + 1))
-            return known.head
+            visible: int = statements.VISIBLE(db, conversation=room, account=account).fetchone()[0]
+            return visible - 1
 
         return self.commits.change(change)
 
@@ -59,3 +57,12 @@ class Rooms(Erasing):
         self.commits.change(change)
         with suppress(StoreUnavailable):
             self.tidy()
+
+
+def _rooms(db: sqlite3.Connection) -> list[Room]:
+    return [_room(db, row) for row in statements.ROOMS(db).fetchall()]
+
+
+def _room(db: sqlite3.Connection, row: tuple[Any, ...]) -> Room:
+    id, key, name, topic, creator, head, first = row
+    return Room(key, name, topic, creator, head, first, dict(statements.PARTICIPANTS(db, conversation=id)))

@@ -141,6 +141,7 @@ READ: Final = Statement(
     )
     .returning(participants.c.read)
 )
+ROOM: Final = Statement(select(conversations).where(_by(conversations.c.key)))
 ROOMS: Final = Statement(select(conversations).where(conversations.c.key.like("#%")))
 SET_TOPIC: Final = Statement(
     update(conversations).values(topic=bindparam("new")).where(conversations.c.key == bindparam("room"))

@@ -53,7 +53,7 @@ def test_what_is_over_is_forgotten_when_it_is_met_and_in_the_store_at_the_next_s
     clock.now = 160.0
     sanctions.check_login("dale", "10.0.0.1:80")
     with pytest.raises(NeverSeen):
-        sanctions.lift("name", "dale")
+        sanctions.lift("name", "dale", "hank")
     assert len(store.sanctions()) == 3
     again = Sanctions(store, clock)
     assert [each.target for each in store.sanctions()] == ["bill"]

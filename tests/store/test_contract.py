@@ -189,7 +189,8 @@ def test_rooms_are_kept_with_their_members(kept: Kept, opened: Callable[[], Stor
     kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
     assert kept.store.join("#dev", kept.hank) == 0
     kept.posts(kept.says(conversation="#dev"))
-    assert kept.store.join("#dev", kept.dale) == 1
+    assert [kept.store.join("#dev", member) for member in (kept.dale, kept.hank)] == [1, 0]
+    assert kept.store.create_room("#dev", "#DEV", kept.dale, 2.0).creator == kept.hank
     kept.store.set_topic("#dev", "work")
     (room,) = kept.store.rooms()
     assert (room.name, room.topic, room.creator, room.head) == ("#Dev", "work", kept.hank, 1)

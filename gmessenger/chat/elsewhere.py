@@ -1,0 +1,105 @@
+"""Elsewhere: who is on the other servers of a cluster, and the ways to them. For a server that is alone: nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from gmessenger.chat.model import Message, Parcel
+
+
+class Shown(Struct, frozen=True, array_like=True):
+    """A name as another server shows it: with the `status` it has had `since` then, its number of `sessions`, the ids
+    of their `devices`, and, of a `guest`, the keys of the rooms it is in.
+    """
+
+    name: str
+    status: str
+    since: float
+    guest: bool
+    sessions: int
+    devices: tuple[int, ...] = ()
+    rooms: tuple[str, ...] = ()
+
+
+class Promise(Protocol):
+    """Room that is kept in an outbox."""
+
+    def redeem(self, weight: int) -> None:
+        """Give it back: now the parcel comes, or will not come."""
+
+
+class Elsewhere:
+    """What a server that is alone knows of others: nothing, and nothing has to be told to anybody.
+
+    A cluster's servers have another one. Methods that raise `StoreUnavailable` may block; the others never do.
+    """
+
+    def __init__(self) -> None:
+        self.shown: dict[str, dict[str, Shown]] = {}
+        """By folded name, then by server: never an empty dict."""
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.shown
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shown)
+
+    def newest(self, key: str) -> Shown | None:
+        """How a name is shown by the server where it came, or said how it is, last."""
+        there = self.shown.get(key)
+        return max(there.values(), key=lambda shown: shown.since) if there else None
+
+    def guest(self, key: str) -> bool:
+        """Whether a guest of that name is elsewhere."""
+        there = self.shown.get(key)
+        return there is not None and any(shown.guest for shown in there.values())
+
+    def devices(self, key: str) -> list[int]:
+        """The devices on which an account is elsewhere."""
+        return [device for shown in self.shown.get(key, {}).values() for device in shown.devices]
+
+    def sessions(self, key: str) -> int:
+        """How many sessions a name has elsewhere."""
+        return sum(shown.sessions for shown in self.shown.get(key, {}).values())
+
+    def showing(self, key: str) -> None:
+        """How a name is present here may have changed."""
+
+    def freshen(self) -> bool:
+        """Learn what others have changed up to now; False where there are no others. Raises `StoreUnavailable`."""
+        return False
+
+    def claim(self, key: str, token: str, resumed: str | None) -> bool:
+        """Have a guest's name held for this server; True where the guest that had it elsewhere is `resumed` with that
+        token, which stays. Raises `NameInUse`, `NameTaken` for an account's, or `StoreUnavailable`.
+        """
+        return False
+
+    def release(self, key: str) -> None:
+        """A guest's name is free."""
+
+    def tell(self, key: str, parcel: Parcel) -> None:
+        """Put a parcel into the outboxes of that name elsewhere."""
+
+    def tell_everybody(self, message: Message) -> None:
+        """A broadcast."""
+
+    def hand_over(self, sender: str, key: str, message: Message) -> int:
+        """Have a message put into the outboxes of a guest elsewhere; says into how many.
+
+        Raises `NotHere`, `RecipientBusy`, `Blocked` or `StoreUnavailable`.
+        """
+        raise NotImplementedError
+
+    def promise(self, sender: str, key: str, weight: int) -> Sequence[Promise]:
+        """Have room kept for a message to a guest elsewhere. Raises as `hand_over`."""
+        raise NotImplementedError
+
+    def kick(self, key: str, by: str, reason: str) -> None:
+        """Have the sessions of a name closed elsewhere. Raises `StoreUnavailable`."""
+
+    def expel(self, room: str, key: str, by: str) -> None:
+        """Have a guest taken out of a room elsewhere. Raises `StoreUnavailable`."""
