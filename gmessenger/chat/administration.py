@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
-from gmessenger.chat.model import RoomChange
 from gmessenger.chat.moderation import OPERATOR, SERVER
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
@@ -137,11 +136,6 @@ class Administration:
         with self._rooms.ending(room):
             self._store.delete_room(room.key)
         self._messenger.sanctions.drop("close", room.key)
-        for session in self._rooms.sessions(room):
-            session.sent.pop(room.key, None)
-            session.acked.pop(room.key, None)
-            if session.told:
-                session.outbox.offer(RoomChange("leave", room.name, session.name, by="server"))
 
     def backup(self, file: str) -> int:
         """Write everything into a new file; says how many bytes. Raises `FileProblem` where there is one already."""

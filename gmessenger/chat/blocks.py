@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gmessenger import logs
@@ -73,6 +73,12 @@ class Blocks:
         """The guest has become an account: what it blocked is kept from now on."""
         if session.account is not None and session.key in self.lists:
             self._store.block(session.account.id, self.lists[session.key])
+
+    def know(self, key: str, names: Mapping[str, str]) -> None:
+        """Whom a name blocks, as the store has it."""
+        self.forget(key)
+        if names:
+            self.lists[key] = dict(names)
 
     def forget(self, key: str) -> None:
         """Nobody has that name any more."""

@@ -101,7 +101,8 @@ class Entrance:
         self.by_id[account.id] = account
 
     def remove(self, account: Account) -> None:
-        self.accounts.pop(account.key, None)
+        if self.accounts.get(account.key) is account:  # else the name is another's by now
+            del self.accounts[account.key]
         self.by_id.pop(account.id, None)
 
     def came(self, session: Session) -> None:

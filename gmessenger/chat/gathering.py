@@ -67,9 +67,12 @@ class Gathering:
         """Everybody here who is in the room, or at either end."""
         if kept.room is not None:
             return self._rooms.sessions(kept.room)
-        there, here = kept.to, kept.key
-        sessions = self._router.sessions(there)
-        return sessions + self._router.sessions(here) if there != here else list(sessions)
+        return self.ends(kept.to, kept.key)
+
+    def ends(self, one: str, other: str) -> Sequence[Session]:
+        """The sessions here of two names, which may be the same."""
+        sessions = self._router.sessions(one)
+        return sessions + self._router.sessions(other) if one != other else list(sessions)
 
     def _bring_together(self, kept: list[Kept], sessions: Sequence[Session]) -> None:
         messages = [as_parcel(each.post, each.seq, each.said) for each in kept]

@@ -63,6 +63,10 @@ class Rooms:
             self._router.elsewhere.freshen()
         return self._rooms.get(key)
 
+    def known(self, key: str) -> OpenRoom | None:
+        """The room of that key as far as this server knows."""
+        return self._rooms.get(key)
+
     def find(self, name: str) -> OpenRoom:
         """The room of that name. Raises `NoSuchRoom`."""
         room = self.there(fold(name))
@@ -169,8 +173,13 @@ class Rooms:
         self.drop(room)
 
     def drop(self, room: OpenRoom) -> None:
-        """There is no such room any more."""
+        """There is no such room any more: everybody in it is told that they have left."""
         self._rooms.pop(room.key, None)
+        for session in self.sessions(room):
+            session.sent.pop(room.key, None)
+            session.acked.pop(room.key, None)
+            if session.told:
+                session.outbox.offer(RoomChange("leave", room.name, session.name, by="server"))
 
     def of_guest(self, session: Session) -> list[OpenRoom]:
         """The rooms a guest is in."""

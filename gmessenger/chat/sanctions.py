@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, Literal, TypeAlias
 
@@ -32,6 +32,10 @@ class Sanctions:
         for sanction in store.sanctions():
             self.remember(sanction)
         self._drop_what_is_over()
+
+    def __iter__(self) -> Iterator[Sanction]:
+        """Everything that is known, what is over included."""
+        return (sanction for kept in self._kept.values() for sanction in list(kept.values()))
 
     def impose(self, sanction: Sanction) -> None:
         """Keep a sanction, in the place of one of its kind on the same target. Raises `Forbidden` if there are many."""

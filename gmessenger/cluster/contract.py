@@ -7,11 +7,14 @@ costs time, never a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import Account, Room, Sanction
 from gmessenger.cluster.records import BusTally, Kind, News
+
+LEASE: Final = 30.0
+"""Seconds for which a node that has beaten lives: so long nobody else is given what it holds."""
 
 
 @runtime_checkable

@@ -1,0 +1,177 @@
+"""Applying: what another node has changed is asked of the store and made so in memory, and whoever is here is told.
+
+A change only says what it is about. Whether it was heard of twice or late does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from gmessenger.chat.model import Replaced
+from gmessenger.chat.records import Account
+from gmessenger.chat.sanctions import because
+from gmessenger.chat.service import Messenger
+from gmessenger.chat.session import Session
+from gmessenger.cluster.contract import SharedStore
+from gmessenger.cluster.records import Change
+from gmessenger.cluster.room_changes import RoomChanges
+from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, PasswordNeeded, WireError
+
+Value = TypeVar("Value")
+ANSWERS: Final = 5
+"""How often something is asked again because this node has changed something meanwhile."""
+
+
+class Applying:
+    """Blocks as the store does; what it does in memory it does without letting anybody in between."""
+
+    def __init__(
+        self, store: SharedStore, messenger: Messenger, rooms: RoomChanges, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._messenger = messenger
+        self._rooms = rooms
+        self._clock = clock
+        self._own = 0
+
+    def changed_here(self) -> None:
+        """This node has changed something itself."""
+        self._own += 1
+
+    def apply(self, change: Change) -> None:
+        """Make it so here. Raises `StoreUnavailable`, and can then be asked again."""
+        HOW[change.kind](self, *change.subject, change.details)
+
+    def everything(self) -> list[Change]:
+        """Changes that say: anything may be different."""
+        messenger, store = self._messenger, self._store
+        accounts = {account.id for account in store.accounts()} | set(messenger.entrance.by_id)
+        rooms = {room.key for room in store.rooms()} | {room.key for room in messenger.rooms}
+        sanctions = {(each.kind, each.target) for each in store.sanctions()}
+        sanctions |= {(each.kind, each.target) for each in messenger.sanctions}
+        devices = {session.device.id for session in messenger.router if session.device is not None}
+        return [
+            *(Change("", "account", [id]) for id in sorted(accounts)),
+            *(Change("", "blocks", [id]) for id in sorted(accounts)),
+            *(Change("", "room", [key]) for key in sorted(rooms)),
+            *(Change("", "sanction", [*each]) for each in sorted(sanctions)),
+            *(Change("", "device", [id]) for id in sorted(devices)),
+        ]
+
+    def replace(self, session: Session) -> None:
+        """Another session has taken its place, elsewhere."""
+        self._messenger.logout(session)
+        session.outbox.insist(Replaced(self._clock()))
+        session.outbox.finish()
+
+    def _ask(self, question: Callable[[], Value]) -> Value:
+        """How something is now: asked again where it may have been changed here before the answer came."""
+        for _ in range(ANSWERS):
+            before, answer = self._own, question()
+            if before == self._own:
+                break
+        return answer
+
+    def _account(self, id: int, details: dict[str, Any]) -> None:
+        kept = self._ask(lambda: self._store.account(id))
+        known = self._messenger.entrance.by_id.get(id)
+        if kept is not None and known is None:
+            self._add(kept)
+        elif kept is None and known is not None:
+            self._remove(known)
+        elif kept is not None and known is not None:
+            self._compare(kept, known)
+
+    def _add(self, account: Account) -> None:
+        self._messenger.entrance.add(account)
+        for session in list(self._messenger.router.sessions(account.key)):
+            if session.account is None:
+                self._dismiss_one(session, NameTaken("This name has become an account of somebody."))
+
+    def _remove(self, account: Account) -> None:
+        account.disabled = True
+        self._dismiss(account.key, AccountDeleted())
+        self._messenger.entrance.remove(account)
+        self._messenger.rooms.forget_account(account)
+        self._messenger.blocks.forget(account.key)
+
+    def _compare(self, kept: Account, known: Account) -> None:
+        if kept.role != known.role:
+            self._messenger.moderation.granted(known, kept.role)
+        if kept.generation != known.generation:
+            known.generation = kept.generation
+            self._dismiss(known.key, PasswordNeeded("The password has been changed: log in again."))
+        if kept.disabled and not known.disabled:
+            self._dismiss(known.key, AccountDisabled())
+        known.disabled = kept.disabled
+
+    def _room(self, key: str, details: dict[str, Any]) -> None:
+        self._rooms.follow(key, self._ask(lambda: self._store.room(key)), details.get("by", ""))
+
+    def _member(self, room: str, account: int, details: dict[str, Any]) -> None:
+        visible = self._ask(lambda: self._store.visible_from(account, room))
+        who = self._messenger.entrance.by_id.get(account)
+        if who is not None:
+            self._rooms.follow_member(room, who, visible, details.get("by", ""))
+
+    def _sanction(self, kind: Any, target: str, details: dict[str, Any]) -> None:
+        kept = self._ask(lambda: self._store.sanction(kind, target))
+        sanctions, before = self._messenger.sanctions, self._messenger.sanctions.find(kind, target)
+        if kept is None:
+            sanctions.drop(kind, target)
+        else:
+            sanctions.remember(kept)
+        kept = sanctions.find(kind, target)  # None where it is over
+        if kind == "close":
+            self._rooms.follow_closing(target, kept, details.get("by", ""))
+        elif kept is not None and kept != before and kind == "name":
+            self._dismiss(target, sanctions.refusal(Banned, kept))
+        elif kept is not None and kept != before and kind == "network":
+            self._messenger.moderation.close_network(kept)
+
+    def _blocks(self, id: int, details: dict[str, Any]) -> None:
+        names = self._ask(lambda: self._store.blocked_by(id))
+        account = self._messenger.entrance.by_id.get(id)
+        if account is not None:
+            self._messenger.blocks.know(account.key, names)
+
+    def _device(self, id: int, details: dict[str, Any]) -> None:
+        if not any(session.device is not None and session.device.id == id for session in self._messenger.router):
+            return
+        entry = self._ask(lambda: self._store.entries([id])).get(id)
+        for session in list(self._messenger.router):
+            device = session.device
+            if device is not None and device.id == id and (entry is None or entry > device.entry):
+                self.replace(session)
+
+    def _guest(self, key: str, details: dict[str, Any]) -> None:
+        for session in list(self._messenger.router.sessions(key)):
+            if session.account is None:
+                self.replace(session)
+
+    def _kick(self, key: str, details: dict[str, Any]) -> None:
+        self._dismiss(key, because(Kicked, details.get("reason", "")))
+
+    def _expel(self, room: str, key: str, details: dict[str, Any]) -> None:
+        self._rooms.expel(room, key, details.get("by", ""))
+
+    def _dismiss(self, key: str, error: WireError) -> None:
+        self._messenger.dismissal.everybody(key, error)
+
+    def _dismiss_one(self, session: Session, error: WireError) -> None:
+        self._messenger.dismissal.one(session, error)
+
+
+HOW: Final[dict[str, Callable[..., None]]] = {
+    "account": Applying._account,
+    "room": Applying._room,
+    "member": Applying._member,
+    "sanction": Applying._sanction,
+    "blocks": Applying._blocks,
+    "device": Applying._device,
+    "guest": Applying._guest,
+    "kick": Applying._kick,
+    "expel": Applying._expel,
+}
+"""How each kind of change is made so; each is given the change's subject and details."""

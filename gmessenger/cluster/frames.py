@@ -1,0 +1,104 @@
+"""What nodes say to each other over the bus, as bytes: msgpack, small and decoded into structs by their tags."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from msgspec import MsgspecError, Struct, msgpack
+
+from gmessenger.chat.records import Post
+
+
+class Hint(Struct, array_like=True, gc=False):
+    """A post that another node has kept under `seq`; `said` as in `Message`."""
+
+    conversation: str
+    seq: int
+    sender: str
+    to: str
+    text: str
+    time: float
+    said: str
+    device: int | None
+    id: str | None
+
+    def post(self) -> Post:
+        return Post(self.conversation, self.sender, self.to, self.text, self.time, None, self.device, self.id)
+
+
+class Hints(Struct, array_like=True, tag=1):
+    """Posts of one conversation, in the order of their seqs."""
+
+    hints: list[Hint]
+
+
+class Changed(Struct, array_like=True, tag=2):
+    """There are changes to be read."""
+
+
+class Told(Struct, array_like=True, tag=3):
+    """For every session of a name (`to`, folded): `with_` has it up to `seq`, or the name itself has read so far."""
+
+    to: str
+    with_: str
+    seq: int
+    read: bool
+
+
+class Broadcast(Struct, array_like=True, tag=4):
+    """A message to everybody present."""
+
+    sender: str
+    text: str
+    time: float
+    said: str
+
+
+class Offer(Struct, array_like=True, tag=5):
+    """A message from guest to guest (`key`, folded, as `by` is); `ref` is for the answer."""
+
+    ref: int
+    by: str
+    key: str
+    sender: str
+    to: str
+    text: str
+    time: float
+    said: str
+
+
+class Wanted(Struct, array_like=True, tag=6):
+    """Room in a guest's outbox is wanted for a message of such a weight; it is kept under `ref`."""
+
+    ref: int
+    by: str
+    key: str
+    weight: int
+
+
+class Redeemed(Struct, array_like=True, tag=7):
+    """The room that was kept under `ref` is free again: the message comes, or does not come."""
+
+    ref: int
+
+
+class Answered(Struct, array_like=True, tag=8):
+    """What became of an `Offer`, or of what was `Wanted`: in how many outboxes, or the name of an error."""
+
+    ref: int
+    taken: int
+    error: str = ""
+
+
+Frame: TypeAlias = Hints | Changed | Told | Broadcast | Offer | Wanted | Redeemed | Answered
+encode: Final = msgpack.Encoder().encode
+_decoder: Final = msgpack.Decoder(Frame)
+
+
+def decode(data: bytes) -> Frame | None:
+    """A frame; None for what is none, as a node of another release may send."""
+    try:
+        frame: Frame = _decoder.decode(data)
+    except (MsgspecError, UnicodeDecodeError):
+        return None
+    return frame

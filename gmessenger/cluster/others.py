@@ -1,0 +1,68 @@
+"""What a node of a cluster knows of the others, and its ways to them: `Elsewhere`, fulfilled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gmessenger.chat.elsewhere import Elsewhere, Promise
+from gmessenger.chat.model import Delivered, Message, Parcel, ReadUpTo
+from gmessenger.cluster.asking import Asking
+from gmessenger.cluster.contract import Bus, SharedStore
+from gmessenger.cluster.following import Following
+from gmessenger.cluster.frames import Broadcast, Told, encode
+from gmessenger.cluster.leases import Leases
+from gmessenger.cluster.showing import Showing
+
+
+class Others(Elsewhere):
+    """Nobody, until it has been joined."""
+
+    showing_: Showing
+    following: Following
+    leases: Leases
+    asking: Asking
+
+    def __init__(self, store: SharedStore, bus: Bus) -> None:
+        super().__init__()
+        self._store = store
+        self._bus = bus
+
+    def join(self, showing: Showing, following: Following, leases: Leases, asking: Asking) -> None:
+        """From now on there are others."""
+        self.showing_, self.following, self.leases, self.asking = showing, following, leases, asking
+
+    def showing(self, key: str) -> None:
+        self.showing_.show(key)
+        self.following.be_eager()
+
+    def freshen(self) -> bool:
+        self.following.freshen()
+        return True
+
+    def claim(self, key: str, token: str, resumed: str | None) -> bool:
+        return self.leases.claim(key, token, resumed)
+
+    def release(self, key: str) -> None:
+        self.leases.release(key)
+
+    def tell(self, key: str, parcel: Parcel) -> None:
+        nodes = self.shown.get(key)
+        if nodes and isinstance(parcel, Delivered | ReadUpTo):
+            told = Told(key, parcel.name, parcel.seq, isinstance(parcel, ReadUpTo))
+            self._bus.send(encode(told), nodes.keys())
+
+    def tell_everybody(self, message: Message) -> None:
+        if self.shown:
+            self._bus.send(encode(Broadcast(message.sender, message.text, message.time, message.said)))
+
+    def hand_over(self, sender: str, key: str, message: Message) -> int:
+        return self.asking.hand_over(sender, key, message)
+
+    def promise(self, sender: str, key: str, weight: int) -> Sequence[Promise]:
+        return self.asking.promise(sender, key, weight)
+
+    def kick(self, key: str, by: str, reason: str) -> None:
+        self._store.announce("kick", [key], {"by": by, "reason": reason})
+
+    def expel(self, room: str, key: str, by: str) -> None:
+        self._store.announce("expel", [room, key], {"by": by})

@@ -1,0 +1,103 @@
+"""Showing: who is here is shown to the other nodes, and who is there becomes known here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import MsgspecError, msgpack
+
+from gmessenger.chat.elsewhere import Elsewhere, Shown
+from gmessenger.chat.model import RoomChange
+from gmessenger.chat.presence import Presence, Seen
+from gmessenger.chat.room import OpenRoom
+from gmessenger.chat.rooms import Rooms
+from gmessenger.chat.router import Router
+from gmessenger.cluster.contract import Bus
+
+_encode: Final = msgpack.Encoder().encode
+_decoder: Final = msgpack.Decoder(Shown)
+
+
+class Showing:
+    """Fills `elsewhere.shown`. Nothing here blocks."""
+
+    def __init__(
+        self, bus: Bus, elsewhere: Elsewhere, router: Router, rooms: Rooms, presence: Presence, seen: Seen
+    ) -> None:
+        self._bus = bus
+        self._elsewhere = elsewhere
+        self._router = router
+        self._rooms = rooms
+        self._presence = presence
+        self._seen = seen
+
+    def show(self, key: str) -> None:
+        """Tell the others how a name is present here now."""
+        sessions = self._router.sessions(key)
+        if not sessions:
+            self._bus.show(key, None)
+            return
+        latest = sessions[-1]
+        rooms = [room.key for room in self._rooms.of_guest(latest)] if latest.account is None else ()
+        devices = [session.device.id for session in sessions if session.device is not None]
+        card = Shown(
+            latest.name,
+            latest.status,
+            latest.since,
+            latest.account is None,
+            len(sessions),
+            tuple(devices),
+            tuple(rooms),
+        )
+        self._bus.show(key, _encode(card))
+
+    def shown(self, node: str, key: str, card: bytes | None) -> None:
+        """Another node shows a name so, or no more."""
+        new = _card(card)
+        there = self._elsewhere.shown.get(key, {})
+        old = there.get(node)
+        if new == old:
+            return
+        name = (new or old or Shown(key, "", 0.0, True, 0)).name
+        self._presence.changing(key, name)
+        if new is not None:
+            self._elsewhere.shown.setdefault(key, there)[node] = new
+            self._seen.add(key, name)
+        else:
+            there.pop(node, None)
+            if not there:
+                self._elsewhere.shown.pop(key, None)
+        self._move(key, name, _rooms(old), _rooms(new))
+
+    def gone(self, node: str) -> None:
+        """A node shows nothing any more."""
+        for key in [key for key, there in self._elsewhere.shown.items() if node in there]:
+            self.shown(node, key, None)
+
+    def take_in(self, room: OpenRoom) -> None:
+        """A room has become known here: guests elsewhere may be in it."""
+        for key, there in self._elsewhere.shown.items():
+            for shown in there.values():
+                if room.key in shown.rooms:
+                    room.elsewhere[key] = shown.name
+
+    def _move(self, key: str, name: str, left: set[str], joined: set[str]) -> None:
+        for room in filter(None, map(self._rooms.known, left - joined)):
+            if room.elsewhere.pop(key, None) is not None:  # else they were told who has taken it out
+                self._rooms.tell(room, RoomChange("leave", room.name, name), None)
+        for room in filter(None, map(self._rooms.known, joined - left)):
+            if key not in room.elsewhere:
+                room.elsewhere[key] = name
+                self._rooms.tell(room, RoomChange("join", room.name, name), None)
+
+
+def _card(card: bytes | None) -> Shown | None:
+    """What a card says; nothing where it says what nobody understands here."""
+    try:
+        return _decoder.decode(card) if card is not None else None
+    except MsgspecError:
+        return None
+
+
+def _rooms(shown: Shown | None) -> set[str]:
+    return set(shown.rooms) if shown is not None else set()
