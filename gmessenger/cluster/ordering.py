@@ -209,7 +209,7 @@ class Ordering:
             return
         since = min(session.since for session in guests)
         due = [self._kept(each) for each in page.messages if each.time >= since and not each.erased]
-        self._add(conversation, head)
+        self._add(conversation, head).began = 1
         if due:
             self._gathering.give(due)
 

@@ -1,0 +1,180 @@
+"""What several nodes keep comes in the order of its seqs, once, whatever becomes of the hints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmessenger.chat.records import Post
+from gmessenger.chat.session import Session
+from gmessenger.cluster import ordering
+from gmessenger.cluster.ordering import Ordering, kept_of
+from tests.chat.test_gathering import enter, heard, settle
+from tests.chat.test_service import House, spawn
+
+COUNT = 8
+SEQS = st.lists(st.integers(1, COUNT), max_size=2 * COUNT)
+
+
+class Far:
+    """A house one of whose conversations other nodes speak in; they keep what they say in the same store."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        messenger = self.house.messenger
+        self.ordering = Ordering(
+            cast(Any, self.house.store),  # it has all that is asked of it here
+            messenger.gathering,
+            messenger.rooms,
+            messenger.delivery,
+            spawn,
+            lambda _, call: self.house.due.append(call),
+        )
+        messenger.gathering.order = self.ordering.take
+        self.kept: dict[int, Post] = {}
+
+    def keep(self, count: int, conversation: str = "#dev", to: str = "#dev") -> None:
+        """Another node keeps posts of somebody's."""
+        for number in range(1, count + 1):
+            post = Post(conversation, "Bill", to, f"far {number}", 2_000_000_000.0 + number)
+            self.house.store.append(post, lambda seq, *_, post=post: self.kept.update({seq: post}))  # type: ignore[misc]
+        self.house.store.flush()
+
+    def hint(self, *seqs: int) -> None:
+        kept = [kept_of(self.kept[seq], seq, "msg", self.house.messenger.rooms) for seq in seqs]
+        self.ordering.take(kept)
+
+    def wait(self) -> None:
+        """Until all that is due later has been done."""
+        while self.house.due:
+            due, self.house.due = self.house.due, []
+            for call in due:
+                call()
+            settle(self.house)
+            gevent.sleep(0.001)
+
+    def look(self, conversation: str = "#dev") -> None:
+        self.ordering.heads([(conversation, max(self.kept))])
+        self.wait()
+
+
+@pytest.fixture
+def far() -> Far:
+    return Far()
+
+
+def runs(seqs: Sequence[int]) -> Iterator[list[int]]:
+    """Hints in the order in which they come, those that one node says together as one."""
+    run: list[int] = []
+    for seq in seqs:
+        if run and seq != run[-1] + 1:
+            yield run
+            run = []
+        run.append(seq)
+    if run:
+        yield run
+
+
+@given(SEQS, st.booleans())
+def test_everybody_hears_everything_once_and_in_order(seqs: list[int], together: bool) -> None:
+    far = Far()
+    hank, gus = enter(far.house, "hank"), enter(far.house, "gus", account=False)
+    far.keep(COUNT)
+    for run in runs(seqs) if together else ([seq] for seq in seqs):
+        far.hint(*run)
+    far.wait()
+    far.look()
+    expected = [(f"far {seq}", seq) for seq in range(1, COUNT + 1)]
+    assert heard(hank) == expected and not hank.behind
+    assert sorted(heard(gus)) == sorted(expected)  # a guest is given what is late, rather late than never
+
+
+def test_in_turn_nothing_is_asked_of_the_store(far: Far) -> None:
+    hank = enter(far.house, "hank")
+    far.keep(4)
+    far.hint(1, 2)
+    far.hint(3)
+    far.hint(4)
+    assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4]
+    far.look()
+    assert far.ordering.filled == 0 and not hank.behind
+
+
+def test_what_was_held_back_comes_with_what_was_between(far: Far) -> None:
+    hank = enter(far.house, "hank")
+    far.keep(3)
+    far.hint(2, 3)
+    assert heard(hank) == []
+    far.hint(1)
+    assert [seq for _, seq in heard(hank)] == [1, 2, 3]
+    far.wait()
+    assert far.ordering.filled == 0
+
+
+def test_own_posts_wait_for_others_between_them(far: Far) -> None:
+    hank, dale = enter(far.house, "hank"), enter(far.house, "dale")
+    far.keep(1)
+    far.house.messenger.speech.message(hank, "#dev", "near")
+    settle(far.house)
+    assert heard(dale) == []
+    far.hint(1)
+    assert heard(dale) == [("far 1", 1), ("near", 2)]
+    assert heard(hank) == [("far 1", 1)] and hank.sent["#dev"] == 2
+
+
+def test_what_no_hint_told_of_is_read_from_the_store_once_for_all(far: Far) -> None:
+    everybody = [enter(far.house, name) for name in ("hank", "dale", "bobby")]
+    far.keep(5)
+    far.look()
+    for session in everybody:
+        assert [seq for _, seq in heard(session)] == [1, 2, 3, 4, 5]
+    assert far.ordering.filled == 5
+
+
+def test_more_than_may_wait_is_read_again(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "MOST_EARLY", 3)
+    hank = enter(far.house, "hank")
+    far.keep(7)
+    far.hint(2, 3, 4, 5, 6, 7)
+    far.wait()
+    assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_what_was_erased_meanwhile_comes_as_a_tombstone(far: Far) -> None:
+    hank = enter(far.house, "hank")
+    bill = far.house.store.create_account("bill", "Bill", "hash", 1.0).id
+    post = Post("#dev", "Bill", "#dev", "a secret", 2_000_000_001.0, bill)
+    far.house.store.append(post, lambda seq, *_: far.kept.update({seq: post}))
+    far.house.store.flush()
+    far.house.store.forget(bill)
+    far.look()
+    gevent.sleep(0.01)
+    assert heard(hank) == [("", 1)]
+
+
+def guest_of(far: Far, name: str) -> Session:
+    session = far.house.login(name)
+    session.since = 2_000_000_001.5
+    return session
+
+
+def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(far: Far) -> None:
+    gus = guest_of(far, "gus")
+    far.keep(3, "bill gus", "gus")
+    far.look("bill gus")
+    assert [seq for _, seq in heard(gus)] == [2, 3]
+    far.look("bill gus")
+    far.hint(2), far.hint(3)
+    assert heard(gus) == []
+
+
+def test_a_conversation_of_which_nobody_is_here_costs_nothing(far: Far) -> None:
+    far.keep(3, "bill joe", "joe")
+    far.hint(1, 2, 3)
+    far.look("bill joe")
+    assert far.ordering.filled == 0 and not far.house.due
