@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,10 @@ from typing import Any, Final
 
 from gmessenger.commandline import Command, Options, environment_of, parse, parser_of
 from gmessenger.options import Option, written
+from gmessenger.urls import MASK, masked
 
 COMMAND_LINE: Final = "command line"
 DEFAULT: Final = "default"
-MASK: Final = "***"
-IN_URL: Final = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
-"""A password in a URL, which is not to be shown."""
 NOT_GIVEN: Final = object()
 
 
@@ -34,7 +31,7 @@ class Given:
         """The value for everybody's eyes."""
         if self.row.secret and self.value:
             return MASK
-        return IN_URL.sub(rf"\1{MASK}@", written(self.value))
+        return masked(written(self.value))
 
 
 def given(

@@ -321,6 +321,21 @@ class ServerOptions(LogOptions):
         "when the disk is on a network",
         restart=True,
     )
+    bus: str = option(
+        "",
+        text("URL"),
+        "what carries hints between the servers that have one store: redis://HOST:PORT, rediss:// with TLS, or unix:// "
+        "for a socket; empty where this server is alone",
+        "when several servers are to be one messenger",
+        restart=True,
+    )
+    bus_timeout: float = option(
+        15.0,
+        seconds(),
+        "how long another server may say nothing before it counts as gone",
+        "to notice sooner that one has died, on a network that loses nothing",
+        restart=True,
+    )
     health: str = option(
         "",
         place(),

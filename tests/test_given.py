@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gmessenger.commandline import CLIENT, SERVER, Command
-from gmessenger.given import MASK, Given, given, listed
+from gmessenger.given import Given, given, listed
+from gmessenger.urls import MASK, masked
 
 
 def sources(command: Command[Any], words: list[str], environ: dict[str, str]) -> dict[str, tuple[Any, str]]:
@@ -52,3 +53,18 @@ def test_secrets_are_masked() -> None:
 def test_every_option_has_a_line(command: Command[Any]) -> None:
     lines = listed(given(command, ["--check"], {})[1]).splitlines()
     assert [line.split()[0] for line in lines] == [row.long for row in command.rows]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:hunter2@db:6379/0", "redis://:***@db:6379/0"),
+        ("redis://me:hun@t/e:r2@db", "redis://me:***@db"),
+        ("postgresql://me@db/chat?sslmode=require", "postgresql://me@db/chat?sslmode=require"),
+        ("postgresql:///chat?user=me&password=hunter2&host=/run", "postgresql:///chat?user=me&password=***&host=/run"),
+        ("rediss://db?ssl_password=hunter2", "rediss://db?ssl_password=***"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_url_is_shown_without_its_passwords(url: str, shown: str) -> None:
+    assert masked(url) == shown

@@ -1,3 +1,46 @@
-"""Carries hints between the servers of a cluster, and shows each who is on the others.
-It must not know the messenger, what a hint says, stores, or fronts.
+"""Carries hints between the nodes of a cluster, and shows each of them who is present on the others.
+It must not know the messenger, the store, or what a hint says.
 """
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gmessenger.bus.local import LocalBus
+from gmessenger.cluster.contract import Bus
+from gmessenger.errors import ConfigProblem
+from gmessenger.urls import masked
+
+TIMEOUT: Final = 15.0
+SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+__all__ = ["TIMEOUT", "open_bus"]
+
+
+def open_bus(
+    url: str,
+    node: str,
+    cluster: str,
+    timeout: float = TIMEOUT,
+    failed: Callable[[str, BaseException], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Bus:
+    """The bus that a URL names: none where it is empty, else a Redis.
+
+    `node` is who we are among those of the `cluster`; several clusters may share a Redis. A node that has said nothing
+    for `timeout` seconds of a steady `clock` is gone. `failed` is told of mistakes, the bus's own and its listener's.
+    Whether the Redis is there is found out later. Raises `ConfigProblem` for a URL that names none.
+    """
+    if not url:
+        return LocalBus()
+    if not url.startswith(SCHEMES):
+        raise ConfigProblem(f"The bus {masked(url)!r} is not one of {', '.join(SCHEMES)}.")
+    try:
+        from gmessenger.bus.redis import RedisBus
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "redis":
+            raise
+        raise ConfigProblem(f"The bus {masked(url)!r} takes more: pip install 'gmessenger[cluster]'.") from error
+    return RedisBus(url, node, cluster, timeout, failed or (lambda what, failure: None), clock)

@@ -1,0 +1,144 @@
+"""A bus over Redis (6 or later; no Redis Cluster, no Sentinel): what is published reaches those who listen just then.
+
+    keep_linked    a greenlet: makes the link, listens, and when it is lost makes it anew
+    Speaker        a greenlet for each link: says what waits, writes the shelf, beats
+    Listener       what keep_linked runs: hears the others, reads their shelves
+
+Redis keeps nothing that matters: what each node shows is in its own memory, and written again wherever it is not found.
+A link counts as well when all shelves have been read and something of our own has come back on it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+from typing import Final
+
+import gevent
+from gevent import Greenlet
+from gevent.event import Event
+
+from gmessenger import logs
+from gmessenger.bus.dialling import Exchange
+from gmessenger.bus.keys import Keys, Pace
+from gmessenger.bus.link import Link
+from gmessenger.bus.listening import Listener
+from gmessenger.bus.others import Others
+from gmessenger.bus.speaking import SAID_GOODBYE, Speaker
+from gmessenger.cluster.contract import Heard
+from gmessenger.cluster.records import BusTally
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+A_MISTAKE: Final = "a mistake of this program"
+
+
+class RedisBus:
+    """See `Bus` and `open_bus`. What is sent to all comes in the order of sending, and so does what is sent to one;
+    between the two there is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        node: str,
+        cluster: str,
+        timeout: float,
+        failed: Callable[[str, BaseException], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._keys = Keys(cluster, node)
+        self._pace = Pace(timeout)
+        self._exchange = Exchange(url, self._pace.answer)
+        self._failed = failed
+        self._clock = clock
+        self.tally = BusTally()
+        self.connected = False
+        self._told_lost = self._was_there = False
+        self._pause = FIRST_PAUSE
+        self._speaker = Speaker(self._keys, self._pace, self.tally, clock)
+        self._others: Others | None = None
+        self._closing = Event()
+        self._keeper: Greenlet[..., object] | None = None
+
+    @property
+    def nodes(self) -> Collection[str]:
+        return tuple(self._others.nodes) if self._others is not None else ()
+
+    def start(self, heard: Heard) -> None:
+        self._others = Others(heard, self._pace.timeout, self._failed)
+        listener = Listener(self._keys, self._pace, self.tally, self._clock, self._others, self._resumed)
+        self._keeper = self._spawn(self._keep_linked, listener)
+
+    def send(self, data: bytes, nodes: Collection[str] | None = None) -> None:
+        if not self.connected or not self._speaker.send(data, nodes):
+            self.tally.lost += 1
+
+    def show(self, key: str, card: bytes | None) -> None:
+        self._speaker.show(key, card)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._speaker.close()
+        if self.connected and self._keeper is not None:
+            self._keeper.join(self._pace.answer)
+        self.connected = False
+
+    def _keep_linked(self, listener: Listener) -> None:
+        while not self._closing.is_set():
+            reason = self._link_and_listen(listener)
+            self.connected = False
+            self._speaker.drop()
+            if reason != SAID_GOODBYE and not self._told_lost:
+                self._told_lost = True
+                logs.event("bus_lost", address=self._exchange.address, reason=reason)
+            self._closing.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def _link_and_listen(self, listener: Listener) -> str:
+        """Why there is no link, or none any more."""
+        try:
+            link = Link(self._exchange, self._lost)
+        except ConnectionError as error:
+            return str(error)
+        speaker: Greenlet[..., object] | None = None
+        try:
+            listener.subscribe(link)
+            speaker = self._spawn(self._speak, link)
+            listener.listen(link)
+        except ConnectionError as error:
+            link.lose(str(error))
+        except Exception as failure:
+            self._failed("bus", failure)
+            link.lose(A_MISTAKE)
+        finally:
+            if speaker is not None:
+                speaker.join()
+            link.close()
+        return link.lost
+
+    def _speak(self, link: Link) -> None:
+        try:
+            self._speaker.speak(link)
+        except ConnectionError as error:
+            link.lose(str(error))
+        except Exception as failure:
+            self._failed("bus", failure)
+            link.lose(A_MISTAKE)
+
+    def _lost(self) -> None:
+        self.connected = False
+        self._speaker.wake()
+
+    def _resumed(self) -> None:
+        self.connected = True
+        self.tally.returns += self._was_there
+        self._was_there = True
+        self._told_lost = False
+        self._pause = FIRST_PAUSE
+        logs.event("bus_connected", address=self._exchange.address, nodes=len(self.nodes))
+
+    def _spawn(self, function: Callable[..., object], *arguments: object) -> Greenlet[..., object]:
+        greenlet = gevent.spawn(function, *arguments)
+        greenlet.link_exception(lambda dead: self._failed("bus", dead.exception or RuntimeError("bus")))
+        return greenlet

@@ -1,0 +1,88 @@
+"""Buses between nodes in one process, over a real Redis."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis as Client
+
+from gmessenger.bus import open_bus
+from gmessenger.cluster.contract import Bus
+from tests.bus.ears import CLUSTER, Ear
+from tests.conftest import NOT_INSTALLED
+from tests.services import Redis, missing
+
+TIMEOUT = 2.0
+
+
+class Party:
+    """Opens buses, each with an ear. Mistakes that were told are in `failures`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.failures: list[BaseException] = []
+        self._buses: list[Bus] = []
+
+    def open(self, node: str, cluster: str = CLUSTER, url: str = "", **more: Any) -> Bus:
+        """A bus that is not started yet."""
+        given = {"timeout": TIMEOUT, "failed": lambda what, failure: self.failures.append(failure)} | more
+        bus = open_bus(url or self.url, node, cluster, **given)
+        self._buses.append(bus)
+        return bus
+
+    def join(self, node: str, **more: Any) -> tuple[Bus, Ear]:
+        """A bus that is connected."""
+        bus, ear = self.open(node, **more), Ear()
+        bus.start(ear)
+        ear.wait(lambda: ear.resumes)
+        return bus, ear
+
+    def end(self) -> None:
+        for bus in self._buses:
+            bus.close()
+
+
+@pytest.fixture
+def redis_of_its_own() -> Iterator[Redis]:
+    """A Redis that may be killed."""
+    if "Redis" in missing():
+        pytest.skip(NOT_INSTALLED.format("Redis"))
+    with Redis() as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def start_party() -> Iterator[Callable[[str], Party]]:
+    parties: list[Party] = []
+
+    def start(url: str) -> Party:
+        parties.append(Party(url))
+        return parties[-1]
+
+    yield start
+    for party in parties:
+        party.end()
+
+
+@pytest.fixture
+def party(redis_server: Redis, start_party: Callable[[str], Party], client: Client) -> Party:
+    """A party at the Redis of all tests, which holds nothing."""
+    client.flushall()
+    return start_party(redis_server.url)
+
+
+@pytest.fixture
+def client(redis_server: Redis) -> Iterator[Client]:
+    """Somebody else who uses that Redis."""
+    with Client.from_url(redis_server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def events(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[dict[str, Any]]]:
+    caplog.set_level(logging.INFO, "gmessenger")
+    return lambda word: [record.fields for record in caplog.records if record.message == word]  # type: ignore[attr-defined]

@@ -1,0 +1,198 @@
+"""Hints between nodes: to all or to some, in order, together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis as Client
+
+from gmessenger.bus import open_bus
+from gmessenger.bus.keys import Keys
+from gmessenger.bus.parcels import FORM, Parcel, beginning, packed, unpacked
+from gmessenger.bus.waiting import LARGEST_BATCH, Waiting
+from gmessenger.errors import ConfigProblem
+from tests.bus.conftest import Party
+from tests.bus.ears import CLUSTER, Ear
+
+KEYS = Keys(CLUSTER, "hank")
+
+
+def test_what_is_sent_to_all_comes_to_all_others(party: Party) -> None:
+    (hank, to_hank), (_, to_dale), (_, to_bill) = map(party.join, ("hank", "dale", "bill"))
+    hank.send(b"one")
+    hank.send(b"two")
+    to_dale.wait_for(b"one", b"two")
+    to_bill.wait_for(b"one", b"two")
+    to_hank.wait(lambda: hank.tally.sent == 2)
+    assert to_hank.received_ == []
+
+
+def test_what_is_sent_to_some_comes_to_them(party: Party) -> None:
+    (hank, _), (_, to_dale), (_, to_bill) = map(party.join, ("hank", "dale", "bill"))
+    hank.send(b"both", ["dale", "bill"])
+    hank.send(b"dale's", ["dale"])
+    hank.send(b"nobody's", [])
+    hank.send(b"bill's", {"bill"})
+    to_dale.wait_for(b"both", b"dale's")
+    to_bill.wait_for(b"both", b"bill's")
+
+
+def test_nodes_are_known_when_they_were_heard_of(party: Party) -> None:
+    (hank, ear), (dale, _) = map(party.join, ("hank", "dale"))
+    ear.wait(lambda: list(hank.nodes) == ["dale"])
+    assert list(dale.nodes) == ["hank"]
+
+
+def test_everything_comes_in_order_however_much_it_is(party: Party) -> None:
+    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+    sent = [b"%d" % number + b"x" * 2000 for number in range(1000)]
+    for data in sent:
+        hank.send(data)
+    ear.wait_for(*sent)
+    ear.wait(lambda: hank.tally.sent == 1000)  # counted when Redis has answered
+
+
+def test_what_is_sent_in_one_turn_is_published_together(party: Party, client: Client) -> None:
+    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+    with client.pubsub() as stranger:
+        stranger.subscribe(KEYS.all)
+        stranger.get_message(timeout=5)
+        for number in range(100):
+            hank.send(b"%d" % number)
+        while not (parcel := unpacked(stranger.get_message(timeout=5)["data"])).hints:
+            pass
+    assert len(parcel.hints) == 100
+    ear.wait(lambda: len(ear.received_) == 100)
+
+
+def test_what_comes_twice_is_told_twice(party: Party, client: Client) -> None:
+    _, ear = party.join("hank")
+    for _ in range(2):
+        client.publish(KEYS.all, packed(Parcel(FORM, "dale", 0, [b"again"])))
+    ear.wait_for(b"again", b"again")
+
+
+def test_clusters_do_not_hear_each_other(party: Party) -> None:
+    (hank, _), (_, ear), (_, others) = party.join("hank"), party.join("dale"), party.join("x", cluster="shelbyville")
+    hank.send(b"ours")
+    ear.wait_for(b"ours")
+    assert others.received_ == [] and others.cards == {}
+
+
+class Deaf(Ear):
+    """One whose every method fails."""
+
+    def received(self, node: str, data: bytes) -> None:
+        super().received(node, data)
+        raise ValueError(data)
+
+    def shown(self, node: str, key: str, card: bytes | None) -> None:
+        raise ValueError(key)
+
+    def resumed(self) -> None:
+        super().resumed()
+        raise ValueError("resumed")
+
+
+def test_a_listeners_mistakes_are_told_and_it_goes_on(party: Party) -> None:
+    (hank, _), bus, deaf = party.join("hank"), party.open("dale"), Deaf()
+    bus.start(deaf)
+    deaf.wait(lambda: deaf.resumes)
+    hank.show("hank", b"here")
+    hank.send(b"one")
+    hank.send(b"two")
+    deaf.wait_for(b"one", b"two")
+    assert [str(failure) for failure in party.failures] == ["resumed", "hank", "b'one'", "b'two'"]
+
+
+def test_rubbish_is_ignored_and_logged_once(
+    party: Party, client: Client, events: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+    whole = packed(Parcel(FORM, "bill", 1, [b"x"], {"bill": b"here"}))
+    rubbish = [b"", b"\xff", b"hello", whole[:-3], whole + b"x", packed(Parcel(FORM + 1, "bill", 0))]
+    for data in (*rubbish, packed(Parcel(FORM, "", 0)), b'["json"]'):
+        client.publish(KEYS.all, data)
+        client.publish(KEYS.node("dale"), data)
+    client.hset(KEYS.shown("peggy"), "number", "many")
+    client.hset(KEYS.nodes, "peggy", "")
+    _, late = party.join("bobby")
+    hank.send(b"good")
+    ear.wait_for(b"good")
+    late.wait_for(b"good")
+    assert (ear.cards, late.cards) == ({}, {})
+    assert 1 <= len(events("bus_stray")) <= 2  # of each that heard it
+    assert party.failures == []
+
+
+def test_strangers_cannot_fill_the_memory(party: Party, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gmessenger.bus.others.MOST_NODES", 3)
+    hank, ear = party.join("hank")
+    for number in range(10):
+        client.publish(KEYS.all, packed(Parcel(FORM, f"node{number}", 0, [b"%d" % number])))
+    ear.wait_for(b"0", b"1", b"2")
+    assert len(hank.nodes) == 3
+
+
+def test_our_own_are_known_by_how_they_begin() -> None:
+    for node in ("a", "x" * 31, "x" * 32, "x" * 300, "é"):
+        ours = packed(Parcel(FORM, node, 7, [b"x"], {"name": b"card"}))
+        assert ours.startswith(beginning(node))
+        assert not packed(Parcel(FORM, node + "2", 7)).startswith(beginning(node))
+        assert unpacked(ours) == Parcel(FORM, node, 7, [b"x"], {"name": b"card"})
+
+
+def test_what_waits_is_bounded_and_comes_in_batches() -> None:
+    waiting = Waiting(1000)
+    assert waiting.add(b"x" * 400, None) and waiting.add(b"y" * 300, ["a", "b"])
+    assert not waiting.add(b"z", None) and waiting.size == 1000
+    batch = waiting.take()
+    assert batch is not None and (batch.together, batch.count) == ([b"x" * 400], 2)
+    assert batch.apart == {"a": [b"y" * 300], "b": [b"y" * 300]}
+    assert (waiting.size, waiting.take(), bool(waiting)) == (0, None, False)
+    large = Waiting()
+    for _ in range(3):
+        assert large.add(b"x" * LARGEST_BATCH, None)
+    assert large.take() is not None and large.drop() == 2 and large.size == 0
+
+
+def test_a_server_that_is_alone_has_no_bus() -> None:
+    bus, ear = open_bus("", "hank", CLUSTER), Ear()
+    bus.start(ear)
+    bus.show("hank", b"here")
+    bus.send(b"one")
+    bus.close()
+    assert (bus.connected, list(bus.nodes), ear.resumes, bus.tally.lost) == (False, [], 0, 0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis.example",
+        "http://redis.example",
+        "redis://:hunter2@redis.example:port",
+        "redis://:hunter2@redis.example/database",
+        "redis://:hunter/2@redis.example",
+        "redis://redis.example?nonsense=1",
+        "redis://redis.example?db=x&password=hunter2",
+        "rediss://redis.example?ssl_cert_reqs=perhaps",
+        "unix://",
+        "memory://:hunter2@x",
+    ],
+)
+def test_a_bad_url_is_named_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigProblem) as problem:
+        open_bus(url, "hank", CLUSTER)
+    assert "hunter" not in str(problem.value) and problem.value.__cause__ is None
+    assert str(problem.value).startswith(f"The bus '{url[:7]}")
+
+
+def test_without_the_library_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith(("gmessenger.bus.", "redis."))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ConfigProblem, match=r"pip install 'gmessenger\[cluster\]'"):
+        open_bus("redis://:hunter2@redis.example", "hank", CLUSTER)
