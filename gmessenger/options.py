@@ -336,6 +336,13 @@ class ServerOptions(LogOptions):
         "to notice sooner that one has died, on a network that loses nothing",
         restart=True,
     )
+    cluster_check: float = option(
+        3.0,
+        seconds(),
+        "how often a server asks the store what others did, besides when they say so on the bus",
+        "without a bus, to be quicker; with very many servers, to ask less",
+        restart=True,
+    )
     health: str = option(
         "",
         place(),

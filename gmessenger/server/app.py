@@ -28,6 +28,7 @@ from gmessenger.server.arriving import Arrivals
 from gmessenger.server.census import status
 from gmessenger.server.connection import Floor
 from gmessenger.server.control import Control
+from gmessenger.server.joining import node_of
 from gmessenger.server.listening import listen
 from gmessenger.server.neighbours import Neighbours
 from gmessenger.server.pulse import Pulse
@@ -66,13 +67,28 @@ class App:
         self.stopping = False
         self._stopped = Event()
         self.store = self._open_store()
+        try:
+            self.node = node_of(self.store, options, self.watch, self._later)
+        except ExitError:
+            self._let_go()
+            raise
         passwords = passwords or Passwords()
         passwords.prepare()
         near = Neighbours(lambda: self.options, time.monotonic)
         policy, spawn = policy_of(options), self.watch.spawn
         self.messenger = Messenger(
-            policy, self.store, time.time, self._later, spawn, passwords, time.monotonic, near.origin
+            policy,
+            self.store,
+            time.time,
+            self._later,
+            spawn,
+            passwords,
+            time.monotonic,
+            near.origin,
+            self.node.elsewhere if self.node is not None else None,
         )
+        if self.node is not None:
+            self.node.join(self.messenger)
         self.reception = Reception(self._floor, self.messenger, self.certificate, near, lambda: self.stopping)
         administration = Administration(self.messenger, self.store, passwords, time.time, lambda: status(self))
         file = file_of(options.store_url)
@@ -110,12 +126,17 @@ class App:
         try:
             return Health(self)
         except ExitError:
-            self.store.close()
-            self._close_sockets()
+            self._let_go()
             raise
+
+    def _let_go(self) -> None:
+        self.store.close()
+        self._close_sockets()
 
     def start(self) -> None:
         """Serve those who connect."""
+        if self.node is not None:
+            self.node.start()
         for sockets, accept in ((self._sockets, self.reception.accept), (self._tls_sockets, self.reception.accept_tls)):
             for each in sockets:
                 server = Arrivals(each, accept, self.reception.pool)
@@ -204,6 +225,8 @@ class App:
         self.reception.pool.join(max(0.0, patience - (time.monotonic() - started)))
         undelivered = sum(connection.front.waiting for connection in self.reception.connections)
         self.reception.pool.kill(timeout=1.0)
+        if self.node is not None:
+            self.node.stop()
         self.store.close()
         seconds = round(time.monotonic() - started, 3)
         logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))
