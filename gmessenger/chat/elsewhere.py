@@ -68,6 +68,9 @@ class Elsewhere:
     def showing(self, key: str) -> None:
         """How a name is present here may have changed."""
 
+    def ended(self, conversation: str) -> None:
+        """Nothing more is said under that key, unless in another conversation."""
+
     def freshen(self) -> bool:
         """Learn what others have changed up to now; False where there are no others. Raises `StoreUnavailable`."""
         return False

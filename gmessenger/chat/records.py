@@ -58,7 +58,10 @@ class Proof(Struct):
 
 
 class Room(Struct):
-    """A room as it is kept; `members` maps account ids to the first seq they may read."""
+    """A room as it is kept; `members` maps account ids to the first seq they may read.
+
+    `id` tells it from one that had its name before.
+    """
 
     key: str
     name: str
@@ -67,6 +70,7 @@ class Room(Struct):
     head: int
     first: int
     members: dict[int, int]
+    id: int = 0
 
 
 class Post(Struct, gc=False):

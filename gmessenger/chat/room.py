@@ -28,6 +28,7 @@ class OpenRoom:
     elsewhere: dict[str, str] = field(default_factory=dict)
     ending: bool = False  # it is being deleted: nobody speaks or comes in
     closed: Sanction | None = None
+    id: int = 0  # of this room, among those that had its name
 
     def holds(self, session: Session) -> bool:
         if session.account is not None:

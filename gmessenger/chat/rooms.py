@@ -54,7 +54,7 @@ class Rooms:
     def take_in(self, kept: Room) -> OpenRoom:
         """A room that the store has, there from now on; the one that is there already, if there is one."""
         members = {id: self._accounts[id] for id in kept.members if id in self._accounts}
-        room = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members)
+        room = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members, id=kept.id)
         return self._rooms.setdefault(kept.key, room)
 
     def there(self, key: str) -> OpenRoom | None:
@@ -175,6 +175,7 @@ class Rooms:
     def drop(self, room: OpenRoom) -> None:
         """There is no such room any more: everybody in it is told that they have left."""
         self._rooms.pop(room.key, None)
+        self._router.elsewhere.ended(room.key)
         for session in self.sessions(room):
             session.sent.pop(room.key, None)
             session.acked.pop(room.key, None)

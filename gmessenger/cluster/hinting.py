@@ -9,7 +9,6 @@ from gmessenger.chat.gathering import Kept
 from gmessenger.chat.presence import Presence
 from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.rooms import LARGEST_SHARED, Rooms
-from gmessenger.chat.router import Router
 from gmessenger.cluster.contract import Bus
 from gmessenger.cluster.frames import Hint, Hints, encode
 from gmessenger.cluster.ordering import kept_of
@@ -23,14 +22,12 @@ class Hinting:
         bus: Bus,
         elsewhere: Elsewhere,
         rooms: Rooms,
-        router: Router,
         presence: Presence,
         take: Callable[[list[Kept]], None],
     ) -> None:
         self._bus = bus
         self._elsewhere = elsewhere
         self._rooms = rooms
-        self._router = router
         self._presence = presence
         self._take = take
 
@@ -50,7 +47,7 @@ class Hinting:
         room, first = kept[0].room, kept[0]
         if room is not None:
             room.head = max(room.head, kept[-1].seq)
-        elif first.key in self._router.outboxes or first.to in self._router.outboxes:
+        elif first.post.conversation[:1] != "#":
             self._presence.conversed(first.key, first.to)
         self._take(kept)
 

@@ -61,7 +61,7 @@ class Node:
         store, bus, presence = self._store, self.bus, messenger.presence
         showing = self._showing = Showing(bus, elsewhere, router, rooms, presence, messenger.seen)
         self.ordering = Ordering(store, messenger.gathering, rooms, messenger.delivery, spawn, later)
-        self._hinting = Hinting(bus, elsewhere, rooms, router, presence, self.ordering.take)
+        self._hinting = Hinting(bus, elsewhere, rooms, presence, self.ordering.take)
         messenger.gathering.order = self._hinting.kept
         accounts = messenger.entrance.by_id
         changes = RoomChanges(rooms, router, messenger.delivery, messenger.sanctions, accounts, showing.take_in)
@@ -80,11 +80,12 @@ class Node:
         self._asking = Asking(bus, elsewhere, policy)
         self._asked = Asked(bus, router, messenger.blocks, presence, later, lambda: 2 * policy.store_timeout)
         store.changed = self._changed_here
-        elsewhere.join(showing, following, self._leases, self._asking)
+        elsewhere.join(showing, following, self.ordering, self._leases, self._asking)
 
     def start(self) -> None:
-        """Take part. Raises `StoreUnavailable`."""
-        self._store.beat()
+        """Take part."""
+        with suppress(StoreUnavailable):  # it is tried again and again
+            self._store.beat()
         self.bus.start(self)
         self._spawn("following", self._following.run)
         self._spawn("leases", self._leases.run)

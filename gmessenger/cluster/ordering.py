@@ -87,6 +87,11 @@ class Ordering:
             self._later(SETTLING_TAKES, self._look)
         self._doubtful |= new
 
+    def forget(self, conversation: str) -> None:
+        """It is over: should there be one of that key again, its seqs begin anew."""
+        self._lines.pop(conversation, None)
+        self._doubtful.pop(conversation, None)
+
     def _lacks(self, conversation: str, head: int) -> bool:
         line = self._lines.get(conversation)
         return line.at < head if line is not None else bool(self._sessions(conversation))

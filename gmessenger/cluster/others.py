@@ -11,6 +11,7 @@ from gmessenger.cluster.contract import Bus, SharedStore
 from gmessenger.cluster.following import Following
 from gmessenger.cluster.frames import Broadcast, Told, encode
 from gmessenger.cluster.leases import Leases
+from gmessenger.cluster.ordering import Ordering
 from gmessenger.cluster.showing import Showing
 
 
@@ -19,6 +20,7 @@ class Others(Elsewhere):
 
     showing_: Showing
     following: Following
+    ordering: Ordering
     leases: Leases
     asking: Asking
 
@@ -27,13 +29,17 @@ class Others(Elsewhere):
         self._store = store
         self._bus = bus
 
-    def join(self, showing: Showing, following: Following, leases: Leases, asking: Asking) -> None:
+    def join(self, showing: Showing, following: Following, ordering: Ordering, leases: Leases, asking: Asking) -> None:
         """From now on there are others."""
-        self.showing_, self.following, self.leases, self.asking = showing, following, leases, asking
+        self.showing_, self.following, self.ordering, self.leases = showing, following, ordering, leases
+        self.asking = asking
 
     def showing(self, key: str) -> None:
         self.showing_.show(key)
         self.following.be_eager()
+
+    def ended(self, conversation: str) -> None:
+        self.ordering.forget(conversation)
 
     def freshen(self) -> bool:
         self.following.freshen()

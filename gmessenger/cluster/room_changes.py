@@ -35,21 +35,16 @@ class RoomChanges:
     def follow(self, key: str, kept: Room | None, by: str) -> None:
         """A room is so now, or is gone."""
         room = self._rooms.known(key)
-        if kept is None:
-            if room is not None:
-                self._end(room)
-        elif room is None:
+        if room is not None and (kept is None or kept.id != room.id):
+            self._sanctions.drop("close", key)
+            self._rooms.drop(room)
+            room = None
+        if room is not None and kept is not None:
+            self._compare(room, kept, by)
+        elif kept is not None:
             room = self._rooms.take_in(kept)
             room.closed = self._sanctions.find("close", key)
             self._taken_in(room)
-        else:
-            room.head = max(room.head, kept.head)
-            if kept.topic != room.topic:
-                room.topic = kept.topic
-                self._rooms.tell(room, RoomChange("topic", room.name, by, topic=kept.topic), None)
-            for id in room.members.keys() ^ kept.members.keys():
-                if (account := self._accounts.get(id)) is not None:
-                    self.follow_member(key, account, kept.members.get(id), by)
 
     def follow_member(self, key: str, account: Account, visible: int | None, by: str) -> None:
         """An account is in a room and may read from a seq on, or is in it no more."""
@@ -87,6 +82,11 @@ class RoomChanges:
         elif (name := room.elsewhere.pop(guest, None)) is not None:
             self._rooms.tell(room, RoomChange("leave", room.name, name, by=by), None)
 
-    def _end(self, room: OpenRoom) -> None:
-        self._sanctions.drop("close", room.key)
-        self._rooms.drop(room)
+    def _compare(self, room: OpenRoom, kept: Room, by: str) -> None:
+        room.head = max(room.head, kept.head)
+        if kept.topic != room.topic:
+            room.topic = kept.topic
+            self._rooms.tell(room, RoomChange("topic", room.name, by, topic=kept.topic), None)
+        for id in room.members.keys() ^ kept.members.keys():
+            if (account := self._accounts.get(id)) is not None:
+                self.follow_member(room.key, account, kept.members.get(id), by)

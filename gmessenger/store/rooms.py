@@ -65,4 +65,4 @@ def _rooms(db: sqlite3.Connection) -> list[Room]:
 
 def _room(db: sqlite3.Connection, row: tuple[Any, ...]) -> Room:
     id, key, name, topic, creator, head, first = row
-    return Room(key, name, topic, creator, head, first, dict(statements.PARTICIPANTS(db, conversation=id)))
+    return Room(key, name, topic, creator, head, first, dict(statements.PARTICIPANTS(db, conversation=id)), id)
