@@ -205,8 +205,9 @@ class ServerOptions(LogOptions):
     store: str = option(
         "",
         text("URL"),
-        "where everything is remembered: sqlite:///PATH, or memory: for nothing after the end [default: messenger.db "
-        "(messenger-PORT.db where the port is not 7777) in data/ of a checkout, else in the state directory]",
+        "where everything is remembered: sqlite:///PATH, postgresql://USER@HOST/DATABASE, which several servers may "
+        "share, or memory: for nothing after the end [default: messenger.db (messenger-PORT.db where the port is not "
+        "7777) in data/ of a checkout, else in the state directory]",
         "to keep it elsewhere",
         restart=True,
     )

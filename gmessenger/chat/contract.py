@@ -59,7 +59,8 @@ class Store(Protocol):
         """Keep a message under the next seq of its conversation; `done` is called in the order of `append`.
 
         The same id from the same device to the same conversation is kept once: `done` gets the seq it has, or
-        `IdReused` where its text was another.
+        `IdReused` where its text was another. What was said in a room that is not there (any more) is not kept: `done`
+        gets `NoSuchRoom`.
         """
 
     def append_all(self, posts: Sequence[tuple[Post, Done]]) -> None:
@@ -169,7 +170,10 @@ class Store(Protocol):
         """A new room without members; where there is one of that key, that one."""
 
     def join(self, room: str, account: int) -> int:
-        """Make an account a member from the next seq on, unless it is one; returns the last seq it may not read."""
+        """Make an account a member from the next seq on, unless it is one; returns the last seq it may not read.
+
+        Raises `NoSuchRoom`.
+        """
 
     def leave(self, room: str, account: int, by: str = "") -> None:
         """A member is one no more. (`by`, here and below, is who did it, for those who are told on other nodes.)"""

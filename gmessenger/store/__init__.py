@@ -13,31 +13,53 @@ from gmessenger.store.sqlite import SqliteStore
 
 MEMORY = "memory:"
 SQLITE = "sqlite:///"
+POSTGRES = ("postgresql://", "postgres://")
 PATIENCE = 30.0
+CONNECTIONS = 4
 
-__all__ = ["MEMORY", "SQLITE", "file_of", "open_store"]
+__all__ = ["MEMORY", "POSTGRES", "SQLITE", "file_of", "open_store"]
 
 
 def open_store(
-    url: str, failed: Callable[[str, BaseException], None] | None = None, timeout: float = PATIENCE
+    url: str,
+    failed: Callable[[str, BaseException], None] | None = None,
+    timeout: float = PATIENCE,
+    connections: int = CONNECTIONS,
 ) -> Store:
-    """The store that a URL names: `memory:`, or `sqlite:///path` (four slashes for an absolute path).
+    """The store that a URL names: `memory:`, `sqlite:///path` (four slashes for an absolute path), or
+    `postgresql://user@host/database` with whatever else libpq understands: that one is a `SharedStore`.
 
-    Files and directories are made where they are missing, for their owner only. Raises `ConfigProblem` for a URL that
-    names no store or a schema newer than this program, `FileProblem` for a file that cannot be opened. `failed` is told
-    of a mistake in what the store called back. After `timeout` seconds without an answer of the disk, a change counts
-    as unavailable.
+    Files and directories are made where they are missing, for their owner only; a database's tables, too. Raises
+    `ConfigProblem` for a URL that names no store, a schema newer than this program, or a database that does not let it
+    in; `FileProblem` for a file that cannot be opened or a server that is not there. `failed` is told of a mistake in
+    what the store called back. After `timeout` seconds without an answer of the disk, a change counts as unavailable.
+    To a database there are so many `connections`, and one to write messages.
     """
+    if url.startswith(POSTGRES):
+        return _open_postgres(url, failed, timeout, connections)
     return SqliteStore(file_of(url), failed, timeout)
 
 
+def _open_postgres(
+    url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int
+) -> Store:
+    try:
+        # Only now: it takes a library that a server on its own can do without.
+        from gmessenger.store.postgres.store import PostgresStore
+    except ImportError as error:
+        raise ConfigProblem(
+            f"A store in PostgreSQL takes a library that is not here ({error}): pip install 'gmessenger[cluster]'."
+        ) from error
+    return PostgresStore(url, failed, timeout, connections)
+
+
 def file_of(url: str) -> Path | None:
-    """The file that a store's URL names; None for `memory:`. Raises `ConfigProblem`."""
-    if url == MEMORY:
+    """The file that a store's URL names; None where it is in no file. Raises `ConfigProblem`."""
+    if url == MEMORY or url.startswith(POSTGRES):
         return None
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         try:
             return Path(url.removeprefix(SQLITE)).expanduser()
         except RuntimeError as error:
             raise ConfigProblem(f"The store {url!r} is below a home directory that there is not.") from error
-    raise ConfigProblem(f"The store {url!r} is not one of {MEMORY} and {SQLITE}PATH.")
+    raise ConfigProblem(f"The store {url!r} is not one of {MEMORY}, {SQLITE}PATH and {POSTGRES[0]}USER@HOST/DATABASE.")

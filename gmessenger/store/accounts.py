@@ -55,7 +55,7 @@ class Accounts(Database):
         key, name, password, created = row
         if db.execute("SELECT 1 FROM accounts WHERE key = ?", (key,)).fetchone():
             raise NameTaken
-        if invite is not None and not statements.USE_INVITE(db, hash=_hash(invite)).rowcount:
+        if invite is not None and not statements.USE_INVITE(db, hash=hashed(invite)).rowcount:
             raise InviteRefused
         added = statements.ADD_ACCOUNT(db, key=key, name=name, password=password, created=created)
         account = int(added.lastrowid or 0)
@@ -98,10 +98,10 @@ class Accounts(Database):
         self.commits.change(change)
 
     def add_invite(self, invite: str, time: float) -> None:
-        self.commits.change(lambda db: statements.ADD_INVITE(db, hash=_hash(invite), created=time))
+        self.commits.change(lambda db: statements.ADD_INVITE(db, hash=hashed(invite), created=time))
 
     def token(self, token: str) -> tuple[int, str] | None:
-        row = self.read(lambda db: statements.TOKEN(db, hash=_hash(token)).fetchone())
+        row = self.read(lambda db: statements.TOKEN(db, hash=hashed(token)).fetchone())
         return (int(row[0]), str(row[1])) if row else None
 
     def enter(self, account: int, entry: Entry, time: float, proof: Proof) -> Device:
@@ -114,7 +114,7 @@ class Accounts(Database):
         return self.commits.change(enter)
 
 
-def _hash(secret: str) -> bytes:
+def hashed(secret: str) -> bytes:
     """Random secrets need no slow hash: there is nothing to guess."""
     return hashlib.sha256(secret.encode()).digest()
 
@@ -122,7 +122,7 @@ def _hash(secret: str) -> bytes:
 def _still_good(db: sqlite3.Connection, account: int, proof: Proof) -> bool:
     """Whether what was shown a moment ago is good in this transaction, too: a password may have been changed since."""
     if proof.token is not None:
-        row = statements.TOKEN(db, hash=_hash(proof.token)).fetchone()
+        row = statements.TOKEN(db, hash=hashed(proof.token)).fetchone()
         return row is not None and row[0] == account
     row = statements.PASSWORD(db, id=account).fetchone()
     return row is not None and row[0] == proof.password
@@ -134,7 +134,7 @@ def _enter(db: sqlite3.Connection, account: int, entry: Entry, time: float) -> D
     statements.USE_DEVICE(db, now=time, device=device)
     # One line per device: an older token of the same device has been replaced with its session.
     statements.DROP_TOKENS_OF_DEVICE(db, device=device)
-    statements.ADD_TOKEN(db, hash=_hash(entry.token), account_id=account, device_id=device, created=time)
+    statements.ADD_TOKEN(db, hash=hashed(entry.token), account_id=account, device_id=device, created=time)
     dropped = _drop_unused(db, account, {device, *entry.live})
     cursors = statements.CURSORS(db, account=account, device=device).fetchall()
     return Device(device, entry.device, dict(cursors), dropped)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,20 +15,16 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
-from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
 from gmessenger.store import past, schema
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
-from gmessenger.store.posts import Outcome, Posts, index
-from gmessenger.turns import Turn
+from gmessenger.store.posts import Posts, index
+from gmessenger.store.settling import Settling
 
 Result = TypeVar("Result")
 READERS: Final = 2
 CHECKPOINT_AFTER: Final = 4000
-SETTLING: Final = 0.01
-"""Seconds at a time that are spent on delivering what was committed. In a large room that is a few messages: with a
-shorter turn every frame would be written by itself."""
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
@@ -41,23 +36,21 @@ MOVE_CURSOR: Final = (
 )
 
 
-class Database:
+class Database(Settling):
     """The file, its connections and their threads; what is asked of them is in the classes that build on it."""
 
     def __init__(
         self, path: Path | None, failed: Callable[[str, BaseException], None] | None = None, timeout: float = 30.0
     ) -> None:
+        super().__init__(failed)
         self.lasting = path is not None
         self.identity = ""
         self._timeout = timeout
         self._path = path
-        self._failed = failed or (lambda what, failure: None)
-        self.tally = StoreTally()
         self.posts = Posts()
         self.cursors: dict[tuple[int, str], int] = {}
         self.in_commit: tuple[Callable[[sqlite3.Connection], object], ...] = ()
         """What a change leaves to the commit's thread, before its COMMIT."""
-        self.settled_some: Callable[[], None] = lambda: None
         self.erasing = BoundedSemaphore()
         self._moving: dict[tuple[int, str], int] = {}
         self._lock = Lock(path.resolve()) if path is not None else None
@@ -153,28 +146,6 @@ class Database:
         self._written += COMMIT_WRITES + len(outcomes)
         self._checkpoint()
         return lambda: self._settle(outcomes, began if refusal is None else None)
-
-    def _settle(self, outcomes: Sequence[Outcome], began: float | None) -> None:
-        turn = Turn(SETTLING)
-        for outcome in outcomes:
-            if turn.over:
-                self._bring_together()
-                turn.give_way()  # what was answered is written, and others have their turn
-            try:
-                outcome.done(outcome.seq, outcome.duplicate, outcome.error)
-            except Exception as failure:  # the next one's message is on disk too, and must be delivered
-                self._failed("delivery", failure)
-        self._bring_together()
-        if outcomes and began is not None:
-            self.tally.batches.add(len(outcomes))
-            self.tally.settling.add(max(0.0, time.time() - began), len(outcomes))
-
-    def _bring_together(self) -> None:
-        while True:
-            try:
-                return self.settled_some()
-            except Exception as failure:  # the others' messages are on disk too, and must be delivered
-                self._failed("delivery", failure)
 
     def _checkpoint(self) -> None:
         """Move what the log has gathered into the database, in a thread, without holding up anybody."""

@@ -30,10 +30,14 @@ def words(text: str) -> list[str]:
 
 def query(text: str) -> str:
     """An FTS5 query for messages that hold every word of `text`, the last of them perhaps only begun."""
-    # A word of several pieces is a phrase: the pairs of 東京都 have to stand side by side.
-    phrases = [" ".join(_split(word)) for word in WORD.findall(_plain(text))]
-    begun = "*" if phrases and len(phrases[-1]) >= SHORTEST_BEGUN else ""
-    return " ".join(f'"{phrase}"' for phrase in phrases) + begun
+    found = [" ".join(phrase) for phrase in phrases(text)]
+    begun = "*" if found and len(found[-1]) >= SHORTEST_BEGUN else ""
+    return " ".join(f'"{phrase}"' for phrase in found) + begun
+
+
+def phrases(text: str) -> list[list[str]]:
+    """The words of a query. One of several pieces is a phrase: the pairs of 東京都 have to stand side by side."""
+    return [_split(word) for word in WORD.findall(_plain(text))]
 
 
 def _plain(text: str) -> str:

@@ -93,8 +93,8 @@ class Messages(Database):
                 return None
             id, head, first = row
             sent = statements.SENT(db, conversation=id, seq=seq).fetchone()
-            readers = _readers(statements.READERS(db, conversation=id))
-            return Way(first, head, _sent(sent) if sent else None, readers)
+            found = readers(statements.READERS(db, conversation=id))
+            return Way(first, head, _sent(sent) if sent else None, found)
 
         moving = self.moving(conversation)
         way = self.read(find)
@@ -112,13 +112,14 @@ def _sent(row: tuple[Any, ...]) -> Sent:
     return Sent(sender, to, time, size, bool(erased), device_id, device, id)
 
 
-def _readers(rows: Iterable[tuple[Any, ...]]) -> list[Reader]:
-    readers: dict[int, Reader] = {}
+def readers(rows: Iterable[tuple[Any, ...]]) -> list[Reader]:
+    """Who takes part, from a row for each of their devices."""
+    found: dict[int, Reader] = {}
     for account, visible, read, device, name, cursor in rows:
-        reader = readers.setdefault(account, Reader(account, visible, read, []))
+        reader = found.setdefault(account, Reader(account, visible, read, []))
         if device is not None:
             reader.devices.append(Receiver(device, name, cursor))
-    return list(readers.values())
+    return list(found.values())
 
 
 def remembered(row: tuple[Any, ...]) -> Remembered:
@@ -127,13 +128,13 @@ def remembered(row: tuple[Any, ...]) -> Remembered:
     return Remembered(conversation, seq, sender, to, text, time, device, id, bool(erased))
 
 
-def shown(rows: sqlite3.Cursor, limit: int) -> tuple[list[Remembered], bool]:
+def shown(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[Remembered], bool]:
     """As many messages as a page may hold, and whether there are more."""
     found, more = cut(rows, limit)
     return [remembered(row) for row in found], more
 
 
-def cut(rows: sqlite3.Cursor, limit: int, text: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
+def cut(rows: Iterable[tuple[Any, ...]], limit: int, text: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
     """Rows of a query that asks for one more than `limit`, up to that or to `PAGE_TEXT`; `text` is its column."""
     found: list[tuple[Any, ...]] = []
     weight = 0

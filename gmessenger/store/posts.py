@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec import Struct
-
 from gmessenger.chat.contract import Done
 from gmessenger.chat.records import Post
-from gmessenger.errors import IdReused, StoreUnavailable, WireError
+from gmessenger.errors import IdReused, NoSuchRoom, WireError
 from gmessenger.store import past, statements
 from gmessenger.store.folding import fold
+from gmessenger.store.settling import Outcome
+from gmessenger.store.waiting import Waiting
 from gmessenger.turns import Turn
 
 SLICE: Final = 500
 FEW: Final = 8
-MOST_AT_ONCE: Final = 10_000
-"""Messages that one commit takes; the rest are the next one's."""
-WORTH_A_COMMIT: Final = 500
-"""Messages that share the price of a commit well enough."""
-MOST_WAITING: Final = 67_108_864
-"""Characters that may wait for a disk that has stopped; what comes then is refused."""
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
 INSERT: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id, account_id) '
@@ -50,50 +43,23 @@ class Known:
     head: int
 
 
-class Outcome(Struct, gc=False):
-    """What became of one post."""
-
-    done: Done
-    seq: int = 0
-    duplicate: bool = False
-    error: WireError | None = None
-
-
-class Posts:
+class Posts(Waiting):
     """Waiting messages, and the conversations' heads. Everything here runs on the loop's thread."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Post, Done]] = []
+        super().__init__()
         self._taken: list[tuple[Post, Done]] = []
         self._outcomes: list[Outcome] = []
         self._known: dict[str, Known] = {}
         self._next_row = 0
-        self._weight = 0
         self.past = False
         """Whether ids of messages that are kept no more have to be looked for."""
         self.oldest = 0.0
         """When the first message of the batch on its way was posted, in Unix seconds."""
 
-    def add(self, post: Post, done: Done) -> None:
-        """Have a message inserted with the next batch. Raises `StoreUnavailable` where too much waits already."""
-        self._check()
-        self._weight += len(post.text)
-        self._waiting.append((post, done))
-
-    def add_all(self, posts: Sequence[tuple[Post, Done]]) -> None:
-        """`add` all of them, or none."""
-        self._check()
-        self._weight += sum(len(post.text) for post, _ in posts)
-        self._waiting += posts
-
-    def _check(self) -> None:
-        if self._weight > MOST_WAITING:
-            raise StoreUnavailable("The disk has not taken anything for a while, and much is waiting for it.")
-
     def insert(self, db: sqlite3.Connection) -> int | None:
         """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""
-        self._taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-        self._weight -= sum(len(post.text) for post, _ in self._taken)
+        self._taken = self.take()
         if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
             self._known.clear()
         if not self._taken:
@@ -106,23 +72,13 @@ class Posts:
             self._insert_slice(db, self._taken[start : start + SLICE])
         return first
 
-    def more(self) -> bool:
-        """Whether more waits than a batch takes."""
-        return len(self._waiting) > MOST_AT_ONCE
-
-    def much(self) -> bool:
-        """Whether enough waits for a commit of its own to be worth while."""
-        return len(self._waiting) >= WORTH_A_COMMIT
-
     def settle(self, refusal: WireError | None) -> list[Outcome]:
         """The outcomes of the batch that was committed, or of everything that waits where it was not."""
         outcomes, self._outcomes = self._outcomes, []
         taken, self._taken = self._taken, []
         if refusal is not None:
             # Also for those that the insert never came to.
-            waiting, self._waiting = self._waiting, []
-            self._weight = 0
-            outcomes = [Outcome(done, error=refusal) for _, done in taken + waiting]
+            outcomes = [Outcome(done, error=refusal) for _, done in taken + self.take_all()]
             self.forget()
         return outcomes
 
@@ -131,12 +87,14 @@ class Posts:
         self._known.clear()
         self._next_row = 0
 
-    def known(self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None) -> Known:
-        """A conversation, made if need be."""
+    def known(self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None) -> Known | None:
+        """A conversation, made if need be: a room only by its `name`."""
         known = self._known.get(key)
         if known is None:
             row = statements.CONVERSATION(db, key=key).fetchone()
             if row is None:
+                if key[:1] == "#" and not name:
+                    return None
                 added = statements.ADD_CONVERSATION(db, key=key, name=name or key, creator=creator)
                 known = Known(int(added.lastrowid or 0), 0)
             else:
@@ -171,6 +129,9 @@ class Posts:
         self._next_row = self._next_row or _next_row(db)
         for post, done in posts:
             known = self.known(db, post.conversation)
+            if known is None:
+                self._outcomes.append(Outcome(done, error=NoSuchRoom()))
+                continue
             before = self._before(db, post, known, sent) if look else None
             if before is not None:
                 self._outcomes.append(Outcome(done, before[0], duplicate=True, error=before[1]))

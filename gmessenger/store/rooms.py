@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gmessenger.chat.records import Room
-from gmessenger.errors import StoreUnavailable
+from gmessenger.errors import NoSuchRoom, StoreUnavailable
 from gmessenger.store import statements
 from gmessenger.store.erasing import Erasing
 
@@ -31,6 +31,8 @@ class Rooms(Erasing):
     def join(self, room: str, account: int) -> int:
         def change(db: sqlite3.Connection) -> int:
             known = self.posts.known(db, room)
+            if known is None:
+                raise NoSuchRoom
             db.execute("INSERT OR IGNORE INTO participants VALUES (?,?,?,0)", (account, known.id, known.head + 1))
             visible: int = statements.VISIBLE(db, conversation=room, account=account).fetchone()[0]
             return visible - 1
@@ -40,7 +42,8 @@ class Rooms(Erasing):
     def leave(self, room: str, account: int, by: str = "") -> None:
         def change(db: sqlite3.Connection) -> None:
             known = self.posts.known(db, room)
-            statements.LEAVE(db, conversation=known.id, account=account)
+            if known is not None:
+                statements.LEAVE(db, conversation=known.id, account=account)
 
         self.commits.change(change)
 

@@ -13,7 +13,7 @@ from gevent.event import AsyncResult
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction, Standing
 from gmessenger.chat.way import Reader, Receiver, Sent
-from gmessenger.errors import IdReused, InviteRefused, NameTaken, PasswordNeeded, WireError
+from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store
 
 DIRECT = "dale hank"
@@ -37,6 +37,10 @@ class Kept:
     def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> Post:
         return Post(conversation, "Hank", "Dale", text, more.pop("time", 5.0), more.pop("account", self.hank), **more)
 
+    def room(self, key: str) -> None:
+        """A room without members."""
+        self.store.create_room(key, key, self.hank, 1.0)
+
     def device(self, account: int, name: str, time: float = 1.0, live: Sequence[int] = ()) -> Device:
         """A session of that account begins on a device."""
         return self.store.enter(account, Entry(name, f"token of {name}", live), time, Proof(password="hash"))
@@ -54,12 +58,18 @@ class Kept:
         return [each.text for each in found]
 
 
-@pytest.fixture(params=["memory:", "sqlite:///{}/sub/store.db"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
     stores: list[Store] = []
+    urls: dict[str, Callable[[], str]] = {
+        "memory": lambda: "memory:",
+        "sqlite": lambda: f"sqlite:///{tmp_path}/sub/store.db",
+        "postgresql": lambda: request.getfixturevalue("postgres").database(),
+    }
+    url = urls[request.param]()
 
     def open_() -> Store:
-        stores.append(open_store(request.param.format(tmp_path)))
+        stores.append(open_store(url))
         return stores[-1]
 
     yield open_
@@ -73,6 +83,7 @@ def kept(opened: Callable[[], Store]) -> Kept:
 
 
 def test_seqs_are_gapless_by_conversation_and_in_order(kept: Kept) -> None:
+    kept.room("#dev")
     posts = [kept.says(str(number), "#dev" if number % 3 else DIRECT) for number in range(1200)]
     outcomes = kept.posts(*posts)
     for conversation in ("#dev", DIRECT):
@@ -82,6 +93,7 @@ def test_seqs_are_gapless_by_conversation_and_in_order(kept: Kept) -> None:
 
 
 def test_the_same_id_is_kept_once_in_a_batch_and_later(kept: Kept) -> None:
+    kept.room("#dev")
     device = kept.device(kept.hank, "laptop", 1.0).id
     same = [kept.says("x", device=device, id="m1"), kept.says("y", device=device, id="m2")] * 2
     first = kept.posts(*same)
@@ -201,6 +213,17 @@ def test_rooms_are_kept_with_their_members(kept: Kept, opened: Callable[[], Stor
     assert kept.store.rooms() == [] and kept.page(0, "#dev") == []
 
 
+def test_what_is_said_in_a_room_that_is_not_there_is_not_kept(kept: Kept) -> None:
+    kept.room("#dev")
+    kept.store.delete_room("#dev")
+    outcomes = kept.posts(kept.says("gone", "#dev"), kept.says("here"), kept.says("gone", "#dev"))
+    assert [(seq, type(error)) for seq, _, error in outcomes] == [(0, NoSuchRoom), (1, type(None)), (0, NoSuchRoom)]
+    with pytest.raises(NoSuchRoom):
+        kept.store.join("#dev", kept.hank)
+    kept.store.leave("#dev", kept.hank)
+    assert kept.store.rooms() == []
+
+
 def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(kept: Kept) -> None:
     bill = kept.store.create_account("bill", "Bill", "hash", 1.0).id
     kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
@@ -294,6 +317,7 @@ def test_search_folds_as_people_expect(kept: Kept, text: str, query: str, found:
 
 
 def test_search_finds_newest_first_and_only_what_one_may_read(kept: Kept) -> None:
+    kept.room("#dev")
     kept.posts(kept.says("word one"), kept.says("word two", "bill joe", time=6.0), kept.says("word three"))
     bill = kept.store.create_account("bill", "Bill", "hash", 2.0).id
     kept.store.join("#dev", bill)
@@ -325,6 +349,8 @@ def test_pruning_moves_first_and_never_the_seq(kept: Kept) -> None:
 
 
 def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(kept: Kept) -> None:
+    kept.room("#dev")
+    kept.room("#other")
     kept.posts(kept.says("a"), kept.says("b", "#other"), kept.says("c", "#dev"), kept.says("d"))
     kept.store.join("#dev", kept.dale)
     kept.posts(kept.says("e", "#dev"))
@@ -341,6 +367,7 @@ def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(k
 
 
 def test_erasing_goes_in_slices_and_others_speak_meanwhile(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.room("#dev")
     monkeypatch.setattr(erasing, "SLICE", 10)
     monkeypatch.setattr(erasing, "SCANNED", 40)
     device = kept.device(kept.hank, "laptop", 1.0).id
@@ -369,6 +396,7 @@ def test_a_room_with_many_messages_is_deleted_and_may_come_again(kept: Kept) -> 
     kept.store.delete_room("#dev")
     kept.store.delete_room("#dev")
     assert kept.store.everything(0, 9) == ([], False)
+    kept.room("#dev")
     assert kept.posts(kept.says(conversation="#dev")) == [(1, False, None)]
 
 
@@ -491,6 +519,7 @@ def test_blocks_go_with_the_account_that_made_them(kept: Kept) -> None:
 
 
 def test_a_messages_way_is_who_may_read_it_and_how_far_each_device_is(kept: Kept) -> None:
+    kept.room("#dev")
     laptop = kept.device(kept.hank, "laptop").id
     phone = kept.device(kept.dale, "phone").id
     bill = kept.store.create_account("bill", "Bill", "hash", 1.0).id
@@ -527,6 +556,7 @@ def test_what_is_not_there_has_no_way_and_what_was_erased_has_one(kept: Kept) ->
 
 
 def test_what_was_sent_under_an_id_is_found_by_account(kept: Kept) -> None:
+    kept.room("#dev")
     devices = [kept.device(kept.hank, name).id for name in ("laptop", "phone")]
     other = kept.device(kept.dale, "tablet").id
     kept.posts(kept.says("x"), *[kept.says("y", device=device, id="m1") for device in devices])

@@ -15,7 +15,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.records import Post
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
-from gmessenger.store import database, open_store, posts, schema, statements
+from gmessenger.store import database, open_store, posts, schema, settling, statements, waiting
 from gmessenger.store.database import Database
 from tests.store.test_contract import Kept
 
@@ -98,8 +98,8 @@ def test_messages_that_arrive_during_a_commit_form_the_next_batch(file: Path) ->
 @pytest.fixture
 def hasty(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store for which three messages are much, and which lets others go on after each that it delivers."""
-    monkeypatch.setattr(posts, "WORTH_A_COMMIT", 3)
-    monkeypatch.setattr(database, "SETTLING", -1.0)
+    monkeypatch.setattr(waiting, "WORTH_A_COMMIT", 3)
+    monkeypatch.setattr(settling, "SETTLING", -1.0)
     store = open_store(f"sqlite:///{file}")
     assert isinstance(store, Database)
     yield store
@@ -189,7 +189,7 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
 def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped, goes_on = os.pipe()  # what no patching makes cooperative: it is waited for in the commit's thread
     store = open_store(f"sqlite:///{tmp_path}/store.db", timeout=0.3)
-    monkeypatch.setattr(posts, "MOST_WAITING", 10)
+    monkeypatch.setattr(waiting, "MOST_WAITING", 10)
     kept = Kept(store)
     monkeypatch.setattr(database, "index", lambda db, first: os.read(stopped, 1) and posts.index(db, first))
     outcomes: list[int] = []

@@ -1,0 +1,166 @@
+"""Numbering and inserting a batch of messages: the part of the store that is measured in messages per second.
+
+PostgreSQL numbers them itself, under the locks of their conversations: what is sent is what was posted, as JSON, which
+costs this process less than anything else that was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from gmessenger.chat.records import Post
+from gmessenger.errors import IdReused, NoSuchRoom
+from gmessenger.store import past
+from gmessenger.store.postgres.lines import Line
+from gmessenger.store.postgres.words import vector
+from gmessenger.store.settling import Outcome
+from gmessenger.store.waiting import Asked
+
+Cursors: TypeAlias = dict[tuple[int, str], int]
+Before: TypeAlias = tuple[int, bool | None, str | None]
+"""A message that was kept before: its place in the batch, whether its text was the same, or else a digest of that."""
+MOST_KNOWN: Final = 50_000
+NAMES: Final = 128
+"""Names are locked by so many locks, which a transaction may have all of."""
+NAME_LOCKS: Final = 0x676D0000
+"""Where the numbers of those locks begin."""
+LOCK_NAMES: Final = (
+    # Against an account of that name being made now: either it finds the conversation, or the conversation finds it.
+    f"SELECT pg_advisory_xact_lock_shared({NAME_LOCKS} + place) FROM ("  # noqa: S608
+    f"SELECT DISTINCT abs(hashtext(name) %% {NAMES}) AS place FROM unnest(%s::text[]) AS name ORDER BY place) AS places"
+)
+MAKE: Final = (
+    "WITH made AS ("
+    " INSERT INTO conversations (key, name) SELECT key, key FROM unnest(%s::text[]) AS key ORDER BY key"
+    " ON CONFLICT (key) DO NOTHING RETURNING id, key"
+    ") INSERT INTO participants (account_id, conversation_id, visible) SELECT a.id, made.id, 1 FROM made "
+    "JOIN accounts a ON a.key IN (split_part(made.key, ' ', 1), split_part(made.key, ' ', 2))"
+)
+LOCK: Final = (
+    "SELECT count(*) FROM (SELECT FROM conversations WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE) AS locked"
+)
+KEEP: Final = """
+WITH given AS (
+    SELECT g.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS before,
+        m.text = g.text AS same, encode(p.digest, 'hex') AS digest
+    FROM ROWS FROM (
+        json_to_recordset(%s::json) AS (conversation text, sender text, "to" text, text text, time double precision,
+            account bigint, device bigint, id text),
+        json_array_elements_text(%s::json)
+    ) WITH ORDINALITY AS g(conversation, sender, "to", text, time, account, device, id, words, place)
+    LEFT JOIN conversations c ON c.key = g.conversation
+    LEFT JOIN messages m ON m.device_id = g.device AND m.client_id = g.id AND m.conversation_id = c.id
+    LEFT JOIN past_ids p ON p.device_id = g.device AND p.client_id = g.id AND p.conversation_id = c.id
+), numbered AS (
+    SELECT *, head + count(*) FILTER (WHERE before IS NULL) OVER (PARTITION BY conversation_id ORDER BY place) AS seq
+    FROM given
+), kept AS (
+    INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words)
+    SELECT conversation_id, seq, account, device, time, id, sender, "to", text, words::tsvector
+    FROM numbered WHERE before IS NULL AND conversation_id IS NOT NULL ORDER BY place
+), moved AS (
+    UPDATE conversations c SET head = now.head
+    FROM (SELECT conversation_id, max(seq) AS head FROM numbered WHERE before IS NULL GROUP BY 1) AS now
+    WHERE c.id = now.conversation_id RETURNING c.key, c.head
+), told AS (
+    INSERT INTO moves (heads) SELECT json_object_agg(key, head) FROM moved HAVING count(*) > 0
+)
+SELECT json_agg(coalesce(before, seq, 0) ORDER BY place)::text,
+    json_agg(json_build_array(place - 1, same, digest)) FILTER (WHERE before IS NOT NULL)::text
+FROM numbered
+"""
+MOVE: Final = """
+INSERT INTO cursors (device_id, conversation_id, seq)
+SELECT d.id, c.id, least(given.seq, c.head)
+FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS given(device, conversation, seq)
+JOIN devices d ON d.id = given.device JOIN conversations c ON c.key = given.conversation ORDER BY d.id, c.id
+ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq
+"""
+
+_encode: Final = msgspec.json.Encoder().encode
+_seqs: Final = msgspec.json.Decoder(list[int]).decode
+_befores: Final = msgspec.json.Decoder(list[Before]).decode
+
+
+class Batch:
+    """Keeps batches of messages; remembers nothing but which conversations of two names there are."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def keep(self, line: Line, posts: Sequence[Asked], cursors: Cursors) -> list[Outcome]:
+        """Have messages and cursors on disk; what became of each message. Raises psycopg's errors."""
+        sent, repeated = _once([post for post, _ in posts])
+        keys = sorted({post.conversation for post in sent})
+        fresh = [key for key in keys if key not in self._known and key[:1] != "#"]
+        with line.pipeline():
+            line.execute("BEGIN")
+            if fresh:
+                line.execute(LOCK_NAMES, ([name for key in fresh for name in key.split(" ")],))
+                line.execute(MAKE, (fresh,))
+            if sent:
+                line.execute(LOCK, (keys,))
+                words = [vector(post.text) for post in sent]
+                kept = line.execute(KEEP, (_encode(sent).decode(), _encode(words).decode()))
+            if cursors:
+                line.execute(MOVE, _columns(cursors))
+            line.execute("COMMIT")
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known.update(fresh)
+        return _outcomes(posts, repeated, kept.fetchone()) if posts else []
+
+
+def _once(posts: list[Post]) -> tuple[list[Post], dict[int, int]]:
+    """Each message once; and of those that are another's repetition, by their places, whose."""
+    ids = [(post.device, post.id, post.conversation) for post in posts if post.id is not None]
+    if len(set(ids)) == len(ids):
+        return posts, {}
+    sent: list[Post] = []
+    repeated: dict[int, int] = {}
+    places: dict[tuple[int | None, str, str], int] = {}
+    for place, post in enumerate(posts):
+        if post.id is not None and post.device is not None:
+            first = places.setdefault((post.device, post.id, post.conversation), place)
+            if first != place:
+                repeated[place] = first
+                continue
+        sent.append(post)
+    return sent, repeated
+
+
+def _columns(cursors: Cursors) -> tuple[list[int], list[str], list[int]]:
+    return [device for device, _ in cursors], [key for _, key in cursors], list(cursors.values())
+
+
+def _outcomes(posts: Sequence[Asked], repeated: dict[int, int], row: tuple[Any, ...] | None) -> list[Outcome]:
+    assert row is not None  # aggregates always have one
+    seqs, befores = iter(_seqs(row[0])), {place: rest for place, *rest in _befores(row[1] or "[]")}
+    outcomes: list[Outcome] = []
+    at = 0
+    for place, (post, done) in enumerate(posts):
+        first = repeated.get(place)
+        if first is not None:
+            outcomes.append(_repetition(done, outcomes[first], posts[first][0].text == post.text))
+            continue
+        outcomes.append(_outcome(post, done, next(seqs), befores.get(at)))
+        at += 1
+    return outcomes
+
+
+def _outcome(post: Post, done: Any, seq: int, before: list[Any] | None) -> Outcome:
+    if before is None:
+        return Outcome(done, seq) if seq else Outcome(done, error=NoSuchRoom())
+    same, digest = before
+    if same is None:
+        same = bytes.fromhex(digest) == past.digest(post.text)
+    return Outcome(done, seq, duplicate=True, error=None if same else IdReused())
+
+
+def _repetition(done: Any, first: Outcome, same: bool) -> Outcome:
+    if isinstance(first.error, NoSuchRoom):
+        return Outcome(done, error=first.error)
+    return Outcome(done, first.seq, duplicate=True, error=None if same else IdReused())

@@ -1,0 +1,96 @@
+"""The database, and what this node asks of it; the questions themselves are in the classes that build on this."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+import psycopg
+from psycopg import Connection
+
+from gmessenger.cluster.records import Kind
+from gmessenger.store.postgres import schema
+from gmessenger.store.postgres.address import Address
+from gmessenger.store.postgres.lines import Line, Lines
+from gmessenger.store.postgres.writer import Writer
+from gmessenger.store.settling import Settling
+
+Result = TypeVar("Result")
+IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+CHECKED: Final = (
+    "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+CHANGED: Final = "INSERT INTO changes (node, kind, subject, details) VALUES (%s, %s, %s, %s)"
+
+
+class Database(Settling):
+    """Connections for questions and changes, and the writer's own.
+
+    A change besides messages is a transaction of its own; what it leaves for the other nodes is in the same one.
+    """
+
+    lasting = True
+
+    def __init__(
+        self, url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int
+    ) -> None:
+        super().__init__(failed)
+        self.node = secrets.token_hex(6)
+        self.changed: Callable[[], None] = lambda: None
+        address = Address(url, timeout)
+        self.lines = Lines(address, connections, timeout)
+        with address.first() as db:
+            self.identity = self._begin(db, address)
+        self.writer = Writer(self.lines, self._settle, self._failed, self.tally)
+
+    def _begin(self, db: Connection[Any], address: Address) -> str:
+        try:
+            schema.migrate(db, address.shown)
+            row = db.execute(IDENTITY).fetchone()
+        except psycopg.Error as error:
+            raise address.problem(error) from None
+        return str(row[0]) if row else ""
+
+    def close(self) -> None:
+        self.writer.close()
+        self.lines.close()
+
+    def flush(self) -> None:
+        self.writer.flush()
+
+    def check(self) -> None:
+        self.write(lambda db: db.execute(CHECKED))
+
+    def read(self, find: Callable[[Line], Result]) -> Result:
+        """Ask something."""
+        return self.lines.use(find)
+
+    def write(self, change: Callable[[Line], Result]) -> Result:
+        """Change something that no other node has to hear of; it is on disk when this returns."""
+        began = time.monotonic()
+        result = self.lines.use(lambda db: _in_transaction(db, change))
+        self.tally.commits.add(time.monotonic() - began)
+        return result
+
+    def change(self, change: Callable[[Line], Result]) -> Result:
+        """Change something, and leave with it what the others are to hear."""
+        result = self.write(change)
+        self.changed()
+        return result
+
+    def leave_word(self, db: Line, kind: Kind, *subject: str | int, **details: Any) -> None:
+        """Have the other nodes hear of a change, if it is committed."""
+        said = {name: value for name, value in details.items() if value}
+        db.execute(CHANGED, (self.node, kind, _json(subject), _json(said)))
+
+
+def _in_transaction(db: Line, change: Callable[[Line], Result]) -> Result:
+    with db.transaction():
+        return change(db)
+
+
+def _json(value: Sequence[Any] | dict[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()

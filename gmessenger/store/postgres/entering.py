@@ -1,0 +1,96 @@
+"""Devices, their tokens and their cursors, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gmessenger.chat.records import Device, Entry, Proof
+from gmessenger.errors import AccountDisabled, PasswordNeeded
+from gmessenger.store.accounts import MOST_DEVICES, hashed
+from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.lines import Line
+
+LOCK_ACCOUNT: Final = "SELECT password, disabled FROM accounts WHERE id = %s FOR NO KEY UPDATE"
+TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
+ENTER: Final = (
+    "INSERT INTO devices (account_id, name, used, entry) VALUES (%s, %s, %s, 1) "
+    "ON CONFLICT (account_id, name) DO UPDATE SET used = excluded.used, entry = devices.entry + 1 RETURNING id, entry"
+)
+INHERIT: Final = (
+    "INSERT INTO cursors (device_id, conversation_id, seq) SELECT %(device)s, c.conversation_id, max(c.seq) "
+    "FROM devices d JOIN cursors c ON c.device_id = d.id WHERE d.account_id = %(account)s GROUP BY c.conversation_id "
+    "ON CONFLICT DO NOTHING"
+)
+DROP_TOKENS: Final = "DELETE FROM tokens WHERE device_id = %s"
+ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (%s, %s, %s, %s)"  # noqa: S105
+UNUSED: Final = (
+    "SELECT id FROM devices WHERE account_id = %s ORDER BY id = ANY(%s::bigint[]) DESC, used DESC, id DESC OFFSET %s"
+)
+DROP: Final = (
+    "DELETE FROM devices WHERE id = ANY(%s)",
+    "DELETE FROM cursors WHERE device_id = ANY(%s)",
+    "DELETE FROM tokens WHERE device_id = ANY(%s)",
+)
+CURSORS: Final = (
+    "SELECT c.key, greatest(u.seq, p.visible - 1) FROM participants p "
+    "JOIN conversations c ON c.id = p.conversation_id "
+    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = %s WHERE p.account_id = %s"
+)
+ENTRIES: Final = "SELECT id, entry FROM devices WHERE id = ANY(%s)"
+
+
+class Entering(Database):
+    """The part of the contract that is about where an account is used."""
+
+    def token(self, token: str) -> tuple[int, str] | None:
+        row = self.read(lambda db: db.execute(TOKEN, (hashed(token),)).fetchone())
+        return (int(row[0]), str(row[1])) if row else None
+
+    def enter(self, account: int, entry: Entry, time: float, proof: Proof) -> Device:
+        def change(db: Line) -> Device:
+            _prove(db, account, proof)
+            device = enter(db, account, entry, time)
+            self.leave_word(db, "device", device.id)
+            return device
+
+        self.flush()
+        return self.change(change)
+
+    def acknowledge(self, device: int, conversation: str, seq: int) -> None:
+        key = (device, conversation)
+        self.writer.cursors[key] = max(seq, self.writer.cursors.get(key, 0))
+        self.writer.soon()
+
+    def entries(self, devices: Sequence[int]) -> Mapping[int, int]:
+        return dict(self.read(lambda db: db.execute(ENTRIES, (list(devices),)).fetchall()))
+
+
+def _prove(db: Line, account: int, proof: Proof) -> None:
+    """What was shown a moment ago has to be good in this transaction, too, and stays so until its end."""
+    row = db.execute(LOCK_ACCOUNT, (account,)).fetchone()
+    if row is not None and row[1]:
+        raise AccountDisabled
+    if row is not None and proof.token is not None:
+        shown = db.execute(TOKEN, (hashed(proof.token),)).fetchone()
+        good = shown is not None and shown[0] == account
+    else:
+        good = row is not None and row[0] == proof.password
+    if not good:
+        raise PasswordNeeded
+
+
+def enter(db: Line, account: int, entry: Entry, time: float) -> Device:
+    """A session begins on a device: in the caller's transaction, which has the account for itself."""
+    ((device, entries),) = db.execute(ENTER, (account, entry.device, time)).fetchall()
+    if entries == 1:
+        db.execute(INHERIT, {"device": device, "account": account})
+    # One line per device: an older token of the same device has been replaced with its session.
+    db.execute(DROP_TOKENS, (device,))
+    db.execute(ADD_TOKEN, (hashed(entry.token), account, device, time))
+    live = [device, *entry.live]
+    dropped = [id for (id,) in db.execute(UNUSED, (account, live, MOST_DEVICES)).fetchall()]
+    for statement in DROP if dropped else ():
+        db.execute(statement, (dropped,))
+    cursors: dict[str, int] = dict(db.execute(CURSORS, (device, account)).fetchall())
+    return Device(device, entry.device, cursors, dropped, entries)

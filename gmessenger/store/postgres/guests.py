@@ -1,0 +1,75 @@
+"""Which node has which guest: a lease that ends with the node. The database's clock is the only one that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from gmessenger.errors import NameInUse, NameTaken
+from gmessenger.store.accounts import hashed
+from gmessenger.store.postgres.accounts import LOCK_NAME
+from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.lines import Line
+
+LEASE: Final = 15.0
+"""Seconds after its last sign of life in which a node's guests keep their names."""
+LIVE: Final = "INSERT INTO nodes VALUES (%s, clock_timestamp()) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
+BURY: Final = "DELETE FROM nodes WHERE seen < clock_timestamp() - %s * interval '1 second'"
+FREE: Final = "DELETE FROM guests WHERE NOT EXISTS (SELECT FROM nodes WHERE nodes.name = guests.node)"
+HELD: Final = "SELECT key FROM guests WHERE node = %s"
+IS_ACCOUNT: Final = "SELECT FROM accounts WHERE key = %s"
+HOLDER: Final = "SELECT node, token FROM guests WHERE key = %s FOR UPDATE"
+HOLD: Final = (
+    "INSERT INTO guests (key, node, token) VALUES (%(key)s, %(node)s, %(token)s) "
+    "ON CONFLICT (key) DO UPDATE SET node = excluded.node, token = excluded.token"
+)
+MOVE: Final = "UPDATE guests SET node = %s WHERE key = %s"
+RELEASE: Final = "DELETE FROM guests WHERE key = %s AND node = %s"
+PART: Final = ("DELETE FROM guests WHERE node = %s", "DELETE FROM nodes WHERE name = %s")
+
+
+class Guests(Database):
+    """The part of the contract that is about the names of guests."""
+
+    def beat(self) -> Collection[str]:
+        def change(db: Line) -> list[str]:
+            db.execute(LIVE, (self.node,))
+            _bury(db)
+            return [key for (key,) in db.execute(HELD, (self.node,)).fetchall()]
+
+        return self.write(change)
+
+    def claim(self, key: str, token: str, resumed: str | None) -> bool:
+        def change(db: Line) -> bool:
+            db.execute(LOCK_NAME, (key,))
+            if db.execute(IS_ACCOUNT, (key,)).fetchone() is not None:
+                raise NameTaken
+            db.execute(LIVE, (self.node,))
+            _bury(db)
+            row = db.execute(HOLDER, (key,)).fetchone()
+            if row is None or row[0] == self.node:
+                db.execute(HOLD, {"key": key, "node": self.node, "token": hashed(token)})
+                return False
+            if resumed is None or row[1] != hashed(resumed):
+                raise NameInUse
+            db.execute(MOVE, (self.node, key))
+            self.leave_word(db, "guest", key)
+            return True
+
+        return self.change(change)
+
+    def release(self, key: str) -> None:
+        self.write(lambda db: db.execute(RELEASE, (key, self.node)))
+
+    def part(self) -> None:
+        def change(db: Line) -> None:
+            for statement in PART:
+                db.execute(statement, (self.node,))
+
+        self.write(change)
+
+
+def _bury(db: Line) -> None:
+    """What dead nodes held is free again."""
+    if db.execute(BURY, (LEASE,)).rowcount:
+        db.execute(FREE)

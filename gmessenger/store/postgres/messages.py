@@ -1,0 +1,152 @@
+"""Messages in PostgreSQL: appended, paged and searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from gmessenger.chat.contract import Done
+from gmessenger.chat.records import Page, Placed, Post, Remembered
+from gmessenger.chat.way import Sent, Way
+from gmessenger.errors import FileProblem
+from gmessenger.store.messages import MOST_SENT_AS, PAGE, cut, readers, remembered, shown
+from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.lines import Line
+from gmessenger.store.postgres.words import query
+
+SHOWN: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
+IN: Final = (
+    f"SELECT {SHOWN} FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.key = %(conversation)s"  # noqa: S608
+)
+AFTER: Final = f"{IN} AND m.seq > %(after)s ORDER BY m.seq LIMIT %(limit)s"
+BEFORE: Final = f"{IN} AND m.seq < %(before)s AND m.seq >= %(visible)s ORDER BY m.seq DESC LIMIT %(limit)s"
+SEARCH: Final = (
+    f"SELECT {SHOWN} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
+    "WHERE m.words @@ %(words)s::tsquery AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) "
+    "AND NOT m.erased ORDER BY m.id DESC LIMIT %(limit)s"
+)
+ALL: Final = (
+    f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s"
+)
+READABLE: Final = (
+    f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
+    "WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s"
+)
+MARK_READ: Final = (
+    "UPDATE participants p SET read = greatest(p.read, least(%(seq)s, c.head)) FROM conversations c "
+    "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s RETURNING p.read"
+)
+HEADS: Final = (
+    "SELECT c.key, c.head FROM participants p JOIN conversations c ON c.id = p.conversation_id WHERE p.account_id = %s"
+)
+VISIBLE: Final = (
+    "SELECT p.visible FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "WHERE c.key = %s AND p.account_id = %s"
+)
+CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = %s"
+SENT: Final = (
+    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id '
+    "FROM messages m LEFT JOIN devices d ON d.id = m.device_id WHERE m.conversation_id = %s AND m.seq = %s"
+)
+READERS: Final = (
+    "SELECT p.account_id, p.visible, p.read, d.id, d.name, greatest(u.seq, p.visible - 1) FROM participants p "
+    "LEFT JOIN devices d ON d.account_id = p.account_id "
+    "LEFT JOIN cursors u ON u.device_id = d.id AND u.conversation_id = p.conversation_id "
+    "WHERE p.conversation_id = %s ORDER BY p.account_id, d.name"
+)
+SENT_AS: Final = (
+    "SELECT c.key, m.seq FROM devices d JOIN messages m ON m.device_id = d.id AND m.client_id = %s "
+    "JOIN conversations c ON c.id = m.conversation_id WHERE d.account_id = %s ORDER BY m.id DESC LIMIT %s"
+)
+
+
+class Messages(Database):
+    """The part of the contract that is about what was said."""
+
+    def append(self, post: Post, done: Done) -> None:
+        self.writer.waiting.add(post, done)
+        self.writer.wake()
+
+    def append_all(self, posts: Sequence[tuple[Post, Done]]) -> None:
+        self.writer.waiting.add_all(posts)
+        self.writer.wake()
+
+    def mark_read(self, account: int, conversation: str, seq: int) -> int:
+        parameters = {"account": account, "conversation": conversation, "seq": seq}
+        row = self.write(lambda db: db.execute(MARK_READ, parameters).fetchone())
+        return int(row[0]) if row else 0
+
+    def backlog(self, account: int) -> dict[str, int]:
+        return dict(self.read(lambda db: db.execute(HEADS, (account,)).fetchall()))
+
+    def page(self, account: int, conversation: str, after: int) -> Page:
+        def find(db: Line) -> Page:
+            # Two questions: in one, the index would be entered at the first that may be read, not behind `after`.
+            row = db.execute(VISIBLE, (conversation, account)).fetchone()
+            if row is None:
+                return Page([], False)
+            return Page(*_shown(db, AFTER, PAGE, conversation=conversation, after=max(after, row[0] - 1)))
+
+        return self.read(find)
+
+    def visible_from(self, account: int, conversation: str) -> int | None:
+        row = self.read(lambda db: db.execute(VISIBLE, (conversation, account)).fetchone())
+        return int(row[0]) if row else None
+
+    def history(self, conversation: str, visible: int, before: int | None, after: int | None, limit: int) -> Page:
+        def find(db: Line) -> Page:
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
+            first = max(visible, row[2] if row else 1)
+            if after is not None:
+                start = max(after, first - 1)
+                return Page(*_shown(db, AFTER, limit, conversation=conversation, after=start), first)
+            end = before if before is not None else 2**62
+            found, more = _shown(db, BEFORE, limit, conversation=conversation, before=end, visible=visible)
+            return Page(found[::-1], more, first)
+
+        return self.read(find)
+
+    def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
+        if not (words := query(text)):
+            return [], False
+        return self.read(lambda db: _shown(db, SEARCH, limit, account=account, words=words, conversation=conversation))
+
+    def trace(self, conversation: str, seq: int) -> Way | None:
+        def find(db: Line) -> Way | None:
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
+            if row is None:
+                return None
+            id, head, first = row
+            sent = db.execute(SENT, (id, seq)).fetchone()
+            return Way(first, head, Sent(*sent) if sent else None, readers(db.execute(READERS, (id,)).fetchall()))
+
+        moving = self._moving(conversation)
+        way = self.read(find)
+        for reader in way.readers if way is not None else ():
+            for device in reader.devices:
+                device.cursor = max(device.cursor, moving.get(device.id, 0))
+        return way
+
+    def _moving(self, conversation: str) -> dict[int, int]:
+        """Acknowledgements that may not be on disk yet: the seq, by device."""
+        moving = self.writer.moving | self.writer.cursors
+        return {device: seq for (device, key), seq in moving.items() if key == conversation}
+
+    def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
+        return self.read(lambda db: db.execute(SENT_AS, (id, account, MOST_SENT_AS)).fetchall())
+
+    def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
+        parameters = {"after": after, "limit": limit + 1, "account": account}
+        query = ALL if account is None else READABLE
+        rows, more = self.read(lambda db: cut(db.execute(query, parameters), limit))
+        return [Placed(row[-1], remembered(row[:-1])) for row in rows], more
+
+    def backup(self, file: str) -> int:
+        raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
+
+
+def _shown(db: Line, statement: Any, limit: int, **parameters: Any) -> tuple[list[Remembered], bool]:
+    return shown(db.execute(statement, {**parameters, "limit": limit + 1}), limit)

@@ -1,0 +1,211 @@
+"""The schema, and the numbered steps that lead to it; a step that was released is never changed again.
+
+Several nodes may start at once, and older ones may be at work meanwhile: a step makes what is new and leaves what they
+use. Keys are compared by their code points, whatever the language of the database.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, LiteralString
+
+from psycopg import Connection
+
+from gmessenger.errors import ConfigProblem
+
+FIRST: Final = """
+CREATE TABLE facts (
+    name text PRIMARY KEY,
+    value text NOT NULL
+);
+CREATE TABLE accounts (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key text COLLATE "C" NOT NULL UNIQUE,
+    name text NOT NULL,
+    password text NOT NULL,
+    created double precision NOT NULL,
+    disabled boolean NOT NULL DEFAULT false,
+    role text NOT NULL DEFAULT '',
+    generation integer NOT NULL DEFAULT 0
+);
+CREATE TABLE devices (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    used double precision NOT NULL,
+    entry bigint NOT NULL DEFAULT 0,
+    UNIQUE (account_id, name)
+);
+CREATE TABLE tokens (
+    hash bytea PRIMARY KEY,
+    account_id bigint NOT NULL,
+    device_id bigint NOT NULL,
+    created double precision NOT NULL
+);
+CREATE INDEX tokens_by_account ON tokens (account_id);
+CREATE INDEX tokens_by_device ON tokens (device_id);
+CREATE TABLE invites (
+    hash bytea PRIMARY KEY,
+    created double precision NOT NULL
+);
+-- Its head changes with every batch of messages: room in each page keeps that out of the indexes.
+CREATE TABLE conversations (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key text COLLATE "C" NOT NULL UNIQUE,
+    name text NOT NULL,
+    topic text NOT NULL DEFAULT '',
+    creator bigint,
+    head bigint NOT NULL DEFAULT 0,
+    first bigint NOT NULL DEFAULT 1
+) WITH (fillfactor = 50);
+CREATE INDEX conversations_by_second ON conversations (split_part(key, ' ', 2)) WHERE strpos(key, ' ') > 0;
+CREATE TABLE participants (
+    account_id bigint NOT NULL,
+    conversation_id bigint NOT NULL,
+    visible bigint NOT NULL,
+    read bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (account_id, conversation_id)
+) WITH (fillfactor = 80);
+CREATE INDEX participants_by_conversation ON participants (conversation_id);
+CREATE TABLE cursors (
+    device_id bigint NOT NULL,
+    conversation_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    PRIMARY KEY (device_id, conversation_id)
+) WITH (fillfactor = 50);
+CREATE TABLE messages (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    conversation_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    account_id bigint,
+    device_id bigint,
+    time double precision NOT NULL,
+    erased boolean NOT NULL DEFAULT false,
+    client_id text,
+    sender text NOT NULL,
+    "to" text NOT NULL,
+    text text NOT NULL,
+    words tsvector,
+    PRIMARY KEY (conversation_id, seq)
+);
+CREATE UNIQUE INDEX messages_in_order ON messages (id);
+CREATE UNIQUE INDEX messages_by_client_id ON messages (device_id, client_id, conversation_id)
+    WHERE client_id IS NOT NULL;
+CREATE INDEX messages_by_words ON messages USING gin (words);
+CREATE TABLE past_ids (
+    device_id bigint NOT NULL,
+    client_id text NOT NULL,
+    conversation_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    digest bytea NOT NULL,
+    time double precision NOT NULL,
+    PRIMARY KEY (device_id, client_id, conversation_id)
+);
+CREATE INDEX past_ids_by_time ON past_ids (time);
+CREATE TABLE sanctions (
+    kind text NOT NULL,
+    target text COLLATE "C" NOT NULL,
+    by text NOT NULL,
+    reason text NOT NULL,
+    since double precision NOT NULL,
+    until double precision,
+    PRIMARY KEY (kind, target)
+);
+CREATE TABLE blocks (
+    account_id bigint NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (account_id, key)
+);
+-- What the nodes tell each other: rows are only added, and dropped when they are old.
+CREATE TABLE changes (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    tx xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT now(),
+    node text NOT NULL,
+    kind text NOT NULL,
+    subject json NOT NULL,
+    details json NOT NULL
+);
+CREATE INDEX changes_by_tx ON changes (tx);
+CREATE TABLE moves (
+    tx xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT now(),
+    heads json NOT NULL
+);
+CREATE INDEX moves_by_tx ON moves (tx);
+CREATE TABLE nodes (
+    name text PRIMARY KEY,
+    seen timestamptz NOT NULL
+);
+CREATE TABLE guests (
+    key text COLLATE "C" PRIMARY KEY,
+    node text NOT NULL,
+    token bytea NOT NULL
+);
+CREATE INDEX guests_by_node ON guests (node);
+"""
+
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (FIRST,)
+"""What leads from version n to n + 1; the version is the fact `schema`."""
+VERSION: Final = len(MIGRATIONS)
+WORKS_FROM: Final = 1
+"""The oldest program, by the version it knows, that can work with this schema: the fact `works from`."""
+
+OURS: Final = 0x676D6573
+"""What our advisory locks are known by ("gmes")."""
+ALONE: Final = "SELECT pg_advisory_xact_lock(%s)"
+IS_MADE: Final = "SELECT to_regclass('facts') IS NOT NULL"
+FACTS: Final = "SELECT name, value FROM facts WHERE name IN ('schema', 'works from', 'place')"
+KEEP_FACT: Final = "INSERT INTO facts VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+PLACE: Final = (
+    # What a dump was read into is another store, where the same transaction numbers will come again.
+    "SELECT (SELECT system_identifier FROM pg_control_system())::text || ' ' || oid FROM pg_database "
+    "WHERE datname = current_database()"
+)
+NEW_IDENTITY: Final = (
+    "INSERT INTO facts VALUES ('identity', left(replace(gen_random_uuid()::text, '-', ''), 16)) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+def kept(db: Connection[Any]) -> dict[str, str]:
+    """What a database says of its schema: nothing where there is no store in it."""
+    made = db.execute(IS_MADE).fetchone()
+    return dict(db.execute(FACTS).fetchall()) if made and made[0] else {}
+
+
+def works_with(facts: dict[str, str]) -> bool:
+    """Whether this program can work with a store that says this of itself."""
+    return int(facts.get("works from", 0)) <= VERSION
+
+
+def migrate(db: Connection[Any], shown: str) -> None:
+    """Take the schema to this program's version, unless it is newer: then leave it.
+
+    Raises `ConfigProblem` where it is so new that this program cannot work with it.
+    """
+    with db.transaction():
+        db.execute(ALONE, (OURS,))
+        facts = kept(db)
+        if not works_with(facts):
+            raise ConfigProblem(
+                f"The store {shown} has schema {facts['schema']}, made by a later release; this one knows schema "
+                f"{VERSION}."
+            )
+        version = int(facts.get("schema", 0))
+        for step in MIGRATIONS[version:]:
+            db.execute(step)
+        if version < VERSION:
+            db.execute(KEEP_FACT, ("schema", str(VERSION)))
+            db.execute(KEEP_FACT, ("works from", str(WORKS_FROM)))
+        _know_the_place(db, facts.get("place"))
+
+
+def _know_the_place(db: Connection[Any], known: str | None) -> None:
+    row = db.execute(PLACE).fetchone()
+    if row is not None and row[0] != known:
+        db.execute(KEEP_FACT, ("place", row[0]))
+        db.execute(NEW_IDENTITY)
+        db.execute("DELETE FROM changes")
+        db.execute("DELETE FROM moves")
+        db.execute("DELETE FROM facts WHERE name = 'dropped'")

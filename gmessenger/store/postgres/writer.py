@@ -1,0 +1,207 @@
+"""One writer, group commit: what arrives while a transaction is under way forms the next.
+
+A transaction is one round trip: its statements go in a pipeline, and the conversations that it locks are locked for no
+longer than the server takes. They are locked in the order of their keys, so two nodes never wait for each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import gevent
+import psycopg
+from gevent import Greenlet
+from gevent.event import AsyncResult, Event
+from psycopg.pq import TransactionStatus
+
+from gmessenger.chat.tally import StoreTally
+from gmessenger.errors import InternalError, StoreUnavailable, WireError
+from gmessenger.store.postgres.batches import Batch, Cursors
+from gmessenger.store.postgres.lines import AGAIN, ATTEMPTS, GRACE, PAUSE, Line, Lines, is_living, unavailable
+from gmessenger.store.settling import Outcome
+from gmessenger.store.waiting import Asked, Waiting
+
+Settle: TypeAlias = Callable[[Sequence[Outcome], float | None], None]
+Flushed: TypeAlias = "AsyncResult[None]"
+BY_INDEX: Final = (
+    # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+)
+SOON: Final = 0.2
+"""Seconds that cursors may wait for messages to go with."""
+CLOSING_TAKES: Final = 30.0
+MOST_FLUSHING: Final = 10_000
+"""Who may wait at a time for a database that has stopped."""
+
+
+class Writer:
+    """Keeps messages and cursors. `settle` is told what became of each batch, in order; `failed` of mistakes."""
+
+    def __init__(
+        self, lines: Lines, settle: Settle, failed: Callable[[str, BaseException], None], tally: StoreTally
+    ) -> None:
+        self.waiting = Waiting()
+        self.cursors: Cursors = {}
+        self.moving: Cursors = {}
+        self._lines = lines
+        self._timeout = lines.timeout + GRACE
+        self._line: Line | None = None
+        self._settle = settle
+        self._failed = failed
+        self._tally = tally
+        self._batch = Batch()
+        self._flushing: list[Flushed] = []
+        self._wanted = Event()
+        self._soon = False
+        self._closing = False
+        self._settling: Greenlet[..., None] | None = None
+        self._greenlet = gevent.spawn(self._run)
+        self._greenlet.link_exception(lambda ended: failed("store writer", ended.exception or SystemError()))
+
+    def wake(self) -> None:
+        """There is something to keep."""
+        self._wanted.set()
+
+    def soon(self) -> None:
+        """There is something that may wait for what is kept next, but not for long."""
+        if not self._soon:
+            self._soon = True
+            gevent.spawn_later(SOON, self._now)
+
+    def _now(self) -> None:
+        self._soon = False
+        self.wake()
+
+    def flush(self) -> None:
+        """Wait until everything that was given before is on disk. Raises `StoreUnavailable`."""
+        if len(self._flushing) >= MOST_FLUSHING:
+            raise StoreUnavailable
+        flushed: Flushed = AsyncResult()
+        self._flushing.append(flushed)
+        self.wake()
+        try:
+            flushed.get(timeout=self._timeout)
+        except gevent.Timeout:
+            raise StoreUnavailable(f"The database has not answered for {self._timeout:g} s.") from None
+
+    def close(self) -> None:
+        """Keep what waits, and end."""
+        self._closing = True
+        self.wake()
+        self._greenlet.join(CLOSING_TAKES)
+        self._hang_up()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                self._next()
+            except Exception as failure:  # the only writer goes on
+                self._failed("commit", failure)
+            if self._closing and not self._wanted.is_set():
+                self._until_settled()
+                return
+
+    def _next(self) -> None:
+        posts = self.waiting.take()
+        flushing: list[Flushed] = []
+        if self.waiting:
+            self._wanted.set()
+        else:
+            flushing, self._flushing = self._flushing, []
+        self.moving, self.cursors = self.cursors, {}
+        refusal, outcomes = self._outcomes(posts)
+        if refusal is not None:
+            for key, seq in self.moving.items():  # no session acknowledges again what it has acknowledged
+                self.cursors[key] = max(seq, self.cursors.get(key, 0))
+        self.moving = {}
+        began = posts[0][0].time if posts and refusal is None else None
+        self._until_settled()
+        if self.waiting.much():
+            # Beside the next batch: else the database would wait for the loop here, and the loop for it there.
+            self._settling = gevent.spawn(self._tell, outcomes, began, flushing, refusal)
+        else:
+            self._tell(outcomes, began, flushing, refusal)
+
+    def _until_settled(self) -> None:
+        """Wait until what was committed before is delivered: what comes after is delivered after."""
+        settling, self._settling = self._settling, None
+        if settling is not None:
+            settling.join()
+
+    def _tell(
+        self, outcomes: Sequence[Outcome], began: float | None, flushing: list[Flushed], refusal: WireError | None
+    ) -> None:
+        try:
+            self._settle(outcomes, began)
+        except Exception as mistake:  # who waits is told all the same
+            self._failed("delivery", mistake)
+        for flushed in flushing:
+            if refusal is None:
+                flushed.set(None)
+            else:
+                flushed.set_exception(refusal)
+
+    def _outcomes(self, posts: list[Asked]) -> tuple[WireError | None, Sequence[Outcome]]:
+        """What became of a batch as a whole, and of each message in it."""
+        if not posts and not self.moving:
+            return None, ()
+        began = time.monotonic()
+        try:
+            outcomes = self._kept(posts, self.moving)
+        except Exception as error:
+            if not isinstance(error, (psycopg.Error, WireError)):  # a mistake of ours may not end the only writer
+                self._failed("commit", error)
+            self._hang_up()
+            self._tally.failed += 1
+            refusal = error if isinstance(error, StoreUnavailable) else unavailable(error)
+            # Also those that wait: they would wait for as long, and their order is kept.
+            return refusal, [Outcome(done, error=refusal) for _, done in posts + self.waiting.take_all()]
+        self._tally.commits.add(time.monotonic() - began)
+        return None, outcomes
+
+    def _kept(self, posts: list[Asked], cursors: Cursors) -> Sequence[Outcome]:
+        for attempt in range(ATTEMPTS):
+            line = self._living()
+            try:
+                with self._lines.watched(line):
+                    return self._batch.keep(line, posts, cursors)
+            except AGAIN as error:
+                failure: psycopg.Error = error
+                self._roll_back(line)
+                gevent.sleep(PAUSE * attempt)
+            except psycopg.DataError as error:
+                self._roll_back(line)
+                return self._one_by_one(posts, cursors, error)
+        raise unavailable(failure) from failure
+
+    def _one_by_one(self, posts: list[Asked], cursors: Cursors, error: psycopg.DataError) -> Sequence[Outcome]:
+        """One of them cannot be kept by this database: it is refused, and no other for its sake."""
+        if len(posts) <= 1:
+            self._failed("commit", error)
+            return [Outcome(done, error=InternalError()) for _, done in posts]
+        outcomes = [outcome for post in posts for outcome in self._kept([post], {})]
+        self._kept([], cursors)
+        return outcomes
+
+    def _living(self) -> Line:
+        if self._line is not None and not is_living(self._line):
+            self._hang_up()
+        if self._line is None:
+            self._line = self._lines.open()
+            with self._lines.watched(self._line):
+                self._line.execute(BY_INDEX)
+        return self._line
+
+    def _roll_back(self, line: Line) -> None:
+        if line.info.transaction_status != TransactionStatus.IDLE:
+            with self._lines.watched(line):
+                line.execute("ROLLBACK")
+
+    def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
