@@ -322,6 +322,13 @@ class ServerOptions(LogOptions):
         "when the disk is on a network",
         restart=True,
     )
+    store_connections: int = option(
+        4,
+        count(1),
+        "connections to a store in PostgreSQL, besides the one that messages are written by",
+        "when many read at a time, and the database allows more",
+        restart=True,
+    )
     bus: str = option(
         "",
         text("URL"),

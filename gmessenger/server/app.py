@@ -114,7 +114,8 @@ class App:
 
     def _open_store(self) -> Store:
         try:
-            return open_store(self.options.store_url, self.watch.failed, self.options.store_timeout)
+            options = self.options
+            return open_store(options.store_url, self.watch.failed, options.store_timeout, options.store_connections)
         except ExitError:
             self._close_sockets()
             raise

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gmessenger.chat.contract import Store
+from gmessenger.cluster.contract import SharedStore
 from gmessenger.errors import ConfigProblem
 from gmessenger.store.sqlite import SqliteStore
 
@@ -42,7 +43,7 @@ def open_store(
 
 def _open_postgres(
     url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int
-) -> Store:
+) -> SharedStore:
     try:
         # Only now: it takes a library that a server on its own can do without.
         from gmessenger.store.postgres.store import PostgresStore

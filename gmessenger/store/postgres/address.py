@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem
+from gmessenger.urls import masked
 
 CONNECTING_TAKES: Final = 5
 """Seconds after which a server that does not answer is not there."""
@@ -18,7 +19,6 @@ TOLD: Final = "FATAL:"
 """What a server's own refusal begins with; anything else did not come from it."""
 FOR_NOW: Final = re.compile("starting up|shutting down|recovery|too many|remaining connection slots")
 """Refusals that pass by themselves."""
-PASSWORD: Final = re.compile(r"(//[^/@?]*?):[^@/]*@|(?<=[?&])password=[^&]*&?")
 LEAST_SERVER: Final = 13_00_00
 NOTICED: Final = {
     # A network that is cut says nothing: what was sent and is not answered for so long is lost.
@@ -39,11 +39,11 @@ SESSION: Final[LiteralString] = (
 
 
 class Address:
-    """What a URL names; `shown` is the URL without its password."""
+    """What a URL names; `shown` is the URL with its password masked."""
 
     def __init__(self, url: str, timeout: float) -> None:
         """Raises `ConfigProblem` for a URL that libpq does not understand."""
-        self.shown = PASSWORD.sub(lambda found: f"{found[1]}@" if found[1] else "", url).rstrip("?&")
+        self.shown = masked(url)
         self._timeout = timeout
         try:
             self._given = conninfo_to_dict(url)

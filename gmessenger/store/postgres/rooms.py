@@ -12,7 +12,7 @@ from gmessenger.store.postgres.erasing import Erasing
 from gmessenger.store.postgres.lines import Line
 
 ROOMS: Final = (
-    "SELECT c.key, c.name, c.topic, c.creator, c.head, c.first, "
+    "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, "
     "ARRAY(SELECT p.account_id FROM participants p WHERE p.conversation_id = c.id ORDER BY p.account_id), "
     "ARRAY(SELECT p.visible FROM participants p WHERE p.conversation_id = c.id ORDER BY p.account_id) "
     "FROM conversations c WHERE "
@@ -95,5 +95,5 @@ class Rooms(Erasing):
 
 
 def _room(row: tuple[Any, ...]) -> Room:
-    key, name, topic, creator, head, first, accounts, visible = row
-    return Room(key, name, topic, creator, head, first, dict(zip(accounts, visible, strict=True)))
+    id, key, name, topic, creator, head, first, accounts, visible = row
+    return Room(key, name, topic, creator, head, first, dict(zip(accounts, visible, strict=True)), id)
