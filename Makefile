@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENTS ?= 2
+NODES   ?= 1
 SECONDS ?= 60
 
 .PHONY: run test faults fuzz bench lint config words clean
 
-run: $(VENV)/installed
-	$(BIN)/python launcher.py --clients $(CLIENTS)
+run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
+	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
 
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest
@@ -50,6 +51,10 @@ words: $(VENV)/installed-tests
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/installed-cluster: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'
 	touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed

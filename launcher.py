@@ -1,5 +1,7 @@
 """One server and several clients from one terminal, each in a window of its own: `python launcher.py --clients 3`.
 
+With `--nodes 3` it is a cluster of three servers, and a PostgreSQL and a Redis of their own, where none are named.
+
 Whatever is started runs on a *leash*: a helper process (this file again, `--leash`) that holds a connection to the
 launcher and ends its program when that connection closes. So nothing outlives the launcher, not even one killed with
 SIGKILL; no process id is ever guessed at; and every kind of window is ended in the same way.
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from select import select
 from shutil import which
@@ -24,14 +26,17 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent
 CLIENTS = range(21)  # how many there may be
+NODES = range(1, 10)
 START_TIMEOUT = 20.0  # from the start of a window, or of the server, until it answers
 GRACE = 15.0  # from SIGTERM to SIGKILL; the server takes up to 10 s to deliver what it accepted
 END_TIMEOUT = GRACE + 5  # until a helper has let go, its program being gone
+SERVICES_TIMEOUT = 60.0  # from the start of PostgreSQL and Redis until both answer
 REACH_TIMEOUT = 1.0  # one attempt to connect to the server
 LOOK_AGAIN = 0.05
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # where a client finds a server listening there
 UNSEEN: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | {"start_new_session": True}
+SERVICES = {"store": "PostgreSQL", "bus": "Redis"}  # what nodes share
 CONSOLE: dict[str, Any] = {"creationflags": getattr(subprocess, "CREATE_NEW_CONSOLE", 0)}
 MENU = "  s  start what is not running, or one more client\n  x  close all\n  q  quit"
 SOCKETS = Path(os.environ.get("TMUX_TMPDIR") or "/tmp", f"tmux-{getattr(os, 'getuid', int)()}")  # noqa: S108  tmux's
@@ -56,6 +61,9 @@ HOWTO = {
     "tmux": "Each has a tmux window; see them from another terminal with: tmux -u -L {socket} attach",
     "none": "The server is in the background. For more clients, each in another terminal:\n  {more}",
 }
+SHARED = "They share a PostgreSQL and a Redis of their own, which end with them:\n  --store '{store}' --bus '{bus}'"
+LACKING = """{} cannot be had here: apt-get install postgresql redis-server (on Debian), or say with --store and --bus \
+where there are some"""
 Find = Callable[[str], str | None]  # shutil.which
 
 
@@ -107,16 +115,20 @@ def end_with(line: socket.socket, child: "subprocess.Popen[bytes]", grace: float
         child.kill()
 
 
+def is_server(name: str) -> bool:
+    return name.startswith("server")
+
+
 def leash(port: int, name: str) -> None:
     """Run what the launcher orders, here, until it ends or the launcher hangs up, dies or is killed."""
     with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as line:
         for number in SIGNALS:  # all go through the line, so that nothing is torn; but Ctrl-C is a client's own
             signal.signal(number, lambda *_: hang_up(line, socket.SHUT_RD))
-        if name != "server":
+        if not is_server(name):
             signal.signal(signal.SIGINT, lambda *_: None)
         order = line.makefile().readline()
         if order:
-            obey(line, apart=name == "server", **json.loads(order))
+            obey(line, apart=is_server(name), **json.loads(order))
 
 
 def obey(line: socket.socket, argv: list[str], apart: bool, stay: bool) -> None:
@@ -141,6 +153,38 @@ def obey(line: socket.socket, argv: list[str], apart: bool, stay: bool) -> None:
             select([line, sys.stdin], [], [])
 
 
+def services(port: int, wanted: list[str]) -> None:
+    """Run what the nodes of a cluster share, here, until the launcher hangs up, dies or is killed; tell it the URLs."""
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as line, ExitStack() as running:
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: hang_up(line, socket.SHUT_RD))
+        try:
+            told = started(running, wanted)
+        except (OSError, RuntimeError) as error:
+            told = {"error": " ".join(str(error).split())}
+        line.sendall(json.dumps(told).encode() + b"\n")
+        line.recv(1)  # nothing ever comes
+
+
+def started(running: ExitStack, wanted: list[str]) -> dict[str, str]:
+    """Start those of PostgreSQL and Redis that are wanted, until `running` is closed; their URLs."""
+    from tests.services import Postgres, Redis, missing  # only a cluster needs it, and not every system has it
+
+    lacking = [service for service in missing() if service in wanted]
+    if lacking:
+        return {"error": LACKING.format(" and ".join(lacking))}
+    told = {}
+    if "PostgreSQL" in wanted:
+        postgres = running.enter_context(Postgres())
+        postgres.start()
+        told["store"] = postgres.url()
+    if "Redis" in wanted:
+        redis = running.enter_context(Redis(port=None))
+        redis.start()
+        told["bus"] = redis.url
+    return told
+
+
 def outcome(line: socket.socket) -> tuple[int, str]:
     """Wait for the program's own end: its exit code (1 if a signal ended it) and its last line on stderr."""
     try:
@@ -151,13 +195,19 @@ def outcome(line: socket.socket) -> tuple[int, str]:
 
 
 class Launcher:
-    """Starts and ends one server and its clients, in one kind of window."""
+    """Starts and ends one server, or some that share a store, and clients, in one kind of window."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.tty = options, all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout))
         self.kind = choose(options.window, os.environ, sys.platform, self.tty)
         self.names = [f"test{number + 1}" for number in range(options.clients)]
-        self.address = (EVERYWHERE.get(options.ip, options.ip), options.port)
+        self.host = EVERYWHERE.get(options.ip, options.ip)
+        alone = options.nodes == 1
+        ports = range(options.port, options.port + options.nodes)
+        self.servers = {"server" if alone else f"server{port - options.port + 1}": port for port in ports}
+        given = {"store": options.store, "bus": options.bus}
+        self.urls = {key: url for key, url in given.items() if url}
+        self.lacking = [] if alone else [name for key, name in SERVICES.items() if key not in self.urls]
         self.socket = f"gmessenger-{os.getpid()}"
         self.tmux = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]  # a tmux.conf may do anything, even resume
         self.held: dict[str, socket.socket] = {}  # losing one of these ends its program
@@ -201,51 +251,78 @@ class Launcher:
 
     def start(self) -> None:
         """Start what is not running; when everything is, one more client. Say what runs and how to get there."""
-        if self.runs("server") and all(map(self.runs, self.names)) and len(self.names) + 1 in CLIENTS:
+        if all(map(self.runs, [*self.servers, *self.names])) and len(self.names) + 1 in CLIENTS:
             self.names.append(f"test{len(self.names) + 1}")
-        self.start_server()
+        self.start_services()
+        for name in self.servers:
+            self.start_server(name)
         missing = [name for name in self.names if not self.runs(name)]
         for name in missing if self.kind != "none" else ():
             self.launch(name, self.client(name))
-        running = [f"server on port {self.options.port} of {self.options.ip}", *filter(self.runs, self.names)]
+        where = [f"{name} on port {port} of {self.options.ip}" for name, port in self.servers.items()]
+        running = [*where, *filter(self.runs, self.names)]
         howto = HOWTO.get(self.kind, "Each has a window of its own.")
         more = "\n  ".join(shlex.join(self.client(name)) for name in self.names[1:] or ["test2"])
         print(f"Running: {', '.join(running)}.", howto.format(socket=self.socket, more=more), sep="\n", flush=True)
+        if self.lacking:
+            print(SHARED.format(**self.urls), flush=True)
         if missing and self.kind == "none":  # a client on this very terminal, until it leaves
             code, _ = outcome(self.launch(missing[0], self.client(missing[0])))
             if code:
                 raise SystemExit(code)
 
-    def start_server(self) -> None:
-        """Return when it accepts connections; when it ends instead, end with its own last line and exit code."""
-        if self.runs("server"):
+    def start_services(self) -> None:
+        """What the nodes share, unless it was named: in a temporary directory, and gone when it is let go."""
+        if not self.lacking or self.runs("services"):
             return
-        taken = self.reached()  # by another program: no sign that ours is ready
-        server = self.launch("server", self.server())
+        self.close()  # whoever used those that have ended
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            helper = [sys.executable, __file__, "--services", str(listener.getsockname()[1]), *self.lacking]
+            self.spawned.append(subprocess.Popen(helper, cwd=ROOT, **UNSEEN))
+            line = self.held["services"] = self.answer(listener, "services")
+        line.settimeout(SERVICES_TIMEOUT)
+        try:
+            told = json.loads(line.makefile().readline())
+        except (OSError, ValueError):
+            told = {"error": f"{' and '.join(self.lacking)} did not start"}
+        line.settimeout(None)
+        if "error" in told:
+            fail(69, told["error"])
+        self.urls |= told
+
+    def start_server(self, name: str) -> None:
+        """Return when it accepts connections; when it ends instead, end with its own last line and exit code."""
+        if self.runs(name):
+            return
+        taken = self.reached(name)  # by another program: no sign that ours is ready
+        server = self.launch(name, self.server(name))
         deadline = time.monotonic() + START_TIMEOUT
-        while self.runs("server") and (taken or not self.reached()) and time.monotonic() < deadline:
+        while self.runs(name) and (taken or not self.reached(name)) and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN)
-        if not self.runs("server"):
+        if not self.runs(name):
             code, last = outcome(server)
             fail(code or 1, last or f"the server ended with code {code}")
-        if not self.reached():
-            fail(69, f"the server does not answer on port {self.options.port} after {START_TIMEOUT:.0f} s")
+        if not self.reached(name):
+            fail(69, f"the server does not answer on port {self.servers[name]} after {START_TIMEOUT:.0f} s")
 
     def runs(self, name: str) -> bool:
         return name in self.held and not select([self.held[name]], [], [], 0)[0]
 
-    def reached(self) -> bool:
-        with suppress(OSError), socket.create_connection(self.address, REACH_TIMEOUT):
+    def reached(self, name: str) -> bool:
+        with suppress(OSError), socket.create_connection((self.host, self.servers[name]), REACH_TIMEOUT):
             return True
         return False
 
     def client(self, name: str) -> list[str]:
-        return [*GMESSENGER, "client", *map(str, self.address), "--name", name, *own_config("client")]
+        number = int(name.removeprefix("test")) - 1  # one after the other to the next server
+        port = self.options.port + number % len(self.servers)
+        return [*GMESSENGER, "client", self.host, str(port), "--name", name, *own_config("client")]
 
-    def server(self) -> list[str]:
+    def server(self, name: str) -> list[str]:
         own = own_config("server")
+        own += [word for key, url in self.urls.items() for word in (f"--{key}", url)]
         own += ["--log-file", "-"] if self.kind != "none" else []  # its window shows its log
-        return [*GMESSENGER, "server", "--ip", self.options.ip, "--port", str(self.options.port), *own]
+        return [*GMESSENGER, "server", "--ip", self.options.ip, "--port", str(self.servers[name]), *own]
 
     def launch(self, name: str, argv: list[str]) -> socket.socket:
         """Run `argv` on a leash in a new window."""
@@ -260,7 +337,7 @@ class Launcher:
 
     def window(self, name: str) -> tuple[list[str], dict[str, Any]]:
         """What opens a window for `name`: the words before its command, and how to start them."""
-        new = "new-window" if any(map(self.runs, self.held)) else "new-session"
+        new = "new-window" if any(self.runs(other) for other in self.held if other != "services") else "new-session"
         settings = [f"-e{key}={value}" for key, value in os.environ.items() if key.startswith("MESSENGER_")]
         terminal = emulator(os.environ)
         before = {
@@ -269,7 +346,7 @@ class Launcher:
             "tmux": [*self.tmux, new, "-d", "-n", name],
             "terminal": [terminal, *TERMINALS.get(terminal, "").format(name=name).split()],
         }
-        how = {"session": {}, "console": CONSOLE, "none": UNSEEN if name == "server" else {}}
+        how = {"session": {}, "console": CONSOLE, "none": UNSEEN if is_server(name) else {}}
         return before.get(self.kind, []), how.get(self.kind, UNSEEN)
 
     def answer(self, listener: socket.socket, name: str) -> socket.socket:
@@ -282,10 +359,11 @@ class Launcher:
 
     def close(self) -> None:
         """End all that was started; it is gone when this returns."""
-        for line in self.held.values():
+        for line in [line for name, line in self.held.items() if name != "services"]:
             hang_up(line, socket.SHUT_WR)
-        while self.held:
+        while self.held:  # what others need, which was started first, comes last
             with suppress(OSError), self.held.popitem()[1] as line:
+                hang_up(line, socket.SHUT_WR)
                 line.settimeout(END_TIMEOUT)
                 while line.recv(4096):
                     pass
@@ -306,7 +384,15 @@ def port(text: str) -> int:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher.py", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clients", type=int, choices=CLIENTS, default=2, metavar="N", help="0 to 20; default: 2")
-    parser.add_argument("--port", type=port, default=os.environ.get("MESSENGER_PORT") or "7777", help="default: 7777")
+    parser.add_argument("--nodes", type=int, choices=NODES, default=1, metavar="N", help="servers, 1 to 9; default: 1")
+    parser.add_argument("--store", default="", metavar="URL", help="where they remember; default: one of their own")
+    parser.add_argument("--bus", default="", metavar="URL", help="how they wake each other; default: one of their own")
+    parser.add_argument(
+        "--port",
+        type=port,
+        default=os.environ.get("MESSENGER_PORT") or "7777",
+        help="default: 7777; of further servers, the next ones",
+    )
     parser.add_argument("--ip", default="127.0.0.1", help="where the server listens; default: this machine only")
     windows = ("auto", "console", "tmux", "terminal", "none")
     parser.add_argument("--window", choices=windows, default="auto", help="default: the first that works")
@@ -332,5 +418,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--leash"]:
         leash(int(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1:2] == ["--services"]:
+        services(int(sys.argv[2]), sys.argv[3:])
     else:
         main()

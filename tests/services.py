@@ -154,8 +154,8 @@ class Postgres(Service):
         super().__init__("postgres", port, host, settings or {})
         self._data = self.folder / "data"
         self._databases = 0
-        if self.user():
-            shutil.chown(self.folder, self.user(), self.user())
+        if (user := self.user()) is not None:
+            shutil.chown(self.folder, user, user)
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8")
         rules = ["local all guarded scram-sha-256", "host all guarded all scram-sha-256"]
         rules += ["local all all trust", "host all all all trust"]
@@ -210,7 +210,7 @@ class Postgres(Service):
         )
         if done.returncode:
             raise RuntimeError(f"{name}: {done.stderr.decode(errors='replace')}")
-        return done.stdout.decode()
+        return str(done.stdout.decode())
 
 
 class Redis(Service):

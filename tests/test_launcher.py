@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import launcher
+from tests import services
 
 PATIENCE = 15.0
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -169,6 +171,7 @@ def test_the_first_emulator_found_is_used() -> None:
     [
         (["--clients", "21"], {}, "--clients"),
         (["--clients", "-1"], {}, "--clients"),
+        (["--nodes", "0"], {}, "--nodes"),
         (["--port", "0"], {}, "'0' is not a port"),
         ([], {"MESSENGER_PORT": "seven"}, "MESSENGER_PORT"),
     ],
@@ -222,6 +225,49 @@ def test_a_signal_ends_everything(number: signal.Signals, desk: Desk) -> None:
     started.send_signal(number)
     assert desk.leaves(started) == (-number if number == signal.SIGKILL else 0)
     assert "Traceback" not in desk.said()
+
+
+@pytest.fixture
+def cluster(desk: Desk, postgres: object, redis_server: object) -> Desk:
+    """A desk where PostgreSQL and Redis can be had, and two ports side by side that the system gives to nobody else."""
+    while listens(port := random.randrange(20_000, 30_000)) or listens(port + 1):
+        pass
+    desk.port = port
+    return desk
+
+
+def test_nodes_share_a_store_and_people_meet(cluster: Desk) -> None:
+    started = cluster.start("--window", "none", "--clients", "2", "--nodes", "2")
+    cluster.hears("help")
+    said = cluster.said()
+    assert f"server1 on port {cluster.port} of 127.0.0.1, server2 on port {cluster.port + 1} of" in said
+    assert "--store 'postgresql://" in said and "--bus 'unix://" in said
+    assert f"client 127.0.0.1 {cluster.port + 1} --name test2" in said
+    other = [sys.executable, "-m", "gmessenger", "client", "127.0.0.1", str(cluster.port + 1), "--name", "test2"]
+    with subprocess.Popen(other, env=cluster.env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as dale:
+        tell(dale, "/msg test1 hello from the other node")
+        cluster.hears("hello from the other node")
+        dale.communicate(b"/quit\n", timeout=PATIENCE)
+    tell(started, "/quit")
+    assert cluster.leaves(started) == 0
+    assert not listens(cluster.port + 1)
+
+
+def test_nothing_of_a_cluster_outlives_a_launcher_that_is_killed(cluster: Desk, tmp_path: Path) -> None:
+    started = cluster.start("--window", "none", "--clients", "0", "--nodes", "2", TMPDIR=str(cluster.home))
+    cluster.home.chmod(0o711)  # PostgreSQL may run as somebody else
+    cluster.hears("quit")
+    assert list(cluster.home.glob("postgres-*")) and list(cluster.home.glob("redis-*"))
+    started.kill()
+    assert cluster.leaves(started) == -signal.SIGKILL
+    assert not list(cluster.home.glob("postgres-*")) and not list(cluster.home.glob("redis-*"))
+
+
+def test_what_a_cluster_lacks_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "missing", lambda: ["PostgreSQL", "Redis"])
+    with contextlib.ExitStack() as running:
+        told = launcher.started(running, ["Redis"])["error"]
+    assert told.startswith("Redis cannot be had here: apt-get install postgresql redis-server")
 
 
 @posix
