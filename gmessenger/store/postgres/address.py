@@ -15,8 +15,8 @@ from gmessenger.urls import masked
 
 CONNECTING_TAKES: Final = 5
 """Seconds after which a server that does not answer is not there."""
-TOLD: Final = "FATAL:"
-"""What a server's own refusal begins with; anything else did not come from it."""
+TOLD: Final = re.compile("FATAL:|no password supplied")
+"""What a server's own refusal begins with, or ours to go on with it; anything else is about the way there."""
 FOR_NOW: Final = re.compile("starting up|shutting down|recovery|too many|remaining connection slots")
 """Refusals that pass by themselves."""
 LEAST_SERVER: Final = 13_00_00
@@ -80,7 +80,7 @@ class Address:
     def problem(self, error: Exception) -> ExitError:
         """Why a program has to end."""
         sentence = f"Cannot open the store {self.shown}: {said(error)}."
-        lasts = TOLD in str(error) and not FOR_NOW.search(str(error))
+        lasts = TOLD.search(str(error)) and not FOR_NOW.search(str(error))
         return ConfigProblem(sentence) if lasts else FileProblem(sentence)
 
     def _begin(self, db: Connection[Any]) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from gmessenger.cluster.records import Change, Kind, News
+from gmessenger.errors import StoreUnavailable
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
@@ -26,11 +28,11 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
 """
 DROP: Final = """
 WITH now AS (
-    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin, now() - %(kept)s * interval '1 second' AS start
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS lowest, now() - %(kept)s * interval '1 second' AS start
 ), old AS (
-    DELETE FROM changes USING now WHERE at < start AND tx < xmin RETURNING tx
+    DELETE FROM changes USING now WHERE at < start AND tx < lowest RETURNING tx
 ), gone AS (
-    DELETE FROM moves USING now WHERE at < start AND tx < xmin RETURNING tx
+    DELETE FROM moves USING now WHERE at < start AND tx < lowest RETURNING tx
 )
 INSERT INTO facts SELECT 'dropped', max(tx::text::numeric)::text
 FROM (SELECT tx FROM old UNION ALL SELECT tx FROM gone) AS dropped HAVING count(*) > 0
@@ -60,9 +62,6 @@ class Following(Database):
             raise
 
     def news(self) -> News:
-        if time.monotonic() - self._dropped > DROPPED_EVERY:
-            self._dropped = time.monotonic()
-            self.write(lambda db: db.execute(DROP, {"kept": KEPT_FOR}))
         xmin, missed, found, moved = self.read(lambda db: _look(db, self._since))
         rows, heads = _rows(found or "[]"), _heads(moved or "[]")
         changes = [
@@ -73,7 +72,14 @@ class Following(Database):
         complete = self._since == 0 or not missed
         self._since = int(xmin)
         self._had = {id for id, tx, *_ in rows if int(tx) >= self._since}
+        self._drop_old()
         return News(changes, list(_furthest(heads).items()), complete)
+
+    def _drop_old(self) -> None:
+        if time.monotonic() - self._dropped > DROPPED_EVERY:
+            self._dropped = time.monotonic()
+            with suppress(StoreUnavailable):  # another time, or another node
+                self.write(lambda db: db.execute(DROP, {"kept": KEPT_FOR}))
 
     def announce(self, kind: Kind, subject: Sequence[str | int], details: Mapping[str, Any]) -> None:
         self.change(lambda db: self.leave_word(db, kind, *subject, **details))

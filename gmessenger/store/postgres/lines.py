@@ -26,6 +26,8 @@ ATTEMPTS: Final = 5
 PAUSE: Final = 0.02
 REST: Final = 0.2
 """Seconds after a failure to connect in which nobody tries: they are refused at once."""
+FAILED: Final = " failed: "
+"""What libpq says between an address and what is wrong with it."""
 GRACE: Final = 1.0
 """Seconds that a server has, beyond the time it was given itself, to say that something took too long."""
 
@@ -110,8 +112,8 @@ class Lines:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """What is answered where the database failed."""
-    return StoreUnavailable(f"The server cannot reach what it stores in: {said(error)}.")
+    """What is answered where the database failed: why, but not where it is."""
+    return StoreUnavailable(f"The server cannot reach its store now: {said(error).rpartition(FAILED)[2]}.")
 
 
 def is_living(line: Line) -> bool:

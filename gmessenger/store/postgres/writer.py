@@ -29,6 +29,8 @@ BY_INDEX: Final = (
     # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
+CANNOT_BE_KEPT: Final = (psycopg.DataError, UnicodeError)
+"""What is wrong with a text itself, whatever is tried."""
 SOON: Final = 0.2
 """Seconds that cursors may wait for messages to go with."""
 CLOSING_TAKES: Final = 30.0
@@ -173,12 +175,12 @@ class Writer:
                 failure: psycopg.Error = error
                 self._roll_back(line)
                 gevent.sleep(PAUSE * attempt)
-            except psycopg.DataError as error:
+            except CANNOT_BE_KEPT as error:
                 self._roll_back(line)
                 return self._one_by_one(posts, cursors, error)
         raise unavailable(failure) from failure
 
-    def _one_by_one(self, posts: list[Asked], cursors: Cursors, error: psycopg.DataError) -> Sequence[Outcome]:
+    def _one_by_one(self, posts: list[Asked], cursors: Cursors, error: Exception) -> Sequence[Outcome]:
         """One of them cannot be kept by this database: it is refused, and no other for its sake."""
         if len(posts) <= 1:
             self._failed("commit", error)

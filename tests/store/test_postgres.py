@@ -1,0 +1,242 @@
+"""What only a store in PostgreSQL has: a server that comes and goes, a password, a schema that others use, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import psycopg
+import pytest
+from gevent.event import AsyncResult
+
+from gmessenger.errors import (
+    ConfigProblem,
+    ExitError,
+    FileProblem,
+    IdReused,
+    InternalError,
+    StoreUnavailable,
+    WireError,
+)
+from gmessenger.store import open_store
+from gmessenger.store.postgres import schema
+from gmessenger.store.postgres.database import Database
+from tests.services import Postgres, missing
+from tests.store.test_contract import DIRECT, Kept
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[Postgres]:
+    """A server that is ended as nobody would like to do it to that of all tests."""
+    if "PostgreSQL" in missing():
+        pytest.skip("PostgreSQL is not installed")
+    with Postgres(settings={"fsync": "off"}) as server:  # what is killed is it, and not the machine
+        yield server
+
+
+@pytest.fixture
+def open_(fragile: Postgres) -> Iterator[Callable[..., Kept]]:
+    stores: list[Any] = []
+    fragile.start()
+    url = fragile.database()
+
+    def open_(**options: Any) -> Kept:
+        stores.append(open_store(url, **options))
+        return Kept(stores[-1])
+
+    yield open_
+    for store in stores:
+        store.close()
+
+
+def until_kept(kept: Kept, device: int, number: int) -> tuple[int, int]:
+    """As a client does: say it again until it is kept; its seq, and how often it was refused."""
+    refused = 0
+    while True:
+        ((seq, _, error),) = kept.posts(kept.says(str(number), device=device, id=f"m{number}"))
+        if error is None:
+            return seq, refused
+        assert isinstance(error, StoreUnavailable), error
+        refused += 1
+        gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_nothing_is_lost_or_doubled_where_the_server_ends_and_comes_back(
+    fragile: Postgres, open_: Callable[..., Kept], end: str
+) -> None:
+    kept = open_()
+    device = kept.device(kept.hank, "laptop").id
+
+    def say() -> list[tuple[int, int]]:
+        return [until_kept(kept, device, number) for number in range(150)]
+
+    saying = gevent.spawn(say)
+    while not kept.page():
+        gevent.sleep(0.01)
+    getattr(fragile, end)()
+    with pytest.raises(StoreUnavailable):
+        kept.store.check()
+    fragile.start()
+    told = saying.get(timeout=30)
+    assert [seq for seq, _ in told] == list(range(1, 151)) and sum(refused for _, refused in told) > 0
+    kept.store.check()
+    texts = [placed.message.text for placed in kept.store.everything(0, 999)[0]]
+    assert texts == [str(number) for number in range(150)]
+
+
+def test_a_server_that_stands_still_is_waited_for_no_longer_than_one_is_told(
+    fragile: Postgres, open_: Callable[..., Kept]
+) -> None:
+    kept = open_(timeout=0.2)
+    device = kept.device(kept.hank, "laptop").id
+    until_kept(kept, device, 1)
+    fragile.pause()
+    try:
+        ((_, _, error),) = kept.posts(kept.says("2", device=device, id="m2"))
+        assert isinstance(error, StoreUnavailable)
+        with pytest.raises(StoreUnavailable):
+            kept.store.accounts()
+    finally:
+        fragile.go_on()
+    assert until_kept(kept, device, 2)[0] == 2
+    assert len(kept.store.accounts()) == 2
+
+
+def test_whoever_gives_up_in_the_middle_leaves_nothing_to_the_next(postgres: Postgres) -> None:
+    store: Any = open_store(postgres.database(), connections=1)
+    with gevent.Timeout(0.1, False):
+        store.read(lambda db: db.execute("SELECT pg_sleep(30)"))
+    giving_up = gevent.spawn(store.write, lambda db: db.execute("SELECT pg_sleep(30)"))
+    gevent.sleep(0.1)
+    giving_up.kill()
+    assert store.accounts() == [] and store.create_account("hank", "Hank", "hash", 1.0).id == 1
+    store.close()
+
+
+def test_a_message_that_the_database_cannot_hold_is_refused_and_no_other(postgres: Postgres) -> None:
+    failures: list[str] = []
+    kept = Kept(open_store(postgres.database(), lambda what, failure: failures.append(what)))
+    device = kept.device(kept.hank, "laptop").id
+    posts = [kept.says(text, device=device, id=text) for text in ("a", "b\0", "c", "\ud800", "d")]
+    kept.store.acknowledge(device, DIRECT, 2)
+    outcomes = kept.posts(*posts)
+    kinds: list[type[WireError | None]] = [type(error) for *_, error in outcomes]
+    assert kinds == [type(None), InternalError, type(None), InternalError, type(None)]
+    assert [seq for seq, *_ in outcomes] == [1, 0, 2, 0, 3] and failures == ["commit", "commit"]
+    assert kept.device(kept.hank, "laptop").cursors == {DIRECT: 2}
+    kept.store.close()
+
+
+def test_what_is_said_twice_in_one_breath_is_kept_once(postgres: Postgres) -> None:
+    kept = Kept(open_store(postgres.database()))
+    device = kept.device(kept.hank, "laptop").id
+    said = [("x", "m1"), ("y", "m1"), ("x", "m1"), ("z", "m2")]
+    outcomes = kept.posts(*[kept.says(text, device=device, id=id) for text, id in said])
+    assert [(seq, again, type(error)) for seq, again, error in outcomes] == [
+        (1, False, type(None)),
+        (1, True, IdReused),
+        (1, True, type(None)),
+        (2, False, type(None)),
+    ]
+    outcomes = kept.posts(*[kept.says("x", "#not", device=device, id="m1")] * 2)
+    assert [seq for seq, *_ in outcomes] == [0, 0] and all(error for *_, error in outcomes)
+    kept.store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem", "says"),
+    [
+        ("postgresql://u:se%cret@h/d", ConfigProblem, "in its password, write"),
+        ("postgresql://u:secret@h/d?port=x&what=7", ConfigProblem, "what"),
+        ("postgresql://u:secret@/d?host=/nowhere", FileProblem, "No such file"),
+        ("postgresql://u:secret@127.0.0.1:1/d", FileProblem, "Connection refused"),
+        ("postgresql://u:secret@no.such.host.invalid/d", FileProblem, "no.such.host.invalid"),
+        ("postgresql://127.0.0.1:1/d?password=secret", FileProblem, "Connection refused"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_named_without_its_password(
+    url: str, problem: type[ExitError], says: str
+) -> None:
+    with pytest.raises(problem, match=says) as raised:
+        open_store(url)
+    assert "secret" not in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_wrong_password_and_a_database_that_is_not_there_are_told(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'guarded'"):
+        postgres.run("CREATE ROLE guarded LOGIN SUPERUSER")
+    postgres.run("ALTER ROLE guarded PASSWORD 'open sesame'")
+    database = postgres.database()
+    for url in (
+        database.replace("//postgres@", "//guarded:open%20barley@"),
+        database.replace("//postgres@", "//guarded@"),
+        postgres.url("not_there"),
+    ):
+        with pytest.raises(ConfigProblem, match=r"password|not_there") as raised:
+            open_store(url)
+        assert "barley" not in str(raised.value)
+    open_store(database.replace("//postgres@", "//guarded:open%20sesame@")).close()
+    monkeypatch.setenv("PGPASSWORD", "open sesame")
+    open_store(database.replace("postgresql://postgres@", "postgres://guarded@")).close()
+
+
+def test_a_schema_of_a_later_release_is_used_if_it_says_so_and_else_refused(postgres: Postgres) -> None:
+    url = postgres.database()
+    open_store(url).close()
+    for fact, value in (("schema", schema.VERSION + 1), ("works from", schema.VERSION + 1)):
+        if fact == "works from":
+            open_store(url).close()
+        with psycopg.connect(url) as db:
+            db.execute("UPDATE facts SET value = %s WHERE name = %s", (str(value), fact))
+    with pytest.raises(ConfigProblem, match=f"schema {schema.VERSION + 1}, made by a later release"):
+        open_store(url)
+
+
+def test_a_dump_that_was_read_into_another_database_is_another_store(postgres: Postgres) -> None:
+    url = postgres.database()
+    first = open_store(url)
+    first.close()
+    with psycopg.connect(url) as db:
+        db.execute("UPDATE facts SET value = 'elsewhere 1' WHERE name = 'place'")
+        db.execute(
+            "INSERT INTO changes (tx, node, kind, subject, details) VALUES ('9999999', 'x', 'kick', '[1]', '{}')"
+        )
+    again: Any = open_store(url)
+    assert again.identity not in ("", first.identity) and again.news().changes == []
+    again.close()
+    last = open_store(url)
+    assert last.identity == again.identity
+    last.close()
+
+
+def test_nothing_is_answered_before_it_is_on_disk_whatever_the_server_was_told(postgres: Postgres) -> None:
+    url = postgres.database()
+    with psycopg.connect(url) as db:
+        db.execute(f"ALTER DATABASE {db.info.dbname} SET synchronous_commit = off")
+    store = open_store(url)
+    assert isinstance(store, Database)
+    assert store.read(lambda db: db.execute("SHOW synchronous_commit").fetchone()) == ("on",)
+    store.close()
+
+
+def test_it_is_backed_up_by_the_databases_own_means(postgres: Postgres, tmp_path: Path) -> None:
+    store = open_store(postgres.database())
+    with pytest.raises(FileProblem, match="pg_dump"):
+        store.backup(str(tmp_path / "backup"))
+    store.close()
+
+
+def test_closing_keeps_what_waits(postgres: Postgres) -> None:
+    url = postgres.database()
+    kept = Kept(open_store(url))
+    outcomes: AsyncResult[int] = AsyncResult()
+    kept.store.append(kept.says(), lambda seq, *_: outcomes.set(seq))
+    kept.store.close()
+    assert outcomes.get(timeout=1) == 1
+    with pytest.raises(StoreUnavailable):
+        kept.store.accounts()
