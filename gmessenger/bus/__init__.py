@@ -5,18 +5,20 @@ It must not know the messenger, the store, or what a hint says.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from gmessenger.bus.keys import Pace
 from gmessenger.bus.local import LocalBus
 from gmessenger.cluster.contract import Bus
-from gmessenger.errors import ConfigProblem
+from gmessenger.errors import ConfigProblem, Unreachable
 from gmessenger.urls import masked
 
 TIMEOUT: Final = 15.0
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
-__all__ = ["TIMEOUT", "open_bus"]
+__all__ = ["TIMEOUT", "open_bus", "try_bus"]
 
 
 def open_bus(
@@ -35,12 +37,34 @@ def open_bus(
     """
     if not url:
         return LocalBus()
+    with _readable(url):
+        from gmessenger.bus.redis import RedisBus
+    return RedisBus(url, node, cluster, timeout, failed or (lambda what, failure: None), clock)
+
+
+def try_bus(url: str, timeout: float = TIMEOUT) -> str:
+    """What is there, in words. Raises `ConfigProblem` as `open_bus` does, and `Unreachable` where nothing answers."""
+    if not url:
+        return "none, this server is alone"
+    with _readable(url):
+        from gmessenger.bus.dialling import Exchange
+    exchange = Exchange(url, Pace(timeout).answer)
+    try:
+        line = exchange.dial()
+    except ConnectionError as error:
+        raise Unreachable(f"The bus {masked(url)!r} cannot be used: {error}") from error
+    line.close()
+    return f"Redis {line.version} at {exchange.address}"
+
+
+@contextmanager
+def _readable(url: str) -> Iterator[None]:
+    """Where the modules are imported that a URL takes. Raises `ConfigProblem` where there are none for it."""
     if not url.startswith(SCHEMES):
         raise ConfigProblem(f"The bus {masked(url)!r} is not one of {', '.join(SCHEMES)}.")
     try:
-        from gmessenger.bus.redis import RedisBus
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "redis":
             raise
         raise ConfigProblem(f"The bus {masked(url)!r} takes more: pip install 'gmessenger[cluster]'.") from error
-    return RedisBus(url, node, cluster, timeout, failed or (lambda what, failure: None), clock)

@@ -38,13 +38,14 @@ class Line:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.id = int(connection.handshake_metadata[b"id"])
+        self.version = connection.handshake_metadata[b"version"].decode()
 
     def tell(self, *commands: Command) -> None:
         """Send without waiting for answers, which are heard between everything else."""
         try:
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except (RedisError, OSError) as error:
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(_reason(error)) from error
 
     def ask(self, *commands: Command) -> list[Any]:
         """Send all of them at once, and wait for what each is answered. A refusal of one ends the line."""
@@ -52,7 +53,7 @@ class Line:
         try:
             return [self._connection.read_response() for _ in commands]
         except (RedisError, OSError) as error:
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(_reason(error)) from error
 
     def hear(self, patience: float) -> Any:
         """What comes next, an answer or something published (a list); None where nothing does for so many seconds."""
@@ -61,7 +62,7 @@ class Line:
         except NothingRead:
             return None
         except (RedisError, OSError) as error:
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(_reason(error)) from error
 
     def end(self, line: int) -> None:
         """Have Redis drop another line, with all that it has not read of it yet; where we may not, it is not done."""
@@ -71,10 +72,14 @@ class Line:
         except ResponseError:
             pass  # it has ended already
         except (RedisError, OSError) as error:
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(_reason(error)) from error
 
     def close(self) -> None:
         self._connection.disconnect()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 class Exchange:
@@ -105,4 +110,4 @@ class Exchange:
             return Line(connection)
         except (RedisError, OSError) as error:
             connection.disconnect()
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(_reason(error)) from error

@@ -51,6 +51,7 @@ class Listener:
         self._ours = beginning(keys.own)
         self._asked: deque[str] = deque()
         self._well = self._echoed = False
+        self._echo_at = 0.0
         self._strays = 0
         self._strays_told = -STRAYS_TOLD_EVERY
 
@@ -76,16 +77,21 @@ class Listener:
             if said is not None:
                 self._take(line, said)
                 turn.give_way()
-            # While this process stood still, nobody else was silent: what they said has only not been read yet.
-            now = self._clock()
-            self._others.time_goes_by(min(now - looked, 2 * self._pace.pulse))
-            looked = now
-            if self._others.now - self._echo_at > self._pace.answer + self._pace.pulse:
-                link.lose(NOT_HEARD)
-            elif not self._well and self._echoed and not self._asked:
+            if not self._well and self._echoed and not self._asked:
                 self._well = True
                 self._resumed()
                 self._others.resumed()
+            now = self._clock()
+            if now - looked >= self._pace.pulse:
+                self._look_around(link, now - looked)
+                looked = now
+
+    def _look_around(self, link: Link, seconds: float) -> None:
+        """Who has not been heard of for too long? Maybe the link itself."""
+        # While this process stood still, nobody else was silent: what they said has only not been read yet.
+        self._others.time_goes_by(min(seconds, 2 * self._pace.pulse))
+        if self._others.now - self._echo_at > self._pace.answer + self._pace.pulse:
+            link.lose(NOT_HEARD)
 
     def _take(self, line: Line, said: Any) -> None:
         if isinstance(said, list):

@@ -21,6 +21,7 @@ from gmessenger.bus.keys import Keys
 NUMBER: Final = b"number"
 LEFT: Final = b"left"
 CARD: Final = b":"
+MOST_DIGITS: Final = 18
 REMEMBERED: Final = 4
 """How many timeouts long it is known of a node that it has said goodbye, for those who did not hear it."""
 
@@ -112,6 +113,6 @@ class Contents:
 
 def contents(fields: Mapping[bytes, bytes]) -> Contents:
     """What somebody's shelf holds."""
-    number = fields.get(NUMBER, b"")
+    number = fields.get(NUMBER, b"")[:MOST_DIGITS]
     cards = {key[1:].decode(errors="replace"): card for key, card in fields.items() if key[:1] == CARD}
     return Contents(int(number) if number.isdigit() else None, cards, LEFT in fields)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis as Client
 
-from gmessenger.bus import open_bus
+from gmessenger.bus import open_bus, try_bus
 from gmessenger.bus.keys import Keys
 from gmessenger.bus.parcels import FORM, Parcel, beginning, packed, unpacked
 from gmessenger.bus.waiting import LARGEST_BATCH, Waiting
@@ -184,6 +184,8 @@ def test_a_server_that_is_alone_has_no_bus() -> None:
     ],
 )
 def test_a_bad_url_is_named_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigProblem):
+        try_bus(url)
     with pytest.raises(ConfigProblem) as problem:
         open_bus(url, "hank", CLUSTER)
     assert "hunter" not in str(problem.value) and problem.value.__cause__ is None

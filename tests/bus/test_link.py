@@ -12,8 +12,10 @@ from gevent import socket
 from gevent.server import StreamServer
 from redis import Redis as Client
 
+from gmessenger.bus import try_bus
 from gmessenger.bus.listening import NOT_HEARD
 from gmessenger.cluster.contract import Bus
+from gmessenger.errors import Unreachable
 from tests.authority import Authority
 from tests.bus.conftest import TIMEOUT, Party
 from tests.bus.ears import TOP, Ear
@@ -141,9 +143,13 @@ def test_a_password_is_shown_to_redis_and_to_nobody_else(start_party: Starts, ev
         ear.wait(lambda: events("bus_lost"))
         with Client.from_url(f"{party.url}") as client:
             ear.wait(lambda: len(client.keys("gmessenger:*")) == 2)
+            version = client.info("server")["redis_version"]
         hank.close()
-    (lost,) = events("bus_lost")
-    assert "invalid username-password" in lost["reason"]
+        with pytest.raises(Unreachable, match="invalid username-password") as refused:
+            try_bus(f"redis://:hunter3@{place}")
+        assert try_bus(party.url) == f"Redis {version} at {place}"
+    assert "invalid username-password" in events("bus_lost")[-1]["reason"]
+    assert "hunter" not in str(refused.value)
     assert "hunter" not in str(events("bus_lost") + events("bus_connected"))
     assert not wrong.connected
 
