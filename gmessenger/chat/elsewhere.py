@@ -71,8 +71,10 @@ class Elsewhere:
     def ended(self, conversation: str) -> None:
         """Nothing more is said under that key, unless in another conversation."""
 
-    def freshen(self) -> bool:
-        """Learn what others have changed up to now; False where there are no others. Raises `StoreUnavailable`."""
+    def freshen(self, key: str = "") -> bool:
+        """Learn what others have changed up to now, and whether a guest of that name is elsewhere; False where there
+        are no others. Raises `StoreUnavailable`.
+        """
         return False
 
     def claim(self, key: str, token: str, resumed: str | None) -> bool:

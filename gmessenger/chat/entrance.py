@@ -93,8 +93,9 @@ class Entrance:
         account, found = self._store.register(session.key, session.name, hashed, self._clock(), entry, rooms, invite)
         self.add(account)
         session.become(account)
-        self._router.elsewhere.release(session.key)
         session.use(found)
+        self._router.elsewhere.release(session.key)
+        self._router.elsewhere.showing(session.key)
 
     def add(self, account: Account) -> None:
         self.accounts[account.key] = account

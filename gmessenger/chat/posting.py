@@ -63,9 +63,15 @@ class Posting:
         """A message to a name; kept if either end is an account, else handed over."""
         if key in self._blocks.lists:
             self._blocks.check(session.key, key)
+        try:
+            self._to_name(session, key, to, text, id, said)
+        except (NeverSeen, NotHere):  # it may have come, or become an account, on another server a moment ago
+            if not self._router.elsewhere.freshen(key) or (key not in self._accounts and key not in self._router):
+                raise
+            self._to_name(session, key, to, text, id, said)
+
+    def _to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
         account = self._accounts.get(key)
-        if account is None and key not in self._router and self._router.elsewhere.freshen():
-            account = self._accounts.get(key)
         shown = account.name if account is not None else self._guest(key, to)
         if account is None and session.account is None:
             return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)

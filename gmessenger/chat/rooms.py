@@ -99,7 +99,8 @@ class Rooms:
         """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
-        room = self.there(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
+        self._router.elsewhere.freshen()  # who is told who is there should be told of everybody
+        room = self.known(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
         if room.ending:
             raise NoSuchRoom("This room is being deleted.")
         head = room.head

@@ -73,6 +73,9 @@ class SharedStore(Store, Protocol):
         it is an account's.
         """
 
+    def holder(self, key: str) -> str | None:
+        """The other node that lives and holds a guest's name."""
+
     def release(self, key: str) -> None:
         """A guest's name is free, if this node holds it."""
 

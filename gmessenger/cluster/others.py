@@ -41,8 +41,10 @@ class Others(Elsewhere):
     def ended(self, conversation: str) -> None:
         self.ordering.forget(conversation)
 
-    def freshen(self) -> bool:
+    def freshen(self, key: str = "") -> bool:
         self.following.freshen()
+        if key and key not in self.shown and self._store.holder(key) is not None:
+            self.showing_.until_shown(key)  # it came a moment ago
         return True
 
     def claim(self, key: str, token: str, resumed: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gevent.event import Event
 from msgspec import MsgspecError, msgpack
 
 from gmessenger.chat.elsewhere import Elsewhere, Shown
@@ -14,6 +15,8 @@ from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.cluster.contract import Bus
 
+SHOWN_WITHIN: Final = 1.0
+"""Seconds."""
 _encode: Final = msgpack.Encoder().encode
 _decoder: Final = msgpack.Decoder(Shown)
 
@@ -30,6 +33,7 @@ class Showing:
         self._rooms = rooms
         self._presence = presence
         self._seen = seen
+        self._awaited: dict[str, Event] = {}
 
     def show(self, key: str) -> None:
         """Tell the others how a name is present here now."""
@@ -62,12 +66,20 @@ class Showing:
         self._presence.changing(key, name)
         if new is not None:
             self._elsewhere.shown.setdefault(key, there)[node] = new
+            if key in self._awaited:
+                self._awaited[key].set()
             self._seen.add(key, name)
         else:
             there.pop(node, None)
             if not there:
                 self._elsewhere.shown.pop(key, None)
         self._move(key, name, _rooms(old), _rooms(new))
+
+    def until_shown(self, key: str) -> None:
+        """Wait until another node shows a name that it has, but not for long: its word may be lost."""
+        shown = self._awaited.setdefault(key, Event())
+        shown.wait(SHOWN_WITHIN)
+        self._awaited.pop(key, None)
 
     def gone(self, node: str) -> None:
         """A node shows nothing any more."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from gmessenger.cluster.contract import LEASE
 from gmessenger.errors import NameInUse, NameTaken
 from gmessenger.store.accounts import hashed
 from gmessenger.store.postgres.accounts import LOCK_NAME
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
-LEASE: Final = 15.0
-"""Seconds after its last sign of life in which a node's guests keep their names."""
 LIVE: Final = "INSERT INTO nodes VALUES (%s, clock_timestamp()) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
 BURY: Final = "DELETE FROM nodes WHERE seen < clock_timestamp() - %s * interval '1 second'"
 FREE: Final = "DELETE FROM guests WHERE NOT EXISTS (SELECT FROM nodes WHERE nodes.name = guests.node)"
 HELD: Final = "SELECT key FROM guests WHERE node = %s"
 IS_ACCOUNT: Final = "SELECT FROM accounts WHERE key = %s"
+WHERE: Final = (
+    "SELECT node FROM guests JOIN nodes ON nodes.name = guests.node "
+    "WHERE key = %s AND node != %s AND seen >= clock_timestamp() - %s * interval '1 second'"
+)
 HOLDER: Final = "SELECT node, token FROM guests WHERE key = %s FOR UPDATE"
 HOLD: Final = (
     "INSERT INTO guests (key, node, token) VALUES (%(key)s, %(node)s, %(token)s) "
@@ -57,6 +60,10 @@ class Guests(Database):
             return True
 
         return self.change(change)
+
+    def holder(self, key: str) -> str | None:
+        row = self.read(lambda db: db.execute(WHERE, (key, self.node, LEASE)).fetchone())
+        return str(row[0]) if row else None
 
     def release(self, key: str) -> None:
         self.write(lambda db: db.execute(RELEASE, (key, self.node)))
