@@ -13,10 +13,10 @@ import psycopg
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
+from gmessenger.cluster.contract import LEASE
 from gmessenger.errors import FileProblem, ServerRunning
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address, said
-from gmessenger.store.postgres.guests import LEASE
 from gmessenger.store.postgres.words import vector
 from gmessenger.store.tables import TABLES, Row, Table
 
