@@ -120,13 +120,25 @@ def test_a_message_that_the_database_cannot_hold_is_refused_and_no_other(postgre
     failures: list[str] = []
     kept = Kept(open_store(postgres.database(), lambda what, failure: failures.append(what)))
     device = kept.device(kept.hank, "laptop").id
-    posts = [kept.says(text, device=device, id=text) for text in ("a", "b\0", "c", "\ud800", "d")]
+    posts = [kept.says(text, device=device, id=text) for text in ("a", "c", "\ud800", "d")]
     kept.store.acknowledge(device, DIRECT, 2)
     outcomes = kept.posts(*posts)
     kinds: list[type[WireError | None]] = [type(error) for *_, error in outcomes]
-    assert kinds == [type(None), InternalError, type(None), InternalError, type(None)]
-    assert [seq for seq, *_ in outcomes] == [1, 0, 2, 0, 3] and failures == ["commit", "commit"]
+    assert kinds == [type(None), type(None), InternalError, type(None)]
+    assert [seq for seq, *_ in outcomes] == [1, 2, 0, 3] and failures == ["commit"]
     assert kept.device(kept.hank, "laptop").cursors == {DIRECT: 2}
+    kept.store.close()
+
+
+def test_a_character_that_the_database_cannot_hold_is_replaced(postgres: Postgres) -> None:
+    kept = Kept(open_store(postgres.database()))
+    device = kept.device(kept.hank, "lap\0top").id
+    post = kept.says(r"a\u0000 b" + "\0", device=device, id="m\0")
+    assert kept.posts(post, post) == [(1, False, None), (1, True, None)]
+    assert kept.posts(post) == [(1, True, None)] and kept.store.sent_as(kept.hank, "m\0") == [(DIRECT, 1)]
+    assert kept.texts(kept.page()) == [r"a\u0000 b" + "\ufffd"] == kept.finds("a")
+    kept.store.prune(99.0)
+    assert kept.posts(post) == [(1, True, None)]
     kept.store.close()
 
 

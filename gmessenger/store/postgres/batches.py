@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from gmessenger.chat.records import Post
 from gmessenger.errors import IdReused, NoSuchRoom
 from gmessenger.store import past
 from gmessenger.store.postgres.lines import Line
-from gmessenger.store.postgres.words import vector
+from gmessenger.store.postgres.words import storable, vector
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Asked
 
@@ -80,6 +81,9 @@ JOIN devices d ON d.id = given.device JOIN conversations c ON c.key = given.conv
 ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq
 """
 
+NOTHING: Final = r"\u0000"
+"""How JSON writes the character that PostgreSQL cannot hold."""
+
 _encode: Final = msgspec.json.Encoder().encode
 _seqs: Final = msgspec.json.Decoder(list[int]).decode
 _befores: Final = msgspec.json.Decoder(list[Before]).decode
@@ -104,7 +108,7 @@ class Batch:
             if sent:
                 line.execute(LOCK, (keys,))
                 words = [vector(post.text) for post in sent]
-                kept = line.execute(KEEP, (_encode(sent).decode(), _encode(words).decode()))
+                kept = line.execute(KEEP, (_posts(sent), _encode(words).decode()))
             if cursors:
                 line.execute(MOVE, _columns(cursors))
             line.execute("COMMIT")
@@ -112,6 +116,15 @@ class Batch:
             self._known.clear()
         self._known.update(fresh)
         return _outcomes(posts, repeated, kept.fetchone()) if posts else []
+
+
+def _posts(posts: list[Post]) -> str:
+    found = _encode(posts).decode()
+    if NOTHING not in found:
+        return found
+    return _encode(
+        [replace(each, text=storable(each.text), id=each.id and storable(each.id)) for each in posts]
+    ).decode()
 
 
 def _once(posts: list[Post]) -> tuple[list[Post], dict[int, int]]:
@@ -156,7 +169,7 @@ def _outcome(post: Post, done: Any, seq: int, before: list[Any] | None) -> Outco
         return Outcome(done, seq) if seq else Outcome(done, error=NoSuchRoom())
     same, digest = before
     if same is None:
-        same = bytes.fromhex(digest) == past.digest(post.text)
+        same = bytes.fromhex(digest) == past.digest(storable(post.text))
     return Outcome(done, seq, duplicate=True, error=None if same else IdReused())
 
 

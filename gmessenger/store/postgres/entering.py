@@ -10,6 +10,7 @@ from gmessenger.errors import AccountDisabled, PasswordNeeded
 from gmessenger.store.accounts import MOST_DEVICES, hashed
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
+from gmessenger.store.postgres.words import storable
 
 LOCK_ACCOUNT: Final = "SELECT password, disabled FROM accounts WHERE id = %s FOR NO KEY UPDATE"
 TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
@@ -82,7 +83,7 @@ def _prove(db: Line, account: int, proof: Proof) -> None:
 
 def enter(db: Line, account: int, entry: Entry, time: float) -> Device:
     """A session begins on a device: in the caller's transaction, which has the account for itself."""
-    ((device, entries),) = db.execute(ENTER, (account, entry.device, time)).fetchall()
+    ((device, entries),) = db.execute(ENTER, (account, storable(entry.device), time)).fetchall()
     if entries == 1:
         db.execute(INHERIT, {"device": device, "account": account})
     # One line per device: an older token of the same device has been replaced with its session.

@@ -12,7 +12,7 @@ from gmessenger.errors import FileProblem
 from gmessenger.store.messages import MOST_SENT_AS, PAGE, cut, readers, remembered, shown
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
-from gmessenger.store.postgres.words import query
+from gmessenger.store.postgres.words import query, storable
 
 SHOWN: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
 IN: Final = (
@@ -136,7 +136,7 @@ class Messages(Database):
         return {device: seq for (device, key), seq in moving.items() if key == conversation}
 
     def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
-        return self.read(lambda db: db.execute(SENT_AS, (id, account, MOST_SENT_AS)).fetchall())
+        return self.read(lambda db: db.execute(SENT_AS, (storable(id), account, MOST_SENT_AS)).fetchall())
 
     def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
         parameters = {"after": after, "limit": limit + 1, "account": account}

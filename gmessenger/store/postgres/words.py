@@ -14,6 +14,11 @@ SEPARATORS: Final = {code: " " for code in range(128) if not chr(code).isalnum()
 """What is no letter or digit in ASCII."""
 
 
+def storable(text: str) -> str:
+    """What the database can hold of a text: everything but one character, which stands for nothing anyway."""
+    return text.replace("\0", "\ufffd")
+
+
 def vector(text: str) -> str:
     """The words of a text, as a `tsvector`."""
     # Folded, a text holds nothing but letters, digits, `_` and spaces: nothing has to be quoted.
