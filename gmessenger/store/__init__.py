@@ -4,13 +4,15 @@ It must not know sessions, sockets, fronts, or how anything is said on the wire.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gmessenger.chat.contract import Store
 from gmessenger.cluster.contract import SharedStore
 from gmessenger.errors import ConfigProblem
 from gmessenger.store.sqlite import SqliteStore
+from gmessenger.store.verifying import Findings, verify_file
 
 MEMORY = "memory:"
 SQLITE = "sqlite:///"
@@ -18,7 +20,7 @@ POSTGRES = ("postgresql://", "postgres://")
 PATIENCE = 30.0
 CONNECTIONS = 4
 
-__all__ = ["MEMORY", "POSTGRES", "SQLITE", "file_of", "open_store"]
+__all__ = ["MEMORY", "POSTGRES", "SQLITE", "file_of", "open_store", "verify_store"]
 
 
 def open_store(
@@ -44,14 +46,35 @@ def open_store(
 def _open_postgres(
     url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int
 ) -> SharedStore:
-    try:
-        # Only now: it takes a library that a server on its own can do without.
+    with _the_library():
         from gmessenger.store.postgres.store import PostgresStore
+    return PostgresStore(url, failed, timeout, connections)
+
+
+def verify_store(url: str) -> Findings:
+    """Look through what a URL names, whether servers have it open or not; nothing is changed.
+
+    Raises `FileProblem` where there is no store, else as `open_store`.
+    """
+    if url.startswith(POSTGRES):
+        with _the_library():
+            from gmessenger.store.postgres.verifying import verify_database
+        return verify_database(url)
+    file = file_of(url)
+    if file is None:
+        raise ConfigProblem("What is kept in memory can be reached by its own server only.")
+    return verify_file(file)
+
+
+@contextmanager
+def _the_library() -> Iterator[None]:
+    """What is imported takes a library that a server on its own can do without."""
+    try:
+        yield
     except ImportError as error:
         raise ConfigProblem(
             f"A store in PostgreSQL takes a library that is not here ({error}): pip install 'gmessenger[cluster]'."
         ) from error
-    return PostgresStore(url, failed, timeout, connections)
 
 
 def file_of(url: str) -> Path | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gmessenger.errors import ConfigProblem, FileProblem
 from gmessenger.store import schema
@@ -48,7 +48,8 @@ def verify_file(file: Path) -> Findings:
             if not found.faults:
                 db.execute("BEGIN")  # one moment of a store that goes on changing
                 found.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNTS.items()}
-                found.faults += _holes(db, found.counts) + _lost_words(db)
+                found.faults += holes(db.execute(HOLES).fetchmany(MOST_FAULTS), found.counts)
+                found.faults += _strays(db) + _lost_words(db)
     except sqlite3.Error as error:
         found.faults.append(f"it cannot be read: {error}.")
     return found
@@ -94,6 +95,11 @@ def _damage(db: sqlite3.Connection) -> list[str]:
     return [] if lines == ["ok"] else [f"it is damaged: {line}." for line in lines]
 
 
+def _strays(db: sqlite3.Connection) -> list[str]:
+    stray = int(db.execute(STRAY).fetchone()[0])
+    return [f"{stray} messages belong to no conversation."] if stray else []
+
+
 def _lost_words(db: sqlite3.Connection) -> list[str]:
     """Reads the search index to its end: it should have as many words as were put into it."""
     try:
@@ -113,13 +119,12 @@ def _number(size: bytes) -> int:
     return number
 
 
-def _holes(db: sqlite3.Connection, counts: dict[str, int]) -> list[str]:
+def holes(rows: Iterable[tuple[Any, ...]], counts: dict[str, int]) -> list[str]:
+    """What is wrong where `HOLES` has found these, and so many messages of each kind were counted."""
     faults = [
         f"{name} should have messages {first} to {head} and has {count}, from {lowest} to {last}."
-        for name, first, head, count, lowest, last in db.execute(HOLES).fetchmany(MOST_FAULTS)
+        for name, first, head, count, lowest, last in rows
     ]
-    if stray := int(db.execute(STRAY).fetchone()[0]):
-        faults.append(f"{stray} messages belong to no conversation.")
     if counts["indexed"] != (searchable := counts["messages"] - counts["erased"]):
         faults.append(f"{counts['indexed']} messages can be found by their words, but there are {searchable}.")
     return faults

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,15 @@ from gmessenger.errors import (
     StoreUnavailable,
     WireError,
 )
-from gmessenger.store import open_store
-from gmessenger.store.postgres import schema
+from gmessenger.store import open_store, verify_store
+from gmessenger.store.postgres import schema, verifying
 from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.inspecting import inspect_database
+from gmessenger.store.postgres.verifying import verify_database
 from tests.services import Postgres, missing
 from tests.store.test_contract import DIRECT, Kept
+
+TOP = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +232,18 @@ def test_a_dump_that_was_read_into_another_database_is_another_store(postgres: P
     last.close()
 
 
+def test_without_the_library_one_is_told_how_to_get_it() -> None:
+    program = (
+        "import sys; sys.modules['psycopg'] = None; from gmessenger.store import open_store, verify_store\n"
+        "for use in (open_store, verify_store):\n"
+        "    try: use('postgresql://nowhere/x')\n"
+        "    except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 and all(line.startswith("ConfigProblem") and "[cluster]" in line for line in lines), done
+
+
 def test_nothing_is_answered_before_it_is_on_disk_whatever_the_server_was_told(postgres: Postgres) -> None:
     url = postgres.database()
     with psycopg.connect(url) as db:
@@ -252,3 +270,53 @@ def test_closing_keeps_what_waits(postgres: Postgres) -> None:
     assert outcomes.get(timeout=1) == 1
     with pytest.raises(StoreUnavailable):
         kept.store.accounts()
+
+
+FAULTS = [
+    ("DELETE FROM messages WHERE seq = 3", "dale hank should have messages 1 to 5 and has 4, from 1 to 5"),
+    ("UPDATE conversations SET head = 9", "should have messages 1 to 9 and has 5, from 1 to 5"),
+    ("UPDATE messages SET words = NULL WHERE seq = 1", "4 messages can be found by their words, but there are 5"),
+    ("UPDATE messages SET conversation_id = 99 WHERE seq = 5", "1 messages belong to no conversation"),
+    ("DELETE FROM accounts WHERE key = 'dale'", "1 members are no account"),
+    ("UPDATE cursors SET seq = 6", "1 cursors are beyond what was said"),
+]
+
+
+def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
+    url = postgres.database()
+    with pytest.raises(FileProblem, match="no store of gmessenger"):
+        verify_database(url)
+    kept = Kept(open_store(url))
+    device = kept.device(kept.hank, "laptop").id
+    kept.posts(*[kept.says()] * 5)
+    kept.store.acknowledge(device, DIRECT, 5)
+    kept.store.flush()
+    found = verify_store(url)
+    assert found.faults == [] and (found.counts["messages"], found.counts["accounts"]) == (5, 2)
+    with psycopg.connect(url) as db:
+        for damage, says in FAULTS:
+            with db.transaction(force_rollback=True):
+                db.execute(damage)
+                assert says in " ".join(faults(db)), damage
+    kept.store.close()
+
+
+def faults(db: psycopg.Connection[Any]) -> list[str]:
+    """What is found within a transaction that is not to be committed."""
+    found = verifying.Findings()
+    verifying.look(db, found)
+    return found.faults
+
+
+def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
+    url = postgres.database()
+    assert inspect_database(url).schema is None
+    store: Any = open_store(url)
+    store.beat()
+    condition = inspect_database(url)
+    assert (condition.schema, condition.nodes, condition.server.partition(".")[0].isdigit()) == (1, 1, True)
+    store.close()
+    with psycopg.connect(url) as db:
+        db.execute(f"ALTER DATABASE {db.info.dbname} SET default_transaction_read_only = on")
+    with pytest.raises(FileProblem, match="only reads"):
+        inspect_database(url)

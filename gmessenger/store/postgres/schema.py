@@ -174,9 +174,12 @@ def kept(db: Connection[Any]) -> dict[str, str]:
     return dict(db.execute(FACTS).fetchall()) if made and made[0] else {}
 
 
-def works_with(facts: dict[str, str]) -> bool:
-    """Whether this program can work with a store that says this of itself."""
-    return int(facts.get("works from", 0)) <= VERSION
+def need_known(facts: dict[str, str], shown: str) -> None:
+    """Raises `ConfigProblem` where a store says of itself that it is too new for this program to work with."""
+    if int(facts.get("works from", 0)) > VERSION:
+        raise ConfigProblem(
+            f"The store {shown} has schema {facts['schema']}, made by a later release; this one knows schema {VERSION}."
+        )
 
 
 def migrate(db: Connection[Any], shown: str) -> None:
@@ -187,11 +190,7 @@ def migrate(db: Connection[Any], shown: str) -> None:
     with db.transaction():
         db.execute(ALONE, (OURS,))
         facts = kept(db)
-        if not works_with(facts):
-            raise ConfigProblem(
-                f"The store {shown} has schema {facts['schema']}, made by a later release; this one knows schema "
-                f"{VERSION}."
-            )
+        need_known(facts, shown)
         version = int(facts.get("schema", 0))
         for step in MIGRATIONS[version:]:
             db.execute(step)
