@@ -10,8 +10,8 @@ A link counts as well when all shelves have been read and something of our own h
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection
+from random import SystemRandom
 from typing import Final
 
 import gevent
@@ -31,6 +31,7 @@ from gmessenger.cluster.records import BusTally
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 A_MISTAKE: Final = "a mistake of this program"
+uniform: Final = SystemRandom().uniform
 
 
 class RedisBus:
@@ -92,7 +93,7 @@ class RedisBus:
             if reason != SAID_GOODBYE and not self._told_lost:
                 self._told_lost = True
                 logs.event("bus_lost", address=self._exchange.address, reason=reason)
-            self._closing.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311
+            self._closing.wait(self._pause * uniform(0.5, 1.0))
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _link_and_listen(self, listener: Listener) -> str:
