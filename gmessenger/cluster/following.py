@@ -18,6 +18,8 @@ EAGER_FOR: Final = 1.0
 """Seconds after somebody came here: other nodes that did not know it yet may have kept something for them."""
 EAGERLY: Final = 0.2
 """Seconds between two looks then."""
+APART: Final = 0.02
+"""Seconds between two looks for which nobody waits: when thousands log in, each of them leaves a change."""
 STORE_PAUSE: Final = 0.5
 
 
@@ -47,6 +49,7 @@ class Following:
         self._failed = failed
         self._todo: deque[Change] = deque()
         self._wanted = Event()
+        self._awaited = Event()
         self._next: AsyncResult[bool] | None = None
         self._eager_until = 0.0
         self._away = False
@@ -65,6 +68,7 @@ class Following:
         """Wait until a look that has begun after this call is over. Raises `StoreUnavailable`."""
         looked = self._next = self._next or AsyncResult()
         self._wanted.set()
+        self._awaited.set()
         try:
             looked.get(timeout=self._timeout)
         except gevent.Timeout:
@@ -76,8 +80,12 @@ class Following:
 
     def run(self) -> None:
         """Look until `stop`."""
+        looked = -APART
         while not self._stopped:
             self._wanted.wait(EAGERLY if self._steady() < self._eager_until else self._every)
+            self._awaited.wait(max(0.0, looked + APART - self._steady()))
+            self._awaited.clear()
+            looked = self._steady()
             self._wanted.clear()
             waiting, self._next = self._next, None
             try:
