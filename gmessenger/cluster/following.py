@@ -81,10 +81,12 @@ class Following:
     def run(self) -> None:
         """Look until `stop`."""
         looked = -APART
-        while not self._stopped:
+        while True:
             self._wanted.wait(EAGERLY if self._steady() < self._eager_until else self._every)
             self._awaited.wait(max(0.0, looked + APART - self._steady()))
             self._awaited.clear()
+            if self._stopped:
+                return
             looked = self._steady()
             self._wanted.clear()
             waiting, self._next = self._next, None
@@ -96,7 +98,7 @@ class Following:
                     waiting.set_exception(error)
                 gevent.sleep(STORE_PAUSE)
                 continue
-            self._away = False
+            self._is_back()
             if waiting is not None:
                 waiting.set(True)
 
@@ -116,6 +118,11 @@ class Following:
             except Exception as failure:  # the others are to be done all the same
                 self._failed("a change of another server", failure)
             self._todo.popleft()
+
+    def _is_back(self) -> None:
+        if self._away:
+            logs.event("store_back")
+        self._away = False
 
     def _is_away(self, reason: str) -> None:
         if not self._away:

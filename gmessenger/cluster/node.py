@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from gevent.event import Event
+
 from gmessenger.chat.delivery import Spawn
 from gmessenger.chat.model import EVERYBODY, Delivered, Message, ReadUpTo
 from gmessenger.chat.names import fold
@@ -24,6 +26,9 @@ from gmessenger.cluster.others import Others
 from gmessenger.cluster.room_changes import RoomChanges
 from gmessenger.cluster.showing import Showing
 from gmessenger.errors import StoreUnavailable
+
+ENDING_TAKES: Final = 2.0
+"""Seconds."""
 
 
 class Node:
@@ -51,6 +56,7 @@ class Node:
         self._steady = steady
         self._every = every
         self._failed = failed
+        self._ended: list[Event] = []
         self.elsewhere = Others(store, bus)
 
     def join(self, messenger: Messenger) -> None:
@@ -87,13 +93,16 @@ class Node:
         with suppress(StoreUnavailable):  # it is tried again and again
             self._store.beat()
         self.bus.start(self)
-        self._spawn("following", self._following.run)
-        self._spawn("leases", self._leases.run)
+        for what, run in (("following", self._following.run), ("leases", self._leases.run)):
+            self._ended.append(ended := Event())
+            self._spawn(what, _run, run, ended)
 
     def stop(self) -> None:
         """Take part no more: the others are told, and the names are free."""
         self._following.stop()
         self._leases.stop()
+        for ended in self._ended:
+            ended.wait(ENDING_TAKES)
         self.bus.close()
         with suppress(StoreUnavailable):  # they are free when the lease is over
             self._store.part()
@@ -146,6 +155,13 @@ class Node:
 
     def _answered(self, node: str, answered: frames.Answered) -> None:
         self._asking.answered(answered)
+
+
+def _run(run: Callable[[], None], ended: Event) -> None:
+    try:
+        run()
+    finally:
+        ended.set()
 
 
 HEARD: Final[dict[type, Callable[[Node, str, Any], None]]] = {
