@@ -15,7 +15,8 @@ from tests.bus.ears import CLUSTER, Ear
 from tests.conftest import NOT_INSTALLED
 from tests.services import Redis, missing
 
-TIMEOUT = 2.0
+LONG, SHORT = 5.0, 2.0
+"""Timeouts: where nobody is to be given up, however busy the machine is, and where somebody is."""
 
 
 class Party:
@@ -28,7 +29,7 @@ class Party:
 
     def open(self, node: str, cluster: str = CLUSTER, url: str = "", **more: Any) -> Bus:
         """A bus that is not started yet."""
-        given = {"timeout": TIMEOUT, "failed": lambda what, failure: self.failures.append(failure)} | more
+        given = {"timeout": LONG, "failed": lambda what, failure: self.failures.append(failure)} | more
         bus = open_bus(url or self.url, node, cluster, **given)
         self._buses.append(bus)
         return bus

@@ -17,7 +17,7 @@ from gmessenger.bus.listening import NOT_HEARD
 from gmessenger.cluster.contract import Bus
 from gmessenger.errors import Unreachable
 from tests.authority import Authority
-from tests.bus.conftest import TIMEOUT, Party
+from tests.bus.conftest import SHORT, Party
 from tests.bus.ears import TOP, Ear
 from tests.services import LOOPBACK, Redis
 
@@ -29,8 +29,8 @@ Starts = Callable[[str], Party]
 def two(redis_of_its_own: Redis, start_party: Starts) -> tuple[Party, Bus, Ear, Bus, Ear]:
     """Hank and Dale, who see each other."""
     party = start_party(redis_of_its_own.url)
-    hank, to_hank = party.join("hank")
-    dale, to_dale = party.join("dale")
+    hank, to_hank = party.join("hank", timeout=SHORT)
+    dale, to_dale = party.join("dale", timeout=SHORT)
     hank.show("hank", b"here")
     dale.show("dale", b"here")
     to_hank.wait(lambda: to_hank.cards)
@@ -54,7 +54,7 @@ def test_redis_may_come_later(start_party: Starts, redis_of_its_own: Redis, even
     _, late = party.join("dale")
     assert late.cards == {"hank": {"hank": b"here"}} and late.received_ == []
     assert (hank.tally.lost, hank.tally.sent, hank.tally.returns) == (1, 0, 0)
-    assert (len(events("bus_lost")), len(events("bus_connected"))) == (1, 2)
+    assert (len(events("bus_lost")), len(events("bus_connected"))) == (1, 2)  # however often it was tried
 
 
 def test_nobody_is_gone_when_redis_dies_and_comes_again(two: Two, redis_of_its_own: Redis, events: Events) -> None:
@@ -64,18 +64,18 @@ def test_nobody_is_gone_when_redis_dies_and_comes_again(two: Two, redis_of_its_o
     hank.send(b"nobody hears it")
     hank.show("peggy", b"here")
     dale.show("dale", None)
-    gevent.sleep(TIMEOUT)  # however long that takes
+    gevent.sleep(SHORT)  # however long that takes
     assert (list(hank.nodes), to_hank.told) == (["dale"], [("dale", "dale", b"here")])
     redis_of_its_own.start()
-    to_hank.wait(lambda: to_hank.resumes == to_dale.resumes == 2)
+    to_hank.wait(lambda: min(to_hank.resumes, to_dale.resumes) > 1)
     to_hank.wait(
         lambda: to_hank.cards == {"dale": {}} and to_dale.cards == {"hank": {"hank": b"here", "peggy": b"here"}}
     )
     hank.send(b"all is well")
     to_dale.wait_for(b"all is well")
     assert ("dale",) not in to_hank.told and ("hank",) not in to_dale.told
-    assert (hank.tally.returns, hank.tally.lost, dale.tally.returns) == (1, 1, 1)
-    assert (len(events("bus_lost")), len(events("bus_connected"))) == (2, 2)
+    assert hank.tally.lost == 1 and min(hank.tally.returns, dale.tally.returns) > 0
+    assert len(events("bus_lost")) == len(events("bus_connected"))  # however often it was tried
     assert party.failures == []
 
 
@@ -84,7 +84,7 @@ def test_a_redis_that_stands_still_is_noticed(two: Two, redis_of_its_own: Redis)
     redis_of_its_own.pause()
     to_hank.wait(lambda: not hank.connected and not dale.connected)
     hank.show("hank", b"away")
-    gevent.sleep(TIMEOUT)  # until all that was shown has expired
+    gevent.sleep(SHORT)  # until all that was shown has expired
     redis_of_its_own.go_on()
     to_dale.wait(lambda: to_dale.cards == {"hank": {"hank": b"away"}} and hank.connected and dale.connected)
     assert to_dale.told == [("hank", "hank", b"here"), ("hank", "hank", b"away")]
@@ -94,14 +94,14 @@ def test_a_redis_that_stands_still_is_noticed(two: Two, redis_of_its_own: Redis)
 
 
 def test_who_left_while_we_were_away_is_gone_when_we_are_back(two: Two, redis_of_its_own: Redis) -> None:
-    _, hank, to_hank, dale, to_dale = two
+    _, hank, to_hank, dale, _ = two
     with Client.from_url(redis_of_its_own.url) as client:
         (line,) = [each["id"] for each in client.client_list(_type="pubsub") if each["id"] == _first(client)]
         client.client_kill_filter(_id=line)
         dale.close()
-        to_hank.wait(lambda: to_hank.resumes == 2 and hank.connected)
+        to_hank.wait(lambda: to_hank.resumes > 1 and hank.connected)
     to_hank.wait(lambda: to_hank.told[-1] == ("dale",))
-    assert list(hank.nodes) == [] and to_dale.resumes == 1
+    assert list(hank.nodes) == []
 
 
 def _first(client: Client) -> str:
@@ -114,10 +114,10 @@ def test_a_line_that_is_cut_is_made_anew(two: Two, redis_of_its_own: Redis, kind
     _, hank, to_hank, dale, to_dale = two
     with Client.from_url(redis_of_its_own.url) as client:
         client.client_kill_filter(_type=kind, skipme=True)
-    to_hank.wait(lambda: to_hank.resumes == to_dale.resumes == 2 and hank.connected and dale.connected)
+    to_hank.wait(lambda: min(to_hank.resumes, to_dale.resumes) > 1 and hank.connected and dale.connected)
     hank.send(b"all is well")
     to_dale.wait_for(b"all is well")
-    assert ("dale",) not in to_hank.told and hank.tally.returns == 1
+    assert ("dale",) not in to_hank.told and hank.tally.returns > 0
 
 
 def test_it_is_closed_at_once_where_nobody_answers(start_party: Starts, redis_of_its_own: Redis) -> None:
@@ -169,7 +169,7 @@ def test_a_user_needs_no_more_rights_than_documented(redis_of_its_own: Redis, st
     ear.wait(lambda: len(hank.nodes) == 2)
     with Client.from_url(redis_of_its_own.url) as client:
         client.client_kill_filter(_type="normal", skipme=True)
-    ear.wait(lambda: ear.resumes == late.resumes == 2)
+    ear.wait(lambda: min(ear.resumes, late.resumes) > 1)
     dale.close()
     ear.wait(lambda: ("dale",) in ear.told)
 
@@ -229,7 +229,7 @@ def _pour(out_of: socket.socket, into: socket.socket) -> None:
 
 def test_what_does_not_come_back_is_no_link(two_faced: str, start_party: Starts, events: Events) -> None:
     party, ear = start_party(two_faced), Ear()
-    hank = party.open("hank")
+    hank = party.open("hank", timeout=SHORT)
     hank.start(ear)
     ear.wait(lambda: events("bus_lost"))
     assert events("bus_lost")[0]["reason"] == NOT_HEARD

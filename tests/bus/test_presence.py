@@ -10,7 +10,7 @@ from redis import Redis as Client
 
 from gmessenger.bus.keys import Keys
 from gmessenger.bus.parcels import FORM, Parcel, packed
-from tests.bus.conftest import TIMEOUT, Party
+from tests.bus.conftest import SHORT, Party
 from tests.bus.ears import CLUSTER, Child
 from tests.services import Redis
 
@@ -20,7 +20,7 @@ KEYS = Keys(CLUSTER, "hank")
 @pytest.fixture
 def child(party: Party, redis_server: Redis) -> Iterator[Child]:
     """Node `dale`, who shows `dale` as `here`."""
-    child = Child(redis_server.url, "dale", TIMEOUT, "dale", "here")
+    child = Child(redis_server.url, "dale", SHORT, "dale", "here")
     yield child
     child.end()
 
@@ -87,7 +87,7 @@ def test_a_goodbye_is_heard_at_once_and_remembered(party: Party, client: Client)
 
 
 def test_a_node_that_dies_is_gone_after_a_while(party: Party, child: Child) -> None:
-    hank, ear = party.join("hank")
+    hank, ear = party.join("hank", timeout=SHORT)
     assert ear.cards == {"dale": {"dale": b"here"}}
     child.signal(signal.SIGKILL)
     ear.wait(lambda: not hank.nodes)
@@ -97,7 +97,7 @@ def test_a_node_that_dies_is_gone_after_a_while(party: Party, child: Child) -> N
 
 
 def test_a_node_that_stood_still_shows_itself_again(party: Party, child: Child, client: Client) -> None:
-    _, ear = party.join("hank")
+    _, ear = party.join("hank", timeout=SHORT)
     child.signal(signal.SIGSTOP)
     ear.wait(lambda: ear.told[-1] == ("dale",))
     ear.wait(lambda: not client.exists(KEYS.shown("dale")))
