@@ -60,7 +60,7 @@ class Field:
 
     def _result(self, peer: Peer, work: Work, seconds: float) -> Result:
         server = self._server(peer)
-        with load(self._program, server, work) as driver:
+        with load(self._program, server, work, work.plan(peer.speaks(work))) as driver:
             driver.run(WARM)
             result = driver.run(seconds)
         if work.stored and peer.in_files and server.kept() < len(TEXT) * result.deliveries:
@@ -83,7 +83,7 @@ class Field:
         try:
             time.sleep(REST)  # what a start takes for a moment (64 MB for hashing one password, here) is given back
             before = server.memory()
-            with load(self._program, server, work):
+            with load(self._program, server, work, work.plan(peer.speaks(work))):
                 time.sleep(REST)
                 return (server.memory() - before) / work.size
         finally:

@@ -9,6 +9,7 @@
  * Lines of a plan; bytes are in hexadecimal:
  *     together N                 so many log in at the same time
  *     group FAN                  what follows belongs to a new group, in which each message is delivered FAN times
+ *     port NUMBER                what follows connects there instead
  *     connect KIND               a new connection: text, nats or mqtt
  *     send BYTES | wait BYTES    while logging in
  *     message BYTES AT WIDTH     it writes these; at AT a serial number: 8 hexadecimal digits, 2 binary bytes, or none (0)
@@ -231,8 +232,8 @@ static char *unhex(const char *text, size_t *length) {
     return bytes;
 }
 
-static void open_connection(struct connection *c, int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+static void open_connection(struct connection *c) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)c->port)};
     struct timeval patience = {PATIENCE, 0};
     int yes = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -262,10 +263,10 @@ static void watch(struct connection *c) {
     epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-static void log_in(struct connection *first, struct connection *behind, int port) {
+static void log_in(struct connection *first, struct connection *behind) {
     int busy = 1;
     for (struct connection *c = first; c < behind; c++) {
-        open_connection(c, port);
+        open_connection(c);
         usleep(500); /* ngIRCd lets ten wait to be accepted; one more would be tried again after a second */
     }
     for (int step = 0; busy; step++) {
@@ -287,7 +288,7 @@ static void become_writer(struct connection *c, const char *serial_at, const cha
     g->writers[g->writer_count++] = (size_t)(c - connections);
 }
 
-static void read_plan(const char *path) {
+static void read_plan(const char *path, int port) {
     static char line[1 << 16], word[16], first[1 << 15], second[16], third[16];
     FILE *plan = fopen(path, "r");
     struct connection *c = NULL;
@@ -302,8 +303,11 @@ static void read_plan(const char *path) {
             together = strtoul(first, NULL, 10);
         } else if (!strcmp(word, "group")) {
             groups[group_count++].fan = strtoul(first, NULL, 10);
+        } else if (!strcmp(word, "port")) {
+            port = atoi(first);
         } else if (!strcmp(word, "connect")) {
             c = &connections[connection_count++];
+            c->port = port;
             c->group = group_count ? group_count - 1 : 0;
             c->kind = !strcmp(first, "mqtt") ? MQTT : !strcmp(first, "nats") ? NATS : TEXT;
         } else {
@@ -338,10 +342,9 @@ int main(int count, char **arguments) {
     run.rate = atof(arguments[3]);
     run.samples = malloc(MOST_SAMPLES * sizeof *run.samples);
     epoll = epoll_create1(0);
-    read_plan(arguments[4]);
+    read_plan(arguments[4], atoi(arguments[1]));
     for (size_t i = 0; i < connection_count; i += together)
-        log_in(&connections[i], &connections[i + together < connection_count ? i + together : connection_count],
-               atoi(arguments[1]));
+        log_in(&connections[i], &connections[i + together < connection_count ? i + together : connection_count]);
     settle();
     puts("ready");
     fflush(stdout);

@@ -18,7 +18,7 @@ struct bytes {
 };
 
 struct connection {
-    int fd;
+    int fd, port;
     enum kind kind;
     size_t group;
     struct { struct bytes send, wait; } steps[MOST_STEPS]; /* of logging in */

@@ -16,8 +16,11 @@ STORED_PAIRS: Final = 50
 
 
 def make_accounts(folder: Path) -> None:
+    fill(f"sqlite:///{folder / 'messenger.db'}")
+
+
+def fill(store: str) -> None:
     """Accounts with cheap hashes, in the store itself: registering a hundred of them over the wire takes a minute."""
-    store = str(folder / "messenger.db")
     command = [sys.executable, "-m", "benchmarks.stored", "--fill", store, "--messages", "0"]
     subprocess.run(command, cwd=TOP, check=True)  # noqa: S603
 

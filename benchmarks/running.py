@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from benchmarks.peers import Peer
 from benchmarks.preparing import TOP
-from benchmarks.protocols import Speech
 from benchmarks.work import Work
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -143,15 +142,24 @@ class Result:
         return self.generator * 1e6 / self.deliveries
 
 
+class Driven(Protocol):
+    """What a load is for: a server, or several."""
+
+    folder: Path
+    port: int
+
+    def cpu(self) -> float: ...
+
+
 class Load:
     """The generator with everybody logged in. `run` again and again."""
 
-    def __init__(self, program: Path, server: Server, work: Work, speech: Speech) -> None:
+    def __init__(self, program: Path, server: Driven, work: Work, plan: str) -> None:
         """Raises `Failed` if somebody cannot log in."""
-        plan = server.folder / "plan"
-        plan.write_text(work.plan(speech))
+        file = server.folder / "plan"
+        file.write_text(plan)
         self._server = server
-        command = [str(program), str(server.port), str(work.window), str(work.rate), str(plan)]
+        command = [str(program), str(server.port), str(work.window), str(work.rate), str(file)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)  # noqa: S603
         self._hear()
@@ -181,8 +189,8 @@ def pipe_of(pipe: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def load(program: Path, server: Server, work: Work) -> Iterator[Load]:
-    driver = Load(program, server, work, server.peer.speaks(work))
+def load(program: Path, server: Driven, work: Work, plan: str) -> Iterator[Load]:
+    driver = Load(program, server, work, plan)
     try:
         yield driver
     finally:

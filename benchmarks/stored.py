@@ -35,7 +35,7 @@ ROW: Final = "{:<16} {:<16} {:>9} {:>10} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10}"
 TITLES: Final = ("store", "load", "messages", "a second", "CPU s/M", "loop", "batch", "p50 ms", "p99 ms", "generator")
 
 
-def fill(path: Path, messages: int) -> None:
+def fill(url: str, messages: int) -> None:
     """Accounts in pairs, and so many messages between them, through the store itself."""
     from gevent import monkey, sleep
 
@@ -44,7 +44,7 @@ def fill(path: Path, messages: int) -> None:
     from gmessenger.chat.records import Entry, Post, Proof
     from gmessenger.store import open_store
 
-    store = open_store(f"sqlite:///{path}")
+    store = open_store(url)
     hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     ids = {name: store.create_account(name, name, hashed, 0.0).id for each in range(PAIRS) for name in names(each)}
     portion = 5000
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=TOP, help="a directory on the disk to measure")
     parser.add_argument("--only", choices=("empty", "million", "memory"))
-    parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--fill", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fill:
         return fill(options.fill, options.messages)
@@ -173,9 +173,10 @@ def main() -> None:
             if options.only in (None, name):
                 path = folder / f"{name}.db"
                 # In a process of its own: this one is not patched.
-                command = [sys.executable, "-m", "benchmarks.stored", "--fill", str(path), "--messages", str(messages)]
+                url = f"sqlite:///{path}"
+                command = [sys.executable, "-m", "benchmarks.stored", "--fill", url, "--messages", str(messages)]
                 subprocess.run(command, cwd=TOP, check=True)  # noqa: S603
-                measure(f"sqlite, {name}", f"sqlite:///{path}", folder, options.seconds)
+                measure(f"sqlite, {name}", url, folder, options.seconds)
         if options.only in (None, "memory"):
             measure("memory:", "memory:", folder, options.seconds)
         print(disk(folder))

@@ -1,0 +1,126 @@
+"""The tables of `python -m benchmarks.cluster`, and the part of docs/benchmarks.md that they are put into."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from benchmarks.cases import CASES, PARTS, Case, Found
+from benchmarks.report import PAGE, machine
+
+BEGIN: Final = "<!-- written by `python -m benchmarks.cluster --write` -->"
+END: Final = "<!-- end of what `python -m benchmarks.cluster` writes -->"
+SHARED: Final = (
+    "All of it shares one machine of two cores: nodes, PostgreSQL, Redis and the generator. So two nodes are not "
+    "faster than one here, and messages a second say little; **processor time by message is the figure to go by**."
+)
+HOPS: Final = (
+    ("from guest to guest on one node: sockets, the loop, the core", ("guests", "two"), None),
+    ("a hint through Redis, to a guest on another node", ("guests", "two, apart"), ("guests", "two")),
+    ("SQLite's commit", ("latency", "sqlite"), ("guests", "two")),
+    ("PostgreSQL's commit", ("latency", "postgres"), ("guests", "two")),
+    ("the same with the other node at work and a bus", ("latency", "two"), ("guests", "two")),
+    ("a hint through Redis, of what was stored", ("latency", "two, apart"), ("latency", "two")),
+)
+"""What each is the latency of, and what is subtracted from it."""
+ASKED: Final = (
+    ("login", "logging in with a token"),
+    ("answer", "a guest's message to a guest is answered"),
+    ("arrival", "who has just come has what is said then"),
+)
+
+
+def tables(found: Found) -> Iterator[str]:
+    """The lines of a part of a page; what was not measured is left out."""
+    yield from (*stored(found), *latency(found), *hops(found), *bus(found), *asked(found))
+
+
+def stored(found: Found) -> Iterator[str]:
+    cases = measured(found, "stored")
+    if not cases:
+        return
+    parts = ["nodes", "PostgreSQL", "Redis", "together", "generator"]
+    yield from head("Stored, 50 pairs, 200 in flight each", ["messages/s", *(f"CPU s/M: {parts[0]}", *parts[1:])])
+    for case in cases:
+        costs = [cost(found, "stored", case, part) for part in PARTS]
+        cells = [f"{found.of('stored', case.name, 'rate'):,.0f}", *(f"{each:.1f}" for each in (*costs, sum(costs)))]
+        yield row(case.title, [*cells, f"{found.of('stored', case.name, 'generator_cost'):.1f}"])
+    yield ""
+    behind = [case for case in cases if found.of("stored", case.name, "commits")]
+    if behind:
+        yield from head("What that is for PostgreSQL", ["messages in a transaction", "bytes of log by message"])
+    for case in behind:
+        commits, log = (found.of("stored", case.name, what) or 0.0 for what in ("commits", "log"))
+        yield row(case.title, [f"{1 / commits:,.0f}", f"{log:,.0f}"])
+    yield from [""] if behind else []
+
+
+def latency(found: Found) -> Iterator[str]:
+    for work, title in (("latency", "Stored and delivered"), ("guests", "From guest to guest, not stored")):
+        cases = measured(found, work)
+        if cases:
+            columns = ["p50 ms", "p99 ms", "CPU s/M: nodes", "PostgreSQL", "Redis"]
+            yield from head(f"{title}, 50 pairs, 500 messages a second", columns)
+        for case in cases:
+            times = [f"{found.of(work, case.name, what):.2f}" for what in ("p50", "p99")]
+            yield row(case.title, [*times, *(f"{cost(found, work, case, part):.0f}" for part in PARTS)])
+        yield from [""] if cases else []
+
+
+def hops(found: Found) -> Iterator[str]:
+    rows = []
+    for title, whole, less in HOPS:
+        have, without = found.of(*whole, "p50"), found.of(*less, "p50") if less else 0.0
+        if have is not None and without is not None:
+            rows.append(row(title, [f"{have - without:.2f}"]))
+    if rows:
+        yield from (*head("What each hop takes", ["p50 ms"]), *rows, "")
+
+
+def bus(found: Found) -> Iterator[str]:
+    rows = []
+    for work in ("stored", "latency"):
+        publishes, size = (found.of(work, "two, apart", what) for what in ("published", "published_bytes"))
+        if publishes and size:
+            rows.append(row(work, [f"{1 / publishes:.1f}", f"{size:.0f}"]))
+    if rows:
+        yield from (*head("What crosses the bus", ["hints in a publication", "bytes by hint"]), *rows, "")
+
+
+def asked(found: Found) -> Iterator[str]:
+    rows = []
+    for name, title in ASKED:
+        for case in CASES:
+            half, most = (found.percentile(name, case.name, share) for share in (0.5, 0.95))
+            if half is not None and most is not None:
+                rows.append(row(f"{title}: {case.title}", [f"{half:.2f}", f"{most:.2f}"]))
+    if rows:
+        yield from (*head("One after the other", ["p50 ms", "p95 ms"]), *rows, "")
+
+
+def measured(found: Found, work: str) -> list[Case]:
+    return [case for case in CASES if found.runs.get((work, case.name))]
+
+
+def cost(found: Found, work: str, case: Case, part: str) -> float:
+    """Seconds of processor for a million messages."""
+    return (found.of(work, case.name, part) or 0.0) * 1e6
+
+
+def head(title: str, columns: Sequence[str]) -> Iterator[str]:
+    yield f"### {title}\n"
+    yield row("", columns)
+    yield row("---", ["--:"] * len(columns)).replace(" ", "")
+
+
+def row(title: str, cells: Sequence[str]) -> str:
+    return f"| {' | '.join([title, *cells])} |"
+
+
+def write(text: str, how: str) -> None:
+    """The tables into docs/; the rest of the page is left as it is."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(before + "\n".join([BEGIN, "", f"{how} {machine()}.", "", SHARED, "", text, END]) + after)
+    print(f"written: {PAGE}", file=sys.stderr)
