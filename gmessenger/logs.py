@@ -67,6 +67,7 @@ EVENTS: Final[dict[str, Word]] = {
     "certificate_expires": _kind(logging.WARNING, "file", "expires", "days"),
     "greenlet_failed": _kind(logging.ERROR, "what", "address"),
     "control": _kind(logging.INFO, "verb", "name"),
+    "control_taken": _kind(logging.WARNING, "socket"),
     "moderated": _kind(logging.INFO, "by", "verb", "what", "for", "reason"),
     "pruned": _kind(logging.INFO, "count", "seconds"),
     "prune_failed": _kind(logging.WARNING, "reason"),

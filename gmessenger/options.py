@@ -29,7 +29,7 @@ from gmessenger.kinds import (
 )
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
-DEFAULT_PORT: Final = 7777
+DEFAULT_PORT: Final = places.DEFAULT_PORT
 DEFAULT_TLS_PORT: Final = 7778
 MEMORY: Final = "memory:"
 Registration = Literal["open", "invite", "closed"]
@@ -109,8 +109,7 @@ def default_store(port: int) -> str:
     """Where the server on that port remembers when it is not told where; on port 0 it is only tried out."""
     if port == 0:
         return MEMORY
-    name = "messenger.db" if port == DEFAULT_PORT else f"messenger-{port}.db"
-    return f"sqlite:///{places.state_directory() / name}"
+    return f"sqlite:///{places.state_directory() / places.stem(port)}.db"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from gmessenger.errors import ConfigProblem
 from gmessenger.sentences import Sentence
 
 STDERR = "-"
+DEFAULT_PORT: Final = 7777
 
 
 def checkout() -> Path | None:
@@ -66,6 +67,20 @@ LONGEST_ADDRESS: Final = 100
 def socket_beside(store: Path) -> Path:
     """Where the server of a store in a file listens for the operator on this machine."""
     return store.resolve().with_name(f"{store.name}.socket")
+
+
+def control_socket(store: Path | None, port: int) -> Path:
+    """Where a server listens for the operator on this machine: beside the file of its store, where that is in one;
+    else in the state directory, by its port. Raises `ConfigProblem` for somebody without a home.
+    """
+    if store is not None:
+        return socket_beside(store)
+    return state_directory() / f"{stem(port)}.socket"
+
+
+def stem(port: int) -> str:
+    """How the files begin that belong to the server on a port; servers on one machine have different ones."""
+    return "messenger" if port == DEFAULT_PORT else f"messenger-{port}"
 
 
 @contextmanager

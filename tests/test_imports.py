@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chat.tally": set(),
     "chat.way": set(),
     "admin": {"gmessenger", "errors", "logs", "options", "commandline", "places", "store", "chat", *RECORDS}
-    | {"certificates"},
+    | {"certificates", "urls", *SHARED},
     "client": {"errors", "sentences", "wire"},
     "terminal": {
         *("gmessenger", "given", "client", "errors", "logs", "options", "commandline", "places", "sentences"),

@@ -74,7 +74,9 @@ ARGUMENTS: Final = {
     "account": Argument("name", "NAME", "the account's name"),
     "room": Argument("name", "NAME", "the room's name, '#' and all"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
-    "old": Argument("file", "FILE", "a backup"),
+    "old": Argument("file", "[FILE]", "a backup; of PostgreSQL none: pg_restore has read it", optional=True),
+    "from": Argument("source", "FROM", "the URL of the store that there is"),
+    "to": Argument("target", "TO", "the URL of one that is empty, or not there yet"),
     "any": Argument("file", "[FILE]", "a backup; without it, the store", optional=True),
     "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, the output", optional=True),
     "host": Argument(
@@ -117,6 +119,13 @@ COMMANDS: Final = (
     Command("backup", ("new",), "write everything into one file, while the server goes on", keeping.backup),
     Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),
     Command("restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True),
+    Command(
+        "copy",
+        ("from", "to"),
+        "copy a store into another one, of whatever kind, and compare",
+        keeping.copy,
+        stopped=True,
+    ),
     Command("export", ("out",), "accounts, rooms and messages as lines of JSON", keeping.export),
     Command(
         "cert self-signed", ("host", "days", "new"), "make a certificate for a network of one's own", certs.self_signed

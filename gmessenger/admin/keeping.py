@@ -1,51 +1,96 @@
-"""What is remembered: what the commands `backup`, `verify`, `restore`, `export` and `prune` do."""
+"""What is remembered: what the commands `backup`, `verify`, `restore`, `copy`, `export` and `prune` do."""
 
 from __future__ import annotations
 
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from msgspec import json
 
-from gmessenger.admin.office import Office, need_stopped, open_office, store_file
-from gmessenger.errors import FileProblem
+from gmessenger.admin.office import Office, need_stopped, open_office
+from gmessenger.admin.site import Site, site_of
+from gmessenger.errors import FileProblem, UsageError
 from gmessenger.options import AdminOptions
+from gmessenger.store import taking_a_library, verify_store
 from gmessenger.store.restoring import restore_file
+from gmessenger.store.tables import Table
+from gmessenger.store.transfer import transfer
 from gmessenger.store.verifying import Findings, verify_file
 
 
 def backup(options: AdminOptions, given: Namespace) -> int:
     file = Path(given.file).absolute()  # the server stands in another directory
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         size = office.ask("backup", file=str(file))  # who wrote it says so: this process may not see it
-    print(f"{file}: {size} bytes, from {store_file(options.store_url)}.")
+    print(f"{file}: {size} bytes, from {site_of(options).shown}.")
     return 0
 
 
 def verify(options: AdminOptions, given: Namespace) -> int:
     """Reads the file itself, whether a server runs or not, and changes nothing."""
-    file = Path(given.file) if given.file else store_file(options.store_url)
-    found = verify_file(file)
+    site = None if given.file else site_of(options)
+    found = verify_file(Path(given.file)) if site is None else verify_store(site.url)
     if found.counts:
         print(_counted(found))
+    return _judge(found, given.file if site is None else site.shown)
+
+
+def _judge(found: Findings, shown: str) -> int:
     for fault in found.faults:
-        print(f"gmessenger-admin: {file}: {fault}", file=sys.stderr)
+        print(f"gmessenger-admin: {shown}: {fault}", file=sys.stderr)
     if not found.faults:
-        print(f"{file} is whole.")
+        print(f"{shown} is whole.")
     return 1 if found.faults else 0
 
 
 def restore(options: AdminOptions, given: Namespace) -> int:
-    store = need_stopped(options.store_url, "restore")
-    found, old = restore_file(Path(given.file), store)
+    site = need_stopped(options, "restore")
+    if site.file is None:
+        return _restored(site, given.file)
+    if given.file is None:
+        raise UsageError("Say which backup is to be restored.")
+    found, old = restore_file(Path(given.file), site.file)
     print(_counted(found))
-    print(f"{store} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
+    print(f"{site.file} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
     return 0
+
+
+def _restored(site: Site, file: str | None) -> int:
+    """What pg_restore cannot do."""
+    if file is not None:
+        raise UsageError(f"{site.shown} is restored with pg_restore, and then by `restore` without a file.")
+    with taking_a_library():
+        from gmessenger.store.postgres.restoring import restored
+    site.check_it_is_there()
+    restored(site.url)
+    print(f"{site.shown} is another store now, and clients will hear of it.")
+    return 0
+
+
+def copy(options: AdminOptions, given: Namespace) -> int:
+    """From one store into another; neither has to be the one of the options."""
+    source, target = (site_of(replace(options, store=url)) for url in (given.source, given.target))
+    copied = transfer(source.url, target.url, _progress() if sys.stderr.isatty() else lambda *_: None)
+    for name, total in copied.sums.items():
+        print(f"{name:<14}{total.rows:>12}  {total}")
+    if copied.changed:
+        print(f"{copied.changed} rows hold the character NUL, which PostgreSQL cannot: U+FFFD is in its place.")
+    print(f"{target.shown} has what {source.shown} has: the same counts, the same sums.")
+    return _judge(verify_store(target.url), target.shown)
+
+
+def _progress() -> Callable[[Table, int, int], None]:
+    def told(table: Table, done: int, count: int) -> None:
+        print(f"\r\x1b[K{table.name} {done} of {count}", end="" if done < count else "\r\x1b[K", file=sys.stderr)
+        sys.stderr.flush()
+
+    return told
 
 
 def _counted(found: Findings) -> str:
@@ -53,17 +98,17 @@ def _counted(found: Findings) -> str:
 
 
 def prune(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         count = office.ask("prune", days=given.older_than)
-    print(f"{count} messages dropped from {store_file(options.store_url)}.")
+    print(f"{count} messages dropped from {site_of(options).shown}.")
     return 0
 
 
 def export(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office, _output(given.file) as output:
+    with open_office(options) as office, _output(given.file) as output:
         count = sum(output.write(json.encode(line) + b"\n") > 0 for line in _everything(office))
     if given.file is not None:
-        print(f"{given.file}: {count} lines, from {store_file(options.store_url)}.")
+        print(f"{given.file}: {count} lines, from {site_of(options).shown}.")
     return 0
 
 

@@ -13,9 +13,9 @@ from gmessenger.options import AdminOptions
 
 
 def kick(options: AdminOptions, given: Namespace) -> int:
-    need_running(options.store_url, "kick")
+    need_running(options, "kick")
     closed = _ask(options, "kick", name=given.name, reason=given.reason or "")
-    return _say(f"{given.name} is sent away; connections closed: {closed}.")
+    return _say(f"{given.name} is sent away; {_closed(closed)}.")
 
 
 def mute(options: AdminOptions, given: Namespace) -> int:
@@ -31,7 +31,7 @@ def unmute(options: AdminOptions, given: Namespace) -> int:
 def ban(options: AdminOptions, given: Namespace) -> int:
     seconds, reason = getattr(given, "for"), given.reason or ""
     closed = _ask(options, "ban", **_whom(given), seconds=seconds, reason=reason)
-    return _say(f"{given.whom} is banned; connections closed: {closed}.")
+    return _say(f"{given.whom} is banned; {_closed(closed)}.")
 
 
 def unban(options: AdminOptions, given: Namespace) -> int:
@@ -50,7 +50,7 @@ def open_room(options: AdminOptions, given: Namespace) -> int:
 
 
 def list_sanctions(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         for kind, what in (("bans", "banned"), ("mutes", "muted")):
             for each in _all(office, kind):
                 print(
@@ -77,12 +77,16 @@ def _until(each: dict[str, Any]) -> str:
     return f"until {datetime.datetime.fromtimestamp(each['until']):%Y-%m-%d %H:%M}"
 
 
+def _closed(count: int | None) -> str:
+    return f"connections closed: {count}" if count is not None else "every server closes the connections it has"
+
+
 def _whom(given: Namespace) -> dict[str, str]:
     return {"address" if is_network(given.whom) else "name": given.whom}
 
 
 def _ask(options: AdminOptions, verb: str, **arguments: Any) -> Any:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         return office.ask(verb, **arguments)
 
 

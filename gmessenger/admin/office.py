@@ -1,33 +1,38 @@
-"""Where an operator's wishes go: to the running server through its socket, or to the store where none runs."""
+"""Where an operator's wishes go: to the running server through its socket, or to the store where none runs.
+
+A store that several servers share is never locked: whatever is changed in it, they follow.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import gevent
 from gevent import socket
 from msgspec import DecodeError, json
 
+from gmessenger.admin.site import Site, site_of
 from gmessenger.chat.administration import VERBS, Administration
+from gmessenger.chat.elsewhere import Elsewhere
+from gmessenger.chat.moderation import SERVER
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.service import Messenger
+from gmessenger.cluster.contract import SharedStore
 from gmessenger.errors import (
     ERRORS,
-    ConfigProblem,
-    FileProblem,
     MessengerError,
     Refused,
     ServerRunning,
     StoreInUse,
     Unreachable,
 )
-from gmessenger.places import short_address, socket_beside
-from gmessenger.store import file_of, open_store
+from gmessenger.options import AdminOptions
+from gmessenger.places import short_address
+from gmessenger.store import open_store
 
 
 class Office(Protocol):
@@ -44,10 +49,10 @@ ANSWERS_WITHIN: Final = 10.0
 class Counter:
     """The office of a running server: the end of its socket that is ours. Raises `StoreInUse` where nobody answers."""
 
-    def __init__(self, sock: socket.socket, file: Path) -> None:
+    def __init__(self, sock: socket.socket, shown: str) -> None:
         self._sock = sock
         self._lines = sock.makefile("rb")
-        self._wait_for_somebody(file)
+        self._wait_for_somebody(shown)
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         try:
@@ -59,13 +64,13 @@ class Counter:
             raise ERRORS.get(answer["error"], MessengerError)(answer["sentence"])
         return answer["answer"]
 
-    def _wait_for_somebody(self, file: Path) -> None:
+    def _wait_for_somebody(self, shown: str) -> None:
         self._sock.settimeout(ANSWERS_WITHIN)
         try:
             self._sock.sendall(b"{}\n")  # asks for nothing; that it is refused is answer enough
             self._lines.readline()
         except TimeoutError as error:
-            sentence = f"The server of {file} is running and did not answer within {ANSWERS_WITHIN:g} s."
+            sentence = f"The server of {shown} is running and did not answer within {ANSWERS_WITHIN:g} s."
             raise StoreInUse(f"{sentence} Nothing was done.") from error
         except OSError:
             pass  # it stops; whoever asks for something is told
@@ -73,7 +78,7 @@ class Counter:
 
 
 class BackOffice:
-    """The office of a store that no server serves."""
+    """The office of a store that no server on this machine serves."""
 
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
@@ -82,76 +87,112 @@ class BackOffice:
         return VERBS[verb](self._administration, **arguments)
 
 
+class Branch(BackOffice):
+    """The office of a store that servers elsewhere may serve: what only they can do, they are told. Who is there, and
+    how many connections were closed, is not known here: None.
+    """
+
+    def __init__(self, administration: Administration, messenger: Messenger) -> None:
+        super().__init__(administration)
+        self._moderation = messenger.moderation
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        if verb == "kick":
+            return self._moderation.kick_elsewhere(SERVER, arguments["name"], arguments["reason"])
+        answer = super().ask(verb, **arguments)
+        return answer if verb != "ban" else None
+
+
+class Announced(Elsewhere):
+    """What is asked of other servers is left for them in the store."""
+
+    def __init__(self, store: SharedStore) -> None:
+        super().__init__()
+        self._store = store
+
+    def kick(self, key: str, by: str, reason: str) -> None:
+        self._store.announce("kick", [key], {"by": by, "reason": reason})
+
+
 @contextmanager
-def open_office(url: str) -> Iterator[Office]:
+def open_office(options: AdminOptions) -> Iterator[Office]:
     """The office of a store that there is. Raises `StoreInUse` where a process has it that does not answer,
     `FileProblem` where there is none, and as `open_store`.
     """
-    file = store_file(url)
-    if (sock := reach(file)) is not None:
+    site = site_of(options)
+    sock = reach(site)
+    if sock is not None:
         with sock:
-            yield Counter(sock, file)
-        return
-    if not file.exists():
-        # Made here, it would most likely not be the one that was meant.
-        raise FileProblem(f"There is no store {file}. The server makes it at its first start; --store names another.")
-    store = open_store(url)
+            counter = Counter(sock, site.shown)
+            if site.file is not None or _serves(counter, site):
+                yield counter
+                return
+    site.check_it_is_there()
+    store = open_store(site.url)
     try:
-        passwords = Passwords()
-        messenger = Messenger(Policy(), store, time.time, gevent.spawn_later, _spawn, passwords)
-        yield BackOffice(Administration(messenger, store, passwords, time.time))
+        yield _back_office(store)
     finally:
         store.close()
 
 
+def _back_office(store: Any) -> BackOffice:
+    passwords = Passwords()
+    shared = isinstance(store, SharedStore)
+    elsewhere = Announced(store) if shared else None
+    messenger = Messenger(
+        Policy(), store, time.time, gevent.spawn_later, _spawn, passwords, time.monotonic, elsewhere=elsewhere
+    )
+    administration = Administration(messenger, store, passwords, time.time)
+    return Branch(administration, messenger) if shared else BackOffice(administration)
+
+
+def _serves(counter: Counter, site: Site) -> bool:
+    """Whether the server that was reached has the store that is meant."""
+    return bool(counter.ask("status")["store"]["url"] == site.shown)
+
+
 @contextmanager
-def open_counter(url: str) -> Iterator[Office]:
+def open_counter(options: AdminOptions) -> Iterator[Office]:
     """The office of the running server, and of no other. Raises `Unreachable` where none runs."""
-    file = store_file(url)
-    sock = reach(file)
+    site = site_of(options)
+    sock = reach(site)
     if sock is None:
-        raise Unreachable(f"No server runs on {file}.")
+        raise Unreachable(f"No server runs on {site.served}.")
     with sock:
-        yield Counter(sock, file)
+        yield Counter(sock, site.shown)
 
 
-def need_stopped(url: str, what: str) -> Path:
-    """The store's file, which no server serves now. Raises `ServerRunning`."""
-    file = store_file(url)
-    if (sock := reach(file)) is not None:
+def need_stopped(options: AdminOptions, what: str) -> Site:
+    """The store, which no server on this machine serves now. Raises `ServerRunning`."""
+    site = site_of(options)
+    if (sock := reach(site)) is not None:
         sock.close()
-        raise ServerRunning(f"{what} needs the server stopped, and one is running on {file}.")
-    return file
+        raise ServerRunning(f"{what} needs the server stopped, and one is running on {site.served}.")
+    return site
 
 
-def need_running(url: str, what: str) -> None:
-    """Raises `Unreachable` where no server serves the store."""
-    file = store_file(url)
-    if (sock := reach(file)) is None:
-        raise Unreachable(f"{what} needs a running server, and none runs on {file}.")
+def need_running(options: AdminOptions, what: str) -> None:
+    """Raises `Unreachable` where no server serves the store. (Of a store that is shared, nobody knows here.)"""
+    site = site_of(options)
+    if site.file is None:
+        return
+    if (sock := reach(site)) is None:
+        raise Unreachable(f"{what} needs a running server, and none runs on {site.served}.")
     sock.close()
 
 
-def store_file(url: str) -> Path:
-    """Raises `ConfigProblem` for a store that has none."""
-    file = file_of(url)
-    if file is None:
-        raise ConfigProblem("What is kept in memory can be reached by its own server only.")
-    return file
-
-
-def reach(file: Path) -> socket.socket | None:
+def reach(site: Site) -> socket.socket | None:
     """A connection to the server of a store; None where there is no server."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with short_address(socket_beside(file)) as address:
+        with short_address(site.socket) as address:
             sock.connect(address)
     except (FileNotFoundError, ConnectionRefusedError):
         sock.close()
         return None
     except OSError as error:
         sock.close()
-        raise Refused(f"Cannot reach the server of {file}: {error.strerror}.") from error
+        raise Refused(f"Cannot reach the server of {site.served}: {error.strerror}.") from error
     return sock
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from gmessenger.admin import asking
-from gmessenger.admin.office import open_office, store_file
+from gmessenger.admin.office import open_office
+from gmessenger.admin.site import site_of
 from gmessenger.options import AdminOptions
 
 
@@ -45,7 +46,7 @@ def delete_room(options: AdminOptions, given: Namespace) -> int:
 
 
 def list_users(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         accounts = office.ask("accounts")
     _show(filter(None, (each["name"], _state(each), each["role"])) for each in accounts)
     return 0
@@ -56,7 +57,7 @@ def _state(account: dict[str, Any]) -> str:
 
 
 def list_rooms(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         rooms = office.ask("rooms")
     _show(_room(each) for each in rooms)
     return 0
@@ -68,16 +69,16 @@ def _room(room: dict[str, Any]) -> tuple[str, ...]:
 
 
 def invite(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         print(office.ask("add_invite"))
     return 0
 
 
 def _do(options: AdminOptions, verb: str, done: str, name: str, password: str | None = None) -> int:
     arguments = {"name": name} if password is None else {"name": name, "password": password}
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         office.ask(verb, **arguments)
-    print(f"{done} Store: {store_file(options.store_url)}.")
+    print(f"{done} Store: {site_of(options).shown}.")
     return 0
 
 

@@ -15,7 +15,7 @@ ROW: Final = "{:<13}{}"
 
 
 def status(options: AdminOptions, given: Namespace) -> int:
-    with open_counter(options.store_url) as office:
+    with open_counter(options) as office:
         told = office.ask("status")
     for title, text in _page(told):
         print(ROW.format(title, text).rstrip())
@@ -32,12 +32,27 @@ def _page(told: dict[str, Any]) -> Iterator[tuple[str, object]]:
         yield "", f"{count} {' '.join(labels)}"
     yield "behind", f"{told['behind']} sessions are catching up"
     yield "outboxes", f"{told['waiting']} frames wait, {told['longest']} in the fullest"
-    yield "store", f"{store['file']}, {store['bytes'] / 1e6:.1f} MB, identity {store['identity']}"
+    size = f"{store['bytes'] / 1e6:.1f} MB" if store["bytes"] is not None else "which cannot be reached now"
+    yield "store", f"{store['url']}, {size}, identity {store['identity']}"
+    if told["cluster"] is not None:
+        yield from _cluster(told["cluster"])
     yield "commits", f"{commits['count']}, of the latest {_latest(commits)}; {store['failed']} failed"
     yield "loop lag", f"of the latest {_latest(lag)}"
     if told["certificate"] is not None:
-        yield "certificate", f"expires {datetime.fromtimestamp(told['certificate']).astimezone():%Y-%m-%d %H:%M %z}"
+        yield "certificate", f"expires {_moment(told['certificate'])}"
     yield "failures", f"{told['failures']}{'; the log has them' if told['failures'] else ''}"
+
+
+def _cluster(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    how = {None: "none", True: "connected", False: "not connected"}[told["bus"]]
+    since = "" if told["bus"] is None else f" for {timedelta(seconds=round(told['bus_for']))}"
+    yield "bus", how + since
+    yield "other nodes", f"{told['nodes']}, on which {told['names']} names are present"
+    yield "", f"{told['filled']} messages of others were read from the store, where the bus did not bring them"
+
+
+def _moment(time: float) -> str:
+    return f"{datetime.fromtimestamp(time).astimezone():%Y-%m-%d %H:%M:%S %z}"
 
 
 def _latest(figures: dict[str, float]) -> str:
@@ -45,7 +60,7 @@ def _latest(figures: dict[str, float]) -> str:
 
 
 def trace(options: AdminOptions, given: Namespace) -> int:
-    with open_office(options.store_url) as office:
+    with open_office(options) as office:
         ways = _ways(office, given.which)
     for way in ways:
         for line in _told(way):

@@ -12,6 +12,7 @@ class LocalBus:
     """Never connected: there is nobody else."""
 
     connected = False
+    since = 0.0
     nodes: Collection[str] = ()
 
     def __init__(self) -> None:

@@ -55,6 +55,7 @@ class RedisBus:
         self._clock = clock
         self.tally = BusTally()
         self.connected = False
+        self.since = clock()
         self._told_lost = self._was_there = False
         self._pause = FIRST_PAUSE
         self._speaker = Speaker(self._keys, self._pace, self.tally, clock)
@@ -83,12 +84,12 @@ class RedisBus:
         self._speaker.close()
         if self.connected and self._keeper is not None:
             self._keeper.join(self._pace.answer)
-        self.connected = False
+        self._be(connected=False)
 
     def _keep_linked(self, listener: Listener) -> None:
         while not self._closing.is_set():
             reason = self._link_and_listen(listener)
-            self.connected = False
+            self._be(connected=False)
             self._speaker.drop()
             if reason != SAID_GOODBYE and not self._told_lost:
                 self._told_lost = True
@@ -128,16 +129,20 @@ class RedisBus:
             link.lose(A_MISTAKE)
 
     def _lost(self) -> None:
-        self.connected = False
+        self._be(connected=False)
         self._speaker.wake()
 
     def _resumed(self) -> None:
-        self.connected = True
+        self._be(connected=True)
         self.tally.returns += self._was_there
         self._was_there = True
         self._told_lost = False
         self._pause = FIRST_PAUSE
         logs.event("bus_connected", address=self._exchange.address, nodes=len(self.nodes))
+
+    def _be(self, *, connected: bool) -> None:
+        if connected != self.connected:
+            self.connected, self.since = connected, self._clock()
 
     def _spawn(self, function: Callable[..., object], *arguments: object) -> Greenlet[..., object]:
         greenlet = gevent.spawn(function, *arguments)

@@ -73,6 +73,11 @@ class Moderation:
         self._tell_log(by, "kick", user, None, reason)
         return {"sessions": sessions}
 
+    def kick_elsewhere(self, by: str, user: str, reason: str = "") -> None:
+        """Have every session of a name closed on whatever server there are any: nobody here knows."""
+        self._router.elsewhere.kick(fold(user), by, _checked(reason))
+        self._tell_log(by, "kick", user, None, reason)
+
     def mute(self, by: str, user: str, seconds: float | None = None, reason: str = "") -> dict[str, Any]:
         """Have a name's messages refused."""
         key = fold(check_name(user))

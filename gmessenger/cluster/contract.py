@@ -107,6 +107,10 @@ class Bus(Protocol):
         """Whether others can hear now, as far as is known."""
 
     @property
+    def since(self) -> float:
+        """When that began, by a steady clock."""
+
+    @property
     def nodes(self) -> Collection[str]:
         """The other nodes that have been heard of."""
 

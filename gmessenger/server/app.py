@@ -23,7 +23,7 @@ from gmessenger.errors import (
     StoreUnavailable,
 )
 from gmessenger.options import ServerOptions
-from gmessenger.places import socket_beside
+from gmessenger.places import control_socket
 from gmessenger.server.arriving import Arrivals
 from gmessenger.server.census import status
 from gmessenger.server.connection import Floor
@@ -91,8 +91,7 @@ class App:
             self.node.join(self.messenger)
         self.reception = Reception(self._floor, self.messenger, self.certificate, near, lambda: self.stopping)
         administration = Administration(self.messenger, self.store, passwords, time.time, lambda: status(self))
-        file = file_of(options.store_url)
-        self._control = Control(socket_beside(file), administration, self.watch) if file is not None else None
+        self._control = self._door(administration)
         self._retention: Greenlet[..., object] | None = None
         self.health = self._open_health() if options.health else None
 
@@ -129,6 +128,12 @@ class App:
         except ExitError:
             self._let_go()
             raise
+
+    def _door(self, administration: Administration) -> Control | None:
+        file = file_of(self.options.store_url)
+        if not self.store.lasting:
+            return None
+        return Control(control_socket(file, self.port), administration, self.watch, locked=file is not None)
 
     def _let_go(self) -> None:
         self.store.close()

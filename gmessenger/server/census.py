@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gmessenger import __version__
 from gmessenger.chat.contract import Store
 from gmessenger.chat.service import Messenger
 from gmessenger.chat.tally import Histogram
+from gmessenger.errors import ExitError
 from gmessenger.options import ServerOptions
 from gmessenger.server.pulse import Pulse
 from gmessenger.server.reception import Reception
 from gmessenger.server.tls import Certificate
 from gmessenger.server.watch import Watch
-from gmessenger.store import file_of
+from gmessenger.store import MEMORY, file_of
+from gmessenger.urls import masked
+
+if TYPE_CHECKING:
+    from gmessenger.cluster.node import Node
 
 
 class Observed(Protocol):
@@ -32,6 +38,7 @@ class Observed(Protocol):
     pulse: Pulse
     certificate: Certificate | None
     store: Store
+    node: Node | None
     messenger: Messenger
     reception: Reception
 
@@ -73,6 +80,7 @@ def status(server: Observed) -> dict[str, Any]:
         "waiting": census.waiting,
         "longest": census.longest,
         "store": _store(server),
+        "cluster": _cluster(server.node, alone=not server.options.bus),
         "commits": _recent(server.store.tally.commits),
         "lag": _recent(server.pulse.lateness),
         "certificate": server.certificate.expires_at if server.certificate is not None else None,
@@ -81,10 +89,37 @@ def status(server: Observed) -> dict[str, Any]:
 
 
 def _store(server: Observed) -> dict[str, Any]:
-    file = file_of(server.options.store_url)
-    files = [file, Path(f"{file}-wal")] if file is not None else []
-    size = sum(each.stat().st_size for each in files if each.exists())
-    return {"file": str(file), "bytes": size, "identity": server.store.identity, "failed": server.store.tally.failed}
+    url = server.options.store_url
+    told = {"url": masked(url), "identity": server.store.identity, "failed": server.store.tally.failed}
+    return told | {"bytes": _size(url)}
+
+
+def _size(url: str) -> int | None:
+    """In bytes; None where nobody says."""
+    file = file_of(url)
+    if file is not None:
+        return sum(each.stat().st_size for each in (file, Path(f"{file}-wal")) if each.exists())
+    if url == MEMORY:
+        return 0
+    from gmessenger.store.postgres.inspecting import inspect_database
+
+    with suppress(ExitError):
+        return inspect_database(url).size
+    return None
+
+
+def _cluster(node: Node | None, *, alone: bool) -> dict[str, Any] | None:
+    """What this server knows of the others that share its store; None where none do. `alone`: it has no bus."""
+    if node is None:
+        return None
+    others = node.elsewhere.shown
+    return {
+        "bus": None if alone else node.bus.connected,
+        "bus_for": time.monotonic() - node.bus.since,
+        "nodes": len(node.bus.nodes),
+        "names": len(others),
+        "filled": node.ordering.filled,
+    }
 
 
 def _recent(histogram: Histogram) -> dict[str, float]:

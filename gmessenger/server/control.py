@@ -1,4 +1,4 @@
-"""The operator's door: a Unix socket beside the store, for whoever owns it.
+"""The operator's door: a Unix socket for whoever owns it, beside the store's file, or in the state directory.
 
 One JSON object a line: `{"verb": "disable", "arguments": {"name": "hank"}}` is answered `{"answer": …}`, or
 `{"error": "NeverSeen", "sentence": "…"}` with the name of an error of the tree.
@@ -20,7 +20,7 @@ from msgspec.structs import asdict
 from gmessenger import logs
 from gmessenger.chat.administration import VERBS, Administration
 from gmessenger.errors import BadRequest, InternalError, MessengerError
-from gmessenger.server.listening import FOR_ITS_OWNER, listen_unix
+from gmessenger.server.listening import FOR_ITS_OWNER, is_listened_at, listen_unix, make_directory
 from gmessenger.server.watch import Watch
 
 LONGEST_LINE: Final = 65_536
@@ -38,14 +38,20 @@ class Asked(Struct):
 class Control:
     """Answers operators from `start` to `stop`, each connection in a greenlet of its own."""
 
-    def __init__(self, path: Path, administration: Administration, watch: Watch) -> None:
+    def __init__(self, path: Path, administration: Administration, watch: Watch, *, locked: bool) -> None:
+        """`locked`: nobody else may listen there, since it belongs to a store that is ours alone."""
         self._path = path
+        self._locked = locked
         self._administration = administration
         self._watch = watch
         self._server: StreamServer | None = None
 
     def start(self) -> None:
-        """Listen. Call it while the store's lock is held: a socket that lies there is a dead server's."""
+        """Listen. What lies there is a dead server's, and replaced; where another one lives, it keeps what it has."""
+        if not self._locked and is_listened_at(self._path):
+            logs.event("control_taken", socket=str(self._path))
+            return
+        make_directory(self._path.parent)
         # Who may connect to it may do everything.
         sock = listen_unix(self._path, "control", FOR_ITS_OWNER, replace=True)
         self._server = StreamServer(sock, self._serve, spawn=Pool(MOST_OPERATORS))

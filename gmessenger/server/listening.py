@@ -53,7 +53,7 @@ def listen_at(place: str, what: str) -> socket.socket:
     """
     if place.startswith(UNIX):
         path = Path(place.removeprefix(UNIX))
-        if path.is_socket() and _is_listened_at(path):
+        if is_listened_at(path):
             raise CannotListen(f"Cannot listen on the {what} socket {path}: another process does.")
         return listen_unix(path, what, FOR_ITS_GROUP, replace=path.is_socket())
     host, _, port = place.rpartition(":")
@@ -78,6 +78,14 @@ def listen_unix(path: Path, what: str, masked: int, *, replace: bool) -> socket.
     return sock
 
 
+def make_directory(path: Path) -> None:
+    """A directory for its owner, where there is none. Raises `CannotListen`."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotListen(f"Cannot make {path} for the control socket: {error.strerror or error}.") from error
+
+
 def place_of(sock: socket.socket) -> str:
     """Where a socket listens: `address:port`, or a path."""
     address = sock.getsockname()
@@ -97,7 +105,10 @@ def plain_address(address: tuple[str, int]) -> str:
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
-def _is_listened_at(path: Path) -> bool:
+def is_listened_at(path: Path) -> bool:
+    """Whether a process listens on the socket that a file is, if it is one."""
+    if not path.is_socket():
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short_address(path) as address:
         return bool(sock.connect_ex(address) == 0)
 

@@ -20,7 +20,7 @@ POSTGRES = ("postgresql://", "postgres://")
 PATIENCE = 30.0
 CONNECTIONS = 4
 
-__all__ = ["MEMORY", "POSTGRES", "SQLITE", "file_of", "open_store", "verify_store"]
+__all__ = ["MEMORY", "POSTGRES", "SQLITE", "file_of", "open_store", "taking_a_library", "verify_store"]
 
 
 def open_store(
@@ -46,7 +46,7 @@ def open_store(
 def _open_postgres(
     url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int
 ) -> SharedStore:
-    with _the_library():
+    with taking_a_library():
         from gmessenger.store.postgres.store import PostgresStore
     return PostgresStore(url, failed, timeout, connections)
 
@@ -57,7 +57,7 @@ def verify_store(url: str) -> Findings:
     Raises `FileProblem` where there is no store, else as `open_store`.
     """
     if url.startswith(POSTGRES):
-        with _the_library():
+        with taking_a_library():
             from gmessenger.store.postgres.verifying import verify_database
         return verify_database(url)
     file = file_of(url)
@@ -67,8 +67,8 @@ def verify_store(url: str) -> Findings:
 
 
 @contextmanager
-def _the_library() -> Iterator[None]:
-    """What is imported takes a library that a server on its own can do without."""
+def taking_a_library() -> Iterator[None]:
+    """Around the import of what is for PostgreSQL: a server on its own can do without. Raises `ConfigProblem`."""
     try:
         yield
     except ImportError as error:

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from msgspec import msgpack
 
 from gmessenger.errors import ConfigProblem, FileProblem
-from gmessenger.store import POSTGRES, file_of, rows
+from gmessenger.store import POSTGRES, file_of, rows, taking_a_library
 from gmessenger.store.tables import TABLES, Empty, Filled, Row, Table
 
 TOLD_EVERY: Final = 10_000
@@ -115,10 +115,8 @@ def _empty(url: str) -> AbstractContextManager[Empty]:
 
 
 def _postgres() -> ModuleType:
-    try:
+    with taking_a_library():
         from gmessenger.store.postgres import rows as those_of_postgres
-    except ModuleNotFoundError as error:
-        raise ConfigProblem("A store in PostgreSQL takes more: pip install 'gmessenger[cluster]'.") from error
     return those_of_postgres
 
 

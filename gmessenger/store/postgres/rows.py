@@ -17,7 +17,8 @@ from gmessenger.cluster.contract import LEASE
 from gmessenger.errors import FileProblem, ServerRunning
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address, said
-from gmessenger.store.postgres.words import vector
+from gmessenger.store.postgres.inspecting import living
+from gmessenger.store.postgres.words import storable, vector
 from gmessenger.store.tables import TABLES, Row, Table
 
 PATIENCE: Final = 30.0
@@ -25,7 +26,6 @@ AT_A_TIME: Final = 2000
 UNHURRIED: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '5s'"
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 BE: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
-LIVING: Final = "SELECT count(*) FROM nodes WHERE seen > clock_timestamp() - %s * interval '1 second'"
 ALL: Final = SQL("SELECT {} FROM {}")
 COUNT: Final = SQL("SELECT count(*) FROM {}")
 HOLD: Final = SQL("LOCK TABLE {} IN SHARE MODE")
@@ -33,9 +33,6 @@ TAKE: Final = SQL("COPY {} ({}) FROM STDIN")
 SEQUENCE: Final = "SELECT pg_get_serial_sequence(%s, 'id')"
 LAST_ID: Final = SQL("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}")
 NUMBER_FROM: Final = "SELECT setval(%s, %s)"
-NUL: Final = "\0"
-IN_THE_PLACE_OF_NUL: Final = "\ufffd"
-"""PostgreSQL has every character but one."""
 
 
 class Rows:
@@ -60,9 +57,8 @@ class Rows:
         return int(self._one(LAST_ID.format(SQL(self._sequence(table)))))
 
     def fit(self, row: Row) -> Row:
-        if not any(isinstance(value, str) and NUL in value for value in row):
-            return row
-        return tuple(value.replace(NUL, IN_THE_PLACE_OF_NUL) if isinstance(value, str) else value for value in row)
+        fits = tuple(storable(value) if isinstance(value, str) else value for value in row)
+        return row if fits == row else fits
 
     def take(self, table: Table, rows: Iterator[Row]) -> None:
         of_messages = table.name == "messages"
@@ -117,10 +113,9 @@ def filling(url: str) -> Iterator[Rows]:
 
 def need_nobody(db: Connection[Any], address: Address) -> None:
     """Raises `ServerRunning` where nodes live."""
-    row = db.execute(LIVING, (LEASE,)).fetchone()
-    if row is not None and row[0]:
+    if nodes := living(db):
         raise ServerRunning(
-            f"Servers run on {address.shown}: {row[0]}. They have to be stopped first (one that was killed counts for "
+            f"Servers run on {address.shown}: {nodes}. They have to be stopped first (one that was killed counts for "
             f"another {LEASE:g} s)."
         )
 

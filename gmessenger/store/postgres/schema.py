@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 
 from gmessenger.errors import ConfigProblem
 
@@ -204,7 +205,12 @@ def _know_the_place(db: Connection[Any], known: str | None) -> None:
     row = db.execute(PLACE).fetchone()
     if row is not None and row[0] != known:
         db.execute(KEEP_FACT, ("place", row[0]))
-        db.execute(NEW_IDENTITY)
-        db.execute("DELETE FROM changes")
-        db.execute("DELETE FROM moves")
-        db.execute("DELETE FROM facts WHERE name = 'dropped'")
+        become_another(db)
+
+
+def become_another(db: Connection[Any]) -> None:
+    """What is in the database is another store than it was: its numbers will be given again."""
+    db.execute(NEW_IDENTITY)
+    for table in ("changes", "moves", "guests", "nodes"):
+        db.execute(SQL("DELETE FROM {}").format(Identifier(table)))
+    db.execute("DELETE FROM facts WHERE name = 'dropped'")

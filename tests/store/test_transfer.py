@@ -1,0 +1,229 @@
+"""A store copied into another: everything is there, whatever kind keeps it; or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from gmessenger.chat.contract import Store
+from gmessenger.chat.records import Entry, Post, Proof, Sanction
+from gmessenger.errors import ConfigProblem, FileProblem, IdReused, ServerRunning, StoreInUse, WireError
+from gmessenger.store import open_store, transfer, verify_store
+from gmessenger.store.postgres import rows as postgres_rows
+from gmessenger.store.tables import TABLES, Row, Table
+from gmessenger.store.transfer import Copied
+from tests.services import Postgres
+
+OWN = {
+    "sqlite": {"messages": {"rowid"}},
+    "postgres": {"accounts": {"generation"}, "devices": {"entry"}, "messages": {"words"}},
+}
+"""Columns that only one kind of store has."""
+
+
+def says(store: Store, post: Post) -> tuple[int, bool, WireError | None]:
+    outcomes: list[tuple[int, bool, WireError | None]] = []
+    store.append(post, lambda *outcome: outcomes.append(outcome))
+    store.flush()
+    return outcomes[0]
+
+
+def populate(store: Store) -> None:
+    """Something in every table, and something gone from each that forgets."""
+    hank = store.create_account("hank", "Hank", "hash of hank", 1.0).id
+    dale = store.create_account("dale", "Dale", "hash of dale", 1.5).id
+    gone = store.create_account("gone", "Gone", "hash", 2.0).id
+    phone = store.enter(hank, Entry("phone", "secret"), 3.0, Proof(password="hash of hank"))
+    store.enter(dale, Entry("laptop", "another"), 3.0, Proof(password="hash of dale"))
+    store.add_invite("one may come", 4.0)
+    for key in ("#dev", "#gone"):
+        store.create_room(key, key.title(), hank, 5.0)
+        store.join(key, hank)
+    store.set_topic("#dev", "Ёжики и 東京都")
+    for number in range(1, 21):
+        text = f"число {number} in 東京都 \U0001f389"
+        says(store, Post("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))
+    says(store, Post("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None))
+    says(store, Post("hank peggy", "peggy", "Hank", "a guest", 30.0))
+    says(store, Post("gone hank", "Gone", "Hank", "to be erased", 30.0, gone))
+    store.acknowledge(phone.id, "#dev", 7)
+    store.mark_read(hank, "#dev", 6)
+    store.impose(Sanction("mute", "peggy", "Hank", "noise", 30.0, 60.0))
+    store.impose(Sanction("network", "203.0.113.0/24", "server", "", 31.0))
+    store.block(hank, {"dale": "Dale"})
+    store.disable(dale, True)
+    store.set_role(hank, "operator")
+    store.forget(gone)
+    store.delete_account(gone)
+    store.delete_room("#gone")
+    store.prune(10.0)
+    store.flush()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> str:
+    """The URL of a store with something of everything."""
+    url = f"sqlite:///{tmp_path}/made.db"
+    store = open_store(url)
+    populate(store)
+    store.close()
+    return url
+
+
+def columns_of_a_file(file: Path) -> dict[str, set[str]]:
+    with sqlite3.connect(file) as db:
+        return {table.name: {row[1] for row in db.execute(f"PRAGMA table_info({table.name})")} for table in TABLES}
+
+
+def columns_of_a_database(url: str) -> dict[str, set[str]]:
+    with psycopg.connect(url) as db:
+        found = db.execute("SELECT table_name, column_name FROM information_schema.columns").fetchall()
+    return {table.name: {column for name, column in found if name == table.name} for table in TABLES}
+
+
+def test_every_column_is_copied(made: str, tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.database()
+    transfer.transfer(made, url)
+    there = {"sqlite": columns_of_a_file(tmp_path / "made.db"), "postgres": columns_of_a_database(url)}
+    for kind, tables in there.items():
+        for table in TABLES:
+            known = {
+                "rowid" if (kind, table.name, name) == ("sqlite", "messages", "id") else name for name in table.columns
+            }
+            assert tables[table.name] == known | OWN[kind].get(table.name, set()), (kind, table.name)
+
+
+def test_there_and_back_again(made: str, tmp_path: Path, postgres: Postgres) -> None:
+    database, another, back = postgres.database(), postgres.database(), f"sqlite:///{tmp_path}/deep/back.db"
+    first = transfer.transfer(made, database)
+    assert all(total.rows for total in first.sums.values()), first
+    assert first.changed == 0
+    for source, target in ((database, another), (another, back), (back, f"sqlite:///{tmp_path}/copy.db")):
+        assert transfer.transfer(source, target) == first
+        assert verify_store(target).faults == []
+    assert not list(tmp_path.rglob("*.copying*"))
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def copy(request: pytest.FixtureRequest, made: str, tmp_path: Path) -> Callable[[], str]:
+    """Copies what was made into a store of a kind; returns its URL."""
+
+    def copied() -> str:
+        url = f"sqlite:///{tmp_path}/new.db"
+        url = request.getfixturevalue("postgres").database() if request.param == "postgres" else url
+        transfer.transfer(made, url)
+        return url
+
+    return copied
+
+
+def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str) -> None:
+    stores = [open_store(made)]
+    identity = stores[0].identity
+    stores.pop().close()
+    store = open_store(copy())
+    try:
+        assert store.identity == identity
+        assert store.create_account("new", "new", "hash", 50.0).id == 4  # not the id of who was deleted
+        hank = next(account.id for account in store.accounts() if account.key == "hank")
+        assert [each.seq for each in store.search(hank, "число 東京", "#dev", 5)[0]] == [20, 19, 18, 17, 16]
+        device, name = store.enter(hank, Entry("phone", "anew"), 51.0, Proof(token="secret")), "Hank"
+        assert device.cursors["#dev"] == 7
+        post = Post("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")
+        assert says(store, post) == (20, True, None)
+        for text, error in (("число 3 in 東京都 \U0001f389", None), ("another", IdReused)):
+            seq, before, refused = says(store, Post("#dev", name, "#dev", text, 52.0, hank, device.id, "m3"))
+            assert (seq, before, refused and type(refused)) == (3, True, error)
+        assert says(store, Post("#dev", name, "#dev", "new", 53.0, hank, device.id, "m99")) == (21, False, None)
+        (room,) = store.rooms()
+        assert (room.topic, room.head, room.first) == ("Ёжики и 東京都", 21, 10)
+    finally:
+        store.close()
+
+
+def test_one_that_is_broken_off_leaves_nothing(
+    request: pytest.FixtureRequest, copy: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, identity: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres_rows.Rows, "be", broken)
+        patched.setattr(transfer.rows.Rows, "be", broken)
+        with pytest.raises(KeyboardInterrupt):
+            copy()
+    assert verify_store(copy()).faults == []
+
+
+def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(take: Any) -> Any:
+        def some(self: Any, table: Table, rows: Any) -> None:
+            found: list[Row] = list(rows)
+            take(self, table, iter(found[:-1] if table.name == "messages" else found))
+
+        return some
+
+    with monkeypatch.context() as patched:
+        for side in (postgres_rows.Rows, transfer.rows.Rows):
+            patched.setattr(side, "take", torn(side.take))
+        with pytest.raises(FileProblem, match=r"The copy differs: messages 14 \(\w+\) became 13"):
+            copy()
+    assert verify_store(copy()).faults == []
+
+
+def test_who_has_it_open_is_not_disturbed(made: str, tmp_path: Path, postgres: Postgres) -> None:
+    database = postgres.database()
+    store = open_store(made)
+    with pytest.raises(StoreInUse):
+        transfer.transfer(made, database)
+    store.close()
+    transfer.transfer(made, database)
+    node: Any = open_store(database)
+    node.beat()
+    with pytest.raises(ServerRunning, match=r"Servers run on postgresql://.*: 1"):
+        transfer.transfer(database, f"sqlite:///{tmp_path}/back.db")
+    node.part()
+    node.close()
+    assert isinstance(transfer.transfer(database, f"sqlite:///{tmp_path}/back.db"), Copied)
+
+
+def test_what_is_there_stays(made: str, postgres: Postgres) -> None:
+    database = postgres.database()
+    transfer.transfer(made, database)
+    with pytest.raises(FileProblem, match="is not empty: it has accounts"):
+        transfer.transfer(made, database)
+    with pytest.raises(FileProblem, match=r"There is a store .*made\.db already"):
+        transfer.transfer(database, made)
+    with pytest.raises(ConfigProblem, match="in memory"):
+        transfer.transfer("memory:", postgres.database())
+    with pytest.raises(FileProblem, match="There is no store"):
+        transfer.transfer("sqlite:////nowhere/at.all", postgres.database())
+
+
+def test_a_character_that_postgresql_has_not(tmp_path: Path, postgres: Postgres) -> None:
+    url = f"sqlite:///{tmp_path}/nul.db"
+    store = open_store(url)
+    hank = store.create_account("hank", "hank", "hash", 1.0).id
+    says(store, Post("hank hank", "hank", "hank", "nul: \0.", 2.0, hank))
+    store.close()
+    database = postgres.database()
+    assert transfer.transfer(url, database).changed == 1
+    copied = open_store(database)
+    assert [each.text for each in copied.page(hank, "hank hank", 0).messages] == ["nul: \ufffd."]
+    copied.close()
+
+
+def test_how_far_it_is_is_told(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "TOLD_EVERY", 10)
+    told: list[tuple[str, int, int]] = []
+    transfer.transfer(made, f"sqlite:///{tmp_path}/copy.db", lambda table, *counts: told.append((table.name, *counts)))
+    assert [each for each in told if each[0] == "messages"] == [
+        ("messages", 0, 14),
+        ("messages", 10, 14),
+        ("messages", 14, 14),
+    ]
