@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server.connection": {"errors", "logs", "options", "server"},
     "server": {
         *("gmessenger", "errors", "logs", "options", "commandline", "given", "places", "chat", "wire"),
-        *("server.fronts", "server.connection", "store", "bus", "cluster", "certificates", *RECORDS, *SHARED),
+        *("server.fronts", "server.connection", "store", "bus", "cluster", "certificates", "urls", *RECORDS, *SHARED),
     },
     "cluster.contract": {"errors", "cluster.records", *RECORDS},
     "cluster.records": set(),
