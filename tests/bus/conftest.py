@@ -11,7 +11,7 @@ from redis import Redis as Client
 
 from gmessenger.bus import open_bus
 from gmessenger.cluster.contract import Bus
-from tests.bus.ears import CLUSTER, Ear
+from tests.bus.ears import CLUSTER, PATIENCE, Ear
 from tests.conftest import NOT_INSTALLED
 from tests.services import Redis, missing
 
@@ -44,6 +44,8 @@ class Party:
     def end(self) -> None:
         for bus in self._buses:
             bus.close()
+            if (keeper := getattr(bus, "_keeper", None)) is not None:
+                keeper.join(PATIENCE)  # it may be about to connect, and the Redis about to go
 
 
 @pytest.fixture
