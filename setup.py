@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
-CLUSTER = ["psycopg[binary,pool]>=3.3", "redis[hiredis]>=8"]
+CLUSTER = ["psycopg[binary]>=3.3", "redis[hiredis]>=8"]
 # Manual pages, and what shells complete by: where they are here, and where in a prefix's share/ they are looked for.
 SHARED = {
     "docs/man": "man/man1",

@@ -20,7 +20,8 @@ TOLD: Final = re.compile("FATAL:|no password supplied")
 FOR_NOW: Final = re.compile("starting up|shutting down|recovery|too many|remaining connection slots")
 """Refusals that pass by themselves."""
 LEAST_SERVER: Final = 13_00_00
-NOTICED: Final = {
+USUAL: Final = {
+    "application_name": "gmessenger",
     # A network that is cut says nothing: what was sent and is not answered for so long is lost.
     "keepalives_idle": "5",
     "keepalives_interval": "2",
@@ -62,7 +63,7 @@ class Address:
         """A connection, as the store needs it. Raises psycopg's errors."""
         found = self._resolved()
         timeout = int(found.pop("connect_timeout", None) or CONNECTING_TAKES)
-        db = psycopg.connect(**{**NOTICED, **found}, connect_timeout=timeout, autocommit=True)
+        db = psycopg.connect(**{**USUAL, **found}, connect_timeout=timeout, autocommit=True)
         try:
             self._begin(db)
         except BaseException:

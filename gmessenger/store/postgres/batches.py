@@ -1,7 +1,7 @@
 """Numbering and inserting a batch of messages: the part of the store that is measured in messages per second.
 
 PostgreSQL numbers them itself, under the locks of their conversations: what is sent is what was posted, as JSON, which
-costs this process less than anything else that was tried.
+costs this process less than rows by COPY, and much less than arrays.
 """
 
 from __future__ import annotations

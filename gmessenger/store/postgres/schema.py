@@ -154,6 +154,8 @@ WORKS_FROM: Final = 1
 
 OURS: Final = 0x676D6573
 """What our advisory locks are known by ("gmes")."""
+UNHURRIED: Final = "SET LOCAL statement_timeout = '10min'"
+"""A step may take long, and whoever starts meanwhile waits for it."""
 ALONE: Final = "SELECT pg_advisory_xact_lock(%s)"
 IS_MADE: Final = "SELECT to_regclass('facts') IS NOT NULL"
 FACTS: Final = "SELECT name, value FROM facts WHERE name IN ('schema', 'works from', 'place')"
@@ -189,6 +191,7 @@ def migrate(db: Connection[Any], shown: str) -> None:
     Raises `ConfigProblem` where it is so new that this program cannot work with it.
     """
     with db.transaction():
+        db.execute(UNHURRIED)
         db.execute(ALONE, (OURS,))
         facts = kept(db)
         need_known(facts, shown)

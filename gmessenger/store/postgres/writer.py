@@ -119,6 +119,8 @@ class Writer:
         if refusal is not None:
             for key, seq in self.moving.items():  # no session acknowledges again what it has acknowledged
                 self.cursors[key] = max(seq, self.cursors.get(key, 0))
+            if self.moving:
+                self.soon()
         self.moving = {}
         began = posts[0][0].time if posts and refusal is None else None
         self._until_settled()
