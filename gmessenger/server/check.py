@@ -16,9 +16,9 @@ from gmessenger.errors import CannotListen, ConfigProblem, ExitError, FileProble
 from gmessenger.given import given, listed
 from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR
-from gmessenger.server import files
+from gmessenger.server import files, services
 from gmessenger.server.listening import listen
-from gmessenger.store import file_of
+from gmessenger.store import POSTGRES, file_of
 from gmessenger.store.inspecting import inspect
 from gmessenger.store.lock import holder
 from gmessenger.store.schema import VERSION
@@ -45,6 +45,8 @@ def check(arguments: Sequence[str] | None) -> int:
 
 
 def _store(options: ServerOptions) -> str:
+    if options.store_url.startswith(POSTGRES):
+        return services.store(options)
     file = file_of(options.store_url)
     if file is None:
         return "in memory, until the server stops"
@@ -120,6 +122,7 @@ def _files(options: ServerOptions) -> str:
 
 LOOKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "store": _store,
+    "bus": services.bus,
     "port": _port,
     "TLS": _tls,
     "log": _log,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,8 +17,12 @@ from prometheus_client.registry import Collector
 
 from gmessenger import __version__
 from gmessenger.chat.tally import Histogram
+from gmessenger.cluster.contract import Bus
 from gmessenger.server import census
 from gmessenger.server.census import Census, Observed
+
+if TYPE_CHECKING:
+    from gmessenger.cluster.node import Node
 
 PREFIX: Final = "gmessenger_"
 Labels: TypeAlias = tuple[str, ...]
@@ -39,6 +43,16 @@ class Row:
     @property
     def shown(self) -> str:
         return PREFIX + self.name + ("_total" if self.kind == "counter" else "")
+
+
+def _of_node(read: Callable[[Node], Reading]) -> Callable[[Observed, Census], Reading]:
+    """What a server tells that has others beside it."""
+    return lambda server, _: read(server.node) if server.node is not None else None
+
+
+def _of_bus(read: Callable[[Bus], Reading]) -> Callable[[Observed, Census], Reading]:
+    """What a server tells that has a bus to them."""
+    return lambda server, _: read(server.node.bus) if server.node is not None and server.options.bus else None
 
 
 METRICS: Final = (
@@ -104,6 +118,44 @@ METRICS: Final = (
     Row("store_commit_seconds", "histogram", "how long commits took", lambda server, _: server.store.tally.commits),
     Row("store_batch_messages", "histogram", "messages in a commit", lambda server, _: server.store.tally.batches),
     Row("store_failures", "counter", "commits that failed", lambda server, _: server.store.tally.failed),
+    Row(
+        "bus_connected",
+        "gauge",
+        "1 while the bus between the servers of a cluster is connected, else 0; absent, as all that is about others, "
+        "for a server that is alone",
+        _of_bus(lambda bus: float(bus.connected)),
+    ),
+    Row(
+        "bus_hints",
+        "counter",
+        "hints on the bus: sent, received, or lost because nobody could be sent them",
+        _of_bus(lambda bus: {"sent": bus.tally.sent, "received": bus.tally.received, "lost": bus.tally.lost}),
+        ("outcome",),
+    ),
+    Row(
+        "bus_returns",
+        "counter",
+        "how often the bus came back after it had been away",
+        _of_bus(lambda bus: bus.tally.returns),
+    ),
+    Row(
+        "other_servers",
+        "gauge",
+        "servers of the cluster that have been heard of, besides this one",
+        _of_bus(lambda bus: len(bus.nodes)),
+    ),
+    Row(
+        "names_elsewhere",
+        "gauge",
+        "names that are present on other servers",
+        _of_node(lambda node: len(node.elsewhere.shown)),
+    ),
+    Row(
+        "messages_filled",
+        "counter",
+        "messages of other servers that were read from the store, because no hint brought them in time",
+        _of_node(lambda node: node.ordering.filled),
+    ),
     Row(
         "loop_lag_seconds",
         "histogram",

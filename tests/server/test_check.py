@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from gmessenger.server import check as checking
+from gmessenger.store import open_store
 from tests.server.running import ServerProcess, dial
+from tests.services import Postgres, Redis
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -89,6 +91,44 @@ def test_a_full_disk_is_a_fault(
     monkeypatch.setattr(checking, "LEAST_FREE", 2**60)
     code, _, err = check(capsys, "--store", store)
     assert code == 78 and "is full" in err
+
+
+def test_what_servers_share_is_looked_at_and_nothing_is_made(
+    capsys: pytest.CaptureFixture[str], postgres: Postgres, redis_server: Redis
+) -> None:
+    url = postgres.database()
+    name, shown = url.partition("@/")[2].partition("?")[0], url.replace("postgres@", "postgres:***@")
+    given = ("--store", url.replace("postgres@", "postgres:not-to-be-shown@"), "--bus", redis_server.url)
+    code, out, err = check(capsys, *given)
+    assert (code, err) == (0, "")
+    assert f"store: {shown}, PostgreSQL " in out and "where the tables would be made" in out
+    assert "WARNING: it does not wait for its disk (fsync)" in out
+    assert "bus: Redis " in out and "not-to-be-shown" not in out
+    assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=name) == "0\n"
+    node: Any = open_store(url)
+    node.beat()
+    code, out, err = check(capsys, *given)
+    assert (code, err) == (0, "") and "schema 1, " in out and "servers that have it now: 1" in out
+    code, _, err = check(capsys, *given, "--store-connections", "98")
+    assert code == 78 and "2 servers with --store-connections 98 take 198" in err
+    node.part()
+    node.close()
+
+
+@pytest.mark.parametrize(
+    ("store", "bus", "fault"),
+    [
+        ("memory:", "redis://127.0.0.1:1", "--bus is for servers that share a store"),
+        ("postgresql://hank@127.0.0.1:1/x", "", "Cannot open the store postgresql://hank@127.0.0.1:1/x"),
+        ("postgresql://hank@127.0.0.1:1/x", "redis://127.0.0.1:1", "The bus 'redis://127.0.0.1:1' cannot be used"),
+        ("postgresql://hank@127.0.0.1:1/x", "carrier pigeon", "is not one of redis://"),
+    ],
+)
+def test_what_servers_share_and_cannot_be_had(
+    capsys: pytest.CaptureFixture[str], store: str, bus: str, fault: str
+) -> None:
+    code, _, err = check(capsys, "--store", store, "--bus", bus)
+    assert code == 78 and fault in err
 
 
 def test_it_is_an_option_of_the_command(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,11 +19,13 @@ from gmessenger.server.metrics import METRICS, registry_of
 from tests.authority import Authority, Encrypted
 from tests.conftest import RunningServer
 from tests.server.test_health import asks, place_of
+from tests.services import Postgres, Redis
 from tests.spec.wires import Dial
 
 Start = Callable[..., RunningServer]
 COURSE = b'{"action":"presence","user":{"account_name":"%s"}}'
 SECRET = "correct horse"
+OF_A_CLUSTER = [row.shown for row in METRICS if row.name.startswith(("bus_", "other_", "names_", "messages_filled"))]
 
 
 @pytest.fixture
@@ -165,7 +168,7 @@ def test_every_metric_is_shown_and_none_twice(server: RunningServer) -> None:
     server.app.certificate = SimpleNamespace(expires_at=1.8e9)  # type: ignore[assignment]
     families = list(text_string_to_metric_families(generate_latest(registry_of(server.app)).decode()))
     ours = [family.name for family in families if family.name.startswith("gmessenger_")]
-    assert ours == [row.shown.removesuffix("_total") for row in METRICS]
+    assert ours == [row.shown.removesuffix("_total") for row in METRICS if row.shown not in OF_A_CLUSTER]
 
 
 def test_the_pulse_notices_who_keeps_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,3 +183,23 @@ def test_the_pulse_beats_while_the_server_runs(watched: Watched) -> None:
     deadline = time.monotonic() + 10
     while not watched.shown()["gmessenger_loop_lag_seconds_count",]:
         assert time.monotonic() < deadline
+
+
+def test_a_server_that_is_alone_tells_nothing_of_others(watched: Watched) -> None:
+    assert len(OF_A_CLUSTER) == 6
+    assert not {key[0] for key in watched.shown()} & set(OF_A_CLUSTER)
+
+
+def test_what_a_server_tells_of_the_others(
+    start_server: Start, dial: Dial, postgres: Postgres, redis_server: Redis
+) -> None:
+    shared = {"store": postgres.database(), "bus": redis_server.url}
+    watched, there = Watched(start_server(health="127.0.0.1:0", **shared)), start_server(**shared)
+    dial.native(there, "peggy")
+    with gevent.Timeout(10):
+        while (shown := watched.shown()).get(("gmessenger_names_elsewhere",)) != 1:
+            pass
+    assert {key[0] for key in shown} >= set(OF_A_CLUSTER)
+    assert shown["gmessenger_bus_connected",] == shown["gmessenger_other_servers",] == 1
+    assert {key[1] for key in shown if key[0] == "gmessenger_bus_hints_total"} == {"sent", "received", "lost"}
+    assert shown["gmessenger_messages_filled_total",] == shown["gmessenger_bus_returns_total",] == 0
