@@ -30,6 +30,10 @@ settings.load_profile("gmessenger")
 FAST = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cluster", action="store_true", help="tests/spec against a cluster of two servers")
+
+
 class RunningServer:
     """A started server: where it listens, and `stop`, which drains as SIGTERM does."""
 
@@ -47,23 +51,37 @@ class RunningServer:
     def port(self) -> int:
         return self.app.port
 
+    @property
+    def failures(self) -> int:
+        """What greenlets have failed at."""
+        return self.app.watch.failures
+
+    def calm(self) -> None:
+        """Wait until everything that was said and done has come everywhere: here it has when it is answered."""
+
     def stop(self) -> None:
         self.app.stop("the test is over")
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
+def launch(tmp_path: Path) -> Callable[..., RunningServer]:
+    """How `start_server` starts one: on a store of the test's own, unless it names another."""
+    return lambda **options: RunningServer(**{"store": f"sqlite:///{tmp_path}/messenger.db"} | options)
+
+
+@pytest.fixture
+def start_server(launch: Callable[..., RunningServer]) -> Iterator[Callable[..., RunningServer]]:
     """Starts servers with options by name; all are stopped, and none may have failed at anything."""
     servers: list[RunningServer] = []
 
     def start(**options: Any) -> RunningServer:
-        servers.append(RunningServer(**{"store": f"sqlite:///{tmp_path}/messenger.db"} | options))
+        servers.append(launch(**options))
         return servers[-1]
 
     yield start
     for server in servers:
         server.stop()
-    assert sum(server.app.watch.failures for server in servers) == 0
+    assert sum(server.failures for server in servers) == 0
 
 
 @pytest.fixture

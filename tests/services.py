@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 PATIENCE: Final = 30.0
 PAUSE: Final = 0.01
@@ -153,7 +154,7 @@ class Postgres(Service):
     def __init__(self, *, port: int | None = None, host: str = LOOPBACK, settings: Mapping[str, str] | None = None):
         super().__init__("postgres", port, host, settings or {})
         self._data = self.folder / "data"
-        self._databases = 0
+        self._databases = self._copies = 0
         if (user := self.user()) is not None:
             shutil.chown(self.folder, user, user)
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8")
@@ -174,6 +175,17 @@ class Postgres(Service):
             self.run(*[f"CREATE DATABASE {name}" for name in names])
         self._databases += 1
         return self.url(f"fresh{self._databases - 1}")
+
+    def copy(self, template: str) -> str:
+        """A database that is as another, by its URL, in which nobody may be; the URL of it."""
+        self._copies += 1
+        name = f"copy{self._copies}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {_database(template)} STRATEGY FILE_COPY")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """A database is needed no more."""
+        self.run(f"DROP DATABASE {_database(url)} WITH (FORCE)")
 
     def run(self, *statements: str, database: str = "postgres") -> str:
         """Have statements executed, each for itself, as the one who may do everything; what they answer."""
@@ -248,6 +260,10 @@ class Redis(Service):
             line.sendall(b"PING\r\n")
             return line.recv(100)[:1] in (b"+", b"-")  # with a password set it wants that first, and is there
         return False
+
+
+def _database(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
 
 
 def _path(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.clusters import RunningCluster, SharedPopulation, is_shared
 from tests.conftest import RunningServer
 from tests.spec.people import DEVICES, NAMES, PASSWORD, Person, Population, Town
 from tests.spec.wires import Dial, together
@@ -19,10 +20,44 @@ def dial() -> Iterator[Dial]:
 
 
 @pytest.fixture(scope="session")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
+def as_cluster(request: pytest.FixtureRequest) -> bool:
+    """Whether the server of a test is two, dialled in turn: what is promised is promised of a cluster, too."""
+    return bool(request.config.getoption("--cluster"))
+
+
+@pytest.fixture
+def launch(
+    launch: Callable[..., RunningServer], as_cluster: bool, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Any]]:
+    """Who names a store that nodes cannot share gets a server that is alone."""
+    if not as_cluster:
+        yield launch
+        return
+    postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
+    own: list[str] = []
+
+    def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
+        if store and not is_shared(store):
+            return launch(store=store, **options)
+        if not store and not own:
+            own.append(postgres.database())
+        return RunningCluster(store=store or own[0], bus=bus, **options)
+
+    yield start
+    for url in own:
+        postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def population(
+    tmp_path_factory: pytest.TempPathFactory, as_cluster: bool, request: pytest.FixtureRequest
+) -> Population:
     """Registers everybody once."""
-    everybody = Population(tmp_path_factory.mktemp("population") / "chat.db")
-    server = RunningServer(store=f"sqlite:///{everybody.path}")
+    if as_cluster:
+        everybody: Population = SharedPopulation(request.getfixturevalue("postgres"))
+    else:
+        everybody = Population(f"sqlite:///{tmp_path_factory.mktemp('population') / 'chat.db'}")
+    server = RunningServer(store=everybody.store)
 
     def settles(name: str) -> None:
         with Dial() as dial:

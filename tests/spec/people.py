@@ -88,6 +88,7 @@ class Person(Native):
 
     def unheard(self, action: str = "msg") -> list[Frame]:
         """What came of that action without having been waited for; all else that came is forgotten."""
+        self.calm()
         assert self.ask("probe")["response"] == 200
         came = [frame for frame in self.events if frame["action"] == action]
         self.events.clear()
@@ -109,19 +110,20 @@ class Person(Native):
         return texts(answer["messages"])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Population:
-    """The SQLite file of a server that was stopped, and the sessions it gave to NAMES on DEVICES."""
+    """The store of a server that was stopped, and the sessions it gave to NAMES on DEVICES."""
 
-    path: Path
+    store: str
     sessions: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def copied(self, folder: Path) -> str:
         """The URL of a store of one's own with everybody in it."""
-        for file in self.path.parent.glob(f"{self.path.name}*"):
+        path = Path(self.store.removeprefix("sqlite:///"))
+        for file in path.parent.glob(f"{path.name}*"):
             if file.is_file():
                 shutil.copy(file, folder)
-        return f"sqlite:///{folder / self.path.name}"
+        return f"sqlite:///{folder / path.name}"
 
     def comes(self, server: Address, dial: Dial, name: str, device: str = "laptop") -> Person:
         """Somebody logs in with the session of that device; with the password, should the server not know it."""
@@ -152,6 +154,9 @@ class Town:
     @property
     def port(self) -> int:
         return self.server.port
+
+    def calm(self) -> None:
+        self.server.calm()
 
     def opens(self, **options: Any) -> Self:
         self.server = self.start(store=self.store, **options)

@@ -77,6 +77,7 @@ class Native(Wire):
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
         super().__init__(server, receive_buffer)
+        self.calm: Callable[[], None] = getattr(server, "calm", lambda: None)
         self.name = ""
         self.events: deque[Frame] = deque()
         self.ids = (f"r{number}" for number in itertools.count())
@@ -120,6 +121,7 @@ class Native(Wire):
 
     def heard_nothing(self) -> None:
         """Nothing but the answer to a probe comes, so nothing was on its way."""
+        self.calm()
         assert self.ask("probe")["response"] == 200
         assert not self.events, list(self.events)
 

@@ -1,0 +1,99 @@
+"""A cluster in the process of the tests: several servers on one PostgreSQL and one Redis, dialled in turn."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from gevent.event import AsyncResult
+
+from gmessenger.cluster.frames import Answered, encode
+from gmessenger.cluster.ordering import Ordering
+from gmessenger.server.app import App
+from tests.conftest import RunningServer
+from tests.services import Postgres
+from tests.spec.people import Population
+
+SIZE: Final = 2
+PATIENCE: Final = 10.0
+SENTINELS: Final = itertools.count(-1, -1)
+"""Questions that no node has asked: their answers show how far the bus has come."""
+
+
+def is_shared(store: str) -> bool:
+    """Whether several nodes may have that store open."""
+    return store.startswith("postgresql:")
+
+
+class SharedPopulation(Population):
+    """One whose store is a database; the copy that was given last is dropped with the next."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        super().__init__(postgres.database())
+        self._postgres = postgres
+        self._given: list[str] = []
+
+    def copied(self, folder: Path) -> str:
+        while self._given:
+            self._postgres.drop(self._given.pop())
+        self._given.append(self._postgres.copy(self.store))
+        return self._given[-1]
+
+
+class RunningCluster:
+    """Servers that were started together. Whoever dials comes to the next one: two people are on two of them."""
+
+    host = RunningServer.host
+
+    def __init__(self, size: int = SIZE, **options: Any) -> None:
+        self.nodes = [RunningServer(**options) for _ in range(size)]
+        self._doors = itertools.cycle(self.nodes)
+        gevent.wait([gevent.spawn(self._meets, node.app) for node in self.nodes], timeout=PATIENCE)
+
+    @property
+    def port(self) -> int:
+        return next(self._doors).port
+
+    @property
+    def app(self) -> App:
+        """The first node's, for tests that look inside."""
+        return self.nodes[0].app
+
+    @property
+    def failures(self) -> int:
+        return sum(node.failures for node in self.nodes)
+
+    def stop(self) -> None:
+        gevent.joinall([gevent.spawn(node.stop) for node in self.nodes], raise_error=True)
+
+    def calm(self) -> None:
+        """Wait until everything that was said and done has come everywhere."""
+        apps = [node.app for node in self.nodes if not node.app.stopping]
+        for _ in range(2):  # what has come may have had something said
+            for one, other in itertools.permutations(apps, 2):
+                self._hears(one, other)
+            for app in apps:
+                app.node._following.freshen()
+                self._brings(app.node.ordering)
+
+    def _meets(self, app: App) -> None:
+        with gevent.Timeout(PATIENCE):
+            while len(app.node.bus.nodes) < len(self.nodes) - 1:
+                gevent.sleep(0.005)
+
+    @staticmethod
+    def _hears(one: App, other: App) -> None:
+        """Whatever `one` has said on the bus until now has come to `other`."""
+        ref, waiting = next(SENTINELS), AsyncResult()
+        other.node._asking._waiting[ref] = waiting
+        one.node.bus.send(encode(Answered(ref, 0)), {other.store.node})
+        waiting.get(timeout=PATIENCE)
+        del other.node._asking._waiting[ref]
+
+    @staticmethod
+    def _brings(ordering: Ordering) -> None:
+        with gevent.Timeout(PATIENCE):
+            while ordering._doubtful or any(line.early or line.filling for line in ordering._lines.values()):
+                gevent.sleep(0.005)
