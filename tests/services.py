@@ -206,6 +206,10 @@ class Postgres(Service):
             return self.running and len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
         return False
 
+    def abort(self) -> None:
+        """As `pg_ctl stop -m immediate` does: nothing is finished; with its next start it has to recover."""
+        self._end(signal.SIGQUIT)
+
     def user(self) -> str | None:
         return "postgres" if os.geteuid() == 0 else None  # it refuses to be root
 

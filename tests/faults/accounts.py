@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from gmessenger.chat.names import fold
@@ -13,9 +12,8 @@ from tests.conftest import FAST
 PASSWORD: Final = "correct horse battery staple"
 
 
-def populate(path: Path, names: Sequence[str], rooms: Mapping[str, Sequence[str]]) -> str:
-    """The URL of a new store in which these names are accounts with PASSWORD, and members of these rooms."""
-    url = f"sqlite:///{path}"
+def populate(url: str, names: Sequence[str], rooms: Mapping[str, Sequence[str]]) -> str:
+    """In a new store these names become accounts with PASSWORD, and members of these rooms; its URL."""
     store, hashed = open_store(url), FAST.hash(PASSWORD)
     accounts = {name: store.create_account(fold(name), name, hashed, 0.0).id for name in names}
     for room, people in rooms.items():

@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def make(*options: str, folder: Path = tmp_path, **more: Any) -> Server:
-        store = populate(folder / "chat.db", NAMES, ROOMS)
+        store = populate(f"sqlite:///{folder / 'chat.db'}", NAMES, ROOMS)
         servers.append(Server(store, tmp_path / "server.log", *options, **more))
         return servers[-1]
 

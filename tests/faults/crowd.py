@@ -17,20 +17,26 @@ ROOMS: Final = {"#dev": NAMES[:5], "#all-hands": NAMES}
 PAIRS: Final = tuple(zip(NAMES[::2], NAMES[1::2], strict=True))
 
 
+def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
+    """Whom somebody talks to, and where."""
+    others = [other for pair in PAIRS if name in pair for other in pair if other != name and other in names]
+    return others + [room for room, people in ROOMS.items() if name in people]
+
+
 class Crowd:
     """Everybody of NAMES; used as a context, within which they talk."""
 
     def __init__(self, server: Address, names: Sequence[str] = NAMES, **habits: Any) -> None:
         self.ledger = Ledger()
-        self.members = [Member(name, server, self.ledger, self._targets(name, names), **habits) for name in names]
-        for member in self.members:
-            for target in self._targets(member.name, names):
-                self.ledger.audience[member.conversation(target)].add(member.name)
+        self.members: list[Member] = []
         self._greenlets: list[Greenlet[..., None]] = []
+        for name in names:
+            self._add(Member(name, server, self.ledger, targets_of(name, names), **habits))
 
-    def _targets(self, name: str, names: Sequence[str]) -> list[str]:
-        others = [other for pair in PAIRS if name in pair for other in pair if other != name and other in names]
-        return others + [room for room, people in ROOMS.items() if name in people]
+    def _add(self, member: Member) -> None:
+        self.members.append(member)
+        for target in member.targets:
+            self.ledger.audience[member.conversation(target)].add(member.label)
 
     def __enter__(self) -> Crowd:
         self._greenlets = [gevent.spawn(member.run) for member in self.members]

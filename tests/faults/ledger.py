@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
+import psycopg
 from gevent.event import Event
 
+HOLES: Final = (
+    "SELECT c.key, c.first, c.head, count(m.seq), min(m.seq), max(m.seq) FROM conversations c "
+    "LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
+    "HAVING c.head > 0 AND NOT (count(m.seq) = c.head - c.first + 1 AND min(m.seq) = c.first "
+    "AND max(m.seq) = c.head)"
+)
+STORED: Final = (
+    "SELECT client_id, c.key, seq, sender, text FROM messages m "
+    "JOIN conversations c ON c.id = m.conversation_id WHERE client_id IS NOT NULL"
+)
+NOT_FOUND: Final = "SELECT id FROM messages WHERE words IS NULL"
 Heard = tuple[int, str, str]
 """seq, sender and text."""
 
@@ -24,6 +38,7 @@ class Figures:
     again: int = 0
     doubled: int = 0
     lost: int = 0
+    holes: int = 0
     server_kills: int = 0
     client_kills: int = 0
     remarks: str = ""
@@ -31,7 +46,9 @@ class Figures:
 
 @dataclass
 class Ledger:
-    """Kept by all clients of a run together. A conversation is named as in the store."""
+    """Kept by all clients of a run together. A conversation is named as in the store, a client by its account, or as
+    account/device.
+    """
 
     texts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # id: sender, conversation, text
     seqs: dict[str, int] = field(default_factory=dict)  # id: the seq of its 200
@@ -52,9 +69,11 @@ class Ledger:
 
     def figures(self, fault: str, **more: int | str) -> Figures:
         """Counts over the whole run, for the table."""
-        owed = delivered = doubled = 0
+        owed = delivered = doubled = holes = 0
         for conversation, names in self.audience.items():
             kept = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
+            answered = {self.seqs[id] for id in kept}
+            holes += max(answered, default=0) - len(answered)
             for name in names:
                 mine = {id for id in kept if self.texts[id][0] == name}
                 heard = [seq for seq, _, _ in self.heard[name, conversation]]
@@ -69,6 +88,7 @@ class Ledger:
             self.again,
             doubled,
             owed - delivered,
+            holes,
             **more,  # type: ignore[arg-type]
         )
 
@@ -83,7 +103,7 @@ class Ledger:
             assert sorted(said) == list(range(1, len(said) + 1)), f"holes or doubles in {conversation}"
             for name in names:
                 heard = self.heard[name, conversation]
-                expected = [(seq, *said[seq]) for seq in sorted(said) if said[seq][0] != name]
+                expected = [(seq, _account(who), text) for seq, (who, text) in sorted(said.items()) if who != name]
                 assert heard == expected, f"{name} in {conversation}: {_difference(heard, expected)}"
 
     def verify_order(self) -> None:
@@ -100,26 +120,31 @@ class Ledger:
         with sqlite3.connect(path) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
-            holes = db.execute(
-                "SELECT c.key, c.first, c.head, count(m.seq), min(m.seq), max(m.seq) FROM conversations c "
-                "LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
-                "HAVING c.head > 0 AND NOT (count(m.seq) = c.head - c.first + 1 AND min(m.seq) = c.first "
-                "AND max(m.seq) = c.head)"
-            ).fetchall()
-            assert holes == []
-            stored = db.execute(
-                "SELECT client_id, c.key, seq, sender, text FROM messages m "
-                "JOIN conversations c ON c.id = m.conversation_id WHERE client_id IS NOT NULL"
-            ).fetchall()
             indexed = db.execute("SELECT count(*) FROM words_docsize").fetchone()[0]
-            total = db.execute("SELECT count(*) FROM messages").fetchone()[0]
-        assert indexed == total, "what is stored can be searched"
+            assert indexed == db.execute("SELECT count(*) FROM messages").fetchone()[0], (
+                "what is stored can be searched"
+            )
+            self._verify_stored(db.execute(HOLES).fetchall(), db.execute(STORED).fetchall())
+
+    def verify_database(self, url: str) -> None:
+        """The same of a database on PostgreSQL."""
+        with psycopg.connect(url) as db:
+            assert db.execute(NOT_FOUND).fetchall() == [], "what is stored can be searched"
+            self._verify_stored(db.execute(HOLES).fetchall(), db.execute(STORED).fetchall())
+
+    def _verify_stored(self, holes: Sequence[Any], stored: Sequence[Any]) -> None:
+        assert list(holes) == []
         assert len(stored) == len({row[0] for row in stored}), "stored twice"
         kept = {id: (sender, where, text, seq) for id, where, seq, sender, text in stored}
         for id, seq in self.seqs.items():
-            assert kept.get(id) == (*self.texts[id], seq), f"{id} was answered {seq}; stored is {kept.get(id)}"
-        members = set().union(*self.audience.values())
+            who, where, text = self.texts[id]
+            assert kept.get(id) == (_account(who), where, text, seq), f"{id} was answered {seq}; stored: {kept.get(id)}"
+        members = {_account(name) for name in set().union(*self.audience.values())}
         assert {id for id, row in kept.items() if row[0] in members} <= self.texts.keys(), "stored and never sent"
+
+
+def _account(client: str) -> str:
+    return client.partition("/")[0]
 
 
 def _difference(heard: list[Heard], expected: list[Heard]) -> str:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,17 +15,28 @@ from tests.server.running import PATIENCE, TOP
 
 HOST: Final = "127.0.0.1"
 AS_SHIPPED: Final = ("-m", "gmessenger", "server")
+AGAIN: Final = 0.2
 AS_FAST_AS_YOU_LIKE: Final = ("--message-rate", "0", "--request-rate", "0")
 
 
 class Server:
-    """`start` it, `kill` it or `stop` it, again and again. Its log goes on in one file beside the store."""
+    """`start` it, `kill` it or `stop` it, again and again. Its log goes on in one file beside the store.
 
-    host = HOST
+    `inside` is what its command line begins with, where it is to be started inside something.
+    """
 
-    def __init__(self, store: str, log: Path, *options: str, program: tuple[str, ...] = AS_SHIPPED) -> None:
+    def __init__(
+        self,
+        store: str,
+        log: Path,
+        *options: str,
+        program: tuple[str, ...] = AS_SHIPPED,
+        host: str = HOST,
+        inside: tuple[str, ...] = (),
+    ) -> None:
+        self.host = host
         self._log = log
-        self._command = [sys.executable, *program, "--ip", HOST, "--log-file", str(log), "--store", store]
+        self._command = [*inside, sys.executable, *program, "--ip", host, "--log-file", str(log), "--store", store]
         self._command += [*AS_FAST_AS_YOU_LIKE, *options]
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
@@ -64,11 +76,28 @@ class Server:
 
     def listens(self) -> None:
         """Wait until it does."""
+        line = self._hears()
+        assert self._knows_port(line), f"the server says {line!r}, and {self.complaints()}"
+
+    def revive(self) -> None:
+        """Start it again and again, as whoever looks after it would, until it listens."""
+        deadline = time.monotonic() + PATIENCE
+        self.launch()
+        while not self._knows_port(line := self._hears()):
+            assert time.monotonic() < deadline, f"the server does not come back: {line!r}, and {self.complaints()}"
+            self.process.communicate(timeout=PATIENCE)
+            time.sleep(AGAIN)
+            self.launch()
+
+    def _hears(self) -> str:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        return self.process.stdout.readline()
+
+    def _knows_port(self, line: str) -> bool:
         found = re.search(r"port (\d+)", line)
-        assert found, f"the server says {line!r}, and {self.complaints()}"
-        self._port = int(found[1])
+        if found:
+            self._port = int(found[1])
+        return found is not None
 
     def kill(self) -> None:
         """As `kill -9` does."""
@@ -80,6 +109,13 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, self.complaints()
+
+    def pause(self) -> None:
+        """It stands still: its clients stay connected and get no answer."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def resident(self) -> int:
         """Kilobytes of memory that it holds."""

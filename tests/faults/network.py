@@ -1,0 +1,104 @@
+"""Networks that can be cut: each node in a network namespace of its own, on a bridge to the services.
+
+What is cut off is lost without a word, as with a pulled plug: nobody is told that a connection is refused or reset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Final
+
+TOOLS: Final = ("ip", "iptables")
+DIRECTIONS: Final = (("OUTPUT", "--dport"), ("INPUT", "--sport"))
+NUMBERS: Final = itertools.count()
+
+
+class Network:
+    """A bridge with so many namespaces. `host` is the address of the bridge, `address` that of a namespace."""
+
+    def __init__(self, size: int) -> None:
+        number = next(NUMBERS)
+        self._name = f"gm{os.getpid()}.{number}"
+        self._prefix = f"10.{64 + os.getpid() // 256 % 64}.{os.getpid() % 256}"
+        self._size = size
+        self.host = f"{self._prefix}.1"
+
+    def __enter__(self) -> Network:
+        """Raises OSError where this user may not do this, or cannot."""
+        try:
+            self._make()
+        except OSError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in range(self._size):
+            with contextlib.suppress(OSError):
+                _run("ip", "netns", "del", self._space(number))
+        with contextlib.suppress(OSError):
+            _run("ip", "link", "del", self._name)
+
+    def address(self, number: int) -> str:
+        return f"{self._prefix}.{10 + number}"
+
+    def inside(self, number: int) -> tuple[str, ...]:
+        """What a command line begins with, to be executed in that namespace."""
+        return ("ip", "netns", "exec", self._space(number))
+
+    @contextlib.contextmanager
+    def cut(self, number: int, port: int) -> Iterator[None]:
+        """That namespace and that port of the services cannot reach each other."""
+        rules = [(chain, "-p", "tcp", direction, str(port), "-j", "DROP") for chain, direction in DIRECTIONS]
+        for rule in rules:
+            _run(*self.inside(number), "iptables", "-w", "-A", *rule)
+        try:
+            yield
+        finally:
+            for rule in rules:
+                _run(*self.inside(number), "iptables", "-w", "-D", *rule)
+
+    def _space(self, number: int) -> str:
+        return f"{self._name}.{number}"
+
+    def _make(self) -> None:
+        _run("ip", "link", "add", self._name, "type", "bridge")
+        _run("ip", "address", "add", f"{self.host}/24", "dev", self._name)
+        _run("ip", "link", "set", self._name, "up")
+        for number in range(self._size):
+            space, plug = self._space(number), f"{self._name}p{number}"
+            _run("ip", "netns", "add", space)
+            _run("ip", "link", "add", plug, "type", "veth", "peer", "name", "eth0", "netns", space)
+            _run("ip", "link", "set", plug, "master", self._name, "up")
+            for words in (("address", "add", f"{self.address(number)}/24", "dev", "eth0"), *UP):
+                _run(*self.inside(number), "ip", *words)
+            _run(*self.inside(number), "iptables", "-w", "-L", "-n")
+
+
+UP: Final = (("link", "set", "lo", "up"), ("link", "set", "eth0", "up"))
+
+
+def cannot() -> str:
+    """Why no such network can be had here; empty where it can."""
+    if os.geteuid() != 0:
+        return "only root may make networks"
+    absent = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if absent:
+        return f"{' and '.join(absent)} not installed"
+    try:
+        with Network(1):
+            return ""
+    except OSError as error:
+        return f"networks cannot be made: {error.strerror}"
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(errno.EPERM, f"{' '.join(words)}: {done.stderr.strip()}")
