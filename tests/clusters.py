@@ -43,11 +43,15 @@ class SharedPopulation(Population):
 
 
 class RunningCluster:
-    """Servers that were started together. Whoever dials comes to the next one: two people are on two of them."""
+    """Servers that were started together. Whoever dials comes to the next one: two people are on two of them.
+
+    `is_calm`: before anybody says anything, what was said before has come everywhere, as it has when people type.
+    """
 
     host = RunningServer.host
 
-    def __init__(self, size: int = SIZE, **options: Any) -> None:
+    def __init__(self, is_calm: bool, size: int = SIZE, **options: Any) -> None:
+        self._is_calm = is_calm
         self.nodes = [RunningServer(**options) for _ in range(size)]
         self._doors = itertools.cycle(self.nodes)
         gevent.wait([gevent.spawn(self._meets, node.app) for node in self.nodes], timeout=PATIENCE)
@@ -68,13 +72,18 @@ class RunningCluster:
     def stop(self) -> None:
         gevent.joinall([gevent.spawn(node.stop) for node in self.nodes], raise_error=True)
 
-    def calm(self) -> None:
+    def calm(self, *, always: bool) -> None:
         """Wait until everything that was said and done has come everywhere."""
+        if always or self._is_calm:
+            self._rest()
+
+    def _rest(self) -> None:
         apps = [node.app for node in self.nodes if not node.app.stopping]
         for _ in range(2):  # what has come may have had something said
             for one, other in itertools.permutations(apps, 2):
                 self._hears(one, other)
             for app in apps:
+                app.store.flush()
                 app.node._following.freshen()
                 self._brings(app.node.ordering)
 

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
+from weakref import WeakSet
+
+import gevent
 
 from tests.lateness import LATENESS
 from tests.spec.course_forms import (
@@ -28,6 +31,9 @@ from tests.spec.course_forms import (
 TIMEOUT = 5.0
 PACE, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
 
+AT_ONCE: WeakSet[object] = WeakSet()
+"""The greenlets of those who do something at the same time as others."""
+
 
 class Address(Protocol):
     """Where a server listens; one that is reached by TLS has a `context` besides."""
@@ -40,6 +46,15 @@ def dressed(sock: socket.socket, server: Address) -> socket.socket:
     """The connected socket, encrypted where the server wants that."""
     context = getattr(server, "context", None)
     return context.wrap_socket(sock, server_hostname=server.host) if context is not None else sock
+
+
+def calm(server: Address, *, always: bool = False) -> None:
+    """Where the server is several: wait until all that was said has come everywhere, so that one test holds for both.
+
+    Where the cluster is one for hasty people, and for those who do something at once, it only waits `always`.
+    """
+    if hasattr(server, "calm") and (always or gevent.getcurrent() not in AT_ONCE):
+        server.calm(always=always)
 
 
 @dataclass(frozen=True)
@@ -201,9 +216,12 @@ class CourseClient:
         self.arrivals: list[float] = []
         self._unread, self._began = b"", time.monotonic()
         LATENESS.begin()
+        self.server = server
+        calm(server)
         self.sock = dressed(socket.create_connection((server.host, server.port), TIMEOUT), server)
 
     def send(self, frame: Frame) -> None:
+        calm(self.server)
         self.sock.sendall(json.dumps(frame).encode())
 
     def receive(self) -> Frame:

@@ -20,14 +20,14 @@ def dial() -> Iterator[Dial]:
 
 
 @pytest.fixture(scope="session")
-def as_cluster(request: pytest.FixtureRequest) -> bool:
-    """Whether the server of a test is two, dialled in turn: what is promised is promised of a cluster, too."""
-    return bool(request.config.getoption("--cluster"))
+def as_cluster(request: pytest.FixtureRequest) -> str:
+    """Whether, and how, the server of a test is two, dialled in turn: what is promised is promised of a cluster, too."""
+    return request.config.getoption("--cluster") or ""
 
 
 @pytest.fixture
 def launch(
-    launch: Callable[..., RunningServer], as_cluster: bool, request: pytest.FixtureRequest
+    launch: Callable[..., RunningServer], as_cluster: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Any]]:
     """Who names a store that nodes cannot share gets a server that is alone."""
     if not as_cluster:
@@ -41,7 +41,7 @@ def launch(
             return launch(store=store, **options)
         if not store and not own:
             own.append(postgres.database())
-        return RunningCluster(store=store or own[0], bus=bus, **options)
+        return RunningCluster(as_cluster == "calm", store=store or own[0], bus=bus, **options)
 
     yield start
     for url in own:
@@ -50,7 +50,7 @@ def launch(
 
 @pytest.fixture(scope="session")
 def population(
-    tmp_path_factory: pytest.TempPathFactory, as_cluster: bool, request: pytest.FixtureRequest
+    tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest
 ) -> Population:
     """Registers everybody once."""
     if as_cluster:

@@ -1,13 +1,17 @@
 """A town with an operator: hank may do what others may not."""
 
+import time
+
 from gmessenger.chat.administration import Administration
+from tests.conftest import FAST
 from tests.course_clients import Frame
 from tests.spec.people import Person, Town
 
 
 def office(town: Town) -> Administration:
     """What `gmessenger-admin` talks to."""
-    return town.server.app._control._administration
+    app = town.server.app
+    return Administration(app.messenger, app.store, FAST, time.time)
 
 
 def operator(town: Town, name: str = "hank") -> Person:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import gevent
 
-from tests.course_clients import TIMEOUT, Address, CourseClient, Frame, Spelling
+from tests.course_clients import TIMEOUT, Address, CourseClient, Frame, Spelling, calm
 from tests.spec.wires import Dial, Native, dumped
 
 PASSWORD = "correct horse battery staple"
@@ -88,7 +88,7 @@ class Person(Native):
 
     def unheard(self, action: str = "msg") -> list[Frame]:
         """What came of that action without having been waited for; all else that came is forgotten."""
-        self.calm()
+        calm(self.server, always=True)
         assert self.ask("probe")["response"] == 200
         came = [frame for frame in self.events if frame["action"] == action]
         self.events.clear()
@@ -155,8 +155,8 @@ class Town:
     def port(self) -> int:
         return self.server.port
 
-    def calm(self) -> None:
-        self.server.calm()
+    def calm(self, *, always: bool) -> None:
+        calm(self.server, always=always)
 
     def opens(self, **options: Any) -> Self:
         self.server = self.start(store=self.store, **options)

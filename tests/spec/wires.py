@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import gevent
 
-from tests.course_clients import TIMEOUT, Address, CourseClient, Frame, Spelling, dressed
+from tests.course_clients import AT_ONCE, TIMEOUT, Address, CourseClient, Frame, Spelling, calm, dressed
 
 
 def dumped(**frame: Any) -> bytes:
@@ -21,6 +21,8 @@ class Wire:
     """A connection that reads the server's frames, each of which must be one line of UTF-8."""
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
+        self.server = server
+        calm(server)
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -34,6 +36,7 @@ class Wire:
         self.sock.sendall(data)
 
     def send(self, frame: Frame) -> None:
+        calm(self.server)
         self.send_bytes(dumped(**frame))
 
     def line(self) -> bytes:
@@ -77,7 +80,6 @@ class Native(Wire):
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
         super().__init__(server, receive_buffer)
-        self.calm: Callable[[], None] = getattr(server, "calm", lambda: None)
         self.name = ""
         self.events: deque[Frame] = deque()
         self.ids = (f"r{number}" for number in itertools.count())
@@ -121,7 +123,7 @@ class Native(Wire):
 
     def heard_nothing(self) -> None:
         """Nothing but the answer to a probe comes, so nothing was on its way."""
-        self.calm()
+        calm(self.server, always=True)
         assert self.ask("probe")["response"] == 200
         assert not self.events, list(self.events)
 
@@ -170,6 +172,7 @@ class Dial:
 def together(jobs: Mapping[str, Callable[[], object]], seconds: float = 30) -> dict[str, str]:
     """Runs every job in a greenlet of its own; what went wrong, by name."""
     greenlets = {name: gevent.spawn(job) for name, job in jobs.items()}
+    AT_ONCE.update(greenlets.values())
     gevent.joinall(list(greenlets.values()), timeout=seconds)
     wrong = {name: repr(one.exception or "not finished") for name, one in greenlets.items() if not one.successful()}
     gevent.killall([one for one in greenlets.values() if not one.ready()])
