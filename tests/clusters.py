@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,12 +82,10 @@ class RunningCluster:
     def _rest(self) -> None:
         apps = [node.app for node in self.nodes if not node.app.stopping]
         for _ in range(2):  # what has come may have had something said
-            for one, other in itertools.permutations(apps, 2):
-                self._hears(one, other)
-            for app in apps:
-                app.store.flush()
-                app.node._following.freshen()
-                self._brings(app.node.ordering)
+            _together([partial(self._hears, *pair) for pair in itertools.permutations(apps, 2)])
+            _together([app.store.flush for app in apps])
+            _together([app.node._following.freshen for app in apps])
+            _together([partial(self._brings, app.node.ordering) for app in apps])
 
     def _meets(self, app: App) -> None:
         with gevent.Timeout(PATIENCE):
@@ -106,3 +106,7 @@ class RunningCluster:
         with gevent.Timeout(PATIENCE):
             while ordering._doubtful or any(line.early or line.filling for line in ordering._lines.values()):
                 gevent.sleep(0.005)
+
+
+def _together(steps: Sequence[Callable[[], None]]) -> None:
+    gevent.joinall([gevent.spawn(step) for step in steps], raise_error=True)

@@ -36,8 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const="calm",
         choices=["calm", "hasty"],
-        help="tests/spec against a cluster of two servers; hasty: what one of them has answered need not be known to the "
-        "other yet when the next thing is said",
+        help="tests/spec against a cluster of two servers; hasty: what one of them has answered need not be known to "
+        "the other yet when the next thing is said",
     )
 
 

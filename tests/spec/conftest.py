@@ -12,6 +12,33 @@ from tests.conftest import RunningServer
 from tests.spec.people import DEVICES, NAMES, PASSWORD, Person, Population, Town
 from tests.spec.wires import Dial, together
 
+HERE = Path(__file__).parent
+
+
+AT_THEIR_PACE = {"test_course", "test_course_frames", "test_hostile", "test_in_one_breath", "test_slow_reader"}
+"""Where it matters when something is said: nobody waits there until what was said before has come everywhere."""
+OF_ONE_PROCESS = {
+    "test_in_between": "looks inside the one server",
+    "test_one_too_many_is_told_503_and_closed_until_somebody_leaves": "each node has its own bound",
+    "test_one_address_has_only_so_many_connections": "each node has its own bound",
+    "test_one_address_comes_only_so_often": "each node counts for itself",
+    "test_only_so_many_names_are_registered_from_one_address": "each node counts for itself",
+    "test_all_devices_of_an_account_share_what_it_may_say_and_coming_back_does_not_renew_it": "each node has its own",
+    "test_strangers_who_guess_are_stopped_and_the_owner_comes_in": "each node counts for itself",
+    "test_where_somebody_logged_in_before_strangers_cannot_lock_them_out": "each node counts for itself",
+    "test_wrong_passwords_from_one_address_are_counted_whatever_the_name": "each node counts for itself",
+}
+"""What is another thing in a cluster, and why."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--cluster"):
+        return
+    for item in items:
+        reason = OF_ONE_PROCESS.get(item.path.stem) or OF_ONE_PROCESS.get(getattr(item, "originalname", ""))
+        if reason is not None and item.path.parent == HERE:
+            item.add_marker(pytest.mark.skip(reason=f"in a cluster {reason}"))
+
 
 @pytest.fixture
 def dial() -> Iterator[Dial]:
@@ -21,7 +48,7 @@ def dial() -> Iterator[Dial]:
 
 @pytest.fixture(scope="session")
 def as_cluster(request: pytest.FixtureRequest) -> str:
-    """Whether, and how, the server of a test is two, dialled in turn: what is promised is promised of a cluster, too."""
+    """Whether, and how, the server of a test is two, dialled in turn: what is promised holds for it, too."""
     return request.config.getoption("--cluster") or ""
 
 
@@ -35,13 +62,14 @@ def launch(
         return
     postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
     own: list[str] = []
+    is_calm = as_cluster == "calm" and request.path.stem not in AT_THEIR_PACE
 
     def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
         if store and not is_shared(store):
             return launch(store=store, **options)
         if not store and not own:
             own.append(postgres.database())
-        return RunningCluster(as_cluster == "calm", store=store or own[0], bus=bus, **options)
+        return RunningCluster(is_calm, store=store or own[0], bus=bus, **options)
 
     yield start
     for url in own:
@@ -49,9 +77,7 @@ def launch(
 
 
 @pytest.fixture(scope="session")
-def population(
-    tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest
-) -> Population:
+def population(tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest) -> Population:
     """Registers everybody once."""
     if as_cluster:
         everybody: Population = SharedPopulation(request.getfixturevalue("postgres"))
