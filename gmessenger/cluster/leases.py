@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
@@ -18,6 +19,8 @@ from gmessenger.errors import NameInUse, StoreUnavailable, WireError
 EVERY: Final = LEASE / 6
 """Seconds between two beats."""
 TURNS: Final = 64
+LEAVING_TAKES: Final = (0.02, 0.05, 0.1, 0.2)
+"""Seconds between the tries to have a name that is in use."""
 
 
 class Leases:
@@ -35,7 +38,20 @@ class Leases:
         self._renewed = steady()
 
     def claim(self, key: str, token: str, resumed: str | None) -> bool:
-        """As `SharedStore.claim`; also raises `NameInUse` for the name of a guest who is here."""
+        """As `SharedStore.claim`; also raises `NameInUse` for the name of a guest who is here.
+
+        One who has left another node a moment ago may hold the name there still: it is asked for again.
+        """
+        for pause in LEAVING_TAKES:
+            try:
+                return self._claim(key, token, resumed)
+            except NameInUse:
+                if self._router.sessions(key):
+                    raise
+            gevent.sleep(pause)
+        return self._claim(key, token, resumed)
+
+    def _claim(self, key: str, token: str, resumed: str | None) -> bool:
         with self._turn(key):
             self._releasing.pop(key, None)
             if self._router.sessions(key):

@@ -82,7 +82,13 @@ class Ordering:
 
     def heads(self, heads: Iterable[tuple[str, int]]) -> None:
         """Conversations have got as far as this: look, a little later, whether everybody here has it."""
-        new = {key: head for key, head in heads if self._lacks(key, head)}
+        new = {}
+        for key, head in heads:
+            room = self._rooms.known(key)
+            if room is not None:
+                room.head = max(room.head, head)
+            if self._lacks(key, head):
+                new[key] = head
         if new and not self._doubtful:
             self._later(SETTLING_TAKES, self._look)
         self._doubtful |= new

@@ -1,4 +1,4 @@
-"""Beacons: a client on each node that says something at even pauses, whatever happens, and notes when others hear it."""
+"""Beacons: a client on each node says something at even pauses, whatever happens, and notes when others hear it."""
 
 from __future__ import annotations
 

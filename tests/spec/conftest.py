@@ -15,7 +15,14 @@ from tests.spec.wires import Dial, together
 HERE = Path(__file__).parent
 
 
-AT_THEIR_PACE = {"test_course", "test_course_frames", "test_hostile", "test_in_one_breath", "test_slow_reader"}
+PACED = (
+    "test_course",
+    "test_course_frames",
+    "test_room_guests",
+    "test_hostile",
+    "test_in_one_breath",
+    "test_slow_reader",
+)
 """Where it matters when something is said: nobody waits there until what was said before has come everywhere."""
 OF_ONE_PROCESS = {
     "test_in_between": "looks inside the one server",
@@ -62,7 +69,7 @@ def launch(
         return
     postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
     own: list[str] = []
-    is_calm = as_cluster == "calm" and request.path.stem not in AT_THEIR_PACE
+    is_calm = as_cluster == "calm" and request.path.stem not in PACED
 
     def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
         if store and not is_shared(store):
