@@ -24,9 +24,11 @@ from gmessenger.errors import (
 )
 from gmessenger.store import open_store, verify_store
 from gmessenger.store.postgres import schema, verifying
+from gmessenger.store.postgres.batches import KEEP
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.inspecting import inspect_database
 from gmessenger.store.postgres.verifying import verify_database
+from gmessenger.store.postgres.writer import BY_INDEX
 from tests.services import Postgres, missing
 from tests.store.test_contract import DIRECT, Kept
 
@@ -320,3 +322,18 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
         db.execute(f"ALTER DATABASE {db.info.dbname} SET default_transaction_read_only = on")
     with pytest.raises(FileProblem, match="only reads"):
         inspect_database(url)
+
+
+def test_whether_a_message_was_kept_before_is_looked_for_by_its_id_alone(
+    fragile: Postgres, open_: Callable[..., Kept]
+) -> None:
+    kept = open_()
+    device = kept.device(kept.hank, "laptop").id
+    kept.posts(*(kept.says(str(number), device=device, id=f"m{number}") for number in range(200)))
+    assert isinstance(kept.store, Database)
+    with kept.store.lines.address.connect() as db:
+        db.execute(BY_INDEX)
+        plan = "\n".join(row[0] for row in db.execute("EXPLAIN " + KEEP, ("[]", "[]")).fetchall())
+    # Else it may read the whole conversation for each message, as the planner likes where it knows little of it.
+    assert "using messages_by_client_id" in plan
+    assert "using messages_pkey" not in plan

@@ -44,6 +44,7 @@ LOCK: Final = (
     "SELECT count(*) FROM (SELECT FROM conversations WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE) AS locked"
 )
 KEEP: Final = """
+-- Was it kept before? `+ 0`: else the planner may want to read the whole conversation for each message to find out.
 WITH given AS (
     SELECT g.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS before,
         m.text = g.text AS same, encode(p.digest, 'hex') AS digest
@@ -53,7 +54,7 @@ WITH given AS (
         json_array_elements_text(%s::json)
     ) WITH ORDINALITY AS g(conversation, sender, "to", text, time, account, device, id, words, place)
     LEFT JOIN conversations c ON c.key = g.conversation
-    LEFT JOIN messages m ON m.device_id = g.device AND m.client_id = g.id AND m.conversation_id = c.id
+    LEFT JOIN messages m ON m.device_id = g.device AND m.client_id = g.id AND m.conversation_id + 0 = c.id
     LEFT JOIN past_ids p ON p.device_id = g.device AND p.client_id = g.id AND p.conversation_id = c.id
 ), numbered AS (
     SELECT *, head + count(*) FILTER (WHERE before IS NULL) OVER (PARTITION BY conversation_id ORDER BY place) AS seq
