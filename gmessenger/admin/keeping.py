@@ -7,14 +7,13 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from msgspec import json
 
 from gmessenger.admin.office import Office, need_stopped, open_office
-from gmessenger.admin.site import Site, site_of
+from gmessenger.admin.site import Site, site_at, site_of
 from gmessenger.errors import FileProblem, UsageError
 from gmessenger.options import AdminOptions
 from gmessenger.store import taking_a_library, verify_store
@@ -75,7 +74,7 @@ def _restored(site: Site, file: str | None) -> int:
 
 def copy(options: AdminOptions, given: Namespace) -> int:
     """From one store into another; neither has to be the one of the options."""
-    source, target = (site_of(replace(options, store=url)) for url in (given.source, given.target))
+    source, target = (site_at(url, options.port) for url in (given.source, given.target))
     copied = transfer(source.url, target.url, _progress() if sys.stderr.isatty() else lambda *_: None)
     for name, total in copied.sums.items():
         print(f"{name:<14}{total.rows:>12}  {total}")

@@ -47,9 +47,13 @@ class Site:
 
 
 def site_of(options: AdminOptions) -> Site:
-    """Raises `ConfigProblem` for a store that nobody can reach from outside, or that is none."""
-    url = options.store_url
+    """The store of the options. Raises as `site_at`."""
+    return site_at(options.store_url, options.port)
+
+
+def site_at(url: str, port: int) -> Site:
+    """The store of a URL. Raises `ConfigProblem` for one that nobody can reach from outside, or that is none."""
     if url == MEMORY:
         raise ConfigProblem("What is kept in memory can be reached by its own server only.")
     file = file_of(url)
-    return Site(url, file, options.port, control_socket(file, options.port))
+    return Site(url, file, port, control_socket(file, port))

@@ -15,9 +15,9 @@ from gmessenger.commandline import SERVER
 from gmessenger.errors import CannotListen, ConfigProblem, ExitError, FileProblem
 from gmessenger.given import given, listed
 from gmessenger.options import ServerOptions
-from gmessenger.places import STDERR
+from gmessenger.places import STDERR, control_socket
 from gmessenger.server import files, services
-from gmessenger.server.listening import listen
+from gmessenger.server.listening import listen, listener_at
 from gmessenger.store import POSTGRES, file_of
 from gmessenger.store.inspecting import inspect
 from gmessenger.store.lock import holder
@@ -79,12 +79,17 @@ def _free(options: ServerOptions, port: int) -> str:
         for each in listen(options.ip, port):
             each.close()
     except CannotListen:
-        file = file_of(options.store_url)
-        process = holder(file.resolve()) if file is not None else None
+        process = _server(options)
         if process is None or not _listens(process, port):
             raise
         return f"{port}, which process {process}, the running server of this store, listens on"
     return f"{port}, which is free" if port else "a free one"
+
+
+def _server(options: ServerOptions) -> str | None:
+    """The process that serves the same store here: it has its file open, or listens for operators where we would."""
+    file = file_of(options.store_url)
+    return holder(file.resolve()) if file is not None else listener_at(control_socket(None, options.port))
 
 
 def _listens(process: str, port: int) -> bool:

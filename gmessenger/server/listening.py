@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +77,16 @@ def listen_unix(path: Path, what: str, masked: int, *, replace: bool) -> socket.
     finally:
         os.umask(before)
     return sock
+
+
+def listener_at(path: Path) -> str | None:
+    """The process that listens on the socket that a file is, if there is one."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        with short_address(path) as address:
+            sock.connect(address)
+        process, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return str(process)
+    return None
 
 
 def make_directory(path: Path) -> None:

@@ -162,7 +162,8 @@ def test_copy(tmp_path: Path, place: SharedPlace, monkeypatch: pytest.MonkeyPatc
     back = f"sqlite:///{tmp_path}/back.db"
     place.does("copy", place.url, back)
     assert transfer.transfer(back, f"sqlite:///{tmp_path}/third.db").sums["accounts"].rows == 1
-    assert place.admin("copy", "memory:", back).code == 78
+    for words in (("memory:", back), (back, ""), (back, "messenger.db")):
+        assert place.admin("copy", *words).code == 78
 
 
 def test_a_copy_with_a_hole_is_told(tmp_path: Path, place: SharedPlace) -> None:

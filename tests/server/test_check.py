@@ -115,6 +115,18 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     node.close()
 
 
+def test_a_running_server_of_a_shared_store_has_its_port(
+    capsys: pytest.CaptureFixture[str], postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    url = postgres.database()
+    with ServerProcess("--store", url, STATE_DIRECTORY=str(tmp_path)) as server:
+        port, process = server.port(), server.process.pid
+        code, out, err = check(capsys, "--store", url, "--port", str(port))
+    assert (code, err) == (0, "")
+    assert f"{port}, which process {process}, the running server of this store, listens on" in out
+
+
 @pytest.mark.parametrize(
     ("store", "bus", "fault"),
     [
