@@ -57,6 +57,10 @@ class Elsewhere:
         there = self.shown.get(key)
         return there is not None and any(shown.guest for shown in there.values())
 
+    def rooms(self, key: str) -> set[str]:
+        """The keys of the rooms that a guest elsewhere is in."""
+        return {room for shown in self.shown.get(key, {}).values() for room in shown.rooms}
+
     def devices(self, key: str) -> list[int]:
         """The devices on which an account is elsewhere."""
         return [device for shown in self.shown.get(key, {}).values() for device in shown.devices]
@@ -103,8 +107,12 @@ class Elsewhere:
         """Have room kept for a message to a guest elsewhere. Raises as `hand_over`."""
         raise NotImplementedError
 
-    def kick(self, key: str, by: str, reason: str) -> None:
-        """Have the sessions of a name closed elsewhere. Raises `StoreUnavailable`."""
+    def kick(self, key: str, by: str, reason: str) -> int | None:
+        """Have the sessions of a name closed elsewhere; says how many are known of, None where nobody has that name.
+
+        Raises `StoreUnavailable`.
+        """
+        return None
 
     def expel(self, room: str, key: str, by: str) -> None:
         """Have a guest taken out of a room elsewhere. Raises `StoreUnavailable`."""

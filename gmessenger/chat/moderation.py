@@ -64,14 +64,12 @@ class Moderation:
         """Close every session of a name. Raises `NotHere`."""
         self._spare(by, fold(user))
         error = because(Kicked, _checked(reason))
-        elsewhere = self._router.elsewhere.sessions(fold(user))
-        if elsewhere:
-            self._router.elsewhere.kick(fold(user), by, reason)
-        sessions = self._dismissal.everybody(fold(user), error) + elsewhere
-        if not sessions:
+        here = self._dismissal.everybody(fold(user), error)
+        elsewhere = self._router.elsewhere.kick(fold(user), by, reason)
+        if not here and elsewhere is None:
             raise NotHere(f"{user} is not here.")
         self._tell_log(by, "kick", user, None, reason)
-        return {"sessions": sessions}
+        return {"sessions": here + (elsewhere or 0)}
 
     def kick_elsewhere(self, by: str, user: str, reason: str = "") -> None:
         """Have every session of a name closed on whatever server there are any: nobody here knows."""
@@ -146,8 +144,13 @@ class Moderation:
         return {"sessions": self.close_network(sanction), "address": str(network)}
 
     def close_network(self, sanction: Sanction) -> int:
-        """Close the sessions that come from a banned network; says how many."""
+        """Close the sessions that come from a banned network; says how many.
+
+        Operators stay unless the owner has banned it: whoever did on another server could not see that they are here.
+        """
         sessions = self._within(network_of(sanction.target))
+        if sanction.by != SERVER:
+            sessions = [session for session in sessions if session.role != OPERATOR]
         for session in sessions:
             self._dismissal.one(session, self._sanctions.refusal(Banned, sanction))
         return len(sessions)

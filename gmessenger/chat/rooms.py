@@ -115,7 +115,8 @@ class Rooms:
             head = self._store.join(room.key, session.account.id)
             room.members[session.account.id] = session.account
             self.begin_at(session.key, room.key, head)
-        self.tell(room, RoomChange("join", room.name, session.name), session)
+        if room.elsewhere.pop(session.key, None) is None:  # else it has moved here, and they know it
+            self.tell(room, RoomChange("join", room.name, session.name), session)
         return room, head
 
     def leave(self, session: Session, name: str) -> OpenRoom:
@@ -157,10 +158,13 @@ class Rooms:
         self.tell(room, change, None)
 
     def left(self, session: Session) -> None:
-        """A session is over: a guest is in no room any more."""
+        """A session is over: a guest is in no room any more, unless it is there from elsewhere by now."""
         for room in self.of_guest(session):
             del room.guests[session.key]
-            self.tell(room, RoomChange("leave", room.name, session.name), session)
+            if room.key in self._router.elsewhere.rooms(session.key):
+                room.elsewhere[session.key] = session.name
+            else:
+                self.tell(room, RoomChange("leave", room.name, session.name), session)
 
     @contextmanager
     def ending(self, room: OpenRoom) -> Iterator[None]:

@@ -13,6 +13,7 @@ from gmessenger.cluster.frames import Broadcast, Told, encode
 from gmessenger.cluster.leases import Leases
 from gmessenger.cluster.ordering import Ordering
 from gmessenger.cluster.showing import Showing
+from gmessenger.errors import StoreUnavailable
 
 
 class Others(Elsewhere):
@@ -44,7 +45,10 @@ class Others(Elsewhere):
     def freshen(self, key: str = "") -> bool:
         self.following.freshen()
         if key and key not in self.shown and self._store.holder(key) is not None:
-            self.showing_.until_shown(key)  # it came a moment ago
+            if self._bus.connected:
+                self.showing_.until_shown(key)  # it came a moment ago
+            if key not in self.shown and self._store.holder(key) is not None:
+                raise StoreUnavailable("The server where that guest is cannot be heard now.")
         return True
 
     def claim(self, key: str, token: str, resumed: str | None) -> bool:
@@ -69,8 +73,18 @@ class Others(Elsewhere):
     def promise(self, sender: str, key: str, weight: int) -> Sequence[Promise]:
         return self.asking.promise(sender, key, weight)
 
-    def kick(self, key: str, by: str, reason: str) -> None:
-        self._store.announce("kick", [key], {"by": by, "reason": reason})
+    def kick(self, key: str, by: str, reason: str) -> int | None:
+        there = self._known_of(key)
+        self._store.announce("kick", [key], {"by": by, "reason": reason})  # whoever it is who may be there
+        return there
 
     def expel(self, room: str, key: str, by: str) -> None:
         self._store.announce("expel", [room, key], {"by": by})
+
+    def _known_of(self, key: str) -> int | None:
+        """How many sessions others show, or hold a guest's name for; nobody heard, an account's may be there."""
+        if key in self.shown:
+            return self.sessions(key)
+        if self._store.holder(key) is not None:
+            return 1
+        return 0 if not self._bus.connected and self._store.account_of(key) is not None else None

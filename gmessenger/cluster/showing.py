@@ -73,7 +73,7 @@ class Showing:
             there.pop(node, None)
             if not there:
                 self._elsewhere.shown.pop(key, None)
-        self._move(key, name, _rooms(old), _rooms(new))
+        self._move(key, name, _rooms(old) - self._elsewhere.rooms(key), _rooms(new) - _rooms(old))
 
     def until_shown(self, key: str) -> None:
         """Wait until another node shows a name that it has, but not for long: its word may be lost."""
@@ -94,11 +94,12 @@ class Showing:
                     room.elsewhere[key] = shown.name
 
     def _move(self, key: str, name: str, left: set[str], joined: set[str]) -> None:
-        for room in filter(None, map(self._rooms.known, left - joined)):
+        """Who moves is shown by two nodes for a while, of which one may be this: whoever was told stays told."""
+        for room in filter(None, map(self._rooms.known, left)):
             if room.elsewhere.pop(key, None) is not None:  # else they were told who has taken it out
                 self._rooms.tell(room, RoomChange("leave", room.name, name), None)
-        for room in filter(None, map(self._rooms.known, joined - left)):
-            if key not in room.elsewhere:
+        for room in filter(None, map(self._rooms.known, joined)):
+            if key not in room.elsewhere and key not in room.guests:
                 room.elsewhere[key] = name
                 self._rooms.tell(room, RoomChange("join", room.name, name), None)
 
