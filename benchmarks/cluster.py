@@ -1,6 +1,6 @@
 """One node and two: stored messages per second, latency across nodes, what each hop and the bus cost, logging in.
 
-    python -m benchmarks.cluster [--rounds 3] [--seconds 6] [--only stored,latency] [--setups sqlite,two] [--write]
+    python -m benchmarks.cluster [--rounds 3] [--seconds 5] [--only stored,latency] [--setups sqlite,two] [--write]
 
 A private PostgreSQL that syncs and a private Redis, nodes as processes, loopback. All of them stay up; in each round
 each kind of work goes through one setup after the other. Less than four minutes. Linux only; a C compiler is needed for
@@ -94,7 +94,7 @@ def one_round(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each deep pipeline; the others are shorter")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each deep pipeline; the others are shorter")
     kinds = [*(work.name for work in WORKS), *ASKING]
     parser.add_argument("--only", default="", help="with commas: " + " ".join(kinds))
     parser.add_argument("--setups", default="", help="with commas: " + " ".join(setup.name for setup in SETUPS))

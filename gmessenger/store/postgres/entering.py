@@ -69,11 +69,13 @@ class Entering(Database):
 
 def _prove(db: Line, account: int, proof: Proof) -> None:
     """What was shown a moment ago has to be good in this transaction, too, and stays so until its end."""
-    row = db.execute(LOCK_ACCOUNT, (account,)).fetchone()
+    with db.pipeline():
+        locked = db.execute(LOCK_ACCOUNT, (account,))
+        found = db.execute(TOKEN, (hashed(proof.token),)) if proof.token is not None else None
+    row, shown = locked.fetchone(), found.fetchone() if found is not None else None
     if row is not None and row[1]:
         raise AccountDisabled
-    if row is not None and proof.token is not None:
-        shown = db.execute(TOKEN, (hashed(proof.token),)).fetchone()
+    if row is not None and found is not None:
         good = shown is not None and shown[0] == account
     else:
         good = row is not None and row[0] == proof.password
@@ -86,12 +88,13 @@ def enter(db: Line, account: int, entry: Entry, time: float) -> Device:
     ((device, entries),) = db.execute(ENTER, (account, storable(entry.device), time)).fetchall()
     if entries == 1:
         db.execute(INHERIT, {"device": device, "account": account})
-    # One line per device: an older token of the same device has been replaced with its session.
-    db.execute(DROP_TOKENS, (device,))
-    db.execute(ADD_TOKEN, (hashed(entry.token), account, device, time))
-    live = [device, *entry.live]
-    dropped = [id for (id,) in db.execute(UNUSED, (account, live, MOST_DEVICES)).fetchall()]
+    with db.pipeline():
+        # One line per device: an older token of the same device has been replaced with its session.
+        db.execute(DROP_TOKENS, (device,))
+        db.execute(ADD_TOKEN, (hashed(entry.token), account, device, time))
+        unused = db.execute(UNUSED, (account, [device, *entry.live], MOST_DEVICES))
+        cursors = db.execute(CURSORS, (device, account))
+    dropped = [id for (id,) in unused.fetchall()]
     for statement in DROP if dropped else ():
         db.execute(statement, (dropped,))
-    cursors: dict[str, int] = dict(db.execute(CURSORS, (device, account)).fetchall())
-    return Device(device, entry.device, cursors, dropped, entries)
+    return Device(device, entry.device, dict(cursors.fetchall()), dropped, entries)
