@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from gmessenger.chat.model import Message, Parcel
+
+if TYPE_CHECKING:
+    from gmessenger.chat.session import Session
 
 
 class Shown(Struct, frozen=True, array_like=True):
@@ -96,8 +99,9 @@ class Elsewhere:
     def tell_everybody(self, message: Message) -> None:
         """A broadcast."""
 
-    def hand_over(self, sender: str, key: str, message: Message) -> int:
-        """Have a message put into the outboxes of a guest elsewhere; says into how many.
+    def hand_over(self, sender: Session, key: str, message: Message, id: str | None) -> int:
+        """Have a message put into the outboxes of a guest elsewhere; says into how many. With an `id` it may be sent
+        again, and is put there once.
 
         Raises `NotHere`, `RecipientBusy`, `Blocked` or `StoreUnavailable`.
         """

@@ -36,7 +36,7 @@ class Gathering:
     """`bring` has to be called after the last `add`, before anybody else has a turn: the store does.
 
     What was gathered of a conversation goes through `order`, which is `give`: where several servers keep messages, it
-    waits there for those between.
+    waits there for those between. `giving` is told of what is given, before it is.
     """
 
     def __init__(self, rooms: Rooms, router: Router, delivery: Delivery) -> None:
@@ -45,6 +45,7 @@ class Gathering:
         self._delivery = delivery
         self._kept: dict[str, list[Kept]] = {}
         self.order: Callable[[list[Kept]], None] = self.give
+        self.giving: Callable[[list[Kept]], object] = lambda kept: None
 
     def add(self, kept: Kept) -> None:
         """A post was kept; posts to a conversation come in the order of their seqs."""
@@ -57,6 +58,7 @@ class Gathering:
 
     def give(self, kept: list[Kept]) -> None:
         """Bring posts of one conversation, in the order of their seqs, to those who are here."""
+        self.giving(kept)
         sessions = self.sessions(kept[0])
         if len(kept) > 1 and kept[-1].seq - kept[0].seq + 1 == len(kept):
             self._bring_together(kept, sessions)

@@ -124,7 +124,7 @@ class Posting:
         if others and not taken:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
         if key not in self._router.outboxes:
-            taken = self._router.elsewhere.hand_over(session.key, key, parcel)
+            taken = self._router.elsewhere.hand_over(session, key, parcel, id)
         self._taken(session, id, parcel.time, taken)
 
     def in_one_breath(self, session: Session, key: str, texts: list[str], ids: Ids, said: str) -> bool:

@@ -8,6 +8,8 @@ from msgspec import MsgspecError, Struct, msgpack
 
 from gmessenger.chat.records import Post
 
+LATE: Final = "late"
+
 
 class Hint(Struct, array_like=True, gc=False):
     """A post that another node has kept under `seq`; `said` as in `Message`."""
@@ -55,9 +57,14 @@ class Broadcast(Struct, array_like=True, tag=4):
 
 
 class Offer(Struct, array_like=True, tag=5):
-    """A message from guest to guest (`key`, folded, as `by` is); `ref` is for the answer."""
+    """A message from guest to guest (`key`, folded, as `by` is); `ref` is for the answer.
+
+    It is given up to `until`, by the receiver's steady clock. What is sent again has the same `mark`, if it has one.
+    """
 
     ref: int
+    until: float
+    mark: str
     by: str
     key: str
     sender: str
@@ -68,26 +75,33 @@ class Offer(Struct, array_like=True, tag=5):
 
 
 class Wanted(Struct, array_like=True, tag=6):
-    """Room in a guest's outbox is wanted for a message of such a weight; it is kept under `ref`."""
+    """Room in a guest's outbox is wanted for a message of such a weight; it is kept under `ref`. `until` is when
+    nobody waits for that any more, as in `Offer`.
+    """
 
     ref: int
+    until: float
     by: str
     key: str
     weight: int
 
 
 class Redeemed(Struct, array_like=True, tag=7):
-    """The room that was kept under `ref` is free again: the message comes, or does not come."""
+    """The room that was kept under `ref` is free when the message has come, or soon: it may not come."""
 
     ref: int
 
 
 class Answered(Struct, array_like=True, tag=8):
-    """What became of an `Offer`, or of what was `Wanted`: in how many outboxes, or the name of an error."""
+    """What became of an `Offer`, or of what was `Wanted`: in how many outboxes, or the name of an error, or `LATE`.
+
+    `at` is when, by the steady clock of whoever answers.
+    """
 
     ref: int
     taken: int
-    error: str = ""
+    error: str
+    at: float
 
 
 Frame: TypeAlias = Hints | Changed | Told | Broadcast | Offer | Wanted | Redeemed | Answered

@@ -15,7 +15,8 @@ from gmessenger.chat.presence import Later
 from gmessenger.chat.service import Messenger
 from gmessenger.cluster import frames
 from gmessenger.cluster.applying import Applying
-from gmessenger.cluster.asking import Asked, Asking
+from gmessenger.cluster.asked import Asked
+from gmessenger.cluster.asking import Asking
 from gmessenger.cluster.contract import Bus, SharedStore
 from gmessenger.cluster.following import Following
 from gmessenger.cluster.frames import encode
@@ -83,8 +84,10 @@ class Node:
             self._failed,
         )
         self._leases = Leases(store, router, messenger.dismissal, self._steady)
-        self._asking = Asking(bus, elsewhere, policy)
-        self._asked = Asked(bus, router, messenger.blocks, presence, later, lambda: 2 * policy.store_timeout)
+        self._asking = Asking(bus, elsewhere, policy, self._steady)
+        blocks, patience = messenger.blocks, lambda: 2 * policy.store_timeout
+        self._asked = Asked(bus, router, blocks, presence, later, self._steady, patience)
+        messenger.gathering.giving = self._asked.giving
         store.changed = self._changed_here
         elsewhere.join(showing, following, self.ordering, self._leases, self._asking)
 
@@ -154,7 +157,7 @@ class Node:
         self._asked.redeem(node, redeemed.ref)
 
     def _answered(self, node: str, answered: frames.Answered) -> None:
-        self._asking.answered(answered)
+        self._asking.answered(node, answered)
 
 
 def _run(run: Callable[[], None], ended: Event) -> None:

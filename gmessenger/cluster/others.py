@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gmessenger.chat.elsewhere import Elsewhere, Promise
 from gmessenger.chat.model import Delivered, Message, Parcel, ReadUpTo
+from gmessenger.chat.session import Session
 from gmessenger.cluster.asking import Asking
 from gmessenger.cluster.contract import Bus, SharedStore
 from gmessenger.cluster.following import Following
@@ -67,8 +68,8 @@ class Others(Elsewhere):
         if self.shown:
             self._bus.send(encode(Broadcast(message.sender, message.text, message.time, message.said)))
 
-    def hand_over(self, sender: str, key: str, message: Message) -> int:
-        return self.asking.hand_over(sender, key, message)
+    def hand_over(self, sender: Session, key: str, message: Message, id: str | None) -> int:
+        return self.asking.hand_over(sender, key, message, id)
 
     def promise(self, sender: str, key: str, weight: int) -> Sequence[Promise]:
         return self.asking.promise(sender, key, weight)

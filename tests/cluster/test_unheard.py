@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from gmessenger.chat.records import Sanction
+from gmessenger.cluster import asking
 from tests.chat.test_service import House
 from tests.cluster.conftest import Cluster
 from tests.cluster.test_two_nodes import operator
+from tests.spec.people import texts
 
 
 @pytest.fixture
@@ -33,6 +35,20 @@ def test_a_guest_elsewhere_cannot_be_reached_and_is_not_unknown(deaf: Cluster) -
     for each in (hank, joe):
         assert each.say("gus", "hello?")["code"] == "store_unavailable"
         assert each.say("nobody", "hello?")["code"] == "never_seen"
+
+
+def test_what_one_guest_says_to_another_is_heard_once_though_its_answer_was_lost(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ANSWERS_WITHIN", 0.5)
+    gus, joe = cluster.guest(cluster.here, "gus"), cluster.guest(cluster.there, "joe")
+    assert gus.say("joe", "hello")["response"] == 202
+    with monkeypatch.context() as lost:
+        lost.setattr(cluster.there.app.node.bus, "send", lambda data, nodes=None: None)
+        assert gus.ask("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
+    assert gus.ask("msg", id="again", to="joe", message="are you there?")["response"] == 202
+    assert gus.say("joe", "good")["response"] == 202
+    assert texts(joe.hears(3)) == ["hello", "are you there?", "good"]
 
 
 @pytest.mark.parametrize(("by", "stays"), [("bill", True), ("server", False)])
