@@ -309,8 +309,10 @@ class Launcher:
         return name in self.held and not select([self.held[name]], [], [], 0)[0]
 
     def reached(self, name: str) -> bool:
-        with suppress(OSError), socket.create_connection((self.host, self.servers[name]), REACH_TIMEOUT):
-            return True
+        """Whether somebody answers there: a server listens before it knows whether it can open its store."""
+        with suppress(OSError), socket.create_connection((self.host, self.servers[name]), REACH_TIMEOUT) as line:
+            line.sendall(b"[]\n")  # is refused, which nothing but a server does
+            return bool(line.recv(1))
         return False
 
     def client(self, name: str) -> list[str]:
