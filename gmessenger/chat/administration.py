@@ -135,7 +135,8 @@ class Administration:
         room = self._rooms.find(name)
         with self._rooms.ending(room):
             self._store.delete_room(room.key)
-        self._messenger.sanctions.drop("close", room.key)
+        if self._rooms.known(room.key) is None:  # else it is a new one of that name
+            self._messenger.sanctions.drop("close", room.key)
 
     def backup(self, file: str) -> int:
         """Write everything into a new file; says how many bytes. Raises `FileProblem` where there is one already."""

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from gevent.event import Event
+from msgspec import Struct
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.model import Bundle, Message, Synced
 from gmessenger.chat.names import fold
 from gmessenger.chat.records import Post, Remembered
+from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.session import Session
 from gmessenger.chat.tally import Tally
 from gmessenger.errors import StoreUnavailable
@@ -26,6 +28,21 @@ Spawn = Callable[..., object]
 """`spawn(what, function, *args)` runs a function in a greenlet whose failure is seen."""
 
 
+class Kept(Struct, gc=False):
+    """A post that is on disk, whose it is (`key` is the name folded, `sender` the session, if it is here), and the room
+    or the name it is for. Where it was `erased` since, its text is empty.
+    """
+
+    post: Post
+    seq: int
+    said: str
+    key: str
+    sender: Session | None
+    room: OpenRoom | None = None
+    to: str = ""
+    erased: bool = False
+
+
 class Delivery:
     """Brings kept messages to sessions, and counts what it and others bring."""
 
@@ -34,19 +51,17 @@ class Delivery:
         self._spawn = spawn
         self.tally = tally
 
-    def deliver(
-        self, post: Post, seq: int, said: str, key: str, sender: Session | None, sessions: Iterable[Session]
-    ) -> None:
-        """A post of `key` was kept under `seq`: give it to these sessions, and to the sender's own as is due to one."""
-        parcel = as_parcel(post, seq, said)
-        given = 0
+    def deliver(self, kept: Kept, sessions: Iterable[Session]) -> None:
+        """A post was kept: give it to these sessions, and to the sender's own as is due to a sender."""
+        parcel = as_parcel(kept)
+        conversation, given = kept.post.conversation, 0
         for session in sessions:
-            if session.key != key:
-                given += self._give(session, post.conversation, seq, parcel)
-            elif said_by(session, post, sender):
-                self._count(session, post.conversation, seq)
+            if session.key != kept.key:
+                given += self._give(session, conversation, kept.seq, parcel)
+            elif said_by(session, kept):
+                self._count(session, conversation, kept.seq)
             else:
-                given += self._give(session, post.conversation, seq, as_parcel(post, seq, said, post.id))
+                given += self._give(session, conversation, kept.seq, as_parcel(kept, kept.post.id))
         self.tally.deliveries += given
 
     def give_together(self, session: Session, conversation: str, bundle: Bundle, own: Sequence[int] = ()) -> bool:
@@ -57,7 +72,8 @@ class Delivery:
         if session.behind:
             session.missed = True
             return True
-        in_turn = session.account is None or session.sent.get(conversation, 0) == bundle.first - 1
+        sent = session.sent.get(conversation, 0)
+        in_turn = sent == bundle.first - 1 or (session.account is None and sent < bundle.first)
         if not in_turn or not session.outbox.offer_all(bundle, len(bundle.messages)):
             return False
         session.sent[conversation] = bundle.last
@@ -73,35 +89,36 @@ class Delivery:
     def look(self, session: Session, conversation: str, head: int) -> None:
         """What came while the session was on its way into a conversation must not wait for the next message."""
         if session.account is not None and not session.behind and head > session.sent.get(conversation, 0):
-            self._fall_behind(session)
+            self.fall_behind(session)
 
     def _give(self, session: Session, conversation: str, seq: int, parcel: Message) -> bool:
         """Hand it over live if its turn has come; says whether it did."""
         if session.account is None:
-            if session.outbox.offer(parcel):
-                session.sent[conversation] = seq  # should it become an account, it has had this
-                return True
+            if seq > session.sent.get(conversation, 0):
+                session.sent[conversation] = seq  # should it become an account, it is done with this
+                return session.outbox.offer(parcel)
         elif session.behind:
             session.missed = True
         elif seq > session.sent.get(conversation, 0):
             if seq == session.sent.get(conversation, 0) + 1 and session.outbox.offer(parcel):
                 session.sent[conversation] = seq
                 return True
-            self._fall_behind(session)
+            self.fall_behind(session)
         return False
 
-    def _fall_behind(self, session: Session) -> None:
+    def fall_behind(self, session: Session) -> None:
+        """Have an account's session page from the store whatever it has not been sent."""
         session.behind = session.missed = True
         self.catch_up(session)
 
     def _count(self, session: Session, conversation: str, seq: int) -> None:
         """A session's own message, which it has."""
         if session.device is None:
-            return
-        if session.behind:
+            session.sent[conversation] = max(seq, session.sent.get(conversation, 0))
+        elif session.behind:
             session.missed = True
         elif session.sent.get(conversation, 0) != seq - 1:
-            self._fall_behind(session)
+            self.fall_behind(session)
         else:
             session.sent[conversation] = seq
             self._acknowledge(session, conversation, (seq,))
@@ -151,14 +168,17 @@ class Delivery:
             session.sent[remembered.conversation] = remembered.seq
 
 
-def said_by(session: Session, post: Post, sender: Session | None) -> bool:
-    """Whether a session has said it, itself or before it was replaced on its device."""
-    return session is sender or (session.device is not None and session.device.id == post.device)
+def said_by(session: Session, kept: Kept) -> bool:
+    """Whether a session of its sender's name has said it, itself or before it was replaced on its device."""
+    if session.account is None or session is kept.sender:  # a guest has one session
+        return True
+    return session.device is not None and session.device.id == kept.post.device
 
 
-def as_parcel(post: Post, seq: int, said: str, id: str | None = None) -> Message:
-    """A post that was kept under `seq`, on its way; with its `id` to its sender's other devices."""
-    return Message(post.sender, post.to, post.text, post.time, said, seq, id)
+def as_parcel(kept: Kept, id: str | None = None) -> Message:
+    """What was kept, on its way; with its `id` to its sender's other devices."""
+    post = kept.post
+    return Message(post.sender, post.to, post.text, post.time, kept.said, kept.seq, id, kept.erased)
 
 
 def as_message(remembered: Remembered, *, own: bool) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -84,11 +84,15 @@ class Elsewhere:
         """
         return False
 
-    def claim(self, key: str, token: str, resumed: str | None) -> bool:
-        """Have a guest's name held for this server; True where the guest that had it elsewhere is `resumed` with that
-        token, which stays. Raises `NameInUse`, `NameTaken` for an account's, or `StoreUnavailable`.
+    def claim(self, session: Session, resumed: str | None) -> None:
+        """Have a guest's name held for this server, and what was said under it before not be for this guest.
+
+        Where that `resumed` a guest who was elsewhere, its token stays. Raises `NameInUse`, `NameTaken` for an
+        account's, or `StoreUnavailable`.
         """
-        return False
+
+    def owe(self, session: Session, cursors: Mapping[str, int]) -> None:
+        """A guest becomes an account with these cursors: what was on its way to the guest has to come first."""
 
     def release(self, key: str) -> None:
         """A guest's name is free."""

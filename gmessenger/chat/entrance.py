@@ -92,6 +92,7 @@ class Entrance:
         entry = Entry(device or DEFAULT_DEVICE, session.token)
         account, found = self._store.register(session.key, session.name, hashed, self._clock(), entry, rooms, invite)
         self.add(account)
+        self._router.elsewhere.owe(session, found.cursors)
         session.become(account)
         session.use(found)
         self._router.elsewhere.release(session.key)
@@ -131,10 +132,14 @@ class Entrance:
         if predecessor is not None:
             # The same token: if this answer is lost too, the next attempt must still be able to resume.
             session.token = predecessor.token
+        self._router.elsewhere.claim(session, login.token)
+        self._check(session.key, login.address)  # it may have been banned, or have become an account's, meanwhile
+        if session.key in self.accounts:
+            raise PasswordNeeded("This name belongs to an account.")
+        if predecessor is not None:
+            session.sent |= predecessor.sent
             left_over = [each for each in predecessor.outbox.take_all() if isinstance(each, Message | Bundle)]
             self.replace(predecessor)
-        elif self._router.elsewhere.claim(session.key, session.token, login.token) and login.token is not None:
-            session.token = login.token
         return session, left_over
 
     def _admit_account(self, account: Account, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:

@@ -7,29 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
-
-from gmessenger.chat.delivery import Delivery, as_parcel, said_by
+from gmessenger.chat.delivery import Delivery, Kept, as_parcel, said_by
 from gmessenger.chat.model import Bundle
-from gmessenger.chat.records import Post
-from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
-
-
-class Kept(Struct, gc=False):
-    """A post that is on disk, whose it is (`key` is the name folded, `sender` the session, if it is here), and the room
-    or the name it is for.
-    """
-
-    post: Post
-    seq: int
-    said: str
-    key: str
-    sender: Session | None
-    room: OpenRoom | None = None
-    to: str = ""
 
 
 class Gathering:
@@ -56,10 +38,10 @@ class Gathering:
         while self._kept:
             self.order(self._kept.pop(next(iter(self._kept))))
 
-    def give(self, kept: list[Kept]) -> None:
-        """Bring posts of one conversation, in the order of their seqs, to those who are here."""
+    def give(self, kept: list[Kept], sessions: Sequence[Session] | None = None) -> None:
+        """Bring posts of one conversation, in the order of their seqs, to those who are here, or to these sessions."""
         self.giving(kept)
-        sessions = self.sessions(kept[0])
+        sessions = self.sessions(kept[0]) if sessions is None else sessions
         if len(kept) > 1 and kept[-1].seq - kept[0].seq + 1 == len(kept):
             self._bring_together(kept, sessions)
         else:
@@ -77,7 +59,7 @@ class Gathering:
         return sessions + self._router.sessions(other) if one != other else list(sessions)
 
     def _bring_together(self, kept: list[Kept], sessions: Sequence[Session]) -> None:
-        messages = [as_parcel(each.post, each.seq, each.said) for each in kept]
+        messages = [as_parcel(each) for each in kept]
         bundle = Bundle(messages, kept[0].seq, kept[-1].seq, sum(message.weight for message in messages))
         spoken: dict[str, list[int]] = {}  # who has said some of it, and at which places
         for place, each in enumerate(kept):
@@ -93,7 +75,7 @@ class Gathering:
 
     def _bring_each(self, kept: list[Kept], sessions: Sequence[Session]) -> None:
         for each in kept:
-            self._delivery.deliver(each.post, each.seq, each.said, each.key, each.sender, sessions)
+            self._delivery.deliver(each, sessions)
 
 
 def _for_a_speaker(session: Session, kept: list[Kept], bundle: Bundle, places: list[int]) -> tuple[Bundle, list[int]]:
@@ -105,9 +87,9 @@ def _for_a_speaker(session: Session, kept: list[Kept], bundle: Bundle, places: l
     due, own, weight = bundle.messages.copy(), [], bundle.weight
     for place in reversed(places):
         each = kept[place]
-        if said_by(session, each.post, each.sender):
+        if said_by(session, each):
             own.append(each.seq)
             weight -= due.pop(place).weight
         else:
-            due[place] = as_parcel(each.post, each.seq, each.said, each.post.id)
+            due[place] = as_parcel(each, each.post.id)
     return Bundle(due, bundle.first, bundle.last, weight), own[::-1]

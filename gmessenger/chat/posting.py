@@ -10,9 +10,9 @@ from msgspec import Struct
 from gmessenger.chat.archive import direct_key
 from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
-from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.delivery import Delivery, Kept
 from gmessenger.chat.elsewhere import Promise
-from gmessenger.chat.gathering import Gathering, Kept
+from gmessenger.chat.gathering import Gathering
 from gmessenger.chat.model import AROUND_A_TEXT, EVERYBODY, Answer, Breath, Message
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Post

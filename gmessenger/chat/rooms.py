@@ -110,6 +110,7 @@ class Rooms:
         check_joining(self._bounds(), self, session, room)
         if session.account is None:
             room.guests[session.key] = session
+            session.sent[room.key] = max(head, session.sent.get(room.key, 0))
             self._router.elsewhere.showing(session.key)
         else:
             head = self._store.join(room.key, session.account.id)
@@ -179,7 +180,9 @@ class Rooms:
 
     def drop(self, room: OpenRoom) -> None:
         """There is no such room any more: everybody in it is told that they have left."""
-        self._rooms.pop(room.key, None)
+        if self._rooms.get(room.key) is not room:  # there is another of its name already
+            return
+        del self._rooms[room.key]
         self._router.elsewhere.ended(room.key)
         for session in self.sessions(room):
             session.sent.pop(room.key, None)
@@ -233,7 +236,8 @@ class Rooms:
     def begin_at(self, key: str, room: str, head: int) -> None:
         """A name has joined a room: what was said before is not for it."""
         for session in self._router.sessions(key):
-            session.sent[room] = session.acked[room] = max(head, session.sent.get(room, 0))
+            session.sent[room] = max(head, session.sent.get(room, 0))
+            session.acked[room] = max(head, session.acked.get(room, 0))
 
     def _take_out(self, room: OpenRoom, key: str, account: Account | None, change: RoomChange, actor: Session) -> None:
         """On disk first: where that fails nothing has happened, and it can be asked for again."""

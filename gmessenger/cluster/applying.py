@@ -5,11 +5,11 @@ A change only says what it is about. Whether it was heard of twice or late does 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from gmessenger.chat.model import Replaced
-from gmessenger.chat.records import Account
+from gmessenger.chat.records import Account, Sanction
 from gmessenger.chat.sanctions import because
 from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Session
@@ -19,6 +19,7 @@ from gmessenger.cluster.room_changes import RoomChanges
 from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, PasswordNeeded, WireError
 
 Value = TypeVar("Value")
+MORE: Final = 2**62
 ANSWERS: Final = 5
 """How often something is asked again because this node has changed something meanwhile."""
 
@@ -27,37 +28,65 @@ class Applying:
     """Blocks as the store does; what it does in memory it does without letting anybody in between."""
 
     def __init__(
-        self, store: SharedStore, messenger: Messenger, rooms: RoomChanges, clock: Callable[[], float]
+        self,
+        store: SharedStore,
+        messenger: Messenger,
+        rooms: RoomChanges,
+        clock: Callable[[], float],
+        name_on: Callable[[int], str],
     ) -> None:
+        """`name_on` says whose session is here on a device, by its id; nothing where none is."""
         self._store = store
         self._messenger = messenger
         self._rooms = rooms
         self._clock = clock
+        self._name_on = name_on
         self._own = 0
+        self._sure = True
 
     def changed_here(self) -> None:
         """This node has changed something itself."""
         self._own += 1
 
-    def apply(self, change: Change) -> None:
-        """Make it so here. Raises `StoreUnavailable`, and can then be asked again."""
-        HOW[change.kind](self, *change.subject, change.details)
+    def apply(self, change: Change) -> bool:
+        """Make it so here; False where this node has changed so much meanwhile that it has to be asked again.
 
-    def everything(self) -> list[Change]:
-        """Changes that say: anything may be different."""
+        Raises `StoreUnavailable`, and can then be asked again.
+        """
+        self._sure = True
+        how = HOW.get(change.kind)
+        if how is not None:  # else a later release knows
+            how(self, *change.subject, change.details)
+        return self._sure
+
+    def compare(self) -> None:
+        """Make everything so. Raises `StoreUnavailable`, and can then be asked again."""
         messenger, store = self._messenger, self._store
-        accounts = {account.id for account in store.accounts()} | set(messenger.entrance.by_id)
-        rooms = {room.key for room in store.rooms()} | {room.key for room in messenger.rooms}
-        sanctions = {(each.kind, each.target) for each in store.sanctions()}
-        sanctions |= {(each.kind, each.target) for each in messenger.sanctions}
-        devices = {session.device.id for session in messenger.router if session.device is not None}
-        return [
-            *(Change("", "account", [id]) for id in sorted(accounts)),
-            *(Change("", "blocks", [id]) for id in sorted(accounts)),
-            *(Change("", "room", [key]) for key in sorted(rooms)),
-            *(Change("", "sanction", [*each]) for each in sorted(sanctions)),
-            *(Change("", "device", [id]) for id in sorted(devices)),
-        ]
+        accounts = {account.id: account for account in self._ask(store.accounts)}
+        for id in accounts.keys() | messenger.entrance.by_id.keys():
+            self._follow_account(id, accounts.get(id))
+        blocks: dict[int, dict[str, str]] = {id: {} for id in accounts}
+        for id, key, name in self._ask(store.blocks):
+            blocks.setdefault(id, {})[key] = name
+        for id, names in blocks.items():
+            self._follow_blocks(id, names)
+        sanctions = {(each.kind, each.target): each for each in self._ask(store.sanctions)}
+        rooms = {room.key: room for room in self._ask(store.rooms)}
+        for key in rooms.keys() | {room.key for room in messenger.rooms}:
+            self._rooms.follow(key, rooms.get(key), "")
+        for kind, target in sanctions.keys() | {(each.kind, each.target) for each in messenger.sanctions}:
+            self._follow_sanction(kind, target, sanctions.get((kind, target)), "")
+        self._compare_sessions()
+
+    def _compare_sessions(self) -> None:
+        """Who was connected all the time may have been replaced, and has to look what it was not sent."""
+        sessions = [session for session in self._messenger.router if session.device is not None]
+        entries = self._store.entries([session.device.id for session in sessions if session.device is not None])
+        for session in sessions:
+            if session.device is not None and entries.get(session.device.id, MORE) > session.device.entry:
+                self.replace(session)
+            elif not session.behind:
+                self._messenger.delivery.fall_behind(session)
 
     def replace(self, session: Session) -> None:
         """Another session has taken its place, elsewhere."""
@@ -70,11 +99,14 @@ class Applying:
         for _ in range(ANSWERS):
             before, answer = self._own, question()
             if before == self._own:
-                break
+                return answer
+        self._sure = False
         return answer
 
     def _account(self, id: int, details: dict[str, Any]) -> None:
-        kept = self._ask(lambda: self._store.account(id))
+        self._follow_account(id, self._ask(lambda: self._store.account(id)))
+
+    def _follow_account(self, id: int, kept: Account | None) -> None:
         known = self._messenger.entrance.by_id.get(id)
         if kept is not None and known is None:
             self._add(kept)
@@ -117,6 +149,9 @@ class Applying:
 
     def _sanction(self, kind: Any, target: str, details: dict[str, Any]) -> None:
         kept = self._ask(lambda: self._store.sanction(kind, target))
+        self._follow_sanction(kind, target, kept, details.get("by", ""))
+
+    def _follow_sanction(self, kind: Any, target: str, kept: Sanction | None, by: str) -> None:
         sanctions, before = self._messenger.sanctions, self._messenger.sanctions.find(kind, target)
         if kept is None:
             sanctions.drop(kind, target)
@@ -124,28 +159,35 @@ class Applying:
             sanctions.remember(kept)
         kept = sanctions.find(kind, target)  # None where it is over
         if kind == "close":
-            self._rooms.follow_closing(target, kept, details.get("by", ""))
+            self._rooms.follow_closing(target, kept, by)
         elif kept is not None and kept != before and kind == "name":
             self._dismiss(target, sanctions.refusal(Banned, kept))
         elif kept is not None and kept != before and kind == "network":
             self._messenger.moderation.close_network(kept)
 
     def _blocks(self, id: int, details: dict[str, Any]) -> None:
-        names = self._ask(lambda: self._store.blocked_by(id))
+        self._follow_blocks(id, self._ask(lambda: self._store.blocked_by(id)))
+
+    def _follow_blocks(self, id: int, names: Mapping[str, str]) -> None:
         account = self._messenger.entrance.by_id.get(id)
         if account is not None:
             self._messenger.blocks.know(account.key, names)
 
     def _device(self, id: int, details: dict[str, Any]) -> None:
-        if not any(session.device is not None and session.device.id == id for session in self._messenger.router):
+        if self._session_on(id) is None:
             return
-        entry = self._ask(lambda: self._store.entries([id])).get(id)
-        for session in list(self._messenger.router):
-            device = session.device
-            if device is not None and device.id == id and (entry is None or entry > device.entry):
-                self.replace(session)
+        entry = self._ask(lambda: self._store.entries([id])).get(id, MORE)
+        session = self._session_on(id)
+        if session is not None and session.device is not None and entry > session.device.entry:
+            self.replace(session)
+
+    def _session_on(self, device: int) -> Session | None:
+        sessions = self._messenger.router.sessions(self._name_on(device))
+        return next((each for each in sessions if each.device is not None and each.device.id == device), None)
 
     def _guest(self, key: str, details: dict[str, Any]) -> None:
+        if self._store.holder(key) is None:  # it has come back here since
+            return
         for session in list(self._messenger.router.sessions(key)):
             if session.account is None:
                 self.replace(session)

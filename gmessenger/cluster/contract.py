@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import Account, Room, Sanction
-from gmessenger.cluster.records import BusTally, Kind, News
+from gmessenger.cluster.records import BusTally, Claim, Kind, News
 
 LEASE: Final = 30.0
 """Seconds for which a node that has beaten lives: so long nobody else is given what it holds."""
@@ -64,20 +64,20 @@ class SharedStore(Store, Protocol):
         What dead nodes held is free again.
         """
 
-    def claim(self, key: str, token: str, resumed: str | None) -> bool:
+    def claim(self, key: str, token: str, resumed: str | None) -> Claim:
         """Hold a guest's name for this node, to be resumed with a token (kept as a hash). (Among this node's own guests
         it sees to it itself that a name is used once: what it holds already it may claim again.)
 
         Raises `NameInUse` where another node that lives holds it, unless `resumed` is the token of the guest there:
-        then True is returned, that token stays, and the other node hears of it by a `Change`. Raises `NameTaken` where
-        it is an account's.
+        then it is `taken` from there, that token stays, and the other node hears of it by a `Change`. Raises
+        `NameTaken` where it is an account's.
         """
 
     def holder(self, key: str) -> str | None:
         """The other node that lives and holds a guest's name."""
 
-    def release(self, key: str) -> None:
-        """A guest's name is free, if this node holds it."""
+    def release(self, keys: Collection[str]) -> None:
+        """These guests' names are free, as far as this node holds them."""
 
     def part(self) -> None:
         """This node goes: all its names are free."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import gevent
@@ -13,6 +13,7 @@ from gmessenger import logs
 from gmessenger.cluster.contract import SharedStore
 from gmessenger.cluster.records import Change
 from gmessenger.errors import StoreUnavailable
+from gmessenger.turns import Turn
 
 EAGER_FOR: Final = 1.0
 """Seconds after somebody came here: other nodes that did not know it yet may have kept something for them."""
@@ -21,19 +22,21 @@ EAGERLY: Final = 0.2
 APART: Final = 0.02
 """Seconds between two looks for which nobody waits: when thousands log in, each of them leaves a change."""
 STORE_PAUSE: Final = 0.5
+MOST_FAILURES: Final = 5
 
 
 class Following:
-    """`apply` makes a change so, `heads` is told of conversations that moved on, `all_over` what to do where changes
-    were missed. `every` is how long it waits, in seconds, for somebody to say that there is something.
+    """`apply` makes a change so and says whether it is sure of it; `heads` is told of conversations that moved on;
+    `compare` makes everything so, where changes were missed. `every` is how long it waits, in seconds, for somebody to
+    say that there is something.
     """
 
     def __init__(
         self,
         store: SharedStore,
-        apply: Callable[[Change], None],
-        heads: Callable[[list[tuple[str, int]]], None],
-        everything: Callable[[], list[Change]],
+        apply: Callable[[Change], bool],
+        heads: Callable[[Iterable[tuple[str, int]]], None],
+        compare: Callable[[], None],
         steady: Callable[[], float],
         every: float,
         timeout: float,
@@ -42,15 +45,18 @@ class Following:
         self._store = store
         self._apply = apply
         self._heads = heads
-        self._everything = everything
+        self._compare = compare
         self._steady = steady
         self._every = every
         self._timeout = timeout
         self._failed = failed
         self._todo: deque[Change] = deque()
+        self._moved: dict[str, int] = {}
+        self._all = False
+        self._failures = 0
         self._wanted = Event()
         self._awaited = Event()
-        self._next: AsyncResult[bool] | None = None
+        self._next: AsyncResult[tuple[StoreUnavailable | None]] | None = None
         self._eager_until = 0.0
         self._away = False
         self._stopped = False
@@ -69,10 +75,10 @@ class Following:
         looked = self._next = self._next or AsyncResult()
         self._wanted.set()
         self._awaited.set()
-        try:
-            looked.get(timeout=self._timeout)
-        except gevent.Timeout:
-            raise StoreUnavailable from None
+        answer = looked.wait(self._timeout)  # None where nobody has answered
+        failure = answer[0] if answer is not None else StoreUnavailable()
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         self._stopped = True
@@ -90,41 +96,67 @@ class Following:
             looked = self._steady()
             self._wanted.clear()
             waiting, self._next = self._next, None
-            try:
-                self._look()
-            except StoreUnavailable as error:
-                self._is_away(str(error))
-                if waiting is not None:
-                    waiting.set_exception(error)
-                gevent.sleep(STORE_PAUSE)
-                continue
-            self._is_back()
+            failure = self._try()
             if waiting is not None:
-                waiting.set(True)
+                waiting.set((failure,))
+            if failure is not None:
+                gevent.sleep(STORE_PAUSE)
 
-    def _look(self) -> None:
-        news = self._store.news()
-        if news.complete:
-            self._todo.extend(news.changes)
-        else:
-            logs.event("changes_missed")
-            self._todo = deque(self._everything())
-        self._heads(list(news.heads))
-        while self._todo:
-            try:
-                self._apply(self._todo[0])
-            except StoreUnavailable:  # it is done with the next look
-                raise
-            except Exception as failure:  # the others are to be done all the same
-                self._failed("a change of another server", failure)
-            self._todo.popleft()
-
-    def _is_back(self) -> None:
+    def _try(self) -> StoreUnavailable | None:
+        try:
+            self._look()
+        except StoreUnavailable as error:
+            if not self._away:
+                logs.event("store_away", reason=str(error))
+            self._away = True
+            return error
+        except Exception as failure:  # nobody else looks
+            self._failed("following", failure)
+            return StoreUnavailable()
         if self._away:
             logs.event("store_back")
         self._away = False
+        return None
 
-    def _is_away(self, reason: str) -> None:
-        if not self._away:
-            logs.event("store_away", reason=reason)
-        self._away = True
+    def _look(self) -> None:
+        news = self._store.news()
+        self._todo.extend(news.changes)
+        self._moved.update(news.heads)
+        self._all |= not news.complete
+        if self._all:
+            logs.event("changes_missed")
+            self._compare()
+            self._all = False
+        turn = Turn()
+        for _ in range(len(self._todo)):
+            self._do(self._todo[0])
+            turn.give_way()
+        # Only now: who has come into a conversation just now is to have what was said since.
+        moved, self._moved = self._moved, {}
+        self._heads(moved.items())
+
+    def _do(self, change: Change) -> None:
+        """Make a change so; what cannot be done now is done with the next look, but not for ever."""
+        try:
+            sure = self._apply(change)
+        except StoreUnavailable as error:
+            self._failures += 1
+            if self._failures < MOST_FAILURES or not self._answers():
+                raise
+            self._failed("a change of another server", error)
+            sure = True
+        except Exception as failure:  # the others are to be done all the same
+            self._failed("a change of another server", failure)
+            sure = True
+        self._failures = 0
+        self._todo.popleft()
+        if not sure:
+            self._todo.append(change)
+
+    def _answers(self) -> bool:
+        """Whether the store is well, and it is this change that it cannot tell about."""
+        try:
+            self._store.check()
+        except StoreUnavailable:
+            return False
+        return True

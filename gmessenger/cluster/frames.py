@@ -12,7 +12,7 @@ LATE: Final = "late"
 
 
 class Hint(Struct, array_like=True, gc=False):
-    """A post that another node has kept under `seq`; `said` as in `Message`."""
+    """A post that another node has kept under `seq`; `said` as in `Message`, `room` the id of the room it is in."""
 
     conversation: str
     seq: int
@@ -23,6 +23,7 @@ class Hint(Struct, array_like=True, gc=False):
     said: str
     device: int | None
     id: str | None
+    room: int = 0
 
     def post(self) -> Post:
         return Post(self.conversation, self.sender, self.to, self.text, self.time, None, self.device, self.id)

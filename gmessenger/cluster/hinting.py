@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from gmessenger.chat.delivery import Kept
 from gmessenger.chat.elsewhere import Elsewhere
-from gmessenger.chat.gathering import Kept
 from gmessenger.chat.presence import Presence
 from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.rooms import LARGEST_SHARED, Rooms
@@ -45,6 +45,8 @@ class Hinting:
             return
         kept = [kept_of(each.post(), each.seq, each.said, self._rooms) for each in hints.hints]
         room, first = kept[0].room, kept[0]
+        if room is not None and room.id != hints.hints[0].room:
+            return  # the room of that name is another, here or there: what is kept is found by its head
         if room is not None:
             room.head = max(room.head, kept[-1].seq)
         elif first.post.conversation[:1] != "#":
@@ -71,5 +73,14 @@ def _keys(room: OpenRoom) -> Iterable[str]:
 def _hint(kept: Kept) -> Hint:
     post = kept.post
     return Hint(
-        post.conversation, kept.seq, post.sender, post.to, post.text, post.time, kept.said, post.device, post.id
+        post.conversation,
+        kept.seq,
+        post.sender,
+        post.to,
+        post.text,
+        post.time,
+        kept.said,
+        post.device,
+        post.id,
+        kept.room.id if kept.room is not None else 0,
     )

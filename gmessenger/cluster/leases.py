@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 import gevent
@@ -21,42 +22,57 @@ EVERY: Final = LEASE / 6
 TURNS: Final = 64
 LEAVING_TAKES: Final = (0.02, 0.05, 0.1, 0.2)
 """Seconds between the tries to have a name that is in use."""
+RELEASED_AT_ONCE: Final = 1000
+GUARDED_EVERY: Final = 1.0
+STORE_PAUSE: Final = 1.0
 
 
 class Leases:
-    """Claims and releases block, each name's one after the other; `run` renews what is held."""
+    """Claims block, each name's one after the other; `run` renews what is held, `guard` what cannot be renewed."""
 
-    def __init__(self, store: SharedStore, router: Router, dismissal: Dismissal, steady: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        router: Router,
+        dismissal: Dismissal,
+        steady: Callable[[], float],
+        failed: Callable[[str, BaseException], None],
+    ) -> None:
         self._store = store
         self._router = router
         self._dismissal = dismissal
         self._steady = steady
+        self._failed = failed
         self._turns = tuple(BoundedSemaphore() for _ in range(TURNS))
         self._releasing: dict[str, None] = {}
         self._wanted = Event()
-        self._stopped = False
+        self._stopped = Event()
         self._renewed = steady()
 
-    def claim(self, key: str, token: str, resumed: str | None) -> bool:
-        """As `SharedStore.claim`; also raises `NameInUse` for the name of a guest who is here.
+    def claim(self, session: Session, resumed: str | None) -> None:
+        """As `Elsewhere.claim`; also raises `NameInUse` for the name of another guest who is here.
 
         One who has left another node a moment ago may hold the name there still: it is asked for again.
         """
         for pause in LEAVING_TAKES:
             try:
-                return self._claim(key, token, resumed)
+                return self._claim(session, resumed)
             except NameInUse:
-                if self._router.sessions(key):
+                if session.key in self._router:
                     raise
             gevent.sleep(pause)
-        return self._claim(key, token, resumed)
+        return self._claim(session, resumed)
 
-    def _claim(self, key: str, token: str, resumed: str | None) -> bool:
+    def _claim(self, session: Session, resumed: str | None) -> None:
+        key = session.key
         with self._turn(key):
             self._releasing.pop(key, None)
-            if self._router.sessions(key):
+            if any(other.account is not None or other.token != resumed for other in self._router.sessions(key)):
                 raise NameInUse
-            return self._store.claim(key, token, resumed)
+            claim = self._store.claim(key, session.token, resumed)
+            if claim.taken and resumed is not None:
+                session.token = resumed
+            session.sent |= claim.heads
 
     def release(self, key: str) -> None:
         """The guest of that name has left; should another come at once, the name is kept."""
@@ -64,35 +80,50 @@ class Leases:
         self._wanted.set()
 
     def stop(self) -> None:
-        self._stopped = True
+        self._stopped.set()
         self._wanted.set()
 
     def run(self) -> None:
         """Renew and release until `stop`."""
         due = self._steady()
-        while not self._stopped:
+        while not self._stopped.is_set():
             self._wanted.wait(max(0.0, due - self._steady()))
             self._wanted.clear()
             try:
-                self._release_some()
                 if self._steady() >= due:
                     due = self._steady() + EVERY
                     self._renew()
+                self._release_some()
             except StoreUnavailable:
-                due = self._steady() + 1.0
+                due = self._steady() + STORE_PAUSE
+            except Exception as failure:
+                self._failed("leases", failure)
+                due = self._steady() + STORE_PAUSE
+
+    def guard(self) -> None:
+        """Until `stop`: without a lease nobody may use these names here, since others may have them by now."""
+        while not self._stopped.wait(GUARDED_EVERY):
+            if self._steady() - self._renewed > LEASE - 2 * GUARDED_EVERY:
                 self._give_up()
 
     def _release_some(self) -> None:
-        while self._releasing:
-            key = next(iter(self._releasing))
-            with self._turn(key):
-                if key in self._releasing and not _guests(self._router, key):
-                    self._store.release(key)
+        """At most so many at a time: the next beat must not be late for them."""
+        keys = [key for key in list(self._releasing)[:RELEASED_AT_ONCE] if not self._turn(key).locked()]
+        with ExitStack() as turns:
+            for turn in {id(self._turn(key)): self._turn(key) for key in keys}.values():
+                turns.enter_context(turn)
+            free = [key for key in keys if key in self._releasing and not _guests(self._router, key)]
+            if free:
+                self._store.release(free)
+            for key in keys:
                 self._releasing.pop(key, None)
+        if self._releasing:
+            self._wanted.set()
 
     def _renew(self) -> None:
+        began = self._steady()
         held = set(self._store.beat())
-        self._renewed = self._steady()
+        self._renewed = began
         here = {session.key: session for session in self._router if session.account is None}
         for key, session in here.items():
             if key not in held:
@@ -106,20 +137,18 @@ class Leases:
         return self._turns[hash(key) % TURNS]
 
     def _claim_again(self, key: str, session: Session) -> None:
-        """The lease was over before it could be renewed; the name may be somebody else's by now."""
-        if session not in self._router.sessions(key):  # it has left since
-            return
-        try:
-            self._store.claim(key, session.token, session.token)
-        except StoreUnavailable:
-            raise
-        except WireError as error:
-            self._dismissal.one(session, error)
+        """The lease was over before it could be renewed, or its guest has gone elsewhere with it."""
+        with self._turn(key):
+            if session not in self._router.sessions(key):  # it has left since
+                return
+            try:
+                self._store.claim(key, session.token, None)
+            except StoreUnavailable:
+                raise
+            except WireError as error:
+                self._dismissal.one(session, error)
 
     def _give_up(self) -> None:
-        """Without a lease nobody may use these names here: elsewhere somebody may have come under them."""
-        if self._steady() - self._renewed < LEASE:
-            return
         guests = [session for session in self._router if session.account is None]
         if guests:
             logs.event("leases_lost", count=len(guests))

@@ -72,18 +72,18 @@ class Node:
         messenger.gathering.order = self._hinting.kept
         accounts = messenger.entrance.by_id
         changes = RoomChanges(rooms, router, messenger.delivery, messenger.sanctions, accounts, showing.take_in)
-        self._applying = Applying(store, messenger, changes, self._clock)
+        self._applying = Applying(store, messenger, changes, self._clock, showing.name_on)
         following = self._following = Following(
             store,
             self._applying.apply,
             self.ordering.heads,
-            self._applying.everything,
+            self._applying.compare,
             self._steady,
             self._every,
             policy.store_timeout,
             self._failed,
         )
-        self._leases = Leases(store, router, messenger.dismissal, self._steady)
+        self._leases = Leases(store, router, messenger.dismissal, self._steady, self._failed)
         self._asking = Asking(bus, elsewhere, policy, self._steady)
         blocks, patience = messenger.blocks, lambda: 2 * policy.store_timeout
         self._asked = Asked(bus, router, blocks, presence, later, self._steady, patience)
@@ -96,7 +96,8 @@ class Node:
         with suppress(StoreUnavailable):  # it is tried again and again
             self._store.beat()
         self.bus.start(self)
-        for what, run in (("following", self._following.run), ("leases", self._leases.run)):
+        runs = {"following": self._following.run, "leases": self._leases.run, "guard": self._leases.guard}
+        for what, run in runs.items():
             self._ended.append(ended := Event())
             self._spawn(what, _run, run, ended)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gmessenger.chat.elsewhere import Elsewhere, Promise
 from gmessenger.chat.model import Delivered, Message, Parcel, ReadUpTo
@@ -52,8 +52,11 @@ class Others(Elsewhere):
                 raise StoreUnavailable("The server where that guest is cannot be heard now.")
         return True
 
-    def claim(self, key: str, token: str, resumed: str | None) -> bool:
-        return self.leases.claim(key, token, resumed)
+    def claim(self, session: Session, resumed: str | None) -> None:
+        self.leases.claim(session, resumed)
+
+    def owe(self, session: Session, cursors: Mapping[str, int]) -> None:
+        self.ordering.give_owed(session, cursors)
 
     def release(self, key: str) -> None:
         self.leases.release(key)

@@ -29,7 +29,7 @@ class Change(Struct):
     """
 
     node: str
-    kind: Kind
+    kind: str  # a `Kind`, or what a later release knows
     subject: list[str | int]
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -38,12 +38,22 @@ class News(Struct):
     """What has happened since the last look: other nodes' changes, each once and about in the order they were made in,
     and the heads of conversations that anybody's messages have moved on.
 
-    Where it is not `complete`, changes were missed that are kept no more: everything has to be read again.
+    Where it is not `complete`, changes were missed that are kept no more, or one of this node's own may have been made
+    though it was told otherwise: everything has to be read again.
     """
 
     changes: Sequence[Change] = ()
     heads: Sequence[tuple[str, int]] = ()
     complete: bool = True
+
+
+class Claim(Struct):
+    """A guest's name is held; whether it was `taken` from another node, and how far the conversations of two go that it
+    is in: what was said there before is not for whoever has the name now.
+    """
+
+    taken: bool
+    heads: dict[str, int] = field(default_factory=dict)
 
 
 class BusTally(Struct):

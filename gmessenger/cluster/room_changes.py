@@ -45,6 +45,8 @@ class RoomChanges:
             room = self._rooms.take_in(kept)
             room.closed = self._sanctions.find("close", key)
             self._taken_in(room)
+            for id, account in room.members.items():
+                self._begin(room, account, kept.members[id])
 
     def follow_member(self, key: str, account: Account, visible: int | None, by: str) -> None:
         """An account is in a room and may read from a seq on, or is in it no more."""
@@ -58,11 +60,15 @@ class RoomChanges:
             return
         new = account.id not in room.members
         room.members[account.id] = account
-        self._rooms.begin_at(account.key, key, visible - 1)
         if new:
             self._rooms.tell(room, RoomChange("join", room.name, account.name), None)
+        self._begin(room, account, visible)
+
+    def _begin(self, room: OpenRoom, account: Account, visible: int) -> None:
+        """Its sessions here are owed what was said from there on."""
+        self._rooms.begin_at(account.key, room.key, visible - 1)
         for session in self._router.sessions(account.key):
-            self._delivery.look(session, key, room.head)
+            self._delivery.look(session, room.key, room.head)
 
     def follow_closing(self, key: str, closed: Sanction | None, by: str) -> None:
         """A room is closed, or open."""

@@ -34,26 +34,39 @@ class Showing:
         self._presence = presence
         self._seen = seen
         self._awaited: dict[str, Event] = {}
+        self._devices: dict[str, tuple[int, ...]] = {}
+        self._names: dict[int, str] = {}
 
     def show(self, key: str) -> None:
         """Tell the others how a name is present here now."""
         sessions = self._router.sessions(key)
+        self._remember(key, tuple(session.device.id for session in sessions if session.device is not None))
         if not sessions:
             self._bus.show(key, None)
             return
         latest = sessions[-1]
         rooms = [room.key for room in self._rooms.of_guest(latest)] if latest.account is None else ()
-        devices = [session.device.id for session in sessions if session.device is not None]
         card = Shown(
             latest.name,
             latest.status,
             latest.since,
             latest.account is None,
             len(sessions),
-            tuple(devices),
+            self._devices.get(key, ()),
             tuple(rooms),
         )
         self._bus.show(key, _encode(card))
+
+    def name_on(self, device: int) -> str:
+        """Whose session is here on a device; nothing where none is."""
+        return self._names.get(device, "")
+
+    def _remember(self, key: str, devices: tuple[int, ...]) -> None:
+        for device in self._devices.pop(key, ()):
+            self._names.pop(device, None)
+        if devices:
+            self._devices[key] = devices
+            self._names.update(dict.fromkeys(devices, key))
 
     def shown(self, node: str, key: str, card: bytes | None) -> None:
         """Another node shows a name so, or no more."""

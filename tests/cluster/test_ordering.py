@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmessenger.chat.records import Post
-from gmessenger.chat.session import Session
 from gmessenger.cluster import ordering
 from gmessenger.cluster.ordering import Ordering, kept_of
 from tests.chat.test_gathering import enter, heard, settle
@@ -91,7 +90,7 @@ def test_everybody_hears_everything_once_and_in_order(seqs: list[int], together:
     far.look()
     expected = [(f"far {seq}", seq) for seq in range(1, COUNT + 1)]
     assert heard(hank) == expected and not hank.behind
-    assert sorted(heard(gus)) == sorted(expected)  # a guest is given what is late, rather late than never
+    assert heard(gus) == expected
 
 
 def test_in_turn_nothing_is_asked_of_the_store(far: Far) -> None:
@@ -157,20 +156,66 @@ def test_what_was_erased_meanwhile_comes_as_a_tombstone(far: Far) -> None:
     assert heard(hank) == [("", 1)]
 
 
-def guest_of(far: Far, name: str) -> Session:
-    session = far.house.login(name)
-    session.since = 2_000_000_001.5
-    return session
-
-
 def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(far: Far) -> None:
-    gus = guest_of(far, "gus")
-    far.keep(3, "bill gus", "gus")
+    far.keep(2, "bill gus", "gus")
+    gus = far.house.login("gus")
+    gus.sent["bill gus"] = 2  # as who claims the name is told
+    far.keep(2, "bill gus", "gus")
+    far.hint(4)
     far.look("bill gus")
-    assert [seq for _, seq in heard(gus)] == [2, 3]
     far.look("bill gus")
-    far.hint(2), far.hint(3)
-    assert heard(gus) == []
+    far.hint(3), far.hint(4)
+    assert [seq for _, seq in heard(gus)] == [3, 4]
+
+
+def test_who_comes_later_under_a_guests_name_is_not_given_what_was_for_that_one(far: Far) -> None:
+    first = far.house.login("gus")
+    far.keep(1, "bill gus", "gus")
+    far.hint(1)
+    assert [seq for _, seq in heard(first)] == [1]
+    far.house.messenger.logout(first)
+    far.keep(1, "bill gus", "gus")  # given elsewhere
+    far.look("bill gus")
+    second = far.house.login("gus")
+    second.sent["bill gus"] = 2
+    far.keep(1, "bill gus", "gus")
+    far.look("bill gus")
+    assert [seq for _, seq in heard(second)] == [3]
+
+
+def test_lines_that_were_forgotten_begin_where_everybody_is(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "MOST_LINES", 1)
+    gus, joe = far.house.login("gus"), far.house.login("joe")
+    far.keep(2, "bill gus", "gus")
+    far.hint(1)
+    far.keep(1, "bill joe", "joe")
+    far.ordering.heads([("bill joe", 1)])
+    far.wait()
+    far.ordering.heads([("bill gus", 2)])
+    far.wait()
+    assert [seq for _, seq in heard(gus)] == [1, 2] and [seq for _, seq in heard(joe)] == [1]
+
+
+def test_a_hint_of_what_there_is_not_moves_nobody_on(far: Far) -> None:
+    hank = enter(far.house, "hank")
+    far.keep(1)
+    far.kept[500] = far.kept[1]
+    far.hint(500)
+    far.wait()
+    far.hint(1)
+    assert [seq for _, seq in heard(hank)] == [1]
+
+
+def test_a_guest_hears_not_itself_though_its_own_came_from_the_store(far: Far) -> None:
+    enter(far.house, "hank")
+    gus = enter(far.house, "gus", account=False)
+    far.house.messenger.gathering.order = lambda kept: None  # the settling is late
+    far.house.messenger.speech.message(gus, "#dev", "mine")
+    far.house.store.flush()
+    far.keep(1)
+    far.hint(2)
+    far.wait()
+    assert heard(gus) == [("far 1", 2)]
 
 
 def test_a_conversation_of_which_nobody_is_here_costs_nothing(far: Far) -> None:

@@ -228,27 +228,27 @@ def test_a_session_begins_by_what_is_good_now_and_is_counted(nodes: Nodes) -> No
 
 def test_a_guests_name_is_used_once_in_the_cluster(nodes: Nodes) -> None:
     here: Any = nodes.here
-    assert not here.claim("bill", "secret", None)
-    assert not here.claim("bill", "secret of the next", None)  # it sees to its own guests itself
+    assert not here.claim("bill", "secret", None).taken
+    assert not here.claim("bill", "secret of the next", None).taken  # it sees to its own guests itself
     for resumed in (None, "guessed", "secret"):
         with pytest.raises(NameInUse):
             nodes.beside.claim("bill", "other", resumed)
     with pytest.raises(NameTaken):
         nodes.beside.claim("hank", "other", None)
     assert (here.beat(), nodes.beside.beat()) == (["bill"], [])
-    nodes.beside.release("bill")  # whose it is not
+    nodes.beside.release(["bill"])  # whose it is not
     assert here.beat() == ["bill"]
-    here.release("bill")
-    assert here.beat() == [] and not nodes.beside.claim("bill", "other", None)
+    here.release(["bill"])
+    assert here.beat() == [] and not nodes.beside.claim("bill", "other", None).taken
 
 
 def test_a_guest_that_comes_back_elsewhere_takes_its_name_along(nodes: Nodes) -> None:
     here: Any = nodes.here
     nodes.beside.claim("bill", "secret", None)
-    assert here.claim("bill", "another", "secret")
+    assert here.claim("bill", "another", "secret").taken
     assert nodes.hears() == [("guest", "bill", None)]
     assert (here.beat(), nodes.beside.beat()) == (["bill"], [])
-    assert nodes.beside.claim("bill", "another", "secret")  # the token that it had stays
+    assert nodes.beside.claim("bill", "another", "secret").taken  # the token that it had stays
 
 
 def test_a_dead_nodes_guests_are_free_and_so_are_those_of_one_that_goes(nodes: Nodes, postgres: Postgres) -> None:
@@ -259,10 +259,10 @@ def test_a_dead_nodes_guests_are_free_and_so_are_those_of_one_that_goes(nodes: N
         nodes.beside.claim("bill", "other", None)
     with psycopg.connect(nodes.url) as db:
         db.execute("UPDATE nodes SET seen = seen - interval '1 minute' WHERE name = %s", (here.node,))
-    assert not nodes.beside.claim("bill", "other", None)
+    assert not nodes.beside.claim("bill", "other", None).taken
     assert here.beat() == []
     nodes.beside.part()
-    assert not here.claim("bill", "secret", None)
+    assert not here.claim("bill", "secret", None).taken
 
 
 def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres) -> None:

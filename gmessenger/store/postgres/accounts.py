@@ -18,13 +18,14 @@ BY_KEY: Final = f"{ALL} WHERE key = %s"
 LOCK_NAME: Final = f"SELECT pg_advisory_xact_lock({NAME_LOCKS} + abs(hashtext(%s) %% {NAMES}))"
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = %s"
 ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (%s, %s, %s, %s) RETURNING id"
+DIRECT_WITH: Final = (
+    # Two ranges of indexes, as there may be hundreds of thousands of conversations.
+    "SELECT id FROM conversations WHERE key >= %(key)s || ' ' AND key < %(key)s || '!' "
+    "UNION SELECT id FROM conversations WHERE split_part(key, ' ', 2) = %(key)s AND strpos(key, ' ') > 0"
+)
 ADMIT: Final = (
-    # Two ranges of indexes, as there may be hundreds of thousands of conversations. Locked, as by who writes to them:
-    # what is being said just now is from before.
-    "WITH mine AS (SELECT id, head FROM conversations WHERE id IN ("
-    " SELECT id FROM conversations WHERE key >= %(key)s || ' ' AND key < %(key)s || '!'"
-    " UNION SELECT id FROM conversations WHERE split_part(key, ' ', 2) = %(key)s AND strpos(key, ' ') > 0"
-    ") ORDER BY key FOR NO KEY UPDATE) "
+    # Locked, as by who writes to them: what is being said just now is from before.
+    f"WITH mine AS (SELECT id, head FROM conversations WHERE id IN ({DIRECT_WITH}) ORDER BY key FOR NO KEY UPDATE) "  # noqa: S608
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
 )
 MEMBER: Final = (

@@ -12,13 +12,15 @@ import psycopg
 from psycopg import Connection
 
 from gmessenger.cluster.records import Kind
+from gmessenger.errors import StoreUnavailable
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address
-from gmessenger.store.postgres.lines import Line, Lines
+from gmessenger.store.postgres.lines import GRACE, Line, Lines
 from gmessenger.store.postgres.writer import Writer
 from gmessenger.store.settling import Settling
 
 Result = TypeVar("Result")
+OWN_LINES: Final = 2
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 CHECKED: Final = (
     "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -40,8 +42,12 @@ class Database(Settling):
         super().__init__(failed)
         self.node = secrets.token_hex(6)
         self.changed: Callable[[], None] = lambda: None
+        self.doubts: list[float] = []
+        """From when on what this node has in memory may not be what is kept."""
         address = Address(url, timeout)
         self.lines = Lines(address, connections, timeout)
+        # Whatever people ask for, what a node asks for itself must not wait behind it.
+        self.own_lines = Lines(address, OWN_LINES, timeout)
         with address.first() as db:
             self.identity = self._begin(db, address)
         self.writer = Writer(self.lines, self._settle, self._failed, self.tally)
@@ -57,6 +63,7 @@ class Database(Settling):
     def close(self) -> None:
         self.writer.close()
         self.lines.close()
+        self.own_lines.close()
 
     def flush(self) -> None:
         self.writer.flush()
@@ -68,17 +75,25 @@ class Database(Settling):
         """Ask something."""
         return self.lines.use(find)
 
-    def write(self, change: Callable[[Line], Result]) -> Result:
+    def write(self, change: Callable[[Line], Result], lines: Lines | None = None) -> Result:
         """Change something that no other node has to hear of; it is on disk when this returns."""
         began = time.monotonic()
-        result = self.lines.use(lambda db: _in_transaction(db, change))
+        result = (lines or self.lines).use(lambda db: _in_transaction(db, change))
         self.tally.commits.add(time.monotonic() - began)
         return result
 
-    def change(self, change: Callable[[Line], Result]) -> Result:
+    def change(self, change: Callable[[Line], Result], lines: Lines | None = None) -> Result:
         """Change something, and leave with it what the others are to hear."""
-        result = self.write(change)
-        self.changed()
+        try:
+            result = self.write(change, lines)
+        except StoreUnavailable:
+            # It may have been made, and the others hear of it; whoever asked for it does not know. So this node has to
+            # look how everything is: now, and when a server that is still at it will have given up.
+            now = time.monotonic()
+            self.doubts += [now, now + self.lines.timeout + GRACE]
+            raise
+        finally:
+            self.changed()
         return result
 
     def leave_word(self, db: Line, kind: Kind, *subject: str | int, **details: Any) -> None:

@@ -42,7 +42,7 @@ KEPT_FOR: Final = 900.0
 """Seconds; a node that has not looked for longer reads everything again."""
 DROPPED_EVERY: Final = 60.0
 
-Row: TypeAlias = tuple[int, str, str, Kind, list[str | int], dict[str, Any]]
+Row: TypeAlias = tuple[int, str, str, str, list[str | int], dict[str, Any]]
 _rows: Final = msgspec.json.Decoder(list[Row]).decode
 _heads: Final = msgspec.json.Decoder(list[dict[str, int]]).decode
 
@@ -62,14 +62,17 @@ class Following(Database):
             raise
 
     def news(self) -> News:
-        xmin, missed, found, moved = self.read(lambda db: _look(db, self._since))
+        began = time.monotonic()
+        xmin, missed, found, moved = self.own_lines.use(lambda db: _look(db, self._since))
+        sure = not any(since <= began for since in self.doubts)
+        self.doubts = [since for since in self.doubts if since > began]
         rows, heads = _rows(found or "[]"), _heads(moved or "[]")
         changes = [
             Change(node, kind, subject, details)
             for id, _, node, kind, subject, details in rows
             if id not in self._had and node != self.node
         ]
-        complete = self._since == 0 or not missed
+        complete = self._since == 0 or (sure and not missed)
         self._since = int(xmin)
         self._had = {id for id, tx, *_ in rows if int(tx) >= self._since}
         self._drop_old()

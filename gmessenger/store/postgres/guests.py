@@ -6,9 +6,10 @@ from collections.abc import Collection
 from typing import Final
 
 from gmessenger.cluster.contract import LEASE
+from gmessenger.cluster.records import Claim
 from gmessenger.errors import NameInUse, NameTaken
 from gmessenger.store.accounts import hashed
-from gmessenger.store.postgres.accounts import LOCK_NAME
+from gmessenger.store.postgres.accounts import DIRECT_WITH, LOCK_NAME
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
@@ -21,13 +22,14 @@ WHERE: Final = (
     "SELECT node FROM guests JOIN nodes ON nodes.name = guests.node "
     "WHERE key = %s AND node != %s AND seen >= clock_timestamp() - %s * interval '1 second'"
 )
+SAID: Final = f"SELECT key, head FROM conversations WHERE id IN ({DIRECT_WITH})"  # noqa: S608
 HOLDER: Final = "SELECT node, token FROM guests WHERE key = %s FOR UPDATE"
 HOLD: Final = (
     "INSERT INTO guests (key, node, token) VALUES (%(key)s, %(node)s, %(token)s) "
     "ON CONFLICT (key) DO UPDATE SET node = excluded.node, token = excluded.token"
 )
 MOVE: Final = "UPDATE guests SET node = %s WHERE key = %s"
-RELEASE: Final = "DELETE FROM guests WHERE key = %s AND node = %s"
+RELEASE: Final = "DELETE FROM guests WHERE key = ANY(%s) AND node = %s"
 PART: Final = ("DELETE FROM guests WHERE node = %s", "DELETE FROM nodes WHERE name = %s")
 
 
@@ -40,9 +42,9 @@ class Guests(Database):
             _bury(db)
             return [key for (key,) in db.execute(HELD, (self.node,)).fetchall()]
 
-        return self.write(change)
+        return self.write(change, self.own_lines)
 
-    def claim(self, key: str, token: str, resumed: str | None) -> bool:
+    def claim(self, key: str, token: str, resumed: str | None) -> Claim:
         def change(db: Line) -> bool:
             db.execute(LOCK_NAME, (key,))
             if db.execute(IS_ACCOUNT, (key,)).fetchone() is not None:
@@ -59,21 +61,22 @@ class Guests(Database):
             self.leave_word(db, "guest", key)
             return True
 
-        return self.change(change)
+        taken = self.change(change, self.own_lines)
+        return Claim(taken, dict(self.own_lines.use(lambda db: db.execute(SAID, {"key": key}).fetchall())))
 
     def holder(self, key: str) -> str | None:
-        row = self.read(lambda db: db.execute(WHERE, (key, self.node, LEASE)).fetchone())
+        row = self.own_lines.use(lambda db: db.execute(WHERE, (key, self.node, LEASE)).fetchone())
         return str(row[0]) if row else None
 
-    def release(self, key: str) -> None:
-        self.write(lambda db: db.execute(RELEASE, (key, self.node)))
+    def release(self, keys: Collection[str]) -> None:
+        self.write(lambda db: db.execute(RELEASE, (list(keys), self.node)), self.own_lines)
 
     def part(self) -> None:
         def change(db: Line) -> None:
             for statement in PART:
                 db.execute(statement, (self.node,))
 
-        self.write(change)
+        self.write(change, self.own_lines)
 
 
 def _bury(db: Line) -> None:

@@ -80,7 +80,7 @@ class Lines:
 
     @contextmanager
     def lent(self) -> Iterator[Line]:
-        with self._places:
+        with self._place():
             line = self._living() or self.open()
             try:
                 with self.watched(line):
@@ -90,6 +90,15 @@ class Lines:
                     line.close()
                 else:
                     self._idle.append(line)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(timeout=self.timeout):
+            raise StoreUnavailable(f"The store has been busy with others for {self.timeout:g} s.")
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _living(self) -> Line | None:
         while self._idle:

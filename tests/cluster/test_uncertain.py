@@ -1,0 +1,196 @@
+"""What is changed while an answer, a hint or a moment is missing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from gmessenger.chat.administration import Administration
+from gmessenger.errors import StoreUnavailable
+from gmessenger.store.postgres import lines
+from tests.cluster.conftest import Cluster, until
+from tests.conftest import FAST, RunningServer
+from tests.spec.people import numbered, seqs, texts
+
+
+def members(node: RunningServer, room: str = "#dev") -> list[str]:
+    found = node.app.messenger.rooms.known(room)
+    return found.names if found is not None else []
+
+
+def nobody_hints(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    for node in cluster.nodes:
+        monkeypatch.setattr(node.app.node.bus, "send", lambda *_: None)
+
+
+def test_a_change_whose_answer_was_lost_is_known_where_it_was_made(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
+    dale.ask("join", room="#dev")
+    store: Any = cluster.here.app.store
+    write = store.write
+
+    def loses_the_answer(*given: Any) -> Any:
+        write(*given)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(store, "write", loses_the_answer)
+    assert hank.ask("join", room="#dev")["response"] == 503
+    monkeypatch.undo()
+    until(lambda: members(cluster.here) == members(cluster.there) == ["dale", "hank"])
+    assert hank.sends("#dev", "am I in?") == [1]
+    assert texts(dale.hears(1)) == ["am I in?"]
+
+
+def test_a_guest_who_comes_into_a_room_is_not_given_what_was_said_before(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, gus = cluster.registers(cluster.here, "hank"), cluster.guest(cluster.there, "gus")
+    hank.ask("join", room="#dev")
+    hank.sends("#dev", *numbered(5))
+    nobody_hints(cluster, monkeypatch)
+    assert gus.ask("join", room="#dev")["seq"] == 5
+    hank.sends("#dev", "welcome")
+    assert texts(gus.hears(1)) == ["welcome"] and gus.unheard() == []
+
+
+def test_a_guest_who_registers_has_what_was_on_its_way(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    hank, gus = cluster.registers(cluster.here, "hank"), cluster.guest(cluster.there, "gus")
+    hank.sends("gus", "one")
+    gus.hears(1)
+    ordering = cluster.there.app.node.ordering
+    monkeypatch.setattr(ordering, "take", lambda kept: None)
+    cluster.there.app.node._hinting._take = ordering.take
+    hank.sends("gus", "two")
+    monkeypatch.setattr(ordering, "heads", lambda heads: None)
+    gus.register()
+    assert texts(gus.hears(1)) == ["two"]
+
+
+def test_what_is_said_in_a_room_reaches_whoever_has_just_been_made_a_member(
+    start_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = start_cluster(bus="", cluster_check=0.3)
+    hank = cluster.registers(cluster.here, "hank")
+    phone = cluster.comes(cluster.there, "hank", "phone")
+    hank.ask("join", room="#dev")
+    hank.sends("#dev", *numbered(2))  # both come with one look
+    assert texts(phone.hears(2)) == numbered(2)
+
+
+def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
+    hank.ask("join", room="#dev")
+    deleted, made = Event(), Event()
+    store = cluster.here.app.store
+    delete = store.delete_room
+
+    def slowly(room: str) -> None:
+        delete(room)
+        deleted.set()
+        assert made.wait(5)
+
+    monkeypatch.setattr(store, "delete_room", slowly)
+    administration = Administration(cluster.here.app.messenger, store, FAST, time.time)
+    deleting = gevent.spawn(administration.delete_room, "#dev")
+    assert deleted.wait(5)
+    until(lambda: cluster.there.app.messenger.rooms.known("#dev") is None)
+    assert dale.ask("join", room="#dev")["response"] == 200
+    until(lambda: members(cluster.here) == ["dale"])
+    made.set()
+    deleting.get(timeout=5)
+    assert members(cluster.here) == ["dale"]
+    assert seqs(dale.ask("history", **{"with": "#dev"})["messages"]) == []
+
+
+def test_a_guest_who_has_gone_elsewhere_is_not_called_back(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    gus = cluster.guest(cluster.here, "gus")
+    following = cluster.here.app.node._following
+    monkeypatch.setattr(following, "_try", lambda: None)  # it does not hear of it yet
+    again = cluster.dials(cluster.there)
+    assert again.present("gus", session=gus.session)["response"] == 200
+    cluster.here.app.node._leases._renew()
+    assert gus.recv()["code"] == "name_in_use"
+    assert again.ask("probe")["response"] == 200
+    assert again.until_synced() == []
+
+
+def test_a_guest_who_comes_back_to_where_it_was_is_the_one_that_stays(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cluster.guest(cluster.here, "gus")
+    following = cluster.here.app.node._following
+    with monkeypatch.context() as patch:
+        patch.setattr(following, "_try", lambda: None)
+        second = cluster.dials(cluster.there)
+        assert second.present("gus", session=first.session)["response"] == 200
+        third = cluster.dials(cluster.here)
+        assert third.present("gus", session=first.session)["response"] == 200
+    following.freshen()
+    until(lambda: "gus" not in cluster.there.app.messenger.router.outboxes)
+    assert third.until_synced() == [] and third.ask("probe")["response"] == 200
+    assert cluster.there.app.store.holder("gus") == cluster.here.app.store.node
+
+
+def test_a_guest_who_is_banned_while_its_name_is_claimed_does_not_get_in(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = cluster.here.app.store.claim
+
+    def banned_meanwhile(*given: Any) -> Any:
+        cluster.here.app.messenger.moderation.ban("server", "gus", None)
+        return claim(*given)
+
+    monkeypatch.setattr(cluster.here.app.store, "claim", banned_meanwhile)
+    assert cluster.dials(cluster.here).present("gus")["code"] == "banned"
+    until(lambda: cluster.there.app.store.holder("gus") is None)
+
+
+def test_a_node_that_was_asleep_for_too_long_compares_everything(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
+    for each in (hank, dale):
+        each.ask("join", room="#dev")
+    following, store = cluster.there.app.node._following, cluster.there.app.store
+    with monkeypatch.context() as patch:
+        patch.setattr(following, "_try", lambda: None)
+        patch.setattr(cluster.there.app.node._hinting, "_take", lambda kept: None)
+        cluster.registers(cluster.here, "bobby").ask("join", room="#dev")
+        hank.ask("topic", room="#dev", topic="asleep")
+        hank.sends("#dev", "nobody hints")
+        cluster.here.app.messenger.moderation.mute("server", "peggy")
+    store.news()  # what it would have heard
+    store.doubts.append(0.0)
+    following.freshen()
+    there = cluster.there.app.messenger
+    assert sorted(members(cluster.there)) == ["bobby", "dale", "hank"]
+    assert there.rooms.known("#dev").topic == "asleep" and there.sanctions.find("mute", "peggy") is not None
+    assert texts([frame for frame in (*dale.events, *dale.hears(1)) if frame["action"] == "msg"]) == ["nobody hints"]
+
+
+def test_a_look_that_fails_is_not_the_last(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = cluster.there.app.store
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "news", lambda: 1 / 0)
+        with pytest.raises(StoreUnavailable):
+            cluster.there.app.node._following.freshen()
+    cluster.there.app.watch.failures = 0
+    cluster.registers(cluster.here, "hank")
+    assert cluster.dials(cluster.there).present("hank")["code"] == "password_needed"
+
+
+def test_who_waits_for_a_connection_does_not_wait_for_ever(cluster: Cluster) -> None:
+    store: Any = cluster.here.app.store
+    few = lines.Lines(store.lines.address, 1, 0.05)
+    with few.lent(), pytest.raises(StoreUnavailable):
+        few.use(lambda line: line)
+    few.close()
