@@ -110,7 +110,7 @@ class Rooms:
         check_joining(self._bounds(), self, session, room)
         if session.account is None:
             room.guests[session.key] = session
-            session.sent[room.key] = max(head, session.sent.get(room.key, 0))
+            session.sent[room.key] = head  # what it had of one of this name before is nothing
             self._router.elsewhere.showing(session.key)
         else:
             head = self._store.join(room.key, session.account.id)
