@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from gmessenger.chat.blocks import Blocks
-from gmessenger.chat.gathering import Kept
+from gmessenger.chat.delivery import Kept
 from gmessenger.chat.model import Message
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.posting import OVERHEAD
