@@ -6,7 +6,7 @@ CLIENTS ?= 2
 NODES   ?= 1
 SECONDS ?= 60
 
-.PHONY: run test faults fuzz bench lint config words clean
+.PHONY: run test faults cluster fuzz bench lint config words clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -14,10 +14,15 @@ run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest
 
-# Kills the server 60 times and more, stalls readers, fills disks: about five minutes; then says anything to it, as long
-# again and more. `make test` has the short of it.
+# Kills the server 60 times and more, stalls readers, fills disks, breaks a cluster of three nodes in every way there is
+# (networks are cut where this is done as root): about ten minutes; then says anything to it, as long again and more.
+# `make test` has the short of it.
 faults: $(VENV)/installed-tests
 	FAULTS=long $(BIN)/python -m pytest tests/faults tests/spec/test_any_session.py -n 0
+
+# What is promised of one server, asked of two that are one messenger: people of a test are dealt to them in turn.
+cluster: $(VENV)/installed-tests
+	$(BIN)/python -m pytest tests/spec tests/cluster --cluster
 
 # Coverage-guided, on the wire alone; `make fuzz SECONDS=3600` for longer. What breaks it is written to .fuzz.
 fuzz: $(VENV)/installed-tests

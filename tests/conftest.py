@@ -94,6 +94,7 @@ def server(start_server: Callable[..., RunningServer]) -> RunningServer:
 
 
 NOT_INSTALLED = "{} is not installed"
+NO_NETWORK = "no network can be cut here: "
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +121,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how much of a cluster was not tested here."""
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", ())]
     reasons = Counter(why[2].removeprefix("Skipped: ") for why in skipped if isinstance(why, tuple))
-    for service in missing():
-        why = NOT_INSTALLED.format(service)
+    for why in [*map(NOT_INSTALLED.format, missing()), *(why for why in reasons if why.startswith(NO_NETWORK))]:
         terminalreporter.write_line(f"{reasons[why]} tests of clusters skipped: {why}", yellow=True)

@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gmessenger.chat.names import fold
+from gmessenger.chat.records import Entry, Proof
 from gmessenger.store import open_store
 from tests.conftest import FAST
 
 PASSWORD: Final = "correct horse battery staple"
 
 
-def populate(url: str, names: Sequence[str], rooms: Mapping[str, Sequence[str]]) -> str:
-    """In a new store these names become accounts with PASSWORD, and members of these rooms; its URL."""
+def populate(
+    url: str, names: Sequence[str], rooms: Mapping[str, Sequence[str]], devices: Sequence[tuple[str, str]] = ()
+) -> str:
+    """In a new store these names become accounts with PASSWORD, and members of these rooms; its URL.
+
+    `devices` have been used already: one that is new when others have spoken is not owed what they said.
+    """
     store, hashed = open_store(url), FAST.hash(PASSWORD)
     accounts = {name: store.create_account(fold(name), name, hashed, 0.0).id for name in names}
     for room, people in rooms.items():
         store.create_room(room, room, accounts[people[0]], 0.0)
         for name in people:
             store.join(room, accounts[name])
+    for name, device in devices:
+        store.enter(accounts[name], Entry(device, f"{name} {device}"), 0.0, Proof(password=hashed))
     store.close()
     return url

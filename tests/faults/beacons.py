@@ -14,7 +14,8 @@ from tests.faults.ledger import Ledger
 from tests.faults.member import NUMBERS, Member
 
 BEACONS: Final = ("ray-one", "ray-two", "ray-three")
-SEA: Final = "#sea"
+SEAS: Final = {f"#sea-of-{name}": BEACONS for name in BEACONS}
+"""Rooms in which one of them speaks and the others only listen: no word of their own shows them that they miss some."""
 BEAT: Final = 0.1
 LIVE: Final = 0.4
 """Seconds: what was not heard sooner has been found in the store."""
@@ -65,7 +66,7 @@ class Beacon(Member):
     """On one node only."""
 
     def __init__(self, name: str, server: Address, ledger: Ledger, crossings: Crossings, silence: float) -> None:
-        super().__init__(name, server, ledger, [SEA], silence=silence)
+        super().__init__(name, server, ledger, [f"#sea-of-{name}"], silence=silence)
         self._crossings = crossings
 
     def beat(self) -> None:

@@ -56,6 +56,7 @@ class Ledger:
     audience: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     again: int = 0  # came once more, as it may; the client dropped it by its seq
     refused: int = 0  # answered 503
+    replaced: int = 0  # by oneself
     refusal: Event = field(default_factory=Event)  # set by the next 503
     acceptance: Event = field(default_factory=Event)  # set by the next 200
 

@@ -77,9 +77,13 @@ class Member:
                 self._servers.rotate(-1)
                 gevent.sleep(RECONNECT)
 
+    def stop_sending(self) -> None:
+        """Send nothing new."""
+        self._sending = False
+
     def finish(self) -> None:
         """Send nothing new; return when everything was answered."""
-        self._sending = False
+        self.stop_sending()
         self._look()
         assert self.quiet.wait(PATIENCE), f"{self.label} waits for {len(self._unanswered)} answers"
 
@@ -155,7 +159,10 @@ class Member:
             self._send(*self._unanswered.values())
             self._fill()
         elif id is None:
-            assert code == 503, f"{self.label} is refused: {frame}"  # at the door
+            if frame["code"] == "replaced":  # by a login that was given up, and was answered late
+                self._ledger.replaced += 1
+            else:
+                assert code == 503, f"{self.label} is refused: {frame}"  # at the door
             raise ConnectionResetError
         elif code == 503:
             assert frame["code"] == "store_unavailable" and frame["error"], frame
@@ -183,7 +190,7 @@ class Member:
 
     def _hear(self, frame: dict[str, Any]) -> None:
         sender, to, seq = frame["from"], frame["to"], frame["seq"]
-        with_ = to if to[0] == "#" else sender
+        with_ = to if to[0] == "#" or sender == self.name else sender
         conversation = self.conversation(with_)
         if seq <= self._last.get(conversation, 0):
             self._ledger.again += 1

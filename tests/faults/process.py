@@ -125,4 +125,4 @@ class Server:
     def complaints(self) -> list[str]:
         """Lines of the log that tell of mistakes."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []
-        return [line for line in lines if re.search(r"greenlet_failed|Traceback|Error\b", line)]
+        return [line for line in lines if re.search(r"greenlet_failed|Traceback|\wError\b", line)]
