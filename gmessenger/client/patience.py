@@ -28,6 +28,8 @@ class Patience:
     """How long a line must stand before the pauses start from the first again."""
     name_in_use: float = 240.0
     """Being told on coming back that the name is in use: a server needs minutes to miss a connection that broke."""
+    ghosts: float = 120.0
+    """After a login that we gave up waiting for: the server may still come to it, and take it for us."""
     others_return: float = 5.0
     """After coming back: others may have lost their lines too, and who is missing may be on their way."""
     defer: float = 60.0

@@ -16,7 +16,7 @@ from gmessenger.client.login import Login, TryLater
 from gmessenger.client.patience import Patience, Pauses
 from gmessenger.client.receiving import Receiver
 from gmessenger.client.sending import Sender
-from gmessenger.errors import NameInUse, Refused, Unreachable, WireError
+from gmessenger.errors import NameInUse, Refused, Replaced, Unreachable, WireError
 from gmessenger.sentences import Sentence, Unended
 from gmessenger.wire.events import Answer
 
@@ -49,6 +49,7 @@ class Upkeep:
         self._pauses = Pauses(patience.first_pause, patience.longest_pause)
         self._greenlet: Greenlet[..., object] | None = None
         self._connection: Connection | None = None
+        self._gave_up_at: float | None = None
         self._welcomed = welcomed
         self._ended = ended
         self.connected = False
@@ -94,12 +95,22 @@ class Upkeep:
         except OSError as error:
             self._hang_up()
             return STOPPING if self._receiver.moving is not None else Unended(reason(error))
+        except Refused as error:
+            if not isinstance(error.__cause__, Replaced) or not self._by_our_ghost():
+                raise
+            self._hang_up()
+            return Unended(str(error))
         finally:
             self.connected = False
             sending.kill()
             self._sender.start_over()
             if time.monotonic() - up_since >= self._patience.steady:
                 self._pauses.reset()
+
+    def _by_our_ghost(self) -> bool:
+        """Whether what has replaced us may be a login of our own that we have given up; once for each."""
+        gave_up_at, self._gave_up_at = self._gave_up_at, None
+        return gave_up_at is not None and time.monotonic() - gave_up_at < self._patience.ghosts
 
     def _send(self, connection: Connection) -> None:
         try:
@@ -121,6 +132,7 @@ class Upkeep:
                     raise Refused(str(error)) from error
                 why, asked = Unended(str(error)), 0.0
             except OSError as error:
+                self._gave_up_at = time.monotonic()
                 why, asked = Unended(reason(error)), error.retry_after if isinstance(error, TryLater) else 0.0
             else:
                 self._welcome(connection, answer, again=True)

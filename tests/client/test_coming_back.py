@@ -47,6 +47,32 @@ def test_a_refused_token_is_dropped(fake: FakeServer, begin: Begin, response: in
     assert owner.next(Connected) and owner.next(Connected).again
 
 
+def test_a_login_that_was_given_up_and_came_through_after_all_is_not_somebody_else(
+    fake: FakeServer, begin: Begin
+) -> None:
+    owner, peer = begin()
+    peer.close()
+    ghost = fake.accept()
+    ghost.expect("presence")
+    ghost.close()  # it has taken too long
+    peer = fake.accept()
+    peer.let_in()
+    peer.send({"response": 409, "code": "replaced", "error": "Another connection has taken this session's place."})
+    peer.expect_left()
+    fake.enter()
+    assert [owner.next(Connected).again for _ in range(3)] == [False, True, True]
+
+
+def test_who_was_replaced_after_a_calm_login_stays_away(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin()
+    peer.close()
+    peer = fake.accept()
+    peer.let_in()
+    peer.send({"response": 409, "code": "replaced", "error": "Another connection has taken this session's place."})
+    with pytest.raises(Refused, match="taken this session"):
+        owner.next(Rejected)
+
+
 def test_a_name_in_use_by_our_own_half_dead_connection(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     peer.close()

@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.delivery import Delivery
+from gmessenger.chat.delivery import Delivery, Kept
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.records import Account, Device, Entry, Post, Proof, Remembered
 from gmessenger.chat.session import Session
@@ -171,5 +171,6 @@ def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: Bench)
     before, again = session(), session()
     assert again.device is not None
     post = Post("one other", "one", "other", "text", 0.0, bench.one.id, again.device.id, "m1")
-    Delivery(bench.store, lambda *_: None, Tally()).deliver(post, 1, "", before, [again])
+    kept = Kept(post, 1, "", "one", before)
+    Delivery(bench.store, lambda *_: None, Tally()).deliver(kept, [again])
     assert again.outbox.empty() and again.sent == {"one other": 1}

@@ -16,13 +16,15 @@ GUARDED = {
     "server/app.py": 1,  # `later`, with a guarded call
     "store/commits.py": 3,  # the writer and the delivery tell the store's `failed`; the timer only sets an event
     "store/database.py": 1,  # the checkpoint tells it, too
+    "store/postgres/writer.py": 3,  # as store/commits.py
+    "bus/redis.py": 1,  # which links it to `failed`
 }
 """Where greenlets are spawned beside the watch, and how many times."""
 
 
 def test_greenlets_are_spawned_by_the_watch_or_guarded() -> None:
     found = {}
-    for folder in ("server", "chat", "store"):
+    for folder in ("server", "chat", "store", "bus", "cluster"):
         for path in (PACKAGE / folder).rglob("*.py"):
             if spawned := len(re.findall(r"gevent\.spawn(?:_later)?\(|Greenlet\.spawn\(", path.read_text("utf-8"))):
                 found[str(path.relative_to(PACKAGE))] = spawned
