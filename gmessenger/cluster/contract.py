@@ -30,7 +30,9 @@ class SharedStore(Store, Protocol):
         """This process, for as long as it has the store open: a random word."""
 
     changed: Callable[[], None]
-    """Called when a `Change` of this node is on disk, before whoever made it goes on; must not block."""
+    """Called when a `Change` of this node is on disk, before whoever made it goes on; must not block. (Not for a device
+    that was entered: the only one whom that concerns is shown it.)
+    """
 
     def news(self) -> News:
         """What has happened since the last call, or since the store was opened. Nothing is ever left out, whatever

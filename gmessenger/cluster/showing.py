@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from gevent.event import Event
@@ -25,14 +26,23 @@ class Showing:
     """Fills `elsewhere.shown`. Nothing here blocks."""
 
     def __init__(
-        self, bus: Bus, elsewhere: Elsewhere, router: Router, rooms: Rooms, presence: Presence, seen: Seen
+        self,
+        bus: Bus,
+        elsewhere: Elsewhere,
+        router: Router,
+        rooms: Rooms,
+        presence: Presence,
+        seen: Seen,
+        twice: Callable[[], None],
     ) -> None:
+        """`twice` is called when a device that is here is shown elsewhere: there should be a change to be read."""
         self._bus = bus
         self._elsewhere = elsewhere
         self._router = router
         self._rooms = rooms
         self._presence = presence
         self._seen = seen
+        self._twice = twice
         self._awaited: dict[str, Event] = {}
         self._devices: dict[str, tuple[int, ...]] = {}
         self._names: dict[int, str] = {}
@@ -82,6 +92,8 @@ class Showing:
             if key in self._awaited:
                 self._awaited[key].set()
             self._seen.add(key, name)
+            if not self._names.keys().isdisjoint(new.devices):
+                self._twice()
         else:
             there.pop(node, None)
             if not there:

@@ -35,6 +35,7 @@ class Here:
             messenger.rooms,
             messenger.presence,
             messenger.seen,
+            lambda: None,
         )
         self.hank = self.house.login("hank")
         messenger.register(self.hank, None, "secret enough", None, None)

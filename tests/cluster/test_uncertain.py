@@ -169,7 +169,7 @@ def test_a_node_that_was_asleep_for_too_long_compares_everything(
         hank.sends("#dev", "nobody hints")
         cluster.here.app.messenger.moderation.mute("server", "peggy")
     store.news()  # what it would have heard
-    store.doubts.append(0.0)
+    store.doubt()
     following.freshen()
     there = cluster.there.app.messenger
     assert sorted(members(cluster.there)) == ["bobby", "dale", "hank"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -42,8 +43,9 @@ class Database(Settling):
         super().__init__(failed)
         self.node = secrets.token_hex(6)
         self.changed: Callable[[], None] = lambda: None
-        self.doubts: list[float] = []
-        """From when on what this node has in memory may not be what is kept."""
+        self.unsure = False
+        """Whether what this node has in memory may not be what is kept."""
+        self.unsure_again_at = math.inf
         address = Address(url, timeout)
         self.lines = Lines(address, connections, timeout)
         # Whatever people ask for, what a node asks for itself must not wait behind it.
@@ -87,14 +89,19 @@ class Database(Settling):
         try:
             result = self.write(change, lines)
         except StoreUnavailable:
-            # It may have been made, and the others hear of it; whoever asked for it does not know. So this node has to
-            # look how everything is: now, and when a server that is still at it will have given up.
-            now = time.monotonic()
-            self.doubts += [now, now + self.lines.timeout + GRACE]
+            self.doubt()
             raise
         finally:
             self.changed()
         return result
+
+    def doubt(self) -> None:
+        """A change may have been made, and others hear of it, though whoever asked for it was told otherwise.
+
+        So this node has to look how everything is: now, and when a server that is still at it will have given up.
+        """
+        self.unsure = True
+        self.unsure_again_at = time.monotonic() + self.lines.timeout + GRACE
 
     def leave_word(self, db: Line, kind: Kind, *subject: str | int, **details: Any) -> None:
         """Have the other nodes hear of a change, if it is committed."""

@@ -56,7 +56,8 @@ class Entering(Database):
             return device
 
         self.flush()
-        return self.change(change)
+        # Nobody is woken: who has a session on the device is shown that there is another.
+        return self.write(change)
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
         key = (device, conversation)

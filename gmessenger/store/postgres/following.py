@@ -7,6 +7,7 @@ from there on the next look reads again, leaving out what it had already.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -62,21 +63,31 @@ class Following(Database):
             raise
 
     def news(self) -> News:
-        began = time.monotonic()
-        xmin, missed, found, moved = self.own_lines.use(lambda db: _look(db, self._since))
-        sure = not any(since <= began for since in self.doubts)
-        self.doubts = [since for since in self.doubts if since > began]
+        unsure = self._take_doubts()
+        try:
+            xmin, missed, found, moved = self.own_lines.use(lambda db: _look(db, self._since))
+        except StoreUnavailable:
+            self.unsure |= unsure
+            raise
         rows, heads = _rows(found or "[]"), _heads(moved or "[]")
         changes = [
             Change(node, kind, subject, details)
             for id, _, node, kind, subject, details in rows
             if id not in self._had and node != self.node
         ]
-        complete = self._since == 0 or (sure and not missed)
+        complete = self._since == 0 or not (unsure or missed)
         self._since = int(xmin)
         self._had = {id for id, tx, *_ in rows if int(tx) >= self._since}
         self._drop_old()
         return News(changes, list(_furthest(heads).items()), complete)
+
+    def _take_doubts(self) -> bool:
+        """Whether what this node has in memory may not be what is kept; from now on it is."""
+        due = time.monotonic() >= self.unsure_again_at
+        if due:
+            self.unsure_again_at = math.inf
+        unsure, self.unsure = self.unsure or due, False
+        return unsure
 
     def _drop_old(self) -> None:
         if time.monotonic() - self._dropped > DROPPED_EVERY:
