@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -20,6 +21,8 @@ from gmessenger.store.postgres.address import Address, said
 
 Result = TypeVar("Result")
 Line: TypeAlias = Connection[tuple[Any, ...]]
+# What becomes of a connection is told by the errors it raises; psycopg would tell it on stderr as well.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 AGAIN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation)
 """What happens to one who was not alone, and is well the next time."""
 ATTEMPTS: Final = 5
