@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
-from gevent.event import AsyncResult
+from gevent.event import Event
 
-from gmessenger.cluster.frames import Answered, encode
 from gmessenger.cluster.ordering import Ordering
 from gmessenger.server.app import App
 from tests.conftest import RunningServer
@@ -20,8 +19,8 @@ from tests.spec.people import Population
 
 SIZE: Final = 2
 PATIENCE: Final = 10.0
-SENTINELS: Final = itertools.count(-1, -1)
-"""Questions that no node has asked: their answers show how far the bus has come."""
+SENTINELS: Final = itertools.count()
+"""What is sent on the bus to see how far it has come."""
 
 
 def is_shared(store: str) -> bool:
@@ -56,6 +55,9 @@ class RunningCluster:
         self._is_calm = is_calm
         self.nodes = [RunningServer(**options) for _ in range(size)]
         self._doors = itertools.cycle(self.nodes)
+        self._passed: dict[bytes, Event] = {}
+        for node in self.nodes:
+            self._listens(node.app)
         gevent.wait([gevent.spawn(self._meets, node.app) for node in self.nodes], timeout=PATIENCE)
 
     @property
@@ -92,14 +94,25 @@ class RunningCluster:
             while len(app.node.bus.nodes) < len(self.nodes) - 1:
                 gevent.sleep(0.005)
 
-    @staticmethod
-    def _hears(one: App, other: App) -> None:
+    def _listens(self, app: App) -> None:
+        """Have a node say which sentinels it has heard; it does nothing else with them."""
+        hear = app.node.received
+
+        def received(node: str, data: bytes) -> None:
+            if data in self._passed:
+                self._passed[data].set()
+            else:
+                hear(node, data)
+
+        app.node.received = received
+
+    def _hears(self, one: App, other: App) -> None:
         """Whatever `one` has said on the bus until now has come to `other`."""
-        ref, waiting = next(SENTINELS), AsyncResult()
-        other.node._asking._waiting[ref] = waiting
-        one.node.bus.send(encode(Answered(ref, 0)), {other.store.node})
-        waiting.get(timeout=PATIENCE)
-        del other.node._asking._waiting[ref]
+        sentinel = f"sentinel {next(SENTINELS)}".encode()
+        passed = self._passed[sentinel] = Event()
+        one.node.bus.send(sentinel, {other.store.node})
+        assert passed.wait(PATIENCE), "the bus is deaf"
+        del self._passed[sentinel]
 
     @staticmethod
     def _brings(ordering: Ordering) -> None:
