@@ -21,6 +21,7 @@ PACED = (
     "test_room_guests",
     "test_hostile",
     "test_in_one_breath",
+    "test_races",
     "test_slow_reader",
 )
 """Where it matters when something is said: nobody waits there until what was said before has come everywhere."""
