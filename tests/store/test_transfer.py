@@ -146,6 +146,23 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str
         store.close()
 
 
+def test_each_device_has_still_to_hear_what_it_had_not_heard(made: str, copy: Callable[[], str]) -> None:
+    store = open_store(made)
+    hank = next(account.id for account in store.accounts() if account.key == "hank")
+    laptop = store.enter(hank, Entry("laptop", "other"), 50.0, Proof(password="hash of hank"))
+    store.acknowledge(laptop.id, "#dev", 20)
+    store.close()
+    store = open_store(copy())
+    try:
+        entered = [
+            store.enter(hank, Entry(name, f"token of {name}"), 51.0, Proof(password="hash of hank")).cursors["#dev"]
+            for name in ("phone", "laptop", "phone", "another")
+        ]
+        assert entered == [7, 20, 7, 20]
+    finally:
+        store.close()
+
+
 def test_one_that_is_broken_off_leaves_nothing(
     request: pytest.FixtureRequest, copy: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

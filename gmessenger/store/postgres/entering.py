@@ -16,7 +16,9 @@ LOCK_ACCOUNT: Final = "SELECT password, disabled FROM accounts WHERE id = %s FOR
 TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
 ENTER: Final = (
     "INSERT INTO devices (account_id, name, used, entry) VALUES (%s, %s, %s, 1) "
-    "ON CONFLICT (account_id, name) DO UPDATE SET used = excluded.used, entry = devices.entry + 1 RETURNING id, entry"
+    # The first entry is what made the device: one that was copied from another store has had none here.
+    "ON CONFLICT (account_id, name) DO UPDATE SET used = excluded.used, entry = greatest(devices.entry, 1) + 1 "
+    "RETURNING id, entry"
 )
 INHERIT: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT %(device)s, c.conversation_id, max(c.seq) "
