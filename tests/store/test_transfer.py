@@ -151,14 +151,16 @@ def test_each_device_has_still_to_hear_what_it_had_not_heard(made: str, copy: Ca
     hank = next(account.id for account in store.accounts() if account.key == "hank")
     laptop = store.enter(hank, Entry("laptop", "other"), 50.0, Proof(password="hash of hank"))
     store.acknowledge(laptop.id, "#dev", 20)
+    store.acknowledge(laptop.id, "dale hank", 1)
     store.close()
     store = open_store(copy())
     try:
         entered = [
-            store.enter(hank, Entry(name, f"token of {name}"), 51.0, Proof(password="hash of hank")).cursors["#dev"]
+            store.enter(hank, Entry(name, f"token of {name}"), 51.0, Proof(password="hash of hank")).cursors
             for name in ("phone", "laptop", "phone", "another")
         ]
-        assert entered == [7, 20, 7, 20]
+        found = [(cursors["#dev"], cursors["dale hank"]) for cursors in entered]
+        assert found == [(7, 0), (20, 1), (7, 0), (20, 1)]
     finally:
         store.close()
 
