@@ -91,6 +91,13 @@ class Elsewhere:
         account's, or `StoreUnavailable`.
         """
 
+    def shut_out(self, account: int, out: bool = True) -> bool:
+        """Have nobody be that account elsewhere, or let it in again; False where there are no others.
+
+        Raises `StoreUnavailable`.
+        """
+        return False
+
     def owe(self, session: Session, cursors: Mapping[str, int]) -> None:
         """A guest becomes an account with these cursors: what was on its way to the guest has to come first."""
 

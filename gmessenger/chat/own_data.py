@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from gmessenger.chat.archive import with_of
@@ -10,6 +11,7 @@ from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
+from gmessenger.chat.elsewhere import Elsewhere
 from gmessenger.chat.entrance import Entrance
 from gmessenger.chat.model import Answer
 from gmessenger.chat.records import Account, Placed
@@ -32,6 +34,7 @@ class OwnData:
         blocks: Blocks,
         trials: Trials,
         dismissal: Dismissal,
+        elsewhere: Elsewhere,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -40,6 +43,7 @@ class OwnData:
         self._blocks = blocks
         self._trials = trials
         self._dismissal = dismissal
+        self._elsewhere = elsewhere
         self._clock = clock
 
     def export(self, session: Session, id: str | None, after: int) -> None:
@@ -54,6 +58,7 @@ class OwnData:
         """Erase what the account said and the account itself, and end its sessions but this one.
 
         Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done, and can be asked again.
+        Where there are other servers, which let nobody in meanwhile, either, it may then stay disabled.
         """
         account = _account(session)
         if not self._trials.matches(account.key, session.address, self._store.password(account.id), password):
@@ -61,20 +66,31 @@ class OwnData:
         account.disabled = True  # nobody comes in while it is being erased, also not as a guest
         self._dismissal.everybody(account.key, AccountDeleted(), but=session)
         try:
-            self._erase(account)
+            there_are_others = self._erase(account)
         except MessengerError:
-            account.disabled = False
+            with suppress(MessengerError):
+                self._elsewhere.shut_out(account.id, out=False)
+                account.disabled = False
             raise
         self._entrance.remove(account)
         self._rooms.forget_account(account)
         self._blocks.forget(account.key)
+        if there_are_others:
+            with suppress(MessengerError):  # there is nobody any more who could ask again
+                self._erase_texts(account)
 
-    def _erase(self, account: Account) -> None:
+    def _erase(self, account: Account) -> bool:
+        """Whether other servers may have kept something of the account until they heard of this."""
+        there_are_others = self._elsewhere.shut_out(account.id)
+        self._erase_texts(account)
+        self._store.delete_account(account.id)
+        return there_are_others
+
+    def _erase_texts(self, account: Account) -> None:
         """Until nothing is found: what was on its way to the disk when this began may have arrived meanwhile."""
         self._store.flush()
         while self._store.forget(account.id):
             self._store.flush()
-        self._store.delete_account(account.id)
 
 
 def _placed(session: Session, each: Placed) -> dict[str, Any]:

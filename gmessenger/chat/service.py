@@ -74,7 +74,7 @@ class Messenger:
         dismissal = self.dismissal = Dismissal(self.router, self.logout, clock)
         self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, self._carry, clock)
         self.blocks = blocks = Blocks(store, self.entrance.by_id, self._carry, clock)
-        self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, clock)
+        self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, self.router.elsewhere, clock)
         self.delivery = Delivery(store, spawn, self.tally)
         seen = self.seen = Seen(policy)
         posting = Posting(store, self.router, rooms, self.delivery, blocks, accounts, seen.__contains__, clock, policy)

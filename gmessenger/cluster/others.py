@@ -55,6 +55,10 @@ class Others(Elsewhere):
     def claim(self, session: Session, resumed: str | None) -> None:
         self.leases.claim(session, resumed)
 
+    def shut_out(self, account: int, out: bool = True) -> bool:
+        self._store.disable(account, out)
+        return True
+
     def owe(self, session: Session, cursors: Mapping[str, int]) -> None:
         self.ordering.give_owed(session, cursors)
 

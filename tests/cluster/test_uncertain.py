@@ -11,11 +11,12 @@ import pytest
 from gevent.event import Event
 
 from gmessenger.chat.administration import Administration
+from gmessenger.chat.records import Post
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store.postgres import lines
 from tests.cluster.conftest import Cluster, until
 from tests.conftest import FAST, RunningServer
-from tests.spec.people import numbered, seqs, texts
+from tests.spec.people import PASSWORD, numbered, seqs, texts
 
 
 def members(node: RunningServer, room: str = "#dev") -> list[str]:
@@ -194,3 +195,35 @@ def test_who_waits_for_a_connection_does_not_wait_for_ever(cluster: Cluster) -> 
     with few.lent(), pytest.raises(StoreUnavailable):
         few.use(lambda line: line)
     few.close()
+
+
+def test_nobody_is_an_account_elsewhere_while_it_is_erased_and_what_came_late_is_erased_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
+    phone = cluster.comes(cluster.there, "hank", "phone")
+    store, account = cluster.here.app.store, cluster.here.app.messenger.entrance.accounts["hank"].id
+    delete = store.delete_account
+
+    def late(id: int) -> None:
+        assert phone.recv()["code"] == "account_disabled"
+        assert cluster.dials(cluster.there).present("hank", password=PASSWORD)["code"] == "account_disabled"
+        cluster.there.app.store.append(Post("dale hank", "hank", "dale", "late", 1.0, account), lambda *_: None)
+        cluster.there.app.store.flush()
+        delete(id)
+
+    monkeypatch.setattr(store, "delete_account", late)
+    assert hank.ask("forget", password=PASSWORD)["response"] == 200
+    assert [(each["message"], each.get("erased")) for each in dale.history("hank")] == [("", True)]
+
+
+def test_an_account_that_could_not_be_erased_is_let_in_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    hank = cluster.registers(cluster.here, "hank")
+
+    def away(_: int) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(cluster.here.app.store, "delete_account", away)
+    assert hank.ask("forget", password=PASSWORD)["response"] == 503
+    assert cluster.comes(cluster.here, "hank", "phone").ask("users")["response"] == 200
+    until(lambda: cluster.dials(cluster.there).present("hank", password=PASSWORD)["response"] == 200)
