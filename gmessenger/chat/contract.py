@@ -172,7 +172,7 @@ class Store(Protocol):
     def join(self, room: str, account: int) -> int:
         """Make an account a member from the next seq on, unless it is one; returns the last seq it may not read.
 
-        Raises `NoSuchRoom`.
+        Raises `NoSuchRoom`, or `AccountDeleted` where another node has deleted the account.
         """
 
     def leave(self, room: str, account: int, by: str = "") -> None:

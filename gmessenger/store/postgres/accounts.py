@@ -30,12 +30,13 @@ ADMIT: Final = (
 )
 MEMBER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %s, id, head + 1 FROM conversations "
-    "WHERE key = %s ON CONFLICT DO NOTHING"
+    "WHERE key = %s FOR KEY SHARE ON CONFLICT DO NOTHING"  # no room that is being deleted
 )
 SET_PASSWORD: Final = "UPDATE accounts SET password = %s, generation = generation + 1 WHERE id = %s"  # noqa: S105
 DISABLE: Final = "UPDATE accounts SET disabled = %s WHERE id = %s"
 SET_ROLE: Final = "UPDATE accounts SET role = %s WHERE id = %s"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s"
+KEY: Final = "SELECT key FROM accounts WHERE id = %s"
 DROP: Final = (
     "DELETE FROM accounts WHERE id = %s",  # first: it is what an entering session has locked
     "DELETE FROM past_ids WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
@@ -124,6 +125,8 @@ class Accounts(Entering):
 
     def delete_account(self, account: int) -> None:
         def change(db: Line) -> None:
+            for (key,) in db.execute(KEY, (account,)).fetchall():
+                db.execute(LOCK_NAME, (key,))  # whoever begins a conversation with it has it, or finds it gone
             for statement in DROP:
                 db.execute(statement, (account,))
             self.leave_word(db, "account", account)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from gmessenger.chat.records import Room
-from gmessenger.errors import NoSuchRoom, StoreUnavailable
+from gmessenger.errors import AccountDeleted, NoSuchRoom, StoreUnavailable
 from gmessenger.store.postgres.erasing import Erasing
 from gmessenger.store.postgres.lines import Line
 
@@ -24,7 +24,9 @@ MAKE: Final = (
 )
 HOLD: Final = "SELECT id, head FROM conversations WHERE key = %s FOR KEY SHARE"
 JOIN: Final = (
-    "INSERT INTO participants (account_id, conversation_id, visible) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+    # Of an account that is being deleted nothing must come to stay.
+    "INSERT INTO participants (account_id, conversation_id, visible) SELECT id, %s, %s FROM accounts WHERE id = %s "
+    "FOR KEY SHARE ON CONFLICT DO NOTHING"
 )
 VISIBLE: Final = "SELECT visible FROM participants WHERE account_id = %s AND conversation_id = %s"
 LEAVE: Final = (
@@ -60,10 +62,12 @@ class Rooms(Erasing):
             if row is None:
                 raise NoSuchRoom
             id, head = row
-            if db.execute(JOIN, (account, id, head + 1)).rowcount:
+            if db.execute(JOIN, (id, head + 1, account)).rowcount:
                 self.leave_word(db, "member", room, account)
-            ((visible,),) = db.execute(VISIBLE, (account, id)).fetchall()
-            return int(visible) - 1
+            found = db.execute(VISIBLE, (account, id)).fetchone()
+            if found is None:
+                raise AccountDeleted
+            return int(found[0]) - 1
 
         return self.change(change)
 

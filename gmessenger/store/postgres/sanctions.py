@@ -23,7 +23,8 @@ LIFT: Final = "DELETE FROM sanctions WHERE kind = %s AND target = %s"
 BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
 BLOCKED_BY: Final = "SELECT key, name FROM blocks WHERE account_id = %s"
 BLOCK: Final = (
-    "INSERT INTO blocks (account_id, key, name) VALUES (%s, %s, %s) "
+    # Of an account that is being deleted nothing must come to stay.
+    "INSERT INTO blocks (account_id, key, name) SELECT id, %s, %s FROM accounts WHERE id = %s FOR KEY SHARE "
     "ON CONFLICT (account_id, key) DO UPDATE SET name = excluded.name"
 )
 UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = %s AND key = %s"
@@ -63,7 +64,7 @@ class Sanctions(Database):
     def block(self, account: int, names: Mapping[str, str]) -> None:
         def change(db: Line) -> None:
             for key, name in sorted(names.items()):
-                db.execute(BLOCK, (account, key, name))
+                db.execute(BLOCK, (key, name, account))
             self.leave_word(db, "blocks", account)
 
         self.change(change)
