@@ -209,7 +209,9 @@ class App:
         if self._retention is not None:
             self._retention.kill()
         if days := self.options.retention_days:
-            self._retention = self.watch.spawn("prune", prune_regularly, self.store, days, self._stopped.wait)
+            self._retention = self.watch.spawn(
+                "prune", prune_regularly, self.store, days, self._stopped.wait, self.watch.failed
+            )
 
     def _drain(self) -> None:
         started = time.monotonic()

@@ -14,10 +14,17 @@ EVERY: Final = 3600.0
 DAY: Final = 86_400.0
 
 
-def prune_regularly(store: Store, days: float, stopped: Callable[[float], object]) -> None:
-    """Prune until `stopped`, which waits that many seconds, says so. A store that cannot now is asked again later."""
+def prune_regularly(
+    store: Store, days: float, stopped: Callable[[float], object], failed: Callable[[str, BaseException], object]
+) -> None:
+    """Prune until `stopped`, which waits that many seconds, says so. A store that cannot now is asked again later, and
+    so is one that failed as it should not have: `failed` is told of it.
+    """
     while True:
-        prune(store, time.time() - days * DAY)
+        try:
+            prune(store, time.time() - days * DAY)
+        except Exception as failure:
+            failed("prune", failure)
         if stopped(EVERY):
             return
 

@@ -126,6 +126,13 @@ def test_what_is_too_old_goes_at_the_start_and_then_regularly(
         kept.flush()
 
 
+def test_whatever_happens_when_old_messages_are_dropped_it_is_tried_again() -> None:
+    failures: list[tuple[str, BaseException]] = []
+    ends = iter([False, True])
+    retention.prune_regularly(None, 1.0, lambda _: next(ends), lambda *failed: failures.append(failed))  # type: ignore[arg-type]
+    assert [(what, type(failure)) for what, failure in failures] == [("prune", AttributeError)] * 2
+
+
 def test_a_course_guest_whose_name_becomes_an_account_is_closed_without_a_word(
     server: RunningServer, operator: Operator
 ) -> None:

@@ -277,9 +277,9 @@ def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres)
     assert len(identities) == 1 and identities.pop().strip()
 
 
-def test_one_node_prunes_at_a_time_and_the_other_finds_nothing_to_do(nodes: Nodes) -> None:
+def test_nodes_that_prune_at_once_drop_each_message_once(nodes: Nodes) -> None:
     nodes.kept.posts(*[nodes.kept.says(time=1.0)] * 1200)
     jobs = [gevent.spawn(store.prune, 2.0) for store in (nodes.here, nodes.there)]
     gevent.joinall(jobs, timeout=20, raise_error=True)
-    assert sorted(job.value for job in jobs) == [0, 1200]
+    assert sum(job.value for job in jobs) == 1200
     assert nodes.kept.posts(nodes.kept.says()) == [(1201, False, None)]

@@ -1,15 +1,14 @@
 """Taking messages away again, in slices: none of them holds up what is being said meanwhile.
 
-One node at a time does it: a second finds nothing to do, and the first goes on where it was.
+One node at a time does a slice, and one that finds another at it leaves it all to that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import groupby, takewhile
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import gevent
 
@@ -17,9 +16,9 @@ from gmessenger.store import erasing, past
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
+Result = TypeVar("Result")
 PRUNING: Final = 0x676D7072
-TRY: Final = "SELECT pg_try_advisory_lock(%s)"
-RELEASE: Final = "SELECT pg_advisory_unlock(%s)"
+TRY: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 LAST: Final = "SELECT coalesce(max(id), 0) FROM messages"
 BLANK: Final = (
     "UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
@@ -28,28 +27,40 @@ BLANK: Final = (
 OLD: Final = (
     # Whose first message is old; nothing else has to be looked at.
     "SELECT c.id FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.first "
-    "WHERE m.time < %s AND c.id > %s ORDER BY c.id LIMIT %s"
+    "WHERE m.time < %s AND c.id > %s AND left(c.key, 1) <> '!' ORDER BY c.id LIMIT %s"
 )
-LOCK: Final = "SELECT id FROM conversations WHERE id = ANY(%s) ORDER BY key FOR NO KEY UPDATE"
 BEGINNING: Final = (
+    # Seqs have no holes: what is behind the first so many is never looked at.
     "SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.time FROM conversations c CROSS JOIN LATERAL ("
-    " SELECT * FROM messages WHERE conversation_id = c.id AND seq >= c.first ORDER BY seq LIMIT %(limit)s"
+    " SELECT * FROM messages WHERE conversation_id = c.id AND seq >= c.first AND seq < c.first + %(limit)s ORDER BY seq"
     ") AS m WHERE c.id = ANY(%(conversations)s) ORDER BY c.id, m.seq LIMIT %(limit)s"
 )
-DROP: Final = "DELETE FROM messages WHERE conversation_id = %s AND seq < %s"
-MOVE_FIRST: Final = "UPDATE conversations SET first = %s WHERE id = %s AND first < %s"
-REMEMBER: Final = "INSERT INTO past_ids VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-FORGET: Final = "DELETE FROM past_ids WHERE time < %s"
-SET_ASIDE: Final = "SELECT id FROM conversations WHERE key >= '!' AND key < '\"'"
-DROP_SLICE: Final = (
-    "DELETE FROM messages WHERE conversation_id = %(conversation)s AND seq IN (SELECT seq FROM messages "
-    "WHERE conversation_id = %(conversation)s ORDER BY seq LIMIT %(limit)s)"
+LOCK: Final = "SELECT id FROM conversations WHERE id = ANY(%s) AND left(key, 1) <> '!' ORDER BY key FOR NO KEY UPDATE"
+REMEMBER: Final = (
+    "INSERT INTO past_ids (device_id, client_id, conversation_id, seq, digest, time) "
+    "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bytea[], %s::double precision[]) "
+    "ON CONFLICT DO NOTHING"
 )
+DROP: Final = (
+    # Each by its place: a range would be entered at its start, among all that was dropped before.
+    "DELETE FROM messages m USING unnest(%s::bigint[], %s::bigint[]) AS old(conversation, seq) "
+    "WHERE m.conversation_id = old.conversation AND m.seq = old.seq"
+)
+MOVE_FIRST: Final = (
+    "UPDATE conversations c SET first = now.first FROM unnest(%s::bigint[], %s::bigint[]) AS now(id, first) "
+    "WHERE c.id = now.id AND c.first < now.first"
+)
+FORGET: Final = "DELETE FROM past_ids WHERE ctid = ANY(ARRAY(SELECT ctid FROM past_ids WHERE time < %s LIMIT %s))"
+SET_ASIDE: Final = "SELECT id FROM conversations WHERE key >= '!' AND key < '\"'"
+HOLD: Final = "SELECT first, head FROM conversations WHERE id = %s FOR NO KEY UPDATE"
+DROP_SLICE: Final = "DELETE FROM messages WHERE conversation_id = %s AND seq >= %s AND seq < %s"
 DROP_CONVERSATION: Final = (
+    # Itself first: who is at something in it is waited for, and what that has left goes, too.
+    "DELETE FROM conversations WHERE id = %s",
+    "DELETE FROM messages WHERE conversation_id = %s",
     "DELETE FROM participants WHERE conversation_id = %s",
     "DELETE FROM cursors WHERE conversation_id = %s",
     "DELETE FROM past_ids WHERE conversation_id = %s",
-    "DELETE FROM conversations WHERE id = %s",
 )
 
 
@@ -74,16 +85,16 @@ class Erasing(Database):
         return blanked
 
     def prune(self, before: float) -> int:
-        dropped = 0
-        with self._alone(PRUNING) as is_ours:
-            after = 0
-            while is_ours and (old := self._old(before, after)):
-                finished, count = self.write(lambda db, old=old: _drop_older(db, old, before))  # type: ignore[misc]
-                after = max(after, finished)
-                dropped += count
-                gevent.sleep(erasing.BREATH)
-            if is_ours:
-                self.write(lambda db: db.execute(FORGET, (before - past.REMEMBERED_FOR,)))
+        after = dropped = 0
+        while old := self._old(before, after):
+            found = self._alone(PRUNING, lambda db, old=old: _drop_older(db, old, before))  # type: ignore[misc]
+            if found is None:
+                break
+            finished, count = found
+            after = max(after, finished)
+            dropped += count
+        while self._alone(PRUNING, lambda db: _forget_ids(db, before - past.REMEMBERED_FOR)):
+            pass
         self.tidy()
         return dropped
 
@@ -94,32 +105,40 @@ class Erasing(Database):
     def tidy(self) -> None:
         """Finish with the conversations that were deleted, now or before a process ended in the middle of it."""
         for (conversation,) in self.read(lambda db: db.execute(SET_ASIDE).fetchall()):
-            with self._alone(PRUNING + conversation) as is_ours:
-                while is_ours and self._drop_slice(conversation):
-                    gevent.sleep(erasing.BREATH)
-                if is_ours:
-                    self.write(lambda db, conversation=conversation: _drop(db, conversation))  # type: ignore[misc]
+            while self._alone(PRUNING + conversation, lambda db, id=conversation: _drop_slice(db, id)):  # type: ignore[misc]
+                pass
 
-    def _drop_slice(self, conversation: int) -> bool:
-        parameters = {"conversation": conversation, "limit": erasing.SLICE}
-        return self.write(lambda db: db.execute(DROP_SLICE, parameters).rowcount) >= erasing.SLICE
+    def _alone(self, lock: int, step: Callable[[Line], Result]) -> Result | None:
+        """Do a slice, and take breath; None where somebody else is at one."""
 
-    @contextmanager
-    def _alone(self, lock: int) -> Iterator[bool]:
-        """Whether nobody else is at it; nobody is as long as this lasts."""
-        with self.lines.lent() as db:
-            row = db.execute(TRY, (lock,)).fetchone()
-            is_ours = bool(row and row[0])
-            try:
-                yield is_ours
-            finally:
-                if is_ours and not db.closed:
-                    db.execute(RELEASE, (lock,))
+        def change(db: Line) -> Result | None:
+            ((is_ours,),) = db.execute(TRY, (lock,)).fetchall()
+            return step(db) if is_ours else None
+
+        result = self.write(change)
+        gevent.sleep(erasing.BREATH)
+        return result
 
 
-def _drop(db: Line, conversation: int) -> None:
-    for statement in DROP_CONVERSATION:
-        db.execute(statement, (conversation,))
+def _forget_ids(db: Line, before: float) -> bool:
+    """Forget the oldest ids; whether there may be more."""
+    return db.execute(FORGET, (before, erasing.SCANNED)).rowcount >= erasing.SCANNED
+
+
+def _drop_slice(db: Line, conversation: int) -> bool:
+    """Drop the beginning of a conversation, and with its end all of it; whether there is more."""
+    row = db.execute(HOLD, (conversation,)).fetchone()
+    if row is None:
+        return False
+    first, head = row
+    end = first + erasing.SLICE
+    if end > head:
+        for statement in DROP_CONVERSATION:
+            db.execute(statement, (conversation,))
+        return False
+    db.execute(DROP_SLICE, (conversation, first, end))
+    db.execute(MOVE_FIRST, ([conversation], [end]))
+    return True
 
 
 def _drop_older(db: Line, conversations: Sequence[int], before: float) -> tuple[int, int]:
@@ -127,31 +146,32 @@ def _drop_older(db: Line, conversations: Sequence[int], before: float) -> tuple[
 
     A conversation keeps an unbroken end: nothing goes whose predecessor stays for being younger.
     """
-    db.execute(LOCK, (list(conversations),))
     given = {"conversations": list(conversations), "limit": erasing.SLICE}
     rows = db.execute(BEGINNING, given).fetchall()
-    finished = dropped = 0
+    old: list[tuple[Any, ...]] = []
+    finished = 0
     for conversation, beginning in groupby(rows, key=itemgetter(0)):
         whole = list(beginning)
-        old = list(takewhile(lambda row: row[5] < before, whole))
-        if old:
-            _drop_beginning(db, conversation, old, before - past.REMEMBERED_FOR)
-        dropped += len(old)
-        if len(old) < len(whole) or len(rows) < erasing.SLICE:
+        gone = list(takewhile(lambda row: row[5] < before, whole))
+        old += gone
+        if len(gone) < len(whole) or len(rows) < erasing.SLICE:
             finished = conversation
-    return finished, dropped
+    locked = {id for (id,) in db.execute(LOCK, (list({row[0] for row in old}),))}
+    old = [row for row in old if row[0] in locked]
+    if old:
+        _drop(db, old, before - past.REMEMBERED_FOR)
+    return finished, len(old)
 
 
-def _drop_beginning(db: Line, conversation: int, rows: list[tuple[Any, ...]], ids_from: float) -> None:
-    """Drop the first messages of a conversation; their ids stay known for as long as somebody may send them again."""
+def _drop(db: Line, rows: list[tuple[Any, ...]], ids_from: float) -> None:
+    """Drop the first messages of conversations; their ids stay known for as long as somebody may send them again."""
     known = [
         (device, id, conversation, seq, past.digest(text), time)
-        for _, seq, device, id, text, time in rows
+        for conversation, seq, device, id, text, time in rows
         if device is not None and id is not None and time >= ids_from
     ]
     if known:
-        with db.cursor() as cursor:
-            cursor.executemany(REMEMBER, known)
-    first = rows[-1][1] + 1
-    db.execute(DROP, (conversation, first))
-    db.execute(MOVE_FIRST, (first, conversation, first))
+        db.execute(REMEMBER, [list(column) for column in zip(*known, strict=True)])
+    db.execute(DROP, ([row[0] for row in rows], [row[1] for row in rows]))
+    first = {row[0]: row[1] + 1 for row in rows}
+    db.execute(MOVE_FIRST, (list(first), list(first.values())))

@@ -1,0 +1,99 @@
+"""How a store in PostgreSQL forgets: in slices, each of which has a connection for no longer than it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import psycopg
+import pytest
+
+from gmessenger.store import erasing, open_store, verify_store
+from gmessenger.store.postgres import lines
+from gmessenger.store.postgres.erasing import Erasing, _drop_slice
+from tests.services import Postgres
+from tests.store.test_contract import DIRECT, Kept
+
+SET_ASIDE = "UPDATE conversations SET key = '!' || id WHERE key = '#dev' RETURNING id"
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> str:
+    return postgres.database()
+
+
+@pytest.fixture
+def kept(url: str) -> Iterator[Kept]:
+    kept = Kept(open_store(url, connections=1))
+    yield kept
+    kept.store.close()
+
+
+def left(url: str) -> dict[str, Any]:
+    """How many rows there are of what belongs to conversations."""
+    with psycopg.connect(url) as db:
+        tables = ("conversations", "messages", "participants", "cursors", "past_ids")
+        return {table: db.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in tables}
+
+
+def test_pruning_may_take_longer_than_a_server_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "GRACE", 0.0)
+    monkeypatch.setattr(erasing, "SLICE", 10)
+    monkeypatch.setattr(erasing, "BREATH", 0.05)
+    kept = Kept(open_store(url, timeout=1.0))
+    kept.posts(*(kept.says(str(number), time=1.0) for number in range(300)))
+    assert kept.store.prune(2.0) == 300
+    kept.store.close()
+
+
+def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(kept: Kept, url: str) -> None:
+    rooms = [f"#room{number}" for number in range(4)]
+    for room in rooms:
+        kept.room(room)
+        kept.store.join(room, kept.dale)
+        kept.posts(*(kept.says(str(number), room) for number in range(erasing.SLICE // 4)))
+    gevent.joinall([gevent.spawn(kept.store.delete_room, room) for room in rooms], timeout=20, raise_error=True)
+    assert set(left(url).values()) == {0}
+
+
+def test_a_room_of_which_a_part_is_gone_is_whole_to_who_verifies(
+    kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "SLICE", 5)
+    kept.room("#dev")
+    kept.store.join("#dev", kept.dale)
+    device = kept.device(kept.dale, "laptop").id
+    kept.posts(*(kept.says(str(number), "#dev", device=device, id=f"m{number}") for number in range(12)))
+    kept.store.acknowledge(device, "#dev", 12)
+    kept.store.flush()
+    assert isinstance(kept.store, Erasing)
+    ((room,),) = kept.store.write(lambda db: db.execute(SET_ASIDE).fetchall())
+    for messages in (7, 2):
+        assert kept.store.write(lambda db: _drop_slice(db, room))
+        assert left(url)["messages"] == messages and verify_store(url).faults == []
+    kept.store.tidy()
+    assert set(left(url).values()) == {0}
+
+
+def test_what_is_old_goes_in_slices_from_many_conversations(
+    kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "SLICE", 7)
+    device = kept.device(kept.hank, "laptop").id
+    keys = [DIRECT, *(f"hank n{number}" for number in range(9))]
+    posts = [
+        kept.says(f"{key} {time}", key, time=float(time), device=device, id=f"{key} {time}")
+        for key in keys
+        for time in (1, 1, 1, 5, 1)[len(key) % 2 :]
+    ]
+    posts = list({post.id: post for post in posts}.values())
+    posts += [kept.says("more", DIRECT, time=1.0) for _ in range(20)]
+    kept.posts(*posts)
+    assert kept.store.prune(2.0) == sum(post.time == 1.0 and post.text != "more" for post in posts)
+    assert verify_store(url).faults == [] and kept.store.prune(2.0) == 0
+    again = [(key, kept.posts(kept.says(f"{key} 1", key, time=1.0, device=device, id=f"{key} 1"))) for key in keys]
+    assert all(outcome == [(1, True, None)] for _, outcome in again)
+    assert kept.store.prune(6.0) == sum(post.time == 5.0 or post.text == "more" for post in posts)
+    assert left(url)["messages"] == 0
+    assert left(url)["past_ids"] == sum(post.id is not None for post in posts)
