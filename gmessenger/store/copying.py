@@ -16,13 +16,13 @@ COLUMNS: Final = 'm.rowid, c.key, m.seq, m.sender, m."to", m.text, m.time, m.dev
 TEXT: Final = 5
 ALL: Final = (
     f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE m.rowid > ? ORDER BY m.rowid LIMIT ?"
+    "WHERE m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
 )
 READABLE: Final = (
     # CROSS JOIN: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
     f"SELECT {COLUMNS} FROM messages m CROSS JOIN conversations c CROSS JOIN participants p "  # noqa: S608
     "WHERE c.id = m.conversation_id AND p.conversation_id = c.id AND p.account_id = ? AND m.seq >= p.visible "
-    "AND m.rowid > ? ORDER BY m.rowid LIMIT ?"
+    "AND m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
 )
 
 

@@ -19,7 +19,7 @@ SEARCH: Final = (
     "JOIN messages m ON m.rowid = w.rowid JOIN conversations c ON c.id = m.conversation_id "
     "JOIN participants p ON p.conversation_id = c.id AND p.account_id = :account AND m.seq >= p.visible "
     "WHERE words MATCH :words AND (:conversation IS NULL OR c.key = :conversation) AND NOT m.erased "
-    "ORDER BY w.rowid DESC LIMIT :limit"
+    "AND c.key NOT LIKE '!%' ORDER BY w.rowid DESC LIMIT :limit"
 )
 MOST_SENT_AS: Final = 20
 

@@ -28,6 +28,10 @@ from gmessenger.store.schema import (
 DIALECT: Final = sqlite.dialect(paramstyle="named")
 
 
+NOT_SET_ASIDE: Final = conversations.c.key.not_like("!%")
+"""A room that was deleted may have rows for a while."""
+
+
 class Statement:
     """A compiled statement; call it with a connection and its parameters by name."""
 
@@ -98,7 +102,7 @@ CURSORS: Final = Statement(
     .outerjoin(
         cursors, (cursors.c.conversation_id == participants.c.conversation_id) & _by(cursors.c.device_id, "device")
     )
-    .where(_by(participants.c.account_id, "account"))
+    .where(_by(participants.c.account_id, "account"), NOT_SET_ASIDE)
 )
 FURTHEST: Final = Statement(
     select(cursors.c.conversation_id, func.max(cursors.c.seq))
@@ -129,7 +133,7 @@ VISIBLE: Final = Statement(
 HEADS: Final = Statement(
     select(conversations.c.key, conversations.c.head)
     .join(participants, participants.c.conversation_id == conversations.c.id)
-    .where(_by(participants.c.account_id, "account"))
+    .where(_by(participants.c.account_id, "account"), NOT_SET_ASIDE)
 )
 READ: Final = Statement(
     update(participants)
@@ -203,7 +207,7 @@ SENT_AS: Final = Statement(
     select(conversations.c.key, messages.c.seq)
     .join(devices, devices.c.id == messages.c.device_id)
     .join(conversations, conversations.c.id == messages.c.conversation_id)
-    .where(_by(devices.c.account_id, "account"), messages.c.client_id == bindparam("sent_as"))
+    .where(_by(devices.c.account_id, "account"), messages.c.client_id == bindparam("sent_as"), NOT_SET_ASIDE)
     .order_by(messages.c.rowid.desc())
     .limit(bindparam("limit"))
 )

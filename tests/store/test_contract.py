@@ -488,6 +488,22 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
     assert (kept.finds("old"), [room.head for room in kept.store.rooms()]) == ([], [1])
 
 
+def test_nobody_reads_in_a_deleted_room_while_what_was_said_there_is_still_going(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
+    kept.store.join("#dev", kept.dale)
+    device = kept.device(kept.dale, "laptop").id
+    kept.posts(kept.says("secret", "#dev", account=kept.dale, device=device, id="m1"), kept.says())
+    monkeypatch.setattr(kept.store, "tidy", lambda: None)
+    kept.store.delete_room("#dev")
+    assert kept.store.backlog(kept.dale) == {DIRECT: 1} and kept.finds("secret", kept.dale) == []
+    assert [placed.message.conversation for placed in kept.store.everything(0, 9, kept.dale)[0]] == [DIRECT]
+    assert [placed.message.conversation for placed in kept.store.everything(0, 9)[0]] == [DIRECT]
+    assert kept.device(kept.dale, "laptop").cursors == {DIRECT: 0}
+    assert kept.store.sent_as(kept.dale, "m1") == []
+
+
 def test_sanctions_and_roles_are_kept_until_they_are_lifted(kept: Kept) -> None:
     muted = Sanction("mute", "dale", "hank", "noise", 1.0, 2.0)
     banned = Sanction("name", "dale", "hank", "", 1.0)

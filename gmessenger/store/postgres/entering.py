@@ -38,7 +38,8 @@ DROP: Final = (
 CURSORS: Final = (
     "SELECT c.key, greatest(u.seq, p.visible - 1) FROM participants p "
     "JOIN conversations c ON c.id = p.conversation_id "
-    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = %s WHERE p.account_id = %s"
+    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = %s "
+    "WHERE p.account_id = %s AND left(c.key, 1) <> '!'"
 )
 ENTRIES: Final = "SELECT id, entry FROM devices WHERE id = ANY(%s)"
 

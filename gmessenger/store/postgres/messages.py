@@ -24,23 +24,24 @@ SEARCH: Final = (
     f"SELECT {SHOWN} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
     "WHERE m.words @@ %(words)s::tsquery AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) "
-    "AND NOT m.erased ORDER BY m.id DESC LIMIT %(limit)s"
+    "AND left(c.key, 1) <> '!' AND NOT m.erased ORDER BY m.id DESC LIMIT %(limit)s"
 )
 ALL: Final = (
     f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s"
+    "WHERE m.id > %(after)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 READABLE: Final = (
     f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
-    "WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s"
+    "WHERE m.id > %(after)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 MARK_READ: Final = (
     "UPDATE participants p SET read = greatest(p.read, least(%(seq)s, c.head)) FROM conversations c "
     "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s RETURNING p.read"
 )
 HEADS: Final = (
-    "SELECT c.key, c.head FROM participants p JOIN conversations c ON c.id = p.conversation_id WHERE p.account_id = %s"
+    "SELECT c.key, c.head FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "WHERE p.account_id = %s AND left(c.key, 1) <> '!'"
 )
 VISIBLE: Final = (
     "SELECT p.visible FROM participants p JOIN conversations c ON c.id = p.conversation_id "
@@ -59,7 +60,8 @@ READERS: Final = (
 )
 SENT_AS: Final = (
     "SELECT c.key, m.seq FROM devices d JOIN messages m ON m.device_id = d.id AND m.client_id = %s "
-    "JOIN conversations c ON c.id = m.conversation_id WHERE d.account_id = %s ORDER BY m.id DESC LIMIT %s"
+    "JOIN conversations c ON c.id = m.conversation_id "
+    "WHERE d.account_id = %s AND left(c.key, 1) <> '!' ORDER BY m.id DESC LIMIT %s"
 )
 
 
