@@ -15,11 +15,19 @@ from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.words import query, storable
 
 SHOWN: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
-IN: Final = (
-    f"SELECT {SHOWN} FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.key = %(conversation)s"  # noqa: S608
+# Seqs have no holes: both ends of a page are known before it is read, and nothing else of the conversation is.
+AFTER: Final = (
+    f"SELECT {SHOWN} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
+    " SELECT * FROM messages WHERE conversation_id = c.id AND seq > greatest(least(%(after)s, c.head), c.first - 1)"
+    " AND seq <= greatest(least(%(after)s, c.head), c.first - 1) + %(limit)s ORDER BY seq LIMIT %(limit)s"
+    ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq"
 )
-AFTER: Final = f"{IN} AND m.seq > %(after)s ORDER BY m.seq LIMIT %(limit)s"
-BEFORE: Final = f"{IN} AND m.seq < %(before)s AND m.seq >= %(visible)s ORDER BY m.seq DESC LIMIT %(limit)s"
+BEFORE: Final = (
+    f"SELECT {SHOWN} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
+    " SELECT * FROM messages WHERE conversation_id = c.id AND seq < least(%(before)s, c.head + 1)"
+    " AND seq >= greatest(%(visible)s, least(%(before)s, c.head + 1) - %(limit)s) ORDER BY seq DESC LIMIT %(limit)s"
+    ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq DESC"
+)
 SEARCH: Final = (
     f"SELECT {SHOWN} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
