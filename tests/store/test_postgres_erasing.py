@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from gmessenger.store import erasing, open_store, verify_store
-from gmessenger.store.postgres import lines
-from gmessenger.store.postgres.erasing import Erasing, _drop_slice
+from gmessenger.store.postgres import lines, rooms
+from gmessenger.store.postgres.erasing import DROP_CONVERSATION, Erasing, _drop_slice
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
@@ -48,12 +48,12 @@ def test_pruning_may_take_longer_than_a_server_is_waited_for(url: str, monkeypat
 
 
 def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(kept: Kept, url: str) -> None:
-    rooms = [f"#room{number}" for number in range(4)]
-    for room in rooms:
+    names = [f"#room{number}" for number in range(4)]
+    for room in names:
         kept.room(room)
         kept.store.join(room, kept.dale)
         kept.posts(*(kept.says(str(number), room) for number in range(erasing.SLICE // 4)))
-    gevent.joinall([gevent.spawn(kept.store.delete_room, room) for room in rooms], timeout=20, raise_error=True)
+    gevent.joinall([gevent.spawn(kept.store.delete_room, room) for room in names], timeout=20, raise_error=True)
     assert set(left(url).values()) == {0}
 
 
@@ -74,6 +74,43 @@ def test_a_room_of_which_a_part_is_gone_is_whole_to_who_verifies(
         assert left(url)["messages"] == messages and verify_store(url).faults == []
     kept.store.tidy()
     assert set(left(url).values()) == {0}
+
+
+def test_whoever_makes_a_room_that_is_being_deleted_has_a_new_one(
+    kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.room("#dev")
+    beside = psycopg.connect(url, autocommit=True)
+
+    class Late:
+        """A connection beside which a room is deleted as soon as it was found to be there."""
+
+        def __init__(self, line: lines.Line) -> None:
+            self.line = line
+            self.deleted = False
+
+        def execute(self, statement: Any, parameters: Any) -> Any:
+            done = self.line.execute(statement, parameters)
+            if statement == rooms.MAKE and not self.deleted:
+                beside.execute(SET_ASIDE)
+                self.deleted = True
+            return done
+
+    change = kept.store.change  # type: ignore[attr-defined]
+    monkeypatch.setattr(kept.store, "change", lambda work: change(lambda db: work(Late(db))))
+    made = kept.store.create_room("#dev", "#Dev", kept.dale, 1.0)
+    beside.close()
+    assert (made.name, made.creator, kept.store.rooms()) == ("#Dev", kept.dale, [made])
+
+
+def test_what_belongs_to_a_conversation_is_found_without_looking_through_everything(url: str) -> None:
+    open_store(url).close()
+    with psycopg.connect(url) as db:
+        db.execute("SET enable_seqscan = off")
+        for table in ("participants", "cursors", "past_ids"):
+            (statement,) = (each for each in DROP_CONVERSATION if f" {table} " in each)
+            plan = "".join(row[0] for row in db.execute(f"EXPLAIN {statement}", (1,)).fetchall())
+            assert f"{table}_by_conversation" in plan
 
 
 def test_what_is_old_goes_in_slices_from_many_conversations(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from gmessenger.chat.records import Room
 from gmessenger.errors import AccountDeleted, NoSuchRoom, StoreUnavailable
 from gmessenger.store.postgres.erasing import Erasing
-from gmessenger.store.postgres.lines import Line
+from gmessenger.store.postgres.lines import ATTEMPTS, Line
 
 ROOMS: Final = (
     "SELECT c.id, c.key, c.name, c.topic, c.creator, c.head, c.first, "
@@ -49,10 +49,12 @@ class Rooms(Erasing):
 
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> Room:
         def change(db: Line) -> Room:
-            if db.execute(MAKE, (key, name, creator)).fetchone():
-                self.leave_word(db, "room", key)
-            (row,) = db.execute(ONE, (key,)).fetchall()
-            return _room(row)
+            for _ in range(ATTEMPTS):
+                if db.execute(MAKE, (key, name, creator)).fetchone():
+                    self.leave_word(db, "room", key)
+                if row := db.execute(ONE, (key,)).fetchone():
+                    return _room(row)
+            raise StoreUnavailable  # there was one each time, and each time it was deleted before it could be read
 
         return self.change(change)
 
