@@ -73,6 +73,7 @@ CREATE TABLE cursors (
     seq bigint NOT NULL,
     PRIMARY KEY (device_id, conversation_id)
 ) WITH (fillfactor = 50);
+CREATE INDEX cursors_by_conversation ON cursors (conversation_id);
 CREATE TABLE messages (
     id bigint GENERATED ALWAYS AS IDENTITY,
     conversation_id bigint NOT NULL,
@@ -102,6 +103,7 @@ CREATE TABLE past_ids (
     PRIMARY KEY (device_id, client_id, conversation_id)
 );
 CREATE INDEX past_ids_by_time ON past_ids (time);
+CREATE INDEX past_ids_by_conversation ON past_ids (conversation_id);
 CREATE TABLE sanctions (
     kind text NOT NULL,
     target text COLLATE "C" NOT NULL,
