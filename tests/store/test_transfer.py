@@ -179,6 +179,13 @@ def test_one_that_is_broken_off_leaves_nothing(
     assert verify_store(copy()).faults == []
 
 
+def test_to_copy_may_take_long(postgres: Postgres) -> None:
+    for side in (postgres_rows.filling, postgres_rows.reading):
+        with side(postgres.database()) as rows:
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                assert rows._one(f"SHOW {limit}") == "0", (side, limit)
+
+
 def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     def torn(take: Any) -> Any:
         def some(self: Any, table: Table, rows: Any) -> None:

@@ -24,6 +24,8 @@ from gmessenger.store.tables import TABLES, Row, Table
 PATIENCE: Final = 30.0
 AT_A_TIME: Final = 2000
 UNHURRIED: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '5s'"
+STILL_UNHURRIED: Final = "SET LOCAL statement_timeout = 0"
+"""In a transaction in which the schema was made: that has set a limit of its own."""
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 BE: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 ALL: Final = SQL("SELECT {} FROM {}")
@@ -103,6 +105,7 @@ def filling(url: str) -> Iterator[Rows]:
     address = Address(url, PATIENCE)
     with _at_leisure(address) as db, db.transaction():
         schema.migrate(db, address.shown)
+        db.execute(STILL_UNHURRIED)
         need_nobody(db, address)
         rows = Rows(db)
         full = [table.name for table in TABLES if rows.count(table)]
