@@ -20,7 +20,7 @@ class Change(Struct):
     | member | the room's key, the account's id | joined or left |
     | sanction | its kind, its target | imposed or lifted |
     | blocks | the account's id | blocked or unblocked somebody |
-    | device | its id | a session has entered on it |
+    | device | its id | a session has entered on it, or it was dropped for another |
     | guest | the name folded | has come back elsewhere |
     | kick | the name folded | `details` has the `reason`; to be done once |
     | expel | the room's key, a guest's name folded | to be done once |

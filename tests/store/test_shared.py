@@ -227,6 +227,15 @@ def test_a_session_begins_by_what_is_good_now_and_is_counted(nodes: Nodes) -> No
         nodes.kept.device(nodes.hank, "laptop")
 
 
+def test_a_device_that_is_dropped_for_another_is_told_of(nodes: Nodes) -> None:
+    first, *_ = [nodes.kept.device(nodes.hank, str(number)).id for number in range(20)]
+    nodes.hears()
+    another = nodes.kept.device(nodes.hank, "another")
+    assert another.dropped == [first]
+    assert nodes.hears() == [("device", another.id, None), ("device", first, None)]
+    assert nodes.beside.entries([first]) == {}
+
+
 def test_a_guests_name_is_used_once_in_the_cluster(nodes: Nodes) -> None:
     here: Any = nodes.here
     assert not here.claim("bill", "secret", None).taken
