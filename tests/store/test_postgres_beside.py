@@ -16,6 +16,7 @@ from gmessenger.errors import AccountDeleted, WireError
 from gmessenger.store import open_store
 from gmessenger.store.postgres.accounts import DROP, LOCK_NAME
 from gmessenger.store.postgres.batches import LOCK_NAMES
+from gmessenger.store.postgres.guests import LIVE, MOVE
 from gmessenger.store.postgres.rooms import SET_ASIDE
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
@@ -108,3 +109,16 @@ def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(bes
     assert asked.get(timeout=10) == [(1, False, None)]
     assert beside.kept.store.visible_from(beside.kept.dale, DIRECT) == 1
     assert [beside.asks(question) for question in STRAY] == [0, 0]
+
+
+def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(beside: Beside) -> None:
+    store: Any = beside.kept.store
+    with beside.change(
+        ("INSERT INTO nodes VALUES ('dead', now() - interval '1 hour')", ()),
+        ("INSERT INTO guests VALUES ('bill', 'dead', ''), ('joe', 'dead', '')", ()),
+    ):
+        pass
+    with beside.change((LIVE, ("other",)), (MOVE, ("other", "bill"))):
+        asked = beside.until_it_waits(store.beat)
+    assert asked.get(timeout=10) == []
+    assert (store.holder("bill"), store.holder("joe")) == ("other", None)

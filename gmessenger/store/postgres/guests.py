@@ -14,8 +14,9 @@ from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
 LIVE: Final = "INSERT INTO nodes VALUES (%s, clock_timestamp()) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
-BURY: Final = "DELETE FROM nodes WHERE seen < clock_timestamp() - %s * interval '1 second'"
-FREE: Final = "DELETE FROM guests WHERE NOT EXISTS (SELECT FROM nodes WHERE nodes.name = guests.node)"
+BURY: Final = "DELETE FROM nodes WHERE seen < clock_timestamp() - %s * interval '1 second' RETURNING name"
+# By the names of those nodes: a guest may be moving to one that cannot be seen to live yet.
+FREE: Final = "DELETE FROM guests WHERE node = ANY(%s)"
 HELD: Final = "SELECT key FROM guests WHERE node = %s"
 IS_ACCOUNT: Final = "SELECT FROM accounts WHERE key = %s"
 WHERE: Final = (
@@ -81,5 +82,5 @@ class Guests(Database):
 
 def _bury(db: Line) -> None:
     """What dead nodes held is free again."""
-    if db.execute(BURY, (LEASE,)).rowcount:
-        db.execute(FREE)
+    if dead := [name for (name,) in db.execute(BURY, (LEASE,)).fetchall()]:
+        db.execute(FREE, (dead,))
