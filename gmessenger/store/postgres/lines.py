@@ -88,6 +88,9 @@ class Lines:
             try:
                 with self.watched(line):
                     yield line
+            except psycopg.Error:
+                line.close()  # of a pipeline that failed psycopg believes that all of it was prepared
+                raise
             finally:
                 if self._closed or line.closed or line.info.transaction_status != TransactionStatus.IDLE:
                     line.close()

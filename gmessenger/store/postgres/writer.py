@@ -14,7 +14,6 @@ import gevent
 import psycopg
 from gevent import Greenlet
 from gevent.event import AsyncResult, Event
-from psycopg.pq import TransactionStatus
 
 from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import InternalError, StoreUnavailable, WireError
@@ -29,8 +28,13 @@ BY_INDEX: Final = (
     # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
-CANNOT_BE_KEPT: Final = (psycopg.DataError, UnicodeError)
-"""What is wrong with a text itself, whatever is tried."""
+CANNOT_BE_KEPT: Final = (
+    psycopg.DataError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.UniqueViolation,
+    UnicodeError,
+)
+"""What is wrong with a text or an id itself, whatever is tried, and however often."""
 SOON: Final = 0.2
 """Seconds that cursors may wait for messages to go with."""
 CLOSING_TAKES: Final = 30.0
@@ -168,6 +172,13 @@ class Writer:
         return None, outcomes
 
     def _kept(self, posts: list[Asked], cursors: Cursors) -> Sequence[Outcome]:
+        try:
+            return self._tried(posts, cursors)
+        except CANNOT_BE_KEPT as error:
+            self._hang_up()
+            return self._apart(posts, cursors, error)
+
+    def _tried(self, posts: list[Asked], cursors: Cursors) -> Sequence[Outcome]:
         for attempt in range(ATTEMPTS):
             line = self._living()
             try:
@@ -175,21 +186,24 @@ class Writer:
                     return self._batch.keep(line, posts, cursors)
             except AGAIN as error:
                 failure: psycopg.Error = error
-                self._roll_back(line)
+                self._hang_up()
                 gevent.sleep(PAUSE * attempt)
-            except CANNOT_BE_KEPT as error:
-                self._roll_back(line)
-                return self._one_by_one(posts, cursors, error)
-        raise unavailable(failure) from failure
+        raise failure
 
-    def _one_by_one(self, posts: list[Asked], cursors: Cursors, error: Exception) -> Sequence[Outcome]:
-        """One of them cannot be kept by this database: it is refused, and no other for its sake."""
+    def _apart(self, posts: list[Asked], cursors: Cursors, error: Exception) -> Sequence[Outcome]:
+        """One of them cannot be kept by this database: it is refused, and no other for its sake.
+
+        It is looked for by halves: the others are kept in few transactions.
+        """
+        if posts and cursors:
+            outcomes = self._kept(posts, {})
+            self._kept([], cursors)
+            return outcomes
         if len(posts) <= 1:
             self._failed("commit", error)
             return [Outcome(done, error=InternalError()) for _, done in posts]
-        outcomes = [outcome for post in posts for outcome in self._kept([post], {})]
-        self._kept([], cursors)
-        return outcomes
+        half = len(posts) // 2
+        return [*self._kept(posts[:half], {}), *self._kept(posts[half:], {})]
 
     def _living(self) -> Line:
         if self._line is not None and not is_living(self._line):
@@ -200,12 +214,8 @@ class Writer:
                 self._line.execute(BY_INDEX)
         return self._line
 
-    def _roll_back(self, line: Line) -> None:
-        if line.info.transaction_status != TransactionStatus.IDLE:
-            with self._lines.watched(line):
-                line.execute("ROLLBACK")
-
     def _hang_up(self) -> None:
+        """Go on with another connection: of a pipeline that failed psycopg believes that all of it was prepared."""
         line, self._line = self._line, None
         if line is not None:
             line.close()

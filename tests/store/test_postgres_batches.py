@@ -1,0 +1,114 @@
+"""Batches of messages in PostgreSQL: what one message has of its own is no matter of the others'."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from gmessenger.errors import InternalError, StoreUnavailable
+from gmessenger.store import open_store
+from gmessenger.store.postgres import words
+from gmessenger.store.postgres.batches import Batch
+from tests.services import Postgres
+from tests.store.test_contract import DIRECT, Kept
+
+BLESSING = "\ufdfa"
+"""One letter, which is eighteen when it is folded."""
+
+
+class Failing(Kept):
+    """A store that remembers what failed in it."""
+
+    def __init__(self, url: str) -> None:
+        self.failures: list[str] = []
+        super().__init__(open_store(url, lambda what, failure: self.failures.append(type(failure).__name__)))
+
+
+@pytest.fixture
+def opened(postgres: Postgres) -> Iterator[Callable[[], Failing]]:
+    stores: list[Failing] = []
+    url = postgres.database()
+
+    def open_() -> Failing:
+        stores.append(Failing(url))
+        return stores[-1]
+
+    yield open_
+    for kept in stores:
+        kept.store.close()
+
+
+@pytest.fixture
+def kept(opened: Callable[[], Failing]) -> Failing:
+    return opened()
+
+
+def letters(number: int, seed: int) -> str:
+    return "".join(random.Random(seed).choices(string.ascii_letters, k=number))
+
+
+def long_texts() -> list[str]:
+    """More, once it is folded, than PostgreSQL can hold the words of."""
+    long_letter = "\U00016e60"  # four bytes, and what it is in small letters, too
+    words_of = " ".join(letters(450, seed) for seed in range(3000))
+    return ["\ufdf2" * 400, BLESSING * 16_384, f"ё{long_letter * 3000} end", words_of, "ё " + words_of]
+
+
+@pytest.mark.parametrize("text", long_texts(), ids=range(5))
+def test_a_text_may_grow_when_it_is_folded(kept: Failing, text: str) -> None:
+    outcomes = kept.posts(kept.says("one"), kept.says(text), kept.says("two"))
+    assert outcomes == [(1, False, None), (2, False, None), (3, False, None)]
+    assert kept.finds("two") == ["two"] and kept.finds(text[:16]) == [text] and kept.failures == []
+
+
+def test_of_a_very_long_text_the_first_words_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "MOST_BYTES", 12)
+    assert words.vector("один два") == "один:1 "
+    assert words.vector("one two three seven") == "one:1 two:2 three:3 "
+
+
+def test_an_id_that_the_database_cannot_hold_is_refused_and_few_transactions_keep_the_others(
+    kept: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = kept.device(kept.hank, "laptop").id
+    tried: list[int] = []
+    keep = Batch.keep
+    monkeypatch.setattr(Batch, "keep", lambda self, *given: (tried.append(1), keep(self, *given))[1])
+    posts = [kept.says(str(number), device=device, id=f"m{number}") for number in range(64)]
+    posts[40].id = letters(9000, 1)
+    kept.store.acknowledge(device, DIRECT, 63)
+    outcomes = kept.posts(*posts)
+    assert [place for place, (*_, error) in enumerate(outcomes) if isinstance(error, InternalError)] == [40]
+    assert [seq for seq, *_ in outcomes if seq] == list(range(1, 64))
+    assert kept.failures == ["ProgramLimitExceeded"] and len(tried) <= 16
+    assert kept.device(kept.hank, "laptop").cursors == {DIRECT: 63}
+
+
+def test_ids_that_are_one_for_the_database_are_one(kept: Failing) -> None:
+    device = kept.device(kept.hank, "laptop").id
+    same = [kept.says("x", device=device, id=id) for id in ("m\0", "m\ufffd")]
+    outcomes: list[Any] = kept.posts(*same, kept.says("y"))
+    assert outcomes == [(1, False, None), (1, True, None), (2, False, None)] and kept.failures == []
+
+
+def test_a_connection_on_which_something_failed_is_not_used_again(postgres: Postgres) -> None:
+    store: Any = open_store(postgres.database(), connections=1)
+
+    def ask(db: Any, divisor: int) -> Any:
+        with db.pipeline():
+            db.execute("BEGIN")
+            found = db.execute("SELECT 6 / %s::int", (divisor,))
+            db.execute("COMMIT")
+        return found.fetchone()
+
+    for divisor in (1, 2, 3, 6, 1, 0, 2):
+        if divisor:
+            assert store.read(lambda db, divisor=divisor: ask(db, divisor)) == (6 // divisor,)
+        else:
+            with pytest.raises(StoreUnavailable):
+                store.read(lambda db: ask(db, 0))
+    store.close()
