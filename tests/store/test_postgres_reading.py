@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import psycopg
 import pytest
 
+from gmessenger.errors import StoreUnavailable
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
 from tests.services import Postgres
@@ -61,3 +63,52 @@ def test_pages_of_a_conversation_whose_beginning_is_gone_are_full(kept: Kept) ->
     assert [each.seq for each in store.history(DIRECT, 98, 2**62, None, 5).messages] == [98, 99, 100]
     assert store.history(DIRECT, 1, None, 2**63 - 1, 5).messages == []
     assert [each.seq for each in kept.page(0)] == list(range(51, 101))
+
+
+SAY = (
+    'INSERT INTO messages (conversation_id, seq, time, sender, "to", text, words) '
+    "SELECT id, 1, 1, 'x', 'y', 'late', to_tsvector('simple', 'late') FROM conversations WHERE key = 'x y'"
+)
+
+
+def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(kept: Kept, url: str) -> None:
+    with psycopg.connect(url) as slow:
+        slow.execute("INSERT INTO conversations (key, name, head) VALUES ('x y', 'x', 1)")
+        slow.execute(SAY)
+        kept.posts(kept.says("early"))
+        export = gevent.spawn(kept.store.everything, 0, 9)
+        export.join(0.3)
+        assert not export.ready()
+        slow.commit()
+        found, more = export.get(timeout=10)
+    assert [placed.message.text for placed in found] == ["late", "early"] and not more
+
+
+def test_an_export_does_not_wait_for_ever(url: str) -> None:
+    kept = Kept(open_store(url, timeout=0.3))
+    with psycopg.connect(url) as slow:
+        slow.execute("UPDATE messages SET time = time")
+        with pytest.raises(StoreUnavailable, match="too long"):
+            kept.store.everything(0, 9)
+    kept.store.close()
+
+
+def test_an_export_goes_on_where_there_is_nothing_for_long(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "SCANNED", 3)
+    said = [kept.says(str(number), DIRECT if number % 20 in (7, 8, 19) else "bill joe") for number in range(60)]
+    kept.posts(*said)
+    after, more, texts = 0, True, []
+    while more:
+        page, more = kept.store.everything(after, 2, kept.dale)
+        after = page[-1].place
+        texts += [placed.message.text for placed in page]
+    assert texts == [post.text for post in said if post.conversation == DIRECT]
+    assert kept.store.everything(after, 2, kept.dale) == ([], False)
+
+
+def test_a_search_that_finds_too_much_is_given_up(kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "SEARCH", "SELECT pg_sleep(30), %(account)s, %(words)s, %(conversation)s, %(limit)s")
+    monkeypatch.setattr(messages, "SEARCH_TAKES", 0.1)
+    with pytest.raises(StoreUnavailable, match="rarer"):
+        kept.finds("hello")
+    assert kept.store.backlog(kept.hank) == {}

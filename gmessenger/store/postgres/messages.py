@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final
+
+import gevent
+from psycopg.errors import QueryCanceled
 
 from gmessenger.chat.contract import Done
 from gmessenger.chat.records import Page, Placed, Post, Remembered
 from gmessenger.chat.way import Sent, Way
-from gmessenger.errors import FileProblem
+from gmessenger.errors import FileProblem, StoreUnavailable
 from gmessenger.store.messages import MOST_SENT_AS, PAGE, cut, readers, remembered, shown
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
@@ -36,13 +40,29 @@ SEARCH: Final = (
 )
 ALL: Final = (
     f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "WHERE m.id > %(after)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
+    "WHERE m.id > %(after)s AND m.id <= %(end)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 READABLE: Final = (
-    f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    # OFFSET 0: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
+    f"SELECT {SHOWN}, m.id FROM ("  # noqa: S608
+    " SELECT * FROM messages WHERE id > %(after)s AND id <= %(end)s ORDER BY id OFFSET 0"
+    ") AS m JOIN conversations c ON c.id = m.conversation_id "
     "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
-    "WHERE m.id > %(after)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
+    "WHERE left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
+NEXT: Final = "SELECT min(id) FROM messages WHERE id > %s"
+SCANNED: Final = 50_000
+"""Messages that are walked through at a time."""
+LAST_GIVEN: Final = "SELECT last_value FROM messages_id_seq"
+AT_WORK: Final = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted "
+    "AND relation = 'messages'::regclass "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+LOOKS_AGAIN: Final = 0.01
+SEARCH_TAKES: Final = 3.0
+"""Seconds after which a search is given up, whose words are in too many messages."""
+TAKE_AT_MOST: Final = "SELECT set_config('statement_timeout', %s, true)"
 MARK_READ: Final = (
     "UPDATE participants p SET read = greatest(p.read, least(%(seq)s, c.head)) FROM conversations c "
     "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s RETURNING p.read"
@@ -122,7 +142,18 @@ class Messages(Database):
     def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
         if not (words := query(text)):
             return [], False
-        return self.read(lambda db: _shown(db, SEARCH, limit, account=account, words=words, conversation=conversation))
+
+        def find(db: Line) -> tuple[list[Remembered], bool]:
+            with db.transaction():
+                db.execute(TAKE_AT_MOST, (f"{min(SEARCH_TAKES, self.lines.timeout):g}s",))
+                return _shown(db, SEARCH, limit, account=account, words=words, conversation=conversation)
+
+        try:
+            return self.read(find)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, QueryCanceled):
+                raise StoreUnavailable("These words are in too many messages: search for rarer ones.") from error
+            raise
 
     def trace(self, conversation: str, seq: int) -> Way | None:
         def find(db: Line) -> Way | None:
@@ -149,10 +180,46 @@ class Messages(Database):
         return self.read(lambda db: db.execute(SENT_AS, (storable(id), account, MOST_SENT_AS)).fetchall())
 
     def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
-        parameters = {"after": after, "limit": limit + 1, "account": account}
-        query = ALL if account is None else READABLE
-        rows, more = self.read(lambda db: cut(db.execute(query, parameters), limit))
-        return [Placed(row[-1], remembered(row[:-1])) for row in rows], more
+        end = self._settled()
+        if account is None:
+            rows = self._placed(ALL, after=after, end=end, limit=limit + 1)
+        else:
+            rows = self._readable(after, end, limit + 1, account)
+        found, more = cut(rows, limit)
+        return [Placed(row[-1], remembered(row[:-1])) for row in found], more
+
+    def _readable(self, after: int, end: int, limit: int, account: int) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        while len(rows) < limit:
+            ((first,),) = self.read(lambda db, after=after: db.execute(NEXT, (after,)).fetchall())  # type: ignore[misc]
+            if first is None or first > end:
+                break
+            after, before = min(first - 1 + SCANNED, end), first - 1
+            rows += self._placed(READABLE, after=before, end=after, limit=limit - len(rows), account=account)
+        return rows
+
+    def _placed(self, statement: Any, **parameters: Any) -> list[tuple[Any, ...]]:
+        return self.read(lambda db: db.execute(statement, parameters).fetchall())
+
+    def _settled(self) -> int:
+        """The last id before which no message will come to be seen any more.
+
+        Ids are given before their messages are committed, so those are waited for that were writing when it was given.
+        Raises `StoreUnavailable` where that takes too long.
+        """
+        ((last,),) = self.read(lambda db: db.execute(LAST_GIVEN).fetchall())
+        until = time.monotonic() + self.lines.timeout
+        writing = self._at_work()
+        while writing:
+            if time.monotonic() > until:
+                raise StoreUnavailable("Something has been writing for too long.")
+            gevent.sleep(LOOKS_AGAIN)
+            writing &= self._at_work()
+        return int(last)
+
+    def _at_work(self) -> set[str]:
+        """The transactions that may have been given ids."""
+        return {transaction for (transaction,) in self.read(lambda db: db.execute(AT_WORK).fetchall())}
 
     def backup(self, file: str) -> int:
         raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
