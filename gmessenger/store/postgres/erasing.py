@@ -93,8 +93,9 @@ class Erasing(Database):
             finished, count = found
             after = max(after, finished)
             dropped += count
-        while self._alone(PRUNING, lambda db: _forget_ids(db, before - past.REMEMBERED_FOR)):
-            pass
+        else:  # not while another node is at the messages: it would take us for one that is at them itself
+            while self._alone(PRUNING, lambda db: _forget_ids(db, before - past.REMEMBERED_FOR)):
+                pass
         self.tidy()
         return dropped
 
