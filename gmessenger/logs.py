@@ -75,7 +75,7 @@ EVENTS: Final[dict[str, Word]] = {
     "bus_lost": _kind(logging.WARNING, "address", "reason"),
     "store_away": _kind(logging.WARNING, "reason"),
     "store_back": _kind(logging.INFO),
-    "changes_missed": _kind(logging.WARNING),
+    "compared_with_store": _kind(logging.INFO),
     "leases_lost": _kind(logging.WARNING, "count"),
     "bus_stray": _kind(logging.WARNING, "count"),
     "client_connected": _kind(logging.INFO, "host", "port", "name", "server"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
+from gmessenger import logs
 from gmessenger.chat.model import Replaced
 from gmessenger.chat.records import Account, Sanction
 from gmessenger.chat.sanctions import because
@@ -19,6 +20,13 @@ from gmessenger.cluster.room_changes import RoomChanges
 from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, PasswordNeeded, WireError
 
 Value = TypeVar("Value")
+VERBS: Final = {
+    "name": ("ban", "unban"),
+    "network": ("ban", "unban"),
+    "mute": ("mute", "unmute"),
+    "close": ("close", "open"),
+}
+"""What a sanction of a kind is called in the log when it is imposed, and when it is lifted."""
 MORE: Final = 2**62
 ANSWERS: Final = 5
 """How often something is asked again because this node has changed something meanwhile."""
@@ -157,6 +165,9 @@ class Applying:
             sanctions.drop(kind, target)
         else:
             sanctions.remember(kept)
+        if kept != before:
+            who, reason = (kept.by, kept.reason) if kept is not None else (by, "")
+            logs.event("moderated", by=who, verb=VERBS[kind][kept is None], what=target, reason=reason or None)
         kept = sanctions.find(kind, target)  # None where it is over
         if kind == "close":
             self._rooms.follow_closing(target, kept, by)
@@ -193,7 +204,9 @@ class Applying:
                 self.replace(session)
 
     def _kick(self, key: str, details: dict[str, Any]) -> None:
-        self._dismiss(key, because(Kicked, details.get("reason", "")))
+        reason = details.get("reason", "")
+        logs.event("moderated", by=details.get("by", ""), verb="kick", what=key, reason=reason or None)
+        self._dismiss(key, because(Kicked, reason))
 
     def _expel(self, room: str, key: str, details: dict[str, Any]) -> None:
         self._rooms.expel(room, key, details.get("by", ""))

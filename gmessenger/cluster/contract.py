@@ -29,6 +29,10 @@ class SharedStore(Store, Protocol):
     def node(self) -> str:
         """This process, for as long as it has the store open: a random word."""
 
+    @property
+    def cluster(self) -> str:
+        """What all who have this store open have in common, and nobody else: a copy of the store is another cluster."""
+
     changed: Callable[[], None]
     """Called when a `Change` of this node is on disk, before whoever made it goes on; must not block. (Not for a device
     that was entered: the only one whom that concerns is shown it.)

@@ -124,8 +124,8 @@ class Following:
         self._moved.update(news.heads)
         self._all |= not news.complete
         if self._all:
-            logs.event("changes_missed")
             self._compare()
+            logs.event("compared_with_store")
             self._all = False
         turn = Turn()
         for _ in range(len(self._todo)):

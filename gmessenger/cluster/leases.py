@@ -69,7 +69,9 @@ class Leases:
             self._releasing.pop(key, None)
             if any(other.account is not None or other.token != resumed for other in self._router.sessions(key)):
                 raise NameInUse
+            began = self._steady()
             claim = self._store.claim(key, session.token, resumed)
+            self._renewed = max(began, self._renewed)  # whoever claims, lives
             if claim.taken and resumed is not None:
                 session.token = resumed
             session.sent |= claim.heads
@@ -123,7 +125,7 @@ class Leases:
     def _renew(self) -> None:
         began = self._steady()
         held = set(self._store.beat())
-        self._renewed = began
+        self._renewed = max(began, self._renewed)
         here = {session.key: session for session in self._router if session.account is None}
         for key, session in here.items():
             if key not in held:

@@ -17,7 +17,7 @@ from gmessenger.given import given, listed
 from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR, control_socket
 from gmessenger.server import files, services
-from gmessenger.server.listening import listen, listener_at
+from gmessenger.server.listening import UNIX, listen, listener_at
 from gmessenger.store import POSTGRES, file_of
 from gmessenger.store.inspecting import inspect
 from gmessenger.store.lock import holder
@@ -74,9 +74,20 @@ def _tls(options: ServerOptions) -> str:
     return f"{_free(options, options.tls_port)}; the certificate is good until {certificate.expires}"
 
 
-def _free(options: ServerOptions, port: int) -> str:
+def _health(options: ServerOptions) -> str:
+    if options.health.startswith(UNIX):
+        folder = Path(options.health.removeprefix(UNIX)).parent
+        if not os.access(folder, os.W_OK):
+            raise FileProblem(f"The health socket cannot be made: {folder} is not writable.")
+    elif options.health:
+        host, _, port = options.health.rpartition(":")
+        return f"{host}, port {_free(options, int(port), host.strip('[]'))}"
+    return options.health or "nowhere"
+
+
+def _free(options: ServerOptions, port: int, ip: str | None = None) -> str:
     try:
-        for each in listen(options.ip, port):
+        for each in listen(options.ip if ip is None else ip, port):
             each.close()
     except CannotListen:
         process = _server(options)
@@ -130,6 +141,7 @@ LOOKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "bus": services.bus,
     "port": _port,
     "TLS": _tls,
+    "health": _health,
     "log": _log,
     "files": _files,
 }

@@ -26,5 +26,5 @@ def node_of(store: Store, options: ServerOptions, watch: Watch, later: Later) ->
     from gmessenger.bus import open_bus
     from gmessenger.cluster.node import Node
 
-    bus = open_bus(options.bus, store.node, store.identity, options.bus_timeout, watch.failed)
+    bus = open_bus(options.bus, store.node, store.cluster, options.bus_timeout, watch.failed)
     return Node(store, bus, watch.spawn, later, time.time, time.monotonic, options.cluster_check, watch.failed)

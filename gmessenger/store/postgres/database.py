@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 import time
@@ -23,6 +24,7 @@ from gmessenger.store.settling import Settling
 Result = TypeVar("Result")
 OWN_LINES: Final = 2
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+PLACE: Final = "SELECT value FROM facts WHERE name = 'place'"
 CHECKED: Final = (
     "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -57,9 +59,10 @@ class Database(Settling):
     def _begin(self, db: Connection[Any], address: Address) -> str:
         try:
             schema.migrate(db, address.shown)
-            row = db.execute(IDENTITY).fetchone()
+            row, place = db.execute(IDENTITY).fetchone(), db.execute(PLACE).fetchone()
         except psycopg.Error as error:
             raise address.problem(error) from None
+        self.cluster = hashlib.sha256(f"{row} {place}".encode()).hexdigest()[:16]
         return str(row[0]) if row else ""
 
     def close(self) -> None:
