@@ -19,6 +19,7 @@ from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.words import storable, vector
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Asked
+from gmessenger.turns import Turn
 
 Cursors: TypeAlias = dict[tuple[int, str], int]
 Before: TypeAlias = tuple[int, bool | None, str | None]
@@ -101,6 +102,8 @@ class Batch:
         sent, repeated = _once([post for post, _ in posts])
         keys = sorted({post.conversation for post in sent})
         fresh = [key for key in keys if key not in self._known and key[:1] != "#"]
+        # Before anything is locked: it may take long, and others have their turns.
+        given = (_posts(sent), _words(sent))
         with line.pipeline():
             line.execute("BEGIN")
             if fresh:
@@ -108,8 +111,7 @@ class Batch:
                 line.execute(MAKE, (fresh,))
             if sent:
                 line.execute(LOCK, (keys,))
-                words = [vector(post.text) for post in sent]
-                kept = line.execute(KEEP, (_posts(sent), _encode(words).decode()))
+                kept = line.execute(KEEP, given)
             if cursors:
                 line.execute(MOVE, _columns(cursors))
             line.execute("COMMIT")
@@ -117,6 +119,15 @@ class Batch:
             self._known.clear()
         self._known.update(fresh)
         return _outcomes(posts, repeated, kept.fetchone()) if posts else []
+
+
+def _words(posts: list[Post]) -> str:
+    turn = Turn()
+    words = []
+    for post in posts:
+        words.append(vector(post.text))
+        turn.give_way()
+    return _encode(words).decode()
 
 
 def _posts(posts: list[Post]) -> str:
