@@ -32,6 +32,9 @@ SESSION: Final[LiteralString] = (
     "SELECT set_config('statement_timeout', %(timeout)s, false), set_config('lock_timeout', '0', false), "
     # A node that stands still in the middle of a transaction must not hold up the others.
     "set_config('idle_in_transaction_session_timeout', '5s', false), "
+    # Nor one whose network is cut, and in the middle of a pipeline the server knows no other limit.
+    "set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
+    "set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false), "
     "set_config('default_transaction_isolation', 'read committed', false), "
     "set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') "
     "THEN 'on' ELSE current_setting('synchronous_commit') END, false), "
