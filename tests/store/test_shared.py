@@ -292,3 +292,26 @@ def test_nodes_that_prune_at_once_drop_each_message_once(nodes: Nodes) -> None:
     gevent.joinall(jobs, timeout=20, raise_error=True)
     assert sum(job.value for job in jobs) == 1200
     assert nodes.kept.posts(nodes.kept.says()) == [(1201, False, None)]
+
+
+def test_what_is_open_elsewhere_has_nobody_hear_anything_twice(nodes: Nodes) -> None:
+    with psycopg.connect(nodes.url) as db:
+        db.execute("SELECT pg_current_xact_id()")
+        nodes.kept.posts(nodes.kept.says())
+        assert nodes.beside.news().heads == [(DIRECT, 1)]
+        assert nodes.beside.news().heads == []
+
+
+def test_numbers_that_went_back_have_everything_read_again(nodes: Nodes) -> None:
+    store: Any = nodes.beside
+    store._last = "900000000:900000000:"
+    assert not store.news().complete
+    assert store.news().complete
+
+
+def test_a_change_that_was_given_up_may_have_been_made(nodes: Nodes) -> None:
+    store: Any = nodes.beside
+    giving_up = gevent.spawn(store.change, lambda db: db.execute("SELECT pg_sleep(30)"))
+    gevent.sleep(0.1)
+    giving_up.kill()
+    assert not store.news().complete

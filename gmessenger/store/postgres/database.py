@@ -14,7 +14,7 @@ import psycopg
 from psycopg import Connection
 
 from gmessenger.cluster.records import Kind
-from gmessenger.errors import StoreUnavailable
+from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address
 from gmessenger.store.postgres.lines import GRACE, Line, Lines
@@ -91,8 +91,9 @@ class Database(Settling):
         """Change something, and leave with it what the others are to hear."""
         try:
             result = self.write(change, lines)
-        except StoreUnavailable:
-            self.doubt()
+        except BaseException as error:  # also of one that was killed meanwhile
+            if not isinstance(error, WireError) or isinstance(error, StoreUnavailable):
+                self.doubt()
             raise
         finally:
             self.changed()

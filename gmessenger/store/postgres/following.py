@@ -1,8 +1,7 @@
 """What other nodes have done, found without a clock and without knowing how long a transaction takes.
 
-Every row that tells of something carries the number of the transaction that wrote it. Whatever was not visible to one
-look was written by a transaction that had not ended then: its number is not below the lowest of those (`xmin`), and
-from there on the next look reads again, leaving out what it had already.
+Every row that tells of something carries the number of the transaction that wrote it. Each look remembers its snapshot,
+and the next one reads what was written by transactions that were not visible in that: all of it, and nothing twice.
 """
 
 from __future__ import annotations
@@ -21,11 +20,16 @@ from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
 LOOK: Final = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
-    coalesce((SELECT value::xid8 >= %(since)s::xid8 FROM facts WHERE name = 'dropped'), false),
-    (SELECT json_agg(json_build_array(id, tx::text, node, kind, subject, details) ORDER BY id)
-        FROM changes WHERE tx >= %(since)s::xid8)::text,
-    (SELECT json_agg(heads) FROM moves WHERE tx >= %(since)s::xid8)::text
+WITH last AS (SELECT %(last)s::pg_snapshot AS seen, pg_snapshot_xmin(%(last)s::pg_snapshot) AS since)
+SELECT pg_current_snapshot()::text,
+    coalesce((SELECT value::xid8 >= since FROM facts WHERE name = 'dropped'), false)
+        -- Numbers that went back: what was written since may have numbers that were seen.
+        OR coalesce(pg_snapshot_xmin(pg_current_snapshot()) < since, false)
+        OR coalesce(pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax(seen), false),
+    (SELECT json_agg(json_build_array(id, node, kind, subject, details) ORDER BY id)
+        FROM changes WHERE tx >= since AND NOT pg_visible_in_snapshot(tx, seen))::text,
+    (SELECT json_agg(heads) FROM moves WHERE tx >= since AND NOT pg_visible_in_snapshot(tx, seen))::text
+FROM last
 """
 DROP: Final = """
 WITH now AS (
@@ -43,7 +47,7 @@ KEPT_FOR: Final = 900.0
 """Seconds; a node that has not looked for longer reads everything again."""
 DROPPED_EVERY: Final = 60.0
 
-Row: TypeAlias = tuple[int, str, str, str, list[str | int], dict[str, Any]]
+Row: TypeAlias = tuple[int, str, str, list[str | int], dict[str, Any]]
 _rows: Final = msgspec.json.Decoder(list[Row]).decode
 _heads: Final = msgspec.json.Decoder(list[dict[str, int]]).decode
 
@@ -53,8 +57,8 @@ class Following(Database):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._since = 0
-        self._had: set[int] = set()
+        self._last: str | None = None
+        """What was visible to the last look."""
         self._dropped = time.monotonic()
         try:
             self.news()  # what was before is no news
@@ -65,19 +69,16 @@ class Following(Database):
     def news(self) -> News:
         unsure = self._take_doubts()
         try:
-            xmin, missed, found, moved = self.own_lines.use(lambda db: _look(db, self._since))
+            last, missed, found, moved = self.own_lines.use(lambda db: _look(db, self._last))
         except StoreUnavailable:
             self.unsure |= unsure
             raise
         rows, heads = _rows(found or "[]"), _heads(moved or "[]")
         changes = [
-            Change(node, kind, subject, details)
-            for id, _, node, kind, subject, details in rows
-            if id not in self._had and node != self.node
+            Change(node, kind, subject, details) for _, node, kind, subject, details in rows if node != self.node
         ]
-        complete = self._since == 0 or not (unsure or missed)
-        self._since = int(xmin)
-        self._had = {id for id, tx, *_ in rows if int(tx) >= self._since}
+        complete = self._last is None or not (unsure or missed)
+        self._last = last
         self._drop_old()
         return News(changes, list(_furthest(heads).items()), complete)
 
@@ -93,14 +94,14 @@ class Following(Database):
         if time.monotonic() - self._dropped > DROPPED_EVERY:
             self._dropped = time.monotonic()
             with suppress(StoreUnavailable):  # another time, or another node
-                self.write(lambda db: db.execute(DROP, {"kept": KEPT_FOR}))
+                self.write(lambda db: db.execute(DROP, {"kept": KEPT_FOR}), self.own_lines)
 
     def announce(self, kind: Kind, subject: Sequence[str | int], details: Mapping[str, Any]) -> None:
         self.change(lambda db: self.leave_word(db, kind, *subject, **details))
 
 
-def _look(db: Line, since: int) -> tuple[Any, ...]:
-    ((row),) = db.execute(LOOK, {"since": str(since)}).fetchall()
+def _look(db: Line, last: str | None) -> tuple[Any, ...]:
+    ((row),) = db.execute(LOOK, {"last": last}).fetchall()
     return row
 
 
