@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 from gmessenger.chat.contract import Done
@@ -11,6 +12,8 @@ from gmessenger.errors import StoreUnavailable
 
 MOST_AT_ONCE: Final = 10_000
 """Messages that one commit takes; the rest are the next one's."""
+MOST_CHARACTERS: Final = 1_000_000
+"""Characters that one commit takes, unless they are all one message's: their words take a while to be made."""
 WORTH_A_COMMIT: Final = 500
 """Messages that share the price of a commit well enough."""
 MOST_WAITING: Final = 67_108_864
@@ -43,7 +46,8 @@ class Waiting:
 
     def take(self) -> list[Asked]:
         """The next batch."""
-        taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        number = self._next()
+        taken, self._waiting = self._waiting[:number], self._waiting[number:]
         self._weight -= sum(len(post.text) for post, _ in taken)
         return taken
 
@@ -55,11 +59,18 @@ class Waiting:
 
     def more(self) -> bool:
         """Whether more waits than a batch takes."""
-        return len(self._waiting) > MOST_AT_ONCE
+        return len(self._waiting) > self._next()
 
     def much(self) -> bool:
         """Whether enough waits for a commit of its own to be worth while."""
         return len(self._waiting) >= WORTH_A_COMMIT
+
+    def _next(self) -> int:
+        """How many messages the next batch may take."""
+        if self._weight > MOST_CHARACTERS:
+            weights = accumulate(len(post.text) for post, _ in self._waiting[:MOST_AT_ONCE])
+            return max(1, sum(weight <= MOST_CHARACTERS for weight in weights))
+        return MOST_AT_ONCE
 
     def _check(self) -> None:
         if self._weight > MOST_WAITING:

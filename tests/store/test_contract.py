@@ -14,7 +14,7 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction, Standing
 from gmessenger.chat.way import Reader, Receiver, Sent
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, PasswordNeeded, WireError
-from gmessenger.store import erasing, open_store
+from gmessenger.store import erasing, open_store, waiting
 
 DIRECT = "dale hank"
 
@@ -102,6 +102,15 @@ def test_the_same_id_is_kept_once_in_a_batch_and_later(kept: Kept) -> None:
     ((seq, duplicate, error),) = kept.posts(kept.says("other", device=device, id="m1"))
     assert (seq, duplicate, type(error)) == (1, True, IdReused)
     assert kept.posts(kept.says("x", "#dev", device=device, id="m1")) == [(1, False, None)]
+
+
+def test_a_commit_takes_so_many_characters_and_the_next_the_rest(
+    opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_CHARACTERS", 10)
+    kept = Kept(opened())
+    outcomes = kept.posts(*[kept.says("x" * length) for length in (4, 4, 4, 30, 1, 1)])
+    assert outcomes == [(seq, False, None) for seq in range(1, 7)]
 
 
 def test_names_are_given_once(kept: Kept) -> None:
