@@ -112,3 +112,12 @@ def test_a_connection_on_which_something_failed_is_not_used_again(postgres: Post
             with pytest.raises(StoreUnavailable):
                 store.read(lambda db: ask(db, 0))
     store.close()
+
+
+def test_a_conversation_that_has_vanished_is_made_again(kept: Failing, postgres: Postgres) -> None:
+    assert kept.posts(kept.says("one"), kept.says("two")) == [(1, False, None), (2, False, None)]
+    store: Any = kept.store
+    for table in ("messages", "participants", "conversations"):
+        store.write(lambda db, table=table: db.execute(f"DELETE FROM {table}"))
+    outcomes = kept.posts(kept.says("three"), kept.says("x", "#not"), kept.says("four"))
+    assert [seq for seq, *_ in outcomes] == [1, 0, 2] and kept.finds("three") == ["three"]

@@ -118,7 +118,18 @@ class Batch:
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
         self._known.update(fresh)
-        return _outcomes(posts, repeated, kept.fetchone()) if posts else []
+        outcomes = _outcomes(posts, repeated, kept.fetchone()) if posts else []
+        return self._anew(line, posts, outcomes, set(keys) & self._known - set(fresh))
+
+    def _anew(self, line: Line, posts: Sequence[Asked], outcomes: list[Outcome], known: set[str]) -> list[Outcome]:
+        """Of conversations that were there once and are gone: they are made again."""
+        places = [at for at, outcome in enumerate(outcomes) if not outcome.seq and posts[at][0].conversation in known]
+        if places:
+            self._known -= {posts[at][0].conversation for at in places}
+            again = self.keep(line, [posts[at] for at in places], {})
+            for at, outcome in zip(places, again, strict=True):
+                outcomes[at] = outcome
+        return outcomes
 
 
 def _words(posts: list[Post]) -> str:
