@@ -107,7 +107,7 @@ class Following:
             self._look()
         except StoreUnavailable as error:
             if not self._away:
-                logs.event("store_away", reason=str(error))
+                logs.event("store_away", reason=str(error.__cause__ or error).strip())
             self._away = True
             return error
         except Exception as failure:  # nobody else looks

@@ -27,6 +27,7 @@ from gmessenger.store.postgres import schema, verifying
 from gmessenger.store.postgres.batches import KEEP
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.inspecting import inspect_database
+from gmessenger.store.postgres.lines import unavailable
 from gmessenger.store.postgres.verifying import verify_database
 from gmessenger.store.postgres.writer import BY_INDEX
 from tests.services import Postgres, missing
@@ -337,3 +338,11 @@ def test_whether_a_message_was_kept_before_is_looked_for_by_its_id_alone(
     # Else it may read the whole conversation for each message, as the planner likes where it knows little of it.
     assert "using messages_by_client_id" in plan
     assert "using messages_pkey" not in plan
+
+
+def test_what_the_database_says_of_roles_and_passwords_is_no_strangers_business() -> None:
+    there = 'connection failed: connection to server at "10.0.0.9" failed: '
+    said = f'{there}FATAL:  password authentication failed for user "gm"'
+    assert str(unavailable(psycopg.OperationalError(said))) == StoreUnavailable.sentence
+    refused = unavailable(psycopg.OperationalError(f"{there}Connection refused"))
+    assert str(refused) == "The server cannot reach its store now: Connection refused."

@@ -29,6 +29,8 @@ ATTEMPTS: Final = 5
 PAUSE: Final = 0.02
 REST: Final = 0.2
 """Seconds after a failure to connect in which nobody tries: they are refused at once."""
+FOR_THE_LOG: Final = "FATAL:"
+"""In what it says of roles, databases and passwords, which is no stranger's business."""
 FAILED: Final = " failed: "
 """What libpq says between an address and what is wrong with it."""
 GRACE: Final = 1.0
@@ -127,8 +129,10 @@ class Lines:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """What is answered where the database failed: why, but not where it is."""
-    return StoreUnavailable(f"The server cannot reach its store now: {said(error).rpartition(FAILED)[2]}.")
+    """What is answered where the database failed: why, but not where it is, nor what it said to us for ourselves."""
+    why = said(error).rpartition(FAILED)[2]
+    told = FOR_THE_LOG not in why
+    return StoreUnavailable(f"The server cannot reach its store now: {why}." if told else None)
 
 
 def is_living(line: Line) -> bool:
