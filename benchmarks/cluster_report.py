@@ -12,8 +12,8 @@ from benchmarks.report import PAGE, machine
 BEGIN: Final = "<!-- written by `python -m benchmarks.cluster --write` -->"
 END: Final = "<!-- end of what `python -m benchmarks.cluster` writes -->"
 SHARED: Final = (
-    "All of it shares one machine of two cores: nodes, PostgreSQL, Redis and the generator. So messages a "
-    "second say little: here two nodes take from PostgreSQL what they gain; **processor time by message is the figure to go by**."
+    "All of it shares one machine of two cores: nodes, PostgreSQL, Redis and the generator. So messages a second say "
+    "little: here two nodes take from PostgreSQL what they gain; **processor time by message is the figure to go by**."
 )
 HOPS: Final = (
     ("from guest to guest on one node: sockets, the loop, the core", ("guests", "two"), None),
