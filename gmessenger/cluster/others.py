@@ -45,11 +45,15 @@ class Others(Elsewhere):
 
     def freshen(self, key: str = "") -> bool:
         self.following.freshen()
-        if key and key not in self.shown and self._store.holder(key) is not None:
-            if self._bus.connected:
-                self.showing_.until_shown(key)  # it came a moment ago
-            if key not in self.shown and self._store.holder(key) is not None:
-                raise StoreUnavailable("The server where that guest is cannot be heard now.")
+        if not key or key in self.shown or self._store.holder(key) is None:
+            return True
+        if self._store.account_of(key) is not None:  # the guest has become one, a moment ago
+            self.following.freshen()
+            return True
+        if self._bus.connected:
+            self.showing_.until_shown(key)  # it came a moment ago
+        if key not in self.shown and self._store.holder(key) is not None:
+            raise StoreUnavailable("The server where that guest is cannot be heard now.")
         return True
 
     def claim(self, session: Session, resumed: str | None) -> None:

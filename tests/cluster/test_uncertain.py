@@ -227,3 +227,13 @@ def test_an_account_that_could_not_be_erased_is_let_in_again(cluster: Cluster, m
     assert hank.ask("forget", password=PASSWORD)["response"] == 503
     assert cluster.comes(cluster.here, "hank", "phone").ask("users")["response"] == 200
     until(lambda: cluster.dials(cluster.there).present("hank", password=PASSWORD)["response"] == 200)
+
+
+def test_a_guest_who_has_become_an_account_is_one_though_its_name_is_still_held(
+    start_cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = start_cluster(bus="")
+    hank = cluster.registers(cluster.here, "hank")
+    monkeypatch.setattr(cluster.there.app.node._leases, "release", lambda key: None)
+    cluster.registers(cluster.there, "dale")
+    assert hank.sends("dale", "an account, are you?") == [1]
