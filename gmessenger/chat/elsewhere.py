@@ -55,11 +55,6 @@ class Elsewhere:
         there = self.shown.get(key)
         return max(there.values(), key=lambda shown: shown.since) if there else None
 
-    def guest(self, key: str) -> bool:
-        """Whether a guest of that name is elsewhere."""
-        there = self.shown.get(key)
-        return there is not None and any(shown.guest for shown in there.values())
-
     def rooms(self, key: str) -> set[str]:
         """The keys of the rooms that a guest elsewhere is in."""
         return {room for shown in self.shown.get(key, {}).values() for room in shown.rooms}

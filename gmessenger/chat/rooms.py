@@ -57,19 +57,16 @@ class Rooms:
         room = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members, id=kept.id)
         return self._rooms.setdefault(kept.key, room)
 
-    def there(self, key: str) -> OpenRoom | None:
-        """The room of that key, if there is one. (Another server may have made it a moment ago.)"""
-        if key not in self._rooms:
-            self._router.elsewhere.freshen()
-        return self._rooms.get(key)
-
     def known(self, key: str) -> OpenRoom | None:
         """The room of that key as far as this server knows."""
         return self._rooms.get(key)
 
     def find(self, name: str) -> OpenRoom:
         """The room of that name. Raises `NoSuchRoom`."""
-        room = self.there(fold(name))
+        key = fold(name)
+        if key not in self._rooms:  # another server may have made it a moment ago
+            self._router.elsewhere.freshen()
+        room = self._rooms.get(key)
         if room is None or room.ending:
             raise NoSuchRoom
         return room

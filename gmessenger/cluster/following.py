@@ -20,7 +20,7 @@ EAGER_FOR: Final = 1.0
 EAGERLY: Final = 0.2
 """Seconds between two looks then."""
 APART: Final = 0.02
-"""Seconds between two looks for which nobody waits: when thousands log in, each of them leaves a change."""
+"""Seconds between two looks for which nobody waits, however many changes there are."""
 STORE_PAUSE: Final = 0.5
 MOST_FAILURES: Final = 5
 

@@ -66,7 +66,7 @@ class Node:
         router, rooms, policy = messenger.router, messenger.rooms, messenger.policy
         spawn, later, elsewhere = self._spawn, self._later, self.elsewhere
         store, bus, presence = self._store, self.bus, messenger.presence
-        showing = self._showing = Showing(bus, elsewhere, router, rooms, presence, messenger.seen, self._look)
+        showing = self._showing = Showing(bus, elsewhere, router, rooms, presence, messenger.seen, self.resumed)
         self.ordering = Ordering(store, messenger.gathering, rooms, messenger.delivery, spawn, later)
         self._hinting = Hinting(bus, elsewhere, rooms, presence, self.ordering.take)
         messenger.gathering.order = self._hinting.kept
@@ -123,9 +123,6 @@ class Node:
         self._showing.gone(node)
 
     def resumed(self) -> None:
-        self._following.wake()
-
-    def _look(self) -> None:
         self._following.wake()
 
     def _changed_here(self) -> None:

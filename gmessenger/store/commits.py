@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import gevent
-from gevent import Greenlet
-from gevent.event import AsyncResult, Event
+from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import StoreUnavailable, WireError
+from gmessenger.store.rounds import Rounds
 from gmessenger.turns import Turn
 
 Result = TypeVar("Result")
@@ -31,14 +31,11 @@ BUSY_TIMEOUT: Final = 5.0
 BUSY_PAUSE: Final = 0.02
 OURS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
 """Errors of the database that are a change's own mistake; the others are the disk's, and everybody's."""
-CLOSING_TAKES: Final = 30.0
-SOON: Final = 0.2
-"""Seconds."""
 MOST_WAITING: Final = 10_000
 """Changes that may wait for a disk that has stopped."""
 
 
-class Commits:
+class Commits(Rounds):
     """Gathers changes into transactions.
 
     `open_` gives a fresh connection (after a failure it is called again). `begun` is called with it when a batch
@@ -68,33 +65,13 @@ class Commits:
         self._undone = undone
         self._ready = ready
         self._committed = committed
-        self._failed = failed
         self._more = more
         self._much = much
         self._tally = tally
         self._db: sqlite3.Connection | None = open_()
         self._threads = ThreadPool(1) if threaded else None
         self._waiting: list[Waiting] = []
-        self._wanted = Event()
-        self._closing = False
-        self._soon = False
-        self._settling: Greenlet[..., None] | None = None
-        self._greenlet = gevent.spawn(self._run)
-        self._greenlet.link_exception(lambda ended: failed("store writer", ended.exception or SystemError()))
-
-    def wake(self) -> None:
-        """There is something to commit."""
-        self._wanted.set()
-
-    def soon(self) -> None:
-        """There is something that may wait for what is committed next, but not for long."""
-        if not self._soon:
-            self._soon = True
-            gevent.spawn_later(SOON, self._now)
-
-    def _now(self) -> None:
-        self._soon = False
-        self.wake()
+        super().__init__(failed)
 
     def change(self, change: Callable[[sqlite3.Connection], Result], timeout: float | None = None) -> Result:
         """Have a change made and committed, after all that was asked for before. Raises what it raises, or
@@ -114,28 +91,14 @@ class Commits:
 
     def close(self) -> None:
         """Commit what waits, and end."""
-        self._closing = True
-        self._wanted.set()
-        self._greenlet.join(CLOSING_TAKES)
+        self._end()
         if self._threads is not None:
             self._threads.kill()
         if self._db is not None:
             self._db.close()
             self._db = None
 
-    def _run(self) -> None:
-        while True:
-            self._wanted.wait()
-            self._wanted.clear()
-            try:
-                self._batch()
-            except Exception as failure:  # the only writer goes on
-                self._failed("commit", failure)
-            if self._closing and not self._wanted.is_set():
-                self._until_settled()
-                return
-
-    def _batch(self) -> None:
+    def _round(self) -> None:
         changes: list[Waiting] = []
         if self._more():
             self._wanted.set()
@@ -143,19 +106,7 @@ class Commits:
             changes, self._waiting = self._waiting, []
         refusal, outcomes = self._outcomes(changes)
         settle = self._committed(refusal)
-        self._until_settled()
-        if self._much():
-            # Beside the next batch: else the disk would wait for the loop here, and the loop for the disk there. Where
-            # little waits it goes the other way: what is answered brings more, and a commit that takes more is cheaper.
-            self._settling = gevent.spawn(self._settle, settle, changes, outcomes)
-        else:
-            self._settle(settle, changes, outcomes)
-
-    def _until_settled(self) -> None:
-        """Wait until what was committed before is delivered: what comes after is delivered after."""
-        settling, self._settling = self._settling, None
-        if settling is not None:
-            settling.join()
+        self._deliver(self._much, self._settle, settle, changes, outcomes)
 
     def _settle(self, settle: Callable[[], None], changes: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
         try:

@@ -14,9 +14,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "gmessenger"
 GUARDED = {
     "server/watch.py": 1,  # the watch itself
     "server/app.py": 1,  # `later`, with a guarded call
-    "store/commits.py": 3,  # the writer and the delivery tell the store's `failed`; the timer only sets an event
+    "store/rounds.py": 3,  # the writer and the delivery tell the store's `failed`; the timer only sets an event
     "store/database.py": 1,  # the checkpoint tells it, too
-    "store/postgres/writer.py": 3,  # as store/commits.py
     "bus/redis.py": 1,  # which links it to `failed`
 }
 """Where greenlets are spawned beside the watch, and how many times."""

@@ -12,13 +12,13 @@ from typing import Final, TypeAlias
 
 import gevent
 import psycopg
-from gevent import Greenlet
-from gevent.event import AsyncResult, Event
+from gevent.event import AsyncResult
 
 from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import InternalError, StoreUnavailable, WireError
 from gmessenger.store.postgres.batches import Batch, Cursors
 from gmessenger.store.postgres.lines import AGAIN, ATTEMPTS, GRACE, PAUSE, Line, Lines, is_living, unavailable
+from gmessenger.store.rounds import Rounds
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Asked, Waiting
 
@@ -35,14 +35,11 @@ CANNOT_BE_KEPT: Final = (
     UnicodeError,
 )
 """What is wrong with a text or an id itself, whatever is tried, and however often."""
-SOON: Final = 0.2
-"""Seconds that cursors may wait for messages to go with."""
-CLOSING_TAKES: Final = 30.0
 MOST_FLUSHING: Final = 10_000
 """Who may wait at a time for a database that has stopped."""
 
 
-class Writer:
+class Writer(Rounds):
     """Keeps messages and cursors. `settle` is told what became of each batch, in order; `failed` of mistakes."""
 
     def __init__(
@@ -55,30 +52,10 @@ class Writer:
         self._timeout = lines.timeout + GRACE
         self._line: Line | None = None
         self._settle = settle
-        self._failed = failed
         self._tally = tally
         self._batch = Batch()
         self._flushing: list[Flushed] = []
-        self._wanted = Event()
-        self._soon = False
-        self._closing = False
-        self._settling: Greenlet[..., None] | None = None
-        self._greenlet = gevent.spawn(self._run)
-        self._greenlet.link_exception(lambda ended: failed("store writer", ended.exception or SystemError()))
-
-    def wake(self) -> None:
-        """There is something to keep."""
-        self._wanted.set()
-
-    def soon(self) -> None:
-        """There is something that may wait for what is kept next, but not for long."""
-        if not self._soon:
-            self._soon = True
-            gevent.spawn_later(SOON, self._now)
-
-    def _now(self) -> None:
-        self._soon = False
-        self.wake()
+        super().__init__(failed)
 
     def flush(self) -> None:
         """Wait until everything that was given before is on disk. Raises `StoreUnavailable`."""
@@ -94,24 +71,10 @@ class Writer:
 
     def close(self) -> None:
         """Keep what waits, and end."""
-        self._closing = True
-        self.wake()
-        self._greenlet.join(CLOSING_TAKES)
+        self._end()
         self._hang_up()
 
-    def _run(self) -> None:
-        while True:
-            self._wanted.wait()
-            self._wanted.clear()
-            try:
-                self._next()
-            except Exception as failure:  # the only writer goes on
-                self._failed("commit", failure)
-            if self._closing and not self._wanted.is_set():
-                self._until_settled()
-                return
-
-    def _next(self) -> None:
+    def _round(self) -> None:
         posts = self.waiting.take()
         flushing: list[Flushed] = []
         if self.waiting:
@@ -127,18 +90,7 @@ class Writer:
                 self.soon()
         self.moving = {}
         began = posts[0][0].time if posts and refusal is None else None
-        self._until_settled()
-        if self.waiting.much():
-            # Beside the next batch: else the database would wait for the loop here, and the loop for it there.
-            self._settling = gevent.spawn(self._tell, outcomes, began, flushing, refusal)
-        else:
-            self._tell(outcomes, began, flushing, refusal)
-
-    def _until_settled(self) -> None:
-        """Wait until what was committed before is delivered: what comes after is delivered after."""
-        settling, self._settling = self._settling, None
-        if settling is not None:
-            settling.join()
+        self._deliver(self.waiting.much, self._tell, outcomes, began, flushing, refusal)
 
     def _tell(
         self, outcomes: Sequence[Outcome], began: float | None, flushing: list[Flushed], refusal: WireError | None
