@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from babel.messages import Catalog
+from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -62,6 +62,7 @@ PARSER = (
     "ignored explicit argument %r",
 )
 """What argparse says of itself, by way of gettext."""
+HEADERS = ("Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 KEYWORDS = {
     **dict.fromkeys(("_", "N_", "gettext", "Sentence"), None),
     "counted": (1, 2),
@@ -107,9 +108,30 @@ def extracted() -> Catalog:
     return found
 
 
+class ReproducibleCatalog(Catalog):
+    """A catalog that is written in the same bytes at any time, by any version of Babel.
+
+    Its header states what readers of the file need, and neither when nor by which program it was written.
+    """
+
+    def __iter__(self) -> Iterator[Message]:
+        for message in super().__iter__():
+            if message.id == "":
+                stated = dict(line.split(": ", 1) for line in str(message.string).splitlines() if ": " in line)
+                message.string = "".join(f"{name}: {stated[name]}\n" for name in HEADERS)
+            yield message
+
+
 def read(file: Path) -> Catalog:
+    """Read a catalog with the header that is in the file: plural forms are the file's, not Babel's of today."""
+    locale = file.parent.parent.name
     with file.open("rb") as opened:
-        return read_po(opened, locale=file.parent.parent.name, domain=DOMAIN)
+        found = read_po(opened, locale=locale, domain=DOMAIN)
+    catalog = ReproducibleCatalog(locale, DOMAIN, charset="utf-8")
+    for message in found:
+        catalog[message.id] = message
+    catalog.header_comment = found.header_comment
+    return catalog
 
 
 def compiled(catalog: Catalog) -> bytes:
@@ -118,14 +140,14 @@ def compiled(catalog: Catalog) -> bytes:
     return written.getvalue()
 
 
-def renew(file: Path) -> None:
+def renewed(file: Path) -> bytes:
     """What is new in the catalog has no translation yet, and no guess at one."""
     catalog = read(file)
     catalog.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()
-    with file.open("wb") as opened:
-        write_po(opened, catalog, width=120, include_lineno=False, sort_output=False)
-    file.with_suffix(".mo").write_bytes(compiled(read(file)))
+    written = BytesIO()
+    write_po(written, catalog, width=120, include_lineno=False, sort_output=False)
+    return written.getvalue()
 
 
 def untranslated(catalog: Catalog) -> list[object]:
@@ -139,6 +161,7 @@ def catalogs() -> list[Path]:
 
 if __name__ == "__main__":
     for each in catalogs():
-        renew(each)
+        each.write_bytes(renewed(each))
+        each.with_suffix(".mo").write_bytes(compiled(read(each)))
         missing = untranslated(read(each))
         print(f"{each.relative_to(PACKAGE.parent)}: {len(missing)} to be translated", *missing, sep="\n  ")

@@ -7,6 +7,8 @@ import re
 import string
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from gettext import GNUTranslations
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from gmessenger.wire.events import Answer
 from tests.client.fake_server import FakeServer
 from tests.conftest import RunningServer
 from tests.terminal.conftest import Sit
-from tests.words import PACKAGE, PLACES, catalogs, compiled, extracted, read, untranslated
+from tests.words import HEADERS, PACKAGE, PLACES, catalogs, compiled, extracted, read, renewed, untranslated
 
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
 
@@ -83,8 +85,13 @@ def test_the_empty_sentence_is_not_the_head_of_the_catalog(russian: None) -> Non
 
 
 @pytest.fixture(params=catalogs(), ids=lambda file: file.parent.parent.name)
-def catalog(request: pytest.FixtureRequest) -> Catalog:
-    return read(request.param)
+def catalog_file(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+@pytest.fixture
+def catalog(catalog_file: Path) -> Catalog:
+    return read(catalog_file)
 
 
 def test_there_are_catalogs() -> None:
@@ -124,9 +131,36 @@ def test_what_begins_and_ends_a_sentence_is_kept(catalog: Catalog) -> None:
             assert form.strip().endswith(".") == asked[0].strip().endswith("."), message.id
 
 
-@pytest.mark.parametrize("file", catalogs(), ids=lambda file: file.parent.parent.name)
-def test_what_is_compiled_is_what_is_written(file: Path) -> None:
-    assert file.with_suffix(".mo").read_bytes() == compiled(read(file)), "make words"
+COUNTS = (*range(25), 100, 101, 102, 111, 1_000_000)
+
+
+def test_what_is_compiled_is_what_is_written(catalog_file: Path) -> None:
+    """As gettext reads it: how a compiled file is laid out is the business of the compiler of the day."""
+    shipped, anew = map(translations, (catalog_file.with_suffix(".mo").read_bytes(), compiled(read(catalog_file))))
+    assert shipped.info() == anew.info(), "make words"
+    for message in read(catalog_file):
+        one, many = message.id if message.pluralizable else (message.id, message.id)
+        assert shipped.gettext(one) == anew.gettext(one), "make words"
+        for count in COUNTS if message.pluralizable else ():
+            assert shipped.ngettext(one, many, count) == anew.ngettext(one, many, count), "make words"
+
+
+def translations(compiled: bytes) -> GNUTranslations:
+    return GNUTranslations(BytesIO(compiled))
+
+
+def test_no_catalog_states_when_or_by_what_it_was_written(catalog_file: Path) -> None:
+    shipped = catalog_file.read_bytes(), catalog_file.with_suffix(".mo").read_bytes()
+    assert set(translations(shipped[1]).info()) == {name.lower() for name in HEADERS}
+    for each in shipped:
+        assert b"Babel" not in each and b"-Date" not in each, "make words"
+
+
+def test_another_version_of_babel_writes_the_same_catalog(catalog_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = renewed(catalog_file), compiled(read(catalog_file))
+    monkeypatch.setattr("babel.messages.catalog.VERSION", "99.9")
+    monkeypatch.setattr("babel.messages.catalog.get_plural", lambda locale: pytest.fail("Babel's idea of plurals"))
+    assert (renewed(catalog_file), compiled(read(catalog_file))) == today
 
 
 @pytest.mark.parametrize(
