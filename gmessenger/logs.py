@@ -1,4 +1,4 @@
-"""The log: a fixed vocabulary of events with fields, plain or JSON, to a file rotated daily or to stderr.
+"""The log: a fixed vocabulary of events with fields, plain or JSON, to a file (`log_files`) or to stderr.
 
 No field ever holds the body of a message or a password; what may be logged is the table EVENTS and nothing else.
 """
@@ -18,17 +18,18 @@ from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from gmessenger.errors import FileProblem
-from gmessenger.places import STDERR
+from gmessenger.log_files import DailyLog, OnError, WatchedLog, open_log_file
+from gmessenger.places import STDERR, checkout
 from gmessenger.sentences import Sentence
 
 LOGGER: Final = logging.getLogger("gmessenger")
 NOWHERE: Final = ""
+FileHandler: TypeAlias = Callable[[str, OnError], logging.Handler]
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("plain", "json")
-DAYS_KEPT: Final = 14
 LONGEST_FIELD: Final = 200
 
 
@@ -61,6 +62,7 @@ EVENTS: Final[dict[str, Word]] = {
     "request_refused": _kind(logging.DEBUG, "name", "code"),
     "frame_refused": _kind(logging.INFO, "address", "name", "code", "count"),
     "health_started": _kind(logging.INFO, "address"),
+    "log_file_error": _kind(logging.WARNING, "file", "reason"),
     "file_limit": _kind(logging.WARNING, "limit", "wanted"),
     "certificate_loaded": _kind(logging.INFO, "file", "names", "expires", "pin"),
     "certificate_refused": _kind(logging.ERROR, "reason"),
@@ -99,31 +101,41 @@ def event(name: str, /, *, failure: BaseException | None = None, **fields: objec
     LOGGER.log(kind.level, name, exc_info=trace, extra={"fields": fields})
 
 
-def configure(place: str, level: str = "info", style: str = "plain") -> None:
-    """Send the log to the file `place`, `-` for stderr, or `NOWHERE`. Raises `FileProblem` if it cannot be written."""
-    handler: dict[str, Any] = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
-    prepare(place)
+def configure(place: str, level: str = "info", style: str = "plain", file_handler: FileHandler | None = None) -> None:
+    """Send the log to the file `place`, `-` for stderr, or `NOWHERE`. Raises `FileProblem` if it cannot be written.
+
+    Args:
+        file_handler: what writes to a file, which it opens when it is made and may raise OSError then; `handler_of`
+            chooses one where none is given. It MUST write somewhere for as long as it can, and call the second of its
+            arguments with the file and the reason where it does so otherwise than it should.
+    """
+    make: Callable[[], logging.Handler] = logging.StreamHandler
     if place == NOWHERE:
-        handler = {"class": "logging.NullHandler"}
+        make = logging.NullHandler
     elif place != STDERR:
-        handler = {
-            "class": "logging.handlers.TimedRotatingFileHandler",
-            "filename": place,
-            "when": "midnight",
-            "backupCount": DAYS_KEPT,
-            "encoding": "utf-8",
-        }
+        prepare(place)
+        make = functools.partial(file_handler or handler_of(place), place, _say_error)
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"plain": {"()": PlainFormatter}, "json": {"()": JsonFormatter}},
-            "handlers": {"log": handler | {"formatter": style}},
+            "handlers": {"log": {"()": make, "formatter": style}},
             "loggers": {"gmessenger": {"handlers": ["log"], "level": level.upper(), "propagate": False}},
         }
     )
     logging.raiseExceptions = False  # a log that cannot be written any more must not write over what is on the screen
     show_calls(level == "debug")
+
+
+def handler_of(place: str) -> FileHandler:
+    """What writes the log to a file: rotated daily in `logs/` of a checkout; elsewhere logrotate does that."""
+    top = checkout()
+    return DailyLog if top is not None and Path(place).resolve().parent == top / "logs" else WatchedLog
+
+
+def _say_error(file: str, reason: str) -> None:
+    event("log_file_error", file=file, reason=reason)
 
 
 def prepare(place: str) -> None:
@@ -132,8 +144,7 @@ def prepare(place: str) -> None:
         return
     try:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
-        with Path(place).open("a", encoding="utf-8"):
-            pass
+        open_log_file(place).close()
     except OSError as error:
         reason = Sentence(error.strerror or str(error))
         raise FileProblem(Sentence("Cannot write the log file {file}: {reason}.", file=place, reason=reason)) from error

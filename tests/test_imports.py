@@ -22,7 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "urls": set(),
     "sentences": set(),
     "certificates": set(),
-    "logs": {"errors", "places", "sentences"},
+    "log_files": set(),
+    "logs": {"errors", "log_files", "places", "sentences"},
     "options": {"logs", "places", "kinds"},
     "configfile": {"errors", "kinds", "options", "sentences"},
     "completion": set(),
@@ -49,7 +50,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"certificates", "urls", *SHARED},
     "client": {"errors", "sentences", "wire"},
     "terminal": {
-        *("gmessenger", "given", "client", "errors", "logs", "options", "commandline", "places", "sentences"),
+        *(
+            "gmessenger",
+            "given",
+            "client",
+            "errors",
+            "log_files",
+            "logs",
+            "options",
+            "commandline",
+            "places",
+            "sentences",
+        ),
     },
 }
 """One direction only; a package may of course import itself, and main modules the package's version."""

@@ -93,13 +93,6 @@ def test_a_place_that_cannot_be_written_is_named() -> None:
         logs.configure("/proc/nowhere/x.log")
 
 
-def test_it_is_rotated_daily(log: Path) -> None:
-    logs.configure(str(log))
-    (handler,) = logs.LOGGER.handlers
-    assert isinstance(handler, logging.handlers.TimedRotatingFileHandler)
-    assert (handler.when, handler.backupCount) == ("MIDNIGHT", logs.DAYS_KEPT)
-
-
 def test_a_decorated_function_is_the_function_itself_until_debug() -> None:
     assert not hasattr(greet, "__wrapped__")
 

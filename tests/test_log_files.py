@@ -1,0 +1,236 @@
+"""What happens to the log's file while a program writes to it: no line is lost, and there always is one to write to."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gmessenger import logs, places
+from gmessenger.log_files import MAX_DAYS_KEPT, DailyLog, WatchedLog
+from tests.server.running import PATIENCE, ServerProcess, dial
+
+ROTATION = Path(__file__).parent.parent / "config" / "gmessenger.logrotate"
+YESTERDAY = 90_000  # seconds ago
+Handlers = list[logging.Handler]
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def handlers() -> Iterator[Handlers]:
+    """What is opened in a test, to be closed after it."""
+    made: Handlers = []
+    yield made
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "server.log"
+    for handler in logs.LOGGER.handlers[:]:
+        handler.close()
+        logs.LOGGER.removeHandler(handler)
+    logs.LOGGER.setLevel(logging.NOTSET)
+    logs.LOGGER.propagate = True
+
+
+def line(text: str, days: int = 0) -> logging.LogRecord:
+    record = logging.LogRecord("gmessenger", logging.INFO, "", 0, text, None, None)
+    record.created += days * 86_400
+    return record
+
+
+def day(days: int = 0) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(time.time() + days * 86_400))
+
+
+def of_yesterday(file: Path) -> Path:
+    file.write_text("yesterday\n")
+    then = time.time() - YESTERDAY
+    os.utime(file, (then, then))
+    return file
+
+
+@pytest.mark.usefixtures("umask")
+def test_it_is_no_business_of_others(log: Path) -> None:
+    logs.configure(str(log))
+    assert log.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize("take_away", [lambda file: file.rename(f"{file}.1"), Path.unlink], ids=["moved", "deleted"])
+def test_a_file_that_was_taken_away_is_made_anew(take_away: Callable[[Path], object], log: Path) -> None:
+    logs.configure(str(log))
+    logs.event("login", name="hank")
+    take_away(log)
+    logs.event("login", name="dale")
+    assert ("name=dale" in log.read_text(), "name=hank" in log.read_text()) == (True, False)
+    assert log.stat().st_mode & 0o777 == 0o640
+
+
+def test_another_file_in_its_place_is_written_to(log: Path) -> None:
+    logs.configure(str(log))
+    (log.parent / "fresh").touch()
+    (log.parent / "fresh").rename(log)
+    logs.event("login", name="dale")
+    assert "name=dale" in log.read_text()
+
+
+def test_where_no_new_file_can_be_made_the_old_one_goes_on_and_says_so_once(log: Path) -> None:
+    folder, aside = log.parent / "logs", log.parent / "aside"
+    logs.configure(str(folder / log.name))
+    folder.rename(aside)
+    folder.touch()  # no folder: nothing can be made in it, by root neither
+    for name in ("hank", "dale"):
+        logs.event("login", name=name)
+    words = [each.split()[3] for each in (aside / log.name).read_text().splitlines()]
+    assert words == ["log_file_error", "login", "login"]
+    folder.unlink()
+    folder.mkdir()
+    logs.event("login", name="bill")
+    assert "name=bill" in (folder / log.name).read_text()
+
+
+def test_elsewhere_than_in_a_checkout_nothing_is_rotated(log: Path) -> None:
+    logs.configure(str(of_yesterday(log)))
+    logs.event("login", name="hank")
+    assert [each.name for each in log.parent.iterdir()] == [log.name]
+    assert log.read_text().startswith("yesterday\n")
+
+
+@pytest.fixture
+def in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for logs of one."""
+    monkeypatch.setattr(logs, "checkout", lambda: tmp_path)
+    (tmp_path / "logs").mkdir()
+    return tmp_path / "logs"
+
+
+@pytest.mark.usefixtures("log")
+def test_in_a_checkout_it_is_rotated_at_midnight(in_a_checkout: Path) -> None:
+    file = of_yesterday(in_a_checkout / "server.log")
+    logs.configure(str(file))
+    logs.event("login", name="hank")
+    aside = file.with_name(f"server.log.{time.strftime('%Y-%m-%d', time.localtime(time.time() - YESTERDAY))}")
+    assert (aside.read_text(), file.read_text().count("\n")) == ("yesterday\n", 1)
+
+
+@pytest.mark.usefixtures("log")
+def test_the_default_of_this_checkout_is_rotated() -> None:
+    top = places.checkout()
+    assert top is not None
+    assert logs.handler_of(places.log_file("server", {})) is DailyLog
+    assert logs.handler_of(str(top / "logs" / ".." / "server.log")) is WatchedLog
+
+
+@pytest.mark.usefixtures("log")
+def test_a_rotation_that_fails_goes_on_writing_and_says_so(in_a_checkout: Path) -> None:
+    file = of_yesterday(in_a_checkout / f"{'x' * 248}.log")  # with the day behind it, it is no name of a file any more
+    logs.configure(str(file))
+    for name in ("hank", "dale"):
+        logs.event("login", name=name)
+    words = [each.split()[3] for each in file.read_text().splitlines()[1:]]
+    assert words == ["log_file_error", "login", "login"]
+
+
+def test_several_days_are_several_files_and_the_latest_are_kept(log: Path, handlers: Handlers) -> None:
+    handlers.append(DailyLog(str(log), lambda file, reason: pytest.fail(reason)))
+    others = [log.with_name("server.log.1"), log.with_name("server.log.backup"), log.with_name("other.log.2020-01-01")]
+    for each in others:
+        each.touch()
+    for number in range(MAX_DAYS_KEPT + 3):
+        handlers[0].handle(line(f"day {number}", number))
+    kept = sorted(each.name for each in log.parent.iterdir() if each not in others)
+    assert kept == [log.name, *(f"server.log.{day(number)}" for number in range(2, MAX_DAYS_KEPT + 2))]
+    assert all(each.exists() for each in others)
+    assert log.read_text() == f"day {MAX_DAYS_KEPT + 2}\n"
+
+
+def test_of_two_who_write_to_one_file_neither_destroys_what_the_other_wrote(log: Path, handlers: Handlers) -> None:
+    """As two servers of one checkout do. (A lock of an open file knows no difference between processes and handles.)"""
+    handlers += [DailyLog(str(log), lambda file, reason: pytest.fail(reason)) for _ in range(2)]
+    for number in range(4):
+        for who, each in enumerate(handlers):
+            each.handle(line(f"{who} on day {number}", number))
+            each.handle(line(f"{who} again on day {number}", number))
+    said = {file.name: sorted(file.read_text().splitlines()) for file in log.parent.iterdir()}
+    for number in range(4):
+        name = f"server.log.{day(number)}" if number < 3 else "server.log"
+        wanted = [f"{who} {again}on day {number}" for who in range(2) for again in ("", "again ")]
+        assert said[name] == sorted(wanted)
+
+
+def test_one_that_another_is_putting_aside_is_left_to_it(log: Path, handlers: Handlers) -> None:
+    import fcntl
+
+    handlers.append(DailyLog(str(log), lambda file, reason: pytest.fail(reason)))
+    handlers[0].handle(line("today"))
+    with log.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        handlers[0].handle(line("tomorrow", 1))
+    assert log.read_text() == "today\ntomorrow\n"
+
+
+def test_what_was_put_aside_is_never_overwritten(log: Path, handlers: Handlers) -> None:
+    handlers.append(DailyLog(str(log), lambda file, reason: pytest.fail(reason)))
+    handlers[0].handle(line("today"))
+    aside = log.with_name(f"server.log.{day()}")
+    aside.write_text("kept\n")
+    handlers[0].handle(line("tomorrow", 1))
+    assert (aside.read_text(), log.read_text()) == ("kept\n", "today\ntomorrow\n")
+
+
+def test_a_running_server_turns_to_the_new_file(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    store = f"sqlite:///{tmp_path}/messenger.db"
+    with ServerProcess("--store", store, "--log-file", str(log)) as server:
+        port = server.port()
+        log.rename(tmp_path / "server.log.1")
+        with dial(port) as hank:
+            hank.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
+            hank.recv(1024)
+        assert server.end(signal.SIGTERM)[0] == 0
+    assert "server_started" in (tmp_path / "server.log.1").read_text()
+    assert " login name=hank" in log.read_text() and "server_stopped" in log.read_text()
+
+
+def logrotate(file: Path, *switches: str) -> None:
+    """With the shipped rules, for a file of the test's user."""
+    program = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("logrotate is not installed")
+    user, group = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
+    text = ROTATION.read_text("utf-8").replace("/var/log/gmessenger/*.log", str(file))
+    rules = file.parent / "rules"
+    rules.write_text(text.replace("gmessenger gmessenger", f"{user} {group}"))
+    rules.chmod(0o600)
+    command = [program, "--state", str(file.parent / "state"), *switches, str(rules)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_logrotate_and_the_server_agree(log: Path) -> None:
+    logs.configure(str(log))
+    for name in ("hank", "dale", "bill"):
+        logs.event("login", name=name)
+        logrotate(log, "--force")
+    logs.event("login", name="boomhauer")
+    assert log.read_text().endswith("name=boomhauer\n") and log.stat().st_mode & 0o777 == 0o640
+    assert "name=bill" in log.with_name("server.log.1").read_text()
+    assert log.with_name("server.log.2.gz").stat().st_size
