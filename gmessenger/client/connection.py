@@ -6,9 +6,9 @@ import ipaddress
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from gevent import Timeout, socket, with_timeout
+from gevent import socket, with_timeout
 
 from gmessenger.client.patience import Patience
 from gmessenger.errors import BadFrame
@@ -30,34 +30,6 @@ def reason(error: Exception) -> str:
     """Why a line is down, in the words of a sentence's end."""
     said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return said if isinstance(said, Sentence) else Sentence(said)
-
-
-def dial(host: str, port: int, timeout: float) -> socket.socket:
-    """Connect to the first of the host's addresses that answers; each gets its share of `timeout` seconds."""
-    try:
-        with Timeout(timeout, TimeoutError(Sentence("its address could not be looked up in time"))):
-            addresses = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError(Sentence("this is no host name")) from error
-    failure = OSError(Sentence("it has no address"))
-    for family, kind, protocol, _, address in addresses:
-        try:
-            return _connected(socket.socket(family, kind, protocol), address, timeout / len(addresses))
-        except TimeoutError:
-            failure = TimeoutError(Sentence("no answer within {seconds:g} s", seconds=timeout))
-        except OSError as error:
-            failure = error
-    raise failure
-
-
-def _connected(sock: socket.socket, address: Any, timeout: float) -> socket.socket:
-    try:
-        sock.settimeout(timeout)
-        sock.connect(address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def _is_this_machine(host: str) -> bool:

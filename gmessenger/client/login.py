@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gevent import socket
 
-from gmessenger.client.connection import Connection, dial
+from gmessenger.client.connection import Connection
+from gmessenger.client.dialer import dial
 from gmessenger.client.frames import frame_of, refusal, refused, wanted_later
 from gmessenger.client.patience import Patience
 from gmessenger.client.tls import Tls
 from gmessenger.errors import BadName, BadText, NameInUse, PasswordExposed, WireError
+from gmessenger.hosts import bare_host, join_host_port
 from gmessenger.sentences import Sentence
 from gmessenger.wire.events import Answer
 from gmessenger.wire.jim import JIM_VERSION
@@ -58,7 +60,7 @@ class Login:
         receiving: bool = True,
     ) -> None:
         """Raises `FileProblem` where `tls` names a file of no use."""
-        self._host = host
+        self._host = bare_host(host)
         self._port = port
         self._name = name
         self._patience = patience
@@ -73,7 +75,7 @@ class Login:
     @property
     def place(self) -> str:
         """Host and port, as people write them."""
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        return join_host_port(self._host, self._port)
 
     def open(self) -> tuple[Connection, Answer]:
         """A line that is logged in, and the server's words to it.

@@ -14,6 +14,7 @@ from typing import Final
 from gmessenger.commandline import SERVER
 from gmessenger.errors import CannotListen, ConfigProblem, ExitError, FileProblem
 from gmessenger.given import given, listed
+from gmessenger.hosts import bare_host
 from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR, control_socket
 from gmessenger.server import files, services
@@ -81,7 +82,7 @@ def _health(options: ServerOptions) -> str:
             raise FileProblem(f"The health socket cannot be made: {folder} is not writable.")
     elif options.health:
         host, _, port = options.health.rpartition(":")
-        return f"{host}, port {_free(options, int(port), host.strip('[]'))}"
+        return f"{host}, port {_free(options, int(port), bare_host(host))}"
     return options.health or "nowhere"
 
 

@@ -42,22 +42,31 @@ class Health:
         self._watch = server.watch
         self._registry = registry_of(server)
         self._readiness = Readiness(server.store, timeout, lambda: server.stopping, server.watch)
-        sock = listen_at(self._place, "health")
-        self.place = place_of(sock)
-        """Where it listens: `address:port`, or a path."""
+        sockets = listen_at(self._place, "health")
+        self.place = place_of(sockets[0])
+        """Where it listens: `address:port`, or a path; the first of several."""
         # (Without a name the server would ask the resolver for one.)
         environ = {"SERVER_NAME": "gmessenger"}
         pool = Pool(MOST_ASKING)
-        self._server = WSGIServer(sock, self._serve, spawn=pool, log=None, error_log=None, environ=environ)
-        self._server.handler_class = type("Handler", (_Handler,), {"takes": TAKES + timeout})
+        handler = type("Handler", (_Handler,), {"takes": TAKES + timeout})
+        common: dict[str, Any] = {
+            "spawn": pool,
+            "log": None,
+            "error_log": None,
+            "environ": environ,
+            "handler_class": handler,
+        }
+        self._servers = [WSGIServer(sock, self._serve, **common) for sock in sockets]
 
     def start(self) -> None:
-        self._server.start()
+        for server in self._servers:
+            server.start()
         logs.event("health_started", address=self.place)
 
     def stop(self) -> None:
         self._readiness.stop()
-        self._server.stop(STOPPING_TAKES)
+        for server in self._servers:
+            server.stop(STOPPING_TAKES)
         close_place(self._place)
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:

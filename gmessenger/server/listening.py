@@ -1,5 +1,5 @@
-"""Listening sockets: every interface by default, IPv4 and IPv6 through one socket where the system has both; and
-sockets that are files.
+"""Listening sockets: every interface by default, IPv4 and IPv6 through one socket where the system has both; every
+address of a host name; and sockets that are files.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ import contextlib
 import errno
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from gevent import socket
 
 from gmessenger.errors import CannotListen
+from gmessenger.hosts import bare_host, resolver_name
 from gmessenger.places import short_address
 
 UNIX: Final = "unix:"
@@ -23,42 +25,42 @@ BACKLOG_OF_FILES: Final = 16
 FOR_ITS_OWNER: Final = 0o177
 """What is masked from the mode of a socket that only its owner may connect to."""
 FOR_ITS_GROUP: Final = 0o117
-NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+NOT_HERE: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+"""Errors that say that this machine does not have an address, or nothing of its family."""
+MAX_FREE_PORT_TRIES: Final = 16
+"""A port that is free on the first address of a name may be taken on the next one."""
+
+Address: TypeAlias = tuple[int, tuple[Any, ...]]
+"""A socket family and an address of it."""
 
 
 def listen(ip: str, port: int) -> list[socket.socket]:
-    """Sockets bound to an address or to all that a host name stands for; `ip` empty means every interface.
+    """Bind sockets to an address, or to every address of a host name that this machine has.
 
-    With port 0 they share the free port the first one got. Raises `CannotListen` with a sentence that names both.
+    `ip` empty means every interface. With port 0 all sockets get the same free port. Raises `CannotListen` with a
+    sentence that names both.
     """
-    sockets: list[socket.socket] = []
     try:
         if not ip:
             return [_every_interface(port)]
-        for family, address in _addresses(ip, port):
-            if sockets and not port:
-                address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            sockets.append(_bound(family, address))
-    except (OSError, UnicodeError) as error:
-        for each in sockets:
-            each.close()
+        return _bind_name(ip, port)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "this is no address"
         raise CannotListen(f"Cannot listen on port {port} of {ip or 'this machine'}: {reason}.") from error
-    return sockets
 
 
-def listen_at(place: str, what: str) -> socket.socket:
-    """A socket at `HOST:PORT` (port 0: a free one) or `unix:PATH`; `what` it is for is told where it cannot be had.
+def listen_at(place: str, what: str) -> list[socket.socket]:
+    """Bind sockets at `HOST:PORT` (port 0: a free one) or `unix:PATH`; `what` names their purpose in errors.
 
-    A file that nobody listens at any more is replaced. Raises `CannotListen`.
+    A socket file that no process listens on is replaced. Raises `CannotListen`.
     """
     if place.startswith(UNIX):
         path = Path(place.removeprefix(UNIX))
         if is_listened_at(path):
             raise CannotListen(f"Cannot listen on the {what} socket {path}: another process does.")
-        return listen_unix(path, what, FOR_ITS_GROUP, replace=path.is_socket())
+        return [listen_unix(path, what, FOR_ITS_GROUP, replace=path.is_socket())]
     host, _, port = place.rpartition(":")
-    return listen(host.strip("[]"), int(port))[0]
+    return listen(bare_host(host), int(port))
 
 
 def listen_unix(path: Path, what: str, masked: int, *, replace: bool) -> socket.socket:
@@ -128,14 +130,53 @@ def _every_interface(port: int) -> socket.socket:
     try:
         return _bound(socket.AF_INET6, ("::", port))
     except OSError as error:
-        if error.errno not in NO_IPV6:
+        if error.errno not in NOT_HERE:
             raise
         return _bound(socket.AF_INET, ("0.0.0.0", port))
 
 
-def _addresses(ip: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
-    found = socket.getaddrinfo(ip, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def _addresses(ip: str, port: int) -> list[Address]:
+    host = resolver_name(ip)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
+
+
+def _bind_name(ip: str, port: int) -> list[socket.socket]:
+    addresses = _addresses(ip, port)
+    tries = 1 if port else MAX_FREE_PORT_TRIES
+    while True:
+        tries -= 1
+        try:
+            return _bind_all(addresses)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not tries:
+                raise
+
+
+def _bind_all(addresses: Sequence[Address]) -> list[socket.socket]:
+    """Bind each address, but for those that this machine does not have, as long as it has one of them.
+
+    `localhost` is ::1 and 127.0.0.1 in most hosts files, also where IPv6 is switched off. A port of 0 becomes the free
+    port that the first address got.
+    """
+    sockets: list[socket.socket] = []
+    missing = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    try:
+        for family, (host, port, *rest) in addresses:
+            free = sockets[0].getsockname()[1] if sockets and not port else port
+            try:
+                sockets.append(_bound(family, (host, free, *rest)))
+            except OSError as error:
+                if error.errno not in NOT_HERE:
+                    raise
+                missing = error
+    except OSError:
+        for each in sockets:
+            each.close()
+        raise
+    if not sockets:
+        raise missing
+    return sockets
 
 
 def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:

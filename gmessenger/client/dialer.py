@@ -1,0 +1,135 @@
+"""Dialer: connect to the first of a host's addresses that answers (happy eyeballs, RFC 8305)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain, islice, zip_longest
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import gevent
+from gevent import Greenlet, Timeout, socket
+from gevent.queue import Empty, SimpleQueue
+
+from gmessenger.hosts import resolver_name
+from gmessenger.sentences import Sentence
+
+ATTEMPT_DELAY: Final = 0.25
+"""Seconds until the next address is tried beside one that has not answered (RFC 8305, 8: 250 ms)."""
+MAX_ADDRESSES: Final = 16
+"""Addresses of a host that are tried; a name server may say any number."""
+
+
+class Address(NamedTuple):
+    """One address of a host: what `socket` and `connect` take."""
+
+    family: int
+    kind: int
+    protocol: int
+    place: Any
+
+
+Outcome: TypeAlias = "socket.socket | OSError"
+
+
+def dial(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to a host within `timeout` seconds, to whichever of its addresses answers first.
+
+    Blocks the calling greenlet; each attempt runs in one of its own, and none is left when this returns. Raises OSError
+    with a reason fit to be shown.
+    """
+    deadline = time.monotonic() + timeout
+    addresses = alternate(resolve(host, port, timeout))
+    if not addresses:
+        raise OSError(Sentence("it has no address"))
+    race = _Race(addresses)
+    try:
+        return race.run(deadline)
+    except TimeoutError:
+        raise TimeoutError(Sentence("no answer within {seconds:g} s", seconds=timeout)) from None
+    finally:
+        race.stop()
+
+
+def resolve(host: str, port: int, timeout: float) -> list[Address]:
+    """Look up the addresses of a host, best first. Raises OSError, within `timeout` seconds."""
+    try:
+        name = resolver_name(host)
+        with Timeout(timeout, TimeoutError(Sentence("its address could not be looked up in time"))):
+            found = socket.getaddrinfo(name, port, 0, socket.SOCK_STREAM)
+    except ValueError as error:
+        raise OSError(Sentence("this is no host name")) from error
+    return [Address(family, kind, protocol, place) for family, kind, protocol, _, place in found]
+
+
+def alternate(addresses: Sequence[Address]) -> list[Address]:
+    """Order addresses so that families take turns, beginning with that of the first (RFC 8305, 4)."""
+    families: dict[int, list[Address]] = {}
+    for each in addresses:
+        families.setdefault(each.family, []).append(each)
+    turns = chain.from_iterable(zip_longest(*families.values()))
+    return list(islice((each for each in turns if each is not None), MAX_ADDRESSES))
+
+
+class _Race:
+    """Attempts on several addresses, each begun a moment after the one before it, or as soon as that one failed."""
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._waiting = deque(addresses)
+        self._attempts: list[Greenlet[..., object]] = []
+        self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
+
+    def run(self, deadline: float) -> socket.socket:
+        """Return the first socket that is connected. Raises the first failure when all failed, or TimeoutError."""
+        failure: OSError | None = None
+        running = 0
+        while self._waiting or running:
+            if self._waiting:
+                self._attempts.append(gevent.spawn(self._attempt, self._waiting.popleft()))
+                running += 1
+            outcome = self._next_outcome(deadline)
+            if isinstance(outcome, socket.socket):
+                return outcome
+            if outcome is not None:
+                failure = failure or outcome
+                running -= 1
+        assert failure is not None
+        raise failure
+
+    def stop(self) -> None:
+        """End all attempts and close the sockets of those that came too late."""
+        gevent.killall(self._attempts)
+        with suppress(Empty):
+            while True:
+                outcome = self._outcomes.get_nowait()
+                if isinstance(outcome, socket.socket):
+                    outcome.close()
+
+    def _next_outcome(self, deadline: float) -> Outcome | None:
+        """Wait for an attempt to end; None when it is time for the next one. Raises TimeoutError at the deadline."""
+        left = deadline - time.monotonic()
+        try:
+            return self._outcomes.get(timeout=max(min(left, ATTEMPT_DELAY) if self._waiting else left, 0.0))
+        except Empty:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            return None
+
+    def _attempt(self, address: Address) -> None:
+        try:
+            self._outcomes.put(_connect(address))
+        except OSError as error:
+            self._outcomes.put(error)
+
+
+def _connect(address: Address) -> socket.socket:
+    sock = socket.socket(address.family, address.kind, address.protocol)
+    try:
+        sock.settimeout(None)  # the race has the deadline
+        sock.connect(address.place)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

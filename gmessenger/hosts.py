@@ -1,0 +1,67 @@
+"""Host names and addresses: read them as people write them, and turn them into what a resolver takes."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Final
+
+MAX_NAME: Final = 253
+"""Characters of a host name (RFC 1035, 2.3.4, without the dot at its end)."""
+MAX_PORT: Final = 65_535
+HOST_AND_PORT: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
+"""Characters that no host name has, and that would make it something else in a URL."""
+
+
+def split_host_port(text: str) -> tuple[str, int | None]:
+    """Split `HOST`, `HOST:PORT`, `ADDRESS`, `[ADDRESS]` or `[ADDRESS]:PORT` into a host without brackets and a port.
+
+    Returns None for a port that is not there. Raises ValueError where `text` is none of these, or no resolver could
+    know the host.
+    """
+    if _is_address(text):
+        return text, None
+    found = HOST_AND_PORT.fullmatch(text)
+    if found is None:
+        raise ValueError("no host")
+    host, port = found["six"] or found["host"], int(found["port"]) if found["port"] else None
+    if found["six"] and not (":" in host and _is_address(host)):
+        raise ValueError("only an IPv6 address stands in brackets")
+    if port is not None and not 0 < port <= MAX_PORT:
+        raise ValueError("no port")
+    resolver_name(host)
+    return host, port
+
+
+def join_host_port(host: str, port: int) -> str:
+    """Write a host and a port as one word, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def bare_host(host: str) -> str:
+    """Take the brackets off an IPv6 address; leave anything else as it is."""
+    inner = host[1:-1]
+    return inner if host[:1] == "[" and host[-1:] == "]" and ":" in inner and _is_address(inner) else host
+
+
+def resolver_name(host: str) -> str:
+    """Return the ASCII form of a host that `getaddrinfo` takes, with or without brackets (IDNA 2003, as Python's own).
+
+    Raises ValueError for a name that cannot exist: an empty or overlong label, a control character, white space. The
+    resolver itself would print a traceback for some of these.
+    """
+    host = bare_host(host)
+    if _is_address(host):
+        return host
+    name = host.encode("idna").decode("ascii")  # raises UnicodeError, which is a ValueError
+    if not name or FORBIDDEN.search(name) or len(name.rstrip(".")) > MAX_NAME:
+        raise ValueError("no host name")
+    return name
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(text))
+    return False

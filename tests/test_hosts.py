@@ -1,0 +1,75 @@
+"""Hosts as people write them: names, addresses, brackets, ports, and all that is none of these."""
+
+from __future__ import annotations
+
+import pytest
+
+from gmessenger.hosts import bare_host, join_host_port, resolver_name, split_host_port
+
+WRITTEN = {
+    "chat.example.org": ("chat.example.org", None),
+    "chat.example.org.": ("chat.example.org.", None),
+    "chat.example.org:7777": ("chat.example.org", 7777),
+    "192.0.2.7": ("192.0.2.7", None),
+    "192.0.2.7:1": ("192.0.2.7", 1),
+    "::1": ("::1", None),
+    "[::1]": ("::1", None),
+    "[::1]:7777": ("::1", 7777),
+    "2001:db8::7777": ("2001:db8::7777", None),
+    "fe80::1%eth0": ("fe80::1%eth0", None),
+    "[fe80::1%eth0]:65535": ("fe80::1%eth0", 65535),
+    "bücher.example": ("bücher.example", None),
+    "_chat.example": ("_chat.example", None),
+}
+NO_HOSTS = [
+    *("", ":", ":7777", "chat..example", ".example", "a" * 64 + ".example", ".".join(["a" * 60] * 5)),
+    *("chat example", "chat\0", "\0", "chat\n", "chat\u00a0", "chat\t:7777", "\ud800.example"),
+    *("chat:0", "chat:65536", "chat:-1", "chat:+1", "chat:x", "chat:", "chat:٧", "chat:7777:7777"),
+    *(
+        "[chat]",
+        "[192.0.2.7]:1",
+        "[::1",
+        "::1]",
+        "[::1]7777",
+        "[::1]:",
+        "[[::1]]",
+        "user@chat",
+        "chat/x",
+        "http://chat",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_host_and_a_port_are_told_apart(text: str) -> None:
+    assert split_host_port(text) == WRITTEN[text]
+
+
+@pytest.mark.parametrize("text", NO_HOSTS, ids=repr)
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        split_host_port(text)
+
+
+@pytest.mark.parametrize("text", [text for text in NO_HOSTS if not text.startswith("[") or text == "[chat]"], ids=repr)
+def test_a_resolver_is_asked_for_nothing_that_cannot_be(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        resolver_name(text)
+
+
+def test_a_resolver_gets_ascii() -> None:
+    assert resolver_name("bücher.example") == "xn--bcher-kva.example"
+    assert (resolver_name("[::1]"), resolver_name("::1"), resolver_name("Chat")) == ("::1", "::1", "Chat")
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_what_was_split_is_joined_again(text: str) -> None:
+    host, port = WRITTEN[text]
+    assert split_host_port(join_host_port(host, port or 7777)) == (host, port or 7777)
+    assert bare_host(host) == host
+
+
+def test_only_an_address_loses_its_brackets() -> None:
+    assert (bare_host("[::1]"), bare_host("[chat]"), bare_host("["), bare_host("[]"), bare_host("")) == (
+        *("::1", "[chat]", "[", "[]", ""),
+    )
