@@ -20,6 +20,7 @@ except ImportError:  # the client is imported where there is none, to say so
 LOG_MODE: Final = 0o640
 """Mode of a log file that is made here, less the umask. Logs hold names and addresses."""
 MAX_DAYS_KEPT: Final = 14  # days
+MAX_SHARED_LOG: Final = 1_048_576  # bytes
 OnError = Callable[[str, str], None]
 """Is given the file and the reason."""
 
@@ -116,6 +117,50 @@ class DailyLog(WatchedLog):
         dated = [each for each in file.parent.iterdir() if each.stem == file.name and _is_day(each.suffix[1:])]
         for each in sorted(dated)[: -self._days_kept]:
             each.unlink(missing_ok=True)
+
+
+class SharedLog(WatchedLog):
+    """Append to a file that several programs of one person write to; beyond `max_bytes` it begins anew.
+
+    The full file becomes `FILE.1`, in place of the one before it. Only its owner may read it. Each line is written
+    under a lock, so that one process puts the file aside and the others turn to the new one; a process that stands
+    still with the lock holds up no other: a line is then appended without it, and the file grows a little longer.
+    """
+
+    MODE = 0o600
+
+    def __init__(self, file: str, on_error: OnError, max_bytes: int = MAX_SHARED_LOG) -> None:
+        """Open or make `file`; take away the rights of others to one that is there. Raises OSError."""
+        super().__init__(file, on_error)
+        self._max_bytes = max_bytes
+        assert self.stream is not None
+        with contextlib.suppress(OSError):  # it belongs to another user
+            os.fchmod(self.stream.fileno(), self.MODE)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line. Never raises, and waits for nothing."""
+        self.reopenIfNeeded()
+        stream = self.stream
+        if stream is None:
+            return
+        is_locked = False
+        try:
+            is_locked = _lock(stream.fileno())
+            if is_locked and os.fstat(stream.fileno()).st_size >= self._max_bytes:
+                self._put_aside()
+        except OSError as error:
+            self._say(error)
+        try:
+            super().emit(record)
+        finally:
+            if is_locked and not stream.closed:
+                _unlock(stream.fileno())
+
+    def _put_aside(self) -> None:
+        """Rename the file, where it is still the one at its path. Raises OSError."""
+        file = Path(self.baseFilename)
+        if self._is_open(file.stat()):
+            file.replace(f"{file}.1")
 
 
 def _lock(handle: int) -> bool:

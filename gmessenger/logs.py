@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from gmessenger.errors import FileProblem
-from gmessenger.log_files import DailyLog, OnError, WatchedLog, open_log_file
+from gmessenger.log_files import LOG_MODE, DailyLog, OnError, WatchedLog, open_log_file
 from gmessenger.places import STDERR, checkout
 from gmessenger.sentences import Sentence
 
@@ -113,7 +113,7 @@ def configure(place: str, level: str = "info", style: str = "plain", file_handle
     if place == NOWHERE:
         make = logging.NullHandler
     elif place != STDERR:
-        prepare(place)
+        prepare(place, getattr(file_handler, "MODE", LOG_MODE))
         make = functools.partial(file_handler or handler_of(place), place, _say_error)
     logging.config.dictConfig(
         {
@@ -138,13 +138,13 @@ def _say_error(file: str, reason: str) -> None:
     event("log_file_error", file=file, reason=reason)
 
 
-def prepare(place: str) -> None:
-    """See to it that the log can go to `place`. Raises `FileProblem`."""
+def prepare(place: str, mode: int = LOG_MODE) -> None:
+    """Make sure that the log can go to `place`; a file that is not there is made with `mode`. Raises `FileProblem`."""
     if place in (STDERR, NOWHERE):
         return
     try:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
-        open_log_file(place).close()
+        open_log_file(place, mode).close()
     except OSError as error:
         reason = Sentence(error.strerror or str(error))
         raise FileProblem(Sentence("Cannot write the log file {file}: {reason}.", file=place, reason=reason)) from error

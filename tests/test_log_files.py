@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from gmessenger import logs, places
-from gmessenger.log_files import MAX_DAYS_KEPT, DailyLog, WatchedLog
-from tests.server.running import PATIENCE, ServerProcess, dial
+from gmessenger.log_files import MAX_DAYS_KEPT, DailyLog, SharedLog, WatchedLog
+from tests.server.running import PATIENCE, TOP, ServerProcess, dial
 
 ROTATION = Path(__file__).parent.parent / "config" / "gmessenger.logrotate"
 YESTERDAY = 90_000  # seconds ago
@@ -234,3 +235,47 @@ def test_logrotate_and_the_server_agree(log: Path) -> None:
     assert log.read_text().endswith("name=boomhauer\n") and log.stat().st_mode & 0o777 == 0o640
     assert "name=bill" in log.with_name("server.log.1").read_text()
     assert log.with_name("server.log.2.gz").stat().st_size
+
+
+@pytest.mark.usefixtures("umask")
+def test_what_one_person_does_is_no_business_of_others(log: Path, handlers: Handlers) -> None:
+    handlers.append(SharedLog(str(log), lambda file, reason: pytest.fail(reason)))
+    assert log.stat().st_mode & 0o777 == 0o600
+    log.chmod(0o644)  # as an earlier version made it
+    handlers.append(SharedLog(str(log), lambda file, reason: pytest.fail(reason)))
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_shared_file_that_is_full_begins_anew_and_one_before_it_is_kept(log: Path, handlers: Handlers) -> None:
+    text, limit = "x" * 100, 1000
+    handlers += [SharedLog(str(log), lambda file, reason: pytest.fail(reason), limit) for _ in range(2)]
+    lines = [f"{text} {number} {who}" for number in range(50) for who in range(2)]
+    for number, each in enumerate(lines):
+        handlers[number % 2].handle(line(each))
+    assert sorted(each.name for each in log.parent.iterdir()) == [log.name, f"{log.name}.1"]
+    kept = [*Path(f"{log}.1").read_text().splitlines(), *log.read_text().splitlines()]
+    assert kept == lines[-len(kept) :] and len(kept) >= limit // 110
+    assert all(each.stat().st_size < limit + 200 for each in log.parent.iterdir())
+
+
+def test_a_process_that_stands_still_with_the_lock_holds_up_nothing(log: Path, handlers: Handlers) -> None:
+    import fcntl
+
+    handlers.append(SharedLog(str(log), lambda file, reason: pytest.fail(reason), 10))
+    handlers[0].handle(line("more than ten bytes"))
+    with log.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        handlers[0].handle(line("the second"))
+    assert log.read_text() == "more than ten bytes\nthe second\n"
+    handlers[0].handle(line("the third"))
+    assert log.read_text() == "the third\n"
+
+
+def test_the_client_writes_such_a_file(tmp_path: Path) -> None:
+    log = tmp_path / "client.log"
+    command = [sys.executable, "-m", "gmessenger", "client", "--log-file", str(log), "--name", "hank", "--to", "dale"]
+    command += ["--port", "1", "--retry-for", "0.01"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
+    subprocess.run(command, cwd=TOP, env=clean, input=b"x\n", capture_output=True, timeout=60, check=False)
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "client_stopped" in log.read_text()

@@ -12,7 +12,7 @@ from gmessenger import logs
 from gmessenger.commandline import CLIENT, parse
 from gmessenger.errors import ExitError, FileProblem, UsageError
 from gmessenger.given import given, listed
-from gmessenger.log_files import DailyLog
+from gmessenger.log_files import SharedLog
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import dates, words
 from gmessenger.terminal.ending import INTERRUPTED
@@ -66,7 +66,7 @@ def check(options: ClientOptions) -> None:
 def configure_log(options: ClientOptions) -> None:
     """A log that nobody asked for stops nobody. Raises `FileProblem` where the one that was cannot be written."""
     try:
-        logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format, DailyLog)
+        logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format, SharedLog)
     except FileProblem as error:
         if options.log_file is not None:
             raise
