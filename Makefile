@@ -6,7 +6,7 @@ CLIENTS ?= 2
 NODES   ?= 1
 SECONDS ?= 60
 
-.PHONY: run test faults cluster fuzz bench lint config words clean
+.PHONY: run test test-newest faults cluster fuzz bench lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
@@ -25,8 +25,7 @@ cluster: $(VENV)/installed-tests
 	$(BIN)/python -m pytest tests/spec tests/cluster --cluster
 
 # Coverage-guided, on the wire alone; `make fuzz SECONDS=3600` for longer. What breaks it is written to .fuzz.
-fuzz: $(VENV)/installed-tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
 
 # Against other servers, which it installs where it can (as root, on Debian): about ten minutes. Best on a quiet machine.
@@ -53,18 +52,41 @@ config: $(VENV)/installed
 words: $(VENV)/installed-tests
 	$(BIN)/python -m tests.words
 
-$(VENV)/installed: setup.py pyproject.toml
+# What was tested, and nothing else: the lock files hold each package and the setuptools that this one is built with.
+# (pip takes no `-e .` where hashes are required, and a build in isolation would fetch whichever setuptools is newest.)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+define install
+	$(PIP) --require-hashes -r $(1)
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+endef
+
+$(VENV)/created:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/installed-cluster: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'
-	touch $@
+$(VENV)/installed: requirements.txt setup.py pyproject.toml | $(VENV)/created
+	$(call install,$<)
 
-$(VENV)/installed-tests: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
-	touch $@
+$(VENV)/installed-cluster: requirements-cluster.txt $(VENV)/installed
+	$(call install,$<)
+
+$(VENV)/installed-tests: requirements-dev.txt $(VENV)/installed
+	$(call install,$<)
+
+$(VENV)/installed-fuzz: requirements-fuzz.txt $(VENV)/installed
+	$(call install,$<)
+
+# The lock files, from the ranges in setup.py: only what has to change changes, unless UPGRADE=1 asks for the newest.
+lock: | $(VENV)/created
+	$(PIP) 'uv>=0.9'
+	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+# The suite with the newest of everything that setup.py allows, in a .venv of its own: what a locked one cannot see coming.
+test-newest:
+	$(PYTHON) -m venv --clear $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	$(VENV)-newest/bin/python -m pytest
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(VENV)-newest build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz

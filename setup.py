@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
-CLUSTER = ["psycopg[binary]>=3.3", "redis[hiredis]>=8"]
+# Upper bounds where private API is used: redis-py's parser, gevent's queues and HTTP server, prompt_toolkit's layout.
+# `make` installs what the lock files say, which `make lock` writes from these ranges.
+CLUSTER = ["psycopg[binary]>=3.3", "redis[hiredis]>=8,<9"]
 # Manual pages, and what shells complete by: where they are here, and where in a prefix's share/ they are looked for.
 SHARED = {
     "docs/man": "man/man1",
@@ -31,7 +33,7 @@ setup(
         for here, there in SHARED.items()
     ],
     install_requires=[
-        "gevent>=25.9",
+        "gevent>=25.9,<27",
         "msgspec>=0.20",
         "ConfigArgParse>=1.7",
         "unicodedataplus>=16",
@@ -40,7 +42,7 @@ setup(
         "cryptography>=44",
         "prometheus-client>=0.24",
         "shtab>=1.7",
-        "prompt_toolkit>=3.0.52",
+        "prompt_toolkit>=3.0.52,<3.1",
         "wcwidth>=0.5",
     ],
     extras_require={
@@ -51,7 +53,7 @@ setup(
             "Babel>=2.17",
             "pyte>=0.8.2",
         ],
-        "fuzz": ["atheris>=3.0"],
+        "fuzz": ['atheris>=3.0,<3.1; python_version < "3.12"', 'atheris>=3.1; python_version >= "3.12"'],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],
     },
     entry_points={
@@ -63,7 +65,6 @@ setup(
     },
     classifiers=[
         "Environment :: Console",
-        "License :: OSI Approved :: MIT License",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

@@ -1,0 +1,144 @@
+"""What is installed is what was tested: the lock files against setup.py, and upper bounds where private API is used."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import runpy
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import setuptools
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import gmessenger
+
+ROOT = Path(__file__).parent.parent
+LOCKS: dict[str, tuple[str, ...]] = runpy.run_path(str(ROOT / "scripts/lock.py"))["LOCKS"]
+PYTHONS = ("3.11.2", "3.11.9", "3.12.9", "3.13.5", "3.14.0")
+"""Debian 12 has a 3.11.2, which some libraries make up for."""
+ENTRY = re.compile(r"^(?P<requirement>[^\s#-][^\\\n]*?) \\\n(?P<hashes>(?: +--hash=\S+(?: \\)?\n)+)", re.MULTILINE)
+
+
+@cache
+def metadata() -> dict[str, Any]:
+    """What setup.py says."""
+    with pytest.MonkeyPatch.context() as patch:
+        given: dict[str, Any] = {}
+        patch.setattr(setuptools, "setup", given.update)
+        runpy.run_path(str(ROOT / "setup.py"))
+    return given
+
+
+def wanted(*extras: str) -> Iterator[Requirement]:
+    """The ranges of the project with these extras, and of its build."""
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    more = (metadata()["extras_require"][extra] for extra in extras)
+    yield from map(Requirement, (*built, *metadata()["install_requires"], *(each for some in more for each in some)))
+
+
+def environment(python: str) -> dict[str, str]:
+    return {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+
+
+def pins(name: str, python: str) -> dict[str, str]:
+    """By distribution, the version that is locked for a Python."""
+    found: dict[str, str] = {}
+    for entry in ENTRY.finditer((ROOT / name).read_text("utf-8")):
+        locked = Requirement(entry["requirement"])
+        if locked.marker is None or locked.marker.evaluate(environment(python)):
+            (pin,) = locked.specifier
+            assert pin.operator == "=="
+            assert found.setdefault(canonicalize_name(locked.name), pin.version) == pin.version
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_ranges_of_setup_py_are_locked(name: str, python: str) -> None:
+    locked = pins(name, python)
+    for each in wanted(*LOCKS[name]):
+        if each.marker is None or each.marker.evaluate(environment(python)):
+            assert locked[canonicalize_name(each.name)] in each.specifier, f"{each}: make lock"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_all_lock_files_hold_the_same_versions(python: str) -> None:
+    first, *others = (pins(name, python) for name in LOCKS)
+    for other in others:
+        assert {name: first[name] for name in first if name in other} == {
+            name: other[name] for name in other if name in first
+        }
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_file_holds_versions_and_hashes_and_says_nothing_of_a_machine(name: str) -> None:
+    written = (ROOT / name).read_text("utf-8")
+    rest = re.sub(r"^ *#.*\n", "", ENTRY.sub("", written), flags=re.MULTILINE)
+    assert rest == ""
+    assert not re.search(
+        r"://|--(?!hash=sha256:)|@|(?<!# )\bfile:", re.sub(r"^ *#   -c \S+$", "", written, flags=re.MULTILINE)
+    )
+    hashes = re.findall(r"--hash=(\S+)", written)
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes)
+
+
+def test_every_lock_file_is_made_by_the_one_command() -> None:
+    assert {file.name for file in ROOT.glob("requirements*.txt")} == set(LOCKS)
+
+
+def test_make_installs_nothing_that_is_not_locked() -> None:
+    """Beside the newest of everything, where that is asked for, and the locker itself."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    commands = [
+        line.strip() for line in makefile.splitlines() if line.startswith("\t") and re.search(r"\$\(PIP\)|pip ", line)
+    ]
+    newest = [line for line in commands if "-newest/" in line]
+    assert len(newest) == 1
+    assert set(commands) - set(newest) == {
+        "$(PIP) --require-hashes -r $(1)",
+        "$(PIP) --no-deps --no-build-isolation -e .",
+        "$(PIP) 'uv>=0.9'",
+    }
+
+
+def ours(name: str) -> bool:
+    return name.partition(".")[0] in {"gmessenger", "builtins"}
+
+
+def private_parts() -> Iterator[tuple[str, str]]:
+    """Modules of libraries whose private parts classes of ours replace or stand on, each with where."""
+    for module in pkgutil.walk_packages(gmessenger.__path__, "gmessenger."):
+        if module.name.endswith("__main__"):
+            continue
+        classes = inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
+        for _, kind in classes:
+            if kind.__module__ != module.name:
+                continue
+            for base in kind.__mro__[1:]:
+                replaced = {name for name in vars(kind) if name in vars(base) and not name.startswith("__")}
+                replaced -= {"_abc_impl", "_is_protocol"}  # of Python's own
+                if not ours(base.__module__) and any(
+                    name.startswith("_") for name in (base.__name__, *replaced) if replaced
+                ):
+                    yield base.__module__.partition(".")[0], f"{kind.__module__}.{kind.__qualname__}"
+
+
+def test_where_private_parts_of_a_library_are_used_it_has_an_upper_bound() -> None:
+    bounded = {
+        canonicalize_name(each.name)
+        for each in wanted(*metadata()["extras_require"])
+        if any(one.operator in {"<", "<=", "==", "~="} for one in each.specifier)
+    }
+    distributions = packages_distributions()
+    found = {(name, where) for module, where in private_parts() for name in distributions.get(module, ())}
+    assert {name for name, _ in found} >= {"gevent", "redis"}  # or this looks at nothing
+    assert {canonicalize_name(name) for name, _ in found} - bounded == set(), found
