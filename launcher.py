@@ -67,8 +67,17 @@ where there are some"""
 Find = Callable[[str], str | None]  # shutil.which
 
 
+def safe(text: str) -> str:
+    """The text on one line, made safe for a terminal as the programs do it; without them, in escapes."""
+    try:
+        from gmessenger.terminal_text import visible
+    except ImportError:  # it is not installed: the programs will say so
+        return text if text.isprintable() else ascii(text)[1:-1]
+    return visible(text)
+
+
 def fail(code: int, sentence: str) -> NoReturn:
-    print(f"launcher: {sentence}", file=sys.stderr, flush=True)
+    print(f"launcher: {safe(sentence)}", file=sys.stderr, flush=True)
     raise SystemExit(code)
 
 
@@ -142,7 +151,7 @@ def obey(line: socket.socket, argv: list[str], apart: bool, stay: bool) -> None:
     for text in child.stderr or ():
         last = text.strip() or last
         with suppress(OSError):  # the window is gone already
-            os.write(2, text)
+            os.write(2, safe(text.rstrip(b"\r\n").decode(errors="replace")).encode() + b"\n")
     code = child.wait()
     if select([line], [], [], 0)[0]:  # ended as asked, however that looked
         code, last = 0, b""
@@ -226,7 +235,7 @@ class Launcher:
         code, last = outcome(self.launch("menu", [sys.executable, __file__, *again]))
         self.close()  # tmux gives the terminal back
         if code:
-            print(last, file=sys.stderr)
+            print(safe(last), file=sys.stderr)
             raise SystemExit(code)
 
     def menu(self) -> None:
@@ -262,10 +271,12 @@ class Launcher:
         where = [f"{name} on port {port} of {self.options.ip}" for name, port in self.servers.items()]
         running = [*where, *filter(self.runs, self.names)]
         howto = HOWTO.get(self.kind, "Each has a window of its own.")
-        more = "\n  ".join(shlex.join(self.client(name)) for name in self.names[1:] or ["test2"])
-        print(f"Running: {', '.join(running)}.", howto.format(socket=self.socket, more=more), sep="\n", flush=True)
+        more = "\n  ".join(safe(shlex.join(self.client(name))) for name in self.names[1:] or ["test2"])
+        print(
+            f"Running: {safe(', '.join(running))}.", howto.format(socket=self.socket, more=more), sep="\n", flush=True
+        )
         if self.lacking:
-            print(SHARED.format(**self.urls), flush=True)
+            print(SHARED.format(**{key: safe(url) for key, url in self.urls.items()}), flush=True)
         if missing and self.kind == "none":  # a client on this very terminal, until it leaves
             code, _ = outcome(self.launch(missing[0], self.client(missing[0])))
             if code:
@@ -383,8 +394,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(safe(message))
+
+
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="launcher.py", description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(prog="launcher.py", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clients", type=int, choices=CLIENTS, default=2, metavar="N", help="0 to 20; default: 2")
     parser.add_argument("--nodes", type=int, choices=NODES, default=1, metavar="N", help="servers, 1 to 9; default: 1")
     parser.add_argument("--store", default="", metavar="URL", help="where they remember; default: one of their own")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gmessenger.commandline import Command, Options, environment_of, parse, parser_of
 from gmessenger.options import Option, written
+from gmessenger.terminal_text import visible
 from gmessenger.urls import MASK, masked
 
 COMMAND_LINE: Final = "command line"
@@ -31,7 +32,7 @@ class Given:
         """The value for everybody's eyes."""
         if self.row.secret and self.value:
             return MASK
-        return masked(written(self.value))
+        return visible(masked(written(self.value)))
 
 
 def given(
@@ -58,11 +59,11 @@ def file_read(command: Command[Any], arguments: Sequence[str], environ: Mapping[
     return file
 
 
-def listed(found: Sequence[Given]) -> str:
+def listed(found: Sequence[Given]) -> list[str]:
     """A line for each option, in columns."""
     wide = max(len(each.row.long) for each in found)
     long = min(40, max(len(each.shown) for each in found))
-    return "\n".join(f"{each.row.long:{wide}}  {each.shown:{long}}  {gettext(each.source)}" for each in found)
+    return [f"{each.row.long:{wide}}  {each.shown:{long}}  {gettext(each.source)}" for each in found]
 
 
 def _on_line(command: Command[Any], words: list[str]) -> set[str]:

@@ -24,6 +24,7 @@ from gmessenger.errors import FileProblem
 from gmessenger.log_files import LOG_MODE, DailyLog, OnError, WatchedLog, open_log_file
 from gmessenger.places import STDERR, checkout
 from gmessenger.sentences import Sentence
+from gmessenger.terminal_text import visible_json, visible_lines
 
 LOGGER: Final = logging.getLogger("gmessenger")
 NOWHERE: Final = ""
@@ -31,6 +32,8 @@ FileHandler: TypeAlias = Callable[[str, OnError], logging.Handler]
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("plain", "json")
 LONGEST_FIELD: Final = 200
+CONTINUED: Final = "  "
+"""What a further line of the same event begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,11 @@ class PlainFormatter(logging.Formatter):
         words = [_moment(record).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], record.levelname, record.getMessage()]
         words += [f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None]
         line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if not record.exc_info:
+            return line
+        # An exception says what it was given: nothing of that may steer a terminal, or look like a line of the log.
+        trace = visible_lines(self.formatException(record.exc_info))
+        return "\n".join([line, *(CONTINUED + each for each in trace.split("\n"))])
 
 
 class JsonFormatter(logging.Formatter):
@@ -174,7 +181,7 @@ class JsonFormatter(logging.Formatter):
         line.update({key: _cut(value) if isinstance(value, str) else value for key, value in fields.items()})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return visible_json(json.dumps(line, default=str))
 
 
 def _cut(text: str) -> str:
@@ -189,7 +196,7 @@ def _moment(record: logging.LogRecord) -> datetime.datetime:
 def _quoted(value: object) -> str:
     text = _cut(str(value))
     # Names and reasons come from strangers: nothing they hold may break the line or steer the terminal it is read in.
-    return text if text and text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
+    return text if text and text.isprintable() and not set(text) & set(' "=') else visible_json(json.dumps(text))
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])

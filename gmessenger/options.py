@@ -454,6 +454,13 @@ class ClientOptions(LogOptions):
     json: bool = option(
         False, Flag, "with --listen: each message as the frame it came in, one a line", "in scripts", in_files=False
     )
+    own: bool = option(
+        False,
+        Flag,
+        "with --listen --json: print what the account itself says on its other devices, too",
+        "to keep a log of all that is said",
+        in_files=False,
+    )
     exec: str | None = option(
         None,
         command_line(),

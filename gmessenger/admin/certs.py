@@ -11,6 +11,7 @@ from typing import Final
 
 from gmessenger.errors import FileProblem, UsageError
 from gmessenger.options import AdminOptions
+from gmessenger.terminal_text import print_line
 
 THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 DAYS: Final = 825.0
@@ -29,9 +30,16 @@ def self_signed(options: AdminOptions, given: Namespace) -> int:
     file = Path(given.file).absolute()  # the server stands in another directory
     _write(file, pem)
     made = certificates.facts(pem)
-    print(f"{file}: a key, and a certificate for {', '.join(made.names)}, until {made.expires}.\n")
-    print(f"For the server, in server.ini:\n    tls-certificate = {file}\n")
-    print(f"For its clients:\n    gmessenger-client {hosts[0]} --tls --pin {made.pin}")
+    for line in (
+        f"{file}: a key, and a certificate for {', '.join(made.names)}, until {made.expires}.",
+        "",
+        "For the server, in server.ini:",
+        f"    tls-certificate = {file}",
+        "",
+        "For its clients:",
+        f"    gmessenger-client {hosts[0]} --tls --pin {made.pin}",
+    ):
+        print_line(line)
     return 0
 
 
@@ -48,9 +56,9 @@ def show(options: AdminOptions, given: Namespace) -> int:
     except ValueError as error:
         raise FileProblem(f"There is no certificate in {file}.") from error
     left = (found.expires_at - time.time()) / DAY
-    print(f"names: {', '.join(found.names) or 'none'}")
-    print(f"until: {found.expires} ({f'{left:.0f} days left' if left > 0 else 'it has expired'})")
-    print(f"pin:   {found.pin}")
+    print_line(f"names: {', '.join(found.names) or 'none'}")
+    print_line(f"until: {found.expires} ({f'{left:.0f} days left' if left > 0 else 'it has expired'})")
+    print_line(f"pin:   {found.pin}")
     return 0
 
 

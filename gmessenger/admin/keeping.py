@@ -21,13 +21,14 @@ from gmessenger.store.restoring import restore_file
 from gmessenger.store.tables import Table
 from gmessenger.store.transfer import transfer
 from gmessenger.store.verifying import Findings, verify_file
+from gmessenger.terminal_text import is_terminal, print_error, print_line, visible_json
 
 
 def backup(options: AdminOptions, given: Namespace) -> int:
     file = Path(given.file).absolute()  # the server stands in another directory
     with open_office(options) as office:
         size = office.ask("backup", file=str(file))  # who wrote it says so: this process may not see it
-    print(f"{file}: {size} bytes, from {site_of(options).shown}.")
+    print_line(f"{file}: {size} bytes, from {site_of(options).shown}.")
     return 0
 
 
@@ -36,15 +37,15 @@ def verify(options: AdminOptions, given: Namespace) -> int:
     site = None if given.file else site_of(options)
     found = verify_file(Path(given.file)) if site is None else verify_store(site.url)
     if found.counts:
-        print(_counted(found))
+        print_line(_counted(found))
     return _judge(found, given.file if site is None else site.shown)
 
 
 def _judge(found: Findings, shown: str) -> int:
     for fault in found.faults:
-        print(f"gmessenger-admin: {shown}: {fault}", file=sys.stderr)
+        print_error(f"gmessenger-admin: {shown}: {fault}")
     if not found.faults:
-        print(f"{shown} is whole.")
+        print_line(f"{shown} is whole.")
     return 1 if found.faults else 0
 
 
@@ -55,8 +56,8 @@ def restore(options: AdminOptions, given: Namespace) -> int:
     if given.file is None:
         raise UsageError("Say which backup is to be restored.")
     found, old = restore_file(Path(given.file), site.file)
-    print(_counted(found))
-    print(f"{site.file} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
+    print_line(_counted(found))
+    print_line(f"{site.file} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
     return 0
 
 
@@ -68,19 +69,19 @@ def _restored(site: Site, file: str | None) -> int:
         from gmessenger.store.postgres.restoring import restored
     site.check_it_is_there()
     restored(site.url)
-    print(f"{site.shown} is another store now, and clients will hear of it.")
+    print_line(f"{site.shown} is another store now, and clients will hear of it.")
     return 0
 
 
 def copy(options: AdminOptions, given: Namespace) -> int:
     """From one store into another; neither has to be the one of the options."""
     source, target = (site_at(url, options.port) for url in (given.source, given.target))
-    copied = transfer(source.url, target.url, _progress() if sys.stderr.isatty() else lambda *_: None)
+    copied = transfer(source.url, target.url, _progress() if is_terminal(sys.stderr) else lambda *_: None)
     for name, total in copied.sums.items():
-        print(f"{name:<14}{total.rows:>12}  {total}")
+        print_line(f"{name:<14}{total.rows:>12}  {total}")
     if copied.changed:
-        print(f"{copied.changed} rows hold the character NUL, which PostgreSQL cannot: U+FFFD is in its place.")
-    print(f"{target.shown} has what {source.shown} has: the same counts, the same sums.")
+        print_line(f"{copied.changed} rows hold the character NUL, which PostgreSQL cannot: U+FFFD is in its place.")
+    print_line(f"{target.shown} has what {source.shown} has: the same counts, the same sums.")
     return _judge(verify_store(target.url), target.shown)
 
 
@@ -99,15 +100,16 @@ def _counted(found: Findings) -> str:
 def prune(options: AdminOptions, given: Namespace) -> int:
     with open_office(options) as office:
         count = office.ask("prune", days=given.older_than)
-    print(f"{count} messages dropped from {site_of(options).shown}.")
+    print_line(f"{count} messages dropped from {site_of(options).shown}.")
     return 0
 
 
 def export(options: AdminOptions, given: Namespace) -> int:
     with open_office(options) as office, _output(given.file) as output:
-        count = sum(output.write(json.encode(line) + b"\n") > 0 for line in _everything(office))
+        safe = given.file is None and is_terminal(sys.stdout)
+        count = sum(output.write(_json(line, safe=safe)) > 0 for line in _everything(office))
     if given.file is not None:
-        print(f"{given.file}: {count} lines, from {site_of(options).shown}.")
+        print_line(f"{given.file}: {count} lines, from {site_of(options).shown}.")
     return 0
 
 
@@ -121,6 +123,15 @@ def _everything(office: Office) -> Iterator[dict[str, Any]]:
         page = office.ask("messages", after=after)
         yield from ({"kind": "message", **message} for message in page["messages"])
         after = page["after"]
+
+
+def _json(line: dict[str, Any], *, safe: bool) -> bytes:
+    """A line of JSON; `safe` for a terminal, with escapes for what could steer it."""
+    encoded = json.encode(line)
+    if safe:
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        encoded = visible_json(encoded.decode(), encoding).encode(encoding)
+    return encoded + b"\n"
 
 
 @contextmanager

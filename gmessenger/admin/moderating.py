@@ -10,6 +10,7 @@ from typing import Any
 from gmessenger.admin.office import Office, need_running, open_office
 from gmessenger.chat.networks import is_network
 from gmessenger.options import AdminOptions
+from gmessenger.terminal_text import print_line, print_row
 
 
 def kick(options: AdminOptions, given: Namespace) -> int:
@@ -53,11 +54,8 @@ def list_sanctions(options: AdminOptions, given: Namespace) -> int:
     with open_office(options) as office:
         for kind, what in (("bans", "banned"), ("mutes", "muted")):
             for each in _all(office, kind):
-                print(
-                    "\t".join(
-                        (each.get("user") or each["address"], what, each["by"], _until(each), each.get("reason", ""))
-                    )
-                )
+                whom = each.get("user") or each["address"]
+                print_row(whom, what, each["by"], _until(each), each.get("reason", ""))
     return 0
 
 
@@ -91,5 +89,5 @@ def _ask(options: AdminOptions, verb: str, **arguments: Any) -> Any:
 
 
 def _say(done: str) -> int:
-    print(done)
+    print_line(done)
     return 0

@@ -10,6 +10,7 @@ from gmessenger.admin import asking
 from gmessenger.admin.office import open_office
 from gmessenger.admin.site import site_of
 from gmessenger.options import AdminOptions
+from gmessenger.terminal_text import print_line, print_row
 
 
 def add_user(options: AdminOptions, given: Namespace) -> int:
@@ -70,7 +71,7 @@ def _room(room: dict[str, Any]) -> tuple[str, ...]:
 
 def invite(options: AdminOptions, given: Namespace) -> int:
     with open_office(options) as office:
-        print(office.ask("add_invite"))
+        print_line(office.ask("add_invite"))
     return 0
 
 
@@ -78,10 +79,10 @@ def _do(options: AdminOptions, verb: str, done: str, name: str, password: str | 
     arguments = {"name": name} if password is None else {"name": name, "password": password}
     with open_office(options) as office:
         office.ask(verb, **arguments)
-    print(f"{done} Store: {site_of(options).shown}.")
+    print_line(f"{done} Store: {site_of(options).shown}.")
     return 0
 
 
 def _show(rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
-        print("\t".join(row))
+        print_row(*row)

@@ -12,6 +12,7 @@ from typing import Final
 from gmessenger.admin import commands
 from gmessenger.commandline import ADMIN, parse, parser_of
 from gmessenger.errors import ExitError, FileProblem, MessengerError, Refused, UsageError
+from gmessenger.terminal_text import print_error, print_line
 
 TRY_LATER: Final = 75
 UNEXPECTED: Final = 1
@@ -27,7 +28,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         options, words = split(given)
         if {"-h", "--help"} & set(options):
-            print(commands.overview(), end="\n\n")
+            for line in (*commands.overview().split("\n"), ""):
+                print_line(line)
         if COMPLETION in options:
             commands.with_commands(parser_of(ADMIN)).parse_args(options)
         settings = parse(ADMIN, options)
@@ -55,7 +57,7 @@ def _fail(error: Exception) -> int:
         error = UsageError("What was given is not text in UTF-8.")
     elif not isinstance(error, MessengerError):
         error = ExitError(f"Something went wrong that should not have ({type(error).__name__}: {error}).")
-    print(f"{ADMIN.program}: {error}", file=sys.stderr)
+    print_error(f"{ADMIN.program}: {error}")
     return exit_code(error)
 
 

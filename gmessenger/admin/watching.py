@@ -10,6 +10,7 @@ from typing import Any, Final
 from gmessenger.admin.office import Office, open_counter, open_office
 from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
+from gmessenger.terminal_text import print_line
 
 ROW: Final = "{:<13}{}"
 
@@ -18,7 +19,7 @@ def status(options: AdminOptions, given: Namespace) -> int:
     with open_counter(options) as office:
         told = office.ask("status")
     for title, text in _page(told):
-        print(ROW.format(title, text).rstrip())
+        print_line(ROW.format(title, text).rstrip())
     return 0
 
 
@@ -64,7 +65,7 @@ def trace(options: AdminOptions, given: Namespace) -> int:
         ways = _ways(office, given.which)
     for way in ways:
         for line in _told(way):
-            print(line)
+            print_line(line)
     return 0
 
 

@@ -6,7 +6,6 @@ It makes no file, holds no lock and leaves a running server alone. A port that i
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from gmessenger.store import POSTGRES, file_of
 from gmessenger.store.inspecting import inspect
 from gmessenger.store.lock import holder
 from gmessenger.store.schema import VERSION
+from gmessenger.terminal_text import print_error, print_line
 
 LEAST_FREE: Final = 64 * 2**20
 """Bytes on the store's disk below which it is not worth starting."""
@@ -32,16 +32,17 @@ LISTENING: Final = "0A"
 def check(arguments: Sequence[str] | None) -> int:
     """Print every option and what was tried; 0, or 78 with what is wrong on stderr. Raises as `parse`."""
     options, found = given(SERVER, arguments)
-    print(listed(found), end="\n\n")
+    for line in (*listed(found), ""):
+        print_line(line)
     faults: list[str] = []
     for what, look in LOOKS.items():
         try:
-            print(f"{what}: {look(options)}")
+            print_line(f"{what}: {look(options)}")
         except ExitError as error:
-            print(f"{what}: {error}")
+            print_line(f"{what}: {error}")
             faults.append(str(error))
     for fault in faults:
-        print(f"{SERVER.program}: {fault}", file=sys.stderr)
+        print_error(f"{SERVER.program}: {fault}")
     return ConfigProblem.exit_code if faults else 0
 
 
@@ -121,8 +122,12 @@ def _log(options: ServerOptions) -> str:
     if place == STDERR:
         return "stderr"
     file = Path(place).absolute()
-    nearest = next(each for each in (file, *file.parents) if each.exists())
-    if file.is_dir() or not os.access(nearest, os.W_OK):
+    try:
+        nearest = next(each for each in (file, *file.parents) if each.exists())
+        writable = not file.is_dir() and os.access(nearest, os.W_OK)
+    except OSError as error:  # its name is too long, for one
+        raise FileProblem(f"Cannot write the log file {place}: {error.strerror}.") from error
+    if not writable:
         raise FileProblem(f"Cannot write the log file {place}.")
     return place
 

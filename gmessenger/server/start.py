@@ -15,6 +15,7 @@ from gmessenger.commandline import SERVER, parse
 from gmessenger.errors import ExitError
 from gmessenger.places import STDERR
 from gmessenger.server.files import raise_limit
+from gmessenger.terminal_text import print_error, print_line
 
 if TYPE_CHECKING:
     from gmessenger.server.app import App
@@ -48,7 +49,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         app = App(options)
         app.start()
     except ExitError as error:
-        print(f"{SERVER.program}: {error}", file=sys.stderr)
+        print_error(f"{SERVER.program}: {error}")
         return error.exit_code
     systemd = Systemd()
     obey_signals(app, arguments, systemd)
@@ -63,7 +64,7 @@ def _say_where(app: App, log_place: str) -> None:
     tls = f", and on port {app.tls_port} with TLS" if app.tls_port is not None else ""
     log = "stderr" if log_place == STDERR else log_place
     with contextlib.suppress(OSError):  # nobody has to read it
-        print(
+        print_line(
             f"gmessenger {__version__} listens on port {app.port} of {where}{tls}. Log: {log}. Ctrl-C stops it.",
             flush=True,
         )

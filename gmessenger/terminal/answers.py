@@ -9,8 +9,8 @@ from gmessenger.client import Card, Delivery, Found, fold
 from gmessenger.terminal.dates import clock
 from gmessenger.terminal.messages import found, message
 from gmessenger.terminal.render import because, how, operator, topic_of
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import _, counted, noted
+from gmessenger.terminal_text import visible
 
 
 def users(present: Sequence[Card], oneself: str) -> str:

@@ -11,8 +11,8 @@ from gmessenger.terminal.first import First
 from gmessenger.terminal.input import Lines
 from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import _, noted
+from gmessenger.terminal_text import visible
 
 
 class Arriving:

@@ -43,8 +43,8 @@ from gmessenger.terminal.pipe import Listening, Sending
 from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.state import device_name, unsent_file, waiting_elsewhere
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
 RETRY_IN_A_PIPE: Final = 60.0
 FINISH_WITHIN: Final = 1.0

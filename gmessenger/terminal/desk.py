@@ -16,8 +16,8 @@ from gmessenger.logs import log_calls
 from gmessenger.terminal import answers
 from gmessenger.terminal.moderating import Moderating
 from gmessenger.terminal.render import topic_of, why
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, counted, noted
+from gmessenger.terminal_text import visible
 
 WARNING: Final = N_("all you have said will be erased for everybody, and your account. There is no way back.")
 

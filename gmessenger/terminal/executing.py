@@ -21,8 +21,8 @@ from gmessenger.terminal.ending import HURRY, Ending
 from gmessenger.terminal.output import Output
 from gmessenger.terminal.passwords import VARIABLE
 from gmessenger.terminal.pipe import Listening
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
 LONGEST_VALUE: Final = 32_768
 """Bytes of a variable; the system takes four times as many, and a longer text is whole on the command's input."""
@@ -118,13 +118,15 @@ class Runner:
             process.wait(HURRY)
 
     def _start(self, environment: dict[str, str], given: bytes) -> Popen[bytes]:
-        inherited = {name: value for name, value in os.environ.items() if name != VARIABLE}
+        inherited = {name: value for name, value in os.environb.items() if name != os.fsencode(VARIABLE)}
         # Not a pipe: the command may read nothing of it, or leave it to somebody who never does.
         with TemporaryFile() as file:
             file.write(given)
             file.seek(0)
             # A session of its own is a group of its own: what the command starts can be ended with it.
-            return Popen(self._words, stdin=file, env=inherited | environment, start_new_session=True)
+            # As bytes: names and texts may be such as the locale of this process cannot say.
+            told = {os.fsencode(name): value.encode() for name, value in environment.items()}
+            return Popen(self._words, stdin=file, env=inherited | told, start_new_session=True)
 
 
 def _signal(process: Popen[bytes], number: signal.Signals) -> None:

@@ -26,8 +26,8 @@ from gmessenger.terminal.passwords import TRIES, Echo
 from gmessenger.terminal.remembering import remember
 from gmessenger.terminal.render import why
 from gmessenger.terminal.screen import Screen
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
 PLACE: Final = ("host", "port", "tls", "ca", "pin")
 """What belongs together, to find a server again and to trust no other one."""

@@ -19,8 +19,8 @@ from gmessenger.terminal.marks import Marks
 from gmessenger.terminal.parting import AT_ONCE, await_answers
 from gmessenger.terminal.passwords import Echo
 from gmessenger.terminal.screen import Screen
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import _, noted
+from gmessenger.terminal_text import visible
 
 
 class LineMode:

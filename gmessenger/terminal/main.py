@@ -18,8 +18,8 @@ from gmessenger.terminal import dates, words
 from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
 from gmessenger.terminal.spoken import spoken
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import print_error, print_line
 
 UNIX: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
@@ -27,6 +27,7 @@ FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
     (lambda given: given.json and not given.listen, "--json is for --listen."),
     (lambda given: given.exec and not given.listen, "--exec is for --listen."),
+    (lambda given: given.own and (not given.json or given.exec), "--own is for --listen --json."),
     (lambda given: given.exec and not which(shlex.split(given.exec)[0]), "--exec names no program that can be run."),
     (lambda given: (given.ca or given.pin) and not given.tls, "--ca and --pin are for --tls."),
     (lambda given: given.to == "", "--to needs a name or a #room."),
@@ -43,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(CLIENT, arguments)
         if options.check:
-            print(listed(given(CLIENT, arguments)[1]))
+            for line in listed(given(CLIENT, arguments)[1]):
+                print_line(line)
             return 0
         check(options)
         configure_log(options)
         return run(options, sys.argv[1:] if arguments is None else arguments)
     except ExitError as error:
-        if sys.stderr is not None:
-            print(f"{CLIENT.program}: {visible(spoken(error))}", file=sys.stderr)
+        print_error(f"{CLIENT.program}: {spoken(error)}")
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -71,8 +72,7 @@ def configure_log(options: ClientOptions) -> None:
         if options.log_file is not None:
             raise
         logs.configure(logs.NOWHERE, options.log_level, options.log_format)
-        if sys.stderr is not None:
-            print(noted(_("{reason} Nothing is logged.", reason=visible(spoken(error)))), file=sys.stderr)
+        print_error(noted(_("{reason} Nothing is logged.", reason=spoken(error))))
 
 
 def run(options: ClientOptions, arguments: Sequence[str]) -> int:

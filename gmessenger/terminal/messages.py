@@ -6,8 +6,8 @@ from typing import Final
 
 from gmessenger.client import Delivery, Found, fold
 from gmessenger.terminal.dates import clock
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
 CONTINUED: Final = " " * 8
 ERASED: Final = N_("a message was here that has been erased")

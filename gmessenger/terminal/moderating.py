@@ -9,8 +9,8 @@ from gmessenger.client import Delivery, Link
 from gmessenger.client.positions import fold
 from gmessenger.logs import log_calls
 from gmessenger.terminal import answers
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import _, noted
+from gmessenger.terminal_text import visible
 
 MINUTE = 60.0
 

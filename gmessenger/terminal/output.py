@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +14,7 @@ from gevent.queue import Empty, Queue
 from gmessenger.errors import FileProblem
 from gmessenger.sentences import Sentence
 from gmessenger.terminal.blocking import reader_is_gone, write
+from gmessenger.terminal_text import visible_json
 
 LINES_WAITING: Final = 256
 LOOK_AGAIN: Final = 0.5
@@ -30,6 +32,7 @@ class Output:
     def __init__(self, fd: int, encoding: str | None = None) -> None:
         self._fd = fd
         self._encoding = encoding or "utf-8"
+        self._shown = os.isatty(fd)
         self._waiting: Queue[bytes] = Queue(LINES_WAITING)
         self._idle = Event()
         self._idle.set()
@@ -41,6 +44,13 @@ class Output:
 
     def write(self, text: str) -> None:
         self.write_bytes(text.encode(self._encoding, "backslashreplace"))
+
+    def write_json(self, frame: bytes) -> None:
+        """A line of JSON: byte for byte for programs, and for a terminal with escapes for what could steer it."""
+        if self._shown:
+            text = visible_json(frame.decode("utf-8", "replace"), self._encoding)
+            frame = text.encode(self._encoding, "backslashreplace")
+        self.write_bytes(frame + b"\n")
 
     def write_bytes(self, data: bytes) -> None:
         """Once the reader has left, nothing comes of it."""

@@ -139,9 +139,14 @@ class Listening:
         self._ending.leave()
 
     def _take(self, event: Received | SentElsewhere) -> bool:
-        """Print a message. Whether it is done with: not if nobody reads any more."""
+        """Print a message. Whether it is done with: not if nobody reads any more.
+
+        A program is told what the account itself says only where it asks for that: it would answer itself.
+        """
+        if self._options.json and isinstance(event, SentElsewhere) and not self._options.own:
+            return True
         if self._options.json:
-            self._output.write_bytes(event.frame + b"\n")
+            self._output.write_json(event.frame)
         else:
             self._output.say(render.told(event) or "")
         return self._output.finish()

@@ -31,8 +31,8 @@ from gmessenger.terminal.dates import moment
 from gmessenger.terminal.input import Cut
 from gmessenger.terminal.messages import message, own
 from gmessenger.terminal.spoken import greeted, spoken
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.words import N_, _, counted, noted
+from gmessenger.terminal_text import visible
 
 BEGINNING: Final = 40
 """Characters of one's own text that are enough to know it again."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from gmessenger.terminal.input import Cut, Lines, is_typed
 from gmessenger.terminal.output import Output
-from gmessenger.terminal.visible import visible
+from gmessenger.terminal_text import visible
 
 USUAL_WIDTH: Final = 80
 NARROWEST: Final = 20

@@ -225,6 +225,17 @@ def test_listening_prints_the_very_frames_at_once(fake: FakeServer, start: Start
     assert (code, out, err) == (0, "", "Connected to fake/1.\nBe kind.\n")
 
 
+def test_what_the_account_says_itself_is_for_programs_that_ask_for_it(fake: FakeServer, start: Start) -> None:
+    own = b'{"action":"msg","from":"bot","to":"dale","time":1.5,"message":"said elsewhere","id":"x1","seq":1}'
+    for more, printed in (((), [FRAMES[0]]), (("--own",), [own, FRAMES[0]])):
+        process, peer = listening(start, fake, "--json", *more)
+        peer.write(own + b"\n" + FRAMES[0] + b"\n")
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in printed] == [frame + b"\n" for frame in printed]
+        process.send_signal(signal.SIGINT)
+        assert ended(process)[:2] == (0, "")
+
+
 def test_listening_in_words(fake: FakeServer, start: Start) -> None:
     process, peer = listening(start, fake)
     peer.write(b"\n".join(FRAMES) + b"\n")

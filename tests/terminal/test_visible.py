@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gmessenger.client import Accepted, Connected, Deferred, Delivery, Lost, Message, Notice, PresenceChanged, Rejected
 from gmessenger.terminal import answers, messages, render
-from gmessenger.terminal.visible import visible
+from gmessenger.terminal_text import visible
 from gmessenger.wire.events import Answer, Card
 
 

@@ -14,7 +14,6 @@ from gmessenger.client import Link, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, hint, understand
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.window.desk import WindowDesk
@@ -23,6 +22,7 @@ from gmessenger.terminal.window.loading import Loading
 from gmessenger.terminal.window.reading import Reading
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import _, noted
+from gmessenger.terminal_text import visible
 
 AGAIN_WITHIN: Final = 3.0
 """Seconds in which a second Ctrl-C means what the first one was asked about."""

@@ -33,10 +33,10 @@ from gmessenger.client import (
 from gmessenger.terminal import render
 from gmessenger.terminal.mentions import mentions_of
 from gmessenger.terminal.messages import ERASED
-from gmessenger.terminal.visible import visible, visible_lines
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.window.shelf import Shelf
 from gmessenger.terminal.words import _
+from gmessenger.terminal_text import visible, visible_lines
 
 HOME: Final = ""
 """The name of the conversation with this program itself, which is always there and always first."""

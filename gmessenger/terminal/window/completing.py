@@ -12,11 +12,11 @@ from prompt_toolkit.document import Document
 
 from gmessenger.client import fold
 from gmessenger.terminal.commands import COMMANDS, SLASHED, Command
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.finding import PERSON, ROOM, beginning
 from gmessenger.terminal.window.hands import Actions
 from gmessenger.terminal.words import _
+from gmessenger.terminal_text import visible
 
 WORD: Final = re.compile(r"[^\s]*$")
 NUMBERED: Final = "N|NAME"

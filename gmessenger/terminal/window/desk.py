@@ -11,13 +11,13 @@ from gmessenger.client import Link, fold
 from gmessenger.terminal import answers
 from gmessenger.terminal.commands import help_text
 from gmessenger.terminal.desk import Commanded, Dialogue
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.window.finding import meant
 from gmessenger.terminal.window.keys import keys_text
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
 NOTES: Final = N_("A plain line goes to the conversation in sight. //text sends a text that begins with a slash.")
 FEW: Final = 10

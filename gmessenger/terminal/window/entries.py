@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.colours import name_style
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.window.days import Calendar
@@ -14,6 +13,7 @@ from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.telling import told
 from gmessenger.terminal.window.wrapping import Fragments, Row, wrap
 from gmessenger.terminal.words import _
+from gmessenger.terminal_text import visible
 
 NAME_COLUMNS: Final = ((80, 14), (60, 12), (40, 9))
 """From so many columns on, names have a column of their own, at most so wide; below, they have a row of their own."""

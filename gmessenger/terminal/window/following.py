@@ -10,12 +10,12 @@ from gmessenger.client import Accepted, Connected, Link, LinkEvent, Received, Re
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.journal import write_down
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.acting import Acting
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.catching_up import CatchingUp
 from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
 BETWEEN_RINGS: Final = 1.0
 """Seconds: what has waited for a night comes all at once, and is worth one bell."""

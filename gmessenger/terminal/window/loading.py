@@ -9,12 +9,12 @@ from typing import Final
 
 from gmessenger.client import Card, Link, Standing, fold
 from gmessenger.errors import Forbidden, MessengerError, NeverSeen, NoSuchRoom, UnknownAction
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation
 from gmessenger.terminal.window.reading import Reading
 from gmessenger.terminal.window.shelf import MOST_CONVERSATIONS
 from gmessenger.terminal.window.work import Work
+from gmessenger.terminal_text import visible
 
 FIRST_PAGE: Final = 50
 FURTHER_PAGE: Final = 100

@@ -20,7 +20,6 @@ from gmessenger.terminal.output import NOBODY_READS
 from gmessenger.terminal.parting import await_answers
 from gmessenger.terminal.render import why
 from gmessenger.terminal.state import state_file
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.acting import Acting, Lanes, Sight
 from gmessenger.terminal.window.application import UI, Look
 from gmessenger.terminal.window.book import Book
@@ -28,6 +27,7 @@ from gmessenger.terminal.window.drafts import Drafts
 from gmessenger.terminal.window.following import Following
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import _
+from gmessenger.terminal_text import visible
 
 GIVEN_BACK_WITHIN: Final = 1.0
 """Seconds that the disk, and then the screen, have at the end."""

@@ -9,7 +9,6 @@ from typing import Final
 
 from gmessenger.client import fold
 from gmessenger.terminal.render import how
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.book import HOME, OFFLINE, Book
 from gmessenger.terminal.window.colours import name_style
 from gmessenger.terminal.window.conversation import Conversation
@@ -17,6 +16,7 @@ from gmessenger.terminal.window.graphemes import fitted, named, shortened, width
 from gmessenger.terminal.window.signs import Signs
 from gmessenger.terminal.window.wrapping import Fragments
 from gmessenger.terminal.words import _, counted
+from gmessenger.terminal_text import visible
 
 PROGRAM: Final = "gmessenger"
 ONLINE: Final = "online"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gmessenger.terminal.visible import visible
+from gmessenger.terminal_text import visible
 
 LONGEST: Final = 120
 """Characters; a notification is a glance."""

@@ -9,8 +9,8 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 from prompt_toolkit.layout.utils import explode_text_fragments
 from wcwidth import iter_graphemes
 
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.graphemes import clusters
+from gmessenger.terminal_text import visible
 
 
 class Showing(Processor):

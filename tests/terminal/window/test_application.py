@@ -14,13 +14,13 @@ import gevent
 import pytest
 
 from gmessenger import logs
-from gmessenger.terminal.visible import visible_lines
 from gmessenger.terminal.window import hands
 from gmessenger.terminal.window.application import Look
 from gmessenger.terminal.window.book import Book, Line
 from gmessenger.terminal.window.conversation import State
 from gmessenger.terminal.window.graphemes import width
 from gmessenger.terminal.window.panes import Panes
+from gmessenger.terminal_text import visible_lines
 from tests.terminal.window.screens import Sitting, say
 
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[34]8;5;")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcwidth
 
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.graphemes import clusters, cut, fitted, named, shortened, width
+from gmessenger.terminal_text import visible
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmessenger.terminal.visible import visible
 from gmessenger.terminal.window.graphemes import clusters, width
 from gmessenger.terminal.window.wrapping import LINK, Row, wrap
+from gmessenger.terminal_text import visible
 
 
 def texts(rows: list[Row]) -> list[str]:

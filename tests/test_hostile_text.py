@@ -1,0 +1,446 @@
+"""Every command of every program, with hostile text in every field that a stranger can fill: no terminal is steered."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket as cooperative
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmessenger.admin.commands import ARGUMENTS, COMMANDS, Command
+from gmessenger.chat.administration import VERBS
+from gmessenger.places import control_socket
+from gmessenger.terminal.commands import COMMANDS as TYPED_COMMANDS
+from gmessenger.terminal.commands import Command as TypedCommand
+from gmessenger.terminal_text import visible_json
+from tests.admin.running import Place
+from tests.hostile import CONTROL_ANSWERS, FORGED, HOSTILE, LAST, LONG, MARK, TYPED, HostileServer, check, check_drawn
+from tests.server.running import TOP
+from tests.terminal.people import Person, command, environment
+from tests.terminal.window.seats import Seat
+
+PACKAGE = TOP / "gmessenger"
+
+
+class Onlooker(Person):
+    """Somebody whose terminal does not echo, so that all it is written to comes from the program; `all` of it."""
+
+    def __init__(self, argv: list[str], log: Path, **more: Any) -> None:
+        self.all, self.encoding = "", more.pop("encoding", "utf-8")
+        super().__init__(argv, log, **more)
+        flags = termios.tcgetattr(self.master)
+        flags[3] &= ~termios.ECHO
+        termios.tcsetattr(self.master, termios.TCSANOW, flags)
+
+    def _got(self, data: bytes) -> None:
+        super()._got(data)
+        self.all += data.decode(self.encoding)
+
+
+def words_of(each: TypedCommand) -> list[str]:
+    """Lines that give the command to its desk: with hostile text for each argument, and without what is optional."""
+    usual = {"FILE": f"/nowhere/{TYPED}", "N": "3", "MINUTES": "3", "me": "me", "TIME": "3m", "#ROOM": f"#{TYPED}"}
+    parts = each.arguments.replace("[", "").replace("]", "").split()
+    full = " ".join(usual.get(part, TYPED) for part in parts)
+    lines = [f"{each.slashed[0]} {full}".strip()]
+    return [*lines, each.slashed[0]] if each.arguments.startswith("[") else lines
+
+
+ENDING = ("/quit", "/forget", "/register")
+WALK = [line for each in TYPED_COMMANDS if each.slashed[0] not in ENDING for line in words_of(each) if line != "/msg"]
+MISTAKES = (TYPED, f"/{TYPED}", f"/join {TYPED} {TYPED}", "/msg", TYPED, TYPED, f"/go {TYPED}", "/again")
+ANSWERED = {"registers": ["/register " + TYPED, "secret", "secret"], "keeps": ["/forget me", ""]}
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
+def test_line_mode(tmp_path: Path, *, refuses: bool) -> None:
+    with HostileServer(refuses=refuses) as server:
+        argv = command(server, "--plain", "--name", "hank")
+        with Onlooker(argv, tmp_path / "client.log", STATE_DIRECTORY=str(tmp_path)) as person:
+            person.sees("to all")
+            for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"], "/msg end now"):
+                person.line(line)
+            person.sees(LAST)
+            person.line("/quit")
+            person.leaves()
+            check(person.all, "\r\n\x07")
+    assert MARK in person.all
+    assert {"users", "join", "members", "search", "kick", "ban", "bans", "register"} <= set(server.asked)
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
+def test_full_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, refuses: bool) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with HostileServer(refuses=refuses, account=True) as server, Seat(server, "hank", columns=160, rows=50) as hank:
+        for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"]):
+            hank.line(line)
+            gevent.sleep(0)
+        for number, _ in enumerate(hank.book):
+            hank.line(f"/go {number}")
+        for begun in ("/", "/msg ", "/join ", "/go ", "@", "#", "x @"):  # what is offered, and taken
+            hank.types(begun)
+            hank.types("\t\t\x15")
+        hank.line("/msg end now")
+        hank.sees(LAST)
+        hank.line("/go 0")
+        hank.sees("gmessenger")
+        check_drawn(hank.paper.raw)
+    assert MARK in hank.paper.raw
+
+
+@pytest.mark.parametrize("arguments", [["--listen"], ["--listen", "--json"]], ids=["lines", "json"])
+@pytest.mark.parametrize("language", ["C.UTF-8", "ru_RU.KOI8-R", "C"])
+def test_listening_at_a_terminal(tmp_path: Path, arguments: list[str], language: str) -> None:
+    encoding = {"ru_RU.KOI8-R": "koi8-r", "C": "ascii"}.get(language, "utf-8")
+    with HostileServer() as server:
+        argv = (
+            command(server, *arguments, "--name", "hank", "--own")
+            if "--json" in arguments
+            else command(server, *arguments, "--name", "hank")
+        )
+        with Onlooker(argv, tmp_path / "log", LANG=language, PYTHONIOENCODING=encoding, encoding=encoding) as person:
+            for _ in range(4):
+                person.sees("OWNED\r?\n" if "--json" not in arguments else r"\}\r\n")
+            person.signal(signal.SIGINT)
+            person.leaves()
+            check(person.all, "\r\n")
+    if "--json" in arguments:
+        frames = [json.loads(line) for line in person.all.splitlines() if line.startswith("{")]
+        assert frames[0]["from"] == HOSTILE and frames[0]["message"] == HOSTILE + LONG
+
+
+def test_listening_in_a_pipe_is_byte_exact(tmp_path: Path) -> None:
+    with HostileServer() as server:
+        argv = command(server, "--listen", "--json", "--name", "hank")
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=TOP, env=environment(tmp_path / "log")) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            process.terminate()
+    assert (
+        line.decode().startswith('{"action": "msg", "from": "\\u001b]0;OWNED\\u0007')
+        and "\u202eOWNED\u2028" in line.decode()
+    )
+
+
+@pytest.mark.parametrize("language", ["C.UTF-8", "C"])
+def test_a_command_for_each_message(tmp_path: Path, language: str) -> None:
+    """It is told the text as it was sent (but for NUL), and what becomes of it is said in safe words."""
+    script = "import os, sys; open(sys.argv[1], 'ab').write(os.environb[b'GMESSENGER_FROM'] + b'|'); sys.exit(3)"
+    file = tmp_path / "told"
+    run = f'{sys.executable} -c "{script}" {file}'
+    with HostileServer() as server:
+        argv = command(server, "--listen", "--exec", run, "--name", "hank")
+        with Onlooker(argv, tmp_path / "log", LANG=language, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0") as person:
+            for _ in range(3):
+                person.sees("exit code 3")
+            person.signal(signal.SIGINT)
+            person.leaves()
+            check(person.all, "\r\n")
+    assert file.read_bytes().startswith(HOSTILE.replace("\0", "\ufffd").encode() + b"|")
+
+
+@pytest.mark.parametrize("code", ["name_in_use", "bad_request", "forbidden", "x\x1b"])
+@pytest.mark.parametrize("way", [["--plain"], ["--listen"], ["--to", "dale"]], ids=["plain", "listen", "to"])
+def test_a_server_that_lets_nobody_in(tmp_path: Path, code: str, way: list[str]) -> None:
+    from tests.client.fake_server import FakeServer
+
+    with FakeServer() as server, Onlooker(command(server, "--name", "hank", *way), tmp_path / "log") as person:
+        server.accept().turn_away(400, code, HOSTILE)
+        person.leaves()
+        check(person.all, "\r\n")
+        assert MARK in person.all
+
+
+BAD = os.fsencode(HOSTILE.replace("\0", "").replace("\n", "\x0b")) + b"\xff\xfe\x9b31m"
+RUNS: dict[str, list[list[bytes]]] = {
+    "client": [
+        [b"--check", b"--name", BAD, b"--device", BAD],
+        [b"--" + BAD],
+        [b"--port", BAD],
+        [BAD, b"--name", b"hank", b"--listen"],
+        [b"--name", BAD, b"--listen", b"--password-file", BAD],
+        [b"--listen", b"--name", b"hank", b"--exec", BAD],
+        [b"-c", BAD],
+        [b"--tls", b"--ca", BAD, b"--name", b"hank", b"--listen"],
+        [b"--log-file", b"/nowhere/" + BAD, b"--name", b"hank", b"--listen"],
+        [b"--print-completion", BAD],
+    ],
+    "server": [
+        [b"--check", b"--greeting", BAD],
+        [b"--check", b"--store", BAD],
+        [b"--check", b"--log-file", b"/nowhere/" + BAD],
+        [b"--check", b"--ip", BAD],
+        [b"--check", b"--bus", BAD],
+        [b"--check", b"--health", b"unix:/nowhere/" + BAD],
+        [b"--check", b"--tls-certificate", BAD],
+        [b"--" + BAD],
+        [b"--port", BAD],
+        [b"-c", BAD],
+        [b"--ip", BAD],
+        [b"--store", b"sqlite:////nowhere/" + BAD],
+    ],
+    "admin": [
+        [BAD],
+        [b"--" + BAD],
+        [b"user", b"add", BAD],
+        [b"verify", BAD],
+        [b"restore", BAD],
+        [b"copy", BAD, BAD],
+        [b"cert", b"show", BAD],
+        [b"cert", b"self-signed", b"--host", BAD, b"/nowhere/x"],
+        [b"cert", b"self-signed", b"/nowhere/" + BAD],
+        [b"--store", BAD, b"status"],
+        [b"prune", b"--older-than", BAD],
+        [b"-c", BAD, b"status"],
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [(program, words) for program, runs in RUNS.items() for words in runs],
+    ids=lambda value: value if isinstance(value, str) else " ".join(w.decode(errors="ignore")[:18] for w in value[:2]),
+)
+def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[bytes]) -> None:
+    argv = [sys.executable.encode(), b"-m", b"gmessenger", program.encode(), *words]
+    env = environment(tmp_path / "log", STATE_DIRECTORY=str(tmp_path))
+    done = subprocess.run(argv, cwd=TOP, env=env, input=b"", capture_output=True, timeout=30)
+    assert done.returncode != 0 or b"--check" in words
+    for shown in (done.stdout, done.stderr):
+        check(shown.decode())
+    if b"--ip" not in words and words[0] is not BAD:  # what the host is resolved by prints one
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", ["client", "server", "admin"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(tmp_path: Path, program: str, shell: str) -> None:
+    argv = [sys.executable, "-m", "gmessenger", program, "--print-completion", shell]
+    env = environment(tmp_path / "log", MESSENGER_NAME=TYPED)
+    done = subprocess.run(argv, cwd=TOP, env=env, capture_output=True, text=True, timeout=30, check=True)
+    check(done.stdout + done.stderr, "\n\t")
+
+
+@pytest.mark.parametrize("program", ["client", "server"])
+def test_a_config_file(tmp_path: Path, program: str) -> None:
+    file = tmp_path / f"x\u202e\x1b[31m{program}.ini"
+    for number, line in enumerate(
+        (f"name = {TYPED}\x1b[31m", f"{TYPED}\x1b = 1", f"port = {TYPED}\x1b", f"[{TYPED}\x1b")
+    ):
+        file.write_text(f"[{program}]\n{line}\n")
+        argv = [sys.executable, "-m", "gmessenger", program, "-c", str(file), "--check"]
+        done = subprocess.run(
+            argv, cwd=TOP, env=environment(tmp_path / "log"), capture_output=True, text=True, timeout=30
+        )
+        check(done.stdout + done.stderr)
+        assert number < 2 or done.returncode == 78
+
+
+class HostileControl:
+    """The control socket of a server that answers whatever it is asked, or refuses it, with nothing but HOSTILE."""
+
+    def __init__(self, path: Path, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self._open: list[Any] = []
+        self._socket = cooperative.socket(cooperative.AF_UNIX, cooperative.SOCK_STREAM)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self._greenlet = gevent.spawn(self._serve)
+
+    def _serve(self) -> None:
+        while True:
+            sock, _ = self._socket.accept()
+            self._open.append(sock)
+            gevent.spawn(self._answer, sock)
+
+    def _answer(self, sock: Any) -> None:
+        with contextlib.suppress(OSError), sock.makefile("rb") as lines:
+            for line in lines:
+                verb = json.loads(line).get("verb")
+                refused = {"error": "BadRequest", "sentence": HOSTILE}
+                answer = refused if verb is None or self.refuses else {"answer": CONTROL_ANSWERS.get(verb)}
+                sock.sendall(json.dumps(answer).encode() + b"\n")
+
+    def close(self) -> None:
+        self._greenlet.kill()
+        for each in (*self._open, self._socket):
+            each.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
+
+
+def words_for(each: Command, folder: Path) -> list[str]:
+    given = {"SEQ": "3", "--for": "10m", "--days": "3", "--older-than": "3d"}
+    words = each.words.split()
+    for argument in (ARGUMENTS[name] for name in each.takes):
+        name = HOSTILE.replace("\0", "")
+        if argument.name == "which":
+            words += [f"#{name}", "3"]
+        elif argument.name.startswith("--"):
+            words += [argument.name, given.get(argument.name, name)]
+        else:
+            words.append(str(folder / name.replace("/", "")) if argument.name == "file" else name)
+    return words
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
+@pytest.mark.parametrize("each", COMMANDS, ids=lambda each: each.words)
+def test_every_command_of_the_admin(place: Place, each: Command, *, refuses: bool) -> None:
+    place.makes()
+    control = HostileControl(control_socket(place.file, 7777), refuses=refuses)
+    done = place.admin(*words_for(each, place.folder), typed="secret\n")
+    control.close()
+    if each.words == "export":  # of which lines are JSON, for programs
+        done = place.admin("export", typed="")
+    check(done.out, "\n\t")
+    check(done.err)
+    assert "should not have" not in done.err
+    assert each.words in ("copy", "status") or (done.out + done.err).count("\n") < 20 or refuses
+
+
+def test_every_verb_of_the_control_socket_has_a_hostile_answer() -> None:
+    silent = {"add_account", "set_password", "disable", "enable", "delete_account", "delete_room", "grant", "revoke"}
+    silent |= {"mute", "unmute", "unban", "close_room", "open_room"}
+    assert set(VERBS) == silent | set(CONTROL_ANSWERS)
+
+
+def test_export_at_a_terminal_is_json_with_escapes(place: Place, tmp_path: Path) -> None:
+    place.makes()
+    control = HostileControl(control_socket(place.file, 7777), refuses=False)
+    argv = [sys.executable, "-m", "gmessenger", "admin", "--store", place.url, "export"]
+    with Onlooker(argv, tmp_path / "log") as person:
+        person.leaves()
+        check(person.all, "\r\n")
+    control.close()
+    lines = [json.loads(line) for line in person.all.splitlines()]
+    assert lines[0]["name"] == HOSTILE and lines[2]["text"] == HOSTILE + "\x7f\u202e"
+
+
+def test_a_certificate(place: Place, tmp_path: Path) -> None:
+    """An ESC is a letter as any other to those who wrote the standard."""
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x\x1b]0;OWNED\x07\u202e")])
+    alternatives = x509.SubjectAlternativeName([x509.DNSName("a\x1b[31;42;77mOWNED\nFORGED\x7f")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7)
+    made = made.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(datetime.now(UTC) + timedelta(9))
+    pem = (
+        made.add_extension(alternatives, critical=False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    file = tmp_path / "cert.pem"
+    file.write_bytes(pem)
+    shown = place.does("cert", "show", str(file))
+    check(shown)
+    assert "OWNED" in shown and FORGED in shown
+
+
+@pytest.mark.parametrize("style", ["plain", "json"])
+def test_the_servers_log(place: Place, style: str) -> None:
+    server = place.serves("--log-level", "debug", "--log-format", style)
+    port = server.port()
+    for name in (HOSTILE, "x" * 5000, "hank"):
+        line = place.dials(port)
+        line.enters(name, device=HOSTILE, password=HOSTILE)
+        if name == "hank":
+            line.asks(action=HOSTILE, id="1")
+            line.asks(action="msg", id=HOSTILE[:60], to=HOSTILE, message=HOSTILE)
+            line.asks(action="join", id="3", room=f"#{HOSTILE}")
+            line.asks(action="status", id="4", status=HOSTILE)
+        line.sock.sendall(HOSTILE.encode() + b"\n")
+    place.close()
+    code, log = server.end(signal.SIGTERM)
+    assert code == 0
+    check(log)
+
+
+def test_a_traceback_in_the_log_is_no_line_of_its_own(tmp_path: Path) -> None:
+    from gmessenger import logs
+
+    for style in logs.FORMATS:
+        log = tmp_path / style
+        logs.configure(str(log), style=style)
+        try:
+            raise LookupError(HOSTILE)
+        except LookupError as failure:
+            logs.event("greenlet_failed", failure=failure, what=HOSTILE, address="\x7f\u202e")
+        logs.configure(logs.NOWHERE)
+        check(log.read_text())
+
+
+def test_the_launcher(tmp_path: Path) -> None:
+    bad = BAD.replace(b"/", b"")
+    for words in ([b"--" + bad], [b"--port", bad], [b"--ip", bad, b"--window", b"none"], [b"--window", bad]):
+        argv = [sys.executable.encode(), str(TOP / "launcher.py").encode(), *words]
+        env = environment(tmp_path / "log")
+        done = subprocess.run(argv, input=b"", capture_output=True, env=env, timeout=60)
+        check((done.stdout + done.stderr).decode())
+        assert done.returncode not in (0, -9)
+
+
+def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        argv = [sys.executable, str(TOP / "launcher.py"), "--leash", str(listener.getsockname()[1]), "test"]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, env=environment(tmp_path / "log")) as leash:
+            line, _ = listener.accept()
+            says = [sys.executable, "-c", f"import sys; sys.stderr.buffer.write({HOSTILE.encode() + bytes([10])!r})"]
+            line.sendall(json.dumps({"argv": says, "stay": False}).encode() + b"\n")
+            _, err = leash.communicate(timeout=30)
+            line.close()
+    assert MARK in err.decode()
+    assert not [char for char in err.decode() if not char.isprintable() and char != "\n"]
+
+
+def test_nothing_is_printed_but_through_the_one_place() -> None:
+    """Whoever prints something of a new kind does it by `terminal_text`, or is listed here with the reason."""
+    allowed = {
+        "terminal_text.py": "it is the place",
+        "__main__.py": "fixed words",
+        "commandline.py": "the shipped config file",
+        "completion.py": "words of the parser",
+        "admin/asking.py": "an empty line",
+        "admin/keeping.py": "names of tables, in place on stderr",
+    }
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "print" or called.endswith((".stdout.write", ".stderr.write")):
+                found.add(str(path.relative_to(PACKAGE)))
+    assert found <= set(allowed)
+
+
+@given(st.recursive(st.text(st.characters()) | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
+@pytest.mark.parametrize("encoding", ["utf-8", "koi8-r", "ascii"])
+def test_json_for_a_terminal_is_the_same_json(encoding: str, value: object) -> None:
+    safe = visible_json(json.dumps(value, ensure_ascii=False, indent=1), encoding)
+    check(safe.encode(encoding).decode(encoding), "")
+    assert json.loads(safe) == value
