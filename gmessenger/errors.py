@@ -9,7 +9,8 @@
     │   │   ├── BadText               bad_text
     │   │   ├── BadName               bad_name
     │   │   ├── BadPassword           bad_password
-    │   │   └── AlreadyLoggedIn       already_logged_in
+    │   │   ├── AlreadyLoggedIn       already_logged_in
+    │   │   └── TlsNeeded             tls_needed
     │   ├── NotLoggedIn 401           not_logged_in
     │   ├── PasswordNeeded 401        password_needed
     │   ├── WrongPassword 402         wrong_password
@@ -138,6 +139,11 @@ class BadPassword(BadRequest):
 class AlreadyLoggedIn(BadRequest):
     word = "already_logged_in"
     sentence = "This connection is logged in under another name."
+
+
+class TlsNeeded(BadRequest):
+    word = "tls_needed"
+    sentence = "This port speaks TLS: connect with TLS, or to the server's plain port."
 
 
 class NotLoggedIn(WireError):

@@ -23,6 +23,9 @@ SENT_AT_ONCE: Final = 16_384
 LARGEST_FRAME: Final = 1_048_576
 """The longest frame a server may send; what is larger is no JIM."""
 
+ALERT: Final = b"\x15\x03"
+"""How TLS answers to what is not TLS."""
+
 Heard: TypeAlias = tuple[bytes, ServerEvent]
 
 
@@ -120,3 +123,7 @@ class Connection:
                 self._heard += self._hearing.hear(line)
         except BadFrame as error:
             self._fault = ConnectionError(Unended(str(error)))
+            if data.startswith(ALERT):
+                self._fault = ConnectionError(
+                    Sentence("it speaks TLS there: connect with TLS, or give the server's plain port")
+                )

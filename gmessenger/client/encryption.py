@@ -13,6 +13,10 @@ from gmessenger.errors import FileProblem, Untrusted
 from gmessenger.sentences import Sentence, Unended
 
 PIN: Final = "sha256:"
+OF_PLAIN_PORTS: Final = frozenset(
+    {"WRONG_VERSION_NUMBER", "TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "RECORD_LAYER_FAILURE"}
+)
+"""What OpenSSL calls it when the other end answers in plain text, or says with an alert that it speaks no TLS."""
 
 
 class Encryption:
@@ -85,5 +89,11 @@ def _in_words(error: Exception, host: str) -> Exception:
         return Untrusted(Sentence("Cannot trust {host}: {reason}.", host=host, reason=Unended(error.verify_message)))
     if isinstance(error, ssl.SSLError):
         fault = (error.reason or "eof").replace("_", " ").lower()
+        if error.reason in OF_PLAIN_PORTS:
+            return ConnectionError(
+                Sentence(
+                    "it does not speak TLS there ({fault}): leave TLS away, or give the server's TLS port", fault=fault
+                )
+            )
         return ConnectionError(Sentence("it does not speak TLS there ({fault})", fault=fault))
     return OSError(Sentence("this is no host name"))

@@ -13,7 +13,7 @@ from gevent.hub import Hub
 
 from gmessenger import logs
 from gmessenger.options import ServerOptions
-from gmessenger.server.lines import Line
+from gmessenger.server.lines import Line, NotTls
 from gmessenger.server.proxies import Origin
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher, Writer
@@ -181,7 +181,7 @@ class Connection:
         try:
             self._line.open(self._floor.options.tls_handshake_timeout)
         except OSError as error:
-            self._floor.refused["handshake_failed"] += 1
+            self._floor.refused["not_tls" if isinstance(error, NotTls) else "handshake_failed"] += 1
             logs.event("handshake_failed", address=self.address, reason=error.strerror)
             raise
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from gevent import Timeout, ssl
+from gevent import socket as waiting
+
+from gmessenger.errors import TlsNeeded
+from gmessenger.wire.encoding import encode_error
+from gmessenger.wire.openings import FAREWELLS, JIM, classify
 
 KEEPALIVE: Final = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -20,6 +26,15 @@ KEEPALIVE: Final = (
 )
 RECORD: Final = 16_384
 """The most that one record of TLS holds."""
+HANDSHAKE: Final = 0x16
+"""How a record of TLS begins that holds a handshake."""
+MAX_PEEKED: Final = 64  # bytes
+LINGER_TIMEOUT: Final = 1.0  # seconds
+"""How long a client that does not speak TLS is given to read why it is hung up on."""
+
+
+class NotTls(ConnectionError):
+    """The client of a TLS port begins with something else than a handshake, and has been told so."""
 
 
 class Line(Protocol):
@@ -76,23 +91,31 @@ class PlainLine:
 class TlsLine:
     """The server's end of TLS over a socket, which it takes over."""
 
-    __slots__ = ("_opened", "_socket")
+    __slots__ = ("_context", "_opened", "_socket")
     encrypted = True
+    _socket: Any
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         prepare(sock)
-        self._socket = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self._socket = sock
+        self._context = context
         self._opened = False
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return int(self._socket.fileno())
 
     def open(self, timeout: float) -> None:
-        """Shake hands. A peer that says nothing is given up after `timeout` seconds, and holds up nobody."""
-        sock = self._socket
-        sock.setblocking(True)
+        """Shake hands. A peer that says nothing is given up after `timeout` seconds, and holds up nobody.
+
+        Raises `NotTls` where the peer begins otherwise, once it has been told in its own language.
+        """
         try:
             with Timeout(timeout, TimeoutError(errno.ETIMEDOUT, "no handshake in time")):
+                _need_handshake(self._socket)
+                self._socket = sock = self._context.wrap_socket(
+                    self._socket, server_side=True, do_handshake_on_connect=False
+                )
+                sock.setblocking(True)
                 sock.do_handshake()
         except ssl.SSLError as error:
             raise ConnectionError(errno.EPROTO, in_words(error)) from None
@@ -101,6 +124,7 @@ class TlsLine:
 
     def receive(self, most: int, /) -> bytes:
         sock = self._socket
+        data: bytes
         try:
             data = sock.recv(most)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -116,7 +140,7 @@ class TlsLine:
         sent = 0
         try:
             while sent < len(data):
-                sent += self._socket.write(data[sent : sent + RECORD])
+                sent += int(self._socket.write(data[sent : sent + RECORD]))
         except ssl.SSLWantWriteError:
             pass
         except ssl.SSLWantReadError:  # waiting until it can be written to would be waiting for the wrong thing
@@ -140,6 +164,30 @@ def prepare(sock: socket.socket) -> None:
     for level, option, value in KEEPALIVE:
         if hasattr(socket, option):
             sock.setsockopt(level, getattr(socket, option), value)
+
+
+def _need_handshake(sock: socket.socket) -> None:
+    """Wait for the first bytes, and leave them where they are if a handshake begins with them. Raises `NotTls`."""
+    waiting.wait_read(sock.fileno())
+    first = sock.recv(MAX_PEEKED, socket.MSG_PEEK)
+    if first and first[0] != HANDSHAKE:
+        _tell(sock, farewell(first))
+        raise NotTls(errno.EPROTO, "it does not speak TLS")
+
+
+def farewell(first: bytes) -> bytes:
+    """What a client is told that begins like this at a port where TLS is spoken."""
+    protocol = classify(first) or JIM
+    return FAREWELLS.get(protocol, b"") if protocol != JIM else encode_error(TlsNeeded(), time.time())
+
+
+def _tell(sock: socket.socket, words: bytes) -> None:
+    """Write, and read what else comes: closing over bytes not read would take the words along."""
+    with suppress(OSError), Timeout(LINGER_TIMEOUT, TimeoutError()):
+        sock.send(words)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(RECORD):
+            waiting.wait_read(sock.fileno())
 
 
 def in_words(error: ssl.SSLError) -> str:

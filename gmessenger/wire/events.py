@@ -231,6 +231,12 @@ class Unreadable(Struct):
     fatal: bool = False
 
 
+class Foreign(Struct):
+    """The connection speaks another `protocol`; nothing of it is to be acted upon, and no event follows."""
+
+    protocol: str
+
+
 Said: TypeAlias = (
     Presence
     | Register
@@ -267,7 +273,7 @@ Said: TypeAlias = (
 )
 NativeRequest: TypeAlias = Said | Pong
 CourseRequest: TypeAlias = CoursePresence | CourseMsg | CourseList | CourseContact | CourseQuit
-Event: TypeAlias = NativeRequest | CourseRequest | Unreadable
+Event: TypeAlias = NativeRequest | CourseRequest | Unreadable | Foreign
 
 
 class Answer(Struct, omit_defaults=True):

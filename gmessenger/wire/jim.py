@@ -16,6 +16,7 @@ from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import (
     Answer,
     Event,
+    Foreign,
     NativeRequest,
     Pong,
     Presence,
@@ -26,6 +27,7 @@ from gmessenger.wire.events import (
     Unreadable,
 )
 from gmessenger.wire.framing import LineReader, Malformed, Oversize, StreamReader
+from gmessenger.wire.openings import JIM, Opening
 
 JIM_VERSION: Final = 2
 LONGEST_ID: Final = 64
@@ -113,13 +115,15 @@ class Hearing:
 
     `cap` is the largest frame in bytes; after `patience` unreadable objects in one piece of a stream, the last of them
     is fatal and the rest is not looked at. `native` turns True at the first presence with `jim` 2 or above, and stays.
+    A connection that begins as another protocol does is one `Foreign`, whatever it sends.
     """
 
-    __slots__ = ("_cap", "_lines", "_patience", "_stream", "course")
+    __slots__ = ("_cap", "_lines", "_opening", "_patience", "_stream", "course")
 
     def __init__(self, cap: int, patience: int = 100) -> None:
         self._cap = cap
         self._patience = patience
+        self._opening: Opening | None = Opening()
         self._stream: StreamReader | None = StreamReader(cap)
         self._lines: LineReader | None = None
         self.course = CourseCodec()
@@ -134,11 +138,24 @@ class Hearing:
             if self._lines.is_frame(data):
                 return [decode_request(data)]
             return decode_requests(self._lines.feed(data), self._cap)
-        return self._hear_stream(data)
+        return self._hear_stream(data) if self._opening is None else self._open(self._opening, data)
+
+    def _open(self, opening: Opening, data: bytes) -> list[Event]:
+        """Hold back what comes until it is known not to be another protocol."""
+        protocol = opening.feed(data)
+        if protocol is None:
+            too_long = len(opening.held) > self._cap
+            return [Unreadable(FrameTooLong(limit=self._cap), fatal=True)] if too_long else []
+        self._opening = None
+        if protocol != JIM:
+            self._stream = None
+            return [Foreign(protocol)]
+        return self._hear_stream(bytes(opening.held))
 
     def _hear_stream(self, data: bytes) -> list[Event]:
         stream = self._stream
-        assert stream is not None
+        if stream is None:  # it was of another protocol
+            return []
         stream.feed(data)
         events: list[Event] = []
         unreadable = 0

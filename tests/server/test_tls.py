@@ -84,7 +84,13 @@ def test_silent_peers_hold_up_nobody_and_are_given_up(begin: Start, authority: A
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"), [(b"GET / HTTP/1.1\r\n\r\n", "http request"), (PRESENCE, "wrong version number"), (b"", "eof")]
+    ("said", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "it does not speak TLS"),
+        (PRESENCE, "it does not speak TLS"),
+        (b"\x16\x03\x01\x00\x05hello", "unexpected message"),
+        (b"", "eof"),
+    ],
 )
 def test_what_is_no_tls_is_closed_with_a_quiet_word(said: bytes, reason: str, begin: Start, events: Any) -> None:
     server = begin()

@@ -16,8 +16,9 @@ from gmessenger.server.fronts.native import NativeVoice
 from gmessenger.server.fronts.prices import ONLY_HELD_BACK, PRICES, USUAL
 from gmessenger.turns import Turn
 from gmessenger.wire import events
-from gmessenger.wire.events import Event, Unreadable
+from gmessenger.wire.events import Event, Foreign, Unreadable
 from gmessenger.wire.jim import Hearing
+from gmessenger.wire.openings import FAREWELLS
 
 COURSE_EVENTS: Final = frozenset(
     {events.CoursePresence, events.CourseMsg, events.CourseList, events.CourseContact, events.CourseQuit}
@@ -58,6 +59,8 @@ class JimFront:
         heard = self._hearing.hear(data)
         if len(heard) > 1:
             self._hear_many(heard)
+        elif heard and type(heard[0]) is Foreign:
+            self._hang_up(heard[0].protocol)
         elif heard and self._act(heard[0]) and self._door.connection.writer.blocked:
             self._rest(Turn())
 
@@ -97,6 +100,14 @@ class JimFront:
         if self._voice is not None and self._voice.crowded:
             self._door.connection.writer.until_written()
         turn.give_way()
+
+    def _hang_up(self, protocol: str) -> None:
+        """Close a connection that speaks another protocol, after a word in that protocol where there is one."""
+        connection = self._door.connection
+        connection.floor.refused[protocol] += 1
+        logs.event("connection_refused", address=connection.address, reason=f"it speaks {protocol}")
+        connection.writer.write(FAREWELLS.get(protocol, b""))
+        connection.goodbye(f"it speaks {protocol}")
 
     def _voice_for(self, event: Event) -> NativeVoice | CourseVoice:
         """The voice that answers while nobody has logged in: of the kind that was heard."""
