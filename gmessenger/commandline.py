@@ -22,12 +22,15 @@ from gmessenger import __version__
 from gmessenger.completion import offer_completion
 from gmessenger.configfile import check, config_file_of, open_file, section_parser
 from gmessenger.errors import ConfigProblem, UsageError
+from gmessenger.hosts import split_host_port
 from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, Flag, Option, ServerOptions, table
 from gmessenger.places import config_file
 from gmessenger.sentences import Sentence
+from gmessenger.stdout import print_text
 
 Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
+NOT_GIVEN: Final = object()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Command(Generic[Options]):
     positionals: tuple[str, ...] = ()
     reads: Command[Any] | None = None
     personal: bool = False
+    endpoint: tuple[str, str] | None = None
+    """The keys of a host, which may be given as HOST:PORT, and of the port that it then sets."""
 
     @property
     def program(self) -> str:
@@ -58,9 +63,16 @@ class Command(Generic[Options]):
         return self.reads or self
 
 
-SERVER: Final = Command("server", ServerOptions, "A chat server: JIM over TCP, for native and course clients.")
+SERVER: Final = Command(
+    "server", ServerOptions, "A chat server: JIM over TCP, for native and course clients.", endpoint=("ip", "port")
+)
 CLIENT: Final = Command(
-    "client", ClientOptions, "A chat client for the terminal and for pipes.", ("host", "port"), personal=True
+    "client",
+    ClientOptions,
+    "A chat client for the terminal and for pipes.",
+    ("host", "port"),
+    personal=True,
+    endpoint=("host", "port"),
 )
 ADMIN: Final = Command(
     "admin", AdminOptions, "Looks after a server: its accounts, its rooms and what it remembers.", reads=SERVER
@@ -73,7 +85,7 @@ def parse(
     """The options as given. Raises `UsageError` (2) or `ConfigProblem` (78); --help and the like raise SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "--print-config" in given:
-        print(config_text(command.file), end="")
+        print_text(config_text(command.file))
         raise SystemExit(0)
     environment = environment_of(command, environ)
     _check_environment(command, environment)
@@ -81,7 +93,39 @@ def parse(
     for key in command.positionals:
         if (value := namespace.pop(f"{key}_given")) is not None:
             namespace[key] = value
+    if command.endpoint is not None:
+        _split_endpoint(command, namespace, given, *command.endpoint)
     return command.options(**{row.key: namespace[row.key] for row in command.rows})
+
+
+def _split_endpoint(
+    command: Command[Any], namespace: dict[str, Any], words: list[str], host_key: str, port_key: str
+) -> None:
+    """Take the port out of a host that was given as HOST:PORT.
+
+    It wins over a port from elsewhere, but for one on the command line. Raises `UsageError` where both are there and
+    differ.
+    """
+    if not namespace[host_key]:
+        return
+    namespace[host_key], port = split_host_port(namespace[host_key])
+    if port in (None, namespace[port_key]):
+        return
+    on_line = keys_on_line(command, words)
+    if port_key not in on_line:
+        namespace[port_key] = port
+    elif host_key in on_line:
+        raise UsageError(Sentence("The port is given twice: {one} and {other}.", one=port, other=namespace[port_key]))
+
+
+def keys_on_line(command: Command[Any], words: list[str]) -> set[str]:
+    """Return the keys of the options that the command line itself sets."""
+    parser = parser_of(command)
+    parser.set_defaults(**{row.key: NOT_GIVEN for row in command.rows})
+    nothing = f"[{command.file.section}]\n"
+    namespace = vars(parser.parse_args(words, env_vars={}, config_file_contents=nothing))
+    bare = {key for key in command.positionals if namespace[f"{key}_given"] is not None}
+    return bare | {row.key for row in command.rows if namespace[row.key] is not NOT_GIVEN}
 
 
 def environment_of(command: Command[Any], environ: Mapping[str, str]) -> dict[str, str]:
@@ -108,6 +152,10 @@ OWN_FILE: Final = "Where none is named, it is ~/.config/gmessenger/client.ini."
 
 class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
     """ConfigArgParse's parser, with errors raised instead of printed."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            print_text(message)
 
     def error(self, message: str) -> NoReturn:
         if isinstance(cause := sys.exception(), ConfigProblem):

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from gettext import gettext
 from typing import Any, Final
 
+from gmessenger.stdout import print_text
+
 SHELLS: Final = ("bash", "zsh", "fish")
 FILE: Final = "FILE"
 
@@ -32,7 +34,7 @@ class _PrintCompletion(Action):
         values: str | Sequence[Any] | None,
         option: str | None = None,
     ) -> None:
-        print(completion(parser, str(values)))
+        print_text(f"{completion(parser, str(values))}\n")
         raise SystemExit(0)
 
 

@@ -11,15 +11,15 @@ import textwrap
 from argparse import ArgumentTypeError
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO, ClassVar, Final
 
 import configargparse
 
 from gmessenger.errors import ConfigProblem
-from gmessenger.kinds import NO, YES
+from gmessenger.kinds import NO, YES, Kind
 from gmessenger.options import Flag, Option
 from gmessenger.sentences import Sentence
+from gmessenger.text_files import open_text
 
 UNKNOWN: Final = Sentence("{file}: unknown key {key}.")
 MEANT: Final = Sentence("{file}: unknown key {key}; did you mean {near}?")
@@ -42,7 +42,7 @@ def check(row: Option, value: str, where: str) -> None:
 
 def open_file(path: str) -> IO[str]:
     try:
-        return Path(path).open(encoding="utf-8")
+        return open_text(path)
     except OSError as error:
         reason = Sentence(error.strerror or str(error))
         raise ConfigProblem(
@@ -79,16 +79,23 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
                         own=self.section,
                     )
                 )
-        items = ini.items(self.section) if ini.sections() else []
+        items = [(key, self._value(key, text)) for key, text in (ini.items(self.section) if ini.sections() else [])]
         return OrderedDict(item for item in items if self._is_set(stream.name, *item) and item[0] in self.taken)
 
     def serialize(self, items: OrderedDict[str, str]) -> str:
         raise NotImplementedError("print-config prints the shipped file")
 
+    def _value(self, key: str, text: str) -> str:
+        """Return what a key is set to, without the comment behind it."""
+        row = self.known.get(key)
+        return without_comment(row.kind, text) if row is not None else text
+
     def _is_set(self, file: str, key: str, value: str) -> bool:
         if key not in self.known:
             near = difflib.get_close_matches(key, self.known, 1)
             raise ConfigProblem(Sentence(MEANT if near else UNKNOWN, file=file, key=key, near="".join(near)))
+        if "\0" in value:
+            raise ConfigProblem(Sentence("{file}: {key} holds a NUL character.", file=file, key=key))
         if value:
             check(self.known[key], value, f"{file}: {key}")
         return bool(value) or self.known[key].default == ""
@@ -107,13 +114,19 @@ def _read(stream: IO[str]) -> configparser.RawConfigParser:
     return ini
 
 
+def without_comment(kind: Kind, text: str) -> str:
+    """Return each line of a value without the comment behind it, as its kind has them."""
+    return "\n".join(kind.comment.split(line, 1)[0].rstrip() for line in text.split("\n"))
+
+
 def config_file_of(about: str, section: str, rows: Sequence[Option], *, reloads: bool) -> str:
     """The text of the file; `reloads` says that a running program can read it again."""
     lines = [
         f"# {about}",
         "#",
         "# Every option, with its default. Remove the # before a key to set it. The environment (MESSENGER_PORT for",
-        "# port, and so on) wins over this file, and the command line wins over the environment.",
+        "# port, and so on) wins over this file, and the command line wins over the environment. A comment may stand",
+        "# behind a value, after white space.",
         *(RELOADING if reloads else ()),
         "",
         f"[{section}]",

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from gettext import gettext
 from typing import Any, Final
 
-from gmessenger.commandline import Command, Options, environment_of, parse, parser_of
+from gmessenger.commandline import Command, Options, environment_of, keys_on_line, parse, parser_of
 from gmessenger.options import Option, written
 from gmessenger.terminal_text import visible
 from gmessenger.urls import MASK, masked
 
 COMMAND_LINE: Final = "command line"
 DEFAULT: Final = "default"
-NOT_GIVEN: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def given(
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = parse(command, words, environ)
     environment = environment_of(command, environ)
-    on_line, in_files = _on_line(command, words), _in_files(command, words, environment)
+    on_line, in_files = keys_on_line(command, words), _in_files(command, words, environment)
 
     def source(row: Option) -> str:
         if row.key in on_line:
@@ -64,16 +63,6 @@ def listed(found: Sequence[Given]) -> list[str]:
     wide = max(len(each.row.long) for each in found)
     long = min(40, max(len(each.shown) for each in found))
     return [f"{each.row.long:{wide}}  {each.shown:{long}}  {gettext(each.source)}" for each in found]
-
-
-def _on_line(command: Command[Any], words: list[str]) -> set[str]:
-    """The options that the command line itself sets."""
-    parser = parser_of(command)
-    parser.set_defaults(**{row.key: NOT_GIVEN for row in command.rows})
-    nothing = f"[{command.file.section}]\n"
-    namespace = vars(parser.parse_args(words, env_vars={}, config_file_contents=nothing))
-    bare = {key for key in command.positionals if namespace[f"{key}_given"] is not None}
-    return bare | {row.key for row in command.rows if namespace[row.key] is not NOT_GIVEN}
 
 
 def _in_files(command: Command[Any], words: list[str], environment: dict[str, str]) -> dict[str, str]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
+from typing import Any, Final
 
+from gmessenger.hosts import resolver_name, split_host_port
 from gmessenger.sentences import Sentence
 
+COMMENT: Final = re.compile(r"\s[#;]")
+"""Where a comment begins behind a value in a config file."""
+TEXT_COMMENT: Final = re.compile(r"\s#(?=\s|$)")
+"""The same behind a text to be shown, which may well say `#dev` or `1 ; 2`."""
 YES = ("yes", "true", "on", "1")
 NO = ("no", "false", "off", "0")
 
@@ -22,10 +30,33 @@ class Kind:
     metavar: str
     read: Callable[[str], Any]
     choices: tuple[str, ...] = ()
+    comment: re.Pattern[str] = COMMENT
 
 
 def text(metavar: str) -> Kind:
     return Kind(metavar, str)
+
+
+def file_path() -> Kind:
+    """A file; `~` at its beginning is a home directory, as in a shell."""
+    return Kind("FILE", os.path.expanduser)
+
+
+def host(metavar: str) -> Kind:
+    """A host name or an address, perhaps in brackets, perhaps with a port; empty for none."""
+
+    def read(value: str) -> str:
+        stripped = value.strip()
+        if stripped:
+            try:
+                split_host_port(stripped)
+            except ValueError:
+                raise ArgumentTypeError(
+                    Sentence("expected HOST, HOST:PORT or [ADDRESS]:PORT, not {value!r}", value=value)
+                ) from None
+        return stripped
+
+    return Kind(metavar, read)
 
 
 def command_line() -> Kind:
@@ -67,7 +98,7 @@ def words(most: int) -> Kind:
             raise ArgumentTypeError(f"expected at most {most} printable characters, not {len(said)}: {value[:40]!r}")
         return said
 
-    return Kind("TEXT", read)
+    return Kind("TEXT", read, comment=TEXT_COMMENT)
 
 
 def choice(*choices: str) -> Kind:
@@ -142,11 +173,17 @@ def place() -> Kind:
     def read(value: str) -> str:
         host, _, number = value.rpartition(":")
         is_port = number.isascii() and number.isdigit() and len(number) < 6 and int(number) < 65_536
-        if value and not value.startswith("unix:/") and not (host and is_port):
+        if value and not value.startswith("unix:/") and not (is_port and _is_host(host)):
             raise ArgumentTypeError(f"expected HOST:PORT or unix:/PATH, not {value!r}")
         return value
 
     return Kind("PLACE", read)
+
+
+def _is_host(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(resolver_name(host))
+    return False
 
 
 def days() -> Kind:

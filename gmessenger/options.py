@@ -19,6 +19,8 @@ from gmessenger.kinds import (
     count,
     days,
     digest,
+    file_path,
+    host,
     networks,
     place,
     port_number,
@@ -118,7 +120,7 @@ class LogOptions:
 
     log_file: str | None = option(
         None,
-        text("FILE"),
+        file_path(),
         "where the log goes; - for stderr [default: logs/ of a checkout, else stderr for the server and the XDG state "
         "directory for the client]",
         "to keep the log with the system's others",
@@ -155,7 +157,7 @@ class ServerOptions(LogOptions):
 
     ip: str = option(
         "",
-        text("ADDRESS"),
+        host("ADDRESS"),
         "the address or host name to listen on; empty for every interface, IPv4 and IPv6",
         "to be reachable from this machine only: 127.0.0.1",
         "-a",
@@ -172,14 +174,14 @@ class ServerOptions(LogOptions):
     )
     tls_certificate: str = option(
         "",
-        text("FILE"),
+        file_path(),
         "the certificate of this server and those that vouch for it, in PEM; with it, encrypted lines are taken too",
         "to be reached over a network",
         restart=True,
     )
     tls_key: str = option(
         "",
-        text("FILE"),
+        file_path(),
         "the certificate's key [default: it is in the same file]",
         "when it is in another file",
         restart=True,
@@ -396,7 +398,7 @@ class ClientOptions(LogOptions):
         return self.port or (DEFAULT_TLS_PORT if self.tls else DEFAULT_PORT)
 
     host: str = option(
-        "127.0.0.1", text("HOST"), "the server", "to reach another machine", "-a", "--ip", shown_active=True
+        "127.0.0.1", host("HOST"), "the server", "to reach another machine", "-a", "--ip", shown_active=True
     )
     port: int = option(
         0,
@@ -410,7 +412,7 @@ class ClientOptions(LogOptions):
     )
     ca: str | None = option(
         None,
-        text("FILE"),
+        file_path(),
         "with --tls: believe those who sign certificates in this file (PEM), and not those the system believes",
         "when a server's certificate is signed by somebody of your own",
     )
@@ -429,7 +431,7 @@ class ClientOptions(LogOptions):
     )
     password_file: str | None = option(
         None,
-        text("FILE"),
+        file_path(),
         "a file whose first line is your password; MESSENGER_PASSWORD in the environment is the password itself, and "
         "with neither it is asked for",
         "in scripts that use an account",
@@ -521,12 +523,10 @@ class AdminOptions:
     port: int = option(
         DEFAULT_PORT, port_number(), "the server's port, which names its store", "when it is not 7777", "-p"
     )
-    tls_certificate: str = option(
-        "", text("FILE"), "the server's certificate, for cert show", "when the server has one"
-    )
+    tls_certificate: str = option("", file_path(), "the server's certificate, for cert show", "when the server has one")
     password_file: str = option(
         "",
-        text("FILE"),
+        file_path(),
         "take the password of user add and user passwd from the first line of a file; without it, it is asked for, or "
         "read from the input where that is no terminal",
         "in scripts",

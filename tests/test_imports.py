@@ -14,17 +14,19 @@ RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
 """What chat and store share: a contract, and the records that pass between them."""
 SHARED = ("cluster.contract", "cluster.records")
 """The same between a node, the store that it shares with others, and the bus between them."""
-GROUND = {"errors", "hosts", "sentences", "terminal_text", "turns", "urls"}
+GROUND = {"errors", "hosts", "sentences", "stdout", "terminal_text", "text_files", "turns", "urls"}
 """Modules that import nothing of ours, or only each other; everything may import them."""
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "stdout": {"errors", "sentences"},
+    "text_files": {"errors", "sentences"},
     "hosts": set(),
     "sentences": set(),
     "turns": set(),
     "terminal_text": set(),
     "urls": set(),
     "certificates": set(),
-    "completion": set(),
+    "completion": GROUND,
     "log_files": set(),
     "places": GROUND,
     "kinds": GROUND,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from gmessenger.admin import commands
 from gmessenger.commandline import ADMIN, parse, parser_of
 from gmessenger.errors import ExitError, FileProblem, MessengerError, Refused, UsageError
-from gmessenger.terminal_text import print_error, print_line
+from gmessenger.stdout import discard_output, print_text
+from gmessenger.terminal_text import print_error, visible_lines
 
 TRY_LATER: Final = 75
 UNEXPECTED: Final = 1
@@ -28,8 +27,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         options, words = split(given)
         if {"-h", "--help"} & set(options):
-            for line in (*commands.overview().split("\n"), ""):
-                print_line(line)
+            print_text(f"{visible_lines(commands.overview())}\n\n")
         if COMPLETION in options:
             commands.with_commands(parser_of(ADMIN)).parse_args(options)
         settings = parse(ADMIN, options)
@@ -41,7 +39,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return UNEXPECTED
     except BrokenPipeError:  # who read the output has read enough
-        _want_no_output()
+        discard_output()
         return 0
     except Exception as error:
         return _fail(error)
@@ -50,7 +48,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _fail(error: Exception) -> int:
     """Say in one line what went wrong; returns the exit code."""
     if isinstance(error, OSError):
-        _want_no_output()
+        discard_output()
         where = f" {error.filename}" if error.filename else ""
         error = FileProblem(f"Cannot read or write{where}: {error.strerror or error}.")
     elif isinstance(error, UnicodeError):
@@ -59,12 +57,6 @@ def _fail(error: Exception) -> int:
         error = ExitError(f"Something went wrong that should not have ({type(error).__name__}: {error}).")
     print_error(f"{ADMIN.program}: {error}")
     return exit_code(error)
-
-
-def _want_no_output() -> None:
-    """What is still to be written has nowhere to go, and must not be tried again when the interpreter ends."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def split(given: list[str]) -> tuple[list[str], list[str]]:

@@ -18,11 +18,12 @@ from gmessenger.options import ServerOptions
 from gmessenger.places import STDERR, control_socket
 from gmessenger.server import files, services
 from gmessenger.server.listening import UNIX, listen, listener_at
+from gmessenger.stdout import print_text
 from gmessenger.store import POSTGRES, file_of
 from gmessenger.store.inspecting import inspect
 from gmessenger.store.lock import holder
 from gmessenger.store.schema import VERSION
-from gmessenger.terminal_text import print_error, print_line
+from gmessenger.terminal_text import print_error, visible
 
 LEAST_FREE: Final = 64 * 2**20
 """Bytes on the store's disk below which it is not worth starting."""
@@ -32,18 +33,21 @@ LISTENING: Final = "0A"
 def check(arguments: Sequence[str] | None) -> int:
     """Print every option and what was tried; 0, or 78 with what is wrong on stderr. Raises as `parse`."""
     options, found = given(SERVER, arguments)
-    for line in (*listed(found), ""):
-        print_line(line)
+    _print_lines(*listed(found), "")
     faults: list[str] = []
     for what, look in LOOKS.items():
         try:
-            print_line(f"{what}: {look(options)}")
+            _print_lines(f"{what}: {look(options)}")
         except ExitError as error:
-            print_line(f"{what}: {error}")
+            _print_lines(f"{what}: {error}")
             faults.append(str(error))
     for fault in faults:
         print_error(f"{SERVER.program}: {fault}")
     return ConfigProblem.exit_code if faults else 0
+
+
+def _print_lines(*lines: str) -> None:
+    print_text("".join(f"{visible(line)}\n" for line in lines))
 
 
 def _store(options: ServerOptions) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -201,15 +201,19 @@ class Commanded(Moderating):
 
     @log_calls("file")
     def export(self, file: str) -> None:
-        self._answered(lambda: self._export(Path(file or f"{self._link.name}-messages.jsonl")))
+        path = Path(file or f"{self._link.name}-messages.jsonl")
+        with suppress(RuntimeError):  # there is no such home directory: then it is a name like any other
+            path = path.expanduser()
+        self._answered(lambda: self._export(path))
 
     def _export(self, file: Path) -> str:
         shown = visible(str(file))
         try:
             with _new_file(file) as lines:
                 count = sum(lines.write(line) > 0 for line in self._link.export())
-        except OSError as error:
-            return noted(_("cannot write {file}: {reason}", file=shown, reason=why(error.strerror or str(error))))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return noted(_("cannot write {file}: {reason}", file=shown, reason=why(reason)))
         return noted(
             counted(
                 "{count} message is in {file}, as a line of JSON",

@@ -32,13 +32,14 @@ class Cut:
 class Lines:
     """Iterates over the lines of a file descriptor, without their ends; the last one needs none.
 
-    UTF-8, with U+FFFD for what is not. Not read with `sys.stdin`: its lock, held in another thread, aborts the
-    interpreter at exit, and gevent's own file object would make a descriptor non-blocking that others share.
+    UTF-8, with U+FFFD for what is not, and without a byte order mark at its beginning. Not read with `sys.stdin`: its
+    lock, held in another thread, aborts the interpreter at exit, and gevent's own file object would make a descriptor
+    non-blocking that others share.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
         self._lines: deque[str | Cut] = deque()
         self._parts: list[str] = []
         self._length = 0

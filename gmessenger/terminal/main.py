@@ -14,12 +14,13 @@ from gmessenger.errors import ExitError, FileProblem, UsageError
 from gmessenger.given import given, listed
 from gmessenger.log_files import SharedLog
 from gmessenger.options import ClientOptions
+from gmessenger.stdout import print_text
 from gmessenger.terminal import dates, words
 from gmessenger.terminal.ending import INTERRUPTED
 from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
 from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.words import N_, _, noted
-from gmessenger.terminal_text import print_error, print_line
+from gmessenger.terminal_text import print_error, visible
 
 UNIX: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
@@ -44,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(CLIENT, arguments)
         if options.check:
-            for line in listed(given(CLIENT, arguments)[1]):
-                print_line(line)
+            print_text("".join(f"{visible(line)}\n" for line in listed(given(CLIENT, arguments)[1])))
             return 0
         check(options)
         configure_log(options)

@@ -6,17 +6,14 @@ import os
 import termios
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, Final
 
 from gmessenger.client import Link
-from gmessenger.errors import FileProblem, PasswordNeeded, Refused, WrongPassword
-from gmessenger.sentences import Sentence
+from gmessenger.errors import PasswordNeeded, Refused, WrongPassword
 from gmessenger.terminal.spoken import spoken
+from gmessenger.text_files import read_password_file
 
 VARIABLE: Final = "MESSENGER_PASSWORD"
-LONGEST: Final = 4096
-"""Characters of a password's file that are read; no server takes as long a password."""
 TRIES: Final = 3
 LOCAL: Final = 3
 """Where termios keeps the flags that are about echoing."""
@@ -28,7 +25,7 @@ def given_password(file: str | None, environ: MutableMapping[str, str] = os.envi
     The file wins; the variable is removed, so that what this program may start does not inherit it.
     """
     variable = environ.pop(VARIABLE, None) or None
-    return _first_line(file) if file else variable
+    return read_password_file(file) if file else variable
 
 
 def enter(link: Link, ask: Callable[[str], str | None]) -> None:
@@ -44,22 +41,6 @@ def enter(link: Link, ask: Callable[[str], str | None]) -> None:
             if not password:
                 raise
     return link.start(password)
-
-
-def _first_line(file: str) -> str:
-    try:
-        with Path(file).open(encoding="utf-8") as opened:
-            line = opened.readline(LONGEST).rstrip("\r\n")
-    except OSError as error:
-        reason = Sentence(error.strerror or str(error))
-        raise FileProblem(
-            Sentence("Cannot read the password file {file}: {reason}.", file=file, reason=reason)
-        ) from error
-    except UnicodeDecodeError as error:
-        raise FileProblem(Sentence("Cannot read the password file {file}: it is not UTF-8.", file=file)) from error
-    if not line:
-        raise FileProblem(Sentence("The first line of the password file {file} is empty.", file=file))
-    return line
 
 
 class Echo:

@@ -13,6 +13,7 @@ from typing import Final
 from gmessenger.commandline import CLIENT
 from gmessenger.errors import FileProblem
 from gmessenger.sentences import Sentence
+from gmessenger.text_files import open_text
 
 HEAD: Final = f"[{CLIENT.section}]"
 BEGINNING: Final = f"# {CLIENT.program}. Every option may stand here; {CLIENT.program} --print-config lists them.\n\n"
@@ -27,7 +28,7 @@ def remember(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
     """
     try:
         file = file.resolve()  # where it is a link into somebody's collection, the link stays
-        text = file.read_text("utf-8") if file.exists() else BEGINNING
+        text = _read(file) if file.exists() else BEGINNING
         unknown = [group for group in groups if not any(_line(key).search(text) for key in group)]
         new = {key: value for group in unknown for key, value in group.items()}
         if new:
@@ -39,6 +40,11 @@ def remember(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
         raise FileProblem(
             Sentence("Cannot write the config file {file}: {reason}.", file=file, reason=reason)
         ) from error
+
+
+def _read(file: Path) -> str:
+    with open_text(file) as opened:
+        return opened.read()
 
 
 def with_values(text: str, values: Mapping[str, str]) -> str:

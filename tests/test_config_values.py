@@ -1,0 +1,114 @@
+"""Values in config files: comments behind them, home directories, hosts with ports, and what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gmessenger.commandline import CLIENT, SERVER, Command, config_text, parse
+from gmessenger.errors import ConfigProblem, UsageError
+
+
+@pytest.fixture
+def ini(tmp_path: Path) -> Path:
+    return tmp_path / "some.ini"
+
+
+COMMENTED = [
+    (SERVER, "port", "4711 # the usual", 4711),
+    (SERVER, "port", "4711\t; the usual", 4711),
+    (SERVER, "port", "4711 #the usual", 4711),
+    (SERVER, "log-level", "debug ; while looking", "debug"),
+    (SERVER, "guests", "no # not here", False),
+    (SERVER, "ip", "127.0.0.1 # only here", "127.0.0.1"),
+    (SERVER, "store", "sqlite:////srv/chat.db # on the fast disk", "sqlite:////srv/chat.db"),
+    (SERVER, "store", "sqlite:////srv/my chat#1.db", "sqlite:////srv/my chat#1.db"),
+    (SERVER, "proxy-from", "192.0.2.1, 192.0.2.2 # both", None),
+    (SERVER, "greeting", "Welcome to #dev ; have fun # shown to all", "Welcome to #dev ; have fun"),
+    (SERVER, "greeting", "We are #1", "We are #1"),
+    (SERVER, "greeting", "It's 5 o'clock # don't ask", "It's 5 o'clock"),
+    (CLIENT, "name", "hank # that is me", "hank"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "text", "value"), COMMENTED, ids=[f"{row[1]}-{row[2]}" for row in COMMENTED]
+)
+def test_a_comment_behind_a_value_is_no_part_of_it(
+    command: Command[object], key: str, text: str, value: object, ini: Path
+) -> None:
+    ini.write_text(f"[{command.section}]\n{key} = {text}\n")
+    found = getattr(parse(command, ["-c", str(ini)], {}), key.replace("-", "_"))
+    assert str(found[1]) == "192.0.2.2/32" if value is None else found == value
+
+
+@pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
+def test_every_key_of_the_shipped_file_may_have_a_comment_behind_it(command: Command[object], ini: Path) -> None:
+    lines = config_text(command).splitlines()
+    for row in command.rows:
+        lines = [line.replace(f"# {row.long[2:]} =", f"{row.long[2:]} =", 1) for line in lines]
+    ini.write_text("\n".join(f"{line} # as shipped" if " = " in line and line[0] != "#" else line for line in lines))
+    assert parse(command, ["-c", str(ini)], {}) == parse(command, [], {})
+
+
+@pytest.mark.parametrize("key", ["tls-certificate", "log-file", "store", "ip", "health", "greeting", "port"])
+def test_a_nul_is_named_and_never_gets_further(key: str, ini: Path) -> None:
+    ini.write_bytes(f"[server]\n{key} = a\0b\n".encode())
+    with pytest.raises(ConfigProblem, match=f"{key} holds a NUL character"):
+        parse(SERVER, ["-c", str(ini)], {})
+
+
+def test_a_home_directory_is_a_tilde(ini: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/of/hank")
+    ini.write_text("[server]\ntls-certificate = ~/server.pem\nlog-file = -\n")
+    options = parse(SERVER, ["-c", str(ini)], {})
+    assert (options.tls_certificate, options.log_file) == ("/home/of/hank/server.pem", "-")
+    assert parse(CLIENT, ["--password-file=~/password"], {}).password_file == "/home/of/hank/password"
+
+
+ENDPOINTS = [
+    ("chat.example", "chat.example", 0),
+    ("chat.example:4711", "chat.example", 4711),
+    ("[::1]", "::1", 0),
+    ("[::1]:4711", "::1", 4711),
+    ("::1", "::1", 0),
+]
+
+
+@pytest.mark.parametrize(("text", "host", "port"), ENDPOINTS)
+def test_a_host_may_have_a_port(text: str, host: str, port: int, ini: Path) -> None:
+    ini.write_text(f"[client]\nhost = {text}\n")
+    ways = [
+        ([text], {}),
+        (["--host", text], {}),
+        (["-a", text], {}),
+        ([], {"MESSENGER_HOST": text}),
+        (["-c", str(ini)], {}),
+    ]
+    for words, environ in ways:
+        options = parse(CLIENT, words, environ)
+        assert (options.host, options.port) == (host, port)
+    served = parse(SERVER, ["--ip", text], {})
+    assert (served.ip, served.port) == (host, port or 7777)
+
+
+def test_of_two_ports_that_of_the_command_line_wins(ini: Path) -> None:
+    ini.write_text("[client]\nhost = chat.example:1\nport = 2\n")
+    file = ["-c", str(ini)]
+    assert parse(CLIENT, file, {}).port == 1
+    assert parse(CLIENT, [*file, "other.example:3"], {}).port == 3
+    assert parse(CLIENT, [*file, "-p", "4"], {}).port == 4
+    assert parse(CLIENT, ["other.example:3"], {"MESSENGER_PORT": "5"}).port == 3
+    assert parse(CLIENT, ["other.example:3", "3"], {}).port == 3
+    with pytest.raises(UsageError, match="The port is given twice: 3 and 4"):
+        parse(CLIENT, ["other.example:3", "4"], {})
+
+
+@pytest.mark.parametrize("text", ["chat..example", "a b", "[chat]", "chat:0", "chat:70000", "x" * 64, "[::1", "a/b"])
+def test_what_is_no_host_is_named(text: str, ini: Path) -> None:
+    with pytest.raises(UsageError, match="expected HOST"):
+        parse(CLIENT, [text], {})
+    ini.write_text(f"[server]\nip = {text}\n")
+    with pytest.raises(ConfigProblem, match="ip: expected HOST"):
+        parse(SERVER, ["-c", str(ini)], {})

@@ -1,0 +1,56 @@
+"""Programs that print and end, into pipes that nobody reads and onto disks that are full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server.running import PATIENCE, TOP
+
+FULL = Path("/dev/full")
+PRINTS = [
+    *(["server", option] for option in ("--print-config", "--help", "--version", "--check")),
+    *(["client", option] for option in ("--print-config", "--help", "--version", "--check")),
+    *(["admin", option] for option in ("--print-config", "--help", "--version")),
+    *([program, "--print-completion", "bash"] for program in ("server", "client", "admin")),
+]
+
+
+def start(words: list[str], output: int, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
+    memory = ["--store", "memory:", "--port", "0"] if words == ["server", "--check"] else []
+    return subprocess.run(
+        [sys.executable, "-m", "gmessenger", *words, *memory],
+        cwd=TOP,
+        env=clean | {"HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
+def test_a_pipe_that_is_read_no_more_ends_it_quietly(words: list[str], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = start(words, writing, tmp_path)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
+def test_a_disk_that_is_full_is_said_in_one_line(words: list[str], tmp_path: Path) -> None:
+    with FULL.open("w") as full:
+        done = start(words, full.fileno(), tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
+    assert "No space left on device" in done.stderr

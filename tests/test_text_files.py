@@ -1,0 +1,89 @@
+"""Files that people write: whatever their editor puts first, they are read as what they mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gmessenger.commandline import ADMIN, CLIENT, SERVER, parse
+from gmessenger.errors import FileProblem
+from gmessenger.options import AdminOptions
+from gmessenger.terminal.passwords import given_password
+from gmessenger.terminal.remembering import remember
+from tests.conftest import RunningServer
+from tests.server.running import PATIENCE, TOP
+
+MARK = b"\xef\xbb\xbf"
+BEGINNINGS = {"no mark": b"", "a mark": MARK}
+
+
+def read_by_admin(file: Path) -> str:
+    from gmessenger.admin.asking import password
+
+    return password(AdminOptions(password_file=str(file)))
+
+
+def read_by_client(file: Path) -> str | None:
+    return given_password(str(file), {})
+
+
+@pytest.fixture(params=[read_by_client, read_by_admin], ids=["client", "admin"])
+def read(request: pytest.FixtureRequest) -> Callable[[Path], str | None]:
+    return request.param
+
+
+@pytest.mark.parametrize("mark", BEGINNINGS.values(), ids=BEGINNINGS)
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r\nsecond line\r\n"])
+def test_a_password_is_the_first_line(
+    mark: bytes, end: bytes, read: Callable[[Path], str | None], tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_bytes(mark + "correct höрse".encode() + end)
+    assert read(tmp_path / "password") == "correct höрse"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty"), (MARK, "empty"), (MARK + b"\r\nx", "empty"), ("x".encode("utf-16"), "not UTF-8")],
+)
+def test_a_file_without_a_password_is_said(
+    content: bytes, reason: str, read: Callable[[Path], str | None], tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_bytes(content)
+    with pytest.raises(FileProblem, match=reason):
+        read(tmp_path / "password")
+
+
+@pytest.mark.parametrize("command", [SERVER, CLIENT, ADMIN], ids=lambda command: command.section)
+def test_a_config_file_may_begin_with_a_mark(command: object, tmp_path: Path) -> None:
+    section = command.file.section
+    (tmp_path / "some.ini").write_bytes(MARK + f"[{section}]\r\nport = 4711\r\n".encode())
+    assert parse(command, ["-c", str(tmp_path / "some.ini")], {}).port == 4711
+
+
+def test_what_is_remembered_goes_into_a_file_with_a_mark(tmp_path: Path) -> None:
+    file = tmp_path / "client.ini"
+    file.write_bytes(MARK + b"[client]\r\nhost = chat.example\r\n")
+    assert remember(file, {"name": "hank"}) == {"name": "hank"}
+    options = parse(CLIENT, ["-c", str(file)], {})
+    assert (options.host, options.name) == ("chat.example", "hank")
+
+
+def test_a_mark_at_the_beginning_of_a_pipe_is_no_text(server: RunningServer, tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
+    command = [sys.executable, "-m", "gmessenger", "client", server.host, str(server.port), "--name", "hank"]
+    command += ["--to", "dale", "--log-file", str(tmp_path / "log")]
+    with socket.create_connection((server.host, server.port), PATIENCE) as dale, dale.makefile("rb") as lines:
+        dale.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"dale"}}\n')
+        assert (b'"response":200' in lines.readline(), b"synced" in lines.readline()) == (True, True)
+        done = subprocess.run(
+            command, cwd=TOP, env=clean, input=MARK + b"hello\r\n", capture_output=True, timeout=PATIENCE, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert json.loads(lines.readline())["message"] == "hello"
