@@ -265,7 +265,8 @@ class ServerOptions(LogOptions):
     message_rate: int = option(
         50,
         count(0),
-        "messages a second that one name may send for long, on all its devices together; 0 is no limit",
+        "messages a second that one name may send for long, on all its devices together, a text of more than 1024 "
+        "characters counting as several; 0 is no limit",
         "for bots that say a lot, or against people who do",
     )
     message_burst: int = option(
@@ -275,6 +276,25 @@ class ServerOptions(LogOptions):
         50, count(0), "the same for other requests; a search counts as five of them", "for clients that ask a lot"
     )
     request_burst: int = option(500, count(1), "requests that may come at once", "for clients that ask a lot")
+    guest_message_rate: int = option(
+        50,
+        count(0),
+        "messages a second that all guests of one address (of IPv6: one /64) may send for long, under whatever names; "
+        "0 is no limit",
+        "when many guests share an address",
+    )
+    guest_message_burst: int = option(
+        1000, count(1), "messages that they may send at once", "when many guests share an address"
+    )
+    guest_request_rate: int = option(
+        100,
+        count(0),
+        "the same for other requests of guests, and of connections that have not logged in",
+        "when many guests share an address",
+    )
+    guest_request_burst: int = option(
+        2000, count(1), "requests of theirs that may come at once", "when many guests share an address"
+    )
     patience: float = option(
         10.0,
         seconds(),

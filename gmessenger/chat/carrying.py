@@ -51,10 +51,12 @@ class Carrying:
                     raise
                 outcome.set_exception(failure)
                 return
-            if awaited:
-                session.outbox.insist(Answer(code, id, self._clock(), more))
-            then()
-            outcome.set(True)
+            try:
+                if awaited:
+                    session.outbox.insist(Answer(code, id, self._clock(), more))
+                then()
+            finally:  # it is made, whatever becomes of what follows it
+                outcome.set(True)
 
         self._spawn("a change", run)
         try:

@@ -88,9 +88,10 @@ class Entrance:
             raise RegistrationClosed
         if self._policy.registration == "invite" and invite is None:
             raise InviteRefused
-        hashed = self._trials.hash(session.address, password)
         entry = Entry(device or DEFAULT_DEVICE, session.token)
-        account, found = self._store.register(session.key, session.name, hashed, self._clock(), entry, rooms, invite)
+        with self._trials.registering(session.address, password) as hashed:
+            now = self._clock()
+            account, found = self._store.register(session.key, session.name, hashed, now, entry, rooms, invite)
         self.add(account)
         self._router.elsewhere.owe(session, found.cursors)
         session.become(account)

@@ -6,7 +6,9 @@ import functools
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from argon2 import PasswordHasher
@@ -20,6 +22,8 @@ LONGEST: Final = 1024
 AT_ONE_TIME: Final = 2
 MOST_WAITING: Final = 64
 """Passwords that may wait for their turn: a few seconds' worth. Whoever has a session's token does not wait at all."""
+MAX_WAITING_PER_NETWORK: Final = 16
+"""Of them, those that came from one network: nobody fills the queue alone."""
 COME_BACK_IN: Final = 2.0
 NICENESS: Final = 10
 """Hashing is work for a whole core; the loop's thread has the core first."""
@@ -32,6 +36,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPool(AT_ONE_TIME)
         self._waiting = 0
+        self._waiting_of: Counter[str] = Counter()
 
     def prepare(self) -> None:
         """Make what a password is compared with where there is no account, before the first such name is tried.
@@ -40,20 +45,25 @@ class Passwords:
         """
         self._threads.spawn(_nicely, getattr, self, "_nobodys")
 
-    def hash(self, password: str) -> str:
+    @property
+    def waiting(self) -> int:
+        """How many passwords wait for their turn, or have it."""
+        return self._waiting
+
+    def hash(self, password: str, network: str | None = None) -> str:
         """A hash to keep. Raises `BadPassword` for one that is too short or too long, and `TooFast` as `matches`."""
         if not SHORTEST <= len(password.encode()) <= LONGEST:
             raise BadPassword
-        return str(self._apply(self._hasher.hash, password))
+        return str(self._apply(network, self._hasher.hash, password))
 
-    def matches(self, hashed: str | None, password: str) -> bool:
+    def matches(self, hashed: str | None, password: str, network: str | None = None) -> bool:
         """Whether it is the password; takes as long where there is no hash, so that time tells nothing.
 
-        Raises `TooFast` where so many are waiting that it would take seconds.
+        Raises `TooFast` where so many are waiting, or many from that network, that it would take seconds.
         """
         if len(password.encode()) > LONGEST:
             return False
-        return bool(self._apply(self._verify, hashed, password)) and bool(hashed)
+        return bool(self._apply(network, self._verify, hashed, password)) and bool(hashed)
 
     @functools.cached_property
     def _nobodys(self) -> str:
@@ -62,14 +72,27 @@ class Passwords:
     def close(self) -> None:
         self._threads.kill()
 
-    def _apply(self, work: Callable[..., Any], *args: Any) -> Any:
-        if self._waiting >= MOST_WAITING:
+    def _apply(self, network: str | None, work: Callable[..., Any], *args: Any) -> Any:
+        with self._place(network):
+            return self._threads.apply(_nicely, (work, *args))
+
+    @contextmanager
+    def _place(self, network: str | None) -> Iterator[None]:
+        """A place among those that wait. Raises `TooFast` where there is none."""
+        many = network is not None and self._waiting_of[network] >= MAX_WAITING_PER_NETWORK
+        if many or self._waiting >= MOST_WAITING:
             raise TooFast("Very many are logging in just now; try again in a moment.", retry_after=COME_BACK_IN)
         self._waiting += 1
+        if network is not None:
+            self._waiting_of[network] += 1
         try:
-            return self._threads.apply(_nicely, (work, *args))
+            yield
         finally:
             self._waiting -= 1
+            if network is not None:
+                self._waiting_of[network] -= 1
+                if not self._waiting_of[network]:
+                    del self._waiting_of[network]
 
     def _verify(self, hashed: str | None, password: str) -> bool:
         try:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from gmessenger.chat.limits import Bounds
 from gmessenger.chat.names import LONGEST_NAME
+from gmessenger.chat.session import Session
 
 LONGEST_STATUS: Final = 32
 Registration = Literal["open", "invite", "closed"]
@@ -32,11 +33,11 @@ class Policy:
     busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
     bounds: Bounds = Bounds()
 
-    @property
-    def limits(self) -> dict[str, int]:
-        """What is announced to clients."""
+    def limits_of(self, session: Session) -> dict[str, int]:
+        """What is announced to a client: a guest's address is counted as well as its name, where it is."""
         sizes = {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
-        return sizes | self.bounds.announced
+        bounds = self.bounds.of_guests if session.shares else self.bounds
+        return sizes | bounds.announced
 
     def become(self, other: Policy) -> None:
         """Allow what the other allows, from now on, to those who are here too."""

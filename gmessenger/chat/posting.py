@@ -11,10 +11,10 @@ from gmessenger.chat.archive import direct_key
 from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import Delivery, Kept
-from gmessenger.chat.elsewhere import Promise
 from gmessenger.chat.gathering import Gathering
 from gmessenger.chat.model import AROUND_A_TEXT, EVERYBODY, Answer, Breath, Message
 from gmessenger.chat.policy import Policy
+from gmessenger.chat.promises import Promised
 from gmessenger.chat.records import Account, Post
 from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.rooms import Rooms
@@ -76,18 +76,21 @@ class Posting:
         if account is None and session.account is None:
             return self._hand_over(session, key, Message(session.name, shown, text, self._clock(), said), id)
         post = self._post(session, direct_key(session.key, key), shown, text, id)
-        promised = self._promises(session, key, text) if account is None else ()
-        return self._keep(Sending(self, session, post, said, key, promised=promised))
+        if account is not None:
+            return self._keep(Sending(self, session, post, said, key))
+        with Promised(len(text) + OVERHEAD) as promised:
+            self._promise(promised, session, key)
+            return self._keep(Sending(self, session, post, said, key, promised=promised))
 
-    def _promises(self, session: Session, key: str, text: str) -> Sequence[Promise]:
-        """Where a guest keeps room: nothing is stored that a guest would not be given."""
-        weight = len(text) + OVERHEAD
+    def _promise(self, promised: Promised, session: Session, key: str) -> None:
+        """Have room kept where the guest is: nothing is stored that a guest would not be given."""
         if key not in self._router.outboxes:
-            return self._router.elsewhere.promise(session.key, key, weight)
-        promised = tuple(outbox for outbox in self._router.outboxes[key] if outbox.promise(weight))
-        if not promised:
+            promised.room += self._router.elsewhere.promise(session.key, key, promised.weight)
+            return
+        for outbox in self._router.outboxes[key]:
+            promised.ask(outbox)
+        if not promised.room:
             raise RecipientBusy(retry_after=self._policy.busy_pause)
-        return promised
 
     def _guest(self, key: str, to: str) -> str:
         """The name of a guest who is present, as it is shown."""
@@ -196,11 +199,7 @@ class Posting:
 
     def _keep(self, sending: Sending) -> None:
         """Have a message stored; when it is on disk, answer and deliver."""
-        try:
-            self._store.append(sending.post, sending)
-        except WireError:
-            redeem(sending)
-            raise
+        self._store.append(sending.post, sending)
         sending.session.owing = True
         sending.session.unsettled += len(sending.post.text) + OVERHEAD
 
@@ -208,7 +207,8 @@ class Posting:
         """What became of it: answer, and bring it to those whose turn it is now."""
         session, post, room = sending.session, sending.post, sending.room
         session.settled(len(post.text) + OVERHEAD)
-        redeem(sending)
+        if sending.promised is not None:
+            sending.promised.redeem()
         if error is not None:
             self._tally.refused[error.word] += 1
             session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
@@ -236,16 +236,10 @@ class Sending(Struct, gc=False):
     said: str
     to: str = ""
     room: OpenRoom | None = None
-    promised: Sequence[Promise] = ()
+    promised: Promised | None = None
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.posting.kept(self, seq, duplicate, error)
-
-
-def redeem(sending: Sending) -> None:
-    """Give back what was promised to the message."""
-    for promise in sending.promised:
-        promise.redeem(len(sending.post.text) + OVERHEAD)
 
 
 def settle(session: Session, store: Store) -> None:

@@ -13,6 +13,8 @@ from gmessenger.chat.router import Router
 COALESCED_OVER: Final = 1.0
 """Seconds over which comings and goings are gathered, so that a reconnect tells nobody anything."""
 MOST_PEERS: Final = 1000
+NETWORKS_REMEMBERED: Final = 10
+"""From how many networks the names have to come before all that are remembered are taken."""
 STEPS_AT_ONCE: Final = 50
 """Names looked at, or told, after which everybody else has a turn."""
 
@@ -21,24 +23,42 @@ Later = Callable[[float, Callable[[], None]], object]
 
 
 class Seen:
-    """The names of those who have been here, oldest first, bounded: the oldest is forgotten first."""
+    """The names of those who have been here, oldest first, bounded: the oldest is forgotten first.
+
+    Of the names that came from one network, which are its own to choose, no more than a part is remembered.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, str]] = {}
+        self._of_network: dict[str, dict[str, None]] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._names
 
-    def add(self, key: str, name: str) -> None:
-        self._names.pop(key, None)
-        self._names[key] = name
-        while len(self._names) > self._policy.names_remembered:
-            del self._names[next(iter(self._names))]
+    def add(self, key: str, name: str, network: str = "") -> None:
+        """A name has been here, from that network; from none where that is not counted."""
+        self._forget(key)
+        self._names[key] = (name, network)
+        most = self._policy.names_remembered
+        if network:
+            names = self._of_network.setdefault(network, {})
+            names[key] = None
+            if len(names) > max(1, most // NETWORKS_REMEMBERED):
+                self._forget(next(iter(names)))
+        while len(self._names) > most:
+            self._forget(next(iter(self._names)))
 
     def newest_first(self) -> Iterator[tuple[str, str]]:
         """Pairs of folded and shown name."""
-        return reversed(self._names.items())
+        return ((key, name) for key, (name, _) in reversed(self._names.items()))
+
+    def _forget(self, key: str) -> None:
+        _, network = self._names.pop(key, ("", ""))
+        names = self._of_network.get(network, {})
+        names.pop(key, None)
+        if network and not names:
+            self._of_network.pop(network, None)
 
 
 class Presence:
@@ -107,10 +127,11 @@ class Presence:
         self._go_on()
 
     def _go_on(self) -> None:
-        if sum(1 for _ in islice(self._steps or (), STEPS_AT_ONCE)) == STEPS_AT_ONCE:
+        """Do some of the steps. Where one fails the rest is given up, or nobody would be told anything any more."""
+        steps, self._steps = self._steps, None
+        if sum(1 for _ in islice(steps or (), STEPS_AT_ONCE)) == STEPS_AT_ONCE:
+            self._steps = steps
             self._later(0.0, self._go_on)
-        else:
-            self._steps = None
 
     def _telling(self, changed: dict[str, tuple[str, str]]) -> Iterator[None]:
         """In steps: look at each name that changed, then tell each that is to be told, all that it is to be told.

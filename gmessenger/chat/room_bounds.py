@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from gmessenger.chat.limits import Bounds
 from gmessenger.chat.session import Session
 from gmessenger.errors import RoomFull, TooManyRooms
+
+Key = TypeVar("Key", int, str)
 
 
 class Bounded(Protocol):
     """What has to be known of a room."""
 
     creator: int | None
+
+    @property
+    def key(self) -> str:
+        """Its name folded."""
 
     @property
     def size(self) -> int:
@@ -23,18 +31,50 @@ class Bounded(Protocol):
         """Whether the session is in it."""
 
 
-def check_making(bounds: Bounds, rooms: Iterable[Bounded], account: int) -> None:
-    """Whether the account may make one more. Raises `TooManyRooms`."""
-    made = [room.creator == account for room in rooms]
-    if len(made) >= bounds.rooms:
-        raise TooManyRooms("This server has as many rooms as it may have.", limit=bounds.rooms)
-    if sum(made) >= bounds.rooms_made:
-        raise TooManyRooms(f"One account makes at most {bounds.rooms_made} rooms.", limit=bounds.rooms_made)
+class Reservations:
+    """What is on its way to the disk counts as if it were there: else many that are asked at one time exceed a bound.
+
+    `made` counts the rooms that accounts are making, `joined` those that names are joining, and `entered`, by room, who
+    is joining it.
+    """
+
+    def __init__(self) -> None:
+        self.made: Counter[int] = Counter()
+        self.joined: Counter[str] = Counter()
+        self.entered: Counter[str] = Counter()
+
+    @contextmanager
+    def making(self, bounds: Bounds, rooms: Iterable[Bounded], account: int) -> Iterator[None]:
+        """The account makes a room within. Raises `TooManyRooms`."""
+        made = [room.creator == account for room in rooms]
+        if len(made) + self.made.total() >= bounds.rooms:
+            raise TooManyRooms("This server has as many rooms as it may have.", limit=bounds.rooms)
+        if sum(made) + self.made[account] >= bounds.rooms_made:
+            raise TooManyRooms(f"One account makes at most {bounds.rooms_made} rooms.", limit=bounds.rooms_made)
+        with _counted(self.made, account):
+            yield
+
+    @contextmanager
+    def joining(self, bounds: Bounds, rooms: Iterable[Bounded], session: Session, room: Bounded) -> Iterator[None]:
+        """The session joins the room within. Raises `TooManyRooms` or `RoomFull`."""
+        if room.size + self.entered[room.key] >= bounds.members:
+            raise RoomFull(limit=bounds.members)
+        self.check_joining(bounds, rooms, session)
+        with _counted(self.joined, session.key), _counted(self.entered, room.key):
+            yield
+
+    def check_joining(self, bounds: Bounds, rooms: Iterable[Bounded], session: Session) -> None:
+        """Whether the session may be in one more room. Raises `TooManyRooms`."""
+        if sum(each.holds(session) for each in rooms) + self.joined[session.key] >= bounds.rooms_joined:
+            raise TooManyRooms(f"One is in at most {bounds.rooms_joined} rooms.", limit=bounds.rooms_joined)
 
 
-def check_joining(bounds: Bounds, rooms: Iterable[Bounded], session: Session, room: Bounded | None) -> None:
-    """Whether the session may be in one more, a new one or this. Raises `TooManyRooms` or `RoomFull`."""
-    if room is not None and room.size >= bounds.members:
-        raise RoomFull(limit=bounds.members)
-    if sum(each.holds(session) for each in rooms) >= bounds.rooms_joined:
-        raise TooManyRooms(f"One is in at most {bounds.rooms_joined} rooms.", limit=bounds.rooms_joined)
+@contextmanager
+def _counted(counter: Counter[Key], key: Key) -> Iterator[None]:
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]

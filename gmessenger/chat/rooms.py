@@ -11,17 +11,10 @@ from gmessenger.chat.model import RoomChange
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.records import Account, Room, Sanction
 from gmessenger.chat.room import OpenRoom
-from gmessenger.chat.room_bounds import check_joining, check_making
+from gmessenger.chat.room_bounds import Reservations
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
-from gmessenger.errors import (
-    AccountsOnly,
-    BadRequest,
-    NeverSeen,
-    NoSuchRoom,
-    NotCreator,
-    NotMember,
-)
+from gmessenger.errors import AccountsOnly, BadRequest, NeverSeen, NoSuchRoom, NotCreator, NotMember
 
 LONGEST_TOPIC = 400
 LARGEST_SHARED = 100
@@ -45,6 +38,7 @@ class Rooms:
         self._clock = clock
         self._bounds = bounds
         self._rooms: dict[str, OpenRoom] = {}
+        self._on_their_way = Reservations()
         for kept in store.rooms():
             self.take_in(kept)
 
@@ -52,7 +46,7 @@ class Rooms:
         return iter(list(self._rooms.values()))
 
     def take_in(self, kept: Room) -> OpenRoom:
-        """A room that the store has, there from now on; the one that is there already, if there is one."""
+        """A room that the store has, there from now on, or the one that is there already."""
         members = {id: self._accounts[id] for id in kept.members if id in self._accounts}
         room = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members, id=kept.id)
         return self._rooms.setdefault(kept.key, room)
@@ -104,18 +98,23 @@ class Rooms:
         if room.holds(session):
             return room, head
         room.check_open()
-        check_joining(self._bounds(), self, session, room)
-        if session.account is None:
-            room.guests[session.key] = session
-            session.sent[room.key] = head  # what it had of one of this name before is nothing
-            self._router.elsewhere.showing(session.key)
-        else:
-            head = self._store.join(room.key, session.account.id)
-            room.members[session.account.id] = session.account
-            self.begin_at(session.key, room.key, head)
+        with self._on_their_way.joining(self._bounds(), self, session, room):
+            head = self._enter(room, session)
         if room.elsewhere.pop(session.key, None) is None:  # else it has moved here, and they know it
             self.tell(room, RoomChange("join", room.name, session.name), session)
         return room, head
+
+    def _enter(self, room: OpenRoom, session: Session) -> int:
+        """Be in the room from now on; returns what was the last seq before."""
+        if session.account is None:
+            room.guests[session.key] = session
+            session.sent[room.key] = room.head  # what it had of one of this name before is nothing
+            self._router.elsewhere.showing(session.key)
+            return room.head
+        head = self._store.join(room.key, session.account.id)
+        room.members[session.account.id] = session.account
+        self.begin_at(session.key, room.key, head)
+        return head
 
     def leave(self, session: Session, name: str) -> OpenRoom:
         """Be in the room no more."""
@@ -226,9 +225,9 @@ class Rooms:
     def _create(self, session: Session, name: str) -> OpenRoom:
         if session.account is None:
             raise NoSuchRoom("There is no such room, and only accounts may make one.")
-        check_making(self._bounds(), self, session.account.id)
-        check_joining(self._bounds(), self, session, None)
-        return self.take_in(self._store.create_room(fold(name), name, session.account.id, self._clock()))
+        self._on_their_way.check_joining(self._bounds(), self, session)
+        with self._on_their_way.making(self._bounds(), self, session.account.id):
+            return self.take_in(self._store.create_room(fold(name), name, session.account.id, self._clock()))
 
     def begin_at(self, key: str, room: str, head: int) -> None:
         """A name has joined a room: what was said before is not for it."""

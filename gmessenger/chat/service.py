@@ -22,7 +22,7 @@ from gmessenger.chat.model import OFFLINE, Answer, Moving, Parcel, Synced
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.own_data import OwnData
-from gmessenger.chat.pacing import Pacing
+from gmessenger.chat.pacing import Origins, Pacing
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import LONGEST_STATUS, Policy
 from gmessenger.chat.posting import Posting, settle
@@ -42,8 +42,8 @@ from gmessenger.logs import log_calls
 class Messenger:
     """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back.
 
-    `steady` is a clock that only goes forward. `origin` says as whose an address counts, None for nobody's. `elsewhere`
-    is what there is of other servers.
+    `steady` is a clock that only goes forward. `origins` says for which networks an address counts. `elsewhere` is what
+    there is of other servers.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Messenger:
         spawn: Spawn,
         passwords: Passwords | None = None,
         steady: Callable[[], float] | None = None,
-        origin: Callable[[str], str | None] = lambda address: None,
+        origins: Callable[[str], Origins] = lambda address: (),
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.policy = policy
@@ -63,8 +63,8 @@ class Messenger:
         self.tally = Tally()
         self._clock = clock
         self._store = store
-        trials = Trials(passwords or Passwords(), self._bounds, steady or clock, origin)
-        self.pacing = Pacing(self._bounds, steady or clock)
+        trials = Trials(passwords or Passwords(), self._bounds, steady or clock, origins)
+        self.pacing = Pacing(self._bounds, steady or clock, origins)
         self.sanctions = Sanctions(store, clock)
         self.entrance = Entrance(store, self.router, trials, clock, self.sanctions.check_login, policy)
         self._carry = Carrying(spawn, clock, policy.store_timeout)
@@ -113,7 +113,8 @@ class Messenger:
         self.presence.changing(session.key, session.name)
         session.since = self._clock()
         self.router.add(session)
-        self.seen.add(session.key, session.name)
+        widest = [network for network, _ in self.pacing.origins(session.address)[-1:]]
+        self.seen.add(session.key, session.name, *widest)
         self.entrance.came(session)
         return session, left_over
 
@@ -147,6 +148,7 @@ class Messenger:
         for other in list(self.router.sessions(session.key)):
             if other.account is None:  # it has resumed the guest's session meanwhile
                 self.dismissal.one(other, NameTaken("This name has become an account: log in with its password."))
+        self.pacing.promote(session)
         self.rooms.adopt(session, rooms)
         self.blocks.keep(session)
         return {"account": True, "session": session.token}

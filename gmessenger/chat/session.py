@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from gevent.event import Event
@@ -24,7 +25,8 @@ class Session:
     been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
     but catches up from the store; `missed` tells that something came meanwhile. It is `owing` while what it has
     acknowledged may not be on disk; `unsettled` is how much of what it said is on its way there, in characters.
-    `pace` is what its name has left to say, `since` when it came, or said last how it is.
+    `pace` is what its name has left to say, `shares` what a guest's network has, `since` when it came, or said last how
+    it is.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Session:
         "owing",
         "pace",
         "sent",
+        "shares",
         "since",
         "status",
         "token",
@@ -67,6 +70,7 @@ class Session:
         self.owing = False
         self.unsettled = 0
         self.pace = Pace()
+        self.shares: Sequence[tuple[Pace, int]] = ()
         self.since = 0.0
         self._settled: Event | None = None
         self.token = secrets.token_urlsafe(24)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gmessenger.chat.limits import CHARACTERS_PER_MESSAGE, price_of
 from gmessenger.chat.model import EVERYBODY
 from gmessenger.chat.names import fold
-from gmessenger.chat.pacing import Pacing, price_of
+from gmessenger.chat.pacing import Pacing
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.posting import Ids, Posting
 from gmessenger.chat.presence import Presence
@@ -44,7 +45,7 @@ class Speech:
         (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked`, `BroadcastRefused` or `TooFast`.
         While the session is too fast, or much of its own is still on its way to the disk, it waits.
         """
-        self._pacing.message(session, self._audience(to) if to[:1] == "#" else 0)
+        self._pacing.message(session, len(text), self._audience(to) if to[:1] == "#" else 0)
         if self._sanctions.muted:
             self._sanctions.check_voice(session.key)
         if len(text) > self._policy.max_text:
@@ -68,15 +69,20 @@ class Speech:
 
         What is asked of each message is asked of them once, which is most of what a message costs.
         """
-        if self._sanctions.muted or max(map(len, texts)) > self._policy.max_text:
+        longest = max(map(len, texts))
+        if self._sanctions.muted or longest > self._policy.max_text:
             return False
         key = fold(to)
-        price = len(texts) * price_of(self._audience(key) if key[:1] == "#" else 0)
-        if not self._pacing.at_once(session, price):
+        audience = self._audience(key) if key[:1] == "#" else 0
+        short = longest < CHARACTERS_PER_MESSAGE  # as nearly all are
+        price = len(texts) * price_of(0, audience) if short else sum(price_of(len(text), audience) for text in texts)
+        charge = self._pacing.at_once(session, price)
+        if charge is None:
             return False
-        if not self._posting.in_one_breath(session, key, texts, ids, said):
-            self._pacing.give_back(session, price)
-            return False
+        with charge:
+            if not self._posting.in_one_breath(session, key, texts, ids, said):
+                return False
+            charge.keep()
         if key[:1] != "#":
             self._presence.conversed(session.key, key)
         return True

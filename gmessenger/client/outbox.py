@@ -65,22 +65,19 @@ class Outbox:
 
     def take(self, now: float) -> list[Message]:
         """The messages to send now; they are in flight until `settle`, `defer` or `rewind`."""
-        most = self.pace.allowed(now)
+        self.pace.look(now)
         taken: list[Message] = []
         held: set[str] = set()
         for message in self._messages.values():
-            if (
-                len(taken) == most
-                or len(self._in_flight) >= MOST_IN_FLIGHT
-                or self._bytes_in_flight >= LARGEST_IN_FLIGHT
-            ):
+            if len(self._in_flight) >= MOST_IN_FLIGHT or self._bytes_in_flight >= LARGEST_IN_FLIGHT:
                 break
             if message.sent_at is None and message.due <= now and message.to not in held:
+                if not self.pace.spend(len(message.text)):
+                    break
                 self._send(message, now)
                 taken.append(message)
             if message.to in self._one_by_one:
                 held.add(message.to)
-        self.pace.sent(len(taken))
         return taken
 
     def settle(self, id: str) -> Message | None:

@@ -10,37 +10,45 @@ SAFE: Final = 0.95
 
 
 class Pace:
-    """So many at once, then so many a second. Before the server has said anything there is no limit."""
+    """So many at once, then so many a second, a long text counting as several; no limit before the server says one."""
 
     def __init__(self) -> None:
         self._rate = 0.0
         self._burst = 0.0
+        self._size: int | None = None
         self._left = 0.0
+        self._wanted = 0.0  # by a message that has to wait
         self._at: float | None = None
 
     def announced(self, limits: Mapping[str, Any]) -> None:
         """What the server said when it let us in. Coming back does not renew what was used up."""
-        rate, burst = limits.get("message_rate"), limits.get("message_burst")
+        rate, burst, size = (limits.get(f"message_{what}") for what in ("rate", "burst", "size"))
         self._rate = self._burst = 0.0
+        self._size = size if isinstance(size, int) and size > 0 else None
         if isinstance(rate, int) and isinstance(burst, int) and rate > 0 and burst > 0:
             self._rate, self._burst = rate * SAFE, max(1.0, burst * SAFE)
 
-    def allowed(self, now: float) -> int | None:
-        """How many may be sent now; None where there is no limit."""
-        if not self._rate:
-            return None
+    def look(self, now: float) -> None:
+        """Time has passed: more may be sent. Call it before `spend`."""
         gained = self._burst if self._at is None else (now - self._at) * self._rate
         self._left = min(self._burst, self._left + gained)
-        self._at = now
-        return int(self._left)
+        self._wanted = 0.0
+        self._at = now if self._rate else None
 
-    def sent(self, count: int) -> None:
-        """So many have been sent."""
-        if self._rate:
-            self._left -= count
+    def spend(self, characters: int) -> bool:
+        """Whether a text of that length may be sent now; then it counts as sent."""
+        if not self._rate:
+            return True
+        # What costs more than can ever be there costs all of it, as it does the server.
+        price = min(self._burst, 1 + characters // self._size if self._size else 1)
+        if self._left < price:
+            self._wanted = price
+            return False
+        self._left -= price
+        return True
 
     def next_at(self) -> list[float]:
-        """When the next one may be sent, where none may be now."""
-        if not self._rate or self._at is None or self._left >= 1:
+        """When the message may be sent that has to wait, where there is one."""
+        if not self._wanted or self._at is None:
             return []
-        return [self._at + (1 - self._left) / self._rate]
+        return [self._at + (self._wanted - self._left) / self._rate]

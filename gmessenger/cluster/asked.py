@@ -67,19 +67,24 @@ class Asked:
             self._answer(node, offer.ref, taken)
             return
         message = Message(offer.sender, offer.to, offer.text, offer.time, offer.said)
-        took = self._take(node, offer, lambda outbox: outbox.offer(message))
+        error, took = self._take(offer, lambda outbox: outbox.offer(message))
         if took:
             self._presence.conversed(offer.by, offer.key)
             self._remember(offer.mark, len(took))
+        self._answer(node, offer.ref, len(took), error)
 
     def wanted(self, node: str, wanted: Wanted) -> None:
         """Room for a message."""
-        took = self._take(node, wanted, lambda outbox: outbox.promise(wanted.weight))
+        place = node, wanted.ref
+        if place in self._rooms:  # the bus has brought it twice
+            return
+        error, took = self._take(wanted, lambda outbox: outbox.promise(wanted.weight))
         if took:
-            whose, place = (wanted.by, wanted.key, wanted.weight), (node, wanted.ref)
+            whose = wanted.by, wanted.key, wanted.weight
             self._rooms[place] = Room(whose, took)
             self._awaited.setdefault(whose, {})[place] = None
             self._later(self._patience(), lambda: self._free(place))
+        self._answer(node, wanted.ref, len(took), error)  # last: it is given back whatever becomes of the answer
 
     def redeem(self, node: str, ref: int) -> None:
         """The message comes, if it has not come, or will not come."""
@@ -108,10 +113,11 @@ class Asked:
         for outbox in room.outboxes:
             outbox.redeem(room.whose[2])
 
-    def _take(self, node: str, asked: Offer | Wanted, take: Callable[[Outbox], bool]) -> list[Outbox]:
-        """Say which outboxes took it, or why none did."""
+    def _take(self, asked: Offer | Wanted, take: Callable[[Outbox], bool]) -> tuple[str, list[Outbox]]:
+        """Which outboxes took it, or why none did."""
         outboxes = [each.outbox for each in self._router.sessions(asked.key) if each.account is None]
-        error, taken = "", []
+        error: str = ""
+        taken: list[Outbox] = []
         if self._steady() > asked.until:
             error = LATE
         elif not outboxes:
@@ -120,8 +126,7 @@ class Asked:
             error = Blocked.__name__
         elif not (taken := [outbox for outbox in outboxes if take(outbox)]):
             error = RecipientBusy.__name__
-        self._answer(node, asked.ref, len(taken), error)
-        return taken
+        return error, taken
 
     def _answer(self, node: str, ref: int, taken: int, error: str = "") -> None:
         self._bus.send(encode(Answered(ref, taken, error, self._steady())), {node})

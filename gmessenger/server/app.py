@@ -84,7 +84,7 @@ class App:
             spawn,
             passwords,
             time.monotonic,
-            near.origin,
+            near.origins,
             self.node.elsewhere if self.node is not None else None,
         )
         if self.node is not None:

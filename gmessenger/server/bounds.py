@@ -15,6 +15,8 @@ def bounds_of(options: ServerOptions) -> Bounds:
     return Bounds(
         messages=Rate(options.message_rate, options.message_burst, options.patience),
         requests=Rate(options.request_rate, options.request_burst, options.patience),
+        guest_messages=Rate(options.guest_message_rate, options.guest_message_burst, options.patience),
+        guest_requests=Rate(options.guest_request_rate, options.guest_request_burst, options.patience),
         registrations=Rate.within(options.registrations_per_hour, HOUR),
         failures_of_address=Rate.within(options.failures_per_ip, options.failure_window),
         failures_on_name=Rate.within(options.failures_per_name, options.failure_window),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from gevent.pool import Pool
 
 from gmessenger import logs
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import BadProxyHeader, Banned, ServerFull, WireError
+from gmessenger.errors import BadProxyHeader, ServerFull, WireError
 from gmessenger.options import ServerOptions
 from gmessenger.server.connection import Connection, Floor
 from gmessenger.server.fronts.jim import JimFront
@@ -84,25 +85,34 @@ class Reception:
 
     def _serve(self, line: Line, came: Origin) -> None:
         where = came.address
-        full = self._stopping() or len(self.connections) >= self._floor.options.max_connections
-        if refusal := ServerFull() if full else self._neighbours.refusal(where):
-            return self._turn_away(line, where, refusal)
-        try:
-            self._messenger.sanctions.check_address(where)
-        except Banned as banned:
-            return self._turn_away(line, where, banned)
-        connection = Connection(line, came, self._floor, self._front)
+        with ExitStack() as place:
+            try:
+                self._admit(where, place)
+            except WireError as refusal:
+                return self._turn_away(line, where, refusal)
+            connection = Connection(line, came, self._floor, self._front)
+            place.enter_context(self._listed(connection))
+            try:
+                connection.serve()
+            except Exception as failure:
+                self._floor.watch.failed("connection", failure, where)
+        return None
+
+    def _admit(self, where: str, place: ExitStack) -> None:
+        """Have a place kept for a connection, until `place` is closed. Raises the `WireError` that it is told."""
+        if self._stopping() or len(self.connections) >= self._floor.options.max_connections:
+            raise ServerFull
+        self._messenger.sanctions.check_address(where)
+        place.enter_context(self._neighbours.place(where))
+
+    @contextmanager
+    def _listed(self, connection: Connection) -> Iterator[None]:
         self.connections.add(connection)
         self.opened[connection.transport] += 1
-        self._neighbours.arrived(where)
         try:
-            connection.serve()
-        except Exception as failure:
-            self._floor.watch.failed("connection", failure, where)
+            yield
         finally:
             self.connections.discard(connection)
-            self._neighbours.left(where)
-        return None
 
     def _front(self, connection: Connection) -> JimFront:
         return JimFront(connection, self._messenger)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from gmessenger.chat.limits import NO_LIMIT, Bounds, Bucket, Overdraft, Rate, Remembered
+from gmessenger.chat.limits import NO_LIMIT, Bounds, Bucket, Overdraft, Rate, price_of
 
 TEN_A_SECOND = Rate(10, 20, 2)
 
@@ -109,16 +107,23 @@ def test_what_was_not_used_can_be_given_back() -> None:
     assert taken(bucket, rate, 5, 0.0) == 2
 
 
-def test_the_longest_unused_is_forgotten_first() -> None:
-    kept: Remembered[str, list[Any]] = Remembered(list, most=3)
-    for key in "abc":
-        kept.of(key).append(key)
-    assert kept.of("a") == ["a"]
-    assert kept.of("d") == []
-    assert "b" not in kept and kept.of("a") == ["a"]
+@pytest.mark.parametrize(
+    ("characters", "audience", "price"),
+    [(2, 0, 1), (1023, 9, 1), (1024, 0, 2), (16_384, 0, 17), (2, 10, 2), (16_384, 100, 187)],
+)
+def test_a_long_text_costs_more_and_for_many_more_still(characters: int, audience: int, price: int) -> None:
+    assert price_of(characters, audience) == price
 
 
 def test_what_clients_can_use_is_announced() -> None:
     told = Bounds(messages=Rate(50, 1000), requests=NO_LIMIT).announced
     assert (told["message_rate"], told["message_burst"], told["request_rate"]) == (50, 1000, 0)
     assert "request_burst" not in told and told["members"] == 10_000
+    assert told["message_size"] == 1024
+
+
+def test_a_guest_is_told_what_keeps_to_both_its_own_limit_and_its_address_s() -> None:
+    bounds = Bounds(messages=Rate(50, 1000), guest_messages=Rate(20, 2000), guest_requests=Rate(7, 70))
+    told = bounds.of_guests.announced
+    assert (told["message_rate"], told["message_burst"]) == (20, 1000)
+    assert (told["request_rate"], told["request_burst"]) == (7, 70)

@@ -7,6 +7,7 @@ from typing import Any
 import gevent
 import pytest
 
+from gmessenger.chat.limits import Bounds, Bucket, Rate, price_of
 from gmessenger.client.pacing import Pace
 from tests.client.conftest import Begin
 from tests.client.fake_server import TIMEOUT
@@ -14,24 +15,61 @@ from tests.client.fake_server import TIMEOUT
 LIMITS = {"message_rate": 100, "message_burst": 200}
 
 
+def sent(pace: Pace, now: float, characters: int = 2) -> int:
+    """How many may be sent now; they are."""
+    pace.look(now)
+    count = 0
+    while pace.spend(characters):
+        count += 1
+    return count
+
+
 def test_so_many_at_once_then_so_many_a_second() -> None:
     pace = Pace()
     pace.announced(LIMITS)
-    assert (pace.allowed(1000.0), pace.next_at()) == (190, [])
-    pace.sent(190)
-    assert pace.allowed(1000.0) == 0
+    assert sent(pace, 1000.0) == 190
+    assert sent(pace, 1000.0) == 0
     assert pace.next_at() == [pytest.approx(1000.0 + 1 / 95)]
-    assert pace.allowed(1001.0) == 95
-    assert pace.allowed(1100.0) == 190
+    assert sent(pace, 1001.0) == 95
+    assert sent(pace, 1100.0) == 190
+
+
+def test_a_long_text_counts_as_the_server_counts_it() -> None:
+    pace = Pace()
+    pace.announced(LIMITS | {"message_size": 1000})
+    assert sent(pace, 1000.0, 999) == 190
+    assert sent(pace, 1100.0, 9500) == 19
+    assert pace.next_at() == [pytest.approx(1100.0 + 10 / 95)]
+    assert sent(pace, 1200.0, 10**9) == 1, "never more than what can be there at all"
+
+
+def test_where_all_may_be_sent_nothing_is_waited_for() -> None:
+    pace = Pace()
+    pace.announced(LIMITS)
+    pace.look(1000.0)
+    assert pace.spend(2) and pace.next_at() == []
+
+
+def test_what_the_client_sends_is_never_more_than_the_server_takes() -> None:
+    rate, bucket, pace, refused = Rate(100, 200), Bucket(), Pace(), 0
+    pace.announced(Bounds(messages=rate).announced)
+    for step in range(2000):
+        now = 1000.0 + step * 0.037
+        pace.look(now)
+        for number in range(step % 7, 40):
+            characters = (number * 997) % 20_000
+            if not pace.spend(characters):
+                break
+            refused += bucket.spend(min(price_of(characters), rate.burst), rate, now) is not None
+    assert refused == 0
 
 
 def test_coming_back_does_not_renew_it() -> None:
     pace = Pace()
     pace.announced(LIMITS)
-    pace.allowed(1000.0)
-    pace.sent(190)
+    assert sent(pace, 1000.0) == 190
     pace.announced(LIMITS)
-    assert pace.allowed(1001.0) == 95
+    assert sent(pace, 1001.0) == 95
 
 
 @pytest.mark.parametrize(
@@ -39,9 +77,9 @@ def test_coming_back_does_not_renew_it() -> None:
 )
 def test_where_nothing_is_announced_there_is_no_limit(limits: dict[str, Any]) -> None:
     pace = Pace()
-    pace.announced(limits)
-    pace.sent(10**6)
-    assert (pace.allowed(1000.0), pace.next_at()) == (None, [])
+    pace.announced(limits | {"message_size": 1})
+    pace.look(1000.0)
+    assert all(pace.spend(10**6) for _ in range(1000)) and pace.next_at() == []
 
 
 def test_a_question_that_came_too_fast_is_asked_again(begin: Begin) -> None:

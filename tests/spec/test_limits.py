@@ -257,3 +257,71 @@ def test_nobody_is_taken_for_dead_while_held_back(start_server: Start, dial: Dia
     hank, _dale = dial.native(server, "hank"), dial.native(server, "dale")
     hank.send_bytes(dumped(action="msg", id="m", to="hank", message="x") * 6)
     assert [answer["response"] for answer in answers(hank, 6)] == [202] * 6
+
+
+def test_a_guest_who_changes_its_name_says_no_more_than_others(settle: Callable[..., Town], dial: Dial) -> None:
+    town = settle(limit_loopback=True, guest_message_rate=1, guest_message_burst=20, patience=0.01)
+    dale = town.comes("dale")
+    stored = 0
+    for number in range(10):
+        guest = town.dials()
+        guest.present(f"guest-{number}")
+        stored += floods(guest, "dale", 20).count(200)
+        guest.close()
+    assert 18 <= stored <= 24
+    assert dale.say("dale", "an account's are its own")["response"] == 200
+    for number in range(3):
+        answer = town.dials()
+        answer.present(f"more-{number}")
+        assert answer.say("dale", "one more")["code"] == "too_fast"
+
+
+def test_requests_of_guests_and_strangers_are_counted_by_address(settle: Callable[..., Town]) -> None:
+    town = settle(limit_loopback=True, guest_request_rate=1, guest_request_burst=30, patience=0.01)
+    codes = []
+    for number in range(10):
+        guest = town.dials()
+        codes.append(guest.present(f"guest-{number}")["response"])
+        codes += [guest.ask("users")["response"] for _ in range(10)]
+    assert 28 <= codes.count(200) <= 34 and codes[-1] == 429
+    assert town.dials().present("hank", password=PASSWORD)["response"] == 429
+
+
+def test_long_texts_cost_more(settle: Callable[..., Town]) -> None:
+    town = settle(message_rate=1, message_burst=40, patience=0.01)
+    hank = town.comes("hank")
+    town.comes("dale")
+    assert [hank.say("dale", "x" * 16_384)["response"] for _ in range(3)] == [200, 200, 429]
+    assert hank.say("dale", "hi")["response"] == 200, "there is enough left for that"
+    assert hank.present("hank")["limits"]["message_size"] == 1024
+
+
+def test_a_guest_is_told_the_limit_of_its_address(settle: Callable[..., Town]) -> None:
+    town = settle(limit_loopback=True, guest_message_rate=7, guest_message_burst=70)
+    limits = town.dials().present("gus")["limits"]
+    assert (limits["message_rate"], limits["message_burst"]) == (7, 70)
+
+
+def test_the_right_password_is_no_failure_however_busy_the_server_is(
+    settle: Callable[..., Town], monkeypatch: Any
+) -> None:
+    town = settle(limit_loopback=True, failures_per_ip=3, failures_per_name=3, failure_window=3600.0)
+    with monkeypatch.context() as busy:
+        busy.setattr("gmessenger.chat.passwords.MOST_WAITING", 0)
+        answers = [town.dials().present("hank", password=PASSWORD) for _ in range(8)]
+        assert {(answer["response"], answer["code"]) for answer in answers} == {(429, "too_fast")}
+        guest = town.dials()
+        guest.present("gus")
+        assert {guest.ask("register", password=PASSWORD)["code"] for _ in range(30)} == {"too_fast"}
+    assert town.dials().present("hank", password=PASSWORD)["response"] == 200
+    assert guest.ask("register", password=PASSWORD)["response"] == 201
+
+
+def test_of_many_rooms_asked_for_at_one_time_no_more_are_made_than_one_may_make(settle: Callable[..., Town]) -> None:
+    town = settle(max_rooms_made=3)
+    devices = [town.dials() for _ in range(8)]
+    for number, device in enumerate(devices):
+        assert device.present("hank", password=PASSWORD, device=f"device-{number}")["response"] == 200
+    asked = [gevent.spawn(device.ask, "join", room=f"#room-{number}") for number, device in enumerate(devices)]
+    codes = [each.get(timeout=TIMEOUT)["response"] for each in asked]
+    assert codes.count(200) == 3

@@ -9,9 +9,9 @@ from typing import Final
 
 from gmessenger import logs
 from gmessenger.chat.entrance import Login
-from gmessenger.chat.limits import Bucket
 from gmessenger.chat.model import Parcel
 from gmessenger.chat.outbox import Outbox
+from gmessenger.chat.pacing import Stranger
 from gmessenger.chat.service import Messenger
 from gmessenger.chat.session import Session
 from gmessenger.errors import PasswordExposed, TooManyFailures, WireError, WrongPassword
@@ -30,7 +30,7 @@ class Door:
     def __init__(self, connection: Connection, messenger: Messenger) -> None:
         self.connection = connection
         self.messenger = messenger
-        self._asked: Bucket | None = None  # before anybody logged in
+        self._asked: Stranger | None = None  # before anybody logged in
         self._failures = 0
         self._shut_until = 0.0
 
@@ -45,10 +45,10 @@ class Door:
     def pay(self, session: Session | None, price: float) -> None:
         """A request costs so much: waits while that is too fast, and so holds back reading. Raises `TooFast`."""
         if session is None:
-            self._asked = self._asked or Bucket()
+            self._asked = self._asked or self.messenger.pacing.stranger(self.connection.address)
             self.messenger.pacing.request(self._asked, price)
         else:
-            self.messenger.pacing.request(session.pace.requests, price)
+            self.messenger.pacing.request(session, price)
 
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         """`Messenger.login`, told to the log whichever way it goes; too many wrong passwords shut the door a while."""

@@ -172,7 +172,7 @@ class NativeVoice:
             self.door.messenger.welcome(self.session, left_over)
 
     def _welcome(self, session: Session, id: str | None) -> Answer:
-        limits = self.door.messenger.policy.limits | {"id": LONGEST_ID}
+        limits = self.door.messenger.policy.limits_of(session) | {"id": LONGEST_ID}
         more = {"jim": JIM_VERSION, "account": session.kind == "account", "session": session.token, "server": SERVER}
         known = {"store": self.door.messenger.store_identity, "limits": limits, "alert": self.door.messenger.greeting}
         standing = {
