@@ -466,10 +466,11 @@ class ClientOptions(LogOptions):
     to: str | None = option(
         None,
         text("NAME"),
-        "send every line of the input to this name or #room, and end",
+        "send every line of the input that is not blank to this name or #room, and end",
         "in scripts",
         in_files=False,
     )
+    whole: bool = option(False, Flag, "with --to: send the whole input as one message", "in scripts", in_files=False)
     listen: bool = option(
         False, Flag, "only show what arrives; nothing is read from the input", "in scripts", in_files=False
     )
@@ -522,7 +523,10 @@ class ClientOptions(LogOptions):
         60.0, seconds(), "silence after which the server is asked whether it is there", "when a router forgets sooner"
     )
     retry_for: float = option(
-        86_400.0, seconds(), "how long a lost connection is tried again (with --to: at most 60)", "to give up sooner"
+        86_400.0,
+        seconds(),
+        "how long a lost connection, or a server that is not there yet, is tried again (with --to: at most 60)",
+        "to give up sooner",
     )
 
 

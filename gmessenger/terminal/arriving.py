@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gmessenger.client import Link
 from gmessenger.errors import Refused, Unreachable
@@ -11,21 +12,31 @@ from gmessenger.terminal.first import First
 from gmessenger.terminal.input import Lines
 from gmessenger.terminal.passwords import Echo, enter
 from gmessenger.terminal.screen import Screen
+from gmessenger.terminal.startup import Startup
 from gmessenger.terminal.words import _, noted
 from gmessenger.terminal_text import visible
 
 
 class Arriving:
-    """`call` makes the link for the options that are complete."""
+    """`call` makes the link for the options that are complete. `retry_for`: seconds that a server that is not there yet
+    is waited for, where somebody did not just type which one.
+    """
 
     def __init__(
-        self, first: First, call: Callable[[ClientOptions], Link], screen: Screen, lines: Lines, echo: Echo
+        self,
+        first: First,
+        call: Callable[[ClientOptions], Link],
+        screen: Screen,
+        lines: Lines,
+        echo: Echo,
+        retry_for: float,
     ) -> None:
         self._first = first
         self._call = call
         self._screen = screen
         self._lines = lines
         self._echo = echo
+        self._retry_for = retry_for
         self._let_in = False
 
     def find(self) -> Link | None:
@@ -57,10 +68,13 @@ class Arriving:
         return self._let_in
 
     def _enter(self, link: Link) -> None:
+        # A server that somebody has just been asked for is asked for again, and not waited for.
+        seconds = 0.0 if self._first.has_asked_server else self._retry_for
+        startup = Startup(seconds, self._screen.show, typed=self._screen.prompting)
         if self._screen.prompting:
-            enter(link, lambda why: self._ask_password(link.name, why))
+            enter(partial(startup.start, link), lambda why: self._ask_password(link.name, why))
         else:
-            link.start()
+            startup.start(link)
 
     def _ask_password(self, name: str, why: str) -> str | None:
         self._screen.show(noted(visible(why)))

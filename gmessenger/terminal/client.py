@@ -39,14 +39,13 @@ from gmessenger.terminal.input import is_typed, standard_input
 from gmessenger.terminal.line import LineMode
 from gmessenger.terminal.output import standard_error, standard_output
 from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
-from gmessenger.terminal.pipe import Listening, Sending
+from gmessenger.terminal.pipe import Listening, Sending, retry_for
 from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.state import device_name, unsent_file, waiting_elsewhere
 from gmessenger.terminal.words import N_, _, noted
 from gmessenger.terminal_text import visible
 
-RETRY_IN_A_PIPE: Final = 60.0
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
@@ -130,7 +129,7 @@ class Client:
             return Sending(options, self._call(options.name), lines, self._status, ending)
         screen = self._screen = line_screen(self._output)
         first = First(options, self._arguments, screen, lines, self._echo)
-        arriving = Arriving(first, self._call_with, screen, lines, self._echo)
+        arriving = Arriving(first, self._call_with, screen, lines, self._echo, options.retry_for)
         if (link := arriving.find()) is None:
             ending.leave()
             return None
@@ -157,13 +156,13 @@ class Client:
     def _call(self, name: str | None) -> Link:
         options = self._options
         in_a_pipe = options.to is not None
-        retry_for = min(options.retry_for, RETRY_IN_A_PIPE) if in_a_pipe else options.retry_for
+        seconds = retry_for(options)
         patience = Patience(
             connect=options.connect_timeout,
             answer=options.answer_timeout,
             probe_after=options.probe_after,
-            retry_for=retry_for,
-            outage=retry_for if in_a_pipe else inf,
+            retry_for=seconds,
+            outage=seconds if in_a_pipe else inf,
         )
         self._link = Link(
             options.host,

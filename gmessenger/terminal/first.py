@@ -74,6 +74,10 @@ class First:
     def has_asked(self) -> bool:
         return bool(self._asked)
 
+    @property
+    def has_asked_server(self) -> bool:
+        return self._ask_server in self._asked
+
     def ask(self) -> ClientOptions | None:
         """The options with a server and a name; None where there was no answer."""
         if not self._options.name:

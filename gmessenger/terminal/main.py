@@ -26,6 +26,7 @@ UNIX: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
 FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
+    (lambda given: given.whole and given.to is None, "--whole is for --to."),
     (lambda given: given.json and not given.listen, "--json is for --listen."),
     (lambda given: given.exec and not given.listen, "--exec is for --listen."),
     (lambda given: given.own and (not given.json or given.exec), "--own is for --listen --json."),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from gmessenger.client import Link
 from gmessenger.errors import PasswordNeeded, Refused, WrongPassword
 from gmessenger.terminal.spoken import spoken
 from gmessenger.text_files import read_password_file
@@ -28,19 +27,22 @@ def given_password(file: str | None, environ: MutableMapping[str, str] = os.envi
     return read_password_file(file) if file else variable
 
 
-def enter(link: Link, ask: Callable[[str], str | None]) -> None:
-    """Log in; where the server wants a password, `ask` for it, so many times at most. Raises as `Link.start`."""
+def enter(start: Callable[[str | None], None], ask: Callable[[str], str | None]) -> None:
+    """Log in with `start`, which is given a password; where the server wants one, `ask` for it, TRIES times at most.
+
+    Raises as `Link.start`.
+    """
     password = None
     for _ in range(TRIES):
         try:
-            return link.start(password)
+            return start(password)
         except Refused as error:
             if not isinstance(error.__cause__, PasswordNeeded | WrongPassword):
                 raise
             password = ask(spoken(error))
             if not password:
                 raise
-    return link.start(password)
+    return start(password)
 
 
 class Echo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from gmessenger.client import Link, Lost, Notice, Received, Rejected, SentElsewhere
@@ -10,20 +11,29 @@ from gmessenger.options import ClientOptions
 from gmessenger.sentences import Sentence
 from gmessenger.terminal import render
 from gmessenger.terminal.ending import HURRY, INTERRUPTED, Ending
-from gmessenger.terminal.input import ROOM_WITHIN, Cut, Lines
+from gmessenger.terminal.input import LONGEST_LINE, ROOM_WITHIN, Cut, Lines
 from gmessenger.terminal.journal import write_down
 from gmessenger.terminal.output import Output
 from gmessenger.terminal.spoken import spoken
+from gmessenger.terminal.startup import Startup
 from gmessenger.terminal.words import N_, _, noted
 
 NOT_SENT: Final = N_("Not sent: {lost} of {count} lines. The first: {reason}")
+NOT_SENT_AT_ALL: Final = N_("Not sent: {reason}")
+RETRY_IN_A_PIPE: Final = 60.0
+"""Seconds."""
 LOOK_AGAIN: Final = 1.0
 EVERYBODY: Final = "#all"
 """Looks like a room, but everybody is in it."""
 
 
+def retry_for(options: ClientOptions) -> float:
+    """Seconds that a server which is not there, or not any more, is tried again for; with `--to` a minute at most."""
+    return min(options.retry_for, RETRY_IN_A_PIPE) if options.to is not None else options.retry_for
+
+
 class Sending:
-    """Every line of the input becomes a message; the exit code says whether all of them arrived."""
+    """Every line of the input becomes a message, or all of it one; the exit code says whether all of them arrived."""
 
     def __init__(self, options: ClientOptions, link: Link, lines: Lines, status: Output, ending: Ending) -> None:
         self._options = options
@@ -38,13 +48,14 @@ class Sending:
 
     def run(self) -> None:
         """Raises `Unreachable` and `Refused`, the latter for the room too."""
-        self._link.start()
+        Startup(retry_for(self._options), self._status.say).start(self._link)
         following = self._ending.spawn(self._follow)
         if self._to.startswith("#") and self._to != EVERYBODY:
             self._join()
-        for line in self._lines:
-            self._read += 1
-            self._send(line)
+        for text in self._whole() if self._options.whole else self._lines:
+            if isinstance(text, Cut) or text.strip():  # a blank line says nothing to anybody
+                self._read += 1
+                self._send(text)
         # Each message has its own time to be answered in; all together they have none.
         while self._link.flush(LOOK_AGAIN) and not self._link.ended:
             pass
@@ -70,13 +81,27 @@ class Sending:
         except WireError as error:
             raise Refused(Sentence("Cannot join {room}: {reason}", room=self._to, reason=str(error))) from error
 
-    def _send(self, line: str | Cut) -> None:
-        if isinstance(line, Cut):
+    def _whole(self) -> Iterator[str | Cut]:
+        """The whole input as one text, without the end of its last line; of one that is too long only that it is."""
+        lines: list[str] = []
+        length = 0
+        for line in self._lines:
+            length += len(line) + 1 if isinstance(line, str) else line.limit
+            if isinstance(line, Cut) or length > LONGEST_LINE:
+                return (yield Cut(LONGEST_LINE, "characters"))
+            lines.append(line)
+        yield "\n".join(lines)
+
+    def _send(self, text: str | Cut) -> None:
+        if isinstance(text, Cut):
+            limit = render.too_long(text)
             return self._refuse(
-                _("Line {number} is longer than {limit}.", number=self._read, limit=render.too_long(line))
+                _("The input is longer than {limit}.", limit=limit)
+                if self._options.whole
+                else _("Line {number} is longer than {limit}.", number=self._read, limit=limit)
             )
         try:
-            self._link.send(self._to, line, wait=ROOM_WITHIN)
+            self._link.send(self._to, text, wait=ROOM_WITHIN)
         except BadText as error:
             self._refuse(str(error))
         return None
@@ -102,8 +127,9 @@ class Sending:
     def _finish(self, error: ExitError | None) -> None:
         reason = self._first_reason or (str(error) if error else N_("there was no answer."))
         if self._lost:
+            sentence = NOT_SENT_AT_ALL if self._options.whole else NOT_SENT
             counts = {"lost": self._lost, "count": self._read}
-            self._ending.fail(NotAllSent(_(NOT_SENT, **counts, reason=spoken(reason))))
+            self._ending.fail(NotAllSent(_(sentence, **counts, reason=spoken(reason))))
         elif error is not None:
             self._ending.fail(error)
         else:
@@ -122,7 +148,7 @@ class Listening:
 
     def run(self) -> None:
         """Raises `Unreachable` and `Refused`."""
-        self._link.start()
+        Startup(retry_for(self._options), self._status.say).start(self._link)
         for event in self._link:
             write_down(event, self._options)
             if isinstance(event, Received | SentElsewhere):

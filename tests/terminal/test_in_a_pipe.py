@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,11 +44,36 @@ def refuse(peer: Peer, code: str = "not_here", error: str = "They have left.", r
     peer.answer(peer.expect("msg"), response, code=code, error=error)
 
 
-def test_every_line_is_sent(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, "backup done\n\n  привет\r\nlast".encode())
-    assert peer.take(4) == ["backup done", "", "  привет", "last"]
+def test_every_line_is_sent_that_says_something(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, "backup done\n\n \t\u3000\r\n  привет\r\nlast\n\n".encode())
+    assert peer.take(3) == ["backup done", "  привет", "last"]
     assert peer.read() == {"action": "quit"}
     assert ended(process) == (0, "", "")
+
+
+def test_the_whole_input_is_one_message(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, "backup done\n\n  привет\r\nlast\n".encode(), "hank", "--whole")
+    assert peer.take(1) == ["backup done\n\n  привет\nlast"]
+    assert peer.read() == {"action": "quit"}
+    assert ended(process) == (0, "", "")
+
+
+def test_a_whole_input_of_nothing_is_no_message(fake: FakeServer, start: Start) -> None:
+    process, peer = sending(start, fake, b"\n \n", "hank", "--whole")
+    assert peer.read() == {"action": "quit"}
+    assert ended(process) == (0, "", "")
+
+
+@pytest.mark.parametrize("given", [b"x" * 300_000, b"xx\n" * 100_000])
+def test_a_whole_input_that_is_too_long(fake: FakeServer, start: Start, given: bytes) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank", "--whole")
+    fake.enter()
+    assert ended(process, given) == (
+        75,
+        "",
+        "-- not sent: The input is longer than 262144 characters.\n"
+        "gmessenger-client: Not sent: The input is longer than 262144 characters.\n",
+    )
 
 
 def test_a_refused_line(fake: FakeServer, start: Start) -> None:
@@ -352,6 +378,8 @@ def test_closed_standard_streams(fake: FakeServer, log: Path, closed: tuple[int,
     [
         (["--name", "a", "--to", "b", "--listen"], "Use --to or --listen, not both."),
         (["--name", "a", "--json"], "--json is for --listen."),
+        (["--name", "a", "--listen", "--own"], "--own is for --listen --json."),
+        (["--name", "a", "--listen", "--whole"], "--whole is for --to."),
         (["--to", "b"], "With --to and --listen, --name has to be given."),
         (["--listen"], "With --to and --listen, --name has to be given."),
         (["--name", "a", "--to", ""], "--to needs a name or a #room."),
@@ -376,9 +404,47 @@ def test_a_bad_config_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 def test_unreachable(fake: FakeServer, start: Start) -> None:
     fake.stop_listening()
-    code, out, err = ended(start(fake, "--name", "hank", "--to", "dale"), b"x\n")
-    assert (code, out) == (69, "")
-    assert err == f"gmessenger-client: Cannot reach 127.0.0.1:{fake.port}: Connection refused.\n"
+    said = f"Cannot reach 127.0.0.1:{fake.port}: Connection refused."
+    for way in (["--to", "dale"], ["--listen"], []):
+        process = start(fake, "--name", "hank", *way, "--retry-for", "0.2")
+        code, out, err = ended(process, b"x\n" if "--listen" not in way else None)
+        assert code == 69
+        shown = out + err
+        assert re.fullmatch(rf"-- {said} Trying again in 0.\d s\.\ngmessenger-client: {said}\n", shown), shown
+
+
+@pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []], ids=["to", "listen", "line mode"])
+def test_a_server_that_is_not_there_yet_is_waited_for(start: Start, way: list[str]) -> None:
+    with FakeServer() as once:
+        port = once.port
+    once.stop_listening()
+    process = start(once, "--name", "hank", *way)
+    told = process.stderr if way else process.stdout
+    assert told is not None
+    assert b"Connection refused. Trying again in " in told.readline()
+    with FakeServer(port) as fake:
+        peer = fake.enter()
+        if way == ["--to", "dale"]:
+            feed(process, b"at last\n")
+            assert peer.take(1) == ["at last"]
+            assert ended(process)[0] == 0
+
+
+def test_a_host_that_does_not_exist_is_not_waited_for(capsys: pytest.CaptureFixture[str], start: Start) -> None:
+    for host in ("a..b", "x" * 300):
+        where = type("Where", (), {"host": host, "port": 7777})
+        code, _, err = ended(start(where, "--name", "hank", "--to", "dale"), b"x\n")
+        assert code == 69 and "Trying again" not in err
+
+
+def test_a_server_without_room_is_waited_for(fake: FakeServer, start: Start) -> None:
+    process = start(fake, "--name", "cron", "--to", "hank")
+    feed(process, b"one\n")
+    fake.accept().turn_away(503, "server_full", "The server is full.", retry_after=0.1)
+    assert process.stderr is not None
+    assert b"The server is full. Trying again in" in process.stderr.readline()
+    assert fake.enter().take(1) == ["one"]
+    assert ended(process)[0] == 0
 
 
 def test_a_log_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,54 @@
+"""The start of a link to a server that is perhaps not there yet: it is waited for, as one that was lost is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.socket import EAI_AGAIN, gaierror
+
+from gmessenger.client import Link, Patience
+from gmessenger.client.patience import Pauses
+from gmessenger.errors import Unreachable
+from gmessenger.terminal.dates import moment
+from gmessenger.terminal.render import why
+from gmessenger.terminal.words import _, noted
+
+
+class Startup:
+    """Starts links, and tries again for `seconds` while there is no server. `say` is told so, with growing gaps."""
+
+    def __init__(self, seconds: float, say: Callable[[str], object], *, typed: bool = False) -> None:
+        """Of a host whose address cannot be looked up just now, somebody who has `typed` it is told at once."""
+        self._seconds = seconds
+        self._say = say
+        self._typed = typed
+
+    def start(self, link: Link, password: str | None = None) -> None:
+        """Connect and log in. Raises `Unreachable` when no time is left, and `Refused` at once. Blocks."""
+        deadline = time.monotonic() + self._seconds
+        patience = Patience()
+        pauses = Pauses(patience.first_pause, patience.longest_pause)
+        attempt = 0
+        while True:
+            try:
+                return link.start(password)
+            except Unreachable as error:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._is_lasting(error):
+                    raise
+                asked = getattr(error.__cause__, "retry_after", 0.0)  # by a server that has no room just now
+                pause = min(max(pauses.next(), asked), left)
+                attempt += 1
+                if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th … failure is news
+                    reason = why(error)
+                    self._say(noted(_("{reason} Trying again in {time}.", reason=reason, time=moment(pause))))
+            gevent.sleep(pause)
+
+    def _is_lasting(self, error: Unreachable) -> bool:
+        """Whether waiting does not help: there is no such host, or that is no name of one."""
+        cause = error.__cause__
+        if isinstance(cause, gaierror):
+            return self._typed or cause.errno != EAI_AGAIN
+        return type(cause) is OSError and cause.errno is None
