@@ -64,6 +64,18 @@ def resolve(host: str, port: int, timeout: float) -> list[Address]:
     return [Address(family, kind, protocol, place) for family, kind, protocol, _, place in found]
 
 
+def is_no_host(error: BaseException | None) -> bool:
+    """Say whether `dial` failed because there is no such host, or no such name of one: trying again is of no use."""
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    return type(error) is OSError and error.errno is None
+
+
+def is_not_resolved(error: BaseException | None) -> bool:
+    """Say whether `dial` failed because the host's address could not be looked up, for good or just now."""
+    return isinstance(error, socket.gaierror) or is_no_host(error)
+
+
 def alternate(addresses: Sequence[Address]) -> list[Address]:
     """Order addresses so that families take turns, beginning with that of the first (RFC 8305, 4)."""
     families: dict[int, list[Address]] = {}

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 import gevent
-from gevent.socket import EAI_AGAIN, gaierror
 
 from gmessenger.client import Link, Patience
+from gmessenger.client.dialer import is_no_host, is_not_resolved
 from gmessenger.client.patience import Pauses
 from gmessenger.errors import Unreachable
 from gmessenger.terminal.dates import moment
@@ -27,7 +27,7 @@ class Startup:
 
     def start(self, link: Link, password: str | None = None) -> None:
         """Connect and log in. Raises `Unreachable` when no time is left, and `Refused` at once. Blocks."""
-        deadline = time.monotonic() + self._seconds
+        deadline: float | None = None
         patience = Patience()
         pauses = Pauses(patience.first_pause, patience.longest_pause)
         attempt = 0
@@ -35,8 +35,9 @@ class Startup:
             try:
                 return link.start(password)
             except Unreachable as error:
+                deadline = deadline or time.monotonic() + self._seconds  # from the first failure on
                 left = deadline - time.monotonic()
-                if left <= 0 or self._is_lasting(error):
+                if not self._seconds or left < 0 or self._is_final(error.__cause__):
                     raise
                 asked = getattr(error.__cause__, "retry_after", 0.0)  # by a server that has no room just now
                 pause = min(max(pauses.next(), asked), left)
@@ -46,9 +47,5 @@ class Startup:
                     self._say(noted(_("{reason} Trying again in {time}.", reason=reason, time=moment(pause))))
             gevent.sleep(pause)
 
-    def _is_lasting(self, error: Unreachable) -> bool:
-        """Whether waiting does not help: there is no such host, or that is no name of one."""
-        cause = error.__cause__
-        if isinstance(cause, gaierror):
-            return self._typed or cause.errno != EAI_AGAIN
-        return type(cause) is OSError and cause.errno is None
+    def _is_final(self, cause: BaseException | None) -> bool:
+        return is_not_resolved(cause) if self._typed else is_no_host(cause)

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from socket import EAI_AGAIN, EAI_NONAME, gaierror
 from typing import Any
 
 import pytest
 from gevent.select import select
 
+from gmessenger.errors import Unreachable
+from gmessenger.sentences import Sentence
 from gmessenger.terminal.main import main
+from gmessenger.terminal.startup import Startup
 from tests.client.fake_server import FakeServer, Peer
 from tests.terminal.conftest import Start
 from tests.terminal.people import ROOT, TIMEOUT, close, command, environment
@@ -430,11 +434,34 @@ def test_a_server_that_is_not_there_yet_is_waited_for(start: Start, way: list[st
             assert ended(process)[0] == 0
 
 
-def test_a_host_that_does_not_exist_is_not_waited_for(capsys: pytest.CaptureFixture[str], start: Start) -> None:
-    for host in ("a..b", "x" * 300):
-        where = type("Where", (), {"host": host, "port": 7777})
-        code, _, err = ended(start(where, "--name", "hank", "--to", "dale"), b"x\n")
-        assert code == 69 and "Trying again" not in err
+class Nowhere:
+    """A link that fails to start, ever for the same cause."""
+
+    def __init__(self, cause: OSError) -> None:
+        self.cause, self.tries = cause, 0
+
+    def start(self, password: str | None) -> None:
+        self.tries += 1
+        raise Unreachable(Sentence("Nobody there.")) from self.cause
+
+
+@pytest.mark.parametrize(
+    ("cause", "typed", "waits"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), True, True),
+        (TimeoutError("no answer"), True, True),
+        (ConnectionError("the server closed the connection"), False, True),
+        (gaierror(EAI_AGAIN, "Temporary failure in name resolution"), False, True),
+        (gaierror(EAI_AGAIN, "Temporary failure in name resolution"), True, False),
+        (gaierror(EAI_NONAME, "Name or service not known"), False, False),
+        (OSError(Sentence("this is no host name")), False, False),
+    ],
+)
+def test_what_is_waited_for_is_what_may_come(cause: OSError, typed: bool, waits: bool) -> None:
+    link, said = Nowhere(cause), list[str]()
+    with pytest.raises(Unreachable):
+        Startup(0.05, said.append, typed=typed).start(link)  # type: ignore[arg-type]
+    assert (link.tries > 1, bool(said)) == (waits, waits)
 
 
 def test_a_server_without_room_is_waited_for(fake: FakeServer, start: Start) -> None:

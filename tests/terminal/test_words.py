@@ -352,8 +352,11 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
 )
 def test_nobody_there(fake: FakeServer, sit: Sit, environ: dict[str, str], said: str) -> None:
     fake.stop_listening()
-    anna = sit(fake, "--name", "аня", **environ)
-    assert (anna.leaves(), anna.seen) == (69, said.format(port=fake.port))
+    anna = sit(fake, "--name", "аня", "--retry-for", "0.01", **environ)
+    assert anna.leaves() == 69
+    told, ended = anna.seen.splitlines(keepends=True)
+    assert ended == said.format(port=fake.port)
+    assert re.match(r"-- .* (Trying again in|Следующая попытка через) 0[.,]\d (s|с)\.\r\n", told)
 
 
 def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
