@@ -10,9 +10,13 @@ from hashlib import sha256
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gmessenger.hosts import bare_host, resolver_name
 
 LONGEST_COMMON_NAME: Final = 64
 AN_HOUR: Final = datetime.timedelta(hours=1)
@@ -44,6 +48,28 @@ def facts(pem: bytes) -> Facts:
     return Facts(
         _names(leaf), leaf.not_valid_after_utc.timestamp(), pin_of(leaf.public_bytes(serialization.Encoding.DER))
     )
+
+
+def find_fault(pem: bytes, key: bytes) -> str | None:
+    """Say what is wrong with a certificate and its key in PEM, as far as it can be told; None where nothing is.
+
+    OpenSSL's own words depend on its release, and on whether both are of one kind.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificates(pem)[0]
+    except ValueError:
+        return "it holds no certificate in PEM"
+    try:
+        private = serialization.load_pem_private_key(key, None)
+    except (ValueError, UnsupportedAlgorithm):
+        return "there is no key in PEM with it"
+    except TypeError:
+        return "its key is encrypted; the server needs one without a pass phrase"
+    return None if _public(private) == _public(leaf) else "the key belongs to another certificate"
+
+
+def _public(holder: PrivateKeyTypes | x509.Certificate) -> bytes:
+    return holder.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def self_signed(hosts: Sequence[str], days: float) -> bytes:
@@ -82,6 +108,6 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 def _alternative(host: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.ip_address(host))
+        return x509.IPAddress(ipaddress.ip_address(bare_host(host)))
     except ValueError:
-        return x509.DNSName(host.encode("idna").decode("ascii"))
+        return x509.DNSName(resolver_name(host))

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "turns": set(),
     "terminal_text": set(),
     "urls": set(),
-    "certificates": set(),
+    "certificates": GROUND,
     "completion": GROUND,
     "log_files": set(),
     "places": GROUND,

@@ -71,7 +71,8 @@ def _context(tls: Tls) -> ssl.SSLContext:
 
 def _believe(context: ssl.SSLContext, file: Path) -> None:
     try:
-        context.load_verify_locations(file)
+        # Not by its name: OpenSSL does not skip the byte order mark of some editors.
+        context.load_verify_locations(cadata=file.read_text("utf-8-sig", errors="replace"))
     except ssl.SSLError as error:
         raise FileProblem(Sentence("There is no certificate in {file}.", file=file)) from error
     except OSError as error:

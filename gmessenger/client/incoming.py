@@ -101,7 +101,8 @@ class Incoming:
         if not position.held:
             return True
         if wanted_later(answer):
-            gevent.spawn_later(answer.retry_after or USUAL_PAUSE, self._ask, position)
+            pause = min(max(answer.retry_after or USUAL_PAUSE, USUAL_PAUSE / 10), self._patience.defer)
+            gevent.spawn_later(pause, self._ask, position)
         elif not refused(answer) and self._fill(position, answer) and answer.more and self._missing(position):
             self._ask(position)
         else:

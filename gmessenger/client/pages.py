@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from gmessenger.wire.events import Answer, Bans, Blocks, Conversations, Delivery, Members, Mutes, Rooms, Users
+from gmessenger.wire.events import Answer, Bans, Blocks, Conversations, Delivery, Members, Mutes, Rooms, Seq, Users
 
 Entry = TypeVar("Entry")
 Listing: TypeAlias = Users | Members | Rooms | Conversations | Blocks | Bans | Mutes
@@ -32,9 +32,9 @@ class Standing(Struct, frozen=True):
     """
 
     with_: str = field(name="with")
-    seq: int = 0
-    first: int = 1
-    read: int = 0
+    seq: Seq = 0
+    first: Seq = 1
+    read: Seq = 0
     time: float | None = None
 
     @property

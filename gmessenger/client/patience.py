@@ -24,6 +24,8 @@ class Patience:
     """The longest that the first pause before a new try can be; each further one can be twice as long."""
     longest_pause: float = 30.0
     """The longest that any of them can be."""
+    longest_asked: float = 300.0
+    """The longest that a server can ask for before the line is tried again: it may ask for a century."""
     steady: float = 10.0
     """How long a line must stand before the pauses start from the first again."""
     name_in_use: float = 240.0
@@ -54,8 +56,9 @@ class Pauses:
         return self._draw(ceiling / 2, ceiling)
 
     def spread(self, seconds: float) -> float:
-        """A pause somebody asked for, jittered: never shorter than asked."""
-        return self._draw(seconds, seconds * 1.5)
+        """A pause that a server asked for, jittered: never shorter than asked, nor than the first and next of ours."""
+        seconds = max(seconds, self._first)
+        return max(self._draw(seconds, seconds * 1.5), self.next())
 
     def reset(self) -> None:
         """Start from the first pause again."""

@@ -47,6 +47,7 @@ from gmessenger.errors import (
 from gmessenger.sentences import Sentence
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import (
+    MAX_SEQ,
     Answer,
     CloseEvent,
     DeliveredEvent,
@@ -198,7 +199,7 @@ class Receiver:
         self._sender.urge("here", HERE)
 
     def _moving(self, event: Moving, frame: bytes) -> None:
-        self.moving = max(event.retry_in, 0.0)
+        self.moving = event.retry_in
         self._sender.paused = True
         self._heartbeat.last_orders(time.monotonic())
 
@@ -219,7 +220,7 @@ class Receiver:
             self._defer(message, answer, now)
         else:
             self._outbox.settle(message.id)
-            if answer.seq is not None and not refused(answer):
+            if answer.seq is not None and 0 < answer.seq <= MAX_SEQ and not refused(answer):
                 self._incoming.sent(message.to, answer.seq)
             self._inbox.put((Rejected if refused(answer) else Accepted)(message, answer))
             self._settled(message)

@@ -155,9 +155,13 @@ class Upkeep:
         gevent.sleep(pause)
 
     def _length(self, asked: float, attempt: int) -> float:
+        """Return the seconds to pause: at least our own pause, and what the server asked for as far as that is sane."""
         if attempt == 1 and self._receiver.moving is not None:
-            return self._pauses.spread(self._receiver.moving)
-        return max(self._pauses.next(), asked)
+            return self._pauses.spread(self._sane(self._receiver.moving))
+        return max(self._pauses.next(), self._sane(asked))
+
+    def _sane(self, asked: float) -> float:
+        return min(max(asked, 0.0), self._patience.longest_asked)
 
     def _welcome(self, connection: Connection, answer: Answer, *, again: bool) -> None:
         self._connection = connection

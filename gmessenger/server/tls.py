@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from gevent import ssl
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 DAY: Final = 86_400.0
 WARN_BEFORE: Final = 14 * DAY
 FAULTS: Final = {
-    "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
     "EE_KEY_TOO_SMALL": "its key is too small to be safe",
     "CA_MD_TOO_WEAK": "it is signed in a way that is not safe",
 }
@@ -103,19 +105,32 @@ def load(file: Path, key: Path) -> tuple[ssl.SSLContext, Facts]:
     from gmessenger import certificates  # a server without TLS should not wait for it
 
     try:
-        pem = file.read_bytes()
-        key.open("rb").close()
+        pem, key_pem = file.read_bytes(), key.read_bytes()
     except OSError as error:
         raise ConfigProblem(f"Cannot read the certificate {error.filename}: {error.strerror}.") from error
     context = _context()
     try:
-        context.load_cert_chain(file, key, password=_refuse_to_ask)
+        with _loadable(file, pem) as chain, _loadable(key, key_pem) as private:
+            context.load_cert_chain(chain, private, password=_refuse_to_ask)
         return context, certificates.facts(pem)
     except ssl.SSLError as error:
-        fault = FAULTS.get(error.reason, f"there must be a certificate, and its key, in PEM ({in_words(error)})")
+        fault = FAULTS.get(error.reason) or certificates.find_fault(pem, key_pem)
+        fault = fault or f"there must be a certificate, and its key, in PEM ({in_words(error)})"
         raise ConfigProblem(f"Cannot use the certificate {file}: {fault}.") from error
     except ValueError as error:
         raise ConfigProblem(f"Cannot use the certificate {file}: it is damaged.") from error
+
+
+@contextlib.contextmanager
+def _loadable(file: Path, content: bytes) -> Iterator[str]:
+    """Name a file that OpenSSL can load the content from: it does not skip the byte order mark of some editors."""
+    if not content.startswith(codecs.BOM_UTF8):
+        yield str(file)
+        return
+    with NamedTemporaryFile(prefix="gmessenger-") as copy:  # its mode is 0600
+        copy.write(content.removeprefix(codecs.BOM_UTF8))
+        copy.flush()
+        yield copy.name
 
 
 def _context() -> ssl.SSLContext:

@@ -6,7 +6,7 @@ a course client spelled them stays inside this package.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
@@ -25,6 +25,12 @@ class Card(Struct, omit_defaults=True):
 
 Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 """A seq or a count; what is beyond could not be compared with what is stored."""
+
+
+MAX_SEQ: Final = 2**53
+"""The highest seq there can be: beyond it, JSON's numbers are not whole in other programs."""
+Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
+"""A seq from a server; a frame with one that cannot be is not understood."""
 
 
 class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
@@ -319,7 +325,7 @@ class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     to: str
     time: float
     message: str
-    seq: int | UnsetType = UNSET
+    seq: Seq | UnsetType = UNSET
     id: str | UnsetType = UNSET
     broadcast: bool | UnsetType = UNSET
     erased: bool | UnsetType = UNSET
@@ -331,12 +337,12 @@ class PresenceEvent(Struct, tag_field="action", tag="presence"):
 
 class DeliveredEvent(Struct, tag_field="action", tag="delivered"):
     with_: str = field(name="with")
-    seq: int
+    seq: Seq
 
 
 class ReadEvent(Struct, tag_field="action", tag="read"):
     with_: str = field(name="with")
-    seq: int
+    seq: Seq
 
 
 class JoinEvent(Struct, tag_field="action", tag="join"):

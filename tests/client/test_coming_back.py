@@ -6,7 +6,17 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import Accepted, Connected, Link, Lost, Received, Rejected
+from gmessenger.client import (
+    Accepted,
+    Connected,
+    Delivered,
+    Link,
+    Lost,
+    Missed,
+    ReadElsewhere,
+    Received,
+    Rejected,
+)
 from gmessenger.client.patience import Pauses
 from gmessenger.errors import Refused, Unreachable
 from tests.client.conftest import Begin
@@ -258,3 +268,40 @@ def test_what_a_mute_refuses_is_not_sent_again(fake: FakeServer, begin: Begin) -
     peer.answer(peer.expect("msg"), 403, code="muted", error="You are muted.", retry_after=0.01)
     assert owner.next(Rejected).reason == "You are muted."
     assert owner.link.unanswered == 0
+
+
+@pytest.mark.parametrize("asked", [0.0, -5.0, 1e-9, 1e308])
+def test_a_server_cannot_ask_for_a_storm_nor_for_a_century(fake: FakeServer, begin: Begin, asked: float) -> None:
+    owner, peer = begin(first_pause=0.02, longest_pause=0.1, longest_asked=0.2)
+    peer.send({"action": "moving", "retry_in": asked})
+    peer.close()
+    assert 0.02 <= owner.next(Lost).retry_in <= 0.3
+    fake.enter()
+
+
+def test_pauses_grow_however_often_a_server_says_that_it_is_moving(fake: FakeServer, begin: Begin) -> None:
+    owner, peer = begin(first_pause=0.005, longest_pause=0.04, steady=60.0)
+    pauses = []
+    for _ in range(5):
+        peer.restart()
+        pauses.append(owner.next(Lost).retry_in)
+        peer = fake.enter()
+    assert min(pauses) >= 0.005 and pauses[-1] >= 0.02
+
+
+def test_a_seq_that_cannot_be_is_not_believed(fake: FakeServer, make: Any) -> None:
+    owner = make()
+    starting = gevent.spawn(owner.link.start)
+    peer = fake.enter(account=True)
+    starting.get(timeout=TIMEOUT)
+    for seq in (2**53 + 1, 2**63, 2**64, 10**30, -1):
+        peer.say("dale", f"seq {seq}", seq=seq)
+        peer.send({"action": "delivered", "with": "dale", "seq": seq}, {"action": "read", "with": "dale", "seq": seq})
+    peer.say("dale", "the first", seq=1)
+    assert owner.next(Received).delivery.message == "the first"
+    owner.link.send("dale", "hi")
+    peer.answer(peer.expect("msg"), 200, seq=10**30)
+    owner.next(Accepted)
+    peer.say("dale", "the second", seq=2)
+    assert owner.next(Received).delivery.message == "the second"
+    assert not any(isinstance(event, Missed | Delivered | ReadElsewhere) for event in owner.seen)

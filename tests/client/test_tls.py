@@ -98,6 +98,13 @@ def test_by_an_authority_of_ones_own(server: TlsServer, call: Callable[..., Owne
     assert peer.take(20) == [f"{number} {LONG}" for number in range(20)]
 
 
+def test_an_authority_may_begin_with_a_byte_order_mark(
+    server: TlsServer, call: Callable[..., Owner], authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_bytes(b"\xef\xbb\xbf" + authority.file.read_bytes())
+    assert let_in(server, call(tls=Tls(ca=tmp_path / "ca.pem")))
+
+
 def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
     pin = pin_in(authority.folder / "server.pem")
     assert let_in(server, call(tls=Tls(pin=pin)))

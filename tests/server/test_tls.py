@@ -16,6 +16,7 @@ from typing import Any
 
 import gevent
 import pytest
+import trustme
 
 from gmessenger import logs
 from gmessenger.certificates import pin_of
@@ -211,9 +212,12 @@ def test_passwords_are_taken_on_an_encrypted_line_from_anywhere(
 FAULTS = [
     ({"certificate": "missing.pem"}, "Cannot read the certificate {tmp}/missing.pem: No such file or directory."),
     ({"certificate": "."}, "Cannot read the certificate {tmp}: Is a directory."),
-    ({"certificate": "rubbish.pem"}, "Cannot use the certificate {tmp}/rubbish.pem: there must be a certificate, and"),
-    ({"certificate": "ca.pem"}, "Cannot use the certificate {tmp}/ca.pem: there must be a certificate, and its key"),
+    ({"certificate": "rubbish.pem"}, "Cannot use the certificate {tmp}/rubbish.pem: it holds no certificate in PEM."),
+    ({"certificate": "ca.pem"}, "Cannot use the certificate {tmp}/ca.pem: there is no key in PEM with it."),
     ({"certificate": "a.pem", "key": "b.pem"}, "{tmp}/a.pem: the key belongs to another certificate."),
+    ({"certificate": "a.pem", "key": "rsa.pem"}, "{tmp}/a.pem: the key belongs to another certificate."),
+    ({"certificate": "rsa.pem", "key": "a.pem"}, "{tmp}/rsa.pem: the key belongs to another certificate."),
+    ({"certificate": "a.pem", "key": "ca.pem"}, "{tmp}/a.pem: there is no key in PEM with it."),
     ({"certificate": "a.pem", "key": "secret.pem"}, "the server needs one without a pass phrase."),
     ({"certificate": "a.pem", "key": "missing.pem"}, "Cannot read the certificate {tmp}/missing.pem: No such file"),
     ({"key": "a.pem"}, "--tls-key is given without --tls-certificate."),
@@ -231,6 +235,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (authority.folder / "secret.pem").write_bytes(secret)
     (authority.folder / "rubbish.pem").write_text("rubbish")
     authority.issue("b.pem")
+    authority.issue("rsa.pem", key_type=trustme.KeyType.RSA)
     return authority.file.parent
 
 
@@ -242,6 +247,17 @@ def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(
     with pytest.raises(ConfigProblem) as problem:
         given_certificate(options)
     assert sentence.format(tmp=faulty) in str(problem.value)
+
+
+def test_files_may_begin_with_a_byte_order_mark(begin: Start, authority: Authority) -> None:
+    certificate, key = authority.issue("marked.pem"), authority.folder / "key.pem"
+    key.write_bytes(certificate.read_bytes())
+    for each in (certificate, key):
+        each.write_bytes(b"\xef\xbb\xbf" + each.read_bytes())
+    server = begin(tls_certificate=str(certificate), tls_key=str(key))
+    hank = native(server, authority)
+    assert hank.ask("probe")["response"] == 200
+    hank.close()
 
 
 def test_a_bad_certificate_ends_the_start_with_78(faulty: Path) -> None:
