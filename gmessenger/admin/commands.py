@@ -126,6 +126,7 @@ COMMANDS: Final = (
         keeping.copy,
         stopped=True,
     ),
+    Command("bus-key", (), "give the servers of a cluster another key for the bus", keeping.replace_bus_key),
     Command("export", ("out",), "accounts, rooms and messages as lines of JSON", keeping.export),
     Command(
         "cert self-signed", ("host", "days", "new"), "make a certificate for a network of one's own", certs.self_signed

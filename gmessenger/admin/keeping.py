@@ -73,6 +73,19 @@ def _restored(site: Site, file: str | None) -> int:
     return 0
 
 
+def replace_bus_key(options: AdminOptions, given: Namespace) -> int:
+    """Works on the store, whether servers run or not: they follow."""
+    site = site_of(options)
+    if site.file is not None:
+        raise UsageError(f"{site.shown} is the store of one server, which has no bus.")
+    with taking_a_library():
+        from gmessenger.store.postgres.bus_keys import replace_bus_key as replace
+    site.check_it_is_there()
+    replace(site.url)
+    print(f"The servers of {site.shown} have another key for the bus; those that run take it within seconds.")
+    return 0
+
+
 def copy(options: AdminOptions, given: Namespace) -> int:
     """From one store into another; neither has to be the one of the options."""
     source, target = (site_at(url, options.port) for url in (given.source, given.target))

@@ -25,21 +25,24 @@ def open_bus(
     url: str,
     node: str,
     cluster: str,
+    key: bytes,
     timeout: float = TIMEOUT,
     failed: Callable[[str, BaseException], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Bus:
     """The bus that a URL names: none where it is empty, else a Redis.
 
-    `node` is who we are among those of the `cluster`; several clusters may share a Redis. A node that has said nothing
-    for `timeout` seconds of a steady `clock` is gone. `failed` is told of mistakes, the bus's own and its listener's.
-    Whether the Redis is there is found out later. Raises `ConfigProblem` for a URL that names none.
+    `node` is who we are among those of the `cluster`; several clusters may share a Redis. `key` is 32 bytes that the
+    nodes of the cluster have in common, and nobody else: without it, what is on the bus can neither be read nor forged.
+    A node that has said nothing for `timeout` seconds of a steady `clock` is gone. `failed` is told of mistakes, the
+    bus's own and its listener's. Whether the Redis is there is found out later. Raises `ConfigProblem` for a URL that
+    names none.
     """
     if not url:
         return LocalBus()
     with _readable(url):
         from gmessenger.bus.redis import RedisBus
-    return RedisBus(url, node, cluster, timeout, failed or (lambda what, failure: None), clock)
+    return RedisBus(url, node, cluster, key, timeout, failed or (lambda what, failure: None), clock)
 
 
 def try_bus(url: str, timeout: float = TIMEOUT) -> str:

@@ -7,11 +7,13 @@ answers, so that what is asked on a line that listens is answered in the order i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from redis.connection import Connection, DefaultParser, UnixDomainSocketConnection, parse_url
+from redis.exceptions import ConnectionError as TooMuch
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NothingRead
 
@@ -19,13 +21,37 @@ from gmessenger.errors import ConfigProblem
 from gmessenger.urls import masked
 
 Command: TypeAlias = Sequence[str | bytes | int]
+MAX_ANSWER: Final = 32 * 2**20  # bytes; the largest batch that a node may have waiting is half of that
+ANSWER_TIMEOUT: Final = 10.0  # seconds from the first byte of an answer to its last
+FAULTS: Final = (RedisError, OSError, ValueError, TypeError, LookupError, AttributeError, MemoryError, RecursionError)
+"""What the library raises where a Redis goes away, refuses, or is none: it trusts what it reads."""
 
 
 class Parser(DefaultParser):  # type: ignore[misc, valid-type]
-    """The library's, which makes a text of everything published, in case somebody logs it: for us nobody does."""
+    """The library's, within a bound; and it does not make a text of everything published, for a log that is none."""
+
+    _unfinished = 0
+    """Bytes of an answer that has begun and not ended yet."""
+    _began = 0.0
 
     def handle_pubsub_push_response(self, response: list[Any]) -> list[Any]:
         return response
+
+    def read_from_socket(self, *given: Any, **named: Any) -> Any:
+        """Read what is there. Raises redis-py's `ConnectionError` for an answer that is too long to be one of ours."""
+        before = self._reader.len()
+        read = super().read_from_socket(*given, **named)
+        if not self._unfinished:
+            self._began = time.monotonic()
+        self._unfinished += self._reader.len() - before
+        if self._unfinished > MAX_ANSWER or time.monotonic() - self._began > ANSWER_TIMEOUT:
+            raise TooMuch("what it says has no end")
+        return read
+
+    def read_response(self, *given: Any, **named: Any) -> Any:
+        answer = super().read_response(*given, **named)
+        self._unfinished = self._reader.len() if self._reader is not None else 0
+        return answer
 
 
 OURS: Final[dict[str, Any]] = {
@@ -39,6 +65,8 @@ OURS: Final[dict[str, Any]] = {
     "socket_read_size": 65_536,
 }
 """What a URL does not choose."""
+LONGEST_VERSION: Final = 40  # characters
+LONGEST_REASON: Final = 200  # characters of what a Redis says of itself
 FORMS: Final = "redis://HOST:PORT/DATABASE, rediss://HOST:PORT/DATABASE, unix:///PATH"
 
 
@@ -48,13 +76,13 @@ class Line:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.id = int(connection.handshake_metadata[b"id"])
-        self.version = connection.handshake_metadata[b"version"].decode()
+        self.version = connection.handshake_metadata[b"version"].decode("ascii", "replace")[:LONGEST_VERSION]
 
     def tell(self, *commands: Command) -> None:
         """Send without waiting for answers, which are heard between everything else."""
         try:
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
-        except (RedisError, OSError) as error:
+        except FAULTS as error:
             raise ConnectionError(_reason(error)) from error
 
     def ask(self, *commands: Command) -> list[Any]:
@@ -62,7 +90,7 @@ class Line:
         self.tell(*commands)
         try:
             return [self._connection.read_response() for _ in commands]
-        except (RedisError, OSError) as error:
+        except FAULTS as error:
             raise ConnectionError(_reason(error)) from error
 
     def hear(self, patience: float) -> Any:
@@ -71,7 +99,7 @@ class Line:
             return self._connection.read_response(timeout=patience, disconnect_on_error=False, push_request=True)
         except NothingRead:
             return None
-        except (RedisError, OSError) as error:
+        except FAULTS as error:
             raise ConnectionError(_reason(error)) from error
 
     def end(self, line: int) -> None:
@@ -81,7 +109,7 @@ class Line:
             self._connection.read_response()
         except ResponseError:
             pass  # it has ended already
-        except (RedisError, OSError) as error:
+        except FAULTS as error:
             raise ConnectionError(_reason(error)) from error
 
     def close(self) -> None:
@@ -89,7 +117,7 @@ class Line:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return str(error)[:LONGEST_REASON] or type(error).__name__
 
 
 class Exchange:
@@ -118,6 +146,6 @@ class Exchange:
         try:
             connection.connect()
             return Line(connection)
-        except (RedisError, OSError) as error:
+        except FAULTS as error:
             connection.disconnect()
             raise ConnectionError(_reason(error)) from error

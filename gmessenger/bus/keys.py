@@ -1,4 +1,4 @@
-"""What a cluster's channels and keys in Redis are called, and how often a node speaks."""
+"""What a cluster's channels in Redis are called, and how often a node speaks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Keys:
     |---|---|
     | `…:all` | a channel that every node listens to |
     | `…:node:ID` | a channel that one node listens to |
-    | `…:nodes` | a hash with a field for every node that may be there |
-    | `…:shown:ID` | a hash of what a node shows, which expires where the node does not renew it |
+
+    There is nothing else: no key is ever written, so there is none to forge, to delete or to lose.
     """
 
     cluster: str
@@ -25,15 +25,8 @@ class Keys:
     def all(self) -> str:
         return self._named("all")
 
-    @property
-    def nodes(self) -> str:
-        return self._named("nodes")
-
     def node(self, node: str) -> str:
         return self._named(f"node:{node}")
-
-    def shown(self, node: str) -> str:
-        return self._named(f"shown:{node}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Pace:
 
     @property
     def beat(self) -> float:
-        """Pause between what tells the others that this node lives, and renews what it shows."""
+        """Pause between what tells the others that this node lives, and how much it has said."""
         return self.timeout / 5
 
     @property
@@ -54,5 +47,10 @@ class Pace:
 
     @property
     def answer(self) -> float:
-        """How long Redis may take to answer, or a pulse to come back. With a pulse before it: less than 5 s."""
+        """How long Redis or a node may take to answer, or a pulse to come back. With a pulse before: less than 5 s."""
         return min(2.5, self.timeout / 2)
+
+    @property
+    def grace(self) -> float:
+        """How long a node that has just connected waits for listeners that do not answer it."""
+        return self.pulse / 2

@@ -16,6 +16,8 @@ class Link:
     def __init__(self, exchange: Exchange, lost: Callable[[], None]) -> None:
         """Raises `ConnectionError`."""
         self.lost = ""
+        self.listeners = 0
+        """How many listened to all when this node said first that it is there; strangers may be among them."""
         self._told = lost
         self.listening = exchange.dial()
         try:

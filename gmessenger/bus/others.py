@@ -1,7 +1,8 @@
-"""What is known of the other nodes: what each shows, and when it was last heard of.
+"""What is known of the other nodes: what each shows, what it has said last, and when it was last heard of.
 
-A card is told to the listener when it is another one than before, however often and on whatever way it came. Time is
-that of the link: while it is away, none goes by.
+Whatever comes here was said by a node of the cluster, and said now: `admission.py` sees to that. A card is told to the
+listener when it is another one than before, however often and on whatever way it came. Time is that of the link: while
+it is away, none goes by.
 """
 
 from __future__ import annotations
@@ -9,33 +10,59 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from gmessenger.bus.parcels import Parcel
-from gmessenger.bus.shelf import Contents
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gmessenger.bus.parcels import FIRST_PAGE, LAST_PAGE, NOTHING_NEW, Parcel
 from gmessenger.cluster.contract import Heard
 
 MOST_NODES: Final = 1000
-"""A Redis that strangers write to must not fill our memory."""
+"""However many there are that have the key."""
 
 
 class Node:
-    """Another node: the cards it shows, and the number of that state."""
+    """Another node, which lives: the cards it shows, the number of that state, and how far it has been heard.
 
-    __slots__ = ("cards", "heard_at", "number")
+    `counter` is that of its last envelope, `seqs` those of the last parcels to all (True) and to us (False): None where
+    what comes next is the first that we can know of. `pages` are the cards of a reading that is under way.
+    """
 
-    def __init__(self, now: float) -> None:
+    __slots__ = ("boot", "cards", "ciphers", "counter", "heard_at", "name", "number", "pages", "seqs")
+
+    def __init__(self, name: str, boot: bytes, counter: int, now: float) -> None:
+        self.name = name
+        self.boot = boot
+        self.counter = counter
         self.heard_at = now
-        self.number = 0
+        self.number = -1
         self.cards: dict[str, bytes] = {}
+        self.pages: dict[str, bytes] | None = None
+        self.seqs: dict[bool, int | None] = {True: None, False: None}
+        self.ciphers: dict[bytes, AESGCM] = {}
 
 
 class Others:
-    """The other nodes. `failed` is told of the listener's mistakes."""
+    """The other nodes. `failed` is told of the listener's mistakes, `lost` of how many parcels of a node did not come.
 
-    def __init__(self, heard: Heard, timeout: float, failed: Callable[[str, BaseException], None]) -> None:
+    `wanted` is called for a node that has to be asked for what it shows.
+    """
+
+    def __init__(
+        self,
+        heard: Heard,
+        own: str,
+        timeout: float,
+        failed: Callable[[str, BaseException], None],
+        lost: Callable[[str, int], None],
+        wanted: Callable[[str], None],
+    ) -> None:
         self._heard = heard
+        self._own = own
         self._timeout = timeout
         self._failed = failed
+        self._lost = lost
+        self._wanted = wanted
         self._nodes: dict[str, Node] = {}
+        self._left: dict[bytes, int] = {}
         self.now = 0.0
 
     @property
@@ -46,80 +73,119 @@ class Others:
     def full(self) -> bool:
         return len(self._nodes) >= MOST_NODES
 
-    def hear(self, parcel: Parcel, *, read_soon: bool) -> bool:
-        """A node has spoken: tell of it, and whether the node's shelf has to be read, since something was missed.
+    def find(self, name: str) -> Node | None:
+        return self._nodes.get(name)
 
-        Where it is `read_soon` anyway, the cards are left to that: it was not read before they were written.
-        """
-        name = parcel.node
-        node = self._nodes.get(name)
-        if node is None:
-            node = self._nodes[name] = Node(self.now)
+    def admit(self, node: Node, parcel: Parcel) -> None:
+        """A node has proved with this parcel that it lives; another process that had its name is gone."""
+        self.forget(node.name)
         node.heard_at = self.now
-        missed = False
-        if not read_soon and parcel.number > node.number:
-            missed = not parcel.cards or parcel.number > node.number + 1
-            if not missed:
+        node.seqs = {True: parcel.sent, False: parcel.seq}
+        self._nodes[node.name] = node
+        self._wanted(node.name)
+
+    def hear(self, node: Node, parcel: Parcel, *, to_all: bool, read_soon: bool) -> None:
+        """A node has spoken. Where it is `read_soon` anyway, its cards are left to that."""
+        node.heard_at = self.now
+        self._count(node, parcel, to_all)
+        if parcel.page:
+            self._read(node, parcel)
+        elif node.pages is not None:
+            _change(node.pages, parcel.cards)
+        elif not read_soon and parcel.number > node.number:
+            if parcel.cards and parcel.number == node.number + 1:
                 node.number = parcel.number
-                self._change(name, node, parcel.cards)
+                self._show(node, parcel.cards)
+            else:
+                self._wanted(node.name)
         received = self._heard.received
         for data in parcel.hints:
             try:
-                received(name, data)
+                received(node.name, data)
             except Exception as failure:  # the next one may be about somebody else
                 self._failed("bus", failure)
         if parcel.bye:
-            self._forget(name)
-        return missed and not parcel.bye
+            self.forget(node.name)
 
-    def read(self, name: str, found: Contents) -> None:
-        """A node's shelf was read. Where there is none, what is known stays until the node has been silent too long."""
-        if found.left:
-            self._forget(name)
-        if found.number is None:
-            return
-        node = self._nodes.get(name)
-        if node is None:
-            if self.full:
-                return
-            node = self._nodes[name] = Node(self.now)
-        if found.number < node.number:
-            return  # it has expired and is being written anew
-        node.number = found.number
-        gone: dict[str, bytes | None] = {key: None for key in node.cards if key not in found.cards}
-        self._change(name, node, gone | dict(found.cards))
+    def _count(self, node: Node, parcel: Parcel, to_all: bool) -> None:
+        """Notice what has not come."""
+        seq = node.seqs[to_all]
+        missed = parcel.seq - seq - 1 if seq is not None else 0
+        node.seqs[to_all] = parcel.seq
+        if parcel.counts is not None:
+            before, sent = node.seqs[False], parcel.counts.get(self._own, 0)
+            missed = max(0, missed) + (max(0, sent - before) if before is not None else 0)
+            node.seqs[False] = sent
+        if missed > 0:  # else the node has begun to count anew, since it had lost sight of us
+            node.pages = None
+            self._lost(node.name, missed)
+            self._tell(self._heard.missed, node.name)
+
+    def _read(self, node: Node, parcel: Parcel) -> None:
+        """A page of what a node shows; what is on none of them is shown no more."""
+        if parcel.page & FIRST_PAGE:
+            node.pages = {}
+        if node.pages is not None:
+            _change(node.pages, parcel.cards)
+        if parcel.page & LAST_PAGE and node.pages is not None:
+            gone: dict[str, bytes | None] = {key: None for key in node.cards if key not in node.pages}
+            cards, node.pages = gone | node.pages, None
+            node.number = parcel.number
+            self._show(node, cards)
+        elif parcel.page & NOTHING_NEW:
+            node.number = parcel.number
 
     def link_is_back(self) -> None:
-        """From now on they are to be heard of again."""
+        """From now on they are to be heard of again; what they have said meanwhile is lost."""
         for node in self._nodes.values():
             node.heard_at = self.now
+            node.seqs = {True: None, False: None}
+            node.pages = None
+            self._wanted(node.name)
 
     def time_goes_by(self, seconds: float) -> None:
         """The link was well for so long. Those who said nothing for too long are gone."""
         self.now += seconds
         for name, node in list(self._nodes.items()):
             if self.now - node.heard_at > self._timeout:
-                self._forget(name)
+                self.forget(name)
 
     def resumed(self) -> None:
         self._tell(self._heard.resumed)
 
-    def _change(self, name: str, node: Node, cards: Mapping[str, bytes | None]) -> None:
-        for key, card in cards.items():
-            if node.cards.get(key) == card:
-                continue
-            if card is None:
-                del node.cards[key]
-            else:
-                node.cards[key] = card
-            self._tell(self._heard.shown, name, key, card)
+    def doubt(self) -> None:
+        """Something has come that others may understand."""
+        self._tell(self._heard.missed, "")
 
-    def _forget(self, name: str) -> None:
-        if self._nodes.pop(name, None) is not None:
-            self._tell(self._heard.gone, name)
+    def forget(self, name: str) -> None:
+        node = self._nodes.pop(name, None)
+        if node is None:
+            return
+        if len(self._left) >= MOST_NODES:
+            del self._left[next(iter(self._left))]
+        self._left[node.boot] = node.counter
+        self._tell(self._heard.gone, name)
+
+    def heard_of(self, boot: bytes) -> int:
+        """How far a process had been heard that is known no more; what it said then brings it back to nobody."""
+        return self._left.get(boot, -1)
+
+    def _show(self, node: Node, cards: Mapping[str, bytes | None]) -> None:
+        for key, card in cards.items():
+            if node.cards.get(key) != card:
+                _change(node.cards, {key: card})
+                self._tell(self._heard.shown, node.name, key, card)
 
     def _tell(self, function: Callable[..., None], *arguments: object) -> None:
         try:
             function(*arguments)
         except Exception as failure:
             self._failed("bus", failure)
+
+
+def _change(cards: dict[str, bytes], changes: Mapping[str, bytes | None]) -> None:
+    for key, card in changes.items():
+        if card is None:
+            cards.pop(key, None)
+        else:
+            cards[key] = card

@@ -42,13 +42,17 @@ class Applying:
         rooms: RoomChanges,
         clock: Callable[[], float],
         name_on: Callable[[int], str],
+        rekey: Callable[[], None],
     ) -> None:
-        """`name_on` says whose session is here on a device, by its id; nothing where none is."""
+        """`name_on` says whose session is here on a device, by its id; nothing where none is. `rekey` has the bus use
+        the key that is kept now; it may raise `StoreUnavailable`.
+        """
         self._store = store
         self._messenger = messenger
         self._rooms = rooms
         self._clock = clock
         self._name_on = name_on
+        self._rekey = rekey
         self._own = 0
         self._sure = True
 
@@ -70,6 +74,7 @@ class Applying:
     def compare(self) -> None:
         """Make everything so. Raises `StoreUnavailable`, and can then be asked again."""
         messenger, store = self._messenger, self._store
+        self._rekey()
         accounts = {account.id: account for account in self._ask(store.accounts)}
         for id in accounts.keys() | messenger.entrance.by_id.keys():
             self._follow_account(id, accounts.get(id))
@@ -208,6 +213,9 @@ class Applying:
         logs.event("moderated", by=details.get("by", ""), verb="kick", what=key, reason=reason or None)
         self._dismiss(key, because(Kicked, reason))
 
+    def _bus_key(self, details: dict[str, Any]) -> None:
+        self._rekey()
+
     def _expel(self, room: str, key: str, details: dict[str, Any]) -> None:
         self._rooms.expel(room, key, details.get("by", ""))
 
@@ -228,5 +236,6 @@ HOW: Final[dict[str, Callable[..., None]]] = {
     "guest": Applying._guest,
     "kick": Applying._kick,
     "expel": Applying._expel,
+    "bus key": Applying._bus_key,
 }
 """How each kind of change is made so; each is given the change's subject and details."""

@@ -33,6 +33,12 @@ class SharedStore(Store, Protocol):
     def cluster(self) -> str:
         """What all who have this store open have in common, and nobody else: a copy of the store is another cluster."""
 
+    def bus_key(self) -> bytes:
+        """What the nodes have in common, and nobody else who does not read the store: 32 bytes, as they are now.
+
+        A copy of the store, and one that was restored, has other ones.
+        """
+
     changed: Callable[[], None]
     """Called when a `Change` of this node is on disk, before whoever made it goes on; must not block. (Not for a device
     that was entered: the only one whom that concerns is shown it.)
@@ -101,6 +107,9 @@ class Heard(Protocol):
     def gone(self, node: str) -> None:
         """A node has ended, or has not been heard of for too long: it shows nothing any more."""
 
+    def missed(self, node: str) -> None:
+        """Something that a node has said did not come; where `node` is empty, something came that is not understood."""
+
     def resumed(self) -> None:
         """The bus is there, at first or again; what was sent meanwhile is lost. (What others show is told first.)"""
 
@@ -135,6 +144,11 @@ class Bus(Protocol):
 
     def show(self, key: str, card: bytes | None) -> None:
         """This node shows a name so from now on, or no more; kept as long as this node is heard of. Never waits."""
+
+    def rekey(self, key: bytes) -> None:
+        """The cluster has another key: seal with it from now on. What comes sealed with the one before is taken for a
+        minute.
+        """
 
     def close(self) -> None:
         """Say goodbye, if somebody hears it, and let go."""

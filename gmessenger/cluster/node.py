@@ -72,7 +72,7 @@ class Node:
         messenger.gathering.order = self._hinting.kept
         accounts = messenger.entrance.by_id
         changes = RoomChanges(rooms, router, messenger.delivery, messenger.sanctions, accounts, showing.take_in)
-        self._applying = Applying(store, messenger, changes, self._clock, showing.name_on)
+        self._applying = Applying(store, messenger, changes, self._clock, showing.name_on, self._rekey)
         following = self._following = Following(
             store,
             self._applying.apply,
@@ -122,8 +122,14 @@ class Node:
     def gone(self, node: str) -> None:
         self._showing.gone(node)
 
+    def missed(self, node: str) -> None:
+        self._following.wake()
+
     def resumed(self) -> None:
         self._following.wake()
+
+    def _rekey(self) -> None:
+        self.bus.rekey(self._store.bus_key())
 
     def _changed_here(self) -> None:
         self._applying.changed_here()

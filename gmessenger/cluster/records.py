@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-Kind: TypeAlias = Literal["account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel"]
+Kind: TypeAlias = Literal[
+    "account", "room", "member", "sanction", "blocks", "device", "guest", "kick", "expel", "bus key"
+]
 
 
 class Change(Struct):
@@ -24,6 +26,7 @@ class Change(Struct):
     | guest | the name folded | has come back elsewhere |
     | kick | the name folded | `details` has the `reason`; to be done once |
     | expel | the room's key, a guest's name folded | to be done once |
+    | bus key | | the nodes have another key for the bus |
 
     `details["by"]` is whose doing it was, where somebody is to be told.
     """
@@ -58,10 +61,13 @@ class Claim(Struct):
 
 class BusTally(Struct):
     """What a bus has done: hints sent and received, `lost` those that nobody could be sent, and how often it came back
-    after it had been away.
+    after it had been away. `missed` is how many parcels of other nodes did not come, `rejected` what was on the bus and
+    not believed, by reason.
     """
 
     sent: int = 0
     received: int = 0
     lost: int = 0
     returns: int = 0
+    missed: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gmessenger.chat.contract import Store
 from gmessenger.chat.presence import Later
 from gmessenger.cluster.contract import SharedStore
-from gmessenger.errors import ConfigProblem
+from gmessenger.errors import ConfigProblem, FileProblem, StoreUnavailable
 from gmessenger.options import ServerOptions
 from gmessenger.server.watch import Watch
 
@@ -26,5 +26,9 @@ def node_of(store: Store, options: ServerOptions, watch: Watch, later: Later) ->
     from gmessenger.bus import open_bus
     from gmessenger.cluster.node import Node
 
-    bus = open_bus(options.bus, store.node, store.cluster, options.bus_timeout, watch.failed)
+    try:
+        key = store.bus_key()
+    except StoreUnavailable as error:
+        raise FileProblem(f"The store cannot be read: {error}") from error
+    bus = open_bus(options.bus, store.node, store.cluster, key, options.bus_timeout, watch.failed)
     return Node(store, bus, watch.spawn, later, time.time, time.monotonic, options.cluster_check, watch.failed)

@@ -133,6 +133,20 @@ METRICS: Final = (
         ("outcome",),
     ),
     Row(
+        "bus_rejected",
+        "counter",
+        "what was published on the bus and not believed, by reason: unreadable, key (another one than the cluster's), "
+        "forged, replayed, stale (recorded before), or full (too many servers)",
+        _of_bus(lambda bus: bus.tally.rejected),
+        ("reason",),
+    ),
+    Row(
+        "bus_missed",
+        "counter",
+        "what other servers have published and was not heard here: it was suppressed, or a connection broke",
+        _of_bus(lambda bus: bus.tally.missed),
+    ),
+    Row(
         "bus_returns",
         "counter",
         "how often the bus came back after it had been away",

@@ -51,6 +51,25 @@ def port_of(node: RunningServer) -> tuple[str, str]:
     return "--port", str(node.port)
 
 
+def test_the_bus_gets_another_key_whether_servers_run_or_not(place: SharedPlace, postgres: Postgres) -> None:
+    database = place.url.partition("@/")[2].partition("?")[0]
+    asked = "SELECT value FROM facts WHERE name = 'bus key'"
+    with contextlib.closing(open_store(place.url)) as store:
+        first = store.bus_key()  # type: ignore[attr-defined]
+        assert postgres.run(asked, database=database) == f"{first.hex()}\n" and len(first) == 32
+        assert "another key" in place.does("bus-key")
+        assert store.bus_key() not in (first, b"")  # type: ignore[attr-defined]
+    place.does("restore")
+    with contextlib.closing(open_store(place.url)) as store:
+        assert postgres.run(asked, database=database) == ""  # another store, another key
+        assert len(store.bus_key()) == 32  # type: ignore[attr-defined]
+
+
+def test_one_servers_store_has_no_bus(tmp_path: Path) -> None:
+    done = Place(tmp_path).admin("bus-key")
+    assert (done.code, done.out) == (2, "") and "has no bus" in done.err
+
+
 def test_where_there_is_no_store_none_is_made(place: SharedPlace, postgres: Postgres) -> None:
     for words in (("user", "list"), ("export",), ("verify",), ("restore",)):
         done = place.admin(*words)

@@ -11,7 +11,7 @@ from redis import Redis as Client
 
 from gmessenger.bus import open_bus
 from gmessenger.cluster.contract import Bus
-from tests.bus.ears import CLUSTER, PATIENCE, Ear
+from tests.bus.ears import CLUSTER, KEY, PATIENCE, Ear
 from tests.conftest import NOT_INSTALLED
 from tests.services import Redis, missing
 
@@ -27,10 +27,10 @@ class Party:
         self.failures: list[BaseException] = []
         self._buses: list[Bus] = []
 
-    def open(self, node: str, cluster: str = CLUSTER, url: str = "", **more: Any) -> Bus:
+    def open(self, node: str, cluster: str = CLUSTER, url: str = "", key: bytes = KEY, **more: Any) -> Bus:
         """A bus that is not started yet."""
         given = {"timeout": LONG, "failed": lambda what, failure: self.failures.append(failure)} | more
-        bus = open_bus(url or self.url, node, cluster, **given)
+        bus = open_bus(url or self.url, node, cluster, key, **given)
         self._buses.append(bus)
         return bus
 

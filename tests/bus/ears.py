@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,21 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from gmessenger.bus.envelopes import Keyring, Sealer, open_envelope, read_envelope
+from gmessenger.bus.keys import Keys
+from gmessenger.bus.parcels import FIRST_PAGE, LAST_PAGE, Parcel, packed, unpacked
+
 TOP = Path(__file__).parent.parent.parent
 CLUSTER = "springfield"
+KEY = b"d'oh" * 8
 PATIENCE = 20.0
 ALONE = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent
 from gmessenger.bus import open_bus
-from tests.bus.ears import CLUSTER, Ear
+from tests.bus.ears import CLUSTER, KEY, Ear
 url, node, timeout, key, card = sys.argv[1:]
-bus, ear = open_bus(url, node, CLUSTER, float(timeout)), Ear()
+bus, ear = open_bus(url, node, CLUSTER, KEY, float(timeout)), Ear()
 bus.show(key, card.encode())
 bus.start(ear)
 ear.wait(lambda: bus.connected)
@@ -37,6 +43,7 @@ class Ear:
         self.received_: list[tuple[str, bytes]] = []
         self.cards: dict[str, dict[str, bytes]] = {}
         self.told: list[tuple[Any, ...]] = []
+        self.misses: list[str] = []
         self.resumes = 0
         self._heard = Event()
 
@@ -55,6 +62,10 @@ class Ear:
     def gone(self, node: str) -> None:
         self.told.append((node,))
         self.cards.pop(node, None)
+        self._heard.set()
+
+    def missed(self, node: str) -> None:
+        self.misses.append(node)
         self._heard.set()
 
     def resumed(self) -> None:
@@ -93,3 +104,71 @@ class Child:
         self._process.kill()
         self._process.wait()
         self._said.close()
+
+
+class Peer:
+    """A node that is played by hand over a client of Redis: it says what it is told to, and proves that it lives.
+
+    Whoever has the cluster's key can be one; who has another key cannot.
+    """
+
+    def __init__(self, client: Any, node: str, key: bytes = KEY, cluster: str = CLUSTER) -> None:
+        self.node = node
+        self.keys = Keys(cluster, node)
+        self._client = client
+        self._ring = Keyring(key, cluster, time.monotonic)
+        self._sealer = Sealer(self._ring, node)
+        self.number = 0
+        self.cards: dict[str, bytes] = {}
+        """What it shows to whoever asks."""
+        self.seqs: dict[str, int] = {}
+        self.heard: list[tuple[str, Parcel]] = []
+        self._listens = client.pubsub()
+        self._listens.subscribe(self.keys.all, self.keys.node(node))
+
+    def seal(self, channel: str, parcel: Parcel) -> bytes:
+        return self._sealer.seal(channel, packed(parcel))
+
+    def say(self, number: int = 0, to: str = "", skip: int = 0, **parcel: Any) -> bytes:
+        """Publish a parcel to all, or to one node; where it is to `skip` some, as if so many had not come."""
+        channel = self.keys.node(to) if to else self.keys.all
+        self.seqs[to] = self.seqs.get(to, 0) + 1 + skip
+        data = self.seal(channel, Parcel(number, self.seqs[to], **parcel))
+        self._client.publish(channel, data)
+        return data
+
+    def hear(self) -> None:
+        """Take in what was published, and prove to whoever asks that we live."""
+        while (message := self._listens.get_message(ignore_subscribe_messages=True)) is not None:
+            channel, envelope = message["channel"].decode(), read_envelope(message["data"])
+            if envelope is None or envelope.node == self.node:
+                continue
+            cipher = self._ring.make_cipher(envelope.key_id, envelope.node, envelope.boot)
+            body = open_envelope(cipher, envelope, channel) if cipher is not None else None
+            if body is None:
+                continue
+            parcel = unpacked(body)
+            assert parcel is not None
+            self.heard.append((envelope.node, parcel))
+            if parcel.ask:
+                self.say(self.number, envelope.node, proof=parcel.ask, sent=self.seqs.get("", 0))
+            if parcel.wants is not None:
+                self.say(self.number, envelope.node, cards=self.cards, page=FIRST_PAGE | LAST_PAGE)
+
+    def join(self, ear: Ear, bus: Any) -> Peer:
+        """Be known to a bus, and have told it what there is to be shown."""
+        self.say()
+        self.wait(ear, lambda: self.node in bus.nodes and any(parcel.wants is not None for _, parcel in self.heard))
+        return self
+
+    def wait(self, ear: Ear, until: Callable[[], object]) -> None:
+        """Answer until something is so."""
+
+        def look() -> object:
+            self.hear()
+            return until()
+
+        ear.wait(look)
+
+    def close(self) -> None:
+        self._listens.close()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from redis import Redis as Client
 
 from gmessenger.bus import open_bus, try_bus
 from gmessenger.bus.keys import Keys
-from gmessenger.bus.parcels import FORM, Parcel, beginning, packed, unpacked
 from gmessenger.bus.waiting import LARGEST_BATCH, Waiting
 from gmessenger.errors import ConfigProblem
 from tests.bus.conftest import Party
-from tests.bus.ears import CLUSTER, Ear
+from tests.bus.ears import CLUSTER, KEY, Ear
 
 KEYS = Keys(CLUSTER, "hank")
 
@@ -61,18 +58,12 @@ def test_what_is_sent_in_one_turn_is_published_together(party: Party, client: Cl
         stranger.subscribe(KEYS.all)
         stranger.get_message(timeout=5)
         for number in range(100):
-            hank.send(b"%d" % number)
-        while not (parcel := unpacked(stranger.get_message(timeout=5)["data"])).hints:
-            pass
-    assert len(parcel.hints) == 100
-    ear.wait(lambda: len(ear.received_) == 100)
-
-
-def test_what_comes_twice_is_told_twice(party: Party, client: Client) -> None:
-    _, ear = party.join("hank")
-    for _ in range(2):
-        client.publish(KEYS.all, packed(Parcel(FORM, "dale", 0, [b"again"])))
-    ear.wait_for(b"again", b"again")
+            hank.send(b"%d" % number * 100)
+        ear.wait(lambda: len(ear.received_) == 100)
+        sizes = []
+        while (message := stranger.get_message(timeout=0.1)) is not None:
+            sizes.append(len(message["data"]))
+    assert max(sizes) > sum(len(data) for _, data in ear.received_)
 
 
 def test_clusters_do_not_hear_each_other(party: Party) -> None:
@@ -108,43 +99,6 @@ def test_a_listeners_mistakes_are_told_and_it_goes_on(party: Party) -> None:
     assert [str(failure) for failure in party.failures] == ["resumed", "hank", "b'one'", "b'two'"]
 
 
-def test_rubbish_is_ignored_and_logged_once(
-    party: Party, client: Client, events: Callable[[str], list[dict[str, Any]]]
-) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
-    whole = packed(Parcel(FORM, "bill", 1, [b"x"], {"bill": b"here"}))
-    rubbish = [b"", b"\xff", b"hello", whole[:-3], whole + b"x", packed(Parcel(FORM + 1, "bill", 0))]
-    for data in (*rubbish, packed(Parcel(FORM, "", 0)), b'["json"]'):
-        client.publish(KEYS.all, data)
-        client.publish(KEYS.node("dale"), data)
-    client.hset(KEYS.shown("peggy"), "number", "many")
-    client.hset(KEYS.nodes, "peggy", "")
-    _, late = party.join("bobby")
-    hank.send(b"good")
-    ear.wait_for(b"good")
-    late.wait_for(b"good")
-    assert (ear.cards, late.cards) == ({}, {})
-    assert 1 <= len(events("bus_stray")) <= 2  # of each that heard it
-    assert party.failures == []
-
-
-def test_strangers_cannot_fill_the_memory(party: Party, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gmessenger.bus.others.MOST_NODES", 3)
-    hank, ear = party.join("hank")
-    for number in range(10):
-        client.publish(KEYS.all, packed(Parcel(FORM, f"node{number}", 0, [b"%d" % number])))
-    ear.wait_for(b"0", b"1", b"2")
-    assert len(hank.nodes) == 3
-
-
-def test_our_own_are_known_by_how_they_begin() -> None:
-    for node in ("a", "x" * 31, "x" * 32, "x" * 300, "é"):
-        ours = packed(Parcel(FORM, node, 7, [b"x"], {"name": b"card"}))
-        assert ours.startswith(beginning(node))
-        assert not packed(Parcel(FORM, node + "2", 7)).startswith(beginning(node))
-        assert unpacked(ours) == Parcel(FORM, node, 7, [b"x"], {"name": b"card"})
-
-
 def test_what_waits_is_bounded_and_comes_in_batches() -> None:
     waiting = Waiting(1000)
     assert waiting.add(b"x" * 400, None) and waiting.add(b"y" * 300, ["a", "b"])
@@ -160,7 +114,7 @@ def test_what_waits_is_bounded_and_comes_in_batches() -> None:
 
 
 def test_a_server_that_is_alone_has_no_bus() -> None:
-    bus, ear = open_bus("", "hank", CLUSTER), Ear()
+    bus, ear = open_bus("", "hank", CLUSTER, KEY), Ear()
     bus.start(ear)
     bus.show("hank", b"here")
     bus.send(b"one")
@@ -187,7 +141,7 @@ def test_a_bad_url_is_named_without_its_password(url: str) -> None:
     with pytest.raises(ConfigProblem):
         try_bus(url)
     with pytest.raises(ConfigProblem) as problem:
-        open_bus(url, "hank", CLUSTER)
+        open_bus(url, "hank", CLUSTER, KEY)
     assert "hunter" not in str(problem.value) and problem.value.__cause__ is None
     assert str(problem.value).startswith(f"The bus '{url[:7]}")
 
@@ -197,4 +151,4 @@ def test_without_the_library_it_is_said_how_to_get_it(monkeypatch: pytest.Monkey
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ConfigProblem, match=r"pip install 'gmessenger\[cluster\]'"):
-        open_bus("redis://:hunter2@redis.example", "hank", CLUSTER)
+        open_bus("redis://:hunter2@redis.example", "hank", CLUSTER, KEY)

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis as Client
 
-from gmessenger.bus.keys import Keys
-from gmessenger.bus.parcels import FORM, Parcel, packed
+from gmessenger.bus import replies, shelf
+from gmessenger.bus.parcels import LAST_PAGE
+from gmessenger.bus.shelf import Shelf
 from tests.bus.conftest import SHORT, Party
-from tests.bus.ears import CLUSTER, Child
+from tests.bus.ears import Child, Peer
 from tests.services import Redis
-
-KEYS = Keys(CLUSTER, "hank")
 
 
 @pytest.fixture
@@ -25,8 +24,11 @@ def child(party: Party, redis_server: Redis) -> Iterator[Child]:
     child.end()
 
 
-def publish(client: Client, parcel: Parcel) -> None:
-    client.publish(KEYS.all, packed(parcel))
+@pytest.fixture
+def dale(client: Client) -> Iterator[Peer]:
+    peer = Peer(client, "dale")
+    yield peer
+    peer.close()
 
 
 def test_who_is_there_is_told(party: Party) -> None:
@@ -62,7 +64,7 @@ def test_names_are_shown_as_they_are(party: Party) -> None:
     assert late.cards == ear.cards == {"hank": dict.fromkeys(names, b"\x00\xff")}
 
 
-def test_the_same_card_is_told_once(party: Party, client: Client) -> None:
+def test_the_same_card_is_told_once(party: Party) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
     hank.show("hank", b"here")
     ear.wait(lambda: ear.told)
@@ -70,10 +72,10 @@ def test_the_same_card_is_told_once(party: Party, client: Client) -> None:
     hank.show("nobody", None)
     hank.send(b"then")
     ear.wait_for(b"then")
-    assert len(ear.told) == 1 and client.hget(KEYS.shown("hank"), "number") == b"1"
+    assert len(ear.told) == 1
 
 
-def test_a_goodbye_is_heard_at_once_and_remembered(party: Party, client: Client) -> None:
+def test_a_goodbye_is_heard_at_once(party: Party) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
     hank.show("hank", b"here")
     hank.send(b"last words")
@@ -83,12 +85,11 @@ def test_a_goodbye_is_heard_at_once_and_remembered(party: Party, client: Client)
     ear.wait(lambda: ("hank",) in ear.told)
     bill, late = party.join("bill")
     assert (ear.cards, late.cards, list(bill.nodes)) == ({}, {}, ["dale"])
-    assert client.pttl(KEYS.shown("hank")) > 0
 
 
 def test_a_node_that_dies_is_gone_after_a_while(party: Party, child: Child) -> None:
     hank, ear = party.join("hank", timeout=SHORT)
-    assert ear.cards == {"dale": {"dale": b"here"}}
+    ear.wait(lambda: ear.cards == {"dale": {"dale": b"here"}})
     child.signal(signal.SIGKILL)
     ear.wait(lambda: not hank.nodes)
     assert ear.told == [("dale", "dale", b"here"), ("dale",)]
@@ -96,55 +97,109 @@ def test_a_node_that_dies_is_gone_after_a_while(party: Party, child: Child) -> N
     assert late.told == []
 
 
-def test_a_node_that_stood_still_shows_itself_again(party: Party, child: Child, client: Client) -> None:
-    _, ear = party.join("hank", timeout=SHORT)
+def test_a_node_that_stood_still_shows_itself_again(party: Party, child: Child) -> None:
+    hank, ear = party.join("hank", timeout=SHORT)
+    ear.wait(lambda: ear.cards)
     child.signal(signal.SIGSTOP)
     ear.wait(lambda: ear.told[-1] == ("dale",))
-    ear.wait(lambda: not client.exists(KEYS.shown("dale")))
     child.signal(signal.SIGCONT)
     ear.wait(lambda: ear.cards)
     assert ear.told == [("dale", "dale", b"here"), ("dale",), ("dale", "dale", b"here")]
+    assert not any(hank.tally.rejected.values())
 
 
-def test_who_has_missed_something_reads_it(party: Party, client: Client) -> None:
-    _, ear = party.join("hank")
-    publish(client, Parcel(FORM, "dale", 1, cards={"a": b"1"}))
+def test_a_node_that_stood_still_is_not_waited_for(party: Party, child: Child) -> None:
+    child.signal(signal.SIGSTOP)
+    hank, _ = party.join("hank", timeout=SHORT)
+    assert not hank.nodes and hank.connected
+    child.signal(signal.SIGCONT)
+
+
+def test_who_has_missed_something_asks_for_it(party: Party, dale: Peer) -> None:
+    hank, ear = party.join("hank")
+    dale.join(ear, hank)
+    dale.say(1, cards={"a": b"1"})
     ear.wait(lambda: ear.told == [("dale", "a", b"1")])
-    client.hset(KEYS.shown("dale"), mapping={"number": 3, ":b": b"2", ":c": b"3"})
-    publish(client, Parcel(FORM, "dale", 3, cards={"c": b"3"}))
-    ear.wait(lambda: ear.cards == {"dale": {"b": b"2", "c": b"3"}})
-    client.hset(KEYS.shown("dale"), mapping={"number": 4, ":c": b"4"})
-    publish(client, Parcel(FORM, "dale", 4))  # a beat after one that was lost
-    ear.wait(lambda: ear.cards == {"dale": {"b": b"2", "c": b"4"}})
+    dale.number, dale.cards = 3, {"b": b"2", "c": b"3"}
+    dale.say(3, cards={"c": b"3"}, skip=1)
+    dale.wait(ear, lambda: ear.cards == {"dale": {"b": b"2", "c": b"3"}})
+    dale.number, dale.cards = 4, {"b": b"2", "c": b"4"}
+    dale.say(4)  # a beat after one that was lost
+    dale.wait(ear, lambda: ear.cards == {"dale": {"b": b"2", "c": b"4"}})
+    assert hank.tally.missed == 1 and ear.misses == ["dale"]
 
 
-def test_what_is_old_or_comes_twice_changes_nothing(party: Party, client: Client) -> None:
-    _, ear = party.join("hank")
-    parcels = [Parcel(FORM, "dale", 1, cards={"a": b"1"}), Parcel(FORM, "dale", 2, cards={"a": None})]
-    for parcel in (*parcels, *parcels, *parcels):
-        publish(client, parcel)
-    publish(client, Parcel(FORM, "dale", 2, [b"done"]))
+def test_what_is_shown_is_read_in_pages_while_it_changes(
+    party: Party, monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(shelf, "MAX_PAGE", 200)
+    hank, _ = party.join("hank")
+    for number in range(500):
+        hank.show(f"name{number}", b"here")
+    dale, ear = party.open("dale"), party.open("x")  # `x` is never started
+    late = party.join("bill")[1]
+    for number in range(0, 500, 2):
+        hank.show(f"name{number}", None)
+        hank.show(f"other{number}", b"here")
+    del dale, ear
+    expected = {f"name{n}": b"here" for n in range(1, 500, 2)} | {f"other{n}": b"here" for n in range(0, 500, 2)}
+    late.wait(lambda: late.cards == {"hank": expected})
+    assert len(late.told) <= 1000
+
+
+def test_a_page_says_how_each_card_is_when_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MAX_PAGE", 1)
+    cards = Shelf()
+    for name in ("a", "b", "c"):
+        cards.show(name, b"1")
+    reading = cards.start_reading()
+    pages = [reading.next_page()]
+    cards.show("b", b"2")
+    cards.show("c", None)
+    cards.show("d", b"1")  # whoever reads hears of it as of a change
+    while not pages[-1][1] & LAST_PAGE:
+        pages.append(reading.next_page())
+    assert [page for page, _ in pages] == [{"a": b"1"}, {"b": b"2"}, {}]
+
+
+def test_an_empty_shelf_is_one_page() -> None:
+    assert Shelf().start_reading().next_page() == ({}, 3)
+
+
+def test_few_are_read_at_a_time_and_those_who_do_not_answer_are_asked_again() -> None:
+    asked: list[str] = []
+    wishes = replies.Wishes(lambda node: asked.append(node) or node != "gone", 5.0)
+    for node in ("gone", *"abcdef"):
+        wishes.add(node)
+    wishes.look(0.0)
+    assert asked == ["gone", *"abcd"] and "e" in wishes and "gone" not in wishes
+    wishes.fulfil("b")
+    wishes.look(1.0)
+    assert asked[5:] == ["e"]
+    wishes.look(6.0)  # a, c and d have not answered
+    assert asked[6:] == ["f", "a", "c"] and bool(wishes)
+    for node in "acdef":
+        wishes.fulfil(node)
+    wishes.look(7.0)
+    wishes.fulfil("d")
+    assert asked[9:] == ["d"] and not wishes
+
+
+def test_what_is_old_or_comes_twice_changes_nothing(party: Party, client: Client, dale: Peer) -> None:
+    hank, ear = party.join("hank")
+    dale.join(ear, hank)
+    said = [dale.say(1, cards={"a": b"1"}), dale.say(2, cards={"a": None})]
+    for data in (*said, *said):
+        client.publish(dale.keys.all, data)
+    dale.say(2, hints=[b"done"])
     ear.wait_for(b"done")
     assert ear.told == [("dale", "a", b"1"), ("dale", "a", None)]
+    assert hank.tally.rejected["replayed"] == 4
 
 
-def test_what_a_node_shows_is_written_again_where_it_is_not_found(party: Party, client: Client) -> None:
-    hank, ear = party.join("hank")
-    for name in ("hank", "peggy"):
-        hank.show(name, b"here")
-    ear.wait(lambda: client.hlen(KEYS.shown("hank")) == 3)
-    client.flushall()
-    ear.wait(lambda: client.hlen(KEYS.shown("hank")) == 3)
-    client.delete(KEYS.shown("hank"))
-    hank.show("bobby", b"here")  # on what is not there any more
-    ear.wait(lambda: client.hlen(KEYS.shown("hank")) == 4)
-    assert client.pttl(KEYS.shown("hank")) > 0
+def test_redis_is_told_nothing_that_it_keeps(party: Party, client: Client) -> None:
+    hank, _ = party.join("hank")
+    hank.show("hank", b"here")
     _, late = party.join("dale")
-    assert set(late.cards["hank"]) == {"hank", "peggy", "bobby"}
-
-
-def test_traces_of_the_dead_are_removed(party: Party, client: Client) -> None:
-    client.hset(KEYS.nodes, "ghost", "")
-    hank, ear = party.join("hank")
-    ear.wait(lambda: not client.hexists(KEYS.nodes, "ghost"))
-    assert list(hank.nodes) == [] and ear.told == []
+    late.wait(lambda: late.cards == {"hank": {"hank": b"here"}})
+    assert client.keys("*") == []

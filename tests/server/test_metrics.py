@@ -186,7 +186,7 @@ def test_the_pulse_beats_while_the_server_runs(watched: Watched) -> None:
 
 
 def test_a_server_that_is_alone_tells_nothing_of_others(watched: Watched) -> None:
-    assert len(OF_A_CLUSTER) == 6
+    assert len(OF_A_CLUSTER) == 8
     assert not {key[0] for key in watched.shown()} & set(OF_A_CLUSTER)
 
 

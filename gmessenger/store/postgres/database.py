@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from gmessenger.cluster.records import Kind
 from gmessenger.errors import StoreUnavailable, WireError
-from gmessenger.store.postgres import schema
+from gmessenger.store.postgres import bus_keys, schema
 from gmessenger.store.postgres.address import Address
 from gmessenger.store.postgres.lines import GRACE, Line, Lines
 from gmessenger.store.postgres.writer import Writer
@@ -64,6 +64,15 @@ class Database(Settling):
             raise address.problem(error) from None
         self.cluster = hashlib.sha256(f"{row} {place}".encode()).hexdigest()[:16]
         return str(row[0]) if row else ""
+
+    def bus_key(self) -> bytes:
+        def find(db: Line) -> bytes:
+            # Whoever comes first makes it; what others made meanwhile is seen by the second statement.
+            db.execute(bus_keys.MAKE, (bus_keys.make_key(),))
+            ((key,),) = db.execute(bus_keys.FIND).fetchall()
+            return bytes.fromhex(key)
+
+        return self.write(find, self.own_lines)
 
     def close(self) -> None:
         self.writer.close()

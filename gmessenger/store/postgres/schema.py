@@ -218,4 +218,4 @@ def become_another(db: Connection[Any]) -> None:
     db.execute(NEW_IDENTITY)
     for table in ("changes", "moves", "guests", "nodes"):
         db.execute(SQL("DELETE FROM {}").format(Identifier(table)))
-    db.execute("DELETE FROM facts WHERE name = 'dropped'")
+    db.execute("DELETE FROM facts WHERE name IN ('dropped', 'bus key')")

@@ -1,0 +1,142 @@
+"""Envelopes: what a node publishes is encrypted and authenticated with the cluster's key, which Redis never sees.
+
+    form  1 byte      key  4      boot  16      counter  8      length  1      node      the parcel, AES-256-GCM
+
+The header is in the clear and authenticated, together with the name of the channel: what is copied to another channel,
+or said to be another node's, does not open. Each process has a key of its own, derived from the cluster's by its `boot`
+(random) and its name, and its `counter` goes up by one with every envelope. It is the nonce, so none is used twice,
+and whoever listens takes each number once and no smaller one after it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from hashlib import sha256
+from struct import Struct
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+FORM: Final = 2
+"""The first byte. A node that speaks another form is not understood, and is not there for this one."""
+KEY_BYTES: Final = 32
+BOOT_BYTES: Final = 16
+NONCE_BYTES: Final = 12
+MAX_NODE_BYTES: Final = 255
+OLD_KEY_TTL: Final = 60.0  # seconds in which what was sealed with the key before is still taken
+_HEADER: Final = Struct(f">B4s{BOOT_BYTES}sQB")
+
+
+class Envelope(NamedTuple):
+    """What was published, taken apart and not opened yet: nothing of it can be believed."""
+
+    key_id: bytes
+    boot: bytes
+    counter: int
+    node: str
+    header: bytes
+    sealed: bytes
+
+
+def read_envelope(data: bytes) -> Envelope | None:
+    """Take an envelope apart; None for what is none."""
+    if len(data) < _HEADER.size:
+        return None
+    form, key_id, boot, counter, length = _HEADER.unpack_from(data)
+    end = _HEADER.size + length
+    try:
+        node = data[_HEADER.size : end].decode()
+    except UnicodeDecodeError:
+        return None
+    if form != FORM or not node or len(data) <= end:
+        return None
+    return Envelope(key_id, boot, counter, node, data[:end], data[end:])
+
+
+def open_envelope(cipher: AESGCM, envelope: Envelope, channel: str) -> bytes | None:
+    """Return what is in an envelope that came on a channel; None where it was not sealed with that key for it."""
+    try:
+        return cipher.decrypt(_nonce(envelope.counter), envelope.sealed, envelope.header + channel.encode())
+    except InvalidTag:
+        return None
+
+
+class Keyring:
+    """The key of a cluster, and the one before it for a minute after it was replaced.
+
+    `clock` is steady. Raises ValueError for a key that has not `KEY_BYTES`.
+    """
+
+    def __init__(self, key: bytes, cluster: str, clock: Callable[[], float]) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._keys: dict[bytes, bytes] = {}
+        self._old_id = b""
+        self._old_until = 0.0
+        self.current = self._add(key)
+
+    def replace(self, key: bytes) -> bool:
+        """Seal with another key from now on; False where it is the same."""
+        if key == self._keys[self.current]:
+            return False
+        old = self.current
+        self.current = self._add(key)
+        self._keys = {id: each for id, each in self._keys.items() if id in (old, self.current)}
+        self._old_id, self._old_until = old, self._clock() + OLD_KEY_TTL
+        return True
+
+    def make_cipher(self, key_id: bytes, node: str, boot: bytes) -> AESGCM | None:
+        """Make the cipher of one process; None where the key is not, or no more, the cluster's."""
+        key = self._keys.get(key_id)
+        if key is None or not self.has(key_id):
+            return None
+        info = f"gmessenger bus {FORM}\0{self._cluster}\0{node}".encode()
+        return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=boot, info=info).derive(key))
+
+    def has(self, key_id: bytes) -> bool:
+        """Whether what is sealed with a key is taken now."""
+        return key_id == self.current or (key_id == self._old_id and self._clock() < self._old_until)
+
+    def _add(self, key: bytes) -> bytes:
+        if len(key) != KEY_BYTES:
+            raise ValueError("the key of a bus has 32 bytes")
+        id = sha256(b"gmessenger bus key\0" + key).digest()[:4]
+        self._keys[id] = key
+        return id
+
+
+class Sealer:
+    """Seals what this process publishes. `boot` is it, among all that ever had this name."""
+
+    def __init__(self, keys: Keyring, node: str) -> None:
+        self._keys = keys
+        self._node = node
+        self._name = node.encode()
+        self.boot = secrets.token_bytes(BOOT_BYTES)
+        self.counter = 0
+        self._key_id = b""
+        self._cipher: AESGCM | None = None
+
+    @property
+    def cipher(self) -> AESGCM:
+        """That of the key that is the cluster's now."""
+        if self._cipher is None or self._key_id != self._keys.current:
+            self._key_id = self._keys.current
+            self._cipher = self._keys.make_cipher(self._key_id, self._node, self.boot)
+            assert self._cipher is not None
+        return self._cipher
+
+    def seal(self, channel: str, body: bytes) -> bytes:
+        """Make the next envelope, which opens on that channel only."""
+        cipher = self.cipher
+        self.counter += 1
+        header = _HEADER.pack(FORM, self._key_id, self.boot, self.counter, len(self._name)) + self._name
+        return header + cipher.encrypt(_nonce(self.counter), body, header + channel.encode())
+
+
+def _nonce(counter: int) -> bytes:
+    return counter.to_bytes(NONCE_BYTES, "big")
