@@ -52,6 +52,7 @@ setup(
             *("pytest>=9", "pytest-timeout>=2.4", "pytest-xdist>=3.8", "hypothesis>=6.150", "trustme>=1.2"),
             "Babel>=2.17",
             "pyte>=0.8.2",
+            "pyseccomp>=0.1.2,<1",
         ],
         "fuzz": ['atheris>=3.0,<3.1; python_version < "3.12"', 'atheris>=3.1; python_version >= "3.12"'],
         "lint": ["ruff>=0.17", "mypy>=2.0", "types-gevent>=25"],

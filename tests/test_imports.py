@@ -14,9 +14,21 @@ RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
 """What chat and store share: a contract, and the records that pass between them."""
 SHARED = ("cluster.contract", "cluster.records")
 """The same between a node, the store that it shares with others, and the bus between them."""
-GROUND = {"errors", "hosts", "sentences", "stdout", "terminal_text", "text_files", "turns", "urls"}
+GROUND = {
+    "durability",
+    "errors",
+    "hosts",
+    "new_files",
+    "sentences",
+    "stdout",
+    "terminal_text",
+    "text_files",
+    "turns",
+    "urls",
+}
 """Modules that import nothing of ours, or only each other; everything may import them."""
 MAY_IMPORT: dict[str, set[str]] = {
+    "durability": set(),
     "errors": set(),
     "stdout": {"errors", "sentences"},
     "text_files": {"errors", "sentences"},
@@ -28,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "certificates": GROUND,
     "completion": GROUND,
     "log_files": set(),
+    "new_files": {"durability", "errors"},
     "places": GROUND,
     "kinds": GROUND,
     "logs": {"log_files", "places", *GROUND},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from argparse import Namespace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gmessenger.errors import FileProblem, UsageError
+from gmessenger.new_files import new_file
 from gmessenger.options import AdminOptions
 from gmessenger.terminal_text import print_line
 
@@ -28,7 +28,8 @@ def self_signed(options: AdminOptions, given: Namespace) -> int:
     except ValueError as error:
         raise UsageError(f"A certificate cannot be made out to {' '.join(hosts)}: {error}.") from error
     file = Path(given.file).absolute()  # the server stands in another directory
-    _write(file, pem)
+    with new_file(file) as output:
+        output.write(pem)
     made = certificates.facts(pem)
     for line in (
         f"{file}: a key, and a certificate for {', '.join(made.names)}, until {made.expires}.",
@@ -60,11 +61,3 @@ def show(options: AdminOptions, given: Namespace) -> int:
     print_line(f"until: {found.expires} ({f'{left:.0f} days left' if left > 0 else 'it has expired'})")
     print_line(f"pin:   {found.pin}")
     return 0
-
-
-def _write(file: Path, pem: bytes) -> None:
-    try:
-        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as output:
-            output.write(pem)
-    except OSError as error:
-        raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error

@@ -15,6 +15,7 @@ from msgspec import json
 from gmessenger.admin.office import Office, need_stopped, open_office
 from gmessenger.admin.site import Site, site_at, site_of
 from gmessenger.errors import FileProblem, UsageError
+from gmessenger.new_files import new_file
 from gmessenger.options import AdminOptions
 from gmessenger.store import taking_a_library, verify_store
 from gmessenger.store.restoring import restore_file
@@ -25,9 +26,12 @@ from gmessenger.terminal_text import is_terminal, print_error, print_line, visib
 
 
 def backup(options: AdminOptions, given: Namespace) -> int:
+    """The file is opened here, and a running server writes to it wherever that is, in a sandbox too."""
+    if site_of(options).file is None:
+        raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
     file = Path(given.file).absolute()  # the server stands in another directory
-    with open_office(options) as office:
-        size = office.ask("backup", file=str(file))  # who wrote it says so: this process may not see it
+    with open_office(options) as office, new_file(file) as output:
+        size = office.ask("backup", file=output.name, handle=output.fileno())
     print_line(f"{file}: {size} bytes, from {site_of(options).shown}.")
     return 0
 
@@ -149,20 +153,10 @@ def _json(line: dict[str, Any], *, safe: bool) -> bytes:
 
 @contextmanager
 def _output(file: str | None) -> Iterator[IO[bytes]]:
-    """A new file, of which nothing is left where it could not be written whole; or the output."""
+    """A new file, which gets its name when it is whole; or the output."""
     if file is None:
         with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output:
             yield output
         return
-    try:
-        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except OSError as error:
-        raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error
-    try:
-        with os.fdopen(handle, "wb") as output:
-            yield output
-    except BaseException as error:
-        Path(file).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error
-        raise
+    with new_file(Path(file)) as output:
+        yield output

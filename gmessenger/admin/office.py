@@ -5,6 +5,7 @@ A store that several servers share is never locked: whatever is changed in it, t
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,8 @@ from gmessenger.store import open_store
 class Office(Protocol):
     """Answers the verbs of administration. Raises what the verb raises, wherever it was done."""
 
-    def ask(self, verb: str, **arguments: Any) -> Any:
-        """Have something done, and return its answer."""
+    def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
+        """Have something done, and return its answer. With a `handle` it writes to that open file."""
 
 
 ANSWERS_WITHIN: Final = 10.0
@@ -54,15 +55,22 @@ class Counter:
         self._lines = sock.makefile("rb")
         self._wait_for_somebody(shown)
 
-    def ask(self, verb: str, **arguments: Any) -> Any:
+    def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
         try:
-            self._sock.sendall(json.encode({"verb": verb, "arguments": arguments}) + b"\n")
+            self._send(json.encode({"verb": verb, "arguments": arguments}) + b"\n", handle)
             answer = json.decode(self._lines.readline())
         except (OSError, DecodeError) as error:
             raise Unreachable("The server stopped before it answered; it may have done what it was asked.") from error
         if "error" in answer:
             raise ERRORS.get(answer["error"], MessengerError)(answer["sentence"])
         return answer["answer"]
+
+    def _send(self, line: bytes, handle: int | None) -> None:
+        sent = 0
+        if handle is not None:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", handle))]
+            sent = self._sock.sendmsg([line], rights)
+        self._sock.sendall(line[sent:])
 
     def _wait_for_somebody(self, shown: str) -> None:
         self._sock.settimeout(ANSWERS_WITHIN)
@@ -83,7 +91,9 @@ class BackOffice:
     def __init__(self, administration: Administration) -> None:
         self._administration = administration
 
-    def ask(self, verb: str, **arguments: Any) -> Any:
+    def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
+        if handle is not None:
+            arguments["handle"] = handle
         return VERBS[verb](self._administration, **arguments)
 
 
@@ -96,10 +106,10 @@ class Branch(BackOffice):
         super().__init__(administration)
         self._moderation = messenger.moderation
 
-    def ask(self, verb: str, **arguments: Any) -> Any:
+    def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
         if verb == "kick":
             return self._moderation.kick_elsewhere(SERVER, arguments["name"], arguments["reason"])
-        answer = super().ask(verb, **arguments)
+        answer = super().ask(verb, handle=handle, **arguments)
         return answer if verb != "ban" else None
 
 

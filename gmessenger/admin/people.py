@@ -76,7 +76,7 @@ def invite(options: AdminOptions, given: Namespace) -> int:
 
 
 def _do(options: AdminOptions, verb: str, done: str, name: str, password: str | None = None) -> int:
-    arguments = {"name": name} if password is None else {"name": name, "password": password}
+    arguments: dict[str, Any] = {"name": name} if password is None else {"name": name, "password": password}
     with open_office(options) as office:
         office.ask(verb, **arguments)
     print_line(f"{done} Store: {site_of(options).shown}.")

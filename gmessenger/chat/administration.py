@@ -138,9 +138,12 @@ class Administration:
         if self._rooms.known(room.key) is None:  # else it is a new one of that name
             self._messenger.sanctions.drop("close", room.key)
 
-    def backup(self, file: str) -> int:
-        """Write everything into a new file; says how many bytes. Raises `FileProblem` where there is one already."""
-        return self._store.backup(file)
+    def backup(self, file: str, handle: int) -> int:
+        """Write everything into an open and empty file, which who has opened it calls `file`; says how many bytes.
+
+        Raises `FileProblem`.
+        """
+        return self._store.backup(file, handle)
 
     def prune(self, days: float) -> int:
         """Drop messages older than that many days; says how many."""

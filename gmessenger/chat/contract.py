@@ -224,9 +224,10 @@ class Store(Protocol):
         there is more.
         """
 
-    def backup(self, file: str) -> int:
+    def backup(self, file: str, handle: int | None = None) -> int:
         """Write all that is on disk now into a new file, for its owner only, while everything else goes on.
 
-        Says how many bytes it has. Raises `FileProblem` where there is such a file, where it cannot be written, or
-        where nothing is on disk.
+        With a `handle` it is an open and empty file that somebody else has made, who calls it `file`. Says how many
+        bytes it has. Raises `FileProblem` where there is such a file, where it cannot be written, or where nothing is
+        on disk.
         """

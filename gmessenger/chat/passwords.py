@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import secrets
@@ -104,5 +105,6 @@ class Passwords:
 def _nicely(work: Callable[..., Any], *args: Any) -> Any:
     """Do it at the end of the system's queue. Linux keeps a niceness for each thread, others for the process."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+        with contextlib.suppress(OSError):  # filtered, under systemd: then it takes its turn as everything else does
+            os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     return work(*args)

@@ -48,7 +48,8 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(None)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # it does without
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self._hearing = ServerHearing(LARGEST_FRAME)
         self._heard: deque[Heard] = deque()

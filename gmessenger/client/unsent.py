@@ -16,6 +16,7 @@ import msgspec
 from gevent import get_hub
 
 from gmessenger.client.outbox import Message, restore
+from gmessenger.durability import sync_file
 from gmessenger.errors import BadText
 from gmessenger.sentences import Sentence
 from gmessenger.wire.encoding import encode
@@ -59,7 +60,8 @@ class Unsent:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(fd, 0o600)
+            with suppress(OSError):  # made so, unless somebody else has made it
+                os.fchmod(fd, 0o600)
             left = _left(fd)
         except BaseException as error:
             os.close(fd)
@@ -117,7 +119,7 @@ class Unsent:
 def _sync(fd: int) -> OSError | None:
     # Returned, not raised: an error in the pool's thread would be printed with its traceback.
     try:
-        os.fsync(fd)
+        sync_file(fd)
     except OSError as error:
         return error
     return None

@@ -57,8 +57,8 @@ def _store(options: ServerOptions) -> str:
     if file is None:
         return "in memory, until the server stops"
     found = inspect(file)
-    free = f"{found.free / 2**30:.1f} GB free"
-    if found.free < LEAST_FREE:
+    free = "free room unknown" if found.free is None else f"{found.free / 2**30:.1f} GB free"
+    if found.free is not None and found.free < LEAST_FREE:
         raise FileProblem(f"The disk of the store {file} is full: {found.free // 2**20} MB free.")
     if found.schema is None:
         return f"{file} would be made, {free}"

@@ -1,12 +1,17 @@
 """The operator's door: a Unix socket for whoever owns it, beside the store's file, or in the state directory.
 
 One JSON object a line: `{"verb": "disable", "arguments": {"name": "hank"}}` is answered `{"answer": …}`, or
-`{"error": "NeverSeen", "sentence": "…"}` with the name of an error of the tree.
+`{"error": "NeverSeen", "sentence": "…"}` with the name of an error of the tree. A file that a verb writes to is
+opened by the operator, and handed over with the line that asks for it (SCM_RIGHTS): the server may not see its folder.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import struct
 from collections.abc import Callable
+from contextlib import closing
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -26,6 +31,11 @@ from gmessenger.server.watch import Watch
 LONGEST_LINE: Final = 65_536
 MOST_OPERATORS: Final = 16
 STOPPING_TAKES: Final = 1.0
+HANDED: Final = "handle"
+"""The argument of a verb that is the number of an open file: it comes beside the line and never in it."""
+INT: Final = struct.calcsize("i")
+ROOM_FOR_HANDED: Final = socket.CMSG_SPACE(INT)
+MSG_CMSG_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Asked(Struct):
@@ -60,21 +70,22 @@ class Control:
     def stop(self) -> None:
         if self._server is not None:
             self._server.stop(STOPPING_TAKES)
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it is replaced at the next start
+                self._path.unlink()
 
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:
-            with sock, sock.makefile("rb") as lines:
-                while line := lines.readline(LONGEST_LINE):
-                    sock.sendall(self._answer(line) + b"\n")
+            with sock, closing(Requests(sock)) as requests:
+                while line := requests.next():
+                    sock.sendall(self._answer(line, requests.handed) + b"\n")
         except OSError:
             pass  # the operator has left
         except Exception as failure:
             self._watch.failed("control", failure)
 
-    def _answer(self, line: bytes) -> bytes:
+    def _answer(self, line: bytes, handed: int | None) -> bytes:
         try:
-            return json.encode({"answer": self._ask(line)})
+            return json.encode({"answer": self._ask(line, handed)})
         except MessengerError as error:
             refusal = error
         except Exception as failure:
@@ -82,14 +93,56 @@ class Control:
             refusal = InternalError()
         return json.encode({"error": type(refusal).__name__, "sentence": str(refusal)})
 
-    def _ask(self, line: bytes) -> Any:
+    def _ask(self, line: bytes, handed: int | None) -> Any:
         try:
             asked = json.decode(line, type=Asked)
             arguments = asdict(convert(asked.arguments, TAKES[asked.verb]))
         except (MsgspecError, UnicodeDecodeError, KeyError) as error:
             raise BadRequest("This server's control socket does not know that request.") from error
+        if asked.verb in TAKE_FILES:
+            if handed is None:
+                raise BadRequest("This takes an open file, handed over with the request.")
+            arguments[HANDED] = handed
         logs.event("control", verb=asked.verb, name=arguments.get("name"))
         return VERBS[asked.verb](self._administration, **arguments)
+
+
+class Requests:
+    """The lines of one operator, and the open file that came with the latest of them: `handed`, or None.
+
+    It is closed with the next line, or by `close`.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._read = bytearray()
+        self.handed: int | None = None
+
+    def next(self) -> bytes:
+        """Wait for a line; empty at the end. What is longer than LONGEST_LINE is cut. Raises OSError."""
+        self.close()
+        while (end := self._read.find(b"\n") + 1) == 0 and len(self._read) < LONGEST_LINE:
+            data, ancillary, _, _ = self._sock.recvmsg(LONGEST_LINE, ROOM_FOR_HANDED, MSG_CMSG_CLOEXEC)
+            self._take(ancillary)
+            if not data:
+                break
+            self._read += data
+        end = end or min(len(self._read), LONGEST_LINE)
+        line = bytes(self._read[:end])
+        del self._read[:end]
+        return line
+
+    def close(self) -> None:
+        if self.handed is not None:
+            os.close(self.handed)
+            self.handed = None
+
+    def _take(self, ancillary: list[tuple[int, int, bytes]]) -> None:
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                for (handle,) in struct.iter_unpack("i", data[: len(data) - len(data) % INT]):
+                    self.close()  # one is enough
+                    self.handed = handle
 
 
 def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
@@ -97,9 +150,13 @@ def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
     kinds = get_type_hints(verb)
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     for each in list(signature(verb).parameters.values())[1:]:
+        if each.name == HANDED:
+            continue
         default = () if each.default is Parameter.empty else (each.default,)
         fields.append((each.name, kinds[each.name], *default))
     return defstruct(verb.__name__, fields, forbid_unknown_fields=True)
 
 
+TAKE_FILES: Final = frozenset(name for name, verb in VERBS.items() if HANDED in signature(verb).parameters)
+"""Verbs that write to a file which is handed over."""
 TAKES: Final = {name: _taken_by(verb) for name, verb in VERBS.items()}

@@ -21,7 +21,10 @@ def most() -> int | None:
         return None
     import resource
 
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    except OSError:  # the system does not tell
+        return None
     return None if hard == resource.RLIM_INFINITY else hard
 
 
@@ -32,10 +35,16 @@ def raise_limit(connections: int) -> None:
     import resource
 
     wanted = needed(connections)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:  # the system does not tell, and has limits all the same
+        return
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+    limit = max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    except (OSError, ValueError):
+        limit = soft
     if limit < wanted:
         logs.event("file_limit", limit=limit, wanted=wanted)

@@ -163,7 +163,8 @@ def prepare(sock: socket.socket) -> None:
     sock.setblocking(False)
     for level, option, value in KEEPALIVE:
         if hasattr(socket, option):
-            sock.setsockopt(level, getattr(socket, option), value)
+            with suppress(OSError):  # it does without
+                sock.setsockopt(level, getattr(socket, option), value)
 
 
 def _need_handshake(sock: socket.socket) -> None:

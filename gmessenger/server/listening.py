@@ -179,12 +179,22 @@ def _bind_all(addresses: Sequence[Address]) -> list[socket.socket]:
     return sockets
 
 
+def _take_ipv4_too(sock: socket.socket, both: bool) -> None:
+    """Say whether IPv4 comes through a socket of IPv6, too. Raises OSError where it stays otherwise."""
+    try:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+    except OSError:
+        if bool(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)) == both:
+            raise
+
+
 def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # without it, a restart may have to wait for the port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
+            _take_ipv4_too(sock, address[0] == "::")
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError:

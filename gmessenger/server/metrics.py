@@ -7,6 +7,7 @@ a metrics library would cost more than a delivery. No label ever holds a name, a
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -205,11 +206,21 @@ class Watched(Collector):
                 yield _family(row, reading)
 
 
+class ProcessMetrics(ProcessCollector):
+    """The usual `process_…`, where /proc holds nothing but processes, too (ProcSubset=pid of our unit)."""
+
+    def _boot_time(self) -> float:
+        try:
+            return float(super()._boot_time())  # type: ignore[no-untyped-call]
+        except OSError:
+            return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def registry_of(server: Observed) -> CollectorRegistry:
     """A registry of this server's own, with what the library knows of any process."""
     registry = CollectorRegistry()
     registry.register(Watched(server))
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+    for collector in (ProcessMetrics, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
 

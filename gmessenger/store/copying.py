@@ -9,6 +9,7 @@ from typing import Final
 
 from gmessenger.chat.records import Placed
 from gmessenger.errors import FileProblem
+from gmessenger.store.backups import copy_into, copy_to, spare_of
 from gmessenger.store.database import Database
 from gmessenger.store.messages import cut, remembered
 
@@ -34,35 +35,16 @@ class Copying(Database):
         rows, more = self.read(lambda db: cut(db.execute(query, parameters), limit, TEXT))
         return [Placed(row[0], remembered(row[1:])) for row in rows], more
 
-    def backup(self, file: str) -> int:
-        if not self.lasting:
+    def backup(self, file: str, handle: int | None = None) -> int:
+        if self._path is None:
             raise FileProblem("What is kept in memory cannot be backed up.")
-        return self.read(lambda db: copy_into(db, Path(file)))
+        if handle is None:
+            return self.read(lambda db: copy_into(db, Path(file)))
+        spare, target = spare_of(self._path.resolve()), os.fdopen(os.dup(handle), "r+b")
 
+        def work(db: sqlite3.Connection) -> int:
+            with target:  # the thread's own: who handed it over may be gone before this ends
+                return copy_to(db, target, Path(file), spare)
 
-def copy_into(db: sqlite3.Connection, file: Path) -> int:
-    """Write a database into a new file, in one piece and on disk when it returns; says how many bytes.
-
-    Raises `FileProblem`.
-    """
-    try:
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise FileProblem(f"Cannot write {file}: {error.strerror}.") from error
-    try:
-        db.execute("VACUUM INTO ?", (str(file),))
-        sync(file)
-        sync(file.parent)
-        return file.stat().st_size
-    except (sqlite3.Error, OSError) as error:
-        file.unlink(missing_ok=True)
-        raise FileProblem(f"Cannot write {file}: {error}.") from error
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or what a directory says of its files, is on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        with self.copying:
+            return self.read(work)

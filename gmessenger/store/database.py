@@ -17,6 +17,7 @@ from gevent.threadpool import ThreadPool
 
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
 from gmessenger.store import past, schema
+from gmessenger.store.backups import drop_spare
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
 from gmessenger.store.posts import Posts, index
@@ -52,11 +53,13 @@ class Database(Settling):
         self.in_commit: tuple[Callable[[sqlite3.Connection], object], ...] = ()
         """What a change leaves to the commit's thread, before its COMMIT."""
         self.erasing = BoundedSemaphore()
+        self.copying = BoundedSemaphore()
         self._moving: dict[tuple[int, str], int] = {}
         self._lock = Lock(path.resolve()) if path is not None else None
         try:
             if path is not None:
                 _make_file(path)
+                drop_spare(path)
             self.commits = Commits(
                 self._open_writer,
                 self._begun,

@@ -15,11 +15,13 @@ from gmessenger.store.verifying import reading
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`schema` is None where there is no store yet, `holder` the process that has it open, `free` in bytes."""
+    """`schema` is None where there is no store yet, `holder` the process that has it open, `free` in bytes, or None
+    where the disk does not tell.
+    """
 
     schema: int | None
     holder: str | None
-    free: int
+    free: int | None
 
 
 def inspect(file: Path) -> Condition:
@@ -31,7 +33,16 @@ def inspect(file: Path) -> Condition:
     for each in (file, place):
         if each.exists() and not os.access(each, os.W_OK):
             raise FileProblem(f"The store {file} cannot be written: {each} is not writable for this user.")
-    return Condition(_schema(file) if file.exists() else None, holder(file), shutil.disk_usage(place).free)
+    return Condition(_schema(file) if file.exists() else None, holder(file), _free(place))
+
+
+def _free(place: Path) -> int | None:
+    """Not every file system tells; some say that they have no blocks at all."""
+    try:
+        usage = shutil.disk_usage(place)
+    except OSError:
+        return None
+    return usage.free if usage.total else None
 
 
 def _schema(file: Path) -> int:

@@ -18,8 +18,10 @@ def holder(store: Path) -> str | None:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None
-    except OSError:
+    except BlockingIOError:
         return _name(file)
+    except OSError:  # there are no locks on this disk: whoever wants to open the store is told
+        return None
     finally:
         os.close(file)
 
@@ -40,10 +42,13 @@ class Lock:
             raise FileProblem(f"Cannot open the store {store}: {error.strerror}.") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             process = _name(self._file)
             os.close(self._file)
             raise StoreInUse(f"The store {store} is in use by process {process}.") from None
+        except OSError as error:
+            os.close(self._file)
+            raise FileProblem(f"The store {store} cannot be locked: {error.strerror}.") from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 

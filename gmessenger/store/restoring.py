@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from gmessenger.durability import sync_directory
 from gmessenger.errors import FileProblem
 from gmessenger.store import schema
-from gmessenger.store.copying import copy_into, sync
+from gmessenger.store.backups import copy_into
 from gmessenger.store.lock import Lock
 from gmessenger.store.verifying import Findings, reading, verify_file
 
@@ -37,7 +38,7 @@ def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
         _be_another(fresh)
         old = _put_aside(store) if store.exists() else None
         fresh.rename(store)
-        sync(store.parent)
+        sync_directory(store.parent)
     finally:
         lock.release()
     return found, old

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from gmessenger.durability import sync_directory
 from gmessenger.errors import FileProblem
-from gmessenger.store.copying import sync
+from gmessenger.store.backups import sync_path
 from gmessenger.store.folding import fold
 from gmessenger.store.lock import Lock
 from gmessenger.store.sqlite import SqliteStore
@@ -112,9 +113,9 @@ def filling(file: Path) -> Iterator[Rows]:
                 db.execute(statement)
             yield Rows(db)
             db.execute("COMMIT")
-        sync(fresh)
+        sync_path(fresh)
         fresh.rename(file)
-        sync(file.parent)
+        sync_directory(file.parent)
     except sqlite3.Error as error:
         raise FileProblem(f"Cannot write the store {file}: {error}.") from error
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from typing import Final
 
 from gmessenger.commandline import CLIENT
+from gmessenger.durability import sync_file
 from gmessenger.errors import FileProblem
 from gmessenger.sentences import Sentence
 from gmessenger.text_files import open_text
@@ -70,10 +70,11 @@ def _replace(file: Path, text: str) -> None:
         fresh = Path(written.name)
         try:
             if file.exists():
-                fresh.chmod(file.stat().st_mode & 0o777)
+                with suppress(OSError):  # it stays its owner's
+                    fresh.chmod(file.stat().st_mode & 0o777)
             written.write(text)
             written.flush()
-            os.fsync(written.fileno())
+            sync_file(written.fileno())
             fresh.replace(file)
         except BaseException:
             with suppress(OSError):

@@ -18,6 +18,7 @@ from gmessenger.errors import CannotListen, StoreInUse
 from gmessenger.places import short_address
 from gmessenger.server import retention
 from gmessenger.store import open_store
+from gmessenger.store.verifying import verify_file
 from tests.conftest import RunningServer
 
 Ask = Callable[..., Any]
@@ -141,3 +142,74 @@ def test_a_course_guest_whose_name_becomes_an_account_is_closed_without_a_word(
         assert json.loads(guest.recv(1024))["response"] == 200
         assert operator.asks("add_account", name="hank", password="correct horse") is None
         assert guest.recv(1024) == b""
+
+
+def handed(operator: Operator, path: Path, **arguments: Any) -> dict[str, Any]:
+    """Ask for a backup into an open file."""
+    with path.open("w+b") as target:
+        line = json.dumps({"verb": "backup", "arguments": {"file": str(path), **arguments}}).encode() + b"\n"
+        socket.send_fds(operator.sock, [line], [target.fileno()])
+        return dict(json.loads(operator.lines.readline()))
+
+
+def opened() -> set[str]:
+    return {str(each) for each in Path("/proc/self/fd").iterdir()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
+def test_a_backup_goes_into_the_file_that_is_handed_over_and_no_file_stays_open(
+    operator: Operator, server: RunningServer, tmp_path: Path
+) -> None:
+    operator.asks("add_account", name="Hank", password="correct horse")
+    assert handed(operator, tmp_path / "warm")["answer"] > 0
+    before = opened()
+    answer = handed(operator, tmp_path / "backup.db")
+    assert answer["answer"] == (tmp_path / "backup.db").stat().st_size
+    assert verify_file(tmp_path / "backup.db").counts["accounts"] == 1
+    assert operator.asks("accounts")  # with the next line the file that was handed over is closed
+    assert opened() <= before
+
+
+def test_a_file_that_the_server_cannot_reach_by_its_path_is_written_to_all_the_same(
+    operator: Operator, tmp_path: Path
+) -> None:
+    operator.asks("add_account", name="Hank", password="correct horse")
+    with (tmp_path / "there").open("w+b") as target:
+        (tmp_path / "there").rename(tmp_path / "moved")
+        line = json.dumps({"verb": "backup", "arguments": {"file": str(tmp_path / "there")}}).encode() + b"\n"
+        socket.send_fds(operator.sock, [line], [target.fileno()])
+        assert json.loads(operator.lines.readline())["answer"] > 0
+    assert verify_file(tmp_path / "moved").counts["accounts"] == 1
+    left = {each.name for each in tmp_path.iterdir() if each.name.startswith("messenger.db.")}
+    assert left <= {"messenger.db.lock", "messenger.db.socket"} and not (tmp_path / "there").exists()
+
+
+def test_a_backup_that_cannot_be_written_is_a_sentence(operator: Operator, server: RunningServer) -> None:
+    assert "No space left" in handed(operator, Path("/dev/full"))["sentence"]
+    assert operator.asks("accounts") == []
+
+
+def test_a_file_is_handed_over_and_never_named_by_its_number(operator: Operator, tmp_path: Path) -> None:
+    assert operator.asks("backup", file=str(tmp_path / "backup.db")) == "BadRequest"
+    assert operator.asks("backup", file=str(tmp_path / "backup.db"), handle=1) == "BadRequest"
+    assert handed(operator, tmp_path / "backup.db", handle=1)["error"] == "BadRequest"
+    assert operator.asks("accounts") == []
+
+
+def test_files_that_nothing_was_asked_with_are_closed(
+    operator: Operator, server: RunningServer, tmp_path: Path
+) -> None:
+    operator.asks("accounts")
+    before = opened()
+    with (tmp_path / "some").open("w+b") as target:
+        for _ in range(20):
+            socket.send_fds(operator.sock, [b'{"verb":"accounts"}\n'], [target.fileno()] * 3)
+            operator.lines.readline()
+    assert operator.asks("accounts") == []
+    assert opened() <= before
+
+
+def test_a_line_that_comes_in_pieces_and_two_that_come_at_once(operator: Operator) -> None:
+    operator.sock.sendall(b'{"verb":"acc')
+    operator.sock.sendall(b'ounts"}\n{"verb":"rooms"}\n')
+    assert [json.loads(operator.lines.readline()) for _ in range(2)] == [{"answer": []}, {"answer": []}]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import gevent
 import pytest
 
 from gmessenger.errors import ConfigProblem, FileProblem, StoreInUse
 from gmessenger.store import open_store
+from gmessenger.store.backups import spare_of
+from gmessenger.store.inspecting import inspect
+from gmessenger.store.lock import holder
 from gmessenger.store.restoring import restore_file
 from gmessenger.store.verifying import verify_file
 from tests.store.test_contract import DIRECT, Kept
@@ -158,3 +164,34 @@ def test_words_that_were_erased_are_nowhere_in_the_file(file: Path) -> None:
     assert kept.store.forget(kept.hank) == 61
     kept.store.close()
     assert b"zyxwvutsyndrome" not in file.read_bytes() and verify_file(file).faults == []
+
+
+def test_a_disk_without_locks_is_told_from_a_store_in_use(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("gmessenger.store.lock.fcntl.flock", refuses)
+    with pytest.raises(FileProblem, match="cannot be locked: No locks available"):
+        open_store(f"sqlite:///{file}")
+    assert holder(file) is None
+
+
+@pytest.mark.parametrize("usage", [OSError(errno.EPERM, "no"), (0, 0, 0)], ids=["refused", "no blocks"])
+def test_a_disk_that_does_not_tell_its_free_room_is_not_full(
+    usage: OSError | tuple[int, ...], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_usage(place: Path) -> SimpleNamespace:
+        if isinstance(usage, OSError):
+            raise usage
+        return SimpleNamespace(total=usage[0], used=usage[1], free=usage[2])
+
+    monkeypatch.setattr("gmessenger.store.inspecting.shutil.disk_usage", disk_usage)
+    assert inspect(file).free is None
+
+
+def test_what_a_killed_server_left_of_a_backup_goes_at_the_next_start(file: Path) -> None:
+    filled(file).store.close()
+    spare = spare_of(file)
+    spare.write_text("what was said")
+    open_store(f"sqlite:///{file}").close()
+    assert not spare.exists()

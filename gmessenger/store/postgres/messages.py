@@ -221,7 +221,7 @@ class Messages(Database):
         """The transactions that may have been given ids."""
         return {transaction for (transaction,) in self.read(lambda db: db.execute(AT_WORK).fetchall())}
 
-    def backup(self, file: str) -> int:
+    def backup(self, file: str, handle: int | None = None) -> int:
         raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
 
 

@@ -13,6 +13,8 @@ import gevent
 from gevent import Greenlet, get_hub
 from gevent.lock import BoundedSemaphore
 
+from gmessenger.durability import sync_file
+
 PAUSE: Final = 0.4
 """Seconds from a change to the disk: what was typed in between is all that a crash can cost."""
 LONGEST_DRAFT: Final = 65_536
@@ -87,7 +89,7 @@ def _replace(file: Path, data: bytes) -> OSError | None:
         with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as opened:
             opened.write(data)
             opened.flush()
-            os.fsync(opened.fileno())
+            sync_file(opened.fileno())
         new.replace(file)
     except OSError as error:
         with suppress(OSError):

@@ -15,7 +15,7 @@ from gmessenger.commandline import SERVER, parse
 from gmessenger.options import ServerOptions
 from gmessenger.server import files
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parent.parent.parent / "config"
 UNIT = (CONFIG / "gmessenger.service").read_text("utf-8")
 IMAGE = (CONFIG / "Containerfile").read_text("utf-8")
 

@@ -1,0 +1,206 @@
+"""Runs a program as systemd or a container runs it: `python -m tests.deployment.sandbox '{"command": [...], ...}'`.
+
+Called through `start`, which puts unshare(1) before it: the new mount namespace is this process's own. What the kernel
+refuses ends it with REFUSED and a sentence, before the program has been started.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from tests.deployment.filters import Filter, load
+
+TOP: Final = Path(__file__).parent.parent.parent
+REFUSED: Final = 99
+STATE: Final = Path("/var/lib/gmessenger")
+HIDDEN: Final = ("/home", "/root", "/run/user")
+"""What ProtectHome= hides."""
+TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")
+NEEDED: Final = tuple(dict.fromkeys((str(TOP), sys.prefix, sys.base_prefix)))
+"""What the program is read from; a checkout in a home stands for /opt/gmessenger."""
+
+MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000
+MOUNT_ATTR_RDONLY: Final = 1
+AT_FDCWD, AT_RECURSIVE = -100, 0x8000
+MOUNT_SETATTR: Final = 442  # the same number everywhere
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
+CAPABILITIES: Final = range(64)
+PROT_WRITE_EXEC, PROT_EXEC = 6, 4
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def start(command: list[str], *, environ: dict[str, str] | None = None, **spec: Any) -> subprocess.Popen[str]:
+    """Start a command in a sandbox; its standard output and error are pipes.
+
+    Args:
+        environ: all of its environment.
+        state: a directory that it sees, and may write to, at STATE; without one it sees the file system as it is.
+        proc: hide what ProcSubset=pid hides.
+        filter: the file of a system-call filter.
+        refused: names of system calls that fail alone, with the errno `code`.
+        mappings: refuse memory that can be written and executed, as MemoryDenyWriteExecute= does.
+        families: the only kinds of sockets that may be made, as in RestrictAddressFamilies=.
+        files, umask: limits of the process.
+    """
+    words = json.dumps({"command": command, "environ": environ or {}, **spec})
+    # An ordinary user is root in a namespace of users; its rights reach no further than that.
+    alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    here = [sys.executable, "-m", "tests.deployment.sandbox", words]
+    return subprocess.Popen(
+        [*(alone if "state" in spec else []), *here],
+        cwd=TOP,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def main(spec: dict[str, Any]) -> None:
+    """Set everything up as `start` says, and become the program."""
+    try:
+        if "state" in spec:
+            _see_only(Path(spec["state"]), proc=spec.get("proc", False))
+        _bound(spec)
+        for each in _filters(spec):
+            each.load()
+    except OSError as error:
+        _refuse(f"{error.strerror or error}")
+    os.execve(spec["command"][0], spec["command"], spec["environ"])
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"the kernel refuses to take away what the unit does: {why}", file=sys.stderr)
+    raise SystemExit(REFUSED)
+
+
+def _see_only(state: Path, *, proc: bool) -> None:
+    """The file system can be read; only the state, and temporary files of its own, can be written."""
+    _mount(None, "/", None, MS_REC | MS_PRIVATE)
+    kept = {place: os.open(place, os.O_PATH) for place in NEEDED}
+    state_handle = os.open(state, os.O_PATH)
+    for place in (*HIDDEN, *TEMPORARY, str(STATE.parent)):
+        if Path(place).is_dir():
+            _mount("tmpfs", place, "tmpfs", 0, "mode=1777" if place in TEMPORARY else "mode=755")
+    STATE.mkdir()
+    _bind(state_handle, str(STATE))
+    for place, handle in kept.items():
+        if not Path(place).exists():
+            Path(place).mkdir(parents=True)
+            _bind(handle, place)
+    if proc and _is_root_of_the_machine():
+        _mount("proc", "/proc", "proc", 0, "subset=pid")
+    _set_writable("/", False, everything=True)
+    for place in (str(STATE), "/dev", *TEMPORARY):
+        if Path(place).is_dir():
+            _set_writable(place, True)
+    os.chdir("/")
+
+
+def _is_root_of_the_machine() -> bool:
+    """Whether we are root in more than a namespace of users: only then there may be another /proc."""
+    return Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", "4294967295"]
+
+
+def _bind(handle: int, place: str) -> None:
+    _mount(f"/proc/self/fd/{handle}", place, None, MS_BIND | MS_REC)
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    words = [None if each is None else each.encode() for each in (source, target, kind)]
+    if _libc.mount(*words, ctypes.c_ulong(flags), data.encode() if data else None) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"mount {target}: {os.strerror(code)}")
+
+
+def _set_writable(place: str, writable: bool, *, everything: bool = False) -> None:
+    """Change a mount, and with `everything` all below it. (mount_setattr(2), Linux 5.12.)"""
+    on, off = (0, MOUNT_ATTR_RDONLY) if writable else (MOUNT_ATTR_RDONLY, 0)
+    attributes = (ctypes.c_uint64 * 4)(on, off, 0, 0)
+    size, flags = ctypes.c_size_t(ctypes.sizeof(attributes)), AT_RECURSIVE if everything else 0
+    if _libc.syscall(MOUNT_SETATTR, AT_FDCWD, place.encode(), flags, attributes, size) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"mount_setattr {place}: {os.strerror(code)}")
+
+
+def _bound(spec: dict[str, Any]) -> None:
+    for number in CAPABILITIES:  # those that there are not are refused
+        _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
+    if _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    if wanted := spec.get("files"):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    os.umask(spec.get("umask", 0o022))
+
+
+def _filters(spec: dict[str, Any]) -> list[Any]:
+    """What is to be loaded, in this order: after the last one, hardly anything more can be."""
+    import pyseccomp
+
+    found = []
+    if spec.get("mappings"):
+        found.append(_no_writable_code(pyseccomp))
+    if families := spec.get("families"):
+        found.append(_families(pyseccomp, families))
+    if refused := spec.get("refused"):
+        found.append(_names(pyseccomp, {"default": None, "refused": dict.fromkeys(refused, spec["code"])}))
+    if "filter" in spec:
+        found.append(_names(pyseccomp, load(Path(spec["filter"]))))
+    return found
+
+
+def _names(seccomp: Any, table: Filter) -> Any:
+    default = table["default"]
+    found = seccomp.SyscallFilter(seccomp.ALLOW if default is None else seccomp.ERRNO(default))
+    actions = dict.fromkeys(table.get("allowed", ()), seccomp.ALLOW)
+    actions |= {name: seccomp.ERRNO(code) for name, code in table.get("refused", {}).items() if code != default}
+    for name, action in actions.items():
+        if _known(seccomp, name):
+            found.add_rule(action, name)
+    for name, cases in table.get("conditions", {}).items():
+        for case in cases:
+            found.add_rule(seccomp.ALLOW, name, *(seccomp.Arg(at, getattr(seccomp, how), *to) for at, how, *to in case))
+    return found
+
+
+def _known(seccomp: Any, name: str) -> bool:
+    """Whether this machine has such a system call, and its libseccomp has heard of it. Those of others are negative."""
+    try:
+        return int(seccomp.resolve_syscall(seccomp.system_arch(), name)) >= 0
+    except (OSError, ValueError):
+        return False
+
+
+def _no_writable_code(seccomp: Any) -> Any:
+    found = seccomp.SyscallFilter(seccomp.ALLOW)
+    both = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_WRITE_EXEC, PROT_WRITE_EXEC)
+    code = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, PROT_EXEC)
+    for name, argument in (("mmap", both), ("mprotect", code), ("pkey_mprotect", code)):
+        found.add_rule(seccomp.ERRNO(1), name, argument)
+    return found
+
+
+def _families(seccomp: Any, names: list[str]) -> Any:
+    import socket
+
+    wanted = {int(getattr(socket, name)) for name in names}
+    found = seccomp.SyscallFilter(seccomp.ALLOW)
+    for number in set(range(1, 64)) - wanted:
+        found.add_rule(seccomp.ERRNO(97), "socket", seccomp.Arg(0, seccomp.EQ, number))
+    return found
+
+
+if __name__ == "__main__":
+    if platform.system() != "Linux":
+        _refuse("this is no Linux")
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,98 @@
+"""Files that get their name when they are whole: nothing is overwritten, and nothing is left half done."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from gmessenger import durability
+from gmessenger.errors import FileProblem
+from gmessenger.new_files import new_file
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_it_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    with new_file(tmp_path / "backup.db") as output:
+        output.write(b"half")
+        assert "backup.db" not in names(tmp_path)
+        output.write(b" and half")
+    assert names(tmp_path) == ["backup.db"]
+    assert (tmp_path / "backup.db").read_bytes() == b"half and half"
+    assert stat.S_IMODE((tmp_path / "backup.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
+def test_nothing_is_left_of_what_failed(failure: type[BaseException], tmp_path: Path) -> None:
+    def fails(output: IO[bytes]) -> None:
+        output.write(b"half")
+        raise failure
+
+    with pytest.raises(failure), new_file(tmp_path / "backup.db") as output:
+        fails(output)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("there", [Path.touch, Path.mkdir, lambda path: path.symlink_to("/nowhere")])
+def test_what_is_there_is_not_overwritten(there: object, tmp_path: Path) -> None:
+    assert callable(there)
+    there(tmp_path / "backup.db")
+    with pytest.raises(FileProblem, match="File exists"), new_file(tmp_path / "backup.db"):
+        pytest.fail("it was begun")
+    assert names(tmp_path) == ["backup.db"]
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_nor_what_has_come_meanwhile(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuses)
+    with pytest.raises(FileProblem, match="File exists"), new_file(tmp_path / "backup.db") as output:
+        Path(output.name).with_name("backup.db").write_text("theirs")
+    assert names(tmp_path) == ["backup.db"] and (tmp_path / "backup.db").read_text() == "theirs"
+
+
+def refuses(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_a_disk_that_has_no_links_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "hardlink_to", refuses)
+    with new_file(tmp_path / "backup.db") as output:
+        output.write(b"whole")
+    assert names(tmp_path) == ["backup.db"] and (tmp_path / "backup.db").read_bytes() == b"whole"
+
+
+def test_a_name_that_is_as_long_as_can_be(tmp_path: Path) -> None:
+    with new_file(tmp_path / ("ж" * 127)) as output:
+        output.write(b"whole")
+    assert names(tmp_path) == ["ж" * 127]
+
+
+@pytest.mark.parametrize("code", sorted(durability.NO_SYNC), ids=errno.errorcode.get)
+def test_a_disk_that_cannot_be_waited_for_is_not(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", cannot)
+    with new_file(tmp_path / "backup.db") as output:
+        output.write(b"whole")
+    durability.sync_directory(tmp_path)
+    assert names(tmp_path) == ["backup.db"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT], ids=errno.errorcode.get)
+def test_a_disk_that_refuses_is_heard(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuses)
+    with pytest.raises(FileProblem, match=os.strerror(code)), new_file(tmp_path / "backup.db") as output:
+        output.write(b"lost")
+    assert names(tmp_path) == []
