@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from gmessenger.bus import try_bus
+from gmessenger.errors import ConfigProblem
 from gmessenger.hosts import bare_host, join_host_port, resolver_name, split_host_port
+from gmessenger.store import open_store
 
 WRITTEN = {
     "chat.example.org": ("chat.example.org", None),
@@ -73,3 +78,17 @@ def test_only_an_address_loses_its_brackets() -> None:
     assert (bare_host("[::1]"), bare_host("[chat]"), bare_host("["), bare_host("[]"), bare_host("")) == (
         *("::1", "[chat]", "[", "[]", ""),
     )
+
+
+@pytest.mark.parametrize("host", ["chat..example", "a" * 64 + ".example"])
+@pytest.mark.parametrize("kind", ["postgresql", "redis", "rediss"])
+def test_a_url_with_a_host_that_cannot_be_is_refused_without_its_password(
+    kind: str, host: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before the resolver hears of it, which would print a traceback, and with it perhaps the password."""
+    url = f"{kind}://hank:secret@{host}/0"
+    open_it = partial(open_store, url, lambda *_: None, 1.0, 1) if kind == "postgresql" else partial(try_bus, url, 1.0)
+    with pytest.raises(ConfigProblem) as problem:
+        open_it()
+    assert "secret" not in str(problem.value) and host in str(problem.value)
+    assert capfd.readouterr() == ("", "")

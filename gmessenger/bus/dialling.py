@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NothingRead
 
 from gmessenger.errors import ConfigProblem
+from gmessenger.hosts import resolver_name
 from gmessenger.urls import masked
 
 Command: TypeAlias = Sequence[str | bytes | int]
@@ -135,6 +136,8 @@ class Exchange:
                 raise ValueError(path)
             self._settings = settings | {"socket_timeout": patience, "socket_connect_timeout": patience}
             unused = self._kind(**self._settings)
+            if not is_file:
+                resolver_name(unused.host)
         except (ValueError, TypeError, RedisError):
             # What was wrong is not told: it may be a piece of a password.
             raise ConfigProblem(f"The bus {masked(url)!r} is none of {FORMS} with settings of redis-py.") from None

@@ -7,11 +7,9 @@ that a slip of the finger is not; the password never.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +18,7 @@ from gmessenger.client import Link
 from gmessenger.commandline import CLIENT
 from gmessenger.errors import FileProblem, MessengerError, PasswordExposed, Refused, Unreachable, WireError
 from gmessenger.given import COMMAND_LINE, DEFAULT, file_read, given
+from gmessenger.hosts import split_host_port
 from gmessenger.options import ClientOptions, written
 from gmessenger.terminal.input import Lines
 from gmessenger.terminal.passwords import TRIES, Echo
@@ -31,8 +30,6 @@ from gmessenger.terminal_text import visible
 
 PLACE: Final = ("host", "port", "tls", "ca", "pin")
 """What belongs together, to find a server again and to trust no other one."""
-HOST_AND_PORT: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
-PORTS: Final = range(1, 65_536)
 OFFER: Final = N_(
     "you are a guest: your name is yours until you leave. With a password it is yours for good, and messages wait for "
     "you while you are away."
@@ -121,8 +118,8 @@ class First:
     def _ask_server(self) -> bool:
         question = _("Server [{usual}]: ", usual=self._server or self._options.host)
         while (answer := self._answer(question)) is not None:
-            if (place := place_in(answer or self._server or self._options.host)) is not None:
-                host, port = place
+            with suppress(ValueError):
+                host, port = split_host_port(answer or self._server or self._options.host)
                 self._server = answer or self._server
                 self._options = replace(self._options, host=host, port=port or self._port)
                 self._place = [*(key for key in self._place if key != "port"), "port"] if port else self._place
@@ -189,13 +186,3 @@ class First:
             return None
         said = _("remembered in {file}: {what}; the next start asks nothing", file=str(file), what=what)
         return self._say(visible(said))
-
-
-def place_in(answer: str) -> tuple[str, int] | None:
-    """The host, and the port or 0, in `HOST`, `HOST:PORT`, `[::1]:PORT` and `::1`; None where it is none of these."""
-    with suppress(ValueError):
-        return str(ip_address(answer)), 0
-    found = HOST_AND_PORT.fullmatch(answer)
-    if found is None or int(found["port"] or 1) not in PORTS:
-        return None
-    return found["six"] or found["host"], int(found["port"] or 0)

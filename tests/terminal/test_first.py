@@ -10,7 +10,6 @@ import pytest
 
 from gmessenger.commandline import CLIENT, config_text, parse
 from gmessenger.errors import FileProblem
-from gmessenger.terminal.first import place_in
 from gmessenger.terminal.main import main
 from gmessenger.terminal.remembering import remember
 from tests.client.fake_server import FakeServer, Peer
@@ -248,28 +247,6 @@ def test_a_pipe_has_the_name_from_the_file(fake: FakeServer, log: Path, home: Pa
     assert peer.let_in()["user"]["account_name"] == "hank"
     assert peer.take(1) == ["hi"]
     assert process.wait(timeout=TIMEOUT) == 0
-
-
-@pytest.mark.parametrize(
-    ("answer", "place"),
-    [
-        ("localhost", ("localhost", 0)),
-        ("chat.example.org:7777", ("chat.example.org", 7777)),
-        ("192.0.2.7:1", ("192.0.2.7", 1)),
-        ("::1", ("::1", 0)),
-        ("[::1]:65535", ("::1", 65535)),
-        ("[fe80::1]", ("fe80::1", 0)),
-        ("чат.рф", ("чат.рф", 0)),
-        ("two words", None),
-        ("host:", None),
-        (":7777", None),
-        ("host:0", None),
-        ("host:65536", None),
-        ("a:b:c", None),
-    ],
-)
-def test_a_server_as_people_write_it(answer: str, place: tuple[str, int] | None) -> None:
-    assert place_in(answer) == place
 
 
 OWN = "# mine\n\n[client]\n# port = 0\n\n# Your name.\n# name =\ntls = yes\n# the end"

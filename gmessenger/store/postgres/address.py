@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem
+from gmessenger.hosts import resolver_name
 from gmessenger.urls import masked
 
 CONNECTING_TAKES: Final = 5
@@ -53,6 +54,11 @@ class Address:
             self._given = conninfo_to_dict(url)
         except psycopg.ProgrammingError:
             raise ConfigProblem(f"The store {self.shown} cannot be understood{self._fault()}.") from None
+        self._hosts = [host for host in str(self._given.get("host") or "").split(",") if host]
+        try:
+            self._names = {host: resolver_name(host) for host in self._hosts if not host.startswith(("/", "@"))}
+        except ValueError:
+            raise ConfigProblem(f"The store {self.shown} names a host that cannot be.") from None
 
     def _fault(self) -> str:
         """What libpq says of it, unless that is about the password."""
@@ -96,15 +102,15 @@ class Address:
 
     def _resolved(self) -> dict[str, Any]:
         """What was given, with addresses for the names: libpq would look them up itself, and everybody would wait."""
-        hosts = [host for host in str(self._given.get("host") or "").split(",") if host]
-        if not hosts or "hostaddr" in self._given or any(host.startswith(("/", "@")) for host in hosts):
+        hosts = self._hosts
+        if not hosts or "hostaddr" in self._given or len(self._names) < len(set(hosts)):
             return dict(self._given)
         ports = str(self._given.get("port") or "").split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
         found = [
             (host, port, str(where[4][0]))
             for host, port in zip(hosts, ports, strict=True)
-            for where in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            for where in socket.getaddrinfo(self._names[host], None, type=socket.SOCK_STREAM)
         ]
         names, numbers, addresses = (",".join(each) for each in zip(*found, strict=True))
         return {**self._given, "host": names, "port": numbers, "hostaddr": addresses}
