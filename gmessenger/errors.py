@@ -8,6 +8,7 @@
     │   │   ├── BadId                 bad_id
     │   │   ├── BadText               bad_text
     │   │   ├── BadName               bad_name
+    │   │   │   └── NameConfusable    name_confusable
     │   │   ├── BadPassword           bad_password
     │   │   ├── AlreadyLoggedIn       already_logged_in
     │   │   └── TlsNeeded             tls_needed
@@ -129,6 +130,11 @@ class BadText(BadRequest):
 class BadName(BadRequest):
     word = "bad_name"
     sentence = "A name is 1 to 32 letters, digits, '_', '-' or '.'."
+
+
+class NameConfusable(BadName):
+    word = "name_confusable"
+    sentence = "This name looks too much like another that is taken; choose another."
 
 
 class BadPassword(BadRequest):

@@ -164,4 +164,4 @@ assert not monkey.is_module_patched("socket")
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_modules_are_small(path: Path) -> None:
     tables = {"errors.py", "events.py", "options.py"}
-    assert path.name in tables or len(path.read_text("utf-8").splitlines()) <= 270
+    assert path.name in tables or len(path.read_text("utf-8").splitlines()) <= 500

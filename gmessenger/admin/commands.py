@@ -41,7 +41,7 @@ class Command:
 @dataclass(frozen=True, slots=True)
 class Argument:
     """What a command takes; one that begins with a dash is given by that name, and must be, unless it is optional;
-    `many` as often as one likes.
+    `many` as often as one likes, a `flag` without a value.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Argument:
     optional: bool = False
     many: bool = False
     several: bool = False
+    flag: bool = False
     read: Callable[[str], object] = str
 
 
@@ -72,6 +73,9 @@ def seconds(text: str) -> float:
 
 ARGUMENTS: Final = {
     "account": Argument("name", "NAME", "the account's name"),
+    "alike": Argument(
+        "--look-alike", "[--look-alike]", "also where it could be mistaken for another one", optional=True, flag=True
+    ),
     "room": Argument("name", "NAME", "the room's name, '#' and all"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
     "old": Argument("file", "[FILE]", "a backup; of PostgreSQL none: pg_restore has read it", optional=True),
@@ -97,7 +101,7 @@ ARGUMENTS: Final = {
     "age": Argument("--older-than", "--older-than AGE", "90d, 12w, 36h", read=days),
 }
 COMMANDS: Final = (
-    Command("user add", ("account",), "make an account, and close a guest who uses its name", people.add_user),
+    Command("user add", ("account", "alike"), "make an account, and close a guest who uses its name", people.add_user),
     Command("user passwd", ("account",), "change a password, and end the account's sessions", people.change_password),
     Command("user list", (), "show every account, and whether it is here or disabled", people.list_users),
     Command("user disable", ("account",), "shut an account out, and end its sessions", people.disable_user),
@@ -191,6 +195,9 @@ def _parser(command: Command) -> _Parser:
 def _take(parser: argparse.ArgumentParser, command: Command) -> None:
     for each in (ARGUMENTS[name] for name in command.takes):
         if each.name.startswith("-"):
+            if each.flag:
+                parser.add_argument(each.name, action="store_true", help=each.about)
+                continue
             value, action = each.shown.strip("[]…").split()[-1], "append" if each.many else "store"
             parser.add_argument(
                 each.name, required=not each.optional, action=action, type=each.read, metavar=value, help=each.about

@@ -9,12 +9,20 @@ from typing import Any
 from gmessenger.admin import asking
 from gmessenger.admin.office import open_office
 from gmessenger.admin.site import site_of
+from gmessenger.errors import NameConfusable
 from gmessenger.options import AdminOptions
 from gmessenger.terminal_text import print_line, print_row
 
 
 def add_user(options: AdminOptions, given: Namespace) -> int:
-    return _do(options, "add_account", f"{given.name} is an account now.", given.name, asking.password(options))
+    password = asking.password(options)
+    with open_office(options) as office:
+        try:
+            office.ask("add_account", name=given.name, password=password, look_alike=given.look_alike)
+        except NameConfusable as error:
+            raise NameConfusable(f"{error} It is made with --look-alike all the same.") from error
+    print(f"{given.name} is an account now. Store: {site_of(options).shown}.")
+    return 0
 
 
 def change_password(options: AdminOptions, given: Namespace) -> int:

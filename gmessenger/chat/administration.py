@@ -66,12 +66,17 @@ class Administration:
             for each in sorted(self._entrance.accounts.values(), key=lambda account: account.key)
         ]
 
-    def add_account(self, name: str, password: str) -> None:
-        """A new account; guests who use its name now are closed. Raises `BadName`, `BadPassword` or `NameTaken`."""
+    def add_account(self, name: str, password: str, look_alike: bool = False) -> None:
+        """A new account; guests who use its name now are closed. Raises `BadName`, `BadPassword` or `NameTaken`.
+
+        It may look like another one only where that is wanted (`look_alike`); else `NameConfusable` is raised.
+        """
         shown = check_name(name)
         if fold(shown) in self._entrance.accounts:
             raise NameTaken
         hashed = self._passwords.hash(password)
+        if not look_alike:
+            self._entrance.check_unlike_accounts(shown)
         self._entrance.add(self._store.create_account(fold(shown), shown, hashed, self._clock()))
         self._dismissal.everybody(fold(shown), NameTaken("This name has become an account of somebody."))
 

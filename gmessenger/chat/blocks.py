@@ -11,7 +11,7 @@ from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.contract import Store
 from gmessenger.chat.lists import LIST_PAGE
 from gmessenger.chat.model import Answer
-from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.names import fold, normalize_name
 from gmessenger.chat.records import Account
 from gmessenger.chat.session import Session
 from gmessenger.errors import BadRequest, Blocked, Forbidden, NeverSeen
@@ -46,7 +46,7 @@ class Blocks:
 
     def block(self, session: Session, id: str | None, user: str) -> None:
         """Hear no more from a name; answers 200. Raises `BadName`, `BadRequest` for oneself, `Forbidden` for many."""
-        shown = check_name(user)
+        shown = normalize_name(user)
         if fold(shown) == session.key:
             raise BadRequest("You cannot block yourself.")
         mine = self.lists.get(session.key, {})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gmessenger.chat.contract import Store
+from gmessenger.chat.lookalikes import LookAlikes
 from gmessenger.chat.model import Bundle, Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.outbox import Outbox
@@ -64,12 +65,14 @@ class Entrance:
         self._tokens: dict[str, Session] = {}
         self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
         self.by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
+        self._alike = LookAlikes(account.name for account in self.accounts.values())
+        self._alike_guests = LookAlikes()
 
     def admit(self, login: Login, outbox: Outbox) -> tuple[Session, list[Parcel]]:
         """A session, not yet in the router, and what its predecessor had not been told. Raises as `Messenger.login`."""
-        name = check_name(login.name)
+        account = self.accounts.get(fold(login.name))  # whose name may have been taken when more was allowed
+        name = account.name if account is not None else check_name(login.name)
         self._check(fold(name), login.address)
-        account = self.accounts.get(fold(name))
         if account is None and self._router.elsewhere.freshen():
             account = self.accounts.get(fold(name))
         if account is None:
@@ -90,8 +93,10 @@ class Entrance:
             raise InviteRefused
         entry = Entry(device or DEFAULT_DEVICE, session.token)
         with self._trials.registering(session.address, password) as hashed:
+            self.check_unlike(session.name)  # after the hash, which takes a while
             now = self._clock()
             account, found = self._store.register(session.key, session.name, hashed, now, entry, rooms, invite)
+        self._alike_guests.discard(session.name)
         self.add(account)
         self._router.elsewhere.owe(session, found.cursors)
         session.become(account)
@@ -99,23 +104,36 @@ class Entrance:
         self._router.elsewhere.release(session.key)
         self._router.elsewhere.showing(session.key)
 
+    def check_unlike(self, name: str) -> None:
+        """Raises `NameConfusable` for a name that could be mistaken for an account's or a present guest's."""
+        self.check_unlike_accounts(name)
+        self._alike_guests.check(name)
+
+    def check_unlike_accounts(self, name: str) -> None:
+        """The same, of accounts alone."""
+        self._alike.check(name)
+
     def add(self, account: Account) -> None:
         self.accounts[account.key] = account
         self.by_id[account.id] = account
+        self._alike.add(account.name)
 
     def remove(self, account: Account) -> None:
         if self.accounts.get(account.key) is account:  # else the name is another's by now
             del self.accounts[account.key]
+            self._alike.discard(account.name)
         self.by_id.pop(account.id, None)
 
     def came(self, session: Session) -> None:
         """A guest can be resumed while it is here; an account's token is in the store."""
         if session.account is None:
             self._tokens[session.token] = session
+            self._alike_guests.add(session.name)
 
     def left(self, session: Session) -> None:
         if self._tokens.get(session.token) is session:  # its successor has the same token
             del self._tokens[session.token]
+            self._alike_guests.discard(session.name)
         if session.account is None:
             self._router.elsewhere.release(session.key)
 
@@ -128,6 +146,8 @@ class Entrance:
             raise GuestsRefused
         if predecessor is None and self._router.sessions(fold(name)):
             raise NameInUse
+        if predecessor is None:
+            self.check_unlike(name)
         session = Session(name, outbox, front=login.front, told=login.told, address=login.address)
         left_over: list[Parcel] = []
         if predecessor is not None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gmessenger import logs
 from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.dismissal import Dismissal
-from gmessenger.chat.names import check_name, fold
+from gmessenger.chat.names import fold, normalize_name
 from gmessenger.chat.networks import Network, Networks, holds_loopback, is_one_address, network_of
 from gmessenger.chat.records import Account, Sanction
 from gmessenger.chat.rooms import Rooms
@@ -78,7 +78,7 @@ class Moderation:
 
     def mute(self, by: str, user: str, seconds: float | None = None, reason: str = "") -> dict[str, Any]:
         """Have a name's messages refused."""
-        key = fold(check_name(user))
+        key = fold(normalize_name(user))
         self._spare(by, key)
         self._impose(by, "mute", "mute", key, seconds, reason)
         return {"sessions": len(self._router.sessions(key)) + self._router.elsewhere.sessions(key)}
@@ -94,7 +94,7 @@ class Moderation:
         if (user is None) == (address is None):
             raise BadRequest("Say user or address.")
         if user is not None:
-            key = fold(check_name(user))
+            key = fold(normalize_name(user))
             self._spare(by, key)
             sanction = self._impose(by, "ban", "name", key, seconds, reason)
             elsewhere = self._router.elsewhere.sessions(key)  # they hear of it as that server does

@@ -1,22 +1,25 @@
 """Names: which are allowed, how they are shown, and when two are the same.
 
-Letters, marks and digits of any script, and `_-.`; scripts are mixed only as UTS 39 calls highly restrictive, so that
-nobody can imitate a Latin name with Cyrillic letters while 小林さん and हिन्दी are names like any other.
+Letters, marks and digits of any script in general use (Identifier_Status=Allowed of UTS 39), and `_-.`; scripts are
+mixed only as UTS 39 calls highly restrictive, so that nobody can imitate a Latin name with Cyrillic letters while
+小林さん and हिन्दी are names like any other. What looks like a name that is taken is found in `lookalikes`.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 from typing import Final
 
-import unicodedataplus
-
+from gmessenger.chat.identifiers import hides_a_dot, identifiers, skeleton
 from gmessenger.errors import BadName
 
 LONGEST_NAME: Final = 32
 LONGEST_GIVEN: Final = 4 * LONGEST_NAME
 """Characters beyond which nothing is normalised: sorting a thousand accents takes a time that others would wait."""
 RESERVED: Final = frozenset({"all", "server", "system"})
+LIKE_RESERVED: Final = frozenset(skeleton(form) for word in RESERVED for form in (word, word.upper(), word.title()))
+"""What the reserved words look like."""
 PUNCTUATION: Final = frozenset("_-.")
 MARKS_IN_A_ROW: Final = 4
 INVISIBLE: Final = frozenset(
@@ -33,7 +36,17 @@ WRITTEN_TOGETHER: Final = (
 
 
 def check_name(name: str) -> str:
-    """The name as it is shown (NFKC). Raises `BadName` with what is wrong with it."""
+    """Return a name that is to be taken as it is shown (NFKC). Raises `BadName` with what is wrong with it."""
+    shown = normalize_name(name)
+    if {skeleton(shown), skeleton(fold(shown)), skeleton(shown.upper())} & LIKE_RESERVED:
+        raise BadName(f"The name {shown} is reserved.")
+    if not shown.isascii():
+        _check_security(shown)
+    return shown
+
+
+def normalize_name(name: str) -> str:
+    """Return a name as it is shown (NFKC), also one that was taken when more was allowed. Raises `BadName`."""
     if len(name) > LONGEST_GIVEN:
         raise BadName(f"A name has at most {LONGEST_NAME} characters.")
     shown = unicodedata.normalize("NFKC", name)
@@ -68,8 +81,21 @@ def _check_characters(shown: str) -> None:
         raise BadName("A name begins with a letter and piles up no accents.")
     if len({ord(char) - unicodedata.decimal(char) for char in shown if char.isdecimal()}) > 1:
         raise BadName("A name does not mix digits of several scripts.")
-    if not _one_language(shown):
+
+
+def _check_security(shown: str) -> None:
+    scripts = [identifiers().scripts_of(char) for char in shown if char not in PUNCTUATION]
+    if None in scripts:
+        raise BadName("A name has no characters that are out of general use.")
+    if hides_a_dot(shown) or _repeats_a_mark(shown):
+        raise BadName("A name has no accents that cannot be seen.")
+    if not _one_language([each for each in scripts if each is not None]):
         raise BadName("A name does not mix scripts that could imitate one another.")
+
+
+def _repeats_a_mark(shown: str) -> bool:
+    apart = unicodedata.normalize("NFD", shown)
+    return any(one == other and unicodedata.combining(one) for one, other in pairwise(apart))
 
 
 def _stacks_marks(shown: str) -> bool:
@@ -81,9 +107,8 @@ def _stacks_marks(shown: str) -> bool:
     return False
 
 
-def _one_language(shown: str) -> bool:
-    scripts = [set(unicodedataplus.script_extensions(char)) for char in shown]
+def _one_language(scripts: list[frozenset[str]]) -> bool:
     scripts = [each for each in scripts if not each & ANY_SCRIPT]
-    if not scripts or set.intersection(*scripts):
+    if not scripts or frozenset.intersection(*scripts):
         return True
     return any(all(each & together for each in scripts) for together in WRITTEN_TOGETHER)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.limits import Bounds
+from gmessenger.chat.lookalikes import LookAlikes
 from gmessenger.chat.model import RoomChange
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.records import Account, Room, Sanction
@@ -39,6 +40,7 @@ class Rooms:
         self._bounds = bounds
         self._rooms: dict[str, OpenRoom] = {}
         self._on_their_way = Reservations()
+        self._alike = LookAlikes()
         for kept in store.rooms():
             self.take_in(kept)
 
@@ -49,6 +51,7 @@ class Rooms:
         """A room that the store has, there from now on, or the one that is there already."""
         members = {id: self._accounts[id] for id in kept.members if id in self._accounts}
         room = OpenRoom(kept.key, kept.name, kept.topic, kept.creator, kept.head, members, id=kept.id)
+        self._alike.add(kept.name)
         return self._rooms.setdefault(kept.key, room)
 
     def known(self, key: str) -> OpenRoom | None:
@@ -86,7 +89,8 @@ class Rooms:
     def join(self, session: Session, name: str) -> tuple[OpenRoom, int]:
         """Enter a room, and what was the last seq before; an account makes a room where there is none.
 
-        Raises `BadName`, `BadRequest`, `NoSuchRoom`, `RoomClosed`, `TooManyRooms` or `RoomFull`.
+        Raises `BadName`, `NameConfusable` where another room looks the same, `BadRequest`, `NoSuchRoom`, `RoomClosed`,
+        `TooManyRooms` or `RoomFull`.
         """
         if name[:1] != "#":
             raise BadRequest("The name of a room begins with '#'.")
@@ -179,6 +183,7 @@ class Rooms:
         if self._rooms.get(room.key) is not room:  # there is another of its name already
             return
         del self._rooms[room.key]
+        self._alike.discard(room.name)
         self._router.elsewhere.ended(room.key)
         for session in self.sessions(room):
             session.sent.pop(room.key, None)
@@ -226,8 +231,19 @@ class Rooms:
         if session.account is None:
             raise NoSuchRoom("There is no such room, and only accounts may make one.")
         self._on_their_way.check_joining(self._bounds(), self, session)
-        with self._on_their_way.making(self._bounds(), self, session.account.id):
+        with self._unlike_others(name), self._on_their_way.making(self._bounds(), self, session.account.id):
             return self.take_in(self._store.create_room(fold(name), name, session.account.id, self._clock()))
+
+    @contextmanager
+    def _unlike_others(self, name: str) -> Iterator[None]:
+        """A room of that name is made within, and none that looks like it meanwhile. Raises `NameConfusable`."""
+        self._alike.check(name)
+        self._alike.add(name)
+        try:
+            yield
+        finally:
+            if fold(name) not in self._rooms:
+                self._alike.discard(name)
 
     def begin_at(self, key: str, room: str, head: int) -> None:
         """A name has joined a room: what was said before is not for it."""

@@ -22,6 +22,7 @@ SENTENCES: Final = (
     N_("One is in at most {count} rooms."),
     N_("A name has at most {count} characters."),
     N_("The name {name} is reserved."),
+    N_("The name {name} looks too much like {other}, which is taken."),
     N_("A message has at most {count} characters."),
     N_("A topic is at most {count} printable characters."),
     N_("A reason is at most {count} printable characters."),

@@ -46,6 +46,15 @@ def test_accounts_come_change_and_go(anyhow: Place) -> None:
     assert anyhow.does("user", "list") == "Hank\t-\n"
 
 
+def test_an_account_that_looks_like_another_is_made_where_that_is_wanted(anyhow: Place) -> None:
+    anyhow.adds("alice")
+    done = anyhow.admin("user", "add", "a1ice", typed=f"{PASSWORD}\n")
+    assert (done.code, done.out) == (77, "")
+    assert "a1ice looks too much like alice" in done.err and "--look-alike" in done.err
+    anyhow.does("user", "add", "a1ice", "--look-alike", typed=f"{PASSWORD}\n")
+    assert anyhow.does("user", "list") == "a1ice\t-\nalice\t-\n"
+
+
 REFUSED = [
     (("user", "add", "hank"), PASSWORD, 77, "an account already"),
     (("user", "add", "two words"), PASSWORD, 77, "letters, digits"),

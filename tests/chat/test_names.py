@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from gmessenger.chat.names import check_name, fold
-from gmessenger.errors import BadName
+from gmessenger.chat.identifiers import ASCII_LOOKS, TABLE, identifiers, skeleton
+from gmessenger.chat.lookalikes import LookAlikes
+from gmessenger.chat.names import check_name, fold, normalize_name
+from gmessenger.errors import BadName, NameConfusable
+from tests.chat.first_names import FIRST_NAMES
 
 GOOD = [
     "hank",
@@ -53,6 +58,22 @@ BAD = [
     "___",
     "...",
     "\ufdfa\ufdfa",  # one character each, eighteen when normalised
+    # Not in general use (UTS 39), or not to be seen.
+    "h\u0251nk",
+    "ʜᴀɴᴋ",
+    "ꓧꓮꓠꓗ",
+    "ᎪᏞᏆᏟᎬ",
+    "a\u01c0\u01c0",
+    "ha\u0336nk",
+    "alı\u0307ce",
+    "ali\u0307ce",
+    "al\u0307ice",
+    "a\u0301\u0301bc",
+    # Reserved words to the eye.
+    "a11",
+    "AlI",
+    "аӏӏ",
+    "АӀӀ",
 ]
 
 
@@ -84,3 +105,93 @@ def test_spellings_of_one_name_are_the_same(one: str, other: str) -> None:
 
 def test_names_are_shown_as_given_but_normalised() -> None:
     assert (check_name("Hank"), check_name("ｈａｎｋ")) == ("Hank", "hank")
+
+
+@pytest.mark.parametrize("language", FIRST_NAMES)
+def test_what_people_are_called_is_a_name_with_digits_too(language: str) -> None:
+    for name in FIRST_NAMES[language].split():
+        for written in (name, name.upper()[:32], f"{name}_7", f"{name}2024"):
+            assert fold(check_name(written)) == fold(written)
+
+
+def test_no_two_of_them_look_alike() -> None:
+    names = [check_name(name) for each in FIRST_NAMES.values() for name in each.split()]
+    assert len(names) >= 200
+    there = LookAlikes(names)
+    assert {name: other for name in names if (other := there.find(name)) is not None} == {}
+
+
+ALIKE = [
+    ("alice", "a1ice"),
+    ("alice", "aIice"),
+    ("alice", "alıce"),
+    ("ace", "асе"),
+    ("pope", "роре"),
+    ("coco", "сосо"),
+    ("COCO", "сосо"),
+    ("coco", "СОСО"),
+    ("BOB", "ВОВ"),
+    ("bob", "ВОВ"),
+    ("sos", "ѕоѕ"),
+    ("ooo", "οοο"),
+    ("bob1", "bobl"),
+    ("bob0", "bobO"),
+    ("corner", "comer"),
+    ("二", "ニ"),
+    ("口", "ロ"),
+]
+UNLIKE = [
+    ("alice", "Alice"),
+    ("alice", "alicia"),
+    ("bob1", "bob2"),
+    ("bob0", "bobo"),
+    ("Lan", "Ian"),
+    ("boba", "Вова"),
+    ("boba", "вова"),
+    ("zoe", "zoë"),
+    ("straße", "strasse"),
+    ("user5", "users"),
+]
+
+
+@pytest.mark.parametrize(("taken", "name"), ALIKE)
+def test_names_that_look_alike_find_each_other(taken: str, name: str) -> None:
+    assert LookAlikes([taken]).find(name) == taken
+    assert LookAlikes([name]).find(taken) == name
+    with pytest.raises(NameConfusable, match=taken):
+        LookAlikes([taken]).check(name)
+
+
+@pytest.mark.parametrize(("taken", "name"), UNLIKE)
+def test_names_that_are_told_apart_do_not(taken: str, name: str) -> None:
+    assert LookAlikes([taken]).find(name) is None
+    assert LookAlikes([name]).find(taken) is None
+
+
+def test_what_is_taken_out_is_found_no_more() -> None:
+    there = LookAlikes(["alice", "aIice", "bob"])
+    there.discard("alice")
+    assert there.find("a1ice") == "aIice"
+    there.discard("aIice")
+    there.discard("aIice")
+    assert there.find("a1ice") is None
+    there.discard("bob")
+    assert there._names == {}
+
+
+def test_ascii_looks_as_the_table_says() -> None:
+    looks = identifiers().looks
+    assert dict(ASCII_LOOKS) == {chr(c): look for c, look in looks.items() if c < 128}
+    assert skeleton("modem-I10") == "rnodern-llO"
+
+
+def test_the_table_says_what_it_was_made_from() -> None:
+    first, *_ = (TABLE.read_text("ascii")).splitlines()
+    assert re.fullmatch(
+        r"# Written by scripts/identifiers.py from ICU \d+\.\d+, Unicode \d+\.\d+\. Do not edit\.", first
+    )
+
+
+@pytest.mark.parametrize("kept", ["ʜᴀɴᴋ", "ꓧꓮꓠꓗ", "ᎪᏞᏆᏟᎬ", "h\u0251nk", "a11"])
+def test_what_was_allowed_once_is_still_a_name_of_somebody(kept: str) -> None:
+    assert normalize_name(kept) == kept
