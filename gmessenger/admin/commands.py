@@ -89,7 +89,12 @@ ARGUMENTS: Final = {
     "days": Argument("--days", "[--days N]", "how long it is valid; without it, 825 days", optional=True, read=days),
     "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's", optional=True),
     "who": Argument("name", "NAME", "an account's name, or a guest's"),
-    "whom": Argument("whom", "NAME|ADDRESS", "a name; or an IP address or network like 203.0.113.0/24"),
+    "whom": Argument(
+        "whom", "[NAME|NETWORK]", "a name; or what has a : or a / in it, a network like 203.0.113.0/24", optional=True
+    ),
+    "address": Argument(
+        "--address", "[--address ADDRESS]", "an address like 203.0.113.7, which may be a name, too", optional=True
+    ),
     "for": Argument("--for", "[--for TIME]", "10m, 36h, 90d; without it, for good", optional=True, read=seconds),
     "why": Argument("--reason", "[--reason TEXT]", "what those concerned are told", optional=True),
     "message": Argument(
@@ -117,8 +122,8 @@ COMMANDS: Final = (
     Command("kick", ("who", "why"), "close somebody's connections (needs a running server)", moderating.kick),
     Command("mute", ("who", "for", "why"), "have what somebody says refused", moderating.mute),
     Command("unmute", ("who",), "let them speak again", moderating.unmute),
-    Command("ban", ("whom", "for", "why"), "let nobody in under a name, or from an address", moderating.ban),
-    Command("unban", ("whom",), "let them in again", moderating.unban),
+    Command("ban", ("whom", "address", "for", "why"), "let nobody in under a name, or from an address", moderating.ban),
+    Command("unban", ("whom", "address"), "let them in again", moderating.unban),
     Command("bans", (), "show who is banned or muted", moderating.list_sanctions),
     Command("backup", ("new",), "write everything into one file, while the server goes on", keeping.backup),
     Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),

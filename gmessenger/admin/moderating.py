@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gmessenger.admin.office import Office, need_running, open_office
-from gmessenger.chat.networks import is_network
+from gmessenger.chat.networks import is_no_name, looks_like_address
+from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
 from gmessenger.terminal_text import print_line, print_row
 
@@ -32,12 +33,12 @@ def unmute(options: AdminOptions, given: Namespace) -> int:
 def ban(options: AdminOptions, given: Namespace) -> int:
     seconds, reason = getattr(given, "for"), given.reason or ""
     closed = _ask(options, "ban", **_whom(given), seconds=seconds, reason=reason)
-    return _say(f"{given.whom} is banned; {_closed(closed)}.")
+    return _say_whom(given, f"is banned; {_closed(closed)}.")
 
 
 def unban(options: AdminOptions, given: Namespace) -> int:
     _ask(options, "unban", **_whom(given))
-    return _say(f"{given.whom} may come in again.")
+    return _say_whom(given, "may come in again.")
 
 
 def close_room(options: AdminOptions, given: Namespace) -> int:
@@ -80,7 +81,19 @@ def _closed(count: int | None) -> str:
 
 
 def _whom(given: Namespace) -> dict[str, str]:
-    return {"address" if is_network(given.whom) else "name": given.whom}
+    """A name and an address are never taken for each other."""
+    if (given.whom is None) == (given.address is None):
+        raise UsageError("Say a name, or an address with --address.")
+    if given.whom is None or is_no_name(given.whom):
+        return {"address": given.address or given.whom}
+    return {"name": given.whom}
+
+
+def _say_whom(given: Namespace, done: str) -> int:
+    _say(f"{given.whom or given.address} {done}")
+    if given.whom is not None and not is_no_name(given.whom) and looks_like_address(given.whom):
+        _say(f"That is the name {given.whom}; for the address say --address {given.whom}.")
+    return 0
 
 
 def _ask(options: AdminOptions, verb: str, **arguments: Any) -> Any:

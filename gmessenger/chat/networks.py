@@ -34,8 +34,13 @@ def network_of(text: str) -> Network:
     return network.supernet(new_prefix=HOUSEHOLD)
 
 
-def is_network(text: str) -> bool:
-    """Whether this reads as an address or a network, and not as a name."""
+def is_no_name(text: str) -> bool:
+    """Whether this can only be an address or a network: names have neither `:` nor `/`, but may be `203.0.113.7`."""
+    return ":" in text or "/" in text
+
+
+def looks_like_address(text: str) -> bool:
+    """Whether this reads as an address, though it may be a name."""
     try:
         network_of(text)
     except BadRequest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from gmessenger.client.pages import whole_list
@@ -11,19 +10,15 @@ from gmessenger.wire.events import Answer, Ban, Bans, Close, Kick, Mute, Mutes, 
 
 
 def is_address(whom: str) -> bool:
-    """Whether this reads as an IP address, or a network in CIDR notation, and not as a name."""
-    try:
-        ipaddress.ip_network(whom, strict=False)
-    except ValueError:
-        return False
-    return True
+    """Whether this is an IPv6 address, or a network in CIDR notation, and cannot be a name as `203.0.113.7` can."""
+    return ":" in whom or "/" in whom
 
 
 class Operating(Repeating):
     """Everything raises as a question does; `OperatorsOnly` for everybody else. The counts are of sessions concerned.
 
-    `whom` is a name, or an address or network where it reads as one; without `seconds` a thing lasts until it is
-    lifted.
+    `whom` is a name, or an address or network where it has a `:` or a `/`, which no name has (so one IPv4 address is
+    `203.0.113.7/32`); without `seconds` a thing lasts until it is lifted.
     """
 
     def kick(self, name: str, reason: str = "") -> int:

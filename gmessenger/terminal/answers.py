@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gmessenger.client import Card, Delivery, Found, fold
 from gmessenger.terminal.dates import clock
@@ -11,6 +12,8 @@ from gmessenger.terminal.messages import found, message
 from gmessenger.terminal.render import because, how, operator, topic_of
 from gmessenger.terminal.words import _, counted, noted
 from gmessenger.terminal_text import visible
+
+IPV4: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}", re.ASCII)
 
 
 def users(present: Sequence[Card], oneself: str) -> str:
@@ -77,9 +80,15 @@ def banned(whom: str, minutes: int | None, sessions: int) -> str:
         said = counted(
             "{name} is banned for {count} minute", "{name} is banned for {count} minutes", minutes, name=shown
         )
-    return noted(
-        counted("{said}: {count} connection closed", "{said}: {count} connections closed", sessions, said=said)
-    )
+    told = counted("{said}: {count} connection closed", "{said}: {count} connections closed", sessions, said=said)
+    return noted(told) + named(whom)
+
+
+def named(whom: str) -> str:
+    """That it was a name which has been banned, where it reads as an address; else nothing."""
+    if not IPV4.fullmatch(whom):
+        return ""
+    return "\n" + noted(_("that is the name {name}; the address is {name}/32", name=whom))
 
 
 def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, Any]]) -> str:

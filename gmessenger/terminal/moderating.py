@@ -98,7 +98,7 @@ class Moderating(ABC):
 
     def _unban(self, whom: str) -> str:
         self._link.unban(whom)
-        return noted(_("{name} may come in again", name=visible(whom)))
+        return noted(_("{name} may come in again", name=visible(whom))) + answers.named(whom)
 
     @log_calls()
     def bans(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.admin.running import PASSWORD, Place
+from tests.conftest import RunningServer
 
 
 @pytest.fixture
@@ -50,7 +51,34 @@ def test_who_is_banned_or_muted_is_listed_until_it_is_lifted(anyhow: Place) -> N
     assert anyhow.does("bans") == ""
 
 
+def test_a_name_that_reads_as_an_address_is_a_name(anyhow: Place) -> None:
+    said = anyhow.does("ban", "198.51.100.7")
+    assert "198.51.100.7 is banned" in said and "--address 198.51.100.7" in said
+    anyhow.does("ban", "--address", "198.51.100.7")
+    assert [line.split("\t")[0] for line in anyhow.does("bans").splitlines()] == ["198.51.100.7", "198.51.100.7/32"]
+    anyhow.does("unban", "198.51.100.7")
+    assert anyhow.does("bans").startswith("198.51.100.7/32\t")
+    anyhow.does("unban", "198.51.100.7/32")
+    assert anyhow.does("bans") == ""
+
+
+def test_a_guest_who_is_called_like_an_address_is_banned_and_nobody_else(
+    place: Place, start_server: Callable[..., RunningServer]
+) -> None:
+    server = start_server(store=place.url)
+    guests = {name: place.dials(server.port) for name in ("127.0.0.1", "198.51.100.7", "bystander")}
+    for name, line in guests.items():
+        assert line.enters(name)["response"] == 200
+    for name in ("127.0.0.1", "198.51.100.7"):
+        assert "connections closed: 1" in place.does("ban", name)
+        assert place.dials(server.port).enters(name)["code"] == "banned"
+    assert guests["bystander"].asks(action="probe", id="p")["response"] == 200
+
+
 REFUSED = [
+    (("ban",), 2, "Say a name, or an address with --address"),
+    (("ban", "dale", "--address", "192.0.2.7"), 2, "Say a name, or an address with --address"),
+    (("ban", "--address", "dale"), 77, "neither an IP address"),
     (("unban", "dale"), 77, "nothing to lift from dale"),
     (("unmute", "dale"), 77, "nothing to lift"),
     (("ban", "two words"), 77, "letters, digits"),

@@ -38,6 +38,10 @@ def test_an_operator_sees_to_it(fake: FakeServer, sit: Sit) -> None:
     hank.sees("-- 2001:db8::/64 is banned: 0 connections closed")
     assert asked(hank, peer, "/unban 2001:db8::1") == {"action": "unban", "address": "2001:db8::1"}
     hank.sees("-- 2001:db8::1 may come in again")
+    assert asked(hank, peer, "/ban 127.0.0.1", sessions=0) == {"action": "ban", "user": "127.0.0.1"}
+    hank.sees("-- that is the name 127.0.0.1; the address is 127.0.0.1/32")
+    assert asked(hank, peer, "/unban 127.0.0.1") == {"action": "unban", "user": "127.0.0.1"}
+    assert asked(hank, peer, "/ban 192.0.2.7/32", sessions=0) == {"action": "ban", "address": "192.0.2.7/32"}
     assert asked(hank, peer, "/unban dale") == {"action": "unban", "user": "dale"}
     assert asked(hank, peer, "/close #dev") == {"action": "close", "room": "#dev"}
     hank.sees("-- #dev is closed")
