@@ -32,6 +32,7 @@
     │   │   ├── Muted                 muted
     │   │   ├── Blocked               blocked
     │   │   ├── RoomClosed            room_closed
+    │   │   ├── QuotaExceeded         quota_exceeded
     │   │   ├── TooManyRooms          too_many_rooms
     │   │   └── RoomFull              room_full
     │   ├── NeverSeen 404             never_seen
@@ -254,6 +255,11 @@ class Blocked(Forbidden):
 class RoomClosed(Forbidden):
     word = "room_closed"
     sentence = "An operator has closed this room."
+
+
+class QuotaExceeded(Forbidden):
+    word = "quota_exceeded"
+    sentence = "What you say is kept no more: the room for it on this server is full."
 
 
 class TooManyRooms(Forbidden):

@@ -135,8 +135,8 @@ def port_number(least: int = 0) -> Kind:
     return _number("PORT", least, 65_535, Sentence("expected a port from {least} to {most}, not {value!r}"))
 
 
-def count(least: int) -> Kind:
-    return _number("N", least, 10**9, Sentence("expected a whole number from {least}, not {value!r}"))
+def count(least: int, most: int = 10**9) -> Kind:
+    return _number("N", least, most, Sentence("expected a whole number from {least}, not {value!r}"))
 
 
 def bytes_(least: int) -> Kind:

@@ -333,6 +333,18 @@ class ServerOptions(LogOptions):
         1000, count(1), "frames that may wait for a client that reads slowly", "when bursts are larger than that"
     )
     outbox_bytes: int = option(1_048_576, bytes_(1024), "the same bound in bytes", "to bound memory")
+    account_quota: int = option(
+        0,
+        count(0, 10**15),
+        "bytes of text that are kept of one account; what it says beyond them is refused; 0 is no limit",
+        "to bound the disk",
+    )
+    guest_quota: int = option(
+        0,
+        count(0, 10**15),
+        "bytes of text that are kept of all guests together, under whatever names; 0 is no limit",
+        "to bound what strangers can leave on the disk",
+    )
     retention_days: float = option(
         0.0, days(), "days after which stored messages are dropped; 0 keeps them for good", "to keep less"
     )

@@ -157,6 +157,9 @@ class Store(Protocol):
         The second value says whether there are more.
         """
 
+    def usage(self, account: int | None) -> int:
+        """How many bytes of text are kept of an account, or, with None, of all guests together."""
+
     def trace(self, conversation: str, seq: int) -> Way | None:
         """Where a message went; None where there is no such conversation."""
 

@@ -28,6 +28,8 @@ class Policy:
     max_frame: int = 65_536
     names_remembered: int = 10_000
     retention: float | None = None  # days
+    account_quota: int = 0  # bytes of text kept of one account; 0 is no limit
+    guest_quota: int = 0  # bytes of text kept of all guests together
     unsettled: int = 1_048_576  # characters of one session that may be on their way to the disk
     store_timeout: float = 30.0  # seconds
     busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again

@@ -15,6 +15,7 @@ from gmessenger.chat.gathering import Gathering
 from gmessenger.chat.model import AROUND_A_TEXT, EVERYBODY, Answer, Breath, Message
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.promises import Promised
+from gmessenger.chat.quotas import Quotas, QuotaUse
 from gmessenger.chat.records import Account, Post
 from gmessenger.chat.room import OpenRoom
 from gmessenger.chat.rooms import Rooms
@@ -45,6 +46,7 @@ class Posting:
         seen: Callable[[str], bool],
         clock: Callable[[], float],
         policy: Policy,
+        quotas: Quotas,
     ) -> None:
         self._store = store
         self._router = router
@@ -57,6 +59,7 @@ class Posting:
         self._seen = seen
         self._clock = clock
         self._policy = policy
+        self._quotas = quotas
         self._tally = delivery.tally
 
     def to_name(self, session: Session, key: str, to: str, text: str, id: str | None, said: str) -> None:
@@ -174,7 +177,7 @@ class Posting:
     ) -> bool:
         """Have all of them stored; False where the sender or the store has too much on the way."""
         weight = sum(map(len, texts)) + OVERHEAD * len(texts)
-        if session.unsettled + weight > self._policy.unsettled:
+        if session.unsettled + weight > self._policy.unsettled or self._quotas.limit(session):
             return False
         posts = [self._post(session, conversation, shown, text, id) for text, id in zip(texts, ids, strict=True)]
         try:
@@ -199,7 +202,11 @@ class Posting:
 
     def _keep(self, sending: Sending) -> None:
         """Have a message stored; when it is on disk, answer and deliver."""
-        self._store.append(sending.post, sending)
+        if self._quotas.limit(sending.session):
+            with self._quotas.take(sending.session, sending.post.text) as sending.quota:
+                self._store.append(sending.post, sending)
+        else:
+            self._store.append(sending.post, sending)
         sending.session.owing = True
         sending.session.unsettled += len(sending.post.text) + OVERHEAD
 
@@ -209,6 +216,8 @@ class Posting:
         session.settled(len(post.text) + OVERHEAD)
         if sending.promised is not None:
             sending.promised.redeem()
+        if sending.quota is not None:
+            sending.quota.settle(is_kept=error is None and not duplicate)
         if error is not None:
             self._tally.refused[error.word] += 1
             session.outbox.insist(Answer(error.code, post.id, self._clock(), dict(error.described())))
@@ -237,6 +246,7 @@ class Sending(Struct, gc=False):
     to: str = ""
     room: OpenRoom | None = None
     promised: Promised | None = None
+    quota: QuotaUse | None = None
 
     def __call__(self, seq: int, duplicate: bool, error: WireError | None) -> None:
         self.posting.kept(self, seq, duplicate, error)

@@ -27,6 +27,7 @@ from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import LONGEST_STATUS, Policy
 from gmessenger.chat.posting import Posting, settle
 from gmessenger.chat.presence import Later, Presence, Seen
+from gmessenger.chat.quotas import Quotas
 from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
@@ -77,7 +78,10 @@ class Messenger:
         self.own_data = OwnData(store, self.entrance, rooms, blocks, trials, dismissal, self.router.elsewhere, clock)
         self.delivery = Delivery(store, spawn, self.tally)
         seen = self.seen = Seen(policy)
-        posting = Posting(store, self.router, rooms, self.delivery, blocks, accounts, seen.__contains__, clock, policy)
+        quotas = Quotas(store, policy, steady or clock)
+        posting = Posting(
+            store, self.router, rooms, self.delivery, blocks, accounts, seen.__contains__, clock, policy, quotas
+        )
         self.gathering = posting.gathering
         presence = self.presence = Presence(
             self.router, later, lambda key: rooms.companions(accounts.get(key)), blocks.hide

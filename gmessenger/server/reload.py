@@ -29,6 +29,8 @@ def policy_of(options: ServerOptions) -> Policy:
         max_frame=options.max_frame,
         names_remembered=options.names_remembered,
         retention=options.retention_days or None,
+        account_quota=options.account_quota,
+        guest_quota=options.guest_quota,
         unsettled=options.outbox_bytes,
         store_timeout=options.store_timeout,
         bounds=bounds_of(options),

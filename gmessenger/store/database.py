@@ -16,7 +16,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
-from gmessenger.store import past, schema
+from gmessenger.store import past, schema, usage
 from gmessenger.store.backups import drop_spare
 from gmessenger.store.commits import Commits, in_thread_pool
 from gmessenger.store.lock import Lock
@@ -131,6 +131,7 @@ class Database(Settling):
                 step(db)
             if first is not None:
                 index(db, first)
+                usage.count(db, first)
 
         return in_thread
 

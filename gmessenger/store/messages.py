@@ -9,7 +9,7 @@ from typing import Any, Final
 from gmessenger.chat.contract import Done
 from gmessenger.chat.records import PAGE_TEXT, Page, Post, Remembered
 from gmessenger.chat.way import Reader, Receiver, Sent, Way
-from gmessenger.store import statements
+from gmessenger.store import statements, usage
 from gmessenger.store.database import Database
 from gmessenger.store.folding import query
 
@@ -85,6 +85,9 @@ class Messages(Database):
             return [], False
         parameters = {"account": account, "words": words, "conversation": conversation, "limit": limit + 1}
         return self.read(lambda db: shown(db.execute(SEARCH, parameters), limit))
+
+    def usage(self, account: int | None) -> int:
+        return self.read(lambda db: usage.find(db, account))
 
     def trace(self, conversation: str, seq: int) -> Way | None:
         def find(db: sqlite3.Connection) -> Way | None:

@@ -16,6 +16,7 @@ from gmessenger.store.folding import fold
 from gmessenger.store.lock import Lock
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.tables import Row, Table
+from gmessenger.store.usage import COUNT_ALL
 from gmessenger.store.verifying import reading as reading_file
 
 SLICE: Final = 500
@@ -112,6 +113,7 @@ def filling(file: Path) -> Iterator[Rows]:
             for statement in HASTE:
                 db.execute(statement)
             yield Rows(db)
+            db.execute(COUNT_ALL)
             db.execute("COMMIT")
         sync_path(fresh)
         fresh.rename(file)

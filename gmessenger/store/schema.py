@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from gmessenger.store import past
+from gmessenger.store import past, usage
 
 metadata: Final = MetaData()
 
@@ -172,7 +172,7 @@ SECOND: Final = (
     "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), SECOND, _made(sanctions, blocks))
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), SECOND, _made(sanctions, blocks), usage.SCHEMA)
 """What leads from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
 WITH_FACTS: Final = 2

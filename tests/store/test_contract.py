@@ -598,3 +598,30 @@ def test_a_store_counts_its_commits_and_what_was_in_them(kept: Kept) -> None:
     tally = kept.store.tally
     assert (tally.batches.counts[2], tally.batches.sum, sum(tally.settling.counts)) == (1, 3, 3)
     assert sum(tally.commits.counts) == before + 2 and 0 < tally.commits.recently(0.5) <= tally.commits.sum
+
+
+def test_it_is_counted_how_much_is_kept_of_an_account_and_of_guests(opened: Callable[[], Store]) -> None:
+    kept = Kept(store := opened())
+    kept.room("#dev")
+    kept.room("#old")
+    texts = ["hello", "grüße", "日本語", "😀" * 100, ""]
+    size = sum(len(text.encode()) for text in texts)
+    kept.posts(*(kept.says(text, "#dev") for text in texts))
+    kept.posts(*(kept.says(text, "#dev", account=None) for text in texts * 3))
+    assert (store.usage(kept.hank), store.usage(kept.dale), store.usage(None)) == (size, 0, 3 * size)
+    kept.posts(kept.says("x" * 1000, "#old", account=kept.dale, time=1.0), kept.says("y", "#old", account=kept.dale))
+    assert store.usage(kept.dale) == 1001
+    store.prune(2.0)
+    assert (store.usage(kept.dale), store.usage(kept.hank)) == (1, size)
+    store.forget(kept.hank)
+    assert (store.usage(kept.hank), store.usage(None)) == (0, 3 * size)
+    store.delete_room("#dev")
+    store.tidy()
+    assert store.usage(None) == 0
+    device = kept.device(kept.hank, "laptop").id
+    for _ in range(2):  # sent again, it is kept once
+        kept.posts(kept.says("again", "#old", device=device, id="m1"))
+    assert store.usage(kept.hank) == 5
+    if store.lasting:
+        store.close()
+        assert opened().usage(kept.hank) == 5

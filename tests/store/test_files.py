@@ -140,6 +140,9 @@ def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
     filled(file).store.close()
     with sqlite3.connect(file) as db:
         for undo in (
+            "TRIGGER usage_deleted",
+            "TRIGGER usage_changed",
+            "TABLE usage",
             "TABLE facts",
             "TABLE sanctions",
             "TABLE blocks",

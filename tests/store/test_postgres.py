@@ -317,7 +317,11 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
     store: Any = open_store(url)
     store.beat()
     condition = inspect_database(url)
-    assert (condition.schema, condition.nodes, condition.server.partition(".")[0].isdigit()) == (1, 1, True)
+    assert (condition.schema, condition.nodes, condition.server.partition(".")[0].isdigit()) == (
+        schema.VERSION,
+        1,
+        True,
+    )
     store.close()
     with psycopg.connect(url) as db:
         db.execute(f"ALTER DATABASE {db.info.dbname} SET default_transaction_read_only = on")

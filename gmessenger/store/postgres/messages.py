@@ -18,6 +18,7 @@ from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.words import query, storable
 
+USAGE: Final = "SELECT coalesce(sum(bytes), 0)::bigint FROM usage WHERE account_id = %s"
 SHOWN: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
 # Seqs have no holes: both ends of a page are known before it is read, and nothing else of the conversation is.
 AFTER: Final = (
@@ -154,6 +155,10 @@ class Messages(Database):
             if isinstance(error.__cause__, QueryCanceled):
                 raise StoreUnavailable("These words are in too many messages: search for rarer ones.") from error
             raise
+
+    def usage(self, account: int | None) -> int:
+        ((used,),) = self.read(lambda db: db.execute(USAGE, (account or 0,)).fetchall())
+        return int(used)
 
     def trace(self, conversation: str, seq: int) -> Way | None:
         def find(db: Line) -> Way | None:

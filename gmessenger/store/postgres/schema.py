@@ -148,7 +148,41 @@ CREATE TABLE guests (
 CREATE INDEX guests_by_node ON guests (node);
 """
 
-MIGRATIONS: Final[tuple[LiteralString, ...]] = (FIRST,)
+SECOND: Final = """
+-- How many bytes of text are kept of each account, and under 0 of guests: counted by triggers, whatever node or program
+-- changes what is kept. Each connection counts in one of 16 rows, so that no two nodes wait for each other there.
+CREATE TABLE usage (
+    account_id bigint NOT NULL,
+    shard integer NOT NULL,
+    bytes bigint NOT NULL,
+    PRIMARY KEY (account_id, shard)
+) WITH (fillfactor = 50);
+LOCK TABLE messages IN SHARE ROW EXCLUSIVE MODE;
+INSERT INTO usage SELECT coalesce(account_id, 0), 0, sum(octet_length(text)) FROM messages GROUP BY 1;
+CREATE FUNCTION count_usage() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE here integer := pg_backend_pid() % 16;
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO usage AS u
+        SELECT coalesce(account_id, 0), here, sum(octet_length(text)) FROM added GROUP BY 1 ORDER BY 1
+        ON CONFLICT (account_id, shard) DO UPDATE SET bytes = u.bytes + excluded.bytes;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO usage AS u
+        SELECT coalesce(account_id, 0), here, -sum(octet_length(text)) FROM removed GROUP BY 1 ORDER BY 1
+        ON CONFLICT (account_id, shard) DO UPDATE SET bytes = u.bytes + excluded.bytes;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER usage_added AFTER INSERT ON messages
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_usage();
+CREATE TRIGGER usage_changed AFTER UPDATE ON messages
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_usage();
+CREATE TRIGGER usage_removed AFTER DELETE ON messages
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_usage();
+"""
+
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (FIRST, SECOND)
 """What leads from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
 WORKS_FROM: Final = 1

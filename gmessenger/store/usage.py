@@ -1,0 +1,41 @@
+# ruff: noqa: S608  (what is put into these statements are constants of this module)
+"""How many bytes of text are kept of each account and of all guests, counted with every change in its transaction.
+
+What is inserted is counted in the commit's thread; what is taken away, by triggers, whatever takes it away.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+GUESTS: Final = 0
+"""Under which id guests' words are counted; no account has it."""
+BYTES: Final = "length(CAST({} AS BLOB))"  # octet_length is younger than the oldest SQLite we run on
+OF_ALL: Final = f"SELECT coalesce(account_id, {GUESTS}), sum({BYTES.format('text')}) FROM messages"
+COUNT_ALL: Final = f"INSERT INTO usage {OF_ALL} GROUP BY 1"
+COUNT: Final = (
+    f"INSERT INTO usage {OF_ALL} WHERE rowid >= ? GROUP BY 1 "
+    "ON CONFLICT (account_id) DO UPDATE SET bytes = bytes + excluded.bytes"
+)
+FIND: Final = "SELECT bytes FROM usage WHERE account_id = ?"
+SCHEMA: Final = (
+    "CREATE TABLE usage (account_id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL)",
+    COUNT_ALL,
+    "CREATE TRIGGER usage_deleted AFTER DELETE ON messages WHEN old.text <> '' BEGIN UPDATE usage "
+    f"SET bytes = bytes - {BYTES.format('old.text')} WHERE account_id = coalesce(old.account_id, {GUESTS}); END",
+    "CREATE TRIGGER usage_changed AFTER UPDATE OF text ON messages BEGIN UPDATE usage "
+    f"SET bytes = bytes + {BYTES.format('new.text')} - {BYTES.format('old.text')} "
+    f"WHERE account_id = coalesce(old.account_id, {GUESTS}); END",
+)
+
+
+def count(db: sqlite3.Connection, first: int) -> None:
+    """Count the rows from `first` on. Reads each text once: run it in a thread."""
+    db.execute(COUNT, (first,))
+
+
+def find(db: sqlite3.Connection, account: int | None) -> int:
+    """How many bytes are kept of an account, or of guests."""
+    row = db.execute(FIND, (account if account is not None else GUESTS,)).fetchone()
+    return int(row[0]) if row else 0
