@@ -66,6 +66,7 @@ EVENTS: Final[dict[str, Word]] = {
     "frame_refused": _kind(logging.INFO, "address", "name", "code", "count"),
     "health_started": _kind(logging.INFO, "address"),
     "log_file_error": _kind(logging.WARNING, "file", "reason"),
+    "cannot_accept": _kind(logging.ERROR, "reason", "limit"),
     "file_limit": _kind(logging.WARNING, "limit", "wanted"),
     "certificate_loaded": _kind(logging.INFO, "file", "names", "expires", "pin"),
     "certificate_refused": _kind(logging.ERROR, "reason"),

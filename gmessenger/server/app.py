@@ -143,15 +143,18 @@ class App:
         """Serve those who connect."""
         if self.node is not None:
             self.node.start()
-        for sockets, accept in ((self._sockets, self.reception.accept), (self._tls_sockets, self.reception.accept_tls)):
+        self.reception.spare.keep()
+        plain = (self._sockets, self.reception.accept, self.reception.full)
+        encrypted = (self._tls_sockets, self.reception.accept_tls, self.reception.full_tls)
+        for sockets, accept, full in (plain, encrypted):
             for each in sockets:
-                server = Arrivals(each, accept, self.reception.pool)
+                server = Arrivals(each, accept, self.reception.pool, self.reception.spare, full)
                 server.start()
                 self._servers.append(server)
         if self._control is not None:
-            self._control.start()
+            self._control.start(self.reception.spare)
         if self.health is not None:
-            self.health.start()
+            self.health.start(self.reception.spare)
         self._retain()
         if self.certificate is not None:
             every = self.options.tls_check
@@ -203,6 +206,7 @@ class App:
         finally:
             if self.health is not None:  # last: until then it says that the server is stopping
                 self.health.stop()
+            self.reception.spare.close()
             self._stopped.set()
 
     def _retain(self) -> None:

@@ -12,16 +12,13 @@ from typing import TypeAlias
 
 from gevent import Greenlet
 from gevent import socket as waiting
-from gevent.monkey import get_original
 from gevent.pool import Pool
-from gevent.server import StreamServer
 
+from gmessenger.server.acceptor import Acceptor, PlainSocket, Spare
 from gmessenger.server.listening import plain_address
 
 Receive: TypeAlias = Callable[[socket.socket, str], object]
 """Is given the other end as `address:port`, too."""
-PlainSocket: type[socket.socket] = get_original("socket", "socket")
-"""A socket as it was before gevent: it never waits, where it is told not to."""
 
 
 class Reader(Greenlet):  # type: ignore[type-arg]  # the class itself takes no parameters
@@ -45,13 +42,25 @@ class Reader(Greenlet):  # type: ignore[type-arg]  # the class itself takes no p
             self._socket.close()
 
 
-class Arrivals(StreamServer):
-    """Hands `receive` whoever comes to a listening socket: plain sockets that never wait, in greenlets of `pool`."""
+class Arrivals(Acceptor):
+    """Hands `receive` whoever comes to a listening socket: plain sockets that never wait, in greenlets of `pool`.
 
-    def __init__(self, listener: waiting.socket, receive: Receive, pool: Pool) -> None:
+    Who cannot be accepted is turned away by `full`, which returns what is told.
+    """
+
+    def __init__(
+        self,
+        listener: waiting.socket,
+        receive: Receive,
+        pool: Pool,
+        spare: Spare | None = None,
+        full: Callable[[], bytes] = bytes,
+    ) -> None:
         super().__init__(listener, receive, spawn=pool)
         self._receive = receive
         self._pool = pool
+        self.spare = spare or Spare()
+        self.farewell = full
 
     def do_handle(self, sock: waiting.socket, address: tuple[str, int]) -> None:
         plain = PlainSocket(sock.family, sock.type, sock.proto, sock.detach())

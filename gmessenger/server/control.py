@@ -18,18 +18,20 @@ from typing import Any, Final, get_type_hints
 
 from gevent import socket
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from msgspec import MsgspecError, Struct, convert, defstruct, field, json
 from msgspec.structs import asdict
 
 from gmessenger import logs
 from gmessenger.chat.administration import VERBS, Administration
-from gmessenger.errors import BadRequest, InternalError, MessengerError
+from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull
+from gmessenger.server.acceptor import Acceptor, Spare
 from gmessenger.server.listening import FOR_ITS_OWNER, is_listened_at, listen_unix, make_directory
+from gmessenger.server.visitors import Visitors
 from gmessenger.server.watch import Watch
 
 LONGEST_LINE: Final = 65_536
 MOST_OPERATORS: Final = 16
+"""Connections on which nothing is being done; one more closes the one that has been idle for longest."""
 STOPPING_TAKES: Final = 1.0
 HANDED: Final = "handle"
 """The argument of a verb that is the number of an open file: it comes beside the line and never in it."""
@@ -54,9 +56,10 @@ class Control:
         self._locked = locked
         self._administration = administration
         self._watch = watch
-        self._server: StreamServer | None = None
+        self._server: Acceptor | None = None
+        self._visitors = Visitors(MOST_OPERATORS)
 
-    def start(self) -> None:
+    def start(self, spare: Spare) -> None:
         """Listen. What lies there is a dead server's, and replaced; where another one lives, it keeps what it has."""
         if not self._locked and is_listened_at(self._path):
             logs.event("control_taken", socket=str(self._path))
@@ -64,7 +67,8 @@ class Control:
         make_directory(self._path.parent)
         # Who may connect to it may do everything.
         sock = listen_unix(self._path, "control", FOR_ITS_OWNER, replace=True)
-        self._server = StreamServer(sock, self._serve, spawn=Pool(MOST_OPERATORS))
+        self._server = Acceptor(sock, self._serve, spawn=Pool(2 * MOST_OPERATORS))
+        self._server.spare, self._server.farewell = spare, lambda: _refused(ServerFull())
         self._server.start()
 
     def stop(self) -> None:
@@ -75,9 +79,11 @@ class Control:
 
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:
-            with sock, closing(Requests(sock)) as requests:
+            with sock, closing(Requests(sock)) as requests, self._visitors.visit() as visit:
                 while line := requests.next():
-                    sock.sendall(self._answer(line, requests.handed) + b"\n")
+                    with self._visitors.serving(visit):
+                        answer = self._answer(line, requests.handed)
+                    sock.sendall(answer)
         except OSError:
             pass  # the operator has left
         except Exception as failure:
@@ -85,13 +91,13 @@ class Control:
 
     def _answer(self, line: bytes, handed: int | None) -> bytes:
         try:
-            return json.encode({"answer": self._ask(line, handed)})
+            return json.encode({"answer": self._ask(line, handed)}) + b"\n"
         except MessengerError as error:
             refusal = error
         except Exception as failure:
             self._watch.failed("control", failure)
             refusal = InternalError()
-        return json.encode({"error": type(refusal).__name__, "sentence": str(refusal)})
+        return _refused(refusal)
 
     def _ask(self, line: bytes, handed: int | None) -> Any:
         try:
@@ -105,6 +111,10 @@ class Control:
             arguments[HANDED] = handed
         logs.event("control", verb=asked.verb, name=arguments.get("name"))
         return VERBS[asked.verb](self._administration, **arguments)
+
+
+def _refused(error: MessengerError) -> bytes:
+    return json.encode({"error": type(error).__name__, "sentence": str(error)}) + b"\n"
 
 
 class Requests:

@@ -8,11 +8,34 @@ from typing import Final
 from gmessenger import logs
 
 BESIDE_CONNECTIONS: Final = 256
+MAX_KEPT_FREE: Final = 64
+"""Descriptors that are not given to connections, of a limit that is not tiny."""
 
 
 def needed(connections: int) -> int:
     """Files that a server with so many connections has open."""
     return connections + BESIDE_CONNECTIONS
+
+
+def soft_limit() -> int | None:
+    """Files that the process may have open now; None where there is no limit, or the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    try:
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except OSError:
+        return None
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def is_one_of_the_last(handle: int) -> bool:
+    """Whether a descriptor leaves too few: the store, the log and who is turned away need some. The lowest that is
+    free is always the one that is given.
+    """
+    limit = soft_limit()
+    return limit is not None and handle >= limit - min(MAX_KEPT_FREE, limit // 4)
 
 
 def most() -> int | None:

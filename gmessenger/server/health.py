@@ -13,21 +13,27 @@ from typing import Any, Final, TypeAlias
 import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from gmessenger import logs
+from gmessenger.server.acceptor import Acceptor, Spare
 from gmessenger.server.census import Observed
 from gmessenger.server.listening import close_place, listen_at, place_of
 from gmessenger.server.metrics import registry_of
 from gmessenger.server.readiness import Readiness
+from gmessenger.server.visitors import Visitors
 
-MOST_ASKING: Final = 8
-"""Connections at one time; more wait."""
+MOST_ASKING: Final = 64
+"""Connections at one time that are still asking, or slow to read; one more closes the oldest of them."""
 TAKES: Final = 5.0
 """Seconds a connection may last, besides what the store may take to answer."""
 STOPPING_TAKES: Final = 0.2
 TEXT: Final = "text/plain; charset=utf-8"
-BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD: Final = b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+BAD_REQUEST: Final = HEAD % b"400 Bad Request"
+UNAVAILABLE: Final = HEAD % b"503 Service Unavailable"
+VISIT: Final = "gmessenger.visit"
 Answer: TypeAlias = tuple[str, str, bytes]
 """Status, type of content, content."""
 
@@ -47,8 +53,9 @@ class Health:
         """Where it listens: `address:port`, or a path; the first of several."""
         # (Without a name the server would ask the resolver for one.)
         environ = {"SERVER_NAME": "gmessenger"}
-        pool = Pool(MOST_ASKING)
-        handler = type("Handler", (_Handler,), {"takes": TAKES + timeout})
+        pool = Pool(2 * MOST_ASKING)
+        self._visitors = Visitors(MOST_ASKING)
+        handler = type("Handler", (_Handler,), {"takes": TAKES + timeout, "visitors": self._visitors})
         common: dict[str, Any] = {
             "spawn": pool,
             "log": None,
@@ -56,10 +63,11 @@ class Health:
             "environ": environ,
             "handler_class": handler,
         }
-        self._servers = [WSGIServer(sock, self._serve, **common) for sock in sockets]
+        self._servers = [_Server(sock, self._serve, **common) for sock in sockets]
 
-    def start(self) -> None:
+    def start(self, spare: Spare) -> None:
         for server in self._servers:
+            server.spare, server.farewell = spare, lambda: UNAVAILABLE
             server.start()
         logs.event("health_started", address=self.place)
 
@@ -71,7 +79,8 @@ class Health:
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         try:
-            status, kind, content = self._answer(environ)
+            with self._visitors.serving(environ[VISIT]):
+                status, kind, content = self._answer(environ)
         except Exception as failure:
             self._watch.failed("health", failure)
             status, kind, content = _said("500 Internal Server Error", "The server made a mistake; it has been logged.")
@@ -88,7 +97,7 @@ class Health:
         return page(self, environ)
 
     def _metrics(self, environ: dict[str, Any]) -> Answer:
-        encode, kind = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+        encode, kind = _encoder(environ.get("HTTP_ACCEPT", ""))
         return "200 OK", kind, encode(self._registry)
 
     def _alive(self, environ: dict[str, Any]) -> Answer:
@@ -107,18 +116,38 @@ PAGES: Final[dict[str, Callable[[Health, dict[str, Any]], Answer]]] = {
 }
 
 
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """How the metrics are written for who accepts that; what cannot be understood accepts anything (RFC 9110)."""
+    try:
+        return choose_encoder(accept)
+    except Exception:
+        return choose_encoder("")
+
+
 def _said(status: str, sentence: str) -> Answer:
     return status, TEXT, sentence.encode() + b"\n"
+
+
+class _Server(Acceptor, WSGIServer):
+    """Tells who cannot be let in, too."""
 
 
 class _Handler(WSGIHandler):
     """One question for each connection, within `takes` seconds, and not a word about what a stranger does wrong."""
 
     takes = TAKES
+    visitors: Visitors
 
     def handle(self) -> None:
-        with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(self.takes):
+        with (
+            self.visitors.visit() as self._visit,
+            contextlib.suppress(OSError, gevent.Timeout),
+            gevent.Timeout(self.takes),
+        ):
             super().handle()
+
+    def get_environ(self) -> dict[str, Any]:
+        return {**super().get_environ(), VISIT: self._visit}
 
     def read_request(self, raw_requestline: str) -> Any:
         understood = super().read_request(raw_requestline)

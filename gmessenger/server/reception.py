@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from collections import Counter
@@ -14,16 +16,19 @@ from gmessenger import logs
 from gmessenger.chat.service import Messenger
 from gmessenger.errors import BadProxyHeader, ServerFull, WireError
 from gmessenger.options import ServerOptions
+from gmessenger.server.acceptor import Spare
 from gmessenger.server.connection import Connection, Floor
+from gmessenger.server.files import is_one_of_the_last
 from gmessenger.server.fronts.jim import JimFront
 from gmessenger.server.lines import Line, PlainLine, TlsLine
 from gmessenger.server.neighbours import Neighbours
 from gmessenger.server.proxies import Origin, origin
-from gmessenger.server.refusing import turn_away
+from gmessenger.server.refusing import turn_away, turn_away_at_once
 from gmessenger.server.tls import Certificate
+from gmessenger.wire.encoding import encode_error
 
 MOST_TURNED_AWAY = 32
-"""Those who are told why at one time; who comes beyond them is closed without a word."""
+"""Those who are told why and waited for at one time; who comes beyond them is told what can be told at once."""
 
 
 class Reception:
@@ -45,6 +50,7 @@ class Reception:
         self.pool = Pool()  # `accept` bounds it: a full pool would not accept, and could not follow a reload
         self.connections: set[Connection] = set()
         self.opened: Counter[str] = Counter(plain=0)
+        self.spare = Spare()
 
     @property
     def refused(self) -> Counter[str]:
@@ -60,6 +66,16 @@ class Reception:
         assert self._certificate is not None
         context = self._certificate.context
         self._receive(sock, address, lambda sock: TlsLine(sock, context))
+
+    def full(self) -> bytes:
+        """One cannot be let in, and not even looked at: what is told on the plain port."""
+        self.refused[ServerFull.word] += 1
+        return encode_error(ServerFull(), time.time())
+
+    def full_tls(self) -> bytes:
+        """The same on the TLS port, where nothing can be told without a handshake."""
+        self.refused[ServerFull.word] += 1
+        return b""
 
     def look_after(self, stopped: Callable[[float], object]) -> None:
         """Look after every connection, until `stopped`, which waits that many seconds, says so."""
@@ -87,7 +103,7 @@ class Reception:
         where = came.address
         with ExitStack() as place:
             try:
-                self._admit(where, place)
+                self._admit(line.fileno(), where, place)
             except WireError as refusal:
                 return self._turn_away(line, where, refusal)
             connection = Connection(line, came, self._floor, self._front)
@@ -98,9 +114,12 @@ class Reception:
                 self._floor.watch.failed("connection", failure, where)
         return None
 
-    def _admit(self, where: str, place: ExitStack) -> None:
+    def _admit(self, handle: int, where: str, place: ExitStack) -> None:
         """Have a place kept for a connection, until `place` is closed. Raises the `WireError` that it is told."""
         if self._stopping() or len(self.connections) >= self._floor.options.max_connections:
+            raise ServerFull
+        if is_one_of_the_last(handle):
+            self.spare.say(os.strerror(errno.EMFILE))
             raise ServerFull
         self._messenger.sanctions.check_address(where)
         place.enter_context(self._neighbours.place(where))
@@ -121,7 +140,7 @@ class Reception:
         self.refused[error.word] += 1
         logs.event("connection_refused", address=where, reason=error.word)
         if len(self.pool) - len(self.connections) > MOST_TURNED_AWAY:
-            return line.close()
+            return turn_away_at_once(line, error)
         return turn_away(line, error, self._floor.options.close_timeout)
 
 

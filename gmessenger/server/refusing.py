@@ -12,6 +12,15 @@ from gmessenger.server.lines import Line
 from gmessenger.wire.encoding import encode_error
 
 
+def turn_away_at_once(line: Line, error: WireError) -> None:
+    """Say it, where that can be done without waiting, and close."""
+    with suppress(OSError), closing(line):
+        if not line.encrypted:  # a handshake would have to be waited for
+            line.send(memoryview(encode_error(error, time.time())))
+            line.half_close()
+            line.receive(1024)
+
+
 def turn_away(line: Line, error: WireError, timeout: float) -> None:
     """Say it and close, within about `timeout` seconds. Who has left already has left."""
     with suppress(OSError), closing(line):

@@ -16,7 +16,7 @@ from gmessenger.chat.administration import VERBS
 from gmessenger.chat.records import Post
 from gmessenger.errors import CannotListen, StoreInUse
 from gmessenger.places import short_address
-from gmessenger.server import retention
+from gmessenger.server import control, retention
 from gmessenger.store import open_store
 from gmessenger.store.verifying import verify_file
 from tests.conftest import RunningServer
@@ -213,3 +213,12 @@ def test_a_line_that_comes_in_pieces_and_two_that_come_at_once(operator: Operato
     operator.sock.sendall(b'{"verb":"acc')
     operator.sock.sendall(b'ounts"}\n{"verb":"rooms"}\n')
     assert [json.loads(operator.lines.readline()) for _ in range(2)] == [{"answer": []}, {"answer": []}]
+
+
+def test_an_operator_is_not_kept_out_by_those_who_ask_nothing(server: RunningServer, tmp_path: Path) -> None:
+    idle = [Operator(tmp_path / "messenger.db.socket") for _ in range(3 * control.MOST_OPERATORS)]
+    late = Operator(tmp_path / "messenger.db.socket")
+    assert late.asks("accounts") == []
+    assert idle[0].lines.readline() == b""  # it had been idle for longest
+    for each in (*idle, late):
+        each.close()

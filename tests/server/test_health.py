@@ -13,6 +13,9 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent.event import Event
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from gmessenger.errors import CannotListen, StoreUnavailable
 from gmessenger.server import census, health
@@ -192,3 +195,73 @@ def test_a_place_that_cannot_be_had_is_said_and_nothing_else_is_held(start_serve
                 start_server(health=place)
     assert (tmp_path / "file").read_text() == "somebody's"
     assert place_of(start_server(health="127.0.0.1:0")).startswith("127.0.0.1:")
+
+
+WAYS_TO_BE_SLOW = {
+    "says nothing": b"",
+    "begins a request": b"GET /heal",
+    "does not end its headers": b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+    "announces a body": b"POST /healthz HTTP/1.1\r\nContent-Length: 9\r\n\r\nx",
+    "does not read": b"GET /metrics HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("said", WAYS_TO_BE_SLOW.values(), ids=WAYS_TO_BE_SLOW.keys())
+def test_nobody_is_kept_from_asking_by_who_is_slow(
+    said: bytes, start_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "TAKES", 10 * TIMEOUT)  # who had to wait for a slow one's end would give up before
+    monkeypatch.setattr(health, "MOST_ASKING", 4)
+    server = start_server(health=f"unix:{tmp_path}/health")
+    with ExitStack() as slow:
+        for _ in range(20):
+            sock = slow.enter_context(dial(place_of(server)))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            sock.sendall(said)
+        assert asks(place_of(server), "/healthz")[0] == 200
+        assert asks(place_of(server), "/readyz")[0] == 200
+
+
+def test_who_is_being_answered_is_not_closed_for_others(start_server: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = Event(), Event()
+
+    def hang() -> None:
+        asked.set()
+        answer.wait()
+
+    monkeypatch.setattr(health, "MOST_ASKING", 2)
+    server = start_server(health="127.0.0.1:0", health_timeout=TIMEOUT)
+    monkeypatch.setattr(server.app.store, "check", hang)
+    patient = gevent.spawn(asks, place_of(server), "/readyz")
+    asked.wait(TIMEOUT)
+    with ExitStack() as slow:
+        for _ in range(10):
+            slow.enter_context(dial(place_of(server)))
+        assert asks(place_of(server), "/healthz")[0] == 200
+        answer.set()
+        assert patient.get(timeout=TIMEOUT) == (200, "The server is ready.")
+
+
+ODD_ACCEPTS = (
+    "application/openmetrics-text; version=abc",
+    "application/openmetrics-text; version=",
+    "application/openmetrics-text;version=1.0.0.0.0;q=x",
+    "text/plain; version",
+    "application/openmetrics-text; version=1.0.0; escaping=no-such",
+    "text/plain;version=0.0.4;escaping=",
+    ";;;,,,===",
+    "*/*;q=nan",
+    "",
+)
+
+
+@pytest.mark.parametrize("accept", ODD_ACCEPTS)
+def test_whatever_is_accepted_metrics_are_shown(accept: str, watched: RunningServer) -> None:
+    status, content = asks(place_of(watched), "/metrics", Accept=accept)
+    assert (status, "gmessenger_info" in content, watched.failures) == (200, True, 0)
+
+
+@given(st.text('application/openmetrics-text; version=1.0.0,qescaping*"\\ é', max_size=60))
+def test_no_accept_header_is_a_failure(accept: str) -> None:
+    encode, kind = health._encoder(accept)
+    assert isinstance(encode(CollectorRegistry()), bytes) and kind

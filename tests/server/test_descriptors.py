@@ -1,0 +1,151 @@
+"""A server that has no descriptors left says so, to its log and to its clients, and goes on when it has some again."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gevent.server import StreamServer
+
+from gmessenger.places import short_address
+from gmessenger.server import files
+from tests.conftest import RunningServer
+from tests.server.running import PATIENCE, ServerProcess, dial
+
+HELLO = b'{"action":"presence","jim":2,"user":{"account_name":"guest%d"}}\n'
+COUNT = 60
+
+
+@contextlib.contextmanager
+def short_of_files(tmp_path: Path, left: int) -> Iterator[tuple[ServerProcess, int]]:
+    """A server that may open so many files more than it has open; and its port."""
+    with ServerProcess("--store", f"sqlite:///{tmp_path}/m.db", "--health", f"unix:{tmp_path}/health") as server:
+        port = server.port()
+        with dial(port) as hank:  # what is opened for the first one who comes is open
+            hank.sendall(HELLO % 0)
+            hank.makefile("rb").readline()
+        may_open(server, left)
+        yield server, port
+
+
+def may_open(server: ServerProcess, left: int) -> None:
+    used = max(int(each.name) for each in Path(f"/proc/{server.process.pid}/fd").iterdir()) + 1
+    hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used + left, hard))
+
+
+def wait_for_the_log(server: ServerProcess) -> None:
+    """Until it says that nobody can be let in."""
+    assert server.process.stderr is not None
+    while "cannot_accept" not in (line := server.process.stderr.readline()):
+        assert line
+
+
+def answer(sock: socket.socket) -> int:
+    line = sock.makefile("rb").readline()
+    assert line, "closed without a word"
+    return int(json.loads(line)["response"])
+
+
+def get_all_at_once(server: ServerProcess, stack: contextlib.ExitStack, place: str | int) -> list[socket.socket]:
+    """Connect while the server stands still, so that it finds all of them waiting."""
+    server.process.send_signal(signal.SIGSTOP)
+    came = []
+    for _ in range(COUNT if isinstance(place, int) else 15):  # of a socket in a file, so many may wait
+        if isinstance(place, int):
+            came.append(stack.enter_context(dial(place)))
+        else:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.settimeout(PATIENCE)
+            with short_address(Path(place)) as address:
+                sock.connect(address)
+            came.append(sock)
+    server.process.send_signal(signal.SIGCONT)
+    return came
+
+
+@pytest.mark.parametrize("left", [20, 3])
+def test_who_comes_beyond_the_descriptors_is_answered_503_and_the_log_says_why(left: int, tmp_path: Path) -> None:
+    with short_of_files(tmp_path, left) as (server, port), contextlib.ExitStack() as stack:
+        came = get_all_at_once(server, stack, port)
+        for number, sock in enumerate(came):
+            with contextlib.suppress(OSError):  # it may have been turned away already
+                sock.sendall(HELLO % number)
+        answers = Counter(map(answer, came))
+        assert set(answers) <= {200, 503} and answers[503] >= COUNT - left and answers.total() == COUNT
+        stack.close()
+        may_open(server, 50)
+        with dial(port) as hank:
+            hank.sendall(HELLO % COUNT)
+            assert answer(hank) == 200
+        code, log = server.end(signal.SIGTERM)
+    assert code == 0 and "Traceback" not in log
+    (said,) = [line for line in log.splitlines() if " cannot_accept " in line]
+    assert "Too many open files" in said
+
+
+def test_without_any_descriptor_it_waits_and_goes_on(tmp_path: Path) -> None:
+    """Not even the spare one helps: the limit is below what is open."""
+    with short_of_files(tmp_path, 20) as (server, port):
+        may_open(server, -15)
+        with dial(port) as hank:
+            hank.sendall(HELLO % 1)
+            wait_for_the_log(server)
+            may_open(server, 50)
+            assert answer(hank) in (200, 503)  # 503 where it comes to be accepted just when there is room for that
+        with dial(port) as hank:
+            hank.sendall(HELLO % 1)
+            assert answer(hank) == 200
+        code, log = server.end(signal.SIGTERM)
+    assert code == 0 and "Traceback" not in log
+
+
+def test_health_says_so_too(tmp_path: Path) -> None:
+    with short_of_files(tmp_path, 3) as (server, _), contextlib.ExitStack() as stack:
+        came = get_all_at_once(server, stack, f"{tmp_path}/health")
+        wait_for_the_log(server)
+        for sock in came:
+            with contextlib.suppress(OSError):
+                sock.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        answers = Counter(sock.makefile("rb").readline().split()[1] for sock in came)
+        assert set(answers) == {b"200", b"503"} and answers.total() == len(came)
+        may_open(server, 50)
+        code, log = server.end(signal.SIGTERM)
+    assert code == 0 and "Traceback" not in log
+
+
+def test_the_last_descriptors_are_not_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, first in ((40, 30), (1024, 960), (20_000, 19_936)):
+        monkeypatch.setattr(files, "soft_limit", lambda limit=limit: limit)
+        assert (files.is_one_of_the_last(first - 1), files.is_one_of_the_last(first)) == (False, True)
+    monkeypatch.setattr(files, "soft_limit", lambda: None)
+    assert not files.is_one_of_the_last(10**6)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM, errno.ECONNABORTED])
+def test_whatever_accepting_fails_with_it_is_tried_again_without_a_traceback(
+    code: int, server: RunningServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    failures, accept = [0], StreamServer.do_read
+
+    def fails(listener: StreamServer) -> Any:
+        if failures[0] < 5:
+            failures[0] += 1
+            raise OSError(code, os.strerror(code))
+        return accept(listener)
+
+    monkeypatch.setattr(StreamServer, "do_read", fails)
+    with dial(server.port) as hank:
+        hank.sendall(HELLO % 1)
+        assert answer(hank) in (200, 503)
+    assert failures == [5] and capfd.readouterr() == ("", "")
