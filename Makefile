@@ -24,9 +24,11 @@ faults: $(VENV)/installed-tests
 cluster: $(VENV)/installed-tests
 	$(BIN)/python -m pytest tests/spec tests/cluster --cluster
 
-# Coverage-guided, on the wire alone; `make fuzz SECONDS=3600` for longer. What breaks it is written to .fuzz.
+# Coverage-guided: the wire, then folding, names, config files, the control socket and whole sessions, each for SECONDS;
+# `make fuzz SECONDS=3600` for longer. What breaks one is written to .fuzz. `make test` has the short of it.
 fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 	$(BIN)/python -m tests.fuzz.wire --seconds $(SECONDS)
+	set -e; for target in folding names config control sessions; do $(BIN)/python -m tests.fuzz $$target --seconds $(SECONDS); done
 
 # Against other servers, which it installs where it can (as root, on Debian): about ten minutes. Best on a quiet machine.
 bench: $(VENV)/installed

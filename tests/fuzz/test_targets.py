@@ -1,0 +1,50 @@
+"""The short of `make fuzz`: every target with its seeds and with so many inputs made from them, always the same."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+from typing import Final
+
+import pytest
+
+from gmessenger.chat.session import Session
+from gmessenger.server.connection import Connection
+from tests.fuzz.draws import mutate
+from tests.fuzz.targets import FOLDERS, TARGETS
+
+INPUTS: Final = {"folding": 500, "names": 5000, "config": 1500, "control": 2000, "sessions": 40}
+"""Besides the seeds; with FUZZ=10 ten times as many."""
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_meant_for_anything_bears_anything(name: str) -> None:
+    target, draw = TARGETS[name], random.Random(name)
+    seeds = list(target.seeds())
+    count = INPUTS[name] * int(os.environ.get("FUZZ", "1"))
+    with target.open() as attempt:
+        for data in [*seeds, *(mutate(draw, seeds) for _ in range(count))]:
+            try:
+                attempt(data)
+            except BaseException as fault:
+                fault.add_note(f"input: {data!r}")
+                raise
+
+
+def test_nothing_is_kept_of_sessions_that_are_over() -> None:
+    """Memory as the oracle: what twenty inputs leave behind is what one does."""
+    target, draw = TARGETS["sessions"], random.Random("memory")
+    seeds = list(target.seeds())
+    alive = []
+    with target.open() as attempt:
+        for count in (1, 20):
+            for _ in range(count):
+                attempt(mutate(draw, seeds))
+            gc.collect()
+            alive.append(sum(isinstance(each, Session | Connection) for each in gc.get_objects()))
+    assert alive[1] <= alive[0]
+
+
+def test_there_is_something_to_fold_by() -> None:
+    assert len(FOLDERS) >= 2 and "phrases" in FOLDERS
