@@ -355,6 +355,12 @@ class ServerOptions(LogOptions):
         "when the disk is on a network",
         restart=True,
     )
+    search_timeout: float = option(
+        1.0,
+        seconds(),
+        "how long a search may look; then it is answered with what it has found, and says that there may be more",
+        "when people search in very large rooms",
+    )
     store_connections: int = option(
         4,
         count(1),

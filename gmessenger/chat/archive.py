@@ -8,6 +8,7 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.model import Delivered, ReadUpTo
 from gmessenger.chat.names import fold
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.records import Account, Standing
 from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.router import Router
@@ -21,8 +22,11 @@ LARGEST_PAGE: Final = 500
 class Archive:
     """Reads, and marks as read. `accounts` is shared with the entrance, which changes it."""
 
-    def __init__(self, store: Store, router: Router, rooms: Rooms, accounts: dict[str, Account]) -> None:
+    def __init__(
+        self, store: Store, router: Router, rooms: Rooms, accounts: dict[str, Account], policy: Policy
+    ) -> None:
         self._store = store
+        self._policy = policy
         self._router = router
         self._rooms = rooms
         self._accounts = accounts
@@ -89,14 +93,15 @@ class Archive:
         return {"conversations": [_listed(each) for each in found], "more": more}
 
     def search(self, session: Session, text: str, with_: str | None, limit: int | None) -> dict[str, Any]:
-        """Messages that hold all words of `text`, newest first."""
+        """Find messages that hold all words of `text`, newest first; `incomplete` where not all was looked through."""
         account = self._account(session)
         conversation = key_of(session, with_) if with_ is not None else None
         if conversation is not None and self._store.visible_from(account.id, conversation) is None:
             self._refuse(with_ or "")
-        found, more = self._store.search(account.id, text, conversation, _page(limit))
-        messages = [entry(each, **{"with": with_of(session, each.conversation, each)}) for each in found]
-        return {"messages": messages, "more": more}
+        hits = self._store.search(account.id, text, conversation, _page(limit), self._policy.search_timeout)
+        messages = [entry(each, **{"with": with_of(session, each.conversation, each)}) for each in hits.messages]
+        lacking = {"incomplete": True} if hits.incomplete else {}
+        return {"messages": messages, "more": hits.more, **lacking}
 
     def _refuse(self, with_: str) -> None:
         """Say why there is nothing to read, unless there just is nothing yet."""

@@ -14,11 +14,11 @@ from gmessenger.chat.records import (
     Account,
     Device,
     Entry,
+    Hits,
     Page,
     Placed,
     Post,
     Proof,
-    Remembered,
     Room,
     Sanction,
     Standing,
@@ -151,10 +151,17 @@ class Store(Protocol):
         It, as every page, ends where its texts reach `PAGE_TEXT`.
         """
 
-    def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
-        """Messages that hold all words of `text`, newest first, where the account may read them.
+    def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> Hits:
+        """Find messages that hold all words of `text`, newest first, where the account may read them.
 
-        The second value says whether there are more.
+        After `timeout` seconds it returns what was found until then. What others may read costs nothing.
+        """
+
+    def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
+        """Make findable what is not yet, because an earlier release stored it; returns how many messages, about.
+
+        Blocks until it is done, in slices that hold up nobody; `progress` is called with how many are left, about. What
+        another node is at is left to that one.
         """
 
     def usage(self, account: int | None) -> int:

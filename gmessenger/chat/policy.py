@@ -32,6 +32,7 @@ class Policy:
     guest_quota: int = 0  # bytes of text kept of all guests together
     unsettled: int = 1_048_576  # characters of one session that may be on their way to the disk
     store_timeout: float = 30.0  # seconds
+    search_timeout: float = 1.0  # seconds after which a search ends with what it has found
     busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
     bounds: Bounds = Bounds()
 

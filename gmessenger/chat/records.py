@@ -141,6 +141,17 @@ class Page(Struct):
     first: int = 1
 
 
+class Hits(Struct):
+    """What a search found, newest first; `more` says whether there is more of it than was asked for.
+
+    `incomplete` where the time was over before everything had been looked through, or some is not in the index yet.
+    """
+
+    messages: list[Remembered]
+    more: bool = False
+    incomplete: bool = False
+
+
 class Placed(Struct):
     """A message and its place among all that are kept, oldest first: the next page begins after it."""
 

@@ -71,7 +71,7 @@ class Messenger:
         self._carry = Carrying(spawn, clock, policy.store_timeout)
         accounts = self.entrance.accounts
         self.rooms = rooms = Rooms(store, self.router, self.entrance.by_id, clock, self._bounds)
-        self.archive = Archive(store, self.router, rooms, accounts)
+        self.archive = Archive(store, self.router, rooms, accounts, policy)
         dismissal = self.dismissal = Dismissal(self.router, self.logout, clock)
         self.moderation = Moderation(self.sanctions, self.router, rooms, accounts, dismissal, self._carry, clock)
         self.blocks = blocks = Blocks(store, self.entrance.by_id, self._carry, clock)

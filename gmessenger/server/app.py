@@ -34,7 +34,7 @@ from gmessenger.server.neighbours import Neighbours
 from gmessenger.server.pulse import Pulse
 from gmessenger.server.reception import Reception
 from gmessenger.server.reload import policy_of
-from gmessenger.server.retention import prune_regularly
+from gmessenger.server.retention import prune_regularly, reindex
 from gmessenger.server.tls import given_certificate
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
@@ -93,6 +93,7 @@ class App:
         administration = Administration(self.messenger, self.store, passwords, time.time, lambda: status(self))
         self._control = self._door(administration)
         self._retention: Greenlet[..., object] | None = None
+        self._reindexing: Greenlet[..., object] | None = None
         self.health = self._open_health() if options.health else None
 
     def _listen(self) -> None:
@@ -161,6 +162,7 @@ class App:
             self.watch.spawn("look after the certificate", self.certificate.look_after, every, self._stopped.wait)
         self.watch.spawn("look after connections", self.reception.look_after, self._stopped.wait)
         self.watch.spawn("tidy", self._tidy)
+        self._reindexing = self.watch.spawn("reindex", reindex, self.store, self._stopped.wait)
         self.watch.spawn("pulse", self.pulse.beat, self._stopped.wait)
         address = self.options.ip or "every interface"
         logs.event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
@@ -222,8 +224,9 @@ class App:
         patience = self.options.drain_timeout
         if self._control is not None:
             self._control.stop()
-        if self._retention is not None:
-            self._retention.kill()
+        for upkeep in (self._retention, self._reindexing):
+            if upkeep is not None:
+                upkeep.kill()
         for server in self._servers:
             server.stop_accepting()
             server.close()

@@ -33,6 +33,7 @@ def policy_of(options: ServerOptions) -> Policy:
         guest_quota=options.guest_quota,
         unsettled=options.outbox_bytes,
         store_timeout=options.store_timeout,
+        search_timeout=options.search_timeout,
         bounds=bounds_of(options),
     )
 

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
-from gevent.threadpool import ThreadPool
 
-from gmessenger.errors import ConfigProblem, ExitError, FileProblem, MessengerError, StoreUnavailable, WireError
+from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable, WireError
 from gmessenger.store import past, schema, usage
 from gmessenger.store.backups import drop_spare
-from gmessenger.store.commits import Commits, in_thread_pool
+from gmessenger.store.commits import Commits
+from gmessenger.store.index import Fresh, check_folding
 from gmessenger.store.lock import Lock
-from gmessenger.store.posts import Posts, index
+from gmessenger.store.posts import Posts
+from gmessenger.store.readers import Readers
 from gmessenger.store.settling import Settling
 
 Result = TypeVar("Result")
 READERS: Final = 2
+SEARCHERS: Final = 1
+"""Threads that search: other reads, those of logins above all, never wait behind a search."""
+MAX_SEARCH_TURN: Final = 0.02  # seconds
+SEARCH_STEPS: Final = 1000  # instructions of SQLite's machine between two looks at the clock
 CHECKPOINT_AFTER: Final = 4000
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
@@ -78,22 +84,20 @@ class Database(Settling):
         except ExitError:
             self._release()
             raise
-        self._threads = ThreadPool(READERS) if path is not None else None
-        self._places = BoundedSemaphore(READERS)
-        self._readers: list[sqlite3.Connection] = []
+        self._readers = Readers(self._open, READERS) if path is not None else None
+        self._searchers = Readers(self._open, SEARCHERS) if path is not None else None
         # With the last connection goes the index of the log, and to make it again takes room on the disk: as long as
         # this one is open, what is stored can be read whatever becomes of the others.
         self._anchor = self._open() if path is not None else None
         self._checkpointing = False
         self._written = 0
-        self._first: int | None = None
+        self._fresh: Fresh | None = None
 
     def close(self) -> None:
         self.commits.close()
-        if self._threads is not None:
-            self._threads.kill()
-        for reader in self._readers:
-            reader.close()
+        for readers in (self._readers, self._searchers):
+            if readers is not None:
+                readers.close()
         if self._anchor is not None:
             self._anchor.close()
         if self._path is not None:
@@ -121,17 +125,17 @@ class Database(Settling):
     def _begun(self, db: sqlite3.Connection) -> None:
         self.in_commit = ()
         self.move_cursors(db)
-        self._first = self.posts.insert(db)
+        self._fresh = self.posts.insert(db)
 
     def _ready(self, db: sqlite3.Connection) -> Callable[[], None]:
-        steps, first = self.in_commit, self._first
+        steps, fresh = self.in_commit, self._fresh
 
         def in_thread() -> None:
             for step in steps:
                 step(db)
-            if first is not None:
-                index(db, first)
-                usage.count(db, first)
+            if fresh is not None:
+                fresh.add(db)
+                usage.count(db, fresh.first)
 
         return in_thread
 
@@ -171,22 +175,25 @@ class Database(Settling):
 
     def read(self, find: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run a query in a thread, on a connection of its own."""
-        if self._threads is None:
-            return self.commits.change(find)
-        with self._places:
-            reader = self._readers.pop() if self._readers else None
+        return self.commits.change(find) if self._readers is None else self._readers.read(find)
+
+    def search_until(self, until: float, find: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run a query where no other read has to wait for it; at the monotonic time `until` it is interrupted.
+
+        In memory there are no threads: there it holds the loop, and has `MAX_SEARCH_TURN` seconds.
+        """
+        if self._searchers is not None:
+            return self._searchers.read(find, self._timeout, until)
+        end = min(until, time.monotonic() + MAX_SEARCH_TURN)
+
+        def bounded(db: sqlite3.Connection) -> Result:
+            db.set_progress_handler(lambda: time.monotonic() > end, SEARCH_STEPS)
             try:
-                db = reader = reader or self._open()
-                found = in_thread_pool(self._threads, lambda: find(db))
-            except sqlite3.Error as error:
-                if reader is not None:
-                    reader.close()
-                raise StoreUnavailable(f"The server cannot read what it stored: {error}.") from error
-            except MessengerError:
-                self._readers.append(db)
-                raise
-            self._readers.append(reader)
-            return found
+                return find(db)
+            finally:
+                db.set_progress_handler(None, 0)
+
+        return self.commits.change(bounded)
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False)
@@ -197,11 +204,11 @@ class Database(Settling):
     def _open_writer(self) -> sqlite3.Connection:
         db = self._open()
         _migrate(db, self._path)
+        check_folding(db)
         self.posts.past = past.any_kept(db)
         self.identity = str(db.execute(IDENTITY).fetchone()[0])
         db.execute("PRAGMA temp_store = MEMORY")
-        for table in ("fresh", "stale"):
-            db.execute(f"CREATE TEMP TABLE {table} (id INTEGER PRIMARY KEY, folded TEXT)")
+        db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")
         return db
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -16,15 +16,16 @@ import gevent
 
 from gmessenger.store import past, statements
 from gmessenger.store.database import Database
-from gmessenger.store.folding import fold
+from gmessenger.store.index import indexed
 
 SLICE: Final = 500
+MAX_SLICE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's: they have to be folded
 BREATH: Final = 0.02
 """Seconds between two slices, which belong to everybody else."""
 SCANNED: Final = 20_000
 
-Row: TypeAlias = tuple[int, str]
-"""A message's row number and its text."""
+Row: TypeAlias = tuple[int, int, str]
+"""A message's row number, its conversation's and its text."""
 Step: TypeAlias = Callable[[sqlite3.Connection], object]
 """What is done in the commit's thread."""
 
@@ -33,7 +34,10 @@ def _step(statement: str) -> Step:
     return lambda db: db.execute(statement)
 
 
-UNINDEX: Final = _step("INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale")
+UNINDEX: Final = _step(
+    "INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale "
+    "WHERE id >= coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed'), 0)"
+)
 DROP: Final = _step("DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)")
 BLANK: Final = _step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)")
 DONE: Final = _step("DELETE FROM stale")
@@ -45,7 +49,8 @@ KEPT_FROM: Final = (
     "LEFT JOIN messages m ON m.conversation_id = c.id AND m.time >= ? GROUP BY c.id HAVING kept > c.first"
 )
 OLDER: Final = (
-    "SELECT rowid, text, seq, erased, device_id, client_id, time FROM messages WHERE conversation_id = ? AND seq < ? "
+    "SELECT rowid, conversation_id, text, seq, erased, device_id, client_id, time FROM messages "
+    "WHERE conversation_id = ? AND seq < ? "
     "ORDER BY seq LIMIT ?"
 )
 MOVE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
@@ -116,13 +121,17 @@ class Erasing(Database):
 
     def _blank(self, rows: list[int]) -> int:
         marks = ",".join("?" * len(rows))
-        choose = f"SELECT rowid, text FROM messages WHERE NOT erased AND rowid IN ({marks})"  # noqa: S608
+        choose = f"SELECT rowid, conversation_id, text FROM messages WHERE NOT erased AND rowid IN ({marks})"  # noqa: S608
+        blanked, more = 0, True
 
         def change(db: sqlite3.Connection) -> int:
-            return _set_aside(db, db.execute(choose, rows).fetchall())
+            nonlocal more
+            found, more = some_of(db.execute(choose, rows))
+            return _set_aside(db, found)
 
-        blanked = self._in_thread(change, UNINDEX, BLANK)
-        gevent.sleep(BREATH)
+        while more:
+            blanked += self._in_thread(change, UNINDEX, BLANK)
+            gevent.sleep(BREATH)
         return blanked
 
     def _in_thread(self, choose: Callable[[sqlite3.Connection], int], *steps: Step) -> int:
@@ -157,23 +166,25 @@ def _said_by(account: int, after: int, last: int, db: sqlite3.Connection) -> lis
 
 def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]], ids_from: float) -> int:
     """Set a slice of what may go aside; what is left over stays in `waiting`, whose last is the next."""
-    taken = 0
+    taken = size = 0
     erased: list[tuple[Any, ...]] = []
-    while waiting and taken < SLICE:
+    while waiting and taken < SLICE and size <= MAX_SLICE_TEXT:
         conversation, kept = waiting[-1]
-        rows = db.execute(OLDER, (conversation, kept, SLICE - taken)).fetchall()
+        rows, more = some_of(db.execute(OLDER, (conversation, kept, SLICE - taken)), size)
+        more = more or len(rows) == SLICE - taken
         taken += len(rows)
-        _set_aside(db, [row[:2] for row in rows if not row[3]])
-        erased += [row[:1] for row in rows if row[3]]
+        size += sum(len(row[2]) for row in rows)
+        _set_aside(db, [row[:3] for row in rows if not row[4]])
+        erased += [row[:1] for row in rows if row[4]]
         past.keep(
             db,
             (
                 (device, id, conversation, seq, text, time)
-                for _, text, seq, _, device, id, time in rows
+                for _, _, text, seq, _, device, id, time in rows
                 if device is not None and id is not None and time >= ids_from
             ),
         )
-        first = rows[-1][2] + 1 if taken >= SLICE else kept
+        first = rows[-1][3] + 1 if more else kept
         db.execute(MOVE_FIRST, (first, conversation, first))
         if first >= kept:
             waiting.pop()
@@ -181,6 +192,21 @@ def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]], ids_from: floa
     return taken
 
 
+def some_of(rows: Iterable[Any], size: int = 0) -> tuple[list[Any], bool]:
+    """Take rows, whose third column is a text, until they hold as much as a slice may; says whether any were left.
+
+    `size` is what the slice holds already, in characters.
+    """
+    found: list[Any] = []
+    for row in rows:
+        if found and size > MAX_SLICE_TEXT:
+            return found, True
+        found.append(row)
+        size += len(row[2])
+    return found, False
+
+
 def _set_aside(db: sqlite3.Connection, rows: list[Row]) -> int:
-    db.executemany("INSERT INTO stale (id, folded) VALUES (?,?)", [(row, fold(text)) for row, text in rows])
+    stale = [(row, indexed(conversation, text)) for row, conversation, text in rows]
+    db.executemany("INSERT INTO stale (id, folded) VALUES (?,?)", stale)
     return len(rows)

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from gmessenger.chat.contract import Done
-from gmessenger.chat.records import PAGE_TEXT, Page, Post, Remembered
+from gmessenger.chat.records import PAGE_TEXT, Hits, Page, Post, Remembered
 from gmessenger.chat.way import Reader, Receiver, Sent, Way
 from gmessenger.store import statements, usage
 from gmessenger.store.database import Database
-from gmessenger.store.folding import query
+from gmessenger.store.folding import phrases
+from gmessenger.store.index import UNINDEXED, match
+from gmessenger.store.search import Interrupted, Newest, Place
 
 PAGE: Final = 200
+PLACES: Final = (
+    "SELECT c.id, c.key, p.visible, m.rowid FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = :account "
+    "AND m.seq >= p.visible AND c.key NOT LIKE '!%' AND (:conversation IS NULL OR c.key = :conversation) "
+    "ORDER BY m.rowid DESC"
+)
 SEARCH: Final = (
-    'SELECT c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased FROM words w '
-    "JOIN messages m ON m.rowid = w.rowid JOIN conversations c ON c.id = m.conversation_id "
-    "JOIN participants p ON p.conversation_id = c.id AND p.account_id = :account AND m.seq >= p.visible "
-    "WHERE words MATCH :words AND (:conversation IS NULL OR c.key = :conversation) AND NOT m.erased "
-    "AND c.key NOT LIKE '!%' ORDER BY w.rowid DESC LIMIT :limit"
+    "SELECT m.rowid FROM words w CROSS JOIN messages m ON m.rowid = w.rowid WHERE words MATCH :words "
+    "AND m.conversation_id = :id AND m.seq >= :visible ORDER BY w.rowid DESC LIMIT :limit"
+)
+LACKING: Final = f"SELECT coalesce(({UNINDEXED}), 0)"
+FOUND: Final = (
+    'SELECT c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased FROM messages m '
+    "JOIN conversations c ON c.id = m.conversation_id WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
 )
 MOST_SENT_AS: Final = 20
 
@@ -80,11 +91,29 @@ class Messages(Database):
 
         return self.read(find)
 
-    def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
-        if not (words := query(text)):
-            return [], False
-        parameters = {"account": account, "words": words, "conversation": conversation, "limit": limit + 1}
-        return self.read(lambda db: shown(db.execute(SEARCH, parameters), limit))
+    def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> Hits:
+        if not (words := phrases(text)):
+            return Hits([])
+        until = time.monotonic() + timeout
+        newest = Newest(limit + 1, until)
+
+        def find(db: sqlite3.Connection) -> bool:
+            def one(places: Sequence[Place]) -> list[int]:
+                (place,) = places
+                parameters = {"words": match(place.id, words), "id": place.id, "visible": place.visible}
+                return [row for (row,) in interruptible(db, SEARCH, parameters | {"limit": limit + 1})]
+
+            try:
+                ((lacking,),) = interruptible(db, LACKING, {})
+                places = interruptible(db, PLACES, {"account": account, "conversation": conversation})
+            except Interrupted:
+                return True
+            newest.look([Place(*row) for row in places], one)
+            return newest.is_incomplete(lacking)
+
+        incomplete = self.search_until(until, find)
+        messages, more = self.read(lambda db: shown(_rows(db, newest.rows), limit))
+        return Hits(messages, more, incomplete)
 
     def usage(self, account: int | None) -> int:
         return self.read(lambda db: usage.find(db, account))
@@ -108,6 +137,21 @@ class Messages(Database):
 
     def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
         return self.read(lambda db: statements.SENT_AS(db, account=account, sent_as=id, limit=MOST_SENT_AS).fetchall())
+
+
+def interruptible(db: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    """Execute a statement. Raises `Interrupted` where it was told to stop."""
+    try:
+        return db.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise Interrupted from error
+        raise
+
+
+def _rows(db: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    for number in numbers:
+        yield from db.execute(FOUND, (number,))
 
 
 def _sent(row: tuple[Any, ...]) -> Sent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,23 +11,22 @@ from gmessenger.chat.contract import Done
 from gmessenger.chat.records import Post
 from gmessenger.errors import IdReused, NoSuchRoom, WireError
 from gmessenger.store import past, statements
-from gmessenger.store.folding import fold
+from gmessenger.store.index import Fresh, folded_all, unindexed
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Waiting
 from gmessenger.turns import Turn
 
 SLICE: Final = 500
+MAX_SLICE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's
+PLAIN_SHARE: Final = 8  # characters of ASCII that are folded as quickly as one other
 FEW: Final = 8
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
 INSERT: Final = (
     'INSERT INTO messages (rowid, conversation_id, seq, sender, "to", text, time, device_id, client_id, account_id) '
     "VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
-FOLDED: Final = "INSERT INTO fresh (id, folded) VALUES (?,?)"
-INDEX: Final = (
-    "INSERT INTO words (rowid, folded) SELECT m.rowid, coalesce(f.folded, m.text) "
-    "FROM messages m LEFT JOIN fresh f ON f.id = m.rowid WHERE m.rowid >= ?"
-)
+TEXT: Final = 5
+"""Its place among those."""
 SENT_BEFORE: Final = "SELECT seq, text FROM messages WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
 MOVE_HEAD: Final = "UPDATE conversations SET head = ? WHERE id = ?"
 ADMIT: Final = (
@@ -57,20 +57,21 @@ class Posts(Waiting):
         self.oldest = 0.0
         """When the first message of the batch on its way was posted, in Unix seconds."""
 
-    def insert(self, db: sqlite3.Connection) -> int | None:
-        """Number and insert what waits; says from which row on `index` has to see to it, None where nothing waited."""
+    def insert(self, db: sqlite3.Connection) -> Fresh | None:
+        """Number and insert what waits; returns what makes it findable, None where nothing waited."""
         self._taken = self.take()
         if len(self._known) >= MOST_CONVERSATIONS_KNOWN:  # here, where no head is ahead of the database
             self._known.clear()
         if not self._taken:
             return None
         self.oldest = self._taken[0][0].time
-        first = self._next_row = self._next_row or _next_row(db)
+        self._next_row = self._next_row or _next_row(db)
+        fresh = Fresh(self._next_row)
         turn = Turn()
-        for start in range(0, len(self._taken), SLICE):
+        for posts in _slices(self._taken):
             turn.give_way()  # a slice is a few milliseconds, and the loop is everybody's
-            self._insert_slice(db, self._taken[start : start + SLICE])
-        return first
+            fresh.extend(self._insert_slice(db, posts))
+        return fresh
 
     def settle(self, refusal: WireError | None) -> list[Outcome]:
         """The outcomes of the batch that was committed, or of everything that waits where it was not."""
@@ -105,46 +106,50 @@ class Posts(Waiting):
                 db.execute(ADMIT, (known.id, known.head + 1, *key.split(" ")))
         return known
 
-    def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> None:
-        """Hardly ever is anything sent again: of many it is found out by trying, of few by looking."""
+    def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> list[str]:
+        """Insert, and return the folded texts for the index.
+
+        Hardly ever is anything sent again: of many it is found out by trying, of few by looking.
+        """
         if len(posts) < FEW or self.past:
             return self._insert(db, posts, look=True)
         before = len(self._outcomes)
         db.execute("SAVEPOINT slice")
         try:
-            self._insert(db, posts, look=False)
+            rows = self._insert(db, posts, look=False)
         except sqlite3.IntegrityError:
             db.execute("ROLLBACK TO slice")
             self.forget()
             del self._outcomes[before:]
-            self._insert(db, posts, look=True)
+            rows = self._insert(db, posts, look=True)
         db.execute("RELEASE slice")
-        return None
+        return rows
 
-    def _insert(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], *, look: bool) -> None:
+    def _insert(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], *, look: bool) -> list[str]:
         rows: list[tuple[Any, ...]] = []
-        folded: list[tuple[int, str]] = []
         moved: dict[int, Known] = {}
         sent: dict[tuple[int, str, int], tuple[int, str]] = {}
-        self._next_row = self._next_row or _next_row(db)
+        self._next_row = row = self._next_row or _next_row(db)
+        outcomes, conversations = self._outcomes, self._known
         for post, done in posts:
-            known = self.known(db, post.conversation)
+            known = conversations.get(post.conversation) or self.known(db, post.conversation)
             if known is None:
-                self._outcomes.append(Outcome(done, error=NoSuchRoom()))
+                outcomes.append(Outcome(done, error=NoSuchRoom()))
                 continue
-            before = self._before(db, post, known, sent) if look else None
-            if before is not None:
-                self._outcomes.append(Outcome(done, before[0], duplicate=True, error=before[1]))
-                continue
-            known.head += 1
+            if look:
+                before = self._before(db, post, known, sent)
+                if before is not None:
+                    outcomes.append(Outcome(done, before[0], duplicate=True, error=before[1]))
+                    continue
+            known.head = seq = known.head + 1
             moved[known.id] = known
             if look and post.id is not None and post.device is not None:
-                sent[post.device, post.id, known.id] = (known.head, post.text)
+                sent[post.device, post.id, known.id] = (seq, post.text)
             rows.append(
                 (
-                    self._next_row,
+                    row,
                     known.id,
-                    known.head,
+                    seq,
                     post.sender,
                     post.to,
                     post.text,
@@ -154,13 +159,12 @@ class Posts(Waiting):
                     post.account,
                 )
             )
-            if not post.text.isascii():  # else folding changes nothing: the index knows case by itself
-                folded.append((self._next_row, fold(post.text)))
-            self._next_row += 1
-            self._outcomes.append(Outcome(done, known.head))
+            row += 1
+            outcomes.append(Outcome(done, seq))
         db.executemany(INSERT, rows)
-        db.executemany(FOLDED, folded)
         db.executemany(MOVE_HEAD, [(known.head, known.id) for known in moved.values()])
+        self._next_row = row
+        return folded_all([row[TEXT] for row in rows])
 
     def _before(
         self, db: sqlite3.Connection, post: Post, known: Known, sent: dict[tuple[int, str, int], tuple[int, str]]
@@ -178,12 +182,23 @@ class Posts(Waiting):
         return past.find(db, post.device, post.id, known.id, post.text) if self.past else None
 
 
-def index(db: sqlite3.Connection, first: int) -> None:
-    """Make the rows from `first` on findable. It takes as long as inserting them did: run it in a thread."""
-    db.execute(INDEX, (first,))
-    db.execute("DELETE FROM fresh")
+def _slices(posts: list[tuple[Post, Done]]) -> Iterator[list[tuple[Post, Done]]]:
+    """Cut a batch into what the loop can do at a time, by how many there are and by what has to be folded of them."""
+    for first in range(0, len(posts), SLICE):
+        some = posts[first : first + SLICE]
+        if sum([len(post.text) for post, _ in some]) <= MAX_SLICE_TEXT:
+            yield some
+            continue
+        start = size = 0
+        for at, (post, _) in enumerate(some):
+            if size > MAX_SLICE_TEXT:
+                yield some[start:at]
+                start, size = at, 0
+            size += len(post.text) // PLAIN_SHARE if post.text.isascii() else len(post.text)
+        yield some[start:]
 
 
 def _next_row(db: sqlite3.Connection) -> int:
     # Rows that were pruned may not lend their number to a new one: the index would find the old words under it.
-    return int(db.execute("SELECT coalesce(max(rowid), 0) FROM messages").fetchone()[0]) + 1
+    last = int(db.execute("SELECT coalesce(max(rowid), 0) FROM messages").fetchone()[0])
+    return max(last + 1, unindexed(db))

@@ -12,7 +12,7 @@ from typing import Final
 from gmessenger.durability import sync_directory
 from gmessenger.errors import FileProblem
 from gmessenger.store.backups import sync_path
-from gmessenger.store.folding import fold
+from gmessenger.store.index import indexed
 from gmessenger.store.lock import Lock
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.tables import Row, Table
@@ -77,8 +77,8 @@ class Rows:
         self._db.execute(BE, (identity,))
 
     def _index(self, table: Table, rows: list[Row]) -> None:
-        id, text, erased = (table.columns.index(name) for name in ("id", "text", "erased"))
-        self._db.executemany(WORDS, [(row[id], fold(row[text])) for row in rows if not row[erased]])
+        id, where, text, erased = (table.columns.index(name) for name in ("id", "conversation_id", "text", "erased"))
+        self._db.executemany(WORDS, [(row[id], indexed(row[where], row[text])) for row in rows if not row[erased]])
 
 
 @contextmanager

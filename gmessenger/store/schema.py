@@ -172,7 +172,20 @@ SECOND: Final = (
     "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_everything(), SECOND, _made(sanctions, blocks), usage.SCHEMA)
+WORDS_BY_CONVERSATION: Final = (
+    # Each word begins with its conversation's number (`store/index.py`). Folded as it is, nothing has to be known of
+    # Unicode here: with `ascii`, whatever is not ASCII is a letter.
+    "CREATE VIRTUAL TABLE words USING fts5(folded, content='', detail=full, tokenize='ascii')"
+)
+UNINDEXED: Final = (
+    # What was there before is indexed from its newest on, while the server runs; what is below this row is not yet.
+    "INSERT OR REPLACE INTO facts SELECT 'unindexed', max(rowid) + 1 FROM messages HAVING count(*) > 0"
+)
+INDEX_ANEW: Final = ("DROP TABLE words", WORDS_BY_CONVERSATION, FEWER_MERGES, UNINDEXED)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    *(_everything(), SECOND, _made(sanctions, blocks), usage.SCHEMA, INDEX_ANEW),
+)
 """What leads from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
 WITH_FACTS: Final = 2

@@ -6,9 +6,10 @@ from gmessenger.store.accounts import Accounts
 from gmessenger.store.copying import Copying
 from gmessenger.store.listing import Listing
 from gmessenger.store.messages import Messages
+from gmessenger.store.rebuild import IndexRebuild
 from gmessenger.store.rooms import Rooms
 from gmessenger.store.sanctions import Sanctions
 
 
-class SqliteStore(Accounts, Messages, Listing, Rooms, Sanctions, Copying):
+class SqliteStore(Accounts, Messages, Listing, Rooms, Sanctions, Copying, IndexRebuild):
     """Fulfils the contract. `path` None keeps everything in this process."""

@@ -12,6 +12,7 @@ import pytest
 
 from gmessenger.server import check as checking
 from gmessenger.store import open_store
+from gmessenger.store.postgres import schema
 from tests.server.running import ServerProcess, dial
 from tests.services import Postgres, Redis
 
@@ -108,7 +109,7 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     node: Any = open_store(url)
     node.beat()
     code, out, err = check(capsys, *given)
-    assert (code, err) == (0, "") and "schema 1, " in out and "servers that have it now: 1" in out
+    assert (code, err) == (0, "") and f"schema {schema.VERSION}, " in out and "servers that have it now: 1" in out
     code, _, err = check(capsys, *given, "--store-connections", "98")
     assert code == 78 and "2 servers with --store-connections 98 take 198" in err
     node.part()

@@ -11,7 +11,7 @@ import pytest
 from gevent.event import AsyncResult
 
 from gmessenger.chat.contract import Store
-from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Post, Proof, Remembered, Sanction, Standing
+from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Hits, Post, Proof, Remembered, Sanction, Standing
 from gmessenger.chat.way import Reader, Receiver, Sent
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store, waiting
@@ -52,7 +52,12 @@ class Kept:
         return self.store.conversations(account, after, limit)[0]
 
     def finds(self, words: str, account: int | None = None, conversation: str | None = None) -> list[str]:
-        return self.texts(self.store.search(account or self.hank, words, conversation, 10)[0])
+        return self.texts(self.searches(words, account, conversation).messages)
+
+    def searches(
+        self, words: str, account: int | None = None, conversation: str | None = None, limit: int = 10
+    ) -> Hits:
+        return self.store.search(account or self.hank, words, conversation, limit, 30.0)
 
     def texts(self, found: list[Remembered]) -> list[str]:
         return [each.text for each in found]
@@ -332,8 +337,8 @@ def test_search_finds_newest_first_and_only_what_one_may_read(kept: Kept) -> Non
     kept.store.join("#dev", bill)
     assert kept.finds("word", kept.dale, DIRECT) == ["word three", "word one"]
     assert kept.finds("word", bill) == []
-    found, more = kept.store.search(kept.hank, "word", None, 1)
-    assert (len(found), more) == (1, True)
+    found = kept.searches("word", limit=1)
+    assert (len(found.messages), found.more, found.incomplete) == (1, True, False)
 
 
 def test_forgetting_leaves_tombstones(kept: Kept) -> None:

@@ -65,10 +65,11 @@ def test_a_text_may_grow_when_it_is_folded(kept: Failing, text: str) -> None:
     assert kept.finds("two") == ["two"] and kept.finds(text[:16]) == [text] and kept.failures == []
 
 
-def test_of_a_very_long_text_the_first_words_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "MOST_BYTES", 12)
-    assert words.vector("один два") == "один:1 "
-    assert words.vector("one two three seven") == "one:1 two:2 three:3 "
+def test_each_word_has_its_place_and_begins_with_its_conversation() -> None:
+    begin = words.prefix(DIRECT)
+    assert len(begin) == 8 and begin != words.prefix("#dev")
+    assert words.vector(DIRECT, "один, два") == f"{begin}один:1 {begin}два:2"
+    assert words.vector(DIRECT, "...") == ""
 
 
 def test_an_id_that_the_database_cannot_hold_is_refused_and_few_transactions_keep_the_others(

@@ -106,9 +106,21 @@ def test_an_export_goes_on_where_there_is_nothing_for_long(kept: Kept, monkeypat
     assert kept.store.everything(after, 2, kept.dale) == ([], False)
 
 
-def test_a_search_that_finds_too_much_is_given_up(kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "SEARCH", "SELECT pg_sleep(30), %(account)s, %(words)s, %(conversation)s, %(limit)s")
-    monkeypatch.setattr(messages, "SEARCH_TAKES", 0.1)
-    with pytest.raises(StoreUnavailable, match="rarer"):
-        kept.finds("hello")
-    assert kept.store.backlog(kept.hank) == {}
+def test_a_search_that_takes_too_long_ends_with_what_it_has_found(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "MAX_TOGETHER", 1)
+    kept.posts(kept.says("hello there", "bill hank"), kept.says("hello"))
+    found = messages._ids
+    asked: list[object] = []
+
+    def ids(db: object, parameters: dict[str, object], until: float) -> list[int]:
+        asked.append(parameters)
+        if len(asked) > 1:
+            monkeypatch.setattr(
+                messages, "SEARCH", messages.SEARCH.replace("WHERE", "WHERE pg_sleep(30) IS NOT NULL AND")
+            )
+        return found(db, parameters, until)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(messages, "_ids", ids)
+    hits = kept.store.search(kept.hank, "hello", None, 10, 0.3)
+    assert (kept.texts(hits.messages), hits.incomplete) == (["hello"], True)
+    assert kept.store.backlog(kept.hank) == {"bill hank": 1, DIRECT: 1}

@@ -15,8 +15,9 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.records import Post
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
-from gmessenger.store import database, open_store, posts, schema, settling, statements, waiting
+from gmessenger.store import open_store, schema, settling, statements, waiting
 from gmessenger.store.database import Database
+from gmessenger.store.index import Fresh
 from tests.store.test_contract import Kept
 
 POST = Post("dale hank", "Hank", "Dale", "hi", 1.0)
@@ -191,7 +192,8 @@ def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monke
     store = open_store(f"sqlite:///{tmp_path}/store.db", timeout=0.3)
     monkeypatch.setattr(waiting, "MOST_WAITING", 10)
     kept = Kept(store)
-    monkeypatch.setattr(database, "index", lambda db, first: os.read(stopped, 1) and posts.index(db, first))
+    add = Fresh.add
+    monkeypatch.setattr(Fresh, "add", lambda fresh, db: os.read(stopped, 1) and add(fresh, db))
     outcomes: list[int] = []
     store.append(kept.says("in the commit"), lambda seq, *_: outcomes.append(seq))
     gevent.sleep(0)

@@ -131,7 +131,7 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str
         assert store.identity == identity
         assert store.create_account("new", "new", "hash", 50.0).id == 4  # not the id of who was deleted
         hank = next(account.id for account in store.accounts() if account.key == "hank")
-        assert [each.seq for each in store.search(hank, "число 東京", "#dev", 5)[0]] == [20, 19, 18, 17, 16]
+        assert [each.seq for each in store.search(hank, "число 東京", "#dev", 5, 30.0).messages] == [20, 19, 18, 17, 16]
         device, name = store.enter(hank, Entry("phone", "anew"), 51.0, Proof(token="secret")), "Hank"
         assert device.cursors["#dev"] == 7
         post = Post("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")

@@ -136,7 +136,7 @@ def _words(posts: list[Post]) -> str:
     turn = Turn()
     words = []
     for post in posts:
-        words.append(vector(post.text))
+        words.append(vector(post.conversation, post.text))
         turn.give_way()
     return _encode(words).decode()
 

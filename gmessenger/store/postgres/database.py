@@ -23,6 +23,7 @@ from gmessenger.store.settling import Settling
 
 Result = TypeVar("Result")
 OWN_LINES: Final = 2
+SEARCH_LINES: Final = 2
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 PLACE: Final = "SELECT value FROM facts WHERE name = 'place'"
 CHECKED: Final = (
@@ -52,6 +53,8 @@ class Database(Settling):
         self.lines = Lines(address, connections, timeout)
         # Whatever people ask for, what a node asks for itself must not wait behind it.
         self.own_lines = Lines(address, OWN_LINES, timeout)
+        # Other questions, those of logins above all, never wait behind a search.
+        self.search_lines = Lines(address, SEARCH_LINES, timeout)
         with address.first() as db:
             self.identity = self._begin(db, address)
         self.writer = Writer(self.lines, self._settle, self._failed, self.tally)
@@ -78,6 +81,7 @@ class Database(Settling):
         self.writer.close()
         self.lines.close()
         self.own_lines.close()
+        self.search_lines.close()
 
     def flush(self) -> None:
         self.writer.flush()

@@ -10,13 +10,16 @@ import gevent
 from psycopg.errors import QueryCanceled
 
 from gmessenger.chat.contract import Done
-from gmessenger.chat.records import Page, Placed, Post, Remembered
+from gmessenger.chat.records import Hits, Page, Placed, Post, Remembered
 from gmessenger.chat.way import Sent, Way
 from gmessenger.errors import FileProblem, StoreUnavailable
+from gmessenger.store.folding import phrases
 from gmessenger.store.messages import MOST_SENT_AS, PAGE, cut, readers, remembered, shown
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
+from gmessenger.store.postgres.rebuild import UNINDEXED
 from gmessenger.store.postgres.words import query, storable
+from gmessenger.store.search import Interrupted, Newest, Place
 
 USAGE: Final = "SELECT coalesce(sum(bytes), 0)::bigint FROM usage WHERE account_id = %s"
 SHOWN: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
@@ -33,11 +36,21 @@ BEFORE: Final = (
     " AND seq >= greatest(%(visible)s, least(%(before)s, c.head + 1) - %(limit)s) ORDER BY seq DESC LIMIT %(limit)s"
     ") AS m WHERE c.key = %(conversation)s ORDER BY m.seq DESC"
 )
+PLACES: Final = (
+    "SELECT c.id, c.key, p.visible, m.id FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = %(account)s "
+    "AND m.seq >= p.visible AND left(c.key, 1) <> '!' "
+    "AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) ORDER BY m.id DESC"
+)
 SEARCH: Final = (
+    # `+ 0`: by the index of words alone, or else the planner may want to read whole conversations.
+    "SELECT m.id FROM messages m JOIN unnest(%(ids)s::bigint[], %(visible)s::bigint[]) AS place(id, visible) "
+    "ON place.id = m.conversation_id + 0 WHERE m.words @@ %(words)s::tsquery AND m.seq + 0 >= place.visible "
+    "AND NOT m.erased ORDER BY m.id + 0 DESC LIMIT %(limit)s"
+)
+FOUND: Final = (
     f"SELECT {SHOWN} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
-    "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
-    "WHERE m.words @@ %(words)s::tsquery AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) "
-    "AND left(c.key, 1) <> '!' AND NOT m.erased ORDER BY m.id DESC LIMIT %(limit)s"
+    "WHERE m.id = ANY(%s) AND NOT m.erased AND left(c.key, 1) <> '!' ORDER BY m.id DESC"
 )
 ALL: Final = (
     f"SELECT {SHOWN}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
@@ -61,9 +74,12 @@ AT_WORK: Final = (
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 LOOKS_AGAIN: Final = 0.01
-SEARCH_TAKES: Final = 3.0
-"""Seconds after which a search is given up, whose words are in too many messages."""
-TAKE_AT_MOST: Final = "SELECT set_config('statement_timeout', %s, true)"
+MAX_TOGETHER: Final = 20  # conversations that are searched with one question
+MAX_PIECES: Final = 1_000  # words of such a question, in all its conversations: the parser is recursive
+TAKE_AT_MOST: Final = (
+    "SELECT set_config('statement_timeout', %s, true), set_config('enable_seqscan', 'off', true), "
+    "set_config('enable_indexscan', 'off', true)"
+)
 MARK_READ: Final = (
     "UPDATE participants p SET read = greatest(p.read, least(%(seq)s, c.head)) FROM conversations c "
     "WHERE c.key = %(conversation)s AND p.conversation_id = c.id AND p.account_id = %(account)s RETURNING p.read"
@@ -140,21 +156,32 @@ class Messages(Database):
 
         return self.read(find)
 
-    def search(self, account: int, text: str, conversation: str | None, limit: int) -> tuple[list[Remembered], bool]:
-        if not (words := query(text)):
-            return [], False
+    def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> Hits:
+        if not (words := phrases(text)):
+            return Hits([])
+        together = max(1, min(MAX_TOGETHER, MAX_PIECES // sum(map(len, words))))
 
-        def find(db: Line) -> tuple[list[Remembered], bool]:
-            with db.transaction():
-                db.execute(TAKE_AT_MOST, (f"{min(SEARCH_TAKES, self.lines.timeout):g}s",))
-                return _shown(db, SEARCH, limit, account=account, words=words, conversation=conversation)
+        def find(db: Line) -> tuple[list[int], bool]:
+            until = time.monotonic() + timeout
+            newest = Newest(limit + 1, until)
 
-        try:
-            return self.read(find)
-        except StoreUnavailable as error:
-            if isinstance(error.__cause__, QueryCanceled):
-                raise StoreUnavailable("These words are in too many messages: search for rarer ones.") from error
-            raise
+            def some(places: Sequence[Place]) -> list[int]:
+                parameters = {
+                    "ids": [place.id for place in places],
+                    "visible": [place.visible for place in places],
+                    "words": query([place.where for place in places], words),
+                    "limit": limit + 1,
+                }
+                return _ids(db, parameters, until)
+
+            lacking = db.execute(UNINDEXED).fetchone()
+            places = db.execute(PLACES, {"account": account, "conversation": conversation}).fetchall()
+            newest.look([Place(*place) for place in places], some, together)
+            return newest.rows, newest.is_incomplete(lacking[0] if lacking else 0)
+
+        found, incomplete = self.search_lines.use(find)
+        messages, more = self.read(lambda db: shown(db.execute(FOUND, (found,)), limit))
+        return Hits(messages, more, incomplete)
 
     def usage(self, account: int | None) -> int:
         ((used,),) = self.read(lambda db: db.execute(USAGE, (account or 0,)).fetchall())
@@ -228,6 +255,17 @@ class Messages(Database):
 
     def backup(self, file: str, handle: int | None = None) -> int:
         raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
+
+
+def _ids(db: Line, parameters: dict[str, Any], until: float) -> list[int]:
+    """The messages that a search finds in some conversations. Raises `Interrupted`."""
+    left = max(1, int((until - time.monotonic()) * 1000))  # none would be no limit
+    try:
+        with db.transaction():
+            db.execute(TAKE_AT_MOST, (f"{left}ms",))
+            return [id for (id,) in db.execute(SEARCH, parameters).fetchall()]
+    except QueryCanceled as error:
+        raise Interrupted from error
 
 
 def _shown(db: Line, statement: Any, limit: int, **parameters: Any) -> tuple[list[Remembered], bool]:

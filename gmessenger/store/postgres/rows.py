@@ -42,6 +42,8 @@ class Rows:
 
     def __init__(self, db: Connection[Any]) -> None:
         self._db = db
+        self._keys: dict[int, str] = {}
+        """Of the conversations that were taken: they come before their messages."""
 
     @property
     def identity(self) -> str:
@@ -64,11 +66,13 @@ class Rows:
 
     def take(self, table: Table, rows: Iterator[Row]) -> None:
         of_messages = table.name == "messages"
+        if table.name == "conversations":
+            rows = self._noted(table, rows)
         columns = SQL(", ").join([_columns(table), Identifier("words")]) if of_messages else _columns(table)
         truths = [table.columns.index(name) for name in table.truths]
         with self._db.cursor() as cursor, cursor.copy(TAKE.format(Identifier(table.name), columns)) as copy:
             for row in rows:
-                copy.write_row(_with_words(table, row) if of_messages else _true(row, truths))
+                copy.write_row(self._with_words(table, row) if of_messages else _true(row, truths))
 
     def number_from(self, table: Table, last: int) -> None:
         if last:
@@ -76,6 +80,17 @@ class Rows:
 
     def be(self, identity: str) -> None:
         self._db.execute(BE, (identity,))
+
+    def _noted(self, table: Table, rows: Iterator[Row]) -> Iterator[Row]:
+        id, key = (table.columns.index(name) for name in ("id", "key"))
+        for row in rows:
+            self._keys[row[id]] = row[key]
+            yield row
+
+    def _with_words(self, table: Table, row: Row) -> Row:
+        text, erased, where = (table.columns.index(name) for name in ("text", "erased", "conversation_id"))
+        words = None if row[erased] else vector(self._keys.get(row[where], ""), row[text])
+        return (*_true(row, [erased]), words)
 
     def _sequence(self, table: Table) -> str:
         return str(self._one(SEQUENCE, (table.name,)))
@@ -141,8 +156,3 @@ def _columns(table: Table) -> Composed:
 def _true(row: Row, truths: list[int]) -> Row:
     """The row with what is true or false as PostgreSQL has it."""
     return tuple(bool(value) if place in truths else value for place, value in enumerate(row)) if truths else row
-
-
-def _with_words(table: Table, row: Row) -> Row:
-    text, erased = (table.columns.index(name) for name in ("text", "erased"))
-    return (*_true(row, [erased]), None if row[erased] else vector(row[text]))

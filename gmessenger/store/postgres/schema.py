@@ -182,10 +182,17 @@ CREATE TRIGGER usage_removed AFTER DELETE ON messages
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_usage();
 """
 
-MIGRATIONS: Final[tuple[LiteralString, ...]] = (FIRST, SECOND)
+WORDS_BY_CONVERSATION: Final = """
+-- Each word begins with its conversation. What was there before is indexed from its newest on, while nodes run: what is
+-- below this id is not yet.
+INSERT INTO facts SELECT 'unindexed', (max(id) + 1)::text FROM messages HAVING count(*) > 0
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+"""
+
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (FIRST, SECOND, WORDS_BY_CONVERSATION)
 """What leads from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
-WORKS_FROM: Final = 1
+WORKS_FROM: Final = 3
 """The oldest program, by the version it knows, that can work with this schema: the fact `works from`."""
 
 OURS: Final = 0x676D6573

@@ -1,27 +1,23 @@
-"""How PostgreSQL finds words: lexemes with their places, made here by the same folding that SQLite's index is given."""
+"""How PostgreSQL finds words: lexemes with their places, folded as for SQLite, each beginning with its conversation.
+
+So what others may read costs nothing to who searches. A conversation is known here by a digest of its key, since its
+number is given by the database when a message is already on its way.
+"""
 
 from __future__ import annotations
 
-from itertools import accumulate
+import base64
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from operator import add
 from typing import Final
 
-from gmessenger.store import folding
+from gmessenger.store.folding import MAX_TOKENS, is_begun, tokens
 
-MOST_WORDS: Final = 16_000
-"""Words of a message that are found: PostgreSQL tells no places apart beyond that."""
-LONGEST_WORD: Final = 500
-"""Letters of a word that are looked at: PostgreSQL takes 2046 bytes."""
-MOST_BYTES: Final = 900_000
-"""Of all words of a message together: PostgreSQL takes a megabyte, places included."""
-LONGEST_LETTER: Final = 4
-"""Bytes."""
-FOLLOWED: Final = "<->"
-PLAIN: Final = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(
-    range(128, 256)
-)
-"""ASCII in small letters, and a space for what is no letter or digit; of UTF-8, everything else as it is."""
-PLACES: Final = [f":{place} " for place in range(1, MOST_WORDS + 1)]
+PREFIXES_KNOWN: Final = 50_000
+FOLLOWED: Final = " <-> "
+PLACES: Final = [f":{place}" for place in range(1, MAX_TOKENS + 1)]
 
 
 def storable(text: str) -> str:
@@ -29,35 +25,31 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def vector(text: str) -> str:
-    """The words of a text, as a `tsvector`."""
-    # Folded, a text holds nothing but letters, digits, `_` and spaces: nothing has to be quoted.
-    folded = folding.fold(text)  # which may be many times as long: one letter stands for a whole blessing
-    lexemes = _split(folded)
-    if len(folded) > LONGEST_WORD:
-        lexemes = [lexeme[:LONGEST_WORD] for lexeme in lexemes]
-    if len(folded) * LONGEST_LETTER > MOST_BYTES:
-        lexemes = _fitting(lexemes)
-    return "".join(map(add, lexemes, PLACES))
+@lru_cache(PREFIXES_KNOWN)
+def prefix(conversation: str) -> str:
+    """Return what each word in a conversation begins with: eight small letters and digits."""
+    digest = blake2b(conversation.encode(), digest_size=5).digest()
+    return base64.b32encode(digest).decode().lower()
 
 
-def query(text: str) -> str:
-    """What finds every word of `text`, the last of them perhaps only begun, as a `tsquery`; empty for no words."""
-    phrases = [" ".join(phrase) for phrase in folding.phrases(text)]
-    found = [f" {FOLLOWED} ".join(map(_quoted, _split(phrase))) for phrase in phrases]
-    begun = ":*" if found and found[-1] and len(phrases[-1]) >= folding.SHORTEST_BEGUN else ""
-    return " & ".join(filter(None, found)) + begun
+def vector(conversation: str, text: str) -> str:
+    """Return the words of a text as a `tsvector`, bounded as `folding.tokens` are."""
+    # Folded, a text holds nothing but letters, digits, symbols and spaces: nothing has to be quoted.
+    words = tokens(text)
+    if not words:
+        return ""
+    begin = prefix(conversation)
+    return begin + f" {begin}".join(map(add, words, PLACES))
 
 
-def _split(folded: str) -> list[str]:
-    return folded.encode().translate(PLAIN).decode().split()
+def query(conversations: Sequence[str], phrases: Sequence[Sequence[str]]) -> str:
+    """Return the `tsquery` for all phrases in one of these conversations, the last phrase perhaps only begun."""
+    begun = ":*" if is_begun(phrases) else ""
+    return " | ".join(
+        "(" + " & ".join(_phrase(prefix(conversation), phrase) for phrase in phrases) + f"{begun})"
+        for conversation in conversations
+    )
 
 
-def _fitting(lexemes: list[str]) -> list[str]:
-    """As many of them, from the first, as are found at all."""
-    ends = accumulate(len(lexeme.encode()) for lexeme in lexemes)
-    return [lexeme for lexeme, end in zip(lexemes, ends, strict=True) if end <= MOST_BYTES]
-
-
-def _quoted(lexeme: str) -> str:
-    return f"'{lexeme[:LONGEST_WORD]}'"
+def _phrase(begin: str, pieces: Sequence[str]) -> str:
+    return FOLLOWED.join(f"'{begin}{piece}'" for piece in pieces)

@@ -1,0 +1,98 @@
+"""What one character is searched as: a table for `str.translate`, filled when a character is first met.
+
+Case, accents and compatibility forms are folded; what is no part of a word becomes a space, a symbol a word of its own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import chain
+from typing import Final
+
+HIRAGANA: Final = range(0x3041, 0x3097)
+"""Like Korean, it is not taken apart: a voiced one would lose its sound."""
+KATAKANA: Final = range(0x30A1, 0x30FF)
+END_OF_TABLE: Final = 0x20000
+"""Code points from here on are ideographs, variants of characters, or nothing: they are not remembered."""
+ACCENTS: Final = frozenset(
+    code
+    for code in chain(
+        *(range(0x0300, 0x0370), range(0x0483, 0x048A), range(0x0591, 0x05C8), range(0x0610, 0x061B)),
+        *(range(0x064B, 0x0660), range(0x0670, 0x0671), range(0x06D6, 0x06EE), range(0x0711, 0x0712)),
+        *(range(0x0730, 0x074B), range(0x07EB, 0x07F4), range(0x0859, 0x085C), range(0x0898, 0x0900)),
+        *(range(0x135D, 0x1360), range(0x180B, 0x1810), range(0x1AB0, 0x1B00), range(0x1DC0, 0x1E00)),
+        *(range(0x20D0, 0x2100), range(0x302A, 0x3030), range(0xA66F, 0xA67E), range(0xA69E, 0xA6A0)),
+        *(range(0xFE00, 0xFE10), range(0xFE20, 0xFE30)),
+        *(range(0x1F3FB, 0x1F400),),
+    )
+    if unicodedata.category(chr(code)) in ("Mn", "Me", "Sk")
+)
+"""Marks that are left out, and skin tones. Every other mark is a vowel or a consonant of its script, and stays."""
+SYMBOLS: Final = frozenset(
+    chain(
+        *(range(0x2190, 0x2200), range(0x2300, 0x2400), range(0x25A0, 0x27C0), range(0x2900, 0x2980)),
+        *(range(0x2B00, 0x2C00), range(0x1F000, 0x1FB00)),
+    )
+)
+"""Emoji and arrows, by their blocks: new ones are found before this Python knows them."""
+FLAGS: Final = range(0x1F1E6, 0x1F200)
+"""Letters that make a flag in pairs."""
+LETTERS: Final = frozenset("йїў")
+"""Letters of their own, not accented forms of others, whatever their decomposition says."""
+WITHOUT_DECOMPOSITION: Final = dict(zip("łøđðħŧıŋɓɗɖɛƙƴɨʉƀǥƶȼɇɉɍɏⱥⱦ", "loddhtinbddekyiubgzcejryat", strict=True)) | {
+    "æ": "ae",
+    "œ": "oe",
+    "þ": "th",
+}
+"""Letters with a stroke, a hook or a twin, which Unicode takes for others but people without them type plainly."""
+COMPATIBLE: Final = range(0x2F800, 0x2FA20)
+"""Ideographs that stand for others."""
+IDEOGRAPHS: Final = range(0x20000, 0x40000)
+TATWEEL: Final = 0x0640
+"""The line that Arabic letters are drawn out with."""
+
+
+class FoldTable(dict[int, "int | str"]):
+    """Maps a code point to what it is searched as. At most `END_OF_TABLE` entries, some 15 MB."""
+
+    def __missing__(self, code: int) -> int | str:
+        """Fold a character that is met for the first time."""
+        if code >= END_OF_TABLE:
+            return _fold_beyond(code)
+        is_itself = 0x3400 <= code < 0xA000 or 0xAC00 <= code < 0xD7A4  # ideographs, and Korean syllables
+        folded = code if is_itself else _fold(code)
+        self[code] = folded
+        return folded
+
+
+def _fold_beyond(code: int) -> int | str:
+    if code in COMPATIBLE:
+        return unicodedata.normalize("NFKC", chr(code))
+    if code in IDEOGRAPHS:
+        return code
+    return " " if code < 0xE0000 or code >= 0xE1000 else ""  # tags and variations
+
+
+def _fold(code: int) -> int | str:
+    char = chr(code)
+    if code in FLAGS or code in HIRAGANA:
+        return code
+    if not unicodedata.decomposition(char) and char.casefold() == char:
+        return _part(char)
+    folded = unicodedata.normalize("NFKC", char).casefold()
+    if folded in LETTERS or (len(folded) == 1 and ord(folded) in KATAKANA):
+        return folded
+    return "".join(map(_part, unicodedata.normalize("NFKD", folded)))
+
+
+def _part(char: str) -> str:
+    """One character of a decomposition: itself, its plain letter, a space, or nothing."""
+    code = ord(char)
+    if code in ACCENTS or code == TATWEEL:
+        return ""
+    if code in SYMBOLS:
+        return f" {char} "
+    category = unicodedata.category(char)
+    if category[0] in "LMN":
+        return WITHOUT_DECOMPOSITION.get(char, char)
+    return "" if category == "Cf" else " "

@@ -1,0 +1,57 @@
+"""Searching in one conversation after the other, those with the newest messages first, for a bounded time.
+
+What is found in a conversation costs what is in it, whatever else is stored: each word of the index begins with its
+conversation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+
+class Interrupted(Exception):
+    """The database was told to stop looking."""
+
+
+class Place(Struct, gc=False):
+    """A conversation that is searched: `where` is how the index knows it; `latest` is its newest message's row."""
+
+    id: int
+    where: str
+    visible: int
+    latest: int
+
+
+class Newest:
+    """Gathers the rows of the newest messages found. `limit` is how many are wanted, `until` a monotonic time."""
+
+    def __init__(self, limit: int, until: float) -> None:
+        self.rows: list[int] = []
+        self.interrupted = False
+        self._limit = limit
+        self._until = until
+
+    def look(
+        self, places: Sequence[Place], find: Callable[[Sequence[Place]], Iterable[int]], together: int = 1
+    ) -> None:
+        """Look through places, newest first, so many `together`; `find` returns rows or raises `Interrupted`."""
+        for start in range(0, len(places), together):
+            some = places[start : start + together]
+            if len(self.rows) == self._limit and self.rows[-1] > some[0].latest:
+                return
+            if time.monotonic() > self._until:
+                self.interrupted = True
+                return
+            try:
+                self.rows = sorted([*self.rows, *find(some)], reverse=True)[: self._limit]
+            except Interrupted:
+                self.interrupted = True
+                return
+
+    def is_incomplete(self, unindexed: int) -> bool:
+        """Whether newer messages than the last may be missing; below the row `unindexed` none is in the index."""
+        lacks = unindexed > 0 and (len(self.rows) < self._limit or self.rows[-1] < unindexed)
+        return self.interrupted or lacks

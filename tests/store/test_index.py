@@ -1,0 +1,393 @@
+"""The index of words: what it costs to make it and to search in it, and one that an earlier release has made."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import gevent
+import psycopg
+import pytest
+
+from gmessenger.chat.contract import Store
+from gmessenger.store import erasing, fold_table, folding, index, messages, open_store, posts, schema
+from gmessenger.store.folding import MAX_FOLDED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, phrases, tokens
+from gmessenger.store.postgres import schema as postgres_schema
+from gmessenger.store.verifying import verify_file
+from tests.services import Postgres
+from tests.store.test_contract import DIRECT, Kept
+
+LONGEST = 16_384
+_random = random.Random(13)
+
+
+def some_of(*ranges: range) -> str:
+    """As many characters as a text may have, of these code points."""
+    codes = [code for each in ranges for code in each if not 0xD800 <= code < 0xE000]
+    return "".join(chr(_random.choice(codes)) for _ in range(LONGEST))
+
+
+WORST: dict[str, str] = {
+    "eighteen letters of one": "\ufdfa" * LONGEST,
+    "ideographs": some_of(range(0x4E00, 0x9F00)),
+    "rare ideographs": some_of(range(0x20000, 0x2A000)),
+    "Korean syllables": some_of(range(0xAC00, 0xD7A0)),
+    "Korean letters": some_of(range(0x1100, 0x1200)),
+    "stacked accents": ("e" + "\u0301\u0323\u0302" * 5) * 1024,
+    "marks in the wrong order": "\u0323\u0301" * (LONGEST // 2),
+    "marks that are vowels, in the wrong order": "\u0915" + "\u094d\u093c" * (LONGEST // 2),
+    "marks of Tibetan": "\u0f71\u0f72\u0f74\u0f39" * (LONGEST // 4),
+    "a syllable with a thousand tones": "\u0e01" + "\u0e38\u0e48" * (LONGEST // 2),
+    "Thai": some_of(range(0x0E01, 0x0E3B), range(0x0E40, 0x0E4F)),
+    "Khmer": some_of(range(0x1780, 0x17D4)),
+    "voiced kana taken apart": "か\u3099" * (LONGEST // 2),
+    "sounds without kana": "\u3099\u309a" * (LONGEST // 2),
+    "narrow kana": "ｶﾞ" * (LONGEST // 2),
+    "emoji": some_of(range(0x1F300, 0x1F600)),
+    "families": "👨‍👩‍👧‍👦" * (LONGEST // 7),
+    "flags": "🇷🇺" * (LONGEST // 2),
+    "one letter a word": "a " * (LONGEST // 2),
+    "one word": "a" * LONGEST,
+    "one word that is not ASCII": "ж" * LONGEST,
+    "scripts by turns": "a漢" * (LONGEST // 2),
+    "squares that are words": "㌀" * LONGEST,
+    "every character": some_of(range(0x80, 0x110000)),
+    "characters seen for the first time": "".join(_random.sample([*map(chr, range(0x80, 0x3000))], 11_000)),
+}
+
+
+class CountingTable(fold_table.FoldTable):
+    """Counts the characters that were folded."""
+
+    def __init__(self) -> None:
+        self.folded = 0
+
+    def __getitem__(self, code: int) -> int | str:
+        self.folded += 1
+        return super().__getitem__(code)
+
+
+class Normalized:
+    """Counts the characters that were normalised, and no run of marks may be sorted that is long."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+
+    def normalize(self, form: str, text: str) -> str:
+        self.characters += len(text)
+        classes = {unicodedata.combining(char) for char in text} - {0}
+        assert len(classes) <= 1 or len(text) <= 18, "sorting marks takes a time that grows with their square"
+        return unicodedata.normalize(form, text)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(unicodedata, name)
+
+
+@pytest.mark.parametrize("kind", WORST)
+def test_what_is_folded_of_a_text_and_the_words_made_of_it_are_bounded(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, normalized = CountingTable(), Normalized()
+    monkeypatch.setattr(folding, "_TABLE", table)
+    for module in (folding, fold_table):
+        monkeypatch.setattr(module, "unicodedata", normalized)
+    for text in (WORST[kind], WORST[kind] * 10):
+        table.folded = normalized.characters = 0
+        words = tokens(text)
+        assert len(words) <= MAX_TOKENS and all(0 < len(word) <= MAX_TOKEN for word in words)
+        assert sum(map(len, words)) <= 2 * MAX_FOLDED
+        assert table.folded <= MAX_FOLDED and normalized.characters <= 4 * MAX_FOLDED
+    tokens(WORST[kind])
+    assert normalized.characters <= 6 * MAX_FOLDED and len(table) <= fold_table.END_OF_TABLE
+
+
+@pytest.mark.parametrize("kind", WORST)
+def test_a_query_is_cut_before_it_is_folded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = CountingTable()
+    monkeypatch.setattr(folding, "_TABLE", table)
+    found = phrases(WORST[kind])
+    assert table.folded <= MAX_QUERY
+    assert len(found) <= folding.MAX_QUERY_WORDS and all(0 < len(phrase) <= folding.MAX_PHRASE for phrase in found)
+
+
+def test_the_table_of_characters_does_not_grow_without_end() -> None:
+    table = fold_table.FoldTable()
+    "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)])).translate(table)
+    assert len(table) <= fold_table.END_OF_TABLE
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def opened(request: pytest.FixtureRequest, file: Path) -> Iterator[Callable[[], Kept]]:
+    url = f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
+    stores: list[Store] = []
+
+    def open_() -> Kept:
+        stores.append(open_store(url))
+        return Kept(stores[-1])
+
+    yield open_
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def kept(opened: Callable[[], Kept]) -> Kept:
+    return opened()
+
+
+def long_texts(kept: Kept) -> list[Any]:
+    return [kept.says(f"needle{number} " + "\ufdfa" * (LONGEST - 20)) for number in range(6)]
+
+
+def test_the_loop_folds_no_more_at_a_time_than_a_message_or_two(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(f"sqlite:///{file}")
+    kept = Kept(store)
+    turns: list[int] = []
+    fold_all = posts.folded_all
+    monkeypatch.setattr(posts, "folded_all", lambda texts: (turns.append(sum(map(len, texts))), fold_all(texts))[1])
+    slices: list[int] = []
+    set_aside = erasing._set_aside
+    monkeypatch.setattr(
+        erasing,
+        "_set_aside",
+        lambda db, rows: (slices.append(sum(len(row[2]) for row in rows)), set_aside(db, rows))[1],
+    )
+    kept.posts(*long_texts(kept), *[kept.says(f"short {number}") for number in range(600)])
+    assert kept.finds("needle3") and max(turns) <= posts.MAX_SLICE_TEXT + LONGEST and len(turns) >= 5
+    assert kept.store.forget(kept.hank) == 606
+    assert max(slices) <= erasing.MAX_SLICE_TEXT + LONGEST and len(slices) >= 4
+    kept.posts(*long_texts(kept))
+    slices.clear()
+    assert kept.store.prune(99.0) == 612
+    assert max(slices) <= erasing.MAX_SLICE_TEXT + LONGEST and len(slices) >= 3
+    assert verify_file(file).faults == []
+    store.close()
+
+
+def steps(kept: Kept, file: Path) -> int:
+    """How much SQLite does to search, counted in its machine's instructions and the pages of the index it reads."""
+    taken = [0]
+
+    def count() -> int:
+        taken[0] += 1
+        return 0
+
+    with sqlite3.connect(file) as db:
+        places = db.execute(messages.PLACES, {"account": kept.dale, "conversation": None}).fetchall()
+        db.set_progress_handler(count, 1)
+        for id, _, visible, _ in places:
+            match = index.match(id, phrases("hello wor"))
+            db.execute(messages.SEARCH, {"words": match, "id": id, "visible": visible, "limit": 10}).fetchall()
+    db.close()
+    return taken[0]
+
+
+def test_what_one_may_not_read_costs_nothing(file: Path) -> None:
+    store = open_store(f"sqlite:///{file}")
+    kept = Kept(store)
+    bill = store.create_account("bill", "Bill", "hash", 1.0).id
+    kept.posts(*[kept.says(f"hello world {number}") for number in range(20)])
+    store.flush()
+    before = steps(kept, file)
+    kept.posts(*[kept.says(f"hello world {number}", "bill hank") for number in range(5000)])
+    kept.posts(*[kept.says(f"worm{number} hello", "bill hank") for number in range(5000)])
+    store.flush()
+    assert steps(kept, file) <= 3 * before
+    assert len(kept.finds("hello wor", bill)) == 10 and len(kept.finds("hello wor", kept.dale)) == 10
+    store.close()
+
+
+def test_a_search_without_time_says_that_it_is_incomplete(kept: Kept) -> None:
+    kept.posts(kept.says("hello"))
+    hits = kept.store.search(kept.hank, "hello", None, 10, -1.0)
+    assert (hits.messages, hits.more, hits.incomplete) == ([], False, True)
+    assert not kept.searches("hello").incomplete and not kept.searches("nothing").incomplete
+
+
+ENDLESS = (
+    "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) "
+    "SELECT n FROM number WHERE n < 0 AND :words IS NOT NULL AND :id + :visible + :limit IS NOT NULL"
+)
+
+
+def test_a_search_is_interrupted_and_nobody_who_reads_waits_for_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"sqlite:///{file}")
+    kept = Kept(store)
+    kept.posts(kept.says("hello", "bill hank"), kept.says("hello"))
+    monkeypatch.setattr(messages, "SEARCH", ENDLESS)
+    searches = [gevent.spawn(store.search, kept.hank, "hello", None, 10, 0.5) for _ in range(4)]
+    gevent.sleep(0)
+    for _ in range(20):
+        assert store.backlog(kept.hank) == {"bill hank": 1, DIRECT: 1}
+    assert not any(search.ready() for search in searches)
+    gevent.joinall(searches, raise_error=True, timeout=30)
+    assert [(search.value.messages, search.value.incomplete) for search in searches] == [([], True)] * 4
+    monkeypatch.undo()
+    assert len(kept.finds("hello")) == 2
+    store.close()
+
+
+def test_in_memory_a_search_holds_the_loop_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store("memory:")
+    kept = Kept(store)
+    kept.posts(kept.says("hello"))
+    monkeypatch.setattr(messages, "SEARCH", ENDLESS)
+    assert store.search(kept.hank, "hello", None, 10, 3600.0).incomplete
+    monkeypatch.undo()
+    assert kept.finds("hello") == ["hello"]
+    store.close()
+
+
+OLD_ROWS = (
+    "INSERT INTO accounts (key, name, password, created) VALUES ('hank', 'Hank', 'h', 1.0), ('dale', 'Dale', 'h', 1.0)",
+    "INSERT INTO conversations (key, name, head) VALUES ('dale hank', 'dale hank', 50)",
+    "INSERT INTO participants (account_id, conversation_id, visible) VALUES (1, 1, 1), (2, 1, 1)",
+)
+
+
+class Old(Kept):
+    """A store with fifty messages in an index that an earlier release has made: its words are of no conversation."""
+
+    def __init__(self, url: str, file: Path) -> None:
+        self.url, self.hank, self.dale = url, 1, 2
+        if url.startswith("sqlite"):
+            _old_sqlite(file)
+        else:
+            _old_postgres(url)
+        self.store = open_store(url)
+
+
+def _old_sqlite(file: Path) -> None:
+    step = schema.MIGRATIONS.index(schema.INDEX_ANEW)
+    with sqlite3.connect(file) as db:
+        for statement in (*chain.from_iterable(schema.MIGRATIONS[:step]), *OLD_ROWS, f"PRAGMA user_version = {step}"):
+            db.execute(statement)
+        for number in range(1, 51):
+            db.execute(
+                'INSERT INTO messages (conversation_id, seq, sender, "to", text, time, account_id) '
+                "VALUES (1, ?, 'Hank', 'Dale', ?, ?, 1)",
+                (number, f"old number{number}", float(number)),
+            )
+        db.execute("INSERT INTO words (rowid, folded) SELECT rowid, text FROM messages")
+    db.close()
+
+
+def _old_postgres(url: str) -> None:
+    step = postgres_schema.MIGRATIONS.index(postgres_schema.WORDS_BY_CONVERSATION)
+    with psycopg.connect(url) as db:
+        for statement in (*postgres_schema.MIGRATIONS[:step], *OLD_ROWS):
+            db.execute(statement)  # type: ignore[arg-type]
+        db.execute("INSERT INTO facts VALUES ('identity', 'x'), ('schema', %s), ('works from', '1')", (str(step),))
+        db.execute(
+            'INSERT INTO messages (conversation_id, seq, account_id, time, sender, "to", text, words) '
+            "SELECT 1, n, 1, n, 'Hank', 'Dale', 'old number' || n, to_tsvector('simple', 'old number' || n) "
+            "FROM generate_series(1, 50) AS n ORDER BY n"
+        )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old(request: pytest.FixtureRequest, file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
+    monkeypatch.setattr(index, "MAX_SLICE", 10)
+    url = f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
+    found = Old(url, file)
+    yield found
+    found.store.close()
+
+
+def newest(number: int) -> list[str]:
+    return [f"old number{each}" for each in range(50, 50 - number, -1)]
+
+
+def test_a_store_of_an_earlier_release_is_searched_while_its_index_is_made_again(old: Old, file: Path) -> None:
+    assert old.finds("old") == [] and old.searches("old").incomplete
+    old.posts(old.says("new"))
+    hits = old.searches("new")
+    assert (old.texts(hits.messages), hits.incomplete) == (["new"], True)
+    found: list[list[str]] = []
+    lefts: list[int] = []
+
+    def progress(left: int) -> None:
+        lefts.append(left)
+        found.append(old.texts(old.searches("old", limit=100).messages))
+
+    assert old.store.reindex(progress) == 51
+    assert found[:2] == [[], newest(10)] and len(found) >= 5 and lefts == sorted(lefts, reverse=True)
+    hits = old.searches("old", limit=100)
+    assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
+    assert old.store.reindex() == 0
+    assert old.store.forget(old.hank) == 51 and old.finds("old") == []
+    old.store.close()
+    if old.url.startswith("sqlite"):
+        assert verify_file(file).faults == [] and b"number17" not in file.read_bytes()
+
+
+def test_what_goes_before_it_is_in_the_new_index_leaves_it_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "MAX_SLICE", 10)
+    old = Old(f"sqlite:///{file}", file)
+    assert verify_file(file).faults == []
+    assert old.store.prune(3.0) == 2
+    assert verify_file(file).faults == []
+    old.store._index_slice()  # type: ignore[attr-defined]
+    assert verify_file(file).faults == []
+    assert old.store.prune(6.0) == 3 and old.store.prune(46.0) == 40
+    assert verify_file(file).faults == []
+    old.store.reindex()
+    assert old.finds("old") == newest(5)
+    old.store.close()
+    assert verify_file(file).faults == []
+
+
+def test_rows_are_not_given_again_where_the_new_index_has_not_come_to(file: Path) -> None:
+    old = Old(f"sqlite:///{file}", file)
+    assert old.store.prune(99.0) == 50
+    old.posts(old.says("new"))
+    old.store.reindex()
+    assert old.finds("new") == ["new"] and old.store.forget(old.hank) == 1
+    old.store.close()
+    assert verify_file(file).faults == []
+
+
+def test_an_index_that_another_unicode_has_made_is_made_again(file: Path) -> None:
+    url = f"sqlite:///{file}"
+    kept = Kept(open_store(url))
+    kept.posts(kept.says("old"))
+    kept.store.close()
+    with sqlite3.connect(file) as db:
+        db.execute("UPDATE facts SET value = '2 5.2.0' WHERE name = 'folding'")
+    db.close()
+    kept.store = open_store(url)
+    assert kept.searches("old").incomplete
+    assert kept.store.reindex() > 0 and kept.finds("old") == ["old"] and not kept.searches("old").incomplete
+    kept.store.close()
+    kept.store = open_store(url)
+    assert kept.store.reindex() == 0 and kept.finds("old") == ["old"]
+    kept.store.close()
+
+
+def test_a_batch_is_folded_as_each_of_its_texts_is() -> None:
+    texts = ["a,b  c", " x ", "", "!!", "Hello_World. ", "tab\tand\nline", "x" * 200, "\0", "nul\0 in it", "ё", "z"]
+    for some in (texts, texts[:6], texts[7:9], [""], ["", ""], []):
+        assert [line.split() for line in index.folded_all(some)] == [tokens(text) for text in some]
+
+
+def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "MAX_SLICE", 5)
+    old = Old(url := postgres.database(), Path())
+    other = open_store(url)
+    gevent.joinall([gevent.spawn(node.reindex) for node in (old.store, other)], raise_error=True, timeout=60)
+    hits = old.searches("old", limit=100)
+    assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
+    old.store.close()
+    other.close()
