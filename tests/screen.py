@@ -17,9 +17,12 @@ HEAD: Final = "| {} | what it does |\n|---|---|\n"
 def commands() -> Iterator[str]:
     yield HEAD.format("command")
     for command in COMMANDS:
-        words = ", ".join(f"`{word}`" for word in (*command.words, command.usage))
+        # A bar would end the cell, in code as well.
+        words = ", ".join(f"`{word}`" for word in (*command.words, command.usage)).replace(
+            "NAME|ADDRESS", "NAME or ADDRESS"
+        )
         operators = " (operators)" if command.operators else ""
-        yield f"| {words} | {command.what}{operators} |\n".replace("NAME|ADDRESS", "NAME or ADDRESS")
+        yield f"| {words.replace('|', ' or ')} | {command.what}{operators} |\n"
 
 
 def keys() -> Iterator[str]:

@@ -148,6 +148,11 @@ class Link(Asking):
         return self._upkeep.connected
 
     @property
+    def can_send_password(self) -> bool:
+        """Whether a password may be sent: the line is encrypted, or stays on this machine, or `plain_passwords`."""
+        return self._login.confidential
+
+    @property
     def ended(self) -> bool:
         """Whether no line will come any more: the link was closed, or ended with an error."""
         return self._inbox.ended

@@ -9,7 +9,7 @@ from typing import Any, Final
 from gmessenger.client import Card, Delivery, Found, fold
 from gmessenger.terminal.dates import clock
 from gmessenger.terminal.messages import found, message
-from gmessenger.terminal.render import because, how, operator, topic_of
+from gmessenger.terminal.render import IN_WORDS, because, how, operator, topic_of
 from gmessenger.terminal.words import _, counted, noted
 from gmessenger.terminal_text import visible
 
@@ -129,13 +129,47 @@ def history(with_: str, messages: Sequence[Delivery]) -> str:
     return "\n".join([noted(head), *map(message, messages), noted(_("so far what was said before"))])
 
 
+def status(status: str) -> str:
+    """One has said how one is."""
+    if status in IN_WORDS:
+        return noted(_("your status is {status} again", status=how(status)))
+    return noted(_("your status is now: {status} (/status online is the way back)", status=how(status)))
+
+
+def own_status(status: str) -> str:
+    """How one is, as others see it."""
+    said = _("your status: {status}; /status WORDS changes it", status=how(status))
+    back = _("/status online is the way back")
+    return noted(said if status in IN_WORDS else f"{said}, {back}")
+
+
+def conversations(names: Sequence[tuple[int, str]], current: str | None) -> str:
+    """The conversations there are, by the numbers with which `/go` finds them; plain lines go to the `current` one."""
+    if not names:
+        return noted(_("there is no conversation yet; /msg NAME and /join #ROOM begin one"))
+    here = fold(current or "")
+    mark = {True: f" {_('(plain lines go here)')}", False: ""}
+    lines = (f"{number:>3} {visible(name)}{mark[fold(name) == here]}" for number, name in names)
+    return _list(_("conversations, for /go N:"), lines)
+
+
+def around(hit: Found, messages: Sequence[Delivery]) -> str:
+    """What was said before and after a message that was found, which has a mark."""
+    lines = []
+    for each in messages:
+        first, *further = message(each).split("\n")
+        lines += [f"{'>' if each.seq == hit.delivery.seq else ' '} {first}", *(f"  {line}" for line in further)]
+    head = _("around what was found, in {name}:", name=visible(hit.with_))
+    return "\n".join([noted(head), *lines, noted(_("so far what was found"))])
+
+
 def search(each: Sequence[Found], oneself: str) -> str:
-    """What was found, the newest last, where one is looking."""
+    """What was found, the newest last, where one is looking; with the numbers by which `/jump` finds it."""
     if not each:
         return noted(_("nothing found"))
     head = counted("found {count} message:", "found {count} messages:", len(each))
-    lines = [found(one, oneself) for one in reversed(each)]
-    return "\n".join([noted(head), *lines, noted(_("so far what was found"))])
+    lines = [f"{number:>3} {found(one, oneself)}" for number, one in enumerate(reversed(each), 1)]
+    return "\n".join([noted(head), *lines, noted(_("so far what was found; /jump N turns to one of them"))])
 
 
 def _list(head: str, lines: Iterable[str]) -> str:

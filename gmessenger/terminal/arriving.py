@@ -72,7 +72,7 @@ class Arriving:
         seconds = 0.0 if self._first.has_asked_server else self._retry_for
         startup = Startup(seconds, self._screen.show, typed=self._screen.prompting)
         if self._screen.prompting:
-            enter(partial(startup.start, link), lambda why: self._ask_password(link.name, why))
+            enter(link, partial(startup.start, link), lambda why: self._ask_password(link.name, why))
         else:
             startup.start(link)
 

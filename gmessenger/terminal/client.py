@@ -128,7 +128,8 @@ class Client:
         if options.to is not None:
             return Sending(options, self._call(options.name), lines, self._status, ending)
         screen = self._screen = line_screen(self._output)
-        first = First(options, self._arguments, screen, lines, self._echo)
+        given = self._password is not None
+        first = First(options, self._arguments, screen, lines, self._echo, password_given=given)
         arriving = Arriving(first, self._call_with, screen, lines, self._echo, options.retry_for)
         if (link := arriving.find()) is None:
             ending.leave()
@@ -193,10 +194,11 @@ class Client:
 
     def _hint(self, error: ExitError) -> str:
         cause = error.__cause__
+        exposed = self._link is not None and not self._link.can_send_password
+        if isinstance(cause, PasswordExposed) or (isinstance(cause, PasswordNeeded) and exposed):
+            return _(NEEDS_TLS)
         if isinstance(cause, PasswordNeeded) and self._password is None and not is_typed():
             return _(NEEDS_PASSWORD, variable=VARIABLE)
-        if isinstance(cause, PasswordExposed):
-            return _(NEEDS_TLS)
         if isinstance(cause, Replaced):
             return _(NEEDS_DEVICE)
         return _(NEEDS_TRUST) if isinstance(error, Untrusted) and cause is not None else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gmessenger.terminal.duties import Desk
+from gmessenger.terminal.foreign_words import FOREIGN
 from gmessenger.terminal.tables import NARROWEST, two_columns
 from gmessenger.terminal.words import N_, _
 
@@ -19,7 +20,7 @@ class Command:
     """One row. `words` count only alone on a line, `slashed` anywhere at its beginning.
 
     The arguments are optional where they are written in brackets, and a number where that is called N or MINUTES. What
-    is for `operators` is not shown to others.
+    is for `operators` is not shown to others. What `ends`, blocks or erases something is never suggested.
     """
 
     words: tuple[str, ...]
@@ -28,12 +29,13 @@ class Command:
     what: str
     act: Callable[[Desk, str], None]
     operators: bool = False
+    ends: bool = False
 
     def takes(self, arguments: str) -> bool:
         """Whether there are arguments where there must be, and none where there are none to give."""
-        if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0] != "me":
+        if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0].casefold() != "me":
             return False  # not by chance, and not of somebody else
-        optional = self.arguments.startswith("[")
+        optional = self.arguments.startswith("[") and self.arguments.endswith("]")
         return self._numbers(arguments.split()) and (optional or bool(self.arguments) == bool(arguments))
 
     def _numbers(self, words: list[str]) -> bool:
@@ -117,25 +119,48 @@ COMMANDS: Final = (
         _message,
     ),
     Command((), ("/users",), "", "who is here", lambda desk, _: desk.users()),
-    Command((), ("/status",), "WORDS", "tell those you write with how you are", lambda desk, how: desk.status(how)),
+    Command(
+        (),
+        ("/status",),
+        "[WORDS]",
+        "tell those you write with how you are, or see it; /status online is the way back",
+        lambda desk, how: desk.status(how),
+    ),
     Command((), ("/join",), "#ROOM", "enter a room; plain lines go there", lambda desk, room: desk.join(room)),
-    Command((), ("/leave", "/part"), "[#ROOM]", "be in a room no more", lambda desk, room: desk.leave_room(room)),
+    Command(
+        (), ("/leave", "/part"), "[#ROOM]", "be in a room no more", lambda desk, room: desk.leave_room(room), ends=True
+    ),
     Command((), ("/rooms",), "", "the rooms there are", lambda desk, _: desk.rooms()),
     Command((), ("/members", "/names"), "[#ROOM]", "who is in a room", lambda desk, room: desk.members(room)),
     Command((), ("/topic",), "[TEXT]", "what the room is about, or shall be", lambda desk, text: desk.topic(text)),
     Command(
         (), ("/history",), "[N]", "the last messages here", lambda desk, count: desk.history(int(count or USUAL_PAGE))
     ),
-    Command((), ("/search",), "WORDS", "messages with these words", lambda desk, words: desk.search(words)),
+    Command(
+        (),
+        ("/search",),
+        "[#ROOM|@NAME] WORDS",
+        "messages with these words, everywhere or there",
+        lambda desk, words: desk.search(words),
+    ),
+    Command(
+        (),
+        ("/jump",),
+        "[N]",
+        "turn to a message that was found, by its number, or to the next",
+        lambda desk, number: desk.jump(int(number) if number else None),
+    ),
     Command((), ("/register",), "[INVITE]", "make your name an account", lambda desk, invite: desk.register(invite)),
-    Command((), ("/remove",), "NAME", "take somebody out of your room", lambda desk, name: desk.remove(name)),
-    Command((), ("/block",), "NAME", "hear no more from somebody", lambda desk, name: desk.block(name)),
+    Command(
+        (), ("/remove",), "NAME", "take somebody out of your room", lambda desk, name: desk.remove(name), ends=True
+    ),
+    Command((), ("/block",), "NAME", "hear no more from somebody", lambda desk, name: desk.block(name), ends=True),
     Command((), ("/unblock",), "NAME", "hear from them again", lambda desk, name: desk.unblock(name)),
     Command((), ("/blocks",), "", "whom you do not hear from", lambda desk, _: desk.blocks()),
     Command((), ("/export",), "me [FILE]", "all your messages, into a new file", _export),
-    Command((), ("/forget",), "me", "erase all you said, and your account", _forget),
-    Command((), ("/kick",), "NAME [REASON]", "send somebody away", _kick, operators=True),
-    Command((), ("/mute",), "NAME [MINUTES]", "have what they say refused", _mute, operators=True),
+    Command((), ("/forget",), "me", "erase all you said, and your account", _forget, ends=True),
+    Command((), ("/kick",), "NAME [REASON]", "send somebody away", _kick, operators=True, ends=True),
+    Command((), ("/mute",), "NAME [MINUTES]", "have what they say refused", _mute, operators=True, ends=True),
     Command((), ("/unmute",), "NAME", "let them speak again", lambda desk, name: desk.unmute(name), operators=True),
     Command(
         (),
@@ -144,10 +169,11 @@ COMMANDS: Final = (
         "let them in no more, or not for 30m, 2h, 7d",
         _ban,
         operators=True,
+        ends=True,
     ),
     Command((), ("/unban",), "NAME|ADDRESS", "let them in again", lambda desk, whom: desk.unban(whom), operators=True),
     Command((), ("/bans",), "", "who is banned or muted", lambda desk, _: desk.bans(), operators=True),
-    Command((), ("/close",), "[#ROOM]", "let nobody write", _close, operators=True),
+    Command((), ("/close",), "[#ROOM]", "let nobody write", _close, operators=True, ends=True),
     Command((), ("/open",), "[#ROOM]", "let them write again", lambda desk, room: desk.open_room(room), operators=True),
     Command(
         (),
@@ -156,11 +182,11 @@ COMMANDS: Final = (
         "send what was refused last once more, or TEXT for it",
         lambda desk, new: desk.again(new),
     ),
-    Command((), ("/go",), "N|NAME", "turn to a conversation", lambda desk, where: desk.go(where)),
+    Command((), ("/go",), "[N|NAME]", "turn to a conversation, or list them", lambda desk, where: desk.go(where)),
     Command((), ("/hide",), "", "be done with this conversation for now", lambda desk, _: desk.hide()),
     Command((), ("/keys",), "", "what the keys do", lambda desk, _: desk.keys()),
     Command(("2", "help"), ("/help",), "", "this list", lambda desk, _: desk.help()),
-    Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave()),
+    Command(("3", "exit"), ("/quit", "/exit"), "", "leave", lambda desk, _: desk.leave(), ends=True),
 )
 WORDS: Final = {word: command for command in COMMANDS for word in command.words}
 SLASHED: Final = {name: command for command in COMMANDS for name in command.slashed}
@@ -206,12 +232,12 @@ def understand(line: str, *, operator: bool = False) -> Order | Text | Mistake:
     if line.startswith("/"):
         name, _, arguments = line.partition(" ")
         return _order(name, arguments.lstrip(), operator)
-    command = WORDS.get(line.strip())
+    command = WORDS.get(line.strip().casefold())
     return Order(command, "") if command is not None else Text(line)
 
 
 def _order(name: str, arguments: str, operator: bool) -> Order | Mistake:
-    command = SLASHED.get(name)
+    command = SLASHED.get(name.casefold())
     if command is None:
         return Mistake(_unknown(name, operator))
     if not command.takes(arguments):
@@ -220,16 +246,26 @@ def _order(name: str, arguments: str, operator: bool) -> Order | Mistake:
 
 
 def _unknown(name: str, operator: bool) -> str:
-    allowed = [each for each, command in SLASHED.items() if operator or not command.operators]
-    near = difflib.get_close_matches(name, allowed, 1, NEAR if len(name) > SHORT else VERY_NEAR)
+    folded = name.casefold()
+    if folded in FOREIGN:
+        here = _(FOREIGN[folded])
+        return _("There is no {name}. {here} /help lists what there is. {slash}", name=name, here=here, slash=_(SLASH))
+    near = _suggested(folded, NEAR if len(name) > SHORT else VERY_NEAR, operator=operator)
     if not near:
         return _("There is no {name}. /help lists what there is. {slash}", name=name, slash=_(SLASH))
     return _("There is no {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))
 
 
+def _suggested(word: str, likeness: float, *, operator: bool = False) -> list[str]:
+    """The command that may be meant, if there is one; none where the nearest would do harm to who did not mean it."""
+    known = [each for each, command in SLASHED.items() if operator or not command.operators]
+    meant = difflib.get_close_matches(word, known, 1, likeness)
+    return [each for each in meant if not SLASHED[each].ends]
+
+
 def hint(line: str) -> str:
     """What to say to a plain line while there is nobody to send it to."""
-    near = difflib.get_close_matches(f"/{line.strip()}", SLASHED, 1, 0.75)
+    near = _suggested(f"/{line.strip().casefold()}", 0.75)
     nobody = _("Nobody to send this to yet: write /msg NAME TEXT first.")
     return _("{sentence} Did you mean {command}?", sentence=nobody, command=near[0]) if near else nobody
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from gmessenger.client import Link
-from gmessenger.errors import MessengerError
+from gmessenger.client import Found, Link, fold
+from gmessenger.errors import (
+    AccountsOnly,
+    MessengerError,
+    NameTaken,
+    PasswordExposed,
+    RegistrationClosed,
+    WireError,
+)
 from gmessenger.logs import log_calls
 from gmessenger.terminal import answers
 from gmessenger.terminal.moderating import Moderating
@@ -19,7 +26,30 @@ from gmessenger.terminal.render import topic_of, why
 from gmessenger.terminal.words import N_, _, counted, noted
 from gmessenger.terminal_text import visible
 
+ONLINE: Final = "online"
+"""The status of who has said nothing else."""
+AROUND: Final = 5
+"""Messages before and after one that was found."""
+DOWN: Final = N_("the line is down; ask again when it is back")
 WARNING: Final = N_("all you have said will be erased for everybody, and your account. There is no way back.")
+
+
+class Hits:
+    """What a search found, by the numbers under which it was shown: from 1, the oldest, on."""
+
+    def __init__(self, newest_first: Sequence[Found]) -> None:
+        self.found = list(reversed(newest_first))
+        self._last = len(self.found) + 1
+
+    def take(self, number: int | None) -> Found | None:
+        """The hit with this number; without one, the one before what was taken last: the newest comes first."""
+        wanted = self._last - 1 if number is None else number
+        if number is None and wanted < 1:
+            wanted = len(self.found)
+        if not 1 <= wanted <= len(self.found):
+            return None
+        self._last = wanted
+        return self.found[wanted - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +86,7 @@ class Commanded(Moderating):
     def __init__(self, link: Link, leave: Callable[[], None]) -> None:
         super().__init__(link)
         self.leave = leave
+        self.hits = Hits([])
 
     @property
     @abstractmethod
@@ -114,8 +145,10 @@ class Commanded(Moderating):
             self.show(noted(_("nothing sent")))
 
     def register(self, invite: str) -> None:
-        if not self.asks:
-            return self.show(noted(_("a password has to be typed, at a terminal")))
+        closed = self._link.registration == "closed"
+        refused = NameTaken() if self._link.account else RegistrationClosed() if closed else None
+        if (obstacle := self._no_password(refused)) is not None:
+            return self.show(noted(obstacle))
         return self.hold(self._register_dialogue(invite))
 
     def _register_dialogue(self, invite: str) -> Dialogue:
@@ -135,7 +168,22 @@ class Commanded(Moderating):
 
     @log_calls()
     def status(self, status: str) -> None:
-        self._answered(lambda: self._link.status(status))
+        self._answered(lambda: self._say_status(status) if status else self._own_status())
+
+    def _say_status(self, status: str) -> str:
+        status = ONLINE if status.casefold() == ONLINE else status
+        self._link.status(status)
+        self.status_is(status)
+        return answers.status(status)
+
+    def _own_status(self) -> str:
+        own = [card for card in self._link.users() if fold(card.account_name) == fold(self._link.name)]
+        status = (own[0].status if own else None) or ONLINE
+        self.status_is(status)
+        return answers.own_status(status)
+
+    def status_is(self, status: str) -> None:
+        """One's own status is this, as far as is known here."""
 
     @log_calls("room")
     def join(self, room: str) -> None:
@@ -189,7 +237,40 @@ class Commanded(Moderating):
 
     @log_calls()
     def search(self, words: str) -> None:
-        self._answered(lambda: answers.search(self._link.search(words), self._link.name))
+        first, _, further = words.partition(" ")
+        narrowed = first[:1] in ("#", "@") and len(first) > 1 and further.strip()
+        text, with_ = (further.strip(), first.removeprefix("@")) if narrowed else (words, None)
+        self._answered(lambda: self._search(text, with_))
+
+    def _search(self, words: str, with_: str | None) -> str:
+        found = self._link.search(words, with_)
+        self.hits = Hits(found)
+        return answers.search(found, self._link.name)
+
+    @log_calls("number")
+    def jump(self, number: int | None) -> None:
+        if not self.hits.found:
+            self.show(noted(_("nothing was found yet; /search WORDS finds messages")))
+        elif (hit := self.hits.take(number)) is None:
+            last = len(self.hits.found)
+            self.show(noted(_("there is no such number; what was found has 1 to {last}", last=last)))
+        else:
+            self.jump_to(hit)
+
+    def jump_to(self, hit: Found) -> None:
+        """Turn to the conversation, and show what was said around the message."""
+        self.show_around(hit)
+
+    def show_around(self, hit: Found) -> None:
+        """Show what was said around it, as it was said."""
+        self._answered(lambda: self._around(hit))
+
+    def _around(self, hit: Found) -> str:
+        seq = hit.delivery.seq or 0
+        said = self._link.history(hit.with_, 2 * AROUND + 1, seq + AROUND + 1)
+        self.addressee = hit.with_
+        near = [each for each in said if abs((each.seq or 0) - seq) <= AROUND]
+        return answers.around(hit, [each for each in near if not hit.with_.startswith("#") or not self.hides(each)])
 
     @log_calls("name")
     def remove(self, name: str) -> None:
@@ -224,9 +305,19 @@ class Commanded(Moderating):
         )
 
     def forget(self) -> None:
-        if not self.asks:
-            return self.show(noted(_("the password has to be typed, at a terminal")))
+        if (obstacle := self._no_password(None if self._link.account else AccountsOnly())) is not None:
+            return self.show(noted(obstacle))
         return self.hold(self._forget_dialogue())
+
+    def _no_password(self, refused: WireError | None) -> str | None:
+        """Why a password need not be asked for now, `refused` being what the server would say; None where it is."""
+        if not self.asks:
+            return _("a password has to be typed, at a terminal")
+        if not self._link.connected:
+            return _(DOWN)
+        if not self._link.can_send_password:
+            refused = PasswordExposed()
+        return why(refused) if refused is not None else None
 
     def _forget_dialogue(self) -> Dialogue:
         self.show(noted(_(WARNING)))
@@ -256,7 +347,7 @@ class Commanded(Moderating):
 
     def _outcome(self, ask: Callable[[], str | None]) -> str | None:
         if not self._link.connected:
-            return noted(_("the line is down; ask again when it is back"))
+            return noted(_(DOWN))
         try:
             return ask()
         except MessengerError as error:

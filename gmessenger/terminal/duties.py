@@ -16,7 +16,8 @@ class Desk(Protocol):
 
     def users(self) -> None: ...
 
-    def status(self, status: str) -> None: ...
+    def status(self, status: str) -> None:
+        """Say how one is; show it where `status` is empty."""
 
     def register(self, invite: str) -> None:
         """Ask for a password, and make the name an account; not every server wants an `invite`."""
@@ -37,7 +38,11 @@ class Desk(Protocol):
     def history(self, count: int) -> None:
         """What was last said to and by the addressee."""
 
-    def search(self, words: str) -> None: ...
+    def search(self, words: str) -> None:
+        """Find messages; in one conversation where the first word is `#room` or `@name`."""
+
+    def jump(self, number: int | None) -> None:
+        """Turn to what was found last, by its number; to the next of it without one."""
 
     def remove(self, name: str) -> None:
         """Take somebody out of the room that is the addressee."""
@@ -78,7 +83,7 @@ class Desk(Protocol):
         """Send what was refused last once more, or the text in its place."""
 
     def go(self, where: str) -> None:
-        """Turn to the conversation with this number, where they have some, or this name."""
+        """Turn to the conversation with this number or name; list them where `where` is empty."""
 
     def hide(self) -> None:
         """See no more of who is the addressee, until something comes from there."""

@@ -34,6 +34,8 @@ OFFER: Final = N_(
     "you are a guest: your name is yours until you leave. With a password it is yours for good, and messages wait for "
     "you while you are away."
 )
+ASKS_NOTHING: Final = N_("remembered in {file}: {what}; the next start asks nothing")
+ASKS_FOR_PASSWORD: Final = N_("remembered in {file}: {what}; the next start asks for nothing but the password")
 BY_INVITE: Final = "invite"
 OFFERED: Final = frozenset({"open", BY_INVITE})
 
@@ -49,13 +51,17 @@ class First:
         lines: Lines,
         echo: Echo,
         environ: Mapping[str, str] = os.environ,
+        *,
+        password_given: bool = False,
     ) -> None:
+        """With `password_given`, by a file or the environment, it is not asked for at the next start either."""
         self._options = options
         self._arguments = arguments
         self._environ = environ
         self._screen = screen
         self._lines = lines
         self._echo = echo
+        self._password_given = password_given
         self._port = options.port
         self._server = ""
         """As it was typed."""
@@ -102,7 +108,7 @@ class First:
         if self._file is not None:
             if link.registration in OFFERED:
                 self._offer(link)
-            self._remember(self._file)
+            self._remember(self._file, link)
 
     def _find_server(self) -> list[Callable[[], bool]]:
         """Where the server is to be asked for, the question."""
@@ -174,7 +180,7 @@ class First:
         self._say(_("{name} is your account now; from here on the password is asked for", name=link.name))
         return True
 
-    def _remember(self, file: Path) -> None:
+    def _remember(self, file: Path, link: Link) -> None:
         values = {key: written(getattr(self._options, key)) for key in (*self._place, "name")}
         name = {"name": values.pop("name")}
         try:
@@ -184,5 +190,6 @@ class First:
         what = ", ".join(f"{key} = {value}" for key, value in new.items())
         if not new:
             return None
-        said = _("remembered in {file}: {what}; the next start asks nothing", file=str(file), what=what)
+        wants_password = link.account and not self._password_given
+        said = _(ASKS_FOR_PASSWORD if wants_password else ASKS_NOTHING, file=str(file), what=what)
         return self._say(visible(said))

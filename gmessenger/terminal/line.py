@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gevent import Greenlet
 
-from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received, Rejected
+from gmessenger.client import Accepted, Connected, Delivered, Link, LinkEvent, Lost, Received, Rejected, SentElsewhere
 from gmessenger.options import ClientOptions
 from gmessenger.terminal import render
 from gmessenger.terminal.attention import Attention
@@ -122,9 +122,17 @@ class LineMode:
             return None
         if isinstance(event, Received) and event.delivery.to.startswith("#") and self._desk.hides(event.delivery):
             return None
+        if isinstance(event, Received | SentElsewhere) and event.delivery.broadcast is not True:
+            self._desk.learn(self._with(event))
         if isinstance(event, Lost) and event.attempt == 1:
             return render.cut(event)
         return self._arrived(event) if isinstance(event, Connected) else render.told(event)
+
+    def _with(self, event: Received | SentElsewhere) -> str:
+        """The conversation that a message belongs to."""
+        delivery = event.delivery
+        direct = isinstance(event, Received) and not delivery.to.startswith("#")
+        return delivery.sender if direct else delivery.to
 
     def _arrived(self, event: Connected) -> str:
         """What one wants to know besides, at a terminal."""

@@ -8,16 +8,21 @@ from typing import Final
 
 from gevent.queue import Full
 
-from gmessenger.client import Link
-from gmessenger.errors import BadText
-from gmessenger.terminal import render
+from gmessenger.client import Link, fold
+from gmessenger.errors import BadText, MessengerError
+from gmessenger.terminal import answers, render
 from gmessenger.terminal.commands import NOTES, help_text
 from gmessenger.terminal.desk import Commanded, Dialogue
 from gmessenger.terminal.input import ROOM_WITHIN, Lines
 from gmessenger.terminal.passwords import Echo
 from gmessenger.terminal.screen import Screen
 from gmessenger.terminal.words import N_, _, noted
+from gmessenger.terminal_text import visible
 
+MAX_NUMBERED: Final = 1000
+"""Conversations; what comes later has no number."""
+MAX_LISTED: Final = 30
+"""Conversations that the server knows, the newest first, which have numbers though nothing came from there."""
 REPRINT: Final = N_("Ctrl-R shows what you have begun to type again, after a message came in between.")
 KEYS: Final = N_(
     "  Ctrl-R  shows what you have begun to type again\n"
@@ -29,8 +34,6 @@ KEYS: Final = N_(
 class LineDesk(Commanded):
     """The `Desk` of line mode. `typed` says whether somebody types the lines."""
 
-    addressee: str | None = None
-
     def __init__(
         self, link: Link, screen: Screen, lines: Lines, echo: Echo, leave: Callable[[], None], *, typed: bool
     ) -> None:
@@ -40,6 +43,23 @@ class LineDesk(Commanded):
         self._echo = echo
         self._typed = typed
         self._refused: tuple[str, str] | None = None
+        self._addressee: str | None = None
+        self._numbered: dict[str, str] = {}
+
+    @property
+    def addressee(self) -> str | None:
+        return self._addressee
+
+    @addressee.setter
+    def addressee(self, name: str | None) -> None:
+        self._addressee = name
+        if name is not None:
+            self.learn(name)
+
+    def learn(self, name: str) -> None:
+        """Somebody said something there: the conversation has a number from now on, which it keeps."""
+        if len(self._numbered) < MAX_NUMBERED:
+            self._numbered.setdefault(fold(name), name)
 
     @property
     def asks(self) -> bool:
@@ -86,8 +106,23 @@ class LineDesk(Commanded):
         return refused
 
     def go(self, where: str) -> None:
-        """To a name only: nothing here has a number."""
-        self.addressee = where.removeprefix("@")
+        """By the numbers that it shows; `@3` is somebody called 3."""
+        names = list(self._numbered.values())
+        if not where:
+            self._list_conversations()
+        elif not where.isdecimal():
+            self.addressee = where.removeprefix("@")
+        elif 1 <= int(where) <= len(names):
+            self.addressee = names[int(where) - 1]
+        else:
+            self.show(noted(_("there is no conversation {name}; /go lists them", name=visible(where))))
+
+    def _list_conversations(self) -> None:
+        with suppress(MessengerError):  # the line is down, or the server does not know the question
+            if self._link.connected:
+                for each in self._link.conversations()[:MAX_LISTED]:
+                    self.learn(each.with_)
+        self.show(answers.conversations(list(enumerate(self._numbered.values(), 1)), self.addressee))
 
     def hide(self) -> None:
         self.addressee = None

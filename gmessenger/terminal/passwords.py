@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from gmessenger.errors import PasswordNeeded, Refused, WrongPassword
+from gmessenger.client import Link
+from gmessenger.errors import PasswordExposed, PasswordNeeded, Refused, WrongPassword
 from gmessenger.terminal.spoken import spoken
 from gmessenger.text_files import read_password_file
 
@@ -27,10 +28,10 @@ def given_password(file: str | None, environ: MutableMapping[str, str] = os.envi
     return read_password_file(file) if file else variable
 
 
-def enter(start: Callable[[str | None], None], ask: Callable[[str], str | None]) -> None:
+def enter(link: Link, start: Callable[[str | None], None], ask: Callable[[str], str | None]) -> None:
     """Log in with `start`, which is given a password; where the server wants one, `ask` for it, TRIES times at most.
 
-    Raises as `Link.start`.
+    Raises as `Link.start`; and `Refused`, without asking, where a password may not be sent.
     """
     password = None
     for _ in range(TRIES):
@@ -39,6 +40,9 @@ def enter(start: Callable[[str | None], None], ask: Callable[[str], str | None])
         except Refused as error:
             if not isinstance(error.__cause__, PasswordNeeded | WrongPassword):
                 raise
+            if not link.can_send_password:
+                exposed = PasswordExposed()
+                raise Refused(str(exposed)) from exposed
             password = ask(spoken(error))
             if not password:
                 raise

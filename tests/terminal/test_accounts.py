@@ -3,12 +3,21 @@
 import os
 import signal
 import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import gevent
 import pytest
 
-from gmessenger.errors import FileProblem
-from gmessenger.terminal.passwords import given_password
+from gmessenger.client import Link, connection
+from gmessenger.errors import FileProblem, PasswordExposed, PasswordNeeded, Refused
+from gmessenger.terminal.input import Lines
+from gmessenger.terminal.line_desk import LineDesk
+from gmessenger.terminal.output import Output
+from gmessenger.terminal.passwords import Echo, enter, given_password
+from gmessenger.terminal.screen import Screen
+from tests.client.conftest import IMPATIENT
 from tests.client.fake_server import FakeServer, Frame
 from tests.terminal.conftest import Sit, Start
 from tests.terminal.people import TIMEOUT, Person
@@ -72,6 +81,75 @@ def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
     hank.signal(signal.SIGTERM)
     assert hank.leaves() == 143
     assert echoes(hank)
+
+
+def test_nobody_is_asked_for_what_could_not_be_sent(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_is_this_machine", lambda host: False)
+    for plain, questions in ((False, 0), (True, 1)):
+        link = Link(fake.host, fake.port, "hank", plain_passwords=plain, patience=IMPATIENT)
+        asked: list[str] = []
+        entering = gevent.spawn(enter, link, link.start, asked.append)
+        fake.accept().turn_away(*NEEDED)
+        with pytest.raises(Refused) as caught:
+            entering.get(timeout=TIMEOUT)
+        assert len(asked) == questions
+        assert isinstance(caught.value.__cause__, PasswordNeeded if plain else PasswordExposed)
+        assert plain or "not encrypted" in str(caught.value)
+
+
+class Standing:
+    """A link, as far as a desk asks about passwords."""
+
+    name = "hank"
+
+    def __init__(self, **facts: object) -> None:
+        self.connected = self.can_send_password = True
+        self.account, self.registration = False, "open"
+        vars(self).update(facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "register", "forget"),
+    [
+        ({}, "A password for hank: ", "Only accounts may do this; register first."),
+        ({"account": True, "registration": None}, "This name is an account already.", "Your password, or nothing"),
+        ({"registration": "closed"}, "This server does not let people register by themselves.", "Only accounts"),
+        ({"connected": False, "account": True}, "the line is down", "the line is down"),
+        ({"can_send_password": False, "registration": None}, "not encrypted", "not encrypted"),
+        ({"can_send_password": False, "account": True}, "not encrypted", "not encrypted"),
+    ],
+)
+def test_commands_ask_for_a_password_only_where_it_can_be_sent(
+    facts: dict[str, object], register: str, forget: str
+) -> None:
+    for act, said in (("register", register), ("forget", forget)):
+        screen = Shown(Output(2), prompting=True)
+        shown = screen.shown
+        desk = LineDesk(Standing(**facts), screen, None, Silent(), lambda: None, typed=True)  # type: ignore[arg-type]
+        getattr(desk, act)(*([""] if act == "register" else []))
+        assert any(said in each for each in shown), shown
+        assert any(each.endswith(": ") for each in shown) == (said.endswith(": ") or "Your password" in said)
+
+
+class Shown(Screen):
+    """A screen at which nobody answers."""
+
+    @property
+    def shown(self) -> list[str]:
+        return vars(self).setdefault("_shown", [])
+
+    def show(self, text: str, *, ring: bool = False) -> None:
+        self.shown.append(text)
+
+    def ask(self, lines: Lines, question: str) -> str | None:
+        self.shown.append(question)
+        return None
+
+
+class Silent(Echo):
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        yield
 
 
 @pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []])

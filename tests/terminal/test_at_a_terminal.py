@@ -91,8 +91,53 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
     assert status["status"] == "out to lunch"
     peer.answer(status, 400, code="bad_request", error="A status is shorter.")
     hank.sees("-- A status is shorter.")
+    for typed, sent, said in (
+        ("out to lunch", "out to lunch", r"-- your status is now: out to lunch \(/status online is the way back\)\r\n"),
+        ("ONLINE", "online", r"-- your status is online again\r\n"),
+    ):
+        hank.line(f"/status {typed}")
+        status = peer.expect("status")
+        assert status["status"] == sent
+        peer.answer(status, 200)
+        hank.sees(said)
+    hank.line("/status")
+    peer.answer(peer.expect("users"), 200, users=[{"account_name": "Hank", "status": "away"}], more=False)
+    hank.sees("-- your status: away; /status WORDS changes it, /status online is the way back\r\n")
+    hank.line("/help")
+    hank.sees(r"/status \[WORDS\] .*/status online is the way back")
     peer.send({"action": "presence", "user": {"account_name": "dale", "status": "offline"}})
     hank.sees("-- dale has left")
+
+
+def test_conversations_have_numbers(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = seated(fake, sit)
+    hank.line("/go 1")
+    hank.sees("-- there is no conversation 1; /go lists them\r\n")
+    hank.line("/go")
+    peer.answer(peer.expect("conversations"), 400, code="unknown_action", error="?")
+    hank.sees("-- there is no conversation yet; /msg NAME and /join #ROOM begin one\r\n")
+    peer.say("dale", "hi")
+    peer.say("3", "I am called 3", "#dev")
+    peer.say("bob", "from all", broadcast=True)
+    hank.sees("from all")
+    hank.line("/msg 3")
+    hank.sees("to 3> ")
+    hank.line("/go")
+    known = [{"with": "alice", "seq": 3, "first": 1, "read": 3, "unread": 0, "time": 1.0}]
+    peer.answer(peer.expect("conversations"), 200, conversations=known, more=False)
+    lines = [
+        "-- conversations, for /go N:",
+        "     1 dale",
+        "     2 #dev",
+        r"     3 3 \(plain lines go here\)",
+        "     4 alice",
+    ]
+    hank.sees(r"\r\n".join(lines) + r"\r\nto 3> ")
+    for number, name in ((1, "dale"), (2, "#dev"), (4, "alice"), (3, "3"), ("@3", "3"), ("dale", "dale")):
+        hank.line(f"/go {number}")
+        hank.sees(f"to {name}> ")
+    hank.line("/go 5")
+    hank.sees("-- there is no conversation 5; /go lists them\r\nto dale> ")
 
 
 def test_nothing_a_stranger_sends_steers_the_terminal(fake: FakeServer, sit: Sit) -> None:

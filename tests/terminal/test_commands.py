@@ -1,12 +1,13 @@
 """The command table: what a typed line means."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from gmessenger.terminal.commands import COMMANDS, SLASHED, WORDS, Mistake, Order, Text, help_text, hint, understand
+from gmessenger.terminal.foreign_words import FOREIGN
 
 
 class Desk:
@@ -79,6 +80,18 @@ class Desk:
         ("exit", ("leave",)),
         ("/quit", ("leave",)),
         ("/exit", ("leave",)),
+        ("/QUIT", ("leave",)),
+        ("/Msg dale Hi There", ("message", "dale", "Hi There")),
+        ("/JOIN #Dev", ("join", "#Dev")),
+        ("/Export Me file", ("export", "file")),
+        ("Help", ("help",)),
+        (" EXIT ", ("leave",)),
+        ("/status", ("status", "")),
+        ("/status Out to lunch", ("status", "Out to lunch")),
+        ("/go", ("go", "")),
+        ("/search #dev deploy failed", ("search", "#dev deploy failed")),
+        ("/jump", ("jump", None)),
+        ("/jump 12", ("jump", 12)),
     ],
 )
 def test_orders(line: str, done: tuple[Any, ...]) -> None:
@@ -112,10 +125,12 @@ def test_texts(line: str, text: str) -> None:
     [
         ("/mgs dale hi", "Did you mean /msg?"),
         ("/usres", "Did you mean /users?"),
-        ("/qiut", "Did you mean /quit?"),
+        ("/USRES", "Did you mean /users?"),
+        ("/qiut", "There is no /qiut. /help lists"),
         ("/home/hank", "sends a text that begins with a slash"),
         ("/", "/help lists"),
-        ("/status", "It is: /status WORDS"),
+        ("/search", "It is: /search [#ROOM|@NAME] WORDS"),
+        ("/jump there", "It is: /jump [N]"),
         ("/quit now", "It is: /quit"),
         ("/join", "It is: /join #ROOM"),
         ("/history all", "It is: /history [N]"),
@@ -133,8 +148,8 @@ def test_mistakes(line: str, said: str) -> None:
 
 
 def test_nobody_is_pointed_to_what_they_may_not_do() -> None:
-    for operator, said in ((False, "/help lists"), (True, "Did you mean /kick?")):
-        mistake = understand("/kcik dale", operator=operator)
+    for operator, said in ((False, "/unblock"), (True, "Did you mean /unmute?")):
+        mistake = understand("/unmut dale" if operator else "/unblok", operator=operator)
         assert isinstance(mistake, Mistake) and said in mistake.sentence
 
 
@@ -146,7 +161,53 @@ def test_a_short_word_of_other_clients_means_nothing_else() -> None:
 def test_hints() -> None:
     assert hint("hello") == "Nobody to send this to yet: write /msg NAME TEXT first."
     assert hint("users").endswith("Did you mean /users?")
-    assert hint("quit").endswith("Did you mean /quit?")
+    assert hint("quit") == hint("exti") == hint("hello")
+
+
+ENDING = {name for name, command in SLASHED.items() if command.ends}
+
+
+def typos(name: str) -> Iterator[str]:
+    """The command with one letter less, one twice, or two in each other's place."""
+    for place in range(1, len(name)):
+        yield name[:place] + name[place + 1 :]
+        yield name[:place] + name[place] + name[place:]
+        yield name[:place] + name[place + 1 : place + 2] + name[place] + name[place + 2 :]
+
+
+@pytest.mark.parametrize("operator", [False, True])
+def test_what_ends_blocks_or_erases_is_never_suggested(operator: bool) -> None:
+    assert {"/quit", "/exit", "/forget", "/block", "/kick", "/ban", "/mute", "/close", "/remove", "/leave"} <= ENDING
+    others = ["/edit", "/exec", "/quiet", "/blck", "/frget", "/banana", "/leaf", "/partial", "/x", "/qq", "/clos"]
+    for line in {*FOREIGN, *others, *(typo for name in SLASHED for typo in typos(name))} - set(SLASHED):
+        for typed in (line, line.upper()):
+            mistake = understand(typed, operator=operator)
+            assert isinstance(mistake, Mistake)
+            said = mistake.sentence.replace(typed, "")
+            assert not set(re.findall(r"/[a-z]+", said)) & ENDING, (typed, said)
+            plain = hint(line.removeprefix("/"))
+            assert not set(re.findall(r"/[a-z]+", plain)) & ENDING, plain
+
+
+def test_words_of_other_messengers() -> None:
+    assert not set(FOREIGN) & set(SLASHED)
+    for line, said in {
+        "/nick bob": "A name is chosen at the start",
+        "/LIST": "/rooms lists the rooms",
+        "/whois dale": "/users says who is here",
+        "/j #dev": "/join #ROOM enters a room",
+        "/w dale hi": "/msg NAME TEXT writes to somebody",
+        "/me waves": "said in a message",
+        "/away lunch": "/status WORDS",
+        "/edit": "/again sends what was refused",
+        "/ignore dale": "is in /help",
+        "/q": "How one leaves is in /help",
+        "/?": "/help lists",
+    }.items():
+        mistake = understand(line)
+        assert isinstance(mistake, Mistake) and said in mistake.sentence
+    named = set(re.findall(r"/[a-z]+", " ".join(FOREIGN.values())))
+    assert named <= set(SLASHED)
 
 
 def test_the_help_comes_from_the_table() -> None:

@@ -64,8 +64,9 @@ def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) 
     hank.sees(r"A password for hank \(Enter: not now\): $")
     hank.line("")
     hank.sees("-- not now; /register does it")
-    hank.sees(f"-- remembered in {config}: host = {fake.host}, port = {fake.port}, name = hank;")
+    told = hank.sees(f"-- remembered in {config}: host = {fake.host}, port = {fake.port}, name = hank;.*\r\n")[0]
     hank.sees(GREETED)
+    assert "; the next start asks nothing" in " ".join(told.split())
     assert config.read_text().endswith(f"[client]\nhost = {fake.host}\nport = {fake.port}\nname = hank\n")
     assert (config.stat().st_mode & 0o777, config.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     again = come()
@@ -98,7 +99,8 @@ def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> Non
     assert asked["password"] == "correct horse" and "invite" not in asked
     peer.answer(asked, 201, session="other")
     hank.sees("-- hank is your account now")
-    hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank")
+    hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank;")
+    hank.sees(r"the\s+next\s+start\s+asks\s+for\s+nothing\s+but\s+the\s+password\r\n")
     hank.sees(GREETED)
     assert "horse" not in config.read_text() + hank.seen
 

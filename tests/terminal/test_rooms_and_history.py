@@ -96,7 +96,35 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     assert asked["text"] == "two words"
     found = [entry(9, "new", "hank", "dale", **{"with": "dale"}), entry(4, "old", **{"with": "#dev"})]
     peer.answer(asked, 200, messages=found, more=False)
-    hank.sees(r"-- found 2 messages:\r\n\[\d\d:\d\d\] #dev dale: old\r\n\[\d\d:\d\d\] hank to dale: new\r\n")
+    hank.sees(r"-- found 2 messages:\r\n  1 \[\d\d:\d\d\] #dev dale: old\r\n  2 \[\d\d:\d\d\] hank to dale: new\r\n")
+    hank.line("/jump")  # to the newest first
+    asked = peer.expect("history")
+    assert (asked["with"], asked["before"]) == ("dale", 15)
+    peer.answer(asked, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
+    hank.sees(
+        r"-- around what was found, in dale:\r\n  \[\d\d:\d\d\] dale: before\r\n> \[\d\d:\d\d\] hank: new\r\n"
+        r"-- so far what was found\r\nto dale> "
+    )
+    hank.line("/jump 1")
+    asked = peer.expect("history")
+    assert (asked["with"], asked["before"]) == ("#dev", 10)
+    peer.answer(asked, 200, messages=[entry(4, "old", to="#dev")], more=False)
+    hank.sees(r"> \[\d\d:\d\d\] #dev dale: old\r\n.*\r\nto #dev> ")
+    hank.line("/jump 3")
+    hank.sees("-- there is no such number; what was found has 1 to 2\r\n")
+    for typed, with_, text in (
+        ("#dev two words", "#dev", "two words"),
+        ("@dale  word", "dale", "word"),
+        ("#dev", None, "#dev"),
+        ("# x", None, "# x"),
+    ):
+        hank.line(f"/search {typed}")
+        asked = peer.expect("search")
+        assert (asked.get("with"), asked["text"]) == (with_, text)
+        peer.answer(asked, 200, messages=[], more=False)
+        hank.sees("-- nothing found")
+    hank.line("/jump")
+    hank.sees("-- nothing was found yet; /search WORDS finds messages")
     hank.line("/search nothing")
     peer.answer(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
     hank.sees("-- Only accounts may do this")

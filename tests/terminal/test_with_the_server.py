@@ -158,7 +158,7 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
     hank.sees("#dev dale: the deploy is at five")
     hank.sees(r"\] dale: call me")
     hank.line("/search DEPLOY")
-    hank.sees(r"-- found 1 message:\r\n\[\d\d:\d\d\] #dev dale: the deploy is at five")
+    hank.sees(r"-- found 1 message:\r\n  1 \[\d\d:\d\d\] #dev dale: the deploy is at five")
     phone = sit(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
     phone.sees(READY)
     phone.line("/msg dale from the phone")

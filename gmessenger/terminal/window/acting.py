@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 from gevent.queue import Full
 
-from gmessenger.client import Link, fold
+from gmessenger.client import Found, Link, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.terminal import render
 from gmessenger.terminal.commands import Mistake, Order, hint, understand
+from gmessenger.terminal.desk import DOWN
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation, Entry, State
 from gmessenger.terminal.window.desk import WindowDesk
@@ -47,6 +48,8 @@ class Sight(Protocol):
     def ring(self, words: str = "") -> None: ...
 
     def turn_to(self, conversation: Conversation) -> None: ...
+
+    def show_entry(self, conversation: Conversation, entry: Entry) -> None: ...
 
     def ask(self, question: str, *, secret: bool, answered: Callable[[str | None], None]) -> None: ...
 
@@ -159,6 +162,23 @@ class Acting:
     def turn_to(self, conversation: Conversation) -> None:
         self._book.look_at(conversation)  # at once: the next key may be in the same breath
         self.sight.turn_to(conversation)
+
+    def jump(self) -> None:
+        self.desk.jump(None)
+
+    def jump_to(self, conversation: Conversation, hit: Found) -> None:
+        """What cannot be brought into the conversation is shown in it with what was said around it."""
+        seq = hit.delivery.seq or 0
+
+        def reached(entry: Entry | None) -> None:
+            if entry is not None:
+                self.sight.show_entry(conversation, entry)
+            else:
+                self.desk.show_around(hit)
+
+        self.turn_to(conversation)
+        if not self.loading.reach(conversation, seq, reached):
+            self.show(noted(_(DOWN)))
 
     def hide(self, conversation: Conversation) -> None:
         if conversation is self._book.home:

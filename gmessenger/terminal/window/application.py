@@ -22,7 +22,7 @@ from gmessenger import logs
 from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.colours import STYLES, without_colours
 from gmessenger.terminal.window.completing import Completing
-from gmessenger.terminal.window.conversation import Conversation
+from gmessenger.terminal.window.conversation import Conversation, Entry
 from gmessenger.terminal.window.days import Calendar
 from gmessenger.terminal.window.entries import Entries
 from gmessenger.terminal.window.graphemes import shortened
@@ -132,6 +132,10 @@ class UI:
         """Have this conversation in sight."""
         self.call(self._turn_to, conversation)
 
+    def show_entry(self, conversation: Conversation, entry: Entry) -> None:
+        """Have this entry in sight, unless somebody has turned away from its conversation meanwhile."""
+        self.call(self._show_entry, conversation, entry)
+
     @property
     def at_bottom(self) -> bool:
         """Whether the newest of the current conversation is in sight."""
@@ -227,6 +231,11 @@ class UI:
     def _turn_to(self, conversation: Conversation) -> None:
         self._hands.turn_to(conversation)
         self.invalidate()
+
+    def _show_entry(self, conversation: Conversation, entry: Entry) -> None:
+        if self._book.current is conversation:
+            self._scrollback.to_entry(entry)
+            self.invalidate()
 
     def _put(self, text: str) -> None:
         self._line.follow()

@@ -55,14 +55,14 @@ class Completing(Completer):
         for command in COMMANDS:
             if command.operators and not self._book.operator:
                 continue
-            name = next((name for name in command.slashed if name.startswith(word)), None)
+            name = next((name for name in command.slashed if name.startswith(word.casefold())), None)
             if name is not None:
                 text = f"{name} " if command.arguments else name
                 yield Completion(text, -len(word), display=command.usage, display_meta=_(command.what))
 
     def _argument(self, behind: str, word: str) -> Iterator[Completion]:
         name, *typed = behind.split()
-        command = SLASHED.get(name)
+        command = SLASHED.get(name.casefold())
         wanted = _wanted(command, len(typed)) if command is not None else ""
         if wanted == NUMBERED:
             for each in beginning(self._book, word):

@@ -65,6 +65,8 @@ class Conversation:
     unread: int = 0
     mentions: int = 0
     marker: Entry | None = None
+    found: Entry | None = None
+    """What a search has led to, until one turns elsewhere."""
     draft: str = ""
     topic: str = ""
     members: dict[str, str] = field(default_factory=dict)
@@ -98,6 +100,10 @@ class Conversation:
     def latest(self) -> int:
         """The highest seq that is here; 0 where there is none."""
         return next((entry.seq for entry in reversed(self.entries) if entry.seq is not None), 0)
+
+    def with_seq(self, seq: int) -> Entry | None:
+        """The entry with this number, if it is here."""
+        return next((entry for entry in self.entries if entry.seq == seq), None)
 
     def add(self, entry: Entry) -> bool:
         """Put an entry in its place, unless it is there already; says whether it was new."""
@@ -192,7 +198,7 @@ class Conversation:
 
     def left(self) -> None:
         """One has turned away from it: what was new is not marked any more."""
-        self.marker = self.new_after = None
+        self.marker = self.new_after = self.found = None
 
     def last_refused(self) -> Entry | None:
         """The newest message of one's own that was refused."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
-from gmessenger.client import Link, fold
+from gmessenger.client import Found, Link, fold
 from gmessenger.terminal import answers
 from gmessenger.terminal.commands import help_text
 from gmessenger.terminal.desk import Commanded, Dialogue
@@ -15,6 +15,7 @@ from gmessenger.terminal.window.book import Book
 from gmessenger.terminal.window.conversation import Conversation
 from gmessenger.terminal.window.finding import meant
 from gmessenger.terminal.window.keys import keys_text
+from gmessenger.terminal.window.panes import shown_name
 from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import N_, _, noted
 from gmessenger.terminal_text import visible
@@ -37,6 +38,9 @@ class Screen(Protocol):
         """Show lines, where one is looking unless it is said `where`."""
 
     def turn_to(self, conversation: Conversation) -> None: ...
+
+    def jump_to(self, conversation: Conversation, hit: Found) -> None:
+        """Turn to a message that was found, which may have to be fetched."""
 
     def hide(self, conversation: Conversation) -> None: ...
 
@@ -98,12 +102,22 @@ class WindowDesk(Commanded):
         """It is here already, or comes when one scrolls to it."""
         self.show(noted(_("what was said before is above: PgUp scrolls to it")))
 
+    def status_is(self, status: str) -> None:
+        self._book.presence[fold(self._book.me)] = status
+
     def go(self, where: str) -> None:
+        if not where:
+            names = [(number, shown_name(each)) for number, each in enumerate(self._book)]
+            return self.show(answers.conversations(names, shown_name(self._book.current)))
         if (found := meant(self._book, where)) is not None:
             self._screen.turn_to(found)
         else:
             words = _("there is no conversation {name}; /msg NAME and /join #ROOM begin one", name=visible(where))
             self.show(noted(words))
+        return None
+
+    def jump_to(self, hit: Found) -> None:
+        self._screen.jump_to(self._book.open(hit.with_), hit)
 
     def hide(self) -> None:
         self._screen.hide(self._book.current)

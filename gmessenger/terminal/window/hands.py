@@ -43,6 +43,9 @@ class Actions(Protocol):
     def complete_rooms(self) -> Sequence[str]:
         """The rooms there are, as far as is known. It asks for them, and does not wait."""
 
+    def jump(self) -> None:
+        """The next of what was found is wanted."""
+
     def typed(self) -> None:
         """The draft of the current conversation has changed."""
 
@@ -131,6 +134,9 @@ class Hands:
 
     def to_bottom(self) -> None:
         self._to_bottom()
+
+    def jump(self) -> None:
+        self._actions.jump()
 
     def edit_refused(self) -> None:
         if (text := self._actions.edit_refused()) is not None:

@@ -97,7 +97,7 @@ class InputLine:
             self.answered(with_nothing=True)
 
     def _remember(self) -> None:
-        if self.buffer.text.strip() and not self.buffer.text.startswith(PRIVATE):
+        if self.buffer.text.strip() and not self.buffer.text.casefold().startswith(PRIVATE):
             self.buffer.append_to_history()
 
     def _changed(self) -> None:

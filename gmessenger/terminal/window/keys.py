@@ -53,6 +53,7 @@ KEYS: Final = (
         lambda hands, key: hands.next_unread(),
     ),
     Key("Alt-u", N_("the first that is new here"), ((ALT, "u"),), lambda hands, key: hands.to_marker()),
+    Key("Alt-j", N_("the next that was found, from the newest on"), ((ALT, "j"),), lambda hands, key: hands.jump()),
     Key("PgUp", N_("a page up; at the top, earlier messages"), (("pageup",),), lambda hands, key: hands.page(-1)),
     Key("PgDn", N_("a page down"), (("pagedown",),), lambda hands, key: hands.page(1)),
     Key("Ctrl-Up", N_("a row up"), (("c-up",),), lambda hands, key: hands.scroll(-1)),

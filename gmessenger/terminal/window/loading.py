@@ -8,9 +8,10 @@ from functools import partial
 from typing import Final
 
 from gmessenger.client import Card, Link, Standing, fold
+from gmessenger.client.asking import LARGEST_PAGE
 from gmessenger.errors import Forbidden, MessengerError, NeverSeen, NoSuchRoom, UnknownAction
 from gmessenger.terminal.window.book import Book
-from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation
+from gmessenger.terminal.window.conversation import MOST_ENTRIES, Conversation, Entry
 from gmessenger.terminal.window.reading import Reading
 from gmessenger.terminal.window.shelf import MOST_CONVERSATIONS
 from gmessenger.terminal.window.work import Work
@@ -79,6 +80,37 @@ class Loading:
         """Somebody wants to see what was said before that."""
         if conversation is not self._book.home and self._link.connected:
             self._fetch(conversation, FURTHER_PAGE)
+
+    def reach(self, conversation: Conversation, seq: int, reached: Callable[[Entry | None], object]) -> bool:
+        """Fetch a conversation back to a message; `reached` is told its entry, or None where it is too far away.
+
+        Returns whether that is being done.
+        """
+        if (entry := conversation.with_seq(seq)) is not None:
+            reached(entry)
+            return True
+        if not self._link.connected:
+            return False
+        conversation.begun = True
+        return self._work.put(partial(self._reach, conversation, seq, reached))
+
+    def _reach(self, conversation: Conversation, seq: int, reached: Callable[[Entry | None], object]) -> None:
+        try:
+            while self._is_before(conversation, seq):
+                distance = (conversation.earliest or seq) - seq
+                self._remember(conversation, min(max(distance + FIRST_PAGE // 2, FIRST_PAGE), LARGEST_PAGE))
+        except NOTHING_KEPT:
+            conversation.complete = True
+        except MessengerError:  # the line: what is here is shown
+            pass
+        reached(conversation.with_seq(seq))
+        self._changed()
+
+    def _is_before(self, conversation: Conversation, seq: int) -> bool:
+        """Whether a message is further back than what is here, and not too far."""
+        earliest = conversation.earliest
+        near = earliest is None or 0 < earliest - seq <= MOST_ENTRIES - len(conversation.entries) - LARGEST_PAGE
+        return near and not conversation.complete
 
     def _fetch(self, conversation: Conversation, count: int) -> None:
         if not (self.account or conversation.complete):

@@ -23,6 +23,8 @@ ONLINE: Final = "online"
 LIST_WIDTHS: Final = ((140, 26), (100, 20), (70, 18))
 """From so many columns of the terminal on, the list of conversations has so many."""
 MEMBER_WIDTHS: Final = ((140, 22), (100, 16))
+LONGEST_STATUS: Final = 24
+"""Columns of one's own status in the status bar."""
 ROWS_TO_SPARE: Final = 3
 """From so many rows on, the list says what is new above and below: the current conversation is between."""
 ACTIVITY: Final = 5
@@ -104,8 +106,11 @@ class Panes:
 
     def _status_of(self, name: str) -> str:
         if fold(name) == fold(self.book.me):
-            return ONLINE if self.book.line.state == "connected" else OFFLINE
+            return self._own_status() if self.book.line.state == "connected" else OFFLINE
         return self.book.presence.get(fold(name), "")
+
+    def _own_status(self) -> str:
+        return self.book.presence.get(fold(self.book.me), ONLINE)
 
     def _order(self, name: str) -> int:
         status = self._status_of(name)
@@ -140,7 +145,7 @@ class Panes:
         parts = [
             (0, line),
             (2, counted("[{count} waiting]", "[{count} waiting]", unanswered) if waits else ""),
-            (6, f"[{visible(self.book.me)}]"),
+            (6, self._oneself()),
             (3, f"{number}:{shown_name(self.book.current)}"),
             (ACTIVITY, activity[0]),
             (4, _above(beyond.new_above)),
@@ -148,6 +153,11 @@ class Panes:
         ]
         style = "class:lost" if self.book.line.state == "lost" else "class:status"
         return [[(style, fitted(" " + " ".join(_most_important(parts, activity, columns - 2)), columns))]]
+
+    def _oneself(self) -> str:
+        """One's name, and how one is where that is something to know."""
+        status, name = self._own_status(), visible(self.book.me)
+        return f"[{name}]" if status == ONLINE else f"[{name}: {shortened(how(status), LONGEST_STATUS)}]"
 
     def _line(self, now: float) -> tuple[str, str]:
         """A sign, and words."""

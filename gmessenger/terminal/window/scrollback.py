@@ -17,6 +17,7 @@ from gmessenger.terminal.window.wrapping import Fragments
 from gmessenger.terminal.words import N_, _
 
 NEW: Final = N_("new")
+FOUND: Final = N_("found")
 LOADING: Final = N_("earlier messages are being fetched")
 BEGINNING: Final = N_("the beginning")
 FURTHER: Final = N_("PgUp fetches earlier messages")
@@ -105,6 +106,15 @@ class Scrollback:
             self._places[current] = Place(current.marker, 0, index)
             self.scroll(self._height - len(self._block(index)))
 
+    def to_entry(self, entry: Entry) -> None:
+        """To an entry of the current conversation, in the middle of what is in sight, with a mark above it."""
+        current = self._book.current
+        if entry in current.entries:
+            current.found = entry
+            index = current.entries.index(entry)
+            self._places[current] = Place(entry, 0, index)
+            self.scroll(max((self._height - len(self._block(index))) // 2, 0))
+
     def to_bottom(self) -> None:
         self._places.pop(self._book.current, None)
 
@@ -181,6 +191,8 @@ class Scrollback:
         before = self._calendar.day(current.entries[index - 1].at) if index else None
         if day is not None and day != before:
             separators.append(self._across(dates.day(day), "class:day"))
+        if entry is current.found:
+            separators.append(self._across(_(FOUND), "class:unread"))
         if entry is current.marker:
             separators.append(self._across(_(NEW), "class:unread"))
         return separators + rows

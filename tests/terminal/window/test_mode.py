@@ -11,7 +11,7 @@ import pytest
 
 from gmessenger.client import Accepted, Link, ReadElsewhere, Received
 from gmessenger.errors import NotAllSent
-from gmessenger.terminal.window import acting, drafts
+from gmessenger.terminal.window import acting, drafts, loading
 from gmessenger.terminal.window.conversation import State
 from gmessenger.terminal.window.following import Following
 from tests.client.conftest import Owner
@@ -101,6 +101,82 @@ def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
     at.until(lambda: conversation.complete)
     said = [entry.seq for entry in conversation.entries if entry.sender]
     assert said == list(range(1, 181))
+
+
+def read_all(server: RunningServer, count: int) -> None:
+    """Hank has had all messages on the device that the seat is at, so there they have to be fetched."""
+    with Link(server.host, server.port, "hank", password=PASSWORD, device="desk", patience=IMPATIENT) as before:
+        seen = Owner(before)
+        for _ in range(count):
+            seen.next(Received)
+
+
+def test_what_was_found_is_turned_to(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], hank: None
+) -> None:
+    dale = link("dale")
+    for number in range(1, 451):
+        dale.link.send("hank", f"number {number}" + (" haystack needle" if number in (30, 400) else ""))
+    assert dale.link.flush(60) == 0
+    read_all(server, 450)
+    dale.link.join("#dev")
+    dale.link.send("#dev", "no needle here, in a room of others")
+    at = seat(server, "hank", password=PASSWORD)
+    at.line("/search needle")
+    at.sees("found 2 messages")
+    at.sees("/jump N turns to one of them")
+    at.types("\x1bj")  # the newest first
+    at.until(lambda: at.book.current.name == "dale")
+    at.sees("─ found ─")
+    at.sees("number 400 haystack needle")
+    assert not at.ui.at_bottom
+    at.types("\x1bj")
+    at.sees("number 30 haystack needle")
+    said = [entry.seq for entry in at.book.current.entries if entry.seq]
+    assert said == list(range(said[0], 451)) and said[0] <= 30  # without a hole
+    at.line("/jump 2")
+    at.sees("number 400 haystack needle")
+    at.line("/jump 3")
+    at.sees("what was found has 1 to 2")
+    at.line("/search @dale number 400")
+    at.sees("found 1 message")
+
+
+def test_what_was_found_too_far_back_is_shown_with_what_was_around_it(
+    server: RunningServer,
+    seat: Callable[..., Seat],
+    link: Callable[..., Owner],
+    hank: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loading, "MOST_ENTRIES", 550)
+    dale = link("dale")
+    for number in range(1, 201):
+        dale.link.send("hank", f"number {number}")
+    assert dale.link.flush(60) == 0
+    read_all(server, 200)
+    at = seat(server, "hank", password=PASSWORD)
+    at.line("/search @dale 20")
+    at.sees("/jump N turns to one of them")
+    at.line("/jump 1")
+    at.sees("around what was found, in dale:")
+    at.sees("> [")
+    at.sees("number 25")
+    assert at.book.current.name == "dale"
+
+
+def test_ones_own_status_is_in_sight(server: RunningServer, seat: Callable[..., Seat]) -> None:
+    hank = seat(server, "hank")
+    hank.line("/status out to lunch")
+    hank.sees("your status is now: out to lunch (/status online is the way back)")
+    hank.sees("[hank: out to lunch]")
+    hank.line("/status")
+    hank.sees("your status: out to lunch; /status WORDS changes it, /status online is the way")
+    hank.line("/status online")
+    hank.sees("your status is online again")
+    hank.sees("[hank]")
+    hank.line("/go")
+    hank.sees("0 gmessenger (plain lines go here)")
 
 
 def test_rooms_one_is_not_in_are_offered_as_one_types(
