@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -26,6 +27,8 @@ from gmessenger.store.readers import Readers
 from gmessenger.store.settling import Settling
 
 Result = TypeVar("Result")
+PARTS: Final = ("", "-wal", "-shm")
+"""What a database's files are called behind its name."""
 READERS: Final = 2
 SEARCHERS: Final = 1
 """Threads that search: other reads, those of logins above all, never wait behind a search."""
@@ -62,6 +65,7 @@ class Database(Settling):
         self.copying = BoundedSemaphore()
         self._moving: dict[tuple[int, str], int] = {}
         self._lock = Lock(path.resolve()) if path is not None else None
+        fresh = path is not None and _is_to_be_made(path)
         try:
             if path is not None:
                 _make_file(path)
@@ -79,10 +83,10 @@ class Database(Settling):
                 threaded=path is not None,
             )
         except sqlite3.Error as error:
-            self._release()
+            self._undo(path if fresh else None)
             raise FileProblem(f"Cannot open the store {path}: {error}.") from error
         except ExitError:
-            self._release()
+            self._undo(path if fresh else None)
             raise
         self._readers = Readers(self._open, READERS) if path is not None else None
         self._searchers = Readers(self._open, SEARCHERS) if path is not None else None
@@ -101,9 +105,16 @@ class Database(Settling):
         if self._anchor is not None:
             self._anchor.close()
         if self._path is not None:
-            db = sqlite3.connect(self._path)
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            db.close()
+            with closing(sqlite3.connect(self._path)) as db, suppress(sqlite3.Error):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # where the disk is full, the next start does it
+        self._release()
+
+    def _undo(self, made: Path | None) -> None:
+        """Let go, and leave nothing of a store that was to be made here: half of one would be in the next one's way."""
+        if made is not None:
+            for part in PARTS:
+                with suppress(OSError):
+                    made.with_name(made.name + part).unlink(missing_ok=True)
         self._release()
 
     def _release(self) -> None:
@@ -210,6 +221,14 @@ class Database(Settling):
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")
         return db
+
+
+def _is_to_be_made(path: Path) -> bool:
+    """Whether there is nothing yet. (A file that is empty is one that a first start was killed over.)"""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return True
 
 
 def _make_file(path: Path) -> None:

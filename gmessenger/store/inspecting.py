@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gmessenger.errors import FileProblem
 from gmessenger.store.lock import holder
-from gmessenger.store.verifying import reading
+from gmessenger.store.verifying import schema_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,6 @@ def _schema(file: Path) -> int:
     if file.stat().st_size == 0:  # made, and left before anything was in it
         return 0
     try:
-        with reading(file) as db:
-            return int(db.execute("PRAGMA user_version").fetchone()[0])
+        return schema_of(file)
     except sqlite3.Error as error:
         raise FileProblem(f"The store {file} cannot be read: {error}.") from error

@@ -6,17 +6,14 @@ import datetime
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from gmessenger.durability import sync_directory
 from gmessenger.errors import FileProblem
 from gmessenger.store import schema
 from gmessenger.store.backups import copy_into
+from gmessenger.store.database import PARTS
 from gmessenger.store.lock import Lock
 from gmessenger.store.verifying import Findings, reading, verify_file
-
-PARTS: Final = ("", "-wal", "-shm")
-"""What a database's files are called behind its name."""
 
 
 def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
@@ -35,7 +32,11 @@ def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
         fresh.unlink(missing_ok=True)
         with reading(file) as db:
             copy_into(db, fresh)
-        _be_another(fresh)
+        try:
+            _be_another(fresh)
+        except sqlite3.Error as error:
+            fresh.unlink()
+            raise FileProblem(f"Cannot write {fresh}: {error}.") from error
         old = _put_aside(store) if store.exists() else None
         fresh.rename(store)
         sync_directory(store.parent)

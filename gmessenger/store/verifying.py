@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,8 @@ UNINDEXED: Final = (
     "AND rowid < (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed')"
 )
 """Messages that the index, which is being made again, has not come to yet."""
+VERSION: Final = "PRAGMA user_version"
+TABLES: Final = "SELECT count(*) FROM sqlite_master"
 STRAY: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
 
 
@@ -63,6 +65,25 @@ def verify_file(file: Path) -> Findings:
 @contextmanager
 def reading(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write. Raises `FileProblem` or `ConfigProblem` where the file is no store we know."""
+    with connected(file) as db:
+        _check_schema(db, file)
+        yield db
+
+
+def schema_of(file: Path) -> int:
+    """The schema of a store; 0 of one that a first start has not put anything into. Raises as `reading`."""
+    with connected(file) as db:
+        with suppress(sqlite3.Error):
+            (version,), (tables,) = (db.execute(each).fetchone() for each in (VERSION, TABLES))
+            if not version and not tables:
+                return 0
+        _check_schema(db, file)
+        return int(db.execute(VERSION).fetchone()[0])
+
+
+@contextmanager
+def connected(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a database of whatever kind that cannot write. Raises `FileProblem`."""
     try:
         if not file.is_file():
             raise FileProblem(f"There is no file {file}.")
@@ -75,7 +96,6 @@ def reading(file: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         raise FileProblem(f"Cannot open {file}: {error}.") from error
     with closing(db):
-        _check_schema(db, file)
         yield db
 
 
