@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -298,6 +299,61 @@ ATTACKS: Final[dict[str, Callable[[int], None]]] = {
     "room messages, flood": room_messages,
     "course messages, flood": course_messages,
 }
+
+
+def at_once(count: int, work: Callable[[int], None]) -> None:
+    """The same again and again, in so many threads; what is hung up on begins anew."""
+
+    def again(number: int) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                work(number)
+
+    for number in range(count):
+        threading.Thread(target=again, args=(number,), daemon=True).start()
+    going()
+    threading.Event().wait()
+
+
+def renaming(port: int) -> None:
+    """One address, and a new guest for each thousand messages."""
+    reader = account(port, 1)
+    threading.Thread(target=lambda: until(reader, b"never"), daemon=True).start()
+    said = b"".join(frame("msg", to=name_of(1), message="x" * 100) for _ in range(1000))
+
+    def once(number: int) -> None:
+        with socket.create_connection((HOST, port), PATIENCE, source_address=("127.0.2.1", 0)) as sock:
+            card = {"account_name": f"new-{number}-{next(NUMBERS)}"}
+            sock.sendall(frame("presence", jim=2, user=card))
+            until(sock, b'"response"')
+            sock.sendall(said + frame("probe", id="end"))
+            until(sock, b'"end"')
+
+    at_once(8, once)
+
+
+def long_texts(port: int) -> None:
+    reader = account(port, 1)
+    flood(account(port, 0), lambda number: frame("msg", to=name_of(1), message="x" * 16_000), [reader])
+
+
+def hashing(port: int) -> None:
+    """More passwords than can be hashed, each on a connection that waits for its answer: their queue is always full."""
+    socks: list[socket.socket] = []
+    going()
+    for number in paced(200):
+        socks.append(dial(port))
+        card = {"account_name": f"nobody-{number}", "password": "is it this one?"}
+        socks[-1].sendall(frame("presence", jim=2, user=card))
+        if len(socks) > 400:
+            socks.pop(0).close()
+
+
+ATTACKS["renaming guest, flood"] = renaming
+ATTACKS["long texts, flood"] = long_texts
+ATTACKS["hashing, flood"] = hashing
+OPTIONS: Final = {"renaming guest, flood": ("--limit-loopback", "yes")}
+"""What the server is told besides, for attacks whose limit is one by address: those of this machine are not counted."""
 
 
 if __name__ == "__main__":

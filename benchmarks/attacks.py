@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.attackers import ATTACKS
+from benchmarks.attackers import ATTACKS, OPTIONS
 from benchmarks.pair import Pair, Times
 from benchmarks.people import PASSWORD, name_of, populate
 from benchmarks.serving import TOP, Served
@@ -60,7 +60,7 @@ def measure(name: str, folder: Path, filled: Path, seconds: float) -> tuple[dict
     """What the pairs noticed; the server's share of a core, and its memory before and after, in MB."""
     store = shutil.copy(filled, folder / "attacked.db")
     log = ("--log-file", str(folder / "server.log"), "--log-level", "info")
-    with Served("--store", f"sqlite:///{store}", *log) as server:
+    with Served("--store", f"sqlite:///{store}", *log, *OPTIONS.get(name, ())) as server:
         pairs = {kind: Pair(server.port, seconds, RATE, *cards) for kind, cards in CARDS.items()}
         before = server.resident() / 1024
         with attacked(name, server.port) if name != CALM else nothing():
