@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ import gevent
 from gevent.selectors import GeventSelector
 from prompt_toolkit.application import Application, create_app_session, get_app
 from prompt_toolkit.input import Input
+from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.styles import Style
 
@@ -35,6 +37,7 @@ from gmessenger.terminal.window.panes import Beyond, Panes, shown_name
 from gmessenger.terminal.window.ringing import notification
 from gmessenger.terminal.window.scrollback import Scrollback
 from gmessenger.terminal.window.signs import signs_for
+from gmessenger.terminal.window.terminal_input import TerminalInput
 from gmessenger.terminal.window.wrapping import Fragments
 from gmessenger.terminal.words import _
 
@@ -152,7 +155,11 @@ class UI:
 
     async def _show(self, loop: asyncio.AbstractEventLoop) -> None:
         # The session has to be opened here: greenlets do not inherit the context in which they are spawned.
-        with create_app_session(self._input, self._output):
+        own = TerminalInput(sys.stdin) if self._input is None else None
+        with create_app_session(self._input or own, self._output), ExitStack() as raw:
+            if own is not None:
+                raw.enter_context(own.raw_mode())
+                store_typeahead(own, own.take_typed_ahead())
             self._app = app = self._application()
 
             def begun() -> None:

@@ -108,7 +108,13 @@ def test_several_lines(sitting: Sitting) -> None:
 def test_what_is_pasted_stays_in_the_line(sitting: Sitting) -> None:
     sitting.types("\x1b[200~one\r\ntwo\nthree\n\x1b[201~")
     sitting.sees("three")
-    assert sitting.ui.draft == "one\ntwo\nthree\n" and not sitting.asked.of("submit")
+    assert sitting.ui.draft == "one\ntwo\nthree" and not sitting.asked.of("submit")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\n"])
+def test_the_end_of_the_last_line_that_is_pasted_does_not_stay(sitting: Sitting, end: str) -> None:
+    sitting.types(f"\x1b[200~one\ntwo{end}\x1b[201~!\r")
+    sitting.until(lambda: sitting.asked.of("submit") == ["one\ntwo!"])
 
 
 def test_what_is_pasted_as_an_answer_is_one_line(sitting: Sitting) -> None:

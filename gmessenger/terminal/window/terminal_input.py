@@ -1,0 +1,92 @@
+"""Keys of a real terminal: also those pressed before the screen was up, and none that nobody knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding import KeyPress
+
+SEQUENCE: Final = re.compile(
+    r"\x1b(?:\[\[[A-E]"  # a function key of the Linux console
+    r"|\[(?!\[)[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\][^\x07\x1b]*(?:\x07|\x1b\\)"  # what a terminal says of itself: OSC, DCS
+    r"|P[^\x1b]*\x1b\\)"
+)
+UNFINISHED: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*)?\Z")
+REPORT: Final = re.compile(r"\x1b\[(?:<?[0-9;]+[mMR]|M)")
+"""A mouse or a cursor, which the library knows by more than a table."""
+MAX_UNFINISHED: Final = 64  # characters
+PASTE_BEGINS: Final = "\x1b[200~"
+PASTE_ENDS: Final = "\x1b[201~"
+COOKED: Final = str.maketrans({"\n": "\r", "\0": "\x04"})
+"""What the terminal's own line discipline makes of Enter and of Ctrl-D, and back."""
+
+
+class KeyParser(Vt100Parser):
+    """Leaves out escape sequences that stand for no key: taken apart they would be Escape, and then text."""
+
+    _held = ""
+
+    def feed(self, data: str) -> None:
+        data, self._held = self._held + data, ""
+        while data:
+            data = self._feed_paste(data) if self._in_bracketed_paste else self._feed_keys(data)
+
+    def flush(self) -> None:
+        """A sequence that has not gone on for a while does not."""
+        held, self._held = self._held, ""
+        super().feed(held)
+        super().flush()
+
+    def _feed_keys(self, data: str) -> str:
+        """Take what comes up to the beginning of something pasted; returns the rest."""
+        keys, mark, pasted = data.partition(PASTE_BEGINS)
+        if not mark and (found := UNFINISHED.search(keys)) and len(found[0]) <= MAX_UNFINISHED:
+            keys, self._held = keys[: found.start()], found[0]
+        super().feed("".join(_known(keys)) + mark)
+        return pasted
+
+    def _feed_paste(self, data: str) -> str:
+        """Take what is pasted, whatever it is; returns what comes behind it."""
+        # The mark may be in two pieces, of which the library has the first.
+        begun = len(self._paste_buffer)
+        place = (self._paste_buffer[-len(PASTE_ENDS) :] + data).find(PASTE_ENDS)
+        end = place + len(PASTE_ENDS) - min(begun, len(PASTE_ENDS)) if place >= 0 else len(data)
+        super().feed(data[:end])
+        return data[end:]
+
+
+def _known(keys: str) -> Iterator[str]:
+    place = 0
+    for found in SEQUENCE.finditer(keys):
+        yield keys[place : found.start()]
+        if found[0] in ANSI_SEQUENCES or REPORT.fullmatch(found[0]):
+            yield found[0]
+        place = found.end()
+    yield keys[place:]
+
+
+class TerminalInput(Vt100Input):
+    """The keys of the terminal that is `stdin`."""
+
+    def __init__(self, stdin: TextIO) -> None:
+        super().__init__(stdin)
+        self.vt100_parser = KeyParser(self._collect)
+
+    def take_typed_ahead(self) -> list[KeyPress]:
+        """Return the keys that were pressed while the terminal still took lines; for when it does so no more.
+
+        The line discipline has made a newline of Enter and NUL of Ctrl-D: they are keys again.
+        """
+        typed = "".join(iter(self.stdin_reader.read, ""))
+        self.vt100_parser.feed(typed.translate(COOKED))
+        keys, self._buffer = self._buffer, []
+        return keys
+
+    def _collect(self, key: KeyPress) -> None:
+        self._buffer.append(key)  # which is another list after each reading
