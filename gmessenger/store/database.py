@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -208,18 +208,20 @@ class Database(Settling):
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path or ":memory:", timeout=0, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
-            db.execute(f"PRAGMA {pragma}")
+        with _closed_on_error(db):
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
+                db.execute(f"PRAGMA {pragma}")
         return db
 
     def _open_writer(self) -> sqlite3.Connection:
         db = self._open()
-        _migrate(db, self._path)
-        check_folding(db)
-        self.posts.past = past.any_kept(db)
-        self.identity = str(db.execute(IDENTITY).fetchone()[0])
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")
+        with _closed_on_error(db):
+            _migrate(db, self._path)
+            check_folding(db)
+            self.posts.past = past.any_kept(db)
+            self.identity = str(db.execute(IDENTITY).fetchone()[0])
+            db.execute("PRAGMA temp_store = MEMORY")
+            db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")
         return db
 
 
@@ -229,6 +231,16 @@ def _is_to_be_made(path: Path) -> bool:
         return path.stat().st_size == 0
     except OSError:
         return True
+
+
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that cannot be made ready: its caller never gets it."""
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 def _make_file(path: Path) -> None:

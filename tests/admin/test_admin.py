@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +176,9 @@ def test_an_export_has_everything_but_passwords(anyhow: Place) -> None:
 
 
 def spoil(file: Path, *statements: str) -> None:
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         for statement in statements:
             db.execute(statement)
-    db.close()
 
 
 @pytest.fixture

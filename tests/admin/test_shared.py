@@ -6,6 +6,7 @@ import contextlib
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_copy(tmp_path: Path, place: SharedPlace, monkeypatch: pytest.MonkeyPatc
 def test_a_copy_with_a_hole_is_told(tmp_path: Path, place: SharedPlace) -> None:
     alone = Place(tmp_path)
     alone.makes()
-    with sqlite3.connect(alone.file) as db:
+    with closing(sqlite3.connect(alone.file)) as db, db:
         db.execute("INSERT INTO conversations (key, name, head) VALUES ('#dev', '#dev', 2)")
     done: Any = place.admin("copy", alone.url, place.url)
     assert done.code == 1 and "#dev should have messages 1 to 2 and has 0" in done.err

@@ -49,10 +49,15 @@ class Party:
 
 
 @pytest.fixture
-def redis_of_its_own() -> Iterator[Redis]:
-    """A Redis that may be killed."""
+def redis_installed() -> None:
+    """For tests that start one with settings of their own."""
     if "Redis" in missing():
         pytest.skip(NOT_INSTALLED.format("Redis"))
+
+
+@pytest.fixture
+def redis_of_its_own(redis_installed: None) -> Iterator[Redis]:
+    """A Redis that may be killed."""
     with Redis() as server:
         server.start()
         yield server

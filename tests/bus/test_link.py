@@ -130,6 +130,7 @@ def test_it_is_closed_at_once_where_nobody_answers(start_party: Starts, redis_of
     assert not bus.connected
 
 
+@pytest.mark.usefixtures("redis_installed")
 def test_a_password_is_shown_to_redis_and_to_nobody_else(start_party: Starts, events: Events) -> None:
     with Redis(settings={"requirepass": "hunter2"}) as server:
         server.start()
@@ -174,6 +175,7 @@ def test_a_user_needs_no_more_rights_than_documented(redis_of_its_own: Redis, st
     ear.wait(lambda: ("dale",) in ear.told)
 
 
+@pytest.mark.usefixtures("redis_installed")
 def test_a_redis_may_speak_tls(start_party: Starts, authority: Authority, events: Events) -> None:
     certificate = str(authority.issue())
     tls = {"tls-cert-file": certificate, "tls-key-file": certificate, "tls-ca-cert-file": str(authority.file)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -118,7 +119,7 @@ class Ledger:
 
     def verify_file(self, path: Path) -> None:
         """The file by itself agrees: sound, no holes, each id once under the seq that was answered."""
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db, db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
             indexed = db.execute("SELECT count(*) FROM words_docsize").fetchone()[0]

@@ -6,6 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_clock_that_jumps_back_changes_no_order(
     crowd.ledger.verify_heard()
     crowd.ledger.verify_order()
     crowd.ledger.verify_file(tmp_path / "chat.db")
-    with sqlite3.connect(tmp_path / "chat.db") as db:
+    with closing(sqlite3.connect(tmp_path / "chat.db")) as db, db:
         times = [row[0] for row in db.execute("SELECT time FROM messages ORDER BY conversation_id, seq")]
     assert any(later < earlier - DAY / 2 for earlier, later in pairwise(times)), "the clock did not jump"
 

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,9 +46,8 @@ def test_a_store_is_opened_once_at_a_time_by_whatever_name(file: Path) -> None:
 
 def test_a_store_that_cannot_be_opened_is_not_held(file: Path) -> None:
     filled(file).store.close()
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    db.close()
     for _ in range(2):
         with pytest.raises(ConfigProblem, match="schema 99"):
             open_store(f"sqlite:///{file}")
@@ -138,7 +138,7 @@ def test_a_store_keeps_its_identity_and_a_restored_one_has_another(file: Path) -
 
 def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
     filled(file).store.close()
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         for undo in (
             "TRIGGER usage_deleted",
             "TRIGGER usage_changed",
@@ -152,7 +152,6 @@ def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
             db.execute(f"DROP {undo}")
         db.execute("ALTER TABLE messages DROP COLUMN account_id")
         db.execute("PRAGMA user_version = 1")
-    db.close()
     restore_file(file, other := file.with_name("other.db"))
     for path in (file, other):
         store = open_store(f"sqlite:///{path}")

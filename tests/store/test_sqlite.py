@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,11 @@ def test_a_closed_store_leaves_nothing_in_the_log(file: Path) -> None:
 
 def test_a_schema_of_a_later_release_is_refused_and_left_alone(file: Path) -> None:
     open_store(f"sqlite:///{file}").close()
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     with pytest.raises(ConfigProblem, match=f"schema {schema.VERSION + 1}, made by a later release"):
         open_store(f"sqlite:///{file}")
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION + 1,)
 
 
@@ -176,7 +177,7 @@ def test_closing_waits_for_what_is_delivered_beside_the_next_batch(
 def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: Path) -> None:
     store = open_store(f"sqlite:///{file}")
     kept(store)
-    with sqlite3.connect(file, isolation_level=None) as other:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other, other:
         other.execute("BEGIN IMMEDIATE")
         assert len(store.history("dale hank", 1, None, None, 9).messages) == 1
         waiting = gevent.spawn(kept, store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def made(tmp_path: Path) -> str:
 
 
 def columns_of_a_file(file: Path) -> dict[str, set[str]]:
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db, db:
         return {table.name: {row[1] for row in db.execute(f"PRAGMA table_info({table.name})")} for table in TABLES}
 
 

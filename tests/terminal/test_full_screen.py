@@ -257,7 +257,8 @@ def test_times_are_those_of_the_locale(
     fake: FakeServer, view: View, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     made = tmp_path / "en_US.UTF-8"
-    if subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", made], stderr=subprocess.DEVNULL).returncode > 1:
+    subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", made], stderr=subprocess.DEVNULL)
+    if not (made / "LC_TIME").exists():  # the exit code of localedef tells nothing of that
         pytest.skip("there is nothing here to make a locale of")
     hank = view(fake, *arguments, LOCPATH=str(tmp_path), LC_TIME=made.name)
     fake.enter().say("dale", "hi hank")
