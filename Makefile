@@ -5,14 +5,20 @@ BIN    := $(VENV)/bin
 CLIENTS ?= 2
 NODES   ?= 1
 SECONDS ?= 60
+SUITE   ?= trixie
 
-.PHONY: run test test-newest faults cluster fuzz bench lint config words lock clean
+.PHONY: run test test-bare test-newest faults cluster fuzz bench lint config words lock clean
 
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
 
 test: $(VENV)/installed-tests
 	$(BIN)/python -m pytest
+
+# Both commands of the README on a bare Debian that this makes and keeps, as an ordinary user; wants root. `make test-bare
+# SUITE=forky` takes another release, and with it another Python.
+test-bare:
+	$(PYTHON) scripts/bare.py $(SUITE)
 
 # Kills the server 60 times and more, stalls readers, fills disks, breaks a cluster of three nodes in every way there is
 # (networks are cut where this is done as root): about ten minutes; then says anything to it, as long again and more.
