@@ -7,7 +7,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
-# Upper bounds where private API is used: redis-py's parser, gevent's queues and HTTP server, prompt_toolkit's layout.
+# Upper bounds where private API is used: redis-py's parser, gevent's queues and HTTP server, prompt_toolkit's layout,
+# a collector of prometheus-client.
 # `make` installs what the lock files say, which `make lock` writes from these ranges.
 CLUSTER = ["psycopg[binary]>=3.3", "redis[hiredis]>=8,<9"]
 # Manual pages, and what shells complete by: where they are here, and where in a prefix's share/ they are looked for.
@@ -36,11 +37,11 @@ setup(
         "gevent>=25.9,<27",
         "msgspec>=0.20",
         "ConfigArgParse>=1.7",
-        "unicodedataplus>=16",
+        'unicodedataplus>=16; python_version < "3.14"',  # which has no wheels beyond, and Python the tables itself
         "SQLAlchemy>=2.0.40",
         "argon2-cffi>=25.1",
         "cryptography>=44",
-        "prometheus-client>=0.24",
+        "prometheus-client>=0.24,<0.27",
         "shtab>=1.7",
         "prompt_toolkit>=3.0.52,<3.1",
         "wcwidth>=0.5",

@@ -10,7 +10,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TextIO
 
-import unicodedataplus
+# Unicode 16, in which more is printable than older Pythons know; from 3.14 on Python has it itself.
+if sys.version_info >= (3, 14):
+    import unicodedata as unicode16
+else:
+    import unicodedataplus as unicode16
 
 TAB: Final = "    "
 JOINERS: Final = "\u200c\u200d"  # scripts and emoji are written with them
@@ -82,7 +86,7 @@ def _visible(char: str) -> str:
         return char
     if char in DIRECTIONS:
         return _number(char)
-    show = SHOWN.get(unicodedataplus.category(char))
+    show = SHOWN.get(unicode16.category(char))
     return char if show is None else show(char)
 
 

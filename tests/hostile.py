@@ -8,8 +8,7 @@ import time
 from threading import Thread
 from typing import Any, Final
 
-import unicodedataplus
-
+from gmessenger.terminal_text import unicode16
 from tests.client.fake_server import FakeServer, Frame, Peer
 
 CONTROLS: Final = "".join(map(chr, (*range(1, 32), *range(0x7F, 0xA0))))
@@ -33,7 +32,7 @@ def unsafe(shown: str, but: str = "\n") -> list[str]:
     return [
         f"{char!r} in {shown[max(place - 20, 0) : place + 20]!r}"
         for place, char in enumerate(shown)
-        if char not in but + HARMLESS and unicodedataplus.category(char) in bad
+        if char not in but + HARMLESS and unicode16.category(char) in bad
     ]
 
 

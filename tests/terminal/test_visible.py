@@ -4,13 +4,12 @@ import re
 import time
 
 import pytest
-import unicodedataplus
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gmessenger.client import Accepted, Connected, Deferred, Delivery, Lost, Message, Notice, PresenceChanged, Rejected
 from gmessenger.terminal import answers, messages, render
-from gmessenger.terminal_text import visible
+from gmessenger.terminal_text import unicode16, visible
 from gmessenger.wire.events import Answer, Card
 
 
@@ -48,8 +47,8 @@ def test_nothing_dangerous_is_left(text: str) -> None:
     shown = visible(text)
     assert visible(shown) == shown
     for char in shown:
-        assert unicodedataplus.category(char) not in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
-        assert unicodedataplus.category(char) != "Cf" or char in "\u200c\u200d"
+        assert unicode16.category(char) not in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+        assert unicode16.category(char) != "Cf" or char in "\u200c\u200d"
 
 
 def delivery(text: str, to: str = "hank", sender: str = "dale", at: float = 0.0, **more: bool) -> Delivery:
