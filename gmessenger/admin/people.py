@@ -21,7 +21,7 @@ def add_user(options: AdminOptions, given: Namespace) -> int:
             office.ask("add_account", name=given.name, password=password, look_alike=given.look_alike)
         except NameConfusable as error:
             raise NameConfusable(f"{error} It is made with --look-alike all the same.") from error
-    print(f"{given.name} is an account now. Store: {site_of(options).shown}.")
+    print_line(f"{given.name} is an account now. Store: {site_of(options).shown}.")
     return 0
 
 
