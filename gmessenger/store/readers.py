@@ -27,9 +27,11 @@ class Readers:
         self._threads = ThreadPool(number)
         self._places = BoundedSemaphore(number)
         self._idle: list[sqlite3.Connection] = []
+        self._is_closed = False
 
     def close(self) -> None:
-        """Let go of threads and connections."""
+        """Let go of threads and connections; one that is in use is closed when it is given back."""
+        self._is_closed = True
         self._threads.kill()
         while self._idle:
             self._idle.pop().close()
@@ -58,15 +60,21 @@ class Readers:
             with _interrupting(db, until):
                 found = in_thread_pool(self._threads, query.run)
         except MessengerError:
-            self._idle.append(db)
+            self._give_back(db)
             raise
         except BaseException as failure:  # also of one that was killed: the thread may be at it still
             query.give_up()
             if isinstance(failure, sqlite3.Error):
                 raise _unavailable(failure) from failure
             raise
-        self._idle.append(db)
+        self._give_back(db)
         return cast(Result, found)
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        if self._is_closed:
+            db.close()
+        else:
+            self._idle.append(db)
 
 
 class _Query:

@@ -37,7 +37,7 @@ VERSION: Final = "PRAGMA user_version"
 TABLES: Final = "SELECT count(*) FROM sqlite_master"
 STRAY: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
 
-TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
+ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def _damage(db: sqlite3.Connection) -> list[str]:
     matter, since an index can be made again."""
     if not (lines := _check(db, MOST_FAULTS)):
         return []
-    sound = not any(_check(db, f"'{name}'") for (name,) in db.execute(TABLES))
+    sound = not any(_check(db, f"'{name}'") for (name,) in db.execute(ORDINARY_TABLES))
     return [f"{'its search index' if sound else 'it'} is damaged: {line}." for line in lines]
 
 
