@@ -11,7 +11,8 @@
     │   │   │   └── NameConfusable    name_confusable
     │   │   ├── BadPassword           bad_password
     │   │   ├── AlreadyLoggedIn       already_logged_in
-    │   │   └── TlsNeeded             tls_needed
+    │   │   ├── TlsNeeded             tls_needed
+    │   │   └── NotStorable           not_storable
     │   ├── NotLoggedIn 401           not_logged_in
     │   ├── PasswordNeeded 401        password_needed
     │   ├── WrongPassword 402         wrong_password
@@ -151,6 +152,11 @@ class AlreadyLoggedIn(BadRequest):
 class TlsNeeded(BadRequest):
     word = "tls_needed"
     sentence = "This port speaks TLS: connect with TLS, or to the server's plain port."
+
+
+class NotStorable(BadRequest):
+    word = "not_storable"
+    sentence = "The server's store cannot keep this, however often it is sent."
 
 
 class NotLoggedIn(WireError):
@@ -368,10 +374,28 @@ class ServerFull(WireError):
 
 
 class StoreUnavailable(WireError):
+    """`why` is what the database or the system said: for the log and for operators, never for a peer."""
+
     code = 503
     word = "store_unavailable"
     retry = True
     sentence = "The server cannot store anything now; send it again later."
+
+    def __init__(
+        self,
+        sentence: str | None = None,
+        *,
+        why: str = "",
+        limit: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(sentence, limit=limit, retry_after=retry_after)
+        self.why = why
+
+    @property
+    def for_operators(self) -> str:
+        """The sentence, and why."""
+        return f"{str(self).rstrip('.')}: {self.why}." if self.why else str(self)
 
 
 class InternalError(WireError):

@@ -82,6 +82,8 @@ EVENTS: Final[dict[str, Word]] = {
     "reindex_failed": _kind(logging.WARNING, "reason"),
     "bus_connected": _kind(logging.INFO, "address", "nodes"),
     "bus_lost": _kind(logging.WARNING, "address", "reason"),
+    "store_failed": _kind(logging.ERROR, "reason"),
+    "store_refused": _kind(logging.ERROR, "reason"),
     "store_away": _kind(logging.WARNING, "reason"),
     "store_back": _kind(logging.INFO),
     "compared_with_store": _kind(logging.INFO),

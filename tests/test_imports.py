@@ -17,6 +17,7 @@ SHARED = ("cluster.contract", "cluster.records")
 GROUND = {
     "durability",
     "errors",
+    "field_types",
     "hosts",
     "new_files",
     "sentences",
@@ -30,6 +31,7 @@ GROUND = {
 MAY_IMPORT: dict[str, set[str]] = {
     "durability": set(),
     "errors": set(),
+    "field_types": {"errors"},
     "stdout": {"errors", "sentences"},
     "text_files": {"errors", "sentences"},
     "hosts": set(),
@@ -50,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "given": {"commandline", "options", *GROUND},
     "wire": GROUND,
     "chat": {"logs", *RECORDS, *GROUND},
-    "store": {*RECORDS, *SHARED, *GROUND},
+    "store": {"logs", *RECORDS, *SHARED, *GROUND},
     "bus": {"logs", *SHARED, *GROUND},
     "cluster": {"logs", "chat", *RECORDS, *SHARED, *GROUND},
     "server.fronts": {"gmessenger", "logs", "wire", "chat", "server.connection", *GROUND},

@@ -16,7 +16,7 @@ from gevent import socket
 from msgspec import DecodeError, json
 
 from gmessenger.admin.site import Site, site_of
-from gmessenger.chat.administration import VERBS, Administration
+from gmessenger.chat.administration import HANDED, VERBS, Administration, checked
 from gmessenger.chat.elsewhere import Elsewhere
 from gmessenger.chat.moderation import SERVER
 from gmessenger.chat.passwords import Passwords
@@ -92,9 +92,8 @@ class BackOffice:
         self._administration = administration
 
     def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
-        if handle is not None:
-            arguments["handle"] = handle
-        return VERBS[verb](self._administration, **arguments)
+        given = checked(verb, arguments)
+        return VERBS[verb](self._administration, **given, **({HANDED: handle} if handle is not None else {}))
 
 
 class Branch(BackOffice):
@@ -108,6 +107,7 @@ class Branch(BackOffice):
 
     def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
         if verb == "kick":
+            arguments = checked(verb, arguments)
             return self._moderation.kick_elsewhere(SERVER, arguments["name"], arguments["reason"])
         answer = super().ask(verb, handle=handle, **arguments)
         return answer if verb != "ban" else None

@@ -9,7 +9,7 @@ from typing import Final
 
 from gmessenger.admin import commands
 from gmessenger.commandline import ADMIN, parse, parser_of
-from gmessenger.errors import ExitError, FileProblem, MessengerError, Refused, UsageError
+from gmessenger.errors import ExitError, FileProblem, MessengerError, Refused, StoreUnavailable, UsageError
 from gmessenger.stdout import discard_output, print_text
 from gmessenger.terminal_text import print_error, visible_lines
 
@@ -55,7 +55,8 @@ def _fail(error: Exception) -> int:
         error = UsageError("What was given is not text in UTF-8.")
     elif not isinstance(error, MessengerError):
         error = ExitError(f"Something went wrong that should not have ({type(error).__name__}: {error}).")
-    print_error(f"{ADMIN.program}: {error}")
+    told = error.for_operators if isinstance(error, StoreUnavailable) else error
+    print_error(f"{ADMIN.program}: {told}")
     return exit_code(error)
 
 

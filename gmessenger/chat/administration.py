@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from inspect import Parameter, signature
+from typing import Any, Final, Literal, get_type_hints
+
+from msgspec import Struct, ValidationError, convert, defstruct
+from msgspec.structs import asdict
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
@@ -22,15 +26,20 @@ from gmessenger.chat.tracing import Tracing
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
+    BadRequest,
     MessengerError,
     NameTaken,
     NeverSeen,
     PasswordNeeded,
 )
+from gmessenger.field_types import Address as AddressText
+from gmessenger.field_types import Days, Id, Name, Number, Password, Path, Reason, Seconds, too_long
 
 LARGEST_PAGE: Final = 1000
 LAST_PLACE: Final = 2**62
 INVITE_BYTES: Final = 18
+HANDED: Final = "handle"
+"""The argument of a verb that is the number of an open file: it is handed over beside the others and not among them."""
 
 
 class Administration:
@@ -66,7 +75,7 @@ class Administration:
             for each in sorted(self._entrance.accounts.values(), key=lambda account: account.key)
         ]
 
-    def add_account(self, name: str, password: str, look_alike: bool = False) -> None:
+    def add_account(self, name: Name, password: Password, look_alike: bool = False) -> None:
         """A new account; guests who use its name now are closed. Raises `BadName`, `BadPassword` or `NameTaken`.
 
         It may look like another one only where that is wanted (`look_alike`); else `NameConfusable` is raised.
@@ -80,27 +89,27 @@ class Administration:
         self._entrance.add(self._store.create_account(fold(shown), shown, hashed, self._clock()))
         self._dismissal.everybody(fold(shown), NameTaken("This name has become an account of somebody."))
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: Name, password: Password) -> None:
         """Another password; sessions that logged in with the old one are ended."""
         account = self._account(name)
         self._store.set_password(account.id, self._passwords.hash(password))
         account.generation += 1
         self._dismissal.everybody(account.key, PasswordNeeded("The password has been changed: log in again."))
 
-    def disable(self, name: str) -> None:
+    def disable(self, name: Name) -> None:
         """Shut an account out until it is enabled again."""
         account = self._account(name)
         self._store.disable(account.id, True)
         account.disabled = True
         self._dismissal.everybody(account.key, AccountDisabled())
 
-    def enable(self, name: str) -> None:
+    def enable(self, name: Name) -> None:
         """Let an account in again."""
         account = self._account(name)
         self._store.disable(account.id, False)
         account.disabled = False
 
-    def delete_account(self, name: str) -> None:
+    def delete_account(self, name: Name) -> None:
         """Forget an account; what it said stays with those it was said to, and the name is free."""
         account = self._account(name)
         was_disabled, account.disabled = account.disabled, True  # nobody comes in, also not as a guest
@@ -135,7 +144,7 @@ class Administration:
             for room in sorted(self._rooms, key=lambda room: room.key)
         ]
 
-    def delete_room(self, name: str) -> None:
+    def delete_room(self, name: Name) -> None:
         """Forget a room and what was said in it; its members are told that they have left. Raises `NoSuchRoom`."""
         room = self._rooms.find(name)
         with self._rooms.ending(room):
@@ -143,79 +152,83 @@ class Administration:
         if self._rooms.known(room.key) is None:  # else it is a new one of that name
             self._messenger.sanctions.drop("close", room.key)
 
-    def backup(self, file: str, handle: int) -> int:
+    def backup(self, file: Path, handle: int) -> int:
         """Write everything into an open and empty file, which who has opened it calls `file`; says how many bytes.
 
         Raises `FileProblem`.
         """
         return self._store.backup(file, handle)
 
-    def prune(self, days: float) -> int:
+    def prune(self, days: Days) -> int:
         """Drop messages older than that many days; says how many."""
         return self._store.prune(self._clock() - days * 86_400)
 
-    def messages(self, after: int, limit: int = LARGEST_PAGE) -> dict[str, Any]:
+    def messages(self, after: Number, limit: Number = LARGEST_PAGE) -> dict[str, Any]:
         """A page of everything that was ever said and is kept, and where the next page begins: None at the end."""
         found, _ = self._store.everything(max(0, min(after, LAST_PLACE)), max(1, min(limit, LARGEST_PAGE)))
         listed = [entry(each.message, conversation=each.message.conversation) for each in found]
         return {"messages": listed, "after": found[-1].place if found else None}
 
-    def grant(self, name: str) -> None:
+    def grant(self, name: Name) -> None:
         """Make an account an operator of this server."""
         self._set_role(name, OPERATOR)
 
-    def revoke(self, name: str) -> None:
+    def revoke(self, name: Name) -> None:
         """Make it one no more."""
         self._set_role(name, "")
 
-    def kick(self, name: str, reason: str = "") -> int:
+    def kick(self, name: Name, reason: Reason = "") -> int:
         """Close the sessions of a name; says how many. Raises `NotHere`."""
         return int(self._moderation.kick(SERVER, name, reason)["sessions"])
 
-    def mute(self, name: str, seconds: float | None = None, reason: str = "") -> None:
+    def mute(self, name: Name, seconds: Seconds | None = None, reason: Reason = "") -> None:
         """Have a name's messages refused."""
         self._moderation.mute(SERVER, name, seconds, reason)
 
-    def unmute(self, name: str) -> None:
+    def unmute(self, name: Name) -> None:
         """Let a name speak again."""
         self._moderation.unmute(SERVER, name)
 
     def ban(
-        self, name: str | None = None, address: str | None = None, seconds: float | None = None, reason: str = ""
+        self,
+        name: Name | None = None,
+        address: AddressText | None = None,
+        seconds: Seconds | None = None,
+        reason: Reason = "",
     ) -> int:
         """Let nobody in under a name, or from an address; says how many sessions that closed."""
         return int(self._moderation.ban(SERVER, name, address, seconds, reason)["sessions"])
 
-    def unban(self, name: str | None = None, address: str | None = None) -> None:
+    def unban(self, name: Name | None = None, address: AddressText | None = None) -> None:
         """Let them in again."""
         self._moderation.unban(SERVER, name, address)
 
-    def sanctions(self, kind: Literal["bans", "mutes"], after: str | None = None) -> dict[str, Any]:
+    def sanctions(self, kind: Literal["bans", "mutes"], after: Name | None = None) -> dict[str, Any]:
         """A page of who may not come in, or not speak, behind a name or an address."""
         listed = self._moderation.bans if kind == "bans" else self._moderation.mutes
         return listed(SERVER, after)
 
-    def close_room(self, name: str, reason: str = "") -> None:
+    def close_room(self, name: Name, reason: Reason = "") -> None:
         """Have nothing more said in a room, and nobody come in."""
         self._moderation.close(SERVER, name, reason)
 
-    def open_room(self, name: str) -> None:
+    def open_room(self, name: Name) -> None:
         """Let it be used again."""
         self._moderation.open(SERVER, name)
 
-    def _set_role(self, name: str, role: str) -> None:
+    def _set_role(self, name: Name, role: str) -> None:
         account = self._account(name)
         self._store.set_role(account.id, role)
         self._moderation.granted(account, role)
 
-    def trace(self, name: str, seq: int, other: str | None = None) -> dict[str, Any]:
+    def trace(self, name: Name, seq: Number, other: Name | None = None) -> dict[str, Any]:
         """Where a message in a room, or between two names, went; never what it said.
 
         Raises `NoSuchRoom`, `BadRequest` for one name that is no room's, or `NeverSeen` with what there is instead.
         """
         return self._tracing.by_seq(name, seq, other)
 
-    def trace_id(self, name: str, id: str) -> list[dict[str, Any]]:
+    def trace_id(self, name: Name, id: Id) -> list[dict[str, Any]]:
         """The same, of what an account sent under an id: each of its devices may have used it. Raises `NeverSeen`."""
         return self._tracing.by_id(self._account(name), id)
 
@@ -265,3 +278,28 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     )
 }
 """What may be asked by name, with arguments by name."""
+
+
+def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
+    """The arguments of a verb as a struct, so that they are checked as what comes by wire is."""
+    kinds = get_type_hints(verb, include_extras=True)
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for each in list(signature(verb).parameters.values())[1:]:
+        if each.name == HANDED:
+            continue
+        default = () if each.default is Parameter.empty else (each.default,)
+        fields.append((each.name, kinds[each.name], *default))
+    return defstruct(verb.__name__, fields, forbid_unknown_fields=True)
+
+
+ARGUMENTS: Final = {name: _taken_by(verb) for name, verb in VERBS.items()}
+
+
+def checked(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a verb, each of its type and within its bounds. Raises `BadRequest`."""
+    if verb not in VERBS:
+        raise BadRequest("There is no such verb.")
+    try:
+        return asdict(convert(arguments, ARGUMENTS[verb]))
+    except ValidationError as error:
+        raise too_long(str(error)) or BadRequest(f"The request is not understood: {error}.") from error

@@ -10,20 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Callable
 from contextlib import closing
-from inspect import Parameter, signature
+from inspect import signature
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 from gevent import socket
 from gevent.pool import Pool
-from msgspec import MsgspecError, Struct, convert, defstruct, field, json
-from msgspec.structs import asdict
+from msgspec import MsgspecError, Struct, field, json
 
 from gmessenger import logs
-from gmessenger.chat.administration import VERBS, Administration
-from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull
+from gmessenger.chat.administration import HANDED, VERBS, Administration, checked
+from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull, StoreUnavailable
 from gmessenger.server.acceptor import Acceptor, Spare
 from gmessenger.server.listening import FOR_ITS_OWNER, is_listened_at, listen_unix, make_directory
 from gmessenger.server.visitors import Visitors
@@ -33,8 +31,6 @@ LONGEST_LINE: Final = 65_536
 MOST_OPERATORS: Final = 16
 """Connections on which nothing is being done; one more closes the one that has been idle for longest."""
 STOPPING_TAKES: Final = 1.0
-HANDED: Final = "handle"
-"""The argument of a verb that is the number of an open file: it comes beside the line and never in it."""
 INT: Final = struct.calcsize("i")
 ROOM_FOR_HANDED: Final = socket.CMSG_SPACE(INT)
 MSG_CMSG_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -102,9 +98,9 @@ class Control:
     def _ask(self, line: bytes, handed: int | None) -> Any:
         try:
             asked = json.decode(line, type=Asked)
-            arguments = asdict(convert(asked.arguments, TAKES[asked.verb]))
-        except (MsgspecError, UnicodeDecodeError, KeyError) as error:
+        except (MsgspecError, UnicodeDecodeError) as error:
             raise BadRequest("This server's control socket does not know that request.") from error
+        arguments = checked(asked.verb, asked.arguments)
         if asked.verb in TAKE_FILES:
             if handed is None:
                 raise BadRequest("This takes an open file, handed over with the request.")
@@ -114,7 +110,8 @@ class Control:
 
 
 def _refused(error: MessengerError) -> bytes:
-    return json.encode({"error": type(error).__name__, "sentence": str(error)}) + b"\n"
+    sentence = error.for_operators if isinstance(error, StoreUnavailable) else str(error)
+    return json.encode({"error": type(error).__name__, "sentence": sentence}) + b"\n"
 
 
 class Requests:
@@ -155,18 +152,5 @@ class Requests:
                     self.handed = handle
 
 
-def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
-    """The arguments of a verb as a struct, so that what comes over the socket is checked as what comes by wire."""
-    kinds = get_type_hints(verb)
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    for each in list(signature(verb).parameters.values())[1:]:
-        if each.name == HANDED:
-            continue
-        default = () if each.default is Parameter.empty else (each.default,)
-        fields.append((each.name, kinds[each.name], *default))
-    return defstruct(verb.__name__, fields, forbid_unknown_fields=True)
-
-
 TAKE_FILES: Final = frozenset(name for name, verb in VERBS.items() if HANDED in signature(verb).parameters)
 """Verbs that write to a file which is handed over."""
-TAKES: Final = {name: _taken_by(verb) for name, verb in VERBS.items()}

@@ -17,7 +17,9 @@ from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 from gmessenger.chat.tally import StoreTally
-from gmessenger.errors import StoreUnavailable, WireError
+from gmessenger.errors import NotStorable, StoreUnavailable, WireError
+from gmessenger.store.failures import FAILURES
+from gmessenger.store.posts import UNSTORABLE
 from gmessenger.store.rounds import Rounds
 from gmessenger.turns import Turn
 
@@ -129,7 +131,8 @@ class Commits(Rounds):
                 self._failed("commit", error)
             self._give_up()
             self._tally.failed += 1
-            refusal = StoreUnavailable(f"The server cannot store anything now: {error}.")
+            FAILURES.tell("store_failed", error)
+            refusal = StoreUnavailable("The server cannot store anything now.", why=str(error))
             return refusal, [(None, refusal)] * len(changes)
         self._tally.commits.add(time.monotonic() - began)
         return None, outcomes
@@ -167,6 +170,9 @@ class Commits(Rounds):
             db.execute("ROLLBACK TO change")
             db.execute("RELEASE change")
             self._undone()
+            if isinstance(refusal, UNSTORABLE):
+                FAILURES.tell("store_refused", refusal)
+                return None, NotStorable()
             return None, refusal
         db.execute("RELEASE change")
         return value, None

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from gmessenger.chat.contract import Done
 from gmessenger.chat.records import Post
-from gmessenger.errors import IdReused, NoSuchRoom, WireError
+from gmessenger.errors import IdReused, NoSuchRoom, NotStorable, WireError
 from gmessenger.store import past, statements
+from gmessenger.store.failures import FAILURES
 from gmessenger.store.index import Fresh, folded_all, unindexed
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Waiting
@@ -19,6 +20,8 @@ from gmessenger.turns import Turn
 SLICE: Final = 500
 MAX_SLICE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's
 PLAIN_SHARE: Final = 8  # characters of ASCII that are folded as quickly as one other
+UNSTORABLE: Final = (sqlite3.DataError, OverflowError, UnicodeError)
+"""What is wrong with a message itself, however often it is tried."""
 FEW: Final = 8
 MOST_CONVERSATIONS_KNOWN: Final = 20_000
 INSERT: Final = (
@@ -109,21 +112,34 @@ class Posts(Waiting):
     def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> list[str]:
         """Insert, and return the folded texts for the index.
 
-        Hardly ever is anything sent again: of many it is found out by trying, of few by looking.
+        Hardly ever is anything sent again: of many it is found out by trying, of few by looking. What cannot be kept at
+        all is looked for by halves, and no other is refused for its sake.
         """
-        if len(posts) < FEW or self.past:
-            return self._insert(db, posts, look=True)
+        look = len(posts) < FEW or self.past
         before = len(self._outcomes)
         db.execute("SAVEPOINT slice")
         try:
-            rows = self._insert(db, posts, look=False)
-        except sqlite3.IntegrityError:
+            rows = self._insert(db, posts, look=look)
+        except (sqlite3.IntegrityError, *UNSTORABLE) as error:
+            if look and isinstance(error, sqlite3.IntegrityError):
+                raise
             db.execute("ROLLBACK TO slice")
             self.forget()
             del self._outcomes[before:]
-            rows = self._insert(db, posts, look=True)
+            rows = self._insert_apart(db, posts, error)
         db.execute("RELEASE slice")
         return rows
+
+    def _insert_apart(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], error: Exception) -> list[str]:
+        """Insert what could not be inserted together."""
+        if isinstance(error, sqlite3.IntegrityError):
+            return self._insert(db, posts, look=True)
+        if len(posts) == 1:
+            FAILURES.tell("store_refused", error)
+            self._outcomes.append(Outcome(posts[0][1], error=NotStorable()))
+            return []
+        half = len(posts) // 2
+        return [*self._insert_slice(db, posts[:half]), *self._insert_slice(db, posts[half:])]
 
     def _insert(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], *, look: bool) -> list[str]:
         rows: list[tuple[Any, ...]] = []

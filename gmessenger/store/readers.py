@@ -14,6 +14,7 @@ from gevent.threadpool import ThreadPool
 
 from gmessenger.errors import MessengerError, StoreUnavailable
 from gmessenger.store.commits import in_thread_pool
+from gmessenger.store.failures import FAILURES
 
 Result = TypeVar("Result")
 INTERRUPT_INTERVAL: Final = 0.05  # seconds after which a query that has begun since the last interrupt is interrupted
@@ -116,4 +117,5 @@ def _interrupting(db: sqlite3.Connection, until: float | None) -> Iterator[None]
 
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    return StoreUnavailable(f"The server cannot read what it stored: {error}.")
+    FAILURES.tell("store_failed", error)
+    return StoreUnavailable("The server cannot read what it stored.", why=str(error))

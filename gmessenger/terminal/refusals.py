@@ -24,6 +24,8 @@ SENTENCES: Final = (
     N_("The name {name} is reserved."),
     N_("The name {name} looks too much like {other}, which is taken."),
     N_("A message has at most {count} characters."),
+    N_("The name of a device has at most {count} characters."),
+    N_("A search has at most {count} characters."),
     N_("A topic is at most {count} printable characters."),
     N_("A reason is at most {count} printable characters."),
     N_("A status is 1 to {count} printable characters, and not {word}."),

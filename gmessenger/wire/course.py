@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec import json
 
 from gmessenger.errors import BadRequest, BadText
+from gmessenger.field_types import MAX_GIVEN_NAME
 from gmessenger.wire import dialects
 from gmessenger.wire.dialects import Dialect, Spelled, first_string, lower_keys
 from gmessenger.wire.events import (
@@ -64,7 +65,7 @@ class CourseCodec:
             return CourseList(dialects.LIST_ACTIONS[action])
         if action in dialects.CONTACT_ACTIONS:
             found = first_string(low, dialects.CONTACT)
-            return CourseContact(found and found[1], dialects.CONTACT_ACTIONS[action])
+            return CourseContact(_name(found), dialects.CONTACT_ACTIONS[action])
         return None
 
     def ok(self, time: float) -> bytes:
@@ -106,7 +107,7 @@ class CourseCodec:
         if self._spoken is None:
             self.dialect = dialects.dialect_of(spelled, low)
         found = first_string(low, dialects.NAME)
-        return CoursePresence(found and found[1])
+        return CoursePresence(_name(found))
 
     def _message(self, low: Spelled, action: str) -> CourseMsg | Unreadable:
         text = first_string(low, dialects.TEXT)
@@ -126,10 +127,15 @@ class CourseCodec:
 
     def _addressee(self, low: Spelled) -> str | None:
         found = first_string(low, dialects.TO_IN_UPPERCASE if self.dialect.from_is_addressee else dialects.TO)
-        return found and found[1]
+        return _name(found)
 
     def _answer(self, code: int, time: float, alert: Any, **more: Any) -> bytes:
         return _encode(ENVELOPES[self.dialect.envelope](code, time, alert) | more)
+
+
+def _name(found: tuple[str, str] | None) -> str | None:
+    """The name that was found, not much longer than one can be: cut, it is still nobody's."""
+    return found[1][:MAX_GIVEN_NAME] if found is not None else None
 
 
 def _encode(frame: Frame) -> bytes:

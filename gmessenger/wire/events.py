@@ -10,21 +10,29 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
+from gmessenger import field_types as fields
 from gmessenger.errors import WireError
+from gmessenger.field_types import Number, Seconds
+
+
+class Login(Struct, omit_defaults=True):
+    """The `user` object of a presence that asks to be let in."""
+
+    account_name: fields.Name
+    password: fields.Password | None = None
+    device: fields.Device | None = None
+    session: fields.Token | None = None
+    status: fields.Status | None = None
 
 
 class Card(Struct, omit_defaults=True):
-    """The `user` object of a presence."""
+    """The `user` object of what a server tells, and of lists."""
 
     account_name: str
     password: str | None = None
     device: str | None = None
     session: str | None = None
     status: str | None = None
-
-
-Number: TypeAlias = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-"""A seq or a count; what is beyond could not be compared with what is stored."""
 
 
 MAX_SEQ: Final = 2**53
@@ -40,82 +48,82 @@ class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
 
 
 class Presence(Request, tag="presence", kw_only=True):
-    user: Card
-    jim: int = 2
-    session: str | None = None
+    user: Login
+    jim: Number = 2
+    session: fields.Token | None = None
     receive: bool = True
 
 
 class Msg(Request, tag="msg", kw_only=True, gc=False):
-    to: str
+    to: fields.Name
     message: str
 
 
 class Users(Request, tag="users", kw_only=True):
-    after: str | None = None
+    after: fields.Name | None = None
 
 
 class Status(Request, tag="status", kw_only=True):
-    status: str
+    status: fields.Status
 
 
 class Register(Request, tag="register", kw_only=True):
-    password: str
-    invite: str | None = None
+    password: fields.Password
+    invite: fields.Token | None = None
 
 
 class Ack(Request, tag="ack", kw_only=True):
-    with_: str = field(name="with")
+    with_: fields.Name = field(name="with")
     seq: Number
 
 
 class Read(Request, tag="read", kw_only=True):
-    with_: str = field(name="with")
+    with_: fields.Name = field(name="with")
     seq: Number
 
 
 class History(Request, tag="history", kw_only=True):
-    with_: str = field(name="with")
+    with_: fields.Name = field(name="with")
     before: Number | None = None
     after: Number | None = None
     limit: Number | None = None
 
 
 class Search(Request, tag="search", kw_only=True):
-    text: str
-    with_: str | None = field(name="with", default=None)
+    text: fields.Query
+    with_: fields.Name | None = field(name="with", default=None)
     limit: Number | None = None
 
 
 class Conversations(Request, tag="conversations", kw_only=True):
-    after: str | None = None
+    after: fields.Name | None = None
 
 
 class Join(Request, tag="join", kw_only=True):
-    room: str
+    room: fields.Name
 
 
 class Leave(Request, tag="leave", kw_only=True):
-    room: str
+    room: fields.Name
 
 
 class Remove(Request, tag="remove", kw_only=True):
-    room: str
-    user: str
+    room: fields.Name
+    user: fields.Name
 
 
 class Topic(Request, tag="topic", kw_only=True):
-    room: str
-    topic: str
+    room: fields.Name
+    topic: fields.Topic
 
 
 class Members(Request, tag="members", kw_only=True):
-    room: str
-    after: str | None = None
+    room: fields.Name
+    after: fields.Name | None = None
 
 
 class Rooms(Request, tag="rooms", kw_only=True):
-    after: str | None = None
+    after: fields.Name | None = None
 
 
 class Probe(Request, tag="probe", kw_only=True):
@@ -127,67 +135,63 @@ class Export(Request, tag="export", kw_only=True):
 
 
 class Forget(Request, tag="forget", kw_only=True):
-    password: str
-
-
-Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=3_155_760_000)]
-"""How long something lasts: a century is for good."""
+    password: fields.Password
 
 
 class Kick(Request, tag="kick", kw_only=True):
-    user: str
-    reason: str = ""
+    user: fields.Name
+    reason: fields.Reason = ""
 
 
 class Mute(Request, tag="mute", kw_only=True):
-    user: str
+    user: fields.Name
     for_: Seconds | None = field(name="for", default=None)
-    reason: str = ""
+    reason: fields.Reason = ""
 
 
 class Unmute(Request, tag="unmute", kw_only=True):
-    user: str
+    user: fields.Name
 
 
 class Mutes(Request, tag="mutes", kw_only=True):
-    after: str | None = None
+    after: fields.Name | None = None
 
 
 class Ban(Request, tag="ban", kw_only=True):
-    user: str | None = None
-    address: str | None = None
+    user: fields.Name | None = None
+    address: fields.Address | None = None
     for_: Seconds | None = field(name="for", default=None)
-    reason: str = ""
+    reason: fields.Reason = ""
 
 
 class Unban(Request, tag="unban", kw_only=True):
-    user: str | None = None
-    address: str | None = None
+    user: fields.Name | None = None
+    address: fields.Address | None = None
 
 
 class Bans(Request, tag="bans", kw_only=True):
-    after: str | None = None
+    after: fields.Name | None = None
 
 
 class Close(Request, tag="close", kw_only=True):
-    room: str
-    reason: str = ""
+    room: fields.Name
+    reason: fields.Reason = ""
 
 
 class Open(Request, tag="open", kw_only=True):
-    room: str
+    room: fields.Name
 
 
 class Block(Request, tag="block", kw_only=True):
-    user: str
+    user: fields.Name
 
 
 class Unblock(Request, tag="unblock", kw_only=True):
-    user: str
+    user: fields.Name
 
 
 class Blocks(Request, tag="blocks", kw_only=True):
-    after: str | None = None
+    after: fields.Name | None = None
 
 
 class Quit(Request, tag="quit", kw_only=True):

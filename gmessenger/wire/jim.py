@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType, json
 from msgspec.structs import astuple
 
 from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction
+from gmessenger.field_types import too_long
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import (
     Answer,
@@ -107,6 +108,8 @@ def _diagnose(frame: bytes, complaint: str) -> Pong | Unreadable:
         return Unreadable(BadId())
     if isinstance(loose.action, str) and loose.action not in _ACTIONS:
         return Unreadable(UnknownAction(), loose.id or None)
+    if (refusal := too_long(complaint)) is not None:
+        return Unreadable(refusal, loose.id or None)
     return Unreadable(BadRequest(f"The request is not understood: {complaint}."), loose.id or None)
 
 

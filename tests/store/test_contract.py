@@ -13,7 +13,7 @@ from gevent.event import AsyncResult
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Hits, Post, Proof, Remembered, Sanction, Standing
 from gmessenger.chat.way import Reader, Receiver, Sent
-from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, PasswordNeeded, WireError
+from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, NotStorable, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store, waiting
 
 DIRECT = "dale hank"
@@ -630,3 +630,33 @@ def test_it_is_counted_how_much_is_kept_of_an_account_and_of_guests(opened: Call
     if store.lasting:
         store.close()
         assert opened().usage(kept.hank) == 5
+
+
+UNSTORABLE = "half \ud800 of a pair"
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_what_cannot_be_kept_is_refused_for_good_and_no_other_for_its_sake(count: int, kept: Kept) -> None:
+    bad = count // 2
+    texts = [UNSTORABLE if number == bad else f"text {number}" for number in range(count)]
+    outcomes = kept.posts(*(kept.says(text, id=f"m{number}") for number, text in enumerate(texts)))
+    refused = outcomes.pop(bad)
+    assert isinstance(refused[2], NotStorable) and not refused[2].retry
+    assert outcomes == [(seq, False, None) for seq in range(1, count)]
+    assert UNSTORABLE not in str(refused[2])
+    assert [each.text for each in kept.page()] == [text for text in texts if text != UNSTORABLE]
+
+
+def test_whatever_else_cannot_be_kept_is_refused_for_good(kept: Kept) -> None:
+    asked: list[Callable[[], Any]] = [
+        lambda: kept.store.create_account(UNSTORABLE, "name", "hash", 1.0),
+        lambda: kept.device(kept.hank, UNSTORABLE),
+        lambda: kept.store.create_room(UNSTORABLE, "#room", kept.hank, 1.0),
+        lambda: kept.store.impose(Sanction("mute", "peggy", "Hank", UNSTORABLE, 1.0)),
+        lambda: kept.store.block(kept.hank, {"peggy": UNSTORABLE}),
+    ]
+    for ask in asked:
+        with pytest.raises(NotStorable) as refused:
+            ask()
+        assert str(refused.value) == NotStorable.sentence
+    assert kept.posts(kept.says("still there")) == [(1, False, None)]

@@ -18,7 +18,7 @@ from gmessenger.errors import (
     ExitError,
     FileProblem,
     IdReused,
-    InternalError,
+    NotStorable,
     StoreUnavailable,
     WireError,
 )
@@ -133,8 +133,8 @@ def test_a_message_that_the_database_cannot_hold_is_refused_and_no_other(postgre
     kept.store.acknowledge(device, DIRECT, 2)
     outcomes = kept.posts(*posts)
     kinds: list[type[WireError | None]] = [type(error) for *_, error in outcomes]
-    assert kinds == [type(None), type(None), InternalError, type(None)]
-    assert [seq for seq, *_ in outcomes] == [1, 2, 0, 3] and failures == ["commit"]
+    assert kinds == [type(None), type(None), NotStorable, type(None)]
+    assert [seq for seq, *_ in outcomes] == [1, 2, 0, 3] and failures == []
     assert kept.device(kept.hank, "laptop").cursors == {DIRECT: 2}
     kept.store.close()
 
@@ -349,4 +349,5 @@ def test_what_the_database_says_of_roles_and_passwords_is_no_strangers_business(
     said = f'{there}FATAL:  password authentication failed for user "gm"'
     assert str(unavailable(psycopg.OperationalError(said))) == StoreUnavailable.sentence
     refused = unavailable(psycopg.OperationalError(f"{there}Connection refused"))
-    assert str(refused) == "The server cannot reach its store now: Connection refused."
+    assert str(refused) == StoreUnavailable.sentence
+    assert refused.why == "Connection refused"

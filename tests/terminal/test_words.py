@@ -236,7 +236,10 @@ def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
     kinds = {error.__name__ for error in WIRE_ERRORS.values()}
     files = [file for file in (PACKAGE / "chat").glob("*.py") if file.stem not in {"tracing", "administration"}]
     calls = [
-        node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)
+        node
+        for file in [*files, PACKAGE / "field_types.py"]
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
     ]
     said = [call.args[0] for call in calls if name_of(call) in kinds and call.args]
     assert {shape(each) for each in said if isinstance(each, ast.JoinedStr)} == set(map(shape, SENTENCES))

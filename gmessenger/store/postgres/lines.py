@@ -16,7 +16,8 @@ from gevent.lock import BoundedSemaphore
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
-from gmessenger.errors import StoreUnavailable
+from gmessenger.errors import NotStorable, StoreUnavailable
+from gmessenger.store.failures import FAILURES
 from gmessenger.store.postgres.address import Address, said
 
 Result = TypeVar("Result")
@@ -25,12 +26,12 @@ Line: TypeAlias = Connection[tuple[Any, ...]]
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 AGAIN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation)
 """What happens to one who was not alone, and is well the next time."""
+CANNOT_BE_KEPT: Final = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeError)
+"""What is wrong with what is to be kept itself, whatever is tried, and however often."""
 ATTEMPTS: Final = 5
 PAUSE: Final = 0.02
 REST: Final = 0.2
 """Seconds after a failure to connect in which nobody tries: they are refused at once."""
-FOR_THE_LOG: Final = "FATAL:"
-"""In what it says of roles, databases and passwords, which is no stranger's business."""
 FAILED: Final = " failed: "
 """What libpq says between an address and what is wrong with it."""
 GRACE: Final = 1.0
@@ -79,6 +80,9 @@ class Lines:
             except AGAIN as error:
                 failure: psycopg.Error = error
                 gevent.sleep(PAUSE * attempt)
+            except CANNOT_BE_KEPT as error:
+                FAILURES.tell("store_refused", error)
+                raise NotStorable from error
             except psycopg.Error as error:
                 raise unavailable(error) from error
         raise unavailable(failure) from failure
@@ -129,10 +133,8 @@ class Lines:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """What is answered where the database failed: why, but not where it is, nor what it said to us for ourselves."""
-    why = said(error).rpartition(FAILED)[2]
-    told = FOR_THE_LOG not in why
-    return StoreUnavailable(f"The server cannot reach its store now: {why}." if told else None)
+    """What is answered where the database failed. What it said to us, and where it is, is for operators."""
+    return StoreUnavailable(why=said(error).rpartition(FAILED)[2])
 
 
 def is_living(line: Line) -> bool:

@@ -15,9 +15,20 @@ import psycopg
 from gevent.event import AsyncResult
 
 from gmessenger.chat.tally import StoreTally
-from gmessenger.errors import InternalError, StoreUnavailable, WireError
+from gmessenger.errors import NotStorable, StoreUnavailable, WireError
+from gmessenger.store.failures import FAILURES
 from gmessenger.store.postgres.batches import Batch, Cursors
-from gmessenger.store.postgres.lines import AGAIN, ATTEMPTS, GRACE, PAUSE, Line, Lines, is_living, unavailable
+from gmessenger.store.postgres.lines import (
+    AGAIN,
+    ATTEMPTS,
+    CANNOT_BE_KEPT,
+    GRACE,
+    PAUSE,
+    Line,
+    Lines,
+    is_living,
+    unavailable,
+)
 from gmessenger.store.rounds import Rounds
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Asked, Waiting
@@ -28,13 +39,6 @@ BY_INDEX: Final = (
     # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
-CANNOT_BE_KEPT: Final = (
-    psycopg.DataError,
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.UniqueViolation,
-    UnicodeError,
-)
-"""What is wrong with a text or an id itself, whatever is tried, and however often."""
 MOST_FLUSHING: Final = 10_000
 """Who may wait at a time for a database that has stopped."""
 
@@ -118,6 +122,7 @@ class Writer(Rounds):
             self._hang_up()
             self._tally.failed += 1
             refusal = error if isinstance(error, StoreUnavailable) else unavailable(error)
+            FAILURES.tell("store_failed", error)
             # Also those that wait: they would wait for as long, and their order is kept.
             return refusal, [Outcome(done, error=refusal) for _, done in posts + self.waiting.take_all()]
         self._tally.commits.add(time.monotonic() - began)
@@ -126,7 +131,7 @@ class Writer(Rounds):
     def _kept(self, posts: list[Asked], cursors: Cursors) -> Sequence[Outcome]:
         try:
             return self._tried(posts, cursors)
-        except CANNOT_BE_KEPT as error:
+        except (*CANNOT_BE_KEPT, psycopg.errors.UniqueViolation) as error:
             self._hang_up()
             return self._apart(posts, cursors, error)
 
@@ -152,8 +157,8 @@ class Writer(Rounds):
             self._kept([], cursors)
             return outcomes
         if len(posts) <= 1:
-            self._failed("commit", error)
-            return [Outcome(done, error=InternalError()) for _, done in posts]
+            FAILURES.tell("store_refused", error)
+            return [Outcome(done, error=NotStorable()) for _, done in posts]
         half = len(posts) // 2
         return [*self._kept(posts[:half], {}), *self._kept(posts[half:], {})]
 

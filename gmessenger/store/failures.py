@@ -1,0 +1,30 @@
+"""Log what a database says when it fails or refuses something: peers are never told."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Literal
+
+from gmessenger import logs
+
+INTERVAL: Final = 10.0  # seconds
+"""The same is said again after so long: a disk that is full refuses every batch."""
+
+
+class Failures:
+    """One for the process: what was said lately, and when."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def tell(self, event: Literal["store_failed", "store_refused"], error: BaseException) -> None:
+        """Log it in one line, unless the same was said within the last INTERVAL."""
+        reason = str(error.__cause__ or error).strip().partition("\n")[0] or type(error).__name__
+        said, at = self._last.get(event, ("", 0.0))
+        now = time.monotonic()
+        if reason != said or now - at >= INTERVAL:
+            self._last[event] = (reason, now)
+            logs.event(event, reason=reason)
+
+
+FAILURES: Final = Failures()

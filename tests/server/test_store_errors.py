@@ -1,0 +1,121 @@
+"""What a database says when it fails is for the log: no peer is ever told a word of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from gmessenger import logs
+from gmessenger.store import failures, readers
+from gmessenger.store.commits import Commits
+from gmessenger.store.failures import Failures
+from gmessenger.store.postgres.lines import Lines
+from gmessenger.store.postgres.writer import Writer
+from tests.conftest import RunningServer
+from tests.spec.people import PASSWORD, Person
+from tests.spec.test_odd_requests import REQUESTS, SILENT
+from tests.spec.wires import Dial
+
+SECRET = 'relation "accounts" at 10.0.0.9 FATAL: SECRET'
+MORE: dict[str, dict[str, Any]] = {
+    "export": {},
+    "forget": {"password": PASSWORD},
+    "block": {"user": "dale"},
+    "read": {"with": "#dev", "seq": 1},
+    "mute": {"user": "dale"},
+    "ban": {"user": "dale"},
+    "close": {"room": "#dev"},
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, start_server: Callable[..., RunningServer]) -> RunningServer:
+    stores = {"postgresql": lambda: {"store": request.getfixturevalue("postgres").database()}, "sqlite": dict}
+    return start_server(store_timeout=5.0, **stores[request.param]())
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """What the log says of failures of a store, so far."""
+    monkeypatch.setattr(failures.FAILURES, "_last", {})
+    logs.LOGGER.propagate = True
+    caplog.set_level(logging.ERROR, "gmessenger")
+    yield lambda: [record.fields["reason"] for record in caplog.records if record.message == "store_failed"]  # type: ignore[attr-defined]
+    logs.LOGGER.propagate = False
+
+
+def fails(*_: Any, **__: Any) -> Any:
+    raise sqlite3.OperationalError(SECRET)
+
+
+def is_lost(*_: Any, **__: Any) -> Any:
+    raise psycopg.OperationalError(SECRET)
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked of a store from now on, its database fails."""
+    monkeypatch.setattr(Commits, "_commit", fails)
+    monkeypatch.setattr(readers, "in_thread_pool", fails)
+    monkeypatch.setattr(Writer, "_tried", is_lost)
+    monkeypatch.setattr(Lines, "lent", is_lost)
+
+
+def test_no_word_of_a_database_is_ever_in_a_frame(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, told: Callable[[], list[str]]
+) -> None:
+    with closing(Person(server)) as hank, Dial() as dial:
+        hank.enter("hank").register()
+        assert hank.ask("join", room="#dev")["response"] == 200
+        server.app.messenger.entrance.accounts["hank"].role = "operator"
+        assert hank.say("#dev", "something to read")["response"] == 200
+        guest = dial.native(server, "guest")
+        with monkeypatch.context() as patch:
+            breaks(patch)
+            refused = []
+            for action, fields in (REQUESTS | MORE).items():
+                if action not in SILENT:
+                    refused.append(hank.ask(action, **fields))
+            refused.append(hank.say("hank", "hello"))
+            refused.append(dial.native(server).present("hank", password=PASSWORD))
+            refused.append(guest.ask("register", password=PASSWORD))
+        for answer in refused:
+            assert not any(word in json.dumps(answer) for word in ("SECRET", "FATAL", "10.0.0.9", "accounts")), answer
+        unavailable = [answer for answer in refused if answer["response"] == 503]
+        assert len(unavailable) > 8 and {answer["code"] for answer in unavailable} == {"store_unavailable"}
+    assert told() and all("SECRET" in reason for reason in told())
+
+
+def test_the_same_failure_is_not_logged_with_every_batch(
+    told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, now = Failures(), 100.0
+    monkeypatch.setattr(failures.time, "monotonic", lambda: now)
+    for _ in range(5):
+        there.tell("store_failed", OSError("full"))
+    there.tell("store_failed", OSError("gone"))
+    now += failures.INTERVAL
+    there.tell("store_failed", OSError("gone"))
+    assert told() == ["full", "gone", "gone"]
+
+
+def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gmessenger.chat.posting import Posting
+
+    post = Posting._post
+    monkeypatch.setattr(
+        Posting, "_post", lambda *given: post(*given[:-2], given[-2].replace("bad", "\ud800"), given[-1])
+    )
+    with closing(Person(server)) as hank:
+        hank.enter("hank").register()
+        answers = hank.pours("hank", ["one", "bad", "two"])
+        assert [answer["response"] for answer in answers] == [200, 400, 200]
+        assert answers[1]["code"] == "not_storable"

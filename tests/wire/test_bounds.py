@@ -1,0 +1,192 @@
+"""Every string, number and collection that can be asked with has a bound: by wire, and by the control socket."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec import inspect
+
+from gmessenger.chat.administration import ARGUMENTS, checked
+from gmessenger.errors import BadFrame, BadName, BadPassword, BadRequest, WireError
+from gmessenger.field_types import MAX_GIVEN_NAME, MAX_NUMBER, MAX_QUERY
+from gmessenger.wire.events import CourseContact, CourseMsg, CoursePresence, Said, Unreadable
+from gmessenger.wire.jim import Hearing, decode_request
+
+NAME, TOKEN = MAX_GIVEN_NAME, 256
+BOUNDS: dict[str, int] = {
+    "account_name": NAME,
+    "address": 64,
+    "after": NAME,
+    "device": 128,
+    "invite": TOKEN,
+    "password": 1024,
+    "reason": 200,
+    "room": NAME,
+    "session": TOKEN,
+    "status": 32,
+    "text": MAX_QUERY,
+    "to": NAME,
+    "topic": 400,
+    "user": NAME,
+    "with": NAME,
+}
+"""Characters of a string, by the name of its field in every request."""
+BOUND_ELSEWHERE = {"message": "--max-text, in chat.speech", "id": "64 bytes, in wire.jim"}
+OF_ADMINISTRATION: dict[str, int] = {
+    "name": NAME,
+    "other": NAME,
+    "address": 64,
+    "after": NAME,
+    "password": 1024,
+    "reason": 200,
+    "file": 4096,
+    "id": 64,
+}
+REQUESTS = {request.__struct_config__.tag: request for request in Said.__args__}
+NEEDED: dict[str, Any] = {
+    "user": "dale",
+    "message": "hi",
+    "seq": 1,
+    "status": "away",
+    "password": "correct horse",
+    "text": "words",
+}
+
+
+def leaves(kind: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every type within a struct, with the name of the field that it belongs to."""
+    if isinstance(kind, inspect.StructType):
+        for each in kind.fields:
+            yield from leaves(each.type, each.encode_name)
+    elif isinstance(kind, inspect.UnionType):
+        for one in kind.types:
+            yield from leaves(one, name)
+    else:
+        yield name, kind
+
+
+def is_bounded(kind: Any) -> bool:
+    if isinstance(kind, inspect.IntType):
+        return kind.ge is not None and kind.le is not None
+    if isinstance(kind, inspect.FloatType):
+        return (kind.gt is not None or kind.ge is not None) and kind.le is not None
+    return isinstance(
+        kind, inspect.BoolType | inspect.NoneType | inspect.LiteralType | type(inspect.type_info(type(None)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("struct", "bounds"),
+    [
+        *((request, BOUNDS) for request in REQUESTS.values()),
+        *((each, OF_ADMINISTRATION) for each in ARGUMENTS.values()),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_every_field_has_a_row_in_the_table_of_bounds(struct: Any, bounds: dict[str, int]) -> None:
+    for name, kind in leaves(inspect.type_info(struct)):
+        if isinstance(kind, inspect.StrType):
+            bound = kind.max_length
+            assert bound == bounds[name] if bound is not None else name in BOUND_ELSEWHERE, (struct, name)
+        else:
+            assert type(kind).__name__ == "UnsetType" or is_bounded(kind), (struct, name, kind)
+
+
+def asked_with(action: str, field: str, value: Any) -> Any:
+    """A request in which one field, also of the `user` object, has a value."""
+    names = [each.encode_name for each in inspect.type_info(REQUESTS[action]).fields if each.required]
+    frame: dict[str, Any] = {"action": action} | {name: NEEDED.get(name, "dale") for name in names}
+    if action == "presence":
+        frame |= {"jim": 2, "user": {"account_name": "hank"}}
+        if field != "jim" and field != "session":
+            frame["user"][field] = value
+            return json.dumps(frame).encode()
+    return json.dumps(frame | {field: value}).encode()
+
+
+STRINGS = [
+    (action, name, kind.max_length)
+    for action, request in REQUESTS.items()
+    for name, kind in leaves(inspect.type_info(request))
+    if isinstance(kind, inspect.StrType) and kind.max_length is not None
+]
+REFUSED_WITH: dict[str, type[WireError]] = {
+    **dict.fromkeys(("account_name", "to", "with", "user", "room", "after"), BadName),
+    "password": BadPassword,
+}
+
+
+@pytest.mark.parametrize(("action", "field", "bound"), STRINGS)
+def test_a_string_that_is_too_long_is_refused_with_a_code(action: str, field: str, bound: int) -> None:
+    for letter in "xж\ufdfa😀":
+        assert not isinstance(decode_request(asked_with(action, field, letter * bound)), Unreadable)
+        for length in (bound + 1, 10_000):
+            refused = decode_request(asked_with(action, field, letter * length))
+            assert isinstance(refused, Unreadable) and not refused.fatal
+            assert isinstance(refused.error, REFUSED_WITH.get(field, WireError)), refused.error
+            assert 400 <= refused.error.code < 500 and not refused.error.retry
+
+
+NUMBERS = [
+    (action, name)
+    for action, request in REQUESTS.items()
+    for name, kind in leaves(inspect.type_info(request))
+    if isinstance(kind, inspect.IntType | inspect.FloatType)
+]
+
+
+@pytest.mark.parametrize(("action", "field"), NUMBERS)
+def test_a_number_that_is_out_of_bounds_is_refused_with_a_code(action: str, field: str) -> None:
+    for written in ("1e308", "-1e308", "1e400", "9223372036854775808", "-9223372036854775809", "1" + "0" * 400):
+        refused = decode_request(asked_with(action, field, 7).replace(b": 7", b": " + written.encode()))
+        assert isinstance(refused, Unreadable), (written, refused)
+        assert refused.error.code == 400 and not refused.error.retry
+    for written in ("NaN", "Infinity", "-Infinity"):
+        refused = decode_request(asked_with(action, field, 7).replace(b": 7", b": " + written.encode()))
+        assert isinstance(refused, Unreadable) and isinstance(refused.error, BadFrame)
+
+
+def test_a_course_client_names_nobody_with_more_than_a_name() -> None:
+    hearing, long = Hearing(65_536), "x" * 60_000
+    said = [
+        {"action": "presence", "user": {"account_name": long}},
+        {"action": "msg", "to": long, "text": "hi"},
+        {"action": "add_contact", "contact": long},
+    ]
+    presence, msg, contact = [event for frame in said for event in hearing.hear(json.dumps(frame).encode())]
+    assert isinstance(presence, CoursePresence) and isinstance(msg, CourseMsg) and isinstance(contact, CourseContact)
+    assert {len(name or "") for name in (presence.name, msg.to, contact.name)} == {MAX_GIVEN_NAME}
+
+
+BAD_ARGUMENTS = [
+    ("ban", {"name": "x" * 200}),
+    ("ban", {"address": "x" * 200}),
+    ("ban", {"name": "dale", "seconds": math.inf}),
+    ("ban", {"name": "dale", "seconds": math.nan}),
+    ("mute", {"name": "dale", "seconds": 1e308}),
+    ("mute", {"name": "dale", "reason": "x" * 201}),
+    ("kick", {"name": "dale", "reason": 5}),
+    ("prune", {"days": math.nan}),
+    ("prune", {"days": -1}),
+    ("prune", {"days": 1e308}),
+    ("messages", {"after": 2**63}),
+    ("messages", {"after": 0, "limit": -(2**70)}),
+    ("trace", {"name": "#dev", "seq": MAX_NUMBER + 1}),
+    ("trace_id", {"name": "dale", "id": "x" * 65}),
+    ("backup", {"file": "x" * 5000}),
+    ("sanctions", {"kind": "bans", "after": "x" * 200}),
+    ("nothing", {}),
+    ("grant", {}),
+    ("grant", {"name": "dale", "more": 1}),
+    ("backup", {"file": "x", "handle": 3}),
+]
+
+
+@pytest.mark.parametrize(("verb", "arguments"), BAD_ARGUMENTS)
+def test_an_operators_arguments_are_held_to_their_bounds(verb: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        checked(verb, arguments)
