@@ -84,6 +84,8 @@ EVENTS: Final[dict[str, Word]] = {
     "bus_lost": _kind(logging.WARNING, "address", "reason"),
     "store_failed": _kind(logging.ERROR, "reason"),
     "store_refused": _kind(logging.ERROR, "reason"),
+    "store_moved": _kind(logging.ERROR, "reason", "advice"),
+    "store_in_place": _kind(logging.INFO),
     "store_away": _kind(logging.WARNING, "reason"),
     "store_back": _kind(logging.INFO),
     "compared_with_store": _kind(logging.INFO),

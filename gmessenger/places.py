@@ -66,7 +66,8 @@ LONGEST_ADDRESS: Final = 100
 
 def socket_beside(store: Path) -> Path:
     """Where the server of a store in a file listens for the operator on this machine."""
-    return store.resolve().with_name(f"{store.name}.socket")
+    real = store.resolve()
+    return real.with_name(f"{real.name}.socket")
 
 
 def control_socket(store: Path | None, port: int) -> Path:

@@ -122,6 +122,7 @@ class Administration:
         self._entrance.remove(account)
         self._rooms.forget_account(account)
         self._messenger.blocks.forget(account.key)
+        self._store.purge()
 
     def add_invite(self) -> str:
         """A secret with which one person may register."""
@@ -151,6 +152,7 @@ class Administration:
             self._store.delete_room(room.key)
         if self._rooms.known(room.key) is None:  # else it is a new one of that name
             self._messenger.sanctions.drop("close", room.key)
+        self._store.purge()
 
     def backup(self, file: Path, handle: int) -> int:
         """Write everything into an open and empty file, which who has opened it calls `file`; says how many bytes.
@@ -161,7 +163,9 @@ class Administration:
 
     def prune(self, days: Days) -> int:
         """Drop messages older than that many days; says how many."""
-        return self._store.prune(self._clock() - days * 86_400)
+        dropped = self._store.prune(self._clock() - days * 86_400)
+        self._store.purge()
+        return dropped
 
     def messages(self, after: Number, limit: Number = LARGEST_PAGE) -> dict[str, Any]:
         """A page of everything that was ever said and is kept, and where the next page begins: None at the end."""

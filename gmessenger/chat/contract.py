@@ -229,6 +229,22 @@ class Store(Protocol):
         Made in many small changes, as `forget`.
         """
 
+    def purge(self) -> None:
+        """Return when what was erased before this call is in none of the store's files any more, as far as the store
+        has them in hand: see "What is erased" in docs/operations.md.
+
+        Raises `StoreUnavailable` where that takes too long, because something still reads what was there before.
+        """
+
+    def find_fault(self) -> str:
+        """Say why nothing can be stored although the disk works: files that were moved away. Empty where all is well.
+
+        Does not block; logs nothing.
+        """
+
+    def advise(self) -> str:
+        """Say what the operator can do about the fault, in a sentence."""
+
     def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
         """A page of all that is kept, or of all that an account may read, after a place, oldest first; and whether
         there is more.

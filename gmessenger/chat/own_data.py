@@ -55,12 +55,14 @@ class OwnData:
         session.outbox.insist(Answer(200, id, self._clock(), {"messages": page, "more": further, "after": end}))
 
     def forget(self, session: Session, password: str) -> None:
-        """Erase what the account said and the account itself, and end its sessions but this one.
+        """Erase what the account said and itself, also from the store's files, and end its sessions but this one.
 
         Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done, and can be asked again.
         Where there are other servers, which let nobody in meanwhile, either, it may then stay disabled.
         """
         account = _account(session)
+        if account.id not in self._entrance.by_id:  # asked again, when all but the files was done
+            return self._store.purge()
         if not self._trials.matches(account.key, session.address, self._store.password(account.id), password):
             raise WrongPassword
         account.disabled = True  # nobody comes in while it is being erased, also not as a guest
@@ -78,11 +80,14 @@ class OwnData:
         if there_are_others:
             with suppress(MessengerError):  # there is nobody any more who could ask again
                 self._erase_texts(account)
+        self._store.purge()
+        return None
 
     def _erase(self, account: Account) -> bool:
         """Whether other servers may have kept something of the account until they heard of this."""
         there_are_others = self._elsewhere.shut_out(account.id)
         self._erase_texts(account)
+        self._store.purge()  # before the account goes, by whose password it can be asked for again
         self._store.delete_account(account.id)
         return there_are_others
 

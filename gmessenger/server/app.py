@@ -35,6 +35,7 @@ from gmessenger.server.pulse import Pulse
 from gmessenger.server.reception import Reception
 from gmessenger.server.reload import policy_of
 from gmessenger.server.retention import prune_regularly, reindex
+from gmessenger.server.store_watch import compare_store, look_after_store
 from gmessenger.server.tls import given_certificate
 from gmessenger.server.watch import Watch
 from gmessenger.server.writing import Flusher
@@ -163,6 +164,7 @@ class App:
         self.watch.spawn("look after connections", self.reception.look_after, self._stopped.wait)
         self.watch.spawn("tidy", self._tidy)
         self._reindexing = self.watch.spawn("reindex", reindex, self.store, self._stopped.wait)
+        self.watch.spawn("look after the store", look_after_store, self.store, self._stopped.wait)
         self.watch.spawn("pulse", self.pulse.beat, self._stopped.wait)
         address = self.options.ip or "every interface"
         logs.event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
@@ -242,6 +244,7 @@ class App:
         self.reception.pool.kill(timeout=1.0)
         if self.node is not None:
             self.node.stop()
+        compare_store(self.store, "")
         self.store.close()
         seconds = round(time.monotonic() - started, 3)
         logs.event("server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.watch.failures > 0))

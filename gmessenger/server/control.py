@@ -7,7 +7,6 @@ opened by the operator, and handed over with the line that asks for it (SCM_RIGH
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 from contextlib import closing
@@ -23,7 +22,7 @@ from gmessenger import logs
 from gmessenger.chat.administration import HANDED, VERBS, Administration, checked
 from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull, StoreUnavailable
 from gmessenger.server.acceptor import Acceptor, Spare
-from gmessenger.server.listening import FOR_ITS_OWNER, is_listened_at, listen_unix, make_directory
+from gmessenger.server.listening import FOR_ITS_OWNER, identify, is_listened_at, listen_unix, make_directory, remove_own
 from gmessenger.server.visitors import Visitors
 from gmessenger.server.watch import Watch
 
@@ -54,6 +53,7 @@ class Control:
         self._watch = watch
         self._server: Acceptor | None = None
         self._visitors = Visitors(MOST_OPERATORS)
+        self._identity: tuple[int, int] | None = None
 
     def start(self, spare: Spare) -> None:
         """Listen. What lies there is a dead server's, and replaced; where another one lives, it keeps what it has."""
@@ -66,12 +66,12 @@ class Control:
         self._server = Acceptor(sock, self._serve, spawn=Pool(2 * MOST_OPERATORS))
         self._server.spare, self._server.farewell = spare, lambda: _refused(ServerFull())
         self._server.start()
+        self._identity = identify(self._path)
 
     def stop(self) -> None:
         if self._server is not None:
             self._server.stop(STOPPING_TAKES)
-            with contextlib.suppress(OSError):  # it is replaced at the next start
-                self._path.unlink()
+            remove_own(self._path, self._identity)
 
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import gevent
@@ -19,7 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from gmessenger import logs
 from gmessenger.server.acceptor import Acceptor, Spare
 from gmessenger.server.census import Observed
-from gmessenger.server.listening import close_place, listen_at, place_of
+from gmessenger.server.listening import UNIX, identify, listen_at, place_of, remove_own
 from gmessenger.server.metrics import registry_of
 from gmessenger.server.readiness import Readiness
 from gmessenger.server.visitors import Visitors
@@ -49,6 +50,8 @@ class Health:
         self._registry = registry_of(server)
         self._readiness = Readiness(server.store, timeout, lambda: server.stopping, server.watch)
         sockets = listen_at(self._place, "health")
+        self._file = Path(self._place.removeprefix(UNIX)) if self._place.startswith(UNIX) else None
+        self._identity = identify(self._file) if self._file is not None else None
         self.place = place_of(sockets[0])
         """Where it listens: `address:port`, or a path; the first of several."""
         # (Without a name the server would ask the resolver for one.)
@@ -75,7 +78,8 @@ class Health:
         self._readiness.stop()
         for server in self._servers:
             server.stop(STOPPING_TAKES)
-        close_place(self._place)
+        if self._file is not None:
+            remove_own(self._file, self._identity)
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         try:

@@ -105,11 +105,20 @@ def place_of(sock: socket.socket) -> str:
     return address if isinstance(address, str) else plain_address(address)
 
 
-def close_place(place: str) -> None:
-    """Nobody listens there any more: take the file away, where it is one."""
-    if place.startswith(UNIX):
+def identify(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of what lies at a path; None where there is nothing."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def remove_own(path: Path, identity: tuple[int, int] | None) -> None:
+    """Remove a socket's file, unless there is another by now: that one is another server's."""
+    if identity is not None and identify(path) == identity:
         with contextlib.suppress(OSError):
-            Path(place.removeprefix(UNIX)).unlink()
+            path.unlink()
 
 
 def plain_address(address: tuple[str, int]) -> str:

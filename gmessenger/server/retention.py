@@ -61,6 +61,8 @@ def prune(store: Store, before: float) -> None:
     started = time.monotonic()
     try:
         dropped = store.prune(before)
+        if dropped:
+            store.purge()
     except StoreUnavailable as error:
         logs.event("prune_failed", reason=str(error))
     else:

@@ -32,7 +32,10 @@ class Accounts(Database):
         def create(db: sqlite3.Connection) -> Account:
             return self._create(db, (key, name, password, time), invite)
 
-        return self.commits.change(create)
+        account = self.commits.change(create)
+        if invite is not None:
+            self.note_erased()
+        return account
 
     def register(
         self,
@@ -49,7 +52,10 @@ class Accounts(Database):
             db.executemany(MEMBER, [(account.id, room) for room in rooms])
             return account, _enter(db, account.id, entry, time)
 
-        return self.commits.change(create)
+        registered = self.commits.change(create)
+        if invite is not None:
+            self.note_erased()
+        return registered
 
     def _create(self, db: sqlite3.Connection, row: tuple[str, str, str, float], invite: str | None) -> Account:
         key, name, password, created = row
@@ -74,6 +80,7 @@ class Accounts(Database):
             statements.DROP_TOKENS(db, account=account)
 
         self.commits.change(change)
+        self.note_erased(now=True)
 
     def disable(self, account: int, disabled: bool) -> None:
         self.commits.change(lambda db: statements.DISABLE(db, off=disabled, account=account))
@@ -96,6 +103,7 @@ class Accounts(Database):
             self.posts.forget()
 
         self.commits.change(change)
+        self.note_erased()
 
     def add_invite(self, invite: str, time: float) -> None:
         self.commits.change(lambda db: statements.ADD_INVITE(db, hash=hashed(invite), created=time))
@@ -111,7 +119,9 @@ class Accounts(Database):
                 raise PasswordNeeded
             return _enter(db, account, entry, time)
 
-        return self.commits.change(enter)
+        device = self.commits.change(enter)
+        self.note_erased(thorough=bool(device.dropped), now=bool(device.dropped))
+        return device
 
 
 def hashed(secret: str) -> bytes:

@@ -73,6 +73,9 @@ class Commits(Rounds):
         self._db: sqlite3.Connection | None = open_()
         self._threads = ThreadPool(1) if threaded else None
         self._waiting: list[Waiting] = []
+        self._alone: list[tuple[Callable[[], Any], AsyncResult[Any]]] = []
+        self.find_refusal: Callable[[], WireError | None] = lambda: None
+        """Asked before each batch: why nothing may be stored now."""
         super().__init__(failed)
 
     def change(self, change: Callable[[sqlite3.Connection], Result], timeout: float | None = None) -> Result:
@@ -91,6 +94,20 @@ class Commits(Rounds):
         except gevent.Timeout:
             raise StoreUnavailable(f"The disk has not answered for {timeout:g} s.") from None
 
+    def run_alone(self, job: Callable[[], Result], timeout: float) -> Result:
+        """Run a job between two batches, in the writer's greenlet, while no connection that could write is open: none
+        remembers a page that the job changes.
+
+        Raises what the job raises, or `StoreUnavailable` after `timeout` seconds.
+        """
+        result: AsyncResult[Any] = AsyncResult()
+        self._alone.append((job, result))
+        self._wanted.set()
+        try:
+            return cast(Result, result.get(timeout=timeout))
+        except gevent.Timeout:
+            raise StoreUnavailable(f"The disk has not answered for {timeout:g} s.") from None
+
     def close(self) -> None:
         """Commit what waits, and end."""
         self._end()
@@ -101,6 +118,8 @@ class Commits(Rounds):
             self._db = None
 
     def _round(self) -> None:
+        while self._alone:
+            self._run_job(*self._alone.pop(0))
         changes: list[Waiting] = []
         if self._more():
             self._wanted.set()
@@ -109,6 +128,15 @@ class Commits(Rounds):
         refusal, outcomes = self._outcomes(changes)
         settle = self._committed(refusal)
         self._deliver(self._much, self._settle, settle, changes, outcomes)
+
+    def _run_job(self, job: Callable[[], Any], result: AsyncResult[Any]) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        try:
+            result.set(job())
+        except Exception as failure:
+            result.set_exception(failure)
 
     def _settle(self, settle: Callable[[], None], changes: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
         try:
@@ -124,6 +152,9 @@ class Commits(Rounds):
     def _outcomes(self, changes: Sequence[Waiting]) -> tuple[WireError | None, Sequence[Outcome]]:
         """What became of a batch as a whole, and of each change in it."""
         began = time.monotonic()
+        if (refused := self.find_refusal()) is not None:
+            self._tally.failed += 1
+            return refused, [(None, refused)] * len(changes)
         try:
             outcomes = self._commit(changes)
         except Exception as error:

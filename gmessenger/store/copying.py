@@ -39,7 +39,8 @@ class Copying(Database):
         if self._path is None:
             raise FileProblem("What is kept in memory cannot be backed up.")
         if handle is None:
-            return self.read(lambda db: copy_into(db, Path(file)))
+            with self.copying:
+                return self.read(lambda db: copy_into(db, Path(file)))
         spare, target = spare_of(self._path.resolve()), os.fdopen(os.dup(handle), "r+b")
 
         def work(db: sqlite3.Connection) -> int:

@@ -69,6 +69,8 @@ class Erasing(Database):
             for place in range(0, len(rows), SLICE):
                 erased += self._blank(rows[place : place + SLICE])
         self._forget_words(erased)
+        if erased:
+            self.note_erased()
         return erased
 
     def prune(self, before: float) -> int:
@@ -89,6 +91,7 @@ class Erasing(Database):
         for conversation, head in self.read(lambda db: db.execute(IS_SET_ASIDE).fetchall()):
             self._drop_older([(conversation, head + 1)])
             self.commits.change(partial(_drop_conversation, conversation))
+            self.note_erased()
 
     def _drop_older(self, kept: Sequence[tuple[int, int]], ids_from: float = math.inf) -> int:
         """Drop what conversations (by their ids) have before the seq that is kept; says how many messages.
@@ -102,6 +105,8 @@ class Erasing(Database):
             self.posts.past |= not math.isinf(ids_from)
             gevent.sleep(BREATH)
         self._forget_words(dropped)
+        if dropped:
+            self.note_erased()
         return dropped
 
     def _forget_words(self, dropped: int) -> None:

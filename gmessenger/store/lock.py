@@ -6,25 +6,39 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from gmessenger.errors import FileProblem, StoreInUse
+from gmessenger.store.datafile import OTHER_NAME, is_served
+
+UNKNOWN: Final = "unknown"
 
 
 def holder(store: Path) -> str | None:
-    """The process that has a store open, if one has. Nothing is made, and nothing held afterwards."""
+    """The process that has a store open, if one has, by this name or another. Nothing is made, and nothing held
+    afterwards. Not for a process that has it open itself.
+    """
     try:
         file = os.open(_beside(store), os.O_RDONLY)
     except OSError:
-        return None
+        return UNKNOWN if is_served(store) else None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
     except BlockingIOError:
         return _name(file)
     except OSError:  # there are no locks on this disk: whoever wants to open the store is told
         return None
     finally:
         os.close(file)
+    return UNKNOWN if is_served(store) else None
+
+
+def check_only_name(store: Path) -> None:
+    """Raises `StoreInUse` where a server has the file by another name: its log is beside that one, and cannot be seen
+    from here.
+    """
+    if is_served(store):
+        raise StoreInUse(OTHER_NAME.format(store=store))
 
 
 class Lock:
@@ -63,4 +77,4 @@ def _beside(store: Path) -> Path:
 
 
 def _name(file: int) -> str:
-    return os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
+    return os.pread(file, 20, 0).decode(errors="replace").strip() or UNKNOWN

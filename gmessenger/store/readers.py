@@ -29,6 +29,11 @@ class Readers:
         self._places = BoundedSemaphore(number)
         self._idle: list[sqlite3.Connection] = []
         self._is_closed = False
+        self._began: list[float] = []
+
+    def are_busy(self, seconds: float) -> bool:
+        """Whether a query has been under way for so long."""
+        return any(began < time.monotonic() - seconds for began in self._began)
 
     def close(self) -> None:
         """Let go of threads and connections; one that is in use is closed when it is given back."""
@@ -57,6 +62,7 @@ class Readers:
         except sqlite3.Error as error:
             raise _unavailable(error) from error
         query = _Query(find, db)
+        self._began.append(began := time.monotonic())
         try:
             with _interrupting(db, until):
                 found = in_thread_pool(self._threads, query.run)
@@ -68,6 +74,8 @@ class Readers:
             if isinstance(failure, sqlite3.Error):
                 raise _unavailable(failure) from failure
             raise
+        finally:
+            self._began.remove(began)
         self._give_back(db)
         return cast(Result, found)
 

@@ -12,7 +12,7 @@ from gmessenger.errors import FileProblem
 from gmessenger.store import schema
 from gmessenger.store.backups import copy_into
 from gmessenger.store.database import PARTS
-from gmessenger.store.lock import Lock
+from gmessenger.store.lock import Lock, check_only_name
 from gmessenger.store.verifying import Findings, reading, verify_file
 
 
@@ -28,6 +28,7 @@ def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
     store = store.resolve()
     lock = Lock(store)
     try:
+        check_only_name(store)
         fresh = store.with_name(f"{store.name}.restoring")
         fresh.unlink(missing_ok=True)
         with reading(file) as db:

@@ -49,6 +49,7 @@ class Rooms(Erasing):
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:
         self.commits.change(lambda db: statements.SET_TOPIC(db, new=topic, room=room))
+        self.note_erased()
 
     def delete_room(self, room: str) -> None:
         def change(db: sqlite3.Connection) -> None:
@@ -58,6 +59,7 @@ class Rooms(Erasing):
             self.posts.forget()
 
         self.commits.change(change)
+        self.note_erased()
         with suppress(StoreUnavailable):
             self.tidy()
 

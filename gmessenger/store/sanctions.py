@@ -27,6 +27,7 @@ class Sanctions(Database):
                 statements.LIFT(db, kind=kind, target=target)
 
         self.commits.change(change)
+        self.note_erased()
 
     def blocks(self) -> Sequence[tuple[int, str, str]]:
         return self.read(lambda db: statements.BLOCKS(db).fetchall())
@@ -40,3 +41,4 @@ class Sanctions(Database):
 
     def unblock(self, account: int, key: str) -> None:
         self.commits.change(lambda db: statements.UNBLOCK(db, account=account, key=key))
+        self.note_erased()

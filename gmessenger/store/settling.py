@@ -35,6 +35,14 @@ class Settling:
         self.tally = StoreTally()
         self.settled_some: Callable[[], None] = lambda: None
 
+    def find_fault(self) -> str:
+        """Say why nothing can be stored although the disk works; a store without files has no such fault."""
+        return ""
+
+    def advise(self) -> str:
+        """Say what the operator can do about it."""
+        return ""
+
     def _settle(self, outcomes: Sequence[Outcome], began: float | None) -> None:
         """Call back. `began` is when the first of these was posted, None where they were refused."""
         turn = Turn(SETTLING)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gmessenger.errors import ConfigProblem, FileProblem
 from gmessenger.store import schema
+from gmessenger.store.lock import UNKNOWN, check_only_name, holder
 
 MOST_FAULTS: Final = 20
 COUNTS: Final = {
@@ -90,6 +91,9 @@ def connected(file: Path) -> Iterator[sqlite3.Connection]:
         if not file.is_file():
             raise FileProblem(f"There is no file {file}.")
         # Without a log beside it nobody has it open; reading one needs a file more, which must not be made for nothing.
+        file = file.resolve()
+        if holder(file) == UNKNOWN:
+            check_only_name(file)
         alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
     except OSError as error:
         raise FileProblem(f"Cannot open {file}: {error.strerror}.") from error

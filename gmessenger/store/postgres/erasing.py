@@ -84,6 +84,9 @@ class Erasing(Database):
         gevent.sleep(erasing.BREATH)
         return blanked
 
+    def purge(self) -> None:
+        """Return at once: what the files of a database keep, and for how long, is its own business."""
+
     def prune(self, before: float) -> int:
         after = dropped = 0
         while old := self._old(before, after):

@@ -1,0 +1,233 @@
+"""What was erased is in none of the store's files any more: not in the log, and not between the rows of a page.
+
+Three things keep what was erased: the write-ahead log has pages as they were before; so have the unused parts of pages
+(`pages.py`); and the index of words has notes of what was taken out, until they are merged away (`erasing.py`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import gevent
+from gevent import Greenlet
+from gevent.lock import BoundedSemaphore
+from gevent.threadpool import ThreadPool
+
+from gmessenger.errors import StoreUnavailable
+from gmessenger.store.commits import Commits, in_thread_pool
+from gmessenger.store.datafile import DataFile, find_remains
+from gmessenger.store.pages import (
+    FRAME_HEADER_BYTES,
+    LOG_HEADER_BYTES,
+    MAX_PAGES,
+    list_logged_pages,
+    read_log_header,
+)
+from gmessenger.turns import Turn
+
+Result = TypeVar("Result")
+PURGE_INTERVAL: Final = 60.0  # seconds
+"""Within this time is gone what nothing waits for: a topic that was replaced, the digest of a used invite."""
+MAX_SHARE: Final = 20
+"""A purge that nothing waits for begins so many times later as the last one took: a large store is read at leisure."""
+CHUNK_PAGES: Final = 256
+BUSY_TIMEOUT: Final = 50  # milliseconds
+"""For so long the writer is held up for readers that have not finished; they are waited for beside it before."""
+MIN_RETRY_DELAY: Final = 0.05  # seconds
+MAX_RETRY_DELAY: Final = 0.5  # seconds
+LATE: Final = "It is erased, but the store's files may still hold traces of it. The server goes on; ask again."
+
+
+class Purger:
+    """Clears a store's files of what was erased.
+
+    `db` is a connection for it alone. `checkpoints` is held while it is at work, and by whatever else moves the log
+    into the database. `is_reading` says whether a long query of this process is under way. `on_error` is told of a
+    mistake.
+    """
+
+    def __init__(
+        self,
+        file: DataFile,
+        db: sqlite3.Connection,
+        commits: Commits,
+        checkpoints: BoundedSemaphore,
+        is_reading: Callable[[], bool],
+        on_error: Callable[[str, BaseException], None],
+    ) -> None:
+        self._file = file
+        self._db = db
+        self._commits = commits
+        self._checkpoints = checkpoints
+        self._is_reading = is_reading
+        self._on_error = on_error
+        self._threads = ThreadPool(1)
+        self._running = BoundedSemaphore()
+        self._erased = 0
+        """Counts what was erased."""
+        self._thorough = 0
+        """How far it had counted when the last of what has to go thoroughly was."""
+        self._purged = {True: 0, False: 0}
+        """How much of that is gone, thoroughly and not."""
+        self._is_swept = False
+        """Whether nothing but pages that are in the log can have unused parts that are not clear."""
+        self._timer: Greenlet[..., object] | None = None
+        self._seconds = 0.0
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything was erased that may still be there."""
+        return self._purged[True] < self._thorough or self._purged[False] < self._erased
+
+    def note(self, *, thorough: bool = True) -> None:
+        """Something was erased, and that is committed. It is purged within a minute or so if nothing asks for it."""
+        self._erased += 1
+        if thorough:
+            self._thorough = self._erased
+        if self._timer is None:
+            self._timer = gevent.spawn_later(max(PURGE_INTERVAL, MAX_SHARE * self._seconds), self._purge_later)
+
+    def purge(self, timeout: float, *, thorough: bool = True) -> None:
+        """Clear the files of all that was noted before the call.
+
+        Writing goes on meanwhile, but for the moment in which the log is emptied. Not `thorough`: of the log, and of
+        those pages that are in it; what copies there are in other pages goes with the next thorough one.
+
+        Args:
+            timeout: seconds. Readers of the log are waited for: a backup, or another process.
+        Raises:
+            StoreUnavailable: it is not done in time, or the disk will not.
+        """
+        wanted, deadline = self._erased, time.monotonic() + timeout
+        if not self._running.acquire(timeout=timeout):
+            raise StoreUnavailable(LATE)
+        try:
+            thorough = thorough and self._purged[True] < self._thorough
+            if thorough or self._purged[False] < wanted:
+                self._purge(deadline, thorough)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(LATE) from error
+        finally:
+            self._running.release()
+
+    def rescue(self, timeout: float) -> None:
+        """Move what the log has into the database, wherever that is now: then one file has everything.
+
+        Not where another process has it open: that may have another log, of which nothing is known here.
+        """
+        self._commits.run_alone(self._move_log, timeout)
+
+    def _move_log(self) -> None:
+        if not self._file.is_open_elsewhere():
+            self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    def note_checkpoint(self) -> None:
+        """Pages of the log have become pages of the database, and none was looked at."""
+        self._is_swept = False
+
+    def close(self) -> None:
+        """Have no more of this; the connection is not closed here."""
+        if self._timer is not None:
+            self._timer.kill()
+        self._threads.kill()
+
+    def _purge_later(self) -> None:
+        self._timer = None
+        if not self.is_needed:
+            return
+        try:
+            self.purge(PURGE_INTERVAL)
+        except StoreUnavailable:
+            self._timer = gevent.spawn_later(PURGE_INTERVAL, self._purge_later)
+        except Exception as failure:
+            self._on_error("purge", failure)
+
+    def _purge(self, deadline: float, thorough: bool) -> None:
+        covered, began = self._erased, time.monotonic()
+        self._check_place()
+        with self._checkpoints:  # from here on the log is not begun anew unseen
+            suspects = self._scan() if thorough and not self._is_swept else set()
+            delay = MIN_RETRY_DELAY
+            while self._is_waiting(deadline) or not self._settle(suspects, deadline):
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable(LATE)
+                gevent.sleep(delay)
+                delay = min(2 * delay, MAX_RETRY_DELAY)
+        self._is_swept |= thorough
+        for kind in {self._is_swept, False}:
+            self._purged[kind] = max(covered, self._purged[kind])
+        self._seconds = time.monotonic() - began
+
+    def _is_waiting(self, deadline: float) -> bool:
+        return self._is_reading() and time.monotonic() < deadline
+
+    def _scan(self) -> set[int]:
+        """Find the pages with something in them that nothing uses, while they go on being changed."""
+        self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+        size = self._file.get_page_size()
+        if not size or self._file.size // size >= MAX_PAGES:
+            return set()
+        free = self._in_thread(partial(self._file.list_free_pages, size))
+        turn, found = Turn(), set()
+        for first in range(0, self._file.size // size, CHUNK_PAGES):
+            chunk = self._in_thread(partial(self._file.read, first * size, CHUNK_PAGES * size))
+            for place in range(len(chunk) // size):
+                number = first + place + 1
+                if find_remains(chunk[place * size : (place + 1) * size], number, free):
+                    found.add(number)
+                turn.give_way()
+        return found
+
+    def _settle(self, suspects: set[int], deadline: float) -> bool:
+        """Empty the log and clear the pages; say whether that could be. Pages of the log become suspects, too."""
+        return self._commits.run_alone(partial(self._empty, suspects), max(1.0, deadline - time.monotonic()))
+
+    def _check_place(self) -> None:
+        if self._file.find_fault():  # neither the file nor its log can be said to be ours alone
+            raise StoreUnavailable(LATE)
+
+    def _empty(self, suspects: set[int]) -> bool:
+        self._check_place()
+        self._add_logged(suspects)
+        busy = self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        if busy:
+            return False
+        try:
+            self._db.execute("BEGIN IMMEDIATE")  # no other process writes until the pages are cleared
+        except sqlite3.OperationalError:
+            return False
+        try:
+            return self._clear(suspects)
+        finally:
+            self._db.execute("ROLLBACK")
+
+    def _add_logged(self, suspects: set[int]) -> None:
+        turn = Turn()
+        with self._file.log.open("rb") as log:
+            size, salts = read_log_header(log.read(LOG_HEADER_BYTES))
+            more = bool(size)
+            while more and (frames := self._in_thread(partial(log.read, CHUNK_PAGES * (FRAME_HEADER_BYTES + size)))):
+                numbers, more = list_logged_pages(frames, size, salts)
+                suspects |= numbers
+                turn.give_way()
+
+    def _clear(self, suspects: set[int]) -> bool:
+        size = self._file.get_page_size()
+        if self._file.log_size or not size:
+            return False
+        free = self._in_thread(partial(self._file.list_free_pages, size))
+        turn, cleared = Turn(), 0
+        for number in suspects:
+            cleared += self._file.clear_slack(number, size, free)
+            turn.give_way()
+        if cleared:
+            self._in_thread(self._file.sync)
+        return True
+
+    def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return in_thread_pool(self._threads, call)

@@ -1,0 +1,110 @@
+"""A running server whose store's files are moved away: it says so, and its stop destroys nothing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from gmessenger.server import store_watch
+from gmessenger.server.listening import identify, remove_own
+from gmessenger.server.store_watch import compare_store
+from gmessenger.store import open_store
+from gmessenger.store.verifying import verify_file
+from tests.admin.running import PASSWORD, Line
+from tests.conftest import RunningServer
+from tests.server.running import ServerProcess
+from tests.server.test_health import asks
+
+
+def say(line: Line, text: str) -> dict[str, object]:
+    return line.asks(action="msg", id=text, to="dale", message=text)
+
+
+def enter(port: int) -> Line:
+    line = Line(port)
+    assert line.enters("dale")["response"] == 200
+    assert line.asks(action="register", id="r", password=PASSWORD)["response"] == 201
+    return line
+
+
+def test_the_first_message_after_the_move_is_refused_and_a_stop_loses_nothing(tmp_path: Path) -> None:
+    file, health = tmp_path / "m.db", f"unix:{tmp_path}/health"
+    with ServerProcess("--store", f"sqlite:///{file}", "--health", health) as server:
+        line = enter(server.port())
+        for number in range(20):
+            assert say(line, f"before {number}")["response"] == 200
+        assert asks(health.removeprefix("unix:"), "/readyz")[0] == 200
+        file.rename(tmp_path / "gone.db")
+        file.touch()
+        answer = say(line, "after")
+        assert (answer["response"], answer["code"]) == (503, "store_unavailable")
+        assert str(tmp_path) not in str(answer)
+        status, sentence = asks(health.removeprefix("unix:"), "/readyz")
+        assert status == 503 and "moved or replaced" in sentence
+        line.close()
+        code, log = server.end(signal.SIGTERM)
+    assert code == 0 and " ERROR store_moved " in log and str(file) in log
+    assert verify_file(tmp_path / "gone.db").counts["messages"] == 20
+    assert file.read_bytes() == b""
+
+
+def test_the_server_notices_it_though_nothing_is_said_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store_watch, "STORE_CHECK_INTERVAL", 0.01)
+    file = tmp_path / "m.db"
+    store = open_store(f"sqlite:///{file}")
+    looks = iter([lambda: file.rename(tmp_path / "gone"), lambda: None, lambda: (tmp_path / "gone").rename(file), None])
+
+    def stopped(seconds: float) -> bool:
+        do = next(looks)
+        if do is not None:
+            do()
+        return do is None
+
+    monkeypatch.setattr(store_watch.logs.LOGGER, "propagate", True)
+    caplog.set_level("INFO", "gmessenger")
+    store_watch.look_after_store(store, stopped)
+    store.close()
+    events = [(record.levelname, record.message) for record in caplog.records]
+    assert events == [("ERROR", "store_moved"), ("INFO", "store_in_place")]
+
+
+def test_a_store_that_is_in_its_place_is_not_worth_a_word(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert compare_store(server.app.store, "") == "" and caplog.records == []
+
+
+def test_a_socket_that_another_server_has_put_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    path.touch()
+    mine = identify(path)
+    path.rename(tmp_path / "moved")
+    path.touch()
+    remove_own(path, mine)
+    remove_own(path, None)
+    assert path.exists()
+    remove_own(path, identify(path))
+    assert not path.exists() and identify(path) is None
+
+
+def test_the_stop_of_a_server_whose_folder_was_moved_leaves_the_next_ones_socket(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    store = f"sqlite:///{folder}/m.db"
+    with ServerProcess("--store", store) as first:
+        first.port()
+        folder.rename(tmp_path / "old")
+        with ServerProcess("--store", store) as second:
+            port = second.port()
+            socket = identify(folder / "m.db.socket")
+            assert socket is not None
+            assert first.end(signal.SIGTERM)[0] == 0
+            assert identify(folder / "m.db.socket") == socket
+            line = enter(port)
+            assert say(line, "stored")["response"] == 200
+            line.close()
+            assert second.end(signal.SIGTERM)[0] == 0
+    assert verify_file(folder / "m.db").counts["messages"] == 1

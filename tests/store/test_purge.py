@@ -1,0 +1,320 @@
+"""What was erased is in none of the store's files when that is answered."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import gevent
+import pytest
+
+from gmessenger.chat.records import Entry, Post, Proof, Sanction
+from gmessenger.errors import StoreUnavailable
+from gmessenger.store import erasing, purger
+from gmessenger.store.folding import tokens
+from gmessenger.store.sqlite import SqliteStore
+from gmessenger.store.verifying import verify_file
+from tests.store.traces import find_matches, find_traces
+
+SAID = "Xylographa Äußerungen 東京都"
+FOLDED = tokens(SAID)
+
+
+class Place:
+    """A store of hank's and dale's in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "store.db"
+        self.store = SqliteStore(self.file, timeout=10.0)
+        self.hank = self.store.create_account("hank", "Hank", "digest of hank", 1.0).id
+        self.dale = self.store.create_account("dale", "Dale", "digest of dale", 1.0).id
+
+    def says(self, *texts: str, conversation: str = "dale hank", time: float = 5.0) -> None:
+        for text in texts:
+            self.store.append(Post(conversation, "Hank", "Dale", text, time, self.hank), lambda *_: None)
+        self.store.flush()
+
+    def enters(self, device: str, token: str) -> None:
+        self.store.enter(self.hank, Entry(device, token), 1.0, Proof(password="digest of hank"))
+
+    def traces(self, *needles: str | bytes) -> list[str]:
+        return find_traces(self.folder, needles)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.store.close()
+    found = verify_file(place.file)
+    assert found.faults == []
+
+
+def said(place: Place) -> None:
+    for batch in range(5):  # beside others, so that pages are shared
+        place.says(*(f"{SAID} {batch} {number}" if number % 3 == 0 else f"otherwise {number}" for number in range(60)))
+
+
+def forget(place: Place) -> list[str | bytes]:
+    said(place)
+    place.store.forget(place.hank)
+    return [SAID, *FOLDED]
+
+
+def prune(place: Place) -> list[str | bytes]:
+    said(place)
+    place.says("kept", time=50.0)
+    place.store.prune(10.0)
+    return [SAID, *FOLDED]
+
+
+def delete_room(place: Place) -> list[str | bytes]:
+    place.store.create_room("#secretroom", "#secretroom", place.hank, 1.0)
+    place.store.set_topic("#secretroom", "a telling topic")
+    place.says(SAID, conversation="#secretroom")
+    place.store.delete_room("#secretroom")
+    return [SAID, *FOLDED, "#secretroom", "telling topic"]
+
+
+def delete_account(place: Place) -> list[str | bytes]:
+    place.enters("a telling device", "token")
+    place.store.block(place.hank, {"annoyer": "Annoyer"})
+    place.store.delete_account(place.hank)
+    return ["digest of hank", hashlib.sha256(b"token").digest(), "telling device", "annoyer"]
+
+
+def set_topic(place: Place) -> list[str | bytes]:
+    place.store.create_room("#dev", "#dev", place.hank, 1.0)
+    place.store.set_topic("#dev", "a telling topic")
+    place.store.set_topic("#dev", "")
+    return ["telling topic"]
+
+
+def unblock(place: Place) -> list[str | bytes]:
+    place.store.block(place.hank, {"annoyer": "Annoyer"})
+    place.store.unblock(place.hank, "annoyer")
+    return ["annoyer"]
+
+
+def lift(place: Place) -> list[str | bytes]:
+    place.store.impose(Sanction("mute", "bobby", "Hank", "a telling reason", 1.0))
+    place.store.lift("mute", ["bobby"])
+    return ["bobby", "telling reason"]
+
+
+def use_invite(place: Place) -> list[str | bytes]:
+    place.store.add_invite("please", 1.0)
+    place.store.create_account("peggy", "Peggy", "digest of peggy", 1.0, invite="please")
+    return [hashlib.sha256(b"please").digest()]
+
+
+ERASES = (forget, prune, delete_room, delete_account, set_topic, unblock, lift, use_invite)
+
+
+@pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)
+def test_what_is_erased_is_in_no_file_once_it_is_purged(
+    place: Place, erase: Callable[[Place], list[str | bytes]]
+) -> None:
+    needles = erase(place)
+    assert place.traces(*needles), "it was never in a file"
+    place.store.purge()
+    assert place.traces(*needles) == []
+
+
+def set_password(place: Place) -> list[str | bytes]:
+    place.enters("laptop", "token")
+    place.store.set_password(place.hank, "another digest")
+    return ["digest of hank", hashlib.sha256(b"token").digest()]
+
+
+def drop_device(place: Place) -> list[str | bytes]:
+    for number in range(21):
+        place.enters(f"device {number}!", f"token {number}")
+    return ["device 0!", hashlib.sha256(b"token 0").digest()]
+
+
+@pytest.mark.parametrize("erase", [set_password, drop_device], ids=lambda erase: erase.__name__)
+def test_secrets_are_gone_without_being_asked_for(place: Place, erase: Callable[[Place], list[str | bytes]]) -> None:
+    assert place.traces(*erase(place)) == []
+
+
+@pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)
+def test_what_nothing_waits_for_is_purged_soon(
+    place: Place, erase: Callable[[Place], list[str | bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purger, "PURGE_INTERVAL", 0.01)
+    needles = erase(place)
+    assert place.store.purger is not None
+    with gevent.Timeout(20):
+        while place.store.purger.is_needed:
+            gevent.sleep(0.01)
+    assert place.traces(*needles) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_copy_is_left_of_what_sqlite_has_moved_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Rooms go, messages grow old and people are forgotten, again and again: rows are moved before they are erased."""
+    monkeypatch.setattr(erasing, "BREATH", 0.0)
+    chance, store = random.Random(seed), SqliteStore(tmp_path / "store.db")
+    people = {f"u{number}": store.create_account(f"u{number}", f"u{number}", "", 1.0).id for number in range(12)}
+    rooms = [f"#r{number}" for number in range(8)]
+    for room in rooms:
+        store.create_room(room, room, None, 1.0)
+    kept: dict[str, tuple[str, str, float]] = {}
+    for number in range(6000):
+        who, room, token = chance.choice(list(people)), chance.choice(rooms), f"q{chance.getrandbits(40):010x}z"
+        kept[token] = (who, room, float(number))
+        text = f"{token} " + "alpha beta gamma delta " * chance.randrange(9)
+        store.append(Post(room, who, room, text, float(number), people[who]), lambda *_: None)
+        if number % 100 == 0:
+            store.flush()
+    store.flush()
+    gone: set[str] = set()
+    for turn in range(6):
+        store.delete_room(rooms[turn])
+        store.prune(300.0 * turn)
+        store.forget(people[f"u{turn}"])
+        gone |= {
+            token
+            for token, (who, room, time) in kept.items()
+            if room == rooms[turn] or time < 300.0 * turn or who == f"u{turn}"
+        }
+        store.purge()
+        assert not gone & find_matches(tmp_path, "q[0-9a-f]{10}z")
+    store.close()
+    assert verify_file(tmp_path / "store.db").faults == []
+
+
+def read_until(file: Path, done: threading.Event) -> threading.Thread:
+    """Read, in a thread that the loop knows nothing of, as another process would."""
+    started = threading.Event()
+
+    def read() -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            db.execute("SELECT count(*) FROM messages").fetchone()
+            started.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert started.wait(10)
+    return thread
+
+
+def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_up(place: Place) -> None:
+    place.store._timeout = 0.3
+    place.says(SAID)
+    done = threading.Event()
+    reader = read_until(place.file, done)
+    place.store.forget(place.hank)
+    purging = gevent.spawn(place.store.purge)
+    place.says("meanwhile")
+    with pytest.raises(StoreUnavailable, match="may still hold traces"):
+        purging.get(timeout=20)
+    done.set()
+    reader.join()
+    place.store.purge()
+    assert place.traces(SAID, *FOLDED) == []
+
+
+def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_be_gone(
+    place: Place,
+) -> None:
+    place.says(SAID)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> int:
+        begun.set()
+        go_on.wait(10)
+        return 1
+
+    def slow(db: sqlite3.Connection) -> object:
+        db.create_function("wait", 0, wait)
+        return db.execute("SELECT count(*), wait() FROM messages").fetchall()
+
+    reading = gevent.spawn(place.store.read, slow)
+    while not begun.is_set():
+        gevent.sleep(0.01)
+    place.store.forget(place.hank)
+    purging = gevent.spawn(place.store.purge)
+    gevent.sleep(0.2)
+    assert not purging.ready()
+    go_on.set()
+    purging.get(timeout=10)
+    reading.get(timeout=10)
+    assert place.traces(SAID, *FOLDED) == []
+
+
+def test_one_purge_serves_all_that_wait_for_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.store.purger is not None
+    purges: list[bool] = []
+    purge = place.store.purger._purge
+
+    def counted(deadline: float, thorough: bool) -> None:
+        purges.append(thorough)
+        purge(deadline, thorough)
+
+    monkeypatch.setattr(place.store.purger, "_purge", counted)
+    place.says(SAID)
+    place.store.forget(place.hank)
+    gevent.joinall([gevent.spawn(place.store.purge) for _ in range(10)], raise_error=True)
+    assert purges == [True]
+    place.store.purge()
+    assert purges == [True]
+
+
+def test_pages_are_read_again_only_after_a_checkpoint(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.store.purger is not None
+    scans: list[int] = []
+    scan = place.store.purger._scan
+
+    def counted() -> set[int]:
+        scans.append(1)
+        return scan()
+
+    monkeypatch.setattr(place.store.purger, "_scan", counted)
+    for _ in range(3):
+        said(place)
+        place.store.forget(place.hank)
+        place.store.purge()
+        assert place.traces(SAID, *FOLDED) == []
+    assert len(scans) == 1
+    said(place)
+    place.store._checkpoint_now()
+    place.store.forget(place.hank)
+    place.store.purge()
+    assert len(scans) == 2 and place.traces(SAID, *FOLDED) == []
+
+
+def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    said(place)
+    place.store.forget(place.hank)
+    place.store.close()
+    assert place.traces(SAID, *FOLDED) == []
+
+
+def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Path) -> None:
+    place = Place(tmp_path / "killed")
+    said(place)
+    place.store.forget(place.hank)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    left = [str(tmp_path / "killed" / f"store.db{part}") for part in ("", "-wal")]
+    subprocess.run(["cp", *left, str(copies)], check=True)  # what a kill leaves
+    place.store.close()
+    assert find_traces(copies, [SAID])
+    store = SqliteStore(copies / "store.db")
+    assert store.purger is not None and store.purger.is_needed
+    store.close()
+    assert find_traces(copies, [SAID, *FOLDED]) == []

@@ -1,0 +1,42 @@
+"""Looks through the files of a store for what should be in none of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+# In a process of its own: one that has the store open and closes another descriptor of its files loses SQLite's locks.
+LOOK = """
+import pathlib, sys
+needles = sys.stdin.buffer.read().split(b"\\0")
+for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
+    if file.is_file():
+        data = file.read_bytes().lower()
+        for needle in needles:
+            if needle in data:
+                print(file.name, repr(needle))
+"""
+
+MATCH = """
+import pathlib, re, sys
+for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
+    if file.is_file():
+        for found in set(re.findall(sys.argv[2].encode(), file.read_bytes())):
+            print(found.decode())
+"""
+
+
+def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
+    """List which files below a folder hold which of these, in whatever case."""
+    coded = [needle.encode() if isinstance(needle, str) else needle for needle in needles]
+    asked = b"\0".join(needle.lower() for needle in coded)
+    done = subprocess.run([sys.executable, "-c", LOOK, str(folder)], input=asked, capture_output=True, check=True)
+    return done.stdout.decode().splitlines()
+
+
+def find_matches(folder: Path, pattern: str) -> set[str]:
+    """Find all that matches a pattern in the files below a folder."""
+    done = subprocess.run([sys.executable, "-c", MATCH, str(folder), pattern], capture_output=True, check=True)
+    return set(done.stdout.decode().splitlines())
