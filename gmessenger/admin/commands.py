@@ -81,6 +81,9 @@ ARGUMENTS: Final = {
     "old": Argument("file", "[FILE]", "a backup; of PostgreSQL none: pg_restore has read it", optional=True),
     "from": Argument("source", "FROM", "the URL of the store that there is"),
     "to": Argument("target", "TO", "the URL of one that is empty, or not there yet"),
+    "skip-bad": Argument(
+        "--skip-bad", "[--skip-bad]", "go on without rows that TO cannot hold; then it ends with 1", True, flag=True
+    ),
     "any": Argument("file", "[FILE]", "a backup; without it, the store", optional=True),
     "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, the output", optional=True),
     "host": Argument(
@@ -130,7 +133,7 @@ COMMANDS: Final = (
     Command("restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True),
     Command(
         "copy",
-        ("from", "to"),
+        ("from", "to", "skip-bad"),
         "copy a store into another one, of whatever kind, and compare",
         keeping.copy,
         stopped=True,

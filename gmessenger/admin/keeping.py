@@ -19,8 +19,8 @@ from gmessenger.new_files import new_file
 from gmessenger.options import AdminOptions
 from gmessenger.store import taking_a_library, verify_store
 from gmessenger.store.restoring import restore_file
-from gmessenger.store.tables import Table
-from gmessenger.store.transfer import transfer
+from gmessenger.store.tables import BadRow, Table
+from gmessenger.store.transfer import stop, transfer
 from gmessenger.store.verifying import Findings, verify_file
 from gmessenger.terminal_text import is_terminal, print_error, print_line, visible_json
 
@@ -93,13 +93,23 @@ def replace_bus_key(options: AdminOptions, given: Namespace) -> int:
 def copy(options: AdminOptions, given: Namespace) -> int:
     """From one store into another; neither has to be the one of the options."""
     source, target = (site_at(url, options.port) for url in (given.source, given.target))
-    copied = transfer(source.url, target.url, _progress() if is_terminal(sys.stderr) else lambda *_: None)
+    progress = _progress() if sys.stderr.isatty() else lambda *_: None
+    copied = transfer(source.url, target.url, progress, _told_of if given.skip_bad else stop)
     for name, total in copied.sums.items():
         print_line(f"{name:<14}{total.rows:>12}  {total}")
     if copied.changed:
         print_line(f"{copied.changed} rows hold the character NUL, which PostgreSQL cannot: U+FFFD is in its place.")
+    if copied.skipped:
+        print_line(f"Rows left out: {len(copied.skipped)}, and {copied.orphans} that belong to them.")
+        print_line(f"{target.shown} has all else that {source.shown} has.")
+        return _judge(verify_store(target.url), target.shown) or 1
     print_line(f"{target.shown} has what {source.shown} has: the same counts, the same sums.")
     return _judge(verify_store(target.url), target.shown)
+
+
+def _told_of(bad: BadRow) -> None:
+    """A row is left out, and named."""
+    print_error(f"gmessenger-admin: left out: {bad}: {bad.reason}.")
 
 
 def _progress() -> Callable[[Table, int, int], None]:

@@ -15,11 +15,13 @@ from gmessenger.store.backups import sync_path
 from gmessenger.store.index import indexed
 from gmessenger.store.lock import Lock
 from gmessenger.store.sqlite import SqliteStore
-from gmessenger.store.tables import Row, Table
+from gmessenger.store.tables import Refused, Row, Table, refuse
 from gmessenger.store.usage import COUNT_ALL
 from gmessenger.store.verifying import reading as reading_file
 
 SLICE: Final = 500
+CANNOT_BE_KEPT: Final = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
+"""What is wrong with a row itself."""
 NAMED_HERE: Final = {("messages", "id"): "rowid"}
 ROWS: Final = ("messages",)
 """Tables whose rows are numbered by their place: the next one comes behind the last."""
@@ -42,6 +44,7 @@ class Rows:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.refused: Refused = refuse
 
     @property
     def identity(self) -> str:
@@ -65,9 +68,27 @@ class Rows:
         marks = ",".join("?" * len(table.columns))
         insert = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks})"  # noqa: S608
         while some := list(islice(rows, SLICE)):
-            self._db.executemany(insert, some)
+            taken = self._insert(insert, some)
             if table.name == "messages":
-                self._index(table, some)
+                self._index(table, taken)
+
+    def _insert(self, insert: str, rows: list[Row]) -> list[Row]:
+        """Those of them that can be held. (There is no journal to roll back with: it goes on behind a bad one.)"""
+        left = iter(rows)
+        taken: list[Row] = []
+
+        def given() -> Iterator[Row]:
+            for row in left:
+                taken.append(row)
+                yield row
+
+        while True:
+            try:
+                self._db.executemany(insert, given())
+            except CANNOT_BE_KEPT as error:  # the row that was given last
+                self.refused(taken.pop(), str(error))
+            else:
+                return taken
 
     def number_from(self, table: Table, last: int) -> None:
         for statement in NUMBER_FROM if table.name not in ROWS else ():

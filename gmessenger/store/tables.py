@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
+
+from gmessenger.errors import FileProblem
 
 Row: TypeAlias = tuple[Any, ...]
 """The values of a table's columns, in their order; truths are numbers in some stores."""
@@ -20,6 +22,40 @@ class Table:
     columns: tuple[str, ...]
     truths: tuple[str, ...] = ()
     numbered: bool = False
+
+
+SECRET: Final = frozenset({"password", "hash", "digest", "text"})
+MAX_SHOWN: Final = 40
+"""Characters of a value in the name of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that a store cannot hold, and why."""
+
+    table: Table
+    row: Row
+    reason: str
+
+    def __str__(self) -> str:
+        """What people know it by."""
+        named = zip(self.table.columns, self.row, strict=True)
+        shown = " ".join(f"{name}={_short(value)}" for name, value in named if name not in SECRET)
+        return f"{self.table.name} {shown}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(str(value))} characters)"
+
+
+Refused: TypeAlias = Callable[[Row, str], None]
+"""Told of a row that cannot be held, and why."""
+
+
+def refuse(row: Row, reason: str) -> None:
+    """Hold no store of which a row is missing. Raises `FileProblem`."""
+    raise FileProblem(f"A row cannot be kept: {reason}.")
 
 
 TABLES: Final = (
@@ -73,6 +109,9 @@ class Empty(Filled, Protocol):
 
     def fit(self, row: Row) -> Row:
         """A row as this kind of store can have it."""
+
+    refused: Refused
+    """Called with each row that it cannot hold, which is left out then; it may raise."""
 
     def take(self, table: Table, rows: Iterator[Row]) -> None:
         """Have these rows, and whatever is made of them."""

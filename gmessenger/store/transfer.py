@@ -18,7 +18,7 @@ from msgspec import msgpack
 
 from gmessenger.errors import ConfigProblem, FileProblem
 from gmessenger.store import POSTGRES, file_of, rows, taking_a_library
-from gmessenger.store.tables import TABLES, Empty, Filled, Row, Table
+from gmessenger.store.tables import TABLES, BadRow, Empty, Filled, Row, Table
 
 TOLD_EVERY: Final = 10_000
 SUMS_BELOW: Final = 1 << 128
@@ -36,30 +36,77 @@ class Sum:
 
     def over(self, table: Table, found: Iterable[Row]) -> Iterator[Row]:
         """The same rows, counted and added up on their way."""
-        truths = [table.columns.index(name) for name in table.truths]
         for row in found:
-            seen = list(row)
-            for place in truths:
-                seen[place] = bool(seen[place])
             self.rows += 1
-            self.total += int.from_bytes(blake2b(msgpack.encode(seen), digest_size=16).digest(), "big")
+            self.total += _digest(table, row)
             yield row
         self.total %= SUMS_BELOW
+
+    def drop(self, table: Table, row: Row) -> None:
+        """Take a row back that was counted."""
+        self.rows -= 1
+        self.total = (self.total - _digest(table, row)) % SUMS_BELOW
 
     def __str__(self) -> str:
         return f"{self.total:032x}"[:SHOWN_DIGITS]
 
 
+def _digest(table: Table, row: Row) -> int:
+    seen = list(row)
+    for name in table.truths:
+        place = table.columns.index(name)
+        seen[place] = bool(seen[place])
+    return int.from_bytes(blake2b(msgpack.encode(seen), digest_size=16).digest(), "big")
+
+
+REFERENCES: Final = {"account_id": "accounts", "device_id": "devices", "conversation_id": "conversations"}
+"""By column, the table that it refers to."""
+OUTLIVED: Final = {("messages", "account_id"), ("messages", "device_id")}
+"""What may refer to something that is gone."""
+
+
 @dataclass(slots=True)
 class Copied:
-    """By table, what there is; and how many rows hold something that the new kind of store cannot hold as it was."""
+    """By table, what there is; and how many rows hold something that the new kind of store cannot hold as it was.
+
+    `skipped` are the rows that it cannot hold at all, and `orphans` counts those that belonged to them.
+    """
 
     sums: dict[str, Sum] = field(default_factory=dict)
     changed: int = 0
+    skipped: list[BadRow] = field(default_factory=list)
+    orphans: int = 0
+    _lost: dict[str, set[int]] = field(default_factory=dict)
+
+    def skip(self, bad: BadRow) -> None:
+        """Leave a row out, and all that belongs to it."""
+        self.skipped.append(bad)
+        if "id" in bad.table.columns:
+            self._lost.setdefault(bad.table.name, set()).add(bad.row[bad.table.columns.index("id")])
+
+    def is_orphan(self, table: Table, row: Row) -> bool:
+        """Whether a row belongs to one that was left out."""
+        if not self._lost:
+            return False
+        return any(
+            row[place] in self._lost.get(REFERENCES[name], ())
+            for place, name in enumerate(table.columns)
+            if name in REFERENCES and (table.name, name) not in OUTLIVED
+        )
 
 
-def transfer(source: str, target: str, told: Told = lambda *_: None) -> Copied:
+def stop(bad: BadRow) -> None:
+    """Copy nothing where one row cannot be copied. Raises `FileProblem`, which names it."""
+    raise FileProblem(
+        f"{bad} cannot be kept: {bad.reason}. Nothing was kept of the copy; --skip-bad leaves such rows out."
+    )
+
+
+def transfer(source: str, target: str, told: Told = lambda *_: None, bad: Callable[[BadRow], None] = stop) -> Copied:
     """Copy the store of one URL into that of another, which is empty or not there yet.
+
+    `bad` is called with each row that the target cannot hold; where it returns, the row is left out, and what belongs
+    to it.
 
     Raises `StoreInUse` or `ServerRunning` where somebody has one of them open, `FileProblem` where it cannot be done or
     is not the same afterwards, and as `open_store`. Then there is nothing in the target.
@@ -67,7 +114,7 @@ def transfer(source: str, target: str, told: Told = lambda *_: None) -> Copied:
     copied = Copied()
     with _filled(source) as one, _empty(target) as other:
         for table in TABLES:
-            copied.sums[table.name] = _copy(table, one, other, copied, told)
+            copied.sums[table.name] = _copy(table, one, other, copied, told, bad)
         other.be(one.identity)
         for table in TABLES:
             _compare(table, copied.sums[table.name], other)
@@ -76,7 +123,7 @@ def transfer(source: str, target: str, told: Told = lambda *_: None) -> Copied:
     return copied
 
 
-def _copy(table: Table, one: Filled, other: Empty, copied: Copied, told: Told) -> Sum:
+def _copy(table: Table, one: Filled, other: Empty, copied: Copied, told: Told, bad: Callable[[BadRow], None]) -> Sum:
     found = Sum()
     count = one.count(table)
 
@@ -84,14 +131,24 @@ def _copy(table: Table, one: Filled, other: Empty, copied: Copied, told: Told) -
         for number, row in enumerate(one.rows(table)):
             if number % TOLD_EVERY == 0:
                 told(table, number, count)
+            if copied.is_orphan(table, row):
+                copied.orphans += 1
+                continue
             fits = other.fit(row)
             copied.changed += fits is not row
             yield fits
 
+    def refused(row: Row, reason: str) -> None:
+        one_bad = BadRow(table, row, reason)
+        bad(one_bad)
+        copied.skip(one_bad)
+        found.drop(table, row)
+
+    other.refused = refused
     other.take(table, found.over(table, fitting()))
     if table.numbered:
         other.number_from(table, one.last_id(table))
-    told(table, found.rows, count)
+    told(table, count, count)
     return found
 
 

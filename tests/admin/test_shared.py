@@ -193,3 +193,17 @@ def test_a_copy_with_a_hole_is_told(tmp_path: Path, place: SharedPlace) -> None:
         db.execute("INSERT INTO conversations (key, name, head) VALUES ('#dev', '#dev', 2)")
     done: Any = place.admin("copy", alone.url, place.url)
     assert done.code == 1 and "#dev should have messages 1 to 2 and has 0" in done.err
+
+
+def test_a_row_that_cannot_be_copied_stops_it_or_is_left_out(tmp_path: Path, place: SharedPlace) -> None:
+    alone = Place(tmp_path)
+    alone.adds("hank")
+    name = "".join(chr(0x4E00 + 7919 * number % 20_000) for number in range(20_000))
+    with closing(sqlite3.connect(alone.file)) as db, db:
+        db.execute("INSERT INTO devices (account_id, name, used) VALUES (1, ?, 1.0), (1, 'phone', 1.0)", (name,))
+    stopped: Any = place.admin("copy", alone.url, place.url)
+    assert stopped.code == 73 and stopped.err.count("\n") == 1 and "devices id=1 account_id=1 name=" in stopped.err
+    done: Any = place.admin("copy", alone.url, place.url, "--skip-bad")
+    assert done.code == 1 and "left out: devices id=1" in done.err
+    assert "Rows left out: 1, and 0 that belong to them." in done.out and "devices                  1" in done.out
+    assert place.does("user", "list") == "hank\t-\n"

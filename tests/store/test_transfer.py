@@ -254,3 +254,70 @@ def test_how_far_it_is_is_told(made: str, tmp_path: Path, monkeypatch: pytest.Mo
         ("messages", 10, 14),
         ("messages", 14, 14),
     ]
+
+
+LONG = "".join(chr(0x4E00 + 7919 * number % 20_000) for number in range(20_000))
+"""What PostgreSQL cannot have in an index, also compressed."""
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> str:
+    """A store of before devices had a bound: one of five is too much for PostgreSQL."""
+    url = f"sqlite:///{tmp_path}/odd.db"
+    store = open_store(url)
+    hank = store.create_account("hank", "Hank", "hash of hank", 1.0).id
+    for name in ("phone", "laptop", LONG, "tablet", "desk"):
+        device = store.enter(hank, Entry(name, f"token of {name}"), 3.0, Proof(password="hash of hank"))
+        says(store, Post("hank hank", "Hank", "Hank", f"from {name[:9]}", 4.0, hank, device.id, "m1"))
+        store.acknowledge(device.id, "hank hank", 1)
+    store.flush()
+    store.close()
+    return url
+
+
+def test_a_row_that_cannot_be_copied_is_named_and_nothing_is_kept(odd: str, postgres: Postgres) -> None:
+    database = postgres.database()
+    with pytest.raises(FileProblem) as refused:
+        transfer.transfer(odd, database)
+    said = str(refused.value)
+    assert f"devices id=3 account_id=1 name='{LONG[:5]}" in said and "(20000 characters)" in said
+    assert "--skip-bad" in said and "maximum" in said and len(said) < 500
+    assert transfer.transfer(odd, database, bad=lambda bad: None).skipped  # into the same, which is empty still
+
+
+def test_it_may_be_left_out_with_what_belongs_to_it(odd: str, tmp_path: Path, postgres: Postgres) -> None:
+    database, bad = postgres.database(), []
+    copied = transfer.transfer(odd, database, bad=bad.append)
+    assert [(row.table.name, row.row[0]) for row in copied.skipped] == [("devices", 3)] and copied.skipped == bad
+    assert copied.orphans == 2  # its token and its cursor
+    assert {name: copied.sums[name].rows for name in ("devices", "tokens", "cursors", "messages")} == {
+        "devices": 4,
+        "tokens": 4,
+        "cursors": 4,
+        "messages": 5,
+    }
+    assert verify_store(database).faults == []
+    back = transfer.transfer(database, f"sqlite:///{tmp_path}/back.db")
+    assert back.sums == copied.sums and not back.skipped
+
+
+def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
+    """In the target, whatever the reason: here a trigger."""
+    url, file = f"sqlite:///{tmp_path}/one.db", tmp_path / "two.db"
+    store = open_store(url)
+    for number in range(7):
+        store.create_account(f"n{number}", f"n{number}", "hash", 1.0)
+    store.close()
+    when = "WHEN new.key IN ('n0', 'n3', 'n6') BEGIN SELECT raise(ABORT, 'no'); END"
+    trigger = f"CREATE TRIGGER no BEFORE INSERT ON accounts {when}"
+    bad: list[Any] = []
+    with transfer.rows.filling(file) as target:
+        target._db.execute(trigger)
+        target.refused = lambda row, reason: bad.append((row[1], reason))
+        with transfer.rows.reading(tmp_path / "one.db") as source:
+            target.take(TABLES[0], source.rows(TABLES[0]))
+        target._db.execute("DROP TRIGGER no")
+    assert bad == [("n0", "no"), ("n3", "no"), ("n6", "no")]
+    left = open_store(f"sqlite:///{file}")
+    assert [account.key for account in left.accounts()] == ["n1", "n2", "n4", "n5"]
+    left.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 import psycopg
@@ -19,8 +20,15 @@ from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address, said
 from gmessenger.store.postgres.inspecting import living
 from gmessenger.store.postgres.words import storable, vector
-from gmessenger.store.tables import TABLES, Row, Table
+from gmessenger.store.tables import TABLES, Refused, Row, Table, refuse
 
+CANNOT_BE_KEPT: Final = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    UnicodeError,
+)
+"""What is wrong with a row itself."""
 PATIENCE: Final = 30.0
 AT_A_TIME: Final = 2000
 UNHURRIED: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '5s'"
@@ -44,6 +52,7 @@ class Rows:
         self._db = db
         self._keys: dict[int, str] = {}
         """Of the conversations that were taken: they come before their messages."""
+        self.refused: Refused = refuse
 
     @property
     def identity(self) -> str:
@@ -65,9 +74,26 @@ class Rows:
         return row if fits == row else fits
 
     def take(self, table: Table, rows: Iterator[Row]) -> None:
-        of_messages = table.name == "messages"
         if table.name == "conversations":
             rows = self._noted(table, rows)
+        while some := list(islice(rows, AT_A_TIME)):
+            self._take(table, some)
+
+    def _take(self, table: Table, rows: list[Row]) -> None:
+        """Where there is one among them that cannot be held, it is looked for by halves."""
+        try:
+            with self._db.transaction():
+                self._copy(table, rows)
+        except CANNOT_BE_KEPT as error:
+            half = len(rows) // 2
+            if not half:
+                return self.refused(rows[0], said(error))
+            self._take(table, rows[:half])
+            self._take(table, rows[half:])
+        return None
+
+    def _copy(self, table: Table, rows: list[Row]) -> None:
+        of_messages = table.name == "messages"
         columns = SQL(", ").join([_columns(table), Identifier("words")]) if of_messages else _columns(table)
         truths = [table.columns.index(name) for name in table.truths]
         with self._db.cursor() as cursor, cursor.copy(TAKE.format(Identifier(table.name), columns)) as copy:
