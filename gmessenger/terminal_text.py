@@ -5,6 +5,7 @@ Nothing that comes from elsewhere (a peer, a server, a file, the command line) m
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -62,6 +63,23 @@ def print_error(sentence: str) -> None:
 def print_row(*fields: str) -> None:
     """Print one line of a table: the fields, each made safe, with tabs between. Raises OSError."""
     _print("\t".join(map(visible, fields)), sys.stdout)
+
+
+class SafeErrors(io.TextIOBase):
+    """A stream whose lines go to stderr, made safe: for who prints what an exception says, as gevent's hub does."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if sys.stderr is not None:
+            encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+            sys.stderr.write(visible_lines(text).encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            sys.stderr.flush()
 
 
 def is_terminal(file: TextIO | None) -> bool:

@@ -12,7 +12,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import gevent
 import pytest
@@ -25,9 +25,21 @@ from gmessenger.chat.administration import VERBS
 from gmessenger.places import control_socket
 from gmessenger.terminal.commands import COMMANDS as TYPED_COMMANDS
 from gmessenger.terminal.commands import Command as TypedCommand
-from gmessenger.terminal_text import visible_json
+from gmessenger.terminal_text import SafeErrors, visible_json
 from tests.admin.running import Place
-from tests.hostile import CONTROL_ANSWERS, FORGED, HOSTILE, LAST, LONG, MARK, TYPED, HostileServer, check, check_drawn
+from tests.hostile import (
+    CONTROL_ANSWERS,
+    FORGED,
+    HOSTILE,
+    LAST,
+    LONG,
+    MARK,
+    TYPED,
+    HostileServer,
+    check,
+    check_characters,
+    check_drawn,
+)
 from tests.server.running import TOP
 from tests.terminal.people import Person, command, environment
 from tests.terminal.window.seats import Seat
@@ -392,6 +404,19 @@ def test_a_traceback_in_the_log_is_no_line_of_its_own(tmp_path: Path) -> None:
             logs.event("greenlet_failed", failure=failure, what=HOSTILE, address="\x7f\u202e")
         logs.configure(logs.NOWHERE)
         check(log.read_text())
+
+
+def test_what_gevent_prints_of_a_greenlet_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise LookupError(HOSTILE)
+
+    hub = gevent.get_hub()
+    before, hub.exception_stream = hub.exception_stream, cast(TextIO, SafeErrors())
+    gevent.spawn(fail).join()
+    hub.exception_stream = before
+    shown = capsys.readouterr().err
+    assert MARK in shown
+    check_characters(shown, "\n")
 
 
 def test_the_launcher(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 import gevent
 
@@ -15,7 +15,7 @@ from gmessenger.commandline import SERVER, parse
 from gmessenger.errors import ExitError
 from gmessenger.places import STDERR
 from gmessenger.server.files import raise_limit
-from gmessenger.terminal_text import print_error, print_line
+from gmessenger.terminal_text import SafeErrors, print_error, print_line
 
 if TYPE_CHECKING:
     from gmessenger.server.app import App
@@ -44,6 +44,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.setswitchinterval(SWITCH_INTERVAL)
         # Thousands of messages wait for each commit; with the usual thresholds they are looked through again and again.
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
+        gevent.get_hub().exception_stream = cast(TextIO, SafeErrors())
         # Where each greenlet was spawned is nothing we show, and would be kept for every connection.
         gevent.config.track_greenlet_tree = False
         app = App(options)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TextIO, cast
 
 import gevent
 from gevent import with_timeout
@@ -44,7 +44,7 @@ from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.spoken import spoken
 from gmessenger.terminal.state import device_name, unsent_file, waiting_elsewhere
 from gmessenger.terminal.words import N_, _, noted
-from gmessenger.terminal_text import visible
+from gmessenger.terminal_text import SafeErrors, visible
 
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
@@ -94,6 +94,7 @@ class Client:
 
     def run(self) -> int:
         """Run to the end; returns the exit code."""
+        gevent.get_hub().exception_stream = cast(TextIO, SafeErrors())
         self._obey_signals()
         self._ending.spawn(self._output.run, self._interrupt)
         self._ending.spawn(self._run_status)
