@@ -27,7 +27,6 @@ from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
     BadRequest,
-    MessengerError,
     NameTaken,
     NeverSeen,
     PasswordNeeded,
@@ -116,7 +115,7 @@ class Administration:
         self._dismissal.everybody(account.key, AccountDeleted())
         try:
             self._store.delete_account(account.id)
-        except MessengerError:
+        except BaseException:  # whatever it was: nothing is left that keeps its owner out
             account.disabled = was_disabled
             raise
         self._entrance.remove(account)

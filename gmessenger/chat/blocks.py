@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gmessenger import logs
 from gmessenger.chat.carrying import Carrying
+from gmessenger.chat.charges import counted
 from gmessenger.chat.contract import Store
 from gmessenger.chat.lists import LIST_PAGE
 from gmessenger.chat.model import Answer
@@ -26,6 +28,7 @@ class Blocks:
         self._store = store
         self._carry = carry
         self._clock = clock
+        self._on_their_way: Counter[str] = Counter()
         self.lists: dict[str, dict[str, str]] = {}
         """By the folded name of whoever blocks: those they block, folded and as shown."""
         for id, key, name in store.blocks():
@@ -49,9 +52,6 @@ class Blocks:
         shown = normalize_name(user)
         if fold(shown) == session.key:
             raise BadRequest("You cannot block yourself.")
-        mine = self.lists.get(session.key, {})
-        if fold(shown) not in mine and len(mine) >= MOST_BLOCKED:
-            raise Forbidden(f"You can block {MOST_BLOCKED} names.")
         self._carry.out(session, id, lambda: self._block(session, fold(shown), shown))
 
     def unblock(self, session: Session, id: str | None, user: str) -> None:
@@ -85,8 +85,12 @@ class Blocks:
         self.lists.pop(key, None)
 
     def _block(self, session: Session, key: str, shown: str) -> None:
+        mine = self.lists.get(session.key, {})
+        if key not in mine and len(mine) + self._on_their_way[session.key] >= MOST_BLOCKED:
+            raise Forbidden(f"You can block {MOST_BLOCKED} names.")
         if session.account is not None:
-            self._store.block(session.account.id, {key: shown})
+            with counted(self._on_their_way, session.key):
+                self._store.block(session.account.id, {key: shown})
         self.lists.setdefault(session.key, {})[key] = shown
         logs.event("moderated", by=session.name, verb="block", what=shown)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import gevent
 from gevent.event import AsyncResult
 
 from gmessenger.chat.delivery import Spawn
@@ -51,6 +50,9 @@ class Carrying:
                     raise
                 outcome.set_exception(failure)
                 return
+            except BaseException:  # it was ended: whoever waits is told now, and not after the timeout
+                outcome.set_exception(StoreUnavailable())
+                raise
             try:
                 if awaited:
                     session.outbox.insist(Answer(code, id, self._clock(), more))
@@ -60,8 +62,9 @@ class Carrying:
 
         self._spawn("a change", run)
         try:
-            outcome.get(timeout=self._timeout)
-        except gevent.Timeout:
-            raise StoreUnavailable(f"The disk has not answered for {self._timeout:g} s.") from None
+            outcome.wait(self._timeout)
         finally:
             awaited = False
+        if not outcome.ready():
+            raise StoreUnavailable(f"The disk has not answered for {self._timeout:g} s.")
+        outcome.get()

@@ -5,7 +5,9 @@ Everything that charges does so through `Charge` or `settle`, so that whatever i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from types import TracebackType
 from typing import Final, Generic, Protocol, Self, TypeAlias, TypeVar
@@ -22,6 +24,7 @@ OVERFLOW_BUCKETS: Final = 256
 SWEPT_AT_ONCE: Final = 8
 """Buckets looked at, for each new one, for one that can be forgotten."""
 
+Key = TypeVar("Key", bound=Hashable)
 Shares: TypeAlias = "Sequence[tuple[Bucket, Rate]]"
 """Buckets that several share, each with the rate at which it is filled."""
 
@@ -70,6 +73,18 @@ class Charge:
     def keep(self) -> None:
         """It is owed: nothing is given back."""
         self._taken.clear()
+
+
+@contextmanager
+def counted(counter: Counter[Key], key: Key) -> Iterator[None]:
+    """Count one more for as long as the block lasts; a count of 0 leaves nothing behind."""
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]
 
 
 def settle(bucket: Bucket, price: float, rate: Rate, now: float, shares: Shares = ()) -> Overdraft | None:
@@ -122,7 +137,6 @@ class Fillable(Protocol):
         """Whether a new one would hold no more."""
 
 
-Key = TypeVar("Key", bound=Hashable)
 Kept = TypeVar("Kept", bound=Fillable)
 
 

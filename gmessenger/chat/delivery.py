@@ -135,6 +135,13 @@ class Delivery:
             self._store.acknowledge(session.device.id, conversation, acked)
 
     def _catch_up(self, session: Session) -> None:
+        try:
+            self._page(session)
+        except Exception:
+            session.outbox.finish()  # it would be behind for good: it comes again, and begins anew
+            raise
+
+    def _page(self, session: Session) -> None:
         while not session.outbox.closed:
             session.missed = False
             try:

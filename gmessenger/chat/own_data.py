@@ -69,7 +69,7 @@ class OwnData:
         self._dismissal.everybody(account.key, AccountDeleted(), but=session)
         try:
             there_are_others = self._erase(account)
-        except MessengerError:
+        except BaseException:  # whatever it was: it may be asked for again, and the owner come in
             with suppress(MessengerError):
                 self._elsewhere.shut_out(account.id, out=False)
                 account.disabled = False

@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from gevent.threadpool import ThreadPool
 
+from gmessenger.chat.charges import counted
 from gmessenger.errors import BadPassword, TooFast
 
 SHORTEST: Final = 8
@@ -36,8 +37,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._threads = ThreadPool(AT_ONE_TIME)
-        self._waiting = 0
-        self._waiting_of: Counter[str] = Counter()
+        self._waiting_of: Counter[str | None] = Counter()
 
     def prepare(self) -> None:
         """Make what a password is compared with where there is no account, before the first such name is tried.
@@ -49,7 +49,7 @@ class Passwords:
     @property
     def waiting(self) -> int:
         """How many passwords wait for their turn, or have it."""
-        return self._waiting
+        return self._waiting_of.total()
 
     def hash(self, password: str, network: str | None = None) -> str:
         """A hash to keep. Raises `BadPassword` for one that is too short or too long, and `TooFast` as `matches`."""
@@ -81,19 +81,10 @@ class Passwords:
     def _place(self, network: str | None) -> Iterator[None]:
         """A place among those that wait. Raises `TooFast` where there is none."""
         many = network is not None and self._waiting_of[network] >= MAX_WAITING_PER_NETWORK
-        if many or self._waiting >= MOST_WAITING:
+        if many or self.waiting >= MOST_WAITING:
             raise TooFast("Very many are logging in just now; try again in a moment.", retry_after=COME_BACK_IN)
-        self._waiting += 1
-        if network is not None:
-            self._waiting_of[network] += 1
-        try:
+        with counted(self._waiting_of, network):
             yield
-        finally:
-            self._waiting -= 1
-            if network is not None:
-                self._waiting_of[network] -= 1
-                if not self._waiting_of[network]:
-                    del self._waiting_of[network]
 
     def _verify(self, hashed: str | None, password: str) -> bool:
         try:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol
 
+from gmessenger.chat.charges import counted
 from gmessenger.chat.limits import Bounds
 from gmessenger.chat.session import Session
 from gmessenger.errors import RoomFull, TooManyRooms
-
-Key = TypeVar("Key", int, str)
 
 
 class Bounded(Protocol):
@@ -51,7 +50,7 @@ class Reservations:
             raise TooManyRooms("This server has as many rooms as it may have.", limit=bounds.rooms)
         if sum(made) + self.made[account] >= bounds.rooms_made:
             raise TooManyRooms(f"One account makes at most {bounds.rooms_made} rooms.", limit=bounds.rooms_made)
-        with _counted(self.made, account):
+        with counted(self.made, account):
             yield
 
     @contextmanager
@@ -60,21 +59,10 @@ class Reservations:
         if room.size + self.entered[room.key] >= bounds.members:
             raise RoomFull(limit=bounds.members)
         self.check_joining(bounds, rooms, session)
-        with _counted(self.joined, session.key), _counted(self.entered, room.key):
+        with counted(self.joined, session.key), counted(self.entered, room.key):
             yield
 
     def check_joining(self, bounds: Bounds, rooms: Iterable[Bounded], session: Session) -> None:
         """Whether the session may be in one more room. Raises `TooManyRooms`."""
         if sum(each.holds(session) for each in rooms) + self.joined[session.key] >= bounds.rooms_joined:
             raise TooManyRooms(f"One is in at most {bounds.rooms_joined} rooms.", limit=bounds.rooms_joined)
-
-
-@contextmanager
-def _counted(counter: Counter[Key], key: Key) -> Iterator[None]:
-    counter[key] += 1
-    try:
-        yield
-    finally:
-        counter[key] -= 1
-        if not counter[key]:
-            del counter[key]

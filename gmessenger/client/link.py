@@ -203,7 +203,7 @@ class Link(Asking):
         self._forgetting = True
         try:
             super().forget(password)
-        except Exception:
+        except BaseException:
             self._forgetting = False
             raise
 

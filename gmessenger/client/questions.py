@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from gevent import Timeout
 from gevent.event import AsyncResult
 
 from gmessenger.client.frames import frame_of, refusal, refused
@@ -29,13 +28,14 @@ class Questions:
 
     def wait(self, id: str, timeout: float) -> Answer:
         """The answer. Raises the `WireError` it tells of, and `Unreachable` after `timeout` seconds without one."""
+        waiting = self._waiting[id]
         try:
-            with Timeout(timeout):
-                answer = self._waiting[id].get()
-        except Timeout as error:
-            raise Unreachable(Sentence("The server did not answer within {seconds:g} s.", seconds=timeout)) from error
+            waiting.wait(timeout)  # (a timeout of the caller's own passes through)
         finally:
             del self._waiting[id], self._frames[id]
+        if not waiting.ready():
+            raise Unreachable(Sentence("The server did not answer within {seconds:g} s.", seconds=timeout))
+        answer = waiting.get()
         assert answer is not None
         if refused(answer):
             raise refusal(answer)

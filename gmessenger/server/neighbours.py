@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from gmessenger.chat.charges import BucketTable, Charge
+from gmessenger.chat.charges import BucketTable, Charge, counted
 from gmessenger.chat.limits import Bucket, Rate
 from gmessenger.chat.pacing import Origins
 from gmessenger.errors import TooManyConnections
@@ -63,17 +63,10 @@ class Neighbours:
         """
         origins = self.origins(address)
         self._check(origins)
-        taken: list[str] = []
-        try:
+        with ExitStack() as places:
             for network, _ in origins:
-                self._here[network] += 1
-                taken.append(network)
+                places.enter_context(counted(self._here, network))
             yield
-        finally:
-            for network in taken:
-                self._here[network] -= 1
-                if not self._here[network]:
-                    del self._here[network]
 
     def _check(self, origins: Origins) -> None:
         options, now = self._options(), self._clock()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,31 +14,42 @@ from typing import Any
 import gevent
 import pytest
 from gevent import GreenletExit
+from gevent.event import Event
 
 import gmessenger
+from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.charges import OVERFLOW_BUCKETS, BucketTable, Charge, fill_up, settle
+from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.limits import NO_LIMIT, Bounds, Bucket, Pace, Rate
+from gmessenger.chat.model import Goodbye
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.pacing import Origins, Pacing
 from gmessenger.chat.passwords import MAX_WAITING_PER_NETWORK, Passwords
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import Seen
 from gmessenger.chat.promises import Promised
+from gmessenger.chat.quotas import Quotas
 from gmessenger.chat.room_bounds import Reservations
 from gmessenger.chat.session import Session
+from gmessenger.chat.tally import Tally
 from gmessenger.chat.trials import MAX_HOMES, Homes, Trials
 from gmessenger.errors import (
     BadPassword,
+    Forbidden,
     InviteRefused,
     NameTaken,
+    QuotaExceeded,
     RoomFull,
     StoreUnavailable,
     TooFast,
+    TooManyConnections,
     TooManyFailures,
     TooManyRegistrations,
     TooManyRooms,
 )
+from gmessenger.options import ServerOptions
+from gmessenger.server.neighbours import Neighbours
 from tests.chat.test_passwords import Watched
 
 HURDLES = [ZeroDivisionError(), StoreUnavailable(), GreenletExit(), gevent.Timeout(0), KeyboardInterrupt()]
@@ -395,3 +407,139 @@ def test_nothing_is_charged_or_promised_but_by_a_context_manager(name: str) -> N
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
                     found.add(path.name)
     assert found - {"others.py"} <= ALLOWED[name]  # (others.py hands `promise` on)
+
+
+def test_a_timeout_of_the_asker_s_own_is_not_taken_for_the_disk_s() -> None:
+    session, never = guest("hank"), Event()
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
+        Carrying(lambda what, run: gevent.spawn(run), lambda: 0.0, 30.0).out(session, "x", never.wait)
+    with pytest.raises(StoreUnavailable):
+        Carrying(lambda what, run: gevent.spawn(run), lambda: 0.0, 0.01).out(session, "x", never.wait)
+    never.set()
+
+
+@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
+def test_whoever_waits_for_a_change_is_told_at_once_that_it_failed(hurdle: BaseException) -> None:
+    def stumble() -> None:
+        raise hurdle
+
+    def spawn(what: str, run: Callable[[], None]) -> None:
+        with suppress(BaseException):
+            run()
+
+    with gevent.Timeout(5), pytest.raises((StoreUnavailable, ZeroDivisionError)):
+        Carrying(spawn, lambda: 0.0, 30.0).out(guest("hank"), "x", stumble)
+
+
+class Broken:
+    """A store where everything raises."""
+
+    def __init__(self, hurdle: BaseException) -> None:
+        self.hurdle = hurdle
+        self.identity, self.lasting, self.settled_some = "", False, lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        def stumble(*_: object, **__: object) -> None:
+            raise self.hurdle
+
+        return stumble
+
+
+def test_a_session_that_cannot_be_caught_up_is_ended_so_that_it_comes_again() -> None:
+    session, started = guest("hank"), []
+    session.account = SimpleNamespace(id=1, name="hank")  # type: ignore[assignment]
+    delivery = Delivery(Broken(ZeroDivisionError()), lambda what, run, *args: started.append((run, args)), Tally())  # type: ignore[arg-type]
+    delivery.catch_up(session)
+    ((run, args),) = started
+    with pytest.raises(ZeroDivisionError):
+        run(*args)
+    assert session.outbox.closed and [type(each) for each in session.outbox.take_all()] == [Goodbye]
+
+
+@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
+def test_a_quota_counts_what_is_kept_and_what_is_on_its_way(hurdle: BaseException) -> None:
+    store = SimpleNamespace(usage=lambda account: 90)
+    quotas = Quotas(store, Policy(guest_quota=100), lambda: 0.0)  # type: ignore[arg-type]
+    for _ in range(5):
+        with whatever(hurdle), quotas.take(guest("hank"), "ж" * 5):
+            with pytest.raises(QuotaExceeded):
+                quotas.take(guest("dale"), "x")
+            raise hurdle
+    with quotas.take(guest("hank"), "x" * 10) as use:
+        pass
+    use.settle(is_kept=False)
+    use.settle(is_kept=True)  # it was settled before
+    with quotas.take(guest("hank"), "x" * 10) as use:
+        use.settle(is_kept=True)
+    with pytest.raises(QuotaExceeded):
+        quotas.take(guest("hank"), "x")
+
+
+@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
+def test_a_store_that_cannot_say_how_much_is_kept_is_asked_again(hurdle: BaseException) -> None:
+    store = Broken(hurdle)
+    quotas = Quotas(store, Policy(guest_quota=100), lambda: 0.0)  # type: ignore[arg-type]
+    with whatever(hurdle):
+        quotas.take(guest("hank"), "hi")
+    store.usage = lambda account: 99
+    with pytest.raises(QuotaExceeded):
+        quotas.take(guest("hank"), "hi")
+
+
+@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
+def test_names_on_their_way_to_a_block_list_count_and_then_no_more(
+    hurdle: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gmessenger.chat.blocks.MOST_BLOCKED", 1)
+    store = Broken(hurdle)
+    store.blocks = list
+    blocks = Blocks(store, {}, SimpleNamespace(), lambda: 0.0)  # type: ignore[arg-type]
+    session = guest("hank")
+    session.account = SimpleNamespace(id=1, name="hank")  # type: ignore[assignment]
+
+    def block(*_: object) -> None:
+        with pytest.raises(Forbidden):
+            blocks._block(session, "other", "Other")
+        raise hurdle
+
+    store.block = block
+    with whatever(hurdle):
+        blocks._block(session, "dale", "Dale")
+    assert (blocks.count("hank"), blocks._on_their_way) == (0, {})
+    store.block = lambda *_: None
+    blocks._block(session, "dale", "Dale")
+    assert blocks.count("hank") == 1
+
+
+@pytest.mark.parametrize("hurdle", HURDLES, ids=lambda hurdle: type(hurdle).__name__)
+def test_places_of_a_network_are_left_by_whoever_took_them(hurdle: BaseException) -> None:
+    options = ServerOptions(max_connections_per_ip=2)
+    near = Neighbours(lambda: options, lambda: 0.0)
+    for _ in range(5):
+        with whatever(hurdle), near.place(ADDRESS), near.place(ADDRESS):
+            with pytest.raises(TooManyConnections), near.place(ADDRESS):
+                pass
+            raise hurdle
+    assert len(near) == 0
+    loopback, options = "127.0.0.1:1", replace(options, limit_loopback=True)
+    with near.place(loopback):
+        options = replace(options, limit_loopback=False)  # reloaded
+    assert len(near) == 0
+    with near.place(loopback):
+        options = replace(options, limit_loopback=True)
+    assert len(near) == 0
+
+
+def test_a_large_ipv6_network_is_not_as_many_addresses_as_it_has() -> None:
+    options = ServerOptions(max_connections_per_ip=1, connect_rate=0)
+    near = Neighbours(lambda: options, lambda: 0.0)
+    with ExitStack() as places:
+        for number in range(8):
+            places.enter_context(near.place(f"[2001:db8:0:{number:x}::1]:1"))
+        for address in ("[2001:db8:0:77::1]:1", "[2001:db8:0:1::2]:1"):
+            with pytest.raises(TooManyConnections), near.place(address):
+                pass
+        places.enter_context(near.place("[2001:db8:1::1]:1"))
+        places.enter_context(near.place("[::ffff:192.0.2.1]:1"))
+        places.enter_context(near.place("[::ffff:192.0.2.2]:1"))
+    assert len(near) == 0

@@ -253,3 +253,12 @@ def test_reading_a_flood_is_quick(begin: Begin) -> None:
     peer.say("dale", "done")
     owner.next(Received)
     assert time.monotonic() - started < 3
+
+
+def test_a_timeout_of_the_owner_s_own_passes_through(begin: Begin) -> None:
+    owner, _ = begin()
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        owner.link.users()
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        owner.link.forget("password1")
+    assert not owner.link._forgetting
