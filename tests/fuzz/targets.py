@@ -21,13 +21,14 @@ from argon2 import PasswordHasher
 from gevent import socket
 
 from gmessenger.chat import names
+from gmessenger.chat.administration import VERBS
 from gmessenger.chat.passwords import Passwords
 from gmessenger.commandline import CLIENT, SERVER, config_text, parse
 from gmessenger.configfile import open_file, section_parser
 from gmessenger.errors import WIRE_ERRORS, BadName, ExitError
 from gmessenger.options import ServerOptions
+from gmessenger.places import control_socket
 from gmessenger.server.app import App
-from gmessenger.server.control import TAKES, Control
 from gmessenger.store import folding
 from tests.fuzz.draws import Draw
 
@@ -180,7 +181,7 @@ VALUES: Final = (
     "\u202e",
     "1 ; 2",
 )
-PARSED_WHOLE: Final = 16
+PARSED_WHOLE: Final = 48
 """One of so many inputs goes through the whole command line, which takes a hundred times as long."""
 
 
@@ -236,25 +237,26 @@ def server(**options: Any) -> Iterator[App]:
 
 def control_seeds() -> Iterator[bytes]:
     values: tuple[Any, ...] = ("hank", "#dev", "", "1.2.3.4", "x\0", "\ud7ff", 0, -1, 2**63, 1e308, None, True, [], {})
-    for verb, taken in TAKES.items():
-        fields = list(taken.__struct_fields__)
+    for name, verb in VERBS.items():
+        fields = list(signature(verb).parameters)[1:]
         for value in values:
-            yield json.dumps({"verb": verb, "arguments": dict.fromkeys(fields, value)}).encode()
-        yield json.dumps({"verb": verb, "arguments": {}}).encode()
+            yield json.dumps({"verb": name, "arguments": dict.fromkeys(fields, value)}).encode()
+        yield json.dumps({"verb": name, "arguments": {}}).encode()
     yield from (b"{}", b"[]", b'{"verb":{}}', b'{"verb":"status","arguments":[]}', b"\xff", b"[" * 5000, b"null")
 
 
 @contextmanager
-def control_socket() -> Iterator[Try]:
+def operator() -> Iterator[Try]:
     with tempfile.TemporaryDirectory() as folder, server(store=f"sqlite:///{folder}/fuzzed.db") as app:
-        control = app._control
-        assert isinstance(control, Control)
+        path = str(control_socket(Path(folder, "fuzzed.db"), app.port))
 
         def attempt(data: bytes) -> None:
-            with gevent.Timeout(PATIENCE):
-                answer = json.loads(control._answer(data.replace(b"\n", b" ") + b"\n", None))
+            with gevent.Timeout(PATIENCE), socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(path)
+                sock.sendall(data.replace(b"\n", b" ") + b"\n")
+                answer = json.loads(sock.makefile("rb").readline())
             assert set(answer) in ({"answer"}, {"error", "sentence"})
-            assert answer.get("error") != "InternalError" and app.watch.failures == 0, (data, answer)
+            assert answer.get("error") != "InternalError" and app.watch.failures == 0, answer
 
         yield attempt
 
@@ -498,6 +500,6 @@ TARGETS: Final[dict[str, Target]] = {
     "folding": Target(lambda: simply(fold_text), lambda: (text.encode() for text in TEXTS)),
     "names": Target(lambda: simply(name_text), lambda: (text.encode() for text in TEXTS)),
     "config": Target(config_file, config_seeds),
-    "control": Target(control_socket, control_seeds),
+    "control": Target(operator, control_seeds),
     "sessions": Target(lambda: simply(session), session_seeds),
 }

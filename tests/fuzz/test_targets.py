@@ -14,7 +14,7 @@ from gmessenger.server.connection import Connection
 from tests.fuzz.draws import mutate
 from tests.fuzz.targets import FOLDERS, TARGETS
 
-INPUTS: Final = {"folding": 500, "names": 5000, "config": 1500, "control": 2000, "sessions": 40}
+INPUTS: Final = {"folding": 500, "names": 5000, "config": 800, "control": 2000, "sessions": 40}
 """Besides the seeds; with FUZZ=10 ten times as many."""
 
 
