@@ -94,6 +94,8 @@ class Link(Asking):
         self._keeping = Keeping(unsent, self._inbox, self._outbox)
         self._given: LinkEvent | None = None
         self._forgetting = False
+        self.is_forgotten = False
+        """Whether the account was erased because `forget` asked for it."""
 
     def start(self, password: str | None = None) -> None:
         """Connect and log in, with a password where another one or none was given before.
@@ -206,6 +208,12 @@ class Link(Asking):
         except BaseException:
             self._forgetting = False
             raise
+        self.is_forgotten = True
+        for message in list(
+            self._outbox
+        ):  # there is nobody any more who could say it, now or under the name's next owner
+            self._outbox.settle(message.id)
+            self._settled(message)
 
     def leave(self, room: str) -> None:
         super().leave(room)

@@ -42,7 +42,7 @@ from gmessenger.terminal.passwords import VARIABLE, Echo, given_password
 from gmessenger.terminal.pipe import Listening, Sending, retry_for
 from gmessenger.terminal.screen import Screen, line_screen
 from gmessenger.terminal.spoken import spoken
-from gmessenger.terminal.state import device_name, unsent_file, waiting_elsewhere
+from gmessenger.terminal.state import device_name, erase_state, unsent_file, waiting_elsewhere
 from gmessenger.terminal.words import N_, _, noted
 from gmessenger.terminal_text import SafeErrors, visible
 
@@ -55,6 +55,7 @@ NEEDS_TRUST: Final = N_("(--ca FILE or --pin sha256:… say whom to believe.)")
 NEEDS_DEVICE: Final = N_("(With another --device each, two clients of one account can run at once.)")
 NEEDS_PASSWORD: Final = N_("(--password-file FILE does, or {variable} in the environment.)")
 UNANSWERED: Final = N_("Messages that were not answered: {count}.")
+NOT_ERASED: Final = N_("Some of what this machine keeps of you could not be removed: {files}.")
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": HANGUP, "SIGQUIT": 131}
 NO_SCREEN: Final = ("", "dumb")
 """Terminals that cannot put anything anywhere."""
@@ -223,6 +224,8 @@ class Client:
         self._output.finish(FINISH_WITHIN)
         if self._link is not None:
             self._link.abandon()  # what was written is done with already
+            if self._link.is_forgotten and (left := erase_state(self._options, self._link.name)):
+                sentence = f"{sentence} {_(NOT_ERASED, files=', '.join(map(str, left)))}".lstrip()
         if unsent and code != NotAllSent.exit_code:
             sentence = f"{sentence} {_(UNANSWERED, count=unsent)}".lstrip()
         with_timeout(FINISH_WITHIN, self._say_last, sentence, timeout_value=None)

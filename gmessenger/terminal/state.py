@@ -15,6 +15,8 @@ from gmessenger.options import ClientOptions
 from gmessenger.terminal.words import counted
 
 LONGEST_HOST: Final = 48
+DRAFTS: Final = "drafts"
+HISTORY: Final = "history"
 
 
 def device_name(options: ClientOptions) -> str:
@@ -36,6 +38,23 @@ def state_file(options: ClientOptions, name: str, kind: str) -> Path:
     key = "\n".join((same_host(options.host), str(options.server_port), fold(name), device_name(options)))
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
     return places.state_directory() / kind / digest
+
+
+def list_state(options: ClientOptions, name: str) -> list[Path]:
+    """List all files that are kept of a name on this device, whether they are there or not."""
+    files = [unsent_file(options, name), *(state_file(options, name, kind) for kind in (DRAFTS, HISTORY))]
+    return [each for file in files for each in (file, file.with_suffix(".new"))]
+
+
+def erase_state(options: ClientOptions, name: str) -> list[Path]:
+    """Remove what waited to be sent, drafts, and what was typed under a name. Returns what could not be removed."""
+    left: list[Path] = []
+    for file in list_state(options, name):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError:
+            left.append(file)
+    return left
 
 
 def same_host(host: str) -> str:

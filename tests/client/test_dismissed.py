@@ -7,7 +7,7 @@ import gevent
 import pytest
 
 from gmessenger.client import Link, Lost
-from gmessenger.errors import AccountDeleted, Refused
+from gmessenger.errors import AccountDeleted, Refused, WrongPassword
 from tests.client.conftest import IMPATIENT, Owner
 from tests.client.fake_server import TIMEOUT, FakeServer, Peer
 from tests.conftest import RunningServer
@@ -69,6 +69,30 @@ def test_forgetting_ends_the_link_without_an_error(account: Account) -> None:
     forgetting.get(timeout=TIMEOUT)
     assert owner.ending() is None
     assert not any(isinstance(event, Lost) for event in owner.seen)
+
+
+def test_what_was_not_answered_is_erased_with_the_account(account: Account, tmp_path: Path) -> None:
+    owner, peer = account
+    owner.link.send("dale", "said too late")
+    peer.expect("msg")
+    file = tmp_path / "hank.jsonl"
+    assert b"said too late" in file.read_bytes() and not owner.link.is_forgotten
+    forgetting = gevent.spawn(owner.link.forget, "correct horse")
+    peer.answer(peer.expect("forget"), 200)
+    forgetting.get(timeout=TIMEOUT)
+    assert owner.link.is_forgotten and owner.link.unanswered == 0 and file.read_bytes() == b""
+
+
+def test_what_was_not_answered_stays_where_the_account_was_not_erased(account: Account, tmp_path: Path) -> None:
+    owner, peer = account
+    owner.link.send("dale", "said too late")
+    peer.expect("msg")
+    forgetting = gevent.spawn(owner.link.forget, "correct horse")
+    peer.answer(peer.expect("forget"), 402, code="wrong_password", error="No.")
+    with pytest.raises(WrongPassword):
+        forgetting.get(timeout=TIMEOUT)
+    assert not owner.link.is_forgotten and owner.link.unanswered == 1
+    assert b"said too late" in (tmp_path / "hank.jsonl").read_bytes()
 
 
 def test_an_account_that_is_erased_from_another_device(server: RunningServer) -> None:

@@ -4,6 +4,9 @@ import json
 import stat
 from pathlib import Path
 
+from gmessenger.options import ClientOptions
+from gmessenger.places import state_directory
+from gmessenger.terminal.state import list_state
 from tests.client.fake_server import FakeServer
 from tests.terminal.conftest import Sit
 from tests.terminal.test_rooms_and_history import come, entry, next_request
@@ -53,6 +56,27 @@ def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, 
     shown = hank.sees("(?s).*-- all you said is erased, and your account is gone")[0]
     assert hank.leaves() == 0
     assert "horse" not in shown + hank.seen and "line is down" not in shown + hank.seen
+
+
+def test_forgetting_removes_what_this_machine_keeps_of_the_account(fake: FakeServer, sit: Sit, log: Path) -> None:
+    hank, peer = come(fake, sit)
+    options = ClientOptions(host=fake.host, port=fake.port)
+    kept = [each.relative_to(state_directory()) for each in list_state(options, "hank")]
+    files = [log.parent / each for each in kept]
+    others = [each.with_name("another's") for each in files]
+    for each in (*files, *others):
+        each.parent.mkdir(exist_ok=True)
+        each.write_text("a telling text", "utf-8")
+    assert {each.parent.name for each in files} == {"unsent", "drafts", "history"}
+    hank.line("/forget me")
+    hank.sees("keep it all: $")
+    hank.line("correct horse")
+    peer.answer(next_request(peer), 200)
+    peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
+    peer.close()
+    hank.sees("(?s).*-- all you said is erased, and your account is gone")
+    assert hank.leaves() == 0
+    assert [each for each in files if each.exists()] == [] and all(each.exists() for each in others)
 
 
 def test_the_maker_of_a_room_takes_somebody_out(fake: FakeServer, sit: Sit) -> None:

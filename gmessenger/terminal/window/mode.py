@@ -19,7 +19,7 @@ from gmessenger.terminal.ending import HANGUP, HURRY, INTERRUPTED, Ending
 from gmessenger.terminal.output import NOBODY_READS
 from gmessenger.terminal.parting import await_answers
 from gmessenger.terminal.render import why
-from gmessenger.terminal.state import state_file
+from gmessenger.terminal.state import DRAFTS, HISTORY, state_file
 from gmessenger.terminal.window.acting import Acting, Lanes, Sight
 from gmessenger.terminal.window.application import UI, Look
 from gmessenger.terminal.window.book import Book
@@ -56,7 +56,7 @@ class FullScreen:
         self._book = Book(link.name, self._hides)
         self._acting = Acting(link, self._book, self._lanes, self._failed, self)
         self._acting.drafts = self._drafts = Drafts(
-            state_file(options, link.name, "drafts"), self._acting.kept, self._not_kept
+            state_file(options, link.name, DRAFTS), self._acting.kept, self._not_kept
         )
         self._acting.sight = self._sight = (sights or _screen)(self._book, self._acting, options)
         if remark:
@@ -144,4 +144,4 @@ class FullScreen:
 
 def _screen(book: Book, acting: Acting, options: ClientOptions) -> Sight:
     look = Look(bell=options.bell, notifications=options.notify)
-    return UI(book, acting, history_file=state_file(options, book.me, "history"), look=look)
+    return UI(book, acting, history_file=state_file(options, book.me, HISTORY), look=look)
