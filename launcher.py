@@ -56,6 +56,7 @@ TERMINALS = {
 # A tmux session that takes this terminal over: window names can be clicked, and leaving it ends everything in it.
 SESSION = shlex.split("""start-server ; set -g destroy-unattached on ; set -g mouse on ; set -g status-left ''
 ; set -g status-right-length 60 ; set -g status-right ' C-b n (or click): next   C-b d: end all ' ; new-session -n""")
+SESSION_NAME = "gmessenger-"  # how the names of the launcher's own tmux servers begin
 HOWTO = {
     "inside": "Each has a tmux window: Ctrl-b n (or your own prefix, then n) shows the next one, Ctrl-b w a list.",
     "tmux": "Each has a tmux window; see them from another terminal with: tmux -u -L {socket} attach",
@@ -64,6 +65,8 @@ HOWTO = {
 SHARED = "They share a PostgreSQL and a Redis of their own, which end with them:\n  --store '{store}' --bus '{bus}'"
 LACKING = """{} cannot be had here: apt-get install postgresql redis-server (on Debian), or say with --store and --bus \
 where there are some"""
+CANNOT_LISTEN = "Cannot listen on port"  # how a server says so
+ANOTHER_PORT = " Another one: MESSENGER_PORT={} make run (or launcher.py --port)."
 Find = Callable[[str], str | None]  # shutil.which
 
 
@@ -217,7 +220,7 @@ class Launcher:
         given = {"store": options.store, "bus": options.bus}
         self.urls = {key: url for key, url in given.items() if url}
         self.lacking = [] if alone else [name for key, name in SERVICES.items() if key not in self.urls]
-        self.socket = f"gmessenger-{os.getpid()}"
+        self.socket = f"{SESSION_NAME}{os.getpid()}"
         self.tmux = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]  # a tmux.conf may do anything, even resume
         self.held: dict[str, socket.socket] = {}  # losing one of these ends its program
         self.spawned: list[subprocess.Popen[bytes]] = []
@@ -277,10 +280,17 @@ class Launcher:
         )
         if self.lacking:
             print(SHARED.format(**{key: safe(url) for key, url in self.urls.items()}), flush=True)
+        self.show_client(missing)
         if missing and self.kind == "none":  # a client on this very terminal, until it leaves
             code, _ = outcome(self.launch(missing[0], self.client(missing[0])))
             if code:
                 raise SystemExit(code)
+
+    def show_client(self, started: list[str]) -> None:
+        """In a session that is the launcher's own, which shows the menu so far: turn to the first client, once."""
+        session = Path(os.environ.get("TMUX", "").partition(",")[0]).name
+        if self.kind == "inside" and session.startswith(SESSION_NAME) and started == self.names:
+            subprocess.run(["tmux", "select-window", "-t", f":{started[0]}"], check=False, **UNSEEN)
 
     def start_services(self) -> None:
         """What the nodes share, unless it was named: in a temporary directory, and gone when it is let go."""
@@ -312,7 +322,8 @@ class Launcher:
             time.sleep(LOOK_AGAIN)
         if not self.runs(name):
             code, last = outcome(server)
-            fail(code or 1, last or f"the server ended with code {code}")
+            free = ANOTHER_PORT.format(self.options.port + 1) if CANNOT_LISTEN in last else ""
+            fail(code or 1, (last or f"the server ended with code {code}") + free)
         if not self.reached(name):
             fail(69, f"the server does not answer on port {self.servers[name]} after {START_TIMEOUT:.0f} s")
 
@@ -322,8 +333,9 @@ class Launcher:
     def reached(self, name: str) -> bool:
         """Whether somebody answers there: a server listens before it knows whether it can open its store."""
         with suppress(OSError), socket.create_connection((self.host, self.servers[name]), REACH_TIMEOUT) as line:
-            line.sendall(b"[]\n")  # is refused, which nothing but a server does
-            return bool(line.recv(1))
+            line.sendall(b'{"action":"quit"}\n')  # answered by closing, which takes a loop that turns
+            line.recv(1)
+            return True
         return False
 
     def client(self, name: str) -> list[str]:

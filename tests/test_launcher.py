@@ -198,6 +198,15 @@ def test_none_is_a_server_and_a_client_that_quits(desk: Desk) -> None:
     assert desk.leaves(started) == 0
 
 
+def test_its_own_knocks_are_not_in_the_log(desk: Desk) -> None:
+    started = desk.start("--window", "none", "--clients", "0", MESSENGER_LOG_LEVEL="info")
+    desk.hears("quit")
+    hang_up(started)
+    assert desk.leaves(started) == 0
+    events = [line.split()[3] for line in (desk.home / "log").read_text("utf-8").splitlines()]
+    assert events == ["server_started", "server_stopping", "server_stopped"]
+
+
 def test_none_without_clients_is_a_server_and_the_menu(desk: Desk) -> None:
     started = desk.start("--window", "none", "--clients", "0")
     desk.hears("quit")
@@ -286,7 +295,7 @@ def test_port_in_use(window: str, desk: Desk) -> None:
     assert desk.leaves(started) == 69
     (line,) = desk.said().splitlines()
     assert str(desk.port) in line
-    assert "server" in line
+    assert "server" in line and f"MESSENGER_PORT={desk.port + 1}" in line
 
 
 @posix
@@ -371,11 +380,15 @@ def test_a_client_that_fails_can_be_read(desk: Desk) -> None:
 
 @posix
 @needs_tmux
-@pytest.mark.parametrize("leave", [("q", "Enter"), ("C-b", "d"), ("C-c",)], ids=" ".join)
-def test_a_bare_terminal_becomes_a_session(leave: tuple[str, ...], desk: Desk) -> None:
+@pytest.mark.parametrize("leave", [("C-b", "0", "q", "Enter"), ("C-b", "d"), ("C-b", "0", "C-c")], ids=" ".join)
+def test_a_bare_terminal_becomes_a_session_that_shows_a_client(leave: tuple[str, ...], desk: Desk) -> None:
     desk.terminal(f"env -u TMUX -u TMUX_PANE {desk.launch_line()}")
-    desk.shows("2:test1  3:test2")
-    desk.shows("q  quit")
+    desk.shows("2:test1* 3:test2")
+    desk.shows("[● connected] [test1]")
+    if "0" in leave:
+        desk.tmux("outer", "send-keys", *leave[:2])
+        desk.shows("q  quit")
+        leave = leave[2:]
     desk.tmux("outer", "send-keys", *leave)
     desk.shows("left with 0")
     assert "All closed." in desk.screen()
