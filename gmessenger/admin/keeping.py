@@ -31,7 +31,7 @@ def backup(options: AdminOptions, given: Namespace) -> int:
         raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
     file = Path(given.file).absolute()  # the server stands in another directory
     with open_office(options) as office, new_file(file) as output:
-        size = office.ask("backup", file=output.name, handle=output.fileno())
+        size = office.ask("backup", file=str(file), part=output.name, handle=output.fileno())
     print_line(f"{file}: {size} bytes, from {site_of(options).shown}.")
     return 0
 

@@ -6,7 +6,6 @@ socket. Refusals are raised as `WireError`.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from inspect import Parameter, signature
 from typing import Any, Final, Literal, get_type_hints
@@ -14,9 +13,11 @@ from typing import Any, Final, Literal, get_type_hints
 from msgspec import Struct, ValidationError, convert, defstruct
 from msgspec.structs import asdict
 
+from gmessenger import logs
 from gmessenger.chat.contract import Store
 from gmessenger.chat.delivery import entry
 from gmessenger.chat.dismissal import Dismissal
+from gmessenger.chat.invites import invite_shown, make_invite
 from gmessenger.chat.moderation import OPERATOR, SERVER
 from gmessenger.chat.names import check_name, fold
 from gmessenger.chat.passwords import Passwords
@@ -36,7 +37,6 @@ from gmessenger.field_types import Days, Id, Name, Number, Password, Path, Reaso
 
 LARGEST_PAGE: Final = 1000
 LAST_PLACE: Final = 2**62
-INVITE_BYTES: Final = 18
 HANDED: Final = "handle"
 """The argument of a verb that is the number of an open file: it is handed over beside the others and not among them."""
 
@@ -125,8 +125,9 @@ class Administration:
 
     def add_invite(self) -> str:
         """A secret with which one person may register."""
-        invite = secrets.token_urlsafe(INVITE_BYTES)
+        invite = make_invite()
         self._store.add_invite(invite, self._clock())
+        logs.event("invite_made", invite=invite_shown(invite))
         return invite
 
     def rooms(self) -> list[dict[str, Any]]:
@@ -153,12 +154,11 @@ class Administration:
             self._messenger.sanctions.drop("close", room.key)
         self._store.purge()
 
-    def backup(self, file: Path, handle: int) -> int:
-        """Write everything into an open and empty file, which who has opened it calls `file`; says how many bytes.
-
-        Raises `FileProblem`.
+    def backup(self, file: Path, handle: int, part: Path = "") -> int:
+        """Write everything into an open and empty file; says how many bytes. Who has opened it calls it `part` as long
+        as it is not whole, and then `file`. Raises `FileProblem`.
         """
-        return self._store.backup(file, handle)
+        return self._store.backup(part or file, handle)
 
     def prune(self, days: Days) -> int:
         """Drop messages older than that many days; says how many."""

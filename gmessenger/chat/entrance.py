@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from gmessenger import logs
 from gmessenger.chat.contract import Store
+from gmessenger.chat.invites import invite_shown
 from gmessenger.chat.lookalikes import LookAlikes
 from gmessenger.chat.model import Bundle, Message, Parcel, Replaced
 from gmessenger.chat.names import check_name, fold
@@ -96,6 +98,8 @@ class Entrance:
             self.check_unlike(session.name)  # after the hash, which takes a while
             now = self._clock()
             account, found = self._store.register(session.key, session.name, hashed, now, entry, rooms, invite)
+        shown = invite_shown(invite) if invite is not None else None
+        logs.event("registered", name=account.name, address=session.address, invite=shown)
         self._alike_guests.discard(session.name)
         self.add(account)
         self._router.elsewhere.owe(session, found.cursors)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from gmessenger import logs
 from gmessenger.chat.archive import with_of
 from gmessenger.chat.blocks import Blocks
 from gmessenger.chat.contract import Store
@@ -74,6 +75,7 @@ class OwnData:
                 self._elsewhere.shut_out(account.id, out=False)
                 account.disabled = False
             raise
+        logs.event("forgotten", name=account.name, address=session.address)
         self._entrance.remove(account)
         self._rooms.forget_account(account)
         self._blocks.forget(account.key)

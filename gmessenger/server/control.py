@@ -22,7 +22,16 @@ from gmessenger import logs
 from gmessenger.chat.administration import HANDED, VERBS, Administration, checked
 from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull, StoreUnavailable
 from gmessenger.server.acceptor import Acceptor, Spare
-from gmessenger.server.listening import FOR_ITS_OWNER, identify, is_listened_at, listen_unix, make_directory, remove_own
+from gmessenger.server.listening import (
+    FOR_ITS_OWNER,
+    Peer,
+    identify,
+    is_listened_at,
+    listen_unix,
+    make_directory,
+    peer_of,
+    remove_own,
+)
 from gmessenger.server.visitors import Visitors
 from gmessenger.server.watch import Watch
 
@@ -30,6 +39,8 @@ LONGEST_LINE: Final = 65_536
 MOST_OPERATORS: Final = 16
 """Connections on which nothing is being done; one more closes the one that has been idle for longest."""
 STOPPING_TAKES: Final = 1.0
+SHOWN: Final = ("address", "other", "seq", "id", "file", "days", "seconds", "kind", "after")
+"""Arguments that the log has besides the name: what something was done on, and never a password or what was said."""
 INT: Final = struct.calcsize("i")
 ROOM_FOR_HANDED: Final = socket.CMSG_SPACE(INT)
 MSG_CMSG_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -76,18 +87,19 @@ class Control:
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:
             with sock, closing(Requests(sock)) as requests, self._visitors.visit() as visit:
+                peer = peer_of(sock)
                 while line := requests.next():
                     with self._visitors.serving(visit):
-                        answer = self._answer(line, requests.handed)
+                        answer = self._answer(line, requests.handed, peer)
                     sock.sendall(answer)
         except OSError:
             pass  # the operator has left
         except Exception as failure:
             self._watch.failed("control", failure)
 
-    def _answer(self, line: bytes, handed: int | None) -> bytes:
+    def _answer(self, line: bytes, handed: int | None, peer: Peer) -> bytes:
         try:
-            return json.encode({"answer": self._ask(line, handed)}) + b"\n"
+            return json.encode({"answer": self._ask(line, handed, peer)}) + b"\n"
         except MessengerError as error:
             refusal = error
         except Exception as failure:
@@ -95,7 +107,7 @@ class Control:
             refusal = InternalError()
         return _refused(refusal)
 
-    def _ask(self, line: bytes, handed: int | None) -> Any:
+    def _ask(self, line: bytes, handed: int | None, peer: Peer) -> Any:
         try:
             asked = json.decode(line, type=Asked)
         except (MsgspecError, UnicodeDecodeError) as error:
@@ -105,7 +117,9 @@ class Control:
             if handed is None:
                 raise BadRequest("This takes an open file, handed over with the request.")
             arguments[HANDED] = handed
-        logs.event("control", verb=asked.verb, name=arguments.get("name"))
+        shown = [f"{key}={arguments[key]}" for key in SHOWN if arguments.get(key) is not None]
+        name, on = arguments.get("name"), " ".join(shown) or None
+        logs.event("control", verb=asked.verb, name=name, on=on, uid=peer.uid, pid=peer.pid)
         return VERBS[asked.verb](self._administration, **arguments)
 
 

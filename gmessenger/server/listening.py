@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from gevent import socket
 
@@ -19,6 +19,8 @@ from gmessenger.hosts import bare_host, resolver_name
 from gmessenger.places import short_address
 
 UNIX: Final = "unix:"
+PEER: Final = struct.Struct("iII")
+"""`struct ucred`: process, user, group."""
 BACKLOG = 1024
 """Connections that may wait to be accepted; the system may cut it to less (`net.core.somaxconn`)."""
 BACKLOG_OF_FILES: Final = 16
@@ -86,9 +88,25 @@ def listener_at(path: Path) -> str | None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         with short_address(path) as address:
             sock.connect(address)
-        process, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        return str(process)
+        process = peer_of(sock).pid
+        return str(process) if process is not None else "unknown"
     return None
+
+
+class Peer(NamedTuple):
+    """The process at the other end of a Unix socket when it connected; None where the system does not tell."""
+
+    pid: int | None
+    uid: int | None
+
+
+def peer_of(sock: socket.socket) -> Peer:
+    """Who is at the other end of a Unix socket. Never raises."""
+    with contextlib.suppress(OSError, AttributeError):
+        found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+        process, user, _ = PEER.unpack(found)
+        return Peer(process, user)
+    return Peer(None, None)
 
 
 def make_directory(path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 import gevent
 import pytest
 
+from gmessenger import logs
 from gmessenger.chat.administration import VERBS
 from gmessenger.chat.records import Post
 from gmessenger.errors import CannotListen, StoreInUse
@@ -20,6 +23,7 @@ from gmessenger.server import control, retention
 from gmessenger.store import open_store
 from gmessenger.store.verifying import verify_file
 from tests.conftest import RunningServer
+from tests.server.running import dial
 
 Ask = Callable[..., Any]
 
@@ -222,3 +226,61 @@ def test_an_operator_is_not_kept_out_by_those_who_ask_nothing(server: RunningSer
     assert idle[0].lines.readline() == b""  # it had been idle for longest
     for each in (*idle, late):
         each.close()
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+    """Events and their fields, as they are logged."""
+    found: list[tuple[str, dict[str, object]]] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append((record.getMessage(), record.fields))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(logs.LOGGER, "handlers", [Listener()])
+    monkeypatch.setattr(logs.LOGGER, "level", logging.INFO)
+    logs.LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
+    return found
+
+
+def test_the_log_says_who_asked_and_what_it_was_done_on(
+    operator: Operator, logged: list[tuple[str, dict[str, object]]], tmp_path: Path
+) -> None:
+    operator.asks("add_account", name="hank", password="correct horse")
+    operator.asks("ban", address="192.0.2.0/24", seconds=60.0, reason="spam")
+    operator.asks("trace", name="hank", other="dale", seq=7)
+    operator.asks("prune", days=90.0)
+    handed(operator, tmp_path / "backup.db")
+    who = {"uid": os.getuid(), "pid": os.getpid()}
+    assert [fields for event, fields in logged if event == "control"] == [
+        {"verb": "add_account", "name": "hank", "on": None, **who},
+        {"verb": "ban", "name": None, "on": "address=192.0.2.0/24 seconds=60.0", **who},
+        {"verb": "trace", "name": "hank", "on": "other=dale seq=7", **who},
+        {"verb": "prune", "name": None, "on": "days=90.0", **who},
+        {"verb": "backup", "name": None, "on": f"file={tmp_path}/backup.db", **who},
+    ]
+    assert "correct horse" not in str(logged)
+
+
+def test_registrations_invites_and_forgetting_are_logged(
+    operator: Operator, server: RunningServer, logged: list[tuple[str, dict[str, object]]]
+) -> None:
+    invite = operator.asks("add_invite")
+    with dial(server.port) as sock, sock.makefile("rb") as lines:
+        sock.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
+        for request in (
+            {"action": "register", "id": "r", "password": "correct horse", "invite": invite},
+            {"action": "forget", "id": "f", "password": "correct horse"},
+        ):
+            sock.sendall(json.dumps(request).encode() + b"\n")
+            while json.loads(lines.readline()).get("id") != request["id"]:
+                pass
+        address = "{}:{}".format(*sock.getsockname())
+    told = {event: fields for event, fields in logged if event in ("invite_made", "registered", "forgotten")}
+    shown = told["invite_made"]["invite"]
+    assert told == {
+        "invite_made": {"invite": shown},
+        "registered": {"name": "hank", "address": address, "invite": shown},
+        "forgotten": {"name": "hank", "address": address},
+    }
+    assert shown and str(shown) not in invite and invite not in str(logged)

@@ -1,0 +1,20 @@
+"""Invites: secrets with which one person each may register."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Final
+
+INVITE_SIZE: Final = 18  # bytes
+SHOWN: Final = 8  # characters
+
+
+def make_invite() -> str:
+    """A new secret."""
+    return secrets.token_urlsafe(INVITE_SIZE)
+
+
+def invite_shown(invite: str) -> str:
+    """What the log calls an invite, when it is made and when it is used; nobody can register with that."""
+    return hashlib.sha256(invite.encode()).hexdigest()[:SHOWN]
