@@ -25,7 +25,7 @@ from gmessenger.client.events import (
 )
 from gmessenger.client.link import Link
 from gmessenger.client.outbox import Message
-from gmessenger.client.pages import Found, Standing
+from gmessenger.client.pages import Found, Results, Standing
 from gmessenger.client.patience import Patience
 from gmessenger.client.positions import fold
 from gmessenger.client.tls import Tls
@@ -55,6 +55,7 @@ __all__ = [
     "ReadElsewhere",
     "Received",
     "Rejected",
+    "Results",
     "SentElsewhere",
     "Standing",
     "Tls",

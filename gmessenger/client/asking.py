@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gmessenger.client.frames import frame_of
 from gmessenger.client.operating import Operating
-from gmessenger.client.pages import Found, Standing, deliveries, standings, whole_list
+from gmessenger.client.pages import Found, Results, Standing, deliveries, standings, whole_list
 from gmessenger.client.positions import fold
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import (
@@ -116,10 +116,15 @@ class Asking(Operating):
             more = bool(answer.more) and before is not None
         return found
 
-    def search(self, text: str, with_: str | None = None, count: int = 50) -> list[Found]:
-        """Messages that hold all these words, in one conversation or in all of one's own; the newest first."""
+    def search(self, text: str, with_: str | None = None, count: int = 50) -> Results:
+        """Messages that hold all these words, in one conversation or in all of one's own; the newest first.
+
+        The list's `incomplete` says whether there may be more because the server's time for it was over.
+        """
         answer = self._ask(Search(text=text, with_=with_, limit=min(count, LARGEST_PAGE)))
-        return [Found(str(entry.get("with", "")), delivery) for entry, delivery in deliveries(answer)]
+        found = Results(Found(str(entry.get("with", "")), delivery) for entry, delivery in deliveries(answer))
+        found.incomplete = bool(answer.incomplete)
+        return found
 
     def remove(self, room: str, name: str) -> None:
         """Take somebody out of a room that one has made."""

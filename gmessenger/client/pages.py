@@ -25,6 +25,12 @@ class Found:
     delivery: Delivery
 
 
+class Results(list[Found]):
+    """What a search found, the newest first. `incomplete` where the server did not look through everything."""
+
+    incomplete = False
+
+
 class Standing(Struct, frozen=True):
     """A conversation one takes part in: the newest message there is `seq`, of that `time` (None where it is not known).
 

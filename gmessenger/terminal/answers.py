@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gmessenger.client import Card, Delivery, Found, fold
+from gmessenger.client import Card, Delivery, Found, Results, fold
 from gmessenger.terminal.dates import clock
 from gmessenger.terminal.messages import found, message
 from gmessenger.terminal.render import IN_WORDS, because, how, operator, topic_of
@@ -163,13 +163,15 @@ def around(hit: Found, messages: Sequence[Delivery]) -> str:
     return "\n".join([noted(head), *lines, noted(_("so far what was found"))])
 
 
-def search(each: Sequence[Found], oneself: str) -> str:
+def search(each: Results, oneself: str) -> str:
     """What was found, the newest last, where one is looking; with the numbers by which `/jump` finds it."""
+    rest = [noted(_("not everything was looked through: there may be more; try rarer words, or one room"))]
+    rest = rest if each.incomplete else []
     if not each:
-        return noted(_("nothing found"))
+        return "\n".join([noted(_("nothing found")), *rest])
     head = counted("found {count} message:", "found {count} messages:", len(each))
     lines = [f"{number:>3} {found(one, oneself)}" for number, one in enumerate(reversed(each), 1)]
-    return "\n".join([noted(head), *lines, noted(_("so far what was found; /jump N turns to one of them"))])
+    return "\n".join([noted(head), *lines, *rest, noted(_("so far what was found; /jump N turns to one of them"))])
 
 
 def _list(head: str, lines: Iterable[str]) -> str:

@@ -315,6 +315,7 @@ class Answer(Struct, omit_defaults=True):
     first: int | None = None
     topic: str | None = None
     more: bool | None = None
+    incomplete: bool | None = None
     after: int | None = None
     sessions: int | None = None
     address: str | None = None

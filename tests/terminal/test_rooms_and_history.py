@@ -125,6 +125,10 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
         hank.sees("-- nothing found")
     hank.line("/jump")
     hank.sees("-- nothing was found yet; /search WORDS finds messages")
+    for messages, said in (([], "-- nothing found"), ([entry(9, "new", **{"with": "#dev"})], "#dev dale: new")):
+        hank.line("/search all")
+        peer.answer(peer.expect("search"), 200, messages=messages, more=False, incomplete=True)
+        hank.sees(rf"{said}\r\n-- not everything was looked through: there may be more; try rarer words, or one room")
     hank.line("/search nothing")
     peer.answer(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
     hank.sees("-- Only accounts may do this")
