@@ -173,7 +173,7 @@ def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]], ids_from: floa
     """Set a slice of what may go aside; what is left over stays in `waiting`, whose last is the next."""
     taken = size = 0
     erased: list[tuple[Any, ...]] = []
-    while waiting and taken < SLICE and size <= MAX_SLICE_TEXT:
+    while waiting and taken < SLICE and size < MAX_SLICE_TEXT:
         conversation, kept = waiting[-1]
         rows, more = some_of(db.execute(OLDER, (conversation, kept, SLICE - taken)), size)
         more = more or len(rows) == SLICE - taken
@@ -204,7 +204,7 @@ def some_of(rows: Iterable[Any], size: int = 0) -> tuple[list[Any], bool]:
     """
     found: list[Any] = []
     for row in rows:
-        if found and size > MAX_SLICE_TEXT:
+        if found and size >= MAX_SLICE_TEXT:
             return found, True
         found.append(row)
         size += len(row[2])

@@ -35,6 +35,8 @@ IN_CLUSTERS: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20
 FLAGS: Final = "\U0001f1e6-\U0001f1ff"
 WITHOUT_SPACES: Final = re.compile(f"([{ALONE}]+)|([{IN_CLUSTERS}]+)|([{FLAGS}]+)")
 FLAG: Final = re.compile(f"[{FLAGS}]{{1,2}}")
+NEVER_IN_WORDS: Final = re.compile("[\U00040000-\U000dffff\U000e1000-\U0010ffff]+")
+"""Planes without characters: the table is not asked, which does not remember them."""
 MAX_MARKS: Final = 8  # marks of a cluster; what is piled up beyond that begins another one
 TO_COMPOSE: Final = re.compile("[\u1100-\u11ff]+|[\u3041-\u30ff]*[\u3099\u309a][\u3041-\u30ff]*")
 """Korean letters and voiced kana that were taken apart. None of their marks is sorted among others."""
@@ -76,6 +78,7 @@ def is_begun(phrases: Sequence[Sequence[str]]) -> bool:
 
 
 def _fold(text: str) -> str:
+    text = NEVER_IN_WORDS.sub(" ", text[:MAX_FOLDED])
     for apart, letter in TAKEN_APART:
         text = text.replace(apart, letter)
     chunks: list[str] = []

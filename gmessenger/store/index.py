@@ -127,7 +127,7 @@ def take_old(db: sqlite3.Connection) -> tuple[int, str]:
         if not erased:
             rows.append((row, indexed(conversation, text)))
         size += len(text)
-        if size > MAX_SLICE_TEXT:
+        if size >= MAX_SLICE_TEXT:
             break
     if lowest == before or lowest <= 1:
         lowest = 0

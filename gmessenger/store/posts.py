@@ -207,7 +207,7 @@ def _slices(posts: list[tuple[Post, Done]]) -> Iterator[list[tuple[Post, Done]]]
             continue
         start = size = 0
         for at, (post, _) in enumerate(some):
-            if size > MAX_SLICE_TEXT:
+            if size >= MAX_SLICE_TEXT:
                 yield some[start:at]
                 start, size = at, 0
             size += len(post.text) // PLAIN_SHARE if post.text.isascii() else len(post.text)

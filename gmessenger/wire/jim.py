@@ -65,8 +65,16 @@ def decode_request(frame: bytes) -> NativeRequest | Unreadable:
     return request
 
 
-def decode_requests(frames: list[bytes | Oversize], cap: int) -> list[Event]:
-    """What `decode_request` makes of each frame; asked once for all of them where nothing is to be said against any."""
+HARMLESS: Final = frozenset({FrameTooLong.word, UnknownAction.word})
+"""Refusals that a client which means well may meet any number of times."""
+
+
+def decode_requests(frames: list[bytes | Oversize], cap: int, patience: int = 100) -> list[Event]:
+    """What `decode_request` makes of each frame; asked once for all of them where nothing is to be said against any.
+
+    After `patience` frames that are unreadable, and not harmless, the rest is not looked at: to find out what is wrong
+    with one takes much longer than to read it.
+    """
     try:
         # Hundreds at a time, and nearly always all of them good: no bytecode runs for each.
         found: list[Any] = list(map(_REQUESTS.decode, frames))  # type: ignore[arg-type]
@@ -74,11 +82,22 @@ def decode_requests(frames: list[bytes | Oversize], cap: int) -> list[Event]:
         if not whole.isascii():
             whole.decode()
     except (TypeError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return [_decode_frame(frame, cap) for frame in frames]
+        return _decode_patiently(frames, cap, patience)
     # (One byte is found much faster than six, and escapes are rare.)
     if b"\\" in whole and b"\\u0000" in whole:
-        return [_decode_frame(frame, cap) for frame in frames]
+        return _decode_patiently(frames, cap, patience)
     return [request if request.id is UNSET or _good_id(request.id) else Unreadable(BadId()) for request in found]
+
+
+def _decode_patiently(frames: list[bytes | Oversize], cap: int, patience: int) -> list[Event]:
+    found: list[Event] = []
+    for frame in frames:
+        event = _decode_frame(frame, cap)
+        found.append(event)
+        patience -= type(event) is Unreadable and event.error.word not in HARMLESS
+        if patience <= 0:
+            break
+    return found
 
 
 def _decode_frame(frame: bytes | Oversize, cap: int) -> Event:
@@ -117,7 +136,8 @@ class Hearing:
     """The server's ear on one connection: bytes in, events out, in the order they were said.
 
     `cap` is the largest frame in bytes; after `patience` unreadable objects in one piece of a stream, the last of them
-    is fatal and the rest is not looked at. `native` turns True at the first presence with `jim` 2 or above, and stays.
+    is fatal and the rest is not looked at; after as many unreadable lines, neither is the rest. `native` turns True at
+    the first presence with `jim` 2 or above, and stays.
     A connection that begins as another protocol does is one `Foreign`, whatever it sends.
     """
 
@@ -140,7 +160,7 @@ class Hearing:
         if self._lines is not None:
             if self._lines.is_frame(data):
                 return [decode_request(data)]
-            return decode_requests(self._lines.feed(data), self._cap)
+            return decode_requests(self._lines.feed(data), self._cap, self._patience)
         return self._hear_stream(data) if self._opening is None else self._open(self._opening, data)
 
     def _open(self, opening: Opening, data: bytes) -> list[Event]:

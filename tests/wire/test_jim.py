@@ -179,3 +179,17 @@ def test_a_client_hears_the_very_bytes_and_refuses_what_is_not_jim() -> None:
 def test_an_absent_id_is_unset() -> None:
     request = decode_request(b'{"action":"quit"}')
     assert isinstance(request, events.Quit) and request.id is UNSET and not request.id
+
+
+@pytest.mark.parametrize("frame", [b"{}\n", b"\xff\n", b'{"action":"msg"}\n', b"[]\n"])
+def test_of_frames_that_are_unreadable_no_more_are_looked_at_than_a_connection_survives(frame: bytes) -> None:
+    hearing = Hearing(65_536, 100)
+    hearing.hear(PRESENCE)
+    assert len(hearing.hear(frame * 20_000)) == 100
+    assert len(hearing.hear(frame * 60 + b'{"action":"quit"}\n')) == 61
+
+
+def test_of_frames_that_a_later_client_may_send_all_are_answered() -> None:
+    hearing = Hearing(65_536, 100)
+    hearing.hear(PRESENCE)
+    assert len(hearing.hear(b'{"action":"dance"}\n' * 300)) == 300

@@ -8,7 +8,7 @@ from typing import Any, Final
 from gmessenger import logs
 from gmessenger.chat.model import EVERYBODY
 from gmessenger.chat.service import Messenger
-from gmessenger.errors import FrameTooLong, InternalError, TooFast, UnknownAction, WireError
+from gmessenger.errors import InternalError, TooFast, WireError
 from gmessenger.server.connection import Connection
 from gmessenger.server.fronts.course import CourseVoice
 from gmessenger.server.fronts.door import Door
@@ -17,7 +17,7 @@ from gmessenger.server.fronts.prices import ONLY_HELD_BACK, PRICES, USUAL
 from gmessenger.turns import Turn
 from gmessenger.wire import events
 from gmessenger.wire.events import Event, Foreign, Unreadable
-from gmessenger.wire.jim import Hearing
+from gmessenger.wire.jim import HARMLESS, Hearing
 from gmessenger.wire.openings import FAREWELLS
 
 COURSE_EVENTS: Final = frozenset(
@@ -26,8 +26,6 @@ COURSE_EVENTS: Final = frozenset(
 MESSAGES: Final = frozenset({events.Msg, events.CourseMsg})
 MESSAGES_AT_ONCE: Final = 32
 """How many messages to one name or room may go before it is asked whether others should have their turn."""
-UNCOUNTED: Final = frozenset({FrameTooLong.word, UnknownAction.word})
-"""Refusals that a client which means well may meet any number of times."""
 
 
 class JimFront:
@@ -165,7 +163,7 @@ class JimFront:
 
     def _unreadable(self, voice: NativeVoice | CourseVoice, event: Unreadable) -> None:
         error = event.error
-        self._bad_frames += error.word not in UNCOUNTED
+        self._bad_frames += error.word not in HARMLESS
         if set(str(self._bad_frames)[1:]) <= {"0"}:  # the 1st to 9th, 10th, 20th … 100th, 200th …
             address = self._door.connection.address
             logs.event("frame_refused", address=address, name=self.name, code=error.word, count=self._bad_frames)
