@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from benchmarks.people import PASSWORD, name_of, token_of
 from benchmarks.serving import HOST, many_files, source
+from benchmarks.texts import TEXTS
 
 WINDOW: Final = 100
 PATIENCE: Final = 30.0
@@ -248,6 +249,31 @@ def account_messages(port: int) -> None:
     flood(account(port, 0), lambda number: frame("msg", to=name_of(1), message="x" * 100), [reader])
 
 
+def worst_texts(port: int) -> None:
+    """A stranger writes to an account what takes longest to be found again."""
+    texts = [text[:16_000] for text in TEXTS.values()]
+    flood(native(port, "writer"), lambda number: frame("msg", to=name_of(1), message=texts[number % len(texts)]))
+
+
+def worst_searches(port: int) -> None:
+    texts = list(TEXTS.values())
+    flood(account(port, 0), lambda number: frame("search", id="x", text=texts[number % len(texts)][:5000]))
+
+
+def common_words(port: int) -> None:
+    """Members of a room where much was said search for what is in all of it, and for what begins like it."""
+    writers = [account(port, number) for number in range(8)]
+    for sock in writers:
+        sock.sendall(frame("join", room="#hall"))
+        until(sock, b'"seq"')
+    for sock in writers:
+        for number in range(900):
+            sock.sendall(frame("msg", to="#hall", message=f"hello world {number} " + "some words that all have " * 8))
+    time.sleep(1.0)
+    forget(writers)
+    flood(writers[0], lambda number: frame("search", id="x", text=f"{'abcdefghij'[number % 10]} hello wor", limit=500))
+
+
 def room_messages(port: int) -> None:
     members = [account(port, number) for number in range(90)]
     for sock in members:
@@ -291,6 +317,10 @@ ATTACKS: Final[dict[str, Callable[[int], None]]] = {
     "rooms, flood": lists("rooms"),
     "history, flood": lists("history", **{"with": name_of(1), "limit": 500}),
     "search, flood": lists("search", text="hello", limit=500),
+    "worst texts, flood": worst_texts,
+    "worst searches, flood": worst_searches,
+    "common words, flood": common_words,
+    "frames of nothing": lambda port: throw(port, 50, lambda _: b"{}\n" * 20_000, True),
     "get_users, flood": names_seen,
     "devices": devices,
     "join and leave, flood": comings_and_goings,

@@ -364,7 +364,7 @@ class ServerOptions(LogOptions):
     store_connections: int = option(
         4,
         count(1),
-        "connections to a store in PostgreSQL, besides the one that messages are written by",
+        "connections to a store in PostgreSQL, besides five for writing messages, for the cluster and for searches",
         "when many read at a time, and the database allows more",
         restart=True,
     )

@@ -9,8 +9,9 @@ from gmessenger.errors import ConfigProblem
 from gmessenger.options import ServerOptions
 from gmessenger.store import POSTGRES, taking_a_library
 
-OF_ITS_OWN: Final = 1
-"""Connections that a server has to its database, besides those that the option names: the one that writes messages."""
+OF_ITS_OWN: Final = 5
+"""Connections that a server has to its database, besides those that the option names: one that writes messages, two for
+what it asks for itself, and two that search."""
 
 
 def store(options: ServerOptions) -> str:

@@ -111,7 +111,7 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     code, out, err = check(capsys, *given)
     assert (code, err) == (0, "") and f"schema {schema.VERSION}, " in out and "servers that have it now: 1" in out
     code, _, err = check(capsys, *given, "--store-connections", "98")
-    assert code == 78 and "2 servers with --store-connections 98 take 198" in err
+    assert code == 78 and "2 servers with --store-connections 98 take 206" in err
     node.part()
     node.close()
 

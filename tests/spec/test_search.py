@@ -171,3 +171,12 @@ def test_what_is_found_is_cut_to_the_frame_limit_and_says_so(town: Town) -> None
     found = texts(answer["messages"])
     assert answer["more"] is True and 1 <= len(found) < 8
     assert found == words[::-1][: len(found)]
+
+
+def test_a_search_that_has_no_time_left_says_that_it_is_incomplete(town: Town) -> None:
+    hank = town.comes("hank")
+    hank.sends("hank", "needle")
+    assert "incomplete" not in hank.ask("search", text="needle")
+    town.restarts(search_timeout=1e-6)
+    answer = town.comes("hank").ask("search", text="needle")
+    assert (answer["response"], answer["messages"], answer["incomplete"]) == (200, [], True)
