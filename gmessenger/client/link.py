@@ -209,9 +209,7 @@ class Link(Asking):
             self._forgetting = False
             raise
         self.is_forgotten = True
-        for message in list(
-            self._outbox
-        ):  # there is nobody any more who could say it, now or under the name's next owner
+        for message in list(self._outbox):  # or the next owner of the name would say it
             self._outbox.settle(message.id)
             self._settled(message)
 
