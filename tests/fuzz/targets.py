@@ -33,6 +33,8 @@ from gmessenger.store import folding
 from tests.fuzz.draws import Draw
 
 FAST: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORDS: Final = Passwords(FAST)
+"""Of all servers that are started here: its threads outlive them."""
 PASSWORD: Final = "correct horse"
 PATIENCE: Final = 20.0
 """Seconds in which a server that is asked has answered."""
@@ -226,7 +228,7 @@ def config_file() -> Iterator[Try]:
 
 @contextmanager
 def server(**options: Any) -> Iterator[App]:
-    app = App(ServerOptions(ip="127.0.0.1", port=0, close_timeout=0.2, drain_timeout=1.0, **options), Passwords(FAST))
+    app = App(ServerOptions(ip="127.0.0.1", port=0, close_timeout=0.2, drain_timeout=1.0, **options), PASSWORDS)
     app.start()
     try:
         yield app
