@@ -257,7 +257,7 @@ def worst_texts(port: int) -> None:
 
 def worst_searches(port: int) -> None:
     texts = list(TEXTS.values())
-    flood(account(port, 0), lambda number: frame("search", id="x", text=texts[number % len(texts)][:5000]))
+    flood(account(port, 0), lambda number: frame("search", id="x", text=texts[number % len(texts)][:4000]))
 
 
 def common_words(port: int) -> None:

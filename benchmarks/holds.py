@@ -39,7 +39,7 @@ FIELDS: Final[dict[str, Callable[[str, int], dict[str, Any]]]] = {
     "a message to a guest": lambda text, number: {"action": "msg", "to": "reader", "message": text},
     "a message to all": lambda text, number: {"action": "msg", "to": "#all", "message": text},
     "to": lambda text, number: {"action": "msg", "to": text, "message": "x"},
-    "search": lambda text, number: {"action": "search", "text": text},
+    "search": lambda text, number: {"action": "search", "text": text[:4096]},
     "search in a name": lambda text, number: {"action": "search", "text": "x", "with": text},
     "history with": lambda text, number: {"action": "history", "with": text},
     "read": lambda text, number: {"action": "read", "with": text, "seq": 1},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gmessenger.chat.model import OFFLINE
@@ -43,8 +43,7 @@ class Lists:
 
     def users(self, asker: str, after: str | None) -> dict[str, Any]:
         """Who is present, with their status."""
-        there = {key: name for key, name in self._router.names.items() if not self._hide(key, asker)}
-        return self._cards(there, asker, after)
+        return self._cards(self._router.names, asker, after, lambda key: self._hide(key, asker))
 
     def members(self, room: OpenRoom, asker: str, after: str | None) -> dict[str, Any]:
         """Who is in a room, with their status, and what it is about."""
@@ -61,9 +60,21 @@ class Lists:
         ]
         return {"rooms": listed, "more": len(rooms) > ROOMS_PAGE}
 
-    def _cards(self, names: dict[str, str], asker: str, after: str | None) -> dict[str, Any]:
-        start = fold(after) if after else ""
-        keys = heapq.nsmallest(self.page + 1, (key for key in names if key > start))
+    def _cards(
+        self,
+        names: Mapping[str, str],
+        asker: str,
+        after: str | None,
+        is_left_out: Callable[[str], bool] = lambda key: False,
+    ) -> dict[str, Any]:
+        start, wanted = fold(after) if after else "", self.page + 1
+        keys: list[str] = []
+        more = True
+        while more and len(keys) < wanted:  # asked of those on the page only: thousands may be present
+            next_keys = heapq.nsmallest(wanted, [key for key in names if key > start])
+            keys += [key for key in next_keys if not is_left_out(key)]
+            more = len(next_keys) == wanted
+            start = next_keys[-1] if next_keys else start
         cards = [{"account_name": names[key], "status": self._status(key, asker)} for key in keys[: self.page]]
         return {"users": cards, "more": len(keys) > self.page}
 

@@ -66,10 +66,13 @@ def folded_all(texts: Sequence[str]) -> list[str]:
     return ["".join(f" {word}" for word in tokens(text)) for text in texts]
 
 
-def match(conversation: int, phrases: Sequence[Sequence[str]]) -> str:
-    """Return the FTS5 query for messages of this conversation with all phrases, the last of them perhaps only begun."""
-    begin = prefix(conversation)
-    return " ".join(f'"{begin}{begin.join(phrase)}"' for phrase in phrases) + ("*" if is_begun(phrases) else "")
+def match(conversations: Sequence[int], phrases: Sequence[Sequence[str]]) -> str:
+    """Return the FTS5 query for all phrases in one of these conversations, the last of them perhaps only begun."""
+    end = "*" if is_begun(phrases) else ""
+    return " OR ".join(
+        "(" + " ".join(f'"{begin}{begin.join(phrase)}"' for phrase in phrases) + f"{end})"
+        for begin in map(prefix, conversations)
+    )
 
 
 class Fresh:

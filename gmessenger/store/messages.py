@@ -24,8 +24,9 @@ PLACES: Final = (
     "ORDER BY m.rowid DESC"
 )
 SEARCH: Final = (
-    "SELECT m.rowid FROM words w CROSS JOIN messages m ON m.rowid = w.rowid WHERE words MATCH :words "
-    "AND m.conversation_id = :id AND m.seq >= :visible ORDER BY w.rowid DESC LIMIT :limit"
+    "SELECT m.rowid FROM words w CROSS JOIN messages m ON m.rowid = w.rowid CROSS JOIN participants p "
+    "ON p.account_id = :account AND p.conversation_id = m.conversation_id AND m.seq >= p.visible "
+    "WHERE words MATCH :words ORDER BY w.rowid DESC LIMIT :limit"
 )
 LACKING: Final = f"SELECT coalesce(({UNINDEXED}), 0)"
 FOUND: Final = (
@@ -33,6 +34,8 @@ FOUND: Final = (
     "JOIN conversations c ON c.id = m.conversation_id WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
 )
 MOST_SENT_AS: Final = 20
+MAX_TOGETHER: Final = 20  # conversations that are searched with one question
+MAX_PIECES: Final = 250  # words of such a question, in all its conversations: FTS5 bounds the depth of one
 
 
 class Messages(Database):
@@ -96,11 +99,11 @@ class Messages(Database):
             return Hits([])
         until = time.monotonic() + timeout
         newest = Newest(limit + 1, until)
+        together = max(1, min(MAX_TOGETHER, MAX_PIECES // sum(map(len, words))))
 
         def find(db: sqlite3.Connection) -> bool:
-            def one(places: Sequence[Place]) -> list[int]:
-                (place,) = places
-                parameters = {"words": match(place.id, words), "id": place.id, "visible": place.visible}
+            def some(places: Sequence[Place]) -> list[int]:
+                parameters = {"words": match([place.id for place in places], words), "account": account}
                 return [row for (row,) in interruptible(db, SEARCH, parameters | {"limit": limit + 1})]
 
             try:
@@ -108,7 +111,7 @@ class Messages(Database):
                 places = interruptible(db, PLACES, {"account": account, "conversation": conversation})
             except Interrupted:
                 return True
-            newest.look([Place(*row) for row in places], one)
+            newest.look([Place(*row) for row in places], some, together)
             return newest.is_incomplete(lacking)
 
         incomplete = self.search_until(until, find)

@@ -185,9 +185,8 @@ def steps(kept: Kept, file: Path) -> int:
     with sqlite3.connect(file) as db:
         places = db.execute(messages.PLACES, {"account": kept.dale, "conversation": None}).fetchall()
         db.set_progress_handler(count, 1)
-        for id, _, visible, _ in places:
-            match = index.match(id, phrases("hello wor"))
-            db.execute(messages.SEARCH, {"words": match, "id": id, "visible": visible, "limit": 10}).fetchall()
+        match = index.match([place[0] for place in places], phrases("hello wor"))
+        db.execute(messages.SEARCH, {"words": match, "account": kept.dale, "limit": 10}).fetchall()
     db.close()
     return taken[0]
 
@@ -207,6 +206,19 @@ def test_what_one_may_not_read_costs_nothing(file: Path) -> None:
     store.close()
 
 
+def test_in_many_conversations_what_is_newest_is_found_whatever_may_not_be_read(kept: Kept) -> None:
+    posts = [kept.says(f"hello {number}", f"g{number % 45} hank") for number in range(450)]
+    kept.posts(*posts)
+    hits = kept.searches("hello", limit=60)
+    assert kept.texts(hits.messages) == [f"hello {number}" for number in range(449, 389, -1)] and hits.more
+    assert kept.finds("hello 107") == ["hello 107"]
+    late = kept.store.create_account("g7", "G7", "hash", 2.0).id
+    kept.posts(kept.says("hello late", "g7 hank"))
+    assert kept.finds("hello", late) == ["hello late"]
+    long_query = " ".join(f"word{number}" for number in range(300)) + " " + "漢字" * 400
+    assert kept.finds(long_query) == []
+
+
 def test_a_search_without_time_says_that_it_is_incomplete(kept: Kept) -> None:
     kept.posts(kept.says("hello"))
     hits = kept.store.search(kept.hank, "hello", None, 10, -1.0)
@@ -216,7 +228,7 @@ def test_a_search_without_time_says_that_it_is_incomplete(kept: Kept) -> None:
 
 ENDLESS = (
     "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) "
-    "SELECT n FROM number WHERE n < 0 AND :words IS NOT NULL AND :id + :visible + :limit IS NOT NULL"
+    "SELECT n FROM number WHERE n < 0 AND :words IS NOT NULL AND :account + :limit IS NOT NULL"
 )
 
 
