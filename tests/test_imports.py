@@ -17,6 +17,7 @@ SHARED = ("cluster.contract", "cluster.records")
 GROUND = {
     "durability",
     "errors",
+    "extras",
     "field_types",
     "hosts",
     "new_files",
@@ -31,6 +32,7 @@ GROUND = {
 MAY_IMPORT: dict[str, set[str]] = {
     "durability": set(),
     "errors": set(),
+    "extras": set(),
     "field_types": {"errors"},
     "stdout": {"errors", "sentences"},
     "text_files": {"errors", "sentences"},

@@ -123,5 +123,7 @@ def test_the_top_level_is_what_it_was_meant_to_be() -> None:
     )
     top = {name.split("/")[0] for name in tracked if name and not name.startswith(".")}
     folders = {"gmessenger", "config", "logs", "tests", "docs", "benchmarks", "scripts"}
-    files = {"launcher.py", "setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    files = {"launcher.py", "setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"} | {
+        "SECURITY.md"
+    }
     assert top <= folders | files | {"Makefile", *(lock.name for lock in TOP.glob("requirements*.txt"))}

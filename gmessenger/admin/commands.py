@@ -55,15 +55,19 @@ class Argument:
 
 
 def days(text: str) -> float:
-    """`90d`, `12w`, `36h`, `10m`, or a number of days."""
-    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "d")
+    """`90d`, `12w`, `36h`, `10m`: a number alone could mean any of them."""
     try:
-        found = float(number) * UNITS[unit]
-    except ValueError:
+        found = float(text[:-1]) * UNITS[text[-1:]]
+    except (ValueError, KeyError):
         found = 0.0
     if not 0 < found <= MOST_DAYS:
         raise argparse.ArgumentTypeError(f"expected a time like 90d, 12w, 36h or 10m, not {text!r}")
     return found
+
+
+def day_count(text: str) -> float:
+    """A number of days, for an option that is named so; a unit may stand behind it."""
+    return days(text if text[-1:] in UNITS else f"{text}d")
 
 
 def seconds(text: str) -> float:
@@ -89,7 +93,9 @@ ARGUMENTS: Final = {
     "host": Argument(
         "--host", "[--host NAME]…", "a name or an address; without any, this machine's", optional=True, many=True
     ),
-    "days": Argument("--days", "[--days N]", "how long it is valid; without it, 825 days", optional=True, read=days),
+    "days": Argument(
+        "--days", "[--days N]", "how long it is valid; without it, 825 days", optional=True, read=day_count
+    ),
     "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's", optional=True),
     "who": Argument("name", "NAME", "an account's name, or a guest's"),
     "whom": Argument(

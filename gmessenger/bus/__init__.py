@@ -13,6 +13,7 @@ from gmessenger.bus.keys import Pace
 from gmessenger.bus.local import LocalBus
 from gmessenger.cluster.contract import Bus
 from gmessenger.errors import ConfigProblem, Unreachable
+from gmessenger.extras import how_to_install
 from gmessenger.urls import masked
 
 TIMEOUT: Final = 15.0
@@ -70,4 +71,4 @@ def _readable(url: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "redis":
             raise
-        raise ConfigProblem(f"The bus {masked(url)!r} takes more: pip install 'gmessenger[cluster]'.") from error
+        raise ConfigProblem(f"The bus {masked(url)!r} takes more: {how_to_install('cluster')}.") from error

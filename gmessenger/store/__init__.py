@@ -11,6 +11,7 @@ from pathlib import Path
 from gmessenger.chat.contract import Store
 from gmessenger.cluster.contract import SharedStore
 from gmessenger.errors import ConfigProblem
+from gmessenger.extras import how_to_install
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.verifying import Findings, verify_file
 
@@ -73,7 +74,7 @@ def taking_a_library() -> Iterator[None]:
         yield
     except ImportError as error:
         raise ConfigProblem(
-            f"A store in PostgreSQL takes a library that is not here ({error}): pip install 'gmessenger[cluster]'."
+            f"A store in PostgreSQL takes a library that is not here ({error}): {how_to_install('cluster')}."
         ) from error
 
 

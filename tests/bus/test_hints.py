@@ -150,5 +150,5 @@ def test_without_the_library_it_is_said_how_to_get_it(monkeypatch: pytest.Monkey
     for module in [name for name in sys.modules if name.startswith(("gmessenger.bus.", "redis."))]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ConfigProblem, match=r"pip install 'gmessenger\[cluster\]'"):
+    with pytest.raises(ConfigProblem, match=r"pip install '\.\[cluster\]'"):
         open_bus("redis://:hunter2@redis.example", "hank", CLUSTER, KEY)
