@@ -60,6 +60,13 @@ def test_the_image_looks_after_its_health_with_a_program() -> None:
     compile(text, "HEALTHCHECK", "exec")
 
 
+def test_the_image_is_for_clusters_too_and_takes_what_was_tested() -> None:
+    (install,) = re.findall(r"^RUN (python -m venv .*)$", IMAGE.replace("\\\n", ""), re.MULTILINE)
+    locked, ours = install.split("&&")[1:]
+    assert "--require-hashes -r requirements-cluster.txt" in locked
+    assert shlex.split(ours)[-1] == ".[cluster]" and {"--no-deps", "--no-build-isolation"} <= set(shlex.split(ours))
+
+
 def test_the_image_has_what_the_setup_reads() -> None:
     copied = {name for line in re.findall(r"^COPY ([^-].*) \S+$", IMAGE, re.MULTILINE) for name in line.split()}
     setup = (CONFIG.parent / "setup.py").read_text("utf-8")
