@@ -43,6 +43,8 @@ def find_slack(page: bytes, number: int) -> list[Range]:
     Looks at pages of b-trees only; of a page that makes no sense it finds nothing.
     """
     start = HEADER_BYTES if number == 1 else 0
+    if len(page) < HEADER_BYTES + BTREE_HEADER.size:  # it is not in the file yet
+        return []
     pointers = CELL_POINTERS.get(page[start])
     if pointers is None:
         return []
@@ -89,12 +91,16 @@ def read_log_header(log: bytes) -> tuple[int, list[int]]:
     return size, salts
 
 
-def list_logged_pages(frames: bytes, size: int, salts: list[int]) -> tuple[set[int], bool]:
-    """List the pages that some frames of a log are of, and whether the log's own end is not among them."""
-    found: set[int] = set()
+def list_logged_pages(frames: bytes, size: int, salts: list[int]) -> tuple[list[int], int]:
+    """List the pages that some frames of a log are of, up to the log's end, and how many of these frames are committed:
+    those behind may be written over.
+    """
+    found: list[int] = []
+    committed = 0
     for place in range(0, len(frames) - FRAME_HEADER_BYTES + 1, FRAME_HEADER_BYTES + size):
-        number, _, *mine = FRAME_HEADER.unpack_from(frames, place)
+        number, pages, *mine = FRAME_HEADER.unpack_from(frames, place)
         if mine != salts:  # from here on it is what the log was before it began anew
-            return found, False
-        found.add(number)
-    return found, True
+            break
+        found.append(number)
+        committed = len(found) if pages else committed
+    return found, committed

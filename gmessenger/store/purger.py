@@ -37,9 +37,20 @@ MAX_SHARE: Final = 20
 CHUNK_PAGES: Final = 256
 BUSY_TIMEOUT: Final = 50  # milliseconds
 """For so long the writer is held up for readers that have not finished; they are waited for beside it before."""
+MAX_HOLD: Final = 0.02  # seconds
+"""For so long pages are cleared while the writer waits; the others have to wait until it has had a turn."""
 MIN_RETRY_DELAY: Final = 0.05  # seconds
 MAX_RETRY_DELAY: Final = 0.5  # seconds
 LATE: Final = "It is erased, but the store's files may still hold traces of it. The server goes on; ask again."
+
+
+class _Work:
+    """What is left to do for one purge: pages to look at, and how far the log was read, by its salts and in frames."""
+
+    def __init__(self) -> None:
+        self.suspects: set[int] = set()
+        self.salts: list[int] = []
+        self.frames = 0
 
 
 class Purger:
@@ -148,17 +159,21 @@ class Purger:
             self._on_error("purge", failure)
 
     def _purge(self, deadline: float, thorough: bool) -> None:
-        covered, began = self._erased, time.monotonic()
+        covered, began, was_swept = self._erased, time.monotonic(), self._is_swept
         self._check_place()
         with self._checkpoints:  # from here on the log is not begun anew unseen
-            suspects = self._scan() if thorough and not self._is_swept else set()
+            self._is_swept = False  # until this has come to its end
+            work = self._find_work(everywhere=thorough and not was_swept)
             delay = MIN_RETRY_DELAY
-            while self._is_waiting(deadline) or not self._settle(suspects, deadline):
+            while True:
+                is_settled = not self._is_waiting(deadline) and self._settle(work, deadline)
+                if is_settled and not work.suspects:
+                    break
                 if time.monotonic() > deadline:
                     raise StoreUnavailable(LATE)
+                delay = MIN_RETRY_DELAY if is_settled else min(2 * delay, MAX_RETRY_DELAY)
                 gevent.sleep(delay)
-                delay = min(2 * delay, MAX_RETRY_DELAY)
-        self._is_swept |= thorough
+        self._is_swept = thorough or was_swept
         for kind in {self._is_swept, False}:
             self._purged[kind] = max(covered, self._purged[kind])
         self._seconds = time.monotonic() - began
@@ -166,34 +181,50 @@ class Purger:
     def _is_waiting(self, deadline: float) -> bool:
         return self._is_reading() and time.monotonic() < deadline
 
-    def _scan(self) -> set[int]:
-        """Find the pages with something in them that nothing uses, while they go on being changed."""
-        self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+    def _find_work(self, *, everywhere: bool) -> _Work:
+        """Find the pages with something in them that nothing uses, while they go on being changed: `everywhere`, or
+        among those that are in the log.
+        """
+        work = _Work()
+        logged = self._read_log(work)
+        _, frames, moved = self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
         size = self._file.get_page_size()
         if not size or self._file.size // size >= MAX_PAGES:
-            return set()
+            return work
         free = self._in_thread(partial(self._file.list_free_pages, size))
-        turn, found = Turn(), set()
+        if everywhere:
+            self._scan(work.suspects, size, free)
+        else:
+            turn = Turn()
+            for number in logged:
+                if find_remains(self._file.read((number - 1) * size, size), number, free):
+                    work.suspects.add(number)
+                turn.give_way()
+        if moved < frames:  # somebody reads, so what was looked at is not the newest
+            work.suspects |= logged
+        return work
+
+    def _scan(self, suspects: set[int], size: int, free: set[int]) -> None:
+        turn = Turn()
         for first in range(0, self._file.size // size, CHUNK_PAGES):
             chunk = self._in_thread(partial(self._file.read, first * size, CHUNK_PAGES * size))
             for place in range(len(chunk) // size):
                 number = first + place + 1
                 if find_remains(chunk[place * size : (place + 1) * size], number, free):
-                    found.add(number)
+                    suspects.add(number)
                 turn.give_way()
-        return found
 
-    def _settle(self, suspects: set[int], deadline: float) -> bool:
-        """Empty the log and clear the pages; say whether that could be. Pages of the log become suspects, too."""
-        return self._commits.run_alone(partial(self._empty, suspects), max(1.0, deadline - time.monotonic()))
+    def _settle(self, work: _Work, deadline: float) -> bool:
+        """Empty the log and clear some pages; say whether that could be. What was logged meanwhile is suspect, too."""
+        return self._commits.run_alone(partial(self._empty, work), max(1.0, deadline - time.monotonic()))
 
     def _check_place(self) -> None:
         if self._file.find_fault():  # neither the file nor its log can be said to be ours alone
             raise StoreUnavailable(LATE)
 
-    def _empty(self, suspects: set[int]) -> bool:
+    def _empty(self, work: _Work) -> bool:
         self._check_place()
-        self._add_logged(suspects)
+        work.suspects |= self._read_log(work)
         busy = self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
         if busy:
             return False
@@ -202,28 +233,40 @@ class Purger:
         except sqlite3.OperationalError:
             return False
         try:
-            return self._clear(suspects)
+            return self._clear(work.suspects)
         finally:
             self._db.execute("ROLLBACK")
 
-    def _add_logged(self, suspects: set[int]) -> None:
+    def _read_log(self, work: _Work) -> set[int]:
+        """List the pages that were logged since this was last asked, and remember how far that was."""
+        logged: set[int] = set()
         turn = Turn()
         with self._file.log.open("rb") as log:
             size, salts = read_log_header(log.read(LOG_HEADER_BYTES))
-            more = bool(size)
-            while more and (frames := self._in_thread(partial(log.read, CHUNK_PAGES * (FRAME_HEADER_BYTES + size)))):
-                numbers, more = list_logged_pages(frames, size, salts)
-                suspects |= numbers
+            if not size:
+                return logged
+            frame = FRAME_HEADER_BYTES + size
+            work.frames = at = work.frames if salts == work.salts else 0
+            work.salts = salts
+            log.seek(LOG_HEADER_BYTES + at * frame)
+            while frames := self._in_thread(partial(log.read, CHUNK_PAGES * frame)):
+                numbers, committed = list_logged_pages(frames, size, salts)
+                logged.update(numbers)
+                work.frames = at + committed if committed else work.frames
+                at += len(numbers)
+                if len(numbers) * frame < len(frames):
+                    break
                 turn.give_way()
+        return logged
 
     def _clear(self, suspects: set[int]) -> bool:
         size = self._file.get_page_size()
         if self._file.log_size or not size:
             return False
         free = self._in_thread(partial(self._file.list_free_pages, size))
-        turn, cleared = Turn(), 0
-        for number in suspects:
-            cleared += self._file.clear_slack(number, size, free)
+        turn, cleared, end = Turn(), 0, time.monotonic() + MAX_HOLD
+        while suspects and time.monotonic() < end:
+            cleared += self._file.clear_slack(suspects.pop(), size, free)
             turn.give_way()
         if cleared:
             self._in_thread(self._file.sync)
