@@ -51,9 +51,15 @@ class Unsent:
         self._waiting: set[str] = set()
 
     def open(self) -> list[Message]:
-        """Take the file, if nobody has it; returns what was left in it, in order, by whoever had it before."""
+        """Take the file, if nobody has it; returns what was left in it, in order, by whoever had it before.
+
+        One that was moved away or removed since is taken anew: nothing would be found in it by the next process.
+        """
         if self._fd is not None:
-            return []
+            if self._is_in_place():
+                return []
+            self.close()
+            self._waiting = set()
         if fcntl is None:
             raise OSError(errno.ENOTSUP, Sentence("this system has no locks for it"))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -103,6 +109,13 @@ class Unsent:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _is_in_place(self) -> bool:
+        assert self._fd is not None
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+        except OSError:
+            return False
 
     def _append(self, line: bytes) -> None:
         assert self._fd is not None

@@ -71,6 +71,16 @@ def test_forgetting_ends_the_link_without_an_error(account: Account) -> None:
     assert not any(isinstance(event, Lost) for event in owner.seen)
 
 
+def test_what_is_not_answered_is_kept_again_where_the_file_was_removed(account: Account, tmp_path: Path) -> None:
+    owner, _ = account
+    file = tmp_path / "hank.jsonl"
+    owner.link.send("dale", "the first")
+    file.rename(tmp_path / "moved")
+    owner.link.send("dale", "the second")
+    kept = file.read_bytes()
+    assert b"the first" in kept and b"the second" in kept and owner.link.keeping
+
+
 def test_what_was_not_answered_is_erased_with_the_account(account: Account, tmp_path: Path) -> None:
     owner, peer = account
     owner.link.send("dale", "said too late")
