@@ -24,7 +24,7 @@ DIRECTIONS: Final = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0
 
 
 def visible(text: str) -> str:
-    """The text on one line: controls as `^X`, C1 and directions as `<9b>`, what is no character as its number.
+    """Return the text on one line: controls as `^X`, C1 and directions as `<9b>`, non-characters as their number.
 
     Tabs and line separators become spaces; format characters that show nothing are dropped, except joiners.
     """

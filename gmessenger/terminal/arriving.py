@@ -18,8 +18,10 @@ from gmessenger.terminal_text import visible
 
 
 class Arriving:
-    """`call` makes the link for the options that are complete. `retry_for`: seconds that a server that is not there yet
-    is waited for, where somebody did not just type which one.
+    """Connect and log in for a person at a terminal. `call` makes the link for options that are complete.
+
+    retry_for: seconds for which a server that is not there yet is tried again; one that was typed at the question is
+    asked for again instead.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Arriving:
         return self._let_in
 
     def _enter(self, link: Link) -> None:
-        # A server that somebody has just been asked for is asked for again, and not waited for.
+        # Where the server was typed just now, the question comes again at once: it may have been a slip.
         seconds = 0.0 if self._first.has_asked_server else self._retry_for
         startup = Startup(seconds, self._screen.show, typed=self._screen.prompting)
         if self._screen.prompting:

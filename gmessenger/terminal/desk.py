@@ -35,14 +35,14 @@ WARNING: Final = N_("all you have said will be erased for everybody, and your ac
 
 
 class Hits:
-    """What a search found, by the numbers under which it was shown: from 1, the oldest, on."""
+    """The messages that a search found, numbered as they are shown: from 1, the oldest."""
 
     def __init__(self, newest_first: Sequence[Found]) -> None:
         self.found = list(reversed(newest_first))
         self._last = len(self.found) + 1
 
     def take(self, number: int | None) -> Found | None:
-        """The hit with this number; without one, the one before what was taken last: the newest comes first."""
+        """Return the hit with this number, or None; without a number the one before the last taken, newest first."""
         wanted = self._last - 1 if number is None else number
         if number is None and wanted < 1:
             wanted = len(self.found)
@@ -183,7 +183,7 @@ class Commanded(Moderating):
         return answers.own_status(status)
 
     def status_is(self, status: str) -> None:
-        """One's own status is this, as far as is known here."""
+        """Note one's own status; modes that show it override this."""
 
     @log_calls("room")
     def join(self, room: str) -> None:
@@ -258,11 +258,11 @@ class Commanded(Moderating):
             self.jump_to(hit)
 
     def jump_to(self, hit: Found) -> None:
-        """Turn to the conversation, and show what was said around the message."""
+        """Turn to the conversation of a hit, and show the messages around it."""
         self.show_around(hit)
 
     def show_around(self, hit: Found) -> None:
-        """Show what was said around it, as it was said."""
+        """Show the messages around a hit, as lines."""
         self._answered(lambda: self._around(hit))
 
     def _around(self, hit: Found) -> str:
@@ -310,7 +310,7 @@ class Commanded(Moderating):
         return self.hold(self._forget_dialogue())
 
     def _no_password(self, refused: WireError | None) -> str | None:
-        """Why a password need not be asked for now, `refused` being what the server would say; None where it is."""
+        """Return why no password is asked for now, or None where one is; `refused` is what the server would answer."""
         if not self.asks:
             return _("a password has to be typed, at a terminal")
         if not self._link.connected:

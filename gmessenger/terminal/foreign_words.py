@@ -57,4 +57,4 @@ SENTENCES: Final = (
     (HELP, "? h commands cmds man"),
 )
 FOREIGN: Final[Mapping[str, str]] = {f"/{word}": sentence for sentence, words in SENTENCES for word in words.split()}
-"""What is said of each of these words."""
+"""Each word, and the sentence that answers it."""

@@ -57,7 +57,7 @@ class LineDesk(Commanded):
             self.learn(name)
 
     def learn(self, name: str) -> None:
-        """Somebody said something there: the conversation has a number from now on, which it keeps."""
+        """Give a conversation a number, which it keeps."""
         if len(self._numbered) < MAX_NUMBERED:
             self._numbered.setdefault(fold(name), name)
 
@@ -106,7 +106,7 @@ class LineDesk(Commanded):
         return refused
 
     def go(self, where: str) -> None:
-        """By the numbers that it shows; `@3` is somebody called 3."""
+        """Turn to a conversation by a number that `/go` shows, or by name; `@3` is the name 3."""
         names = list(self._numbered.values())
         if not where:
             self._list_conversations()

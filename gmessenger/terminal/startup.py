@@ -1,4 +1,4 @@
-"""The start of a link to a server that is perhaps not there yet: it is waited for, as one that was lost is."""
+"""Start a link, and try again while the server is not there yet, as a lost line is tried again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from gmessenger.terminal.words import _, noted
 
 
 class Startup:
-    """Starts links, and tries again for `seconds` while there is no server. `say` is told so, with growing gaps."""
+    """Start links, trying again for `seconds` after the first failure; `say` is told of the 1st, 2nd, 4th … failure."""
 
     def __init__(self, seconds: float, say: Callable[[str], object], *, typed: bool = False) -> None:
-        """Of a host whose address cannot be looked up just now, somebody who has `typed` it is told at once."""
+        """With `typed` (a person at a terminal), a host name that cannot be resolved just now fails at once."""
         self._seconds = seconds
         self._say = say
         self._typed = typed
 
     def start(self, link: Link, password: str | None = None) -> None:
-        """Connect and log in. Raises `Unreachable` when no time is left, and `Refused` at once. Blocks."""
+        """Connect and log in. Raises `Unreachable` when the time is over, `Refused` at once. Blocks the greenlet."""
         deadline: float | None = None
         patience = Patience()
         pauses = Pauses(patience.first_pause, patience.longest_pause)
@@ -40,7 +40,7 @@ class Startup:
                 if not self._seconds or left < 0 or self._is_final(error.__cause__):
                     raise
                 asked = getattr(error.__cause__, "retry_after", 0.0)  # by a server that has no room just now
-                pause = min(max(pauses.next(), asked), left)
+                pause = min(max(pauses.next(), min(asked, patience.longest_asked)), left)
                 attempt += 1
                 if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th … failure is news
                     reason = why(error)

@@ -167,7 +167,7 @@ class Acting:
         self.desk.jump(None)
 
     def jump_to(self, conversation: Conversation, hit: Found) -> None:
-        """What cannot be brought into the conversation is shown in it with what was said around it."""
+        """Open the conversation at the hit; where it is too far back, show the messages around it as a notice."""
         seq = hit.delivery.seq or 0
 
         def reached(entry: Entry | None) -> None:

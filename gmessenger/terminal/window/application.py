@@ -136,7 +136,7 @@ class UI:
         self.call(self._turn_to, conversation)
 
     def show_entry(self, conversation: Conversation, entry: Entry) -> None:
-        """Have this entry in sight, unless somebody has turned away from its conversation meanwhile."""
+        """Scroll to an entry, unless another conversation is in sight by now. May be called from any greenlet."""
         self.call(self._show_entry, conversation, entry)
 
     @property

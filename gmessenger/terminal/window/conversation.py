@@ -66,7 +66,7 @@ class Conversation:
     mentions: int = 0
     marker: Entry | None = None
     found: Entry | None = None
-    """What a search has led to, until one turns elsewhere."""
+    """The entry that `/jump` has led to, until the reader turns elsewhere."""
     draft: str = ""
     topic: str = ""
     members: dict[str, str] = field(default_factory=dict)

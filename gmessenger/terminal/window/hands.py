@@ -81,7 +81,7 @@ class Hands:
             self._line.buffer.insert_text("\n")
 
     def paste(self, text: str) -> None:
-        """Put in what comes from elsewhere, without the end of its last line, unless nobody would send so much."""
+        """Insert pasted text, without the newlines at its end; refuse it where the line would exceed LONGEST."""
         buffer, text = self._line.buffer, text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         if self._line.question is not None:  # which is answered in one line: a copied password often ends with a line
             buffer, text = self._line.answer, text.strip("\n").replace("\n", " ")

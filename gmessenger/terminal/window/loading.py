@@ -82,9 +82,10 @@ class Loading:
             self._fetch(conversation, FURTHER_PAGE)
 
     def reach(self, conversation: Conversation, seq: int, reached: Callable[[Entry | None], object]) -> bool:
-        """Fetch a conversation back to a message; `reached` is told its entry, or None where it is too far away.
+        """Fetch a conversation back to a message, without a hole. Does not block.
 
-        Returns whether that is being done.
+        `reached` is called with the entry, or with None where the message is too far back; it runs in the greenlet that
+        fetches. Returns False where the line is down.
         """
         if (entry := conversation.with_seq(seq)) is not None:
             reached(entry)
@@ -101,13 +102,13 @@ class Loading:
                 self._remember(conversation, min(max(distance + FIRST_PAGE // 2, FIRST_PAGE), LARGEST_PAGE))
         except NOTHING_KEPT:
             conversation.complete = True
-        except MessengerError:  # the line: what is here is shown
+        except MessengerError:  # the line was lost: the caller shows what is loaded
             pass
         reached(conversation.with_seq(seq))
         self._changed()
 
     def _is_before(self, conversation: Conversation, seq: int) -> bool:
-        """Whether a message is further back than what is here, and not too far."""
+        """Whether a message lies before what is loaded, and near enough to be fetched."""
         earliest = conversation.earliest
         near = earliest is None or 0 < earliest - seq <= MOST_ENTRIES - len(conversation.entries) - LARGEST_PAGE
         return near and not conversation.complete

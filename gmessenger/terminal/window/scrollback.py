@@ -107,7 +107,7 @@ class Scrollback:
             self.scroll(self._height - len(self._block(index)))
 
     def to_entry(self, entry: Entry) -> None:
-        """To an entry of the current conversation, in the middle of what is in sight, with a mark above it."""
+        """Scroll an entry of the current conversation to the middle of the pane, with a mark above it."""
         current = self._book.current
         if entry in current.entries:
             current.found = entry

@@ -1,4 +1,4 @@
-"""Keys of a real terminal: also those pressed before the screen was up, and none that nobody knows."""
+"""Terminal input: keys that were pressed before the screen was up, and escape sequences that stand for no key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COOKED: Final = str.maketrans({"\n": "\r", "\0": "\x04"})
 
 
 class KeyParser(Vt100Parser):
-    """Leaves out escape sequences that stand for no key: taken apart they would be Escape, and then text."""
+    """Parse keys, and drop escape sequences that stand for no key: taken apart they would be Escape, and then text."""
 
     _held = ""
 
@@ -38,13 +38,13 @@ class KeyParser(Vt100Parser):
             data = self._feed_paste(data) if self._in_bracketed_paste else self._feed_keys(data)
 
     def flush(self) -> None:
-        """A sequence that has not gone on for a while does not."""
+        """Take an unfinished sequence as it is, after a pause in the input."""
         held, self._held = self._held, ""
         super().feed(held)
         super().flush()
 
     def _feed_keys(self, data: str) -> str:
-        """Take what comes up to the beginning of something pasted; returns the rest."""
+        """Parse up to the beginning of a paste; return the rest."""
         keys, mark, pasted = data.partition(PASTE_BEGINS)
         if not mark and (found := UNFINISHED.search(keys)) and len(found[0]) <= MAX_UNFINISHED:
             keys, self._held = keys[: found.start()], found[0]
@@ -52,7 +52,7 @@ class KeyParser(Vt100Parser):
         return pasted
 
     def _feed_paste(self, data: str) -> str:
-        """Take what is pasted, whatever it is; returns what comes behind it."""
+        """Take pasted text unchanged; return what follows it."""
         # The mark may be in two pieces, of which the library has the first.
         begun = len(self._paste_buffer)
         place = (self._paste_buffer[-len(PASTE_ENDS) :] + data).find(PASTE_ENDS)
@@ -72,16 +72,16 @@ def _known(keys: str) -> Iterator[str]:
 
 
 class TerminalInput(Vt100Input):
-    """The keys of the terminal that is `stdin`."""
+    """Read keys from the terminal that is `stdin`."""
 
     def __init__(self, stdin: TextIO) -> None:
         super().__init__(stdin)
         self.vt100_parser = KeyParser(self._collect)
 
     def take_typed_ahead(self) -> list[KeyPress]:
-        """Return the keys that were pressed while the terminal still took lines; for when it does so no more.
+        """Return the keys that were pressed while the terminal was in line mode. Call it in raw mode.
 
-        The line discipline has made a newline of Enter and NUL of Ctrl-D: they are keys again.
+        The line discipline has turned Enter into a newline and Ctrl-D into NUL; both become keys again. Does not block.
         """
         typed = "".join(iter(self.stdin_reader.read, ""))
         self.vt100_parser.feed(typed.translate(COOKED))
