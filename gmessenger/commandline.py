@@ -27,6 +27,7 @@ from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, 
 from gmessenger.places import config_file
 from gmessenger.sentences import Sentence
 from gmessenger.stdout import print_text
+from gmessenger.urls import masked_text
 
 Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
@@ -166,11 +167,16 @@ class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
 def _fault(message: str, cause: BaseException | None) -> Sentence:
     """What the parser complains of, in sentences that can be said in another language where they are known."""
     if isinstance(cause, ArgumentError) and isinstance(cause.message, Sentence) and cause.argument_name:
-        return Sentence("Argument {name}: {fault}", name=cause.argument_name, fault=cause.message)
+        fault = masked_text(cause.message)
+        return Sentence(
+            "Argument {name}: {fault}",
+            name=cause.argument_name,
+            fault=cause.message if fault == cause.message else fault,
+        )
     begins, _, words = message.partition(": ")
     if begins == "unrecognized arguments":
-        return Sentence("Unrecognized arguments: {words}", words=words)
-    return Sentence(message[:1].upper() + message[1:].rstrip("."))
+        return Sentence("Unrecognized arguments: {words}", words=masked_text(words))
+    return Sentence(masked_text(message[:1].upper() + message[1:].rstrip(".")))
 
 
 def parser_of(command: Command[Any]) -> _Parser:

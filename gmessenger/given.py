@@ -12,8 +12,10 @@ from typing import Any, Final
 from gmessenger.commandline import Command, Options, environment_of, keys_on_line, parse, parser_of
 from gmessenger.options import Option, written
 from gmessenger.terminal_text import visible
-from gmessenger.urls import MASK, masked
+from gmessenger.urls import MASK, masked, masked_text
 
+URL: Final = "URL"
+"""How the value is called of options that name a service."""
 COMMAND_LINE: Final = "command line"
 DEFAULT: Final = "default"
 
@@ -31,7 +33,8 @@ class Given:
         """The value for everybody's eyes."""
         if self.row.secret and self.value:
             return MASK
-        return visible(masked(written(self.value)))
+        hide = masked if self.row.kind.metavar == URL else masked_text
+        return visible(hide(written(self.value)))
 
 
 def given(

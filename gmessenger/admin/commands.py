@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from gmessenger.admin import certs, keeping, moderating, people, watching
 from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
+from gmessenger.urls import masked_text
 
 Handler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
 UNITS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -181,12 +182,12 @@ def find(words: Sequence[str]) -> Command:
             return command
     near = [command.words for command in COMMANDS if command.words.split()[0] == words[0]]
     known = ", ".join(near or [command.words for command in COMMANDS])
-    raise UsageError(f"There is no command {' '.join(words[:2])!r}; there is {known}.")
+    raise UsageError(f"There is no command {masked_text(' '.join(words[:2]))!r}; there is {known}.")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See {self.prog} --help.")
+        raise UsageError(f"{masked_text(message[:1].upper() + message[1:].rstrip('.'))}. See {self.prog} --help.")
 
 
 def with_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ answers, so that what is asked on a line that listens is answered in the order i
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
@@ -66,6 +67,11 @@ OURS: Final[dict[str, Any]] = {
     "socket_read_size": 65_536,
 }
 """What a URL does not choose."""
+WELL_FORMED: Final = re.compile(
+    r"(rediss?://([^@/?#]*@)?[^@/?#]*(/[^@?#]*)?|unix://([^@/?#]*@)?/(?![^?]*:[^?]*@)[^?#]*)(\?[^@]*)?", re.DOTALL
+)
+"""What is not may have a piece of the password where the host is, and the host is shown."""
+A_HOST: Final = re.compile(r"[\w.-]*|[\dA-Fa-f:.]+(%\w+)?")
 LONGEST_VERSION: Final = 40  # characters
 LONGEST_REASON: Final = 200  # characters of what a Redis says of itself
 FORMS: Final = "redis://HOST:PORT/DATABASE, rediss://HOST:PORT/DATABASE, unix:///PATH"
@@ -132,7 +138,9 @@ class Exchange:
             is_file = self._kind is UnixDomainSocketConnection
             if is_file:
                 del settings["socket_keepalive"]
-            if not (path if is_file else path.isdigit() or not path):
+            if not (path if is_file else path.isdigit() or not path) or not WELL_FORMED.fullmatch(url):
+                raise ValueError(path)
+            if not (is_file or A_HOST.fullmatch(settings.get("host", ""))):
                 raise ValueError(path)
             self._settings = settings | {"socket_timeout": patience, "socket_connect_timeout": patience}
             unused = self._kind(**self._settings)

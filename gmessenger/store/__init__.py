@@ -14,6 +14,7 @@ from gmessenger.errors import ConfigProblem
 from gmessenger.extras import how_to_install
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.verifying import Findings, verify_file
+from gmessenger.urls import masked
 
 MEMORY = "memory:"
 SQLITE = "sqlite:///"
@@ -87,4 +88,6 @@ def file_of(url: str) -> Path | None:
             return Path(url.removeprefix(SQLITE)).expanduser()
         except RuntimeError as error:
             raise ConfigProblem(f"The store {url!r} is below a home directory that there is not.") from error
-    raise ConfigProblem(f"The store {url!r} is not one of {MEMORY}, {SQLITE}PATH and {POSTGRES[0]}USER@HOST/DATABASE.")
+    raise ConfigProblem(
+        f"The store {masked(url)!r} is not one of {MEMORY}, {SQLITE}PATH and {POSTGRES[0]}USER@HOST/DATABASE."
+    )

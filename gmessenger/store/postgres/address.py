@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -20,6 +21,10 @@ TOLD: Final = re.compile("FATAL:|no password supplied")
 """What a server's own refusal begins with, or ours to go on with it; anything else is about the way there."""
 FOR_NOW: Final = re.compile("starting up|shutting down|recovery|too many|remaining connection slots")
 """Refusals that pass by themselves."""
+WELL_FORMED: Final = re.compile(r"postgres(ql)?://([^:@/]*(:[^@/]*)?@)?[^@/?]*(/[^@/?]*)?(\?[^@]*)?", re.DOTALL)
+"""libpq takes more, and then looks for a host by a piece of the password, and says so."""
+NOTHING_GIVEN: Final = ("postgresql://", "postgres://", "postgresql:///", "postgres:///")
+A_HOST: Final = re.compile(r"/[^@]*|@[\w.-]+|[\w.-]*|[\dA-Fa-f:.]+(%\w+)?")
 LEAST_SERVER: Final = 13_00_00
 USUAL: Final = {
     "application_name": "gmessenger",
@@ -51,8 +56,10 @@ class Address:
         self.shown = masked(url)
         self._timeout = timeout
         try:
-            self._given = conninfo_to_dict(url)
+            self._given = conninfo_to_dict(url) if WELL_FORMED.fullmatch(url) else {}
         except psycopg.ProgrammingError:
+            self._given = {}
+        if (not self._given and url not in NOTHING_GIVEN) or not _is_plausible(self._given):
             raise ConfigProblem(f"The store {self.shown} cannot be understood{self._fault()}.") from None
         self._hosts = [host for host in str(self._given.get("host") or "").split(",") if host]
         try:
@@ -114,6 +121,14 @@ class Address:
         ]
         names, numbers, addresses = (",".join(each) for each in zip(*found, strict=True))
         return {**self._given, "host": names, "port": numbers, "hostaddr": addresses}
+
+
+def _is_plausible(given: Mapping[str, Any]) -> bool:
+    """Whether what libpq takes for hosts, ports and a user can be some: it tells of them where they are none."""
+    hosts = f"{given.get('host') or ''},{given.get('hostaddr') or ''}".split(",")
+    ports = str(given.get("port") or "").split(",")
+    are_ports = all(port.isdecimal() or not port for port in ports)
+    return all(map(A_HOST.fullmatch, hosts)) and are_ports and ":" not in str(given.get("user") or "")
 
 
 def said(error: Exception) -> str:
