@@ -34,6 +34,9 @@ OF_ONE_PROCESS = {
     "test_all_devices_of_an_account_share_what_it_may_say_and_coming_back_does_not_renew_it": "each node has its own",
     "test_strangers_who_guess_are_stopped_and_the_owner_comes_in": "each node counts for itself",
     "test_where_somebody_logged_in_before_strangers_cannot_lock_them_out": "each node counts for itself",
+    "test_a_guest_who_changes_its_name_says_no_more_than_others": "each node counts for itself",
+    "test_requests_of_guests_and_strangers_are_counted_by_address": "each node counts for itself",
+    "test_of_many_rooms_asked_for_at_one_time_no_more_are_made_than_one_may_make": "each node counts what it knows of",
     "test_wrong_passwords_from_one_address_are_counted_whatever_the_name": "each node counts for itself",
 }
 """What is another thing in a cluster, and why."""

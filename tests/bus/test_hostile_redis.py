@@ -1,0 +1,262 @@
+"""A Redis that is none, or says anything: the link is made anew, for ever, and nothing else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+from gevent.server import StreamServer
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from gmessenger.bus import dialling, try_bus
+from gmessenger.errors import Unreachable
+from tests.bus.conftest import SHORT, Party
+from tests.bus.ears import PATIENCE, Ear
+from tests.services import LOOPBACK, Redis
+
+Starts = Callable[[str], Party]
+Events = Callable[[str], list[dict[str, Any]]]
+HELLO = b"%3\r\n$2\r\nid\r\n:7\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$5\r\nproto\r\n:3\r\n"
+ANSWERS = [
+    *(b"", b"\r\n", b"hello\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\xff" * 100),
+    *(b"+OK\r\n", b"-ERR no\r\n", b"-\xff\xfe\r\n", b":1\r\n", b"_\r\n", b"#t\r\n", b",nan\r\n", b"$-1\r\n", b"*0\r\n"),
+    *(b"(12345678901234567890\r\n", b"$5\r\nhello\r\n", b"*-1\r\n", b"%0\r\n", b"~1\r\n:1\r\n", b">0\r\n"),
+    *(b">1\r\n+message\r\n", b"%1\r\n*1\r\n:1\r\n:1\r\n", b"%1\r\n$2\r\nid\r\n$3\r\nabc\r\n", b"%1\r\n:1\r\n:2\r\n"),
+    *(b"%1\r\n$2\r\nid\r\n_\r\n", b"%4000000000\r\n", b"$99999999999999\r\n"),
+    *(b"*" * 100, b"*1\r\n" * 100, b">3\r\n$7\r\nmessage\r\n:1\r\n:2\r\n", b">3\r\n_\r\n_\r\n_\r\n"),
+    *(b">3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\nx\r\n", b"-MOVED 1 1.2.3.4:5\r\n", b"-NOAUTH\r\n", b"-LOADING\r\n"),
+    *(b"!5\r\nERR x\r\n", b"=9\r\ntxt:hello\r\n", b"|1\r\n+a\r\n+b\r\n"),
+]
+SOME = [b"hello\r\n", b"%1\r\n$2\r\nid\r\n$3\r\nabc\r\n", b"+OK\r\n", b">0\r\n", b"%4000000000\r\n", b"-\xff\xfe\r\n"]
+"""Those that a whole bus gets to hear."""
+GREETINGS = [b"", HELLO]
+"""What it says first: nothing that is right, or what a Redis would."""
+
+
+class Impostor:
+    """A server that answers whatever it is asked with the same bytes, after a greeting."""
+
+    def __init__(self, greeting: bytes, answer: bytes) -> None:
+        self._greeting, self._answer = greeting, answer
+        self.dialled = self.sent = 0
+        self._server = StreamServer((LOOPBACK, 0), self._serve)
+        self._server.start()
+        self.url = f"redis://{LOOPBACK}:{self._server.server_port}"
+
+    def _serve(self, sock: socket.socket, _: object) -> None:
+        self.dialled += 1
+        said = self._greeting or self._answer
+        try:
+            while sock.recv(65_536):
+                sock.sendall(said)
+                self.sent += len(said)
+                said = self._answer
+        except OSError:
+            pass  # it was hung up on
+
+    def close(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture
+def poses() -> Iterator[Callable[..., Impostor]]:
+    impostors: list[Impostor] = []
+
+    def pose(*given: bytes) -> Impostor:
+        impostors.append(Impostor(*given))
+        return impostors[-1]
+
+    yield pose
+    for impostor in impostors:
+        impostor.close()
+
+
+@pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
+def test_who_is_no_redis_costs_the_link_and_nothing_else(
+    greeting: bytes, poses: Callable[..., Impostor], start_party: Starts, events: Events
+) -> None:
+    bad = [poses(greeting, answer) for answer in SOME]
+    party, ear = start_party(bad[0].url), Ear()
+    buses = [party.open(f"node{number}", url=each.url, timeout=1.0) for number, each in enumerate(bad)]
+    for bus in buses:
+        bus.start(ear)
+    ear.wait(lambda: all(each.dialled >= 3 for each in bad))
+    assert party.failures == [] and not any(bus.connected for bus in buses)
+    assert all(not bus._keeper.ready() for bus in buses)  # type: ignore[attr-defined]
+    assert all(len(event["reason"]) <= dialling.LONGEST_REASON for event in events("bus_lost"))
+    assert ear.told == [] and ear.received_ == [] and ear.resumes == 0
+    with pytest.raises(Unreachable):
+        try_bus(poses(b"", b"-ERR no\r\n").url)
+
+
+@pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
+def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Callable[..., Impostor]) -> None:
+    def talk(answer: bytes) -> str:
+        try:
+            line = dialling.Exchange(poses(greeting, answer).url, 0.5).dial()
+            line.tell(("SUBSCRIBE", "all"))
+            line.hear(0.1)
+            line.ask(("PUBLISH", "all", "x"))
+        except ConnectionError as error:
+            return str(error)
+        line.close()
+        return "well"
+
+    talks = [gevent.spawn(talk, answer) for answer in ANSWERS]
+    assert all(each.get(timeout=PATIENCE) for each in talks)
+
+
+class Meddler:
+    """Stands between a node and its Redis, and slips in what it likes once the node listens."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self.slips_in: bytes | None = None
+        self._server = StreamServer((LOOPBACK, 0), self._serve)
+        self._server.start()
+        self.url = f"redis://{LOOPBACK}:{self._server.server_port}"
+
+    def _serve(self, near: socket.socket, _: object) -> None:
+        with socket.create_connection((LOOPBACK, self._redis.port)) as far:
+            gevent.joinall([gevent.spawn(_pour, near, far), gevent.spawn(self._back, far, near)])
+
+    def _back(self, far: socket.socket, near: socket.socket) -> None:
+        try:
+            while data := far.recv(65_536):
+                said, self.slips_in = self.slips_in, None
+                near.sendall((said or b"") + data)
+            near.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self._server.stop()
+
+
+def _pour(out_of: socket.socket, into: socket.socket) -> None:
+    try:
+        while data := out_of.recv(65_536):
+            into.sendall(data)
+        into.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Redis, start_party: Starts) -> None:
+    meddler = Meddler(redis_server)
+    party = start_party(redis_server.url)
+    hank, ear = party.join("hank", url=meddler.url, timeout=SHORT)
+    dale, _ = party.join("dale", timeout=SHORT)
+    for answer in SOME:
+        meddler.slips_in = answer
+        ear.wait(lambda: meddler.slips_in is None)
+    ear.received_.clear()
+
+    def is_well() -> bool:
+        dale.send(b"all is well")
+        gevent.sleep(0.05)
+        return bool(ear.received_)
+
+    ear.wait(is_well)
+    assert hank.connected and party.failures == []
+    party.end()
+    meddler.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"$999999999\r\n" + b"x" * 60_000, b"*99999999\r\n" + b":1\r\n" * 15_000, b">9999999\r\n" + b"+x\r\n" * 15_000],
+    ids=["string", "array", "push"],
+)
+def test_an_answer_without_an_end_is_not_kept(
+    answer: bytes, start_party: Starts, monkeypatch: pytest.MonkeyPatch, events: Events
+) -> None:
+    monkeypatch.setattr(dialling, "MAX_ANSWER", 2**20)
+    _, _, more = answer.partition(b"\r\n")
+    sent: list[int] = []
+
+    def pour(sock: socket.socket, _: object) -> None:
+        sock.recv(65_536)
+        sent.append(0)
+        try:
+            sock.sendall(answer)
+            while True:
+                sent[-1] += sock.send(more)
+        except OSError:
+            pass
+
+    server = StreamServer((LOOPBACK, 0), pour)
+    server.start()
+    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), Ear()
+    party.open("hank").start(ear)
+    ear.wait(lambda: len(sent) >= 2)
+    assert sent[0] < 2**24  # what the sockets hold besides
+    assert events("bus_lost")[0]["reason"] == "what it says has no end"
+    party.end()
+    server.stop()
+
+
+def test_an_answer_that_trickles_is_not_waited_for(start_party: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialling, "ANSWER_TIMEOUT", 0.5)
+    hung_up: list[int] = []
+
+    def trickle(sock: socket.socket, _: object) -> None:
+        sock.recv(65_536)
+        try:
+            sock.sendall(b"$999999\r\n")
+            while True:
+                sock.sendall(b"x")
+                gevent.sleep(0.05)
+        except OSError:
+            hung_up.append(1)
+
+    server = StreamServer((LOOPBACK, 0), trickle)
+    server.start()
+    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), Ear()
+    party.open("hank").start(ear)
+    ear.wait(lambda: hung_up)
+    party.end()
+    server.stop()
+
+
+class Deaf:
+    """A socket that holds some bytes, and then is closed."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def settimeout(self, _: object) -> None:
+        """There is nothing to wait for."""
+
+    def recv_into(self, buffer: bytearray) -> int:
+        size = min(len(buffer), len(self._data))
+        buffer[:size], self._data = self._data[:size], self._data[size:]
+        return size
+
+    def shutdown(self, _: object) -> None:
+        """It is."""
+
+    close = lambda self: None  # noqa: E731
+
+
+@settings(deadline=None)
+@given(some.lists(some.sampled_from([*ANSWERS, *b"*%>$:+-_#,(~|!=0123456789\r\n"]) | some.binary(max_size=20)))
+def test_what_is_read_is_an_answer_or_a_lost_connection(said: list[bytes | int]) -> None:
+    data = b"".join(each if isinstance(each, bytes) else bytes([each]) for each in said)
+    exchange = dialling.Exchange("redis://localhost", PATIENCE)
+    connection = exchange._kind(**exchange._settings)
+    connection._sock = Deaf(data)
+    connection._parser.on_connect(connection)
+    connection.handshake_metadata = {b"id": 1, b"version": b"7"}
+    line = dialling.Line(connection)
+    with pytest.raises(ConnectionError):
+        _hear_all(line)
+
+
+def _hear_all(line: dialling.Line) -> None:
+    while True:
+        line.hear(0.01)
