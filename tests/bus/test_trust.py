@@ -150,8 +150,11 @@ def test_what_was_said_once_is_heard_once_and_where_it_was_said(party: Party, re
     recorder.replay(said[::-1])
     for channel in (KEYS.all, *map(KEYS.node, ("hank", "dale", "bill"))):
         recorder.replay(said, channel)
-    for each, other in ((ear, dale), (to_bill, dale), (to_dale, hank)):
-        all_is_well(each, other)
+    dale.send(b"all is well")
+    ear.wait_for(b"all is well")
+    to_bill.wait_for(b"all is well")
+    assert to_dale.received_ == []
+    all_is_well(to_dale, hank)
     assert len(ear.told) == told and ear.cards == {"dale": {}}
     assert hank.tally.rejected["replayed"] > len(said) and bill.tally.missed == hank.tally.missed == 0
 
