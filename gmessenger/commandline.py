@@ -27,7 +27,7 @@ from gmessenger.options import ENVIRONMENT_PREFIX, AdminOptions, ClientOptions, 
 from gmessenger.places import config_file
 from gmessenger.sentences import Sentence
 from gmessenger.stdout import print_text
-from gmessenger.urls import masked_text
+from gmessenger.urls import masked_fault, masked_text
 
 Options = TypeVar("Options", ServerOptions, ClientOptions, AdminOptions)
 CONFIG_ENV: Final = ENVIRONMENT_PREFIX + "CONFIG"
@@ -167,7 +167,7 @@ class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
 def _fault(message: str, cause: BaseException | None) -> Sentence:
     """What the parser complains of, in sentences that can be said in another language where they are known."""
     if isinstance(cause, ArgumentError) and isinstance(cause.message, Sentence) and cause.argument_name:
-        fault = masked_text(cause.message)
+        fault = masked_fault(cause.message)
         return Sentence(
             "Argument {name}: {fault}",
             name=cause.argument_name,
@@ -176,7 +176,7 @@ def _fault(message: str, cause: BaseException | None) -> Sentence:
     begins, _, words = message.partition(": ")
     if begins == "unrecognized arguments":
         return Sentence("Unrecognized arguments: {words}", words=masked_text(words))
-    return Sentence(masked_text(message[:1].upper() + message[1:].rstrip(".")))
+    return Sentence(masked_fault(message[:1].upper() + message[1:].rstrip(".")))
 
 
 def parser_of(command: Command[Any]) -> _Parser:

@@ -20,7 +20,7 @@ from gmessenger.kinds import NO, YES, Kind
 from gmessenger.options import Flag, Option
 from gmessenger.sentences import Sentence
 from gmessenger.text_files import open_text
-from gmessenger.urls import masked_text
+from gmessenger.urls import masked_fault, masked_text
 
 UNKNOWN: Final = Sentence("{file}: unknown key {key}.")
 MEANT: Final = Sentence("{file}: unknown key {key}; did you mean {near}?")
@@ -38,7 +38,7 @@ def check(row: Option, value: str, where: str) -> None:
         elif value.lower() not in YES + NO:
             raise ArgumentTypeError(Sentence("expected yes or no, not {value!r}", value=value))
     except ArgumentTypeError as error:
-        raise ConfigProblem(Sentence("{where}: {fault}.", where=where, fault=masked_text(str(error)))) from None
+        raise ConfigProblem(Sentence("{where}: {fault}.", where=where, fault=masked_fault(str(error)))) from None
 
 
 def open_file(path: str) -> IO[str]:

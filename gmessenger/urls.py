@@ -33,7 +33,7 @@ SHOWN_PARAMETERS: Final = frozenset(
 )
 """Of any other parameter the value is masked: it may be `password`, misspelt."""
 IN_A_SENTENCE: Final = re.compile(
-    r"\b[A-Za-z][\w+.-]*:/|\b(?:postgres|redis|valkey|unix)\w*:\S|\S*:\S[^@]*@|\b\w*pass?w\w*\s*=", re.IGNORECASE
+    r"\b[A-Za-z][\w+.-]*:/|\b(?:postgres|redis|valkey)\w*:\S|\S*:\S[^@]*@|\b\w*pass?w\w*\s*=", re.IGNORECASE
 )
 """Where, among somebody's words, what may hold a password begins."""
 
@@ -59,6 +59,13 @@ def masked_text(text: str) -> str:
     """Return a sentence that ends with somebody's words, from where a URL begins in it as `masked` shows that."""
     found = IN_A_SENTENCE.search(text)
     return text[: found.start()] + masked(text[found.start() :]) if found else text
+
+
+def masked_fault(text: str) -> str:
+    """Return what is said of a value ("expected this, not 'VALUE'"), with the value as `masked_text` shows it."""
+    expected, mark, value = text.partition(", not ")
+    is_ours = mark and re.match(r"(argument \S+: )?expected ", expected, re.IGNORECASE)
+    return expected + mark + masked_text(value) if is_ours else masked_text(text)
 
 
 def _begun(scheme: str, base: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from gmessenger.admin import certs, keeping, moderating, people, watching
 from gmessenger.errors import UsageError
 from gmessenger.options import AdminOptions
-from gmessenger.urls import masked_text
+from gmessenger.urls import masked_fault, masked_text
 
 Handler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
 UNITS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -187,7 +187,7 @@ def find(words: Sequence[str]) -> Command:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{masked_text(message[:1].upper() + message[1:].rstrip('.'))}. See {self.prog} --help.")
+        raise UsageError(f"{masked_fault(message[:1].upper() + message[1:].rstrip('.'))}. See {self.prog} --help.")
 
 
 def with_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -188,7 +188,6 @@ def test_a_recorded_proof_is_none_and_who_does_not_answer_is_stale(plays: Plays,
     ghost = plays("ghost")
     ghost.say(0, "hank", proof=b"an older question", sent=0)
     ghost.say(0, "hank", proof=b"")
-    end = gevent.get_hub().loop.now() + Pace(SHORT).answer + 2 * Pace(SHORT).pulse
 
     def is_told() -> bool:
         ghost.say(1, cards={"casper": b"here"})
@@ -196,7 +195,6 @@ def test_a_recorded_proof_is_none_and_who_does_not_answer_is_stale(plays: Plays,
         return bool(bus.tally.rejected["stale"])
 
     ear.wait(is_told)
-    assert gevent.get_hub().loop.now() > end - 2 * Pace(SHORT).pulse
     assert list(bus.nodes) == [] and ear.told == [] and not bus.tally.rejected["forged"]
     ghost.join(ear, bus)  # and when it answers, it is there
     assert list(bus.nodes) == ["ghost"]
