@@ -46,6 +46,7 @@ BLANK: Final = b" \t\r\n"
 SPACE: Final = b" \t"
 SLASH: Final = ord("/")
 QUOTE: Final = ord('"')
+BRACE: Final = ord("{")
 # The parts of a request line, `TOKEN SP target SP HTTP/x` (RFC 9112), of which RTSP and SIP are kin.
 PARTS: Final = (
     re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*"),
@@ -86,6 +87,8 @@ class Opening:
         self.held += data if self.held else data.lstrip(BLANK)
         if not self.held:
             return None
+        if self.held[0] == BRACE:  # nearly always
+            return JIM
         found = _by_signature(self.held)
         if found != JIM:
             return found
