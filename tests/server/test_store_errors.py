@@ -55,6 +55,11 @@ def fails(*_: Any, **__: Any) -> Any:
     raise sqlite3.OperationalError(SECRET)
 
 
+def is_broken(query: Any) -> Any:
+    query._is_done = True
+    fails()
+
+
 def is_lost(*_: Any, **__: Any) -> Any:
     raise psycopg.OperationalError(SECRET)
 
@@ -62,7 +67,7 @@ def is_lost(*_: Any, **__: Any) -> Any:
 def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is asked of a store from now on, its database fails."""
     monkeypatch.setattr(Commits, "_commit", fails)
-    monkeypatch.setattr(readers, "in_thread_pool", fails)
+    monkeypatch.setattr(readers._Query, "run", is_broken)
     monkeypatch.setattr(Writer, "_tried", is_lost)
     monkeypatch.setattr(Lines, "lent", is_lost)
 
