@@ -32,6 +32,7 @@ MIRROR: Final = "http://deb.debian.org/debian"
 PACKAGES: Final = ("python3", "python3-venv", "make", "git")
 TOOLS: Final = {"debootstrap": "debootstrap", "unshare": "util-linux", "git": "git"}
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SCRIPTS: Final = Path("/usr/share/debootstrap/scripts")
 CERTIFICATES: Final = Path("etc/ssl/certs/ca-certificates.crt")
 USER: Final = "newcomer"
 HOME: Final = Path("home", USER)
@@ -109,7 +110,9 @@ def make_system(suite: str) -> Path:
     packages = f"--include={','.join(PACKAGES)}"
     trusted = (f"--keyring={KEYRING}",) if KEYRING.exists() else ()
     with (FOLDER / f"{suite}.log").open("w") as log:
-        command = ("debootstrap", "--variant=minbase", packages, *trusted, suite, partial, mirror())
+        known = (SCRIPTS / suite).exists()  # a release may be younger than the debootstrap of this machine
+        script = () if known else (SCRIPTS / "sid",)
+        command = ("debootstrap", "--variant=minbase", packages, *trusted, suite, partial, mirror(), *script)
         environ = {**os.environ, **apt_proxy()}
         ended = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environ, check=False)
     if ended.returncode:
