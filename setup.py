@@ -69,7 +69,6 @@ setup(
         "Environment :: Console",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3.11",
-        "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
         "Topic :: Communications :: Chat",
         "Typing :: Typed",
