@@ -14,11 +14,11 @@ from gevent.event import Event
 from gmessenger.cluster.ordering import Ordering
 from gmessenger.server.app import App
 from tests.conftest import RunningServer
+from tests.patience import PATIENCE
 from tests.services import Postgres
 from tests.spec.people import Population
 
 SIZE: Final = 2
-PATIENCE: Final = 10.0
 RESENT_AFTER: Final = 2.0
 SENTINELS: Final = itertools.count()
 """What is sent on the bus to see how far it has come."""

@@ -13,6 +13,7 @@ from weakref import WeakSet
 import gevent
 
 from tests.lateness import LATENESS
+from tests.patience import PATIENCE as TIMEOUT
 from tests.spec.course_forms import (
     ORDINARY,
     REQUEST,
@@ -28,7 +29,6 @@ from tests.spec.course_forms import (
     read_uppercase,
 )
 
-TIMEOUT = 5.0
 PACE, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
 
 AT_ONCE: WeakSet[object] = WeakSet()

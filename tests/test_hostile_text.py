@@ -40,6 +40,7 @@ from tests.hostile import (
     check_characters,
     check_drawn,
 )
+from tests.patience import PATIENCE
 from tests.server.running import TOP
 from tests.terminal.people import Person, command, environment
 from tests.terminal.window.seats import Seat
@@ -230,7 +231,7 @@ RUNS: dict[str, list[list[bytes]]] = {
 def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[bytes]) -> None:
     argv = [sys.executable.encode(), b"-m", b"gmessenger", program.encode(), *words]
     env = environment(tmp_path / "log", STATE_DIRECTORY=str(tmp_path))
-    done = subprocess.run(argv, cwd=TOP, env=env, input=b"", capture_output=True, timeout=30)
+    done = subprocess.run(argv, cwd=TOP, env=env, input=b"", capture_output=True, timeout=PATIENCE)
     assert done.returncode != 0 or b"--check" in words
     for shown in (done.stdout, done.stderr):
         check(shown.decode())
@@ -438,7 +439,7 @@ def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path
             line, _ = listener.accept()
             says = [sys.executable, "-c", f"import sys; sys.stderr.buffer.write({HOSTILE.encode() + bytes([10])!r})"]
             line.sendall(json.dumps({"argv": says, "stay": False}).encode() + b"\n")
-            _, err = leash.communicate(timeout=30)
+            _, err = leash.communicate(timeout=PATIENCE)
             line.close()
     assert MARK in err.decode()
     assert not [char for char in err.decode() if not char.isprintable() and char != "\n"]

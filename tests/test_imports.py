@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 PACKAGE = Path(__file__).parent.parent / "gmessenger"
 RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
 """What chat and store share: a contract, and the records that pass between them."""
@@ -160,7 +162,7 @@ from gevent import monkey
 assert not monkey.is_module_patched("socket")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -19,8 +19,8 @@ import pytest
 
 import launcher
 from tests import services
+from tests.patience import PATIENCE
 
-PATIENCE = 15.0
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and tmux are POSIX")
 

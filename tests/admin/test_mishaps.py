@@ -17,6 +17,7 @@ from gmessenger.admin import keeping, office
 from gmessenger.admin.start import split
 from tests.admin.running import PASSWORD, Done, Place
 from tests.admin.test_admin import spoil
+from tests.patience import PATIENCE
 from tests.server.running import TOP
 
 
@@ -83,7 +84,7 @@ def test_an_output_that_cannot_be_written(place: Place, words: tuple[str, ...]) 
     place.adds("hank")
     command = [sys.executable, "-m", "gmessenger", "admin", "--store", place.url, *words]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(command, cwd=TOP, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+        done = subprocess.run(command, cwd=TOP, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr.count("\n")) == (73, 1) and "No space left" in done.stderr
 
 

@@ -16,11 +16,12 @@ from gevent.event import Event
 from gmessenger.bus.envelopes import Keyring, Sealer, open_envelope, read_envelope
 from gmessenger.bus.keys import Keys
 from gmessenger.bus.parcels import FIRST_PAGE, LAST_PAGE, Parcel, packed, unpacked
+from tests.patience import PATIENCE
 
 TOP = Path(__file__).parent.parent.parent
 CLUSTER = "springfield"
 KEY = b"d'oh" * 8
-PATIENCE = 20.0
+
 ALONE = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent

@@ -10,11 +10,10 @@ import pytest
 
 from tests.conftest import RunningServer
 from tests.course_clients import Spelling
+from tests.patience import PATIENCE as TIMEOUT
 from tests.services import Postgres, Redis
 from tests.spec.people import PASSWORD, Person
 from tests.spec.wires import Dial
-
-TIMEOUT = 10.0
 
 
 class Cluster:

@@ -6,6 +6,7 @@ import gevent
 
 from tests.cluster.conftest import Cluster, until
 from tests.course_clients import CLASSIC
+from tests.patience import PATIENCE
 from tests.spec.people import PASSWORD, Person, numbered, seqs, texts
 
 
@@ -27,7 +28,7 @@ def test_what_two_say_comes_in_order_and_is_numbered_once(cluster: Cluster) -> N
 def test_both_pour_at_once_and_each_hears_the_other_without_a_hole(cluster: Cluster) -> None:
     hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
     pouring = [gevent.spawn(one.pours, other, numbered(300)) for one, other in ((hank, "dale"), (dale, "hank"))]
-    sent = [seqs(each.get(timeout=20)) for each in pouring]
+    sent = [seqs(each.get(timeout=PATIENCE)) for each in pouring]
     assert sorted(sent[0] + sent[1]) == list(range(1, 601))
     for one, own in ((hank, sent[0]), (dale, sent[1])):
         heard = [frame for frame in (*one.events,) if frame["action"] == "msg"]

@@ -16,6 +16,7 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.store.postgres import lines
 from tests.cluster.conftest import Cluster, until
 from tests.conftest import FAST, RunningServer
+from tests.patience import PATIENCE
 from tests.spec.people import PASSWORD, numbered, seqs, texts
 
 
@@ -107,7 +108,7 @@ def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
     assert dale.ask("join", room="#dev")["response"] == 200
     until(lambda: members(cluster.here) == ["dale"])
     made.set()
-    deleting.get(timeout=5)
+    deleting.get(timeout=PATIENCE)
     assert members(cluster.here) == ["dale"]
     assert seqs(dale.ask("history", **{"with": "#dev"})["messages"]) == []
 

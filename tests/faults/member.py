@@ -19,9 +19,10 @@ from gmessenger.chat.archive import direct_key
 from tests.course_clients import Address
 from tests.faults.accounts import PASSWORD
 from tests.faults.ledger import Ledger
+from tests.patience import PATIENCE
 
 RECONNECT: Final = 0.02
-PATIENCE: Final = 30.0
+
 TRY_AGAIN: Final = 0.05
 RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing resets the connection."""

@@ -18,9 +18,9 @@ from gmessenger.errors import IdReused, StoreUnavailable, WireError
 from gmessenger.store import open_store
 from gmessenger.store.posts import SLICE
 from gmessenger.store.sqlite import SqliteStore
+from tests.patience import PATIENCE as TIMEOUT
 
 Answers = list[tuple[int, WireError | None]]
-TIMEOUT = 10.0
 
 
 class Bench:

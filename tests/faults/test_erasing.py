@@ -13,6 +13,7 @@ from gmessenger.store.verifying import verify_file
 from tests.admin.running import PASSWORD, Line, Place
 from tests.faults.process import Server
 from tests.faults.scale import SCALE, SEED
+from tests.patience import PATIENCE
 from tests.store.traces import find_traces
 
 KILLS = max(3, SCALE.kills // 4)
@@ -57,7 +58,7 @@ def test_killed_while_it_forgets_a_server_has_answered_only_what_is_gone(server:
             killing = gevent.spawn_later(chance.uniform(0.0, 0.15), server.process.send_signal, signal.SIGKILL)
             asking = gevent.spawn(asks, hank, action="forget", id="f", password=PASSWORD)
             killing.join()
-            answer = asking.get(timeout=20)
+            answer = asking.get(timeout=PATIENCE)
             server.kill()
             if answer is not None and answer["response"] == 200:
                 assert find_traces(tmp_path / "data", FOLDED) == []
@@ -86,7 +87,7 @@ def test_killed_while_it_prunes_a_server_has_said_so_only_of_what_is_gone(server
             killing = gevent.spawn_later(chance.uniform(0.3, 0.8), server.process.send_signal, signal.SIGKILL)
             pruning = gevent.spawn(prune, admin)
             killing.join()
-            done = pruning.get(timeout=30)
+            done = pruning.get(timeout=PATIENCE)
             server.kill()
             if done == 0:
                 assert find_traces(tmp_path / "data", FOLDED) == []

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 TOP = Path(__file__).parent.parent.parent
-PATIENCE = 20.0
 
 
 class ServerProcess:

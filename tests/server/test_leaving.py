@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import gevent
@@ -60,6 +61,17 @@ def voices() -> list[Any]:
     return [each for each in gc.get_objects() if isinstance(each, CourseVoice | NativeVoice) and each.session]
 
 
+def holders(held: object, depth: int = 3) -> list[Any]:
+    """What refers to something, and what to that: only for the sentence of a test that fails."""
+    found: list[Any] = []
+    for each in gc.get_referrers(held) if depth else ():
+        if isinstance(each, FrameType):
+            found.append(f"frame of {each.f_code.co_qualname}, line {each.f_lineno}")
+        elif not isinstance(each, list):
+            found.append((f"{type(each)} {list(each)[:5] if isinstance(each, dict) else ''}", holders(each, depth - 1)))
+    return found
+
+
 @pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("presence", [COURSE, NATIVE % b"dale"], ids=["course", "native"])
 def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
@@ -77,9 +89,10 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
         leave(dale)
     until_empty(server)
     gevent.sleep(0.3)  # a timer left behind would be due by now, and hold on to its connection
-    with gevent.Timeout(PATIENCE):  # the other end's greenlet may still be at its last lines
+    with gevent.Timeout(PATIENCE, False):  # the other end's greenlet may still be at its last lines
         while len(voices()) > before:
             gevent.sleep(0.05)
+    assert len(left := voices()) <= before, [(type(each), *holders(each)) for each in left]
 
 
 @pytest.mark.parametrize("quits", [b"", b'{"action":"quit"}\n'], ids=["", "quit"])

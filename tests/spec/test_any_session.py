@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.course_clients import SPELLINGS, Frame
 from tests.faults.scale import IS_LONG
+from tests.patience import PATIENCE
 from tests.spec.people import NAMES, PASSWORD, Person, Town
 from tests.spec.test_odd_requests import DEVICES, LONG, NUMBERS, REQUESTS, WORDS, WRONG_EVERYWHERE
 from tests.spec.wires import Dial, dumped
@@ -23,7 +24,7 @@ from tests.spec.wires import Dial, dumped
 EXAMPLES = 3_000 if IS_LONG else 80
 STEPS = 40 if IS_LONG else 15
 LINES = 3
-PATIENCE = 10
+
 NUMBERED = itertools.count()
 RUBBISH = (
     b"\x00\xff",

@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from tests.course_clients import CLASSIC, SPELLINGS, Address
+from tests.patience import PATIENCE
 from tests.spec.wires import Dial, Native, Wire, together
 
 IDLE = 2000
@@ -150,7 +151,7 @@ def test_stopping_tells_natives_to_move_after_everything_accepted_was_written(se
     for each in moving, hank.rest():
         assert each == [{"action": "moving", "retry_in": each[0]["retry_in"]}]
         assert isinstance(each[0]["retry_in"], float) and each[0]["retry_in"] > 0
-    stopping.get(timeout=5)
+    stopping.get(timeout=PATIENCE)
 
 
 def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothing(server: Any, dial: Dial) -> None:
@@ -170,7 +171,7 @@ def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothin
         assert client.sock.recv(1024) == b""
 
     assert together({one.name: lambda one=one: hear_and_be_hung_up_on(one) for one in clients}) == {}
-    stopping.get(timeout=5)
+    stopping.get(timeout=PATIENCE)
 
 
 def test_a_stopping_server_does_not_wait_for_who_never_reads(start_server: Callable[..., Any], dial: Dial) -> None:
@@ -181,4 +182,4 @@ def test_a_stopping_server_does_not_wait_for_who_never_reads(start_server: Calla
         pass
     stopping = gevent.spawn(server.stop)
     assert [frame["action"] for frame in hank.rest()] == ["moving"]
-    stopping.get(timeout=5)
+    stopping.get(timeout=PATIENCE)

@@ -9,6 +9,7 @@ import pytest
 from gevent.event import Event
 
 from tests.course_clients import TIMEOUT
+from tests.patience import PATIENCE
 from tests.spec.people import Person, Town, numbered, seqs, texts
 
 COUNT = 1500
@@ -30,7 +31,7 @@ def streaming(sender: Person, to: str, count: int = COUNT) -> Iterator[Event]:
     greenlet = gevent.spawn(streams)
     assert begun.wait(TIMEOUT)
     yield begun
-    greenlet.get(timeout=20)
+    greenlet.get(timeout=PATIENCE)
 
 
 def through(person: Person, last: int) -> list[int]:

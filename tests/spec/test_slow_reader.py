@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from tests.course_clients import CLASSIC, Frame
+from tests.patience import PATIENCE
 from tests.server.running import ServerProcess
 from tests.spec.people import Person, Place, Population, Town, seqs, texts
 from tests.spec.wires import Dial
@@ -53,7 +54,7 @@ def test_who_reads_again_while_more_is_sent_gets_every_message_once(narrow: Town
     floods(hank, "dale")
     sending = gevent.spawn(floods, hank, "dale", COUNT + 1, 2000, 300)
     heard = dale.hears(COUNT + 2000)
-    sending.get(timeout=5)
+    sending.get(timeout=PATIENCE)
     assert seqs(heard) == list(range(1, COUNT + 2001))
     assert dale.unheard() == []
     assert hank.sends("dale", "live again") == [COUNT + 2001]

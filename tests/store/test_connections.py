@@ -15,6 +15,7 @@ from gevent.monkey import get_original
 from gmessenger.errors import ExitError
 from gmessenger.store import open_store, schema
 from gmessenger.store.readers import Readers
+from tests.patience import PATIENCE
 
 connect = sqlite3.connect
 
@@ -82,7 +83,7 @@ def test_a_store_that_cannot_be_opened_leaves_no_connection(
 def test_a_store_that_was_used_leaves_no_connection(tmp_path: Path, opened: Opened) -> None:
     store = open_store(f"sqlite:///{tmp_path}/messenger.db")
     for each in [gevent.spawn(store.search, 1, "words", None, 5, 9.0) for _ in range(9)]:
-        each.get(timeout=20)
+        each.get(timeout=PATIENCE)
     assert opened.left()
     store.close()
     assert opened.left() == []
@@ -105,6 +106,6 @@ def test_a_connection_that_is_in_use_while_its_readers_are_closed_is_closed_afte
     closing = gevent.spawn(readers.close)
     gevent.sleep(0)
     goes_on.set()
-    closing.get(timeout=20)
-    assert reading.get(timeout=20) == 7
+    closing.get(timeout=PATIENCE)
+    assert reading.get(timeout=PATIENCE) == 7
     assert opened and opened.left() == []

@@ -15,6 +15,7 @@ from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Hits, Post, Proof,
 from gmessenger.chat.way import Reader, Receiver, Sent
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, NotStorable, PasswordNeeded, WireError
 from gmessenger.store import erasing, open_store, waiting
+from tests.patience import PATIENCE
 
 DIRECT = "dale hank"
 
@@ -32,7 +33,7 @@ class Kept:
         results: list[AsyncResult[Any]] = [AsyncResult() for _ in posts]
         for post, result in zip(posts, results, strict=True):
             self.store.append(post, lambda *outcome, result=result: result.set(outcome))
-        return [result.get(timeout=10) for result in results]
+        return [result.get(timeout=PATIENCE) for result in results]
 
     def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> Post:
         return Post(conversation, "Hank", "Dale", text, more.pop("time", 5.0), more.pop("account", self.hank), **more)
@@ -497,7 +498,7 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
         gevent.sleep(0)
     kept.store.create_room("#dev", "#Dev", kept.dale, 2.0)
     assert kept.posts(kept.says("new", "#dev")) == [(1, False, None)]
-    deleting.get(timeout=20)
+    deleting.get(timeout=PATIENCE)
     assert kept.texts([each.message for each in kept.store.everything(0, 99)[0]]) == ["new"]
     assert (kept.finds("old"), [room.head for room in kept.store.rooms()]) == ([], [1])
 

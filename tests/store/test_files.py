@@ -20,6 +20,7 @@ from gmessenger.store.inspecting import inspect
 from gmessenger.store.lock import holder
 from gmessenger.store.restoring import restore_file
 from gmessenger.store.verifying import verify_file
+from tests.patience import PATIENCE
 from tests.store.test_contract import DIRECT, Kept
 
 
@@ -58,7 +59,7 @@ def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
     writing = gevent.spawn(lambda: [kept.posts(kept.says("more")) for _ in range(50)])
     gevent.sleep(0.01)
     kept.store.backup(str(backup))
-    writing.get(timeout=20)
+    writing.get(timeout=PATIENCE)
     kept.store.close()
     found = verify_file(backup)
     assert found.faults == [] and 3000 <= found.counts["messages"] <= 3050

@@ -21,6 +21,7 @@ from gmessenger.store.lock import holder
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.verifying import verify_file
 from tests.admin.running import Place as Admin
+from tests.patience import PATIENCE
 from tests.server.running import ServerProcess
 
 
@@ -38,7 +39,7 @@ class Opened:
     def says(self, text: str) -> WireError | None:
         result: AsyncResult[WireError | None] = AsyncResult()
         self.store.append(Post("dale hank", "Hank", "Dale", text, 1.0), lambda seq, _, error: result.set(error))
-        return result.get(timeout=10)
+        return result.get(timeout=PATIENCE)
 
     def rename(self, part: str = "", to: str = "gone") -> Path:
         target = self.top / to

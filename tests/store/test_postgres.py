@@ -30,6 +30,7 @@ from gmessenger.store.postgres.inspecting import inspect_database
 from gmessenger.store.postgres.lines import unavailable
 from gmessenger.store.postgres.verifying import verify_database
 from gmessenger.store.postgres.writer import BY_INDEX
+from tests.patience import PATIENCE
 from tests.services import Postgres, missing
 from tests.store.test_contract import DIRECT, Kept
 
@@ -89,7 +90,7 @@ def test_nothing_is_lost_or_doubled_where_the_server_ends_and_comes_back(
     with pytest.raises(StoreUnavailable):
         kept.store.check()
     fragile.start()
-    told = saying.get(timeout=30)
+    told = saying.get(timeout=PATIENCE)
     assert [seq for seq, _ in told] == list(range(1, 151)) and sum(refused for _, refused in told) > 0
     kept.store.check()
     texts = [placed.message.text for placed in kept.store.everything(0, 999)[0]]

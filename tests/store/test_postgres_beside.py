@@ -18,6 +18,7 @@ from gmessenger.store.postgres.accounts import DROP, LOCK_NAME
 from gmessenger.store.postgres.batches import LOCK_NAMES
 from gmessenger.store.postgres.guests import LIVE, MOVE
 from gmessenger.store.postgres.rooms import SET_ASIDE
+from tests.patience import PATIENCE
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
@@ -86,7 +87,7 @@ def test_nothing_comes_to_stay_of_an_account_that_is_deleted_meanwhile(
 ) -> None:
     with beside.change(*[(statement, (beside.kept.hank,)) for statement in DROP]):
         asked = beside.until_it_waits(ask, beside.kept)
-    assert asked.get(timeout=10) == answer
+    assert asked.get(timeout=PATIENCE) == answer
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
 
@@ -95,7 +96,7 @@ def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(besid
         asked = beside.until_it_waits(
             beside.kept.store.register, "bill", "Bill", "hash", 1.0, Entry("laptop", "token"), ["#dev"]
         )
-    account, device = asked.get(timeout=10)
+    account, device = asked.get(timeout=PATIENCE)
     assert account.key == "bill" and device.cursors == {}
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
@@ -103,10 +104,10 @@ def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(besid
 def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(beside: Beside) -> None:
     with beside.change((LOCK_NAMES, (["hank"],))):  # as who begins one
         asked = beside.until_it_waits(beside.kept.store.delete_account, beside.kept.hank)
-    assert asked.get(timeout=10) is None
+    assert asked.get(timeout=PATIENCE) is None
     with beside.change((LOCK_NAME, ("hank",))):  # as who deletes one
         asked = beside.until_it_waits(beside.kept.posts, beside.kept.says(account=beside.kept.dale))
-    assert asked.get(timeout=10) == [(1, False, None)]
+    assert asked.get(timeout=PATIENCE) == [(1, False, None)]
     assert beside.kept.store.visible_from(beside.kept.dale, DIRECT) == 1
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
@@ -120,5 +121,5 @@ def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(beside: Be
         pass
     with beside.change((LIVE, ("other",)), (MOVE, ("other", "bill"))):
         asked = beside.until_it_waits(store.beat)
-    assert asked.get(timeout=10) == []
+    assert asked.get(timeout=PATIENCE) == []
     assert (store.holder("bill"), store.holder("joe")) == ("other", None)

@@ -12,6 +12,7 @@ import pytest
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
+from tests.patience import PATIENCE
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
@@ -80,7 +81,7 @@ def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(kept: K
         export.join(0.3)
         assert not export.ready()
         slow.commit()
-        found, more = export.get(timeout=10)
+        found, more = export.get(timeout=PATIENCE)
     assert [placed.message.text for placed in found] == ["late", "early"] and not more
 
 

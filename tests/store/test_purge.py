@@ -20,6 +20,7 @@ from gmessenger.store import erasing, purger
 from gmessenger.store.folding import tokens
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.verifying import verify_file
+from tests.patience import PATIENCE
 from tests.store.traces import find_matches, find_traces
 
 SAID = "Xylographa Äußerungen 東京都"
@@ -220,7 +221,7 @@ def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_
     purging = gevent.spawn(place.store.purge)
     place.says("meanwhile")
     with pytest.raises(StoreUnavailable, match="may still hold traces"):
-        purging.get(timeout=20)
+        purging.get(timeout=PATIENCE)
     done.set()
     reader.join()
     place.store.purge()
@@ -250,8 +251,8 @@ def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_b
     gevent.sleep(0.2)
     assert not purging.ready()
     go_on.set()
-    purging.get(timeout=10)
-    reading.get(timeout=10)
+    purging.get(timeout=PATIENCE)
+    reading.get(timeout=PATIENCE)
     assert place.traces(SAID, *FOLDED) == []
 
 

@@ -18,6 +18,7 @@ from gmessenger.cluster.records import Change
 from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
 from gmessenger.store import open_store
 from gmessenger.store.postgres import following
+from tests.patience import PATIENCE
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
@@ -282,7 +283,7 @@ def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres)
     )
     command = [sys.executable, "-c", program, postgres.database()]
     started = [subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    identities = {each.communicate(timeout=30)[0] for each in started}
+    identities = {each.communicate(timeout=PATIENCE)[0] for each in started}
     assert len(identities) == 1 and identities.pop().strip()
 
 

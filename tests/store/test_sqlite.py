@@ -19,6 +19,7 @@ from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavai
 from gmessenger.store import open_store, schema, settling, statements, waiting
 from gmessenger.store.database import Database
 from gmessenger.store.index import Fresh
+from tests.patience import PATIENCE
 from tests.store.test_contract import Kept
 
 POST = Post("dale hank", "Hank", "Dale", "hi", 1.0)
@@ -32,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 def kept(store: object) -> int:
     outcome: AsyncResult[int] = AsyncResult()
     store.append(POST, lambda seq, duplicate, error: outcome.set(seq))  # type: ignore[attr-defined]
-    return outcome.get(timeout=10)
+    return outcome.get(timeout=PATIENCE)
 
 
 def test_file_and_directories_are_made_for_their_owner_only(file: Path) -> None:
@@ -184,7 +185,7 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
         gevent.sleep(0.05)
         assert not waiting.ready()
         other.execute("ROLLBACK")
-    assert waiting.get(timeout=10) == 2
+    assert waiting.get(timeout=PATIENCE) == 2
     store.close()
 
 

@@ -19,9 +19,11 @@ from typing import Any, Self
 from gevent import monkey
 from gevent.select import select
 
+from tests.patience import PATIENCE as TIMEOUT
+
 # The patched one closes some time later, and only then does the other end notice.
 close = monkey.get_original("os", "close")
-TIMEOUT = 8.0
+
 ROOT = Path(__file__).parent.parent.parent
 
 

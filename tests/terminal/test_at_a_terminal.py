@@ -8,6 +8,7 @@ import termios
 import pytest
 
 from tests.client.fake_server import FakeServer, Peer
+from tests.patience import PATIENCE
 from tests.terminal.conftest import Sit
 from tests.terminal.people import Person
 
@@ -272,7 +273,7 @@ def test_the_terminal_goes_away(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit)
     hank.hang_up()
     peer.expect_left()
-    assert hank.process.wait(timeout=5) == 129
+    assert hank.process.wait(timeout=PATIENCE) == 129
 
 
 def test_a_terminal_that_stops_does_not_stop_the_heartbeat(fake: FakeServer, sit: Sit) -> None:
@@ -293,7 +294,7 @@ def test_a_stopped_terminal_does_not_stop_leaving(fake: FakeServer, sit: Sit) ->
     for _ in range(300):
         peer.say("dale", "x" * 100)
     hank.signal(signal.SIGTERM)
-    assert hank.process.wait(timeout=8) == 143
+    assert hank.process.wait(timeout=PATIENCE) == 143
 
 
 def test_refused(fake: FakeServer, sit: Sit) -> None:

@@ -18,6 +18,7 @@ import gevent
 import pytest
 
 from tests.client.fake_server import FakeServer, Frame, Peer
+from tests.patience import PATIENCE
 from tests.terminal.people import TIMEOUT, command
 from tests.terminal.viewers import Viewer
 
@@ -195,7 +196,7 @@ def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, vi
 def test_a_terminal_that_hangs_up_ends_it(fake: FakeServer, view: View) -> None:
     hank, _ = seated(fake, view)
     hank.hang_up()
-    assert hank.process.wait(timeout=5) == 129
+    assert hank.process.wait(timeout=PATIENCE) == 129
 
 
 def until_saved(folder: Path, *texts: bytes) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
+from tests.patience import PATIENCE
 from tests.spec.wires import Dial
 from tests.terminal.people import ROOT, command, environment
 
-PATIENCE = 15.0
 PROMPT = "tmux-shell$ "
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 

@@ -12,9 +12,9 @@ from gmessenger.errors import FileProblem
 from gmessenger.terminal.input import LONGEST_LINE, Cut, Lines, TypedLines
 from gmessenger.terminal.output import LINES_WAITING, Output
 from gmessenger.terminal.screen import Screen
+from tests.patience import PATIENCE as TIMEOUT
 from tests.terminal.people import close
 
-TIMEOUT = 5.0
 Pipe = Callable[[], tuple[int, int]]
 
 
