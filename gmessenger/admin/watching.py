@@ -13,6 +13,8 @@ from gmessenger.options import AdminOptions
 from gmessenger.terminal_text import print_line
 
 ROW: Final = "{:<13}{}"
+MAX_SEQ: Final = 2**53
+"""The highest seq that a server is asked for: there is none beyond it."""
 
 
 def status(options: AdminOptions, given: Namespace) -> int:
@@ -83,7 +85,7 @@ def _ways(office: Office, which: list[str]) -> list[dict[str, Any]]:
 def _number(seq: str) -> int:
     if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
         raise UsageError(f"A seq is a number, not {seq!r}.")
-    return int(seq)
+    return min(int(seq), MAX_SEQ)
 
 
 def _told(way: dict[str, Any]) -> Iterator[str]:

@@ -15,7 +15,8 @@ GUARDED = {
     "server/watch.py": 1,  # the watch itself
     "server/app.py": 1,  # `later`, with a guarded call
     "store/rounds.py": 3,  # the writer and the delivery tell the store's `failed`; the timer only sets an event
-    "store/database.py": 1,  # the checkpoint tells it, too
+    "store/database.py": 2,  # the checkpoint and the rescue of a store that was moved tell it, too
+    "store/purger.py": 2,  # and so does the purge
     "bus/redis.py": 1,  # which links it to `failed`
 }
 """Where greenlets are spawned beside the watch, and how many times."""
