@@ -22,6 +22,27 @@ BEFORE_VALUE: Final = b",:[{"
 DEEPEST: Final = 16
 """Objects nested deeper are refused unread; no spelling of the table goes beyond two."""
 
+MAX_NESTING: Final = 256
+"""Objects and arrays in one another that a line may have. How deep a decoder goes depends on the interpreter: less
+than a thousand on Python 3.11, tens of thousands on 3.14."""
+WHOLE_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(OPENING + CLOSING))
+
+
+def is_nested_too_deep(frame: bytes) -> bool:
+    """Whether objects and arrays lie deeper in one another than MAX_NESTING, whatever else is wrong with the frame.
+
+    A frame with no more brackets than that, which is nearly each, costs two counts and no more.
+    """
+    if len(frame) <= MAX_NESTING or frame.count(b"[") + frame.count(b"{") <= MAX_NESTING:
+        return False
+    depth = 0
+    for bracket in WHOLE_STRING.sub(b"", frame).translate(None, ALL_BUT_BRACKETS):
+        depth += 1 if bracket in OPENING else -1
+        if depth > MAX_NESTING:
+            return True
+    return False
+
 
 class Oversize(Struct):
     """A frame over the cap was met; `lost_place` where the stream gives no way to find the next one."""

@@ -27,7 +27,7 @@ from gmessenger.wire.events import (
     Unknown,
     Unreadable,
 )
-from gmessenger.wire.framing import LineReader, Malformed, Oversize, StreamReader
+from gmessenger.wire.framing import LineReader, Malformed, Oversize, StreamReader, is_nested_too_deep
 from gmessenger.wire.openings import JIM, Opening
 
 JIM_VERSION: Final = 2
@@ -50,6 +50,8 @@ _LOOSE: Final = json.Decoder(_Loose)
 
 def decode_request(frame: bytes) -> NativeRequest | Unreadable:
     """The request that one native frame holds, or what is wrong with it."""
+    if is_nested_too_deep(frame):
+        return Unreadable(BadFrame())
     try:
         request: Said = _REQUESTS.decode(frame)
         if not frame.isascii():
@@ -226,8 +228,10 @@ _RAW: Final = json.Decoder(msgspec.Raw)
 def decode_server_frame(line: bytes) -> ServerEvent:
     """What a server said, for a client.
 
-    A frame of a later version comes back as `Unknown`; what is not JSON raises `BadFrame`.
+    A frame of a later version comes back as `Unknown`; what is not JSON, or nested too deep, raises `BadFrame`.
     """
+    if is_nested_too_deep(line):
+        raise BadFrame("The server sent something that is not JSON.")
     try:
         event: ServerEvent = _EVENTS.decode(line)
         return event

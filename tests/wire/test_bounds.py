@@ -44,6 +44,7 @@ OF_ADMINISTRATION: dict[str, int] = {
     "password": 1024,
     "reason": 200,
     "file": 4096,
+    "part": 4096,
     "id": 64,
 }
 REQUESTS = {request.__struct_config__.tag: request for request in Said.__args__}

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
-from gmessenger.wire.framing import DEEPEST, LineReader, Malformed, Oversize, StreamReader
+from gmessenger.wire.framing import (
+    DEEPEST,
+    MAX_NESTING,
+    LineReader,
+    Malformed,
+    Oversize,
+    StreamReader,
+    is_nested_too_deep,
+)
 
 CAP = 1000
 OBJECTS = [
@@ -131,3 +140,23 @@ def test_a_line_over_the_cap_is_reported_once_and_the_next_is_read(size: int) ->
     data = b"a\n" + b"x" * 50 + b"\nb\n" + b"y" * 11 + b"\nc\n"
     found = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
     assert found == [b"a", Oversize(lost_place=False), b"b", Oversize(lost_place=False), b"c"]
+
+
+NESTED = {
+    "brackets": lambda deep: b"[" * deep + b"]" * deep,
+    "braces": lambda deep: b'{"a":' * deep + b"1" + b"}" * deep,
+    "both": lambda deep: b'[{"a":' * (deep // 2) + b"[" * (deep % 2) + b"]" * (deep % 2) + b"}]" * (deep // 2),
+    "without an end": lambda deep: b"[" * deep,
+    "behind a quote": lambda deep: b'{"a":"\\"","b":' + b"[" * (deep - 1),
+}
+
+
+@pytest.mark.parametrize("nest", NESTED.values(), ids=NESTED)
+def test_how_deep_a_line_is_nested_does_not_depend_on_the_interpreter(nest: Callable[[int], bytes]) -> None:
+    assert not is_nested_too_deep(nest(MAX_NESTING))
+    assert is_nested_too_deep(nest(MAX_NESTING + 1)) and is_nested_too_deep(nest(60_000))
+
+
+@pytest.mark.parametrize("text", ["[" * 1000, '\\"[' * 1000, "[]" * 1000, "{" * 500 + "\\\\", '"' + "[" * 1000])
+def test_brackets_in_a_text_nest_nothing(text: str) -> None:
+    assert not is_nested_too_deep(json.dumps({"message": text, "more": [[], [{}]] * 200}).encode())
