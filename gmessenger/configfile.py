@@ -116,8 +116,9 @@ def _read(stream: IO[str]) -> configparser.RawConfigParser:
 
 
 def without_comment(kind: Kind, text: str) -> str:
-    """Return each line of a value without the comment behind it, as its kind has them."""
-    return "\n".join(kind.comment.split(line, 1)[0].rstrip() for line in text.split("\n"))
+    """Return each line of a value without the comment behind it, as its kind has them; it may be all there is."""
+    # The space that was between the = and the value is gone: without it a comment behind nothing would be the value.
+    return "\n".join(kind.comment.split(f" {line}", 1)[0].strip() for line in text.split("\n"))
 
 
 def config_file_of(about: str, section: str, rows: Sequence[Option], *, reloads: bool) -> str:

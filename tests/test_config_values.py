@@ -29,6 +29,8 @@ COMMENTED = [
     (SERVER, "greeting", "We are #1", "We are #1"),
     (SERVER, "greeting", "It's 5 o'clock # don't ask", "It's 5 o'clock"),
     (CLIENT, "name", "hank # that is me", "hank"),
+    (SERVER, "greeting", "# none", ""),
+    (SERVER, "greeting", "#dev is where we meet", "#dev is where we meet"),
 ]
 
 
@@ -41,6 +43,16 @@ def test_a_comment_behind_a_value_is_no_part_of_it(
     ini.write_text(f"[{command.section}]\n{key} = {text}\n")
     found = getattr(parse(command, ["-c", str(ini)], {}), key.replace("-", "_"))
     assert str(found[1]) == "192.0.2.2/32" if value is None else found == value
+
+
+@pytest.mark.parametrize("comment", ["# none", "; none", "\t#none", "# a # b"])
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [*((SERVER, key) for key in ("port", "max-rooms", "log-file", "bus", "store", "proxy-from")), (CLIENT, "name")],
+)
+def test_a_comment_behind_no_value_sets_nothing(command: Command[object], key: str, comment: str, ini: Path) -> None:
+    ini.write_text(f"[{command.section}]\n{key} = {comment}\n")
+    assert parse(command, ["-c", str(ini)], {}) == parse(command, [], {})
 
 
 @pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
