@@ -13,6 +13,7 @@ from gevent import socket, with_timeout
 from gmessenger.client.patience import Patience
 from gmessenger.errors import BadFrame
 from gmessenger.sentences import Sentence, Unended
+from gmessenger.turns import Turn
 from gmessenger.wire.encoding import encode
 from gmessenger.wire.events import Quit, ServerEvent
 from gmessenger.wire.jim import ServerHearing
@@ -55,6 +56,7 @@ class Connection:
         self._heard: deque[Heard] = deque()
         self._fault: Exception | None = None
         self._sending = False
+        self._turn = Turn()
         # Only a socket of TLS has this: it tells the other end that nothing was cut off.
         self._unwrap: Callable[[], object] | None = getattr(sock, "unwrap", None)
         self.held_back = False
@@ -109,6 +111,8 @@ class Connection:
 
     def _receive(self, timeout: float) -> bytes | None:
         data: bytes | None
+        # From a server that never pauses a socket gives at once, and no other greenlet would run, nor any signal.
+        self._turn.give_way()
         try:
             data = with_timeout(max(timeout, 0.0), self._socket.recv, RECEIVED_AT_ONCE, timeout_value=None)
         except OSError as error:
