@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -91,6 +92,22 @@ def start_server(launch: Callable[..., RunningServer]) -> Iterator[Callable[...,
 @pytest.fixture
 def server(start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server()
+
+
+@pytest.fixture(autouse=True)
+def fresh_log() -> Iterator[None]:
+    """Leave the logger as a program finds it, whatever a test had configured.
+
+    pytest takes the records of a logger that does not propagate by a handler of its own: one that begins to, within a
+    test, is heard twice.
+    """
+    yield
+    logger = logging.getLogger("gmessenger")
+    for handler in [each for each in logger.handlers if not type(each).__module__.startswith("_pytest")]:
+        logger.removeHandler(handler)
+        handler.close()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 NOT_INSTALLED = "{} is not installed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import sys
 import warnings
@@ -15,6 +16,14 @@ monkey.patch_all()
 
 # Whoever runs the tests may have a config file of their own, and it is none of theirs.
 os.environ["XDG_CONFIG_HOME"] = os.devnull
+
+
+# A shell that starts the tests in the background, or nohup, has these ignored, and so would be what tests start.
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class WatchedConnection(sqlite3.Connection):

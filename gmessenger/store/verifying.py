@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -88,13 +89,16 @@ def schema_of(file: Path) -> int:
 def connected(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection to a database of whatever kind that cannot write. Raises `FileProblem`."""
     try:
-        if not file.is_file():
+        # Not `is_file`: from Python 3.14 on it says False of a name that is too long or a folder that may not be read.
+        if not stat.S_ISREG(file.stat().st_mode):
             raise FileProblem(f"There is no file {file}.")
         # Without a log beside it nobody has it open; reading one needs a file more, which must not be made for nothing.
         file = file.resolve()
         if holder(file) == UNKNOWN:
             check_only_name(file)
         alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+    except FileNotFoundError:
+        raise FileProblem(f"There is no file {file}.") from None
     except OSError as error:
         raise FileProblem(f"Cannot open {file}: {error.strerror}.") from error
     try:
