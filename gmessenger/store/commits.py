@@ -20,7 +20,7 @@ from gmessenger.chat.tally import StoreTally
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
 from gmessenger.store.failures import FAILURES
 from gmessenger.store.posts import UNSTORABLE
-from gmessenger.store.rounds import Rounds
+from gmessenger.store.rounds import Rounds, await_result
 from gmessenger.turns import Turn
 
 Result = TypeVar("Result")
@@ -86,27 +86,27 @@ class Commits(Rounds):
         """
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable
-        result: AsyncResult[Any] = AsyncResult()
+        result: AsyncResult[Result] = AsyncResult()
         self._waiting.append((change, result))
         self._wanted.set()
-        try:
-            return cast(Result, result.get(timeout=timeout))
-        except gevent.Timeout:
-            raise StoreUnavailable(f"The disk has not answered for {timeout:g} s.") from None
+        return await_result(result, timeout, "disk")
 
     def run_alone(self, job: Callable[[], Result], timeout: float) -> Result:
         """Run a job between two batches, in the writer's greenlet, while no connection that could write is open: none
         remembers a page that the job changes.
 
-        Raises what the job raises, or `StoreUnavailable` after `timeout` seconds.
+        Raises what the job raises, or `StoreUnavailable` after `timeout` seconds: a job that has not begun by then is
+        dropped.
         """
-        result: AsyncResult[Any] = AsyncResult()
-        self._alone.append((job, result))
+        result: AsyncResult[Result] = AsyncResult()
+        waiting = (job, result)
+        self._alone.append(waiting)
         self._wanted.set()
         try:
-            return cast(Result, result.get(timeout=timeout))
-        except gevent.Timeout:
-            raise StoreUnavailable(f"The disk has not answered for {timeout:g} s.") from None
+            return await_result(result, timeout, "disk")
+        finally:
+            if waiting in self._alone:
+                self._alone.remove(waiting)
 
     def close(self) -> None:
         """Commit what waits, and end."""
@@ -126,8 +126,15 @@ class Commits(Rounds):
         else:
             changes, self._waiting = self._waiting, []
         refusal, outcomes = self._outcomes(changes)
-        settle = self._committed(refusal)
+        settle = self._prepare_settling(refusal)
         self._deliver(self._much, self._settle, settle, changes, outcomes)
+
+    def _prepare_settling(self, refusal: WireError | None) -> Callable[[], None]:
+        try:
+            return self._committed(refusal)
+        except Exception as mistake:  # the changes of this batch are answered all the same
+            self._failed("delivery", mistake)
+            return lambda: None
 
     def _run_job(self, job: Callable[[], Any], result: AsyncResult[Any]) -> None:
         if self._db is not None:
@@ -152,10 +159,10 @@ class Commits(Rounds):
     def _outcomes(self, changes: Sequence[Waiting]) -> tuple[WireError | None, Sequence[Outcome]]:
         """What became of a batch as a whole, and of each change in it."""
         began = time.monotonic()
-        if (refused := self.find_refusal()) is not None:
-            self._tally.failed += 1
-            return refused, [(None, refused)] * len(changes)
         try:
+            if (refused := self.find_refusal()) is not None:
+                self._tally.failed += 1
+                return refused, [(None, refused)] * len(changes)
             outcomes = self._commit(changes)
         except Exception as error:
             if not isinstance(error, (sqlite3.Error, OSError)):  # a mistake of ours may not end the only writer

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import gevent
 from gevent import Greenlet
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
+
+from gmessenger.errors import StoreUnavailable
+
+Result = TypeVar("Result")
 
 SOON: Final = 0.2
 """Seconds."""
@@ -79,3 +83,19 @@ class Rounds:
         settling, self._settling = self._settling, None
         if settling is not None:
             settling.join()
+
+
+def await_result(result: AsyncResult[Result], timeout: float | None, silent: str) -> Result:
+    """Return a result, or raise the exception it was set to; block the greenlet until then.
+
+    Args:
+        timeout: seconds; None for no limit.
+        silent: the party that has not answered, for the message.
+    Raises:
+        StoreUnavailable: after `timeout`. A `gevent.Timeout` of the caller's own passes through: it is not taken for
+            this one.
+    """
+    result.wait(timeout)
+    if not result.ready():
+        raise StoreUnavailable(f"The {silent} has not answered for {timeout:g} s.")
+    return cast(Result, result.get())

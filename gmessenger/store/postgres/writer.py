@@ -29,7 +29,7 @@ from gmessenger.store.postgres.lines import (
     is_living,
     unavailable,
 )
-from gmessenger.store.rounds import Rounds
+from gmessenger.store.rounds import Rounds, await_result
 from gmessenger.store.settling import Outcome
 from gmessenger.store.waiting import Asked, Waiting
 
@@ -68,10 +68,7 @@ class Writer(Rounds):
         flushed: Flushed = AsyncResult()
         self._flushing.append(flushed)
         self.wake()
-        try:
-            flushed.get(timeout=self._timeout)
-        except gevent.Timeout:
-            raise StoreUnavailable(f"The database has not answered for {self._timeout:g} s.") from None
+        await_result(flushed, self._timeout, "database")
 
     def close(self) -> None:
         """Keep what waits, and end."""
