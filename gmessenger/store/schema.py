@@ -190,3 +190,5 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 VERSION: Final = len(MIGRATIONS)
 WITH_FACTS: Final = 2
 """The version from which on a store has an identity."""
+WITH_USAGE: Final = 4
+"""The version from which on the bytes kept of each account are counted."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gmessenger.errors import ConfigProblem, FileProblem
-from gmessenger.store import schema
+from gmessenger.store import schema, usage
 from gmessenger.store.lock import UNKNOWN, check_only_name, holder
 
 MOST_FAULTS: Final = 20
@@ -35,6 +35,13 @@ UNINDEXED: Final = (
     "AND rowid < (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed')"
 )
 """Messages that the index, which is being made again, has not come to yet."""
+MISCOUNTED: Final = (
+    f"SELECT count(*) FROM (SELECT account FROM ("  # noqa: S608
+    "SELECT account_id AS account, bytes FROM usage UNION ALL "
+    f"SELECT coalesce(account_id, {usage.GUESTS}), -{usage.BYTES.format('text')} FROM messages"
+    ") GROUP BY account HAVING sum(bytes) != 0)"
+)
+"""Accounts, and 0 for guests, whose stored bytes are not as many as `usage` says."""
 VERSION: Final = "PRAGMA user_version"
 TABLES: Final = "SELECT count(*) FROM sqlite_master"
 STRAY: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
@@ -60,7 +67,7 @@ def verify_file(file: Path) -> Findings:
                 db.execute("BEGIN")  # one moment of a store that goes on changing
                 found.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNTS.items()}
                 found.faults += holes(db.execute(HOLES).fetchmany(MOST_FAULTS), found.counts, _unindexed(db))
-                found.faults += _strays(db) + _lost_words(db)
+                found.faults += _strays(db) + _lost_words(db) + _check_usage(db)
     except sqlite3.Error as error:
         found.faults.append(f"it cannot be read: {error}.")
     return found
@@ -123,6 +130,14 @@ def _check_schema(db: sqlite3.Connection, file: Path) -> None:
         )
     if version < 1 or not {"accounts", "conversations", "messages"} <= tables:
         raise FileProblem(f"{file} is no store of gmessenger.")
+
+
+def _check_usage(db: sqlite3.Connection) -> list[str]:
+    """Compare the bytes counted for quotas with those stored; a store of an earlier schema counts none."""
+    if int(db.execute(VERSION).fetchone()[0]) < schema.WITH_USAGE:
+        return []
+    miscounted = int(db.execute(MISCOUNTED).fetchone()[0])
+    return [f"the bytes kept are counted wrongly (accounts: {miscounted}); quotas go by them."] if miscounted else []
 
 
 def _damage(db: sqlite3.Connection) -> list[str]:

@@ -161,6 +161,20 @@ def test_a_store_of_the_first_schema_is_taken_along(file: Path) -> None:
         assert verify_file(path).faults == []
 
 
+def test_verify_compares_the_bytes_counted_for_quotas_with_those_stored(file: Path) -> None:
+    filled(file).store.close()
+    assert verify_file(file).faults == []
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("UPDATE usage SET bytes = bytes + 1")
+        ((accounts,),) = db.execute("SELECT count(*) FROM usage").fetchall()
+    assert accounts
+    faults = [f"the bytes kept are counted wrongly (accounts: {accounts}); quotas go by them."]
+    assert verify_file(file).faults == faults
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("DELETE FROM usage")
+    assert verify_file(file).faults == faults
+
+
 def test_words_that_were_erased_are_nowhere_in_the_file(file: Path) -> None:
     kept = filled(file)
     kept.posts(kept.says("a diagnosis of zyxwvutsyndrome"), *[kept.says(f"{number}") for number in range(50)])

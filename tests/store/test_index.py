@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from gmessenger.chat.contract import Store
-from gmessenger.store import erasing, fold_table, folding, index, messages, open_store, posts, schema
+from gmessenger.store import erasing, fold_table, folding, index, messages, open_store, posts, schema, usage
 from gmessenger.store.folding import MAX_FOLDED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, phrases, tokens
 from gmessenger.store.postgres import schema as postgres_schema
 from gmessenger.store.verifying import verify_file
@@ -293,6 +293,7 @@ def _old_sqlite(file: Path) -> None:
                 (number, f"old number{number}", float(number)),
             )
         db.execute("INSERT INTO words (rowid, folded) SELECT rowid, text FROM messages")
+        usage.count(db, 1)
     db.close()
 
 
