@@ -186,8 +186,11 @@ class Purger:
         among those that are in the log.
         """
         work = _Work()
-        logged = self._read_log(work)
+        logged, salts = self._read_log(work), work.salts
         _, frames, moved = self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+        if frames > work.frames:  # something was committed after the log was read
+            logged |= self._read_log(work)
+            everywhere = everywhere or work.salts != salts  # begun anew: nothing tells which pages those were
         size = self._file.get_page_size()
         if not size or self._file.size // size >= MAX_PAGES:
             return work

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -319,3 +320,36 @@ def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Pat
     assert store.purger is not None and store.purger.is_needed
     store.close()
     assert find_traces(copies, [SAID, *FOLDED]) == []
+
+
+@pytest.mark.parametrize("is_begun_anew", [False, True])
+def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
+    place: Place, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
+) -> None:
+    said(place)
+    place.store.purge()
+    purger = place.store.purger
+    assert purger is not None
+    read, run, scanned = purger._read_log, purger._in_thread, []
+    looks: list[set[int]] = []
+
+    def read_and_commit(work: Any) -> set[int]:
+        looks.append(read(work))
+        if len(looks) == 1:
+            place.says("meanwhile")
+            monkeypatch.setattr(purger, "_in_thread", checkpoint)
+        return looks[-1]
+
+    def checkpoint(call: Any) -> Any:
+        monkeypatch.setattr(purger, "_in_thread", run)
+        done = run(call)
+        if is_begun_anew:  # by the first commit behind a checkpoint
+            place.says("behind that")
+        return done
+
+    monkeypatch.setattr(purger, "_read_log", read_and_commit)
+    monkeypatch.setattr(purger, "_scan", lambda *_: scanned.append(True))
+    place.says("before")
+    purger._find_work(everywhere=False)
+    assert len(looks) == 2 and looks[1]
+    assert scanned == ([True] if is_begun_anew else [])
