@@ -13,12 +13,15 @@ from typing import Any
 import gevent
 import psycopg
 import pytest
+from gevent.event import Event
 
 from gmessenger.chat.contract import Store
 from gmessenger.store import erasing, fold_table, folding, index, messages, open_store, posts, schema, usage
 from gmessenger.store.folding import MAX_FOLDED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, phrases, tokens
+from gmessenger.store.postgres import rebuild
 from gmessenger.store.postgres import schema as postgres_schema
 from gmessenger.store.verifying import verify_file
+from tests.patience import PATIENCE
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
@@ -397,6 +400,7 @@ def test_a_batch_is_folded_as_each_of_its_texts_is() -> None:
 
 def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "MAX_SLICE", 5)
+    monkeypatch.setattr(rebuild, "PEER_CHECK_INTERVAL", 0.01)
     old = Old(url := postgres.database(), Path())
     other = open_store(url)
     gevent.joinall([gevent.spawn(node.reindex) for node in (old.store, other)], raise_error=True, timeout=60)
@@ -404,3 +408,26 @@ def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: py
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
     old.store.close()
     other.close()
+
+
+def test_a_node_goes_on_where_another_ends_before_the_words_are_made_again(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "PEER_CHECK_INTERVAL", 0.01)
+    looks: list[int] = []
+    again = Event()
+
+    def progress(left: int) -> None:
+        looks.append(left)
+        if len(looks) > 1:
+            again.set()
+
+    old = Old(url := postgres.database(), Path())
+    with psycopg.connect(url) as another:
+        another.execute("SELECT pg_advisory_xact_lock(%s)", (rebuild.REINDEXING,))
+        reindexing = gevent.spawn(old.store.reindex, progress)
+        assert again.wait(PATIENCE) and not reindexing.ready() and old.searches("old").incomplete
+    reindexing.get(timeout=PATIENCE)
+    hits = old.searches("old", limit=100)
+    assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
+    old.store.close()

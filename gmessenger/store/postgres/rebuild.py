@@ -1,12 +1,14 @@
 """The words of messages made again in slices, newest messages first, where an earlier release made them.
 
-One node at a time does a slice, and one that finds another at it leaves it all to that.
+One node at a time does a slice. A node that finds another at it waits, and goes on where that one has ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+
+import gevent
 
 from gmessenger.store import index
 from gmessenger.store.postgres.erasing import Erasing
@@ -16,6 +18,7 @@ from gmessenger.turns import Turn
 
 REINDEXING: Final = 0x676D7264
 """The advisory lock of who makes them."""
+PEER_CHECK_INTERVAL: Final = 1.0  # seconds
 UNINDEXED: Final = "SELECT value::bigint FROM facts WHERE name = 'unindexed'"
 OLD: Final = (
     "SELECT id, key, text FROM ("
@@ -37,12 +40,19 @@ class IndexRebuild(Erasing):
     """The part of the contract that makes an older index what it should be."""
 
     def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
-        rows = self.read(lambda db: db.execute(UNINDEXED).fetchall())
-        count = left = int(rows[0][0]) if rows else 0
+        count = left = self._count_unindexed()
         while left:
             progress(left)
-            left = self._alone(REINDEXING, _index_slice) or 0
+            done = self._alone(REINDEXING, _index_slice)
+            if done is None:  # another node is at it, which may end before it is done
+                gevent.sleep(PEER_CHECK_INTERVAL)
+                done = self._count_unindexed()
+            left = done
         return count
+
+    def _count_unindexed(self) -> int:
+        rows = self.read(lambda db: db.execute(UNINDEXED).fetchall())
+        return int(rows[0][0]) if rows else 0
 
 
 def _index_slice(db: Line) -> int:
