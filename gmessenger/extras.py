@@ -1,4 +1,4 @@
-"""How what is installed only where it is wanted is installed."""
+"""Names the command that installs an optional dependency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of what is asked for, by wire or by control socket: every string and every number has a bound, here.
+"""Types of request fields, of the wire and of the control socket: every string and every number has a bound, here.
 
 A string is counted in characters as it comes. What it may hold, and how long it is after normalisation, is looked at by
 what it is for; but nothing unbounded ever gets as far as that.
@@ -18,14 +18,14 @@ MAX_GIVEN_NAME: Final = 129
 """Four times the characters of a name, as normalisation may make fewer of them, and a room's `#`."""
 MAX_STATUS: Final = 32
 OFFLINE: Final = "offline"
-"""The status of those who are not here, which nobody can have."""
+"""The status of absent users, which no user can set."""
 MAX_TOPIC: Final = 400
 MAX_REASON: Final = 200
 MAX_DEVICE: Final = 128
 MAX_QUERY: Final = 4096
 MAX_PATH: Final = 4096
 MAX_NUMBER: Final = 2**53
-"""What is beyond is not whole in other programs, and could not be compared with what is stored."""
+"""Larger numbers lose precision in other programs (2^53), and could not be compared with stored ones."""
 MAX_SECONDS: Final = 3_155_760_000
 """A century is for good."""
 MAX_DAYS: Final = 100_000

@@ -64,14 +64,14 @@ class WatchedLog(WatchedFileHandler):
         self._failed = False
         stale, self.stream = self.stream, fresh
         if stale is not None:
-            with contextlib.suppress(OSError):  # what it still held is lost with the disk that refused it
+            with contextlib.suppress(OSError):  # its buffer is lost with the disk that refused it
                 stale.close()
 
     def _is_open(self, found: os.stat_result) -> bool:
         return (found.st_dev, found.st_ino) == (self.dev, self.ino)
 
     def _say(self, error: OSError) -> None:
-        if not self._failed:  # first: what is said comes here, too
+        if not self._failed:  # first: the notice is logged here, too
             self._failed = True
             self._on_error(self.baseFilename, error.strerror or str(error))
 
@@ -80,7 +80,7 @@ class DailyLog(WatchedLog):
     """The same, and at midnight put the day's file aside as `FILE.YYYY-MM-DD`; the latest MAX_DAYS_KEPT are kept.
 
     Several processes may write to one file: the first to notice the new day puts it aside, once, and the others turn
-    to the new one. What was put aside is never overwritten.
+    to the new one. A file that was put aside is never overwritten.
     """
 
     def __init__(self, file: str, on_error: OnError, days_kept: int = MAX_DAYS_KEPT) -> None:

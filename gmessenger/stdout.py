@@ -1,4 +1,4 @@
-"""Standard output of the programs: what they print and end, into a terminal, a file or a pipe that nobody reads."""
+"""Standard output of the programs, into a terminal, a file or a pipe whose reader has gone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def print_text(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Have further output, and what is still buffered when the interpreter ends, go nowhere."""
+    """Discard further output, and the rest of the buffer when the interpreter ends."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -83,7 +83,7 @@ class SafeErrors(io.TextIOBase):
 
 
 def is_terminal(file: TextIO | None) -> bool:
-    """Whether what is written there is shown by a terminal."""
+    """Return whether a stream is written to a terminal."""
     try:
         return file is not None and file.isatty()
     except ValueError:  # it is closed

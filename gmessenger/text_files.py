@@ -13,7 +13,7 @@ MAX_PASSWORD_LINE: Final = 4096  # characters; no server takes as long a passwor
 
 
 def open_text(file: str | Path) -> IO[str]:
-    """Open a text file to be read. Raises OSError; reading raises UnicodeDecodeError for what is not UTF-8."""
+    """Open a text file to be read. Raises OSError; reading raises UnicodeDecodeError where it is not UTF-8."""
     return Path(file).open(encoding="utf-8-sig")
 
 

@@ -3,7 +3,7 @@
     header      our form, a key that we have                                    else `unreadable`, `key`
     known       the number is higher than that of the last one                  else `replayed`
     opens       with the key of that process, for the channel on which it came  else `forged`
-    unknown     it says again what we have asked of it                          else it is asked, and not heard
+    unknown     it returns the challenge that we have sent to it                else it is challenged, and not heard
 
 Whoever listens to Redis may have kept what was said on any other day. A process that we do not know is therefore heard
 once it has proved that it lives: it is asked with a challenge and answers with it. Two nodes need three parcels to know
@@ -34,7 +34,7 @@ that does not answer; `full`: there are too many nodes."""
 
 
 class Admission:
-    """Turns what was published into parcels of nodes. Nothing here blocks or raises, whatever comes."""
+    """Turns published messages into parcels of nodes. Nothing here blocks or raises, whatever the input."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class Admission:
         self.challenges = Challenges(pace.timeout)
 
     def is_echo(self, channel: str, envelope: Envelope) -> bool:
-        """Whether this is what we have said to ourselves, for the first time."""
+        """Return whether this is an envelope of our own to our own channel, seen for the first time."""
         if channel != self._own_channel:
-            return False  # what we say to all comes to us, too
+            return False  # our own broadcasts come back to us, too
         if envelope.boot != self._sealer.boot:
             self._reject(STALE)
         elif envelope.counter <= self._echoed:
@@ -73,7 +73,7 @@ class Admission:
         return False
 
     def read(self, data: bytes) -> Envelope | None:
-        """Take apart what was published."""
+        """Parse a published message; None, and a rejection is counted, where it is no envelope."""
         envelope = read_envelope(data)
         if envelope is None:
             self._reject(UNREADABLE)

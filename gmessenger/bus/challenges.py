@@ -1,4 +1,4 @@
-"""Challenges: random bytes which whoever says them again has sealed a moment ago, and not some other day."""
+"""Challenges: random bytes that prove, when they are sealed and returned, that the envelope is not a replay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_ASKED: Final = 1000
 
 
 class Challenges:
-    """Those of this process: one for everybody, changed every `lifetime` seconds; the one before it counts, too.
+    """Those of this process: one for all peers, changed every `lifetime` seconds; the one before it counts, too.
 
     `now` is given by the caller, from a clock that only goes forward.
     """
@@ -23,7 +23,7 @@ class Challenges:
         self._asked: dict[bytes, tuple[float, float]] = {}
 
     def make(self, now: float) -> bytes:
-        """Return what is to be said again."""
+        """Return the bytes that a peer has to return."""
         if now - self._made_at >= self._lifetime:
             self._previous, self._current = self._current, secrets.token_bytes(CHALLENGE_BYTES)
             self._made_at = now

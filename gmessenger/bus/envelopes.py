@@ -2,10 +2,10 @@
 
     form  1 byte      key  4      boot  16      counter  8      length  1      node      the parcel, AES-256-GCM
 
-The header is in the clear and authenticated, together with the name of the channel: what is copied to another channel,
-or said to be another node's, does not open. Each process has a key of its own, derived from the cluster's by its `boot`
-(random) and its name, and its `counter` goes up by one with every envelope. It is the nonce, so none is used twice,
-and whoever listens takes each number once and no smaller one after it.
+The header is in the clear and authenticated, together with the name of the channel: an envelope that is copied to
+another channel, or attributed to another node, does not open. Each process has a key of its own, derived from the
+cluster's by its `boot` (random) and its name, and its `counter` goes up by one with every envelope. It is the nonce, so
+none is used twice, and a receiver accepts each number once and no smaller one after it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ KEY_BYTES: Final = 32
 BOOT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 MAX_NODE_BYTES: Final = 255
-OLD_KEY_TTL: Final = 60.0  # seconds in which what was sealed with the key before is still taken
+OLD_KEY_TTL: Final = 60.0  # seconds in which envelopes of the previous key are still accepted
 _HEADER: Final = Struct(f">B4s{BOOT_BYTES}sQB")
 
 
 class Envelope(NamedTuple):
-    """What was published, taken apart and not opened yet: nothing of it can be believed."""
+    """A published message, parsed and not decrypted yet: none of its fields can be trusted."""
 
     key_id: bytes
     boot: bytes
@@ -43,7 +43,7 @@ class Envelope(NamedTuple):
 
 
 def read_envelope(data: bytes) -> Envelope | None:
-    """Take an envelope apart; None for what is none."""
+    """Parse an envelope; None where `data` is not one."""
     if len(data) < _HEADER.size:
         return None
     form, key_id, boot, counter, length = _HEADER.unpack_from(data)
@@ -58,7 +58,7 @@ def read_envelope(data: bytes) -> Envelope | None:
 
 
 def open_envelope(cipher: AESGCM, envelope: Envelope, channel: str) -> bytes | None:
-    """Return what is in an envelope that came on a channel; None where it was not sealed with that key for it."""
+    """Decrypt an envelope that came on a channel; None where it was not sealed for that channel with that key."""
     try:
         return cipher.decrypt(_nonce(envelope.counter), envelope.sealed, envelope.header + channel.encode())
     except InvalidTag:
@@ -98,7 +98,7 @@ class Keyring:
         return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=boot, info=info).derive(key))
 
     def has(self, key_id: bytes) -> bool:
-        """Whether what is sealed with a key is taken now."""
+        """Return whether envelopes sealed with a key are accepted now."""
         return key_id == self.current or (key_id == self._old_id and self._clock() < self._old_until)
 
     def _add(self, key: bytes) -> bytes:

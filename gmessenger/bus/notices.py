@@ -27,7 +27,7 @@ class Notices:
         self.tell()
 
     def tell(self) -> None:
-        """Log what has been counted, unless something was logged within the last minute."""
+        """Log the counts, unless something was logged within the last minute."""
         if not self._counts or self._clock() - self._told_at < NOTICE_INTERVAL:
             return
         kinds = " ".join(f"{kind}={count}" for kind, count in sorted(self._counts.items()))

@@ -12,7 +12,7 @@ from gmessenger.bus.shelf import Reading, Shelf
 
 MAX_REPLIES: Final = 1000
 MAX_READ_AT_ONCE: Final = 4
-"""Nodes that are asked at one time for what they show: Redis keeps little for who reads slowly."""
+"""Nodes that are asked for their state at one time: Redis buffers little for a slow reader."""
 
 
 class Reply(Struct):
@@ -44,12 +44,12 @@ class Replies:
             reply.proof = challenge
 
     def want(self, node: str, number: int) -> None:
-        """Ask a node for what it shows; `number` is the state that is known here."""
+        """Ask a node for its state; `number` is that of the state known here."""
         if (reply := self._reply(node)) is not None:
             reply.wants = number
 
     def show_to(self, node: str, number: int) -> None:
-        """Have a node told what is shown here, unless it knows the state of now by that number."""
+        """Send our state to a node, unless `number` says that it has the current one."""
         if node in self._readings or len(self._readings) < MAX_REPLIES:
             self._readings[node] = number
             self._wake()
@@ -73,7 +73,7 @@ class Replies:
         return pages
 
     def drop(self) -> None:
-        """The link is lost: whoever waits asks again."""
+        """The link is lost: nodes that wait ask again."""
         self._waiting.clear()
         self._readings.clear()
 
@@ -88,7 +88,7 @@ class Replies:
 
 
 class Wishes:
-    """Which nodes have to be asked for what they show: a few at a time, and one that does not answer another time."""
+    """Nodes that have to be asked for their state: a few at a time; one that does not answer is retried later."""
 
     def __init__(self, ask: Callable[[str], bool], patience: float) -> None:
         """`ask` asks a node, and says whether that is known at all."""

@@ -1,4 +1,4 @@
-"""Charges: what is taken from buckets and given back where it was not owed; and tables of buckets, one for each key.
+"""Charges: tokens taken from buckets, returned where they were not owed; and tables of buckets, one for each key.
 
 Everything that charges does so through `Charge` or `settle`, so that whatever is raised leaves the buckets right.
 """
@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from gmessenger.chat.limits import Bucket, Overdraft, Rate
 
 MAX_SHARED_HANDFUL: Final = 10.0
-"""What is drawn at a time by those who share a bucket: it is lost to the others when its owner leaves."""
+"""Tokens drawn at a time from a shared bucket: they are lost to the others when their owner leaves."""
 MAX_BUCKETS: Final = 10_000
 """Names or addresses of one table that have a bucket of their own."""
 OVERFLOW_BUCKETS: Final = 256
@@ -30,7 +30,7 @@ Shares: TypeAlias = "Sequence[tuple[Bucket, Rate]]"
 
 
 class Charge:
-    """What is taken from buckets for as long as it is not known whether it is owed: a context manager.
+    """Tokens taken from buckets while it is not known whether they are owed: a context manager.
 
     At its end everything is given back, whatever was raised, unless the body has called `keep`.
     """
@@ -50,7 +50,7 @@ class Charge:
             bucket.give_back(price)
 
     def take(self, bucket: Bucket, price: float, rate: Rate, now: float) -> Overdraft | None:
-        """Take so much; what is refused is not taken."""
+        """Take so many tokens, or none where that is refused."""
         price = min(price, rate.burst)
         overdraft = bucket.spend(price, rate, now)
         self.hold(bucket, price if overdraft is None or overdraft.retry_after is None else 0.0)
@@ -88,12 +88,12 @@ def counted(counter: Counter[Key], key: Key) -> Iterator[None]:
 
 
 def settle(bucket: Bucket, price: float, rate: Rate, now: float, shares: Shares = ()) -> Overdraft | None:
-    """What was in hand in a bucket is overdrawn after a `price`: draw more, and as much from those that are shared.
+    """Draw more tokens for a bucket whose tokens in hand are overdrawn by a `price`, and as many from its `shares`.
 
-    What is in hand has been paid for there, so they are looked at no more often than the clock. Where it is refused,
-    nothing is taken anywhere.
+    Tokens in hand were drawn from the shares before, so those are looked at no more often than the clock. Where it is
+    refused, nothing is taken anywhere.
     """
-    excess = max(0.0, price - rate.burst) if rate.a_second else 0.0  # what nobody could ever have together
+    excess = max(0.0, price - rate.burst) if rate.a_second else 0.0  # more than the bucket can ever hold
     bucket.give_back(excess)
     if bucket.in_hand >= 0:
         return None

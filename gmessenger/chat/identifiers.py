@@ -1,4 +1,4 @@
-"""Characters of names by UTS 39, Unicode's security mechanisms: which are allowed, their scripts, what they look like.
+"""Characters of names by UTS 39, Unicode's security mechanisms: which are allowed, their scripts, their skeletons.
 
 The table `identifiers.txt` is read when it is first asked for a name that is not ASCII. It belongs to one version of
 Unicode, whatever this Python's own is, so that all nodes of a cluster allow the same names.

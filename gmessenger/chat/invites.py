@@ -16,5 +16,5 @@ def make_invite() -> str:
 
 
 def invite_shown(invite: str) -> str:
-    """What the log calls an invite, when it is made and when it is used; nobody can register with that."""
+    """Return the name of an invite in the log, when it is made and when it is used; it does not let anyone register."""
     return hashlib.sha256(invite.encode()).hexdigest()[:SHOWN]

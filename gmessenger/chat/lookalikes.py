@@ -26,7 +26,7 @@ class LookAlikes:
     """A set of names, in which those that look like another are found in a few looks, however many there are."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        # By the hash of a skeleton: what is found is compared anyway, and there may be a hundred thousand accounts.
+        # By the hash of a skeleton: matches are compared anyway, and there may be a hundred thousand accounts.
         self._names: dict[int, str | Names] = {}
         for name in names:
             self.add(name)

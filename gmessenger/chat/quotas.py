@@ -85,7 +85,7 @@ class Quotas:
         self._used[account] = used
         now = self._clock()
         if used.at is None or now - used.at >= ASKED_AGAIN_AFTER:
-            before, used.at = used.at, now  # others who come meanwhile go by what was known
+            before, used.at = used.at, now  # calls that come meanwhile use the count from before
             try:
                 used.kept = self._store.usage(account)
             except BaseException:

@@ -48,7 +48,7 @@ class Spare:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """Room for one descriptor, until the block ends, which has to close what it has opened."""
+        """Free one descriptor until the block ends; the block has to close the one that it opens."""
         self.close()
         try:
             yield
@@ -62,7 +62,7 @@ class Spare:
             self._handle = None
 
     def say(self, reason: str) -> None:
-        """Tell the log that nobody can be let in, and why."""
+        """Log that no connection can be accepted, and why."""
         now = self._monotonic()
         if self._said_at is None or now - self._said_at >= SAID_INTERVAL:
             self._said_at = now

@@ -1,4 +1,4 @@
-"""Notice that the files of the store are not where they were, and tell the log. The store itself refuses to store."""
+"""Detect that the files of the store were moved, and log it. The store itself refuses to store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def look_after_store(store: Store, stopped: Callable[[float], object]) -> None:
 
 
 def compare_store(store: Store, last: str) -> str:
-    """Look once, and log what has changed since the `last` look; returns what there is now."""
+    """Check once, and log a fault that differs from the `last` one; return the present fault, empty for none."""
     fault = store.find_fault()
     if fault and fault != last:
         logs.event("store_moved", reason=fault, advice=store.advise())

@@ -17,7 +17,7 @@ COPIED_AT_ONCE: Final = 1_048_576  # bytes
 
 
 def spare_of(store: Path) -> Path:
-    """Where a store is copied to before it is handed to somebody whose disk cannot be reached from here."""
+    """Return the path a store is copied to before it is handed to a process whose disk cannot be reached from here."""
     return store.with_name(f"{store.name}.backup")
 
 

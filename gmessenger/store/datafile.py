@@ -21,7 +21,7 @@ SHARED_FIRST: Final = 0x40000002
 SHARED_BYTES: Final = 510
 """The bytes by which SQLite's connections say that they have a file open (`SHARED_FIRST` in its os.h)."""
 OWNER_BYTE: Final = SHARED_FIRST + SHARED_BYTES
-"""A byte that SQLite neither locks nor uses: whoever has it locked is the one server of the file."""
+"""A byte that SQLite neither locks nor uses: the process that has it locked is the one server of the file."""
 SETLK: Final = getattr(fcntl, "F_OFD_SETLK", None)
 GETLK: Final = getattr(fcntl, "F_OFD_GETLK", None)
 """Locks that belong to a descriptor, and are not lost when another one of the same file is closed (Linux)."""
@@ -76,7 +76,7 @@ class DataFile:
     def close(self) -> None:
         """Close it; call this after every connection of this process has been closed.
 
-        What is still held stays so until the process ends: a thread may have a connection that it will close.
+        A lock that is still held stays so until the process ends: a thread may have a connection that it will close.
         """
         if self._is_held:
             _lock(self._descriptor, fcntl.F_UNLCK, OWNER_BYTE)
@@ -84,7 +84,7 @@ class DataFile:
             os.close(self._descriptor)
 
     def find_fault(self) -> str:
-        """Say why what is written would not be found under the store's name, as a sentence; empty where it would."""
+        """Return why new data would not be found under the store's name, as a sentence; empty where it would."""
         for name, identity in ((self.path, self._identity), *self._beside.items()):
             try:
                 if _identify(name.stat()) != identity:
@@ -128,7 +128,7 @@ class DataFile:
         return os.pread(self._descriptor, size, place)
 
     def sync(self) -> None:
-        """Wait until what was written is on disk."""
+        """Wait until all writes are on disk."""
         sync_file(self._descriptor)
 
     def get_page_size(self) -> int:

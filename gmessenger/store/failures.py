@@ -12,7 +12,7 @@ INTERVAL: Final = 10.0  # seconds
 
 
 class Failures:
-    """One for the process: what was said lately, and when."""
+    """One for the process: the sentences logged lately, and when."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, float]] = {}

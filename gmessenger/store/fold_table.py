@@ -1,6 +1,7 @@
-"""What one character is searched as: a table for `str.translate`, filled when a character is first met.
+"""The folded form of one character: a table for `str.translate`, filled when a character is first met.
 
-Case, accents and compatibility forms are folded; what is no part of a word becomes a space, a symbol a word of its own.
+Case, accents and compatibility forms are folded; a character that is no part of a word becomes a space, a symbol a
+word of its own.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ TATWEEL: Final = 0x0640
 
 
 class FoldTable(dict[int, "int | str"]):
-    """Maps a code point to what it is searched as. At most `END_OF_TABLE` entries, some 15 MB."""
+    """Maps a code point to its folded form. At most `END_OF_TABLE` entries, some 15 MB."""
 
     def __missing__(self, code: int) -> int | str:
         """Fold a character that is met for the first time."""

@@ -1,4 +1,4 @@
-"""SQLite's index of words: each begins with the number of its conversation, so what one may not read is free.
+"""SQLite's index of words: each begins with the number of its conversation, so messages of others do not slow a search.
 
 A row of the index is made here when a message is stored, and letter by letter the same when it is taken out again.
 """

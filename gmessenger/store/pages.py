@@ -1,4 +1,4 @@
-"""Pages of a SQLite file and frames of its log, as bytes: where a page holds what is no part of the database any more.
+"""Pages of a SQLite file and frames of its log, as bytes: where a page holds remains of deleted content.
 
 `PRAGMA secure_delete` clears a row that is deleted. It does not clear the copies that SQLite leaves in the unused part
 of a page when it moves rows to other pages (`rebuildPage`): whatever is erased later stays readable there. The layout

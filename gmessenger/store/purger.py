@@ -1,6 +1,6 @@
-"""What was erased is in none of the store's files any more: not in the log, and not between the rows of a page.
+"""Purge erased content from the store's files: from the log, and from the unused parts of pages.
 
-Three things keep what was erased: the write-ahead log has pages as they were before; so have the unused parts of pages
+Three things keep erased content: the write-ahead log has pages as they were before; so have the unused parts of pages
 (`pages.py`); and the index of words has notes of what was taken out, until they are merged away (`erasing.py`).
 """
 
@@ -45,7 +45,7 @@ LATE: Final = "It is erased, but the store's files may still hold traces of it. 
 
 
 class _Work:
-    """What is left to do for one purge: pages to look at, and how far the log was read, by its salts and in frames."""
+    """The rest of one purge: pages to look at, and how far the log was read, by its salts and in frames."""
 
     def __init__(self) -> None:
         self.suspects: set[int] = set()
@@ -54,7 +54,7 @@ class _Work:
 
 
 class Purger:
-    """Clears a store's files of what was erased.
+    """Clears a store's files of erased content.
 
     `db` is a connection for it alone. `checkpoints` is held while it is at work, and by whatever else moves the log
     into the database. `is_reading` says whether a long query of this process is under way. `on_error` is told of a
@@ -79,9 +79,9 @@ class Purger:
         self._threads = ThreadPool(1)
         self._running = BoundedSemaphore()
         self._erased = 0
-        """Counts what was erased."""
+        """Counts erasures."""
         self._thorough = 0
-        """How far it had counted when the last of what has to go thoroughly was."""
+        """The count at the last erasure that needs a thorough purge."""
         self._purged = {True: 0, False: 0}
         """How much of that is gone, thoroughly and not."""
         self._is_swept = False
@@ -203,7 +203,7 @@ class Purger:
                 if find_remains(self._file.read((number - 1) * size, size), number, free):
                     work.suspects.add(number)
                 turn.give_way()
-        if moved < frames:  # somebody reads, so what was looked at is not the newest
+        if moved < frames:  # a reader holds the log, so older versions of pages were looked at
             work.suspects |= logged
         return work
 
@@ -218,7 +218,7 @@ class Purger:
                 turn.give_way()
 
     def _settle(self, work: _Work, deadline: float) -> bool:
-        """Empty the log and clear some pages; say whether that could be. What was logged meanwhile is suspect, too."""
+        """Empty the log and clear some pages; return whether it could. Pages logged meanwhile are suspect, too."""
         return self._commits.run_alone(partial(self._empty, work), max(1.0, deadline - time.monotonic()))
 
     def _check_place(self) -> None:

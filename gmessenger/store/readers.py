@@ -45,7 +45,7 @@ class Readers:
     def read(
         self, find: Callable[[sqlite3.Connection], Result], patience: float | None = None, until: float | None = None
     ) -> Result:
-        """Run a query in a thread; at the monotonic time `until` what it executes is interrupted.
+        """Run a query in a thread; at the monotonic time `until` its statement is interrupted.
 
         Raises `StoreUnavailable`, also where it is not its turn within `patience` seconds. Blocks its greenlet.
         """

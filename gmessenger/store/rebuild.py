@@ -15,7 +15,7 @@ PAUSE: Final = 0.005  # seconds between two slices, which belong to others
 
 
 class IndexRebuild(Erasing):
-    """The part of the contract that makes an older index what it should be."""
+    """The part of the contract that rebuilds an index made by an earlier release."""
 
     def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
         left = self.read(index.unindexed)

@@ -1,7 +1,7 @@
 """Searching in one conversation after the other, those with the newest messages first, for a bounded time.
 
-What is found in a conversation costs what is in it, whatever else is stored: each word of the index begins with its
-conversation.
+A search in a conversation costs as much as that has matches, whatever else is stored: each word of the index begins
+with its conversation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-# ruff: noqa: S608  (what is put into these statements are constants of this module)
+# ruff: noqa: S608  (these statements are made of constants of this module)
 """How many bytes of text are kept of each account and of all guests, counted with every change in its transaction.
 
-What is inserted is counted in the commit's thread; what is taken away, by triggers, whatever takes it away.
+Insertions are counted in the commit's thread; deletions and changes by triggers, whatever their statement.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 JIM: Final = ""
-"""The verdict on what is not known to be another protocol."""
+"""The verdict on an opening of no other known protocol."""
 
 ANY: Final = bytes(range(256))
 DIGITS: Final = b"0123456789"
@@ -76,11 +76,11 @@ class Opening:
 
     def __init__(self) -> None:
         self.held = bytearray()
-        """What was fed and nothing was decided about."""
+        """Bytes that were fed and not decided about."""
         self._part = self._at = self._word = 0
 
     def feed(self, data: bytes) -> str | None:
-        """Judge, with `data` added to what is `held`: a protocol's name, `JIM`, or None where more is needed.
+        """Judge, with `data` added to the bytes `held`: a protocol's name, `JIM`, or None where more is needed.
 
         White space at the beginning is dropped: HTTP servers overlook empty lines before a request, too.
         """

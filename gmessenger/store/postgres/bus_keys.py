@@ -1,4 +1,4 @@
-"""The key with which the nodes of a cluster seal what they say to each other: a fact of the store that they share.
+"""The key with which the nodes of a cluster seal their messages to each other: a fact of the store that they share.
 
 It is made by the first node that asks for it. A database that a dump was read into has another one.
 """

@@ -37,7 +37,7 @@ ALL_INDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"
 
 
 class IndexRebuild(Erasing):
-    """The part of the contract that makes an older index what it should be."""
+    """The part of the contract that rebuilds an index made by an earlier release."""
 
     def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
         count = left = self._count_unindexed()
