@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from gmessenger.store import erasing, open_store, verify_store
+from gmessenger.store.postgres import erasing as postgres_erasing
 from gmessenger.store.postgres import lines, rooms
-from gmessenger.store.postgres.erasing import DROP_CONVERSATION, Erasing, _drop_slice
+from gmessenger.store.postgres.erasing import DROP_CONVERSATION, Erasing, _drop, _drop_slice
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
@@ -45,6 +46,26 @@ def test_pruning_may_take_longer_than_a_server_is_waited_for(url: str, monkeypat
     kept.posts(*(kept.says(str(number), time=1.0) for number in range(300)))
     assert kept.store.prune(2.0) == 300
     kept.store.close()
+
+
+def test_a_slice_is_bounded_by_its_text(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def count_and_drop(db: Any, rows: list[tuple[Any, ...]], ids_from: float) -> None:
+        sizes.append(sum(len(row[4]) for row in rows))
+        _drop(db, rows, ids_from)
+
+    monkeypatch.setattr(postgres_erasing, "MAX_SLICE_TEXT", 100)
+    monkeypatch.setattr(postgres_erasing, "_drop", count_and_drop)
+    names = [f"#room{number}" for number in range(3)]
+    for room in names:
+        kept.room(room)
+        kept.posts(*(kept.says("x" * 60, room, time=1.0) for _ in range(5)), kept.says("y" * 600, room, time=1.0))
+        kept.posts(kept.says("young", room, time=3.0), kept.says("old again", room, time=1.0))
+    assert kept.store.prune(2.0) == 18
+    assert len(sizes) >= 9 and max(sizes) <= 100 + 600
+    for room in names:
+        assert kept.texts(kept.store.history(room, 1, None, None, 50).messages) == ["young", "old again"]
 
 
 def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(kept: Kept, url: str) -> None:

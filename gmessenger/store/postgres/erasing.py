@@ -29,11 +29,17 @@ OLD: Final = (
     "SELECT c.id FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.first "
     "WHERE m.time < %s AND c.id > %s AND left(c.key, 1) <> '!' ORDER BY c.id LIMIT %s"
 )
+MAX_SLICE_TEXT: Final = 262_144  # characters of a slice, unless they are all one message's
 BEGINNING: Final = (
     # Seqs have no holes: what is behind the first so many is never looked at.
-    "SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.time FROM conversations c CROSS JOIN LATERAL ("
-    " SELECT * FROM messages WHERE conversation_id = c.id AND seq >= c.first AND seq < c.first + %(limit)s ORDER BY seq"
-    ") AS m WHERE c.id = ANY(%(conversations)s) ORDER BY c.id, m.seq LIMIT %(limit)s"
+    "SELECT id, seq, device_id, client_id, text, time, total FROM ("
+    " SELECT *, sum(length(text)) OVER (ORDER BY id, seq) - length(text) AS size, count(*) OVER () AS total FROM ("
+    "  SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.time FROM conversations c CROSS JOIN LATERAL ("
+    "   SELECT * FROM messages WHERE conversation_id = c.id AND seq >= c.first AND seq < c.first + %(limit)s"
+    "   ORDER BY seq"
+    "  ) AS m WHERE c.id = ANY(%(conversations)s) ORDER BY c.id, m.seq LIMIT %(limit)s"
+    " ) AS beginning"
+    ") AS sized WHERE size < %(size)s ORDER BY id, seq"
 )
 LOCK: Final = "SELECT id FROM conversations WHERE id = ANY(%s) AND left(key, 1) <> '!' ORDER BY key FOR NO KEY UPDATE"
 REMEMBER: Final = (
@@ -150,15 +156,17 @@ def _drop_older(db: Line, conversations: Sequence[int], before: float) -> tuple[
 
     A conversation keeps an unbroken end: nothing goes whose predecessor stays for being younger.
     """
-    given = {"conversations": list(conversations), "limit": erasing.SLICE}
-    rows = db.execute(BEGINNING, given).fetchall()
+    given = {"conversations": list(conversations), "limit": erasing.SLICE, "size": MAX_SLICE_TEXT}
+    found = db.execute(BEGINNING, given).fetchall()
+    rows = [row[:-1] for row in found]
+    is_last = len(rows) < erasing.SLICE and (not found or found[0][-1] == len(found))
     old: list[tuple[Any, ...]] = []
     finished = 0
     for conversation, beginning in groupby(rows, key=itemgetter(0)):
         whole = list(beginning)
         gone = list(takewhile(lambda row: row[5] < before, whole))
         old += gone
-        if len(gone) < len(whole) or len(rows) < erasing.SLICE:
+        if len(gone) < len(whole) or is_last:
             finished = conversation
     locked = {id for (id,) in db.execute(LOCK, (list({row[0] for row in old}),))}
     old = [row for row in old if row[0] in locked]
