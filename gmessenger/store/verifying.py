@@ -136,8 +136,12 @@ def _check_usage(db: sqlite3.Connection) -> list[str]:
     """Compare the bytes counted for quotas with those stored; a store of an earlier schema counts none."""
     if int(db.execute(VERSION).fetchone()[0]) < schema.WITH_USAGE:
         return []
-    miscounted = int(db.execute(MISCOUNTED).fetchone()[0])
-    return [f"the bytes kept are counted wrongly (accounts: {miscounted}); quotas go by them."] if miscounted else []
+    return say_miscounted(int(db.execute(MISCOUNTED).fetchone()[0]))
+
+
+def say_miscounted(accounts: int) -> list[str]:
+    """Return the fault of so many accounts, or guests, whose bytes are counted wrongly; nothing for none."""
+    return [f"the bytes kept are counted wrongly (accounts: {accounts}); quotas go by them."] if accounts else []
 
 
 def _damage(db: sqlite3.Connection) -> list[str]:

@@ -10,7 +10,7 @@ from psycopg import Connection
 from gmessenger.errors import FileProblem
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address, said
-from gmessenger.store.verifying import HOLES, MOST_FAULTS, Findings, holes
+from gmessenger.store.verifying import HOLES, MOST_FAULTS, Findings, holes, say_miscounted
 
 PATIENCE: Final = 10.0
 ONE_MOMENT: Final = (
@@ -45,6 +45,14 @@ STRAYS: Final = {
     ),
 }
 
+MISCOUNTED: Final = (
+    "SELECT count(*) FROM (SELECT account FROM ("
+    "SELECT account_id AS account, bytes FROM usage UNION ALL "
+    "SELECT coalesce(account_id, 0), -octet_length(text) FROM messages"
+    ") AS counted GROUP BY account HAVING sum(bytes) <> 0) AS miscounted"
+)
+HAS_USAGE: Final = "SELECT (to_regclass('usage') IS NOT NULL)::int"
+
 
 def verify_database(url: str) -> Findings:
     """Look through a database. Raises `FileProblem` for one that is no store or not there, and `ConfigProblem` for a
@@ -69,6 +77,7 @@ def look(db: Connection[Any], found: Findings) -> None:
     found.faults += holes(db.execute(HOLES).fetchmany(MOST_FAULTS), found.counts)
     strays = {what: _number(db, query) for what, query in STRAYS.items()}
     found.faults += [f"{count} {what}." for what, count in strays.items() if count]
+    found.faults += say_miscounted(_number(db, MISCOUNTED) if _number(db, HAS_USAGE) else 0)
 
 
 def need_store(db: Connection[Any], address: Address) -> None:
