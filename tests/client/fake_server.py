@@ -10,6 +10,14 @@ Frame = dict[str, Any]
 LIMITS = {"frame": 65_536, "text": 16_384}
 
 
+def reserve_port(port: int = 0) -> socket.socket:
+    """A socket that has a port of the loopback and refuses connections."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    return sock
+
+
 class Peer:
     """One accepted connection, as the server sees it."""
 
@@ -108,7 +116,9 @@ class FakeServer:
         return peer
 
     def stop_listening(self) -> None:
+        """Refuse connections, and keep the port: another test's server must not get it while this one is asked for."""
         self.listener.close()
+        self.listener = reserve_port(self.port)
 
     def close(self) -> None:
         self.listener.close()

@@ -12,6 +12,7 @@ from gevent.event import Event
 
 from gmessenger.client import dialer
 from gmessenger.client.dialer import MAX_ADDRESSES, Address, alternate, dial
+from tests.client.fake_server import reserve_port
 
 TIMEOUT = 10.0
 LookUp = Callable[..., None]
@@ -40,10 +41,10 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def refusing() -> tuple[str, int]:
+def refusing() -> Iterator[tuple[str, int]]:
     """A place where nothing listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as sock:
-        return sock.getsockname()
+    with closing(reserve_port()) as sock:
+        yield sock.getsockname()
 
 
 @pytest.fixture

@@ -420,18 +420,17 @@ def test_unreachable(fake: FakeServer, start: Start) -> None:
 @pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []], ids=["to", "listen", "line mode"])
 def test_a_server_that_is_not_there_yet_is_waited_for(start: Start, way: list[str]) -> None:
     with FakeServer() as once:
-        port = once.port
-    once.stop_listening()
-    process = start(once, "--name", "hank", *way)
-    told = process.stderr if way else process.stdout
-    assert told is not None
-    assert b"Connection refused. Trying again in " in told.readline()
-    with FakeServer(port) as fake:
-        peer = fake.enter()
-        if way == ["--to", "dale"]:
-            feed(process, b"at last\n")
-            assert peer.take(1) == ["at last"]
-            assert ended(process)[0] == 0
+        once.stop_listening()
+        process = start(once, "--name", "hank", *way)
+        told = process.stderr if way else process.stdout
+        assert told is not None
+        assert b"Connection refused. Trying again in " in told.readline()
+        with FakeServer(once.port) as fake:
+            peer = fake.enter()
+            if way == ["--to", "dale"]:
+                feed(process, b"at last\n")
+                assert peer.take(1) == ["at last"]
+                assert ended(process)[0] == 0
 
 
 class Nowhere:

@@ -1,7 +1,5 @@
 """A log that cannot be written stops the client where somebody asked for it, and nobody else."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,9 @@ from gmessenger.terminal.main import configure_log
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path) -> Iterator[str]:
+def nowhere(tmp_path: Path) -> str:
     (tmp_path / "file").touch()
-    yield str(tmp_path / "file" / "client.log")
-    logging.getLogger("gmessenger").handlers.clear()
+    return str(tmp_path / "file" / "client.log")
 
 
 def test_one_that_was_asked_for(nowhere: str) -> None:
