@@ -109,13 +109,13 @@ class Posts(Waiting):
                 db.execute(ADMIT, (known.id, known.head + 1, *key.split(" ")))
         return known
 
-    def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]]) -> list[str]:
+    def _insert_slice(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], *, look: bool = False) -> list[str]:
         """Insert, and return the folded texts for the index.
 
         Hardly ever is anything sent again: of many it is found out by trying, of few by looking. What cannot be kept at
         all is looked for by halves, and no other is refused for its sake.
         """
-        look = len(posts) < FEW or self.past
+        look = look or len(posts) < FEW or self.past
         before = len(self._outcomes)
         db.execute("SAVEPOINT slice")
         try:
@@ -126,20 +126,23 @@ class Posts(Waiting):
             db.execute("ROLLBACK TO slice")
             self.forget()
             del self._outcomes[before:]
-            rows = self._insert_apart(db, posts, error)
+            rows = self._insert_apart(db, posts, error, look=look)
         db.execute("RELEASE slice")
         return rows
 
-    def _insert_apart(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], error: Exception) -> list[str]:
+    def _insert_apart(
+        self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], error: Exception, *, look: bool
+    ) -> list[str]:
         """Insert what could not be inserted together."""
         if isinstance(error, sqlite3.IntegrityError):
-            return self._insert(db, posts, look=True)
+            return self._insert_slice(db, posts, look=True)
         if len(posts) == 1:
             FAILURES.tell("store_refused", error)
             self._outcomes.append(Outcome(posts[0][1], error=NotStorable()))
             return []
         half = len(posts) // 2
-        return [*self._insert_slice(db, posts[:half]), *self._insert_slice(db, posts[half:])]
+        halves = (posts[:half], posts[half:])
+        return [row for each in halves for row in self._insert_slice(db, each, look=look)]
 
     def _insert(self, db: sqlite3.Connection, posts: list[tuple[Post, Done]], *, look: bool) -> list[str]:
         rows: list[tuple[Any, ...]] = []

@@ -648,6 +648,23 @@ def test_what_cannot_be_kept_is_refused_for_good_and_no_other_for_its_sake(count
     assert [each.text for each in kept.page()] == [text for text in texts if text != UNSTORABLE]
 
 
+@pytest.mark.parametrize(("repeated", "bad"), [(3, 30), (30, 3), (3, 4), (38, 39)])
+def test_a_message_sent_again_beside_one_that_cannot_be_kept_costs_no_other(
+    kept: Kept, repeated: int, bad: int
+) -> None:
+    device = kept.device(kept.hank, "laptop").id
+    again = kept.says("again", device=device, id="again")
+    kept.posts(again)
+    posts = [kept.says(f"text {number}", device=device, id=f"m{number}") for number in range(40)]
+    posts[repeated] = again
+    posts[bad] = kept.says(UNSTORABLE, device=device, id="bad")
+    outcomes = kept.posts(*posts)
+    assert outcomes[repeated] == (1, True, None)
+    assert isinstance(outcomes[bad][2], NotStorable)
+    others = [outcome for place, outcome in enumerate(outcomes) if place not in (repeated, bad)]
+    assert others == [(seq, False, None) for seq in range(2, 40)]
+
+
 def test_whatever_else_cannot_be_kept_is_refused_for_good(kept: Kept) -> None:
     asked: list[Callable[[], Any]] = [
         lambda: kept.store.create_account(UNSTORABLE, "name", "hash", 1.0),
