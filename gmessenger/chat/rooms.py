@@ -242,7 +242,8 @@ class Rooms:
         try:
             yield
         finally:
-            if fold(name) not in self._rooms:
+            room = self._rooms.get(fold(name))
+            if room is None or room.name != name:  # not made, or made meanwhile under another spelling
                 self._alike.discard(name)
 
     def begin_at(self, key: str, room: str, head: int) -> None:

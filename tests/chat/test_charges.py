@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import gevent
 import pytest
@@ -22,6 +22,7 @@ from gmessenger.chat.carrying import Carrying
 from gmessenger.chat.charges import OVERFLOW_BUCKETS, BucketTable, Charge, fill_up, settle
 from gmessenger.chat.delivery import Delivery
 from gmessenger.chat.limits import NO_LIMIT, Bounds, Bucket, Pace, Rate
+from gmessenger.chat.lookalikes import LookAlikes
 from gmessenger.chat.model import Goodbye
 from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.pacing import Origins, Pacing
@@ -31,6 +32,7 @@ from gmessenger.chat.presence import Seen
 from gmessenger.chat.promises import Promised
 from gmessenger.chat.quotas import Quotas
 from gmessenger.chat.room_bounds import Reservations
+from gmessenger.chat.rooms import Rooms
 from gmessenger.chat.session import Session
 from gmessenger.chat.tally import Tally
 from gmessenger.chat.trials import MAX_HOMES, Homes, Trials
@@ -50,7 +52,9 @@ from gmessenger.errors import (
 )
 from gmessenger.options import ServerOptions
 from gmessenger.server.neighbours import Neighbours
+from gmessenger.store import open_store
 from tests.chat.test_passwords import Watched
+from tests.patience import PATIENCE
 
 HURDLES = [ZeroDivisionError(), StoreUnavailable(), GreenletExit(), gevent.Timeout(0), KeyboardInterrupt()]
 TWO = Rate.within(2, 1024.0)
@@ -354,6 +358,19 @@ def test_rooms_on_their_way_count_and_then_no_more(hurdle: BaseException) -> Non
                 reservations.check_joining(bounds, [], session)
             raise hurdle
     assert (reservations.made, reservations.joined, reservations.entered) == ({}, {}, {})
+
+
+def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -> None:
+    store = open_store("memory:")
+    account = store.create_account("hank", "Hank", "digest", 1.0)
+    session: Any = SimpleNamespace(account=account, key="hank")
+    rooms = Rooms(store, cast(Any, None), {account.id: account}, lambda: 1.0, lambda: Bounds(rooms_made=9))
+    makers = [gevent.spawn(rooms._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
+    gevent.joinall(makers, raise_error=True, timeout=PATIENCE)
+    (room,) = rooms
+    kept = LookAlikes([room.name])
+    assert rooms._alike._names == kept._names
+    store.close()
 
 
 def test_a_change_is_answered_though_what_follows_it_fails() -> None:
