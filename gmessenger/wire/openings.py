@@ -21,6 +21,10 @@ def _exactly(text: bytes) -> tuple[bytes, ...]:
     return tuple(bytes([byte]) for byte in text)
 
 
+METHODS: Final = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
+"""With one of these and a space a line is a request, whatever follows."""
+
+
 SIGNATURES: Final[tuple[tuple[str, tuple[bytes, ...]], ...]] = (
     ("tls", (b"\x16", b"\x03", b"\x00\x01\x02\x03\x04")),  # record: handshake, version 3.x
     ("tls", (bytes(range(0x80, 0x100)), ANY, b"\x01", b"\x03", b"\x00\x01\x02\x03\x04")),  # a ClientHello of SSL 2
@@ -36,6 +40,8 @@ SIGNATURES: Final[tuple[tuple[str, tuple[bytes, ...]], ...]] = (
     ("amqp", _exactly(b"AMQP")),
     ("bittorrent", _exactly(b"\x13BitTorrent protocol")),
     ("redis", (b"*", DIGITS, b"\r", b"\n", b"$")),
+    ("http", (*_exactly(b"HTTP/"), DIGITS)),  # an answer
+    *(("http", _exactly(b"\xef\xbb\xbf" + method + b" ")) for method in sorted(METHODS)),  # behind a byte order mark
     ("xml", _exactly(b"<?xml")),
     ("xml", _exactly(b"<stream:stream")),
     ("xml", _exactly(b"<policy-file-request")),
@@ -54,8 +60,6 @@ PARTS: Final = (
     re.compile(rb"[A-Za-z]*"),
 )
 METHOD, TARGET, VERSION = range(3)
-METHODS: Final = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
-"""With one of these and a space a line is a request, whatever follows."""
 
 FAREWELLS: Final[dict[str, bytes]] = {
     "http": (
