@@ -12,8 +12,10 @@ SUITE   ?= trixie
 run: $(VENV)/installed$(if $(filter-out 1,$(NODES)),-cluster)
 	$(BIN)/python launcher.py --clients $(CLIENTS) --nodes $(NODES)
 
+# RERUN_FAILED=1 runs what failed once more, one test at a time, and says which passed then: CI uses it, so that a busy
+# machine does not throw a day's work away. What it names is to be mended.
 test: $(VENV)/installed-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(if $(RERUN_FAILED),|| $(BIN)/python -m pytest -n 0 -rA --last-failed --last-failed-no-failures none)
 
 # Both commands of the README on a bare Debian that this makes and keeps, as an ordinary user; wants root. `make test-bare
 # SUITE=forky` takes another release, and with it another Python.

@@ -309,7 +309,8 @@ def inside(root: Path, folders: list[Path]) -> None:
     mount(root, folders)
     run("chroot", root, "python3", "-VV")
     try_run(root)
-    if code := Newcomer(root).run("make test"):
+    rerun = {name: os.environ[name] for name in ("RERUN_FAILED",) if name in os.environ}
+    if code := Newcomer(root, **rerun).run("make test"):
         fail(f"`make test` ended with {code}")
     say("both commands work here")
 
