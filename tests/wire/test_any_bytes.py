@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gmessenger.field_types import MAX_GIVEN_NAME
 from gmessenger.wire import events
 from gmessenger.wire.course import split_text
 from gmessenger.wire.encoding import encode
@@ -16,6 +17,7 @@ from gmessenger.wire.jim import Hearing, ServerHearing
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}'
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+ADDRESSEE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=MAX_GIVEN_NAME)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
@@ -83,7 +85,7 @@ def test_objects_come_out_of_any_split_as_they_went_in(
     assert found == objects
 
 
-@given(TEXT, TEXT)
+@given(ADDRESSEE, TEXT)
 def test_a_message_is_read_as_it_was_written(to: str, text: str) -> None:
     (heard,) = (
         Hearing(65_536).hear(PRESENCE)
