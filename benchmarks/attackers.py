@@ -261,7 +261,7 @@ def worst_searches(port: int) -> None:
 
 
 def common_words(port: int) -> None:
-    """Members of a room where much was said search for what is in all of it, and for what begins like it."""
+    """Search, as members of a large room, for a word that is in every message, and for a prefix of it."""
     writers = [account(port, number) for number in range(8)]
     for sock in writers:
         sock.sendall(frame("join", room="#hall"))
@@ -332,7 +332,7 @@ ATTACKS: Final[dict[str, Callable[[int], None]]] = {
 
 
 def at_once(count: int, work: Callable[[int], None]) -> None:
-    """The same again and again, in so many threads; what is hung up on begins anew."""
+    """Repeat `work` in `count` threads; one whose connection was closed begins again."""
 
     def again(number: int) -> None:
         while True:

@@ -26,7 +26,7 @@ Command: TypeAlias = Sequence[str | bytes | int]
 MAX_ANSWER: Final = 32 * 2**20  # bytes; the largest batch that a node may have waiting is half of that
 ANSWER_TIMEOUT: Final = 10.0  # seconds from the first byte of an answer to its last
 FAULTS: Final = (RedisError, OSError, ValueError, TypeError, LookupError, AttributeError, MemoryError, RecursionError)
-"""What the library raises where a Redis goes away, refuses, or is none: it trusts what it reads."""
+"""Exceptions of redis-py where a server goes away, refuses, or is no Redis: it does not check its input."""
 
 
 class Parser(DefaultParser):  # type: ignore[misc, valid-type]
@@ -40,7 +40,7 @@ class Parser(DefaultParser):  # type: ignore[misc, valid-type]
         return response
 
     def read_from_socket(self, *given: Any, **named: Any) -> Any:
-        """Read what is there. Raises redis-py's `ConnectionError` for an answer that is too long to be one of ours."""
+        """Read the available bytes. Raises redis-py's `ConnectionError` for an answer over a bound of size or time."""
         before = self._reader.len()
         read = super().read_from_socket(*given, **named)
         if not self._unfinished:
@@ -70,7 +70,7 @@ OURS: Final[dict[str, Any]] = {
 WELL_FORMED: Final = re.compile(
     r"(rediss?://([^@/?#]*@)?[^@/?#]*(/[^@?#]*)?|unix://([^@/?#]*@)?/(?![^?]*:[^?]*@)[^?#]*)(\?[^@]*)?", re.DOTALL
 )
-"""What is not may have a piece of the password where the host is, and the host is shown."""
+"""In any other URL, part of the password may be parsed as the host, and hosts are shown in errors."""
 A_HOST: Final = re.compile(r"[\w.-]*|[\dA-Fa-f:.]+(%\w+)?")
 LONGEST_VERSION: Final = 40  # characters
 LONGEST_REASON: Final = 200  # characters of what a Redis says of itself

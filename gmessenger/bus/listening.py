@@ -1,4 +1,4 @@
-"""The listener: hears what is published, and asks those of whom it has missed something what they show.
+"""The listener: receives published frames, and asks nodes whose frames were lost for their presence.
 
 That what is sent is heard is seen by our own: the speaker publishes something at each pulse, and here it has to come.
 """
@@ -95,7 +95,7 @@ class Listener:
                 self._take(channel, said[2])
 
     def _is_well(self, link: Link, now: float) -> bool:
-        """Whether what we say comes back, and we know what the others show, as far as they answer."""
+        """Whether our own frames come back, and the presence of every other node that answers is known."""
         waited = now - self._linked_at
         are_all_known = bool(link.listeners) and len(self._others.nodes) >= link.listeners - 1
         is_known = not self._wishes and (are_all_known or waited >= self._pace.grace)

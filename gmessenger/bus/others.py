@@ -1,4 +1,4 @@
-"""What is known of the other nodes: what each shows, what it has said last, and when it was last heard of.
+"""State of the other nodes: the presence that each shows, its last sequence numbers, and when it was last heard.
 
 Whatever comes here was said by a node of the cluster, and said now: `admission.py` sees to that. A card is told to the
 listener when it is another one than before, however often and on whatever way it came. Time is that of the link: while
@@ -108,7 +108,7 @@ class Others:
             self.forget(node.name)
 
     def _count(self, node: Node, parcel: Parcel, to_all: bool) -> None:
-        """Notice what has not come."""
+        """Detect frames that were lost: a gap in the sequence numbers, or fewer than the node counted as sent."""
         seq = node.seqs[to_all]
         missed = parcel.seq - seq - 1 if seq is not None else 0
         node.seqs[to_all] = parcel.seq
@@ -122,7 +122,7 @@ class Others:
             self._tell(self._heard.missed, node.name)
 
     def _read(self, node: Node, parcel: Parcel) -> None:
-        """A page of what a node shows; what is on none of them is shown no more."""
+        """Take one page of a node's presence; after the last page, entries that were on none of them are removed."""
         if parcel.page & FIRST_PAGE:
             node.pages = {}
         if node.pages is not None:
@@ -136,7 +136,7 @@ class Others:
             node.number = parcel.number
 
     def link_is_back(self) -> None:
-        """From now on they are to be heard of again; what they have said meanwhile is lost."""
+        """Restart the timeouts and sequence numbers of all nodes, and ask each for its presence: frames were lost."""
         for node in self._nodes.values():
             node.heard_at = self.now
             node.seqs = {True: None, False: None}
@@ -167,7 +167,7 @@ class Others:
         self._tell(self._heard.gone, name)
 
     def heard_of(self, boot: bytes) -> int:
-        """How far a process had been heard that is known no more; what it said then brings it back to nobody."""
+        """Return the last counter of a process that was forgotten, or -1: its older frames are replays."""
         return self._left.get(boot, -1)
 
     def _show(self, node: Node, cards: Mapping[str, bytes | None]) -> None:
