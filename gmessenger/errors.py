@@ -1,7 +1,7 @@
 """Every error of the program, as one tree.
 
     MessengerError
-    ├── WireError                     answered to a peer: code, word, sentence
+    ├── WireError                     request_error; answered to a peer: code, word, sentence
     │   ├── BadRequest 400            bad_request
     │   │   ├── BadFrame              bad_frame
     │   │   ├── UnknownAction         unknown_action
@@ -53,21 +53,22 @@
     │   ├── ServerFull 503            server_full         (retrying helps)
     │   ├── StoreUnavailable 503      store_unavailable   (retrying helps)
     │   └── InternalError 500         internal_error      (retrying helps)
-    ├── BadProxyHeader                logged; the connection is closed
-    └── ExitError                     ends a program: exit code, sentence
-        ├── UsageError 2
-        ├── CannotListen 69
-        ├── Unreachable 69
-        ├── StoreInUse 69
-        ├── FileProblem 73
-        ├── NotAllSent 75
-        ├── ServerRunning 75
-        ├── Refused 77
-        │   └── Untrusted             the server did not prove who it is
-        └── ConfigProblem 78
+    ├── BadProxyHeader                bad_proxy_header; logged, and the connection is closed
+    └── ExitError                     exit_error; ends a program: exit code, sentence
+        ├── UsageError 2              usage_error
+        ├── CannotListen 69           cannot_listen
+        ├── Unreachable 69            unreachable         (retrying helps)
+        ├── StoreInUse 69             store_in_use        (retrying helps)
+        ├── FileProblem 73            file_problem
+        ├── NotAllSent 75             not_all_sent        (retrying helps)
+        ├── ServerRunning 75          server_running      (retrying helps)
+        ├── Refused 77                refused
+        │   └── Untrusted             untrusted: the server did not prove who it is
+        └── ConfigProblem 78          config_problem
 
-A `WireError` crosses the wire as `{"response": code, "code": word, "error": sentence}`; the word is stable and is what
-programs compare. An `ExitError` is printed as one line on stderr and becomes the exit status (sysexits.h).
+Every class has a stable `word` of its own, which crosses sockets instead of the class's name. A `WireError` crosses
+the wire as `{"response": code, "code": word, "error": sentence}`; the word is what programs compare. An `ExitError` is
+printed as one line on stderr and becomes the exit status (sysexits.h).
 """
 
 from __future__ import annotations
@@ -76,8 +77,12 @@ from typing import ClassVar, TypeVar
 
 
 class MessengerError(Exception):
-    """Root of the tree. `str(error)` is a sentence for a person; `retry` says whether trying again can help."""
+    """Root of the tree. `str(error)` is a sentence for a person; `retry` says whether trying again can help.
 
+    `word` names the class on every socket: unique in the tree, and never changed once it is released.
+    """
+
+    word: ClassVar[str] = "messenger_error"
     retry: ClassVar[bool] = False
     sentence: ClassVar[str] = "Something went wrong."
 
@@ -89,7 +94,7 @@ class WireError(MessengerError):
     """A refusal with a wire code. `limit` and `retry_after` (seconds) are told to the peer where they are set."""
 
     code: ClassVar[int] = 400
-    word: ClassVar[str] = "bad_request"
+    word: ClassVar[str] = "request_error"
 
     def __init__(
         self, sentence: str | None = None, *, limit: int | None = None, retry_after: float | None = None
@@ -106,6 +111,7 @@ class WireError(MessengerError):
 
 
 class BadRequest(WireError):
+    word = "bad_request"
     sentence = "The request is not understood."
 
 
@@ -408,24 +414,29 @@ class InternalError(WireError):
 class BadProxyHeader(MessengerError):
     """What a balancer said of its client is not of the PROXY protocol."""
 
+    word = "bad_proxy_header"
     sentence = "This is no header of the PROXY protocol."
 
 
 class ExitError(MessengerError):
     """Ends a program with one line on stderr and `exit_code`."""
 
+    word = "exit_error"
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(ExitError):
+    word = "usage_error"
     exit_code = 2
 
 
 class CannotListen(ExitError):
+    word = "cannot_listen"
     exit_code = 69
 
 
 class Unreachable(ExitError):
+    word = "unreachable"
     exit_code = 69
     retry = True
 
@@ -433,33 +444,41 @@ class Unreachable(ExitError):
 class StoreInUse(ExitError):
     """As a port that is taken: what was to be served belongs to another process for now."""
 
+    word = "store_in_use"
     exit_code = 69
     retry = True
 
 
 class FileProblem(ExitError):
+    word = "file_problem"
     exit_code = 73
 
 
 class NotAllSent(ExitError):
+    word = "not_all_sent"
     exit_code = 75
     retry = True
 
 
 class ServerRunning(ExitError):
+    word = "server_running"
     exit_code = 75
     retry = True
 
 
 class Refused(ExitError):
+    word = "refused"
     exit_code = 77
 
 
 class Untrusted(Refused):
     """Whoever answers may be somebody else than the server that is meant: nothing was said to it."""
 
+    word = "untrusted"
+
 
 class ConfigProblem(ExitError):
+    word = "config_problem"
     exit_code = 78
 
 
@@ -470,7 +489,16 @@ def _below(root: type[Error]) -> list[type[Error]]:
     return [error for child in root.__subclasses__() for error in (child, *_below(child))]
 
 
-ERRORS: dict[str, type[MessengerError]] = {error.__name__: error for error in _below(MessengerError)}
-"""Every error by its name: how one crosses the control socket."""
-WIRE_ERRORS: dict[str, type[WireError]] = {error.word: error for error in _below(WireError)}
-"""Every wire error by its stable word: the table the protocol document prints."""
+def _by_word(root: type[Error]) -> dict[str, type[Error]]:
+    """Return the classes below `root` by their words. Raises ValueError where two share one."""
+    found: dict[str, type[Error]] = {}
+    for error in _below(root):
+        if found.setdefault(error.word, error) is not error:
+            raise ValueError(f"{error.__name__} and {found[error.word].__name__} have the same word: {error.word}")
+    return found
+
+
+ERRORS: dict[str, type[MessengerError]] = _by_word(MessengerError)
+"""Every error by its word: how one crosses the control socket and the bus."""
+WIRE_ERRORS: dict[str, type[WireError]] = _by_word(WireError)
+"""Every error that is answered to a peer, by its word: the table the protocol document prints."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gmessenger.commandline import CLIENT, SERVER, Command
-from gmessenger.errors import WIRE_ERRORS
+from gmessenger.errors import ERRORS, WIRE_ERRORS
 from gmessenger.server.metrics import METRICS
 from gmessenger.wire import dialects
 from tests.readme import with_tables
@@ -30,6 +30,9 @@ def test_the_protocol_lists_every_error() -> None:
     listed = re.findall(r"^\| (\d{3}) \| `(\w+)` \| (yes|no) \|$", PROTOCOL, re.MULTILINE)
     expected = [(str(error.code), word, "yes" if error.retry else "no") for word, error in WIRE_ERRORS.items()]
     assert sorted(listed) == sorted(expected)
+    others = re.findall(r"^\| `(\w+)` \| (yes|no) \|$", PROTOCOL, re.MULTILINE)
+    never_sent = {word: error for word, error in ERRORS.items() if word not in WIRE_ERRORS}
+    assert sorted(others) == sorted((word, "yes" if error.retry else "no") for word, error in never_sent.items())
 
 
 def test_operations_list_every_metric() -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gmessenger import errors
-from gmessenger.errors import WIRE_ERRORS, ExitError, MessengerError, WireError
+from gmessenger.errors import ERRORS, WIRE_ERRORS, ExitError, MessengerError, WireError
 
 
 def family(root: type[MessengerError]) -> set[type[MessengerError]]:
@@ -28,8 +28,24 @@ def test_a_wire_error_has_code_word_and_sentence(error: type[WireError]) -> None
     assert row is None or error.word in row[0]
 
 
-def test_words_are_unique() -> None:
+def test_words_are_unique_in_the_whole_tree() -> None:
+    """The root and those that are never sent as well: none has its word from the class above it."""
+    words = [error.word for error in family(MessengerError)]
+    assert sorted(words) == sorted(set(words))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", word) for word in words)
+    assert all("word" in vars(error) for error in family(MessengerError))
+
+
+def test_every_error_is_found_by_its_word() -> None:
+    assert {word: error.word for word, error in ERRORS.items()} == {word: word for word in ERRORS}
+    assert set(ERRORS.values()) == family(MessengerError) - {MessengerError}
     assert set(WIRE_ERRORS.values()) == family(WireError) - {WireError}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS.keys())
+def test_the_tree_is_drawn_with_the_words(error: type[MessengerError]) -> None:
+    (row,) = re.findall(rf"[├└]── {error.__name__}\b(.*)", errors.__doc__ or "")
+    assert re.search(rf"\b{error.word}\b", row)
 
 
 def test_exit_codes_are_those_of_the_manual() -> None:

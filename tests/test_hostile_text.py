@@ -290,7 +290,7 @@ class HostileControl:
         with contextlib.suppress(OSError), sock.makefile("rb") as lines:
             for line in lines:
                 verb = json.loads(line).get("verb")
-                refused = {"error": "BadRequest", "sentence": HOSTILE}
+                refused = {"error": "bad_request", "sentence": HOSTILE}
                 answer = refused if verb is None or self.refuses else {"answer": CONTROL_ANSWERS.get(verb)}
                 sock.sendall(json.dumps(answer).encode() + b"\n")
 

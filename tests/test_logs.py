@@ -38,9 +38,9 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 def test_an_event_is_one_plain_line(log: Path) -> None:
     logs.configure(str(log))
-    logs.event("login", name="hank", address="1.2.3.4:5", front="native", kind=None)
+    logs.event("login", name="hank", address="1.2.3.4:5", protocol="native", kind=None)
     line = log.read_text()
-    assert line.endswith(" INFO login name=hank address=1.2.3.4:5 front=native\n")
+    assert line.endswith(" INFO login name=hank address=1.2.3.4:5 protocol=native\n")
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "es\x1b[31mcape", "bi\u202edi", 'quo"te', "equal=s", "", "two words"])

@@ -16,7 +16,7 @@ from gevent import socket
 from msgspec import DecodeError, json
 
 from gmessenger.admin.site import Site, site_of
-from gmessenger.chat.administration import HANDED, VERBS, Administration, checked
+from gmessenger.chat.administration import VERBS, Administration, checked
 from gmessenger.chat.elsewhere import Elsewhere
 from gmessenger.chat.moderation import SERVER
 from gmessenger.chat.passwords import Passwords
@@ -93,7 +93,7 @@ class BackOffice:
 
     def ask(self, verb: str, *, handle: int | None = None, **arguments: Any) -> Any:
         given = checked(verb, arguments)
-        return VERBS[verb](self._administration, **given, **({HANDED: handle} if handle is not None else {}))
+        return VERBS[verb].ask(self._administration, given, handle)
 
 
 class Branch(BackOffice):

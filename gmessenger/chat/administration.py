@@ -1,17 +1,17 @@
 """What an operator may do, on a running server or on a store that none serves: the same verbs, the same care.
 
 Every argument and every answer is made of JSON's own types, because between an operator and a running server lies a
-socket. Refusals are raised as `WireError`.
+socket. Refusals are raised as `WireError`. What a verb and its fields are called on that socket stands in `VERBS`, and
+nowhere else: the methods and parameters of `Administration` may be renamed without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import Parameter, signature
-from typing import Any, Final, Literal, get_type_hints
+from typing import Any, Final, Literal, NamedTuple
 
-from msgspec import Struct, ValidationError, convert, defstruct
-from msgspec.structs import asdict
+from msgspec import NODEFAULT, Struct, ValidationError, convert, defstruct
+from msgspec.structs import astuple
 
 from gmessenger import logs
 from gmessenger.chat.contract import Store
@@ -37,8 +37,6 @@ from gmessenger.field_types import Days, Id, Name, Number, Password, Path, Reaso
 
 LARGEST_PAGE: Final = 1000
 LAST_PLACE: Final = 2**62
-HANDED: Final = "handle"
-"""The argument of a verb that is the number of an open file: it is handed over beside the others and not among them."""
 
 
 class Administration:
@@ -154,7 +152,7 @@ class Administration:
             self._messenger.sanctions.drop("close", room.key)
         self._store.purge()
 
-    def backup(self, file: Path, handle: int, part: Path = "") -> int:
+    def backup(self, handle: int, file: Path, part: Path = "") -> int:
         """Write everything into an open and empty file; says how many bytes. Who has opened it calls it `part` as long
         as it is not whole, and then `file`. Raises `FileProblem`.
         """
@@ -250,59 +248,80 @@ class Administration:
         return found.name if found is not None else None
 
 
-VERBS: Final[dict[str, Callable[..., Any]]] = {
-    verb.__name__: verb
-    for verb in (
-        Administration.accounts,
-        Administration.add_account,
-        Administration.set_password,
-        Administration.disable,
-        Administration.enable,
-        Administration.delete_account,
-        Administration.add_invite,
-        Administration.rooms,
-        Administration.delete_room,
-        Administration.backup,
-        Administration.prune,
-        Administration.messages,
-        Administration.grant,
-        Administration.revoke,
-        Administration.kick,
-        Administration.mute,
-        Administration.unmute,
-        Administration.ban,
-        Administration.unban,
-        Administration.sanctions,
-        Administration.close_room,
-        Administration.open_room,
-        Administration.trace,
-        Administration.trace_id,
-        Administration.status,
-    )
+class Field(NamedTuple):
+    """One field of a request's `arguments`: its name there, its type with its bounds, and what is taken without it."""
+
+    name: str
+    kind: Any
+    default: Any = NODEFAULT
+
+
+class Verb:
+    """One row: the method that does it, and its parameters in their order, as the fields that they come in.
+
+    One that `takes_file` is given the handle of an open file before these; it comes beside the request and not in it.
+    """
+
+    def __init__(self, does: Callable[..., Any], *fields: Field, takes_file: bool = False) -> None:
+        self.does = does
+        self.fields = fields
+        self.takes_file = takes_file
+        self.arguments: type[Struct] = defstruct(
+            "Arguments", [(each.name, each.kind, each.default) for each in fields], forbid_unknown_fields=True
+        )
+
+    def ask(self, administration: Administration, arguments: dict[str, Any], handle: int | None = None) -> Any:
+        """Have it done with arguments that were `checked`, and return its answer. Raises what the method raises."""
+        before = (handle,) if self.takes_file else ()
+        return self.does(administration, *before, *(arguments[each.name] for each in self.fields))
+
+
+NAME: Final = Field("name", Name)
+ANY_NAME: Final = Field("name", Name | None, None)
+ANY_ADDRESS: Final = Field("address", AddressText | None, None)
+DURATION: Final = Field("seconds", Seconds | None, None)
+REASON: Final = Field("reason", Reason, "")
+PASSWORD: Final = Field("password", Password)
+
+VERBS: Final[dict[str, Verb]] = {
+    "accounts": Verb(Administration.accounts),
+    "add_account": Verb(Administration.add_account, NAME, PASSWORD, Field("look_alike", bool, False)),
+    "set_password": Verb(Administration.set_password, NAME, PASSWORD),
+    "disable": Verb(Administration.disable, NAME),
+    "enable": Verb(Administration.enable, NAME),
+    "delete_account": Verb(Administration.delete_account, NAME),
+    "add_invite": Verb(Administration.add_invite),
+    "rooms": Verb(Administration.rooms),
+    "delete_room": Verb(Administration.delete_room, NAME),
+    "backup": Verb(Administration.backup, Field("file", Path), Field("part", Path, ""), takes_file=True),
+    "prune": Verb(Administration.prune, Field("days", Days)),
+    "messages": Verb(Administration.messages, Field("after", Number), Field("limit", Number, LARGEST_PAGE)),
+    "grant": Verb(Administration.grant, NAME),
+    "revoke": Verb(Administration.revoke, NAME),
+    "kick": Verb(Administration.kick, NAME, REASON),
+    "mute": Verb(Administration.mute, NAME, DURATION, REASON),
+    "unmute": Verb(Administration.unmute, NAME),
+    "ban": Verb(Administration.ban, ANY_NAME, ANY_ADDRESS, DURATION, REASON),
+    "unban": Verb(Administration.unban, ANY_NAME, ANY_ADDRESS),
+    "sanctions": Verb(
+        Administration.sanctions, Field("kind", Literal["bans", "mutes"]), Field("after", Name | None, None)
+    ),
+    "close_room": Verb(Administration.close_room, NAME, REASON),
+    "open_room": Verb(Administration.open_room, NAME),
+    "trace": Verb(Administration.trace, NAME, Field("seq", Number), Field("other", Name | None, None)),
+    "trace_id": Verb(Administration.trace_id, NAME, Field("id", Id)),
+    "status": Verb(Administration.status),
 }
-"""What may be asked by name, with arguments by name."""
-
-
-def _taken_by(verb: Callable[..., Any]) -> type[Struct]:
-    """The arguments of a verb as a struct, so that they are checked as what comes by wire is."""
-    kinds = get_type_hints(verb, include_extras=True)
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    for each in list(signature(verb).parameters.values())[1:]:
-        if each.name == HANDED:
-            continue
-        default = () if each.default is Parameter.empty else (each.default,)
-        fields.append((each.name, kinds[each.name], *default))
-    return defstruct(verb.__name__, fields, forbid_unknown_fields=True)
-
-
-ARGUMENTS: Final = {name: _taken_by(verb) for name, verb in VERBS.items()}
+"""What may be asked on the control socket: the words are the socket's own."""
 
 
 def checked(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a verb, each of its type and within its bounds. Raises `BadRequest`."""
-    if verb not in VERBS:
+    known = VERBS.get(verb)
+    if known is None:
         raise BadRequest("There is no such verb.")
     try:
-        return asdict(convert(arguments, ARGUMENTS[verb]))
+        values = astuple(convert(arguments, known.arguments))
     except ValidationError as error:
         raise too_long(str(error)) or BadRequest(f"The request is not understood: {error}.") from error
+    return {field.name: value for field, value in zip(known.fields, values, strict=True)}

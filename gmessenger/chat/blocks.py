@@ -92,7 +92,7 @@ class Blocks:
             with counted(self._on_their_way, session.key):
                 self._store.block(session.account.id, {key: shown})
         self.lists.setdefault(session.key, {})[key] = shown
-        logs.event("moderated", by=session.name, verb="block", what=shown)
+        logs.event("moderated", by=session.name, method="block", what=shown)
 
     def _unblock(self, session: Session, key: str, user: str) -> None:
         if session.account is not None:
@@ -101,4 +101,4 @@ class Blocks:
         mine.pop(key, None)
         if not mine:
             self.forget(session.key)
-        logs.event("moderated", by=session.name, verb="unblock", what=user)
+        logs.event("moderated", by=session.name, method="unblock", what=user)

@@ -182,7 +182,7 @@ class Moderation:
         return {what: [_shown(each) for each in page[:PAGE]], "more": len(page) > PAGE}
 
     def _tell_log(self, by: str, verb: str, what: str, seconds: float | None = None, reason: str = "") -> None:
-        fields: dict[str, Any] = {"by": by, "verb": verb, "what": what, "for": seconds, "reason": reason or None}
+        fields: dict[str, Any] = {"by": by, "method": verb, "what": what, "for": seconds, "reason": reason or None}
         logs.event("moderated", **fields)
 
 

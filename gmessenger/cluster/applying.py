@@ -172,7 +172,7 @@ class Applying:
             sanctions.remember(kept)
         if kept != before:
             who, reason = (kept.by, kept.reason) if kept is not None else (by, "")
-            logs.event("moderated", by=who, verb=VERBS[kind][kept is None], what=target, reason=reason or None)
+            logs.event("moderated", by=who, method=VERBS[kind][kept is None], what=target, reason=reason or None)
         kept = sanctions.find(kind, target)  # None where it is over
         if kind == "close":
             self._rooms.follow_closing(target, kept, by)
@@ -210,7 +210,7 @@ class Applying:
 
     def _kick(self, key: str, details: dict[str, Any]) -> None:
         reason = details.get("reason", "")
-        logs.event("moderated", by=details.get("by", ""), verb="kick", what=key, reason=reason or None)
+        logs.event("moderated", by=details.get("by", ""), method="kick", what=key, reason=reason or None)
         self._dismiss(key, because(Kicked, reason))
 
     def _bus_key(self, details: dict[str, Any]) -> None:

@@ -121,11 +121,11 @@ class Asked:
         if self._steady() > asked.until:
             error = LATE
         elif not outboxes:
-            error = NotHere.__name__
+            error = NotHere.word
         elif self._blocks.hide(asked.key, asked.by):
-            error = Blocked.__name__
+            error = Blocked.word
         elif not (taken := [outbox for outbox in outboxes if take(outbox)]):
-            error = RecipientBusy.__name__
+            error = RecipientBusy.word
         return error, taken
 
     def _answer(self, node: str, ref: int, taken: int, error: str = "") -> None:

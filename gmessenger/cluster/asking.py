@@ -32,7 +32,7 @@ CLOCKS_KNOWN_FOR: Final = 60.0
 """Seconds in which two clocks do not come apart by as much as matters."""
 MOST_CLOCKS: Final = 1000
 LONG_AGO: Final = float("-inf")
-REFUSALS: Final[dict[str, type[WireError]]] = {each.__name__: each for each in (Blocked, RecipientBusy)}
+REFUSALS: Final[dict[str, type[WireError]]] = {each.word: each for each in (Blocked, RecipientBusy)}
 
 Question: TypeAlias = Callable[[int, float], Offer | Wanted]
 """Makes what is asked under a `ref`, `until` then."""
@@ -75,7 +75,7 @@ class Asking:
         silent = False
         for node in sorted(guests, key=lambda node: there[node].since, reverse=True)[:MOST_ASKED]:
             answer = self._ask(node, question)
-            if answer is not None and answer.error != NotHere.__name__:
+            if answer is not None and answer.error != NotHere.word:
                 self._check(answer)
                 return node, answer
             silent = silent or answer is None

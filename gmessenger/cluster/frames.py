@@ -9,6 +9,7 @@ from msgspec import MsgspecError, Struct, msgpack
 from gmessenger.chat.records import Post
 
 LATE: Final = "late"
+"""What stands in the place of an error's word where the question came too late to be answered; no error has it."""
 
 
 class Hint(Struct, array_like=True, gc=False):
@@ -94,7 +95,7 @@ class Redeemed(Struct, array_like=True, tag=7):
 
 
 class Answered(Struct, array_like=True, tag=8):
-    """What became of an `Offer`, or of what was `Wanted`: in how many outboxes, or the name of an error, or `LATE`.
+    """What became of an `Offer`, or of what was `Wanted`: in how many outboxes, or the word of an error, or `LATE`.
 
     `at` is when, by the steady clock of whoever answers.
     """

@@ -1,7 +1,7 @@
 """The operator's door: a Unix socket for whoever owns it, beside the store's file, or in the state directory.
 
 One JSON object a line: `{"verb": "disable", "arguments": {"name": "hank"}}` is answered `{"answer": …}`, or
-`{"error": "NeverSeen", "sentence": "…"}` with the name of an error of the tree. A file that a verb writes to is
+`{"error": "never_seen", "sentence": "…"}` with the word of an error of the tree. A file that a verb writes to is
 opened by the operator, and handed over with the line that asks for it (SCM_RIGHTS): the server may not see its folder.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 from contextlib import closing
-from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from gevent.pool import Pool
 from msgspec import MsgspecError, Struct, field, json
 
 from gmessenger import logs
-from gmessenger.chat.administration import HANDED, VERBS, Administration, checked
+from gmessenger.chat.administration import VERBS, Administration, checked
 from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull, StoreUnavailable
 from gmessenger.server.acceptor import Acceptor, Spare
 from gmessenger.server.listening import (
@@ -49,8 +48,8 @@ MSG_CMSG_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 class Asked(Struct):
     """One request."""
 
-    verb: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    verb: str = field(name="verb")
+    arguments: dict[str, Any] = field(name="arguments", default_factory=dict)
 
 
 class Control:
@@ -113,19 +112,18 @@ class Control:
         except (MsgspecError, UnicodeDecodeError) as error:
             raise BadRequest("This server's control socket does not know that request.") from error
         arguments = checked(asked.verb, asked.arguments)
-        if asked.verb in TAKE_FILES:
-            if handed is None:
-                raise BadRequest("This takes an open file, handed over with the request.")
-            arguments[HANDED] = handed
+        verb = VERBS[asked.verb]
+        if verb.takes_file and handed is None:
+            raise BadRequest("This takes an open file, handed over with the request.")
         shown = [f"{key}={arguments[key]}" for key in SHOWN if arguments.get(key) is not None]
         name, on = arguments.get("name"), " ".join(shown) or None
-        logs.event("control", verb=asked.verb, name=name, on=on, uid=peer.uid, pid=peer.pid)
-        return VERBS[asked.verb](self._administration, **arguments)
+        logs.event("control", method=asked.verb, name=name, on=on, uid=peer.uid, pid=peer.pid)
+        return verb.ask(self._administration, arguments, handed)
 
 
 def _refused(error: MessengerError) -> bytes:
     sentence = error.for_operators if isinstance(error, StoreUnavailable) else str(error)
-    return json.encode({"error": type(error).__name__, "sentence": sentence}) + b"\n"
+    return json.encode({"error": error.word, "sentence": sentence}) + b"\n"
 
 
 class Requests:
@@ -164,7 +162,3 @@ class Requests:
                 for (handle,) in struct.iter_unpack("i", data[: len(data) - len(data) % INT]):
                     self.close()  # one is enough
                     self.handed = handle
-
-
-TAKE_FILES: Final = frozenset(name for name, verb in VERBS.items() if HANDED in signature(verb).parameters)
-"""Verbs that write to a file which is handed over."""

@@ -127,10 +127,10 @@ def test_all_of_it_is_told_to_the_log(place: Place) -> None:
         _, log = server.end()
     told = re.findall(r"INFO moderated (.*)", log)
     assert told == [
-        'by=hank verb=mute what=bill for=60.0 reason="a b"',
-        "by=hank verb=block what=bill",
-        'by=server verb=kick what=bill reason="calm down"',
-        "by=server verb=close what=#dev reason=loud",
-        "by=server verb=open what=#dev",
-        "by=server verb=revoke what=hank",
+        'by=hank method=mute what=bill for=60.0 reason="a b"',
+        "by=hank method=block what=bill",
+        'by=server method=kick what=bill reason="calm down"',
+        "by=server method=close what=#dev reason=loud",
+        "by=server method=open what=#dev",
+        "by=server method=revoke what=hank",
     ]

@@ -196,6 +196,7 @@ def test_refusals_cross(these: Places) -> None:
     these.far.house.messenger.blocks.know("gus", {"joe": "joe"})
     with pytest.raises(Blocked):
         these.near.says(these.joe)
+    assert these.far.sent[-1] == Answered(these.near.sent[-1].ref, 0, "blocked", these.far.sent[-1].at)  # type: ignore[union-attr]
     these.near.connected = False
     with pytest.raises(StoreUnavailable):
         these.near.says(these.joe)

@@ -8,11 +8,13 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import gevent
 import pytest
+from msgspec import NODEFAULT
 
 from gmessenger import logs
 from gmessenger.chat.administration import VERBS
@@ -67,21 +69,59 @@ def test_only_its_owner_may_connect_and_it_goes_with_the_server(server: RunningS
 
 def test_what_is_not_understood_is_refused_and_the_next_line_read(operator: Operator) -> None:
     for line in (b"hello", b"[]", b'{"verb":5}', b'{"verb":"fly"}', b'{"verb":"__init__"}', b"\xff", b"{}"):
-        assert operator.says(line)["error"] == "BadRequest"
-    assert operator.asks("disable", name="hank") == "NeverSeen"
-    assert operator.asks("disable") == operator.asks("disable", name="x", more=1) == "BadRequest"
-    assert operator.asks("disable", name=5) == "BadRequest"
+        assert operator.says(line)["error"] == "bad_request"
+    assert operator.asks("disable", name="hank") == "never_seen"
+    assert operator.asks("disable") == operator.asks("disable", name="x", more=1) == "bad_request"
+    assert operator.asks("disable", name=5) == "bad_request"
     assert operator.asks("accounts") == []
 
 
-def test_every_verb_is_documented_and_public() -> None:
-    assert all(verb.__doc__ and not name.startswith("_") for name, verb in VERBS.items())
+@pytest.mark.parametrize("name", VERBS)
+def test_the_fields_of_a_verb_are_its_methods_parameters_in_their_order(name: str) -> None:
+    verb = VERBS[name]
+    assert verb.does.__doc__ and not name.startswith("_")
+    kinds = get_type_hints(verb.does, include_extras=True)
+    taken = list(signature(verb.does).parameters.values())[1 + verb.takes_file :]
+    assert [each.kind for each in verb.fields] == [kinds[each.name] for each in taken]
+    defaults = [NODEFAULT if each.default is Parameter.empty else each.default for each in taken]
+    assert [each.default for each in verb.fields] == defaults
+
+
+def test_the_words_of_the_control_socket_are_these() -> None:
+    said = {name: " ".join(field.name for field in verb.fields) for name, verb in VERBS.items()}
+    assert said == {
+        "accounts": "",
+        "add_account": "name password look_alike",
+        "set_password": "name password",
+        "disable": "name",
+        "enable": "name",
+        "delete_account": "name",
+        "add_invite": "",
+        "rooms": "",
+        "delete_room": "name",
+        "backup": "file part",
+        "prune": "days",
+        "messages": "after limit",
+        "grant": "name",
+        "revoke": "name",
+        "kick": "name reason",
+        "mute": "name seconds reason",
+        "unmute": "name",
+        "ban": "name address seconds reason",
+        "unban": "name address",
+        "sanctions": "kind after",
+        "close_room": "name reason",
+        "open_room": "name",
+        "trace": "name seq other",
+        "trace_id": "name id",
+        "status": "",
+    }
 
 
 def test_the_servers_own_accounts_change(operator: Operator, server: RunningServer) -> None:
     accounts = server.app.messenger.entrance.accounts
     assert operator.asks("add_account", name="Hank", password="correct horse") is None
-    assert operator.asks("add_account", name="hank", password="correct horse") == "NameTaken"
+    assert operator.asks("add_account", name="hank", password="correct horse") == "name_taken"
     assert operator.asks("disable", name="hank") is None and accounts["hank"].disabled
     assert operator.asks("enable", name="hank") is None and not accounts["hank"].disabled
     assert operator.asks("delete_account", name="hank") is None and not accounts
@@ -194,9 +234,9 @@ def test_a_backup_that_cannot_be_written_is_a_sentence(operator: Operator, serve
 
 
 def test_a_file_is_handed_over_and_never_named_by_its_number(operator: Operator, tmp_path: Path) -> None:
-    assert operator.asks("backup", file=str(tmp_path / "backup.db")) == "BadRequest"
-    assert operator.asks("backup", file=str(tmp_path / "backup.db"), handle=1) == "BadRequest"
-    assert handed(operator, tmp_path / "backup.db", handle=1)["error"] == "BadRequest"
+    assert operator.asks("backup", file=str(tmp_path / "backup.db")) == "bad_request"
+    assert operator.asks("backup", file=str(tmp_path / "backup.db"), handle=1) == "bad_request"
+    assert handed(operator, tmp_path / "backup.db", handle=1)["error"] == "bad_request"
     assert operator.asks("accounts") == []
 
 
@@ -253,11 +293,11 @@ def test_the_log_says_who_asked_and_what_it_was_done_on(
     handed(operator, tmp_path / "backup.db")
     who = {"uid": os.getuid(), "pid": os.getpid()}
     assert [fields for event, fields in logged if event == "control"] == [
-        {"verb": "add_account", "name": "hank", "on": None, **who},
-        {"verb": "ban", "name": None, "on": "address=192.0.2.0/24 seconds=60.0", **who},
-        {"verb": "trace", "name": "hank", "on": "other=dale seq=7", **who},
-        {"verb": "prune", "name": None, "on": "days=90.0", **who},
-        {"verb": "backup", "name": None, "on": f"file={tmp_path}/backup.db", **who},
+        {"method": "add_account", "name": "hank", "on": None, **who},
+        {"method": "ban", "name": None, "on": "address=192.0.2.0/24 seconds=60.0", **who},
+        {"method": "trace", "name": "hank", "on": "other=dale seq=7", **who},
+        {"method": "prune", "name": None, "on": "days=90.0", **who},
+        {"method": "backup", "name": None, "on": f"file={tmp_path}/backup.db", **who},
     ]
     assert "correct horse" not in str(logged)
 

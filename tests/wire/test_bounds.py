@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import inspect
 
-from gmessenger.chat.administration import ARGUMENTS, checked
+from gmessenger.chat.administration import VERBS, checked
 from gmessenger.errors import BadFrame, BadName, BadPassword, BadRequest, WireError
 from gmessenger.field_types import MAX_GIVEN_NAME, MAX_NUMBER, MAX_QUERY
 from gmessenger.wire.events import CourseContact, CourseMsg, CoursePresence, Said, Unreadable
@@ -84,7 +84,7 @@ def is_bounded(kind: Any) -> bool:
     ("struct", "bounds"),
     [
         *((request, BOUNDS) for request in REQUESTS.values()),
-        *((each, OF_ADMINISTRATION) for each in ARGUMENTS.values()),
+        *((each.arguments, OF_ADMINISTRATION) for each in VERBS.values()),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

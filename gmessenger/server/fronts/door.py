@@ -58,7 +58,7 @@ class Door:
         except WireError as error:
             self._failures += isinstance(error, WrongPassword)
             self.messenger.tally.logins[error.word] += 1
-            logs.event("login_refused", name=login.name, code=error.word, address=login.address, front=login.front)
+            logs.event("login_refused", name=login.name, code=error.word, address=login.address, protocol=login.front)
             raise
         self._asked = None
         self.messenger.tally.logins["ok" if login.token is None else "resumed"] += 1
@@ -68,7 +68,7 @@ class Door:
             kind=session.kind,
             resumed=login.token is not None,
             address=login.address,
-            front=login.front,
+            protocol=login.front,
         )
         return session, left_over
 
