@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import gmessenger
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 LOCKS: dict[str, tuple[str, ...]] = runpy.run_path(str(ROOT / "scripts/lock.py"))["LOCKS"]
 PYTHONS = ("3.11.2", "3.11.9", "3.12.9", "3.13.5", "3.14.0")
 """Debian 12 has a 3.11.2, which some libraries make up for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,13 @@ from gmessenger.commandline import CLIENT, SERVER, Command
 from gmessenger.errors import ERRORS, WIRE_ERRORS
 from gmessenger.server.metrics import METRICS
 from gmessenger.wire import dialects
+from tests import ROOT
 from tests.readme import with_tables
 
-TOP = Path(__file__).parent.parent
-README = (TOP / "README.md").read_text("utf-8")
-PROTOCOL = (TOP / "docs" / "protocol.md").read_text("utf-8")
-OPERATIONS = (TOP / "docs" / "operations.md").read_text("utf-8")
-ARCHITECTURE = (TOP / "docs" / "architecture.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", [SERVER, CLIENT], ids=lambda command: command.section)
@@ -54,7 +53,7 @@ def test_the_protocol_lists_every_course_spelling() -> None:
 
 
 def test_the_architecture_names_every_package() -> None:
-    packages = [path.parent.name for path in (TOP / "gmessenger").glob("*/__init__.py")]
+    packages = [path.parent.name for path in (ROOT / "gmessenger").glob("*/__init__.py")]
     assert packages and all(f"`gmessenger/{name}`" in ARCHITECTURE for name in packages)
 
 
@@ -67,6 +66,6 @@ def test_the_architecture_names_every_package() -> None:
     ],
 )
 def test_links_lead_somewhere(document: str) -> None:
-    text = (TOP / document).read_text("utf-8")
+    text = (ROOT / document).read_text("utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert ((TOP / document).parent / target).exists(), target
+        assert ((ROOT / document).parent / target).exists(), target

@@ -12,8 +12,7 @@ import pytest
 
 from gmessenger import bus, extras, store
 from gmessenger.errors import ConfigProblem
-
-TOP = Path(__file__).parent.parent
+from tests import ROOT
 
 
 def test_a_library_for_postgres() -> None:
@@ -33,5 +32,5 @@ def test_the_command_is_one_that_pip_takes(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "executable", str(tmp_path / "an environment" / "bin" / "python"))
     command = shlex.split(extras.how_to_install("cluster").partition(", ")[2])
     assert command[1:] == ["-m", "pip", "install", ".[cluster]"]
-    assert subprocess.run([command[0], "-c", ""], cwd=TOP).returncode == 0
-    assert 'cluster": CLUSTER' in (TOP / "setup.py").read_text("utf-8")
+    assert subprocess.run([command[0], "-c", ""], cwd=ROOT).returncode == 0
+    assert 'cluster": CLUSTER' in (ROOT / "setup.py").read_text("utf-8")

@@ -26,6 +26,7 @@ from gmessenger.places import control_socket
 from gmessenger.terminal.commands import COMMANDS as TYPED_COMMANDS
 from gmessenger.terminal.commands import Command as TypedCommand
 from gmessenger.terminal_text import SafeErrors, visible_json
+from tests import ROOT
 from tests.admin.running import Place
 from tests.hostile import (
     CONTROL_ANSWERS,
@@ -41,11 +42,10 @@ from tests.hostile import (
     check_drawn,
 )
 from tests.patience import PATIENCE
-from tests.server.running import TOP
 from tests.terminal.people import Person, command, environment
 from tests.terminal.window.seats import Seat
 
-PACKAGE = TOP / "gmessenger"
+PACKAGE = ROOT / "gmessenger"
 
 
 class Onlooker(Person):
@@ -145,7 +145,7 @@ def test_listening_at_a_terminal(tmp_path: Path, arguments: list[str], language:
 def test_listening_in_a_pipe_is_byte_exact(tmp_path: Path) -> None:
     with HostileServer() as server:
         argv = command(server, "--listen", "--json", "--name", "hank")
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=TOP, env=environment(tmp_path / "log")) as process:
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT, env=environment(tmp_path / "log")) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
             process.terminate()
@@ -237,7 +237,7 @@ RUNS: dict[str, list[list[bytes]]] = {
 def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[bytes]) -> None:
     argv = [sys.executable.encode(), b"-m", b"gmessenger", program.encode(), *words]
     env = environment(tmp_path / "log", STATE_DIRECTORY=str(tmp_path))
-    done = subprocess.run(argv, cwd=TOP, env=env, input=b"", capture_output=True, timeout=PATIENCE)
+    done = subprocess.run(argv, cwd=ROOT, env=env, input=b"", capture_output=True, timeout=PATIENCE)
     assert done.returncode != 0 or b"--check" in words
     for shown in (done.stdout, done.stderr):
         check(shown.decode())
@@ -250,7 +250,7 @@ def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[by
 def test_completion(tmp_path: Path, program: str, shell: str) -> None:
     argv = [sys.executable, "-m", "gmessenger", program, "--print-completion", shell]
     env = environment(tmp_path / "log", MESSENGER_NAME=TYPED)
-    done = subprocess.run(argv, cwd=TOP, env=env, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30, check=True)
     check(done.stdout + done.stderr, "\n\t")
 
 
@@ -263,7 +263,7 @@ def test_a_config_file(tmp_path: Path, program: str) -> None:
         file.write_text(f"[{program}]\n{line}\n")
         argv = [sys.executable, "-m", "gmessenger", program, "-c", str(file), "--check"]
         done = subprocess.run(
-            argv, cwd=TOP, env=environment(tmp_path / "log"), capture_output=True, text=True, timeout=30
+            argv, cwd=ROOT, env=environment(tmp_path / "log"), capture_output=True, text=True, timeout=30
         )
         check(done.stdout + done.stderr)
         assert number < 2 or done.returncode == 78
@@ -429,7 +429,7 @@ def test_what_gevent_prints_of_a_greenlet_that_failed(capsys: pytest.CaptureFixt
 def test_the_launcher(tmp_path: Path) -> None:
     bad = BAD.replace(b"/", b"")
     for words in ([b"--" + bad], [b"--port", bad], [b"--ip", bad, b"--window", b"none"], [b"--window", bad]):
-        argv = [sys.executable.encode(), str(TOP / "launcher.py").encode(), *words]
+        argv = [sys.executable.encode(), str(ROOT / "launcher.py").encode(), *words]
         env = environment(tmp_path / "log")
         done = subprocess.run(argv, input=b"", capture_output=True, env=env, timeout=60)
         check((done.stdout + done.stderr).decode())
@@ -440,7 +440,7 @@ def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        argv = [sys.executable, str(TOP / "launcher.py"), "--leash", str(listener.getsockname()[1]), "test"]
+        argv = [sys.executable, str(ROOT / "launcher.py"), "--leash", str(listener.getsockname()[1]), "test"]
         with subprocess.Popen(argv, stderr=subprocess.PIPE, env=environment(tmp_path / "log")) as leash:
             line, _ = listener.accept()
             says = [sys.executable, "-c", f"import sys; sys.stderr.buffer.write({HOSTILE.encode() + bytes([10])!r})"]

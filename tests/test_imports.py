@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.patience import PATIENCE
 
-PACKAGE = Path(__file__).parent.parent / "gmessenger"
+PACKAGE = ROOT / "gmessenger"
 RECORDS = ("chat.contract", "chat.records", "chat.tally", "chat.way")
 """What chat and store share: a contract, and the records that pass between them."""
 SHARED = ("cluster.contract", "cluster.records")

@@ -18,9 +18,10 @@ import pytest
 
 from gmessenger import logs, places
 from gmessenger.log_files import MAX_DAYS_KEPT, DailyLog, SharedLog, WatchedLog
-from tests.server.running import PATIENCE, TOP, ServerProcess, dial
+from tests import ROOT
+from tests.server.running import PATIENCE, ServerProcess, dial
 
-ROTATION = Path(__file__).parent.parent / "config" / "gmessenger.logrotate"
+ROTATION = ROOT / "config" / "gmessenger.logrotate"
 YESTERDAY = 90_000  # seconds ago
 Handlers = list[logging.Handler]
 
@@ -276,6 +277,6 @@ def test_the_client_writes_such_a_file(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gmessenger", "client", "--log-file", str(log), "--name", "hank", "--to", "dale"]
     command += ["--port", "1", "--retry-for", "0.01"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
-    subprocess.run(command, cwd=TOP, env=clean, input=b"x\n", capture_output=True, timeout=60, check=False)
+    subprocess.run(command, cwd=ROOT, env=clean, input=b"x\n", capture_output=True, timeout=60, check=False)
     assert log.stat().st_mode & 0o777 == 0o600
     assert "client_stopped" in log.read_text()

@@ -13,9 +13,8 @@ import pytest
 
 from gmessenger import logs
 from gmessenger.errors import FileProblem
+from tests import ROOT
 from tests.patience import PATIENCE
-
-TOP = Path(__file__).parent.parent
 
 
 @logs.log_calls("name")
@@ -137,5 +136,5 @@ logs.configure("/dev/full")
 logs.event("client_sent", id="1", code=200)
 logs.event("client_stopped", exit_code=0)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

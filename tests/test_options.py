@@ -13,8 +13,8 @@ from gmessenger.commandline import ADMIN, CLIENT, SERVER, Command, config_text, 
 from gmessenger.errors import ConfigProblem, UsageError
 from gmessenger.kinds import Kind
 from gmessenger.options import Flag
+from tests import ROOT
 
-TOP = Path(__file__).parent.parent
 EXAMPLES: dict[type, tuple[str, Any]] = {int: ("4321", 4321), float: ("1.5", 1.5), bool: ("no", False), str: ("x", "x")}
 DIGEST = ("SHA256:" + ":".join(["Ab"] * 32), "sha256:" + "ab" * 32)
 EXAMPLES[tuple] = ("192.0.2.0/24,::1", (ip_network("192.0.2.0/24"), ip_network("::1")))
@@ -162,7 +162,7 @@ def test_a_bad_command_line_is_a_usage_error(arguments: list[str]) -> None:
 def test_the_shipped_file_is_the_printed_one_and_says_the_defaults(
     command: Command[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shipped = TOP / "config" / f"{command.section}.ini"
+    shipped = ROOT / "config" / f"{command.section}.ini"
     assert shipped.read_text("utf-8") == config_text(command)
     assert parse(command, ["-c", str(shipped)], {}) == parse(command, [], {})
     with pytest.raises(SystemExit) as ended:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests import services
+from tests import ROOT, services
 from tests.services import Postgres, Redis, Service, missing
-
-TOP = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("kind", [Postgres, Redis], ids=["PostgreSQL", "Redis"])
@@ -45,5 +42,5 @@ def test_it_answers(redis_server: Redis) -> None:
 
 def test_what_is_not_installed_is_said_and_counted() -> None:
     command = [sys.executable, "-m", "pytest", "-n", "0", f"{__file__}::{test_it_answers.__name__}"]
-    done = subprocess.run(command, cwd=TOP, env={"PATH": "/nowhere"}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": "/nowhere"}, capture_output=True, text=True)
     assert "1 tests of clusters skipped: Redis is not installed" in done.stdout, done.stdout

@@ -13,9 +13,9 @@ import pytest
 
 from gmessenger.commandline import ADMIN, CLIENT, SERVER, Command, parser_of
 from gmessenger.completion import SHELLS, completion
+from tests import ROOT
 from tests.manual import ALL, PAGES, page
 
-TOP = Path(__file__).parent.parent
 NO_DATE = "missing date"
 """A page that is made anew whenever a table changes has none."""
 every_command = pytest.mark.parametrize("command", ALL, ids=lambda command: command.section)
@@ -47,7 +47,7 @@ def shell_path(tmp_path: Path) -> dict[str, str]:
         script.write_text(f'#!/bin/sh\nexec {sys.executable} -m gmessenger {command.section} "$@"\n')
         script.chmod(0o755)
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    return {"PATH": path, "PYTHONPATH": str(TOP), "HOME": str(tmp_path), "TERM": "dumb", "LANG": "C.UTF-8"}
+    return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "TERM": "dumb", "LANG": "C.UTF-8"}
 
 
 def told(words: list[str], env: dict[str, str]) -> list[str]:
@@ -72,7 +72,7 @@ def test_bash_completes(shell_path: dict[str, str], command: Command[Any], line:
     words = [command.program, *line.split(" ")]
     function = f"_shtab_{command.program.replace('-', '_')}"
     script = f"""
-        source {TOP}/config/completion/bash/{command.program}
+        source {ROOT}/config/completion/bash/{command.program}
         complete -p {command.program} >/dev/null || exit
         COMP_WORDS=({" ".join(word or "''" for word in words)}) COMP_CWORD={len(words) - 1}
         {function} {command.program} "${{COMP_WORDS[COMP_CWORD]}}" >/dev/null
@@ -84,14 +84,14 @@ def test_bash_completes(shell_path: dict[str, str], command: Command[Any], line:
 @pytest.mark.parametrize(("command", "line", "offered"), TYPED)
 @needs("fish")
 def test_fish_completes(shell_path: dict[str, str], command: Command[Any], line: str, offered: list[str]) -> None:
-    script = f"source {TOP}/config/completion/fish/{command.program}.fish; complete -C '{command.program} {line}'"
+    script = f"source {ROOT}/config/completion/fish/{command.program}.fish; complete -C '{command.program} {line}'"
     assert {each.split("\t")[0] for each in told(["fish", "-N", "-c", script], shell_path)} >= set(offered)
 
 
 @every_command
 @needs("zsh")
 def test_zsh_knows_the_command(shell_path: dict[str, str], command: Command[Any]) -> None:
-    folder = TOP / "config" / "completion" / "zsh"
+    folder = ROOT / "config" / "completion" / "zsh"
     assert (folder / f"_{command.program}").read_text().startswith(f"#compdef {command.program}\n")
     script = f"""
         fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D
@@ -111,14 +111,14 @@ def test_every_option_is_completed(command: Command[Any], shell: str) -> None:
 
 
 def test_everything_shared_is_installed() -> None:
-    files = [*(TOP / "docs" / "man").iterdir(), *(TOP / "config" / "completion").rglob("*")]
-    shared = {str(file.parent.relative_to(TOP)) for file in files if file.is_file()}
-    setup = (TOP / "setup.py").read_text("utf-8")
+    files = [*(ROOT / "docs" / "man").iterdir(), *(ROOT / "config" / "completion").rglob("*")]
+    shared = {str(file.parent.relative_to(ROOT)) for file in files if file.is_file()}
+    setup = (ROOT / "setup.py").read_text("utf-8")
     assert shared and all(f'"{folder}": ' in setup for folder in shared)
 
 
 def test_the_top_level_is_what_it_was_meant_to_be() -> None:
-    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=False).stdout.split(
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
         "\n"
     )
     top = {name.split("/")[0] for name in tracked if name and not name.startswith(".")}
@@ -126,4 +126,4 @@ def test_the_top_level_is_what_it_was_meant_to_be() -> None:
     files = {"launcher.py", "setup.py", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"} | {
         "SECURITY.md"
     }
-    assert top <= folders | files | {"Makefile", *(lock.name for lock in TOP.glob("requirements*.txt"))}
+    assert top <= folders | files | {"Makefile", *(lock.name for lock in ROOT.glob("requirements*.txt"))}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import PATIENCE, TOP
+from tests import ROOT
+from tests.server.running import PATIENCE
 
 FULL = Path("/dev/full")
 PRINTS = [
@@ -25,7 +26,7 @@ def start(words: list[str], output: int, tmp_path: Path) -> subprocess.Completed
     memory = ["--store", "memory:", "--port", "0"] if words == ["server", "--check"] else []
     return subprocess.run(
         [sys.executable, "-m", "gmessenger", *words, *memory],
-        cwd=TOP,
+        cwd=ROOT,
         env=clean | {"HOME": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         stdout=output,

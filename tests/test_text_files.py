@@ -17,8 +17,9 @@ from gmessenger.errors import FileProblem
 from gmessenger.options import AdminOptions
 from gmessenger.terminal.passwords import given_password
 from gmessenger.terminal.remembering import remember
+from tests import ROOT
 from tests.conftest import RunningServer
-from tests.server.running import PATIENCE, TOP
+from tests.server.running import PATIENCE
 
 MARK = b"\xef\xbb\xbf"
 BEGINNINGS = {"no mark": b"", "a mark": MARK}
@@ -83,7 +84,7 @@ def test_a_mark_at_the_beginning_of_a_pipe_is_no_text(server: RunningServer, tmp
         dale.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"dale"}}\n')
         assert (b'"response":200' in lines.readline(), b"synced" in lines.readline()) == (True, True)
         done = subprocess.run(
-            command, cwd=TOP, env=clean, input=MARK + b"hello\r\n", capture_output=True, timeout=PATIENCE, check=False
+            command, cwd=ROOT, env=clean, input=MARK + b"hello\r\n", capture_output=True, timeout=PATIENCE, check=False
         )
         assert (done.returncode, done.stderr) == (0, b"")
         assert json.loads(lines.readline())["message"] == "hello"

@@ -21,8 +21,8 @@ from gmessenger.server.check import check
 from gmessenger.server.start import run
 from gmessenger.store import open_store, verify_store
 from gmessenger.urls import masked, masked_fault, masked_text
+from tests import ROOT
 
-TOP = Path(__file__).parent.parent
 SECRET = "hunter2zebra"
 PIECES = ("hunter2", "zebra")
 """What a parser may have cut the password into; neither is a word of any sentence."""
@@ -268,7 +268,9 @@ def test_a_server_that_cannot_start_shows_no_password(tmp_path: Path) -> None:
     url = f"postgresql://hank:{SECRET}@localhost:1/chat"
     for words in (["--store", url], ["--store", f"redis:/hank:{SECRET}@h"], ["--store", f"{url}@x"]):
         command = [sys.executable, "-m", "gmessenger", "server", "--port", "0", "--log-level", "debug", *words]
-        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=60, env={"HOME": str(tmp_path)})
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=60, env={"HOME": str(tmp_path)}
+        )
         assert done.returncode in (73, 78) and hidden(done.stdout + done.stderr), done
         assert "Traceback" not in done.stderr and "***" in done.stderr
     with pytest.raises(SystemExit):

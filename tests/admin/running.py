@@ -14,7 +14,8 @@ from typing import Any
 
 from gmessenger.admin.start import run
 from gmessenger.store import open_store
-from tests.server.running import PATIENCE, TOP, ServerProcess, dial
+from tests import ROOT
+from tests.server.running import PATIENCE, ServerProcess, dial
 
 PASSWORD = "correct horse"
 
@@ -90,7 +91,7 @@ class Place:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         done = subprocess.run(
             [sys.executable, "-m", "gmessenger", "admin", *arguments],
-            cwd=TOP,
+            cwd=ROOT,
             env=clean | {"MESSENGER_STORE": self.url} | environ,
             input=typed,
             capture_output=True,

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
 from tests.admin.running import PASSWORD, Place
-from tests.server.running import TOP
 
 
 def typed_at_a_terminal(place: Place, *lines: str) -> tuple[int, str]:
@@ -17,7 +17,7 @@ def typed_at_a_terminal(place: Place, *lines: str) -> tuple[int, str]:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gmessenger", "admin", "--store", place.url, "user", "add", "hank"]
     with subprocess.Popen(
-        command, cwd=TOP, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         os.close(theirs)
         shown = b""

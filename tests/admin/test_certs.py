@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.admin.running import Place
 from tests.authority import Authority, pin_in
 from tests.conftest import RunningServer
-from tests.terminal.people import ROOT, TIMEOUT, environment
+from tests.terminal.people import TIMEOUT, environment
 
 
 @pytest.fixture

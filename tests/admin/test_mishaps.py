@@ -15,10 +15,10 @@ import pytest
 
 from gmessenger.admin import keeping, office
 from gmessenger.admin.start import split
+from tests import ROOT
 from tests.admin.running import PASSWORD, Done, Place
 from tests.admin.test_admin import spoil
 from tests.patience import PATIENCE
-from tests.server.running import TOP
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_output_that_cannot_be_written(place: Place, words: tuple[str, ...]) 
     place.adds("hank")
     command = [sys.executable, "-m", "gmessenger", "admin", "--store", place.url, *words]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(command, cwd=TOP, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr.count("\n")) == (73, 1) and "No space left" in done.stderr
 
 
@@ -112,7 +112,7 @@ def test_a_directory_that_is_gone(place: Place) -> None:
         program = "import os, sys; os.rmdir(os.getcwd()); from gmessenger.admin.main import main; sys.exit(main())"
         command = [sys.executable, "-c", program, "--store", place.url, "backup", "here.db"]
         done = subprocess.run(
-            command, cwd=gone, env=os.environ | {"PYTHONPATH": str(TOP)}, capture_output=True, text=True, timeout=20
+            command, cwd=gone, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=20
         )
         Path(gone).mkdir()
     assert (done.returncode, done.stderr.count("\n")) == (73, 1) and "No such file" in done.stderr

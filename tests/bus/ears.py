@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -16,9 +15,9 @@ from gevent.event import Event
 from gmessenger.bus.envelopes import Keyring, Sealer, open_envelope, read_envelope
 from gmessenger.bus.keys import Keys
 from gmessenger.bus.parcels import FIRST_PAGE, LAST_PAGE, Parcel, packed, unpacked
+from tests import ROOT
 from tests.patience import PATIENCE
 
-TOP = Path(__file__).parent.parent.parent
 CLUSTER = "springfield"
 KEY = b"d'oh" * 8
 
@@ -92,7 +91,7 @@ class Child:
 
     def __init__(self, url: str, node: str, timeout: float, key: str, card: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", ALONE, url, node, str(timeout), key, card], cwd=TOP, stdout=subprocess.PIPE
+            [sys.executable, "-c", ALONE, url, node, str(timeout), key, card], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None
         self._said = self._process.stdout

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 from gmessenger.client import Joined, Link, Received
+from tests import ROOT
 from tests.conftest import RunningServer
-
-TOP = Path(__file__).parent.parent.parent
 
 
 def heard(link: Link, text: str) -> re.Match[str]:
@@ -24,10 +23,10 @@ def heard(link: Link, text: str) -> re.Match[str]:
 
 
 def test_the_bot_of_twenty_lines(server: RunningServer, tmp_path: Path) -> None:
-    code = re.findall(r"```python\n(.*?)```", (TOP / "docs" / "scripting.md").read_text("utf-8"), re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scripting.md").read_text("utf-8"), re.DOTALL)
     (bot := tmp_path / "bot.py").write_text(code[0])
     assert len([line for line in code[0].splitlines() if line]) <= 20
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP), "PORT": str(server.port)}
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": str(server.port)}
     with Link(server.host, server.port, "hank") as link:
         link.register("only accounts make rooms")
         link.join("#dice")

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
 from tests.patience import PATIENCE
 
-TOP = Path(__file__).parent.parent.parent
 ELSEWHERE = (
     "import sys, gevent, gevent.socket, gevent.threadpool, subprocess, getpass, logging.config, configargparse\n"
     "sys.modules['fcntl'] = sys.modules['termios'] = sys.modules['resource'] = None\n"
@@ -15,7 +15,7 @@ ELSEWHERE = (
 
 def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", ELSEWHERE + program, *arguments]
-    return subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_the_library_is_there_and_keeps_nothing_on_disk(tmp_path: Path) -> None:

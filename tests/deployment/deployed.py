@@ -21,7 +21,7 @@ from tests.server.running import PATIENCE
 SERVER: Final = [sys.executable, "-m", "gmessenger", "server"]
 INSIDE: Final = f"sqlite:///{sandbox.STATE}/messenger.db"
 OPTIONS: Final = ["--port", "0", "--tls-port", "0", "--drain-timeout", "2", "--log-file", "-"]
-ENVIRON: Final = {"PATH": "/usr/bin:/bin", "HOME": str(sandbox.STATE), "PYTHONPATH": str(sandbox.TOP)}
+ENVIRON: Final = {"PATH": "/usr/bin:/bin", "HOME": str(sandbox.STATE), "PYTHONPATH": str(sandbox.ROOT)}
 
 
 def need(**spec: Any) -> None:

@@ -16,15 +16,15 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from tests import ROOT
 from tests.deployment.filters import Filter, load
 
-TOP: Final = Path(__file__).parent.parent.parent
 REFUSED: Final = 99
 STATE: Final = Path("/var/lib/gmessenger")
 HIDDEN: Final = ("/home", "/root", "/run/user")
 """What ProtectHome= hides."""
 TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")
-NEEDED: Final = tuple(dict.fromkeys((str(TOP), sys.prefix, sys.base_prefix)))
+NEEDED: Final = tuple(dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix)))
 """What the program is read from; a checkout in a home stands for /opt/gmessenger."""
 
 MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000
@@ -56,7 +56,7 @@ def start(command: list[str], *, environ: dict[str, str] | None = None, **spec: 
     here = [sys.executable, "-m", "tests.deployment.sandbox", words]
     return subprocess.Popen(
         [*(alone if "state" in spec else []), *here],
-        cwd=TOP,
+        cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,15 +7,15 @@ import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from gmessenger.commandline import SERVER, parse
 from gmessenger.options import ServerOptions
 from gmessenger.server import files
+from tests import ROOT
 
-CONFIG = Path(__file__).parent.parent.parent / "config"
+CONFIG = ROOT / "config"
 UNIT = (CONFIG / "gmessenger.service").read_text("utf-8")
 IMAGE = (CONFIG / "Containerfile").read_text("utf-8")
 

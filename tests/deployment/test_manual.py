@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.admin.running import PASSWORD, Place
-from tests.server.running import PATIENCE, TOP
+from tests.server.running import PATIENCE
 
-MANUAL = (TOP / "docs" / "operations.md").read_text("utf-8")
+MANUAL = (ROOT / "docs" / "operations.md").read_text("utf-8")
 SCRIPT = "/usr/local/bin/gmessenger-admin"
 
 

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.server.running import PATIENCE, TOP
+from tests import ROOT
+from tests.server.running import PATIENCE
 
 HOST: Final = "127.0.0.1"
 AS_SHIPPED: Final = ("-m", "gmessenger", "server")
@@ -66,7 +67,7 @@ class Server:
         """Start the process, without waiting until it listens."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         self._process = subprocess.Popen(
-            [*self._command, "--port", str(self._port)], cwd=TOP, env=clean, stdout=subprocess.PIPE, text=True
+            [*self._command, "--port", str(self._port)], cwd=ROOT, env=clean, stdout=subprocess.PIPE, text=True
         )
         self.starts += 1
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import atheris
 
+from tests import ROOT
 from tests.fuzz.draws import MAX_INPUT
 
 MODULES: Final = (
@@ -25,7 +26,7 @@ MODULES: Final = (
 with atheris.instrument_imports(include=[*MODULES, "gmessenger.configfile", "gmessenger.kinds"]):
     from tests.fuzz.targets import TARGETS
 
-HOME: Final = Path(__file__).parent.parent.parent / ".fuzz"
+HOME: Final = ROOT / ".fuzz"
 SLOWEST: Final = {"sessions": 90}
 """Seconds for one input; 5 where nothing else is said."""
 

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import atheris
 
+from tests import ROOT
+
 with atheris.instrument_imports(include=["gmessenger.wire"]):
     from gmessenger.wire import events
     from gmessenger.wire.course import CourseCodec
@@ -27,7 +29,7 @@ from gmessenger.errors import BadFrame
 from tests.course_clients import SPELLINGS
 from tests.wire import test_course, test_framing, test_jim
 
-HOME: Final = Path(__file__).parent.parent.parent / ".fuzz"
+HOME: Final = ROOT / ".fuzz"
 HEAD: Final = 4
 CAP: Final = 300
 PATIENCE: Final = 10**6

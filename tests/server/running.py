@@ -8,12 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from tests import ROOT
 from tests.patience import PATIENCE
-
-TOP = Path(__file__).parent.parent.parent
 
 
 class ServerProcess:
@@ -25,7 +23,7 @@ class ServerProcess:
         command += ["--message-rate", "0", "--request-rate", "0", *arguments]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         self.process = subprocess.Popen(
-            command, cwd=TOP, env=clean | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=ROOT, env=clean | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> ServerProcess:
@@ -60,7 +58,7 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
     done = subprocess.run(
         [sys.executable, "-m", "gmessenger", "server", *arguments],
-        cwd=TOP,
+        cwd=ROOT,
         env=clean | environ,
         capture_output=True,
         text=True,

@@ -20,7 +20,8 @@ import pytest
 
 from gmessenger.certificates import self_signed
 from gmessenger.commandline import SERVER
-from tests.server.running import PATIENCE, TOP, ServerProcess, dial
+from tests import ROOT
+from tests.server.running import PATIENCE, ServerProcess, dial
 
 
 class Reloading:
@@ -180,7 +181,7 @@ def test_a_terminal_that_is_closed_takes_its_server_along() -> None:
     command = [sys.executable, "-m", "gmessenger", "server", "--port", "0", "--log-file", "-"]
     with subprocess.Popen(
         command,
-        cwd=TOP,
+        cwd=ROOT,
         stdin=its,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -200,6 +201,6 @@ def test_a_terminal_that_is_closed_takes_its_server_along() -> None:
 
 def test_the_document_lists_what_takes_a_restart() -> None:
     rows = [row.long for row in SERVER.rows if row.restart]
-    document = (TOP / "docs" / "operations.md").read_text("utf-8")
+    document = (ROOT / "docs" / "operations.md").read_text("utf-8")
     (line,) = [line for line in document.splitlines() if "`needs_restart` at each reload" in line]
     assert sorted(re.findall(r"`(--[\w-]+)`", line)) == sorted(rows)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import gevent
 import pytest
 
 from gmessenger.server.watch import Watch
+from tests import ROOT
 
-PACKAGE = Path(__file__).parent.parent.parent / "gmessenger"
+PACKAGE = ROOT / "gmessenger"
 GUARDED = {
     "server/watch.py": 1,  # the watch itself
     "server/app.py": 1,  # `later`, with a guarded call

@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from gmessenger.store.schema import VERSION
-from tests.server.running import PATIENCE, TOP
+from tests import ROOT
+from tests.server.running import PATIENCE
 
 PROGRAM: Final = """
 import os, resource, sys, subprocess
@@ -54,7 +55,7 @@ SIZES: Final = (4, 8, 16, 32, 48, 64, 96, 128, 160, 200)
 def run(how: str, kilobytes: int, folder: Path, *, kill: bool) -> list[str]:
     alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])] if how == "tmpfs" else []
     command = [*alone, sys.executable, "-c", PROGRAM, how, str(kilobytes), str(folder), "kill" if kill else "-"]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     if (how == "tmpfs" and done.returncode != 0 and "unshare" in done.stderr) or "CalledProcessError" in done.stderr:
         pytest.skip(f"no small disk can be made here: {done.stderr.strip()[-100:]}")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

@@ -30,11 +30,10 @@ from gmessenger.store.postgres.inspecting import inspect_database
 from gmessenger.store.postgres.lines import unavailable
 from gmessenger.store.postgres.verifying import verify_database
 from gmessenger.store.postgres.writer import BY_INDEX
+from tests import ROOT
 from tests.patience import PATIENCE
 from tests.services import Postgres, missing
 from tests.store.test_contract import DIRECT, Kept
-
-TOP = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +242,7 @@ def test_without_the_library_one_is_told_how_to_get_it() -> None:
         "    try: use('postgresql://nowhere/x')\n"
         "    except Exception as error: print(type(error).__name__, error)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=TOP, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert len(lines) == 2 and all(line.startswith("ConfigProblem") and "[cluster]" in line for line in lines), done
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -18,11 +17,10 @@ from gmessenger.cluster.records import Change
 from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
 from gmessenger.store import open_store
 from gmessenger.store.postgres import following
+from tests import ROOT
 from tests.patience import PATIENCE
 from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
-
-TOP = Path(__file__).parent.parent.parent
 
 
 class Nodes:
@@ -282,7 +280,7 @@ def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres)
         "store = open_store(sys.argv[1]); store.check(); print(store.identity); store.close()"
     )
     command = [sys.executable, "-c", program, postgres.database()]
-    started = [subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     identities = {each.communicate(timeout=PATIENCE)[0] for each in started}
     assert len(identities) == 1 and identities.pop().strip()
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.client.fake_server import FakeServer
-from tests.terminal.people import ROOT, Person, command, environment
+from tests.terminal.people import Person, command, environment
 
 Sit = Callable[..., Person]
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -19,12 +19,11 @@ from typing import Any, Self
 from gevent import monkey
 from gevent.select import select
 
+from tests import ROOT
 from tests.patience import PATIENCE as TIMEOUT
 
 # The patched one closes some time later, and only then does the other end notice.
 close = monkey.get_original("os", "close")
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def command(server: Any, *arguments: str) -> list[str]:

@@ -13,8 +13,9 @@ from gmessenger.commandline import CLIENT, config_text, parse
 from gmessenger.errors import FileProblem
 from gmessenger.terminal.main import main
 from gmessenger.terminal.remembering import remember
+from tests import ROOT
 from tests.client.fake_server import FakeServer, Peer
-from tests.terminal.people import ROOT, TIMEOUT, Person, environment
+from tests.terminal.people import TIMEOUT, Person, environment
 
 GREETED = r"Connected to fake/1\."
 

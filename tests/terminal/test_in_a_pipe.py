@@ -17,9 +17,10 @@ from gmessenger.errors import Unreachable
 from gmessenger.sentences import Sentence
 from gmessenger.terminal.main import main
 from gmessenger.terminal.startup import Startup
+from tests import ROOT
 from tests.client.fake_server import FakeServer, Peer
 from tests.terminal.conftest import Start
-from tests.terminal.people import ROOT, TIMEOUT, close, command, environment
+from tests.terminal.people import TIMEOUT, close, command, environment
 
 Process = subprocess.Popen[bytes]
 

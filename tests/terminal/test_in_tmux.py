@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.conftest import RunningServer
 from tests.patience import PATIENCE
 from tests.spec.wires import Dial
-from tests.terminal.people import ROOT, command, environment
+from tests.terminal.people import command, environment
 
 PROMPT = "tmux-shell$ "
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
