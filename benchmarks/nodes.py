@@ -14,7 +14,7 @@ from typing import Final
 
 from benchmarks.preparing import fill
 from benchmarks.serving import Served
-from tests.services import Postgres, Redis
+from gmessenger.launcher.services import Postgres, Redis
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 UNTHROTTLED: Final = ("--message-rate", "0", "--request-rate", "0", "--connect-rate", "0")

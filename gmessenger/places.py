@@ -16,9 +16,9 @@ DEFAULT_PORT: Final = 7777
 
 
 def checkout() -> Path | None:
-    """The top of the checkout this package runs from; None when it is installed."""
+    """Return the top of the checkout this package runs from: where the folder `logs` is beside it; None elsewhere."""
     top = Path(__file__).resolve().parent.parent
-    return top if (top / "launcher.py").is_file() and (top / "logs").is_dir() else None
+    return top if (top / "logs").is_dir() else None
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:

@@ -12,10 +12,10 @@ import gevent
 from gevent.event import Event
 
 from gmessenger.cluster.ordering import Ordering
+from gmessenger.launcher.services import Postgres
 from gmessenger.server.app import App
 from tests.conftest import RunningServer
 from tests.patience import PATIENCE
-from tests.services import Postgres
 from tests.spec.people import Population
 
 SIZE: Final = 2

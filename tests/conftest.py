@@ -15,9 +15,9 @@ from argon2 import PasswordHasher
 from hypothesis import settings
 
 from gmessenger.chat.passwords import Passwords
+from gmessenger.launcher.services import Postgres, Redis, missing
 from gmessenger.options import ServerOptions
 from gmessenger.server.app import App
-from tests.services import Postgres, Redis, missing
 
 # Whoever runs the tests: the client's main chooses its language by these, and tests read English.
 os.environ.update(LC_ALL="C.UTF-8", LANGUAGE="")

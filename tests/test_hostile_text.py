@@ -439,8 +439,10 @@ def test_the_launcher(tmp_path: Path) -> None:
 def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path) -> None:
     import socket
 
+    from gmessenger.launcher.supervise import LAUNCHER, LEASH
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        argv = [sys.executable, str(ROOT / "launcher.py"), "--leash", str(listener.getsockname()[1]), "test"]
+        argv = [*LAUNCHER, LEASH, str(listener.getsockname()[1]), "test"]
         with subprocess.Popen(argv, stderr=subprocess.PIPE, env=environment(tmp_path / "log")) as leash:
             line, _ = listener.accept()
             says = [sys.executable, "-c", f"import sys; sys.stderr.buffer.write({HOSTILE.encode() + bytes([10])!r})"]
@@ -461,6 +463,9 @@ def test_nothing_is_printed_but_through_the_one_place() -> None:
         "completion.py": "words of the parser",
         "admin/asking.py": "an empty line",
         "admin/keeping.py": "names of tables, in place on stderr",
+        "launcher/main.py": "made safe by `output.safe`, before the package's requirements may be there",
+        "launcher/output.py": "the same",
+        "launcher/supervise.py": "a number",
     }
     found = set()
     for path in sorted(PACKAGE.rglob("*.py")):

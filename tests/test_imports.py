@@ -78,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(*RECORDS, *SHARED, *GROUND),
     },
     "client": {"wire", *GROUND},
+    "launcher": {"places", *GROUND},
     "terminal": {
         *("gmessenger", "given", "client", "log_files", "logs", "options", "commandline", "places"),
         *GROUND,
@@ -91,6 +92,7 @@ FOREIGN: dict[str, set[str]] = {
     "cluster": {"socket", "ssl", "sqlite3", "psycopg", "redis", "logging", "threading"},
     "client": {"logging", "argparse", "configargparse"},
     "terminal": {"socket", "json"},
+    "launcher": {"gevent", "asyncio", "tests"},
 }
 """What a package must not know, of the world outside."""
 
@@ -151,6 +153,23 @@ def test_every_package_says_what_it_does_and_must_not_know(package: Path) -> Non
         return
     lines = [line for line in doc.splitlines() if line.strip()]
     assert len(lines) == 2 and "must not know" in doc.lower(), doc
+
+
+def test_nothing_of_the_product_imports_what_is_for_developers() -> None:
+    top = [*PACKAGE.rglob("*.py"), PACKAGE.parent / "launcher.py"]
+    roots = {module.split(".")[0] for path in top for module in imports(path)}
+    assert not roots & {"tests", "scripts", "benchmarks", "launcher"}
+
+
+def test_no_product_path_looks_for_the_launcher() -> None:
+    """Where the code names that file, it is for a person to type."""
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value == "launcher.py"
+    }
+    assert found == {"launcher/main.py"}
 
 
 def test_importing_the_package_patches_nothing() -> None:

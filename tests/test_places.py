@@ -15,6 +15,20 @@ def homeless() -> Path:
     raise RuntimeError("Could not determine home directory.")
 
 
+def test_a_checkout_is_known_by_its_logs_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "__file__", str(tmp_path / "gmessenger" / "places.py"))
+    (tmp_path / "launcher.py").touch()
+    (tmp_path / "logs").touch()
+    assert places.checkout() is None
+    (tmp_path / "launcher.py").unlink()
+    (tmp_path / "logs").unlink()
+    (tmp_path / "logs").mkdir()
+    assert places.checkout() == tmp_path
+    for command in ("server", "client"):
+        assert places.log_file(command, {}) == str(tmp_path / "logs" / f"{command}.log")
+    assert places.state_directory({}) == tmp_path / "data"
+
+
 def test_state_lives_where_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "checkout", lambda: None)
     monkeypatch.setattr(Path, "home", lambda: Path("/home/hank"))

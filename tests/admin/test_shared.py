@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from gmessenger.launcher.services import Postgres, Redis
 from gmessenger.store import open_store, transfer
 from tests.admin.running import PASSWORD, Place
 from tests.conftest import RunningServer
-from tests.services import Postgres, Redis
 
 SECRET = "not-to-be-shown"
 

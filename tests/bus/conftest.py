@@ -11,9 +11,9 @@ from redis import Redis as Client
 
 from gmessenger.bus import open_bus
 from gmessenger.cluster.contract import Bus
+from gmessenger.launcher.services import Redis, missing
 from tests.bus.ears import CLUSTER, KEY, PATIENCE, Ear
 from tests.conftest import NOT_INSTALLED
-from tests.services import Redis, missing
 
 LONG, SHORT = 5.0, 2.0
 """Timeouts: where nobody is to be given up, however busy the machine is, and where somebody is."""

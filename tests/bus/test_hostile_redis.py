@@ -14,9 +14,9 @@ from hypothesis import strategies as some
 
 from gmessenger.bus import dialling, try_bus
 from gmessenger.errors import Unreachable
+from gmessenger.launcher.services import LOOPBACK, Redis
 from tests.bus.conftest import SHORT, Party
 from tests.bus.ears import PATIENCE, Ear
-from tests.services import LOOPBACK, Redis
 
 Starts = Callable[[str], Party]
 Events = Callable[[str], list[dict[str, Any]]]

@@ -16,11 +16,11 @@ from gmessenger.bus import try_bus
 from gmessenger.bus.listening import NOT_HEARD
 from gmessenger.cluster.contract import Bus
 from gmessenger.errors import Unreachable
+from gmessenger.launcher.services import LOOPBACK, Redis
 from tests import ROOT
 from tests.authority import Authority
 from tests.bus.conftest import SHORT, Party
 from tests.bus.ears import Ear
-from tests.services import LOOPBACK, Redis
 
 Events = Callable[[str], list[dict[str, Any]]]
 Starts = Callable[[str], Party]

@@ -11,9 +11,9 @@ from redis import Redis as Client
 from gmessenger.bus import replies, shelf
 from gmessenger.bus.parcels import LAST_PAGE
 from gmessenger.bus.shelf import Shelf
+from gmessenger.launcher.services import Redis
 from tests.bus.conftest import SHORT, Party
 from tests.bus.ears import Child, Peer
-from tests.services import Redis
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 import gevent
 import pytest
 
+from gmessenger.launcher.services import Postgres, Redis
 from tests.conftest import RunningServer
 from tests.course_clients import Spelling
 from tests.patience import PATIENCE as TIMEOUT
-from tests.services import Postgres, Redis
 from tests.spec.people import PASSWORD, Person
 from tests.spec.wires import Dial
 

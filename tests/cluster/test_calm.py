@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gmessenger.launcher.services import Postgres, Redis
 from tests.clusters import RunningCluster
-from tests.services import Postgres, Redis
 from tests.spec.people import Person
 from tests.spec.wires import Dial
 

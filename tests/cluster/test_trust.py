@@ -15,9 +15,9 @@ from gmessenger.bus.parcels import Parcel, packed
 from gmessenger.chat.elsewhere import Shown
 from gmessenger.cluster.frames import Broadcast, Changed, Hint, Hints, Told, encode
 from gmessenger.cluster.showing import _encode as card_of
+from gmessenger.launcher.services import Redis
 from gmessenger.store.postgres.bus_keys import replace_bus_key
 from tests.cluster.conftest import Cluster, until
-from tests.services import Redis
 from tests.spec.people import texts
 
 LONG = 60.0

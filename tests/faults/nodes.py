@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import gevent
 
+from gmessenger.launcher.services import Postgres, Redis
 from tests.faults.accounts import populate
 from tests.faults.beacons import BEACONS, SEAS, Beacon, Crossings
 from tests.faults.crowd import NAMES, ROOMS, Crowd, targets_of
 from tests.faults.member import Member
 from tests.faults.network import Network
 from tests.faults.process import HOST, Server
-from tests.services import Postgres, Redis
 
 NODES: Final = len(BEACONS)
 BUS_TIMEOUT: Final = 3.0

@@ -12,13 +12,13 @@ from pathlib import Path
 import gevent
 import pytest
 
+from gmessenger.launcher.services import missing
 from tests.conftest import NO_NETWORK, NOT_INSTALLED
 from tests.faults.ledger import Figures
 from tests.faults.network import Network, cannot
 from tests.faults.nodes import NODES, Nodes, Travellers
 from tests.faults.scale import IS_LONG, SEED
 from tests.faults.ways_to_break import WAYS, Doings, planned
-from tests.services import missing
 
 Tabulate = Callable[[Figures], None]
 DELIVERED_WITHIN = 10.0

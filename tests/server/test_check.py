@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from gmessenger.launcher.services import Postgres, Redis
 from gmessenger.server import check as checking
 from gmessenger.store import open_store
 from gmessenger.store.postgres import schema
 from tests.server.running import ServerProcess, dial
-from tests.services import Postgres, Redis
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

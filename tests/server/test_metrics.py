@@ -14,12 +14,12 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gmessenger.launcher.services import Postgres, Redis
 from gmessenger.server import pulse
 from gmessenger.server.metrics import METRICS, registry_of
 from tests.authority import Authority, Encrypted
 from tests.conftest import RunningServer
 from tests.server.test_health import asks, place_of
-from tests.services import Postgres, Redis
 from tests.spec.wires import Dial
 
 Start = Callable[..., RunningServer]

@@ -16,13 +16,13 @@ import pytest
 from gevent.event import Event
 
 from gmessenger.chat.contract import Store
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import erasing, fold_table, folding, index, messages, open_store, posts, schema, usage
 from gmessenger.store.folding import MAX_FOLDED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, phrases, tokens
 from gmessenger.store.postgres import rebuild
 from gmessenger.store.postgres import schema as postgres_schema
 from gmessenger.store.verifying import verify_file
 from tests.patience import PATIENCE
-from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
 LONGEST = 16_384

@@ -22,6 +22,7 @@ from gmessenger.errors import (
     StoreUnavailable,
     WireError,
 )
+from gmessenger.launcher.services import Postgres, missing
 from gmessenger.store import open_store, verify_store
 from gmessenger.store.postgres import schema, verifying
 from gmessenger.store.postgres.batches import KEEP
@@ -32,7 +33,6 @@ from gmessenger.store.postgres.verifying import verify_database
 from gmessenger.store.postgres.writer import BY_INDEX
 from tests import ROOT
 from tests.patience import PATIENCE
-from tests.services import Postgres, missing
 from tests.store.test_contract import DIRECT, Kept
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from gmessenger.errors import NotStorable
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import words
 from gmessenger.store.postgres.batches import Batch
-from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
 BLESSING = "\ufdfa"

@@ -13,13 +13,13 @@ from gevent import Greenlet
 
 from gmessenger.chat.records import Entry
 from gmessenger.errors import AccountDeleted, WireError
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres.accounts import DROP, LOCK_NAME
 from gmessenger.store.postgres.batches import LOCK_NAMES
 from gmessenger.store.postgres.guests import LIVE, MOVE
 from gmessenger.store.postgres.rooms import SET_ASIDE
 from tests.patience import PATIENCE
-from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

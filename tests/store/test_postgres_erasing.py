@@ -9,11 +9,11 @@ import gevent
 import psycopg
 import pytest
 
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import erasing, open_store, verify_store
 from gmessenger.store.postgres import erasing as postgres_erasing
 from gmessenger.store.postgres import lines, rooms
 from gmessenger.store.postgres.erasing import DROP_CONVERSATION, Erasing, _drop, _drop_slice
-from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
 SET_ASIDE = "UPDATE conversations SET key = '!' || id WHERE key = '#dev' RETURNING id"

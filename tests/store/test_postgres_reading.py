@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from gmessenger.errors import StoreUnavailable
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
 from tests.patience import PATIENCE
-from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
 

@@ -15,11 +15,11 @@ from gmessenger.chat.records import Entry, Post, Proof, Sanction
 from gmessenger.cluster.contract import SharedStore
 from gmessenger.cluster.records import Change
 from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import following
 from tests import ROOT
 from tests.patience import PATIENCE
-from tests.services import Postgres
 from tests.store.test_contract import DIRECT, Kept
 
 

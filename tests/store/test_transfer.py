@@ -14,11 +14,11 @@ import pytest
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import Entry, Post, Proof, Sanction
 from gmessenger.errors import ConfigProblem, FileProblem, IdReused, ServerRunning, StoreInUse, WireError
+from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store, transfer, verify_store
 from gmessenger.store.postgres import rows as postgres_rows
 from gmessenger.store.tables import TABLES, Row, Table
 from gmessenger.store.transfer import Copied
-from tests.services import Postgres
 
 OWN = {
     "sqlite": {"messages": {"rowid"}},

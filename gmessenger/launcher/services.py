@@ -1,4 +1,4 @@
-"""Private servers of PostgreSQL and Redis: each in a temporary directory of its own, gone when it is closed.
+"""Run private servers of PostgreSQL and Redis: each in a temporary directory of its own, gone when it is closed.
 
 Nothing but the standard library is needed here, and no server that is on the machine already is touched.
 """
@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-PATIENCE: Final = 30.0
-PAUSE: Final = 0.01
+START_TIMEOUT: Final = 30.0  # seconds until a service answers, or has ended
+POLL_INTERVAL: Final = 0.01  # seconds
 LOOPBACK: Final = "127.0.0.1"
 DEBIAN: Final = Path("/usr/lib/postgresql")
 PROGRAMS: Final = {"PostgreSQL": ("initdb", "postgres", "psql"), "Redis": ("redis-server",)}
 SPARE_DATABASES: Final = 8
-"""Databases that are made at a time: to start the program takes longer than to make one."""
+"""How many databases are created at a time: starting psql takes longer than creating one."""
 PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None)
 
@@ -34,20 +34,20 @@ Self = TypeVar("Self", bound="Service")
 
 
 def program(name: str) -> str | None:
-    """Where a program is: Debian keeps PostgreSQL's out of the PATH."""
+    """Return the path of a program, None where there is none: Debian keeps PostgreSQL's out of the PATH."""
     newest = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     return shutil.which(name) or (str(newest[-1]) if newest else None)
 
 
 def missing() -> list[str]:
-    """Which of the services are not installed."""
+    """Return which of the services are not installed."""
     return [service for service, names in PROGRAMS.items() if not all(map(program, names))]
 
 
 class Service:
-    """A server that is started and stopped, and whatever else may happen to one. `close` leaves nothing behind.
+    """A server process in a directory of its own, to be started, stopped, paused and killed; `close` removes it all.
 
-    What it says is in `log`. After `start` it answers; `start`, after whatever had ended it, has all that it had kept.
+    Its output is in the file `log`. `start` returns when it answers, and after any kind of end finds the same data.
     """
 
     def __init__(self, name: str, port: int | None, host: str, settings: Mapping[str, str]) -> None:
@@ -74,7 +74,7 @@ class Service:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it answers."""
+        """Start it, unless it runs, and block until it answers. Raises TimeoutError with the end of its log."""
         if self.running:
             return
         self.launch()
@@ -88,11 +88,11 @@ class Service:
             )
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Send SIGINT and block until it has ended."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """As `kill -9` does, all of its processes."""
+        """Kill all of its processes with SIGKILL."""
         if self.running:
             os.kill(self.pid, signal.SIGSTOP)  # else it would start others in the place of those that go first
             for pid in self._processes():
@@ -100,30 +100,30 @@ class Service:
             self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """It stands still: whoever is connected stays so and gets no answer."""
+        """Stop all of its processes with SIGSTOP: connections stay open and get no answer."""
         for pid in (self.pid, *self._processes()):
             _signal(pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """It goes on after a pause."""
+        """Continue after a pause."""
         for pid in (*self._processes(), self.pid):
             _signal(pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Kill it and remove all it has written."""
+        """Kill it and remove its directory."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def command(self) -> list[str]:
-        """How it is started."""
+        """Return the command that runs it in the foreground."""
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Whether it does, now."""
+        """Whether it answers, now."""
         raise NotImplementedError
 
     def user(self) -> str | None:
-        """As whom it runs, where it is not who we are."""
+        """Return the user to run it as; None for the user of this process."""
         return None
 
     def _processes(self) -> list[int]:
@@ -133,21 +133,21 @@ class Service:
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             _signal(self.pid, number)
-            self._process.wait(PATIENCE)
+            self._process.wait(START_TIMEOUT)
             self._process = None
 
     def _wait(self, what: str, until: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not until():
             if not self.running or time.monotonic() > deadline:
                 raise TimeoutError(f"{type(self).__name__} {what}: {self.log.read_text(errors='replace')[-1000:]}")
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
 
 class Postgres(Service):
     """A PostgreSQL server on a Unix socket; with a `port` (0: a free one) on TCP as well, at `host`.
 
-    Everybody comes in without a password, but a role `guarded`, which has to be made and shows its password.
+    Every role logs in without a password, but one named `guarded`, which has to be created with one.
     `settings` are those of `postgresql.conf`.
     """
 
@@ -163,13 +163,13 @@ class Postgres(Service):
         (self._data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
-        """What leads to a database: over TCP where there is a port, else over the socket."""
+        """Return the URL of a database: over TCP where there is a port, else over the socket."""
         if self.port is None:
             return f"postgresql://{user}@/{database}?host={self.folder}"
         return f"postgresql://{user}@{self.host}:{self.port}/{database}"
 
     def database(self) -> str:
-        """A fresh database; the URL of it."""
+        """Create an empty database and return its URL."""
         if self._databases % SPARE_DATABASES == 0:
             names = [f"fresh{self._databases + number}" for number in range(SPARE_DATABASES)]
             self.run(*[f"CREATE DATABASE {name}" for name in names])
@@ -177,18 +177,18 @@ class Postgres(Service):
         return self.url(f"fresh{self._databases - 1}")
 
     def copy(self, template: str) -> str:
-        """A database that is as another, by its URL, in which nobody may be; the URL of it."""
+        """Copy a database that has no connections, given by its URL; return the URL of the copy."""
         self._copies += 1
         name = f"copy{self._copies}"
         self.run(f"CREATE DATABASE {name} TEMPLATE {_database(template)} STRATEGY FILE_COPY")
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """A database is needed no more."""
+        """Drop a database, whatever is connected to it."""
         self.run(f"DROP DATABASE {_database(url)} WITH (FORCE)")
 
     def run(self, *statements: str, database: str = "postgres") -> str:
-        """Have statements executed, each for itself, as the one who may do everything; what they answer."""
+        """Execute statements, each in its own transaction, as the superuser; return what psql prints."""
         each = [word for statement in statements for word in ("-c", statement)]
         return self._run(
             "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", "postgres", *each, database
@@ -207,7 +207,7 @@ class Postgres(Service):
         return False
 
     def abort(self) -> None:
-        """As `pg_ctl stop -m immediate` does: nothing is finished; with its next start it has to recover."""
+        """Stop it as `pg_ctl stop -m immediate` does, without a checkpoint: the next start has to recover."""
         self._end(signal.SIGQUIT)
 
     def user(self) -> str | None:
@@ -221,7 +221,8 @@ class Postgres(Service):
             env=os.environ | port,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=START_TIMEOUT,
+            check=False,
             **_as(self.user()),
         )
         if done.returncode:
@@ -241,7 +242,7 @@ class Redis(Service):
 
     @property
     def url(self) -> str:
-        """What leads to it: over TCP where there is a port, else over the socket."""
+        """Return its URL: over TCP where there is a port, else over the socket."""
         return f"unix://{self.socket}" if self.port is None else f"redis://{self.host}:{self.port}"
 
     def command(self) -> list[str]:
@@ -289,14 +290,14 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _as(user: str | None) -> dict[str, Any]:
-    """How a process is started as somebody else."""
+    """Return arguments for Popen to run a process as another user."""
     if user is None:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def _own(user: str | None) -> dict[str, Any]:
-    """How a server is started: ^C at our terminal is not for it, and it does not outlive us, however we end."""
+    """Return arguments for Popen: a session of its own, out of reach of ^C, and SIGQUIT when this process dies."""
 
     def begin() -> None:
         os.setsid()

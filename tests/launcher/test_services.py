@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from tests import ROOT, services
-from tests.services import Postgres, Redis, Service, missing
+from gmessenger.launcher import services
+from gmessenger.launcher.services import Postgres, Redis, Service, missing
+from tests import ROOT
 
 
 @pytest.mark.parametrize("kind", [Postgres, Redis], ids=["PostgreSQL", "Redis"])

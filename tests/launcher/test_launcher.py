@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-import launcher
-from tests import services
+from gmessenger.launcher import services, supervise, windows
+from tests import ROOT
 from tests.patience import PATIENCE
 
+LAUNCHER = ROOT / "launcher.py"
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and tmux are POSIX")
 
@@ -53,7 +54,7 @@ class Desk:
 
     def start(self, *options: str, **env: str) -> subprocess.Popen[bytes]:
         """The launcher with a pipe for a menu; what it says is in `said`."""
-        argv = [sys.executable, launcher.__file__, "--port", str(self.port), *options]
+        argv = [sys.executable, str(LAUNCHER), "--port", str(self.port), *options]
         with Path(self.home, "said").open("wb") as said:
             marked = self.env | env | dict([self.mark.split("=")])
             return subprocess.Popen(argv, env=marked, stdin=subprocess.PIPE, stdout=said, stderr=said)
@@ -89,7 +90,7 @@ class Desk:
         self.tmux("outer", "new-session", "-d", "-x", "110", "-y", "30", "-n", "desk", *self.outer)
 
     def launch_line(self) -> str:
-        argv = [sys.executable, launcher.__file__, "--port", str(self.port)]
+        argv = [sys.executable, str(LAUNCHER), "--port", str(self.port)]
         return f"env {self.mark} {shlex.join(argv)}"
 
     def screen(self, socket_name: str = "outer", window: str = "desk") -> str:
@@ -151,19 +152,19 @@ TMUX, XTERM, SCREEN = {"TMUX": "/tmp/x,1,0"}, {"DISPLAY": ":0"}, {"TERM": "xterm
     ],
 )
 def test_choice(wanted: str, environ: dict[str, str], platform: str, tty: bool, installed: set[str], kind: str) -> None:
-    assert launcher.choose(wanted, environ, platform, tty, lambda name: name if name in installed else None) == kind
+    assert windows.choose(wanted, environ, platform, tty, lambda name: name if name in installed else None) == kind
 
 
 @pytest.mark.parametrize("wanted", ["tmux", "terminal", "console"])
 def test_a_wanted_window_that_cannot_be_had(wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        launcher.choose(wanted, {}, "linux", True, lambda name: None)
+        windows.choose(wanted, {}, "linux", True, lambda name: None)
     assert ended.value.code == 2
     assert f"--window {wanted}" in capsys.readouterr().err
 
 
 def test_the_first_emulator_found_is_used() -> None:
-    assert launcher.emulator(XTERM, lambda name: name if name in ("xterm", "kitty") else None) == "kitty"
+    assert windows.emulator(XTERM, lambda name: name if name in ("xterm", "kitty") else None) == "kitty"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_the_first_emulator_found_is_used() -> None:
     ],
 )
 def test_bad_options(options: list[str], env: dict[str, str], told: str, desk: Desk) -> None:
-    argv = [sys.executable, launcher.__file__, *options]
+    argv = [sys.executable, str(LAUNCHER), *options]
     done = subprocess.run(argv, env=desk.env | env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert told in done.stderr
@@ -219,7 +220,7 @@ def test_none_without_clients_is_a_server_and_the_menu(desk: Desk) -> None:
 
 
 def test_the_port_comes_from_the_environment(desk: Desk) -> None:
-    argv = [sys.executable, launcher.__file__, "--window", "none", "--clients", "0"]
+    argv = [sys.executable, str(LAUNCHER), "--window", "none", "--clients", "0"]
     env = desk.env | {"MESSENGER_PORT": str(desk.port)}
     done = subprocess.run(argv, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stderr) == (0, "")
@@ -275,7 +276,7 @@ def test_nothing_of_a_cluster_outlives_a_launcher_that_is_killed(cluster: Desk, 
 def test_what_a_cluster_lacks_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "missing", lambda: ["PostgreSQL", "Redis"])
     with contextlib.ExitStack() as running:
-        told = launcher.started(running, ["Redis"])["error"]
+        told = supervise.start_services(running, ["Redis"])["error"]
     assert told.startswith("Redis cannot be had here: apt-get install postgresql redis-server")
 
 
@@ -306,7 +307,7 @@ def test_a_program_that_ignores_sigterm_is_killed() -> None:
         assert child.stdout
         child.stdout.readline()
         ours.close()
-        launcher.end_with(its, child, grace=0.1)
+        supervise.end_with(its, child, grace=0.1)
         assert child.wait(PATIENCE) == -signal.SIGKILL
 
 
