@@ -53,14 +53,14 @@ lint: $(VENV)/installed-tests
 config: $(VENV)/installed
 	$(BIN)/python -m gmessenger server --print-config > config/server.ini
 	$(BIN)/python -m gmessenger client --print-config > config/client.ini
-	$(BIN)/python -m tests.readme
-	$(BIN)/python -m tests.library
-	$(BIN)/python -m tests.screen
-	$(BIN)/python -m tests.manual
+	$(BIN)/python -m scripts.readme_tables
+	$(BIN)/python -m scripts.client_tables
+	$(BIN)/python -m scripts.terminal_tables
+	$(BIN)/python -m scripts.man_pages
 
 # The catalogs of what the client says: takes new sentences in, names those that nobody has translated yet, and compiles.
 words: $(VENV)/installed-tests
-	$(BIN)/python -m tests.words
+	$(BIN)/python -m scripts.translations
 
 # What was tested, and nothing else: the lock files hold each package and the setuptools that this one is built with.
 # (pip takes no `-e .` where hashes are required, and a build in isolation would fetch whichever setuptools is newest.)

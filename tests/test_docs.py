@@ -11,8 +11,8 @@ from gmessenger.commandline import CLIENT, SERVER, Command
 from gmessenger.errors import ERRORS, WIRE_ERRORS
 from gmessenger.server.metrics import METRICS
 from gmessenger.wire import dialects
+from scripts.readme_tables import with_tables
 from tests import ROOT
-from tests.readme import with_tables
 
 README = (ROOT / "README.md").read_text("utf-8")
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")

@@ -13,8 +13,8 @@ import pytest
 
 from gmessenger.commandline import ADMIN, CLIENT, SERVER, Command, parser_of
 from gmessenger.completion import SHELLS, completion
+from scripts.man_pages import ALL, PAGES, page
 from tests import ROOT
-from tests.manual import ALL, PAGES, page
 
 NO_DATE = "missing date"
 """A page that is made anew whenever a table changes has none."""

@@ -15,9 +15,9 @@ from typing import Any
 import gevent
 
 from gmessenger.client import Link, Received
+from scripts.client_tables import DOCUMENT, with_tables
 from tests.client.fake_server import TIMEOUT
 from tests.conftest import RunningServer
-from tests.library import DOCUMENT, with_tables
 
 TOP = DOCUMENT.parent.parent
 TEXT = DOCUMENT.read_text("utf-8")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gmessenger.terminal.window.signs import ASCII, UNICODE
-from tests.screen import DOCUMENT, with_tables
+from scripts.terminal_tables import DOCUMENT, with_tables
 
 
 def test_commands_and_keys_are_those_of_the_tables() -> None:
     text = DOCUMENT.read_text("utf-8")
-    assert text == with_tables(text), "run python -m tests.screen"
+    assert text == with_tables(text), "run python -m scripts.terminal_tables"
     assert "| `1`, `message`, `/msg [NAME [TEXT]]` |" in text and "| Alt-e |" in text
 
 

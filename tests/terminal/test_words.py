@@ -26,10 +26,10 @@ from gmessenger.terminal.refusals import SENTENCES
 from gmessenger.terminal.spoken import greeted, spoken
 from gmessenger.terminal.words import _, counted
 from gmessenger.wire.events import Answer
+from scripts.translations import HEADERS, PACKAGE, PLACES, catalogs, compiled, extracted, read, renewed, untranslated
 from tests.client.fake_server import FakeServer
 from tests.conftest import RunningServer
 from tests.terminal.conftest import Sit
-from tests.words import HEADERS, PACKAGE, PLACES, catalogs, compiled, extracted, read, renewed, untranslated
 
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
 

@@ -1,4 +1,4 @@
-"""Writes the catalogs of the client's sentences anew: `make words`, or `python -m tests.words`, after one has changed.
+"""Write the catalogs of the client's messages anew: `make words` (`python -m scripts.translations`) after a change.
 
 Into each `gmessenger.po` it puts what is new, to be translated by hand, and takes out what is gone; then it compiles
 them. The compiled ones are in the tree, too: a checkout speaks every language without a step of building.
@@ -12,7 +12,7 @@ import os
 from collections.abc import Container, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_file
@@ -97,11 +97,12 @@ def marked(
 
 def extracted() -> Catalog:
     """Every sentence that the client may say."""
+    method: Any = marked  # Babel's types have what comes out of it in another order than Babel takes it
     found = Catalog(project=DOMAIN, charset="utf-8")
     for place in PLACES:
         files = sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]
         for file in files:
-            for _, sentence, _, _ in extract_from_file(marked, file, keywords=KEYWORDS):
+            for _, sentence, _, _ in extract_from_file(method, file, keywords=KEYWORDS):
                 found.add(sentence, locations=[(str(file.relative_to(PACKAGE.parent)), 0)])
     for sentence in filter(None, tables()):
         found.add(sentence)

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/terminal.md anew, from those of commands and keys: `python -m tests.screen`."""
+"""Write the tables of docs/terminal.md anew, from those of commands and keys: `python -m scripts.terminal_tables`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def with_tables(text: str) -> str:
     for rows in (commands(), keys()):
         head, *others = rows
         table = head + "".join(others)
-        text = re.sub(rf"{re.escape(head)}(?:\|.*\n)*", lambda _, table=table: str(table), text)
+        before, rest = re.split(rf"{re.escape(head)}(?:\|.*\n)*", text, maxsplit=1)
+        text = before + table + rest
     return text
 
 

@@ -1,4 +1,4 @@
-"""Writes the option tables of the README anew: `python -m tests.readme`."""
+"""Write the option tables of the README anew: `python -m scripts.readme_tables`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ def with_tables(text: str, *commands: Command[Any]) -> str:
     """The README with the tables of these commands as they should be."""
     for command in commands:
         table = HEAD + "".join(map(row_of, command.rows))
-        text = re.sub(
-            rf"(### {command.program}\n\n)(?:\|.*\n)+", lambda found, table=table: str(found[1]) + table, text
-        )
+        before, rest = re.split(rf"(?<=### {command.program}\n\n)(?:\|.*\n)+", text, maxsplit=1)
+        text = before + table + rest
     return text
 
 

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/client.md anew, from the library's own words: `python -m tests.library`."""
+"""Write the tables of docs/client.md anew, from the library's docstrings: `python -m scripts.client_tables`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def patient() -> Iterator[str]:
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
     }
     for field in dataclasses.fields(Patience):
-        shown = "for ever" if isinf(field.default) else f"{field.default:g}"
+        seconds: Any = field.default
+        shown = "for ever" if isinf(seconds) else f"{seconds:g}"
         yield f"| `{field.name}` | {shown} | {flat(str(said.get(field.name, '')))} |\n"
 
 
@@ -66,13 +67,10 @@ def with_tables(text: str) -> str:
     """The document with its tables as they should be, each under a heading of its own."""
     for heading, rows in (("Events", events()), ("Calls", calls()), ("Patience", patient())):
         table = "".join(rows)
-        text = re.sub(
-            rf"(^## {heading}\n(?:[^|#\n].*\n|\n)*)(?:\|.*\n)+",
-            lambda found, table=table: str(found[1]) + table,
-            text,
-            count=1,
-            flags=re.MULTILINE,
-        )
+        found = re.search(rf"^## {heading}\n(?:[^|#\n].*\n|\n)*((?:\|.*\n)+)", text, re.MULTILINE)
+        if found is None:
+            raise ValueError(f"{DOCUMENT} has no table under {heading!r}")
+        text = text[: found.start(1)] + table + text[found.end(1) :]
     return text
 
 

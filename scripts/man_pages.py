@@ -1,4 +1,4 @@
-"""Writes the manual pages anew, from the tables everything else is made from: `python -m tests.manual`."""
+"""Write the manual pages anew, from the tables of options and commands: `python -m scripts.man_pages`."""
 
 from __future__ import annotations
 
