@@ -38,7 +38,6 @@ setup(
         "msgspec>=0.20",
         "ConfigArgParse>=1.7",
         'unicodedataplus>=16; python_version < "3.14"',  # which has no wheels beyond, and Python the tables itself
-        "SQLAlchemy>=2.0.40",
         "argon2-cffi>=25.1",
         "cryptography>=44",
         "prometheus-client>=0.24,<0.27",

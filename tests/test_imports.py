@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,51 @@ assert not monkey.is_module_patched("socket")
         [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+LIBRARIES = ("sqlalchemy", "sqlite3", "psycopg", "redis")
+"""What only a backend needs, of a store or of the bus."""
+OPENED_NEVER = {
+    "the stores' package": "import gmessenger.store",
+    "the client": "import gmessenger.client",
+    "the terminal client": "import gmessenger.terminal.main, gmessenger.terminal.client",
+    "the admin": "import gmessenger.admin.start",
+    "the admin's help": "import gmessenger.admin.start as start\ntry: start.run(['--help'])\nexcept SystemExit: pass",
+    "a server's parts": "import gmessenger.server.app",
+}
+
+
+def run_without(libraries: Iterable[str], program: str) -> tuple[int, str]:
+    """Run a program that cannot import these; returns its exit code and what it wrote to stderr."""
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({[*libraries]!r}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", blocked + program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=PATIENCE
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("program", OPENED_NEVER.values(), ids=OPENED_NEVER)
+def test_no_backend_is_imported_before_one_is_opened(program: str) -> None:
+    assert run_without(LIBRARIES, program) == (0, "")
+
+
+def test_a_store_in_postgresql_needs_nothing_of_sqlite() -> None:
+    program = """
+import pkgutil, importlib, gmessenger.store.postgres as package
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+"""
+    assert run_without({*LIBRARIES} - {"psycopg"}, program) == (0, "")
+
+
+def test_a_store_in_a_file_needs_nothing_of_postgresql(tmp_path: Path) -> None:
+    program = f"""
+from gevent import monkey; monkey.patch_all()
+from gmessenger.store import open_store, verify_store
+open_store("sqlite:///{tmp_path}/store.db").close()
+assert verify_store("sqlite:///{tmp_path}/store.db").faults == []
+"""
+    assert run_without({*LIBRARIES} - {"sqlite3"}, program) == (0, "")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)

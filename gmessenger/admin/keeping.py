@@ -18,10 +18,9 @@ from gmessenger.errors import FileProblem, UsageError
 from gmessenger.new_files import new_file
 from gmessenger.options import AdminOptions
 from gmessenger.store import taking_a_library, verify_store
-from gmessenger.store.restoring import restore_file
+from gmessenger.store.common import VerifyReport
 from gmessenger.store.tables import BadRow, Table
 from gmessenger.store.transfer import stop, transfer
-from gmessenger.store.verifying import Findings, verify_file
 from gmessenger.terminal_text import is_terminal, print_error, print_line, visible_json
 
 
@@ -38,14 +37,21 @@ def backup(options: AdminOptions, given: Namespace) -> int:
 
 def verify(options: AdminOptions, given: Namespace) -> int:
     """Reads the file itself, whether a server runs or not, and changes nothing."""
-    site = None if given.file else site_of(options)
-    found = verify_file(Path(given.file)) if site is None else verify_store(site.url)
+    if given.file:
+        from gmessenger.store.verifying import verify_file
+
+        return _report(verify_file(Path(given.file)), given.file)
+    site = site_of(options)
+    return _report(verify_store(site.url), site.shown)
+
+
+def _report(found: VerifyReport, shown: str) -> int:
     if found.counts:
         print_line(_counted(found))
-    return _judge(found, given.file if site is None else site.shown)
+    return _judge(found, shown)
 
 
-def _judge(found: Findings, shown: str) -> int:
+def _judge(found: VerifyReport, shown: str) -> int:
     for fault in found.faults:
         print_error(f"gmessenger-admin: {shown}: {fault}")
     if not found.faults:
@@ -59,6 +65,8 @@ def restore(options: AdminOptions, given: Namespace) -> int:
         return _restored(site, given.file)
     if given.file is None:
         raise UsageError("Say which backup is to be restored.")
+    from gmessenger.store.restoring import restore_file
+
     found, old = restore_file(Path(given.file), site.file)
     print_line(_counted(found))
     print_line(f"{site.file} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
@@ -120,7 +128,7 @@ def _progress() -> Callable[[Table, int, int], None]:
     return told
 
 
-def _counted(found: Findings) -> str:
+def _counted(found: VerifyReport) -> str:
     return ", ".join(f"{what} {count}" for what, count in found.counts.items())
 
 

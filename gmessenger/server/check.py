@@ -20,9 +20,6 @@ from gmessenger.server import files, services
 from gmessenger.server.listening import UNIX, listen, listener_at
 from gmessenger.stdout import print_text
 from gmessenger.store import POSTGRES, file_of
-from gmessenger.store.inspecting import inspect
-from gmessenger.store.lock import holder
-from gmessenger.store.schema import VERSION
 from gmessenger.terminal_text import print_error, visible
 
 LEAST_FREE: Final = 64 * 2**20
@@ -56,6 +53,9 @@ def _store(options: ServerOptions) -> str:
     file = file_of(options.store_url)
     if file is None:
         return "in memory, until the server stops"
+    from gmessenger.store.inspecting import inspect
+    from gmessenger.store.schema import VERSION
+
     found = inspect(file)
     free = "free room unknown" if found.free is None else f"{found.free / 2**30:.1f} GB free"
     if found.free is not None and found.free < LEAST_FREE:
@@ -106,7 +106,11 @@ def _free(options: ServerOptions, port: int, ip: str | None = None) -> str:
 def _server(options: ServerOptions) -> str | None:
     """The process that serves the same store here: it has its file open, or listens for operators where we would."""
     file = file_of(options.store_url)
-    return holder(file.resolve()) if file is not None else listener_at(control_socket(None, options.port))
+    if file is None:
+        return listener_at(control_socket(None, options.port))
+    from gmessenger.store.lock import holder
+
+    return holder(file.resolve())
 
 
 def _listens(process: str, port: int) -> bool:

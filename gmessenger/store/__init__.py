@@ -12,8 +12,7 @@ from gmessenger.chat.contract import Store
 from gmessenger.cluster.contract import SharedStore
 from gmessenger.errors import ConfigProblem
 from gmessenger.extras import how_to_install
-from gmessenger.store.sqlite import SqliteStore
-from gmessenger.store.verifying import Findings, verify_file
+from gmessenger.store.common import VerifyReport
 from gmessenger.urls import masked
 
 MEMORY = "memory:"
@@ -42,6 +41,9 @@ def open_store(
     """
     if url.startswith(POSTGRES):
         return _open_postgres(url, failed, timeout, connections)
+    # A backend is imported where it is opened: programs that open none are small, and a server needs one of them.
+    from gmessenger.store.sqlite import SqliteStore
+
     return SqliteStore(file_of(url), failed, timeout)
 
 
@@ -53,7 +55,7 @@ def _open_postgres(
     return PostgresStore(url, failed, timeout, connections)
 
 
-def verify_store(url: str) -> Findings:
+def verify_store(url: str) -> VerifyReport:
     """Look through what a URL names, whether servers have it open or not; nothing is changed.
 
     Raises `FileProblem` where there is no store, else as `open_store`.
@@ -65,6 +67,8 @@ def verify_store(url: str) -> Findings:
     file = file_of(url)
     if file is None:
         raise ConfigProblem("What is kept in memory can be reached by its own server only.")
+    from gmessenger.store.verifying import verify_file
+
     return verify_file(file)
 
 

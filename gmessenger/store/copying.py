@@ -10,18 +10,19 @@ from typing import Final
 from gmessenger.chat.records import Placed
 from gmessenger.errors import FileProblem
 from gmessenger.store.backups import copy_into, copy_to, spare_of
+from gmessenger.store.common import cut_rows, to_message
 from gmessenger.store.database import Database
-from gmessenger.store.messages import cut, remembered
+from gmessenger.store.messages import COLUMNS
 
-COLUMNS: Final = 'm.rowid, c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
 TEXT: Final = 5
+"""Its column, behind the row's number."""
 ALL: Final = (
-    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    f"SELECT m.rowid, {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
 )
 READABLE: Final = (
     # CROSS JOIN: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
-    f"SELECT {COLUMNS} FROM messages m CROSS JOIN conversations c CROSS JOIN participants p "  # noqa: S608
+    f"SELECT m.rowid, {COLUMNS} FROM messages m CROSS JOIN conversations c CROSS JOIN participants p "  # noqa: S608
     "WHERE c.id = m.conversation_id AND p.conversation_id = c.id AND p.account_id = ? AND m.seq >= p.visible "
     "AND m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
 )
@@ -32,8 +33,8 @@ class Copying(Database):
 
     def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
         query, parameters = (ALL, (after, limit + 1)) if account is None else (READABLE, (account, after, limit + 1))
-        rows, more = self.read(lambda db: cut(db.execute(query, parameters), limit, TEXT))
-        return [Placed(row[0], remembered(row[1:])) for row in rows], more
+        rows, more = self.read(lambda db: cut_rows(db.execute(query, parameters), limit, TEXT))
+        return [Placed(row[0], to_message(row[1:])) for row in rows], more
 
     def backup(self, file: str, handle: int | None = None) -> int:
         if self._path is None:

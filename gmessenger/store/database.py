@@ -19,6 +19,7 @@ from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavai
 from gmessenger.store import past, schema, usage
 from gmessenger.store.backups import drop_spare
 from gmessenger.store.commits import Commits
+from gmessenger.store.common import IDENTITY
 from gmessenger.store.datafile import DataFile
 from gmessenger.store.index import Fresh, check_folding
 from gmessenger.store.lock import Lock
@@ -43,7 +44,6 @@ NOT_IN_PLACE: Final = "The server cannot store anything now: its files have been
 COMMIT_WRITES: Final = 8
 """Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
 written again from its start after a checkpoint, and never becomes shorter."""
-IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 CHECK: Final = "INSERT OR REPLACE INTO facts VALUES ('checked', datetime('now'))"
 MOVE_CURSOR: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
@@ -53,6 +53,8 @@ MOVE_CURSOR: Final = (
 
 class Database(Settling):
     """The file, its connections and their threads; what is asked of them is in the classes that build on it."""
+
+    is_shared = False
 
     def __init__(
         self, path: Path | None, failed: Callable[[str, BaseException], None] | None = None, timeout: float = 30.0

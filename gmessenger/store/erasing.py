@@ -14,15 +14,11 @@ from typing import Any, Final, TypeAlias
 
 import gevent
 
-from gmessenger.store import past, statements
+from gmessenger.store import common, past
 from gmessenger.store.database import Database
 from gmessenger.store.index import indexed
 
-SLICE: Final = 500
 MAX_SLICE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's: they have to be folded
-BREATH: Final = 0.02
-"""Seconds between two slices, which belong to everybody else."""
-SCANNED: Final = 20_000
 
 Row: TypeAlias = tuple[int, int, str]
 """A message's row number, its conversation's and its text."""
@@ -43,6 +39,11 @@ BLANK: Final = _step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (
 DONE: Final = _step("DELETE FROM stale")
 MERGED_AT_ONCE: Final = 500
 """Pages of the index."""
+DROP_CONVERSATION: Final = (
+    "DELETE FROM participants WHERE conversation_id = ?",
+    "DELETE FROM cursors WHERE conversation_id = ?",
+    "DELETE FROM conversations WHERE id = ?",
+)
 IS_SET_ASIDE: Final = "SELECT id, head FROM conversations WHERE key LIKE '!%'"
 KEPT_FROM: Final = (
     "SELECT c.id, coalesce(min(m.seq), c.head + 1) AS kept FROM conversations c "
@@ -64,10 +65,10 @@ class Erasing(Database):
     def forget(self, account: int) -> int:
         last = self.read(lambda db: int(db.execute(LAST_ROW).fetchone()[0]))
         erased = 0
-        for start in range(0, last, SCANNED):
-            rows = self.read(partial(_said_by, account, start, min(start + SCANNED, last)))
-            for place in range(0, len(rows), SLICE):
-                erased += self._blank(rows[place : place + SLICE])
+        for start in range(0, last, common.ERASE_SCAN):
+            rows = self.read(partial(_said_by, account, start, min(start + common.ERASE_SCAN, last)))
+            for place in range(0, len(rows), common.ERASE_SLICE):
+                erased += self._blank(rows[place : place + common.ERASE_SLICE])
         self._forget_words(erased)
         if erased:
             self.note_erased()
@@ -76,7 +77,7 @@ class Erasing(Database):
     def prune(self, before: float) -> int:
         # A conversation keeps an unbroken end: nothing goes whose successor stays for being older.
         found = self.read(lambda db: db.execute(KEPT_FROM, (before,)).fetchall())
-        ids_from = before - past.REMEMBERED_FOR
+        ids_from = before - common.PAST_ID_LIFETIME
         dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found], ids_from)
         self.commits.change(partial(self._forget_ids, ids_from))
         self.tidy()
@@ -103,7 +104,7 @@ class Erasing(Database):
         while waiting:
             dropped += self._in_thread(lambda db: _take(db, waiting, ids_from), UNINDEX, DROP)
             self.posts.past |= not math.isinf(ids_from)
-            gevent.sleep(BREATH)
+            gevent.sleep(common.ERASE_PAUSE)
         self._forget_words(dropped)
         if dropped:
             self.note_erased()
@@ -116,7 +117,7 @@ class Erasing(Database):
         while merging:
             merging = self._merged(pages)
             pages = MERGED_AT_ONCE
-            gevent.sleep(BREATH)
+            gevent.sleep(common.ERASE_PAUSE)
 
     def _merged(self, pages: int) -> bool:
         """Do a part of it; says whether there was anything to do."""
@@ -136,7 +137,7 @@ class Erasing(Database):
 
         while more:
             blanked += self._in_thread(change, UNINDEX, BLANK)
-            gevent.sleep(BREATH)
+            gevent.sleep(common.ERASE_PAUSE)
         return blanked
 
     def _in_thread(self, choose: Callable[[sqlite3.Connection], int], *steps: Step) -> int:
@@ -161,8 +162,8 @@ def _merge(pages: int, changed: list[int], db: sqlite3.Connection) -> None:
 
 
 def _drop_conversation(conversation: int, db: sqlite3.Connection) -> None:
-    for statement in (statements.DROP_PARTICIPANTS, statements.DROP_CURSORS_IN, statements.DROP_CONVERSATION):
-        statement(db, conversation=conversation)
+    for statement in DROP_CONVERSATION:
+        db.execute(statement, (conversation,))
 
 
 def _said_by(account: int, after: int, last: int, db: sqlite3.Connection) -> list[int]:
@@ -173,10 +174,10 @@ def _take(db: sqlite3.Connection, waiting: list[tuple[int, int]], ids_from: floa
     """Set a slice of what may go aside; what is left over stays in `waiting`, whose last is the next."""
     taken = size = 0
     erased: list[tuple[Any, ...]] = []
-    while waiting and taken < SLICE and size < MAX_SLICE_TEXT:
+    while waiting and taken < common.ERASE_SLICE and size < MAX_SLICE_TEXT:
         conversation, kept = waiting[-1]
-        rows, more = some_of(db.execute(OLDER, (conversation, kept, SLICE - taken)), size)
-        more = more or len(rows) == SLICE - taken
+        rows, more = some_of(db.execute(OLDER, (conversation, kept, common.ERASE_SLICE - taken)), size)
+        more = more or len(rows) == common.ERASE_SLICE - taken
         taken += len(rows)
         size += sum(len(row[2]) for row in rows)
         _set_aside(db, [row[:3] for row in rows if not row[4]])

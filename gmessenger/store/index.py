@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import json
 
-from gmessenger.store import schema
+from gmessenger.store import common, schema
 from gmessenger.store.folding import FOLDING, MAX_TOKEN, PLAIN, is_begun, tokens
 
 ADD: Final = (
@@ -30,8 +30,6 @@ FOLDED_BY: Final = "SELECT value FROM facts WHERE name = 'folding'"
 KEEP_FACT: Final = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 ALL_INDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"
 OLD: Final = "SELECT rowid, conversation_id, text, erased FROM messages WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
-MAX_SLICE: Final = 500  # messages that are indexed anew at a time
-MAX_SLICE_TEXT: Final = 16_384  # characters of them, unless they are all one message's
 
 BETWEEN: Final = "\0"
 """Stands between texts that are folded together."""
@@ -125,12 +123,12 @@ def take_old(db: sqlite3.Connection) -> tuple[int, str]:
     before = lowest = unindexed(db)
     size = 0
     rows: list[tuple[int, str]] = []
-    for row, conversation, text, erased in db.execute(OLD, (before, MAX_SLICE)):
+    for row, conversation, text, erased in db.execute(OLD, (before, common.REINDEX_SLICE)):
         lowest = row
         if not erased:
             rows.append((row, indexed(conversation, text)))
         size += len(text)
-        if size >= MAX_SLICE_TEXT:
+        if size >= common.REINDEX_SLICE_TEXT:
             break
     if lowest == before or lowest <= 1:
         lowest = 0

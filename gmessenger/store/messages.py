@@ -8,15 +8,54 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from gmessenger.chat.contract import Done
-from gmessenger.chat.records import PAGE_TEXT, Hits, Page, Post, Remembered
-from gmessenger.chat.way import Reader, Receiver, Sent, Way
-from gmessenger.store import statements, usage
+from gmessenger.chat.records import Hits, Page, Post
+from gmessenger.chat.way import Sent, Way
+from gmessenger.store import usage
+from gmessenger.store.common import MAX_SENT_AS, PAGE, to_page, to_readers
 from gmessenger.store.database import Database
 from gmessenger.store.folding import phrases
 from gmessenger.store.index import UNINDEXED, match
+from gmessenger.store.posts import CONVERSATION
 from gmessenger.store.search import Interrupted, Newest, Place
 
-PAGE: Final = 200
+COLUMNS: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
+"""In the order of the record's fields."""
+AFTER: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE c.key = ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
+)
+BEFORE: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE c.key = ? AND m.seq < ? AND m.seq >= ? ORDER BY m.seq DESC LIMIT ?"
+)
+VISIBLE: Final = (
+    "SELECT p.visible FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "WHERE c.key = ? AND p.account_id = ?"
+)
+HEADS: Final = (
+    "SELECT c.key, c.head FROM conversations c JOIN participants p ON p.conversation_id = c.id "
+    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
+)
+READ: Final = (
+    "UPDATE participants SET read = max(participants.read, min(:seq, c.head)) FROM conversations c "
+    "WHERE participants.account_id = :account AND participants.conversation_id = c.id AND c.key = :conversation "
+    "RETURNING read"
+)
+SENT: Final = (
+    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id '
+    "FROM messages m LEFT JOIN devices d ON d.id = m.device_id WHERE m.conversation_id = ? AND m.seq = ?"
+)
+SENT_AS: Final = (
+    "SELECT c.key, m.seq FROM messages m JOIN devices d ON d.id = m.device_id "
+    "JOIN conversations c ON c.id = m.conversation_id "
+    "WHERE d.account_id = ? AND m.client_id = ? AND c.key NOT LIKE '!%' ORDER BY m.rowid DESC LIMIT ?"
+)
+READERS: Final = (
+    "SELECT p.account_id, p.visible, p.read, d.id, d.name, max(coalesce(u.seq, 0), p.visible - 1) "
+    "FROM participants p LEFT JOIN devices d ON d.account_id = p.account_id "
+    "LEFT JOIN cursors u ON u.device_id = d.id AND u.conversation_id = p.conversation_id "
+    "WHERE p.conversation_id = ? ORDER BY p.account_id, d.name"
+)
 PLACES: Final = (
     "SELECT c.id, c.key, p.visible, m.rowid FROM participants p JOIN conversations c ON c.id = p.conversation_id "
     "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = :account "
@@ -30,10 +69,9 @@ SEARCH: Final = (
 )
 LACKING: Final = f"SELECT coalesce(({UNINDEXED}), 0)"
 FOUND: Final = (
-    'SELECT c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased FROM messages m '
-    "JOIN conversations c ON c.id = m.conversation_id WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
 )
-MOST_SENT_AS: Final = 20
 MAX_TOGETHER: Final = 20  # conversations that are searched with one question
 MAX_PIECES: Final = 250  # words of such a question, in all its conversations: FTS5 bounds the depth of one
 
@@ -56,40 +94,40 @@ class Messages(Database):
 
     def mark_read(self, account: int, conversation: str, seq: int) -> int:
         def change(db: sqlite3.Connection) -> int:
-            row = statements.READ(db, account=account, conversation=conversation, seq=seq).fetchone()
+            row = db.execute(READ, {"account": account, "conversation": conversation, "seq": seq}).fetchone()
             return int(row[0]) if row else 0
 
         return self.commits.change(change)
 
     def backlog(self, account: int) -> dict[str, int]:
-        return self.read(lambda db: dict(statements.HEADS(db, account=account).fetchall()))
+        return self.read(lambda db: dict(db.execute(HEADS, (account,)).fetchall()))
 
     def page(self, account: int, conversation: str, after: int) -> Page:
         def find(db: sqlite3.Connection) -> Page:
             # Two questions: in one, the index would be entered at the first that may be read, not behind `after`.
-            row = statements.VISIBLE(db, account=account, conversation=conversation).fetchone()
+            row = db.execute(VISIBLE, (conversation, account)).fetchone()
             if row is None:
                 return Page([], False)
             start = max(after, row[0] - 1)
-            return Page(*shown(statements.AFTER(db, conversation=conversation, after=start, limit=PAGE + 1), PAGE))
+            return Page(*to_page(db.execute(AFTER, (conversation, start, PAGE + 1)), PAGE))
 
         return self.read(find)
 
     def visible_from(self, account: int, conversation: str) -> int | None:
-        row = self.read(lambda db: statements.VISIBLE(db, account=account, conversation=conversation).fetchone())
+        row = self.read(lambda db: db.execute(VISIBLE, (conversation, account)).fetchone())
         return int(row[0]) if row else None
 
     def history(self, conversation: str, visible: int, before: int | None, after: int | None, limit: int) -> Page:
         def find(db: sqlite3.Connection) -> Page:
-            row = statements.CONVERSATION(db, key=conversation).fetchone()
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
             first = max(visible, row[2] if row else 1)
             if after is not None:
                 start = max(after, first - 1)
-                rows = statements.AFTER(db, conversation=conversation, after=start, limit=limit + 1)
-                return Page(*shown(rows, limit), first)
+                rows = db.execute(AFTER, (conversation, start, limit + 1))
+                return Page(*to_page(rows, limit), first)
             end = before if before is not None else 2**62
-            rows = statements.BEFORE(db, conversation=conversation, before=end, visible=visible, limit=limit + 1)
-            found, more = shown(rows, limit)
+            rows = db.execute(BEFORE, (conversation, end, visible, limit + 1))
+            found, more = to_page(rows, limit)
             return Page(found[::-1], more, first)
 
         return self.read(find)
@@ -115,7 +153,7 @@ class Messages(Database):
             return newest.is_incomplete(lacking)
 
         incomplete = self.search_until(until, find)
-        messages, more = self.read(lambda db: shown(_rows(db, newest.rows), limit))
+        messages, more = self.read(lambda db: to_page(_rows(db, newest.rows), limit))
         return Hits(messages, more, incomplete)
 
     def usage(self, account: int | None) -> int:
@@ -123,12 +161,12 @@ class Messages(Database):
 
     def trace(self, conversation: str, seq: int) -> Way | None:
         def find(db: sqlite3.Connection) -> Way | None:
-            row = statements.CONVERSATION(db, key=conversation).fetchone()
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
             if row is None:
                 return None
             id, head, first = row
-            sent = statements.SENT(db, conversation=id, seq=seq).fetchone()
-            found = readers(statements.READERS(db, conversation=id))
+            sent = db.execute(SENT, (id, seq)).fetchone()
+            found = to_readers(db.execute(READERS, (id,)))
             return Way(first, head, _sent(sent) if sent else None, found)
 
         moving = self.moving(conversation)
@@ -139,7 +177,7 @@ class Messages(Database):
         return way
 
     def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
-        return self.read(lambda db: statements.SENT_AS(db, account=account, sent_as=id, limit=MOST_SENT_AS).fetchall())
+        return self.read(lambda db: db.execute(SENT_AS, (account, id, MAX_SENT_AS)).fetchall())
 
 
 def interruptible(db: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Any]:
@@ -160,37 +198,3 @@ def _rows(db: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[tuple[Any,
 def _sent(row: tuple[Any, ...]) -> Sent:
     sender, to, time, size, erased, device_id, device, id = row
     return Sent(sender, to, time, size, bool(erased), device_id, device, id)
-
-
-def readers(rows: Iterable[tuple[Any, ...]]) -> list[Reader]:
-    """Who takes part, from a row for each of their devices."""
-    found: dict[int, Reader] = {}
-    for account, visible, read, device, name, cursor in rows:
-        reader = found.setdefault(account, Reader(account, visible, read, []))
-        if device is not None:
-            reader.devices.append(Receiver(device, name, cursor))
-    return list(found.values())
-
-
-def remembered(row: tuple[Any, ...]) -> Remembered:
-    """A message from its columns, in the order of the record's fields."""
-    conversation, seq, sender, to, text, time, device, id, erased = row
-    return Remembered(conversation, seq, sender, to, text, time, device, id, bool(erased))
-
-
-def shown(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[Remembered], bool]:
-    """As many messages as a page may hold, and whether there are more."""
-    found, more = cut(rows, limit)
-    return [remembered(row) for row in found], more
-
-
-def cut(rows: Iterable[tuple[Any, ...]], limit: int, text: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
-    """Rows of a query that asks for one more than `limit`, up to that or to `PAGE_TEXT`; `text` is its column."""
-    found: list[tuple[Any, ...]] = []
-    weight = 0
-    for row in rows:
-        if len(found) == limit or weight > PAGE_TEXT:
-            return found, True
-        found.append(row)
-        weight += len(row[text])
-    return found, False

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
 from gmessenger.errors import IdReused, WireError
+from gmessenger.store.common import text_digest
 
-REMEMBERED_FOR: Final = 30 * 86_400.0
-"""Seconds."""
 TABLE: Final = (
     "CREATE TABLE past_ids (device_id INTEGER, client_id TEXT, conversation_id INTEGER, seq INTEGER NOT NULL, "
     "digest BLOB NOT NULL, time REAL NOT NULL, PRIMARY KEY (device_id, client_id, conversation_id)) WITHOUT ROWID"
@@ -24,11 +22,6 @@ PastId = tuple[int, str, int, int, str, float]
 """Device, the client's id, conversation, seq, text, time."""
 
 
-def digest(text: str) -> bytes:
-    """Enough to tell another text under the same id."""
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
-
-
 def any_kept(db: sqlite3.Connection) -> bool:
     """Whether there is anything to look for."""
     return bool(db.execute("SELECT EXISTS (SELECT 1 FROM past_ids)").fetchone()[0])
@@ -36,7 +29,7 @@ def any_kept(db: sqlite3.Connection) -> bool:
 
 def keep(db: sqlite3.Connection, ids: Iterable[PastId]) -> None:
     """Remember the ids of messages that go now."""
-    db.executemany(ADD, [(*where, seq, digest(text), time) for *where, seq, text, time in ids])
+    db.executemany(ADD, [(*where, seq, text_digest(text), time) for *where, seq, text, time in ids])
 
 
 def forget(db: sqlite3.Connection, before: float) -> None:
@@ -49,4 +42,4 @@ def find(
 ) -> tuple[int, WireError | None] | None:
     """The seq that a message with this id had, and what is wrong with sending it again; None where there was none."""
     row = db.execute(FIND, (device, id, conversation)).fetchone()
-    return row and (int(row[0]), None if row[1] == digest(text) else IdReused())
+    return row and (int(row[0]), None if row[1] == text_digest(text) else IdReused())

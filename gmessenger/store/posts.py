@@ -10,7 +10,7 @@ from typing import Any, Final
 from gmessenger.chat.contract import Done
 from gmessenger.chat.records import Post
 from gmessenger.errors import IdReused, NoSuchRoom, NotStorable, WireError
-from gmessenger.store import past, statements
+from gmessenger.store import past
 from gmessenger.store.failures import FAILURES
 from gmessenger.store.index import Fresh, folded_all, unindexed
 from gmessenger.store.settling import Outcome
@@ -30,6 +30,8 @@ INSERT: Final = (
 )
 TEXT: Final = 5
 """Its place among those."""
+CONVERSATION: Final = "SELECT id, head, first FROM conversations WHERE key = ?"
+ADD_CONVERSATION: Final = "INSERT INTO conversations (key, name, creator) VALUES (?,?,?)"
 SENT_BEFORE: Final = "SELECT seq, text FROM messages WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
 MOVE_HEAD: Final = "UPDATE conversations SET head = ? WHERE id = ?"
 ADMIT: Final = (
@@ -95,11 +97,11 @@ class Posts(Waiting):
         """A conversation, made if need be: a room only by its `name`."""
         known = self._known.get(key)
         if known is None:
-            row = statements.CONVERSATION(db, key=key).fetchone()
+            row = db.execute(CONVERSATION, (key,)).fetchone()
             if row is None:
                 if key[:1] == "#" and not name:
                     return None
-                added = statements.ADD_CONVERSATION(db, key=key, name=name or key, creator=creator)
+                added = db.execute(ADD_CONVERSATION, (key, name or key, creator))
                 known = Known(int(added.lastrowid or 0), 0)
             else:
                 known = Known(row[0], row[1])

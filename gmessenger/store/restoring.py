@@ -11,12 +11,13 @@ from gmessenger.durability import sync_directory
 from gmessenger.errors import FileProblem
 from gmessenger.store import schema
 from gmessenger.store.backups import copy_into
+from gmessenger.store.common import VerifyReport
 from gmessenger.store.database import PARTS
 from gmessenger.store.lock import Lock, check_only_name
-from gmessenger.store.verifying import Findings, reading, verify_file
+from gmessenger.store.verifying import reading, verify_file
 
 
-def restore_file(file: Path, store: Path) -> tuple[Findings, Path | None]:
+def restore_file(file: Path, store: Path) -> tuple[VerifyReport, Path | None]:
     """Make a store what a backup was; returns what was found in the backup, and where the old store is.
 
     The backup is verified first and copied beside the store, so that the exchange itself is a matter of names. Raises

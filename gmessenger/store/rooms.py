@@ -9,9 +9,16 @@ from typing import Any, Final
 
 from gmessenger.chat.records import Room
 from gmessenger.errors import NoSuchRoom, StoreUnavailable
-from gmessenger.store import statements
 from gmessenger.store.erasing import Erasing
+from gmessenger.store.messages import VISIBLE
+from gmessenger.store.sanctions import LIFT
 
+ROOM: Final = "SELECT id, key, name, topic, creator, head, first FROM conversations WHERE key = ?"
+ROOMS: Final = "SELECT id, key, name, topic, creator, head, first FROM conversations WHERE key LIKE '#%'"
+MEMBERS: Final = "SELECT account_id, visible FROM participants WHERE conversation_id = ?"
+JOIN: Final = "INSERT OR IGNORE INTO participants VALUES (?,?,?,0)"
+LEAVE: Final = "DELETE FROM participants WHERE conversation_id = ? AND account_id = ?"
+SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
 SET_ASIDE: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
 
 
@@ -24,7 +31,7 @@ class Rooms(Erasing):
     def create_room(self, key: str, name: str, creator: int | None, time: float) -> Room:
         def change(db: sqlite3.Connection) -> Room:
             self.posts.known(db, key, name, creator)
-            return _room(db, statements.ROOM(db, key=key).fetchone())
+            return _room(db, db.execute(ROOM, (key,)).fetchone())
 
         return self.commits.change(change)
 
@@ -33,8 +40,8 @@ class Rooms(Erasing):
             known = self.posts.known(db, room)
             if known is None:
                 raise NoSuchRoom
-            db.execute("INSERT OR IGNORE INTO participants VALUES (?,?,?,0)", (account, known.id, known.head + 1))
-            visible: int = statements.VISIBLE(db, conversation=room, account=account).fetchone()[0]
+            db.execute(JOIN, (account, known.id, known.head + 1))
+            visible: int = db.execute(VISIBLE, (room, account)).fetchone()[0]
             return visible - 1
 
         return self.commits.change(change)
@@ -43,19 +50,19 @@ class Rooms(Erasing):
         def change(db: sqlite3.Connection) -> None:
             known = self.posts.known(db, room)
             if known is not None:
-                statements.LEAVE(db, conversation=known.id, account=account)
+                db.execute(LEAVE, (known.id, account))
 
         self.commits.change(change)
 
     def set_topic(self, room: str, topic: str, by: str = "") -> None:
-        self.commits.change(lambda db: statements.SET_TOPIC(db, new=topic, room=room))
+        self.commits.change(lambda db: db.execute(SET_TOPIC, (topic, room)))
         self.note_erased()
 
     def delete_room(self, room: str) -> None:
         def change(db: sqlite3.Connection) -> None:
             # Out of everybody's sight at once; what was said goes after it, and a new room of the name is another.
             db.execute(SET_ASIDE, (room,))
-            statements.LIFT(db, kind="close", target=room)
+            db.execute(LIFT, ("close", room))
             self.posts.forget()
 
         self.commits.change(change)
@@ -65,9 +72,9 @@ class Rooms(Erasing):
 
 
 def _rooms(db: sqlite3.Connection) -> list[Room]:
-    return [_room(db, row) for row in statements.ROOMS(db).fetchall()]
+    return [_room(db, row) for row in db.execute(ROOMS).fetchall()]
 
 
 def _room(db: sqlite3.Connection, row: tuple[Any, ...]) -> Room:
     id, key, name, topic, creator, head, first = row
-    return Room(key, name, topic, creator, head, first, dict(statements.PARTICIPANTS(db, conversation=id)), id)
+    return Room(key, name, topic, creator, head, first, dict(db.execute(MEMBERS, (id,))), id)

@@ -12,6 +12,7 @@ from typing import Final
 from gmessenger.durability import sync_directory
 from gmessenger.errors import FileProblem
 from gmessenger.store.backups import sync_path
+from gmessenger.store.common import IDENTITY
 from gmessenger.store.index import indexed
 from gmessenger.store.lock import Lock
 from gmessenger.store.sqlite import SqliteStore
@@ -25,7 +26,6 @@ CANNOT_BE_KEPT: Final = (sqlite3.DataError, sqlite3.IntegrityError, OverflowErro
 NAMED_HERE: Final = {("messages", "id"): "rowid"}
 ROWS: Final = ("messages",)
 """Tables whose rows are numbered by their place: the next one comes behind the last."""
-IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 BE: Final = "UPDATE facts SET value = ? WHERE name = 'identity'"
 LAST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"

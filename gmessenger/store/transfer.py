@@ -11,13 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from types import ModuleType
 from typing import Final, TypeAlias
 
 from msgspec import msgpack
 
 from gmessenger.errors import ConfigProblem, FileProblem
-from gmessenger.store import POSTGRES, file_of, rows, taking_a_library
+from gmessenger.store import POSTGRES, file_of, taking_a_library
 from gmessenger.store.tables import TABLES, BadRow, Empty, Filled, Row, Table
 
 TOLD_EVERY: Final = 10_000
@@ -164,17 +163,23 @@ def _compare(table: Table, found: Sum, other: Empty) -> None:
 
 
 def _filled(url: str) -> AbstractContextManager[Filled]:
-    return _postgres().reading(url) if url.startswith(POSTGRES) else rows.reading(_file(url))
+    if url.startswith(POSTGRES):
+        with taking_a_library():
+            from gmessenger.store.postgres import rows as postgres_rows
+        return postgres_rows.reading(url)
+    from gmessenger.store import rows
+
+    return rows.reading(_file(url))
 
 
 def _empty(url: str) -> AbstractContextManager[Empty]:
-    return _postgres().filling(url) if url.startswith(POSTGRES) else rows.filling(_file(url))
+    if url.startswith(POSTGRES):
+        with taking_a_library():
+            from gmessenger.store.postgres import rows as postgres_rows
+        return postgres_rows.filling(url)
+    from gmessenger.store import rows
 
-
-def _postgres() -> ModuleType:
-    with taking_a_library():
-        from gmessenger.store.postgres import rows as those_of_postgres
-    return those_of_postgres
+    return rows.filling(_file(url))
 
 
 def _file(url: str) -> Path:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gmessenger.errors import ConfigProblem, FileProblem
 from gmessenger.store import schema, usage
+from gmessenger.store.common import MAX_FAULTS, SEQ_GAPS, VerifyReport, describe_gaps, describe_miscounted
 from gmessenger.store.lock import UNKNOWN, check_only_name, holder
 
-MOST_FAULTS: Final = 20
 COUNTS: Final = {
     "accounts": "SELECT count(*) FROM accounts",
     "devices": "SELECT count(*) FROM devices",
@@ -24,12 +23,6 @@ COUNTS: Final = {
     "erased": "SELECT count(*) FROM messages WHERE erased",
     "indexed": "SELECT count(*) FROM words_docsize",
 }
-HOLES: Final = (
-    # A seq is unique in its conversation, so as many as there should be, from the first to the last, are all of them.
-    "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "
-    "FROM conversations c LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
-    "HAVING count(m.seq) != c.head - c.first + 1 OR min(m.seq) != c.first OR max(m.seq) != c.head"
-)
 UNINDEXED: Final = (
     "SELECT count(*) FROM messages WHERE NOT erased "
     "AND rowid < (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed')"
@@ -49,24 +42,16 @@ STRAY: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELE
 ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
 
 
-@dataclass(slots=True)
-class Findings:
-    """How many there are of each kind, and what is wrong, in sentences."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-
-def verify_file(file: Path) -> Findings:
+def verify_file(file: Path) -> VerifyReport:
     """Look through a file. Raises `FileProblem` for one that is no store, `ConfigProblem` for a newer schema."""
-    found = Findings()
+    found = VerifyReport()
     try:
         with reading(file) as db:
             found.faults += _damage(db)
             if not found.faults:
                 db.execute("BEGIN")  # one moment of a store that goes on changing
                 found.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNTS.items()}
-                found.faults += holes(db.execute(HOLES).fetchmany(MOST_FAULTS), found.counts, _unindexed(db))
+                found.faults += describe_gaps(db.execute(SEQ_GAPS).fetchmany(MAX_FAULTS), found.counts, _unindexed(db))
                 found.faults += _strays(db) + _lost_words(db) + _check_usage(db)
     except sqlite3.Error as error:
         found.faults.append(f"it cannot be read: {error}.")
@@ -136,18 +121,13 @@ def _check_usage(db: sqlite3.Connection) -> list[str]:
     """Compare the bytes counted for quotas with those stored; a store of an earlier schema counts none."""
     if int(db.execute(VERSION).fetchone()[0]) < schema.WITH_USAGE:
         return []
-    return say_miscounted(int(db.execute(MISCOUNTED).fetchone()[0]))
-
-
-def say_miscounted(accounts: int) -> list[str]:
-    """Return the fault of so many accounts, or guests, whose bytes are counted wrongly; nothing for none."""
-    return [f"the bytes kept are counted wrongly (accounts: {accounts}); quotas go by them."] if accounts else []
+    return describe_miscounted(int(db.execute(MISCOUNTED).fetchone()[0]))
 
 
 def _damage(db: sqlite3.Connection) -> list[str]:
     """What SQLite finds damaged. From 3.44 on it looks into the search index, too: what is said of that is another
     matter, since an index can be made again."""
-    if not (lines := _check(db, MOST_FAULTS)):
+    if not (lines := _check(db, MAX_FAULTS)):
         return []
     sound = not any(_check(db, f"'{name}'") for (name,) in db.execute(ORDINARY_TABLES))
     return [f"{'its search index' if sound else 'it'} is damaged: {line}." for line in lines]
@@ -188,17 +168,3 @@ def _number(size: bytes) -> int:
 def _unindexed(db: sqlite3.Connection) -> int:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     return int(db.execute(UNINDEXED).fetchone()[0]) if version >= schema.WITH_FACTS else 0
-
-
-def holes(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unindexed: int = 0) -> list[str]:
-    """Say what is wrong where `HOLES` has found these, and so many messages of each kind were counted.
-
-    So many that are `unindexed` are not missed in the index.
-    """
-    faults = [
-        f"{name} should have messages {first} to {head} and has {count}, from {lowest} to {last}."
-        for name, first, head, count, lowest, last in rows
-    ]
-    if counts["indexed"] != (searchable := counts["messages"] - counts["erased"] - unindexed):
-        faults.append(f"{counts['indexed']} messages can be found by their words, but there are {searchable}.")
-    return faults

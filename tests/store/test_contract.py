@@ -14,7 +14,7 @@ from gmessenger.chat.contract import Store
 from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Hits, Post, Proof, Remembered, Sanction, Standing
 from gmessenger.chat.way import Reader, Receiver, Sent
 from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, NotStorable, PasswordNeeded, WireError
-from gmessenger.store import erasing, open_store, waiting
+from gmessenger.store import common, open_store, waiting
 from tests.patience import PATIENCE
 
 DIRECT = "dale hank"
@@ -383,8 +383,8 @@ def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(k
 
 def test_erasing_goes_in_slices_and_others_speak_meanwhile(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     kept.room("#dev")
-    monkeypatch.setattr(erasing, "SLICE", 10)
-    monkeypatch.setattr(erasing, "SCANNED", 40)
+    monkeypatch.setattr(common, "ERASE_SLICE", 10)
+    monkeypatch.setattr(common, "ERASE_SCAN", 40)
     device = kept.device(kept.hank, "laptop", 1.0).id
     kept.posts(*[kept.says(f"old {number}", "#dev" if number % 2 else DIRECT, device=device) for number in range(95)])
     jobs = [gevent.spawn(kept.store.forget, kept.hank), gevent.spawn(kept.store.prune, 5.5)]

@@ -17,7 +17,7 @@ from gevent.event import Event
 
 from gmessenger.chat.contract import Store
 from gmessenger.launcher.services import Postgres
-from gmessenger.store import erasing, fold_table, folding, index, messages, open_store, posts, schema, usage
+from gmessenger.store import common, erasing, fold_table, folding, index, messages, open_store, posts, schema, usage
 from gmessenger.store.folding import MAX_FOLDED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, phrases, tokens
 from gmessenger.store.postgres import rebuild
 from gmessenger.store.postgres import schema as postgres_schema
@@ -315,7 +315,7 @@ def _old_postgres(url: str) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def old(request: pytest.FixtureRequest, file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
-    monkeypatch.setattr(index, "MAX_SLICE", 10)
+    monkeypatch.setattr(common, "REINDEX_SLICE", 10)
     url = f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
     found = Old(url, file)
     yield found
@@ -350,7 +350,7 @@ def test_a_store_of_an_earlier_release_is_searched_while_its_index_is_made_again
 
 
 def test_what_goes_before_it_is_in_the_new_index_leaves_it_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "MAX_SLICE", 10)
+    monkeypatch.setattr(common, "REINDEX_SLICE", 10)
     old = Old(f"sqlite:///{file}", file)
     assert verify_file(file).faults == []
     assert old.store.prune(3.0) == 2
@@ -399,7 +399,7 @@ def test_a_batch_is_folded_as_each_of_its_texts_is() -> None:
 
 
 def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "MAX_SLICE", 5)
+    monkeypatch.setattr(common, "REINDEX_SLICE", 5)
     monkeypatch.setattr(rebuild, "PEER_CHECK_INTERVAL", 0.01)
     old = Old(url := postgres.database(), Path())
     other = open_store(url)

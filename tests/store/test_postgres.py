@@ -24,6 +24,7 @@ from gmessenger.errors import (
 )
 from gmessenger.launcher.services import Postgres, missing
 from gmessenger.store import open_store, verify_store
+from gmessenger.store.common import VerifyReport
 from gmessenger.store.postgres import schema, verifying
 from gmessenger.store.postgres.batches import KEEP
 from gmessenger.store.postgres.database import Database
@@ -308,7 +309,7 @@ def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
 
 def faults(db: psycopg.Connection[Any]) -> list[str]:
     """What is found within a transaction that is not to be committed."""
-    found = verifying.Findings()
+    found = VerifyReport()
     verifying.look(db, found)
     return found.faults
 

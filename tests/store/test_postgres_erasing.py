@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from gmessenger.launcher.services import Postgres
-from gmessenger.store import erasing, open_store, verify_store
+from gmessenger.store import common, open_store, verify_store
 from gmessenger.store.postgres import erasing as postgres_erasing
 from gmessenger.store.postgres import lines, rooms
 from gmessenger.store.postgres.erasing import DROP_CONVERSATION, Erasing, _drop, _drop_slice
@@ -40,8 +40,8 @@ def left(url: str) -> dict[str, Any]:
 
 def test_pruning_may_take_longer_than_a_server_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "GRACE", 0.0)
-    monkeypatch.setattr(erasing, "SLICE", 10)
-    monkeypatch.setattr(erasing, "BREATH", 0.05)
+    monkeypatch.setattr(common, "ERASE_SLICE", 10)
+    monkeypatch.setattr(common, "ERASE_PAUSE", 0.05)
     kept = Kept(open_store(url, timeout=1.0))
     kept.posts(*(kept.says(str(number), time=1.0) for number in range(300)))
     assert kept.store.prune(2.0) == 300
@@ -73,7 +73,7 @@ def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(kept: K
     for room in names:
         kept.room(room)
         kept.store.join(room, kept.dale)
-        kept.posts(*(kept.says(str(number), room) for number in range(erasing.SLICE // 4)))
+        kept.posts(*(kept.says(str(number), room) for number in range(common.ERASE_SLICE // 4)))
     gevent.joinall([gevent.spawn(kept.store.delete_room, room) for room in names], timeout=20, raise_error=True)
     assert set(left(url).values()) == {0}
 
@@ -81,7 +81,7 @@ def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(kept: K
 def test_a_room_of_which_a_part_is_gone_is_whole_to_who_verifies(
     kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "SLICE", 5)
+    monkeypatch.setattr(common, "ERASE_SLICE", 5)
     kept.room("#dev")
     kept.store.join("#dev", kept.dale)
     device = kept.device(kept.dale, "laptop").id
@@ -137,7 +137,7 @@ def test_what_belongs_to_a_conversation_is_found_without_looking_through_everyth
 def test_what_is_old_goes_in_slices_from_many_conversations(
     kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "SLICE", 7)
+    monkeypatch.setattr(common, "ERASE_SLICE", 7)
     device = kept.device(kept.hank, "laptop").id
     keys = [DIRECT, *(f"hank n{number}" for number in range(9))]
     posts = [

@@ -17,7 +17,7 @@ import pytest
 
 from gmessenger.chat.records import Entry, Post, Proof, Sanction
 from gmessenger.errors import StoreUnavailable
-from gmessenger.store import erasing, purger
+from gmessenger.store import common, purger
 from gmessenger.store.folding import tokens
 from gmessenger.store.sqlite import SqliteStore
 from gmessenger.store.verifying import verify_file
@@ -165,7 +165,7 @@ def test_no_copy_is_left_of_what_sqlite_has_moved_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """Rooms go, messages grow old and people are forgotten, again and again: rows are moved before they are erased."""
-    monkeypatch.setattr(erasing, "BREATH", 0.0)
+    monkeypatch.setattr(common, "ERASE_PAUSE", 0.0)
     chance, store = random.Random(seed), SqliteStore(tmp_path / "store.db")
     people = {f"u{number}": store.create_account(f"u{number}", f"u{number}", "", 1.0).id for number in range(12)}
     rooms = [f"#r{number}" for number in range(8)]

@@ -16,7 +16,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.records import Post
 from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
-from gmessenger.store import open_store, schema, settling, statements, waiting
+from gmessenger.store import messages, open_store, schema, settling, waiting
 from gmessenger.store.database import Database
 from gmessenger.store.index import Fresh
 from tests.patience import PATIENCE
@@ -218,8 +218,8 @@ def test_a_page_is_found_where_it_begins_however_much_comes_before(file: Path) -
     plan: list[str] = []
 
     def explained(db: sqlite3.Connection) -> None:
-        query = f"EXPLAIN QUERY PLAN {statements.AFTER.text}"
-        given = {"conversation": "a", "after": 5, "limit": 9, **statements.AFTER.constants}
+        query = f"EXPLAIN QUERY PLAN {messages.AFTER}"
+        given = ("a", 5, 9)
         plan.extend(row[3] for row in db.execute(query, given))
 
     store.read(explained)  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from gmessenger.chat.records import Entry, Post, Proof, Sanction
 from gmessenger.errors import ConfigProblem, FileProblem, IdReused, ServerRunning, StoreInUse, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store, transfer, verify_store
+from gmessenger.store import rows as sqlite_rows
 from gmessenger.store.postgres import rows as postgres_rows
 from gmessenger.store.tables import TABLES, Row, Table
 from gmessenger.store.transfer import Copied
@@ -174,7 +175,7 @@ def test_one_that_is_broken_off_leaves_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(postgres_rows.Rows, "be", broken)
-        patched.setattr(transfer.rows.Rows, "be", broken)
+        patched.setattr(sqlite_rows.Rows, "be", broken)
         with pytest.raises(KeyboardInterrupt):
             copy()
     assert verify_store(copy()).faults == []
@@ -196,7 +197,7 @@ def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.M
         return some
 
     with monkeypatch.context() as patched:
-        for side in (postgres_rows.Rows, transfer.rows.Rows):
+        for side in (postgres_rows.Rows, sqlite_rows.Rows):
             patched.setattr(side, "take", torn(side.take))
         with pytest.raises(FileProblem, match=r"The copy differs: messages 14 \(\w+\) became 13"):
             copy()
@@ -311,10 +312,10 @@ def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
     when = "WHEN new.key IN ('n0', 'n3', 'n6') BEGIN SELECT raise(ABORT, 'no'); END"
     trigger = f"CREATE TRIGGER no BEFORE INSERT ON accounts {when}"
     bad: list[Any] = []
-    with transfer.rows.filling(file) as target:
+    with sqlite_rows.filling(file) as target:
         target._db.execute(trigger)
         target.refused = lambda row, reason: bad.append((row[1], reason))
-        with transfer.rows.reading(tmp_path / "one.db") as source:
+        with sqlite_rows.reading(tmp_path / "one.db") as source:
             target.take(TABLES[0], source.rows(TABLES[0]))
         target._db.execute("DROP TRIGGER no")
     assert bad == [("n0", "no"), ("n3", "no"), ("n6", "no")]

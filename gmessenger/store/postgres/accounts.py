@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gmessenger.chat.records import Account, Device, Entry
 from gmessenger.errors import InviteRefused, NameTaken
-from gmessenger.store.accounts import hashed
+from gmessenger.store.common import hash_secret
 from gmessenger.store.postgres.batches import NAME_LOCKS, NAMES
 from gmessenger.store.postgres.entering import Entering, enter
 from gmessenger.store.postgres.lines import Line
@@ -95,7 +95,7 @@ class Accounts(Entering):
         db.execute(LOCK_NAME, (key,))
         if db.execute(BY_KEY, (key,)).fetchone():
             raise NameTaken
-        if invite is not None and not db.execute(USE_INVITE, (hashed(invite),)).rowcount:
+        if invite is not None and not db.execute(USE_INVITE, (hash_secret(invite),)).rowcount:
             raise InviteRefused
         ((id,),) = db.execute(ADD, (key, name, password, created)).fetchall()
         db.execute(ADMIT, {"key": key, "account": id})
@@ -134,4 +134,4 @@ class Accounts(Entering):
         self.change(change)
 
     def add_invite(self, invite: str, time: float) -> None:
-        self.write(lambda db: db.execute(ADD_INVITE, (hashed(invite), time)))
+        self.write(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))

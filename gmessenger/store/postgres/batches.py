@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from gmessenger.chat.records import Post
 from gmessenger.errors import IdReused, NoSuchRoom
-from gmessenger.store import past
+from gmessenger.store.common import text_digest
 from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.words import storable, vector
 from gmessenger.store.settling import Outcome
@@ -192,7 +192,7 @@ def _outcome(post: Post, done: Any, seq: int, before: list[Any] | None) -> Outco
         return Outcome(done, seq) if seq else Outcome(done, error=NoSuchRoom())
     same, digest = before
     if same is None:
-        same = bytes.fromhex(digest) == past.digest(storable(post.text))
+        same = bytes.fromhex(digest) == text_digest(storable(post.text))
     return Outcome(done, seq, duplicate=True, error=None if same else IdReused())
 
 

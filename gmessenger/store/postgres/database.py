@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from gmessenger.cluster.records import Kind
 from gmessenger.errors import StoreUnavailable, WireError
+from gmessenger.store.common import IDENTITY
 from gmessenger.store.postgres import bus_keys, schema
 from gmessenger.store.postgres.address import Address
 from gmessenger.store.postgres.lines import GRACE, Line, Lines
@@ -24,7 +25,6 @@ from gmessenger.store.settling import Settling
 Result = TypeVar("Result")
 OWN_LINES: Final = 2
 SEARCH_LINES: Final = 2
-IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 PLACE: Final = "SELECT value FROM facts WHERE name = 'place'"
 CHECKED: Final = (
     "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -39,6 +39,7 @@ class Database(Settling):
     """
 
     lasting = True
+    is_shared = True
 
     def __init__(
         self, url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int

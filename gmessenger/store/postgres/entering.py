@@ -7,7 +7,7 @@ from typing import Final
 
 from gmessenger.chat.records import Device, Entry, Proof
 from gmessenger.errors import AccountDisabled, PasswordNeeded
-from gmessenger.store.accounts import MOST_DEVICES, hashed
+from gmessenger.store.common import MAX_DEVICES, hash_secret
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.words import storable
@@ -48,7 +48,7 @@ class Entering(Database):
     """The part of the contract that is about where an account is used."""
 
     def token(self, token: str) -> tuple[int, str] | None:
-        row = self.read(lambda db: db.execute(TOKEN, (hashed(token),)).fetchone())
+        row = self.read(lambda db: db.execute(TOKEN, (hash_secret(token),)).fetchone())
         return (int(row[0]), str(row[1])) if row else None
 
     def enter(self, account: int, entry: Entry, time: float, proof: Proof) -> Device:
@@ -76,7 +76,7 @@ def _prove(db: Line, account: int, proof: Proof) -> None:
     """What was shown a moment ago has to be good in this transaction, too, and stays so until its end."""
     with db.pipeline():
         locked = db.execute(LOCK_ACCOUNT, (account,))
-        found = db.execute(TOKEN, (hashed(proof.token),)) if proof.token is not None else None
+        found = db.execute(TOKEN, (hash_secret(proof.token),)) if proof.token is not None else None
     row, shown = locked.fetchone(), found.fetchone() if found is not None else None
     if row is not None and row[1]:
         raise AccountDisabled
@@ -96,8 +96,8 @@ def enter(db: Line, account: int, entry: Entry, time: float) -> Device:
     with db.pipeline():
         # One line per device: an older token of the same device has been replaced with its session.
         db.execute(DROP_TOKENS, (device,))
-        db.execute(ADD_TOKEN, (hashed(entry.token), account, device, time))
-        unused = db.execute(UNUSED, (account, [device, *entry.live], MOST_DEVICES))
+        db.execute(ADD_TOKEN, (hash_secret(entry.token), account, device, time))
+        unused = db.execute(UNUSED, (account, [device, *entry.live], MAX_DEVICES))
         cursors = db.execute(CURSORS, (device, account))
     dropped = [id for (id,) in unused.fetchall()]
     for statement in DROP if dropped else ():

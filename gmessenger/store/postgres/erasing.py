@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import gevent
 
-from gmessenger.store import erasing, past
+from gmessenger.store import common
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 
@@ -77,17 +77,17 @@ class Erasing(Database):
         self.flush()
         ((last,),) = self.read(lambda db: db.execute(LAST).fetchall())
         erased = 0
-        for start in range(0, last, erasing.SCANNED):
-            end, more = min(start + erasing.SCANNED, last), True
+        for start in range(0, last, common.ERASE_SCAN):
+            end, more = min(start + common.ERASE_SCAN, last), True
             while more:
                 blanked = self._blank(account, start, end)
                 erased += blanked
-                more = blanked >= erasing.SLICE
+                more = blanked >= common.ERASE_SLICE
         return erased
 
     def _blank(self, account: int, start: int, end: int) -> int:
-        blanked = self.write(lambda db: db.execute(BLANK, (account, start, end, erasing.SLICE)).rowcount)
-        gevent.sleep(erasing.BREATH)
+        blanked = self.write(lambda db: db.execute(BLANK, (account, start, end, common.ERASE_SLICE)).rowcount)
+        gevent.sleep(common.ERASE_PAUSE)
         return blanked
 
     def purge(self) -> None:
@@ -103,13 +103,13 @@ class Erasing(Database):
             after = max(after, finished)
             dropped += count
         else:  # not while another node is at the messages: it would take us for one that is at them itself
-            while self._alone(PRUNING, lambda db: _forget_ids(db, before - past.REMEMBERED_FOR)):
+            while self._alone(PRUNING, lambda db: _forget_ids(db, before - common.PAST_ID_LIFETIME)):
                 pass
         self.tidy()
         return dropped
 
     def _old(self, before: float, after: int) -> list[int]:
-        rows = self.read(lambda db: db.execute(OLD, (before, after, erasing.SLICE)).fetchall())
+        rows = self.read(lambda db: db.execute(OLD, (before, after, common.ERASE_SLICE)).fetchall())
         return [id for (id,) in rows]
 
     def tidy(self) -> None:
@@ -126,13 +126,13 @@ class Erasing(Database):
             return step(db) if is_ours else None
 
         result = self.write(change)
-        gevent.sleep(erasing.BREATH)
+        gevent.sleep(common.ERASE_PAUSE)
         return result
 
 
 def _forget_ids(db: Line, before: float) -> bool:
     """Forget the oldest ids; whether there may be more."""
-    return db.execute(FORGET, (before, erasing.SCANNED)).rowcount >= erasing.SCANNED
+    return db.execute(FORGET, (before, common.ERASE_SCAN)).rowcount >= common.ERASE_SCAN
 
 
 def _drop_slice(db: Line, conversation: int) -> bool:
@@ -141,7 +141,7 @@ def _drop_slice(db: Line, conversation: int) -> bool:
     if row is None:
         return False
     first, head = row
-    end = first + erasing.SLICE
+    end = first + common.ERASE_SLICE
     if end > head:
         for statement in DROP_CONVERSATION:
             db.execute(statement, (conversation,))
@@ -156,10 +156,10 @@ def _drop_older(db: Line, conversations: Sequence[int], before: float) -> tuple[
 
     A conversation keeps an unbroken end: nothing goes whose predecessor stays for being younger.
     """
-    given = {"conversations": list(conversations), "limit": erasing.SLICE, "size": MAX_SLICE_TEXT}
+    given = {"conversations": list(conversations), "limit": common.ERASE_SLICE, "size": MAX_SLICE_TEXT}
     found = db.execute(BEGINNING, given).fetchall()
     rows = [row[:-1] for row in found]
-    is_last = len(rows) < erasing.SLICE and (not found or found[0][-1] == len(found))
+    is_last = len(rows) < common.ERASE_SLICE and (not found or found[0][-1] == len(found))
     old: list[tuple[Any, ...]] = []
     finished = 0
     for conversation, beginning in groupby(rows, key=itemgetter(0)):
@@ -171,14 +171,14 @@ def _drop_older(db: Line, conversations: Sequence[int], before: float) -> tuple[
     locked = {id for (id,) in db.execute(LOCK, (list({row[0] for row in old}),))}
     old = [row for row in old if row[0] in locked]
     if old:
-        _drop(db, old, before - past.REMEMBERED_FOR)
+        _drop(db, old, before - common.PAST_ID_LIFETIME)
     return finished, len(old)
 
 
 def _drop(db: Line, rows: list[tuple[Any, ...]], ids_from: float) -> None:
     """Drop the first messages of conversations; their ids stay known for as long as somebody may send them again."""
     known = [
-        (device, id, conversation, seq, past.digest(text), time)
+        (device, id, conversation, seq, common.text_digest(text), time)
         for conversation, seq, device, id, text, time in rows
         if device is not None and id is not None and time >= ids_from
     ]

@@ -8,7 +8,7 @@ from typing import Final
 from gmessenger.cluster.contract import LEASE
 from gmessenger.cluster.records import Claim
 from gmessenger.errors import NameInUse, NameTaken
-from gmessenger.store.accounts import hashed
+from gmessenger.store.common import hash_secret
 from gmessenger.store.postgres.accounts import DIRECT_WITH, LOCK_NAME
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
@@ -54,9 +54,9 @@ class Guests(Database):
             _bury(db)
             row = db.execute(HOLDER, (key,)).fetchone()
             if row is None or row[0] == self.node:
-                db.execute(HOLD, {"key": key, "node": self.node, "token": hashed(token)})
+                db.execute(HOLD, {"key": key, "node": self.node, "token": hash_secret(token)})
                 return False
-            if resumed is None or row[1] != hashed(resumed):
+            if resumed is None or row[1] != hash_secret(resumed):
                 raise NameInUse
             db.execute(MOVE, (self.node, key))
             self.leave_word(db, "guest", key)

@@ -13,8 +13,8 @@ from gmessenger.chat.contract import Done
 from gmessenger.chat.records import Hits, Page, Placed, Post, Remembered
 from gmessenger.chat.way import Sent, Way
 from gmessenger.errors import FileProblem, StoreUnavailable
+from gmessenger.store.common import MAX_SENT_AS, PAGE, cut_rows, to_message, to_page, to_readers
 from gmessenger.store.folding import phrases
-from gmessenger.store.messages import MOST_SENT_AS, PAGE, cut, readers, remembered, shown
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.rebuild import UNINDEXED
@@ -180,7 +180,7 @@ class Messages(Database):
             return newest.rows, newest.is_incomplete(lacking[0] if lacking else 0)
 
         found, incomplete = self.search_lines.use(find)
-        messages, more = self.read(lambda db: shown(db.execute(FOUND, (found,)), limit))
+        messages, more = self.read(lambda db: to_page(db.execute(FOUND, (found,)), limit))
         return Hits(messages, more, incomplete)
 
     def usage(self, account: int | None) -> int:
@@ -194,7 +194,7 @@ class Messages(Database):
                 return None
             id, head, first = row
             sent = db.execute(SENT, (id, seq)).fetchone()
-            return Way(first, head, Sent(*sent) if sent else None, readers(db.execute(READERS, (id,)).fetchall()))
+            return Way(first, head, Sent(*sent) if sent else None, to_readers(db.execute(READERS, (id,)).fetchall()))
 
         moving = self._moving(conversation)
         way = self.read(find)
@@ -209,7 +209,7 @@ class Messages(Database):
         return {device: seq for (device, key), seq in moving.items() if key == conversation}
 
     def sent_as(self, account: int, id: str) -> list[tuple[str, int]]:
-        return self.read(lambda db: db.execute(SENT_AS, (storable(id), account, MOST_SENT_AS)).fetchall())
+        return self.read(lambda db: db.execute(SENT_AS, (storable(id), account, MAX_SENT_AS)).fetchall())
 
     def everything(self, after: int, limit: int, account: int | None = None) -> tuple[list[Placed], bool]:
         end = self._settled()
@@ -217,8 +217,8 @@ class Messages(Database):
             rows = self._placed(ALL, after=after, end=end, limit=limit + 1)
         else:
             rows = self._readable(after, end, limit + 1, account)
-        found, more = cut(rows, limit)
-        return [Placed(row[-1], remembered(row[:-1])) for row in found], more
+        found, more = cut_rows(rows, limit)
+        return [Placed(row[-1], to_message(row[:-1])) for row in found], more
 
     def _readable(self, after: int, end: int, limit: int, account: int) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
@@ -269,4 +269,4 @@ def _ids(db: Line, parameters: dict[str, Any], until: float) -> list[int]:
 
 
 def _shown(db: Line, statement: Any, limit: int, **parameters: Any) -> tuple[list[Remembered], bool]:
-    return shown(db.execute(statement, {**parameters, "limit": limit + 1}), limit)
+    return to_page(db.execute(statement, {**parameters, "limit": limit + 1}), limit)

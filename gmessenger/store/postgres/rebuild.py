@@ -10,7 +10,7 @@ from typing import Final
 
 import gevent
 
-from gmessenger.store import index
+from gmessenger.store import common
 from gmessenger.store.postgres.erasing import Erasing
 from gmessenger.store.postgres.lines import Line
 from gmessenger.store.postgres.words import vector
@@ -60,7 +60,7 @@ def _index_slice(db: Line) -> int:
     row = db.execute(UNINDEXED).fetchone()
     if row is None:
         return 0
-    rows = db.execute(OLD, (row[0], index.MAX_SLICE, index.MAX_SLICE_TEXT)).fetchall()
+    rows = db.execute(OLD, (row[0], common.REINDEX_SLICE, common.REINDEX_SLICE_TEXT)).fetchall()
     turn = Turn()
     words: list[str] = []
     for _, key, text in rows:

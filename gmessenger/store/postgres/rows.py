@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from gmessenger.cluster.contract import LEASE
 from gmessenger.errors import FileProblem, ServerRunning
+from gmessenger.store.common import IDENTITY
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address, said
 from gmessenger.store.postgres.inspecting import living
@@ -34,7 +35,6 @@ AT_A_TIME: Final = 2000
 UNHURRIED: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '5s'"
 STILL_UNHURRIED: Final = "SET LOCAL statement_timeout = 0"
 """In a transaction in which the schema was made: that has set a limit of its own."""
-IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 BE: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 ALL: Final = SQL("SELECT {} FROM {}")
 COUNT: Final = SQL("SELECT count(*) FROM {}")

@@ -8,9 +8,9 @@ import psycopg
 from psycopg import Connection
 
 from gmessenger.errors import FileProblem
+from gmessenger.store.common import MAX_FAULTS, SEQ_GAPS, VerifyReport, describe_gaps, describe_miscounted
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.address import Address, said
-from gmessenger.store.verifying import HOLES, MOST_FAULTS, Findings, holes, say_miscounted
 
 PATIENCE: Final = 10.0
 ONE_MOMENT: Final = (
@@ -54,12 +54,12 @@ MISCOUNTED: Final = (
 HAS_USAGE: Final = "SELECT (to_regclass('usage') IS NOT NULL)::int"
 
 
-def verify_database(url: str) -> Findings:
+def verify_database(url: str) -> VerifyReport:
     """Look through a database. Raises `FileProblem` for one that is no store or not there, and `ConfigProblem` for a
     newer schema or where it does not let us in.
     """
     address = Address(url, PATIENCE)
-    found = Findings()
+    found = VerifyReport()
     with address.first() as db:
         need_store(db, address)
         try:
@@ -71,13 +71,13 @@ def verify_database(url: str) -> Findings:
     return found
 
 
-def look(db: Connection[Any], found: Findings) -> None:
+def look(db: Connection[Any], found: VerifyReport) -> None:
     """Look through what a transaction sees."""
     found.counts = {what: _number(db, query) for what, query in COUNTS.items()}
-    found.faults += holes(db.execute(HOLES).fetchmany(MOST_FAULTS), found.counts)
+    found.faults += describe_gaps(db.execute(SEQ_GAPS).fetchmany(MAX_FAULTS), found.counts)
     strays = {what: _number(db, query) for what, query in STRAYS.items()}
     found.faults += [f"{count} {what}." for what, count in strays.items() if count]
-    found.faults += say_miscounted(_number(db, MISCOUNTED) if _number(db, HAS_USAGE) else 0)
+    found.faults += describe_miscounted(_number(db, MISCOUNTED) if _number(db, HAS_USAGE) else 0)
 
 
 def need_store(db: Connection[Any], address: Address) -> None:

@@ -1,0 +1,113 @@
+"""What both kinds of store need: their limits, hashes, pages of rows, and the report of a verification.
+
+No database is imported here: a store in PostgreSQL imports nothing of SQLite's, and the reverse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gmessenger.chat.records import PAGE_TEXT, Remembered
+from gmessenger.chat.way import Reader, Receiver
+
+MAX_DEVICES: Final = 20  # per account; the one that was used least recently is dropped
+PAGE: Final = 200  # messages that are read for a client at a time
+MAX_SENT_AS: Final = 20  # messages that are found by the id that their client gave them
+PAST_ID_LIFETIME: Final = 30 * 86_400.0  # seconds for which ids of messages that were pruned stay known
+
+ERASE_SLICE: Final = 500  # messages that are pruned or blanked at a time
+ERASE_PAUSE: Final = 0.02  # seconds between two slices, in which other requests run
+ERASE_SCAN: Final = 20_000  # rows that are searched at a time for those of an account
+REINDEX_SLICE: Final = 500  # messages whose words are made again at a time
+REINDEX_SLICE_TEXT: Final = 16_384  # characters of them, unless they are all one message's
+
+MAX_FAULTS: Final = 20  # of a kind that a verification names
+
+IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
+SEQ_GAPS: Final = (
+    # A seq is unique in its conversation, so as many as there should be, from the first to the last, are all of them.
+    "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "
+    "FROM conversations c LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
+    "HAVING count(m.seq) != c.head - c.first + 1 OR min(m.seq) != c.first OR max(m.seq) != c.head"
+)
+
+
+def hash_secret(secret: str) -> bytes:
+    """Hash a token or an invite. Random secrets need no slow hash: there is nothing to guess."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def text_digest(text: str) -> bytes:
+    """Return enough to tell another text under the same id."""
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def to_readers(rows: Iterable[tuple[Any, ...]]) -> list[Reader]:
+    """Return the participants of a conversation, from a row for each of their devices."""
+    found: dict[int, Reader] = {}
+    for account, visible, read, device, name, cursor in rows:
+        reader = found.setdefault(account, Reader(account, visible, read, []))
+        if device is not None:
+            reader.devices.append(Receiver(device, name, cursor))
+    return list(found.values())
+
+
+def to_message(row: tuple[Any, ...]) -> Remembered:
+    """Return a message from its columns, which are in the order of the record's fields."""
+    conversation, seq, sender, to, text, time, device, id, erased = row
+    return Remembered(conversation, seq, sender, to, text, time, device, id, bool(erased))
+
+
+def to_page(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[Remembered], bool]:
+    """Return as many messages as a page may hold, and whether there are more."""
+    found, more = cut_rows(rows, limit)
+    return [to_message(row) for row in found], more
+
+
+def cut_rows(rows: Iterable[tuple[Any, ...]], limit: int, text: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
+    """Return the rows that fit in a page, and whether there are more.
+
+    Args:
+        rows: of a query that asks for one more than `limit`.
+        text: the column whose characters count; a page ends behind the row that exceeds `PAGE_TEXT`.
+    """
+    found: list[tuple[Any, ...]] = []
+    weight = 0
+    for row in rows:
+        if len(found) == limit or weight > PAGE_TEXT:
+            return found, True
+        found.append(row)
+        weight += len(row[text])
+    return found, False
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """The number of rows of each kind, and the faults, as sentences."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def describe_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unindexed: int = 0) -> list[str]:
+    """Return the faults that the rows of `SEQ_GAPS` and the counts show.
+
+    Args:
+        counts: messages of each kind.
+        unindexed: messages that the index need not have yet.
+    """
+    faults = [
+        f"{name} should have messages {first} to {head} and has {count}, from {lowest} to {last}."
+        for name, first, head, count, lowest, last in rows
+    ]
+    if counts["indexed"] != (searchable := counts["messages"] - counts["erased"] - unindexed):
+        faults.append(f"{counts['indexed']} messages can be found by their words, but there are {searchable}.")
+    return faults
+
+
+def describe_miscounted(accounts: int) -> list[str]:
+    """Return the fault of so many accounts, or guests, whose bytes are counted wrongly; nothing for none."""
+    return [f"the bytes kept are counted wrongly (accounts: {accounts}); quotas go by them."] if accounts else []
