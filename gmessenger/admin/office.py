@@ -17,12 +17,13 @@ from msgspec import DecodeError, json
 
 from gmessenger.admin.site import Site, site_of
 from gmessenger.chat.administration import VERBS, Administration, checked
+from gmessenger.chat.contract import Store
 from gmessenger.chat.elsewhere import Elsewhere
 from gmessenger.chat.moderation import SERVER
 from gmessenger.chat.passwords import Passwords
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.service import Messenger
-from gmessenger.cluster.contract import SharedStore
+from gmessenger.cluster.contract import SharedStore, is_shared
 from gmessenger.errors import (
     ERRORS,
     MessengerError,
@@ -145,15 +146,14 @@ def open_office(options: AdminOptions) -> Iterator[Office]:
         store.close()
 
 
-def _back_office(store: Any) -> BackOffice:
+def _back_office(store: Store) -> BackOffice:
     passwords = Passwords()
-    shared = isinstance(store, SharedStore)
-    elsewhere = Announced(store) if shared else None
+    elsewhere = Announced(store) if is_shared(store) else None
     messenger = Messenger(
         Policy(), store, time.time, gevent.spawn_later, _spawn, passwords, time.monotonic, elsewhere=elsewhere
     )
     administration = Administration(messenger, store, passwords, time.time)
-    return Branch(administration, messenger) if shared else BackOffice(administration)
+    return Branch(administration, messenger) if elsewhere is not None else BackOffice(administration)
 
 
 def _serves(counter: Counter, site: Site) -> bool:

@@ -39,6 +39,10 @@ class Store(Protocol):
         """Whether anything is there after the process has ended."""
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several servers may have it open at once: it is a `SharedStore` then."""
+
+    @property
     def identity(self) -> str:
         """What tells this store from every other, and from itself after a backup was put in its place.
 

@@ -7,7 +7,7 @@ costs time, never a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, TypeGuard
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.records import Account, Room, Sanction
@@ -17,7 +17,6 @@ LEASE: Final = 30.0
 """Seconds for which a node that has beaten lives: so long nobody else is given what it holds."""
 
 
-@runtime_checkable
 class SharedStore(Store, Protocol):
     """A store that several nodes have open. Whatever one of them changes, it leaves a `Change` with it, in the same
     transaction.
@@ -152,3 +151,8 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Say goodbye, if somebody hears it, and let go."""
+
+
+def is_shared(store: Store) -> TypeGuard[SharedStore]:
+    """Return whether a store is a `SharedStore`: a server that has one open is a node of a cluster."""
+    return store.is_shared

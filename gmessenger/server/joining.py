@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gmessenger.chat.contract import Store
 from gmessenger.chat.presence import Later
-from gmessenger.cluster.contract import SharedStore
+from gmessenger.cluster.contract import is_shared
 from gmessenger.errors import ConfigProblem, FileProblem, StoreUnavailable
 from gmessenger.options import ServerOptions
 from gmessenger.server.watch import Watch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def node_of(store: Store, options: ServerOptions, watch: Watch, later: Later) -> Node | None:
     """The node that a server is; None for one that is alone. Raises `ConfigProblem` for a bus that leads to nobody."""
-    if not isinstance(store, SharedStore):
+    if not is_shared(store):
         if options.bus:
             raise ConfigProblem("--bus is for servers that share a store: it needs --store postgresql://….")
         return None
