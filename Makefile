@@ -48,12 +48,12 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# config/*.ini, the manual pages and the tables of README, docs/client.md and docs/terminal.md are printed from what they are about; tests
+# config/*.ini, the manual pages and the tables of docs/operations/configuration.md, docs/client.md and docs/terminal.md are printed from what they are about; tests
 # hold them to it.
 config: $(VENV)/installed
 	$(BIN)/python -m gmessenger server --print-config > config/server.ini
 	$(BIN)/python -m gmessenger client --print-config > config/client.ini
-	$(BIN)/python -m scripts.readme_tables
+	$(BIN)/python -m scripts.option_tables
 	$(BIN)/python -m scripts.client_tables
 	$(BIN)/python -m scripts.terminal_tables
 	$(BIN)/python -m scripts.man_pages

@@ -1,7 +1,7 @@
 """Every option of every command, as two tables: the fields of `ServerOptions` and of `ClientOptions`.
 
-The command lines, the environment variables, the config files and their comments, and the README's table are all made
-from these rows.
+The command lines, the environment variables, the config files and their comments, and the tables of
+docs/operations/configuration.md are all made from these rows.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class Store(Protocol):
 
     def purge(self) -> None:
         """Return when what was erased before this call is in none of the store's files any more, as far as the store
-        has them in hand: see "What is erased" in docs/operations.md.
+        has them in hand: see "Erasure" in docs/operations/retention.md.
 
         Raises `StoreUnavailable` where that takes too long, because something still reads what was there before.
         """

@@ -157,7 +157,7 @@ def test_a_password_is_shown_to_redis_and_to_nobody_else(start_party: Starts, ev
 
 
 def test_a_user_needs_no_more_rights_than_documented(redis_of_its_own: Redis, start_party: Starts) -> None:
-    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    text = (ROOT / "docs" / "operations" / "cluster.md").read_text("utf-8")
     (rights,) = re.findall(r"`(resetkeys &gmessenger:[^`]*)`", text)
     with Client.from_url(redis_of_its_own.url) as client:
         client.execute_command("ACL", "SETUSER", "chat", "on", ">hunter2", *rights.split())

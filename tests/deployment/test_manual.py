@@ -16,7 +16,8 @@ from tests import ROOT
 from tests.admin.running import PASSWORD, Place
 from tests.server.running import PATIENCE
 
-MANUAL = (ROOT / "docs" / "operations.md").read_text("utf-8")
+OPERATIONS = ROOT / "docs" / "operations"
+MANUAL = "".join(page.read_text("utf-8") for page in sorted(OPERATIONS.glob("*.md")))
 SCRIPT = "/usr/local/bin/gmessenger-admin"
 
 

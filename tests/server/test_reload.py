@@ -201,6 +201,6 @@ def test_a_terminal_that_is_closed_takes_its_server_along() -> None:
 
 def test_the_document_lists_what_takes_a_restart() -> None:
     rows = [row.long for row in SERVER.rows if row.restart]
-    document = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    document = (ROOT / "docs" / "operations" / "configuration.md").read_text("utf-8")
     (line,) = [line for line in document.splitlines() if "`needs_restart` at each reload" in line]
     assert sorted(re.findall(r"`(--[\w-]+)`", line)) == sorted(rows)

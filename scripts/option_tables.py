@@ -1,4 +1,4 @@
-"""Write the option tables of the README anew: `python -m scripts.readme_tables`."""
+"""Write the option tables of docs/operations/configuration.md: `python -m scripts.option_tables`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from gmessenger.commandline import CLIENT, SERVER, Command
 from gmessenger.options import Option
 
-README = Path(__file__).parent.parent / "README.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "operations" / "configuration.md"
 HEAD = "| option | default | what it sets |\n|---|---|---|\n"
 
 
@@ -20,7 +20,7 @@ def row_of(row: Option) -> str:
 
 
 def with_tables(text: str, *commands: Command[Any]) -> str:
-    """The README with the tables of these commands as they should be."""
+    """Replace the tables of these commands in the document by what the table of options says."""
     for command in commands:
         table = HEAD + "".join(map(row_of, command.rows))
         before, rest = re.split(rf"(?<=### {command.program}\n\n)(?:\|.*\n)+", text, maxsplit=1)
@@ -29,4 +29,4 @@ def with_tables(text: str, *commands: Command[Any]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text("utf-8"), SERVER, CLIENT), "utf-8")
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text("utf-8"), SERVER, CLIENT), "utf-8")
