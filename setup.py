@@ -22,7 +22,7 @@ SHARED = {
 setup(
     name="gmessenger",
     version=VERSION,
-    description="A small chat server on gevent, and a terminal client that never loses a line",
+    description="A chat server that keeps every message it has acknowledged, and a terminal client",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",

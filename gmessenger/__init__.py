@@ -1,4 +1,4 @@
-"""gmessenger: a chat server one person can run, and a terminal client that never loses a line.
+"""gmessenger: a chat server that keeps every message it has acknowledged, and a terminal client for it.
 
 Importing the package patches nothing; only the entry points do.
 """

@@ -111,3 +111,23 @@ def test_every_page_of_operations_is_in_its_index() -> None:
     folder = ROOT / "docs" / "operations"
     linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (folder / "README.md").read_text("utf-8")))
     assert linked == {page.name for page in folder.glob("*.md")} - {"README.md"}
+
+
+def test_both_readmes_show_the_same() -> None:
+    english, russian = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/README.ru.md"))
+    assert [line[:3] for line in english.splitlines() if line.startswith("#")] == [
+        line[:3] for line in russian.splitlines() if line.startswith("#")
+    ]
+    blocks = [re.findall(r"^```\w*$.*?^```$", text, re.MULTILINE | re.DOTALL) for text in (english, russian)]
+    commands = [[re.sub(r" *#.*", "", line) for line in "\n".join(found).splitlines()] for found in blocks]
+    assert commands[0] == commands[1]
+    assert len(english.splitlines()) < 160
+
+
+def test_what_the_readme_shows_is_what_the_documents_show() -> None:
+    readme, client, terminal = (
+        (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/client.md", "docs/terminal.md")
+    )
+    (bot,) = re.findall(r"^```python\n.*?^```$", readme, re.MULTILINE | re.DOTALL)
+    (screen,) = re.findall(r"^```\n #dev.*?^```$", readme, re.MULTILINE | re.DOTALL)
+    assert bot in client and screen in terminal
