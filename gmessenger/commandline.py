@@ -148,7 +148,7 @@ Every option may also be set as {prefix}… in the environment (--port: MESSENGE
 in the [{section}] section of a config file; the command line wins over the environment, which
 wins over the file."""
 VERSION: Final = "show program's version number and exit"
-OWN_FILE: Final = "Where none is named, it is ~/.config/gmessenger/client.ini."
+OWN_FILE: Final = "The default config file is ~/.config/gmessenger/client.ini."
 
 
 class _Parser(configargparse.ArgumentParser):  # type: ignore[misc]
@@ -213,7 +213,7 @@ def parser_of(command: Command[Any]) -> _Parser:
         _add(parser, row)
     offer_completion(parser)
     parser.add_argument(
-        "--print-config", action="store_true", help=gettext("print the shipped config file, commented, and end")
+        "--print-config", action="store_true", help=gettext("print the default config file, with comments, then exit")
     )
     parser.add_argument("--version", action="version", version=f"gmessenger {__version__}", help=gettext(VERSION))
     return parser

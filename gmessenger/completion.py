@@ -20,7 +20,7 @@ def offer_completion(parser: ArgumentParser) -> None:
         action=_PrintCompletion,
         choices=SHELLS,
         metavar=f"{{{','.join(SHELLS)}}}",
-        help=gettext("print what that shell needs to complete this command, and end"),
+        help=gettext("print the completion script of this command for that shell, then exit"),
     )
 
 

@@ -112,7 +112,7 @@ class WireError(MessengerError):
 
 class BadRequest(WireError):
     word = "bad_request"
-    sentence = "The request is not understood."
+    sentence = "The request is not valid."
 
 
 class BadFrame(BadRequest):
@@ -162,7 +162,7 @@ class TlsNeeded(BadRequest):
 
 class NotStorable(BadRequest):
     word = "not_storable"
-    sentence = "The server's store cannot keep this, however often it is sent."
+    sentence = "The server cannot store this; sending it again does not help."
 
 
 class NotLoggedIn(WireError):
@@ -196,7 +196,7 @@ class GuestsRefused(Forbidden):
 
 class BroadcastRefused(Forbidden):
     word = "broadcast_refused"
-    sentence = "This server does not let one message go to everybody."
+    sentence = "This server does not allow messages to all users."
 
 
 class AccountsOnly(Forbidden):
@@ -206,7 +206,7 @@ class AccountsOnly(Forbidden):
 
 class AccountDisabled(Forbidden):
     word = "account_disabled"
-    sentence = "This account has been shut out by the operator."
+    sentence = "This account has been disabled by an operator."
 
 
 class AccountDeleted(Forbidden):
@@ -216,17 +216,17 @@ class AccountDeleted(Forbidden):
 
 class PasswordExposed(Forbidden):
     word = "password_exposed"
-    sentence = "This line is not encrypted: a password would be readable on the way."
+    sentence = "This connection is not encrypted: a password sent over it could be read by others."
 
 
 class RegistrationClosed(Forbidden):
     word = "registration_closed"
-    sentence = "This server does not let people register by themselves."
+    sentence = "Registration is closed on this server."
 
 
 class InviteRefused(Forbidden):
     word = "invite_refused"
-    sentence = "This server wants an invitation, and this is not one of its own or it has been used."
+    sentence = "Registration on this server needs an invitation; this one is invalid or already used."
 
 
 class NotMember(Forbidden):
@@ -236,7 +236,7 @@ class NotMember(Forbidden):
 
 class NotCreator(Forbidden):
     word = "not_creator"
-    sentence = "Only who created the room may do this."
+    sentence = "Only the creator of the room may do this."
 
 
 class OperatorsOnly(Forbidden):
@@ -246,7 +246,7 @@ class OperatorsOnly(Forbidden):
 
 class Kicked(Forbidden):
     word = "kicked"
-    sentence = "An operator has sent you away."
+    sentence = "An operator has disconnected you."
 
 
 class Banned(Forbidden):
@@ -261,7 +261,7 @@ class Muted(Forbidden):
 
 class Blocked(Forbidden):
     word = "blocked"
-    sentence = "They do not want to hear from you."
+    sentence = "The recipient does not accept messages from you."
 
 
 class RoomClosed(Forbidden):
@@ -271,12 +271,12 @@ class RoomClosed(Forbidden):
 
 class QuotaExceeded(Forbidden):
     word = "quota_exceeded"
-    sentence = "What you say is kept no more: the room for it on this server is full."
+    sentence = "Your message cannot be stored: your storage quota on this server is used up."
 
 
 class TooManyRooms(Forbidden):
     word = "too_many_rooms"
-    sentence = "There are too many rooms already."
+    sentence = "The limit on the number of rooms is reached."
 
 
 class RoomFull(Forbidden):
@@ -287,7 +287,7 @@ class RoomFull(Forbidden):
 class NeverSeen(WireError):
     code = 404
     word = "never_seen"
-    sentence = "Nobody of that name has been here."
+    sentence = "This name is not known on this server."
 
 
 class NoSuchRoom(WireError):
@@ -299,19 +299,19 @@ class NoSuchRoom(WireError):
 class NameInUse(WireError):
     code = 409
     word = "name_in_use"
-    sentence = "Somebody here uses that name; choose another."
+    sentence = "This name is already in use; choose another."
 
 
 class NameTaken(WireError):
     code = 409
     word = "name_taken"
-    sentence = "This name is an account already."
+    sentence = "This name is already registered."
 
 
 class IdReused(WireError):
     code = 409
     word = "id_reused"
-    sentence = "A message with this id was stored before, and it said something else."
+    sentence = "A different message with this id is already stored."
 
 
 class Replaced(WireError):
@@ -323,7 +323,7 @@ class Replaced(WireError):
 class NotHere(WireError):
     code = 410
     word = "not_here"
-    sentence = "They have left, and a guest's messages are not kept."
+    sentence = "This guest has left, and messages to guests are not stored."
 
 
 class TooLong(WireError):
@@ -341,14 +341,14 @@ class RecipientBusy(WireError):
     code = 429
     word = "recipient_busy"
     retry = True
-    sentence = "They are not keeping up with what they are sent; try again a little later."
+    sentence = "The recipient is receiving messages too slowly; try again later."
 
 
 class TooFast(WireError):
     code = 429
     word = "too_fast"
     retry = True
-    sentence = "Too much at a time; wait a little."
+    sentence = "Too many requests; wait a moment."
 
 
 class TooManyFailures(WireError):
@@ -376,7 +376,7 @@ class ServerFull(WireError):
     code = 503
     word = "server_full"
     retry = True
-    sentence = "The server has no room for another connection; try again later."
+    sentence = "The server has reached its limit of connections; try again later."
 
 
 class StoreUnavailable(WireError):
@@ -408,14 +408,14 @@ class InternalError(WireError):
     code = 500
     word = "internal_error"
     retry = True
-    sentence = "The server made a mistake; it has been logged."
+    sentence = "The server had an internal error, which it has logged."
 
 
 class BadProxyHeader(MessengerError):
     """What a balancer said of its client is not of the PROXY protocol."""
 
     word = "bad_proxy_header"
-    sentence = "This is no header of the PROXY protocol."
+    sentence = "This is not a PROXY protocol header."
 
 
 class ExitError(MessengerError):

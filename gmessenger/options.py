@@ -123,21 +123,21 @@ class LogOptions:
         file_path(),
         "where the log goes; - for stderr [default: logs/ of a checkout, else stderr for the server and the XDG state "
         "directory for the client]",
-        "to keep the log with the system's others",
+        "to keep the log with the system's other logs",
         restart=True,
     )
     log_level: str = option(
-        "info", choice(*logs.LEVELS), "how much is logged; debug logs calls too", "while looking for a fault"
+        "info", choice(*logs.LEVELS), "how much is logged; debug also logs function calls", "to investigate a fault"
     )
     log_format: str = option(
-        "plain", choice(*logs.FORMATS), "plain lines or one JSON object a line", "when a program reads the log"
+        "plain", choice(*logs.FORMATS), "plain text lines, or one JSON object per line", "when a program reads the log"
     )
 
     check: bool = option(
         False,
         Flag,
-        "print every option with its value and where it came from, and end; the server also tries its store, its "
-        "ports, its certificate, its log and the limit of open files",
+        "print every option with its value and its source, then exit; the server also checks its store, ports, "
+        "certificate, log and limit of open files",
         "before a start or a reload",
         in_files=False,
     )
@@ -175,254 +175,315 @@ class ServerOptions(LogOptions):
     tls_certificate: str = option(
         "",
         file_path(),
-        "the certificate of this server and those that vouch for it, in PEM; with it, encrypted lines are taken too",
-        "to be reached over a network",
+        "the server's certificate and its chain of issuers, in PEM; with it, the server also accepts TLS connections",
+        "to let clients connect over a network",
         restart=True,
     )
     tls_key: str = option(
         "",
         file_path(),
-        "the certificate's key [default: it is in the same file]",
+        "the certificate's private key, in PEM [default: in the same file as the certificate]",
         "when it is in another file",
         restart=True,
     )
     tls_port: int = option(
         DEFAULT_TLS_PORT,
         port_number(),
-        "the port for encrypted lines, opened when there is a certificate; 0 takes a free one",
+        "the port for TLS connections, opened when there is a certificate; 0 takes a free one",
         "when 7778 is taken",
         restart=True,
     )
     tls_handshake_timeout: float = option(
-        10.0, seconds(), "how long a client may take to agree on encryption", "on very slow lines"
+        10.0, seconds(), "how long a client may take to complete the TLS handshake", "on very slow networks"
     )
     tls_check: float = option(
         60.0,
         seconds(),
-        "how often the certificate's files are looked at, and loaded when they have changed",
-        "hardly ever",
+        "how often the certificate's files are checked, and reloaded when they have changed",
+        "only in rare cases",
         restart=True,
     )
     store: str = option(
         "",
         text("URL"),
-        "where everything is remembered: sqlite:///PATH, postgresql://USER@HOST/DATABASE, which several servers may "
-        "share, or memory: for nothing after the end [default: messenger.db (messenger-PORT.db where the port is not "
-        "7777) in data/ of a checkout, else in the state directory]",
+        "where accounts, rooms and messages are stored: sqlite:///PATH, postgresql://USER@HOST/DATABASE, which "
+        "several servers may share, or memory: to keep nothing after the server stops [default: messenger.db "
+        "(messenger-PORT.db where the port is not 7777) in data/ of a checkout, else in the state directory]",
         "to keep it elsewhere",
         restart=True,
     )
     greeting: str = option(
         "",
         words(1000),
-        "your own words, said to everybody who logs in before what is kept; \\n begins another line",
-        "to say whose server this is and what is welcome",
+        "a text shown to each user at login, before the notice of which messages are stored; \\n begins a new line",
+        "to say who runs the server, and its rules",
     )
     registration: Registration = option(
-        "open", choice("open", "invite", "closed"), "who may register a name", "for a closed circle"
+        "open",
+        choice("open", "invite", "closed"),
+        "who may register an account: any user (open), holders of an invitation (invite), or nobody (closed)",
+        "for a private server",
     )
     plain_passwords: bool = option(
         False,
         yes_or_no(),
-        "whether passwords are taken on lines that are neither encrypted nor of this machine",
-        "on a network you trust, or behind a proxy that encrypts",
+        "whether passwords are accepted over unencrypted connections from other machines",
+        "on a network you trust, or behind a proxy that terminates TLS",
     )
-    guests: bool = option(True, yes_or_no(), "whether names without an account may log in", "for a closed circle")
+    guests: bool = option(True, yes_or_no(), "whether users without an account may log in", "for a private server")
     broadcast: bool = option(
-        True, yes_or_no(), "whether one message may go to everybody present", "when strangers shout"
+        True, yes_or_no(), "whether a message may be sent to all users who are online", "when it is misused"
     )
     proxy_from: tuple[IPv4Network | IPv6Network, ...] = option(
         (),
         networks(),
-        "balancers whose word is taken for who their clients are: they must begin each connection with a header of the "
-        "PROXY protocol",
-        "behind a balancer or a proxy, which would otherwise seem to be everybody",
+        "addresses of trusted load balancers; each connection from them must begin with a PROXY protocol header, "
+        "which gives the client's address",
+        "behind a load balancer or proxy, whose address all clients would otherwise share",
     )
     proxy_timeout: float = option(
-        5.0, seconds(), "how long a balancer may take to send that header", "when it is far away"
+        5.0, seconds(), "how long a load balancer may take to send the PROXY header", "when it is far away"
     )
     max_connections: int = option(
-        10_000, count(1), "connections at one time; one more is answered 503", "to bound memory, about 12 kB each"
+        10_000,
+        count(1),
+        "the most connections at one time; further ones are refused with 503",
+        "to limit memory use, about 12 kB each",
     )
     max_connections_per_ip: int = option(
         100,
         count(1),
-        "connections from one address (of IPv6: one /64) at one time; one more is answered 503",
+        "the most connections from one address (of IPv6: one /64) at one time; further ones are refused with 503",
         "when many people share an address",
     )
     connect_rate: int = option(
-        20, count(0), "new connections a second from one address; 0 is no limit", "when many people share an address"
+        20, count(0), "new connections per second from one address; 0 is no limit", "when many people share an address"
     )
     connect_burst: int = option(
-        200, count(1), "new connections from one address that may come at once", "when many people share an address"
+        200,
+        count(1),
+        "new connections from one address accepted at once, before --connect-rate applies",
+        "when many people share an address",
     )
     limit_loopback: bool = option(
         False,
         yes_or_no(),
-        "whether what is limited by address is limited for this machine's own addresses too",
-        "to try the limits out",
+        "whether the limits by address also apply to connections from this machine",
+        "to test the limits",
     )
     message_rate: int = option(
         50,
         count(0),
-        "messages a second that one name may send for long, on all its devices together, a text of more than 1024 "
-        "characters counting as several; 0 is no limit",
-        "for bots that say a lot, or against people who do",
+        "messages per second that one name may send on average, from all its devices together; a text of more than "
+        "1024 characters counts as several; 0 is no limit",
+        "for bots that send many messages, or against flooding",
     )
     message_burst: int = option(
-        1000, count(1), "messages that it may send at once", "to let longer texts be pasted in one go"
+        1000,
+        count(1),
+        "messages that one name may send at once, before --message-rate applies",
+        "to let users paste longer texts",
     )
     request_rate: int = option(
-        50, count(0), "the same for other requests; a search counts as five of them", "for clients that ask a lot"
+        50,
+        count(0),
+        "other requests per second that one name may send on average; a search counts as five; 0 is no limit",
+        "for clients that send many requests",
     )
-    request_burst: int = option(500, count(1), "requests that may come at once", "for clients that ask a lot")
+    request_burst: int = option(
+        500,
+        count(1),
+        "other requests that one name may send at once, before --request-rate applies",
+        "for clients that send many requests",
+    )
     guest_message_rate: int = option(
         50,
         count(0),
-        "messages a second that all guests of one address (of IPv6: one /64) may send for long, under whatever names; "
-        "0 is no limit",
+        "messages per second that all guests of one address (of IPv6: one /64) together may send on average; 0 is no "
+        "limit",
         "when many guests share an address",
     )
     guest_message_burst: int = option(
-        1000, count(1), "messages that they may send at once", "when many guests share an address"
+        1000,
+        count(1),
+        "messages that all guests of one address together may send at once, before --guest-message-rate applies",
+        "when many guests share an address",
     )
     guest_request_rate: int = option(
         100,
         count(0),
-        "the same for other requests of guests, and of connections that have not logged in",
+        "other requests per second that all guests of one address, and its connections that have not logged in, "
+        "together may send on average; 0 is no limit",
         "when many guests share an address",
     )
     guest_request_burst: int = option(
-        2000, count(1), "requests of theirs that may come at once", "when many guests share an address"
+        2000,
+        count(1),
+        "other requests that they together may send at once, before --guest-request-rate applies",
+        "when many guests share an address",
     )
     patience: float = option(
         10.0,
         seconds(),
-        "how far, in seconds of its rate, somebody too fast may run ahead and is only read slowly; then it is refused",
-        "to refuse sooner, or later",
+        "how far a client may exceed its rate, in seconds' worth of that rate, while the server only reads from it "
+        "more slowly; beyond that, its requests are refused with 429",
+        "to refuse requests sooner, or later",
     )
     registrations_per_hour: int = option(
-        20, count(0), "names that may be registered from one address in an hour; 0 is no limit", "for a class or a club"
+        20,
+        count(0),
+        "accounts that may be registered from one address per hour; 0 is no limit",
+        "for a class or a club",
     )
     failures_per_ip: int = option(
         50,
         count(0),
-        "wrong passwords from one address within --failure-window; 0 is no limit",
+        "wrong passwords allowed from one address within --failure-window; 0 is no limit",
         "when many people share an address",
     )
     failures_per_name: int = option(
         10,
         count(0),
-        "wrong passwords for one name within --failure-window, from addresses it was not used from lately; 0 is no "
-        "limit",
-        "against patient guessers",
+        "wrong passwords allowed for one name within --failure-window, from addresses where it has not logged in "
+        "recently; 0 is no limit",
+        "against slow password guessing",
     )
     failure_window: float = option(
-        600.0, seconds(), "how long it takes until they are all forgotten", "against patient guessers"
+        600.0, seconds(), "the time after which wrong passwords no longer count", "against slow password guessing"
     )
-    max_rooms: int = option(10_000, count(0), "rooms there may be", "to bound memory")
-    max_rooms_made: int = option(100, count(0), "rooms that one account may have made", "when people squat on names")
-    max_rooms_joined: int = option(1000, count(0), "rooms that one name may be in", "to bound memory")
-    max_members: int = option(10_000, count(1), "members of one room", "to keep rooms small")
-    max_frame: int = option(65_536, bytes_(1024), "the largest frame a client may send", "hardly ever")
+    max_rooms: int = option(10_000, count(0), "the most rooms on the server", "to limit memory use")
+    max_rooms_made: int = option(
+        100, count(0), "the most rooms that one account may have created", "against squatting on room names"
+    )
+    max_rooms_joined: int = option(
+        1000, count(0), "the most rooms that one name may be a member of", "to limit memory use"
+    )
+    max_members: int = option(10_000, count(1), "the most members of one room", "to keep rooms small")
+    max_frame: int = option(65_536, bytes_(1024), "the largest frame a client may send", "only in rare cases")
     max_text: int = option(16_384, count(1), "the longest text of a message, in characters", "to keep messages short")
     max_bad_frames: int = option(
-        100, count(1), "unreadable frames after which a connection is closed", "to be less patient with rubbish"
+        100, count(1), "invalid frames after which a connection is closed", "to close faulty connections sooner"
     )
     outbox_frames: int = option(
-        1000, count(1), "frames that may wait for a client that reads slowly", "when bursts are larger than that"
+        1000, count(1), "the most frames queued for a client that reads slowly", "when larger bursts are normal"
     )
-    outbox_bytes: int = option(1_048_576, bytes_(1024), "the same bound in bytes", "to bound memory")
+    outbox_bytes: int = option(
+        1_048_576, bytes_(1024), "the most bytes queued for a client that reads slowly", "to limit memory use"
+    )
     account_quota: int = option(
         0,
         count(0, 10**15),
-        "bytes of text that are kept of one account; what it says beyond them is refused; 0 is no limit",
-        "to bound the disk",
+        "the most bytes of message text stored for one account; further messages from it are refused; 0 is no limit",
+        "to limit disk use",
     )
     guest_quota: int = option(
         0,
         count(0, 10**15),
-        "bytes of text that are kept of all guests together, under whatever names; 0 is no limit",
-        "to bound what strangers can leave on the disk",
+        "the most bytes of message text stored for all guests together; 0 is no limit",
+        "to limit the disk space that guests can use",
     )
     retention_days: float = option(
-        0.0, days(), "days after which stored messages are dropped; 0 keeps them for good", "to keep less"
+        0.0,
+        days(),
+        "days after which stored messages are deleted; 0 keeps them forever",
+        "to limit how long messages are stored",
     )
     store_timeout: float = option(
         30.0,
         seconds(),
-        "how long a request waits for the store's disk before it is answered 503",
+        "how long a request waits for the store before it is answered 503",
         "when the disk is on a network",
         restart=True,
     )
     search_timeout: float = option(
         1.0,
         seconds(),
-        "how long a search may look; then it is answered with what it has found, and says that there may be more",
-        "when people search in very large rooms",
+        "how long a search may run; then the results found so far are returned, marked as incomplete",
+        "when users search very large rooms",
     )
     store_connections: int = option(
         4,
         count(1),
-        "connections to a store in PostgreSQL, besides five for writing messages, for the cluster and for searches",
-        "when many read at a time, and the database allows more",
+        "connections to a PostgreSQL store, in addition to five reserved for writing messages, the cluster and "
+        "searches",
+        "when many clients read at the same time and the database allows more",
         restart=True,
     )
     bus: str = option(
         "",
         text("URL"),
-        "what carries hints between the servers that have one store: redis://HOST:PORT, rediss:// with TLS, or unix:// "
-        "for a socket; empty where this server is alone",
-        "when several servers are to be one messenger",
+        "the Redis server through which the servers of a cluster notify each other: redis://HOST:PORT, rediss:// with "
+        "TLS, or unix:// for a socket; empty for a server without a cluster",
+        "when several servers form a cluster",
         restart=True,
     )
     bus_timeout: float = option(
         15.0,
         seconds(),
-        "how long another server may say nothing before it counts as gone",
-        "to notice sooner that one has died, on a network that loses nothing",
+        "how long another server may be silent before it is considered down",
+        "to detect a failed server sooner, on a reliable network",
         restart=True,
     )
     cluster_check: float = option(
         3.0,
         seconds(),
-        "how often a server asks the store what others did, besides when they say so on the bus",
-        "without a bus, to be quicker; with very many servers, to ask less",
+        "how often the server polls the store for changes by other servers, in addition to notices on the bus",
+        "without a bus, to see changes sooner; with very many servers, to poll less",
         restart=True,
     )
     health: str = option(
         "",
         place(),
-        "where programs may ask for metrics and health over HTTP, without a password: HOST:PORT, or unix:/PATH; empty "
+        "where metrics and health checks are served over HTTP, without a password: HOST:PORT, or unix:/PATH; empty "
         "for nowhere",
-        "to be told when something is wrong: 127.0.0.1:9777",
+        "for monitoring: 127.0.0.1:9777",
         restart=True,
     )
     health_timeout: float = option(
         2.0,
         seconds(),
-        "how long the store may take before /readyz says that the server is not ready",
+        "how long the store may take to answer before /readyz reports that the server is not ready",
         "on slow disks",
         restart=True,
     )
     names_remembered: int = option(
-        10_000, count(0), "names of past guests kept, to tell who has been here from who has not", "to bound memory"
+        10_000,
+        count(0),
+        "names of past guests that are remembered, to tell guests who have left from unknown names",
+        "to limit memory use",
     )
     login_timeout: float = option(
-        120.0, seconds(), "how long a connection may take to log in", "when strangers hold connections open"
+        120.0,
+        seconds(),
+        "how long a client may take to log in after it has connected",
+        "to close unused connections sooner",
     )
     probe_after: float = option(
-        180.0, seconds(), "silence after which a client is asked whether it is there", "when a router forgets sooner"
+        180.0,
+        seconds(),
+        "idle time after which the server sends a probe, to check that the client is still connected",
+        "when a router drops idle connections sooner",
     )
-    probe_timeout: float = option(30.0, seconds(), "how long it may take to say so", "on very slow lines")
+    probe_timeout: float = option(
+        30.0, seconds(), "how long a client may take to answer a probe", "on very slow networks"
+    )
     write_timeout: float = option(
-        120.0, seconds(), "how long a client may read nothing of what waits for it", "to end stalled readers sooner"
+        120.0,
+        seconds(),
+        "how long a client may read nothing while frames are queued for it, before its connection is closed",
+        "to close stalled connections sooner",
     )
     close_timeout: float = option(
-        2.0, seconds(), "how long a connection that was said goodbye to may stay", "hardly ever"
+        2.0,
+        seconds(),
+        "how long a client may take to close a connection that the server has ended",
+        "only in rare cases",
     )
     drain_timeout: float = option(
-        10.0, seconds(), "how long a stopping server goes on delivering", "to stop sooner, or to leave nothing behind"
+        10.0,
+        seconds(),
+        "how long a stopping server continues to deliver queued frames",
+        "to stop sooner, or to deliver everything first",
     )
 
 
@@ -441,84 +502,98 @@ class ClientOptions(LogOptions):
     port: int = option(
         0,
         port_number(),
-        "the server's port; 0 for the usual one, which is 7777, and 7778 with --tls",
-        "when the server has another one",
+        "the server's port; 0 for the default, which is 7777, or 7778 with --tls",
+        "when the server uses another port",
         "-p",
     )
     tls: bool = option(
-        False, Flag, "encrypt the line, to a server that proves who it is", "whenever the server offers it"
+        False,
+        Flag,
+        "encrypt the connection with TLS and verify the server's certificate",
+        "whenever the server offers it",
     )
     ca: str | None = option(
         None,
         file_path(),
-        "with --tls: believe those who sign certificates in this file (PEM), and not those the system believes",
-        "when a server's certificate is signed by somebody of your own",
+        "with --tls: trust only the certificate authorities in this file (PEM), instead of the system's",
+        "when a private certificate authority has signed the server's certificate",
     )
     pin: str | None = option(
         None,
         digest(),
-        "with --tls: the server has to show the very certificate that `gmessenger-admin cert show` prints this digest "
-        "of, whoever signed it",
-        "when a server's certificate signs itself",
+        "with --tls: accept only the certificate with this digest, as `gmessenger-admin cert show` prints it, "
+        "regardless of its issuer",
+        "when the server's certificate is self-signed",
     )
     plain_passwords: bool = option(
-        False, Flag, "send a password to another machine even without --tls", "on a network you trust"
+        False, Flag, "allow sending a password to another machine without --tls", "on a network you trust"
     )
     name: str | None = option(
-        None, text("NAME"), "your name; asked for when it is not given", "to log in without being asked", "-n"
+        None,
+        text("NAME"),
+        "your name; the client asks for it when it is not given",
+        "to log in without being asked",
+        "-n",
     )
     password_file: str | None = option(
         None,
         file_path(),
-        "a file whose first line is your password; MESSENGER_PASSWORD in the environment is the password itself, and "
-        "with neither it is asked for",
+        "a file whose first line is your password; the environment variable MESSENGER_PASSWORD holds the password "
+        "itself; without either, the client asks for it",
         "in scripts that use an account",
     )
     device: str | None = option(
         None,
         text("NAME"),
-        "what this device is called among those of your account, each of which gets every message once; a second "
-        "client on the same device replaces the first [default: the host's name, and the same with .to or .listen]",
+        "the name of this device; each device of an account receives every message once, and a second client with the "
+        "same device name replaces the first [default: the host's name, with .to or .listen appended in those modes]",
         "to use two clients on one machine",
     )
     to: str | None = option(
         None,
         text("NAME"),
-        "send every line of the input that is not blank to this name or #room, and end",
+        "send each non-blank line of the input to this name or #room, then exit",
         "in scripts",
         in_files=False,
     )
     whole: bool = option(False, Flag, "with --to: send the whole input as one message", "in scripts", in_files=False)
     listen: bool = option(
-        False, Flag, "only show what arrives; nothing is read from the input", "in scripts", in_files=False
+        False, Flag, "only show incoming messages; the input is not read", "in scripts", in_files=False
     )
     json: bool = option(
-        False, Flag, "with --listen: each message as the frame it came in, one a line", "in scripts", in_files=False
+        False,
+        Flag,
+        "with --listen: print each message as the JSON frame received, one per line",
+        "in scripts",
+        in_files=False,
     )
     own: bool = option(
         False,
         Flag,
-        "with --listen --json: print what the account itself says on its other devices, too",
-        "to keep a log of all that is said",
+        "with --listen --json: also print the messages that the account sends from its other devices",
+        "to log whole conversations",
         in_files=False,
     )
     exec: str | None = option(
         None,
         command_line(),
-        "with --listen: print no message but run this command for each, one at a time, with the text on its input "
-        "(with --json the frame) and GMESSENGER_FROM, _TO, _TEXT, _TIME, _SEQ and _CONVERSATION in its environment; no "
-        "shell reads it",
+        "with --listen: instead of printing messages, run this command for each, one at a time, with the text (with "
+        "--json, the frame) on its standard input and GMESSENGER_FROM, _TO, _TEXT, _TIME, _SEQ and _CONVERSATION in "
+        "its environment; no shell is used",
         "in scripts",
         in_files=False,
         in_environment=False,  # it would be passed on to every client that the command starts
     )
     exec_timeout: float = option(
-        60.0, seconds(), "with --exec: how long the command may take, before it is ended", "when it does a lot"
+        60.0,
+        seconds(),
+        "with --exec: how long the command may run before it is terminated",
+        "when the command runs longer",
     )
     plain: bool = option(
         False,
         Flag,
-        "line mode, one line below the other, though a terminal could show a full screen",
+        "line mode: plain output line by line, even when the terminal supports a full screen",
         "with a screen reader, or to keep a log of what is shown",
     )
     bell: bool = option(
@@ -530,20 +605,26 @@ class ClientOptions(LogOptions):
     notify: bool = option(
         False,
         Flag,
-        "have the terminal show what the bell rings for on the desktop, too (by OSC 9)",
-        "where the terminal knows how; in tmux also `set -g allow-passthrough on`",
+        "also show a desktop notification for mentions and direct messages (OSC 9)",
+        "where the terminal supports it; in tmux also `set -g allow-passthrough on`",
     )
-    connect_timeout: float = option(10.0, seconds(), "how long connecting and logging in may take", "on slow lines")
+    connect_timeout: float = option(10.0, seconds(), "how long connecting and logging in may take", "on slow networks")
     answer_timeout: float = option(
-        30.0, seconds(), "how long the server may take to answer before the line counts as lost", "on slow lines"
+        30.0,
+        seconds(),
+        "how long the server may take to answer before the connection is considered lost",
+        "on slow networks",
     )
     probe_after: float = option(
-        60.0, seconds(), "silence after which the server is asked whether it is there", "when a router forgets sooner"
+        60.0,
+        seconds(),
+        "idle time after which the client sends a probe, to check that the server is still connected",
+        "when a router drops idle connections sooner",
     )
     retry_for: float = option(
         86_400.0,
         seconds(),
-        "how long a lost connection, or a server that is not there yet, is tried again (with --to: at most 60)",
+        "how long the client tries to connect again to a server that is down or unreachable (with --to: at most 60)",
         "to give up sooner",
     )
 
@@ -559,18 +640,24 @@ class AdminOptions:
     store: str = option(
         "",
         text("URL"),
-        "the server's store [default: that of the server on --port, started from the same place]",
-        "when the server was told to keep it elsewhere",
+        "the server's store [default: the store of the server on --port, started from the same directory]",
+        "when the server has its own --store",
     )
     port: int = option(
-        DEFAULT_PORT, port_number(), "the server's port, which names its store", "when it is not 7777", "-p"
+        DEFAULT_PORT,
+        port_number(),
+        "the server's port, which determines its default store",
+        "when it is not 7777",
+        "-p",
     )
-    tls_certificate: str = option("", file_path(), "the server's certificate, for cert show", "when the server has one")
+    tls_certificate: str = option(
+        "", file_path(), "the server's certificate, for `cert show`", "when the server has one"
+    )
     password_file: str = option(
         "",
         file_path(),
-        "take the password of user add and user passwd from the first line of a file; without it, it is asked for, or "
-        "read from the input where that is no terminal",
+        "read the password for `user add` and `user passwd` from the first line of this file; without it, the command "
+        "asks for the password, or reads it from standard input when that is not a terminal",
         "in scripts",
         in_files=False,
         in_environment=False,  # that variable is the client's, and whose password it holds nobody knows

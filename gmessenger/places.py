@@ -49,7 +49,7 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
-        sentence = Sentence("You have no home directory: say in $XDG_STATE_HOME where files are to be kept.")
+        sentence = Sentence("There is no home directory: set $XDG_STATE_HOME to a directory for the program's files.")
         raise ConfigProblem(sentence) from error
 
 

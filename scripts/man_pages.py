@@ -30,11 +30,11 @@ FURTHER: Final = (
     ("-c, --config FILE", "A config file."),
     (
         "--print-completion SHELL",
-        "Print what bash, zsh or fish needs to complete this command, and end. In ~/.bashrc: "
+        "Print the completion script of this command for bash, zsh or fish, then exit. In ~/.bashrc: "
         'eval "$({program} --print-completion bash)".',
     ),
-    ("--print-config", "Print the shipped config file, commented, and end."),
-    ("--version", "Print the version, and end."),
+    ("--print-config", "Print the default config file, with comments, then exit."),
+    ("--version", "Print the version, then exit."),
     ("-h, --help", "Print the options, and end."),
 )
 ENVIRONMENT: Final = (

@@ -79,81 +79,120 @@ def seconds(text: str) -> float:
 ARGUMENTS: Final = {
     "account": Argument("name", "NAME", "the account's name"),
     "alike": Argument(
-        "--look-alike", "[--look-alike]", "also where it could be mistaken for another one", optional=True, flag=True
+        "--look-alike", "[--look-alike]", "also allow a name that looks like an existing one", optional=True, flag=True
     ),
-    "room": Argument("name", "NAME", "the room's name, '#' and all"),
+    "room": Argument("name", "NAME", "the room's name, including the '#'"),
     "new": Argument("file", "FILE", "a file that does not exist yet"),
-    "old": Argument("file", "[FILE]", "a backup; of PostgreSQL none: pg_restore has read it", optional=True),
-    "from": Argument("source", "FROM", "the URL of the store that there is"),
-    "to": Argument("target", "TO", "the URL of one that is empty, or not there yet"),
-    "skip-bad": Argument(
-        "--skip-bad", "[--skip-bad]", "go on without rows that TO cannot hold; then it ends with 1", True, flag=True
+    "old": Argument(
+        "file", "[FILE]", "a backup file; none for PostgreSQL, after pg_restore has loaded the dump", optional=True
     ),
-    "any": Argument("file", "[FILE]", "a backup; without it, the store", optional=True),
-    "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, the output", optional=True),
+    "from": Argument("source", "FROM", "the URL of the existing store"),
+    "to": Argument("target", "TO", "the URL of the new store: empty, or not created yet"),
+    "skip-bad": Argument(
+        "--skip-bad", "[--skip-bad]", "leave out rows that TO cannot store; the exit code is then 1", True, flag=True
+    ),
+    "any": Argument("file", "[FILE]", "a backup file; without it, the store itself is checked", optional=True),
+    "out": Argument("file", "[FILE]", "a file that does not exist yet; without it, standard output", optional=True),
     "host": Argument(
-        "--host", "[--host NAME]…", "a name or an address; without any, this machine's", optional=True, many=True
+        "--host",
+        "[--host NAME]…",
+        "a host name or an address; without it, those of this machine",
+        optional=True,
+        many=True,
     ),
     "days": Argument(
-        "--days", "[--days N]", "how long it is valid; without it, 825 days", optional=True, read=day_count
+        "--days", "[--days N]", "how long the certificate is valid [default: 825 days]", optional=True, read=day_count
     ),
-    "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's", optional=True),
+    "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's certificate", optional=True),
     "who": Argument("name", "NAME", "an account's name, or a guest's"),
     "whom": Argument(
-        "whom", "[NAME|NETWORK]", "a name; or what has a : or a / in it, a network like 203.0.113.0/24", optional=True
+        "whom",
+        "[NAME|NETWORK]",
+        "a user name; or, if it contains : or /, an IPv6 address or a network like 203.0.113.0/24",
+        optional=True,
     ),
     "address": Argument(
-        "--address", "[--address ADDRESS]", "an address like 203.0.113.7, which may be a name, too", optional=True
+        "--address",
+        "[--address ADDRESS]",
+        "an IPv4 address like 203.0.113.7, which without --address would be taken for a name",
+        optional=True,
     ),
-    "for": Argument("--for", "[--for TIME]", "10m, 36h, 90d; without it, for good", optional=True, read=seconds),
-    "why": Argument("--reason", "[--reason TEXT]", "what those concerned are told", optional=True),
+    "for": Argument(
+        "--for", "[--for TIME]", "a duration like 10m, 36h or 90d; without it, permanently", optional=True, read=seconds
+    ),
+    "why": Argument("--reason", "[--reason TEXT]", "the reason shown to the users concerned", optional=True),
     "message": Argument(
         "which",
         "#ROOM|NAME [NAME] SEQ|ID",
-        "room and seq, two names and seq, or account and id",
+        "a room and a seq, two names and a seq, or an account and a message id",
         several=True,
     ),
-    "age": Argument("--older-than", "--older-than AGE", "90d, 12w, 36h", read=days),
+    "age": Argument("--older-than", "--older-than AGE", "an age like 90d, 12w or 36h", read=days),
 }
 COMMANDS: Final = (
-    Command("user add", ("account", "alike"), "make an account, and close a guest who uses its name", people.add_user),
-    Command("user passwd", ("account",), "change a password, and end the account's sessions", people.change_password),
-    Command("user list", (), "show every account, and whether it is here or disabled", people.list_users),
-    Command("user disable", ("account",), "shut an account out, and end its sessions", people.disable_user),
-    Command("user enable", ("account",), "let it in again", people.enable_user),
-    Command("user delete", ("account",), "forget an account; what it said stays with others", people.delete_user),
-    Command("user grant", ("account",), "make it an operator, who may kick, mute, ban and close", people.grant),
-    Command("user revoke", ("account",), "make it one no more", people.revoke),
-    Command("invite", (), "print a secret with which one person may register", people.invite),
-    Command("room list", (), "show every room", people.list_rooms),
-    Command("room delete", ("room",), "forget a room and all it said, and tell its members", people.delete_room),
-    Command("room close", ("room", "why"), "let nobody write or come in; members may read", moderating.close_room),
-    Command("room open", ("room",), "let it be used again", moderating.open_room),
-    Command("kick", ("who", "why"), "close somebody's connections (needs a running server)", moderating.kick),
-    Command("mute", ("who", "for", "why"), "have what somebody says refused", moderating.mute),
-    Command("unmute", ("who",), "let them speak again", moderating.unmute),
-    Command("ban", ("whom", "address", "for", "why"), "let nobody in under a name, or from an address", moderating.ban),
-    Command("unban", ("whom", "address"), "let them in again", moderating.unban),
-    Command("bans", (), "show who is banned or muted", moderating.list_sanctions),
-    Command("backup", ("new",), "write everything into one file, while the server goes on", keeping.backup),
-    Command("verify", ("any",), "count everything and look for damage and holes; 1 if there are any", keeping.verify),
-    Command("restore", ("old",), "put a backup in the store's place", keeping.restore, stopped=True),
+    Command(
+        "user add",
+        ("account", "alike"),
+        "create an account; a guest who uses the name is disconnected",
+        people.add_user,
+    ),
+    Command("user passwd", ("account",), "change an account's password and end its sessions", people.change_password),
+    Command("user list", (), "list all accounts, and whether each is online or disabled", people.list_users),
+    Command("user disable", ("account",), "disable an account and end its sessions", people.disable_user),
+    Command("user enable", ("account",), "enable a disabled account", people.enable_user),
+    Command(
+        "user delete",
+        ("account",),
+        "delete an account; messages it sent stay with their recipients",
+        people.delete_user,
+    ),
+    Command(
+        "user grant", ("account",), "make an account an operator, who may kick, mute, ban and close rooms", people.grant
+    ),
+    Command("user revoke", ("account",), "withdraw an account's operator rights", people.revoke),
+    Command("invite", (), "print an invitation code for one registration", people.invite),
+    Command("room list", (), "list all rooms", people.list_rooms),
+    Command("room delete", ("room",), "delete a room and all its messages, and notify its members", people.delete_room),
+    Command(
+        "room close",
+        ("room", "why"),
+        "close a room: members may read, but nobody may write or join",
+        moderating.close_room,
+    ),
+    Command("room open", ("room",), "open a closed room again", moderating.open_room),
+    Command("kick", ("who", "why"), "close a user's connections (needs a running server)", moderating.kick),
+    Command("mute", ("who", "for", "why"), "mute a user: their messages are refused", moderating.mute),
+    Command("unmute", ("who",), "unmute a user", moderating.unmute),
+    Command("ban", ("whom", "address", "for", "why"), "ban a name, an address or a network", moderating.ban),
+    Command("unban", ("whom", "address"), "lift the ban of a user or an address", moderating.unban),
+    Command("bans", (), "list bans and mutes", moderating.list_sanctions),
+    Command("backup", ("new",), "write a backup of the whole store to one file, while the server runs", keeping.backup),
+    Command(
+        "verify",
+        ("any",),
+        "check the store or a backup for damage and missing messages; exit code 1 if there are any",
+        keeping.verify,
+    ),
+    Command("restore", ("old",), "replace the store with a backup", keeping.restore, stopped=True),
     Command(
         "copy",
         ("from", "to", "skip-bad"),
-        "copy a store into another one, of whatever kind, and compare",
+        "copy a store into another one, of either kind, and compare the two",
         keeping.copy,
         stopped=True,
     ),
-    Command("bus-key", (), "give the servers of a cluster another key for the bus", keeping.replace_bus_key),
-    Command("export", ("out",), "accounts, rooms and messages as lines of JSON", keeping.export),
+    Command("bus-key", (), "replace the key that a cluster's servers use on the bus", keeping.replace_bus_key),
+    Command("export", ("out",), "export accounts, rooms and messages as JSON lines", keeping.export),
     Command(
-        "cert self-signed", ("host", "days", "new"), "make a certificate for a network of one's own", certs.self_signed
+        "cert self-signed",
+        ("host", "days", "new"),
+        "create a self-signed certificate for a private network",
+        certs.self_signed,
     ),
-    Command("cert show", ("pem",), "show whose a certificate is, until when, and its pin", certs.show),
-    Command("trace", ("message",), "where one message went, never what it said", watching.trace),
-    Command("status", (), "how the server is", watching.status, running=True),
-    Command("prune", ("age",), "drop old messages", keeping.prune),
+    Command("cert show", ("pem",), "show a certificate's names, expiry and pin", certs.show),
+    Command("trace", ("message",), "show where a message was delivered, without its text", watching.trace),
+    Command("status", (), "show the state of the running server", watching.status, running=True),
+    Command("prune", ("age",), "delete old messages", keeping.prune),
 )
 
 

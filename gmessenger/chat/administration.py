@@ -84,7 +84,7 @@ class Administration:
         if not look_alike:
             self._entrance.check_unlike_accounts(shown)
         self._entrance.add(self._store.create_account(fold(shown), shown, hashed, self._clock()))
-        self._dismissal.everybody(fold(shown), NameTaken("This name has become an account of somebody."))
+        self._dismissal.everybody(fold(shown), NameTaken("Another user has registered this name."))
 
     def set_password(self, name: Name, password: Password) -> None:
         """Another password; sessions that logged in with the old one are ended."""
@@ -319,9 +319,9 @@ def checked(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a verb, each of its type and within its bounds. Raises `BadRequest`."""
     known = VERBS.get(verb)
     if known is None:
-        raise BadRequest("There is no such verb.")
+        raise BadRequest("There is no such action.")
     try:
         values = astuple(convert(arguments, known.arguments))
     except ValidationError as error:
-        raise too_long(str(error)) or BadRequest(f"The request is not understood: {error}.") from error
+        raise too_long(str(error)) or BadRequest(f"The request is not valid: {error}.") from error
     return {field.name: value for field, value in zip(known.fields, values, strict=True)}

@@ -69,7 +69,7 @@ class Archive:
         """A page of a conversation. Raises `AccountsOnly`, `NotMember`, `NeverSeen`, `NoSuchRoom` or `BadRequest`."""
         account = self._account(session)
         if before is not None and after is not None:
-            raise BadRequest("Say before or after, not both.")
+            raise BadRequest("Give before or after, not both.")
         conversation = key_of(session, with_)
         visible = self._store.visible_from(account.id, conversation)
         if visible is None:

@@ -92,7 +92,7 @@ class Moderation:
     ) -> dict[str, Any]:
         """Let nobody in under a name, or from an address or network; who is in is closed."""
         if (user is None) == (address is None):
-            raise BadRequest("Say user or address.")
+            raise BadRequest("Give user or address.")
         if user is not None:
             key = fold(normalize_name(user))
             self._spare(by, key)
@@ -104,7 +104,7 @@ class Moderation:
     def unban(self, by: str, user: str | None, address: str | None) -> None:
         """Let them in again. Raises `NeverSeen` where they may come in."""
         if (user is None) == (address is None):
-            raise BadRequest("Say user or address.")
+            raise BadRequest("Give user or address.")
         if user is not None:
             self._lift(by, "unban", "name", fold(user))
         else:
@@ -137,7 +137,7 @@ class Moderation:
 
     def _ban_network(self, by: str, network: Network, seconds: float | None, reason: str) -> dict[str, Any]:
         if holds_loopback(network) and not is_one_address(network):
-            raise Forbidden(f"{network} holds this machine itself; to ban that, name its one address.")
+            raise Forbidden(f"{network} includes the server's own address; to ban that, give the single address.")
         for session in self._within(network):
             self._spare(by, session.key)
         sanction = self._impose(by, "ban", "network", str(network), seconds, reason)
@@ -163,7 +163,7 @@ class Moderation:
     def _spare(self, by: str, key: str) -> None:
         account = self._accounts.get(key)
         if account is not None and account.role == OPERATOR and by != SERVER:
-            raise Forbidden(f"{account.name} is an operator too; that is for the owner of the server to do.")
+            raise Forbidden(f"{account.name} is an operator too; only the owner of the server may do this.")
 
     def _impose(self, by: str, verb: str, kind: Kind, target: str, seconds: float | None, reason: str) -> Sanction:
         now = self._clock()

@@ -78,7 +78,7 @@ def _check_characters(shown: str) -> None:
     if not any(char.isalnum() for char in shown):
         raise BadName("A name has at least one letter or digit.")
     if _stacks_marks(shown):
-        raise BadName("A name begins with a letter and piles up no accents.")
+        raise BadName("A name begins with a letter and has no stacked accents.")
     if len({ord(char) - unicodedata.decimal(char) for char in shown if char.isdecimal()}) > 1:
         raise BadName("A name does not mix digits of several scripts.")
 
@@ -86,11 +86,11 @@ def _check_characters(shown: str) -> None:
 def _check_security(shown: str) -> None:
     scripts = [identifiers().scripts_of(char) for char in shown if char not in PUNCTUATION]
     if None in scripts:
-        raise BadName("A name has no characters that are out of general use.")
+        raise BadName("A name has no characters that are obsolete or rarely used.")
     if hides_a_dot(shown) or _repeats_a_mark(shown):
-        raise BadName("A name has no accents that cannot be seen.")
+        raise BadName("A name has no invisible accents.")
     if not _one_language([each for each in scripts if each is not None]):
-        raise BadName("A name does not mix scripts that could imitate one another.")
+        raise BadName("A name does not mix scripts whose letters look alike.")
 
 
 def _repeats_a_mark(shown: str) -> bool:

@@ -82,7 +82,7 @@ class Passwords:
         """A place among those that wait. Raises `TooFast` where there is none."""
         many = network is not None and self._waiting_of[network] >= MAX_WAITING_PER_NETWORK
         if many or self.waiting >= MOST_WAITING:
-            raise TooFast("Very many are logging in just now; try again in a moment.", retry_after=COME_BACK_IN)
+            raise TooFast("Too many users are logging in right now; try again in a moment.", retry_after=COME_BACK_IN)
         with counted(self._waiting_of, network):
             yield
 

@@ -102,7 +102,7 @@ class Posting:
             return outboxes[0].name
         shown = self._router.elsewhere.newest(key)
         if shown is None:
-            raise NotHere(f"{to} has left, and a guest's messages are not kept.") if self._seen(key) else NeverSeen
+            raise NotHere(f"{to} has left, and messages to guests are not stored.") if self._seen(key) else NeverSeen
         return shown.name
 
     def to_room(self, session: Session, room: OpenRoom, text: str, id: str | None, said: str) -> None:

@@ -47,9 +47,9 @@ class Reservations:
         """The account makes a room within. Raises `TooManyRooms`."""
         made = [room.creator == account for room in rooms]
         if len(made) + self.made.total() >= bounds.rooms:
-            raise TooManyRooms("This server has as many rooms as it may have.", limit=bounds.rooms)
+            raise TooManyRooms("This server has reached its limit of rooms.", limit=bounds.rooms)
         if sum(made) + self.made[account] >= bounds.rooms_made:
-            raise TooManyRooms(f"One account makes at most {bounds.rooms_made} rooms.", limit=bounds.rooms_made)
+            raise TooManyRooms(f"An account can create at most {bounds.rooms_made} rooms.", limit=bounds.rooms_made)
         with counted(self.made, account):
             yield
 
@@ -65,4 +65,6 @@ class Reservations:
     def check_joining(self, bounds: Bounds, rooms: Iterable[Bounded], session: Session) -> None:
         """Whether the session may be in one more room. Raises `TooManyRooms`."""
         if sum(each.holds(session) for each in rooms) + self.joined[session.key] >= bounds.rooms_joined:
-            raise TooManyRooms(f"One is in at most {bounds.rooms_joined} rooms.", limit=bounds.rooms_joined)
+            raise TooManyRooms(
+                f"You can be a member of at most {bounds.rooms_joined} rooms.", limit=bounds.rooms_joined
+            )

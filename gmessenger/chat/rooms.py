@@ -136,7 +136,7 @@ class Rooms:
         if key in room.elsewhere:
             return self._router.elsewhere.expel(room.key, key, session.name)
         if account is None and key not in room.guests:
-            raise NeverSeen("Nobody of that name is in the room.")
+            raise NeverSeen("There is no member of that name in the room.")
         shown = account.name if account is not None else room.guests[key].name
         return self._take_out(room, key, account, RoomChange("leave", room.name, shown, by=session.name), session)
 
@@ -229,7 +229,7 @@ class Rooms:
 
     def _create(self, session: Session, name: str) -> OpenRoom:
         if session.account is None:
-            raise NoSuchRoom("There is no such room, and only accounts may make one.")
+            raise NoSuchRoom("There is no such room, and only accounts may create one.")
         self._on_their_way.check_joining(self._bounds(), self, session)
         with self._unlike_others(name), self._on_their_way.making(self._bounds(), self, session.account.id):
             return self.take_in(self._store.create_room(fold(name), name, session.account.id, self._clock()))

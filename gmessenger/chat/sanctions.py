@@ -43,14 +43,14 @@ class Sanctions:
         if len(kept) >= MOST and sanction.target not in kept:
             self._drop_what_is_over()
             if len(kept) >= MOST:
-                raise Forbidden(f"There are {MOST} of them; lift some first.")
+                raise Forbidden(f"There are already {MOST} of them; remove some first.")
         self._store.impose(sanction)
         self.remember(sanction)
 
     def lift(self, kind: Kind, target: str, by: str) -> None:
         """End a sanction. Raises `NeverSeen` where there is none."""
         if self.find(kind, target) is None:
-            raise NeverSeen(f"There is nothing to lift from {target}.")
+            raise NeverSeen(f"There is no such ban or mute for {target}.")
         self._store.lift(kind, [target], by)
         self.drop(kind, target)
 

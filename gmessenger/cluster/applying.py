@@ -132,7 +132,7 @@ class Applying:
         self._messenger.entrance.add(account)
         for session in list(self._messenger.router.sessions(account.key)):
             if session.account is None:
-                self._dismiss_one(session, NameTaken("This name has become an account of somebody."))
+                self._dismiss_one(session, NameTaken("Another user has registered this name."))
 
     def _remove(self, account: Account) -> None:
         account.disabled = True

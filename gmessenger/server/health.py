@@ -87,7 +87,9 @@ class Health:
                 status, kind, content = self._answer(environ)
         except Exception as failure:
             self._watch.failed("health", failure)
-            status, kind, content = _said("500 Internal Server Error", "The server made a mistake; it has been logged.")
+            status, kind, content = _said(
+                "500 Internal Server Error", "The server had an internal error, which it has logged."
+            )
         length = str(len(content))
         start_response(status, [("Content-Type", kind), ("Content-Length", length), ("Connection", "close")])
         return [content] if environ["REQUEST_METHOD"] != "HEAD" else []

@@ -26,15 +26,21 @@ UNIX: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
 FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
-    (lambda given: given.whole and given.to is None, "--whole is for --to."),
-    (lambda given: given.json and not given.listen, "--json is for --listen."),
-    (lambda given: given.exec and not given.listen, "--exec is for --listen."),
-    (lambda given: given.own and (not given.json or given.exec), "--own is for --listen --json."),
-    (lambda given: given.exec and not which(shlex.split(given.exec)[0]), "--exec names no program that can be run."),
-    (lambda given: (given.ca or given.pin) and not given.tls, "--ca and --pin are for --tls."),
+    (lambda given: given.whole and given.to is None, "--whole works only with --to."),
+    (lambda given: given.json and not given.listen, "--json works only with --listen."),
+    (lambda given: given.exec and not given.listen, "--exec works only with --listen."),
+    (lambda given: given.own and (not given.json or given.exec), "--own works only with --listen --json."),
+    (
+        lambda given: given.exec and not which(shlex.split(given.exec)[0]),
+        "--exec does not name a program that can be run.",
+    ),
+    (lambda given: (given.ca or given.pin) and not given.tls, "--ca and --pin work only with --tls."),
     (lambda given: given.to == "", "--to needs a name or a #room."),
-    (lambda given: not given.name and (given.to or given.listen), "With --to and --listen, --name has to be given."),
-    (lambda given: not given.name and not is_typed(), "Give a name with --name: there is nobody here to ask for it."),
+    (lambda given: not given.name and (given.to or given.listen), "--to and --listen need --name."),
+    (
+        lambda given: not given.name and not is_typed(),
+        "Give a name with --name: without a terminal, the client cannot ask for it.",
+    ),
 )
 
 

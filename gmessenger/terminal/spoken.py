@@ -37,7 +37,7 @@ BY_LIMIT: Final[dict[str, Callable[[int], str]]] = {
 }
 IN_SECONDS: Final[dict[str, Callable[[int], str]]] = {
     TooFast.word: lambda seconds: counted(
-        "Too much at a time; wait {count} second.", "Too much at a time; wait {count} seconds.", seconds
+        "Too many requests; wait {count} second.", "Too many requests; wait {count} seconds.", seconds
     ),
     TooManyFailures.word: lambda seconds: counted(
         "Too many wrong passwords; try again in {count} second.",

@@ -119,7 +119,7 @@ class CourseCodec:
         if to is not None and "\0" in to:
             return Unreadable(BadText())
         if not to and not self.dialect.greeted and low.get("type") != "status":
-            return Unreadable(BadRequest("The message names nobody to bring it to."))
+            return Unreadable(BadRequest("The message has no recipient."))
         if self._spoken != (action, text[0]):
             self._spoken = (action, text[0])
             self.dialect = self.dialect.spoken(*self._spoken)

@@ -131,7 +131,7 @@ def _diagnose(frame: bytes, complaint: str) -> Pong | Unreadable:
         return Unreadable(UnknownAction(), loose.id or None)
     if (refusal := too_long(complaint)) is not None:
         return Unreadable(refusal, loose.id or None)
-    return Unreadable(BadRequest(f"The request is not understood: {complaint}."), loose.id or None)
+    return Unreadable(BadRequest(f"The request is not valid: {complaint}."), loose.id or None)
 
 
 class Hearing:

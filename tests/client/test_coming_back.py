@@ -88,11 +88,11 @@ def test_a_name_in_use_by_our_own_half_dead_connection(fake: FakeServer, begin: 
     peer.close()
     for _ in range(3):
         turning_away = fake.accept()
-        turning_away.turn_away(409, "name_in_use", "Somebody here uses that name.")
+        turning_away.turn_away(409, "name_in_use", "This name is already in use.")
         turning_away.expect_left()
     fake.enter()
     assert owner.next(Connected) and owner.next(Connected).again
-    assert "Somebody here uses that name" in [event.reason for event in owner.seen if isinstance(event, Lost)]
+    assert "This name is already in use" in [event.reason for event in owner.seen if isinstance(event, Lost)]
 
 
 def test_a_name_in_use_for_good(fake: FakeServer, begin: Begin) -> None:

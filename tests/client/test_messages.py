@@ -29,7 +29,7 @@ def test_accepted(begin: Begin) -> None:
 @pytest.mark.parametrize(
     ("response", "code", "error"),
     [
-        (404, "never_seen", "Nobody of that name has been here."),
+        (404, "never_seen", "This name is not known on this server."),
         (410, "not_here", "They have left."),
         (413, "too_long", "A message has at most 10 characters."),
         (403, "of_a_later_version", "They have blocked you."),

@@ -169,7 +169,7 @@ def test_rubbish_is_refused_without_a_word(watched: RunningServer, capfd: pytest
 
 def test_a_mistake_of_ours_is_counted_and_told(watched: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(census, "take", lambda server: 1 / 0)
-    assert asks(place_of(watched), "/metrics") == (500, "The server made a mistake; it has been logged.")
+    assert asks(place_of(watched), "/metrics") == (500, "The server had an internal error, which it has logged.")
     assert watched.app.watch.failures == 1
     watched.app.watch.failures = 0  # or it would fail the test
 

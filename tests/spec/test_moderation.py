@@ -43,7 +43,7 @@ def test_who_is_kicked_hears_why_and_may_come_again(town: Town) -> None:
     for session in (dale, phone):
         *_, last = session.rest()
         assert "id" not in refused(last, "kicked")
-        assert last["error"] == "An operator has sent you away: calm down."
+        assert last["error"] == "An operator has disconnected you: calm down."
     assert done(hank.ask("kick", user="bill"))["sessions"] == 1
     refused(guest.rest()[-1], "kicked")
     assert town.comes("dale").say("hank", "sorry")["response"] == 200

@@ -112,8 +112,8 @@ class Standing:
     ("facts", "register", "forget"),
     [
         ({}, "A password for hank: ", "Only accounts may do this; register first."),
-        ({"account": True, "registration": None}, "This name is an account already.", "Your password, or nothing"),
-        ({"registration": "closed"}, "This server does not let people register by themselves.", "Only accounts"),
+        ({"account": True, "registration": None}, "This name is already registered.", "Your password, or nothing"),
+        ({"registration": "closed"}, "Registration is closed on this server.", "Only accounts"),
         ({"connected": False, "account": True}, "the line is down", "the line is down"),
         ({"can_send_password": False, "registration": None}, "not encrypted", "not encrypted"),
         ({"can_send_password": False, "account": True}, "not encrypted", "not encrypted"),

@@ -75,7 +75,7 @@ def test_hints(fake: FakeServer, sit: Sit) -> None:
     hank.line("/msg dale")
     hank.sees("to dale> ")
     hank.line("help")
-    hank.sees("this list")
+    hank.sees("list the commands")
     hank.line("")
     hank.line("/quit")
     assert hank.leaves() == 0
@@ -299,9 +299,9 @@ def test_a_stopped_terminal_does_not_stop_leaving(fake: FakeServer, sit: Sit) ->
 
 def test_refused(fake: FakeServer, sit: Sit) -> None:
     hank = sit(fake, "--name", "hank")
-    fake.accept().turn_away(409, "name_in_use", "Somebody here uses that name\x1b; choose another.")
+    fake.accept().turn_away(409, "name_in_use", "This name is already in use\x1b; choose another.")
     assert hank.leaves() == 77
-    assert hank.seen == "gmessenger-client: Somebody here uses that name^[; choose another.\r\n"
+    assert hank.seen == "gmessenger-client: This name is already in use^[; choose another.\r\n"
 
 
 def test_replaced(fake: FakeServer, sit: Sit) -> None:

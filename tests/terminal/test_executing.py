@@ -133,11 +133,11 @@ def test_a_command_has_to_be_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, " "]) == 2
     assert main(["--name", "bot", "--exec", "true"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "gmessenger-client: --exec names no program that can be run.",
+        "gmessenger-client: --exec does not name a program that can be run.",
         'gmessenger-client: Argument --exec: expected a command, not "\'open quote": no closing quotation. '
         "See gmessenger-client --help.",
         "gmessenger-client: Argument --exec: expected a command, not nothing. See gmessenger-client --help.",
-        "gmessenger-client: --exec is for --listen.",
+        "gmessenger-client: --exec works only with --listen.",
     ]
 
 

@@ -135,8 +135,8 @@ def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come)
 def test_a_name_that_is_refused_is_asked_again_and_not_remembered(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come(fake.host, str(fake.port))
     hank.line("hank")
-    fake.accept().turn_away(409, "name_in_use", "Somebody here uses that name; choose another.")
-    hank.sees("-- Somebody here uses that name; choose another.\r\n")
+    fake.accept().turn_away(409, "name_in_use", "This name is already in use; choose another.")
+    hank.sees("-- This name is already in use; choose another.\r\n")
     hank.sees(r"Your name \[hank\]: $")
     hank.line("")
     peer = fake.accept()
@@ -170,7 +170,7 @@ def test_a_server_that_cannot_be_reached_is_asked_again(fake: FakeServer, come: 
 
 def test_what_was_not_asked_is_not_asked_again(fake: FakeServer, come: Come) -> None:
     hank = come("--name", "hank", fake.host, str(fake.port))
-    fake.accept().turn_away(409, "name_in_use", "Somebody here uses that name; choose another.")
+    fake.accept().turn_away(409, "name_in_use", "This name is already in use; choose another.")
     assert hank.leaves() == 77
     bob = come("nosuchhost.invalid")
     bob.sees("Your name: $")

@@ -74,7 +74,9 @@ def test_it_shows_who_and_where_and_ends_as_the_seed_did(fake: FakeServer, view:
     assert hank.restored
 
 
-@pytest.mark.parametrize(("word", "shown"), [("2", "this list"), ("help", "this list"), ("/hlep", "/help")])
+@pytest.mark.parametrize(
+    ("word", "shown"), [("2", "list the commands"), ("help", "list the commands"), ("/hlep", "/help")]
+)
 def test_the_words_of_the_seed_and_those_that_were_nearly_right(
     fake: FakeServer, view: View, word: str, shown: str
 ) -> None:

@@ -39,7 +39,7 @@ def test_two_people_chat(server: RunningServer, sit: Sit) -> None:
     hank.line("still there?")
     hank.sees("-- not sent to dale: dale has left, .* The text was: still there[?]")
     hank.line("/msg nobody hi")
-    hank.sees("-- not sent to nobody: Nobody of that name has been here")
+    hank.sees("-- not sent to nobody: This name is not known on this server")
     hank.types("\x04")
     assert hank.leaves() == 0
 

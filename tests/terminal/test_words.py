@@ -209,13 +209,13 @@ def test_every_error_has_a_sentence_in_the_readers_language(russian: None, error
             "В сообщении не может быть больше 16384 знаков.",
         ),
         (Answer(413, error="At most 1.", code="too_long"), "Текст слишком длинный."),
-        (Answer(429, error="Slow.", code="too_fast", retry_after=2.2), "Слишком много сразу; подождите 3 секунды."),
-        (Answer(429, error="Slow.", code="too_fast", retry_after=0.2), "Слишком много сразу; подождите 1 секунду."),
+        (Answer(429, error="Slow.", code="too_fast", retry_after=2.2), "Слишком много запросов; подождите 3 секунды."),
+        (Answer(429, error="Slow.", code="too_fast", retry_after=0.2), "Слишком много запросов; подождите 1 секунду."),
         (
             Answer(400, error="A name has no invisible characters.", code="bad_name"),
             "В имени не бывает невидимых знаков.",
         ),
-        (Answer(400, error="A status is 1.", code="bad_request"), "Запрос не понят. Сервер пишет: A status is 1."),
+        (Answer(400, error="A status is 1.", code="bad_request"), "Недопустимый запрос. Сервер пишет: A status is 1."),
         (Answer(499, error="Something new.", code="something_new"), "Something new."),
         (Answer(499), "Сервер ответил 499."),
     ],
@@ -248,7 +248,7 @@ def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
 @pytest.mark.parametrize(
     ("code", "sentence", "said"),
     [
-        ("never_seen", "There is nothing to lift from Боря.", "С Боря снимать нечего."),
+        ("never_seen", "There is no such ban or mute for Боря.", "Для Боря нет такого запрета."),
         ("not_here", "{x} is not here.", "{x}: сейчас не в сети."),
         ("bad_request", "A status is 1 to 32 printable characters, and not 'offline'.", "Состояние — это от 1 до 32"),
     ],
@@ -333,11 +333,11 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
     anna.line("/users")
     anna.sees(r"-- здесь 1 человек:\r\n   аня \(это вы\)")
     anna.line("/msg боря привет")
-    anna.sees("-- не отправлено [(]боря[)]: Никого с таким именем здесь не было\\. Текст: привет\r\nкому: боря> ")
+    anna.sees("-- не отправлено [(]боря[)]: Это имя на сервере неизвестно\\. Текст: привет\r\nкому: боря> ")
     anna.line("/join #дом")
     anna.sees("-- Такой комнаты нет, а создавать комнаты можно только с учётной записью\\.")
     anna.line("/msg боря " + "я" * 2000)
-    anna.sees("Никого с таким именем")
+    anna.sees("Это имя на сервере неизвестно")
     anna.line("/status " + "я" * 100)
     anna.sees("-- Состояние — это от 1 до")
     anna.line("/history")
@@ -384,7 +384,7 @@ def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
         (["--port", "x"], "Параметр -p/--port: нужен номер порта от 0 до 65535, а не 'x'."),
         (["--port"], "Параметр -p/--port: нужно одно значение."),
         (["--bogus"], "Непонятные аргументы: --bogus."),
-        (["--name", "a", "--json"], "--json бывает только с --listen."),
+        (["--name", "a", "--json"], "--json работает только с --listen."),
         (["-c", "/nonexistent/x.ini"], "Не удаётся прочитать файл настроек /nonexistent/x.ini: нет такого файла"),
     ],
 )

@@ -136,7 +136,7 @@ def test_commands_are_offered_as_one_types_with_what_they_do(sitting: Sitting) -
     sitting.types("\x7f\x7f\x7f")
     sitting.book.operator = True
     sitting.types("/mu")
-    sitting.sees("have what they say refused")
+    sitting.sees("mute a user: their messages are refused")
 
 
 def test_what_was_typed_before(sitting: Sitting) -> None:

@@ -48,7 +48,7 @@ def test_words_of_the_seed_and_a_dialogue_typed_in_one_breath(
     hank.line("1", "dale", "3", "exit stage left")
     assert [dale.next(Received).delivery.message for _ in range(2)] == ["3", "exit stage left"]
     hank.line("2")
-    hank.sees("this list")
+    hank.sees("list the commands")
     hank.line("/register", PASSWORD, PASSWORD)
     hank.sees("hank is your account now")
     assert PASSWORD not in hank.paper.raw
