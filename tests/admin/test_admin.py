@@ -57,7 +57,7 @@ def test_an_account_that_looks_like_another_is_made_where_that_is_wanted(anyhow:
 
 
 REFUSED = [
-    (("user", "add", "hank"), PASSWORD, 77, "an account already"),
+    (("user", "add", "hank"), PASSWORD, 77, "already registered"),
     (("user", "add", "two words"), PASSWORD, 77, "letters, digits"),
     (("user", "add", "dale"), "short", 77, "8 to 1024 bytes"),
     (("user", "add", "dale"), "", 2, "No password was given"),

@@ -82,7 +82,7 @@ REFUSED = [
     (("unban", "dale"), 77, "no such ban or mute for dale"),
     (("unmute", "dale"), 77, "no such ban or mute"),
     (("ban", "two words"), 77, "letters, digits"),
-    (("ban", "127.0.0.0/8"), 77, "holds this machine itself"),
+    (("ban", "127.0.0.0/8"), 77, "includes the server's own address"),
     (("ban", "dale", "--for", "soon"), 2, "10m"),
     (("mute", "dale", "--reason", "x" * 201), 77, "at most 200"),
     (("room", "close", "#dev"), 77, "no such room"),

@@ -105,7 +105,7 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
     peer.answer(peer.expect("users"), 200, users=[{"account_name": "Hank", "status": "away"}], more=False)
     hank.sees("-- your status: away; /status WORDS changes it, /status online is the way back\r\n")
     hank.line("/help")
-    hank.sees(r"/status \[WORDS\] .*/status online is the way back")
+    hank.sees(r"/status \[WORDS\] .*/status online clears it")
     peer.send({"action": "presence", "user": {"account_name": "dale", "status": "offline"}})
     hank.sees("-- dale has left")
 

@@ -49,7 +49,7 @@ def test_a_taken_name(server: RunningServer, sit: Sit) -> None:
     hank.sees(READY)
     other = sit(server, "--name", "HANK")
     assert other.leaves() == 77
-    assert "uses that name" in other.seen
+    assert "name is already in use" in other.seen
 
 
 def test_from_a_pipe_to_a_bot(server: RunningServer, start: Start) -> None:
@@ -91,7 +91,7 @@ def test_the_library(server: RunningServer, link: Callable[[str], Owner]) -> Non
     assert [(card.account_name, card.status) for card in hank.link.users()] == [("dale", "out"), ("hank", "online")]
     with pytest.raises(NoSuchRoom):
         hank.link.join("#ops")
-    with pytest.raises(Refused, match="uses that name"):
+    with pytest.raises(Refused, match="name is already in use"):
         link("hank")
     hank.link.close(), dale.link.close()
 

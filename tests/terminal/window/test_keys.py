@@ -127,7 +127,7 @@ def test_completion(sitting: Sitting, typed: str, draft: str) -> None:
 
 def test_commands_are_offered_as_one_types_with_what_they_do(sitting: Sitting) -> None:
     sitting.types("/to")
-    sitting.sees("what the room is about")
+    sitting.sees("show or set the topic")
     sitting.types("\r")
     sitting.until(lambda: sitting.asked.of("submit") == ["/to"])
     sitting.types("/mu")
