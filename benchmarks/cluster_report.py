@@ -49,7 +49,7 @@ def stored(found: Found) -> Iterator[str]:
     yield ""
     behind = [case for case in cases if found.of("stored", case.name, "commits")]
     if behind:
-        yield from head("What that is for PostgreSQL", ["messages in a transaction", "bytes of log by message"])
+        yield from head("Load on PostgreSQL", ["messages in a transaction", "bytes of log by message"])
     for case in behind:
         commits, log = (found.of("stored", case.name, what) or 0.0 for what in ("commits", "log"))
         yield row(case.title, [f"{1 / commits:,.0f}", f"{log:,.0f}"])
@@ -75,7 +75,7 @@ def hops(found: Found) -> Iterator[str]:
         if have is not None and without is not None:
             rows.append(row(title, [f"{have - without:.2f}"]))
     if rows:
-        yield from (*head("What each hop takes", ["p50 ms"]), *rows, "")
+        yield from (*head("Cost of each hop", ["p50 ms"]), *rows, "")
 
 
 def bus(found: Found) -> Iterator[str]:
@@ -85,7 +85,7 @@ def bus(found: Found) -> Iterator[str]:
         if publishes and size:
             rows.append(row(work, [f"{1 / publishes:.1f}", f"{size:.0f}"]))
     if rows:
-        yield from (*head("What crosses the bus", ["hints in a publication", "bytes by hint"]), *rows, "")
+        yield from (*head("Bus traffic", ["hints in a publication", "bytes by hint"]), *rows, "")
 
 
 def asked(found: Found) -> Iterator[str]:
@@ -96,7 +96,7 @@ def asked(found: Found) -> Iterator[str]:
             if half is not None and most is not None:
                 rows.append(row(f"{title}: {case.title}", [f"{half:.2f}", f"{most:.2f}"]))
     if rows:
-        yield from (*head("One after the other", ["p50 ms", "p95 ms"]), *rows, "")
+        yield from (*head("Sequential requests", ["p50 ms", "p95 ms"]), *rows, "")
 
 
 def measured(found: Found, work: str) -> list[Case]:

@@ -65,7 +65,7 @@ def flat(text: str | None) -> str:
 
 def with_tables(text: str) -> str:
     """The document with its tables as they should be, each under a heading of its own."""
-    for heading, rows in (("Events", events()), ("Calls", calls()), ("Patience", patient())):
+    for heading, rows in (("Events", events()), ("Calls", calls()), ("Timeouts", patient())):
         table = "".join(rows)
         found = re.search(rf"^## {heading}\n(?:[^|#\n].*\n|\n)*((?:\|.*\n)+)", text, re.MULTILINE)
         if found is None:

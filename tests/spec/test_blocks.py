@@ -1,5 +1,5 @@
 """Blocks: whoever does not want to hear from somebody does not, and is not seen by them.
-docs/protocol.md, "Keeping the peace"."""
+docs/protocol.md, "Moderation and blocks"."""
 
 from tests.course_clients import CLASSIC, Frame
 from tests.spec.moderated import done, refused

@@ -1,5 +1,5 @@
 """Closed rooms: what was said can be read, and nothing more is said.
-docs/protocol.md, "Keeping the peace"."""
+docs/protocol.md, "Moderation and blocks"."""
 
 import pytest
 

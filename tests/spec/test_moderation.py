@@ -1,5 +1,5 @@
 """Operators: who is sent away, kept out or silenced, and what they and everybody else are told.
-docs/protocol.md, "Keeping the peace"."""
+docs/protocol.md, "Moderation and blocks"."""
 
 from typing import Any
 
