@@ -75,9 +75,7 @@ CLIENT: Final = Command(
     personal=True,
     endpoint=("host", "port"),
 )
-ADMIN: Final = Command(
-    "admin", AdminOptions, "Looks after a server: its accounts, its rooms and what it remembers.", reads=SERVER
-)
+ADMIN: Final = Command("admin", AdminOptions, "Manage a server: its accounts, its rooms and its store.", reads=SERVER)
 
 
 def parse(

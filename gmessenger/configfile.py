@@ -26,7 +26,7 @@ UNKNOWN: Final = Sentence("{file}: unknown key {key}.")
 MEANT: Final = Sentence("{file}: unknown key {key}; did you mean {near}?")
 RELOADING: Final = (
     "#",
-    "# A running server reads this file again at SIGHUP, and follows it in all that does not take a restart.",
+    "# A running server reads this file again at SIGHUP and applies all changes that do not need a restart.",
 )
 
 
@@ -140,7 +140,7 @@ def config_file_of(about: str, section: str, rows: Sequence[Option], *, reloads:
 
 
 def _comment(row: Option, reloads: bool) -> list[str]:
-    restart = " Takes a restart." if row.restart and reloads else ""
+    restart = " Needs a restart." if row.restart and reloads else ""
     what = f"{row.what[0].upper()}{row.what[1:]}. Change it {row.when}.{restart}"
     return textwrap.wrap(what, 110, initial_indent="# ", subsequent_indent="# ")
 

@@ -57,7 +57,7 @@ def resolver_name(host: str) -> str:
         return host
     name = host.encode("idna").decode("ascii")  # raises UnicodeError, which is a ValueError
     if not name or FORBIDDEN.search(name) or len(name.rstrip(".")) > MAX_NAME:
-        raise ValueError("no host name")
+        raise ValueError("not a host name")
     return name
 
 

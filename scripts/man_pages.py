@@ -57,7 +57,7 @@ FILES: Final = {
 }
 EXIT_CODES: Final = (
     ("0", "It went well."),
-    ("1", "Something went wrong that should not have; verify found damage."),
+    ("1", "An internal error occurred, or verify found damage."),
     ("2", "A bad command line."),
     ("69", "It cannot listen, or nobody can be reached."),
     ("73", "A file cannot be read or written."),

@@ -33,5 +33,5 @@ def _typed(question: str) -> str:
 def _given(line: str) -> str:
     entered = line.rstrip("\r\n")
     if not entered:
-        raise UsageError("No password was given.")
+        raise UsageError("No password was entered.")
     return entered

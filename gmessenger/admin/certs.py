@@ -26,7 +26,7 @@ def self_signed(options: AdminOptions, given: Namespace) -> int:
     try:
         pem = certificates.self_signed(hosts, given.days or DAYS)
     except ValueError as error:
-        raise UsageError(f"A certificate cannot be made out to {' '.join(hosts)}: {error}.") from error
+        raise UsageError(f"A certificate cannot be issued for {' '.join(hosts)}: {error}.") from error
     file = Path(given.file).absolute()  # the server stands in another directory
     with new_file(file) as output:
         output.write(pem)
@@ -49,7 +49,7 @@ def show(options: AdminOptions, given: Namespace) -> int:
 
     file = given.file or options.tls_certificate
     if not file:
-        raise UsageError("Say which certificate: give its file, or the server's config file with -c.")
+        raise UsageError("Name a certificate: give its file, or the server's config file with -c.")
     try:
         found = certificates.facts(Path(file).read_bytes())
     except OSError as error:

@@ -27,7 +27,7 @@ from gmessenger.terminal_text import is_terminal, print_error, print_line, visib
 def backup(options: AdminOptions, given: Namespace) -> int:
     """The file is opened here, and a running server writes to it wherever that is, in a sandbox too."""
     if site_of(options).file is None:
-        raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
+        raise FileProblem("A PostgreSQL store is backed up with pg_dump.")
     file = Path(given.file).absolute()  # the server stands in another directory
     with open_office(options) as office, new_file(file) as output:
         size = office.ask("backup", file=str(file), part=output.name, handle=output.fileno())
@@ -55,7 +55,7 @@ def _judge(found: VerifyReport, shown: str) -> int:
     for fault in found.faults:
         print_error(f"gmessenger-admin: {shown}: {fault}")
     if not found.faults:
-        print_line(f"{shown} is whole.")
+        print_line(f"{shown} is intact.")
     return 1 if found.faults else 0
 
 
@@ -64,12 +64,12 @@ def restore(options: AdminOptions, given: Namespace) -> int:
     if site.file is None:
         return _restored(site, given.file)
     if given.file is None:
-        raise UsageError("Say which backup is to be restored.")
+        raise UsageError("Name the backup to restore.")
     from gmessenger.store.restoring import restore_file
 
     found, old = restore_file(Path(given.file), site.file)
     print_line(_counted(found))
-    print_line(f"{site.file} is what {given.file} was." + (f" What it was before is in {old}." if old else ""))
+    print_line(f"{site.file} is restored from {given.file}." + (f" The previous store is in {old}." if old else ""))
     return 0
 
 
@@ -81,7 +81,7 @@ def _restored(site: Site, file: str | None) -> int:
         from gmessenger.store.postgres.restoring import restored
     site.check_it_is_there()
     restored(site.url)
-    print_line(f"{site.shown} is another store now, and clients will hear of it.")
+    print_line(f"{site.shown} has a new identity now; clients will notice it when they connect.")
     return 0
 
 
@@ -89,12 +89,12 @@ def replace_bus_key(options: AdminOptions, given: Namespace) -> int:
     """Works on the store, whether servers run or not: they follow."""
     site = site_of(options)
     if site.file is not None:
-        raise UsageError(f"{site.shown} is the store of one server, which has no bus.")
+        raise UsageError(f"{site.shown} is a SQLite store, which has no bus.")
     with taking_a_library():
         from gmessenger.store.postgres.bus_keys import replace_bus_key as replace
     site.check_it_is_there()
     replace(site.url)
-    print(f"The servers of {site.shown} have another key for the bus; those that run take it within seconds.")
+    print(f"The servers of {site.shown} have a new key for the bus; running servers use it within seconds.")
     return 0
 
 
@@ -106,12 +106,14 @@ def copy(options: AdminOptions, given: Namespace) -> int:
     for name, total in copied.sums.items():
         print_line(f"{name:<14}{total.rows:>12}  {total}")
     if copied.changed:
-        print_line(f"{copied.changed} rows hold the character NUL, which PostgreSQL cannot: U+FFFD is in its place.")
+        print_line(
+            f"{copied.changed} rows contained the NUL character, which PostgreSQL cannot store: U+FFFD replaces it."
+        )
     if copied.skipped:
-        print_line(f"Rows left out: {len(copied.skipped)}, and {copied.orphans} that belong to them.")
-        print_line(f"{target.shown} has all else that {source.shown} has.")
+        print_line(f"Rows left out: {len(copied.skipped)}, and {copied.orphans} rows that refer to them.")
+        print_line(f"{target.shown} has all other rows of {source.shown}.")
         return _judge(verify_store(target.url), target.shown) or 1
-    print_line(f"{target.shown} has what {source.shown} has: the same counts, the same sums.")
+    print_line(f"{target.shown} is identical to {source.shown}: same row counts, same checksums.")
     return _judge(verify_store(target.url), target.shown)
 
 
@@ -135,7 +137,7 @@ def _counted(found: VerifyReport) -> str:
 def prune(options: AdminOptions, given: Namespace) -> int:
     with open_office(options) as office:
         count = office.ask("prune", days=given.older_than)
-    print_line(f"{count} messages dropped from {site_of(options).shown}.")
+    print_line(f"{count} messages deleted from {site_of(options).shown}.")
     return 0
 
 

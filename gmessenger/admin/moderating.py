@@ -17,7 +17,7 @@ from gmessenger.terminal_text import print_line, print_row
 def kick(options: AdminOptions, given: Namespace) -> int:
     need_running(options, "kick")
     closed = _ask(options, "kick", name=given.name, reason=given.reason or "")
-    return _say(f"{given.name} is sent away; {_closed(closed)}.")
+    return _say(f"{given.name} is disconnected; {_closed(closed)}.")
 
 
 def mute(options: AdminOptions, given: Namespace) -> int:
@@ -27,7 +27,7 @@ def mute(options: AdminOptions, given: Namespace) -> int:
 
 def unmute(options: AdminOptions, given: Namespace) -> int:
     _ask(options, "unmute", name=given.name)
-    return _say(f"{given.name} may speak again.")
+    return _say(f"{given.name} is no longer muted.")
 
 
 def ban(options: AdminOptions, given: Namespace) -> int:
@@ -38,7 +38,7 @@ def ban(options: AdminOptions, given: Namespace) -> int:
 
 def unban(options: AdminOptions, given: Namespace) -> int:
     _ask(options, "unban", **_whom(given))
-    return _say_whom(given, "may come in again.")
+    return _say_whom(given, "is no longer banned.")
 
 
 def close_room(options: AdminOptions, given: Namespace) -> int:
@@ -77,13 +77,13 @@ def _until(each: dict[str, Any]) -> str:
 
 
 def _closed(count: int | None) -> str:
-    return f"connections closed: {count}" if count is not None else "every server closes the connections it has"
+    return f"connections closed: {count}" if count is not None else "every server closes the connections it holds"
 
 
 def _whom(given: Namespace) -> dict[str, str]:
     """A name and an address are never taken for each other."""
     if (given.whom is None) == (given.address is None):
-        raise UsageError("Say a name, or an address with --address.")
+        raise UsageError("Give a name, or an address with --address.")
     if given.whom is None or is_no_name(given.whom):
         return {"address": given.address or given.whom}
     return {"name": given.whom}
@@ -92,7 +92,7 @@ def _whom(given: Namespace) -> dict[str, str]:
 def _say_whom(given: Namespace, done: str) -> int:
     _say(f"{given.whom or given.address} {done}")
     if given.whom is not None and not is_no_name(given.whom) and looks_like_address(given.whom):
-        _say(f"That is the name {given.whom}; for the address say --address {given.whom}.")
+        _say(f"That is the name {given.whom}; for the address, use --address {given.whom}.")
     return 0
 
 

@@ -61,7 +61,9 @@ class Counter:
             self._send(json.encode({"verb": verb, "arguments": arguments}) + b"\n", handle)
             answer = json.decode(self._lines.readline())
         except (OSError, DecodeError) as error:
-            raise Unreachable("The server stopped before it answered; it may have done what it was asked.") from error
+            raise Unreachable(
+                "The server stopped before it answered; the command may have been carried out."
+            ) from error
         if "error" in answer:
             raise ERRORS.get(answer["error"], MessengerError)(answer["sentence"])
         return answer["answer"]

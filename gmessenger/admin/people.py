@@ -20,18 +20,18 @@ def add_user(options: AdminOptions, given: Namespace) -> int:
         try:
             office.ask("add_account", name=given.name, password=password, look_alike=given.look_alike)
         except NameConfusable as error:
-            raise NameConfusable(f"{error} It is made with --look-alike all the same.") from error
+            raise NameConfusable(f"{error} Use --look-alike to create it nevertheless.") from error
     print_line(f"{given.name} is an account now. Store: {site_of(options).shown}.")
     return 0
 
 
 def change_password(options: AdminOptions, given: Namespace) -> int:
-    said = f"{given.name} has a new password; whoever was logged in has to log in again."
+    said = f"{given.name} has a new password; its sessions are ended and must log in again."
     return _do(options, "set_password", said, given.name, asking.password(options))
 
 
 def disable_user(options: AdminOptions, given: Namespace) -> int:
-    return _do(options, "disable", f"{given.name} is shut out.", given.name)
+    return _do(options, "disable", f"{given.name} is disabled.", given.name)
 
 
 def enable_user(options: AdminOptions, given: Namespace) -> int:
@@ -39,7 +39,7 @@ def enable_user(options: AdminOptions, given: Namespace) -> int:
 
 
 def delete_user(options: AdminOptions, given: Namespace) -> int:
-    return _do(options, "delete_account", f"{given.name} is no account any more.", given.name)
+    return _do(options, "delete_account", f"The account {given.name} is deleted.", given.name)
 
 
 def grant(options: AdminOptions, given: Namespace) -> int:
@@ -47,11 +47,11 @@ def grant(options: AdminOptions, given: Namespace) -> int:
 
 
 def revoke(options: AdminOptions, given: Namespace) -> int:
-    return _do(options, "revoke", f"{given.name} is no operator any more.", given.name)
+    return _do(options, "revoke", f"{given.name} is no longer an operator.", given.name)
 
 
 def delete_room(options: AdminOptions, given: Namespace) -> int:
-    return _do(options, "delete_room", f"{given.name} is gone, with all that was said there.", given.name)
+    return _do(options, "delete_room", f"{given.name} is deleted, with all its messages.", given.name)
 
 
 def list_users(options: AdminOptions, given: Namespace) -> int:

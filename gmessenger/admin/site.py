@@ -54,6 +54,6 @@ def site_of(options: AdminOptions) -> Site:
 def site_at(url: str, port: int) -> Site:
     """The store of a URL. Raises `ConfigProblem` for one that nobody can reach from outside, or that is none."""
     if url == MEMORY:
-        raise ConfigProblem("What is kept in memory can be reached by its own server only.")
+        raise ConfigProblem("A store in memory can be used by its own server only.")
     file = file_of(url)
     return Site(url, file, port, control_socket(file, port))

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             commands.with_commands(parser_of(ADMIN)).parse_args(options)
         settings = parse(ADMIN, options)
         if not words:
-            raise UsageError("Say what to do. See gmessenger-admin --help.")
+            raise UsageError("Give a command. See gmessenger-admin --help.")
         code = commands.obey(settings, words)
         sys.stdout.flush()
         return code
@@ -52,9 +52,9 @@ def _fail(error: Exception) -> int:
         where = f" {error.filename}" if error.filename else ""
         error = FileProblem(f"Cannot read or write{where}: {error.strerror or error}.")
     elif isinstance(error, UnicodeError):
-        error = UsageError("What was given is not text in UTF-8.")
+        error = UsageError("The input is not valid UTF-8.")
     elif not isinstance(error, MessengerError):
-        error = ExitError(f"Something went wrong that should not have ({type(error).__name__}: {error}).")
+        error = ExitError(f"Internal error ({type(error).__name__}: {error}).")
     told = error.for_operators if isinstance(error, StoreUnavailable) else error
     print_error(f"{ADMIN.program}: {told}")
     return exit_code(error)

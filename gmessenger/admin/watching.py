@@ -34,8 +34,8 @@ def _page(told: dict[str, Any]) -> Iterator[tuple[str, object]]:
     for *labels, count in told["connections"]:
         yield "", f"{count} {' '.join(labels)}"
     yield "behind", f"{told['behind']} sessions are catching up"
-    yield "outboxes", f"{told['waiting']} frames wait, {told['longest']} in the fullest"
-    size = f"{store['bytes'] / 1e6:.1f} MB" if store["bytes"] is not None else "which cannot be reached now"
+    yield "outboxes", f"{told['waiting']} frames queued, {told['longest']} in the longest queue"
+    size = f"{store['bytes'] / 1e6:.1f} MB" if store["bytes"] is not None else "which is unreachable now"
     yield "store", f"{store['url']}, {size}, identity {store['identity']}"
     if told["cluster"] is not None:
         yield from _cluster(told["cluster"])
@@ -51,7 +51,10 @@ def _cluster(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     since = "" if told["bus"] is None else f" for {timedelta(seconds=round(told['bus_for']))}"
     yield "bus", how + since
     yield "other nodes", f"{told['nodes']}, on which {told['names']} names are present"
-    yield "", f"{told['filled']} messages of others were read from the store, where the bus did not bring them"
+    yield (
+        "",
+        f"{told['filled']} messages of other servers were read from the store, because the bus did not deliver them",
+    )
 
 
 def _moment(time: float) -> str:
@@ -79,7 +82,7 @@ def _ways(office: Office, which: list[str]) -> list[dict[str, Any]]:
             return list(office.ask("trace_id", name=account, id=id))
         case [one, other, seq]:
             return [office.ask("trace", name=one, seq=_number(seq), other=other)]
-    raise UsageError("Say which message: a room and a seq, two names and a seq, or an account and an id.")
+    raise UsageError("Name a message: a room and a seq, two names and a seq, or an account and an id.")
 
 
 def _number(seq: str) -> int:
@@ -105,7 +108,7 @@ def _reader(reader: dict[str, Any]) -> str:
     if reader["guest"]:
         return f"a guest, {_live(reader['session'])}"
     if not reader["may_read"]:
-        return "came later, and may not read it"
+        return "joined later, and may not read it"
     if not reader["devices"]:
         return "has no device yet"
     return f"has read up to {reader['read']}" if reader["read"] else "has marked nothing as read"
@@ -120,6 +123,6 @@ def _device(device: dict[str, Any]) -> str:
 
 def _live(session: dict[str, Any], *, done: bool = False) -> str:
     """Somebody who is here: whether it was handed to them matters as long as they are not done with it."""
-    handed = "" if done else "was handed it, " if session["handed_over"] else "was not handed it, "
+    handed = "" if done else "was sent it, " if session["handed_over"] else "was not sent it, "
     behind = "behind, " if session["behind"] else ""
-    return f"{handed}here, {behind}{session['waiting']} frames wait"
+    return f"{handed}here, {behind}{session['waiting']} frames queued"

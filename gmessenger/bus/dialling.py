@@ -47,7 +47,7 @@ class Parser(DefaultParser):  # type: ignore[misc, valid-type]
             self._began = time.monotonic()
         self._unfinished += self._reader.len() - before
         if self._unfinished > MAX_ANSWER or time.monotonic() - self._began > ANSWER_TIMEOUT:
-            raise TooMuch("what it says has no end")
+            raise TooMuch("its reply is too long")
         return read
 
     def read_response(self, *given: Any, **named: Any) -> Any:

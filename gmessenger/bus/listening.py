@@ -18,7 +18,7 @@ from gmessenger.bus.replies import Replies, Wishes
 from gmessenger.cluster.records import BusTally
 from gmessenger.turns import Turn
 
-NOT_HEARD: Final = "what is sent does not come back"
+NOT_HEARD: Final = "its own messages do not come back"
 MESSAGE: Final = b"message"
 
 

@@ -21,7 +21,7 @@ from gmessenger.bus.shelf import Shelf
 from gmessenger.bus.waiting import Batch, Waiting
 from gmessenger.cluster.records import BusTally
 
-SAID_GOODBYE: Final = "this node ends"
+SAID_GOODBYE: Final = "this node is stopping"
 AT_ONCE: Final = 0.0
 
 

@@ -55,7 +55,7 @@ class Outbox(SimpleQueue[Parcel]):
 
     @property
     def waiting(self) -> int:
-        """How many frames wait."""
+        """How many frames are queued."""
         return len(self.queue) + self._within
 
     @property

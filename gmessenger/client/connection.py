@@ -130,5 +130,5 @@ class Connection:
             self._fault = ConnectionError(Unended(str(error)))
             if data.startswith(ALERT):
                 self._fault = ConnectionError(
-                    Sentence("it speaks TLS there: connect with TLS, or give the server's plain port")
+                    Sentence("that port expects TLS: connect with TLS, or give the server's plain port")
                 )

@@ -43,7 +43,7 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
     deadline = time.monotonic() + timeout
     addresses = alternate(resolve(host, port, timeout))
     if not addresses:
-        raise OSError(Sentence("it has no address"))
+        raise OSError(Sentence("the host name has no address"))
     race = _Race(addresses)
     try:
         return race.run(deadline)
@@ -57,10 +57,10 @@ def resolve(host: str, port: int, timeout: float) -> list[Address]:
     """Look up the addresses of a host, best first. Raises OSError, within `timeout` seconds."""
     try:
         name = resolver_name(host)
-        with Timeout(timeout, TimeoutError(Sentence("its address could not be looked up in time"))):
+        with Timeout(timeout, TimeoutError(Sentence("the host name could not be resolved in time"))):
             found = socket.getaddrinfo(name, port, 0, socket.SOCK_STREAM)
     except ValueError as error:
-        raise OSError(Sentence("this is no host name")) from error
+        raise OSError(Sentence("this is not a host name")) from error
     return [Address(family, kind, protocol, place) for family, kind, protocol, _, place in found]
 
 

@@ -35,7 +35,7 @@ class Encryption:
         sock.settimeout(None)
         try:
             sock = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            with Timeout(max(timeout, 0.0), TimeoutError(Sentence("it does not answer in TLS in time"))):
+            with Timeout(max(timeout, 0.0), TimeoutError(Sentence("the TLS handshake timed out"))):
                 sock.do_handshake()
             self._check_pin(host, sock)
             return sock
@@ -93,8 +93,9 @@ def _in_words(error: Exception, host: str) -> Exception:
         if error.reason in OF_PLAIN_PORTS:
             return ConnectionError(
                 Sentence(
-                    "it does not speak TLS there ({fault}): leave TLS away, or give the server's TLS port", fault=fault
+                    "that port does not use TLS ({fault}): connect without TLS, or give the server's TLS port",
+                    fault=fault,
                 )
             )
-        return ConnectionError(Sentence("it does not speak TLS there ({fault})", fault=fault))
-    return OSError(Sentence("this is no host name"))
+        return ConnectionError(Sentence("that port does not use TLS ({fault})", fault=fault))
+    return OSError(Sentence("this is not a host name"))

@@ -167,7 +167,7 @@ class Rejected:
 def too_long(message: Message, limit: float) -> Rejected:
     """Of a message whose frame the server would not take: it would refuse it without its id, and so never answer."""
     sentence = Sentence(
-        "The text is too long: it makes a frame of {size} bytes of at most {limit}.",
+        "The text is too long: its frame has {size} bytes, and the limit is {limit}.",
         size=len(message.frame),
         limit=limit,
     )

@@ -60,5 +60,5 @@ class Keeping:
             if not self._told:
                 self._told = True
                 reason = Sentence(error.strerror or str(error))
-                sentence = Sentence("What is not sent yet cannot be kept on disk: {reason}.", reason=reason)
+                sentence = Sentence("Unsent messages cannot be saved on disk: {reason}.", reason=reason)
                 self._inbox.put(Notice(sentence, here=True))

@@ -237,7 +237,7 @@ class Link(Asking):
     def _welcomed(self, answer: Answer, again: bool) -> None:
         if self._incoming.account and answer.account is not True:
             # Its name would do as a guest's; but what is to be said in the account's name is not a guest's to say.
-            raise Refused(Sentence("{name} is no account any more.", name=self.name)) from AccountDeleted()
+            raise Refused(Sentence("The account {name} no longer exists.", name=self.name)) from AccountDeleted()
         self.limits = answer.limits or {}
         self.registration = answer.registration if self._login.confidential else None
         self._outbox.pace.announced(self.limits)

@@ -61,7 +61,7 @@ class Unsent:
             self.close()
             self._waiting = set()
         if fcntl is None:
-            raise OSError(errno.ENOTSUP, Sentence("this system has no locks for it"))
+            raise OSError(errno.ENOTSUP, Sentence("this system does not support the file locks it needs"))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:

@@ -20,7 +20,7 @@ from gmessenger.errors import NameInUse, Refused, Replaced, Unreachable, WireErr
 from gmessenger.sentences import Sentence, Unended
 from gmessenger.wire.events import Answer
 
-STOPPING: Final = Sentence("the server has said that it stops")
+STOPPING: Final = Sentence("the server has announced that it is stopping")
 
 
 class Upkeep:
@@ -143,7 +143,7 @@ class Upkeep:
         if attempt > 1 and left <= 0:
             raise Unreachable(
                 Sentence(
-                    "The line to {place} was lost and did not come back within {seconds:g} s: {reason}.",
+                    "The connection to {place} was lost and could not be restored within {seconds:g} s: {reason}.",
                     place=self._login.place,
                     seconds=self._patience.retry_for,
                     reason=why,

@@ -80,13 +80,13 @@ class Asking:
                 return node, answer
             silent = silent or answer is None
         if silent:
-            raise StoreUnavailable("The server where that guest is does not answer.")
+            raise StoreUnavailable("The server where that guest is connected does not answer.")
         raise NotHere
 
     def _ask(self, node: str, question: Question) -> Answered | None:
         """What a node answers; None where it does not."""
         if not self._bus.connected:
-            raise StoreUnavailable("The servers of this cluster cannot hear each other now.")
+            raise StoreUnavailable("The servers of this cluster cannot reach each other now.")
         give_up = self._steady() + ANSWERS_WITHIN
         for _ in range(ATTEMPTS):
             answer = self._hear(node, question, give_up)

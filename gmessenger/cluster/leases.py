@@ -155,7 +155,7 @@ class Leases:
         if guests:
             logs.event("leases_lost", count=len(guests))
         for session in guests:
-            self._dismissal.one(session, NameInUse("The server cannot hold your name any more; come back."))
+            self._dismissal.one(session, NameInUse("The server can no longer reserve your name; connect again."))
 
 
 def _guests(router: Router, key: str) -> bool:

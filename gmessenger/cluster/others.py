@@ -53,7 +53,7 @@ class Others(Elsewhere):
         if self._bus.connected:
             self.showing_.until_shown(key)  # it came a moment ago
         if key not in self.shown and self._store.holder(key) is not None:
-            raise StoreUnavailable("The server where that guest is cannot be heard now.")
+            raise StoreUnavailable("The server where that guest is connected cannot be reached now.")
         return True
 
     def claim(self, session: Session, resumed: str | None) -> None:

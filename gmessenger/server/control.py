@@ -114,7 +114,7 @@ class Control:
         arguments = checked(asked.verb, asked.arguments)
         verb = VERBS[asked.verb]
         if verb.takes_file and handed is None:
-            raise BadRequest("This takes an open file, handed over with the request.")
+            raise BadRequest("This request needs an open file passed with it.")
         shown = [f"{key}={arguments[key]}" for key in SHOWN if arguments.get(key) is not None]
         name, on = arguments.get("name"), " ".join(shown) or None
         logs.event("control", method=asked.verb, name=name, on=on, uid=peer.uid, pid=peer.pid)

@@ -97,9 +97,9 @@ class Health:
     def _answer(self, environ: dict[str, Any]) -> Answer:
         page = PAGES.get(environ["PATH_INFO"])
         if page is None:
-            return _said("404 Not Found", f"There is {', '.join(PAGES)}.")
+            return _said("404 Not Found", f"The pages are {', '.join(PAGES)}.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _said("405 Method Not Allowed", "This can only be read.")
+            return _said("405 Method Not Allowed", "Only GET and HEAD are allowed.")
         return page(self, environ)
 
     def _metrics(self, environ: dict[str, Any]) -> Answer:

@@ -47,7 +47,7 @@ def listen(ip: str, port: int) -> list[socket.socket]:
             return [_every_interface(port)]
         return _bind_name(ip, port)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "this is no address"
+        reason = getattr(error, "strerror", None) or "this is not an address"
         raise CannotListen(f"Cannot listen on port {port} of {ip or 'this machine'}: {reason}.") from error
 
 
@@ -59,7 +59,7 @@ def listen_at(place: str, what: str) -> list[socket.socket]:
     if place.startswith(UNIX):
         path = Path(place.removeprefix(UNIX))
         if is_listened_at(path):
-            raise CannotListen(f"Cannot listen on the {what} socket {path}: another process does.")
+            raise CannotListen(f"Cannot listen on the {what} socket {path}: another process is listening on it.")
         return [listen_unix(path, what, FOR_ITS_GROUP, replace=path.is_socket())]
     host, _, port = place.rpartition(":")
     return listen(bare_host(host), int(port))

@@ -67,12 +67,16 @@ METRICS: Final = (
         ("front", "kind", "transport"),
     ),
     Row(
-        "connections_opened", "counter", "connections let in", lambda server, _: server.reception.opened, ("transport",)
+        "connections_opened",
+        "counter",
+        "connections accepted",
+        lambda server, _: server.reception.opened,
+        ("transport",),
     ),
     Row(
         "connections_refused",
         "counter",
-        "connections turned away, or that came to nothing in the handshake",
+        "connections refused, or closed during the handshake",
         lambda server, _: server.reception.refused,
         ("reason",),
     ),
@@ -84,12 +88,12 @@ METRICS: Final = (
         ("result",),
     ),
     Row("sessions_behind", "gauge", "sessions that are catching up from the store", lambda _, now: now.behind),
-    Row("outbox_frames", "gauge", "frames that wait for their readers, in all outboxes", lambda _, now: now.waiting),
+    Row("outbox_frames", "gauge", "frames queued for clients, in all outboxes", lambda _, now: now.waiting),
     Row("outbox_frames_max", "gauge", "frames in the fullest outbox", lambda _, now: now.longest),
     Row(
         "messages",
         "counter",
-        "messages taken, by outcome: stored, duplicate (sent again under the same id), or handed_over (kept nowhere)",
+        "messages accepted, by outcome: stored, duplicate (sent again with the same id), or handed_over (not stored)",
         lambda server, _: {
             "stored": server.messenger.tally.stored,
             "duplicate": server.messenger.tally.duplicates,
@@ -136,7 +140,7 @@ METRICS: Final = (
     Row(
         "bus_rejected",
         "counter",
-        "what was published on the bus and not believed, by reason: unreadable, key (another one than the cluster's), "
+        "messages on the bus that were rejected, by reason: unreadable, key (another one than the cluster's), "
         "forged, replayed, stale (recorded before), or full (too many servers)",
         _of_bus(lambda bus: bus.tally.rejected),
         ("reason",),
@@ -144,25 +148,25 @@ METRICS: Final = (
     Row(
         "bus_missed",
         "counter",
-        "what other servers have published and was not heard here: it was suppressed, or a connection broke",
+        "messages that other servers published and this one missed: they were suppressed, or a connection broke",
         _of_bus(lambda bus: bus.tally.missed),
     ),
     Row(
         "bus_returns",
         "counter",
-        "how often the bus came back after it had been away",
+        "how often the connection to the bus was restored",
         _of_bus(lambda bus: bus.tally.returns),
     ),
     Row(
         "other_servers",
         "gauge",
-        "servers of the cluster that have been heard of, besides this one",
+        "other servers of the cluster that are known",
         _of_bus(lambda bus: len(bus.nodes)),
     ),
     Row(
         "names_elsewhere",
         "gauge",
-        "names that are present on other servers",
+        "names that are online on other servers",
         _of_node(lambda node: len(node.elsewhere.shown)),
     ),
     Row(
@@ -180,7 +184,7 @@ METRICS: Final = (
     Row(
         "failures",
         "counter",
-        "mistakes of the server, each of which is in the log",
+        "internal errors of the server; each is logged",
         lambda server, _: server.watch.failures,
     ),
     Row(

@@ -32,7 +32,7 @@ def origin(sock: socket.socket, address: str, options: ServerOptions) -> Origin:
     """
     if not options.proxy_from or not _believed(address, options):
         return Origin(address)
-    with gevent.Timeout(options.proxy_timeout, BadProxyHeader("it did not come in time")):
+    with gevent.Timeout(options.proxy_timeout, BadProxyHeader("it did not arrive in time")):
         said = proxy.read(_header(sock))
     if said.local:
         return Origin(address)
@@ -47,7 +47,7 @@ def _header(sock: socket.socket) -> bytes:
     while wanted := proxy.wanting(header):
         wait_read(sock.fileno())
         if not (more := sock.recv(wanted)):
-            raise BadProxyHeader("the connection was closed within it")
+            raise BadProxyHeader("the connection was closed before its end")
         header += more
     return header
 

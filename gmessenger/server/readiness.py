@@ -36,7 +36,7 @@ class Readiness:
         asking.join(self._timeout)
         if not asking.ready():
             return f"The store has not answered for {self._timeout:g} s."
-        return str(asking.value) if asking.successful() else "The store could not be asked; see the log."
+        return str(asking.value) if asking.successful() else "The store could not be queried; see the log."
 
     def stop(self) -> None:
         """Nobody wants to know any more."""

@@ -29,17 +29,18 @@ def store(options: ServerOptions) -> str:
         )
     told = [found.shown, f"PostgreSQL {found.server}"]
     if found.schema is None:
-        told += ["where the tables would be made"]
+        told += ["where the tables would be created"]
     else:
         newer = f", to be brought to {VERSION}" if found.schema < VERSION else ""
         told += [
             f"schema {found.schema}{newer}",
             f"{found.size / 1e6:.1f} MB",
-            f"servers that have it now: {found.nodes}",
+            f"servers that use it now: {found.nodes}",
         ]
     if found.off:
         told += [
-            f"WARNING: it does not wait for its disk ({', '.join(found.off)}), so 200 may be lost with the machine"
+            f"WARNING: it does not wait for disk writes ({', '.join(found.off)}), "
+            "so acknowledged messages may be lost if the machine fails"
         ]
     return ", ".join(told)
 
@@ -49,7 +50,7 @@ def bus(options: ServerOptions) -> str:
     shared = options.store_url.startswith(POSTGRES)
     if not options.bus:
         return (
-            "none; what other servers do is looked for in the store" if shared else "none, for a server that is alone"
+            "none; changes by other servers are polled from the store" if shared else "none, for a server that is alone"
         )
     if not shared:
         raise ConfigProblem("--bus is for servers that share a store: it needs --store postgresql://….")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 DAY: Final = 86_400.0
 WARN_BEFORE: Final = 14 * DAY
 FAULTS: Final = {
-    "EE_KEY_TOO_SMALL": "its key is too small to be safe",
-    "CA_MD_TOO_WEAK": "it is signed in a way that is not safe",
+    "EE_KEY_TOO_SMALL": "its key is too short to be safe",
+    "CA_MD_TOO_WEAK": "its signature algorithm is not safe",
 }
 """What OpenSSL calls it, and what an operator can do something about."""
 

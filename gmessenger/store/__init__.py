@@ -66,7 +66,7 @@ def verify_store(url: str) -> VerifyReport:
         return verify_database(url)
     file = file_of(url)
     if file is None:
-        raise ConfigProblem("What is kept in memory can be reached by its own server only.")
+        raise ConfigProblem("A store in memory can be used by its own server only.")
     from gmessenger.store.verifying import verify_file
 
     return verify_file(file)
@@ -79,7 +79,7 @@ def taking_a_library() -> Iterator[None]:
         yield
     except ImportError as error:
         raise ConfigProblem(
-            f"A store in PostgreSQL takes a library that is not here ({error}): {how_to_install('cluster')}."
+            f"A PostgreSQL store needs a library that is not installed ({error}): {how_to_install('cluster')}."
         ) from error
 
 
@@ -91,7 +91,7 @@ def file_of(url: str) -> Path | None:
         try:
             return Path(url.removeprefix(SQLITE)).expanduser()
         except RuntimeError as error:
-            raise ConfigProblem(f"The store {url!r} is below a home directory that there is not.") from error
+            raise ConfigProblem(f"The store {url!r} is in a home directory that does not exist.") from error
     raise ConfigProblem(
         f"The store {masked(url)!r} is not one of {MEMORY}, {SQLITE}PATH and {POSTGRES[0]}USER@HOST/DATABASE."
     )

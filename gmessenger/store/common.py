@@ -110,4 +110,4 @@ def describe_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unind
 
 def describe_miscounted(accounts: int) -> list[str]:
     """Return the fault of so many accounts, or guests, whose bytes are counted wrongly; nothing for none."""
-    return [f"the bytes kept are counted wrongly (accounts: {accounts}); quotas go by them."] if accounts else []
+    return [f"the stored byte counts are wrong (accounts: {accounts}); quotas depend on them."] if accounts else []

@@ -38,7 +38,7 @@ class Copying(Database):
 
     def backup(self, file: str, handle: int | None = None) -> int:
         if self._path is None:
-            raise FileProblem("What is kept in memory cannot be backed up.")
+            raise FileProblem("A store in memory cannot be backed up.")
         if handle is None:
             with self.copying:
                 return self.read(lambda db: copy_into(db, Path(file)))

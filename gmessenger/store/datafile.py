@@ -26,10 +26,8 @@ SETLK: Final = getattr(fcntl, "F_OFD_SETLK", None)
 GETLK: Final = getattr(fcntl, "F_OFD_GETLK", None)
 """Locks that belong to a descriptor, and are not lost when another one of the same file is closed (Linux)."""
 LOCK: Final = struct.Struct("@hhqqi4x")
-OTHER_NAME: Final = "The store {store} is in use by another process, which knows the file by another name."
-ADVICE_MOVED: Final = (
-    "put it back under its name, and it goes on; or stop this server and start one on the file's new name"
-)
+OTHER_NAME: Final = "The store {store} is in use by another process, which opened the file under another name."
+ADVICE_MOVED: Final = "move it back to its name to continue; or stop this server and start one with the file's new name"
 ADVICE_DELETED: Final = "do not stop this server before you have saved it: cp /proc/{process}/fd/{descriptor} FILE"
 
 Identity: TypeAlias = tuple[int, int]
@@ -88,9 +86,9 @@ class DataFile:
         for name, identity in ((self.path, self._identity), *self._beside.items()):
             try:
                 if _identify(name.stat()) != identity:
-                    return f"{name} is another file than the one that was opened."
+                    return f"{name} is not the file that was opened."
             except OSError as error:
-                return f"{name} cannot be found any more: {error.strerror}."
+                return f"{name} no longer exists: {error.strerror}."
         return ""
 
     def advise(self) -> str:

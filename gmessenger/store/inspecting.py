@@ -29,7 +29,7 @@ def inspect(file: Path) -> Condition:
     file = file.resolve()
     place = next(each for each in file.parents if each.exists())
     if not place.is_dir():
-        raise FileProblem(f"The store {file} cannot be made: {place} is no directory.")
+        raise FileProblem(f"The store {file} cannot be made: {place} is not a directory.")
     for each in (file, place):
         if each.exists() and not os.access(each, os.W_OK):
             raise FileProblem(f"The store {file} cannot be written: {each} is not writable for this user.")

@@ -41,7 +41,7 @@ MAX_HOLD: Final = 0.02  # seconds
 """For so long pages are cleared while the writer waits; the others have to wait until it has had a turn."""
 MIN_RETRY_DELAY: Final = 0.05  # seconds
 MAX_RETRY_DELAY: Final = 0.5  # seconds
-LATE: Final = "It is erased, but the store's files may still hold traces of it. The server goes on; ask again."
+LATE: Final = "It is erased, but the store's files may still contain traces of it. Repeat the request later."
 
 
 class _Work:

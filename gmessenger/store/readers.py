@@ -50,7 +50,7 @@ class Readers:
         Raises `StoreUnavailable`, also where it is not its turn within `patience` seconds. Blocks its greenlet.
         """
         if not self._places.acquire(timeout=patience):
-            raise StoreUnavailable("Others are searching, too: try again in a moment.")
+            raise StoreUnavailable("Too many searches are running: try again in a moment.")
         try:
             return self._read(find, until)
         finally:
@@ -126,4 +126,4 @@ def _interrupting(db: sqlite3.Connection, until: float | None) -> Iterator[None]
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailable:
     FAILURES.tell("store_failed", error)
-    return StoreUnavailable("The server cannot read what it stored.", why=str(error))
+    return StoreUnavailable("The server cannot read its store.", why=str(error))

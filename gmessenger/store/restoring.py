@@ -25,7 +25,7 @@ def restore_file(file: Path, store: Path) -> tuple[VerifyReport, Path | None]:
     """
     found = verify_file(file)
     if found.faults:
-        raise FileProblem(f"{file} is not whole, and the store stays as it is: {found.faults[0]}")
+        raise FileProblem(f"{file} is damaged, and the store is unchanged: {found.faults[0]}")
     store = store.resolve()
     lock = Lock(store)
     try:
@@ -59,7 +59,7 @@ def _put_aside(store: Path) -> Path:
     """Rename the store, with what its log holds, so that it can still be opened under its new name."""
     old = store.with_name(f"{store.name}.{datetime.datetime.now():%Y-%m-%dT%H-%M-%S}")
     if old.exists():
-        raise FileProblem(f"There is a file {old} already.")
+        raise FileProblem(f"The file {old} already exists.")
     for part in reversed(PARTS):
         if (piece := store.with_name(store.name + part)).exists():
             piece.rename(old.with_name(old.name + part))

@@ -106,7 +106,7 @@ class Rows:
 def reading(file: Path) -> Iterator[Rows]:
     """The store in a file, brought to this program's schema and locked. Raises `StoreInUse` or `FileProblem`."""
     if not file.exists():
-        raise FileProblem(f"There is no store {file}.")
+        raise FileProblem(f"The store {file} does not exist.")
     store = SqliteStore(file)
     store.tidy()
     store.close()
@@ -122,12 +122,12 @@ def reading(file: Path) -> Iterator[Rows]:
 
 @contextmanager
 def filling(file: Path) -> Iterator[Rows]:
-    """A store in a new file, which gets its name when it is whole. Raises `StoreInUse` or `FileProblem`."""
+    """A store in a new file, which gets its name when it is intact. Raises `StoreInUse` or `FileProblem`."""
     lock = Lock(file)
     fresh = file.with_name(COPYING.format(file.name))
     try:
         if file.exists():
-            raise FileProblem(f"There is a store {file} already.")
+            raise FileProblem(f"The store {file} already exists.")
         _remove(fresh)
         SqliteStore(fresh).close()
         with closing(sqlite3.connect(fresh, isolation_level=None)) as db:

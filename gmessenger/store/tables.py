@@ -55,7 +55,7 @@ Refused: TypeAlias = Callable[[Row, str], None]
 
 def refuse(row: Row, reason: str) -> None:
     """Hold no store of which a row is missing. Raises `FileProblem`."""
-    raise FileProblem(f"A row cannot be kept: {reason}.")
+    raise FileProblem(f"A row cannot be stored: {reason}.")
 
 
 TABLES: Final = (
@@ -105,7 +105,7 @@ class Filled(Protocol):
 
 
 class Empty(Filled, Protocol):
-    """A store to be filled, which is nobody's before it is whole."""
+    """A store to be filled, which is nobody's before it is intact."""
 
     def fit(self, row: Row) -> Row:
         """A row as this kind of store can have it."""

@@ -96,9 +96,7 @@ class Copied:
 
 def stop(bad: BadRow) -> None:
     """Copy nothing where one row cannot be copied. Raises `FileProblem`, which names it."""
-    raise FileProblem(
-        f"{bad} cannot be kept: {bad.reason}. Nothing was kept of the copy; --skip-bad leaves such rows out."
-    )
+    raise FileProblem(f"{bad} cannot be stored: {bad.reason}. Nothing was copied; --skip-bad leaves such rows out.")
 
 
 def transfer(source: str, target: str, told: Told = lambda *_: None, bad: Callable[[BadRow], None] = stop) -> Copied:
@@ -118,7 +116,7 @@ def transfer(source: str, target: str, told: Told = lambda *_: None, bad: Callab
         for table in TABLES:
             _compare(table, copied.sums[table.name], other)
         if other.identity != one.identity:
-            raise FileProblem("The copy has another identity. Nothing was kept of it.")
+            raise FileProblem("The copy has another identity. It was discarded.")
     return copied
 
 
@@ -157,8 +155,7 @@ def _compare(table: Table, found: Sum, other: Empty) -> None:
         pass
     if there != found:
         raise FileProblem(
-            f"The copy differs: {table.name} {found.rows} ({found}) became {there.rows} ({there}). "
-            "Nothing was kept of it."
+            f"The copy differs: {table.name} {found.rows} ({found}) became {there.rows} ({there}). It was discarded."
         )
 
 
@@ -185,5 +182,5 @@ def _empty(url: str) -> AbstractContextManager[Empty]:
 def _file(url: str) -> Path:
     file = file_of(url)
     if file is None:
-        raise ConfigProblem("What is kept in memory cannot be copied.")
+        raise ConfigProblem("A store in memory cannot be copied.")
     return file

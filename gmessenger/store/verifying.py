@@ -83,14 +83,14 @@ def connected(file: Path) -> Iterator[sqlite3.Connection]:
     try:
         # Not `is_file`: from Python 3.14 on it says False of a name that is too long or a folder that may not be read.
         if not stat.S_ISREG(file.stat().st_mode):
-            raise FileProblem(f"There is no file {file}.")
+            raise FileProblem(f"The file {file} does not exist.")
         # Without a log beside it nobody has it open; reading one needs a file more, which must not be made for nothing.
         file = file.resolve()
         if holder(file) == UNKNOWN:
             check_only_name(file)
         alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
     except FileNotFoundError:
-        raise FileProblem(f"There is no file {file}.") from None
+        raise FileProblem(f"The file {file} does not exist.") from None
     except OSError as error:
         raise FileProblem(f"Cannot open {file}: {error.strerror}.") from error
     try:
@@ -108,13 +108,13 @@ def _check_schema(db: sqlite3.Connection, file: Path) -> None:
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise
-        raise FileProblem(f"{file} is no store of gmessenger: {error}.") from error
+        raise FileProblem(f"{file} is not a gmessenger store: {error}.") from error
     if version > schema.VERSION:
         raise ConfigProblem(
             f"{file} has schema {version}, made by a later release; this one knows schema {schema.VERSION}."
         )
     if version < 1 or not {"accounts", "conversations", "messages"} <= tables:
-        raise FileProblem(f"{file} is no store of gmessenger.")
+        raise FileProblem(f"{file} is not a gmessenger store.")
 
 
 def _check_usage(db: sqlite3.Connection) -> list[str]:
@@ -154,7 +154,7 @@ def _lost_words(db: sqlite3.Connection) -> list[str]:
     except sqlite3.Error as error:
         return [f"its search index is damaged: {error}."]
     put = sum(_number(size) for (size,) in db.execute("SELECT sz FROM words_docsize"))
-    return [] if found == put else [f"its search index has {found} words, and there should be {put}."]
+    return [] if found == put else [f"its search index has {found} words instead of {put}."]
 
 
 def _number(size: bytes) -> int:

@@ -74,4 +74,6 @@ class Waiting:
 
     def _check(self) -> None:
         if self._weight > MOST_WAITING:
-            raise StoreUnavailable("The disk has not taken anything for a while, and much is waiting for it.")
+            raise StoreUnavailable(
+                "The disk has not written anything for a while, and too many requests are waiting for it."
+            )

@@ -49,16 +49,16 @@ def _room(each: Mapping[str, Any]) -> str:
 def blocks(cards: Sequence[Card]) -> str:
     """Whom one does not hear from."""
     if not cards:
-        return noted(_("you block nobody"))
+        return noted(_("you have blocked no users"))
     names = (visible(card.account_name) for card in cards)
-    return _list(counted("you block {count}:", "you block {count}:", len(cards)), names)
+    return _list(counted("you have blocked {count} user:", "you have blocked {count} users:", len(cards)), names)
 
 
 def kicked(name: str, sessions: int) -> str:
     return noted(
         counted(
-            "{name} is sent away: {count} connection closed",
-            "{name} is sent away: {count} connections closed",
+            "{name} is disconnected: {count} connection closed",
+            "{name} is disconnected: {count} connections closed",
             sessions,
             name=visible(name),
         )
@@ -70,7 +70,7 @@ def muted(name: str, minutes: int | None, here: int) -> str:
     said = _("{name} is muted", name=shown)
     if minutes is not None:
         said = counted("{name} is muted for {count} minute", "{name} is muted for {count} minutes", minutes, name=shown)
-    return noted(said if here else _("{said}; nobody of that name is here just now", said=said))
+    return noted(said if here else _("{said}; no user of that name is online now", said=said))
 
 
 def banned(whom: str, minutes: int | None, sessions: int) -> str:
@@ -97,7 +97,7 @@ def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, An
         _list(counted("{count} banned:", "{count} banned:", len(bans)), map(_sanction, bans)) if bans else "",
         _list(counted("{count} muted:", "{count} muted:", len(mutes)), map(_sanction, mutes)) if mutes else "",
     ]
-    return "\n".join(filter(None, parts)) or noted(_("nobody is banned or muted"))
+    return "\n".join(filter(None, parts)) or noted(_("there are no bans or mutes"))
 
 
 def _sanction(each: Mapping[str, Any]) -> str:
@@ -126,29 +126,29 @@ def history(with_: str, messages: Sequence[Delivery]) -> str:
             "the last {count} message with {name}:", "the last {count} messages with {name}:", count, name=name
         )
     )
-    return "\n".join([noted(head), *map(message, messages), noted(_("so far what was said before"))])
+    return "\n".join([noted(head), *map(message, messages), noted(_("end of earlier messages"))])
 
 
 def status(status: str) -> str:
     """One has said how one is."""
     if status in IN_WORDS:
         return noted(_("your status is {status} again", status=how(status)))
-    return noted(_("your status is now: {status} (/status online is the way back)", status=how(status)))
+    return noted(_("your status is now: {status} (/status online clears it)", status=how(status)))
 
 
 def own_status(status: str) -> str:
     """How one is, as others see it."""
     said = _("your status: {status}; /status WORDS changes it", status=how(status))
-    back = _("/status online is the way back")
+    back = _("/status online clears it")
     return noted(said if status in IN_WORDS else f"{said}, {back}")
 
 
 def conversations(names: Sequence[tuple[int, str]], current: str | None) -> str:
     """The conversations there are, by the numbers with which `/go` finds them; plain lines go to the `current` one."""
     if not names:
-        return noted(_("there is no conversation yet; /msg NAME and /join #ROOM begin one"))
+        return noted(_("there are no conversations yet; /msg NAME or /join #ROOM starts one"))
     here = fold(current or "")
-    mark = {True: f" {_('(plain lines go here)')}", False: ""}
+    mark = {True: f" {_('(text without a command goes here)')}", False: ""}
     lines = (f"{number:>3} {visible(name)}{mark[fold(name) == here]}" for number, name in names)
     return _list(_("conversations, for /go N:"), lines)
 
@@ -159,19 +159,19 @@ def around(hit: Found, messages: Sequence[Delivery]) -> str:
     for each in messages:
         first, *further = message(each).split("\n")
         lines += [f"{'>' if each.seq == hit.delivery.seq else ' '} {first}", *(f"  {line}" for line in further)]
-    head = _("around what was found, in {name}:", name=visible(hit.with_))
-    return "\n".join([noted(head), *lines, noted(_("so far what was found"))])
+    head = _("messages around the search result, in {name}:", name=visible(hit.with_))
+    return "\n".join([noted(head), *lines, noted(_("end of search results"))])
 
 
 def search(each: Results, oneself: str) -> str:
     """What was found, the newest last, where one is looking; with the numbers by which `/jump` finds it."""
-    rest = [noted(_("not everything was looked through: there may be more; try rarer words, or one room"))]
+    rest = [noted(_("the search is incomplete: there may be more results; try less common words, or one room"))]
     rest = rest if each.incomplete else []
     if not each:
         return "\n".join([noted(_("nothing found")), *rest])
     head = counted("found {count} message:", "found {count} messages:", len(each))
     lines = [f"{number:>3} {found(one, oneself)}" for number, one in enumerate(reversed(each), 1)]
-    return "\n".join([noted(head), *lines, *rest, noted(_("so far what was found; /jump N turns to one of them"))])
+    return "\n".join([noted(head), *lines, *rest, noted(_("end of search results; /jump N goes to one of them"))])
 
 
 def _list(head: str, lines: Iterable[str]) -> str:

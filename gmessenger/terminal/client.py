@@ -49,13 +49,16 @@ from gmessenger.terminal_text import SafeErrors, visible
 FINISH_WITHIN: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 UNEXPECTED: Final = 1
-UNEXPECTED_SENTENCE: Final = N_("Something went wrong that should not have ({fault}); the log has it all: {place}")
-NEEDS_TLS: Final = N_("(--tls encrypts it; --plain-passwords sends one all the same, where the server takes it.)")
-NEEDS_TRUST: Final = N_("(--ca FILE or --pin sha256:… say whom to believe.)")
-NEEDS_DEVICE: Final = N_("(With another --device each, two clients of one account can run at once.)")
-NEEDS_PASSWORD: Final = N_("(--password-file FILE does, or {variable} in the environment.)")
-UNANSWERED: Final = N_("Messages that were not answered: {count}.")
-NOT_ERASED: Final = N_("Some of what this machine keeps of you could not be removed: {files}.")
+UNEXPECTED_SENTENCE: Final = N_("Internal error ({fault}); details are in the log: {place}")
+NEEDS_TLS: Final = N_(
+    "(--tls encrypts the connection; --plain-passwords sends the password without encryption, if the server accepts "
+    "it.)"
+)
+NEEDS_TRUST: Final = N_("(To trust this server, use --ca FILE or --pin sha256:….)")
+NEEDS_DEVICE: Final = N_("(Two clients of one account can run at the same time if each has its own --device.)")
+NEEDS_PASSWORD: Final = N_("(Use --password-file FILE, or {variable} in the environment.)")
+UNANSWERED: Final = N_("Messages without an answer from the server: {count}.")
+NOT_ERASED: Final = N_("Some of your files on this machine could not be removed: {files}.")
 STOPPED_BY: Final = {"SIGTERM": 143, "SIGHUP": HANGUP, "SIGQUIT": 131}
 NO_SCREEN: Final = ("", "dumb")
 """Terminals that cannot put anything anywhere."""

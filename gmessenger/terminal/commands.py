@@ -227,7 +227,7 @@ VERY_NEAR: Final = 0.8
 """The same for the shortest, which are like many."""
 SHORT: Final = 3
 SLASH: Final = N_("(//… sends a text that begins with a slash.)")
-NOTES: Final = N_("A plain line goes to whoever you wrote to last. //text sends a text that begins with a slash.")
+NOTES: Final = N_("Text without a command goes to the last recipient. //text sends a text that begins with a slash.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ def _order(name: str, arguments: str, operator: bool) -> Order | Mistake:
     if command is None:
         return Mistake(_unknown(name, operator))
     if not command.takes(arguments):
-        return Mistake(_("It is: {usage}", usage=command.usage))
+        return Mistake(_("Usage: {usage}", usage=command.usage))
     return Order(command, arguments if "TEXT" in command.arguments else arguments.strip())
 
 
@@ -279,11 +279,13 @@ def _unknown(name: str, operator: bool) -> str:
     folded = name.casefold()
     if folded in FOREIGN:
         here = _(FOREIGN[folded])
-        return _("There is no {name}. {here} /help lists what there is. {slash}", name=name, here=here, slash=_(SLASH))
+        return _(
+            "There is no command {name}. {here} /help lists the commands. {slash}", name=name, here=here, slash=_(SLASH)
+        )
     near = _suggested(folded, NEAR if len(name) > SHORT else VERY_NEAR, operator=operator)
     if not near:
-        return _("There is no {name}. /help lists what there is. {slash}", name=name, slash=_(SLASH))
-    return _("There is no {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))
+        return _("There is no command {name}. /help lists the commands. {slash}", name=name, slash=_(SLASH))
+    return _("There is no command {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))
 
 
 def _suggested(word: str, likeness: float, *, operator: bool = False) -> list[str]:
@@ -296,7 +298,7 @@ def _suggested(word: str, likeness: float, *, operator: bool = False) -> list[st
 def hint(line: str) -> str:
     """What to say to a plain line while there is nobody to send it to."""
     near = _suggested(f"/{line.strip().casefold()}", 0.75)
-    nobody = _("Nobody to send this to yet: write /msg NAME TEXT first.")
+    nobody = _("There is no recipient yet: write /msg NAME TEXT first.")
     return _("{sentence} Did you mean {command}?", sentence=nobody, command=near[0]) if near else nobody
 
 

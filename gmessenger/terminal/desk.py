@@ -30,8 +30,10 @@ ONLINE: Final = "online"
 """The status of who has said nothing else."""
 AROUND: Final = 5
 """Messages before and after one that was found."""
-DOWN: Final = N_("the line is down; ask again when it is back")
-WARNING: Final = N_("all you have said will be erased for everybody, and your account. There is no way back.")
+DOWN: Final = N_("the connection is lost; try again when it is back")
+WARNING: Final = N_(
+    "all your messages will be erased for all users, and your account will be deleted. This cannot be undone."
+)
 
 
 class Hits:
@@ -129,7 +131,7 @@ class Commanded(Moderating):
 
     def again(self, text: str) -> None:
         if (refused := self.take_refused()) is None:
-            self.show(noted(_("nothing was refused")))
+            self.show(noted(_("no message was refused")))
         else:
             self.send(refused[0], text or refused[1])
 
@@ -153,14 +155,14 @@ class Commanded(Moderating):
 
     def _register_dialogue(self, invite: str) -> Dialogue:
         password = yield Question(_("A password for {name}: ", name=self._link.name), secret=True)
-        if not password or password != (yield Question(_("The same again: "), secret=True)):
-            return self.show(noted(_("these were not the same; nothing is registered")))
+        if not password or password != (yield Question(_("Repeat the password: "), secret=True)):
+            return self.show(noted(_("the passwords differ; nothing was registered")))
         return self._answered(lambda: self._register(password, invite))
 
     def _register(self, password: str, invite: str) -> str:
         self._link.register(password, invite or None)
         name = visible(self._link.name)
-        return noted(_("{name} is your account now; from here on the password is asked for", name=name))
+        return noted(_("{name} is now your account; logging in needs its password", name=name))
 
     @log_calls()
     def users(self) -> None:
@@ -228,7 +230,7 @@ class Commanded(Moderating):
     def history(self, count: int) -> None:
         to = self.addressee
         if to is None:
-            return self.show(noted(_("whose? write /msg NAME or /join #ROOM first")))
+            return self.show(noted(_("which conversation? write /msg NAME or /join #ROOM first")))
         return self._answered(lambda: self._history(to, count))
 
     def _history(self, to: str, count: int) -> str:
@@ -250,10 +252,10 @@ class Commanded(Moderating):
     @log_calls("number")
     def jump(self, number: int | None) -> None:
         if not self.hits.found:
-            self.show(noted(_("nothing was found yet; /search WORDS finds messages")))
+            self.show(noted(_("there are no search results yet; /search WORDS searches for messages")))
         elif (hit := self.hits.take(number)) is None:
             last = len(self.hits.found)
-            self.show(noted(_("there is no such number; what was found has 1 to {last}", last=last)))
+            self.show(noted(_("there is no such search result; they are numbered 1 to {last}", last=last)))
         else:
             self.jump_to(hit)
 
@@ -312,7 +314,7 @@ class Commanded(Moderating):
     def _no_password(self, refused: WireError | None) -> str | None:
         """Return why no password is asked for now, or None where one is; `refused` is what the server would answer."""
         if not self.asks:
-            return _("a password has to be typed, at a terminal")
+            return _("a password must be typed at a terminal")
         if not self._link.connected:
             return _(DOWN)
         if not self._link.can_send_password:
@@ -321,13 +323,17 @@ class Commanded(Moderating):
 
     def _forget_dialogue(self) -> Dialogue:
         self.show(noted(_(WARNING)))
-        password = yield Question(_("Your password, or nothing to keep it all: "), secret=True)
-        return self._answered(lambda: self._forget(password)) if password else self.show(noted(_("all is kept")))
+        password = yield Question(_("Your password (empty to cancel): "), secret=True)
+        return (
+            self._answered(lambda: self._forget(password))
+            if password
+            else self.show(noted(_("cancelled; nothing was erased")))
+        )
 
     def _forget(self, password: str) -> str:
         self._link.forget(password)
         self.leave()
-        return noted(_("all you said is erased, and your account is gone"))
+        return noted(_("all your messages are erased and your account is deleted"))
 
     def help(self) -> None:
         self.show(self.help_text())
@@ -338,7 +344,7 @@ class Commanded(Moderating):
         if room.startswith("#"):
             self._answered(lambda: ask(room))
         else:
-            self.show(noted(_("in which room? name it, as in /leave #ROOM, or write /join #ROOM first")))
+            self.show(noted(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first")))
 
     def _answered(self, ask: Callable[[], str | None]) -> None:
         """Ask the server something and show what comes of it, or say why nothing does."""

@@ -27,9 +27,11 @@ from gmessenger.terminal_text import visible
 LONGEST_VALUE: Final = 32_768
 """Bytes of a variable; the system takes four times as many, and a longer text is whole on the command's input."""
 FAILED: Final = N_("the command for a message from {sender} ended with exit code {code}")
-KILLED: Final = N_("the command for a message from {sender} was ended by {signal}")
-TOO_LONG: Final = N_("the command for a message from {sender} was ended, because it took longer than {seconds} s")
-NO_ROOM: Final = N_("the command for a message from {sender} was not started: with it, the environment is too large")
+KILLED: Final = N_("the command for a message from {sender} was terminated by {signal}")
+TOO_LONG: Final = N_("the command for a message from {sender} was terminated: it ran longer than {seconds} s")
+NO_ROOM: Final = N_(
+    "the command for a message from {sender} was not started: the message makes the environment too large"
+)
 
 
 class Executing(Listening):

@@ -31,11 +31,11 @@ from gmessenger.terminal_text import visible
 PLACE: Final = ("host", "port", "tls", "ca", "pin")
 """What belongs together, to find a server again and to trust no other one."""
 OFFER: Final = N_(
-    "you are a guest: your name is yours until you leave. With a password it is yours for good, and messages wait for "
-    "you while you are away."
+    "you are a guest: your name is reserved only until you leave. With a password it becomes your account, and "
+    "messages are stored for you while you are away."
 )
-ASKS_NOTHING: Final = N_("remembered in {file}: {what}; the next start asks nothing")
-ASKS_FOR_PASSWORD: Final = N_("remembered in {file}: {what}; the next start asks for nothing but the password")
+ASKS_NOTHING: Final = N_("saved in {file}: {what}; the next start asks no questions")
+ASKS_FOR_PASSWORD: Final = N_("saved in {file}: {what}; the next start asks only for the password")
 BY_INVITE: Final = "invite"
 OFFERED: Final = frozenset({"open", BY_INVITE})
 
@@ -161,23 +161,23 @@ class First:
         for _try in range(TRIES):
             password = self._ask_unseen(_("A password for {name} (Enter: not now): ", name=name))
             if not password:
-                return self._say(_("not now; /register does it at any time"))
+                return self._say(_("not registered; /register does it at any time"))
             if self._register(link, password):
                 return None
         return self._say(_("nothing is registered; /register does it at any time"))
 
     def _register(self, link: Link, password: str) -> bool:
         """Whether the name is an account now; else it was said why not."""
-        if password != self._ask_unseen(_("The same again: ")):
-            self._say(_("these were not the same"))
+        if password != self._ask_unseen(_("Repeat the password: ")):
+            self._say(_("the passwords differ"))
             return False
-        invite = self._answer(_("Your invite: ")) if link.registration == BY_INVITE else None
+        invite = self._answer(_("Your invitation code: ")) if link.registration == BY_INVITE else None
         try:
             link.register(password, invite or None)
         except MessengerError as error:
             self._say(why(error))
             return False
-        self._say(_("{name} is your account now; from here on the password is asked for", name=link.name))
+        self._say(_("{name} is now your account; logging in needs its password", name=link.name))
         return True
 
     def _remember(self, file: Path, link: Link) -> None:

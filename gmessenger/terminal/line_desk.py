@@ -23,11 +23,10 @@ MAX_NUMBERED: Final = 1000
 """Conversations; what comes later has no number."""
 MAX_LISTED: Final = 30
 """Conversations that the server knows, the newest first, which have numbers though nothing came from there."""
-REPRINT: Final = N_("Ctrl-R shows what you have begun to type again, after a message came in between.")
+REPRINT: Final = N_("Ctrl-R redraws the line you are typing, after a message has interrupted it.")
 KEYS: Final = N_(
-    "  Ctrl-R  shows what you have begun to type again\n"
-    "  Ctrl-C  leaves; once more, without waiting for answers\n"
-    "  Ctrl-D  leaves, at the beginning of a line"
+    "  Ctrl-R  redraws the line you are typing\n  Ctrl-C  quits; pressed again, without waiting for answers\n  Ctrl-D  "
+    "quits, at the beginning of a line"
 )
 
 
@@ -126,7 +125,7 @@ class LineDesk(Commanded):
 
     def hide(self) -> None:
         self.addressee = None
-        self.show(noted(_("plain lines go to nobody now")))
+        self.show(noted(_("text without a command has no recipient now")))
 
     def keys(self) -> None:
         self.show(_(KEYS))

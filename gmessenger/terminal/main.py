@@ -89,7 +89,7 @@ def run(options: ClientOptions, arguments: Sequence[str]) -> int:
     except ImportError as error:
         if error.name not in UNIX:
             raise
-        raise ExitError(N_("This program needs a terminal as Unix has it; its library does without.")) from error
+        raise ExitError(N_("This program needs a Unix terminal; the client library does not.")) from error
     return Client(options, arguments).run()
 
 

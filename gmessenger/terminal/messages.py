@@ -10,7 +10,7 @@ from gmessenger.terminal.words import N_, _, noted
 from gmessenger.terminal_text import visible
 
 CONTINUED: Final = " " * 8
-ERASED: Final = N_("a message was here that has been erased")
+ERASED: Final = N_("this message has been erased")
 
 
 def message(delivery: Delivery) -> str:

@@ -49,7 +49,7 @@ class Moderating(ABC):
     def _block(self, name: str) -> str:
         self._link.block(name)
         self._blocked.add(fold(name))
-        return noted(_("you hear no more from {name}", name=visible(name)))
+        return noted(_("{name} is blocked; you no longer receive their messages", name=visible(name)))
 
     @log_calls("name")
     def unblock(self, name: str) -> None:
@@ -58,7 +58,7 @@ class Moderating(ABC):
     def _unblock(self, name: str) -> str:
         self._link.unblock(name)
         self._blocked.discard(fold(name))
-        return noted(_("you hear from {name} again", name=visible(name)))
+        return noted(_("{name} is no longer blocked", name=visible(name)))
 
     @log_calls()
     def blocks(self) -> None:
@@ -82,7 +82,7 @@ class Moderating(ABC):
 
     def _unmute(self, name: str) -> str:
         self._link.unmute(name)
-        return noted(_("{name} may speak again", name=visible(name)))
+        return noted(_("{name} is no longer muted", name=visible(name)))
 
     @log_calls("whom")
     def ban(self, whom: str, reason: str, minutes: int | None) -> None:
@@ -98,7 +98,7 @@ class Moderating(ABC):
 
     def _unban(self, whom: str) -> str:
         self._link.unban(whom)
-        return noted(_("{name} may come in again", name=visible(whom))) + answers.named(whom)
+        return noted(_("{name} is no longer banned", name=visible(whom))) + answers.named(whom)
 
     @log_calls()
     def bans(self) -> None:

@@ -10,8 +10,8 @@ from gmessenger.errors import NotAllSent
 from gmessenger.terminal import render
 from gmessenger.terminal.words import N_, _
 
-KEPT: Final = N_("Messages that were not answered, and are kept, and sent when you come back: {count}.")
-UNCERTAIN: Final = N_("Messages that were not answered, and may be lost: {count}.")
+KEPT: Final = N_("Messages without an answer, saved and sent at the next start: {count}.")
+UNCERTAIN: Final = N_("Messages without an answer, which may be lost: {count}.")
 AT_ONCE: Final = 0.3
 """Seconds that answers usually take; waiting any longer is worth a word."""
 

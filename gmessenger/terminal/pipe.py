@@ -66,7 +66,7 @@ class Sending:
     def interrupt(self) -> None:
         """Ctrl-C: leave at once, with a code that says whether anything is left behind."""
         if self._lost:
-            self._status.say(noted(_("interrupted; lines that were not answered: {count}", count=self._lost)))
+            self._status.say(noted(_("interrupted; lines without an answer: {count}", count=self._lost)))
         self._ending.leave(INTERRUPTED if self._lost or not self._link.connected else 0)
 
     @property
@@ -125,7 +125,7 @@ class Sending:
             self._finish(error)
 
     def _finish(self, error: ExitError | None) -> None:
-        reason = self._first_reason or (str(error) if error else N_("there was no answer."))
+        reason = self._first_reason or (str(error) if error else N_("the server did not answer."))
         if self._lost:
             sentence = NOT_SENT_AT_ALL if self._options.whole else NOT_SENT
             counts = {"lost": self._lost, "count": self._read}

@@ -55,7 +55,9 @@ def too_long(cut: Cut) -> str:
 
 def waiting(text: Message) -> str:
     """Said of a message at once when the line is down."""
-    return noted(_("waiting: the line is down; this goes to {name} when it is back", name=visible(text.to)))
+    return noted(
+        _("queued: the connection is lost; this message goes to {name} when it is back", name=visible(text.to))
+    )
 
 
 def not_sent(to: str, text: str, reason: str) -> str:
@@ -92,8 +94,8 @@ def left_over(count: int) -> str:
     """What an earlier run of this program could not bring home."""
     return noted(
         counted(
-            "{count} message of last time had no answer; sending now",
-            "{count} messages of last time had no answer; sending now",
+            "{count} message of the last session had no answer; sending it again",
+            "{count} messages of the last session had no answer; sending them again",
             count,
         )
     )
@@ -103,8 +105,8 @@ def leaving(left: int) -> str:
     """Why one is not away yet."""
     return noted(
         counted(
-            "waiting for {count} to be answered; Ctrl-C leaves at once",
-            "waiting for {count} to be answered; Ctrl-C leaves at once",
+            "waiting for {count} answer; Ctrl-C quits at once",
+            "waiting for {count} answers; Ctrl-C quits at once",
             left,
         )
     )
@@ -113,13 +115,14 @@ def leaving(left: int) -> str:
 def _lost(event: Lost) -> str | None:
     if event.attempt & (event.attempt - 1):
         return None  # the 1st, 2nd, 4th, 8th … failure is news
-    return noted(_("the line is down: {reason}; trying again in {time}", **_failure(event)))
+    return noted(_("connection lost: {reason}; trying again in {time}", **_failure(event)))
 
 
 def cut(event: Lost) -> str:
     """The line was lost just now, while somebody may be typing."""
     said = _(
-        "the line is down: {reason}; trying again in {time}; what you type meanwhile is sent then", **_failure(event)
+        "connection lost: {reason}; trying again in {time}; messages you type meanwhile are sent then",
+        **_failure(event),
     )
     return noted(said)
 
@@ -142,14 +145,14 @@ def _missed(event: Missed) -> str:
 def _late(count: int, name: str, *, room: bool) -> str:
     if room:
         return counted(
-            "{count} message in {name} had not come in turn; here they are, with what came after:",
-            "{count} messages in {name} had not come in turn; here they are, with what came after:",
+            "{count} message in {name} arrived out of order; here it is, with those that follow:",
+            "{count} messages in {name} arrived out of order; here they are, with those that follow:",
             count,
             name=name,
         )
     return counted(
-        "{count} message with {name} had not come in turn; here they are, with what came after:",
-        "{count} messages with {name} had not come in turn; here they are, with what came after:",
+        "{count} message with {name} arrived out of order; here it is, with those that follow:",
+        "{count} messages with {name} arrived out of order; here they are, with those that follow:",
         count,
         name=name,
     )
@@ -158,14 +161,14 @@ def _late(count: int, name: str, *, room: bool) -> str:
 def _gone(count: int, name: str, *, room: bool) -> str:
     if room:
         return counted(
-            "{count} message in {name} did not come, and the server does not have them for you",
-            "{count} messages in {name} did not come, and the server does not have them for you",
+            "{count} message in {name} is missing and cannot be fetched from the server",
+            "{count} messages in {name} are missing and cannot be fetched from the server",
             count,
             name=name,
         )
     return counted(
-        "{count} message with {name} did not come, and the server does not have them for you",
-        "{count} messages with {name} did not come, and the server does not have them for you",
+        "{count} message with {name} is missing and cannot be fetched from the server",
+        "{count} messages with {name} are missing and cannot be fetched from the server",
         count,
         name=name,
     )
@@ -174,7 +177,7 @@ def _gone(count: int, name: str, *, room: bool) -> str:
 def _left(event: Left) -> str:
     name, room = visible(event.name), visible(event.room)
     if event.by is not None:
-        return noted(_("{by} took {name} out of {room}", by=visible(event.by), name=name, room=room))
+        return noted(_("{by} removed {name} from {room}", by=visible(event.by), name=name, room=room))
     return noted(_("{name} has left {room}", name=name, room=room))
 
 
@@ -229,7 +232,7 @@ IN_A_LINE: Final[dict[type[LinkEvent], Callable[[Any], str | None]]] = {
     Received: lambda event: message(event.delivery),
     SentElsewhere: lambda event: own(event.delivery),
     Missed: _missed,
-    Delivered: lambda event: noted(_("{name} has all that you wrote", name=visible(event.name))),
+    Delivered: lambda event: noted(_("{name} has received all your messages", name=visible(event.name))),
     ReadElsewhere: lambda event: None,  # here everything is shown as it comes
     Accepted: lambda event: noted(_("sent to {name}", name=visible(event.message.to))),
     Rejected: _rejected,

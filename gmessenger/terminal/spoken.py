@@ -29,10 +29,10 @@ BY_LIMIT: Final[dict[str, Callable[[int], str]]] = {
         "A message has at most {count} character.", "A message has at most {count} characters.", limit
     ),
     FrameTooLong.word: lambda limit: counted(
-        "A message may make at most {count} byte.", "A message may make at most {count} bytes.", limit
+        "A message may have at most {count} byte.", "A message may have at most {count} bytes.", limit
     ),
     RoomFull.word: lambda limit: counted(
-        "The room is full: it takes {count} member.", "The room is full: it takes {count} members.", limit
+        "The room is full: it can have {count} member.", "The room is full: it can have {count} members.", limit
     ),
 }
 IN_SECONDS: Final[dict[str, Callable[[int], str]]] = {

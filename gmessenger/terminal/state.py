@@ -73,8 +73,8 @@ def waiting_elsewhere(file: Path) -> str | None:
         others = [each for each in file.parent.glob("*.jsonl") if each != file and each.stat().st_size]
         if others:
             return counted(
-                "messages to other servers or under other names wait to be sent: {count} file in {directory}",
-                "messages to other servers or under other names wait to be sent: {count} files in {directory}",
+                "unsent messages to other servers or under other names: {count} file in {directory}",
+                "unsent messages to other servers or under other names: {count} files in {directory}",
                 len(others),
                 directory=file.parent,
             )

@@ -38,7 +38,7 @@ UNKNOWN: Final = Proxied()
 
 
 def wanting(header: bytes) -> int:
-    """How many bytes may be read next without reading past the header; 0 once it is whole.
+    """How many bytes may be read next without reading past the header; 0 once it is intact.
 
     Raises `BadProxyHeader` as soon as it cannot be one.
     """
@@ -48,7 +48,7 @@ def wanting(header: bytes) -> int:
         return _wanting_1(header)
     if SIGNATURE.startswith(header) or WORD.startswith(header):
         return len(WORD) - len(header) if len(header) < len(WORD) else len(SIGNATURE) - len(header)
-    raise BadProxyHeader("it does not begin like one")
+    raise BadProxyHeader("it has no PROXY signature")
 
 
 def read(header: bytes) -> Proxied:

@@ -60,7 +60,7 @@ REFUSED = [
     (("user", "add", "hank"), PASSWORD, 77, "already registered"),
     (("user", "add", "two words"), PASSWORD, 77, "letters, digits"),
     (("user", "add", "dale"), "short", 77, "8 to 1024 bytes"),
-    (("user", "add", "dale"), "", 2, "No password was given"),
+    (("user", "add", "dale"), "", 2, "No password was entered"),
     (("user", "delete", "dale"), "", 77, "There is no account dale"),
     (("room", "delete", "#dev"), "", 77, "no such room"),
     (("restore", "/nowhere/at/all"), "", None, ""),
@@ -117,7 +117,7 @@ def test_rooms_are_listed_and_deleted_and_members_told(place: Place) -> None:
         assert hank.asks(action="msg", id="n", to="#dev", message="hi")["response"] == 404
         assert hank.asks(action="join", id="k", room="#dev")["seq"] == 0
         assert hank.asks(action="msg", id="o", to="#dev", message="anew")["seq"] == 1
-    assert "is whole" in place.does("verify")
+    assert "is intact" in place.does("verify")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_verify_finds_what_is_wrong_and_restore_refuses_it(talked: Place, statem
     assert found.code == 1 and sentence in found.err
     other = Place(talked.folder / "other")
     refused = other.admin("restore", str(talked.file))
-    assert refused.code == 73 and "is not whole" in refused.err and not other.file.exists()
+    assert refused.code == 73 and "is damaged" in refused.err and not other.file.exists()
 
 
 def test_a_torn_file_no_store_and_a_newer_one_are_told_apart(talked: Place) -> None:
@@ -234,7 +234,7 @@ def test_a_torn_file_no_store_and_a_newer_one_are_told_apart(talked: Place) -> N
 
 def test_old_messages_are_pruned(talked: Place) -> None:
     spoil(talked.file, "UPDATE messages SET time = 5 WHERE seq < 3")
-    assert talked.does("prune", "--older-than", "1d") == f"2 messages dropped from {talked.file}.\n"
+    assert talked.does("prune", "--older-than", "1d") == f"2 messages deleted from {talked.file}.\n"
     assert "messages 1" in talked.does("verify")
 
 

@@ -52,4 +52,4 @@ def test_two_that_differ_change_nothing(tmp_path: Path) -> None:
 
 def test_the_end_of_the_input_is_no_password(tmp_path: Path) -> None:
     code, shown = typed_at_a_terminal(Place(tmp_path), "\x04")
-    assert code == 2 and "No password was given." in shown and "Traceback" not in shown
+    assert code == 2 and "No password was entered." in shown and "Traceback" not in shown

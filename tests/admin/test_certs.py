@@ -50,7 +50,7 @@ def test_nothing_is_overwritten(place: Place) -> None:
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 80])
 def test_what_is_no_host_is_refused(host: str, place: Place) -> None:
     done = place.admin("cert", "self-signed", "--host", host, str(place.folder / "server.pem"))
-    assert done.code == 2 and "cannot be made out to" in done.err
+    assert done.code == 2 and "cannot be issued for" in done.err
     assert not (place.folder / "server.pem").exists()
 
 

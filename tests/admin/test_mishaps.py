@@ -76,7 +76,7 @@ def test_the_password_of_a_client_is_nobody_elses(place: Place) -> None:
     (place.folder / "hank.pw").write_text("hank's own\n")
     there = {"MESSENGER_PASSWORD_FILE": str(place.folder / "hank.pw")}
     done = place.admin_process("user", "passwd", "dale", typed="", **there)
-    assert done.code == 2 and "No password was given" in done.err
+    assert done.code == 2 and "No password was entered" in done.err
 
 
 @pytest.mark.parametrize("words", [("export",), ("user", "list")], ids=" ".join)
@@ -161,7 +161,7 @@ def test_a_search_index_that_is_damaged(place: Place, statement: str, said: str)
         for number in range(3):
             hank.asks(action="msg", id=str(number), to="hank", message="some words " * 100)
         server.end(signal.SIGTERM)
-    assert "is whole" in place.does("verify")
+    assert "is intact" in place.does("verify")
     spoil(place.file, statement)
     found = place.admin("verify")
     assert found.code == 1 and said in found.err

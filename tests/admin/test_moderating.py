@@ -76,8 +76,8 @@ def test_a_guest_who_is_called_like_an_address_is_banned_and_nobody_else(
 
 
 REFUSED = [
-    (("ban",), 2, "Say a name, or an address with --address"),
-    (("ban", "dale", "--address", "192.0.2.7"), 2, "Say a name, or an address with --address"),
+    (("ban",), 2, "Give a name, or an address with --address"),
+    (("ban", "dale", "--address", "192.0.2.7"), 2, "Give a name, or an address with --address"),
     (("ban", "--address", "dale"), 77, "neither an IP address"),
     (("unban", "dale"), 77, "no such ban or mute for dale"),
     (("unmute", "dale"), 77, "no such ban or mute"),
@@ -114,7 +114,7 @@ def test_all_of_it_is_told_to_the_log(place: Place) -> None:
         assert hank.asks(action="join", id="j", room="#dev")["response"] == 200
         assert hank.asks(action="mute", id="m", user="bill", reason="a b", **{"for": 60})["response"] == 200
         assert hank.asks(action="block", id="b", user="bill")["response"] == 200
-        assert place.does("kick", "bill", "--reason", "calm down") == ("bill is sent away; connections closed: 1.\n")
+        assert place.does("kick", "bill", "--reason", "calm down") == ("bill is disconnected; connections closed: 1.\n")
         assert bill.hears()["action"] == "synced" and bill.hears()["code"] == "kicked"
         place.does("room", "close", "#dev", "--reason", "loud")
         while (told := hank.hears())["action"] != "close":

@@ -149,17 +149,17 @@ def test_the_status_of_a_node(
         pass
     assert "postgresql://postgres:***@/" in page and " MB, identity " in page
     assert "bus          connected for 0:00:" in page
-    assert "0 messages of others were read from the store" in page
+    assert "0 messages of other servers were read from the store" in page
 
 
 def test_what_pg_restore_has_read_is_another_store(place: SharedPlace, node: RunningServer) -> None:
     identity = node.app.store.identity
     refused = place.admin("restore")
-    assert refused.code == 75 and "They have to be stopped first" in refused.err
+    assert refused.code == 75 and "Stop them first" in refused.err
     node.stop()
     refused = place.admin("restore", "/some/file")
     assert refused.code == 2 and "pg_restore" in refused.err
-    assert "another store now" in place.does("restore")
+    assert "has a new identity now" in place.does("restore")
     store = open_store(place.url)
     assert store.identity != identity
     store.close()
@@ -174,8 +174,8 @@ def test_copy(tmp_path: Path, place: SharedPlace, monkeypatch: pytest.MonkeyPatc
     alone = Place(tmp_path)
     alone.adds("hank")
     said = place.does("copy", alone.url, place.url)
-    assert "accounts                 1  " in said and "the same counts, the same sums" in said
-    assert "***@/" in said and "is whole" in said and "messages                 0  0000000000000000" in said
+    assert "accounts                 1  " in said and "same row counts, same checksums" in said
+    assert "***@/" in said and "is intact" in said and "messages                 0  0000000000000000" in said
     assert place.does("user", "list") == "hank\t-\n"
     again = place.admin("copy", alone.url, place.url)
     assert again.code == 73 and "is not empty" in again.err and SECRET not in again.err
@@ -205,5 +205,5 @@ def test_a_row_that_cannot_be_copied_stops_it_or_is_left_out(tmp_path: Path, pla
     assert stopped.code == 73 and stopped.err.count("\n") == 1 and "devices id=1 account_id=1 name=" in stopped.err
     done: Any = place.admin("copy", alone.url, place.url, "--skip-bad")
     assert done.code == 1 and "left out: devices id=1" in done.err
-    assert "Rows left out: 1, and 0 that belong to them." in done.out and "devices                  1" in done.out
+    assert "Rows left out: 1, and 0 rows that refer to them." in done.out and "devices                  1" in done.out
     assert place.does("user", "list") == "hank\t-\n"

@@ -50,21 +50,21 @@ def test_where_a_message_in_a_room_went(place: Place, server: RunningServer) -> 
     comes(place, server, "guest").asks(action="join", id="j", room="#dev")
     assert hank.asks(action="msg", id="m1", to="#dev", message=BODY)["seq"] == 1
     way = ["#dev 1", "from hank, device laptop, id m1, to #dev", f"{len(BODY)} characters"]
-    sender = ["hank: has marked nothing as read", "laptop: sent it, here, 0 frames wait"]
-    guest = ["guest: a guest, was handed it, here, 0 frames wait"]
-    handed = ["dale: has marked nothing as read", "phone: has not acknowledged it, was handed it, here, 0 frames wait"]
+    sender = ["hank: has marked nothing as read", "laptop: sent it, here, 0 frames queued"]
+    guest = ["guest: a guest, was sent it, here, 0 frames queued"]
+    handed = ["dale: has marked nothing as read", "phone: has not acknowledged it, was sent it, here, 0 frames queued"]
     assert told(place, "#DEV", "1") == way + sender + handed + guest
 
     dale.sock.sendall(b'{"action":"ack","with":"#dev","seq":1}\n{"action":"read","with":"#dev","seq":1}\n')
     assert dale.asks(action="probe", id="p")["response"] == 200
     late = comes(place, server, "late", password=PASSWORD)
     late.asks(action="join", id="j", room="#dev")
-    done = ["dale: has read up to 1", "phone: has acknowledged it, here, 0 frames wait"]
-    assert told(place, "hank", "m1") == way + sender + done + ["late: came later, and may not read it"] + guest
+    done = ["dale: has read up to 1", "phone: has acknowledged it, here, 0 frames queued"]
+    assert told(place, "hank", "m1") == way + sender + done + ["late: joined later, and may not read it"] + guest
 
     server.stop()
     sender[-1], done[-1] = "laptop: sent it, not here", "phone: has acknowledged it, not here"
-    assert told(place, "#dev", "1") == way + sender + done + ["late: came later, and may not read it"]
+    assert told(place, "#dev", "1") == way + sender + done + ["late: joined later, and may not read it"]
 
 
 def test_where_a_message_between_two_names_went(place: Place, server: RunningServer) -> None:
@@ -77,10 +77,10 @@ def test_where_a_message_between_two_names_went(place: Place, server: RunningSer
         "from guest, id g1, to hank",
         f"{len(BODY)} characters",
         "hank: has marked nothing as read",
-        "default: has not acknowledged it, was handed it, here, 0 frames wait",
+        "default: has not acknowledged it, was sent it, here, 0 frames queued",
     ]
     assert hank.asks(action="msg", id="m2", to="guest", message=BODY)["seq"] == 2
-    assert told(place, "hank", "guest", "2")[-1] == "guest: a guest, was handed it, here, 0 frames wait"
+    assert told(place, "hank", "guest", "2")[-1] == "guest: a guest, was sent it, here, 0 frames queued"
 
 
 def test_an_erased_message_has_left_its_place(place: Place, server: RunningServer) -> None:

@@ -195,7 +195,7 @@ def test_an_answer_without_an_end_is_not_kept(
     party.open("hank").start(ear)
     ear.wait(lambda: len(sent) >= 2)
     assert sent[0] < 2**24  # what the sockets hold besides
-    assert events("bus_lost")[0]["reason"] == "what it says has no end"
+    assert events("bus_lost")[0]["reason"] == "its reply is too long"
     party.end()
     server.stop()
 

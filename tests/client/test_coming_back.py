@@ -168,7 +168,7 @@ def test_moving_is_believed(fake: FakeServer, begin: Begin) -> None:
         peer.read()
     peer.close()
     lost = owner.next(Lost)
-    assert lost.reason == "the server has said that it stops"
+    assert lost.reason == "the server has announced that it is stopping"
     assert 0.15 <= lost.retry_in <= 0.225
     assert fake.enter().take(1) == ["for the next server"]
     owner.next(Accepted)

@@ -36,7 +36,7 @@ def test_what_an_account_wanted_to_say_is_not_said_by_a_guest(
     peer.expect_left()
     error = owner.ending()
     assert isinstance(error, Refused) and isinstance(error.__cause__, AccountDeleted)
-    assert str(error) == "hank is no account any more."
+    assert str(error) == "The account hank no longer exists."
     assert owner.link.keeping and owner.link.unanswered == 1
     assert b"whom dale knows" in (tmp_path / "hank.jsonl").read_bytes()
 

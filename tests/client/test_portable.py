@@ -25,7 +25,11 @@ def test_the_library_is_there_and_keeps_nothing_on_disk(tmp_path: Path) -> None:
         "except OSError as error: print(error.strerror)\n",
         str(tmp_path / "unsent"),
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "this system has no locks for it\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "this system does not support the file locks it needs\n",
+        "",
+    )
 
 
 def test_the_program_says_what_it_needs() -> None:

@@ -144,7 +144,7 @@ def test_a_disk_that_fails_is_told_of_and_stops_nothing(come: Come, monkeypatch:
         peer.answer(peer.expect("msg"), 200, seq=seq)
     owner.next(Accepted), owner.next(Accepted)
     notices = [event for event in owner.seen if isinstance(event, Notice)]
-    assert notices == [Notice("What is not sent yet cannot be kept on disk: No space left on device.", here=True)]
+    assert notices == [Notice("Unsent messages cannot be saved on disk: No space left on device.", here=True)]
 
 
 def test_a_disk_with_room_for_half_a_line(come: Come, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,13 +73,13 @@ def test_every_fault_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     lines = err.splitlines()
     assert code == 78 and len(lines) == 5
     assert all(line.startswith("gmessenger-server: ") for line in lines)
-    for line, fault in zip(lines, ["no store of gmessenger", "in use", "none.pem", "log file", "open"], strict=True):
+    for line, fault in zip(lines, ["gmessenger store", "in use", "none.pem", "log file", "open"], strict=True):
         assert fault in line
     assert "store: " in out and "files: " in out
 
 
 @pytest.mark.parametrize(
-    ("url", "fault"), [("redis://x", "is not one of"), ("sqlite:////dev/null/x", "is no directory")]
+    ("url", "fault"), [("redis://x", "is not one of"), ("sqlite:////dev/null/x", "is not a directory")]
 )
 def test_a_store_that_cannot_be(capsys: pytest.CaptureFixture[str], url: str, fault: str) -> None:
     code, _, err = check(capsys, "--store", url)
@@ -102,14 +102,14 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     given = ("--store", url.replace("postgres@", "postgres:not-to-be-shown@"), "--bus", redis_server.url)
     code, out, err = check(capsys, *given)
     assert (code, err) == (0, "")
-    assert f"store: {shown}, PostgreSQL " in out and "where the tables would be made" in out
-    assert "WARNING: it does not wait for its disk (fsync)" in out
+    assert f"store: {shown}, PostgreSQL " in out and "where the tables would be created" in out
+    assert "WARNING: it does not wait for its disk to write (fsync)" in out
     assert "bus: Redis " in out and "not-to-be-shown" not in out
     assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=name) == "0\n"
     node: Any = open_store(url)
     node.beat()
     code, out, err = check(capsys, *given)
-    assert (code, err) == (0, "") and f"schema {schema.VERSION}, " in out and "servers that have it now: 1" in out
+    assert (code, err) == (0, "") and f"schema {schema.VERSION}, " in out and "servers that use it now: 1" in out
     code, _, err = check(capsys, *given, "--store-connections", "98")
     assert code == 78 and "2 servers with --store-connections 98 take 206" in err
     node.part()

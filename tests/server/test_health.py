@@ -68,7 +68,7 @@ def test_it_says_that_it_is_well(watched: RunningServer) -> None:
     assert asks(place, "/readyz", "HEAD") == (200, "")
     assert asks(place, "/metrics")[0] == 200
     assert asks(place, "/") == (404, "There is /metrics, /healthz, /readyz.")
-    assert asks(place, "/metrics", "POST") == (405, "This can only be read.")
+    assert asks(place, "/metrics", "POST") == (405, "Only GET and HEAD are allowed.")
     watched.stop()
     with pytest.raises(OSError):
         dial(place)

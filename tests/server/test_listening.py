@@ -114,7 +114,7 @@ def test_a_free_port_is_free_on_all_addresses(names: dict[str, list[str]], close
 
 @pytest.mark.parametrize("host", ["chat..example", "a" * 64 + ".example", "a\0b", "[chat]", "a b"], ids=repr)
 def test_what_is_no_host_is_said_without_a_traceback(host: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CannotListen, match="this is no address"):
+    with pytest.raises(CannotListen, match="this is not an address"):
         listen(host, 0)
     assert capfd.readouterr() == ("", "")
 

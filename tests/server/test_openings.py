@@ -147,7 +147,7 @@ def test_our_client_says_so_in_both_directions(start_server: Start, authority: A
     with pytest.raises(Refused, match="This port speaks TLS: connect with TLS") as caught:
         Link("127.0.0.1", server.app.tls_port, "hank", patience=IMPATIENT).start()
     assert isinstance(caught.value.__cause__, TlsNeeded)
-    with pytest.raises(Unreachable, match=r"it does not speak TLS there .*leave TLS away"):
+    with pytest.raises(Unreachable, match=r"that port does not use TLS .*connect without TLS"):
         Link("127.0.0.1", server.port, "hank", tls=Tls(ca=authority.file), patience=IMPATIENT).start()
 
 

@@ -168,7 +168,7 @@ def test_verify_compares_the_bytes_counted_for_quotas_with_those_stored(file: Pa
         db.execute("UPDATE usage SET bytes = bytes + 1")
         ((accounts,),) = db.execute("SELECT count(*) FROM usage").fetchall()
     assert accounts
-    faults = [f"the bytes kept are counted wrongly (accounts: {accounts}); quotas go by them."]
+    faults = [f"the stored byte counts are wrong (accounts: {accounts}); quotas depend on them."]
     assert verify_file(file).faults == faults
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("DELETE FROM usage")

@@ -281,16 +281,16 @@ FAULTS = [
     ("UPDATE conversations SET head = 9", "should have messages 1 to 9 and has 5, from 1 to 5"),
     ("UPDATE messages SET words = NULL WHERE seq = 1", "4 messages can be found by their words, but there are 5"),
     ("UPDATE messages SET conversation_id = 99 WHERE seq = 5", "1 messages belong to no conversation"),
-    ("UPDATE usage SET bytes = bytes + 1", "the bytes kept are counted wrongly (accounts: 1)"),
-    ("DELETE FROM usage", "the bytes kept are counted wrongly (accounts: 1)"),
-    ("DELETE FROM accounts WHERE key = 'dale'", "1 members are no account"),
-    ("UPDATE cursors SET seq = 6", "1 cursors are beyond what was said"),
+    ("UPDATE usage SET bytes = bytes + 1", "the stored byte counts are wrong (accounts: 1)"),
+    ("DELETE FROM usage", "the stored byte counts are wrong (accounts: 1)"),
+    ("DELETE FROM accounts WHERE key = 'dale'", "1 members are not accounts"),
+    ("UPDATE cursors SET seq = 6", "1 read positions are beyond the last message"),
 ]
 
 
 def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
     url = postgres.database()
-    with pytest.raises(FileProblem, match="no store of gmessenger"):
+    with pytest.raises(FileProblem, match="gmessenger store"):
         verify_database(url)
     kept = Kept(open_store(url))
     device = kept.device(kept.hank, "laptop").id

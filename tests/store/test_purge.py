@@ -221,7 +221,7 @@ def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_
     place.store.forget(place.hank)
     purging = gevent.spawn(place.store.purge)
     place.says("meanwhile")
-    with pytest.raises(StoreUnavailable, match="may still hold traces"):
+    with pytest.raises(StoreUnavailable, match="may still contain traces"):
         purging.get(timeout=PATIENCE)
     done.set()
     reader.join()

@@ -225,11 +225,11 @@ def test_what_is_there_stays(made: str, postgres: Postgres) -> None:
     transfer.transfer(made, database)
     with pytest.raises(FileProblem, match="is not empty: it has accounts"):
         transfer.transfer(made, database)
-    with pytest.raises(FileProblem, match=r"There is a store .*made\.db already"):
+    with pytest.raises(FileProblem, match=r"The store .*made\.db already exists"):
         transfer.transfer(database, made)
     with pytest.raises(ConfigProblem, match="in memory"):
         transfer.transfer("memory:", postgres.database())
-    with pytest.raises(FileProblem, match="There is no store"):
+    with pytest.raises(FileProblem, match=r"The store .* does not exist"):
         transfer.transfer("sqlite:////nowhere/at.all", postgres.database())
 
 

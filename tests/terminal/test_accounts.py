@@ -114,7 +114,7 @@ class Standing:
         ({}, "A password for hank: ", "Only accounts may do this; register first."),
         ({"account": True, "registration": None}, "This name is already registered.", "Your password, or nothing"),
         ({"registration": "closed"}, "Registration is closed on this server.", "Only accounts"),
-        ({"connected": False, "account": True}, "the line is down", "the line is down"),
+        ({"connected": False, "account": True}, "the connection is lost", "the connection is lost"),
         ({"can_send_password": False, "registration": None}, "not encrypted", "not encrypted"),
         ({"can_send_password": False, "account": True}, "not encrypted", "not encrypted"),
     ],
@@ -160,7 +160,7 @@ def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start: Start, way: list[str
     assert process.returncode == 77
     assert err.decode() == (
         "gmessenger-client: This name is an account: give its password."
-        " (--password-file FILE does, or MESSENGER_PASSWORD in the environment.)\n"
+        " (Use --password-file FILE, or MESSENGER_PASSWORD in the environment.)\n"
     )
 
 

@@ -69,9 +69,9 @@ def test_the_dialogue(fake: FakeServer, sit: Sit) -> None:
 def test_hints(fake: FakeServer, sit: Sit) -> None:
     hank, _ = seated(fake, sit)
     hank.line("hello?")
-    hank.sees("-- Nobody to send this to yet: write /msg NAME TEXT first")
+    hank.sees("-- There is no recipient yet: write /msg NAME TEXT first")
     hank.line("/uesrs")
-    hank.sees("-- There is no /uesrs. Did you mean /users[?]")
+    hank.sees("-- There is no command /uesrs. Did you mean /users[?]")
     hank.line("/msg dale")
     hank.sees("to dale> ")
     hank.line("help")
@@ -93,7 +93,7 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
     peer.answer(status, 400, code="bad_request", error="A status is shorter.")
     hank.sees("-- A status is shorter.")
     for typed, sent, said in (
-        ("out to lunch", "out to lunch", r"-- your status is now: out to lunch \(/status online is the way back\)\r\n"),
+        ("out to lunch", "out to lunch", r"-- your status is now: out to lunch \(/status online clears it\)\r\n"),
         ("ONLINE", "online", r"-- your status is online again\r\n"),
     ):
         hank.line(f"/status {typed}")
@@ -103,7 +103,7 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
         hank.sees(said)
     hank.line("/status")
     peer.answer(peer.expect("users"), 200, users=[{"account_name": "Hank", "status": "away"}], more=False)
-    hank.sees("-- your status: away; /status WORDS changes it, /status online is the way back\r\n")
+    hank.sees("-- your status: away; /status WORDS changes it, /status online clears it\r\n")
     hank.line("/help")
     hank.sees(r"/status \[WORDS\] .*/status online clears it")
     peer.send({"action": "presence", "user": {"account_name": "dale", "status": "offline"}})
@@ -116,7 +116,7 @@ def test_conversations_have_numbers(fake: FakeServer, sit: Sit) -> None:
     hank.sees("-- there is no conversation 1; /go lists them\r\n")
     hank.line("/go")
     peer.answer(peer.expect("conversations"), 400, code="unknown_action", error="?")
-    hank.sees("-- there is no conversation yet; /msg NAME and /join #ROOM begin one\r\n")
+    hank.sees("-- there are no conversations yet; /msg NAME or /join #ROOM starts one\r\n")
     peer.say("dale", "hi")
     peer.say("3", "I am called 3", "#dev")
     peer.say("bob", "from all", broadcast=True)
@@ -130,7 +130,7 @@ def test_conversations_have_numbers(fake: FakeServer, sit: Sit) -> None:
         "-- conversations, for /go N:",
         "     1 dale",
         "     2 #dev",
-        r"     3 3 \(plain lines go here\)",
+        r"     3 3 \(text without a command goes here\)",
         "     4 alice",
     ]
     hank.sees(r"\r\n".join(lines) + r"\r\nto 3> ")
@@ -169,11 +169,13 @@ def test_what_is_typed_while_the_line_is_down_is_sent_later(fake: FakeServer, si
     hank.sees("sent to dale")
     peer.close()
     fake.stop_listening()
-    hank.sees("-- the line is down: the server closed the connection; trying again in .* s; what you type .* sent then")
+    hank.sees(
+        "-- connection lost: the server closed the connection; trying again in .* s; messages you type .* sent then"
+    )
     hank.line("two")
-    hank.sees("-- waiting: the line is down; this goes to dale when it is back\r\nto dale> ")
+    hank.sees("-- queued: the connection is lost; this message goes to dale when it is back\r\nto dale> ")
     hank.line("/users")
-    hank.sees("-- the line is down; ask again")
+    hank.sees("-- the connection is lost; try again")
     with FakeServer(fake.port) as again:
         peer = again.enter()
         assert peer.take(1) == ["two"]
@@ -196,7 +198,7 @@ def test_the_name_is_asked_for_when_none_is_given(fake: FakeServer, sit: Sit) ->
 def test_what_was_refused_can_be_sent_again(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit)
     hank.line("/again")
-    hank.sees("-- nothing was refused")
+    hank.sees("-- no message was refused")
     hank.line("/msg dale " + "far too long " * 10)
     peer.answer(peer.expect("msg"), 400, code="too_long", error="Say less.")
     hank.sees("-- not sent to dale: ")
@@ -225,7 +227,7 @@ def test_leaving_waits_for_answers(fake: FakeServer, sit: Sit) -> None:
     hank.line("/msg dale one")
     message = peer.expect("msg")
     hank.types("\x04")
-    hank.sees("-- waiting for 1 to be answered; Ctrl-C leaves at once")
+    hank.sees("-- waiting for 1 answer; Ctrl-C quits at once")
     peer.answer(message, 202)
     hank.sees("-- sent to dale")
     assert peer.read() == {"action": "quit"}
@@ -238,7 +240,7 @@ def test_leaving_does_not_wait_for_ever(fake: FakeServer, sit: Sit) -> None:
     peer.expect("msg")
     hank.types("\x04")
     assert hank.leaves() == 75
-    assert "gmessenger-client: Messages that were not answered, and may be lost: 1." in hank.seen
+    assert "gmessenger-client: Messages without an answer, which may be lost: 1." in hank.seen
 
 
 def test_control_c_leaves(fake: FakeServer, sit: Sit) -> None:
@@ -308,7 +310,7 @@ def test_replaced(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit)
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
     assert hank.leaves() == 77
-    assert "gmessenger-client: You are elsewhere. (With another --device each, two" in hank.seen
+    assert "gmessenger-client: You are elsewhere. (Two clients of one account" in hank.seen
 
 
 def test_a_long_typed_line_is_not_sent_in_part(fake: FakeServer, sit: Sit) -> None:

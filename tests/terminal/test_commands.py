@@ -126,20 +126,20 @@ def test_texts(line: str, text: str) -> None:
         ("/mgs dale hi", "Did you mean /msg?"),
         ("/usres", "Did you mean /users?"),
         ("/USRES", "Did you mean /users?"),
-        ("/qiut", "There is no /qiut. /help lists"),
+        ("/qiut", "There is no command /qiut. /help lists"),
         ("/home/hank", "sends a text that begins with a slash"),
         ("/", "/help lists"),
-        ("/search", "It is: /search [#ROOM|@NAME] WORDS"),
-        ("/jump there", "It is: /jump [N]"),
-        ("/quit now", "It is: /quit"),
-        ("/join", "It is: /join #ROOM"),
-        ("/history all", "It is: /history [N]"),
-        ("/history 0", "It is: /history [N]"),
-        ("/history 5 6", "It is: /history [N]"),
-        ("/users all", "It is: /users"),
-        ("/kick", "It is: /kick NAME [REASON]"),
-        ("/mute dale soon", "It is: /mute NAME [MINUTES]"),
-        ("/mute dale 5 6", "It is: /mute NAME [MINUTES]"),
+        ("/search", "Usage: /search [#ROOM|@NAME] WORDS"),
+        ("/jump there", "Usage: /jump [N]"),
+        ("/quit now", "Usage: /quit"),
+        ("/join", "Usage: /join #ROOM"),
+        ("/history all", "Usage: /history [N]"),
+        ("/history 0", "Usage: /history [N]"),
+        ("/history 5 6", "Usage: /history [N]"),
+        ("/users all", "Usage: /users"),
+        ("/kick", "Usage: /kick NAME [REASON]"),
+        ("/mute dale soon", "Usage: /mute NAME [MINUTES]"),
+        ("/mute dale 5 6", "Usage: /mute NAME [MINUTES]"),
     ],
 )
 def test_mistakes(line: str, said: str) -> None:
@@ -159,7 +159,7 @@ def test_a_short_word_of_other_clients_means_nothing_else() -> None:
 
 
 def test_hints() -> None:
-    assert hint("hello") == "Nobody to send this to yet: write /msg NAME TEXT first."
+    assert hint("hello") == "There is no recipient yet: write /msg NAME TEXT first."
     assert hint("users").endswith("Did you mean /users?")
     assert hint("quit") == hint("exti") == hint("hello")
 
@@ -196,12 +196,12 @@ def test_words_of_other_messengers() -> None:
         "/LIST": "/rooms lists the rooms",
         "/whois dale": "/users says who is here",
         "/j #dev": "/join #ROOM enters a room",
-        "/w dale hi": "/msg NAME TEXT writes to somebody",
-        "/me waves": "said in a message",
+        "/w dale hi": "/msg NAME TEXT sends a direct message",
+        "/me waves": "ordinary message",
         "/away lunch": "/status WORDS",
-        "/edit": "/again sends what was refused",
-        "/ignore dale": "is in /help",
-        "/q": "How one leaves is in /help",
+        "/edit": "/again resends a refused one",
+        "/ignore dale": "/block NAME",
+        "/q": "/quit quits the client",
         "/?": "/help lists",
     }.items():
         mistake = understand(line)

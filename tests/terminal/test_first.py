@@ -65,10 +65,9 @@ def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) 
     hank.sees("-- you are a guest: .*\r\n")
     hank.sees(r"A password for hank \(Enter: not now\): $")
     hank.line("")
-    hank.sees("-- not now; /register does it")
-    told = (
-        f"-- remembered in {config}: host = {fake.host}, port = {fake.port}, name = hank; the next start asks nothing"
-    )
+    hank.sees("-- not registered; /register does it")
+    kept = f"host = {fake.host}, port = {fake.port}, name = hank"
+    told = f"-- saved in {config}: {kept}; the next start asks no questions"
     hank.sees(r"\s+".join(map(re.escape, told.split())))  # wherever a line of the terminal ends
     hank.sees(GREETED)
     assert config.read_text().endswith(f"[client]\nhost = {fake.host}\nport = {fake.port}\nname = hank\n")
@@ -89,15 +88,15 @@ def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> Non
     for first, second in (("one thing", "another"), ("short", "short")):
         hank.sees("A password for hank .*: $")
         hank.line(first)
-        hank.sees("The same again: $")
+        hank.sees("Repeat the password: $")
         hank.line(second)
         if first != second:
-            hank.sees("-- these were not the same")
+            hank.sees("-- the passwords differ")
     peer.answer(peer.expect("register"), 400, code="bad_password", error="Too short.")
     hank.sees("-- .+\r\n")
     hank.sees("A password for hank .*: $")
     hank.line("correct horse")
-    hank.sees("The same again: $")
+    hank.sees("Repeat the password: $")
     hank.line("correct horse")
     asked = peer.expect("register")
     assert asked["password"] == "correct horse" and "invite" not in asked
@@ -124,10 +123,10 @@ def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come)
     hank = come(fake.host, str(fake.port))
     hank.line("hank")
     peer = guest(fake, "invite")
-    for question in ("A password for hank .*: $", "The same again: $"):
+    for question in ("A password for hank .*: $", "Repeat the password: $"):
         hank.sees(question)
         hank.line("correct horse")
-    hank.sees("Your invite: $")
+    hank.sees("Your invitation code: $")
     hank.line("let-me-in")
     assert peer.expect("register")["invite"] == "let-me-in"
 

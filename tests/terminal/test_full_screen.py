@@ -177,7 +177,7 @@ def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(f
     hank.types("what did I miss?\rhalf a line")
     again = fake.enter()
     again.answer(said(again), 202)
-    hank.shows(r"caught up: 1 of yours was sent$")
+    hank.shows(r"caught up: 1 of your messages was sent$")
     hank.shows(r"\] half a line$")
 
 
@@ -187,7 +187,7 @@ def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, vi
     hank.press("ctrl-c")
     hank.hides("not this")
     hank.press("ctrl-c")
-    hank.shows("Ctrl-C again leaves")
+    hank.shows("press Ctrl-C again to quit")
     hank.types("still here")
     hank.shows("still here$")
     hank.press("ctrl-c", "ctrl-c")

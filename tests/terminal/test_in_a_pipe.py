@@ -112,7 +112,7 @@ def test_unanswered_lines_after_a_loss_for_good(fake: FakeServer, start: Start) 
     peer.close()
     code, out, err = ended(process)
     assert (code, out) == (75, "")
-    assert "-- the line is down" in err
+    assert "-- connection lost" in err
     assert "Not sent: " in err and "did not come back within 0.2 s" in err
 
 
@@ -211,7 +211,7 @@ def test_what_was_not_answered_is_counted_however_it_ends(fake: FakeServer, star
     peer.expect("msg"), peer.expect("msg")
     process.send_signal(signal.SIGTERM)
     code, _, err = ended(process)
-    assert (code, err) == (143, "gmessenger-client: Messages that were not answered: 2.\n")
+    assert (code, err) == (143, "gmessenger-client: Messages without an answer from the server: 2.\n")
 
 
 def test_nohup(fake: FakeServer, log: Path) -> None:
@@ -277,7 +277,7 @@ def test_listening_in_words(fake: FakeServer, start: Start) -> None:
     fake.enter()
     assert process.stderr is not None
     told = [process.stderr.readline().decode() for _ in range(3)]
-    assert told[:2] == ["Connected to fake/1.\n", "Be kind.\n"] and told[2].startswith("-- the line is down")
+    assert told[:2] == ["Connected to fake/1.\n", "Be kind.\n"] and told[2].startswith("-- connection lost")
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 143
 
@@ -454,7 +454,7 @@ class Nowhere:
         (gaierror(EAI_AGAIN, "Temporary failure in name resolution"), False, True),
         (gaierror(EAI_AGAIN, "Temporary failure in name resolution"), True, False),
         (gaierror(EAI_NONAME, "Name or service not known"), False, False),
-        (OSError(Sentence("this is no host name")), False, False),
+        (OSError(Sentence("this is not a host name")), False, False),
     ],
 )
 def test_what_is_waited_for_is_what_may_come(cause: OSError, typed: bool, waits: bool) -> None:

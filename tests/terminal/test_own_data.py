@@ -26,7 +26,7 @@ def test_all_messages_go_into_a_new_file_of_ones_own(fake: FakeServer, sit: Sit,
     hank.line(f"/export me {file}")
     hank.sees("-- cannot write .*: File exists")
     hank.line("/export dale")
-    hank.sees(r"-- It is: /export me \[FILE\]")
+    hank.sees(r"-- Usage: /export me \[FILE\]")
 
 
 def test_of_a_file_that_could_not_be_written_whole_nothing_is_left(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_of_a_file_that_could_not_be_written_whole_nothing_is_left(fake: FakeSer
 def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
     hank.line("/forget me")
-    hank.sees("no way back.*\r\nYour password, or nothing to keep it all: $")
+    hank.sees(r"cannot be undone.*\r\nYour password \(empty to cancel\): $")
     hank.line("")
     hank.sees("-- all is kept")
     hank.line("/forget me")
@@ -53,7 +53,7 @@ def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, 
     peer.answer(asked, 200)
     peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
     peer.close()
-    shown = hank.sees("(?s).*-- all you said is erased, and your account is gone")[0]
+    shown = hank.sees("(?s).*-- all your messages are erased and your account is deleted")[0]
     assert hank.leaves() == 0
     assert "horse" not in shown + hank.seen and "line is down" not in shown + hank.seen
 
@@ -74,7 +74,7 @@ def test_forgetting_removes_what_this_machine_keeps_of_the_account(fake: FakeSer
     peer.answer(next_request(peer), 200)
     peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
     peer.close()
-    hank.sees("(?s).*-- all you said is erased, and your account is gone")
+    hank.sees("(?s).*-- all your messages are erased and your account is deleted")
     assert hank.leaves() == 0
     assert [each for each in files if each.exists()] == [] and all(each.exists() for each in others)
 

@@ -26,18 +26,18 @@ def test_an_operator_sees_to_it(fake: FakeServer, sit: Sit) -> None:
     hank.sees("begins with a slash")
     kick = asked(hank, peer, "/kick dale calm\x0bdown", sessions=2)
     assert kick == {"action": "kick", "user": "dale", "reason": "calm\x0bdown"}
-    hank.sees("-- dale is sent away: 2 connections closed")
+    hank.sees("-- dale is disconnected: 2 connections closed")
     assert asked(hank, peer, "/mute dale 10", sessions=0)["for"] == 600
-    hank.sees("-- dale is muted for 10 minutes; nobody of that name is here just now")
+    hank.sees("-- dale is muted for 10 minutes; no user of that name is online now")
     assert asked(hank, peer, "/unmute dale") == {"action": "unmute", "user": "dale"}
-    hank.sees("-- dale may speak again")
+    hank.sees("-- dale is no longer muted")
     assert asked(hank, peer, "/ban dale spam", sessions=1) == {"action": "ban", "user": "dale", "reason": "spam"}
     hank.sees("-- dale is banned: 1 connection closed")
     ban = asked(hank, peer, "/ban 2001:db8::1", sessions=0, address="2001:db8::/64")
     assert ban == {"action": "ban", "address": "2001:db8::1"}
     hank.sees("-- 2001:db8::/64 is banned: 0 connections closed")
     assert asked(hank, peer, "/unban 2001:db8::1") == {"action": "unban", "address": "2001:db8::1"}
-    hank.sees("-- 2001:db8::1 may come in again")
+    hank.sees("-- 2001:db8::1 is no longer banned")
     assert asked(hank, peer, "/ban 127.0.0.1", sessions=0) == {"action": "ban", "user": "127.0.0.1"}
     hank.sees("-- that is the name 127.0.0.1; the address is 127.0.0.1/32")
     assert asked(hank, peer, "/unban 127.0.0.1") == {"action": "unban", "user": "127.0.0.1"}
@@ -62,7 +62,7 @@ def test_what_is_imposed_is_listed(fake: FakeServer, sit: Sit) -> None:
     hank.line("/bans")
     for action in ("bans", "mutes"):
         peer.answer(peer.expect(action), 200, more=False, **{action: []})
-    hank.sees("-- nobody is banned or muted")
+    hank.sees("-- there are no bans or mutes")
 
 
 def test_rooms_are_closed_and_opened_before_ones_eyes(fake: FakeServer, sit: Sit) -> None:
@@ -84,10 +84,10 @@ def test_what_blocked_people_say_in_rooms_is_hidden(fake: FakeServer, sit: Sit) 
     peer.answer(next_request(peer), 200, users=[{"account_name": "dale"}], more=False)
     hank.sees("#dev bob: two")
     assert asked(hank, peer, "/block bob") == {"action": "block", "user": "bob"}
-    hank.sees("-- you hear no more from bob")
+    hank.sees("-- bob is blocked")
     peer.say("bob", "three", "#dev", seq=3)
     assert asked(hank, peer, "/unblock dale") == {"action": "unblock", "user": "dale"}
-    hank.sees("-- you hear from dale again")
+    hank.sees("-- dale is no longer blocked")
     peer.say("dale", "four", "#dev", seq=4)
     seen = hank.sees("#dev dale: four")
     assert not re.search("one|three", seen.string)
@@ -97,7 +97,7 @@ def test_what_blocked_people_say_in_rooms_is_hidden(fake: FakeServer, sit: Sit) 
     asked(hank, peer, "/history", messages=[entry(3, "three", "bob"), entry(4, "four")], more=False)
     hank.sees(r"-- the last 1 message in #dev:\r\n.* dale: four\r\n")
     asked(hank, peer, "/blocks", users=[], more=False)
-    hank.sees("-- you block nobody")
+    hank.sees("-- you have blocked no users")
 
 
 def test_who_is_sent_away_leaves_with_the_reason(fake: FakeServer, sit: Sit) -> None:

@@ -52,7 +52,7 @@ def test_a_room(fake: FakeServer, sit: Sit) -> None:
     hank.sees(r"-- bob has joined #dev\r\n.*-- bob has left #dev\r\n")
     peer.send({"action": "leave", "room": "#dev", "user": user, "by": "dale"})
     peer.send({"action": "topic", "room": "#dev", "user": user, "topic": "deploys"})
-    hank.sees(r"-- dale took bob out of #dev\r\n.*-- the topic of #dev now says bob: deploys\r\n")
+    hank.sees(r"-- dale removed bob from #dev\r\n.*-- the topic of #dev now says bob: deploys\r\n")
     hank.line("/topic cats")
     peer.answer(next_request(peer), 200)
     hank.sees("-- the topic of #dev: cats")
@@ -89,7 +89,7 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     peer.answer(asked, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
     hank.sees(
         r"-- the last 3 messages with dale:\r\n\[\d\d:\d\d\] hank: one\r\n\[\d\d:\d\d\] dale: two\^\[\r\n"
-        r"-- a message was here that has been erased\r\n-- so far what was said before\r\n"
+        r"-- this message has been erased\r\n-- end of earlier messages\r\n"
     )
     hank.line("/search two words")
     asked = peer.expect("search")
@@ -103,7 +103,7 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     peer.answer(asked, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
     hank.sees(
         r"-- around what was found, in dale:\r\n  \[\d\d:\d\d\] dale: before\r\n> \[\d\d:\d\d\] hank: new\r\n"
-        r"-- so far what was found\r\nto dale> "
+        r"-- end of search results\r\nto dale> "
     )
     hank.line("/jump 1")
     asked = peer.expect("history")
@@ -111,7 +111,7 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     peer.answer(asked, 200, messages=[entry(4, "old", to="#dev")], more=False)
     hank.sees(r"> \[\d\d:\d\d\] #dev dale: old\r\n.*\r\nto #dev> ")
     hank.line("/jump 3")
-    hank.sees("-- there is no such number; what was found has 1 to 2\r\n")
+    hank.sees("-- there is no such search result; they are numbered 1 to 2\r\n")
     for typed, with_, text in (
         ("#dev two words", "#dev", "two words"),
         ("@dale  word", "dale", "word"),
@@ -124,11 +124,13 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
         peer.answer(asked, 200, messages=[], more=False)
         hank.sees("-- nothing found")
     hank.line("/jump")
-    hank.sees("-- nothing was found yet; /search WORDS finds messages")
+    hank.sees("-- there are no search results yet; /search WORDS searches for messages")
     for messages, said in (([], "-- nothing found"), ([entry(9, "new", **{"with": "#dev"})], "#dev dale: new")):
         hank.line("/search all")
         peer.answer(peer.expect("search"), 200, messages=messages, more=False, incomplete=True)
-        hank.sees(rf"{said}\r\n-- not everything was looked through: there may be more; try rarer words, or one room")
+        hank.sees(
+            rf"{said}\r\n-- the search is incomplete: there may be more results; try less common words, or one room"
+        )
     hank.line("/search nothing")
     peer.answer(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
     hank.sees("-- Only accounts may do this")
@@ -141,7 +143,7 @@ def test_a_hole_is_marked(fake: FakeServer, sit: Sit) -> None:
     hank.sees("dale: one")
     peer.answer(next_request(peer), 200, messages=[entry(2, "two", to="hank")], more=False)
     hank.sees(
-        r"-- 1 message with dale had not come in turn; here they are, with what came after:\r\n"
+        r"-- 1 message with dale arrived out of order; here it is, with those that follow:\r\n"
         r".*dale: two\r\n.*dale: three\r\n"
     )
     peer.say("hank", "from afar", "dale", seq=4, id="x")
@@ -153,13 +155,13 @@ def test_registering(fake: FakeServer, sit: Sit) -> None:
     hank.line("/register")
     hank.sees("A password for hank: $")
     hank.line("correct horse")
-    hank.sees("The same again: $")
+    hank.sees("Repeat the password: $")
     hank.line("another horse")
-    hank.sees("-- these were not the same; nothing is registered\r\n> $")
+    hank.sees("-- the passwords differ; nothing was registered\r\n> $")
     hank.line("/register invitation")
     hank.sees("A password for hank: $")
     hank.line("correct horse")
-    hank.sees("The same again: $")
+    hank.sees("Repeat the password: $")
     hank.line("correct horse")
     asked = peer.expect("register")
     assert (asked["password"], asked["invite"]) == ("correct horse", "invitation")
@@ -179,7 +181,7 @@ def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -
     assert asked["id"] in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
     hank = sit(fake, "--name", "hank", "--answer-timeout", "0.5")
     peer = fake.enter(account=True)
-    hank.sees("-- 1 message of last time had no answer; sending now")
+    hank.sees("-- 1 message of the last session had no answer; sending it again")
     assert peer.expect("msg") == asked
     hank.types("\x04")
     assert hank.leaves() == 75

@@ -48,5 +48,5 @@ def test_somebody_is_told_of_what_waits_elsewhere(fake: FakeServer, sit: Sit, lo
     (log.parent / "unsent" / "other.jsonl").write_text("x")
     hank = sit(fake, "--name", "hank")
     fake.enter()
-    hank.sees("-- messages to other servers or under other names wait to be sent: 1 file in ")
+    hank.sees("-- unsent messages to other servers or under other names: 1 file in ")
     hank.sees(READY)

@@ -88,8 +88,8 @@ TEXT = Message("m1", "da\x1ble", "hi\n" + "x" * 100, b"")
     [
         (Connected("gm\x1b/1", "Be\nkind\x1b.", {}, again=False), "Connected to gm^[/1.\nBe\nkind^[."),
         (Connected("gm/1", "Be kind.", {}, again=True), "-- connected again"),
-        (Lost("it\x1b is\nover", 0.84, 1), "-- the line is down: it^[ is^Jover; trying again in 0.8 s"),
-        (Lost("still", 29.6, 8), "-- the line is down: still; trying again in 30 s"),
+        (Lost("it\x1b is\nover", 0.84, 1), "-- connection lost: it^[ is^Jover; trying again in 0.8 s"),
+        (Lost("still", 29.6, 8), "-- connection lost: still; trying again in 30 s"),
         (Lost("still", 29.6, 7), None),
         (Accepted(TEXT, Answer(202)), "-- sent to da^[le"),
         (

@@ -140,7 +140,7 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
         person.line("/register")
         person.sees(f"A password for {name}: $")
         person.line("correct horse")
-        person.sees("The same again: $")
+        person.sees("Repeat the password: $")
         person.line("correct horse")
         person.sees(f"-- {name} is your account now")
         person.line("/join #dev")

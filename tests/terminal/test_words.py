@@ -325,9 +325,9 @@ def test_what_a_server_keeps(
 def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
     anna = sit(server, "--name", "аня", **RUSSIAN)
     anna.sees(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
-    anna.sees("Простая строка уходит тому, кому вы писали последним.*")
+    anna.sees("Текст без команды уходит последнему адресату.*")
     anna.line("привет")
-    anna.sees("-- Пока некому это отправить: сначала напишите /msg ИМЯ ТЕКСТ\\.")
+    anna.sees("-- Получателя ещё нет: сначала напишите /msg ИМЯ ТЕКСТ\\.")
     anna.line("/uesrs")
     anna.sees("-- Команды /uesrs нет\\. Может быть, /users[?]")
     anna.line("/users")

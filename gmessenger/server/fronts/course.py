@@ -22,7 +22,7 @@ from gmessenger.wire.encoding import encode_error
 from gmessenger.wire.events import Event
 
 GREETER: Final = "server"
-GREETING: Final = "Welcome. You get what is said to you while you are connected."
+GREETING: Final = "Welcome. You receive messages while you are connected."
 TOLD: Final = (BroadcastRefused, TooLong, BadRequest)
 """Refusals a course client hears of. Whether a message found its reader it did not ask, and some die of being told."""
 

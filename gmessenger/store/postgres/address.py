@@ -60,12 +60,12 @@ class Address:
         except psycopg.ProgrammingError:
             self._given = {}
         if (not self._given and url not in NOTHING_GIVEN) or not _is_plausible(self._given):
-            raise ConfigProblem(f"The store {self.shown} cannot be understood{self._fault()}.") from None
+            raise ConfigProblem(f"The store {self.shown} is not a valid URL{self._fault()}.") from None
         self._hosts = [host for host in str(self._given.get("host") or "").split(",") if host]
         try:
             self._names = {host: resolver_name(host) for host in self._hosts if not host.startswith(("/", "@"))}
         except ValueError:
-            raise ConfigProblem(f"The store {self.shown} names a host that cannot be.") from None
+            raise ConfigProblem(f"The store {self.shown} has an invalid host name.") from None
 
     def _fault(self) -> str:
         """What libpq says of it, unless that is about the password."""
@@ -73,7 +73,7 @@ class Address:
             conninfo_to_dict(self.shown)
         except psycopg.ProgrammingError as error:
             return f": {str(error).strip()}"
-        return ": in its password, write what is no letter or digit as %XX"
+        return ": in its password, write characters other than letters and digits as %XX"
 
     def connect(self) -> Connection[Any]:
         """A connection, as the store needs it. Raises psycopg's errors."""
@@ -102,10 +102,12 @@ class Address:
 
     def _begin(self, db: Connection[Any]) -> None:
         if db.info.server_version < LEAST_SERVER:
-            raise ConfigProblem(f"The store {self.shown} is a PostgreSQL older than {LEAST_SERVER // 10000}.")
+            raise ConfigProblem(f"The store {self.shown} needs PostgreSQL of at least version {LEAST_SERVER // 10000}.")
         row = db.execute(SESSION, {"timeout": f"{int(self._timeout * 1000)}ms"}).fetchone()
         if row is not None and row[-1] != "UTF8":
-            raise ConfigProblem(f"The store {self.shown} is encoded as {row[-1]}: it has to be made with UTF8.")
+            raise ConfigProblem(
+                f"The store {self.shown} is encoded as {row[-1]}: it must be created with the encoding UTF8."
+            )
 
     def _resolved(self) -> dict[str, Any]:
         """What was given, with addresses for the names: libpq would look them up itself, and everybody would wait."""

@@ -57,7 +57,7 @@ def inspect_database(url: str) -> Condition:
         except psycopg.Error as error:
             raise address.problem(error) from None
     if not writable:
-        raise FileProblem(f"The store {address.shown} cannot be written: its server only reads.")
+        raise FileProblem(f"The store {address.shown} cannot be written: its server is read-only.")
     if not may_write:
         raise FileProblem(f"The store {address.shown} cannot be written by this user.")
     schema.need_known(facts, address.shown)

@@ -106,7 +106,7 @@ class Lines:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if not self._places.acquire(timeout=self.timeout):
-            raise StoreUnavailable(f"The store has been busy with others for {self.timeout:g} s.")
+            raise StoreUnavailable(f"The store has been busy with other requests for {self.timeout:g} s.")
         try:
             yield
         finally:

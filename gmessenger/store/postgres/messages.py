@@ -244,7 +244,7 @@ class Messages(Database):
         writing = self._at_work()
         while writing:
             if time.monotonic() > until:
-                raise StoreUnavailable("Something has been writing for too long.")
+                raise StoreUnavailable("A write has been running for too long.")
             gevent.sleep(LOOKS_AGAIN)
             writing &= self._at_work()
         return int(last)
@@ -254,7 +254,7 @@ class Messages(Database):
         return {transaction for (transaction,) in self.read(lambda db: db.execute(AT_WORK).fetchall())}
 
     def backup(self, file: str, handle: int | None = None) -> int:
-        raise FileProblem("What is kept in PostgreSQL is backed up with pg_dump.")
+        raise FileProblem("A PostgreSQL store is backed up with pg_dump.")
 
 
 def _ids(db: Line, parameters: dict[str, Any], until: float) -> list[int]:

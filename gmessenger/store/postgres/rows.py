@@ -159,7 +159,7 @@ def need_nobody(db: Connection[Any], address: Address) -> None:
     """Raises `ServerRunning` where nodes live."""
     if nodes := living(db):
         raise ServerRunning(
-            f"Servers run on {address.shown}: {nodes}. They have to be stopped first (one that was killed counts for "
+            f"Servers run on {address.shown}: {nodes}. Stop them first (one that was killed counts as running for "
             f"another {LEASE:g} s)."
         )
 

@@ -34,10 +34,10 @@ STRAYS: Final = {
         "SELECT count(*) FROM participants p "
         "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = p.conversation_id)"
     ),
-    "members are no account": (
+    "members are not accounts": (
         "SELECT count(*) FROM participants p WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.id = p.account_id)"
     ),
-    "cursors are beyond what was said": (
+    "read positions are beyond the last message": (
         "SELECT count(*) FROM cursors u JOIN conversations c ON c.id = u.conversation_id WHERE u.seq > c.head"
     ),
     "devices belong to no account": (
@@ -87,7 +87,7 @@ def need_store(db: Connection[Any], address: Address) -> None:
     except psycopg.Error as error:
         raise address.problem(error) from None
     if not facts:
-        raise FileProblem(f"{address.shown} has no store of gmessenger.")
+        raise FileProblem(f"{address.shown} has no gmessenger store.")
     schema.need_known(facts, address.shown)
 
 

@@ -141,7 +141,7 @@ class Acting:
             self._end.interrupt()
         else:
             self._warned_at = now
-            self.show(noted(_("Ctrl-C again leaves")))
+            self.show(noted(_("press Ctrl-C again to quit")))
 
     def leave(self) -> None:
         self._end.leave()
@@ -182,7 +182,7 @@ class Acting:
 
     def hide(self, conversation: Conversation) -> None:
         if conversation is self._book.home:
-            return self.show(noted(_("this is the one that is always here")))
+            return self.show(noted(_("this conversation cannot be hidden")))
         if (seq := max(conversation.latest, conversation.head)) or conversation.is_room:
             self.hidden[conversation.key] = seq
         self._book.close(conversation)

@@ -267,7 +267,7 @@ class UI:
         """A key, or drawing, has failed: that is said, and the rest goes on."""
         failure = context.get("exception")
         logs.event("greenlet_failed", failure=failure, what="screen")
-        said = _("Something went wrong that should not have ({kind}); the log has it all.", kind=type(failure).__name__)
+        said = _("Internal error ({kind}); details are in the log.", kind=type(failure).__name__)
         if self._ailing is None:
             self._book.notice(said, time.time(), self._book.current)
             self._ailing = loop.call_later(SECOND, self._recover)

@@ -44,7 +44,7 @@ class CatchingUp:
             self._sent += isinstance(event, Accepted)
 
     def _sentence(self) -> str | None:
-        said = counted("{count} of yours was sent", "{count} of yours were sent", self._sent)
+        said = counted("{count} of your messages was sent", "{count} of your messages were sent", self._sent)
         if not self._came:
             return _("caught up: {sent}", sent=said) if self._sent else None
         came = counted("{count} message", "{count} messages", sum(self._came.values()))

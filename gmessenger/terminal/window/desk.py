@@ -20,7 +20,9 @@ from gmessenger.terminal.window.work import Work
 from gmessenger.terminal.words import N_, _, noted
 from gmessenger.terminal_text import visible
 
-NOTES: Final = N_("A plain line goes to the conversation in sight. //text sends a text that begins with a slash.")
+NOTES: Final = N_(
+    "Text without a command goes to the conversation shown. //text sends a text that begins with a slash."
+)
 FEW: Final = 10
 MOST_NAMES: Final = 5000
 """What is heard of first is forgotten first."""
@@ -100,7 +102,7 @@ class WindowDesk(Commanded):
 
     def history(self, count: int) -> None:
         """It is here already, or comes when one scrolls to it."""
-        self.show(noted(_("what was said before is above: PgUp scrolls to it")))
+        self.show(noted(_("earlier messages are above: PgUp scrolls to them")))
 
     def status_is(self, status: str) -> None:
         self._book.presence[fold(self._book.me)] = status
@@ -112,7 +114,7 @@ class WindowDesk(Commanded):
         if (found := meant(self._book, where)) is not None:
             self._screen.turn_to(found)
         else:
-            words = _("there is no conversation {name}; /msg NAME and /join #ROOM begin one", name=visible(where))
+            words = _("there is no conversation {name}; /msg NAME or /join #ROOM starts one", name=visible(where))
             self.show(noted(words))
         return None
 
@@ -142,7 +144,7 @@ class WindowDesk(Commanded):
     def _answered(self, ask: Callable[[], str | None]) -> None:
         here = self._book.current
         if not self._orders.put(lambda: self._carry_out(ask, here)):
-            self.show(noted(_("too many commands wait for an answer already")))
+            self.show(noted(_("too many commands are already waiting for an answer")))
 
     def _carry_out(self, ask: Callable[[], str | None], here: Conversation) -> None:
         if said := self._outcome(ask):

@@ -99,9 +99,7 @@ class Entries:
     def _text(self, entry: Entry, columns: int, edge: int) -> list[Row]:
         rows = (wrap if entry.sender else told)(entry.text[:LONGEST], columns, edge)
         if len(rows) > MOST_ROWS or len(entry.text) > LONGEST:
-            rows = rows[:MOST_ROWS] + _said(
-                _("(There is more of this than can be shown here.)"), columns, "class:notice"
-            )
+            rows = rows[:MOST_ROWS] + _said(_("(The rest is too long to be shown here.)"), columns, "class:notice")
         if not entry.sender:
             for row in rows:
                 row.fragments = [(style or "class:notice", text) for style, text in row.fragments]

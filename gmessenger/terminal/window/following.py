@@ -22,8 +22,8 @@ BETWEEN_RINGS: Final = 1.0
 LONGEST_WORDS: Final = 120
 LAST_BY_NUMBER: Final = 9
 FIRST_WORDS: Final = N_(
-    "1 or /msg NAME writes to somebody, /join #ROOM enters a room, 2 or /help lists all commands, /keys all keys, "
-    "3 or /quit leaves."
+    "1 or /msg NAME sends a direct message, /join #ROOM joins a room, 2 or /help lists all commands, /keys all keys, "
+    "3 or /quit quits."
 )
 
 
@@ -102,7 +102,7 @@ class Following:
         home, number = self._book.home, len(self._book.conversations) - 1
         if self._book.current is home and number <= LAST_BY_NUMBER:
             name = visible(conversation.name)
-            words = _("{name} writes to you; Alt-{number} turns there, Alt-0 comes back", name=name, number=number)
+            words = _("{name} writes to you; Alt-{number} goes there, Alt-0 comes back", name=name, number=number)
             self._acting.show(noted(words), home)
 
     def _ring(self, event: LinkEvent) -> None:

@@ -126,7 +126,7 @@ class FullScreen:
         place = self._options.log_place(CLIENT.section)
         self._acting.show(
             _(
-                "Something went wrong that should not have ({fault}); the log has it all: {place}",
+                "Internal error ({fault}); details are in the log: {place}",
                 fault=type(error).__name__,
                 place=visible(place),
             )
@@ -138,7 +138,7 @@ class FullScreen:
         elif not self._told_of_disk:
             self._told_of_disk = True
             self._acting.show(
-                _("What you are writing cannot be kept on disk: {reason}.", reason=why(error.strerror or str(error)))
+                _("Your draft cannot be saved on disk: {reason}.", reason=why(error.strerror or str(error)))
             )
 
 

@@ -30,7 +30,7 @@ def came(sender: str, to: str = "hank") -> Received:
         (
             [BACK, came("dale"), came("DALE"), came("bob", "#dev"), SENT, SYNCED],
             1,
-            [*[None] * 5, "caught up: 3 messages in 2 conversations; 1 of yours was sent"],
+            [*[None] * 5, "caught up: 3 messages in 2 conversations; 1 of your messages was sent"],
         ),
         ([BACK, SYNCED, SENT, SENT, SENT], 2, [None, None, None, "caught up: 2 of yours were sent", None]),
         ([BACK, REFUSED, SYNCED], 1, [None, None, None]),

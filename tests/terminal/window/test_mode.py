@@ -124,7 +124,7 @@ def test_what_was_found_is_turned_to(
     at = seat(server, "hank", password=PASSWORD)
     at.line("/search needle")
     at.sees("found 2 messages")
-    at.sees("/jump N turns to one of them")
+    at.sees("/jump N goes to one of them")
     at.types("\x1bj")  # the newest first
     at.until(lambda: at.book.current.name == "dale")
     at.sees("─ found ─")
@@ -157,7 +157,7 @@ def test_what_was_found_too_far_back_is_shown_with_what_was_around_it(
     read_all(server, 200)
     at = seat(server, "hank", password=PASSWORD)
     at.line("/search @dale 20")
-    at.sees("/jump N turns to one of them")
+    at.sees("/jump N goes to one of them")
     at.line("/jump 1")
     at.sees("around what was found, in dale:")
     at.sees("> [")
@@ -168,7 +168,7 @@ def test_what_was_found_too_far_back_is_shown_with_what_was_around_it(
 def test_ones_own_status_is_in_sight(server: RunningServer, seat: Callable[..., Seat]) -> None:
     hank = seat(server, "hank")
     hank.line("/status out to lunch")
-    hank.sees("your status is now: out to lunch (/status online is the way back)")
+    hank.sees("your status is now: out to lunch (/status online clears it)")
     hank.sees("[hank: out to lunch]")
     hank.line("/status")
     hank.sees("your status: out to lunch; /status WORDS changes it, /status online is the way")
@@ -176,7 +176,7 @@ def test_ones_own_status_is_in_sight(server: RunningServer, seat: Callable[..., 
     hank.sees("your status is online again")
     hank.sees("[hank]")
     hank.line("/go")
-    hank.sees("0 gmessenger (plain lines go here)")
+    hank.sees("0 gmessenger (text without a command goes here)")
 
 
 def test_rooms_one_is_not_in_are_offered_as_one_types(
@@ -232,7 +232,7 @@ def test_what_is_typed_over_a_restart_of_the_server(
     at.types("line\rand another")
     at.sees("half a line …")
     start_server(port=server.port)
-    at.sees("caught up: 1 of yours was sent")
+    at.sees("caught up: 1 of your messages was sent")
     assert dale.next(Received).delivery.message == "half a line"
     assert at.book.current.draft == "and another"
     dale.link.close()
@@ -378,7 +378,7 @@ def test_ctrl_c_long_after_another_is_the_first_again(
     at = seat(server, "hank")
     monkeypatch.setattr(acting, "AGAIN_WITHIN", 0.0)
     at.types("\x03\x03")
-    at.until(lambda: at.shown.count("Ctrl-C again leaves") == 2)
+    at.until(lambda: at.shown.count("press Ctrl-C again to quit") == 2)
     assert not at.mode.leaving
     at.types("\x04")
     assert at.leaves() == 0
@@ -411,7 +411,7 @@ def test_an_event_that_cannot_be_dealt_with_is_one_line_and_the_next_one_comes(
     monkeypatch.setattr(Following, "_take", stumbles)
     dale.link.send("hank", "bad")
     dale.link.send("hank", "good")
-    at.sees("Something went wrong that should not have (ValueError); the log")
+    at.sees("Internal error (ValueError); the log")
     at.until(lambda: at.book.find("dale") is not None)
     assert "Traceback" not in at.shown
 
