@@ -74,7 +74,7 @@ REFUSED = [
     (("prune",), "", 2, "--older-than"),
     (("user",), "", 2, "user add, user passwd"),
     (("fly",), "", 2, "There is no command 'fly'"),
-    ((), "", 2, "Say what to do"),
+    ((), "", 2, "Give a command"),
 ]
 
 

@@ -99,9 +99,9 @@ UNKNOWN = [
     (("hank", "dale", "1"), 77, "Nothing is kept of the conversation of hank and dale."),
     (("hank", "m9"), 77, "No device of hank has sent a message with the id 'm9'"),
     (("nobody", "m1"), 77, "There is no account nobody"),
-    (("hank",), 2, "Say which message"),
+    (("hank",), 2, "Name a message"),
     (("#dev", "x"), 2, "A seq is a number, not 'x'."),
-    (("a", "b", "1", "2"), 2, "Say which message"),
+    (("a", "b", "1", "2"), 2, "Name a message"),
     ((), 2, "required"),
 ]
 

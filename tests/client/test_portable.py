@@ -40,4 +40,4 @@ def test_the_program_says_what_it_needs() -> None:
         "--listen",
         "--log-file=-",
     )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "needs a terminal as Unix has it" in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "needs a Unix terminal" in done.stderr

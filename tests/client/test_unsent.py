@@ -169,5 +169,5 @@ def test_a_place_that_cannot_be(fake: FakeServer, tmp_path: Path) -> None:
     starting = gevent.spawn(link.start)
     fake.enter(account=True)
     starting.get(timeout=TIMEOUT)
-    assert "cannot be kept on disk" in Owner(link).next(Notice).sentence
+    assert "cannot be saved on disk" in Owner(link).next(Notice).sentence
     link.close()

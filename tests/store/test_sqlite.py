@@ -202,7 +202,7 @@ def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monke
     with pytest.raises(StoreUnavailable, match=r"has not answered for 0\.3 s"):
         store.flush()
     store.append(kept.says("waiting, and long"), lambda seq, *_: outcomes.append(seq))
-    with pytest.raises(StoreUnavailable, match="much is waiting"):
+    with pytest.raises(StoreUnavailable, match="too many requests are waiting"):
         store.append(kept.says("one too many"), lambda seq, *_: outcomes.append(seq))
     os.write(goes_on, b"go")
     store.flush()

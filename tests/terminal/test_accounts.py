@@ -112,7 +112,7 @@ class Standing:
     ("facts", "register", "forget"),
     [
         ({}, "A password for hank: ", "Only accounts may do this; register first."),
-        ({"account": True, "registration": None}, "This name is already registered.", "Your password, or nothing"),
+        ({"account": True, "registration": None}, "This name is already registered.", "Your password (empty"),
         ({"registration": "closed"}, "Registration is closed on this server.", "Only accounts"),
         ({"connected": False, "account": True}, "the connection is lost", "the connection is lost"),
         ({"can_send_password": False, "registration": None}, "not encrypted", "not encrypted"),

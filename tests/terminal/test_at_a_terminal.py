@@ -287,7 +287,7 @@ def test_a_terminal_that_stops_does_not_stop_the_heartbeat(fake: FakeServer, sit
         assert peer.read() == {"action": "probe"}
     hank.types("\x11")  # Ctrl-Q
     hank.sees("dale: 1999 ")
-    assert "is down" not in hank.seen
+    assert "connection lost" not in hank.seen
 
 
 def test_a_stopped_terminal_does_not_stop_leaving(fake: FakeServer, sit: Sit) -> None:

@@ -194,8 +194,8 @@ def test_words_of_other_messengers() -> None:
     for line, said in {
         "/nick bob": "A name is chosen at the start",
         "/LIST": "/rooms lists the rooms",
-        "/whois dale": "/users says who is here",
-        "/j #dev": "/join #ROOM enters a room",
+        "/whois dale": "/users lists the users",
+        "/j #dev": "/join #ROOM joins a room",
         "/w dale hi": "/msg NAME TEXT sends a direct message",
         "/me waves": "ordinary message",
         "/away lunch": "/status WORDS",

@@ -96,8 +96,8 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
     process, peer = executing(start, fake, script("sleep 1000 & echo here; wait"), "--exec-timeout", "0.2")
     peer.say("dale", "one", "bot")
     peer.say("dale", "two", "bot")
-    says(process, "from dale was ended, because it took longer than 0.2 s")
-    says(process, "from dale was ended, because it took longer than 0.2 s")
+    says(process, "from dale was terminated: it ran longer than 0.2 s")
+    says(process, "from dale was terminated: it ran longer than 0.2 s")
     assert left(process) == 0
     assert process.stdout is not None
     assert process.stdout.read() == b"here\nhere\n"  # at its end: nobody of them has it open
@@ -148,7 +148,7 @@ def test_a_command_that_nobody_can_end_is_left_behind(monkeypatch: pytest.Monkey
     runner = Runner(["sleep", "60"], 0.05)
     try:
         with gevent.Timeout(8):
-            assert "took longer than 0.05 s" in (runner.run("dale", {}, b"") or "")
+            assert "ran longer than 0.05 s" in (runner.run("dale", {}, b"") or "")
     finally:
         ended[0].kill()
         ended[0].wait()
@@ -163,12 +163,12 @@ def test_what_a_variable_cannot_hold(capfd: pytest.CaptureFixture[str]) -> None:
     assert runner.run("dale", long, b"x" * 1_000_000) is None
     assert capfd.readouterr().out.split() == [str(LONGEST_VALUE), "1000000"]
     too_large = long | {f"X{number}": "x" * 100_000 for number in range(100)}
-    assert "the environment is too large" in str(runner.run("dale", too_large, b""))
+    assert "the environment too large" in str(runner.run("dale", too_large, b""))
 
 
 def test_how_a_command_ended_is_said_in_words() -> None:
     assert Runner(["sh", "-c", "kill -KILL $$"], 8.0).run("dale", {"PATH": os.environ["PATH"]}, b"") == (
-        "-- the command for a message from dale was ended by SIGKILL"
+        "-- the command for a message from dale was terminated by SIGKILL"
     )
 
 

@@ -536,5 +536,5 @@ def test_an_input_that_never_ends_is_no_obstacle_to_leaving(fake: FakeServer, st
     peer = fake.enter()
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
     code, out, err = ended(process)
-    assert (code, out) == (77, "") and err.startswith("gmessenger-client: You are elsewhere. (With another --device")
+    assert (code, out) == (77, "") and err.startswith("gmessenger-client: You are elsewhere. (Two clients")
     close(reading), close(writing)

@@ -44,9 +44,9 @@ def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, 
     hank.line("/forget me")
     hank.sees(r"cannot be undone.*\r\nYour password \(empty to cancel\): $")
     hank.line("")
-    hank.sees("-- all is kept")
+    hank.sees("-- cancelled; nothing was erased")
     hank.line("/forget me")
-    hank.sees("keep it all: $")
+    hank.sees(r"\(empty to cancel\): $")
     hank.line("correct horse")
     asked = next_request(peer)
     assert (asked["action"], asked["password"]) == ("forget", "correct horse")
@@ -55,7 +55,7 @@ def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, 
     peer.close()
     shown = hank.sees("(?s).*-- all your messages are erased and your account is deleted")[0]
     assert hank.leaves() == 0
-    assert "horse" not in shown + hank.seen and "line is down" not in shown + hank.seen
+    assert "horse" not in shown + hank.seen and "connection lost" not in shown + hank.seen
 
 
 def test_forgetting_removes_what_this_machine_keeps_of_the_account(fake: FakeServer, sit: Sit, log: Path) -> None:
@@ -69,7 +69,7 @@ def test_forgetting_removes_what_this_machine_keeps_of_the_account(fake: FakeSer
         each.write_text("a telling text", "utf-8")
     assert {each.parent.name for each in files} == {"unsent", "drafts", "history"}
     hank.line("/forget me")
-    hank.sees("keep it all: $")
+    hank.sees(r"\(empty to cancel\): $")
     hank.line("correct horse")
     peer.answer(next_request(peer), 200)
     peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})

@@ -32,7 +32,7 @@ def entry(seq: int, text: str, sender: str = "dale", to: str = "#dev", **more: s
 def test_a_room(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
     hank.line("/topic")
-    hank.sees("-- in which room[?] name it, as in /leave #ROOM, or write")
+    hank.sees("-- which room[?] give its name, as in /leave #ROOM, or write")
     hank.line("/go @dale")
     hank.sees("to dale> ")
     hank.line("/join dev")
@@ -102,8 +102,8 @@ def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     assert (asked["with"], asked["before"]) == ("dale", 15)
     peer.answer(asked, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
     hank.sees(
-        r"-- around what was found, in dale:\r\n  \[\d\d:\d\d\] dale: before\r\n> \[\d\d:\d\d\] hank: new\r\n"
-        r"-- end of search results\r\nto dale> "
+        r"-- messages around the search result, in dale:\r\n"
+        r"  \[\d\d:\d\d\] dale: before\r\n> \[\d\d:\d\d\] hank: new\r\n-- end of search results\r\nto dale> "
     )
     hank.line("/jump 1")
     asked = peer.expect("history")
@@ -166,7 +166,7 @@ def test_registering(fake: FakeServer, sit: Sit) -> None:
     asked = peer.expect("register")
     assert (asked["password"], asked["invite"]) == ("correct horse", "invitation")
     peer.answer(asked, 201, account=True, session="new")
-    hank.sees("-- hank is your account now")
+    hank.sees("-- hank is now your account")
     peer.close()
     assert fake.accept().let_in(account=True)["session"] == "new"
 
@@ -185,7 +185,7 @@ def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -
     assert peer.expect("msg") == asked
     hank.types("\x04")
     assert hank.leaves() == 75
-    assert "not answered, and are kept, and sent when you come back: 1." in hank.seen
+    assert "without an answer, saved and sent at the next start: 1." in hank.seen
 
 
 @pytest.mark.parametrize(("seconds", "news"), [(LATE - 1, False), (LATE, True)])

@@ -142,7 +142,7 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
         person.line("correct horse")
         person.sees("Repeat the password: $")
         person.line("correct horse")
-        person.sees(f"-- {name} is your account now")
+        person.sees(f"-- {name} is now your account")
         person.line("/join #dev")
         person.sees("(?s)-- you are in #dev, with .*to #dev> ")
     hank.line("3")

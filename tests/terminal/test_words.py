@@ -367,7 +367,7 @@ def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
     peer = fake.enter()
     anna.sees("Ваше имя здесь")
     peer.close()
-    anna.sees("-- связь прервана: сервер закрыл соединение; новая попытка через [0-9,]+ с; то, что вы наберёте")
+    anna.sees("-- связь прервана: сервер закрыл соединение; новая попытка через [0-9,]+ с; набранные до тех пор")
     fake.enter()
     anna.sees("-- снова на связи\r\n")
 

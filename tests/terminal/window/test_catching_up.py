@@ -32,7 +32,7 @@ def came(sender: str, to: str = "hank") -> Received:
             1,
             [*[None] * 5, "caught up: 3 messages in 2 conversations; 1 of your messages was sent"],
         ),
-        ([BACK, SYNCED, SENT, SENT, SENT], 2, [None, None, None, "caught up: 2 of yours were sent", None]),
+        ([BACK, SYNCED, SENT, SENT, SENT], 2, [None, None, None, "caught up: 2 of your messages were sent", None]),
         ([BACK, REFUSED, SYNCED], 1, [None, None, None]),
         ([BACK, came("dale"), Lost("gone", 1.0, 1), BACK, SYNCED], 0, [None] * 5),
     ],

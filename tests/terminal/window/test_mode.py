@@ -25,7 +25,7 @@ def test_a_conversation(server: RunningServer, seat: Callable[..., Seat], link: 
     hank = seat(server, "hank")
     hank.sees("You are hank.")
     hank.line("hello?")
-    hank.sees("Nobody to send this to yet")
+    hank.sees("There is no recipient yet")
     hank.line("/msg dale good morning", "and more")  # in one breath: the second goes where the first one went
     assert [dale.next(Received).delivery.message for _ in range(2)] == ["good morning", "and more"]
     hank.sees("and more ✓")
@@ -50,7 +50,7 @@ def test_words_of_the_seed_and_a_dialogue_typed_in_one_breath(
     hank.line("2")
     hank.sees("list the commands")
     hank.line("/register", PASSWORD, PASSWORD)
-    hank.sees("hank is your account now")
+    hank.sees("hank is now your account")
     assert PASSWORD not in hank.paper.raw
     hank.line("exit")
     assert hank.leaves() == 0
@@ -137,7 +137,7 @@ def test_what_was_found_is_turned_to(
     at.line("/jump 2")
     at.sees("number 400 haystack needle")
     at.line("/jump 3")
-    at.sees("what was found has 1 to 2")
+    at.sees("they are numbered 1 to 2")
     at.line("/search @dale number 400")
     at.sees("found 1 message")
 
@@ -159,7 +159,7 @@ def test_what_was_found_too_far_back_is_shown_with_what_was_around_it(
     at.line("/search @dale 20")
     at.sees("/jump N goes to one of them")
     at.line("/jump 1")
-    at.sees("around what was found, in dale:")
+    at.sees("messages around the search result, in dale:")
     at.sees("> [")
     at.sees("number 25")
     assert at.book.current.name == "dale"
@@ -171,7 +171,7 @@ def test_ones_own_status_is_in_sight(server: RunningServer, seat: Callable[..., 
     hank.sees("your status is now: out to lunch (/status online clears it)")
     hank.sees("[hank: out to lunch]")
     hank.line("/status")
-    hank.sees("your status: out to lunch; /status WORDS changes it, /status online is the way")
+    hank.sees("your status: out to lunch; /status WORDS changes it, /status online clears")
     hank.line("/status online")
     hank.sees("your status is online again")
     hank.sees("[hank]")
@@ -391,7 +391,7 @@ def test_leaving_says_what_was_not_answered(server: RunningServer, seat: Callabl
     at.until(lambda: at.book.line.state == "lost")
     at.line("/msg dale one")
     at.types("\x04")
-    at.sees("Ctrl-C leaves at once")
+    at.sees("Ctrl-C quits at once")
     with pytest.raises(NotAllSent, match="may be lost: 1"):
         at.leaves()
 

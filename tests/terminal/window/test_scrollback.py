@@ -210,7 +210,7 @@ def test_one_message_cannot_be_endless(text: str) -> None:
     say(reader.room, text, at=NOON)
     reader.sight()
     assert len(reader.entries.rows(reader.room.entries[0], 80, 6)) <= MOST_ROWS + 4
-    assert len(text) <= LONGEST or "more of this than can be shown" in "\n".join(reader.sight())
+    assert len(text) <= LONGEST or "rest is too long to be shown" in "\n".join(reader.sight())
 
 
 def test_the_text_alone() -> None:
