@@ -83,7 +83,10 @@ def test_from_making_it_to_being_reached_with_it(
     assert wrong.returncode == 77 and pin_in(file).encode() in wrong.stderr
     unknown = client(server, tmp_path)
     assert (unknown.returncode, unknown.stderr.count(b"\n")) == (77, 1)
-    assert b"Cannot trust 127.0.0.1: self-signed certificate. (--ca FILE or --pin" in unknown.stderr
+    assert (
+        b"Cannot trust 127.0.0.1: self-signed certificate. (To trust this server, use --ca FILE or --pin"
+        in unknown.stderr
+    )
 
 
 def client(server: RunningServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -58,7 +58,7 @@ def test_the_bus_gets_another_key_whether_servers_run_or_not(place: SharedPlace,
     with contextlib.closing(open_store(place.url)) as store:
         first = store.bus_key()  # type: ignore[attr-defined]
         assert postgres.run(asked, database=database) == f"{first.hex()}\n" and len(first) == 32
-        assert "another key" in place.does("bus-key")
+        assert "a new key" in place.does("bus-key")
         assert store.bus_key() not in (first, b"")  # type: ignore[attr-defined]
     place.does("restore")
     with contextlib.closing(open_store(place.url)) as store:
@@ -75,7 +75,7 @@ def test_where_there_is_no_store_none_is_made(place: SharedPlace, postgres: Post
     for words in (("user", "list"), ("export",), ("verify",), ("restore",)):
         done = place.admin(*words)
         assert (done.code, done.out, done.err.count("\n")) == (73, "", 1), done
-        assert "no store" in done.err and SECRET not in done.err
+        assert "no gmessenger store" in done.err and SECRET not in done.err
     database = place.url.partition("@/")[2].partition("?")[0]
     assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=database) == "0\n"
 

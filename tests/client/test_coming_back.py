@@ -137,7 +137,7 @@ def test_gives_up_after_retry_for(fake: FakeServer, begin: Begin) -> None:
     peer.close()
     error = owner.ending()
     assert isinstance(error, Unreachable) and error.exit_code == 69
-    assert "did not come back within 0.3 s" in str(error)
+    assert "could not be restored within 0.3 s" in str(error)
     assert 0.2 < time.monotonic() - started < 2
     attempts = [event.attempt for event in owner.seen if isinstance(event, Lost)]
     assert attempts == list(range(1, len(attempts) + 1))

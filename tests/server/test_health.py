@@ -67,7 +67,7 @@ def test_it_says_that_it_is_well(watched: RunningServer) -> None:
     assert asks(place, "/readyz") == (200, "The server is ready.")
     assert asks(place, "/readyz", "HEAD") == (200, "")
     assert asks(place, "/metrics")[0] == 200
-    assert asks(place, "/") == (404, "There is /metrics, /healthz, /readyz.")
+    assert asks(place, "/") == (404, "The pages are /metrics, /healthz, /readyz.")
     assert asks(place, "/metrics", "POST") == (405, "Only GET and HEAD are allowed.")
     watched.stop()
     with pytest.raises(OSError):

@@ -328,7 +328,7 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
     store.close()
     with psycopg.connect(url) as db:
         db.execute(f"ALTER DATABASE {db.info.dbname} SET default_transaction_read_only = on")
-    with pytest.raises(FileProblem, match="only reads"):
+    with pytest.raises(FileProblem, match="read-only"):
         inspect_database(url)
 
 

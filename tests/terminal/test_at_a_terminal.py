@@ -12,7 +12,7 @@ from tests.patience import PATIENCE
 from tests.terminal.conftest import Sit
 from tests.terminal.people import Person
 
-READY = r"in between\.\r\n> "
+READY = r"interrupted it\.\r\n> "
 ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

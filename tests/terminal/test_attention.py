@@ -8,7 +8,7 @@ from tests.terminal.conftest import Sit, Start
 from tests.terminal.people import Person
 from tests.terminal.test_in_a_pipe import ended, feed
 
-READY = r"in between\.\r\n> "
+READY = r"interrupted it\.\r\n> "
 
 
 def seated(fake: FakeServer, sit: Sit, *arguments: str, account: bool = True) -> tuple[Person, Peer]:

@@ -200,8 +200,8 @@ def test_words_of_other_messengers() -> None:
         "/me waves": "ordinary message",
         "/away lunch": "/status WORDS",
         "/edit": "/again resends a refused one",
-        "/ignore dale": "/block NAME",
-        "/q": "/quit quits the client",
+        "/ignore dale": "block and unblock a user are in /help",
+        "/q": "quit the client are in /help",
         "/?": "/help lists",
     }.items():
         mistake = understand(line)

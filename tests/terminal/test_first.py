@@ -103,7 +103,7 @@ def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> Non
     peer.answer(asked, 201, session="other")
     hank.sees("-- hank is now your account")
     hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank;")
-    hank.sees(r"the\s+next\s+start\s+asks\s+for\s+nothing\s+but\s+the\s+password\r\n")
+    hank.sees(r"the\s+next\s+start\s+asks\s+only\s+for\s+the\s+password\r\n")
     hank.sees(GREETED)
     assert "horse" not in config.read_text() + hank.seen
 

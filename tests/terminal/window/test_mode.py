@@ -411,7 +411,7 @@ def test_an_event_that_cannot_be_dealt_with_is_one_line_and_the_next_one_comes(
     monkeypatch.setattr(Following, "_take", stumbles)
     dale.link.send("hank", "bad")
     dale.link.send("hank", "good")
-    at.sees("Internal error (ValueError); the log")
+    at.sees("Internal error (ValueError); details are in the log")
     at.until(lambda: at.book.find("dale") is not None)
     assert "Traceback" not in at.shown
 
