@@ -42,7 +42,8 @@ class Site:
         if not there:
             # Made here, it would most likely not be the one that was meant.
             raise FileProblem(
-                f"There is no store {self.shown}. The server makes it at its first start; --store names another."
+                f"There is no gmessenger store at {self.shown}. The server creates it at its first start; "
+                "--store names another."
             )
 
 

@@ -103,7 +103,7 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     code, out, err = check(capsys, *given)
     assert (code, err) == (0, "")
     assert f"store: {shown}, PostgreSQL " in out and "where the tables would be created" in out
-    assert "WARNING: it does not wait for its disk to write (fsync)" in out
+    assert "WARNING: it does not wait for disk writes (fsync)" in out
     assert "bus: Redis " in out and "not-to-be-shown" not in out
     assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=name) == "0\n"
     node: Any = open_store(url)

@@ -114,7 +114,7 @@ def test_it_offers_no_account_where_there_is_none(fake: FakeServer, come: Come, 
     hank.sees("Your name: $")
     hank.line("hank")
     guest(fake, registration)
-    hank.sees("-- remembered")
+    hank.sees("-- saved")
     hank.sees(GREETED)
     assert "password" not in hank.seen.split("/msg")[0]
 
@@ -144,7 +144,7 @@ def test_a_name_that_is_refused_is_asked_again_and_not_remembered(fake: FakeServ
     assert not config.exists()
     hank.line("hanka")
     guest(fake, "closed")
-    hank.sees("-- remembered .*name = hanka;")
+    hank.sees("-- saved .*name = hanka;")
     hank.sees(GREETED)
     hank.line("/quit")
     assert hank.leaves() == 0

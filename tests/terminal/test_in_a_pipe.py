@@ -113,7 +113,7 @@ def test_unanswered_lines_after_a_loss_for_good(fake: FakeServer, start: Start) 
     code, out, err = ended(process)
     assert (code, out) == (75, "")
     assert "-- connection lost" in err
-    assert "Not sent: " in err and "did not come back within 0.2 s" in err
+    assert "Not sent: " in err and "could not be restored within 0.2 s" in err
 
 
 def test_a_loss_in_between(fake: FakeServer, start: Start) -> None:

@@ -77,7 +77,7 @@ def next_request(peer: Peer) -> Frame:
 def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
     hank.line("/history")
-    hank.sees("-- whose[?]")
+    hank.sees("-- which conversation[?]")
     hank.line("/msg dale")
     hank.line("/history 3")
     asked = peer.expect("history")
