@@ -143,8 +143,8 @@ def _is_there(file: Path) -> bool:
 
 EPILOG: Final = """\
 Every option may also be set as {prefix}… in the environment (--port: MESSENGER_PORT) or
-in the [{section}] section of a config file; the command line wins over the environment, which
-wins over the file."""
+in the [{section}] section of a config file; the command line takes precedence over the
+environment, which takes precedence over the file."""
 VERSION: Final = "show program's version number and exit"
 OWN_FILE: Final = "The default config file is ~/.config/gmessenger/client.ini."
 

@@ -56,13 +56,13 @@ FILES: Final = {
     ADMIN: (("messenger.db.socket", "Where the server of the store beside it listens for this command."),),
 }
 EXIT_CODES: Final = (
-    ("0", "It went well."),
+    ("0", "Success."),
     ("1", "An internal error occurred, or verify found damage."),
     ("2", "A bad command line."),
-    ("69", "It cannot listen, or nobody can be reached."),
+    ("69", "The server cannot listen, or cannot be reached."),
     ("73", "A file cannot be read or written."),
-    ("75", "Not all was sent; or it may work later."),
-    ("77", "It was refused."),
+    ("75", "Not everything was sent, or a later attempt may succeed."),
+    ("77", "The request was refused."),
     ("78", "A bad config file or environment."),
     ("143", "Ended by a second signal."),
 )

@@ -37,7 +37,7 @@ FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 DOUBT_INTERVAL: Final = 1.0
 """Seconds between two looks for another key, however often one is named that is not known."""
-A_MISTAKE: Final = "a mistake of this program"
+A_MISTAKE: Final = "an internal error"
 uniform: Final = SystemRandom().uniform
 
 

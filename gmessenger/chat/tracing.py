@@ -43,7 +43,7 @@ class Tracing:
         """What an account's devices sent under an id. Raises `NeverSeen`."""
         found = self._store.sent_as(account.id, id)
         if not found:
-            raise NeverSeen(f"No device of {account.name} has sent a message with the id {id!r} that is kept.")
+            raise NeverSeen(f"No message of {account.name} with the id {id!r} is stored.")
         return [self._told(conversation, seq, conversation) for conversation, seq in found]
 
     def _told(self, conversation: str, seq: int, shown: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _live(session: Session | None, conversation: str, seq: int) -> dict[str, Any
 
 def _missing(way: Way | None, seq: int, shown: str) -> NeverSeen:
     if way is None or way.head == 0:
-        return NeverSeen(f"Nothing is kept of {shown}.")
+        return NeverSeen(f"No messages of {shown} are stored.")
     if seq > way.head:
         return NeverSeen(f"{shown[:1].upper()}{shown[1:]} has no message {seq}: the last is {way.head}.")
-    return NeverSeen(f"Message {seq} of {shown} is not kept any more: the oldest is {way.first}.")
+    return NeverSeen(f"Message {seq} of {shown} is no longer stored: the oldest is {way.first}.")

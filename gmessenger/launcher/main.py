@@ -39,10 +39,8 @@ REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a client finds a server that listens everywhere."""
 SHARED_SERVICES: Final = {"store": "PostgreSQL", "bus": "Redis"}
 """What nodes share, by the options that name it."""
-MENU: Final = "  s  start what is not running, or one more client\n  x  close all\n  q  quit"
-SHARED: Final = (
-    "They share a PostgreSQL and a Redis of their own, which end with them:\n  --store '{store}' --bus '{bus}'"
-)
+MENU: Final = "  s  start what has stopped, or one more client\n  x  close all\n  q  quit"
+SHARED: Final = "They share a temporary PostgreSQL and Redis, which stop with them:\n  --store '{store}' --bus '{bus}'"
 CANNOT_LISTEN: Final = "Cannot listen on port"
 """How a server's last line begins where its port is taken."""
 ANOTHER_PORT: Final = " Another one: MESSENGER_PORT={} make run (or launcher.py --port)."
@@ -204,8 +202,12 @@ def read_options() -> argparse.Namespace:
     parser = Parser(prog="launcher.py", description=ABOUT)
     parser.add_argument("--clients", type=int, choices=CLIENTS, default=2, metavar="N", help="0 to 20; default: 2")
     parser.add_argument("--nodes", type=int, choices=NODES, default=1, metavar="N", help="servers, 1 to 9; default: 1")
-    parser.add_argument("--store", default="", metavar="URL", help="where they remember; default: one of their own")
-    parser.add_argument("--bus", default="", metavar="URL", help="how they wake each other; default: one of their own")
+    parser.add_argument(
+        "--store", default="", metavar="URL", help="the store that the servers share; default: a temporary one"
+    )
+    parser.add_argument(
+        "--bus", default="", metavar="URL", help="the bus between the servers; default: a temporary one"
+    )
     parser.add_argument(
         "--port",
         type=port,

@@ -40,8 +40,8 @@ SIGNALS: Final = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
 NOT_INSTALLED: Final = (
-    "{} cannot be had here: apt-get install postgresql redis-server (on Debian), or say with --store and --bus where "
-    "there are some"
+    "{} is not installed: apt-get install postgresql redis-server (on Debian), or name existing "
+    "ones with --store and --bus"
 )
 
 

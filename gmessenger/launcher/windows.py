@@ -66,7 +66,7 @@ def choose(wanted: str, environ: Mapping[str, str], platform: str, tty: bool, fi
     }
     kind = next((kind for kind, here in works.items() if here and wanted in (kind, "auto")), "")
     if not kind:
-        fail(2, f"--window {wanted} does not work here; --window auto takes what does")
+        fail(2, f"--window {wanted} does not work here; --window auto chooses one that does")
     return kind if kind != "tmux" else "inside" if inside else "session" if tty else "tmux"
 
 

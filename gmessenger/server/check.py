@@ -63,7 +63,7 @@ def _store(options: ServerOptions) -> str:
     if found.schema is None:
         return f"{file} would be made, {free}"
     held = f", in use by process {found.holder}" if found.holder else ""
-    newer = f", to be brought to {VERSION}" if found.schema < VERSION else ""
+    newer = f", to be migrated to {VERSION}" if found.schema < VERSION else ""
     return f"{file}, schema {found.schema}{newer}, {free}{held}"
 
 

@@ -126,14 +126,14 @@ METRICS: Final = (
     Row(
         "bus_connected",
         "gauge",
-        "1 while the bus between the servers of a cluster is connected, else 0; absent, as all that is about others, "
-        "for a server that is alone",
+        "1 while the bus between the servers of a cluster is connected, else 0; absent, like all metrics of the cluster, "
+        "for a server without one",
         _of_bus(lambda bus: float(bus.connected)),
     ),
     Row(
         "bus_hints",
         "counter",
-        "hints on the bus: sent, received, or lost because nobody could be sent them",
+        "notices on the bus: sent, received, or lost because they could not be sent",
         _of_bus(lambda bus: {"sent": bus.tally.sent, "received": bus.tally.received, "lost": bus.tally.lost}),
         ("outcome",),
     ),
@@ -172,7 +172,7 @@ METRICS: Final = (
     Row(
         "messages_filled",
         "counter",
-        "messages of other servers that were read from the store, because no hint brought them in time",
+        "messages of other servers that were read from the store, because no notice on the bus announced them in time",
         _of_node(lambda node: node.ordering.filled),
     ),
     Row(

@@ -31,7 +31,7 @@ def store(options: ServerOptions) -> str:
     if found.schema is None:
         told += ["where the tables would be created"]
     else:
-        newer = f", to be brought to {VERSION}" if found.schema < VERSION else ""
+        newer = f", to be migrated to {VERSION}" if found.schema < VERSION else ""
         told += [
             f"schema {found.schema}{newer}",
             f"{found.size / 1e6:.1f} MB",
@@ -50,7 +50,9 @@ def bus(options: ServerOptions) -> str:
     shared = options.store_url.startswith(POSTGRES)
     if not options.bus:
         return (
-            "none; changes by other servers are polled from the store" if shared else "none, for a server that is alone"
+            "none; changes by other servers are polled from the store"
+            if shared
+            else "none, for a server without a cluster"
         )
     if not shared:
         raise ConfigProblem("--bus is for servers that share a store: it needs --store postgresql://….")

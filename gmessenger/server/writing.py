@@ -122,7 +122,7 @@ class Writer:
     def fail(self, failure: Exception) -> None:
         """What was to be written could not be made: a mistake of ours, which ends the connection."""
         self._watch.failed("writer", failure)
-        self._lost("a mistake of the server")
+        self._lost("an internal error of the server")
 
     def _send(self) -> None:
         if self._pending and not self._try():

@@ -187,7 +187,7 @@ def topic_of(room: str, topic: str, by: str = "") -> str:
     if not topic:
         return noted(_("{room} has no topic", room=shown))
     if by:
-        return noted(_("the topic of {room} now says {name}: {topic}", room=shown, name=visible(by), topic=about))
+        return noted(_("{name} changed the topic of {room}: {topic}", room=shown, name=visible(by), topic=about))
     return noted(_("the topic of {room}: {topic}", room=shown, topic=about))
 
 

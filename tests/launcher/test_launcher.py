@@ -277,7 +277,7 @@ def test_what_a_cluster_lacks_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(services, "missing", lambda: ["PostgreSQL", "Redis"])
     with contextlib.ExitStack() as running:
         told = supervise.start_services(running, ["Redis"])["error"]
-    assert told.startswith("Redis cannot be had here: apt-get install postgresql redis-server")
+    assert told.startswith("Redis is not installed: apt-get install postgresql redis-server")
 
 
 @posix

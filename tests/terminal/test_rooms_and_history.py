@@ -52,7 +52,7 @@ def test_a_room(fake: FakeServer, sit: Sit) -> None:
     hank.sees(r"-- bob has joined #dev\r\n.*-- bob has left #dev\r\n")
     peer.send({"action": "leave", "room": "#dev", "user": user, "by": "dale"})
     peer.send({"action": "topic", "room": "#dev", "user": user, "topic": "deploys"})
-    hank.sees(r"-- dale removed bob from #dev\r\n.*-- the topic of #dev now says bob: deploys\r\n")
+    hank.sees(r"-- dale removed bob from #dev\r\n.*-- bob changed the topic of #dev: deploys\r\n")
     hank.line("/topic cats")
     peer.answer(next_request(peer), 200)
     hank.sees("-- the topic of #dev: cats")
