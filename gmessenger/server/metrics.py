@@ -126,8 +126,8 @@ METRICS: Final = (
     Row(
         "bus_connected",
         "gauge",
-        "1 while the bus between the servers of a cluster is connected, else 0; absent, like all metrics of the cluster, "
-        "for a server without one",
+        "1 while the bus between the servers of a cluster is connected, else 0; absent, like all metrics of the "
+        "cluster, for a server without one",
         _of_bus(lambda bus: float(bus.connected)),
     ),
     Row(
