@@ -79,7 +79,7 @@ def test_there_is_an_end_of_them_but_what_is_over_does_not_count(
     sanctions.impose(ban("a", 110.0))
     sanctions.impose(ban("b"))
     sanctions.impose(ban("b", reason="another"))
-    with pytest.raises(Forbidden, match="There are 2"):
+    with pytest.raises(Forbidden, match="There are already 2"):
         sanctions.impose(ban("c"))
     clock.now = 110.0
     sanctions.impose(ban("c"))

@@ -192,7 +192,7 @@ def test_a_link_that_leads_elsewhere_by_now_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "two.db").touch()
     link.unlink()
     link.symlink_to(tmp_path / "two.db")
-    assert "another file" in store.find_fault()
+    assert "not the file that was opened" in store.find_fault()
     store.close()
     assert (tmp_path / "two.db").stat().st_size == 0 and verify_file(tmp_path / "one.db").faults == []
 
@@ -255,13 +255,13 @@ def test_one_file_has_one_server_by_whatever_name(served: Path, name: Callable[[
 def test_a_file_has_no_second_server_after_it_was_moved(served: Path) -> None:
     moved = served.with_name("moved.db")
     served.rename(moved)
-    with pytest.raises(StoreInUse, match="by another name"):
+    with pytest.raises(StoreInUse, match="under another name"):
         SqliteStore(moved)
 
 
 def test_by_another_name_a_store_in_use_is_neither_verified_nor_restored(served: Path) -> None:
     other = hard_link(served)
-    with pytest.raises(StoreInUse, match="by another name"):
+    with pytest.raises(StoreInUse, match="under another name"):
         verify_store(f"sqlite:///{other}")
     admin = Admin(other.parent)
     admin.url = f"sqlite:///{other}"
@@ -269,9 +269,9 @@ def test_by_another_name_a_store_in_use_is_neither_verified_nor_restored(served:
     SqliteStore(backup).close()
     for command in (["restore", str(backup)], ["prune", "--older-than", "1d"], ["user", "list"]):
         done = admin.admin_process(*command)
-        assert (done.code, "by another name" in done.err) == (69, True), done
+        assert (done.code, "under another name" in done.err) == (69, True), done
     copied = admin.admin_process("copy", admin.url, f"sqlite:///{served.parent}/copy.db")
-    assert (copied.code, "by another name" in copied.err) == (69, True), copied
+    assert (copied.code, "under another name" in copied.err) == (69, True), copied
 
 
 @pytest.mark.parametrize("name", [symbolic_link, link_to_its_folder], ids=lambda name: name.__name__)
