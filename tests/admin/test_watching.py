@@ -97,7 +97,7 @@ UNKNOWN = [
     (("#dev", "9" * 18), 77, "the last is 2."),
     (("#dev", "1"), 77, "Message 1 of #dev is no longer stored: the oldest is 2."),
     (("hank", "dale", "1"), 77, "No messages of the conversation of hank and dale are stored."),
-    (("hank", "m9"), 77, "No device of hank has sent a message with the id 'm9'"),
+    (("hank", "m9"), 77, "No message of hank with the id 'm9' is stored"),
     (("nobody", "m1"), 77, "There is no account nobody"),
     (("hank",), 2, "Name a message"),
     (("#dev", "x"), 2, "A seq is a number, not 'x'."),
