@@ -26,11 +26,11 @@ test-bare:
 # (networks are cut where this is done as root): about ten minutes; then says anything to it, as long again and more.
 # `make test` has the short of it.
 faults: $(VENV)/installed-tests
-	FAULTS=long $(BIN)/python -m pytest tests/faults tests/spec/test_any_session.py -n 0
+	FAULTS=long $(BIN)/python -m pytest tests/chaos tests/protocol/test_random_sessions.py -n 0
 
 # What is promised of one server, asked of two that are one messenger: people of a test are dealt to them in turn.
 cluster: $(VENV)/installed-tests
-	$(BIN)/python -m pytest tests/spec tests/cluster --cluster
+	$(BIN)/python -m pytest tests/protocol tests/cluster --cluster
 
 # Coverage-guided: the wire, then folding, names, config files, the control socket and whole sessions, each for SECONDS;
 # `make fuzz SECONDS=3600` for longer. What breaks one is written to .fuzz. `make test` has the short of it.
@@ -40,8 +40,8 @@ fuzz: $(VENV)/installed-tests $(VENV)/installed-fuzz
 
 # Against other servers, which it installs where it can (as root, on Debian): about ten minutes. Best on a quiet machine.
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.peers install
-	$(BIN)/python -m benchmarks.compare --write
+	$(BIN)/python -m benchmarks.servers install
+	$(BIN)/python -m benchmarks.throughput --write
 
 lint: $(VENV)/installed-tests
 	$(BIN)/ruff check .

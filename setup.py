@@ -28,7 +28,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["gmessenger", "gmessenger.*"]),
-    package_data={"gmessenger": ["py.typed", "chat/*.txt", "terminal/locale/*/LC_MESSAGES/*.mo"]},
+    package_data={"gmessenger": ["py.typed", "*.txt", "terminal/locale/*/LC_MESSAGES/*.mo"]},
     data_files=[
         (f"share/{there}", [str(file.relative_to(HERE)) for file in sorted((HERE / here).iterdir())])
         for here, there in SHARED.items()

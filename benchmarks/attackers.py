@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from benchmarks.people import PASSWORD, name_of, token_of
-from benchmarks.serving import HOST, many_files, source
+from benchmarks.accounts import PASSWORD, name_of, token_of
+from benchmarks.server_process import HOST, many_files, source
 from benchmarks.texts import TEXTS
 
 WINDOW: Final = 100

@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from benchmarks.accounts import PASSWORD, name_of, populate
 from benchmarks.attackers import ATTACKS, OPTIONS
 from benchmarks.pair import Pair, Times
-from benchmarks.people import PASSWORD, name_of, populate
-from benchmarks.serving import TOP, Served
+from benchmarks.server_process import TOP, Served
 
 RATE: Final = 50.0
 ACCOUNTS: Final = 202

@@ -18,23 +18,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from benchmarks import coming
-from benchmarks.cases import CASES, PARTS, WORKS, Case, Found, works_in
+from benchmarks import login_latency
 from benchmarks.cluster_report import tables, write
-from benchmarks.compare import chosen
+from benchmarks.cluster_workloads import CASES, PARTS, WORKS, Case, Found, works_in
 from benchmarks.nodes import SETUPS, Behind, Nodes, Used
-from benchmarks.preparing import TOP
+from benchmarks.process import Result, compile_load, load
 from benchmarks.protocols import Jim, JimAccounts
-from benchmarks.running import Result, compile_load, load
-from benchmarks.work import Work
+from benchmarks.setup_steps import TOP
+from benchmarks.throughput import chosen
+from benchmarks.workloads import Work
 
 WARM: Final = 0.5
 TIMES: Final = 30
 """Logins in a round."""
 ASKING: Final[dict[str, Callable[[int, int, int], list[float]]]] = {
-    "login": lambda here, there, count: coming.logins(there, count),
-    "answer": coming.answers,
-    "arrival": coming.arrivals,
+    "login": lambda here, there, count: login_latency.logins(there, count),
+    "answer": login_latency.answers,
+    "arrival": login_latency.arrivals,
 }
 """What is done one after the other, by how many there are in a round."""
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from benchmarks.cases import CASES, PARTS, Case, Found
+from benchmarks.cluster_workloads import CASES, PARTS, Case, Found
 from benchmarks.report import PAGE, machine
 
 BEGIN: Final = "<!-- written by `python -m benchmarks.cluster --write` -->"

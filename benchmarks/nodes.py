@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from benchmarks.preparing import fill
-from benchmarks.serving import Served
+from benchmarks.server_process import Served
+from benchmarks.setup_steps import fill
 from gmessenger.launcher.services import Postgres, Redis
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")

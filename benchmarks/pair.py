@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.load import Client
-from benchmarks.serving import TOP
+from benchmarks.server_process import TOP
 
 LAST_WAIT: Final = 10.0
 

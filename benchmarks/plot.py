@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from xml.sax.saxutils import escape
 
-from benchmarks.peers import Peer
-from benchmarks.work import Work
+from benchmarks.servers import Peer
+from benchmarks.workloads import Work
 
 BAR: Final = 16
 GAP: Final = 6

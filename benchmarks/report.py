@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks import settings
-from benchmarks.peers import Peer
+from benchmarks import server_configs
 from benchmarks.plot import plot
-from benchmarks.preparing import TOP
-from benchmarks.running import Result
-from benchmarks.work import Work
+from benchmarks.process import Result
+from benchmarks.servers import Peer
+from benchmarks.setup_steps import TOP
+from benchmarks.workloads import Work
 
 PAGE: Final = TOP / "docs/benchmarks.md"
 PLOT: Final = TOP / "docs/benchmarks.svg"
@@ -111,7 +111,7 @@ def versions(peers: list[Peer]) -> Iterator[str]:
 
 def configurations() -> Iterator[str]:
     yield "<details><summary>The configuration files</summary>\n"
-    for name, text in settings.ALL.items():
+    for name, text in server_configs.ALL.items():
         yield f"{name}:\n"
         yield "\n".join(f"    {line}" for line in text.replace("{{", "{").replace("}}", "}").splitlines()) + "\n"
     yield "</details>\n"

@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gmessenger.hosts import bare_host, resolver_name
+from gmessenger.hosts import ascii_host, strip_brackets
 
-LONGEST_COMMON_NAME: Final = 64
-AN_HOUR: Final = datetime.timedelta(hours=1)
+MAX_COMMON_NAME: Final = 64
+CLOCK_SKEW: Final = datetime.timedelta(hours=1)
 """Clocks differ: a certificate made now is valid where it is a little earlier, too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CertificateInfo:
     """What is worth knowing of a certificate: whose it is, until when (Unix seconds), and the pin it goes by."""
 
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class Facts:
     pin: str
 
     @property
-    def expires(self) -> str:
+    def expires_text(self) -> str:
         """The day, as people write it."""
         return datetime.datetime.fromtimestamp(self.expires_at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
@@ -42,15 +42,17 @@ def pin_of(der: bytes) -> str:
     return f"sha256:{sha256(der).hexdigest()}"
 
 
-def facts(pem: bytes) -> Facts:
+def read_certificate(pem: bytes) -> CertificateInfo:
     """Of the first certificate in a chain, which is the server's own. Raises ValueError where there is none."""
     leaf = x509.load_pem_x509_certificates(pem)[0]
-    return Facts(
-        _names(leaf), leaf.not_valid_after_utc.timestamp(), pin_of(leaf.public_bytes(serialization.Encoding.DER))
+    return CertificateInfo(
+        _subject_names(leaf),
+        leaf.not_valid_after_utc.timestamp(),
+        pin_of(leaf.public_bytes(serialization.Encoding.DER)),
     )
 
 
-def find_fault(pem: bytes, key: bytes) -> str | None:
+def key_pair_error(pem: bytes, key: bytes) -> str | None:
     """Say what is wrong with a certificate and its key in PEM, as far as it can be told; None where nothing is.
 
     OpenSSL's own words depend on its release, and on whether both are of one kind.
@@ -65,40 +67,40 @@ def find_fault(pem: bytes, key: bytes) -> str | None:
         return "there is no key in PEM with it"
     except TypeError:
         return "its key is encrypted; the server needs one without a pass phrase"
-    return None if _public(private) == _public(leaf) else "the key belongs to another certificate"
+    return None if _public_key_der(private) == _public_key_der(leaf) else "the key belongs to another certificate"
 
 
-def _public(holder: PrivateKeyTypes | x509.Certificate) -> bytes:
+def _public_key_der(holder: PrivateKeyTypes | x509.Certificate) -> bytes:
     return holder.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def self_signed(hosts: Sequence[str], days: float) -> bytes:
+def make_self_signed(hosts: Sequence[str], days: float) -> bytes:
     """A key (ECDSA, P-256) and its certificate for these names and addresses, in PEM. Raises ValueError."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:LONGEST_COMMON_NAME])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:MAX_COMMON_NAME])])
     now = datetime.datetime.now(datetime.UTC)
     usages = [ExtendedKeyUsageOID.SERVER_AUTH]
     certificate = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - AN_HOUR)
+        .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         # It is an authority for itself, so that clients can be given it with --ca, and for nothing below it.
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return _pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
+    return _private_key_pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+def _subject_names(leaf: x509.Certificate) -> tuple[str, ...]:
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -106,8 +108,8 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
     return tuple(str(each.value) for each in found if isinstance(each, x509.DNSName | x509.IPAddress))
 
 
-def _alternative(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.ip_address(bare_host(host)))
+        return x509.IPAddress(ipaddress.ip_address(strip_brackets(host)))
     except ValueError:
-        return x509.DNSName(resolver_name(host))
+        return x509.DNSName(ascii_host(host))

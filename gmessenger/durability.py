@@ -1,26 +1,33 @@
-"""Waiting until something is on disk, as far as the file system knows how."""
+"""Waiting until something is on disk, as far as the file system knows how.
+
+Files that are written beside their place and get their name when they are whole.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-NO_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EROFS, errno.EBADF})
+from gmessenger.errors import FileError
+
+SYNC_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EROFS, errno.EBADF})
 """Errors that say that a file system, or a sandbox, has no such thing; what the disk says are others."""
 
 
-def sync_file(handle: int) -> None:
+def sync_file(fd: int) -> None:
     """Wait until an open file is on disk. Blocks. Raises OSError where the disk refuses it.
 
     A file system that cannot be asked for that is as durable as it is.
     """
     try:
-        os.fsync(handle)
+        os.fsync(fd)
     except OSError as error:
-        if error.errno not in NO_SYNC:
+        if error.errno not in SYNC_UNSUPPORTED:
             raise
 
 
@@ -35,3 +42,49 @@ def sync_directory(directory: Path) -> None:
             sync_file(handle)
         finally:
             os.close(handle)
+
+
+PART_SUFFIX: Final = ".part"
+"""How the name ends under which a file is written; it begins with a dot and the name that it is to have."""
+MAX_PART_PREFIX: Final = 100  # characters of it that the other one begins with; a file system takes 255 bytes
+
+
+@contextlib.contextmanager
+def create_file(file: Path) -> Iterator[IO[bytes]]:
+    """Yield a file to write to, mode 0600, whose `name` is not `file` yet; at the end of the block it is, and on disk.
+
+    Nothing is ever overwritten, and where the block raises nothing is left behind; a killed process leaves the part it
+    had written under a name of its own. Blocks.
+
+    Raises `FileError` where there is such a file, or none can be written.
+    """
+    try:
+        if os.path.lexists(file):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        prefix = f".{file.name[:MAX_PART_PREFIX]}."
+        with tempfile.NamedTemporaryFile(
+            "w+b", prefix=prefix, suffix=PART_SUFFIX, dir=file.parent, delete=False
+        ) as part:
+            try:
+                yield part
+                part.flush()
+                sync_file(part.fileno())
+                _rename_exclusively(Path(part.name), file)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    Path(part.name).unlink()
+        sync_directory(file.parent)
+    except OSError as error:
+        raise FileError(f"Cannot write {file}: {error.strerror or error}.") from error
+
+
+def _rename_exclusively(part: Path, file: Path) -> None:
+    """Raises FileExistsError where there is such a file meanwhile."""
+    try:
+        file.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:  # there are no links on this disk
+        if os.path.lexists(file):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        part.rename(file)

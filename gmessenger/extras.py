@@ -6,7 +6,7 @@ import shlex
 import sys
 
 
-def how_to_install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The command, for the interpreter that misses something: this package is in no index, so it takes a checkout."""
     command = [sys.executable or "python3", "-m", "pip", "install", f".[{extra}]"]
     return f"in a checkout of gmessenger, {shlex.join(command)}"

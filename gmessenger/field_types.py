@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from gmessenger.errors import BadId, BadName, BadPassword, BadRequest, WireError
 
-MAX_GIVEN_NAME: Final = 129
+MAX_RAW_NAME: Final = 129
 """Four times the characters of a name, as normalisation may make fewer of them, and a room's `#`."""
 MAX_STATUS: Final = 32
 OFFLINE: Final = "offline"
@@ -30,7 +30,7 @@ MAX_SECONDS: Final = 3_155_760_000
 """A century is for good."""
 MAX_DAYS: Final = 100_000
 
-Name: TypeAlias = Annotated[str, Meta(max_length=MAX_GIVEN_NAME)]
+Name: TypeAlias = Annotated[str, Meta(max_length=MAX_RAW_NAME)]
 """Of an account, a guest or a room; also where a page begins behind one."""
 Password: TypeAlias = Annotated[str, Meta(max_length=1024)]
 Token: TypeAlias = Annotated[str, Meta(max_length=256)]
@@ -42,7 +42,7 @@ Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
 Address: TypeAlias = Annotated[str, Meta(max_length=64)]
 Query: TypeAlias = Annotated[str, Meta(max_length=MAX_QUERY)]
 Id: TypeAlias = Annotated[str, Meta(max_length=64)]
-Path: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
+FilePath: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
 
 Number: TypeAlias = Annotated[int, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 """A seq or a count."""
@@ -50,8 +50,8 @@ Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 """How long something lasts."""
 Days: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_DAYS)]
 
-Refusal: TypeAlias = Callable[[], WireError]
-TOO_LONG: Final[dict[str, Refusal]] = {
+ErrorFactory: TypeAlias = Callable[[], WireError]
+LENGTH_ERRORS: Final[dict[str, ErrorFactory]] = {
     **dict.fromkeys(("account_name", "to", "with", "user", "room", "after"), BadName),
     "id": BadId,
     "password": BadPassword,
@@ -62,12 +62,12 @@ TOO_LONG: Final[dict[str, Refusal]] = {
     "text": lambda: BadRequest(f"A search has at most {MAX_QUERY} characters."),
 }
 """What a string that is too long is refused with, by its field; by `BadRequest` where it is not here."""
-COMPLAINT: Final = re.compile(r"of length <= \d+ - at `\$(?:\.\w+)*?\.(\w+)`")
+LENGTH_COMPLAINT: Final = re.compile(r"of length <= \d+ - at `\$(?:\.\w+)*?\.(\w+)`")
 """How msgspec says it."""
 
 
-def too_long(complaint: str) -> WireError | None:
+def length_error(complaint: str) -> WireError | None:
     """What a request is refused with, of which msgspec complains that a string is too long; None for all else."""
-    found = COMPLAINT.search(complaint)
-    refusal = TOO_LONG.get(found[1]) if found is not None else None
+    found = LENGTH_COMPLAINT.search(complaint)
+    refusal = LENGTH_ERRORS.get(found[1]) if found is not None else None
     return refusal() if refusal is not None else None

@@ -7,11 +7,11 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 
-MAX_NAME: Final = 253
+MAX_HOST_NAME: Final = 253
 """Characters of a host name (RFC 1035, 2.3.4, without the dot at its end)."""
 MAX_PORT: Final = 65_535
-HOST_AND_PORT: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
-FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
+HOST_PORT_PATTERN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+FORBIDDEN_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
 """Characters that no host name has, and that would make it something else in a URL."""
 
 
@@ -23,7 +23,7 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     """
     if _is_address(text):
         return text, None
-    found = HOST_AND_PORT.fullmatch(text)
+    found = HOST_PORT_PATTERN.fullmatch(text)
     if found is None:
         raise ValueError("no host")
     host, port = found["six"] or found["host"], int(found["port"]) if found["port"] else None
@@ -31,7 +31,7 @@ def split_host_port(text: str) -> tuple[str, int | None]:
         raise ValueError("only an IPv6 address stands in brackets")
     if port is not None and not 0 < port <= MAX_PORT:
         raise ValueError("no port")
-    resolver_name(host)
+    ascii_host(host)
     return host, port
 
 
@@ -40,23 +40,23 @@ def join_host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def bare_host(host: str) -> str:
+def strip_brackets(host: str) -> str:
     """Take the brackets off an IPv6 address; leave anything else as it is."""
     inner = host[1:-1]
     return inner if host[:1] == "[" and host[-1:] == "]" and ":" in inner and _is_address(inner) else host
 
 
-def resolver_name(host: str) -> str:
+def ascii_host(host: str) -> str:
     """Return the ASCII form of a host that `getaddrinfo` takes, with or without brackets (IDNA 2003, as Python's own).
 
     Raises ValueError for a name that cannot exist: an empty or overlong label, a control character, white space. The
     resolver itself would print a traceback for some of these.
     """
-    host = bare_host(host)
+    host = strip_brackets(host)
     if _is_address(host):
         return host
     name = host.encode("idna").decode("ascii")  # raises UnicodeError, which is a ValueError
-    if not name or FORBIDDEN.search(name) or len(name.rstrip(".")) > MAX_NAME:
+    if not name or FORBIDDEN_IN_HOST.search(name) or len(name.rstrip(".")) > MAX_HOST_NAME:
         raise ValueError("not a host name")
     return name
 

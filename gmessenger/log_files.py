@@ -19,8 +19,8 @@ except ImportError:  # the client is imported where there is none, to say so
 
 LOG_MODE: Final = 0o640
 """Mode of a log file that is made here, less the umask. Logs hold names and addresses."""
-MAX_DAYS_KEPT: Final = 14  # days
-MAX_SHARED_LOG: Final = 1_048_576  # bytes
+MAX_ROTATED_FILES: Final = 14  # days
+MAX_SHARED_LOG_SIZE: Final = 1_048_576  # bytes
 OnError = Callable[[str, str], None]
 """Is given the file and the reason."""
 
@@ -54,12 +54,12 @@ class WatchedLog(WatchedFileHandler):
     def reopenIfNeeded(self) -> None:  # the standard library's name
         """Turn to the file that is at the path now, if it is another one. Called before each line."""
         with contextlib.suppress(OSError):
-            if self._is_open(Path(self.baseFilename).stat()):
+            if self._is_open_file(Path(self.baseFilename).stat()):
                 return
         try:
             fresh = self._open()
         except OSError as error:
-            self._say(error)
+            self._report(error)
             return
         self._failed = False
         stale, self.stream = self.stream, fresh
@@ -67,10 +67,10 @@ class WatchedLog(WatchedFileHandler):
             with contextlib.suppress(OSError):  # its buffer is lost with the disk that refused it
                 stale.close()
 
-    def _is_open(self, found: os.stat_result) -> bool:
+    def _is_open_file(self, found: os.stat_result) -> bool:
         return (found.st_dev, found.st_ino) == (self.dev, self.ino)
 
-    def _say(self, error: OSError) -> None:
+    def _report(self, error: OSError) -> None:
         if not self._failed:  # first: the notice is logged here, too
             self._failed = True
             self._on_error(self.baseFilename, error.strerror or str(error))
@@ -83,9 +83,9 @@ class DailyLog(WatchedLog):
     to the new one. A file that was put aside is never overwritten.
     """
 
-    def __init__(self, file: str, on_error: OnError, days_kept: int = MAX_DAYS_KEPT) -> None:
+    def __init__(self, file: str, on_error: OnError, max_files: int = MAX_ROTATED_FILES) -> None:
         super().__init__(file, on_error)
-        self._days_kept = days_kept
+        self._max_files = max_files
         self._day = _day(Path(file).stat().st_mtime)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -94,12 +94,12 @@ class DailyLog(WatchedLog):
             ended, self._day = self._day, day
             self._failed = False
             try:
-                self._put_aside(Path(f"{self.baseFilename}.{ended}"))
+                self._rotate_to(Path(f"{self.baseFilename}.{ended}"))
             except OSError as error:
-                self._say(error)
+                self._report(error)
         super().emit(record)
 
-    def _put_aside(self, target: Path) -> None:
+    def _rotate_to(self, target: Path) -> None:
         """Rename the file, where it is still the one at its path. Raises OSError; it stays open to be written to."""
         stream = self.stream
         if stream is None or not _lock(stream.fileno()):
@@ -107,15 +107,15 @@ class DailyLog(WatchedLog):
         try:
             file = Path(self.baseFilename)
             found = file.stat()
-            if self._is_open(found) and found.st_size and not os.path.lexists(target):
+            if self._is_open_file(found) and found.st_size and not os.path.lexists(target):
                 file.rename(target)
-                self._drop_old(file)
+                self._delete_old(file)
         finally:
             _unlock(stream.fileno())
 
-    def _drop_old(self, file: Path) -> None:
+    def _delete_old(self, file: Path) -> None:
         dated = [each for each in file.parent.iterdir() if each.stem == file.name and _is_day(each.suffix[1:])]
-        for each in sorted(dated)[: -self._days_kept]:
+        for each in sorted(dated)[: -self._max_files]:
             each.unlink(missing_ok=True)
 
 
@@ -129,7 +129,7 @@ class SharedLog(WatchedLog):
 
     MODE = 0o600
 
-    def __init__(self, file: str, on_error: OnError, max_bytes: int = MAX_SHARED_LOG) -> None:
+    def __init__(self, file: str, on_error: OnError, max_bytes: int = MAX_SHARED_LOG_SIZE) -> None:
         """Open or make `file`; take away the rights of others to one that is there. Raises OSError."""
         super().__init__(file, on_error)
         self._max_bytes = max_bytes
@@ -147,19 +147,19 @@ class SharedLog(WatchedLog):
         try:
             is_locked = _lock(stream.fileno())
             if is_locked and os.fstat(stream.fileno()).st_size >= self._max_bytes:
-                self._put_aside()
+                self._rotate()
         except OSError as error:
-            self._say(error)
+            self._report(error)
         try:
             super().emit(record)
         finally:
             if is_locked and not stream.closed:
                 _unlock(stream.fileno())
 
-    def _put_aside(self) -> None:
+    def _rotate(self) -> None:
         """Rename the file, where it is still the one at its path. Raises OSError."""
         file = Path(self.baseFilename)
-        if self._is_open(file.stat()):
+        if self._is_open_file(file.stat()):
             file.replace(f"{file}.1")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Final
 
-from gmessenger.errors import FileProblem
-from gmessenger.sentences import Sentence
+from gmessenger.errors import FileError
+from gmessenger.text import Text
 
 BYTE_ORDER_MARK: Final = "\ufeff"
 MAX_PASSWORD_LINE: Final = 4096  # characters; no server takes as long a password
@@ -17,23 +17,21 @@ def open_text(file: str | Path) -> IO[str]:
     return Path(file).open(encoding="utf-8-sig")
 
 
-def without_mark(text: str) -> str:
+def strip_bom(text: str) -> str:
     """Return the beginning of a text without its byte order mark."""
     return text.removeprefix(BYTE_ORDER_MARK)
 
 
 def read_password_file(file: str) -> str:
-    """Return the first line of a file, without its end. Raises `FileProblem` where there is none, or it is empty."""
+    """Return the first line of a file, without its end. Raises `FileError` where there is none, or it is empty."""
     try:
         with open_text(file) as opened:
             line = opened.readline(MAX_PASSWORD_LINE).rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise FileProblem(Sentence("Cannot read the password file {file}: it is not UTF-8.", file=file)) from error
+        raise FileError(Text("Cannot read the password file {file}: it is not UTF-8.", file=file)) from error
     except (OSError, ValueError) as error:
-        reason = Sentence(getattr(error, "strerror", None) or str(error))
-        raise FileProblem(
-            Sentence("Cannot read the password file {file}: {reason}.", file=file, reason=reason)
-        ) from error
+        reason = Text(getattr(error, "strerror", None) or str(error))
+        raise FileError(Text("Cannot read the password file {file}: {reason}.", file=file, reason=reason)) from error
     if not line:
-        raise FileProblem(Sentence("The first line of the password file {file} is empty.", file=file))
+        raise FileError(Text("The first line of the password file {file} is empty.", file=file))
     return line

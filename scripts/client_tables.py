@@ -11,21 +11,21 @@ from math import isinf
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from gmessenger.client import Link, LinkEvent, Patience, patience
+from gmessenger.client import ChatEvent, Client, Timeouts, config
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "client.md"
 
 
 def events() -> Iterator[str]:
     yield "| event | what it tells |\n|---|---|\n"
-    for event in get_args(LinkEvent):
+    for event in get_args(ChatEvent):
         fields = ", ".join(field.name for field in dataclasses.fields(event))
         yield f"| `{event.__name__}({fields})` | {flat(event.__doc__)} |\n"
 
 
 def calls() -> Iterator[str]:
     yield "| call | what it does |\n|---|---|\n"
-    for owner in Link.__mro__:
+    for owner in Client.__mro__:
         for name, member in vars(owner).items():
             if not name.startswith("_") and member.__doc__:
                 yield f"| `{name}{asked(member)}` | {flat(member.__doc__)} |\n"
@@ -44,8 +44,8 @@ def patient() -> Iterator[str]:
     yield "| | seconds | how long it waits for |\n|---|---|---|\n"
     (body,) = (
         node.body
-        for node in ast.parse(inspect.getsource(patience)).body
-        if isinstance(node, ast.ClassDef) and node.name == Patience.__name__
+        for node in ast.parse(inspect.getsource(config)).body
+        if isinstance(node, ast.ClassDef) and node.name == Timeouts.__name__
     )
     said = {
         node.target.id: after.value.value
@@ -53,7 +53,7 @@ def patient() -> Iterator[str]:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
     }
-    for field in dataclasses.fields(Patience):
+    for field in dataclasses.fields(Timeouts):
         seconds: Any = field.default
         shown = "for ever" if isinf(seconds) else f"{seconds:g}"
         yield f"| `{field.name}` | {shown} | {flat(str(said.get(field.name, '')))} |\n"

@@ -1,4 +1,4 @@
-"""Write gmessenger/chat/identifiers.txt: which characters names are made of, and what they look like.
+"""Write gmessenger/identifiers.txt: which characters names are made of, and what they look like.
 
 Read out of ICU (Debian: libicu-dev) by way of its C interface: Identifier_Status=Allowed of UTS 39 is the spoof
 checker's recommended set, what a character looks like its skeleton. Run it where a newer ICU is installed:
@@ -20,7 +20,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-TARGET: Final = Path(__file__).parent.parent / "gmessenger/chat/identifiers.txt"
+TARGET: Final = Path(__file__).parent.parent / "gmessenger/identifiers.txt"
 UNICODE: Final = range(0x110000)
 SURROGATES: Final = range(0xD800, 0xE000)
 LONGEST: Final = 256

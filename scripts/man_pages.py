@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from gmessenger import __version__
 from gmessenger.admin import commands as administration
-from gmessenger.commandline import ADMIN, CLIENT, SERVER, Command
-from gmessenger.options import Flag, Option
+from gmessenger.config.options import FLAG, Option
+from gmessenger.config.parser import ADMIN, CLIENT, SERVER, Program
 from gmessenger.terminal import commands as conversation
 
 PAGES: Final = Path(__file__).parent.parent / "docs" / "man"
@@ -68,41 +68,49 @@ EXIT_CODES: Final = (
 )
 
 
-def page(command: Command[Any]) -> str:
+def _as_phrase(sentence: str) -> str:
+    """Turn a sentence into what follows a dash: a small letter first, and no full stop."""
+    return sentence[0].lower() + sentence[1:].rstrip(".")
+
+
+def page(command: Program[Any]) -> str:
     """The manual page of a command, as man(7) has it."""
-    others = [f".BR {plain(each.program)} (1)" for each in ALL if each is not command]
+    others = [f".BR {plain(each.name)} (1)" for each in ALL if each is not command]
     sections = {
-        "NAME": f"{plain(command.program)} \\- {plain(command.about[0].lower() + command.about[1:].rstrip('.'))}",
-        "SYNOPSIS": f".B {plain(command.program)}\n{plain(ARGUMENTS[command])}",
+        "NAME": f"{plain(command.name)} \\- {plain(_as_phrase(command.description))}",
+        "SYNOPSIS": f".B {plain(command.name)}\n{plain(ARGUMENTS[command])}",
         "DESCRIPTION": plain(DESCRIPTIONS[command]),
         "OPTIONS": items((*map(option, command.rows), *further(command))),
         "COMMANDS": {SERVER: "", CLIENT: typed(), ADMIN: given()}[command],
-        "ENVIRONMENT": plain(ENVIRONMENT.format(section=command.file.section)) + password(command),
+        "ENVIRONMENT": plain(ENVIRONMENT.format(section=command.config_owner.section)) + password(command),
         "FILES": items(FILES[command]),
         "EXIT STATUS": items(EXIT_CODES),
         "SEE ALSO": f"{others[0]} ,\n{others[1]}",
     }
-    title = f'.TH {command.program.upper()} 1 "" "gmessenger {__version__}" "User Commands"\n'
+    title = f'.TH {command.name.upper()} 1 "" "gmessenger {__version__}" "User Commands"\n'
     return title + "".join(f".SH {head}\n{text.strip()}\n" for head, text in sections.items() if text)
 
 
 def option(row: Option) -> tuple[str, str]:
     """An option with what it sets, its default, and when to change it."""
-    value = "" if row.kind is Flag else f" {row.kind.metavar}"
-    use = f" [{row.shown}]. Change it" if row.shown else ". Of use"
-    return ", ".join((*row.spellings, row.long)) + value, f"{capital(row.what)}{use} {row.when}."
+    value = "" if row.value_type is FLAG else f" {row.value_type.metavar}"
+    use = f" [{row.default_text}]. Change it" if row.default_text else ". Of use"
+    return ", ".join((*row.aliases, row.long_name)) + value, f"{capital(row.description)}{use} {row.when_to_change}."
 
 
-def further(command: Command[Any]) -> list[tuple[str, str]]:
+def further(command: Program[Any]) -> list[tuple[str, str]]:
     """Options that set nothing."""
-    return [(names, what.format(program=command.program)) for names, what in FURTHER]
+    return [(names, what.format(program=command.name)) for names, what in FURTHER]
 
 
 def typed() -> str:
     """What can be typed in the client."""
-    rows = [(", ".join((*row.words, *row.slashed)), row) for row in conversation.COMMANDS]
-    return plain(conversation.NOTES) + items(
-        (f"{names} {row.arguments}".rstrip(), f"{capital(row.what)}{' (operators)' if row.operators else ''}.")
+    rows = [(", ".join((*row.bare_words, *row.names)), row) for row in conversation.COMMANDS]
+    return plain(conversation.HELP_NOTES) + items(
+        (
+            f"{names} {row.arguments}".rstrip(),
+            f"{capital(row.description)}{' (operators)' if row.operators_only else ''}.",
+        )
         for names, row in rows
     )
 
@@ -111,12 +119,12 @@ def given() -> str:
     """What the administration can be told to do."""
     needs = {(True, False): " (needs the server stopped)", (False, True): " (needs it running)"}
     return items(
-        (row.usage, f"{capital(row.about)}{needs.get((row.stopped, row.running), '')}.")
+        (row.usage, f"{capital(row.description)}{needs.get((row.needs_stopped, row.needs_running), '')}.")
         for row in administration.COMMANDS
     )
 
 
-def password(command: Command[Any]) -> str:
+def password(command: Program[Any]) -> str:
     said = "A password; it is not passed on to anything that the client starts."
     return items([("MESSENGER_PASSWORD", said)]) if command is CLIENT else ""
 
@@ -139,4 +147,4 @@ def plain(text: str) -> str:
 if __name__ == "__main__":
     PAGES.mkdir(parents=True, exist_ok=True)
     for each in ALL:
-        (PAGES / f"{each.program}.1").write_text(page(each), "utf-8")
+        (PAGES / f"{each.name}.1").write_text(page(each), "utf-8")

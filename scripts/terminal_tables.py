@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gmessenger.terminal.commands import COMMANDS
-from gmessenger.terminal.window.keys import KEYS
+from gmessenger.terminal.tui.keybindings import KEY_BINDINGS
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "terminal.md"
 HEAD: Final = "| {} | what it does |\n|---|---|\n"
@@ -18,17 +18,17 @@ def commands() -> Iterator[str]:
     yield HEAD.format("command")
     for command in COMMANDS:
         # A bar would end the cell, in code as well.
-        words = ", ".join(f"`{word}`" for word in (*command.words, command.usage)).replace(
+        words = ", ".join(f"`{word}`" for word in (*command.bare_words, command.usage)).replace(
             "NAME|ADDRESS", "NAME or ADDRESS"
         )
-        operators = " (operators)" if command.operators else ""
-        yield f"| {words.replace('|', ' or ')} | {command.what}{operators} |\n"
+        operators = " (operators)" if command.operators_only else ""
+        yield f"| {words.replace('|', ' or ')} | {command.description}{operators} |\n"
 
 
 def keys() -> Iterator[str]:
     yield HEAD.format("key")
-    for key in KEYS:
-        yield f"| {key.shown} | {key.what} |\n"
+    for key in KEY_BINDINGS:
+        yield f"| {key.label} | {key.description} |\n"
 
 
 def with_tables(text: str) -> str:

@@ -19,12 +19,12 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from gmessenger.commandline import CLIENT, EPILOG, OWN_FILE
+from gmessenger.config.parser import CLIENT, EPILOG, USER_CONFIG_HELP
+from gmessenger.config.sources import COMMAND_LINE, DEFAULT
 from gmessenger.errors import ERRORS, WIRE_ERRORS
-from gmessenger.given import COMMAND_LINE, DEFAULT
 from gmessenger.terminal.commands import COMMANDS
-from gmessenger.terminal.main import FAULTS
-from gmessenger.terminal.words import CATALOGS, DOMAIN
+from gmessenger.terminal.i18n import CATALOGS, DOMAIN
+from gmessenger.terminal.main import OPTION_CHECKS
 
 PACKAGE = Path(__file__).parent.parent / "gmessenger"
 PLACES = (
@@ -32,14 +32,15 @@ PLACES = (
     "client",
     "chat",
     "wire",
-    "commandline.py",
-    "completion.py",
-    "configfile.py",
-    "kinds.py",
-    "logs.py",
-    "places.py",
+    "config/completion.py",
+    "config/files.py",
+    "config/parser.py",
+    "config/types.py",
+    "log.py",
+    "names.py",
+    "paths.py",
 )
-"""Where people's sentences are: of `chat` and `wire` what a server refuses with."""
+"""Where people's sentences are: of `chat`, `wire` and `names` what a server refuses with."""
 SYSTEM = (
     *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPIPE),
     *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS),
@@ -64,8 +65,8 @@ PARSER = (
 """What argparse says of itself, by way of gettext."""
 HEADERS = ("Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 KEYWORDS = {
-    **dict.fromkeys(("_", "N_", "gettext", "Sentence"), None),
-    "counted": (1, 2),
+    **dict.fromkeys(("_", "N_", "gettext", "Text"), None),
+    "ngettext": (1, 2),
     **dict.fromkeys((error.__name__ for error in WIRE_ERRORS.values()), None),
 }
 
@@ -73,13 +74,13 @@ KEYWORDS = {
 def tables() -> Iterator[str]:
     """The sentences that are in tables, where a mark at each would be in the way of reading them."""
     for command in COMMANDS:
-        yield from (command.what, command.arguments)
+        yield from (command.description, command.arguments)
     for row in CLIENT.rows:
-        yield from (row.what, row.kind.metavar if row.kind.metavar.isupper() else "")
+        yield from (row.description, row.value_type.metavar if row.value_type.metavar.isupper() else "")
     yield from map(str.upper, CLIENT.positionals)
-    yield from (sentence for _, sentence in FAULTS)
-    yield from (error.sentence for error in ERRORS.values())
-    yield from (CLIENT.about, EPILOG, OWN_FILE, COMMAND_LINE, DEFAULT)
+    yield from (sentence for _, sentence in OPTION_CHECKS)
+    yield from (error.message for error in ERRORS.values())
+    yield from (CLIENT.description, EPILOG, USER_CONFIG_HELP, COMMAND_LINE, DEFAULT)
     yield from map(os.strerror, SYSTEM)
     yield from RESOLVER + PARSER
 

@@ -14,10 +14,11 @@ import pytest
 from argon2 import PasswordHasher
 from hypothesis import settings
 
-from gmessenger.chat.passwords import Passwords
+from gmessenger.chat.passwords import PasswordVerifier
+from gmessenger.config.options import ServerOptions
 from gmessenger.launcher.services import Postgres, Redis, missing
-from gmessenger.options import ServerOptions
-from gmessenger.server.app import App
+from gmessenger.server.server import Server
+from tests.support.scripted_server import FakeServer
 
 # Whoever runs the tests: the client's main chooses its language by these, and tests read English.
 os.environ.update(LC_ALL="C.UTF-8", LANGUAGE="")
@@ -28,7 +29,7 @@ settings.load_profile("gmessenger")
 
 
 # The right number of rounds of argon2 takes a tenth of a second, and the tests log in a thousand times.
-FAST = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+FAST = PasswordVerifier(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,8 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const="calm",
         choices=["calm", "hasty"],
-        help="tests/spec against a cluster of two servers; hasty: what one of them has answered need not be known to "
-        "the other yet when the next thing is said",
+        help="tests/protocol against a cluster of two servers; hasty: what one of them has answered need not be known "
+        "to the other yet when the next thing is said",
     )
 
 
@@ -52,7 +53,7 @@ class RunningServer:
         shipped = ServerOptions(
             ip=self.host, port=0, close_timeout=0.3, drain_timeout=2.0, message_rate=0, request_rate=0
         )
-        self.app = App(replace(shipped, **options), FAST)
+        self.app = Server(replace(shipped, **options), FAST)
         self.app.start()
 
     @property
@@ -62,10 +63,16 @@ class RunningServer:
     @property
     def failures(self) -> int:
         """What greenlets have failed at."""
-        return self.app.watch.failures
+        return self.app.supervisor.failure_count
 
     def stop(self) -> None:
         self.app.stop("the test is over")
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
 
 
 @pytest.fixture

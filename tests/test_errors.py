@@ -21,23 +21,23 @@ def test_the_tree_is_drawn_whole() -> None:
 
 @pytest.mark.parametrize("error", WIRE_ERRORS.values(), ids=WIRE_ERRORS.keys())
 def test_a_wire_error_has_code_word_and_sentence(error: type[WireError]) -> None:
-    assert 400 <= error.code < 600
-    assert re.fullmatch(r"[a-z_]+", error.word)
-    assert error.sentence.endswith(".")
+    assert 400 <= error.status < 600
+    assert re.fullmatch(r"[a-z_]+", error.code)
+    assert error.message.endswith(".")
     row = re.search(rf"{error.__name__} .*", errors.__doc__ or "")
-    assert row is None or error.word in row[0]
+    assert row is None or error.code in row[0]
 
 
 def test_words_are_unique_in_the_whole_tree() -> None:
     """The root and those that are never sent as well: none has its word from the class above it."""
-    words = [error.word for error in family(MessengerError)]
+    words = [error.code for error in family(MessengerError)]
     assert sorted(words) == sorted(set(words))
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", word) for word in words)
-    assert all("word" in vars(error) for error in family(MessengerError))
+    assert all("code" in vars(error) for error in family(MessengerError))
 
 
 def test_every_error_is_found_by_its_word() -> None:
-    assert {word: error.word for word, error in ERRORS.items()} == {word: word for word in ERRORS}
+    assert {word: error.code for word, error in ERRORS.items()} == {word: word for word in ERRORS}
     assert set(ERRORS.values()) == family(MessengerError) - {MessengerError}
     assert set(WIRE_ERRORS.values()) == family(WireError) - {WireError}
 
@@ -45,7 +45,7 @@ def test_every_error_is_found_by_its_word() -> None:
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS.keys())
 def test_the_tree_is_drawn_with_the_words(error: type[MessengerError]) -> None:
     (row,) = re.findall(rf"[├└]── {error.__name__}\b(.*)", errors.__doc__ or "")
-    assert re.search(rf"\b{error.word}\b", row)
+    assert re.search(rf"\b{error.code}\b", row)
 
 
 def test_exit_codes_are_those_of_the_manual() -> None:

@@ -11,26 +11,26 @@ from pathlib import Path
 import pytest
 
 from gmessenger import bus, extras, store
-from gmessenger.errors import ConfigProblem
+from gmessenger.errors import ConfigError
 from tests import ROOT
 
 
 def test_a_library_for_postgres() -> None:
-    with pytest.raises(ConfigProblem) as told, store.taking_a_library():
+    with pytest.raises(ConfigError) as told, store.require_postgres_driver():
         raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
-    assert extras.how_to_install("cluster") in str(told.value)
+    assert extras.install_command("cluster") in str(told.value)
 
 
 def test_a_library_for_redis() -> None:
-    with pytest.raises(ConfigProblem) as told, bus._readable("redis://here"):
+    with pytest.raises(ConfigError) as told, bus._importing_backend("redis://here"):
         raise ModuleNotFoundError("No module named 'redis'", name="redis")
-    assert extras.how_to_install("cluster") in str(told.value)
+    assert extras.install_command("cluster") in str(told.value)
 
 
 def test_the_command_is_one_that_pip_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     venv.create(tmp_path / "an environment", with_pip=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "an environment" / "bin" / "python"))
-    command = shlex.split(extras.how_to_install("cluster").partition(", ")[2])
+    command = shlex.split(extras.install_command("cluster").partition(", ")[2])
     assert command[1:] == ["-m", "pip", "install", ".[cluster]"]
     assert subprocess.run([command[0], "-c", ""], cwd=ROOT).returncode == 0
     assert 'cluster": CLUSTER' in (ROOT / "setup.py").read_text("utf-8")

@@ -20,15 +20,16 @@ from gevent import socket as cooperative
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmessenger.admin.commands import ARGUMENTS, COMMANDS, Command
-from gmessenger.chat.administration import VERBS
-from gmessenger.places import control_socket
+from gmessenger.admin.commands import ARGUMENTS, COMMANDS, AdminCommand
+from gmessenger.chat.admin import ADMIN_METHODS
+from gmessenger.console import SanitizedStderr
+from gmessenger.paths import control_socket
+from gmessenger.sanitize import sanitize_json
 from gmessenger.terminal.commands import COMMANDS as TYPED_COMMANDS
-from gmessenger.terminal.commands import Command as TypedCommand
-from gmessenger.terminal_text import SafeErrors, visible_json
+from gmessenger.terminal.commands import ChatCommand as TypedCommand
 from tests import ROOT
-from tests.admin.running import Place
-from tests.hostile import (
+from tests.support.admin_cli import Place
+from tests.support.hostile_text import (
     CONTROL_ANSWERS,
     FORGED,
     HOSTILE,
@@ -41,9 +42,9 @@ from tests.hostile import (
     check_characters,
     check_drawn,
 )
-from tests.patience import PATIENCE
-from tests.terminal.people import Person, command, environment
-from tests.terminal.window.seats import Seat
+from tests.support.pty_client import Person, command, environment
+from tests.support.timeouts import PATIENCE
+from tests.support.tui_client import Seat
 
 PACKAGE = ROOT / "gmessenger"
 
@@ -68,12 +69,12 @@ def words_of(each: TypedCommand) -> list[str]:
     usual = {"FILE": f"/nowhere/{TYPED}", "N": "3", "MINUTES": "3", "me": "me", "TIME": "3m", "#ROOM": f"#{TYPED}"}
     parts = each.arguments.replace("[", "").replace("]", "").split()
     full = " ".join(usual.get(part, TYPED) for part in parts)
-    lines = [f"{each.slashed[0]} {full}".strip()]
-    return [*lines, each.slashed[0]] if each.arguments.startswith("[") else lines
+    lines = [f"{each.names[0]} {full}".strip()]
+    return [*lines, each.names[0]] if each.arguments.startswith("[") else lines
 
 
 ENDING = ("/quit", "/forget", "/register")
-WALK = [line for each in TYPED_COMMANDS if each.slashed[0] not in ENDING for line in words_of(each) if line != "/msg"]
+WALK = [line for each in TYPED_COMMANDS if each.names[0] not in ENDING for line in words_of(each) if line != "/msg"]
 MISTAKES = (TYPED, f"/{TYPED}", f"/join {TYPED} {TYPED}", "/msg", TYPED, TYPED, f"/go {TYPED}", "/again")
 ANSWERED = {"registers": ["/register " + TYPED, "secret", "secret"], "keeps": ["/forget me", ""]}
 
@@ -175,7 +176,7 @@ def test_a_command_for_each_message(tmp_path: Path, language: str) -> None:
 @pytest.mark.parametrize("code", ["name_in_use", "bad_request", "forbidden", "x\x1b"])
 @pytest.mark.parametrize("way", [["--plain"], ["--listen"], ["--to", "dale"]], ids=["plain", "listen", "to"])
 def test_a_server_that_lets_nobody_in(tmp_path: Path, code: str, way: list[str]) -> None:
-    from tests.client.fake_server import FakeServer
+    from tests.support.scripted_server import FakeServer
 
     with FakeServer() as server, Onlooker(command(server, "--name", "hank", *way), tmp_path / "log") as person:
         server.accept().turn_away(400, code, HOSTILE)
@@ -307,10 +308,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.close()
 
 
-def words_for(each: Command, folder: Path) -> list[str]:
+def words_for(each: AdminCommand, folder: Path) -> list[str]:
     given = {"SEQ": "3", "--for": "10m", "--days": "3", "--older-than": "3d"}
-    words = each.words.split()
-    for argument in (ARGUMENTS[name] for name in each.takes):
+    words = each.name.split()
+    for argument in (ARGUMENTS[name] for name in each.arguments):
         name = HOSTILE.replace("\0", "")
         if argument.name == "which":
             words += [f"#{name}", "3"]
@@ -322,24 +323,24 @@ def words_for(each: Command, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
-@pytest.mark.parametrize("each", COMMANDS, ids=lambda each: each.words)
-def test_every_command_of_the_admin(place: Place, each: Command, *, refuses: bool) -> None:
+@pytest.mark.parametrize("each", COMMANDS, ids=lambda each: each.name)
+def test_every_command_of_the_admin(place: Place, each: AdminCommand, *, refuses: bool) -> None:
     place.makes()
     control = HostileControl(control_socket(place.file, 7777), refuses=refuses)
     done = place.admin(*words_for(each, place.folder), typed="secret\n")
     control.close()
-    if each.words == "export":  # of which lines are JSON, for programs
+    if each.name == "export":  # of which lines are JSON, for programs
         done = place.admin("export", typed="")
     check(done.out, "\n\t")
     check(done.err)
     assert "Internal error" not in done.err
-    assert each.words in ("copy", "status") or (done.out + done.err).count("\n") < 20 or refuses
+    assert each.name in ("copy", "status") or (done.out + done.err).count("\n") < 20 or refuses
 
 
 def test_every_verb_of_the_control_socket_has_a_hostile_answer() -> None:
     silent = {"add_account", "set_password", "disable", "enable", "delete_account", "delete_room", "grant", "revoke"}
     silent |= {"mute", "unmute", "unban", "close_room", "open_room"}
-    assert set(VERBS) == silent | set(CONTROL_ANSWERS)
+    assert set(ADMIN_METHODS) == silent | set(CONTROL_ANSWERS)
 
 
 def test_export_at_a_terminal_is_json_with_escapes(place: Place, tmp_path: Path) -> None:
@@ -400,17 +401,17 @@ def test_the_servers_log(place: Place, style: str) -> None:
 
 
 def test_a_traceback_in_the_log_is_no_line_of_its_own(tmp_path: Path) -> None:
-    from gmessenger import logs
+    from gmessenger import log
 
-    for style in logs.FORMATS:
-        log = tmp_path / style
-        logs.configure(str(log), style=style)
+    for style in log.FORMATS:
+        log_path = tmp_path / style
+        log.configure(str(log_path), log_format=style)
         try:
             raise LookupError(HOSTILE)
         except LookupError as failure:
-            logs.event("greenlet_failed", failure=failure, what=HOSTILE, address="\x7f\u202e")
-        logs.configure(logs.NOWHERE)
-        check(log.read_text())
+            log.log_event("greenlet_failed", exception=failure, what=HOSTILE, address="\x7f\u202e")
+        log.configure(log.NO_LOG)
+        check(log_path.read_text())
 
 
 def test_what_gevent_prints_of_a_greenlet_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -418,7 +419,7 @@ def test_what_gevent_prints_of_a_greenlet_that_failed(capsys: pytest.CaptureFixt
         raise LookupError(HOSTILE)
 
     hub = gevent.get_hub()
-    before, hub.exception_stream = hub.exception_stream, cast(TextIO, SafeErrors())
+    before, hub.exception_stream = hub.exception_stream, cast(TextIO, SanitizedStderr())
     gevent.spawn(fail).join()
     hub.exception_stream = before
     shown = capsys.readouterr().err
@@ -454,15 +455,15 @@ def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path
 
 
 def test_nothing_is_printed_but_through_the_one_place() -> None:
-    """Whoever prints something of a new kind does it by `terminal_text`, or is listed here with the reason."""
+    """Whoever prints something of a new kind does it by `sanitize`, or is listed here with the reason."""
     allowed = {
-        "terminal_text.py": "it is the place",
+        "sanitize.py": "it is the place",
         "__main__.py": "fixed words",
-        "stdout.py": "whole texts, which were made safe before or are the program's own",
-        "commandline.py": "the shipped config file",
-        "completion.py": "words of the parser",
-        "admin/asking.py": "an empty line",
-        "admin/keeping.py": "names of tables, in place on stderr",
+        "console.py": "whole texts, which were made safe before or are the program's own",
+        "config/parser.py": "the shipped config file",
+        "config/completion.py": "words of the parser",
+        "admin/accounts.py": "an empty line",
+        "admin/maintenance.py": "names of tables, in place on stderr",
         "launcher/main.py": "made safe by `output.safe`, before the package's requirements may be there",
         "launcher/output.py": "the same",
         "launcher/supervise.py": "a number",
@@ -479,6 +480,6 @@ def test_nothing_is_printed_but_through_the_one_place() -> None:
 @given(st.recursive(st.text(st.characters()) | st.integers(), lambda inner: st.dictionaries(st.text(), inner)))
 @pytest.mark.parametrize("encoding", ["utf-8", "koi8-r", "ascii"])
 def test_json_for_a_terminal_is_the_same_json(encoding: str, value: object) -> None:
-    safe = visible_json(json.dumps(value, ensure_ascii=False, indent=1), encoding)
+    safe = sanitize_json(json.dumps(value, ensure_ascii=False, indent=1), encoding)
     check(safe.encode(encoding).decode(encoding), "")
     assert json.loads(safe) == value

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from gmessenger.bus import try_bus
-from gmessenger.errors import ConfigProblem
-from gmessenger.hosts import bare_host, join_host_port, resolver_name, split_host_port
+from gmessenger.bus import check_bus_url
+from gmessenger.errors import ConfigError
+from gmessenger.hosts import ascii_host, join_host_port, split_host_port, strip_brackets
 from gmessenger.store import open_store
 
 WRITTEN = {
@@ -59,25 +59,29 @@ def test_what_is_no_host_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", [text for text in NO_HOSTS if not text.startswith("[") or text == "[chat]"], ids=repr)
 def test_a_resolver_is_asked_for_nothing_that_cannot_be(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        resolver_name(text)
+        ascii_host(text)
 
 
 def test_a_resolver_gets_ascii() -> None:
-    assert resolver_name("bücher.example") == "xn--bcher-kva.example"
-    assert (resolver_name("[::1]"), resolver_name("::1"), resolver_name("Chat")) == ("::1", "::1", "Chat")
+    assert ascii_host("bücher.example") == "xn--bcher-kva.example"
+    assert (ascii_host("[::1]"), ascii_host("::1"), ascii_host("Chat")) == ("::1", "::1", "Chat")
 
 
 @pytest.mark.parametrize("text", WRITTEN)
 def test_what_was_split_is_joined_again(text: str) -> None:
     host, port = WRITTEN[text]
     assert split_host_port(join_host_port(host, port or 7777)) == (host, port or 7777)
-    assert bare_host(host) == host
+    assert strip_brackets(host) == host
 
 
 def test_only_an_address_loses_its_brackets() -> None:
-    assert (bare_host("[::1]"), bare_host("[chat]"), bare_host("["), bare_host("[]"), bare_host("")) == (
-        *("::1", "[chat]", "[", "[]", ""),
-    )
+    assert (
+        strip_brackets("[::1]"),
+        strip_brackets("[chat]"),
+        strip_brackets("["),
+        strip_brackets("[]"),
+        strip_brackets(""),
+    ) == (*("::1", "[chat]", "[", "[]", ""),)
 
 
 @pytest.mark.parametrize("host", ["chat..example", "a" * 64 + ".example"])
@@ -87,8 +91,10 @@ def test_a_url_with_a_host_that_cannot_be_is_refused_without_its_password(
 ) -> None:
     """Before the resolver hears of it, which would print a traceback, and with it perhaps the password."""
     url = f"{kind}://hank:secret@{host}/0"
-    open_it = partial(open_store, url, lambda *_: None, 1.0, 1) if kind == "postgresql" else partial(try_bus, url, 1.0)
-    with pytest.raises(ConfigProblem) as problem:
+    open_it = (
+        partial(open_store, url, lambda *_: None, 1.0, 1) if kind == "postgresql" else partial(check_bus_url, url, 1.0)
+    )
+    with pytest.raises(ConfigError) as problem:
         open_it()
     assert "secret" not in str(problem.value) and host in str(problem.value)
     assert capfd.readouterr() == ("", "")

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger import logs, places
-from gmessenger.log_files import MAX_DAYS_KEPT, DailyLog, SharedLog, WatchedLog
+from gmessenger import log, paths
+from gmessenger.log_files import MAX_ROTATED_FILES, DailyLog, SharedLog, WatchedLog
 from tests import ROOT
-from tests.server.running import PATIENCE, ServerProcess, dial
+from tests.support.server import PATIENCE, ServerProcess, dial
 
 ROTATION = ROOT / "config" / "gmessenger.logrotate"
 YESTERDAY = 90_000  # seconds ago
@@ -43,13 +43,13 @@ def handlers() -> Iterator[Handlers]:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
+def log_path(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "server.log"
-    for handler in logs.LOGGER.handlers[:]:
+    for handler in log.LOGGER.handlers[:]:
         handler.close()
-        logs.LOGGER.removeHandler(handler)
-    logs.LOGGER.setLevel(logging.NOTSET)
-    logs.LOGGER.propagate = True
+        log.LOGGER.removeHandler(handler)
+    log.LOGGER.setLevel(logging.NOTSET)
+    log.LOGGER.propagate = True
 
 
 def line(text: str, days: int = 0) -> logging.LogRecord:
@@ -70,146 +70,150 @@ def of_yesterday(file: Path) -> Path:
 
 
 @pytest.mark.usefixtures("umask")
-def test_it_is_no_business_of_others(log: Path) -> None:
-    logs.configure(str(log))
-    assert log.stat().st_mode & 0o777 == 0o640
+def test_it_is_no_business_of_others(log_path: Path) -> None:
+    log.configure(str(log_path))
+    assert log_path.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("take_away", [lambda file: file.rename(f"{file}.1"), Path.unlink], ids=["moved", "deleted"])
-def test_a_file_that_was_taken_away_is_made_anew(take_away: Callable[[Path], object], log: Path) -> None:
-    logs.configure(str(log))
-    logs.event("login", name="hank")
-    take_away(log)
-    logs.event("login", name="dale")
-    assert ("name=dale" in log.read_text(), "name=hank" in log.read_text()) == (True, False)
-    assert log.stat().st_mode & 0o777 == 0o640
+def test_a_file_that_was_taken_away_is_made_anew(take_away: Callable[[Path], object], log_path: Path) -> None:
+    log.configure(str(log_path))
+    log.log_event("login", name="hank")
+    take_away(log_path)
+    log.log_event("login", name="dale")
+    assert ("name=dale" in log_path.read_text(), "name=hank" in log_path.read_text()) == (True, False)
+    assert log_path.stat().st_mode & 0o777 == 0o640
 
 
-def test_another_file_in_its_place_is_written_to(log: Path) -> None:
-    logs.configure(str(log))
-    (log.parent / "fresh").touch()
-    (log.parent / "fresh").rename(log)
-    logs.event("login", name="dale")
-    assert "name=dale" in log.read_text()
+def test_another_file_in_its_place_is_written_to(log_path: Path) -> None:
+    log.configure(str(log_path))
+    (log_path.parent / "fresh").touch()
+    (log_path.parent / "fresh").rename(log_path)
+    log.log_event("login", name="dale")
+    assert "name=dale" in log_path.read_text()
 
 
-def test_where_no_new_file_can_be_made_the_old_one_goes_on_and_says_so_once(log: Path) -> None:
-    folder, aside = log.parent / "logs", log.parent / "aside"
-    logs.configure(str(folder / log.name))
+def test_where_no_new_file_can_be_made_the_old_one_goes_on_and_says_so_once(log_path: Path) -> None:
+    folder, aside = log_path.parent / "logs", log_path.parent / "aside"
+    log.configure(str(folder / log_path.name))
     folder.rename(aside)
     folder.touch()  # no folder: nothing can be made in it, by root neither
     for name in ("hank", "dale"):
-        logs.event("login", name=name)
-    words = [each.split()[3] for each in (aside / log.name).read_text().splitlines()]
+        log.log_event("login", name=name)
+    words = [each.split()[3] for each in (aside / log_path.name).read_text().splitlines()]
     assert words == ["log_file_error", "login", "login"]
     folder.unlink()
     folder.mkdir()
-    logs.event("login", name="bill")
-    assert "name=bill" in (folder / log.name).read_text()
+    log.log_event("login", name="bill")
+    assert "name=bill" in (folder / log_path.name).read_text()
 
 
-def test_elsewhere_than_in_a_checkout_nothing_is_rotated(log: Path) -> None:
-    logs.configure(str(of_yesterday(log)))
-    logs.event("login", name="hank")
-    assert [each.name for each in log.parent.iterdir()] == [log.name]
-    assert log.read_text().startswith("yesterday\n")
+def test_elsewhere_than_in_a_checkout_nothing_is_rotated(log_path: Path) -> None:
+    log.configure(str(of_yesterday(log_path)))
+    log.log_event("login", name="hank")
+    assert [each.name for each in log_path.parent.iterdir()] == [log_path.name]
+    assert log_path.read_text().startswith("yesterday\n")
 
 
 @pytest.fixture
 def in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for logs of one."""
-    monkeypatch.setattr(logs, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(log, "checkout_root", lambda: tmp_path)
     (tmp_path / "logs").mkdir()
     return tmp_path / "logs"
 
 
-@pytest.mark.usefixtures("log")
+@pytest.mark.usefixtures("log_path")
 def test_in_a_checkout_it_is_rotated_at_midnight(in_a_checkout: Path) -> None:
     file = of_yesterday(in_a_checkout / "server.log")
-    logs.configure(str(file))
-    logs.event("login", name="hank")
+    log.configure(str(file))
+    log.log_event("login", name="hank")
     aside = file.with_name(f"server.log.{time.strftime('%Y-%m-%d', time.localtime(time.time() - YESTERDAY))}")
     assert (aside.read_text(), file.read_text().count("\n")) == ("yesterday\n", 1)
 
 
-@pytest.mark.usefixtures("log")
+@pytest.mark.usefixtures("log_path")
 def test_the_default_of_this_checkout_is_rotated() -> None:
-    top = places.checkout()
+    top = paths.checkout_root()
     assert top is not None
-    assert logs.handler_of(places.log_file("server", {})) is DailyLog
-    assert logs.handler_of(str(top / "logs" / ".." / "server.log")) is WatchedLog
+    assert log.file_handler_for(paths.default_log_file("server", {})) is DailyLog
+    assert log.file_handler_for(str(top / "logs" / ".." / "server.log")) is WatchedLog
 
 
-@pytest.mark.usefixtures("log")
+@pytest.mark.usefixtures("log_path")
 def test_a_rotation_that_fails_goes_on_writing_and_says_so(in_a_checkout: Path) -> None:
     file = of_yesterday(in_a_checkout / f"{'x' * 248}.log")  # with the day behind it, it is no name of a file any more
-    logs.configure(str(file))
+    log.configure(str(file))
     for name in ("hank", "dale"):
-        logs.event("login", name=name)
+        log.log_event("login", name=name)
     words = [each.split()[3] for each in file.read_text().splitlines()[1:]]
     assert words == ["log_file_error", "login", "login"]
 
 
-def test_several_days_are_several_files_and_the_latest_are_kept(log: Path, handlers: Handlers) -> None:
-    handlers.append(DailyLog(str(log), lambda file, reason: pytest.fail(reason)))
-    others = [log.with_name("server.log.1"), log.with_name("server.log.backup"), log.with_name("other.log.2020-01-01")]
+def test_several_days_are_several_files_and_the_latest_are_kept(log_path: Path, handlers: Handlers) -> None:
+    handlers.append(DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)))
+    others = [
+        log_path.with_name("server.log.1"),
+        log_path.with_name("server.log.backup"),
+        log_path.with_name("other.log.2020-01-01"),
+    ]
     for each in others:
         each.touch()
-    for number in range(MAX_DAYS_KEPT + 3):
+    for number in range(MAX_ROTATED_FILES + 3):
         handlers[0].handle(line(f"day {number}", number))
-    kept = sorted(each.name for each in log.parent.iterdir() if each not in others)
-    assert kept == [log.name, *(f"server.log.{day(number)}" for number in range(2, MAX_DAYS_KEPT + 2))]
+    kept = sorted(each.name for each in log_path.parent.iterdir() if each not in others)
+    assert kept == [log_path.name, *(f"server.log.{day(number)}" for number in range(2, MAX_ROTATED_FILES + 2))]
     assert all(each.exists() for each in others)
-    assert log.read_text() == f"day {MAX_DAYS_KEPT + 2}\n"
+    assert log_path.read_text() == f"day {MAX_ROTATED_FILES + 2}\n"
 
 
-def test_of_two_who_write_to_one_file_neither_destroys_what_the_other_wrote(log: Path, handlers: Handlers) -> None:
+def test_of_two_who_write_to_one_file_neither_destroys_what_the_other_wrote(log_path: Path, handlers: Handlers) -> None:
     """As two servers of one checkout do. (A lock of an open file knows no difference between processes and handles.)"""
-    handlers += [DailyLog(str(log), lambda file, reason: pytest.fail(reason)) for _ in range(2)]
+    handlers += [DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)) for _ in range(2)]
     for number in range(4):
         for who, each in enumerate(handlers):
             each.handle(line(f"{who} on day {number}", number))
             each.handle(line(f"{who} again on day {number}", number))
-    said = {file.name: sorted(file.read_text().splitlines()) for file in log.parent.iterdir()}
+    said = {file.name: sorted(file.read_text().splitlines()) for file in log_path.parent.iterdir()}
     for number in range(4):
         name = f"server.log.{day(number)}" if number < 3 else "server.log"
         wanted = [f"{who} {again}on day {number}" for who in range(2) for again in ("", "again ")]
         assert said[name] == sorted(wanted)
 
 
-def test_one_that_another_is_putting_aside_is_left_to_it(log: Path, handlers: Handlers) -> None:
+def test_one_that_another_is_putting_aside_is_left_to_it(log_path: Path, handlers: Handlers) -> None:
     import fcntl
 
-    handlers.append(DailyLog(str(log), lambda file, reason: pytest.fail(reason)))
+    handlers.append(DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)))
     handlers[0].handle(line("today"))
-    with log.open() as other:
+    with log_path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         handlers[0].handle(line("tomorrow", 1))
-    assert log.read_text() == "today\ntomorrow\n"
+    assert log_path.read_text() == "today\ntomorrow\n"
 
 
-def test_what_was_put_aside_is_never_overwritten(log: Path, handlers: Handlers) -> None:
-    handlers.append(DailyLog(str(log), lambda file, reason: pytest.fail(reason)))
+def test_what_was_put_aside_is_never_overwritten(log_path: Path, handlers: Handlers) -> None:
+    handlers.append(DailyLog(str(log_path), lambda file, reason: pytest.fail(reason)))
     handlers[0].handle(line("today"))
-    aside = log.with_name(f"server.log.{day()}")
+    aside = log_path.with_name(f"server.log.{day()}")
     aside.write_text("kept\n")
     handlers[0].handle(line("tomorrow", 1))
-    assert (aside.read_text(), log.read_text()) == ("kept\n", "today\ntomorrow\n")
+    assert (aside.read_text(), log_path.read_text()) == ("kept\n", "today\ntomorrow\n")
 
 
 def test_a_running_server_turns_to_the_new_file(tmp_path: Path) -> None:
-    log = tmp_path / "server.log"
+    log_path = tmp_path / "server.log"
     store = f"sqlite:///{tmp_path}/messenger.db"
-    with ServerProcess("--store", store, "--log-file", str(log)) as server:
+    with ServerProcess("--store", store, "--log-file", str(log_path)) as server:
         port = server.port()
-        log.rename(tmp_path / "server.log.1")
+        log_path.rename(tmp_path / "server.log.1")
         with dial(port) as hank:
             hank.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
             hank.recv(1024)
         assert server.end(signal.SIGTERM)[0] == 0
     assert "server_started" in (tmp_path / "server.log.1").read_text()
-    assert " login name=hank" in log.read_text() and "server_stopped" in log.read_text()
+    assert " login name=hank" in log_path.read_text() and "server_stopped" in log_path.read_text()
 
 
 def logrotate(file: Path, *switches: str) -> None:
@@ -227,56 +231,67 @@ def logrotate(file: Path, *switches: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_logrotate_and_the_server_agree(log: Path) -> None:
-    logs.configure(str(log))
+def test_logrotate_and_the_server_agree(log_path: Path) -> None:
+    log.configure(str(log_path))
     for name in ("hank", "dale", "bill"):
-        logs.event("login", name=name)
-        logrotate(log, "--force")
-    logs.event("login", name="boomhauer")
-    assert log.read_text().endswith("name=boomhauer\n") and log.stat().st_mode & 0o777 == 0o640
-    assert "name=bill" in log.with_name("server.log.1").read_text()
-    assert log.with_name("server.log.2.gz").stat().st_size
+        log.log_event("login", name=name)
+        logrotate(log_path, "--force")
+    log.log_event("login", name="boomhauer")
+    assert log_path.read_text().endswith("name=boomhauer\n") and log_path.stat().st_mode & 0o777 == 0o640
+    assert "name=bill" in log_path.with_name("server.log.1").read_text()
+    assert log_path.with_name("server.log.2.gz").stat().st_size
 
 
 @pytest.mark.usefixtures("umask")
-def test_what_one_person_does_is_no_business_of_others(log: Path, handlers: Handlers) -> None:
-    handlers.append(SharedLog(str(log), lambda file, reason: pytest.fail(reason)))
-    assert log.stat().st_mode & 0o777 == 0o600
-    log.chmod(0o644)  # as an earlier version made it
-    handlers.append(SharedLog(str(log), lambda file, reason: pytest.fail(reason)))
-    assert log.stat().st_mode & 0o777 == 0o600
+def test_what_one_person_does_is_no_business_of_others(log_path: Path, handlers: Handlers) -> None:
+    handlers.append(SharedLog(str(log_path), lambda file, reason: pytest.fail(reason)))
+    assert log_path.stat().st_mode & 0o777 == 0o600
+    log_path.chmod(0o644)  # as an earlier version made it
+    handlers.append(SharedLog(str(log_path), lambda file, reason: pytest.fail(reason)))
+    assert log_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_shared_file_that_is_full_begins_anew_and_one_before_it_is_kept(log: Path, handlers: Handlers) -> None:
+def test_a_shared_file_that_is_full_begins_anew_and_one_before_it_is_kept(log_path: Path, handlers: Handlers) -> None:
     text, limit = "x" * 100, 1000
-    handlers += [SharedLog(str(log), lambda file, reason: pytest.fail(reason), limit) for _ in range(2)]
+    handlers += [SharedLog(str(log_path), lambda file, reason: pytest.fail(reason), limit) for _ in range(2)]
     lines = [f"{text} {number} {who}" for number in range(50) for who in range(2)]
     for number, each in enumerate(lines):
         handlers[number % 2].handle(line(each))
-    assert sorted(each.name for each in log.parent.iterdir()) == [log.name, f"{log.name}.1"]
-    kept = [*Path(f"{log}.1").read_text().splitlines(), *log.read_text().splitlines()]
+    assert sorted(each.name for each in log_path.parent.iterdir()) == [log_path.name, f"{log_path.name}.1"]
+    kept = [*Path(f"{log_path}.1").read_text().splitlines(), *log_path.read_text().splitlines()]
     assert kept == lines[-len(kept) :] and len(kept) >= limit // 110
-    assert all(each.stat().st_size < limit + 200 for each in log.parent.iterdir())
+    assert all(each.stat().st_size < limit + 200 for each in log_path.parent.iterdir())
 
 
-def test_a_process_that_stands_still_with_the_lock_holds_up_nothing(log: Path, handlers: Handlers) -> None:
+def test_a_process_that_stands_still_with_the_lock_holds_up_nothing(log_path: Path, handlers: Handlers) -> None:
     import fcntl
 
-    handlers.append(SharedLog(str(log), lambda file, reason: pytest.fail(reason), 10))
+    handlers.append(SharedLog(str(log_path), lambda file, reason: pytest.fail(reason), 10))
     handlers[0].handle(line("more than ten bytes"))
-    with log.open() as other:
+    with log_path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         handlers[0].handle(line("the second"))
-    assert log.read_text() == "more than ten bytes\nthe second\n"
+    assert log_path.read_text() == "more than ten bytes\nthe second\n"
     handlers[0].handle(line("the third"))
-    assert log.read_text() == "the third\n"
+    assert log_path.read_text() == "the third\n"
 
 
 def test_the_client_writes_such_a_file(tmp_path: Path) -> None:
-    log = tmp_path / "client.log"
-    command = [sys.executable, "-m", "gmessenger", "client", "--log-file", str(log), "--name", "hank", "--to", "dale"]
+    log_path = tmp_path / "client.log"
+    command = [
+        sys.executable,
+        "-m",
+        "gmessenger",
+        "client",
+        "--log-file",
+        str(log_path),
+        "--name",
+        "hank",
+        "--to",
+        "dale",
+    ]
     command += ["--port", "1", "--retry-for", "0.01"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
     subprocess.run(command, cwd=ROOT, env=clean, input=b"x\n", capture_output=True, timeout=60, check=False)
-    assert log.stat().st_mode & 0o777 == 0o600
-    assert "client_stopped" in log.read_text()
+    assert log_path.stat().st_mode & 0o777 == 0o600
+    assert "client_stopped" in log_path.read_text()

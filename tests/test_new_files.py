@@ -11,8 +11,8 @@ from typing import IO
 import pytest
 
 from gmessenger import durability
-from gmessenger.errors import FileProblem
-from gmessenger.new_files import new_file
+from gmessenger.durability import create_file
+from gmessenger.errors import FileError
 
 
 def names(folder: Path) -> list[str]:
@@ -20,7 +20,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_it_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
-    with new_file(tmp_path / "backup.db") as output:
+    with create_file(tmp_path / "backup.db") as output:
         output.write(b"half")
         assert "backup.db" not in names(tmp_path)
         output.write(b" and half")
@@ -35,7 +35,7 @@ def test_nothing_is_left_of_what_failed(failure: type[BaseException], tmp_path: 
         output.write(b"half")
         raise failure
 
-    with pytest.raises(failure), new_file(tmp_path / "backup.db") as output:
+    with pytest.raises(failure), create_file(tmp_path / "backup.db") as output:
         fails(output)
     assert names(tmp_path) == []
 
@@ -44,7 +44,7 @@ def test_nothing_is_left_of_what_failed(failure: type[BaseException], tmp_path: 
 def test_what_is_there_is_not_overwritten(there: object, tmp_path: Path) -> None:
     assert callable(there)
     there(tmp_path / "backup.db")
-    with pytest.raises(FileProblem, match="File exists"), new_file(tmp_path / "backup.db"):
+    with pytest.raises(FileError, match="File exists"), create_file(tmp_path / "backup.db"):
         pytest.fail("it was begun")
     assert names(tmp_path) == ["backup.db"]
 
@@ -53,7 +53,7 @@ def test_what_is_there_is_not_overwritten(there: object, tmp_path: Path) -> None
 def test_nor_what_has_come_meanwhile(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not links:
         monkeypatch.setattr(Path, "hardlink_to", refuses)
-    with pytest.raises(FileProblem, match="File exists"), new_file(tmp_path / "backup.db") as output:
+    with pytest.raises(FileError, match="File exists"), create_file(tmp_path / "backup.db") as output:
         Path(output.name).with_name("backup.db").write_text("theirs")
     assert names(tmp_path) == ["backup.db"] and (tmp_path / "backup.db").read_text() == "theirs"
 
@@ -64,24 +64,24 @@ def refuses(*_: object) -> None:
 
 def test_a_disk_that_has_no_links_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "hardlink_to", refuses)
-    with new_file(tmp_path / "backup.db") as output:
+    with create_file(tmp_path / "backup.db") as output:
         output.write(b"whole")
     assert names(tmp_path) == ["backup.db"] and (tmp_path / "backup.db").read_bytes() == b"whole"
 
 
 def test_a_name_that_is_as_long_as_can_be(tmp_path: Path) -> None:
-    with new_file(tmp_path / ("ж" * 127)) as output:
+    with create_file(tmp_path / ("ж" * 127)) as output:
         output.write(b"whole")
     assert names(tmp_path) == ["ж" * 127]
 
 
-@pytest.mark.parametrize("code", sorted(durability.NO_SYNC), ids=errno.errorcode.get)
+@pytest.mark.parametrize("code", sorted(durability.SYNC_UNSUPPORTED), ids=errno.errorcode.get)
 def test_a_disk_that_cannot_be_waited_for_is_not(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot(handle: int) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", cannot)
-    with new_file(tmp_path / "backup.db") as output:
+    with create_file(tmp_path / "backup.db") as output:
         output.write(b"whole")
     durability.sync_directory(tmp_path)
     assert names(tmp_path) == ["backup.db"]
@@ -93,6 +93,6 @@ def test_a_disk_that_refuses_is_heard(code: int, tmp_path: Path, monkeypatch: py
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", refuses)
-    with pytest.raises(FileProblem, match=os.strerror(code)), new_file(tmp_path / "backup.db") as output:
+    with pytest.raises(FileError, match=os.strerror(code)), create_file(tmp_path / "backup.db") as output:
         output.write(b"lost")
     assert names(tmp_path) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.server.running import PATIENCE
+from tests.support.server import PATIENCE
 
 FULL = Path("/dev/full")
 PRINTS = [

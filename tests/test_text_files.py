@@ -12,27 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.commandline import ADMIN, CLIENT, SERVER, parse
-from gmessenger.errors import FileProblem
-from gmessenger.options import AdminOptions
-from gmessenger.terminal.passwords import given_password
-from gmessenger.terminal.remembering import remember
+from gmessenger.config.options import AdminOptions
+from gmessenger.config.parser import ADMIN, CLIENT, SERVER, parse_options
+from gmessenger.errors import FileError
+from gmessenger.terminal.passwords import password_from_options
+from gmessenger.terminal.saved_config import save_values
 from tests import ROOT
 from tests.conftest import RunningServer
-from tests.server.running import PATIENCE
+from tests.support.server import PATIENCE
 
 MARK = b"\xef\xbb\xbf"
 BEGINNINGS = {"no mark": b"", "a mark": MARK}
 
 
 def read_by_admin(file: Path) -> str:
-    from gmessenger.admin.asking import password
+    from gmessenger.admin.accounts import prompt_password
 
-    return password(AdminOptions(password_file=str(file)))
+    return prompt_password(AdminOptions(password_file=str(file)))
 
 
 def read_by_client(file: Path) -> str | None:
-    return given_password(str(file), {})
+    return password_from_options(str(file), {})
 
 
 @pytest.fixture(params=[read_by_client, read_by_admin], ids=["client", "admin"])
@@ -57,22 +57,22 @@ def test_a_file_without_a_password_is_said(
     content: bytes, reason: str, read: Callable[[Path], str | None], tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_bytes(content)
-    with pytest.raises(FileProblem, match=reason):
+    with pytest.raises(FileError, match=reason):
         read(tmp_path / "password")
 
 
 @pytest.mark.parametrize("command", [SERVER, CLIENT, ADMIN], ids=lambda command: command.section)
 def test_a_config_file_may_begin_with_a_mark(command: object, tmp_path: Path) -> None:
-    section = command.file.section
+    section = command.config_owner.section
     (tmp_path / "some.ini").write_bytes(MARK + f"[{section}]\r\nport = 4711\r\n".encode())
-    assert parse(command, ["-c", str(tmp_path / "some.ini")], {}).port == 4711
+    assert parse_options(command, ["-c", str(tmp_path / "some.ini")], {}).port == 4711
 
 
 def test_what_is_remembered_goes_into_a_file_with_a_mark(tmp_path: Path) -> None:
     file = tmp_path / "client.ini"
     file.write_bytes(MARK + b"[client]\r\nhost = chat.example\r\n")
-    assert remember(file, {"name": "hank"}) == {"name": "hank"}
-    options = parse(CLIENT, ["-c", str(file)], {})
+    assert save_values(file, {"name": "hank"}) == {"name": "hank"}
+    options = parse_options(CLIENT, ["-c", str(file)], {})
     assert (options.host, options.name) == ("chat.example", "hank")
 
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from gmessenger.admin.commands import obey
-from gmessenger.bus import open_bus, try_bus
-from gmessenger.commandline import ADMIN, SERVER, parse
+from gmessenger.admin.commands import run_command
+from gmessenger.bus import check_bus_url, open_bus
+from gmessenger.config.parser import ADMIN, SERVER, parse_options
 from gmessenger.errors import ExitError
 from gmessenger.server.check import check
 from gmessenger.server.start import run
 from gmessenger.store import open_store, verify_store
-from gmessenger.urls import masked, masked_fault, masked_text
+from gmessenger.urls import redact_error, redact_text, redact_url
 from tests import ROOT
 
 SECRET = "hunter2zebra"
@@ -122,10 +122,10 @@ def test_no_password_of_a_mistyped_url_is_shown(shape: str, scheme: str) -> None
         if not is_decidable(shape, secret):
             continue
         url = shape.format(scheme=scheme, user="hank", host="db.example", secret=secret)
-        assert hidden(masked(url)), (url, masked(url))
-        assert masked(masked(url)) == masked(url)
+        assert hidden(redact_url(url)), (url, redact_url(url))
+        assert redact_url(redact_url(url)) == redact_url(url)
         for sentence in (f"unrecognized arguments: --bsu {url}", f"argument --port: invalid int value: {url!r}"):
-            shown = masked_text(sentence)
+            shown = redact_text(sentence)
             assert hidden(shown) or (scheme, shape) == A_PATH, (url, shown)
 
 
@@ -139,16 +139,16 @@ def test_no_password_of_a_mistyped_url_is_shown(shape: str, scheme: str) -> None
     ],
 )
 def test_what_has_no_password_is_shown_as_it_is(url: str) -> None:
-    assert masked(url) == url
-    assert masked_text(f"It is {url}") == f"It is {url}"
+    assert redact_url(url) == url
+    assert redact_text(f"It is {url}") == f"It is {url}"
 
 
 def test_what_is_expected_is_said_as_it_is_and_what_was_given_is_not() -> None:
     for begins in ("expected HOST:PORT or unix:/PATH, not ", "Argument --health: expected unix:/PATH, not "):
-        assert masked_fault(f"{begins}'9777'") == f"{begins}'9777'"
-        assert hidden(masked_fault(f"{begins}'redis://:{SECRET}, not x@db'"))
-    assert hidden(masked_fault(f"argument --port: invalid int value: 'redis://:{SECRET}, not x@db'"))
-    assert hidden(masked_fault(f"unrecognized arguments: redis://:{SECRET}, not x@db"))
+        assert redact_error(f"{begins}'9777'") == f"{begins}'9777'"
+        assert hidden(redact_error(f"{begins}'redis://:{SECRET}, not x@db'"))
+    assert hidden(redact_error(f"argument --port: invalid int value: 'redis://:{SECRET}, not x@db'"))
+    assert hidden(redact_error(f"unrecognized arguments: redis://:{SECRET}, not x@db"))
 
 
 def test_sentences_are_left_alone() -> None:
@@ -159,7 +159,7 @@ def test_sentences_are_left_alone() -> None:
         "a: b@c",
         "see --help.",
     ):
-        assert masked_text(text) == text
+        assert redact_text(text) == text
 
 
 @given(
@@ -172,7 +172,7 @@ def test_what_stands_between_a_colon_and_an_at_is_never_shown(
     before: str, scheme: str, secret: str, after: str
 ) -> None:
     marked = f"\ue000{secret}\ue001"
-    shown = masked(f"{scheme}{before}:{marked}@{after}")
+    shown = redact_url(f"{scheme}{before}:{marked}@{after}")
     assert "\ue000" not in shown and "\ue001" not in shown
 
 
@@ -199,13 +199,13 @@ def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_network")
-@pytest.mark.parametrize("what", [open_store, verify_store, try_bus], ids=lambda what: what.__name__)
+@pytest.mark.parametrize("what", [open_store, verify_store, check_bus_url], ids=lambda what: what.__name__)
 def test_what_cannot_be_opened_is_named_without_its_password(
     what: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for url in URLS:
-        if "://:hunter2" not in url or what is not try_bus or "nowhere" in url:
+        if "://:hunter2" not in url or what is not check_bus_url or "nowhere" in url:
             fails_quietly(what, url)
 
 
@@ -214,7 +214,7 @@ def test_the_bus_of_a_mistyped_url_tells_nothing_in_the_log(caplog: pytest.LogCa
     caplog.set_level(logging.DEBUG, "gmessenger")
     for url in URLS:
         addresses: list[str] = []
-        fails_quietly(lambda url: addresses.append(_bus(url)._exchange.address), url)  # noqa: B023
+        fails_quietly(lambda url: addresses.append(_bus(url)._endpoint.address), url)  # noqa: B023
         assert all(map(hidden, addresses)), url
     assert hidden(caplog.text)
 
@@ -256,11 +256,11 @@ def test_mistyped_files_show_no_password(text: str, capsys: pytest.CaptureFixtur
 
 
 def test_the_administrators_mistyped_words_show_no_password() -> None:
-    options = parse(ADMIN, [], {})
+    options = parse_options(ADMIN, [], {})
     for url in URLS[::7]:
         for words in ([url], ["copy", url], ["copy", "memory:", url], ["backup", "x", url], ["copy", "a", "b", url]):
             with pytest.raises(ExitError) as problem:
-                obey(options, words)
+                run_command(options, words)
             assert hidden(str(problem.value)), (words, problem.value)
 
 
@@ -274,4 +274,4 @@ def test_a_server_that_cannot_start_shows_no_password(tmp_path: Path) -> None:
         assert done.returncode in (73, 78) and hidden(done.stdout + done.stderr), done
         assert "Traceback" not in done.stderr and "***" in done.stderr
     with pytest.raises(SystemExit):
-        parse(SERVER, ["--store", url, "--print-config"], {})
+        parse_options(SERVER, ["--store", url, "--print-config"], {})

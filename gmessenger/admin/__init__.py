@@ -1,3 +1,1 @@
-"""The command `gmessenger-admin`: accounts, invites, rooms, backups, and whether everything is still there.
-It must not know sessions, fronts, or how the store is laid out; a running server does the work itself when asked.
-"""
+"""The command `gmessenger-admin`: through the control socket of a running server, or on the store of a stopped one."""

@@ -8,31 +8,31 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Final
 
-from gmessenger.errors import FileProblem, UsageError
-from gmessenger.new_files import new_file
-from gmessenger.options import AdminOptions
-from gmessenger.terminal_text import print_line
+from gmessenger.config.options import AdminOptions
+from gmessenger.console import print_line
+from gmessenger.durability import create_file
+from gmessenger.errors import FileError, UsageError
 
-THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
-DAYS: Final = 825.0
+LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
+DEFAULT_DAYS: Final = 825.0
 """As long as every system believes a certificate at all."""
-DAY: Final = 86_400.0
+SECONDS_PER_DAY: Final = 86_400.0
 
 
-def self_signed(options: AdminOptions, given: Namespace) -> int:
+def create_self_signed(options: AdminOptions, args: Namespace) -> int:
     from gmessenger import certificates  # the other commands should not wait for it
 
-    hosts = given.host or list(dict.fromkeys((socket.gethostname(), *THIS_MACHINE)))
+    hosts = args.host or list(dict.fromkeys((socket.gethostname(), *LOCAL_HOSTS)))
     try:
-        pem = certificates.self_signed(hosts, given.days or DAYS)
+        pem = certificates.make_self_signed(hosts, args.days or DEFAULT_DAYS)
     except ValueError as error:
         raise UsageError(f"A certificate cannot be issued for {' '.join(hosts)}: {error}.") from error
-    file = Path(given.file).absolute()  # the server stands in another directory
-    with new_file(file) as output:
+    file = Path(args.file).absolute()  # the server stands in another directory
+    with create_file(file) as output:
         output.write(pem)
-    made = certificates.facts(pem)
+    made = certificates.read_certificate(pem)
     for line in (
-        f"{file}: a key, and a certificate for {', '.join(made.names)}, until {made.expires}.",
+        f"{file}: a key, and a certificate for {', '.join(made.names)}, until {made.expires_text}.",
         "",
         "For the server, in server.ini:",
         f"    tls-certificate = {file}",
@@ -44,20 +44,20 @@ def self_signed(options: AdminOptions, given: Namespace) -> int:
     return 0
 
 
-def show(options: AdminOptions, given: Namespace) -> int:
+def show_certificate(options: AdminOptions, args: Namespace) -> int:
     from gmessenger import certificates
 
-    file = given.file or options.tls_certificate
+    file = args.file or options.tls_certificate
     if not file:
         raise UsageError("Name a certificate: give its file, or the server's config file with -c.")
     try:
-        found = certificates.facts(Path(file).read_bytes())
+        found = certificates.read_certificate(Path(file).read_bytes())
     except OSError as error:
-        raise FileProblem(f"Cannot read the certificate {file}: {error.strerror}.") from error
+        raise FileError(f"Cannot read the certificate {file}: {error.strerror}.") from error
     except ValueError as error:
-        raise FileProblem(f"There is no certificate in {file}.") from error
-    left = (found.expires_at - time.time()) / DAY
+        raise FileError(f"There is no certificate in {file}.") from error
+    left = (found.expires_at - time.time()) / SECONDS_PER_DAY
     print_line(f"names: {', '.join(found.names) or 'none'}")
-    print_line(f"until: {found.expires} ({f'{left:.0f} days left' if left > 0 else 'it has expired'})")
+    print_line(f"until: {found.expires_text} ({f'{left:.0f} days left' if left > 0 else 'it has expired'})")
     print_line(f"pin:   {found.pin}")
     return 0

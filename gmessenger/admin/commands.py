@@ -8,35 +8,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
-from gmessenger.admin import certs, keeping, moderating, people, watching
+from gmessenger.admin import accounts, certs, maintenance, moderation, status
+from gmessenger.config.options import AdminOptions
 from gmessenger.errors import UsageError
-from gmessenger.options import AdminOptions
-from gmessenger.urls import masked_fault, masked_text
+from gmessenger.urls import redact_error, redact_text
 
-Handler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
-UNITS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
-SECONDS: Final = 86_400.0
-MOST_DAYS: Final = 100_000.0
-COLUMN: Final = 32
-WIDTH: Final = 100
+CommandHandler: TypeAlias = Callable[[AdminOptions, argparse.Namespace], int]
+DAYS_PER_UNIT: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
+SECONDS_PER_DAY: Final = 86_400.0
+MAX_DAYS: Final = 100_000.0
+HELP_COLUMN: Final = 32
+HELP_WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class AdminCommand:
     """One row. `takes` are names of ARGUMENTS; a command that is `stopped` works only where no server runs, one that is
     `running` only where one does.
     """
 
-    words: str
-    takes: tuple[str, ...]
-    about: str
-    handler: Handler
-    stopped: bool = False
-    running: bool = False
+    name: str
+    arguments: tuple[str, ...]
+    description: str
+    handler: CommandHandler
+    needs_stopped: bool = False
+    needs_running: bool = False
 
     @property
     def usage(self) -> str:
-        return " ".join([self.words, *(ARGUMENTS[each].shown for each in self.takes)])
+        return " ".join([self.name, *(ARGUMENTS[each].usage for each in self.arguments)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,34 @@ class Argument:
     """
 
     name: str
-    shown: str
-    about: str
+    usage: str
+    description: str
     optional: bool = False
-    many: bool = False
-    several: bool = False
+    repeatable: bool = False
+    one_or_more: bool = False
     flag: bool = False
-    read: Callable[[str], object] = str
+    parse: Callable[[str], object] = str
 
 
-def days(text: str) -> float:
+def parse_days(text: str) -> float:
     """`90d`, `12w`, `36h`, `10m`: a number alone could mean any of them."""
     try:
-        found = float(text[:-1]) * UNITS[text[-1:]]
+        found = float(text[:-1]) * DAYS_PER_UNIT[text[-1:]]
     except (ValueError, KeyError):
         found = 0.0
-    if not 0 < found <= MOST_DAYS:
+    if not 0 < found <= MAX_DAYS:
         raise argparse.ArgumentTypeError(f"expected a time like 90d, 12w, 36h or 10m, not {text!r}")
     return found
 
 
-def day_count(text: str) -> float:
+def parse_day_count(text: str) -> float:
     """A number of days, for an option that is named so; a unit may stand behind it."""
-    return days(text if text[-1:] in UNITS else f"{text}d")
+    return parse_days(text if text[-1:] in DAYS_PER_UNIT else f"{text}d")
 
 
-def seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """The same in seconds: `10m`, `36h`."""
-    return days(text) * SECONDS
+    return parse_days(text) * SECONDS_PER_DAY
 
 
 ARGUMENTS: Final = {
@@ -98,10 +98,14 @@ ARGUMENTS: Final = {
         "[--host NAME]…",
         "a host name or an address; without it, those of this machine",
         optional=True,
-        many=True,
+        repeatable=True,
     ),
     "days": Argument(
-        "--days", "[--days N]", "how long the certificate is valid [default: 825 days]", optional=True, read=day_count
+        "--days",
+        "[--days N]",
+        "how long the certificate is valid [default: 825 days]",
+        optional=True,
+        parse=parse_day_count,
     ),
     "pem": Argument("file", "[FILE]", "a certificate in PEM; without it, the server's certificate", optional=True),
     "who": Argument("name", "NAME", "an account's name, or a guest's"),
@@ -118,144 +122,167 @@ ARGUMENTS: Final = {
         optional=True,
     ),
     "for": Argument(
-        "--for", "[--for TIME]", "a duration like 10m, 36h or 90d; without it, permanently", optional=True, read=seconds
+        "--for",
+        "[--for TIME]",
+        "a duration like 10m, 36h or 90d; without it, permanently",
+        optional=True,
+        parse=parse_seconds,
     ),
     "why": Argument("--reason", "[--reason TEXT]", "the reason shown to the users concerned", optional=True),
     "message": Argument(
         "which",
         "#ROOM|NAME [NAME] SEQ|ID",
         "a room and a seq, two names and a seq, or an account and a message id",
-        several=True,
+        one_or_more=True,
     ),
-    "age": Argument("--older-than", "--older-than AGE", "an age like 90d, 12w or 36h", read=days),
+    "age": Argument("--older-than", "--older-than AGE", "an age like 90d, 12w or 36h", parse=parse_days),
 }
 COMMANDS: Final = (
-    Command(
+    AdminCommand(
         "user add",
         ("account", "alike"),
         "create an account; a guest who uses the name is disconnected",
-        people.add_user,
+        accounts.add_user,
     ),
-    Command("user passwd", ("account",), "change an account's password and end its sessions", people.change_password),
-    Command("user list", (), "list all accounts, and whether each is online or disabled", people.list_users),
-    Command("user disable", ("account",), "disable an account and end its sessions", people.disable_user),
-    Command("user enable", ("account",), "enable a disabled account", people.enable_user),
-    Command(
+    AdminCommand(
+        "user passwd", ("account",), "change an account's password and end its sessions", accounts.change_password
+    ),
+    AdminCommand("user list", (), "list all accounts, and whether each is online or disabled", accounts.list_users),
+    AdminCommand("user disable", ("account",), "disable an account and end its sessions", accounts.disable_user),
+    AdminCommand("user enable", ("account",), "enable a disabled account", accounts.enable_user),
+    AdminCommand(
         "user delete",
         ("account",),
         "delete an account; messages it sent stay with their recipients",
-        people.delete_user,
+        accounts.delete_user,
     ),
-    Command(
-        "user grant", ("account",), "make an account an operator, who may kick, mute, ban and close rooms", people.grant
+    AdminCommand(
+        "user grant",
+        ("account",),
+        "make an account an operator, who may kick, mute, ban and close rooms",
+        accounts.grant_operator,
     ),
-    Command("user revoke", ("account",), "withdraw an account's operator rights", people.revoke),
-    Command("invite", (), "print an invitation code for one registration", people.invite),
-    Command("room list", (), "list all rooms", people.list_rooms),
-    Command("room delete", ("room",), "delete a room and all its messages, and notify its members", people.delete_room),
-    Command(
+    AdminCommand("user revoke", ("account",), "withdraw an account's operator rights", accounts.revoke_operator),
+    AdminCommand("invite", (), "print an invitation code for one registration", accounts.create_invite),
+    AdminCommand("room list", (), "list all rooms", accounts.list_rooms),
+    AdminCommand(
+        "room delete", ("room",), "delete a room and all its messages, and notify its members", accounts.delete_room
+    ),
+    AdminCommand(
         "room close",
         ("room", "why"),
         "close a room: members may read, but nobody may write or join",
-        moderating.close_room,
+        moderation.close_room,
     ),
-    Command("room open", ("room",), "open a closed room again", moderating.open_room),
-    Command("kick", ("who", "why"), "close a user's connections (needs a running server)", moderating.kick),
-    Command("mute", ("who", "for", "why"), "mute a user: their messages are refused", moderating.mute),
-    Command("unmute", ("who",), "unmute a user", moderating.unmute),
-    Command("ban", ("whom", "address", "for", "why"), "ban a name, an address or a network", moderating.ban),
-    Command("unban", ("whom", "address"), "lift the ban of a user or an address", moderating.unban),
-    Command("bans", (), "list bans and mutes", moderating.list_sanctions),
-    Command("backup", ("new",), "write a backup of the whole store to one file, while the server runs", keeping.backup),
-    Command(
+    AdminCommand("room open", ("room",), "open a closed room again", moderation.open_room),
+    AdminCommand("kick", ("who", "why"), "close a user's connections (needs a running server)", moderation.kick),
+    AdminCommand("mute", ("who", "for", "why"), "mute a user: their messages are refused", moderation.mute),
+    AdminCommand("unmute", ("who",), "unmute a user", moderation.unmute),
+    AdminCommand("ban", ("whom", "address", "for", "why"), "ban a name, an address or a network", moderation.ban),
+    AdminCommand("unban", ("whom", "address"), "lift the ban of a user or an address", moderation.unban),
+    AdminCommand("bans", (), "list bans and mutes", moderation.list_sanctions),
+    AdminCommand(
+        "backup", ("new",), "write a backup of the whole store to one file, while the server runs", maintenance.backup
+    ),
+    AdminCommand(
         "verify",
         ("any",),
         "check the store or a backup for damage and missing messages; exit code 1 if there are any",
-        keeping.verify,
+        maintenance.verify,
     ),
-    Command("restore", ("old",), "replace the store with a backup", keeping.restore, stopped=True),
-    Command(
+    AdminCommand("restore", ("old",), "replace the store with a backup", maintenance.restore, needs_stopped=True),
+    AdminCommand(
         "copy",
         ("from", "to", "skip-bad"),
         "copy a store into another one, of either kind, and compare the two",
-        keeping.copy,
-        stopped=True,
+        maintenance.copy,
+        needs_stopped=True,
     ),
-    Command("bus-key", (), "replace the key that a cluster's servers use on the bus", keeping.replace_bus_key),
-    Command("export", ("out",), "export accounts, rooms and messages as JSON lines", keeping.export),
-    Command(
+    AdminCommand("bus-key", (), "replace the key that a cluster's servers use on the bus", maintenance.replace_bus_key),
+    AdminCommand("export", ("out",), "export accounts, rooms and messages as JSON lines", maintenance.export),
+    AdminCommand(
         "cert self-signed",
         ("host", "days", "new"),
         "create a self-signed certificate for a private network",
-        certs.self_signed,
+        certs.create_self_signed,
     ),
-    Command("cert show", ("pem",), "show a certificate's names, expiry and pin", certs.show),
-    Command("trace", ("message",), "show where a message was delivered, without its text", watching.trace),
-    Command("status", (), "show the state of the running server", watching.status, running=True),
-    Command("prune", ("age",), "delete old messages", keeping.prune),
+    AdminCommand("cert show", ("pem",), "show a certificate's names, expiry and pin", certs.show_certificate),
+    AdminCommand("trace", ("message",), "show where a message was delivered, without its text", status.trace),
+    AdminCommand("status", (), "show the state of the running server", status.status, needs_running=True),
+    AdminCommand("prune", ("age",), "delete old messages", maintenance.prune),
 )
 
 
-def overview() -> str:
+def help_text() -> str:
     """What there is to do, for --help."""
     lines = ["usage: gmessenger-admin [option ...] COMMAND [option ...]", "", "commands:"]
     for command in COMMANDS:
-        needs = {command.stopped: " (needs the server stopped)", command.running: " (needs it running)"}
-        about = command.about + needs.get(True, "")
-        beside = len(command.usage) < COLUMN - 2
-        told = textwrap.wrap(about, WIDTH, initial_indent=" " * COLUMN, subsequent_indent=" " * COLUMN)
-        lines += [f"  {command.usage:<{COLUMN - 2}}{told.pop(0).lstrip()}" if beside else f"  {command.usage}", *told]
+        needs = {command.needs_stopped: " (needs the server stopped)", command.needs_running: " (needs it running)"}
+        about = command.description + needs.get(True, "")
+        beside = len(command.usage) < HELP_COLUMN - 2
+        told = textwrap.wrap(about, HELP_WIDTH, initial_indent=" " * HELP_COLUMN, subsequent_indent=" " * HELP_COLUMN)
+        lines += [
+            f"  {command.usage:<{HELP_COLUMN - 2}}{told.pop(0).lstrip()}" if beside else f"  {command.usage}",
+            *told,
+        ]
     return "\n".join(lines)
 
 
-def obey(options: AdminOptions, words: Sequence[str]) -> int:
+def run_command(options: AdminOptions, words: Sequence[str]) -> int:
     """Do what the words say and return the exit code. Raises `UsageError` where they say nothing we know."""
-    command = find(words)
-    given = _parser(command).parse_args(words[len(command.words.split()) :])
+    command = find_command(words)
+    given = _make_parser(command).parse_args(words[len(command.name.split()) :])
     return command.handler(options, given)
 
 
-def find(words: Sequence[str]) -> Command:
+def find_command(words: Sequence[str]) -> AdminCommand:
     for command in COMMANDS:
-        if list(words[: len(command.words.split())]) == command.words.split():
+        if list(words[: len(command.name.split())]) == command.name.split():
             return command
-    near = [command.words for command in COMMANDS if command.words.split()[0] == words[0]]
-    known = ", ".join(near or [command.words for command in COMMANDS])
-    raise UsageError(f"There is no command {masked_text(' '.join(words[:2]))!r}; there is {known}.")
+    near = [command.name for command in COMMANDS if command.name.split()[0] == words[0]]
+    known = ", ".join(near or [command.name for command in COMMANDS])
+    raise UsageError(f"There is no command {redact_text(' '.join(words[:2]))!r}; there is {known}.")
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{masked_fault(message[:1].upper() + message[1:].rstrip('.'))}. See {self.prog} --help.")
+        raise UsageError(f"{redact_error(message[:1].upper() + message[1:].rstrip('.'))}. See {self.prog} --help.")
 
 
-def with_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def add_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The parser of the options, that knows every command as well; shells complete by it, and nothing is done by it."""
     groups: dict[str, Any] = {"": parser.add_subparsers(parser_class=argparse.ArgumentParser)}
     for command in COMMANDS:
-        group, _, word = command.words.rpartition(" ")
+        group, _, word = command.name.rpartition(" ")
         if group not in groups:
             groups[group] = groups[""].add_parser(group, help=f"{group} …").add_subparsers()
-        _take(groups[group].add_parser(word, help=command.about), command)
+        _add_arguments(groups[group].add_parser(word, help=command.description), command)
     return parser
 
 
-def _parser(command: Command) -> _Parser:
-    parser = _Parser(prog=f"gmessenger-admin {command.words}", description=command.about, allow_abbrev=False)
-    _take(parser, command)
+def _make_parser(command: AdminCommand) -> _CommandParser:
+    parser = _CommandParser(
+        prog=f"gmessenger-admin {command.name}", description=command.description, allow_abbrev=False
+    )
+    _add_arguments(parser, command)
     return parser
 
 
-def _take(parser: argparse.ArgumentParser, command: Command) -> None:
-    for each in (ARGUMENTS[name] for name in command.takes):
+def _add_arguments(parser: argparse.ArgumentParser, command: AdminCommand) -> None:
+    for each in (ARGUMENTS[name] for name in command.arguments):
         if each.name.startswith("-"):
             if each.flag:
-                parser.add_argument(each.name, action="store_true", help=each.about)
+                parser.add_argument(each.name, action="store_true", help=each.description)
                 continue
-            value, action = each.shown.strip("[]…").split()[-1], "append" if each.many else "store"
+            value, action = each.usage.strip("[]…").split()[-1], "append" if each.repeatable else "store"
             parser.add_argument(
-                each.name, required=not each.optional, action=action, type=each.read, metavar=value, help=each.about
+                each.name,
+                required=not each.optional,
+                action=action,
+                type=each.parse,
+                metavar=value,
+                help=each.description,
             )
         else:
-            nargs = "?" if each.optional else "+" if each.several else None
-            parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.about)
+            nargs = "?" if each.optional else "+" if each.one_or_more else None
+            parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.description)

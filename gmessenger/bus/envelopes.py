@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-FORM: Final = 2
+ENVELOPE_VERSION: Final = 2
 """The first byte. A node that speaks another form is not understood, and is not there for this one."""
 KEY_BYTES: Final = 32
 BOOT_BYTES: Final = 16
@@ -39,7 +39,7 @@ class Envelope(NamedTuple):
     counter: int
     node: str
     header: bytes
-    sealed: bytes
+    ciphertext: bytes
 
 
 def read_envelope(data: bytes) -> Envelope | None:
@@ -52,7 +52,7 @@ def read_envelope(data: bytes) -> Envelope | None:
         node = data[_HEADER.size : end].decode()
     except UnicodeDecodeError:
         return None
-    if form != FORM or not node or len(data) <= end:
+    if form != ENVELOPE_VERSION or not node or len(data) <= end:
         return None
     return Envelope(key_id, boot, counter, node, data[:end], data[end:])
 
@@ -60,7 +60,7 @@ def read_envelope(data: bytes) -> Envelope | None:
 def open_envelope(cipher: AESGCM, envelope: Envelope, channel: str) -> bytes | None:
     """Decrypt an envelope that came on a channel; None where it was not sealed for that channel with that key."""
     try:
-        return cipher.decrypt(_nonce(envelope.counter), envelope.sealed, envelope.header + channel.encode())
+        return cipher.decrypt(_nonce(envelope.counter), envelope.ciphertext, envelope.header + channel.encode())
     except InvalidTag:
         return None
 
@@ -71,9 +71,9 @@ class Keyring:
     `clock` is steady. Raises ValueError for a key that has not `KEY_BYTES`.
     """
 
-    def __init__(self, key: bytes, cluster: str, clock: Callable[[], float]) -> None:
+    def __init__(self, key: bytes, cluster: str, monotonic: Callable[[], float]) -> None:
         self._cluster = cluster
-        self._clock = clock
+        self._monotonic = monotonic
         self._keys: dict[bytes, bytes] = {}
         self._old_id = b""
         self._old_until = 0.0
@@ -86,7 +86,7 @@ class Keyring:
         old = self.current
         self.current = self._add(key)
         self._keys = {id: each for id, each in self._keys.items() if id in (old, self.current)}
-        self._old_id, self._old_until = old, self._clock() + OLD_KEY_TTL
+        self._old_id, self._old_until = old, self._monotonic() + OLD_KEY_TTL
         return True
 
     def make_cipher(self, key_id: bytes, node: str, boot: bytes) -> AESGCM | None:
@@ -94,12 +94,12 @@ class Keyring:
         key = self._keys.get(key_id)
         if key is None or not self.has(key_id):
             return None
-        info = f"gmessenger bus {FORM}\0{self._cluster}\0{node}".encode()
+        info = f"gmessenger bus {ENVELOPE_VERSION}\0{self._cluster}\0{node}".encode()
         return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=boot, info=info).derive(key))
 
     def has(self, key_id: bytes) -> bool:
         """Return whether envelopes sealed with a key are accepted now."""
-        return key_id == self.current or (key_id == self._old_id and self._clock() < self._old_until)
+        return key_id == self.current or (key_id == self._old_id and self._monotonic() < self._old_until)
 
     def _add(self, key: bytes) -> bytes:
         if len(key) != KEY_BYTES:
@@ -112,8 +112,8 @@ class Keyring:
 class Sealer:
     """Seals what this process publishes. `boot` is it, among all that ever had this name."""
 
-    def __init__(self, keys: Keyring, node: str) -> None:
-        self._keys = keys
+    def __init__(self, keyring: Keyring, node: str) -> None:
+        self._keyring = keyring
         self._node = node
         self._name = node.encode()
         self.boot = secrets.token_bytes(BOOT_BYTES)
@@ -124,9 +124,9 @@ class Sealer:
     @property
     def cipher(self) -> AESGCM:
         """That of the key that is the cluster's now."""
-        if self._cipher is None or self._key_id != self._keys.current:
-            self._key_id = self._keys.current
-            self._cipher = self._keys.make_cipher(self._key_id, self._node, self.boot)
+        if self._cipher is None or self._key_id != self._keyring.current:
+            self._key_id = self._keyring.current
+            self._cipher = self._keyring.make_cipher(self._key_id, self._node, self.boot)
             assert self._cipher is not None
         return self._cipher
 
@@ -134,7 +134,7 @@ class Sealer:
         """Make the next envelope, which opens on that channel only."""
         cipher = self.cipher
         self.counter += 1
-        header = _HEADER.pack(FORM, self._key_id, self.boot, self.counter, len(self._name)) + self._name
+        header = _HEADER.pack(ENVELOPE_VERSION, self._key_id, self.boot, self.counter, len(self._name)) + self._name
         return header + cipher.encrypt(_nonce(self.counter), body, header + channel.encode())
 
 

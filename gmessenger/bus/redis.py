@@ -1,16 +1,19 @@
-"""A bus over Redis (6 or later; no Redis Cluster, no Sentinel): what is published reaches those who listen just then.
+"""Notices: what may happen as often as a stranger likes is counted, and told to the log once a minute at most.
+
+A bus over Redis (6 or later; no Redis Cluster, no Sentinel): what is published reaches those who listen just then.
 
     keep_linked    a greenlet: makes the link, listens, and when it is lost makes it anew
     Speaker        a greenlet for each link: says what waits, what this node shows, beats
     Listener       what keep_linked runs: hears the others, asks them what they show
 
 Redis keeps nothing, and is told nothing: what each node shows is in its own memory, and whoever has to know asks it.
-What others publish there is believed when `Admission` has seen that a node of the cluster has sealed it.
+What others publish there is believed when `PacketAuthenticator` has seen that a node of the cluster has sealed it.
 A link counts as well when all have said what they show and something of our own has come back on it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from random import SystemRandom
 from typing import Final
@@ -19,25 +22,50 @@ import gevent
 from gevent import Greenlet
 from gevent.event import Event
 
-from gmessenger import logs
-from gmessenger.bus.admission import KEY, REASONS, Admission
-from gmessenger.bus.dialling import Exchange
+from gmessenger import log
+from gmessenger.bus.authentication import REJECT_REASONS, UNKNOWN_KEY, PacketAuthenticator
+from gmessenger.bus.connection import ConnectionPair, RedisEndpoint
 from gmessenger.bus.envelopes import Keyring, Sealer
-from gmessenger.bus.keys import Keys, Pace
-from gmessenger.bus.link import Link
-from gmessenger.bus.listening import Listener
-from gmessenger.bus.notices import Notices
-from gmessenger.bus.others import Others
-from gmessenger.bus.replies import Wishes
-from gmessenger.bus.speaking import SAID_GOODBYE, Speaker
-from gmessenger.cluster.contract import Heard
-from gmessenger.cluster.records import BusTally
+from gmessenger.bus.peers import PeerTable
+from gmessenger.bus.presence import PresenceRequests
+from gmessenger.bus.protocol import ChannelNames, Intervals
+from gmessenger.bus.publisher import NODE_STOPPED, Publisher
+from gmessenger.bus.subscriber import Subscriber
+from gmessenger.cluster.interfaces import BusListener, BusStats
 
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 1.0
-DOUBT_INTERVAL: Final = 1.0
+EVENT_LOG_INTERVAL: Final = 60.0  # seconds
+MAX_COUNTED_KINDS: Final = 20
+
+
+class ThrottledEventLog:
+    """Counts kinds of one event; the first is told at once, what comes within a minute of it together after that."""
+
+    def __init__(self, event: str, monotonic: Callable[[], float]) -> None:
+        self._event = event
+        self._monotonic = monotonic
+        self._counts: Counter[str] = Counter()
+        self._logged_at = monotonic() - EVENT_LOG_INTERVAL
+
+    def add(self, kind: str, count: int = 1) -> None:
+        if kind in self._counts or len(self._counts) < MAX_COUNTED_KINDS:
+            self._counts[kind] += count
+        self.flush()
+
+    def flush(self) -> None:
+        """Log the counts, unless something was logged within the last minute."""
+        if not self._counts or self._monotonic() - self._logged_at < EVENT_LOG_INTERVAL:
+            return
+        kinds = " ".join(f"{kind}={count}" for kind, count in sorted(self._counts.items()))
+        log.log_event(self._event, count=self._counts.total(), what=kinds)
+        self._counts.clear()
+        self._logged_at = self._monotonic()
+
+
+MIN_RECONNECT_DELAY: Final = 0.05
+MAX_RECONNECT_DELAY: Final = 1.0
+KEY_CHECK_INTERVAL: Final = 1.0
 """Seconds between two looks for another key, however often one is named that is not known."""
-A_MISTAKE: Final = "an internal error"
+INTERNAL_ERROR: Final = "an internal error"
 uniform: Final = SystemRandom().uniform
 
 
@@ -53,161 +81,175 @@ class RedisBus:
         cluster: str,
         key: bytes,
         timeout: float,
-        failed: Callable[[str, BaseException], None],
-        clock: Callable[[], float],
+        on_error: Callable[[str, BaseException], None],
+        monotonic: Callable[[], float],
     ) -> None:
-        self._keys = Keys(cluster, node)
-        self._pace = Pace(timeout)
-        self._exchange = Exchange(url, self._pace.answer)
-        self._failed = failed
-        self._clock = clock
-        self._ring = Keyring(key, cluster, clock)
-        self._sealer = Sealer(self._ring, node)
-        self.tally = BusTally(rejected=dict.fromkeys(REASONS, 0))
-        self._rejected = Notices("bus_rejected", clock)
-        self._missed = Notices("bus_missed", clock)
-        self._doubted_at = clock() - DOUBT_INTERVAL
+        self._channels = ChannelNames(cluster, node)
+        self._intervals = Intervals(timeout)
+        self._endpoint = RedisEndpoint(url, self._intervals.reply_timeout)
+        self._on_error = on_error
+        self._monotonic = monotonic
+        self._keyring = Keyring(key, cluster, monotonic)
+        self._sealer = Sealer(self._keyring, node)
+        self.stats = BusStats(rejected=dict.fromkeys(REJECT_REASONS, 0))
+        self._rejected_log = ThrottledEventLog("bus_rejected", monotonic)
+        self._missed_log = ThrottledEventLog("bus_missed", monotonic)
+        self._key_checked_at = monotonic() - KEY_CHECK_INTERVAL
         self.connected = False
-        self.since = clock()
-        self._told_lost = self._was_there = self._hears_itself = False
-        self._pause = FIRST_PAUSE
-        self._speaker = Speaker(
-            self._keys, self._pace, self.tally, clock, self._sealer, lambda: self.nodes, self._challenge
+        self.state_since = monotonic()
+        self._logged_lost = self._was_connected = self._has_echo = False
+        self._reconnect_delay = MIN_RECONNECT_DELAY
+        self._publisher = Publisher(
+            self._channels,
+            self._intervals,
+            self.stats,
+            monotonic,
+            self._sealer,
+            lambda: self.nodes,
+            self._make_challenge,
         )
-        self._others: Others | None = None
-        self._admission: Admission | None = None
+        self._peers: PeerTable | None = None
+        self._authenticator: PacketAuthenticator | None = None
         self._closing = Event()
-        self._keeper: Greenlet[..., object] | None = None
+        self._connect_greenlet: Greenlet[..., object] | None = None
 
     @property
     def nodes(self) -> Collection[str]:
-        return self._others.nodes if self._others is not None else ()
+        return self._peers.nodes if self._peers is not None else ()
 
-    def start(self, heard: Heard) -> None:
-        speaker, pace = self._speaker, self._pace
-        wishes = Wishes(self._want, pace.answer)
-        others = Others(heard, self._keys.own, pace.timeout, self._failed, self._lost_some, wishes.add)
-        self._others = others
-        self._admission = Admission(self._keys, pace, self._ring, self._sealer, others, speaker.replies, self._reject)
-        listener = Listener(
-            self._keys,
+    def start(self, listener: BusListener) -> None:
+        speaker, pace = self._publisher, self._intervals
+        wishes = PresenceRequests(self._request_presence, pace.reply_timeout)
+        others = PeerTable(
+            listener, self._channels.own_node, pace.node_timeout, self._on_error, self._on_gap, wishes.add
+        )
+        self._peers = others
+        self._authenticator = PacketAuthenticator(
+            self._channels, pace, self._keyring, self._sealer, others, speaker.replies, self._on_reject
+        )
+        subscriber = Subscriber(
+            self._channels,
             pace,
-            self.tally,
-            self._clock,
+            self.stats,
+            self._monotonic,
             others,
-            self._admission,
+            self._authenticator,
             speaker.replies,
             wishes,
-            self._echoed,
-            self._resumed,
-            self._tell_notices,
+            self._on_echo,
+            self._on_connected,
+            self._flush_logs,
         )
-        self._keeper = self._spawn(self._keep_linked, listener)
+        self._connect_greenlet = self._spawn(self._run, subscriber)
 
     def send(self, data: bytes, nodes: Collection[str] | None = None) -> None:
-        if not self._hears_itself or not self._speaker.send(data, nodes):
-            self.tally.lost += 1
+        if not self._has_echo or not self._publisher.send(data, nodes):
+            self.stats.lost += 1
 
-    def rekey(self, key: bytes) -> None:
-        self._ring.replace(key)
+    def replace_key(self, key: bytes) -> None:
+        self._keyring.replace(key)
 
-    def show(self, key: str, card: bytes | None) -> None:
-        self._speaker.show(key, card)
+    def set_presence(self, key: str, entry: bytes | None) -> None:
+        self._publisher.set_presence(key, entry)
 
     def close(self) -> None:
         self._closing.set()
-        self._speaker.close()
-        if self.connected and self._keeper is not None:
-            self._keeper.join(self._pace.answer)
-        self._be(connected=False)
+        self._publisher.close()
+        if self.connected and self._connect_greenlet is not None:
+            self._connect_greenlet.join(self._intervals.reply_timeout)
+        self._set_connected(connected=False)
 
-    def _keep_linked(self, listener: Listener) -> None:
+    def _run(self, listener: Subscriber) -> None:
         while not self._closing.is_set():
-            reason = self._link_and_listen(listener)
-            self._be(connected=False)
-            self._speaker.drop()
-            if reason != SAID_GOODBYE and not self._told_lost:
-                self._told_lost = True
-                logs.event("bus_lost", address=self._exchange.address, reason=reason)
-            self._closing.wait(self._pause * uniform(0.5, 1.0))
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            reason = self._connect_and_subscribe(listener)
+            self._set_connected(connected=False)
+            self._publisher.clear()
+            if reason != NODE_STOPPED and not self._logged_lost:
+                self._logged_lost = True
+                log.log_event("bus_lost", address=self._endpoint.address, reason=reason)
+            self._closing.wait(self._reconnect_delay * uniform(0.5, 1.0))
+            self._reconnect_delay = min(2 * self._reconnect_delay, MAX_RECONNECT_DELAY)
 
-    def _link_and_listen(self, listener: Listener) -> str:
+    def _connect_and_subscribe(self, listener: Subscriber) -> str:
         """Why there is no link, or none any more."""
         try:
-            link = Link(self._exchange, self._lost)
+            link = ConnectionPair(self._endpoint, self._on_connection_failed)
         except ConnectionError as error:
             return str(error)
         speaker: Greenlet[..., object] | None = None
         try:
             listener.subscribe(link)
-            speaker = self._spawn(self._speak, link)
-            listener.listen(link)
+            speaker = self._spawn(self._run_publisher, link)
+            listener.run(link)
         except ConnectionError as error:
-            link.lose(str(error))
+            link.fail(str(error))
         except Exception as failure:
-            self._failed("bus", failure)
-            link.lose(A_MISTAKE)
+            self._on_error("bus", failure)
+            link.fail(INTERNAL_ERROR)
         finally:
             if speaker is not None:
                 speaker.join()
             link.close()
-        return link.lost
+        return link.failure
 
-    def _speak(self, link: Link) -> None:
+    def _run_publisher(self, link: ConnectionPair) -> None:
         try:
-            self._speaker.speak(link)
+            self._publisher.run(link)
         except ConnectionError as error:
-            link.lose(str(error))
+            link.fail(str(error))
         except Exception as failure:
-            self._failed("bus", failure)
-            link.lose(A_MISTAKE)
+            self._on_error("bus", failure)
+            link.fail(INTERNAL_ERROR)
 
-    def _lost(self) -> None:
-        self._hears_itself = False
-        self._be(connected=False)
-        self._speaker.wake()
+    def _on_connection_failed(self) -> None:
+        self._has_echo = False
+        self._set_connected(connected=False)
+        self._publisher.wake()
 
-    def _echoed(self) -> None:
-        self._hears_itself = True
+    def _on_echo(self) -> None:
+        self._has_echo = True
 
-    def _resumed(self) -> None:
-        self._be(connected=True)
-        self.tally.returns += self._was_there
-        self._was_there = True
-        self._told_lost = False
-        self._pause = FIRST_PAUSE
-        logs.event("bus_connected", address=self._exchange.address, nodes=len(self.nodes))
+    def _on_connected(self) -> None:
+        self._set_connected(connected=True)
+        self.stats.reconnects += self._was_connected
+        self._was_connected = True
+        self._logged_lost = False
+        self._reconnect_delay = MIN_RECONNECT_DELAY
+        log.log_event("bus_connected", address=self._endpoint.address, nodes=len(self.nodes))
 
-    def _be(self, *, connected: bool) -> None:
+    def _set_connected(self, *, connected: bool) -> None:
         if connected != self.connected:
-            self.connected, self.since = connected, self._clock()
+            self.connected, self.state_since = connected, self._monotonic()
 
-    def _challenge(self) -> bytes:
-        return self._admission.challenges.make(self._others.now) if self._admission and self._others else b""
+    def _make_challenge(self) -> bytes:
+        return self._authenticator.challenges.make(self._peers.now) if self._authenticator and self._peers else b""
 
-    def _want(self, name: str) -> bool:
-        node = self._others.find(name) if self._others is not None else None
+    def _request_presence(self, name: str) -> bool:
+        node = self._peers.find(name) if self._peers is not None else None
         if node is not None:
-            self._speaker.replies.want(name, node.number)
+            self._publisher.replies.request_presence(name, node.version)
         return node is not None
 
-    def _reject(self, reason: str) -> None:
-        self.tally.rejected[reason] += 1
-        self._rejected.add(reason)
-        if reason == KEY and self._others is not None and self._clock() - self._doubted_at >= DOUBT_INTERVAL:
-            self._doubted_at = self._clock()
-            self._others.doubt()
+    def _on_reject(self, reason: str) -> None:
+        self.stats.rejected[reason] += 1
+        self._rejected_log.add(reason)
+        if (
+            reason == UNKNOWN_KEY
+            and self._peers is not None
+            and self._monotonic() - self._key_checked_at >= KEY_CHECK_INTERVAL
+        ):
+            self._key_checked_at = self._monotonic()
+            self._peers.notify_unreadable()
 
-    def _lost_some(self, node: str, count: int) -> None:
-        self.tally.missed += count
-        self._missed.add(node, count)
+    def _on_gap(self, node: str, count: int) -> None:
+        self.stats.missed += count
+        self._missed_log.add(node, count)
 
-    def _tell_notices(self) -> None:
-        self._rejected.tell()
-        self._missed.tell()
+    def _flush_logs(self) -> None:
+        self._rejected_log.flush()
+        self._missed_log.flush()
 
     def _spawn(self, function: Callable[..., object], *arguments: object) -> Greenlet[..., object]:
         greenlet = gevent.spawn(function, *arguments)
-        greenlet.link_exception(lambda dead: self._failed("bus", dead.exception or RuntimeError("bus")))
+        greenlet.link_exception(lambda dead: self._on_error("bus", dead.exception or RuntimeError("bus")))
         return greenlet

@@ -1,3 +1,1 @@
-"""The messenger itself: who is here, who may say what to whom, and the one way a message reaches anybody.
-It must not know bytes, sockets, JIM or any other front, SQL, Redis or TLS.
-"""
+"""The messenger: sessions, rooms, rights, rate limits, the path of a message; no sockets, no SQL."""

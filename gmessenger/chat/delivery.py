@@ -2,6 +2,10 @@
 
 A session takes seq n of a conversation live only if it was sent n - 1; otherwise it turns *behind* and pages from the
 store until it has reached the head, compared and switched without letting anybody in between.
+
+What was committed together in a room, or between two, is brought together to everybody there.
+
+A room of a thousand that hears a hundred messages is a thousand parcels, and not a hundred thousand.
 """
 
 from __future__ import annotations
@@ -12,204 +16,292 @@ from typing import Any, Final
 from gevent.event import Event
 from msgspec import Struct
 
-from gmessenger.chat.contract import Store
-from gmessenger.chat.model import Bundle, Message, Synced
-from gmessenger.chat.names import fold
-from gmessenger.chat.records import Post, Remembered
-from gmessenger.chat.room import OpenRoom
+from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
+from gmessenger.chat.records import NewMessage, StoredMessage
+from gmessenger.chat.rooms import Room, RoomRegistry
+from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
-from gmessenger.chat.tally import Tally
+from gmessenger.chat.stats import MessengerStats
+from gmessenger.chat.storage import Store
 from gmessenger.errors import StoreUnavailable
+from gmessenger.names import fold
 
-STORE_PAUSE: Final = 1.0
+STORE_RETRY_DELAY: Final = 1.0
 """Seconds before a store that was not available is asked again."""
 
 Spawn = Callable[..., object]
 """`spawn(what, function, *args)` runs a function in a greenlet whose failure is seen."""
 
 
-class Kept(Struct, gc=False):
+class CommittedMessage(Struct, gc=False):
     """A post that is on disk, whose it is (`key` is the name folded, `sender` the session, if it is here), and the room
     or the name it is for. Where it was `erased` since, its text is empty.
     """
 
-    post: Post
+    message: NewMessage
     seq: int
-    said: str
-    key: str
-    sender: Session | None
-    room: OpenRoom | None = None
-    to: str = ""
+    action: str
+    sender_key: str
+    sender_session: Session | None
+    room: Room | None = None
+    to_key: str = ""
     erased: bool = False
 
 
-class Delivery:
+class DeliveryService:
     """Brings kept messages to sessions, and counts what it and others bring."""
 
-    def __init__(self, store: Store, spawn: Spawn, tally: Tally) -> None:
+    def __init__(self, store: Store, spawn: Spawn, stats: MessengerStats) -> None:
         self._store = store
         self._spawn = spawn
-        self.tally = tally
+        self.stats = stats
 
-    def deliver(self, kept: Kept, sessions: Iterable[Session]) -> None:
+    def deliver(self, committed: CommittedMessage, sessions: Iterable[Session]) -> None:
         """A post was kept: give it to these sessions, and to the sender's own as is due to a sender."""
-        parcel = as_parcel(kept)
-        conversation, given = kept.post.conversation, 0
+        parcel = message_from_committed(committed)
+        conversation, given = committed.message.conversation, 0
         for session in sessions:
-            if session.key != kept.key:
-                given += self._give(session, conversation, kept.seq, parcel)
-            elif said_by(session, kept):
-                self._count(session, conversation, kept.seq)
+            if session.key != committed.sender_key:
+                given += self._deliver_live(session, conversation, committed.seq, parcel)
+            elif is_sender_session(session, committed):
+                self._count_own(session, conversation, committed.seq)
             else:
-                given += self._give(session, conversation, kept.seq, as_parcel(kept, kept.post.id))
-        self.tally.deliveries += given
+                given += self._deliver_live(
+                    session, conversation, committed.seq, message_from_committed(committed, committed.message.id)
+                )
+        self.stats.deliveries += given
 
-    def give_together(self, session: Session, conversation: str, bundle: Bundle, own: Sequence[int] = ()) -> bool:
+    def deliver_batch(
+        self, session: Session, conversation: str, batch: MessageBatch, own_seqs: Sequence[int] = ()
+    ) -> bool:
         """Hand over all of a bundle, or none of it; False where each of its messages has to be looked at.
 
         `own` are the seqs that are not in it because the session has said them itself.
         """
-        if session.behind:
-            session.missed = True
+        if session.catching_up:
+            session.dirty = True
             return True
-        sent = session.sent.get(conversation, 0)
-        in_turn = sent == bundle.first - 1 or (session.account is None and sent < bundle.first)
-        if not in_turn or not session.outbox.offer_all(bundle, len(bundle.messages)):
+        sent = session.delivered.get(conversation, 0)
+        in_turn = sent == batch.first_seq - 1 or (session.account is None and sent < batch.first_seq)
+        if not in_turn or not session.outbox.offer_batch(batch, len(batch.messages)):
             return False
-        session.sent[conversation] = bundle.last
-        self.tally.deliveries += len(bundle.messages)
-        if own:
-            self._acknowledge(session, conversation, own)
+        session.delivered[conversation] = batch.last_seq
+        self.stats.deliveries += len(batch.messages)
+        if own_seqs:
+            self._acknowledge(session, conversation, own_seqs)
         return True
 
-    def catch_up(self, session: Session) -> None:
+    def start_catch_up(self, session: Session) -> None:
         """Have a session that is behind sent all that it has not acknowledged; it is told when it has it."""
-        self._spawn("catching up", self._catch_up, session)
+        self._spawn("catching up", self._run_catch_up, session)
 
-    def look(self, session: Session, conversation: str, head: int) -> None:
+    def check_gap(self, session: Session, conversation: str, head: int) -> None:
         """What came while the session was on its way into a conversation must not wait for the next message."""
-        if session.account is not None and not session.behind and head > session.sent.get(conversation, 0):
-            self.fall_behind(session)
+        if session.account is not None and not session.catching_up and head > session.delivered.get(conversation, 0):
+            self.restart_catch_up(session)
 
-    def _give(self, session: Session, conversation: str, seq: int, parcel: Message) -> bool:
+    def _deliver_live(self, session: Session, conversation: str, seq: int, message: Message) -> bool:
         """Hand it over live if its turn has come; says whether it did."""
         if session.account is None:
-            if seq > session.sent.get(conversation, 0):
-                session.sent[conversation] = seq  # should it become an account, it is done with this
-                return session.outbox.offer(parcel)
-        elif session.behind:
-            session.missed = True
-        elif seq > session.sent.get(conversation, 0):
-            if seq == session.sent.get(conversation, 0) + 1 and session.outbox.offer(parcel):
-                session.sent[conversation] = seq
+            if seq > session.delivered.get(conversation, 0):
+                session.delivered[conversation] = seq  # should it become an account, it is done with this
+                return session.outbox.offer(message)
+        elif session.catching_up:
+            session.dirty = True
+        elif seq > session.delivered.get(conversation, 0):
+            if seq == session.delivered.get(conversation, 0) + 1 and session.outbox.offer(message):
+                session.delivered[conversation] = seq
                 return True
-            self.fall_behind(session)
+            self.restart_catch_up(session)
         return False
 
-    def fall_behind(self, session: Session) -> None:
+    def restart_catch_up(self, session: Session) -> None:
         """Have an account's session page from the store whatever it has not been sent."""
-        session.behind = session.missed = True
-        self.catch_up(session)
+        session.catching_up = session.dirty = True
+        self.start_catch_up(session)
 
-    def _count(self, session: Session, conversation: str, seq: int) -> None:
+    def _count_own(self, session: Session, conversation: str, seq: int) -> None:
         """A session's own message, which it has."""
         if session.device is None:
-            session.sent[conversation] = max(seq, session.sent.get(conversation, 0))
-        elif session.behind:
-            session.missed = True
-        elif session.sent.get(conversation, 0) != seq - 1:
-            self.fall_behind(session)
+            session.delivered[conversation] = max(seq, session.delivered.get(conversation, 0))
+        elif session.catching_up:
+            session.dirty = True
+        elif session.delivered.get(conversation, 0) != seq - 1:
+            self.restart_catch_up(session)
         else:
-            session.sent[conversation] = seq
+            session.delivered[conversation] = seq
             self._acknowledge(session, conversation, (seq,))
 
-    def _acknowledge(self, session: Session, conversation: str, own: Iterable[int]) -> None:
+    def _acknowledge(self, session: Session, conversation: str, own_seqs: Iterable[int]) -> None:
         """What a session said itself moves its device's cursor on, as far as it owes nothing before it."""
         if session.device is None:
             return
-        acked = before = session.acked.get(conversation, 0)
-        for seq in own:
+        acked = before = session.acknowledged.get(conversation, 0)
+        for seq in own_seqs:
             acked += seq == acked + 1
         if acked != before:
-            session.acked[conversation] = acked
+            session.acknowledged[conversation] = acked
             self._store.acknowledge(session.device.id, conversation, acked)
 
-    def _catch_up(self, session: Session) -> None:
+    def _run_catch_up(self, session: Session) -> None:
         try:
-            self._page(session)
+            self._catch_up(session)
         except Exception:
-            session.outbox.finish()  # it would be behind for good: it comes again, and begins anew
+            session.outbox.close_after_drain()  # it would be behind for good: it comes again, and begins anew
             raise
 
-    def _page(self, session: Session) -> None:
+    def _catch_up(self, session: Session) -> None:
         while not session.outbox.closed:
-            session.missed = False
+            session.dirty = False
             try:
                 self._send_backlog(session)
             except StoreUnavailable:
-                Event().wait(STORE_PAUSE)
+                Event().wait(STORE_RETRY_DELAY)
                 continue
-            if not session.missed:
-                session.behind = False
-                session.outbox.insist(Synced())
+            if not session.dirty:
+                session.catching_up = False
+                session.outbox.push(CatchUpDone())
                 return
 
     def _send_backlog(self, session: Session) -> None:
         assert session.account is not None
         for conversation, head in sorted(self._store.backlog(session.account.id).items()):
-            while session.sent.get(conversation, 0) < head and not session.outbox.closed:
-                page = self._store.page(session.account.id, conversation, session.sent.get(conversation, 0))
+            while session.delivered.get(conversation, 0) < head and not session.outbox.closed:
+                page = self._store.page(session.account.id, conversation, session.delivered.get(conversation, 0))
                 for remembered in page.messages:
-                    self._send(session, remembered)
+                    self._send_stored(session, remembered)
                 if not page.more:
                     # What was pruned is owed to nobody, nor what was said in a room after one was taken out of it.
-                    session.sent[conversation] = max(head, session.sent.get(conversation, 0))
+                    session.delivered[conversation] = max(head, session.delivered.get(conversation, 0))
 
-    def _send(self, session: Session, remembered: Remembered) -> None:
+    def _send_stored(self, session: Session, message: StoredMessage) -> None:
         assert session.device is not None
-        if remembered.device == session.device.id:
-            session.sent[remembered.conversation] = remembered.seq
-        elif session.outbox.until_room():
-            session.outbox.insist(as_message(remembered, own=fold(remembered.sender) == session.key))
-            self.tally.deliveries += 1
-            session.sent[remembered.conversation] = remembered.seq
+        if message.device == session.device.id:
+            session.delivered[message.conversation] = message.seq
+        elif session.outbox.wait_for_room():
+            session.outbox.push(message_from_stored(message, is_own=fold(message.sender) == session.key))
+            self.stats.deliveries += 1
+            session.delivered[message.conversation] = message.seq
 
 
-def said_by(session: Session, kept: Kept) -> bool:
+def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
     """Whether a session of its sender's name has said it, itself or before it was replaced on its device."""
-    if session.account is None or session is kept.sender:  # a guest has one session
+    if session.account is None or session is committed.sender_session:  # a guest has one session
         return True
-    return session.device is not None and session.device.id == kept.post.device
+    return session.device is not None and session.device.id == committed.message.device
 
 
-def as_parcel(kept: Kept, id: str | None = None) -> Message:
+def message_from_committed(committed: CommittedMessage, id: str | None = None) -> Message:
     """What was kept, on its way; with its `id` to its sender's other devices."""
-    post = kept.post
-    return Message(post.sender, post.to, post.text, post.time, kept.said, kept.seq, id, kept.erased)
+    post = committed.message
+    return Message(post.sender, post.to, post.text, post.time, committed.action, committed.seq, id, committed.erased)
 
 
-def as_message(remembered: Remembered, *, own: bool) -> Message:
+def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
     """What was kept, as it is shown again; with its id where it is shown to its sender."""
     return Message(
-        remembered.sender,
-        remembered.to,
-        remembered.text,
-        remembered.time,
-        seq=remembered.seq,
-        id=remembered.id if own else None,
-        erased=remembered.erased,
+        stored.sender,
+        stored.to,
+        stored.text,
+        stored.time,
+        seq=stored.seq,
+        id=stored.id if is_own else None,
+        erased=stored.erased,
     )
 
 
-def entry(remembered: Remembered, **more: Any) -> dict[str, Any]:
+def history_entry(stored: StoredMessage, **more: Any) -> dict[str, Any]:
     """A message in the answer to history or search."""
-    if remembered.erased:
-        return {"seq": remembered.seq, "erased": True, "message": "", **more}
+    if stored.erased:
+        return {"seq": stored.seq, "erased": True, "message": "", **more}
     return {
-        "from": remembered.sender,
-        "to": remembered.to,
-        "time": remembered.time,
-        "message": remembered.text,
-        "seq": remembered.seq,
+        "from": stored.sender,
+        "to": stored.to,
+        "time": stored.time,
+        "message": stored.text,
+        "seq": stored.seq,
         **more,
     }
+
+
+class FanOut:
+    """`bring` has to be called after the last `add`, before anybody else has a turn: the store does.
+
+    What was gathered of a conversation goes through `order`, which is `give`: where several servers keep messages, it
+    waits there for those between. `giving` is told of what is given, before it is.
+    """
+
+    def __init__(self, rooms: RoomRegistry, router: Router, delivery: DeliveryService) -> None:
+        self._rooms = rooms
+        self._router = router
+        self._delivery = delivery
+        self._committed: dict[str, list[CommittedMessage]] = {}
+        self.sequencer: Callable[[list[CommittedMessage]], None] = self.deliver
+        self.on_deliver: Callable[[list[CommittedMessage]], object] = lambda kept: None
+
+    def add(self, committed: CommittedMessage) -> None:
+        """A post was kept; posts to a conversation come in the order of their seqs."""
+        self._committed.setdefault(committed.message.conversation, []).append(committed)
+
+    def flush(self) -> None:
+        """Give what was gathered to those who are there. Where that raises, call it again for what is left."""
+        while self._committed:
+            self.sequencer(self._committed.pop(next(iter(self._committed))))
+
+    def deliver(self, committed: list[CommittedMessage], sessions: Sequence[Session] | None = None) -> None:
+        """Bring posts of one conversation, in the order of their seqs, to those who are here, or to these sessions."""
+        self.on_deliver(committed)
+        sessions = self.recipient_sessions(committed[0]) if sessions is None else sessions
+        if len(committed) > 1 and committed[-1].seq - committed[0].seq + 1 == len(committed):
+            self._deliver_batch(committed, sessions)
+        else:
+            self._deliver_each(committed, sessions)
+
+    def recipient_sessions(self, committed: CommittedMessage) -> Sequence[Session]:
+        """Everybody here who is in the room, or at either end."""
+        if committed.room is not None:
+            return self._rooms.sessions(committed.room)
+        return self.direct_sessions(committed.to_key, committed.sender_key)
+
+    def direct_sessions(self, one: str, other: str) -> Sequence[Session]:
+        """The sessions here of two names, which may be the same."""
+        sessions = self._router.sessions(one)
+        return sessions + self._router.sessions(other) if one != other else list(sessions)
+
+    def _deliver_batch(self, committed: list[CommittedMessage], sessions: Sequence[Session]) -> None:
+        messages = [message_from_committed(each) for each in committed]
+        bundle = MessageBatch(messages, committed[0].seq, committed[-1].seq, sum(message.size for message in messages))
+        spoken: dict[str, list[int]] = {}  # who has said some of it, and at which places
+        for place, each in enumerate(committed):
+            spoken.setdefault(each.sender_key, []).append(place)
+        give, conversation = self._delivery.deliver_batch, committed[0].message.conversation
+        for session in sessions:
+            if session.key in spoken:
+                given = give(session, conversation, *_batch_for_sender(session, committed, bundle, spoken[session.key]))
+            else:
+                given = give(session, conversation, bundle)
+            if not given:
+                self._deliver_each(committed, (session,))
+
+    def _deliver_each(self, committed: list[CommittedMessage], sessions: Sequence[Session]) -> None:
+        for each in committed:
+            self._delivery.deliver(each, sessions)
+
+
+def _batch_for_sender(
+    session: Session, committed: list[CommittedMessage], batch: MessageBatch, own_places: list[int]
+) -> tuple[MessageBatch, list[int]]:
+    """What is due to a session of somebody who said what is at these places, and the seqs of what it said itself.
+
+    The rest it shares with everybody: in a room of a hundred where ten speak, to bring these ten what was said one by
+    one was a fifth of all the work.
+    """
+    due, own, weight = batch.messages.copy(), [], batch.size
+    for place in reversed(own_places):
+        each = committed[place]
+        if is_sender_session(session, each):
+            own.append(each.seq)
+            weight -= due.pop(place).size
+        else:
+            due[place] = message_from_committed(each, each.message.id)
+    return MessageBatch(due, batch.first_seq, batch.last_seq, weight), own[::-1]

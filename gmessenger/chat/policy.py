@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
-from gmessenger.chat.limits import Bounds
-from gmessenger.chat.names import LONGEST_NAME
+from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.session import Session
+from gmessenger.names import MAX_NAME
 
-LONGEST_STATUS: Final = 32
-Registration = Literal["open", "invite", "closed"]
+MAX_STATUS: Final = 32
+RegistrationMode = Literal["open", "invite", "closed"]
 
 
 @dataclass(slots=True)
@@ -22,27 +22,27 @@ class Policy:
 
     guests: bool = True
     broadcast: bool = True
-    registration: Registration = "open"
+    registration: RegistrationMode = "open"
     greeting: str = ""  # the operator's own words
     max_text: int = 16_384
     max_frame: int = 65_536
-    names_remembered: int = 10_000
+    max_seen_names: int = 10_000
     retention: float | None = None  # days
     account_quota: int = 0  # bytes of text kept of one account; 0 is no limit
     guest_quota: int = 0  # bytes of text kept of all guests together
-    unsettled: int = 1_048_576  # characters of one session that may be on their way to the disk
+    max_pending_characters: int = 1_048_576  # characters of one session that may be on their way to the disk
     store_timeout: float = 30.0  # seconds
     search_timeout: float = 1.0  # seconds after which a search ends with what it has found
-    busy_pause: float = 1.0  # seconds after which a message to somebody busy may be tried again
-    bounds: Bounds = Bounds()
+    busy_retry_after: float = 1.0  # seconds after which a message to somebody busy may be tried again
+    limits: Limits = Limits()
 
-    def limits_of(self, session: Session) -> dict[str, int]:
+    def announced_limits(self, session: Session) -> dict[str, int]:
         """What is announced to a client: a guest's address is counted as well as its name, where it is."""
-        sizes = {"frame": self.max_frame, "text": self.max_text, "name": LONGEST_NAME, "status": LONGEST_STATUS}
-        bounds = self.bounds.of_guests if session.shares else self.bounds
+        sizes = {"frame": self.max_frame, "text": self.max_text, "name": MAX_NAME, "status": MAX_STATUS}
+        bounds = self.limits.for_guests if session.network_buckets else self.limits
         return sizes | bounds.announced
 
-    def become(self, other: Policy) -> None:
+    def update_from(self, other: Policy) -> None:
         """Allow what the other allows, from now on, to those who are here too."""
         for each in fields(other):
             setattr(self, each.name, getattr(other, each.name))

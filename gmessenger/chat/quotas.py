@@ -11,37 +11,37 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from gmessenger.chat.contract import Store
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.session import Session
+from gmessenger.chat.storage import Store
 from gmessenger.errors import QuotaExceeded
 
-ASKED_AGAIN_AFTER: Final = 60.0
+USAGE_TTL: Final = 60.0
 """Seconds."""
-MAX_KNOWN: Final = 10_000
+MAX_CACHED_USAGES: Final = 10_000
 """Accounts of which it is known how much is kept; the longest unused is forgotten, and asked for again."""
 
 
-class Used:
+class StorageUsage:
     """How many bytes are kept, as the store said `at` that time, and how many are on their way there."""
 
-    __slots__ = ("at", "kept", "on_its_way")
+    __slots__ = ("fetched_at", "pending", "stored")
 
     def __init__(self) -> None:
-        self.at: float | None = None
-        self.kept = 0
-        self.on_its_way = 0
+        self.fetched_at: float | None = None
+        self.stored = 0
+        self.pending = 0
 
 
-class QuotaUse:
+class QuotaReservation:
     """Bytes that a message will take, until it is settled: once, or when the `with` block raises."""
 
-    __slots__ = ("_bytes", "_used")
+    __slots__ = ("_bytes", "_usage")
 
-    def __init__(self, used: Used, bytes_: int) -> None:
-        self._used = used
+    def __init__(self, usage: StorageUsage, bytes_: int) -> None:
+        self._usage = usage
         self._bytes = bytes_
-        used.on_its_way += bytes_
+        usage.pending += bytes_
 
     def __enter__(self) -> Self:
         return self
@@ -50,47 +50,51 @@ class QuotaUse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self.settle(is_kept=False)
+            self.complete(is_stored=False)
 
-    def settle(self, *, is_kept: bool) -> None:
+    def complete(self, *, is_stored: bool) -> None:
         """It has been stored, or is not kept."""
         bytes_, self._bytes = self._bytes, 0
-        self._used.on_its_way -= bytes_
-        self._used.kept += bytes_ if is_kept else 0
+        self._usage.pending -= bytes_
+        self._usage.stored += bytes_ if is_stored else 0
 
 
-class Quotas:
+class StorageQuotas:
     """May block, where the store has to be asked. `clock` only goes forward."""
 
     def __init__(self, store: Store, policy: Policy, clock: Callable[[], float]) -> None:
         self._store = store
         self._policy = policy
         self._clock = clock
-        self._used: dict[int | None, Used] = {}
+        self._usages: dict[int | None, StorageUsage] = {}
 
-    def limit(self, session: Session) -> int:
+    def limit_for(self, session: Session) -> int:
         """How many bytes are kept of what such a session says; 0 is no limit."""
         return self._policy.guest_quota if session.account is None else self._policy.account_quota
 
-    def take(self, session: Session, text: str) -> QuotaUse:
+    def reserve(self, session: Session, text: str) -> QuotaReservation:
         """Bytes for what a session says that has a limit. Raises `QuotaExceeded` or `StoreUnavailable`."""
         account = session.account.id if session.account is not None else None
-        limit, used, bytes_ = self.limit(session), self._known(account), len(text.encode("utf-8", "surrogatepass"))
-        if used.kept + used.on_its_way + bytes_ > limit:
+        limit, used, bytes_ = (
+            self.limit_for(session),
+            self._cached_usage(account),
+            len(text.encode("utf-8", "surrogatepass")),
+        )
+        if used.stored + used.pending + bytes_ > limit:
             raise QuotaExceeded(limit=limit)
-        return QuotaUse(used, bytes_)
+        return QuotaReservation(used, bytes_)
 
-    def _known(self, account: int | None) -> Used:
-        used = self._used.pop(account, None) or Used()
-        self._used[account] = used
+    def _cached_usage(self, account: int | None) -> StorageUsage:
+        used = self._usages.pop(account, None) or StorageUsage()
+        self._usages[account] = used
         now = self._clock()
-        if used.at is None or now - used.at >= ASKED_AGAIN_AFTER:
-            before, used.at = used.at, now  # calls that come meanwhile use the count from before
+        if used.fetched_at is None or now - used.fetched_at >= USAGE_TTL:
+            before, used.fetched_at = used.fetched_at, now  # calls that come meanwhile use the count from before
             try:
-                used.kept = self._store.usage(account)
+                used.stored = self._store.stored_bytes(account)
             except BaseException:
-                used.at = before
+                used.fetched_at = before
                 raise
-        if len(self._used) > MAX_KNOWN:
-            del self._used[next(iter(self._used))]
+        if len(self._usages) > MAX_CACHED_USAGES:
+            del self._usages[next(iter(self._usages))]
         return used

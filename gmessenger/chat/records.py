@@ -1,4 +1,7 @@
-"""The records that pass between the messenger and its store."""
+"""The records that pass between the messenger and its store.
+
+The way of one message: what a store knows of where it went. Never what it said.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-PAGE_TEXT: Final = 262_144
+MAX_PAGE_CHARACTERS: Final = 262_144
 """Characters of text after which a page ends: what waits to be read is bounded however long the messages are."""
 
 
@@ -35,11 +38,11 @@ class Device(Struct):
     id: int
     name: str
     cursors: dict[str, int]
-    dropped: Sequence[int] = ()
-    entry: int = 0
+    evicted: Sequence[int] = ()
+    login_count: int = 0
 
 
-class Entry(Struct):
+class DeviceLogin(Struct):
     """How a session begins: on the device of that name, to be resumed by a token (which is kept as a hash).
 
     `live` are the account's devices that have a session now.
@@ -47,17 +50,17 @@ class Entry(Struct):
 
     device: str
     token: str
-    live: Sequence[int] = ()
+    live_devices: Sequence[int] = ()
 
 
-class Proof(Struct):
+class Credential(Struct):
     """What a session has shown: the `password` whose hash this is, or a `token`."""
 
-    password: str | None = None
+    password_hash: str | None = None
     token: str | None = None
 
 
-class Room(Struct):
+class RoomRecord(Struct):
     """A room as it is kept; `members` maps account ids to the first seq they may read.
 
     `id` tells it from one that had its name before.
@@ -68,12 +71,12 @@ class Room(Struct):
     topic: str
     creator: int | None
     head: int
-    first: int
+    first_seq: int
     members: dict[int, int]
     id: int = 0
 
 
-class Post(Struct, gc=False):
+class NewMessage(Struct, gc=False):
     """A message to be kept.
 
     `conversation` is a room's key, or both names' keys joined by a space, in order: those who are accounts when it is
@@ -90,7 +93,7 @@ class Post(Struct, gc=False):
     id: str | None = None
 
 
-class Remembered(Struct):
+class StoredMessage(Struct):
     """A message as it was kept. Where it was `erased`, its text is empty."""
 
     conversation: str
@@ -104,7 +107,7 @@ class Remembered(Struct):
     erased: bool = False
 
 
-class Standing(Struct):
+class ConversationRow(Struct):
     """How an account stands in a conversation, by its folded name `key` and as shown `with_`.
 
     `seq` is the newest it may read (0 where there is nothing), of that `time` (unknown where it was erased); `first` is
@@ -112,10 +115,10 @@ class Standing(Struct):
     """
 
     key: str
-    with_: str
+    target: str
     seq: int
-    first: int
-    read: int
+    first_seq: int
+    read_seq: int
     time: float | None
 
 
@@ -133,27 +136,66 @@ class Sanction(Struct):
     until: float | None = None
 
 
-class Page(Struct):
+class MessagePage(Struct):
     """Messages of one conversation, oldest first; `first` is the oldest seq kept, `more` whether the page was cut."""
 
-    messages: list[Remembered]
+    messages: list[StoredMessage]
     more: bool
-    first: int = 1
+    first_seq: int = 1
 
 
-class Hits(Struct):
+class SearchResult(Struct):
     """What a search found, newest first; `more` says whether there is more of it than was asked for.
 
     `incomplete` where the time was over before everything had been looked through, or some is not in the index yet.
     """
 
-    messages: list[Remembered]
+    messages: list[StoredMessage]
     more: bool = False
     incomplete: bool = False
 
 
-class Placed(Struct):
+class ExportedMessage(Struct):
     """A message and its place among all that are kept, oldest first: the next page begins after it."""
 
-    place: int
-    message: Remembered
+    position: int
+    message: StoredMessage
+
+
+class SentInfo(Struct):
+    """A message without its text: `size` is that in characters, `device` the name of the sender's, if it is known."""
+
+    sender: str
+    to: str
+    time: float
+    size: int
+    erased: bool
+    device_id: int | None
+    device: str | None
+    id: str | None
+
+
+class DeviceCursor(Struct):
+    """A device, and the last seq of the conversation that it needs no more."""
+
+    id: int
+    name: str
+    cursor: int
+
+
+class ReaderInfo(Struct):
+    """An account that takes part: it may read from `visible` on, and has read up to `read`."""
+
+    account_id: int
+    visible_from: int
+    read_seq: int
+    devices: list[DeviceCursor]
+
+
+class MessageTrace(Struct):
+    """Where a message went; `sent` is None where the conversation, which is kept from `first` to `head`, lacks it."""
+
+    first_seq: int
+    head: int
+    sent: SentInfo | None
+    readers: list[ReaderInfo]

@@ -8,13 +8,12 @@ from typing import Final, Literal
 
 from gevent.event import Event
 
-from gmessenger.chat.limits import Pace
-from gmessenger.chat.model import ONLINE
-from gmessenger.chat.names import LONGEST_NAME, fold
-from gmessenger.chat.outbox import Outbox
+from gmessenger.chat.outbox import ONLINE, Outbox
+from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
+from gmessenger.names import MAX_NAME, fold
 
-MOST_CONTACTS: Final = 200
+MAX_CONTACTS: Final = 200
 
 
 class Session:
@@ -31,48 +30,48 @@ class Session:
 
     __slots__ = (
         "_contacts",
-        "_settled",
+        "_progress",
+        "accepts_push",
         "account",
-        "acked",
+        "ack_pending",
+        "acknowledged",
         "address",
-        "behind",
+        "buckets",
+        "catching_up",
+        "delivered",
         "device",
-        "front",
+        "dirty",
         "key",
-        "missed",
         "name",
+        "network_buckets",
         "outbox",
-        "owing",
-        "pace",
-        "sent",
-        "shares",
-        "since",
+        "pending_characters",
+        "protocol",
         "status",
+        "status_since",
         "token",
-        "told",
-        "unsettled",
     )
 
-    def __init__(self, name: str, outbox: Outbox, *, front: str, told: bool, address: str) -> None:
+    def __init__(self, name: str, outbox: Outbox, *, protocol: str, accepts_push: bool, address: str) -> None:
         self.name = name
         self.key = fold(name)
         self.outbox = outbox
         outbox.name = name
-        self.front = front
-        self.told = told
+        self.protocol = protocol
+        self.accepts_push = accepts_push
         self.address = address
         self.account: Account | None = None
         self.device: Device | None = None
-        self.sent: dict[str, int] = {}
-        self.acked: dict[str, int] = {}
-        self.behind = False
-        self.missed = False
-        self.owing = False
-        self.unsettled = 0
-        self.pace = Pace()
-        self.shares: Sequence[tuple[Pace, int]] = ()
-        self.since = 0.0
-        self._settled: Event | None = None
+        self.delivered: dict[str, int] = {}
+        self.acknowledged: dict[str, int] = {}
+        self.catching_up = False
+        self.dirty = False
+        self.ack_pending = False
+        self.pending_characters = 0
+        self.buckets = SenderBuckets()
+        self.network_buckets: Sequence[tuple[SenderBuckets, int]] = ()
+        self.status_since = 0.0
+        self._progress: Event | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
         self._contacts: dict[str, str] = {}
@@ -93,38 +92,38 @@ class Session:
     def contacts(self) -> list[str]:
         return list(self._contacts.values())
 
-    def become(self, account: Account) -> None:
+    def bind_account(self, account: Account) -> None:
         """The session is this account's; nothing is sent to it live until it has caught up with its device."""
         self.account = account
-        self.behind = self.missed = True
+        self.catching_up = self.dirty = True
 
-    def use(self, device: Device) -> None:
+    def bind_device(self, device: Device) -> None:
         """The session is on this device, which has acknowledged up to its cursors."""
         self.device = device
-        self.sent = {key: max(seq, self.sent.get(key, 0)) for key, seq in device.cursors.items()}
-        self.acked = dict(device.cursors)
+        self.delivered = {key: max(seq, self.delivered.get(key, 0)) for key, seq in device.cursors.items()}
+        self.acknowledged = dict(device.cursors)
 
-    def settled(self, weight: int) -> None:
+    def release_pending(self, size: int) -> None:
         """So much less is on its way to the disk."""
-        self.unsettled -= weight
-        if self._settled is not None:
-            self._settled.set()
+        self.pending_characters -= size
+        if self._progress is not None:
+            self._progress.set()
 
-    def until_settled(self, most: int, timeout: float) -> bool:
+    def wait_for_store(self, max_pending: int, timeout: float) -> bool:
         """Wait until no more than `most` is on its way to the disk; False after `timeout` seconds without progress."""
-        while self.unsettled > most:
-            self._settled = Event()
-            if not self._settled.wait(timeout):
+        while self.pending_characters > max_pending:
+            self._progress = Event()
+            if not self._progress.wait(timeout):
                 return False
-        self._settled = None
+        self._progress = None
         return True
 
     def add_contact(self, name: str) -> None:
         """Remember a contact for as long as the session lasts; beyond the bound the oldest is forgotten."""
-        if len(name) <= LONGEST_NAME:
+        if len(name) <= MAX_NAME:
             self.remove_contact(name)
             self._contacts[fold(name)] = name
-            if len(self._contacts) > MOST_CONTACTS:
+            if len(self._contacts) > MAX_CONTACTS:
                 del self._contacts[next(iter(self._contacts))]
 
     def remove_contact(self, name: str) -> None:

@@ -1,64 +1,61 @@
-"""A library for bots and for the terminal: one name's line to a server, kept up, with nothing lost on the way.
-It must not print, and must not know options, logs, or who reads its events.
-"""
+"""The client library: one session on a server that reconnects, resends and loses nothing; for bots and the terminal."""
 
+from gmessenger.client.client import Client
+from gmessenger.client.config import Timeouts, TlsConfig
 from gmessenger.client.events import (
     Accepted,
-    CaughtUp,
-    Closed,
+    ChatEvent,
     Connected,
     Deferred,
-    Delivered,
-    Joined,
-    Left,
-    LinkEvent,
-    Lost,
-    Missed,
+    Disconnected,
+    GapDetected,
+    MemberJoined,
+    MemberLeft,
+    MessageDelivered,
+    MessageReceived,
+    MessageSentElsewhere,
     Notice,
-    Opened,
     PresenceChanged,
-    ReadElsewhere,
-    Received,
+    ReadMarkerMoved,
     Rejected,
-    SentElsewhere,
+    RoomClosedByOperator,
+    RoomReopened,
+    Synced,
     TopicChanged,
 )
-from gmessenger.client.link import Link
-from gmessenger.client.outbox import Message
-from gmessenger.client.pages import Found, Results, Standing
-from gmessenger.client.patience import Patience
-from gmessenger.client.positions import fold
-from gmessenger.client.tls import Tls
-from gmessenger.wire.events import Card, Delivery
+from gmessenger.client.responses import ConversationInfo, SearchHit, SearchResults
+from gmessenger.client.sender import OutgoingMessage
+from gmessenger.client.sequencing import fold
+from gmessenger.wire.events import MessageEvent, UserInfo
 
 __all__ = [
     "Accepted",
-    "Card",
-    "CaughtUp",
-    "Closed",
+    "ChatEvent",
+    "Client",
     "Connected",
+    "ConversationInfo",
     "Deferred",
-    "Delivered",
-    "Delivery",
-    "Found",
-    "Joined",
-    "Left",
-    "Link",
-    "LinkEvent",
-    "Lost",
-    "Message",
-    "Missed",
+    "Disconnected",
+    "GapDetected",
+    "MemberJoined",
+    "MemberLeft",
+    "MessageDelivered",
+    "MessageEvent",
+    "MessageReceived",
+    "MessageSentElsewhere",
     "Notice",
-    "Opened",
-    "Patience",
+    "OutgoingMessage",
     "PresenceChanged",
-    "ReadElsewhere",
-    "Received",
+    "ReadMarkerMoved",
     "Rejected",
-    "Results",
-    "SentElsewhere",
-    "Standing",
-    "Tls",
+    "RoomClosedByOperator",
+    "RoomReopened",
+    "SearchHit",
+    "SearchResults",
+    "Synced",
+    "Timeouts",
+    "TlsConfig",
     "TopicChanged",
+    "UserInfo",
     "fold",
 ]

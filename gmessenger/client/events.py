@@ -6,50 +6,52 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from gmessenger.client.frames import refusal
-from gmessenger.client.outbox import Message
-from gmessenger.errors import TooLong
-from gmessenger.sentences import Sentence
-from gmessenger.wire.events import Answer, Delivery
+from gmessenger.client.responses import error_from_response
+from gmessenger.client.sender import OutgoingMessage
+from gmessenger.errors import TextTooLong
+from gmessenger.text import Text
+from gmessenger.wire.events import MessageEvent, ResponseFrame
 
-OPERATOR: Final = "operator"
+OPERATOR_ROLE: Final = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Logged in: the first time, or `again` after the line was lost. `limits` are the server's, by its own words.
+    """Logged in: the first time, or `reconnected` after the line was lost. `limits` are the server's, by its own words.
 
-    `operator` says whether one is one, `blocks` how many names one blocks. Coming back `anew`, as another guest or to
-    another store, numbers of messages from before mean nothing any more.
+    `is_operator` says whether one is one, `block_count` how many names one blocks. With `seqs_reset`, as another guest
+    or at another store, numbers of messages from before mean nothing any more.
     """
 
     server: str
     greeting: str
     limits: Mapping[str, Any]
-    again: bool
-    operator: bool = False
-    blocks: int = 0
-    anew: bool = False
+    reconnected: bool
+    is_operator: bool = False
+    block_count: int = 0
+    seqs_reset: bool = False
 
 
-def connected(answer: Answer, again: bool, anew: bool) -> Connected:
+def make_connected(response: ResponseFrame, reconnected: bool, seqs_reset: bool) -> Connected:
     """What the server said when it let us in."""
-    limits, operator = answer.limits or {}, answer.role == OPERATOR
-    return Connected(answer.server or "", answer.alert or "", limits, again, operator, answer.blocks or 0, anew)
+    limits, operator = response.limits or {}, response.role == OPERATOR_ROLE
+    return Connected(
+        response.server or "", response.alert or "", limits, reconnected, operator, response.blocks or 0, seqs_reset
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class CaughtUp:
+class Synced:
     """All that waited for one has come, in so many messages since the line was there: the first, or one come back to,
-    `again`. Told once a line.
+    `reconnected`. Told once a line.
     """
 
-    messages: int
-    again: bool
+    message_count: int
+    reconnected: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Disconnected:
     """The line is down, or could not be got back; the next try is in `retry_in` seconds. `attempt` counts from 1."""
 
     reason: str
@@ -58,35 +60,35 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class MessageReceived:
     """Somebody's message; `frame` is the very bytes it came in, without the newline."""
 
-    delivery: Delivery
+    delivery: MessageEvent
     frame: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class SentElsewhere:
-    """What oneself has written, from another device or in an earlier run; not a `Received`, lest a bot answer it."""
+class MessageSentElsewhere:
+    """A message of one's own, sent from another device or run; no `MessageReceived`, so that no bot answers itself."""
 
-    delivery: Delivery
+    delivery: MessageEvent
     frame: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class GapDetected:
     """So many messages of a conversation did not come in their turn.
 
-    If they were `found` they follow, and then what came instead of them; if not, they will not come.
+    If the gap `is_filled` they follow, and then what came instead of them; if not, they will not come.
     """
 
-    with_: str
+    conversation: str
     count: int
-    found: bool
+    is_filled: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class MessageDelivered:
     """Somebody has all that was written to them up to `seq`."""
 
     name: str
@@ -94,15 +96,15 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadElsewhere:
+class ReadMarkerMoved:
     """On another device one has read up to `seq` there."""
 
-    with_: str
+    conversation: str
     seq: int
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class MemberJoined:
     """Somebody came into a room."""
 
     room: str
@@ -110,7 +112,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class MemberLeft:
     """Somebody is in a room no more; `by` says who took them out, if they did not leave."""
 
     room: str
@@ -128,7 +130,7 @@ class TopicChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class RoomClosedByOperator:
     """An operator has closed a room: what was said there can be read, and nothing more is said."""
 
     room: str
@@ -137,7 +139,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class RoomReopened:
     """An operator has opened a room again."""
 
     room: str
@@ -148,37 +150,37 @@ class Opened:
 class Accepted:
     """The server has the message: 200 stored, 202 handed over. It is out of the outbox."""
 
-    message: Message
-    answer: Answer
+    message: OutgoingMessage
+    response: ResponseFrame
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The server will not have the message, for the reason in `answer.error`. It is out of the outbox."""
+    """The server will not have the message, for the reason in `response.error`. It is out of the outbox."""
 
-    message: Message
-    answer: Answer
+    message: OutgoingMessage
+    response: ResponseFrame
 
     @property
     def reason(self) -> str:
-        return str(refusal(self.answer))
+        return str(error_from_response(self.response))
 
 
-def too_long(message: Message, limit: float) -> Rejected:
+def reject_too_long(message: OutgoingMessage, max_frame: float) -> Rejected:
     """Of a message whose frame the server would not take: it would refuse it without its id, and so never answer."""
-    sentence = Sentence(
+    sentence = Text(
         "The text is too long: its frame has {size} bytes, and the limit is {limit}.",
         size=len(message.frame),
-        limit=limit,
+        limit=max_frame,
     )
-    return Rejected(message, Answer(TooLong.code, message.id, error=sentence, code=TooLong.word))
+    return Rejected(message, ResponseFrame(TextTooLong.status, message.id, error=sentence, code=TextTooLong.code))
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
     """The server wants the message later; it is tried again by itself. Told once a message."""
 
-    message: Message
+    message: OutgoingMessage
     reason: str
     retry_in: float
 
@@ -193,29 +195,29 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The server complains of something that it does not name, or something is amiss `here`."""
+    """The server complains of something that it does not name, or something is amiss here (`is_local`)."""
 
-    sentence: str
-    here: bool = False
+    text: str
+    is_local: bool = False
 
 
-LinkEvent: TypeAlias = (
+ChatEvent: TypeAlias = (
     Connected
-    | CaughtUp
-    | Lost
-    | Received
-    | SentElsewhere
-    | Missed
-    | Delivered
-    | ReadElsewhere
+    | Synced
+    | Disconnected
+    | MessageReceived
+    | MessageSentElsewhere
+    | GapDetected
+    | MessageDelivered
+    | ReadMarkerMoved
     | Accepted
     | Rejected
     | Deferred
     | PresenceChanged
-    | Joined
-    | Left
+    | MemberJoined
+    | MemberLeft
     | TopicChanged
-    | Closed
-    | Opened
+    | RoomClosedByOperator
+    | RoomReopened
     | Notice
 )

@@ -6,13 +6,13 @@ from typing import Final, TypeAlias
 
 from msgspec import MsgspecError, Struct, msgpack
 
-from gmessenger.chat.records import Post
+from gmessenger.chat.records import NewMessage
 
-LATE: Final = "late"
+EXPIRED: Final = "late"
 """What stands in the place of an error's word where the question came too late to be answered; no error has it."""
 
 
-class Hint(Struct, array_like=True, gc=False):
+class MessageHint(Struct, array_like=True, gc=False):
     """A post that another node has kept under `seq`; `said` as in `Message`, `room` the id of the room it is in."""
 
     conversation: str
@@ -26,21 +26,21 @@ class Hint(Struct, array_like=True, gc=False):
     id: str | None
     room: int = 0
 
-    def post(self) -> Post:
-        return Post(self.conversation, self.sender, self.to, self.text, self.time, None, self.device, self.id)
+    def to_message(self) -> NewMessage:
+        return NewMessage(self.conversation, self.sender, self.to, self.text, self.time, None, self.device, self.id)
 
 
-class Hints(Struct, array_like=True, tag=1):
+class HintBatch(Struct, array_like=True, tag=1):
     """Posts of one conversation, in the order of their seqs."""
 
-    hints: list[Hint]
+    hints: list[MessageHint]
 
 
-class Changed(Struct, array_like=True, tag=2):
+class ChangeNotice(Struct, array_like=True, tag=2):
     """There are changes to be read."""
 
 
-class Told(Struct, array_like=True, tag=3):
+class ReceiptFrame(Struct, array_like=True, tag=3):
     """For every session of a name (`to`, folded): `with_` has it up to `seq`, or the name itself has read so far."""
 
     to: str
@@ -49,7 +49,7 @@ class Told(Struct, array_like=True, tag=3):
     read: bool
 
 
-class Broadcast(Struct, array_like=True, tag=4):
+class BroadcastFrame(Struct, array_like=True, tag=4):
     """A message to everybody present."""
 
     sender: str
@@ -58,7 +58,7 @@ class Broadcast(Struct, array_like=True, tag=4):
     said: str
 
 
-class Offer(Struct, array_like=True, tag=5):
+class RelayRequest(Struct, array_like=True, tag=5):
     """A message from guest to guest (`key`, folded, as `by` is); `ref` is for the answer.
 
     It is given up to `until`, by the receiver's steady clock. What is sent again has the same `mark`, if it has one.
@@ -76,9 +76,9 @@ class Offer(Struct, array_like=True, tag=5):
     said: str
 
 
-class Wanted(Struct, array_like=True, tag=6):
+class ReserveRequest(Struct, array_like=True, tag=6):
     """Room in a guest's outbox is wanted for a message of such a weight; it is kept under `ref`. `until` is when
-    nobody waits for that any more, as in `Offer`.
+    nobody waits for that any more, as in `RelayRequest`.
     """
 
     ref: int
@@ -88,14 +88,14 @@ class Wanted(Struct, array_like=True, tag=6):
     weight: int
 
 
-class Redeemed(Struct, array_like=True, tag=7):
+class ReleaseNotice(Struct, array_like=True, tag=7):
     """The room that was kept under `ref` is free when the message has come, or soon: it may not come."""
 
     ref: int
 
 
-class Answered(Struct, array_like=True, tag=8):
-    """What became of an `Offer`, or of what was `Wanted`: in how many outboxes, or the word of an error, or `LATE`.
+class RelayReply(Struct, array_like=True, tag=8):
+    """The outcome of a `RelayRequest` or `ReserveRequest`: in how many outboxes, the code of an error, or `EXPIRED`.
 
     `at` is when, by the steady clock of whoever answers.
     """
@@ -106,15 +106,24 @@ class Answered(Struct, array_like=True, tag=8):
     at: float
 
 
-Frame: TypeAlias = Hints | Changed | Told | Broadcast | Offer | Wanted | Redeemed | Answered
+NodeFrame: TypeAlias = (
+    HintBatch
+    | ChangeNotice
+    | ReceiptFrame
+    | BroadcastFrame
+    | RelayRequest
+    | ReserveRequest
+    | ReleaseNotice
+    | RelayReply
+)
 encode: Final = msgpack.Encoder().encode
-_decoder: Final = msgpack.Decoder(Frame)
+_decoder: Final = msgpack.Decoder(NodeFrame)
 
 
-def decode(data: bytes) -> Frame | None:
+def decode(data: bytes) -> NodeFrame | None:
     """A frame; None for what is none, as a node of another release may send."""
     try:
-        frame: Frame = _decoder.decode(data)
+        frame: NodeFrame = _decoder.decode(data)
     except (MsgspecError, UnicodeDecodeError):
         return None
     return frame

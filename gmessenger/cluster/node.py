@@ -9,30 +9,27 @@ from typing import Any, Final
 from gevent.event import Event
 
 from gmessenger.chat.delivery import Spawn
-from gmessenger.chat.model import EVERYBODY, Delivered, Message, ReadUpTo
-from gmessenger.chat.names import fold
-from gmessenger.chat.presence import Later
-from gmessenger.chat.service import Messenger
+from gmessenger.chat.messenger import Messenger
+from gmessenger.chat.outbox import BROADCAST_TARGET, DeliveryReceipt, Message, ReadReceipt
+from gmessenger.chat.presence import CallLater
 from gmessenger.cluster import frames
-from gmessenger.cluster.applying import Applying
-from gmessenger.cluster.asked import Asked
-from gmessenger.cluster.asking import Asking
-from gmessenger.cluster.contract import Bus, SharedStore
-from gmessenger.cluster.following import Following
+from gmessenger.cluster.changes import ChangeApplier, RoomChangeApplier
+from gmessenger.cluster.follower import ChangeFollower
 from gmessenger.cluster.frames import encode
-from gmessenger.cluster.hinting import Hinting
-from gmessenger.cluster.leases import Leases
-from gmessenger.cluster.ordering import Ordering
-from gmessenger.cluster.others import Others
-from gmessenger.cluster.room_changes import RoomChanges
-from gmessenger.cluster.showing import Showing
+from gmessenger.cluster.interfaces import Bus, SharedStore
+from gmessenger.cluster.leases import LeaseKeeper
+from gmessenger.cluster.peers import ClusterPeers
+from gmessenger.cluster.presence import PresenceSync
+from gmessenger.cluster.relay import RelayClient, RelayServer
+from gmessenger.cluster.sequencing import HintPublisher, Sequencer
 from gmessenger.errors import StoreUnavailable
+from gmessenger.names import fold
 
-ENDING_TAKES: Final = 2.0
+STOP_TIMEOUT: Final = 2.0
 """Seconds."""
 
 
-class Node:
+class ClusterNode:
     """`elsewhere` is what its messenger is made with; then `join`, `start`, and at last `stop`.
 
     `every` is how often, in seconds, it asks the store what others did, besides when they say so.
@@ -43,128 +40,136 @@ class Node:
         store: SharedStore,
         bus: Bus,
         spawn: Spawn,
-        later: Later,
+        call_later: CallLater,
         clock: Callable[[], float],
-        steady: Callable[[], float],
-        every: float,
-        failed: Callable[[str, BaseException], None],
+        monotonic: Callable[[], float],
+        poll_interval: float,
+        on_error: Callable[[str, BaseException], None],
     ) -> None:
         self._store = store
         self.bus = bus
         self._spawn = spawn
-        self._later = later
+        self._call_later = call_later
         self._clock = clock
-        self._steady = steady
-        self._every = every
-        self._failed = failed
+        self._monotonic = monotonic
+        self._poll_interval = poll_interval
+        self._on_error = on_error
         self._ended: list[Event] = []
-        self.elsewhere = Others(store, bus)
+        self.peers = ClusterPeers(store, bus)
 
-    def join(self, messenger: Messenger) -> None:
+    def attach(self, messenger: Messenger) -> None:
         """Have the messenger hear of the others, and they of it."""
         self._messenger = messenger
         router, rooms, policy = messenger.router, messenger.rooms, messenger.policy
-        spawn, later, elsewhere = self._spawn, self._later, self.elsewhere
+        spawn, later, elsewhere = self._spawn, self._call_later, self.peers
         store, bus, presence = self._store, self.bus, messenger.presence
-        showing = self._showing = Showing(bus, elsewhere, router, rooms, presence, messenger.seen, self.resumed)
-        self.ordering = Ordering(store, messenger.gathering, rooms, messenger.delivery, spawn, later)
-        self._hinting = Hinting(bus, elsewhere, rooms, presence, self.ordering.take)
-        messenger.gathering.order = self._hinting.kept
-        accounts = messenger.entrance.by_id
-        changes = RoomChanges(rooms, router, messenger.delivery, messenger.sanctions, accounts, showing.take_in)
-        self._applying = Applying(store, messenger, changes, self._clock, showing.name_on, self._rekey)
-        following = self._following = Following(
-            store,
-            self._applying.apply,
-            self.ordering.heads,
-            self._applying.compare,
-            self._steady,
-            self._every,
-            policy.store_timeout,
-            self._failed,
+        showing = self._presence_sync = PresenceSync(
+            bus, elsewhere, router, rooms, presence, messenger.seen_names, self.on_connected
         )
-        self._leases = Leases(store, router, messenger.dismissal, self._steady, self._failed)
-        self._asking = Asking(bus, elsewhere, policy, self._steady)
+        self.sequencer = Sequencer(store, messenger.fan_out, rooms, messenger.delivery, spawn, later)
+        self._hint_publisher = HintPublisher(bus, elsewhere, rooms, presence, self.sequencer.accept)
+        messenger.fan_out.sequencer = self._hint_publisher.publish
+        accounts = messenger.authenticator.accounts_by_id
+        changes = RoomChangeApplier(
+            rooms, router, messenger.delivery, messenger.sanctions, accounts, showing.add_remote_guests
+        )
+        self._change_applier = ChangeApplier(
+            store, messenger, changes, self._clock, showing.name_on_device, self._replace_key
+        )
+        following = self._follower = ChangeFollower(
+            store,
+            self._change_applier.apply,
+            self.sequencer.on_heads,
+            self._change_applier.resync,
+            self._monotonic,
+            self._poll_interval,
+            policy.store_timeout,
+            self._on_error,
+        )
+        self._leases = LeaseKeeper(store, router, messenger.session_closer, self._monotonic, self._on_error)
+        self._relay_client = RelayClient(bus, elsewhere, policy, self._monotonic)
         blocks, patience = messenger.blocks, lambda: 2 * policy.store_timeout
-        self._asked = Asked(bus, router, blocks, presence, later, self._steady, patience)
-        messenger.gathering.giving = self._asked.giving
-        store.changed = self._changed_here
-        elsewhere.join(showing, following, self.ordering, self._leases, self._asking)
+        self._relay_server = RelayServer(bus, router, blocks, presence, later, self._monotonic, patience)
+        messenger.fan_out.on_deliver = self._relay_server.on_deliver
+        store.on_change = self._on_own_change
+        elsewhere.attach(showing, following, self.sequencer, self._leases, self._relay_client)
 
     def start(self) -> None:
         """Take part."""
         with suppress(StoreUnavailable):  # it is tried again and again
-            self._store.beat()
+            self._store.renew_leases()
         self.bus.start(self)
-        runs = {"following": self._following.run, "leases": self._leases.run, "guard": self._leases.guard}
+        runs = {"following": self._follower.run, "leases": self._leases.renew_loop, "guard": self._leases.watchdog}
         for what, run in runs.items():
             self._ended.append(ended := Event())
             self._spawn(what, _run, run, ended)
 
     def stop(self) -> None:
         """Take part no more: the others are told, and the names are free."""
-        self._following.stop()
+        self._follower.stop()
         self._leases.stop()
         for ended in self._ended:
-            ended.wait(ENDING_TAKES)
+            ended.wait(STOP_TIMEOUT)
         self.bus.close()
         with suppress(StoreUnavailable):  # they are free when the lease is over
-            self._store.part()
+            self._store.release_node()
 
-    def received(self, node: str, data: bytes) -> None:
+    def on_data(self, node: str, data: bytes) -> None:
         frame = frames.decode(data)
         if frame is not None:
-            HEARD[type(frame)](self, node, frame)
+            FRAME_HANDLERS[type(frame)](self, node, frame)
 
-    def shown(self, node: str, key: str, card: bytes | None) -> None:
-        self._showing.shown(node, key, card)
+    def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
+        self._presence_sync.on_presence(node, key, entry)
 
-    def gone(self, node: str) -> None:
-        self._showing.gone(node)
+    def on_node_gone(self, node: str) -> None:
+        self._presence_sync.on_node_gone(node)
 
-    def missed(self, node: str) -> None:
-        self._following.wake()
+    def on_gap(self, node: str) -> None:
+        self._follower.wake()
 
-    def resumed(self) -> None:
-        self._following.wake()
+    def on_connected(self) -> None:
+        self._follower.wake()
 
-    def _rekey(self) -> None:
-        self.bus.rekey(self._store.bus_key())
+    def _replace_key(self) -> None:
+        self.bus.replace_key(self._store.bus_key())
 
-    def _changed_here(self) -> None:
-        self._applying.changed_here()
-        self.bus.send(encode(frames.Changed()))
+    def _on_own_change(self) -> None:
+        self._change_applier.count_own_change()
+        self.bus.send(encode(frames.ChangeNotice()))
 
-    def _hints(self, node: str, hints: frames.Hints) -> None:
-        self._hinting.heard(hints)
+    def _handle_hints(self, node: str, hints: frames.HintBatch) -> None:
+        self._hint_publisher.on_hints(hints)
 
-    def _changed(self, node: str, changed: frames.Changed) -> None:
-        self._following.wake()
+    def _handle_change_notice(self, node: str, changed: frames.ChangeNotice) -> None:
+        self._follower.wake()
 
-    def _told(self, node: str, told: frames.Told) -> None:
-        parcel = ReadUpTo(told.with_, told.seq) if told.read else Delivered(told.with_, told.seq)
-        for session in self._messenger.router.sessions(told.to):
-            if session.told:
+    def _handle_receipt(self, node: str, receipt: frames.ReceiptFrame) -> None:
+        parcel = (
+            ReadReceipt(receipt.with_, receipt.seq) if receipt.read else DeliveryReceipt(receipt.with_, receipt.seq)
+        )
+        for session in self._messenger.router.sessions(receipt.to):
+            if session.accepts_push:
                 session.outbox.offer(parcel)
 
-    def _broadcast(self, node: str, said: frames.Broadcast) -> None:
-        message = Message(said.sender, EVERYBODY, said.text, said.time, said.said)
-        sender, hide = fold(said.sender), self._messenger.blocks.hide
+    def _handle_broadcast(self, node: str, broadcast: frames.BroadcastFrame) -> None:
+        message = Message(broadcast.sender, BROADCAST_TARGET, broadcast.text, broadcast.time, broadcast.said)
+        sender, hide = fold(broadcast.sender), self._messenger.blocks.is_hidden
         for session in self._messenger.router:
             if not hide(session.key, sender):
-                self._messenger.tally.deliveries += session.outbox.offer(message)
+                self._messenger.stats.deliveries += session.outbox.offer(message)
 
-    def _offer(self, node: str, offer: frames.Offer) -> None:
-        self._asked.offered(node, offer)
+    def _handle_relay_request(self, node: str, request: frames.RelayRequest) -> None:
+        self._relay_server.on_relay_request(node, request)
 
-    def _wanted(self, node: str, wanted: frames.Wanted) -> None:
-        self._asked.wanted(node, wanted)
+    def _handle_reserve_request(self, node: str, request: frames.ReserveRequest) -> None:
+        self._relay_server.on_reserve_request(node, request)
 
-    def _redeemed(self, node: str, redeemed: frames.Redeemed) -> None:
-        self._asked.redeem(node, redeemed.ref)
+    def _handle_release(self, node: str, notice: frames.ReleaseNotice) -> None:
+        self._relay_server.on_release(node, notice.ref)
 
-    def _answered(self, node: str, answered: frames.Answered) -> None:
-        self._asking.answered(node, answered)
+    def _handle_relay_reply(self, node: str, reply: frames.RelayReply) -> None:
+        self._relay_client.on_reply(node, reply)
 
 
 def _run(run: Callable[[], None], ended: Event) -> None:
@@ -174,14 +179,14 @@ def _run(run: Callable[[], None], ended: Event) -> None:
         ended.set()
 
 
-HEARD: Final[dict[type, Callable[[Node, str, Any], None]]] = {
-    frames.Hints: Node._hints,
-    frames.Changed: Node._changed,
-    frames.Told: Node._told,
-    frames.Broadcast: Node._broadcast,
-    frames.Offer: Node._offer,
-    frames.Wanted: Node._wanted,
-    frames.Redeemed: Node._redeemed,
-    frames.Answered: Node._answered,
+FRAME_HANDLERS: Final[dict[type, Callable[[ClusterNode, str, Any], None]]] = {
+    frames.HintBatch: ClusterNode._handle_hints,
+    frames.ChangeNotice: ClusterNode._handle_change_notice,
+    frames.ReceiptFrame: ClusterNode._handle_receipt,
+    frames.BroadcastFrame: ClusterNode._handle_broadcast,
+    frames.RelayRequest: ClusterNode._handle_relay_request,
+    frames.ReserveRequest: ClusterNode._handle_reserve_request,
+    frames.ReleaseNotice: ClusterNode._handle_release,
+    frames.RelayReply: ClusterNode._handle_relay_reply,
 }
 """What a node does with what others say."""

@@ -27,7 +27,7 @@ from gmessenger.launcher.supervise import (
     run_services,
 )
 from gmessenger.launcher.windows import Windows, choose
-from gmessenger.places import DEFAULT_PORT
+from gmessenger.paths import DEFAULT_PORT
 
 ABOUT: Final = (
     "One server and several clients from one terminal, each in a window of its own: `python launcher.py --clients 3`."

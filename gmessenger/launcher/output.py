@@ -9,10 +9,10 @@ from typing import NoReturn
 def safe(text: str) -> str:
     """Return the text on one line, made safe for a terminal; in escapes where that cannot be imported."""
     try:
-        from gmessenger.terminal_text import visible
+        from gmessenger.sanitize import sanitize
     except ImportError:  # the programs that are started will say so
         return text if text.isprintable() else ascii(text)[1:-1]
-    return visible(text)
+    return sanitize(text)
 
 
 def fail(code: int, sentence: str) -> NoReturn:

@@ -22,9 +22,9 @@ from typing import Any, Final
 
 from gmessenger.launcher.output import fail, safe
 from gmessenger.launcher.windows import DETACHED, Windows
-from gmessenger.places import checkout
+from gmessenger.paths import checkout_root
 
-TOP: Final = checkout()
+TOP: Final = checkout_root()
 """Where programs are started: None, which is here, where this is no checkout."""
 LAUNCHER: Final = [sys.executable, "-m", "gmessenger.launcher"]
 LEASH: Final = "--leash"

@@ -1,3 +1,1 @@
-"""The server process: sockets, greenlets and fronts around the messenger; composes, starts, drains.
-It must not know how messages are spelled (wire) beyond its fronts, nor anything of the client.
-"""
+"""The server process: options, start, listeners, metrics, health, control socket, drain and stop."""

@@ -1,4 +1,6 @@
-"""`gmessenger-server --check`: what would be used and where it comes from, tried as far as that disturbs nobody.
+"""What servers of a cluster share, looked at by `--check`: the database and the Redis. Nothing is changed there.
+
+`gmessenger-server --check`: what would be used and where it comes from, tried as far as that disturbs nobody.
 
 It makes no file, holds no lock and leaves a running server alone. A port that is free is taken for a moment.
 """
@@ -10,56 +12,107 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gmessenger.commandline import SERVER
-from gmessenger.errors import CannotListen, ConfigProblem, ExitError, FileProblem
-from gmessenger.given import given, listed
-from gmessenger.hosts import bare_host
-from gmessenger.options import ServerOptions
-from gmessenger.places import STDERR, control_socket
-from gmessenger.server import files, services
-from gmessenger.server.listening import UNIX, listen, listener_at
-from gmessenger.stdout import print_text
-from gmessenger.store import POSTGRES, file_of
-from gmessenger.terminal_text import print_error, visible
+from gmessenger.bus import check_bus_url
+from gmessenger.config.options import ServerOptions
+from gmessenger.config.parser import SERVER
+from gmessenger.config.sources import format_sources, resolve_sources
+from gmessenger.console import print_error, print_text
+from gmessenger.errors import ConfigError, ExitError, FileError, ListenError
+from gmessenger.hosts import strip_brackets
+from gmessenger.paths import STDERR, control_socket
+from gmessenger.sanitize import sanitize
+from gmessenger.server.net import descriptors
+from gmessenger.server.net.sockets import UNIX_PREFIX, find_listening_process, listen_tcp
+from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
 
-LEAST_FREE: Final = 64 * 2**20
+RESERVED_CONNECTIONS: Final = 5
+"""Connections that a server has to its database, besides those that the option names: one that writes messages, two for
+what it asks for itself, and two that search."""
+
+
+def check_postgres(options: ServerOptions) -> str:
+    """How the database is that the options name. Raises `FileError` or `ConfigError`."""
+    with require_postgres_driver():
+        from gmessenger.store.postgres.schema import VERSION
+        from gmessenger.store.postgres.verify import inspect_database
+
+    found = inspect_database(options.store_url)
+    needed = (found.nodes + 1) * (options.store_connections + RESERVED_CONNECTIONS)
+    if found.connections < needed:
+        raise ConfigError(
+            f"The store {found.shown_url} lets in {found.connections} connections (max_connections), and "
+            f"{found.nodes + 1} servers with --store-connections {options.store_connections} take {needed}."
+        )
+    told = [found.shown_url, f"PostgreSQL {found.server}"]
+    if found.schema is None:
+        told += ["where the tables would be created"]
+    else:
+        newer = f", to be migrated to {VERSION}" if found.schema < VERSION else ""
+        told += [
+            f"schema {found.schema}{newer}",
+            f"{found.size / 1e6:.1f} MB",
+            f"servers that use it now: {found.nodes}",
+        ]
+    if found.unsafe_settings:
+        told += [
+            f"WARNING: it does not wait for disk writes ({', '.join(found.unsafe_settings)}), "
+            "so acknowledged messages may be lost if the machine fails"
+        ]
+    return ", ".join(told)
+
+
+def check_bus(options: ServerOptions) -> str:
+    """How the Redis is that the options name. Raises `ConfigError` or `Unreachable`."""
+    shared = options.store_url.startswith(POSTGRES_PREFIXES)
+    if not options.bus:
+        return (
+            "none; changes by other servers are polled from the store"
+            if shared
+            else "none, for a server without a cluster"
+        )
+    if not shared:
+        raise ConfigError("--bus is for servers that share a store: it needs --store postgresql://….")
+    return check_bus_url(options.bus)
+
+
+MIN_FREE_DISK: Final = 64 * 2**20
 """Bytes on the store's disk below which it is not worth starting."""
-LISTENING: Final = "0A"
+PROC_LISTEN_STATE: Final = "0A"
 
 
 def check(arguments: Sequence[str] | None) -> int:
     """Print every option and what was tried; 0, or 78 with what is wrong on stderr. Raises as `parse`."""
-    options, found = given(SERVER, arguments)
-    _print_lines(*listed(found), "")
+    options, found = resolve_sources(SERVER, arguments)
+    _print_lines(*format_sources(found), "")
     faults: list[str] = []
-    for what, look in LOOKS.items():
+    for what, look in CHECKS.items():
         try:
             _print_lines(f"{what}: {look(options)}")
         except ExitError as error:
             _print_lines(f"{what}: {error}")
             faults.append(str(error))
     for fault in faults:
-        print_error(f"{SERVER.program}: {fault}")
-    return ConfigProblem.exit_code if faults else 0
+        print_error(f"{SERVER.name}: {fault}")
+    return ConfigError.exit_code if faults else 0
 
 
 def _print_lines(*lines: str) -> None:
-    print_text("".join(f"{visible(line)}\n" for line in lines))
+    print_text("".join(f"{sanitize(line)}\n" for line in lines))
 
 
-def _store(options: ServerOptions) -> str:
-    if options.store_url.startswith(POSTGRES):
-        return services.store(options)
-    file = file_of(options.store_url)
+def _check_store(options: ServerOptions) -> str:
+    if options.store_url.startswith(POSTGRES_PREFIXES):
+        return check_postgres(options)
+    file = file_from_url(options.store_url)
     if file is None:
         return "in memory, until the server stops"
-    from gmessenger.store.inspecting import inspect
-    from gmessenger.store.schema import VERSION
+    from gmessenger.store.sqlite.schema import VERSION
+    from gmessenger.store.sqlite.verify import inspect_file
 
-    found = inspect(file)
+    found = inspect_file(file)
     free = "free room unknown" if found.free is None else f"{found.free / 2**30:.1f} GB free"
-    if found.free is not None and found.free < LEAST_FREE:
-        raise FileProblem(f"The disk of the store {file} is full: {found.free // 2**20} MB free.")
+    if found.free is not None and found.free < MIN_FREE_DISK:
+        raise FileError(f"The disk of the store {file} is full: {found.free // 2**20} MB free.")
     if found.schema is None:
         return f"{file} would be made, {free}"
     held = f", in use by process {found.holder}" if found.holder else ""
@@ -67,53 +120,53 @@ def _store(options: ServerOptions) -> str:
     return f"{file}, schema {found.schema}{newer}, {free}{held}"
 
 
-def _port(options: ServerOptions) -> str:
-    return _free(options, options.port)
+def _check_port(options: ServerOptions) -> str:
+    return _check_port_free(options, options.port)
 
 
-def _tls(options: ServerOptions) -> str:
-    from gmessenger.server.tls import given_certificate
+def _check_tls(options: ServerOptions) -> str:
+    from gmessenger.server.net.tls import certificate_from_options
 
-    certificate = given_certificate(options)
+    certificate = certificate_from_options(options)
     if certificate is None:
         return "no certificate, so no TLS"
-    return f"{_free(options, options.tls_port)}; the certificate is good until {certificate.expires}"
+    return f"{_check_port_free(options, options.tls_port)}; the certificate is good until {certificate.expires}"
 
 
-def _health(options: ServerOptions) -> str:
-    if options.health.startswith(UNIX):
-        folder = Path(options.health.removeprefix(UNIX)).parent
+def _check_health(options: ServerOptions) -> str:
+    if options.health.startswith(UNIX_PREFIX):
+        folder = Path(options.health.removeprefix(UNIX_PREFIX)).parent
         if not os.access(folder, os.W_OK):
-            raise FileProblem(f"The health socket cannot be made: {folder} is not writable.")
+            raise FileError(f"The health socket cannot be made: {folder} is not writable.")
     elif options.health:
         host, _, port = options.health.rpartition(":")
-        return f"{host}, port {_free(options, int(port), bare_host(host))}"
+        return f"{host}, port {_check_port_free(options, int(port), strip_brackets(host))}"
     return options.health or "nowhere"
 
 
-def _free(options: ServerOptions, port: int, ip: str | None = None) -> str:
+def _check_port_free(options: ServerOptions, port: int, ip: str | None = None) -> str:
     try:
-        for each in listen(options.ip if ip is None else ip, port):
+        for each in listen_tcp(options.ip if ip is None else ip, port):
             each.close()
-    except CannotListen:
-        process = _server(options)
-        if process is None or not _listens(process, port):
+    except ListenError:
+        process = _find_running_server(options)
+        if process is None or not _is_listening(process, port):
             raise
         return f"{port}, which process {process}, the running server of this store, listens on"
     return f"{port}, which is free" if port else "a free one"
 
 
-def _server(options: ServerOptions) -> str | None:
+def _find_running_server(options: ServerOptions) -> str | None:
     """The process that serves the same store here: it has its file open, or listens for operators where we would."""
-    file = file_of(options.store_url)
+    file = file_from_url(options.store_url)
     if file is None:
-        return listener_at(control_socket(None, options.port))
-    from gmessenger.store.lock import holder
+        return find_listening_process(control_socket(None, options.port))
+    from gmessenger.store.sqlite.datafile import lock_holder
 
-    return holder(file.resolve())
+    return lock_holder(file.resolve())
 
 
-def _listens(process: str, port: int) -> bool:
+def _is_listening(process: str, port: int) -> bool:
     """Whether that process listens on the port, as far as /proc tells."""
     try:
         tables = "".join(Path(f"/proc/net/{name}").read_text("ascii") for name in ("tcp", "tcp6"))
@@ -121,12 +174,12 @@ def _listens(process: str, port: int) -> bool:
     except OSError:
         return False
     rows = [row.split() for row in tables.splitlines()]
-    there = [row for row in rows if row[1].endswith(f":{port:04X}") and row[3] == LISTENING]
+    there = [row for row in rows if row[1].endswith(f":{port:04X}") and row[3] == PROC_LISTEN_STATE]
     return any(f"socket:[{row[9]}]" in handles for row in there)
 
 
-def _log(options: ServerOptions) -> str:
-    place = options.log_place("server")
+def _check_log(options: ServerOptions) -> str:
+    place = options.log_destination("server")
     if place == STDERR:
         return "stderr"
     file = Path(place).absolute()
@@ -134,29 +187,29 @@ def _log(options: ServerOptions) -> str:
         nearest = next(each for each in (file, *file.parents) if each.exists())
         writable = not file.is_dir() and os.access(nearest, os.W_OK)
     except OSError as error:  # its name is too long, for one
-        raise FileProblem(f"Cannot write the log file {place}: {error.strerror}.") from error
+        raise FileError(f"Cannot write the log file {place}: {error.strerror}.") from error
     if not writable:
-        raise FileProblem(f"Cannot write the log file {place}.")
+        raise FileError(f"Cannot write the log file {place}.")
     return place
 
 
-def _files(options: ServerOptions) -> str:
-    most, wanted = files.most(), files.needed(options.max_connections)
+def _check_file_limit(options: ServerOptions) -> str:
+    most, wanted = descriptors.hard_limit(), descriptors.descriptors_needed(options.max_connections)
     if most is not None and most < wanted:
-        raise ConfigProblem(
+        raise ConfigError(
             f"The process may have {most} files open, and --max-connections {options.max_connections} takes {wanted}; "
             "raise the limit (ulimit -n, LimitNOFILE=) or lower the option."
         )
     return f"{wanted} of {most or 'any number'} may be needed"
 
 
-LOOKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
-    "store": _store,
-    "bus": services.bus,
-    "port": _port,
-    "TLS": _tls,
-    "health": _health,
-    "log": _log,
-    "files": _files,
+CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
+    "store": _check_store,
+    "bus": check_bus,
+    "port": _check_port,
+    "TLS": _check_tls,
+    "health": _check_health,
+    "log": _check_log,
+    "files": _check_file_limit,
 }
 """What is looked at; each says how it is, or raises what is wrong."""

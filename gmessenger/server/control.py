@@ -17,116 +17,119 @@ from gevent import socket
 from gevent.pool import Pool
 from msgspec import MsgspecError, Struct, field, json
 
-from gmessenger import logs
-from gmessenger.chat.administration import VERBS, Administration, checked
+from gmessenger import log
+from gmessenger.chat.admin import ADMIN_METHODS, AdminService, check_arguments
 from gmessenger.errors import BadRequest, InternalError, MessengerError, ServerFull, StoreUnavailable
-from gmessenger.server.acceptor import Acceptor, Spare
-from gmessenger.server.listening import (
-    FOR_ITS_OWNER,
-    Peer,
-    identify,
-    is_listened_at,
+from gmessenger.server.net.idle_limit import IdleConnectionLimit
+from gmessenger.server.net.listener import Listener, SpareDescriptor
+from gmessenger.server.net.sockets import (
+    OWNER_ONLY_UMASK,
+    PeerCredentials,
+    file_identity,
+    is_listening,
     listen_unix,
-    make_directory,
-    peer_of,
-    remove_own,
+    make_socket_directory,
+    peer_credentials,
+    remove_socket_file,
 )
-from gmessenger.server.visitors import Visitors
-from gmessenger.server.watch import Watch
+from gmessenger.server.net.supervisor import Supervisor
 
-LONGEST_LINE: Final = 65_536
-MOST_OPERATORS: Final = 16
+MAX_REQUEST: Final = 65_536
+MAX_IDLE_CONNECTIONS: Final = 16
 """Connections on which nothing is being done; one more closes the one that has been idle for longest."""
-STOPPING_TAKES: Final = 1.0
-SHOWN: Final = ("address", "other", "seq", "id", "file", "days", "seconds", "kind", "after")
+STOP_TIMEOUT: Final = 1.0
+LOGGED_ARGUMENTS: Final = ("address", "other", "seq", "id", "file", "days", "seconds", "kind", "after")
 """Arguments that the log has besides the name: what something was done on, and never a password or what was said."""
-INT: Final = struct.calcsize("i")
-ROOM_FOR_HANDED: Final = socket.CMSG_SPACE(INT)
+FD_SIZE: Final = struct.calcsize("i")
+FD_ANCILLARY_SIZE: Final = socket.CMSG_SPACE(FD_SIZE)
 MSG_CMSG_CLOEXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
-class Asked(Struct):
+class ControlRequest(Struct):
     """One request."""
 
-    verb: str = field(name="verb")
+    method: str = field(name="verb")
     arguments: dict[str, Any] = field(name="arguments", default_factory=dict)
 
 
-class Control:
+class ControlServer:
     """Answers operators from `start` to `stop`, each connection in a greenlet of its own."""
 
-    def __init__(self, path: Path, administration: Administration, watch: Watch, *, locked: bool) -> None:
+    def __init__(self, path: Path, admin_service: AdminService, supervisor: Supervisor, *, is_exclusive: bool) -> None:
         """`locked`: nobody else may listen there, since it belongs to a store that is ours alone."""
         self._path = path
-        self._locked = locked
-        self._administration = administration
-        self._watch = watch
-        self._server: Acceptor | None = None
-        self._visitors = Visitors(MOST_OPERATORS)
-        self._identity: tuple[int, int] | None = None
+        self._is_exclusive = is_exclusive
+        self._admin_service = admin_service
+        self._supervisor = supervisor
+        self._listener: Listener | None = None
+        self._idle_limit = IdleConnectionLimit(MAX_IDLE_CONNECTIONS)
+        self._socket_identity: tuple[int, int] | None = None
 
-    def start(self, spare: Spare) -> None:
+    def start(self, spare_descriptor: SpareDescriptor) -> None:
         """Listen. What lies there is a dead server's, and replaced; where another one lives, it keeps what it has."""
-        if not self._locked and is_listened_at(self._path):
-            logs.event("control_taken", socket=str(self._path))
+        if not self._is_exclusive and is_listening(self._path):
+            log.log_event("control_taken", socket=str(self._path))
             return
-        make_directory(self._path.parent)
+        make_socket_directory(self._path.parent)
         # Who may connect to it may do everything.
-        sock = listen_unix(self._path, "control", FOR_ITS_OWNER, replace=True)
-        self._server = Acceptor(sock, self._serve, spawn=Pool(2 * MOST_OPERATORS))
-        self._server.spare, self._server.farewell = spare, lambda: _refused(ServerFull())
-        self._server.start()
-        self._identity = identify(self._path)
+        sock = listen_unix(self._path, "control", OWNER_ONLY_UMASK, replace=True)
+        self._listener = Listener(sock, self._serve, spawn=Pool(2 * MAX_IDLE_CONNECTIONS))
+        self._listener.spare_descriptor, self._listener.make_full_reply = (
+            spare_descriptor,
+            lambda: _encode_error(ServerFull()),
+        )
+        self._listener.start()
+        self._socket_identity = file_identity(self._path)
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop(STOPPING_TAKES)
-            remove_own(self._path, self._identity)
+        if self._listener is not None:
+            self._listener.stop(STOP_TIMEOUT)
+            remove_socket_file(self._path, self._socket_identity)
 
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:
-            with sock, closing(Requests(sock)) as requests, self._visitors.visit() as visit:
-                peer = peer_of(sock)
-                while line := requests.next():
-                    with self._visitors.serving(visit):
-                        answer = self._answer(line, requests.handed, peer)
+            with sock, closing(ControlRequestReader(sock)) as requests, self._idle_limit.track() as visit:
+                peer = peer_credentials(sock)
+                while line := requests.read_line():
+                    with self._idle_limit.busy(visit):
+                        answer = self._respond(line, requests.fd, peer)
                     sock.sendall(answer)
         except OSError:
             pass  # the operator has left
         except Exception as failure:
-            self._watch.failed("control", failure)
+            self._supervisor.report("control", failure)
 
-    def _answer(self, line: bytes, handed: int | None, peer: Peer) -> bytes:
+    def _respond(self, line: bytes, fd: int | None, credentials: PeerCredentials) -> bytes:
         try:
-            return json.encode({"answer": self._ask(line, handed, peer)}) + b"\n"
+            return json.encode({"answer": self._run(line, fd, credentials)}) + b"\n"
         except MessengerError as error:
             refusal = error
         except Exception as failure:
-            self._watch.failed("control", failure)
+            self._supervisor.report("control", failure)
             refusal = InternalError()
-        return _refused(refusal)
+        return _encode_error(refusal)
 
-    def _ask(self, line: bytes, handed: int | None, peer: Peer) -> Any:
+    def _run(self, line: bytes, fd: int | None, credentials: PeerCredentials) -> Any:
         try:
-            asked = json.decode(line, type=Asked)
+            asked = json.decode(line, type=ControlRequest)
         except (MsgspecError, UnicodeDecodeError) as error:
             raise BadRequest("This server's control socket does not know that request.") from error
-        arguments = checked(asked.verb, asked.arguments)
-        verb = VERBS[asked.verb]
-        if verb.takes_file and handed is None:
+        arguments = check_arguments(asked.method, asked.arguments)
+        verb = ADMIN_METHODS[asked.method]
+        if verb.takes_fd and fd is None:
             raise BadRequest("This request needs an open file passed with it.")
-        shown = [f"{key}={arguments[key]}" for key in SHOWN if arguments.get(key) is not None]
+        shown = [f"{key}={arguments[key]}" for key in LOGGED_ARGUMENTS if arguments.get(key) is not None]
         name, on = arguments.get("name"), " ".join(shown) or None
-        logs.event("control", method=asked.verb, name=name, on=on, uid=peer.uid, pid=peer.pid)
-        return verb.ask(self._administration, arguments, handed)
+        log.log_event("control", method=asked.method, name=name, on=on, uid=credentials.uid, pid=credentials.pid)
+        return verb.call(self._admin_service, arguments, fd)
 
 
-def _refused(error: MessengerError) -> bytes:
-    sentence = error.for_operators if isinstance(error, StoreUnavailable) else str(error)
-    return json.encode({"error": error.word, "sentence": sentence}) + b"\n"
+def _encode_error(error: MessengerError) -> bytes:
+    sentence = error.operator_message if isinstance(error, StoreUnavailable) else str(error)
+    return json.encode({"error": error.code, "sentence": sentence}) + b"\n"
 
 
-class Requests:
+class ControlRequestReader:
     """The lines of one operator, and the open file that came with the latest of them: `handed`, or None.
 
     It is closed with the next line, or by `close`.
@@ -134,31 +137,31 @@ class Requests:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._read = bytearray()
-        self.handed: int | None = None
+        self._buffer = bytearray()
+        self.fd: int | None = None
 
-    def next(self) -> bytes:
+    def read_line(self) -> bytes:
         """Wait for a line; empty at the end. What is longer than LONGEST_LINE is cut. Raises OSError."""
         self.close()
-        while (end := self._read.find(b"\n") + 1) == 0 and len(self._read) < LONGEST_LINE:
-            data, ancillary, _, _ = self._sock.recvmsg(LONGEST_LINE, ROOM_FOR_HANDED, MSG_CMSG_CLOEXEC)
-            self._take(ancillary)
+        while (end := self._buffer.find(b"\n") + 1) == 0 and len(self._buffer) < MAX_REQUEST:
+            data, ancillary, _, _ = self._sock.recvmsg(MAX_REQUEST, FD_ANCILLARY_SIZE, MSG_CMSG_CLOEXEC)
+            self._take_descriptors(ancillary)
             if not data:
                 break
-            self._read += data
-        end = end or min(len(self._read), LONGEST_LINE)
-        line = bytes(self._read[:end])
-        del self._read[:end]
+            self._buffer += data
+        end = end or min(len(self._buffer), MAX_REQUEST)
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end]
         return line
 
     def close(self) -> None:
-        if self.handed is not None:
-            os.close(self.handed)
-            self.handed = None
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
 
-    def _take(self, ancillary: list[tuple[int, int, bytes]]) -> None:
+    def _take_descriptors(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                for (handle,) in struct.iter_unpack("i", data[: len(data) - len(data) % INT]):
+                for (handle,) in struct.iter_unpack("i", data[: len(data) - len(data) % FD_SIZE]):
                     self.close()  # one is enough
-                    self.handed = handle
+                    self.fd = handle

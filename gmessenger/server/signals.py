@@ -1,30 +1,72 @@
-"""What the process does when it is signalled: SIGINT and SIGTERM stop it, a second one ends it, SIGHUP reloads."""
+"""A new configuration for a running server: followed as far as it can be, or refused whole and the old one kept.
+
+What the process does when it is signalled: SIGINT and SIGTERM stop it, a second one ends it, SIGHUP reloads.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import gevent
 
-from gmessenger.server.reload import reload
-from gmessenger.server.systemd import Systemd
+from gmessenger import log
+from gmessenger.config.options import ServerOptions
+from gmessenger.config.parser import SERVER, parse_options
+from gmessenger.errors import ExitError
+from gmessenger.server.net.descriptors import raise_soft_limit
+from gmessenger.server.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
-    from gmessenger.server.app import App
+    from gmessenger.server.server import Server
 
-STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM)
-SECOND_SIGNAL: Final = 143
+
+def reload(server: Server, arguments: Sequence[str] | None) -> str | None:
+    """Read everything anew, as at the start, and have the server follow it; returns why not, if it cannot.
+
+    The command line is the one it was started with, and so is the environment; what is new comes from the file. The
+    log is opened again, too.
+    """
+    try:
+        wanted = parse_options(SERVER, arguments)
+        options = reloadable_options(server.options, wanted)
+        changed, place = changed_options(server.options, options), options.log_destination("server")
+        log.ensure_writable(place)
+        server.apply_options(options)
+    except ExitError as error:
+        log.log_event("reload_refused", reason=str(error))
+        return str(error)
+    log.configure(place, options.log_level, options.log_format)
+    log.log_event("reloaded", changed=" ".join(changed))
+    for name in changed_options(options, wanted):
+        log.log_event("needs_restart", option=name)
+    raise_soft_limit(options.max_connections)
+    return None
+
+
+def reloadable_options(current: ServerOptions, requested: ServerOptions) -> ServerOptions:
+    """The wanted options, but the old ones where the table says that a change takes a restart."""
+    return replace(requested, **{row.key: getattr(current, row.key) for row in SERVER.rows if row.needs_restart})
+
+
+def changed_options(before: ServerOptions, after: ServerOptions) -> list[str]:
+    """The options that are not the same in both."""
+    return [row.long_name for row in SERVER.rows if getattr(before, row.key) != getattr(after, row.key)]
+
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SECOND_SIGNAL_EXIT_CODE: Final = 143
 TERMINAL: Final = Path("/dev/tty")
 
 
-def obey_signals(app: App, arguments: Sequence[str] | None, systemd: Systemd) -> None:
+def install_signal_handlers(server: Server, arguments: Sequence[str] | None, systemd: SystemdNotifier) -> None:
     """From now on the process obeys signals. `arguments` is the command line that a reload reads again."""
-    stop = _stopper(app, systemd)
-    for number in STOPPED_BY:
+    stop = _make_stop_handler(server, systemd)
+    for number in STOP_SIGNALS:
         gevent.signal_handler(number, stop, number)
     if not hasattr(signal, "SIGHUP"):
         return
@@ -34,22 +76,22 @@ def obey_signals(app: App, arguments: Sequence[str] | None, systemd: Systemd) ->
         # A terminal that was closed sends the same signal as an operator, but is not there any more.
         if at_a_terminal and not _has_terminal():
             stop(signal.SIGHUP)
-        elif not app.stopping:
+        elif not server.stopping:
             systemd.reloading()
-            systemd.ready(app.connections, reload(app, arguments))
+            systemd.ready(server.connection_count, reload(server, arguments))
 
-    gevent.signal_handler(signal.SIGHUP, app.watch.guard("reload", hang_up))
+    gevent.signal_handler(signal.SIGHUP, server.supervisor.guard("reload", hang_up))
 
 
-def _stopper(app: App, systemd: Systemd) -> Callable[[signal.Signals], None]:
+def _make_stop_handler(server: Server, systemd: SystemdNotifier) -> Callable[[signal.Signals], None]:
     asked: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
         if asked:
-            os._exit(SECOND_SIGNAL)
+            os._exit(SECOND_SIGNAL_EXIT_CODE)
         asked.append(number)
-        systemd.stopping(app.connections)
-        app.stop(number.name)
+        systemd.stopping(server.connection_count)
+        server.stop(number.name)
 
     return stop
 

@@ -10,12 +10,12 @@ from typing import Final
 
 from gevent import socket
 
-STATUS_EVERY: Final = 10.0
-TAKES: Final = 1.0
+STATUS_INTERVAL: Final = 10.0
+NOTIFY_TIMEOUT: Final = 1.0
 """Seconds that systemd may take to have room for another word."""
 
 
-class Systemd:
+class SystemdNotifier:
     """Tells systemd, where it has started this process and listens; elsewhere all of this does nothing."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
@@ -24,42 +24,42 @@ class Systemd:
         self._address = f"\0{address[1:]}" if address[:1] == "@" else address
         mine = environ.get("WATCHDOG_PID") in (None, "", str(os.getpid()))
         limit = environ.get("WATCHDOG_USEC", "")
-        self._watchdog = int(limit) / 1_000_000 if mine and limit.isascii() and limit.isdigit() else 0.0
+        self._watchdog_timeout = int(limit) / 1_000_000 if mine and limit.isascii() and limit.isdigit() else 0.0
         self._fault = ""
 
     @property
-    def listens(self) -> bool:
+    def enabled(self) -> bool:
         return self._address[:1] in ("/", "\0")
 
     def ready(self, connections: int, fault: str | None = None) -> None:
         """The server serves, by a new configuration unless that has this fault."""
         self._fault = f"; the last reload was refused: {fault}" if fault else ""
-        self._tell(READY=1, STATUS=self._status(connections))
+        self._notify(READY=1, STATUS=self._status(connections))
 
     def reloading(self) -> None:
         """A new configuration is read; `ready` says that it has been."""
-        self._tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000, STATUS="Reloading")
+        self._notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000, STATUS="Reloading")
 
     def stopping(self, connections: int) -> None:
         """Nobody is let in any more."""
         self._fault = "; stopping"
-        self._tell(STOPPING=1, STATUS=self._status(connections))
+        self._notify(STOPPING=1, STATUS=self._status(connections))
 
-    def keep_alive(self, connections: Callable[[], int], stopped: Callable[[float], bool]) -> None:
+    def run_watchdog(self, connections: Callable[[], int], wait_stopped: Callable[[float], bool]) -> None:
         """Say how many are here, and to the watchdog that the loop turns, until `stopped`, which waits, says so."""
-        alive = {"WATCHDOG": 1} if self._watchdog else {}
-        pause = min(STATUS_EVERY, self._watchdog / 2 or STATUS_EVERY)
-        while self.listens and not stopped(pause):
-            self._tell(**alive, STATUS=self._status(connections()))
+        alive = {"WATCHDOG": 1} if self._watchdog_timeout else {}
+        pause = min(STATUS_INTERVAL, self._watchdog_timeout / 2 or STATUS_INTERVAL)
+        while self.enabled and not wait_stopped(pause):
+            self._notify(**alive, STATUS=self._status(connections()))
 
     def _status(self, connections: int) -> str:
         return f"{connections} connections{self._fault}"
 
-    def _tell(self, **words: int | str) -> None:
-        if not self.listens:
+    def _notify(self, **assignments: int | str) -> None:
+        if not self.enabled:
             return
         # A word that does not arrive is no reason to stop: systemd has its own ways to find out.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(TAKES)
+            sock.settimeout(NOTIFY_TIMEOUT)
             sock.connect(self._address)
-            sock.sendall("\n".join(f"{word}={value}" for word, value in words.items()).encode())
+            sock.sendall("\n".join(f"{word}={value}" for word, value in assignments.items()).encode())

@@ -10,24 +10,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gmessenger.chat.records import PAGE_TEXT, Remembered
-from gmessenger.chat.way import Reader, Receiver
+from gmessenger.chat.records import MAX_PAGE_CHARACTERS, DeviceCursor, ReaderInfo, StoredMessage
 
 MAX_DEVICES: Final = 20  # per account; the one that was used least recently is dropped
-PAGE: Final = 200  # messages that are read for a client at a time
+PAGE_SIZE: Final = 200  # messages that are read for a client at a time
 MAX_SENT_AS: Final = 20  # messages that are found by the id that their client gave them
-PAST_ID_LIFETIME: Final = 30 * 86_400.0  # seconds for which ids of messages that were pruned stay known
+DEDUP_TTL: Final = 30 * 86_400.0  # seconds for which ids of messages that were pruned stay known
 
-ERASE_SLICE: Final = 500  # messages that are pruned or blanked at a time
-ERASE_PAUSE: Final = 0.02  # seconds between two slices, in which other requests run
-ERASE_SCAN: Final = 20_000  # rows that are searched at a time for those of an account
-REINDEX_SLICE: Final = 500  # messages whose words are made again at a time
-REINDEX_SLICE_TEXT: Final = 16_384  # characters of them, unless they are all one message's
+PRUNE_BATCH: Final = 500  # messages that are pruned or blanked at a time
+PRUNE_DELAY: Final = 0.02  # seconds between two slices, in which other requests run
+SCAN_CHUNK: Final = 20_000  # rows that are searched at a time for those of an account
+REINDEX_BATCH: Final = 500  # messages whose words are made again at a time
+REINDEX_BATCH_TEXT: Final = 16_384  # characters of them, unless they are all one message's
 
 MAX_FAULTS: Final = 20  # of a kind that a verification names
 
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
-SEQ_GAPS: Final = (
+SELECT_SEQ_GAPS: Final = (
     # A seq is unique in its conversation, so as many as there should be, from the first to the last, are all of them.
     "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "
     "FROM conversations c LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
@@ -45,42 +44,42 @@ def text_digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
-def to_readers(rows: Iterable[tuple[Any, ...]]) -> list[Reader]:
+def readers_from_rows(rows: Iterable[tuple[Any, ...]]) -> list[ReaderInfo]:
     """Return the participants of a conversation, from a row for each of their devices."""
-    found: dict[int, Reader] = {}
+    found: dict[int, ReaderInfo] = {}
     for account, visible, read, device, name, cursor in rows:
-        reader = found.setdefault(account, Reader(account, visible, read, []))
+        reader = found.setdefault(account, ReaderInfo(account, visible, read, []))
         if device is not None:
-            reader.devices.append(Receiver(device, name, cursor))
+            reader.devices.append(DeviceCursor(device, name, cursor))
     return list(found.values())
 
 
-def to_message(row: tuple[Any, ...]) -> Remembered:
+def message_from_row(row: tuple[Any, ...]) -> StoredMessage:
     """Return a message from its columns, which are in the order of the record's fields."""
     conversation, seq, sender, to, text, time, device, id, erased = row
-    return Remembered(conversation, seq, sender, to, text, time, device, id, bool(erased))
+    return StoredMessage(conversation, seq, sender, to, text, time, device, id, bool(erased))
 
 
-def to_page(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[Remembered], bool]:
+def page_from_rows(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[StoredMessage], bool]:
     """Return as many messages as a page may hold, and whether there are more."""
-    found, more = cut_rows(rows, limit)
-    return [to_message(row) for row in found], more
+    found, more = cut_page(rows, limit)
+    return [message_from_row(row) for row in found], more
 
 
-def cut_rows(rows: Iterable[tuple[Any, ...]], limit: int, text: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
+def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
     """Return the rows that fit in a page, and whether there are more.
 
     Args:
         rows: of a query that asks for one more than `limit`.
-        text: the column whose characters count; a page ends behind the row that exceeds `PAGE_TEXT`.
+        text: the column whose characters count; a page ends behind the row that exceeds `MAX_PAGE_CHARACTERS`.
     """
     found: list[tuple[Any, ...]] = []
     weight = 0
     for row in rows:
-        if len(found) == limit or weight > PAGE_TEXT:
+        if len(found) == limit or weight > MAX_PAGE_CHARACTERS:
             return found, True
         found.append(row)
-        weight += len(row[text])
+        weight += len(row[text_column])
     return found, False
 
 
@@ -92,8 +91,8 @@ class VerifyReport:
     faults: list[str] = field(default_factory=list)
 
 
-def describe_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unindexed: int = 0) -> list[str]:
-    """Return the faults that the rows of `SEQ_GAPS` and the counts show.
+def describe_seq_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unindexed: int = 0) -> list[str]:
+    """Return the faults that the rows of `SELECT_SEQ_GAPS` and the counts show.
 
     Args:
         counts: messages of each kind.

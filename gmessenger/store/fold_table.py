@@ -13,9 +13,9 @@ from typing import Final
 HIRAGANA: Final = range(0x3041, 0x3097)
 """Like Korean, it is not taken apart: a voiced one would lose its sound."""
 KATAKANA: Final = range(0x30A1, 0x30FF)
-END_OF_TABLE: Final = 0x20000
+MAX_TABLE_CODE: Final = 0x20000
 """Code points from here on are ideographs, variants of characters, or nothing: they are not remembered."""
-ACCENTS: Final = frozenset(
+DROPPED_MARKS: Final = frozenset(
     code
     for code in chain(
         *(range(0x0300, 0x0370), range(0x0483, 0x048A), range(0x0591, 0x05C8), range(0x0610, 0x061B)),
@@ -36,17 +36,17 @@ SYMBOLS: Final = frozenset(
     )
 )
 """Emoji and arrows, by their blocks: new ones are found before this Python knows them."""
-FLAGS: Final = range(0x1F1E6, 0x1F200)
+REGIONAL_INDICATORS: Final = range(0x1F1E6, 0x1F200)
 """Letters that make a flag in pairs."""
-LETTERS: Final = frozenset("йїў")
+UNDECOMPOSED_LETTERS: Final = frozenset("йїў")
 """Letters of their own, not accented forms of others, whatever their decomposition says."""
-WITHOUT_DECOMPOSITION: Final = dict(zip("łøđðħŧıŋɓɗɖɛƙƴɨʉƀǥƶȼɇɉɍɏⱥⱦ", "loddhtinbddekyiubgzcejryat", strict=True)) | {
+PLAIN_LETTERS: Final = dict(zip("łøđðħŧıŋɓɗɖɛƙƴɨʉƀǥƶȼɇɉɍɏⱥⱦ", "loddhtinbddekyiubgzcejryat", strict=True)) | {
     "æ": "ae",
     "œ": "oe",
     "þ": "th",
 }
 """Letters with a stroke, a hook or a twin, which Unicode takes for others but people without them type plainly."""
-COMPATIBLE: Final = range(0x2F800, 0x2FA20)
+COMPATIBILITY_IDEOGRAPHS: Final = range(0x2F800, 0x2FA20)
 """Ideographs that stand for others."""
 IDEOGRAPHS: Final = range(0x20000, 0x40000)
 TATWEEL: Final = 0x0640
@@ -54,20 +54,20 @@ TATWEEL: Final = 0x0640
 
 
 class FoldTable(dict[int, "int | str"]):
-    """Maps a code point to its folded form. At most `END_OF_TABLE` entries, some 15 MB."""
+    """Maps a code point to its folded form. At most `MAX_TABLE_CODE` entries, some 15 MB."""
 
     def __missing__(self, code: int) -> int | str:
         """Fold a character that is met for the first time."""
-        if code >= END_OF_TABLE:
-            return _fold_beyond(code)
+        if code >= MAX_TABLE_CODE:
+            return _fold_uncached(code)
         is_itself = 0x3400 <= code < 0xA000 or 0xAC00 <= code < 0xD7A4  # ideographs, and Korean syllables
         folded = code if is_itself else _fold(code)
         self[code] = folded
         return folded
 
 
-def _fold_beyond(code: int) -> int | str:
-    if code in COMPATIBLE:
+def _fold_uncached(code: int) -> int | str:
+    if code in COMPATIBILITY_IDEOGRAPHS:
         return unicodedata.normalize("NFKC", chr(code))
     if code in IDEOGRAPHS:
         return code
@@ -76,24 +76,24 @@ def _fold_beyond(code: int) -> int | str:
 
 def _fold(code: int) -> int | str:
     char = chr(code)
-    if code in FLAGS or code in HIRAGANA:
+    if code in REGIONAL_INDICATORS or code in HIRAGANA:
         return code
     if not unicodedata.decomposition(char) and char.casefold() == char:
-        return _part(char)
+        return _fold_component(char)
     folded = unicodedata.normalize("NFKC", char).casefold()
-    if folded in LETTERS or (len(folded) == 1 and ord(folded) in KATAKANA):
+    if folded in UNDECOMPOSED_LETTERS or (len(folded) == 1 and ord(folded) in KATAKANA):
         return folded
-    return "".join(map(_part, unicodedata.normalize("NFKD", folded)))
+    return "".join(map(_fold_component, unicodedata.normalize("NFKD", folded)))
 
 
-def _part(char: str) -> str:
+def _fold_component(char: str) -> str:
     """One character of a decomposition: itself, its plain letter, a space, or nothing."""
     code = ord(char)
-    if code in ACCENTS or code == TATWEEL:
+    if code in DROPPED_MARKS or code == TATWEEL:
         return ""
     if code in SYMBOLS:
         return f" {char} "
     category = unicodedata.category(char)
     if category[0] in "LMN":
-        return WITHOUT_DECOMPOSITION.get(char, char)
+        return PLAIN_LETTERS.get(char, char)
     return "" if category == "Cf" else " "

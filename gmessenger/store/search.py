@@ -12,46 +12,46 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 
-class Interrupted(Exception):
+class SearchTimeout(Exception):
     """The database was told to stop looking."""
 
 
-class Place(Struct, gc=False):
+class SearchScope(Struct, gc=False):
     """A conversation that is searched: `where` is how the index knows it; `latest` is its newest message's row."""
 
     id: int
-    where: str
+    index_key: str
     visible: int
-    latest: int
+    latest_row: int
 
 
-class Newest:
+class NewestFirstSearch:
     """Gathers the rows of the newest messages found. `limit` is how many are wanted, `until` a monotonic time."""
 
-    def __init__(self, limit: int, until: float) -> None:
+    def __init__(self, limit: int, deadline: float) -> None:
         self.rows: list[int] = []
-        self.interrupted = False
+        self.timed_out = False
         self._limit = limit
-        self._until = until
+        self._deadline = deadline
 
-    def look(
-        self, places: Sequence[Place], find: Callable[[Sequence[Place]], Iterable[int]], together: int = 1
+    def run(
+        self, scopes: Sequence[SearchScope], find: Callable[[Sequence[SearchScope]], Iterable[int]], batch: int = 1
     ) -> None:
-        """Look through places, newest first, so many `together`; `find` returns rows or raises `Interrupted`."""
-        for start in range(0, len(places), together):
-            some = places[start : start + together]
-            if len(self.rows) == self._limit and self.rows[-1] > some[0].latest:
+        """Look through places, newest first, so many `together`; `find` returns rows or raises `SearchTimeout`."""
+        for start in range(0, len(scopes), batch):
+            some = scopes[start : start + batch]
+            if len(self.rows) == self._limit and self.rows[-1] > some[0].latest_row:
                 return
-            if time.monotonic() > self._until:
-                self.interrupted = True
+            if time.monotonic() > self._deadline:
+                self.timed_out = True
                 return
             try:
                 self.rows = sorted([*self.rows, *find(some)], reverse=True)[: self._limit]
-            except Interrupted:
-                self.interrupted = True
+            except SearchTimeout:
+                self.timed_out = True
                 return
 
     def is_incomplete(self, unindexed: int) -> bool:
         """Whether newer messages than the last may be missing; below the row `unindexed` none is in the index."""
         lacks = unindexed > 0 and (len(self.rows) < self._limit or self.rows[-1] < unindexed)
-        return self.interrupted or lacks
+        return self.timed_out or lacks

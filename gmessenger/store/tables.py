@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-from gmessenger.errors import FileProblem
+from gmessenger.errors import FileError
 
-Row: TypeAlias = tuple[Any, ...]
+TableRow: TypeAlias = tuple[Any, ...]
 """The values of a table's columns, in their order; truths are numbers in some stores."""
 
 
@@ -20,12 +20,12 @@ class Table:
 
     name: str
     columns: tuple[str, ...]
-    truths: tuple[str, ...] = ()
-    numbered: bool = False
+    booleans: tuple[str, ...] = ()
+    autoincrement: bool = False
 
 
-SECRET: Final = frozenset({"password", "hash", "digest", "text"})
-MAX_SHOWN: Final = 40
+SECRET_COLUMNS: Final = frozenset({"password", "hash", "digest", "text"})
+MAX_VALUE_SHOWN: Final = 40
 """Characters of a value in the name of a row."""
 
 
@@ -34,41 +34,41 @@ class BadRow:
     """A row that a store cannot hold, and why."""
 
     table: Table
-    row: Row
+    row: TableRow
     reason: str
 
     def __str__(self) -> str:
         """What people know it by."""
         named = zip(self.table.columns, self.row, strict=True)
-        shown = " ".join(f"{name}={_short(value)}" for name, value in named if name not in SECRET)
+        shown = " ".join(f"{name}={_shorten(value)}" for name, value in named if name not in SECRET_COLUMNS)
         return f"{self.table.name} {shown}"
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(str(value))} characters)"
+    return text if len(text) <= MAX_VALUE_SHOWN else f"{text[:MAX_VALUE_SHOWN]}… ({len(str(value))} characters)"
 
 
-Refused: TypeAlias = Callable[[Row, str], None]
+BadRowCallback: TypeAlias = Callable[[TableRow, str], None]
 """Told of a row that cannot be held, and why."""
 
 
-def refuse(row: Row, reason: str) -> None:
-    """Hold no store of which a row is missing. Raises `FileProblem`."""
-    raise FileProblem(f"A row cannot be stored: {reason}.")
+def raise_bad_row(row: TableRow, reason: str) -> None:
+    """Hold no store of which a row is missing. Raises `FileError`."""
+    raise FileError(f"A row cannot be stored: {reason}.")
 
 
 TABLES: Final = (
     Table(
         "accounts",
         ("id", "key", "name", "password", "created", "disabled", "role"),
-        truths=("disabled",),
-        numbered=True,
+        booleans=("disabled",),
+        autoincrement=True,
     ),
-    Table("devices", ("id", "account_id", "name", "used"), numbered=True),
+    Table("devices", ("id", "account_id", "name", "used"), autoincrement=True),
     Table("tokens", ("hash", "account_id", "device_id", "created")),
     Table("invites", ("hash", "created")),
-    Table("conversations", ("id", "key", "name", "topic", "creator", "head", "first"), numbered=True),
+    Table("conversations", ("id", "key", "name", "topic", "creator", "head", "first"), autoincrement=True),
     Table("participants", ("account_id", "conversation_id", "visible", "read")),
     Table("cursors", ("device_id", "conversation_id", "seq")),
     Table(
@@ -77,8 +77,8 @@ TABLES: Final = (
             *("id", "conversation_id", "seq", "account_id", "device_id", "time", "erased", "client_id"),
             *("sender", "to", "text"),
         ),
-        truths=("erased",),
-        numbered=True,
+        booleans=("erased",),
+        autoincrement=True,
     ),
     Table("past_ids", ("device_id", "client_id", "conversation_id", "seq", "digest", "time")),
     Table("sanctions", ("kind", "target", "by", "reason", "since", "until")),
@@ -87,14 +87,14 @@ TABLES: Final = (
 """Besides, there is a store's identity; what else it has, it makes of these."""
 
 
-class Filled(Protocol):
+class TableSource(Protocol):
     """A store that nobody changes meanwhile."""
 
     @property
     def identity(self) -> str:
         """What tells it from every other."""
 
-    def rows(self, table: Table) -> Iterator[Row]:
+    def iter_rows(self, table: Table) -> Iterator[TableRow]:
         """Every row of a table, a few at a time."""
 
     def count(self, table: Table) -> int:
@@ -104,20 +104,20 @@ class Filled(Protocol):
         """The last id that a numbered table has given."""
 
 
-class Empty(Filled, Protocol):
+class TableSink(TableSource, Protocol):
     """A store to be filled, which is nobody's before it is intact."""
 
-    def fit(self, row: Row) -> Row:
+    def convert_row(self, row: TableRow) -> TableRow:
         """A row as this kind of store can have it."""
 
-    refused: Refused
+    on_bad_row: BadRowCallback
     """Called with each row that it cannot hold, which is left out then; it may raise."""
 
-    def take(self, table: Table, rows: Iterator[Row]) -> None:
+    def insert_rows(self, table: Table, rows: Iterator[TableRow]) -> None:
         """Have these rows, and whatever is made of them."""
 
-    def number_from(self, table: Table, last: int) -> None:
+    def set_sequence(self, table: Table, last: int) -> None:
         """A numbered table gives ids behind this one from now on."""
 
-    def be(self, identity: str) -> None:
+    def set_identity(self, identity: str) -> None:
         """Have this identity."""

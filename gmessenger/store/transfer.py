@@ -15,44 +15,44 @@ from typing import Final, TypeAlias
 
 from msgspec import msgpack
 
-from gmessenger.errors import ConfigProblem, FileProblem
-from gmessenger.store import POSTGRES, file_of, taking_a_library
-from gmessenger.store.tables import TABLES, BadRow, Empty, Filled, Row, Table
+from gmessenger.errors import ConfigError, FileError
+from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
+from gmessenger.store.tables import TABLES, BadRow, Table, TableRow, TableSink, TableSource
 
-TOLD_EVERY: Final = 10_000
-SUMS_BELOW: Final = 1 << 128
-SHOWN_DIGITS: Final = 16
-Told: TypeAlias = Callable[[Table, int, int], None]
+PROGRESS_INTERVAL: Final = 10_000
+CHECKSUM_MODULUS: Final = 1 << 128
+CHECKSUM_DIGITS: Final = 16
+ProgressCallback: TypeAlias = Callable[[Table, int, int], None]
 """Told how many rows of how many of a table have been copied."""
 
 
 @dataclass(slots=True)
-class Sum:
+class TableChecksum:
     """What a table holds, in short."""
 
     rows: int = 0
     total: int = 0
 
-    def over(self, table: Table, found: Iterable[Row]) -> Iterator[Row]:
+    def count_rows(self, table: Table, found: Iterable[TableRow]) -> Iterator[TableRow]:
         """The same rows, counted and added up on their way."""
         for row in found:
             self.rows += 1
-            self.total += _digest(table, row)
+            self.total += _row_digest(table, row)
             yield row
-        self.total %= SUMS_BELOW
+        self.total %= CHECKSUM_MODULUS
 
-    def drop(self, table: Table, row: Row) -> None:
+    def subtract(self, table: Table, row: TableRow) -> None:
         """Take a row back that was counted."""
         self.rows -= 1
-        self.total = (self.total - _digest(table, row)) % SUMS_BELOW
+        self.total = (self.total - _row_digest(table, row)) % CHECKSUM_MODULUS
 
     def __str__(self) -> str:
-        return f"{self.total:032x}"[:SHOWN_DIGITS]
+        return f"{self.total:032x}"[:CHECKSUM_DIGITS]
 
 
-def _digest(table: Table, row: Row) -> int:
+def _row_digest(table: Table, row: TableRow) -> int:
     seen = list(row)
-    for name in table.truths:
+    for name in table.booleans:
         place = table.columns.index(name)
         seen[place] = bool(seen[place])
     return int.from_bytes(blake2b(msgpack.encode(seen), digest_size=16).digest(), "big")
@@ -60,127 +60,140 @@ def _digest(table: Table, row: Row) -> int:
 
 REFERENCES: Final = {"account_id": "accounts", "device_id": "devices", "conversation_id": "conversations"}
 """By column, the table that it refers to."""
-OUTLIVED: Final = {("messages", "account_id"), ("messages", "device_id")}
+NULLABLE_REFERENCES: Final = {("messages", "account_id"), ("messages", "device_id")}
 """What may refer to something that is gone."""
 
 
 @dataclass(slots=True)
-class Copied:
+class TransferReport:
     """By table, what there is; and how many rows hold something that the new kind of store cannot hold as it was.
 
     `skipped` are the rows that it cannot hold at all, and `orphans` counts those that belonged to them.
     """
 
-    sums: dict[str, Sum] = field(default_factory=dict)
+    checksums: dict[str, TableChecksum] = field(default_factory=dict)
     changed: int = 0
     skipped: list[BadRow] = field(default_factory=list)
     orphans: int = 0
-    _lost: dict[str, set[int]] = field(default_factory=dict)
+    _skipped_ids: dict[str, set[int]] = field(default_factory=dict)
 
     def skip(self, bad: BadRow) -> None:
         """Leave a row out, and all that belongs to it."""
         self.skipped.append(bad)
         if "id" in bad.table.columns:
-            self._lost.setdefault(bad.table.name, set()).add(bad.row[bad.table.columns.index("id")])
+            self._skipped_ids.setdefault(bad.table.name, set()).add(bad.row[bad.table.columns.index("id")])
 
-    def is_orphan(self, table: Table, row: Row) -> bool:
+    def is_orphan(self, table: Table, row: TableRow) -> bool:
         """Whether a row belongs to one that was left out."""
-        if not self._lost:
+        if not self._skipped_ids:
             return False
         return any(
-            row[place] in self._lost.get(REFERENCES[name], ())
+            row[place] in self._skipped_ids.get(REFERENCES[name], ())
             for place, name in enumerate(table.columns)
-            if name in REFERENCES and (table.name, name) not in OUTLIVED
+            if name in REFERENCES and (table.name, name) not in NULLABLE_REFERENCES
         )
 
 
-def stop(bad: BadRow) -> None:
-    """Copy nothing where one row cannot be copied. Raises `FileProblem`, which names it."""
-    raise FileProblem(f"{bad} cannot be stored: {bad.reason}. Nothing was copied; --skip-bad leaves such rows out.")
+def abort_on_bad_row(bad: BadRow) -> None:
+    """Copy nothing where one row cannot be copied. Raises `FileError`, which names it."""
+    raise FileError(f"{bad} cannot be stored: {bad.reason}. Nothing was copied; --skip-bad leaves such rows out.")
 
 
-def transfer(source: str, target: str, told: Told = lambda *_: None, bad: Callable[[BadRow], None] = stop) -> Copied:
+def transfer(
+    source: str,
+    target: str,
+    on_progress: ProgressCallback = lambda *_: None,
+    on_bad_row: Callable[[BadRow], None] = abort_on_bad_row,
+) -> TransferReport:
     """Copy the store of one URL into that of another, which is empty or not there yet.
 
     `bad` is called with each row that the target cannot hold; where it returns, the row is left out, and what belongs
     to it.
 
-    Raises `StoreInUse` or `ServerRunning` where somebody has one of them open, `FileProblem` where it cannot be done or
+    Raises `StoreLocked` or `ServerRunning` where somebody has one of them open, `FileError` where it cannot be done or
     is not the same afterwards, and as `open_store`. Then there is nothing in the target.
     """
-    copied = Copied()
-    with _filled(source) as one, _empty(target) as other:
+    copied = TransferReport()
+    with _open_source(source) as one, _open_sink(target) as other:
         for table in TABLES:
-            copied.sums[table.name] = _copy(table, one, other, copied, told, bad)
-        other.be(one.identity)
+            copied.checksums[table.name] = _copy_table(table, one, other, copied, on_progress, on_bad_row)
+        other.set_identity(one.identity)
         for table in TABLES:
-            _compare(table, copied.sums[table.name], other)
+            _compare_table(table, copied.checksums[table.name], other)
         if other.identity != one.identity:
-            raise FileProblem("The copy has another identity. It was discarded.")
+            raise FileError("The copy has another identity. It was discarded.")
     return copied
 
 
-def _copy(table: Table, one: Filled, other: Empty, copied: Copied, told: Told, bad: Callable[[BadRow], None]) -> Sum:
-    found = Sum()
-    count = one.count(table)
+def _copy_table(
+    table: Table,
+    source: TableSource,
+    sink: TableSink,
+    report: TransferReport,
+    on_progress: ProgressCallback,
+    on_bad_row: Callable[[BadRow], None],
+) -> TableChecksum:
+    found = TableChecksum()
+    count = source.count(table)
 
-    def fitting() -> Iterator[Row]:
-        for number, row in enumerate(one.rows(table)):
-            if number % TOLD_EVERY == 0:
-                told(table, number, count)
-            if copied.is_orphan(table, row):
-                copied.orphans += 1
+    def fitting() -> Iterator[TableRow]:
+        for number, row in enumerate(source.iter_rows(table)):
+            if number % PROGRESS_INTERVAL == 0:
+                on_progress(table, number, count)
+            if report.is_orphan(table, row):
+                report.orphans += 1
                 continue
-            fits = other.fit(row)
-            copied.changed += fits is not row
+            fits = sink.convert_row(row)
+            report.changed += fits is not row
             yield fits
 
-    def refused(row: Row, reason: str) -> None:
+    def refused(row: TableRow, reason: str) -> None:
         one_bad = BadRow(table, row, reason)
-        bad(one_bad)
-        copied.skip(one_bad)
-        found.drop(table, row)
+        on_bad_row(one_bad)
+        report.skip(one_bad)
+        found.subtract(table, row)
 
-    other.refused = refused
-    other.take(table, found.over(table, fitting()))
-    if table.numbered:
-        other.number_from(table, one.last_id(table))
-    told(table, count, count)
+    sink.on_bad_row = refused
+    sink.insert_rows(table, found.count_rows(table, fitting()))
+    if table.autoincrement:
+        sink.set_sequence(table, source.last_id(table))
+    on_progress(table, count, count)
     return found
 
 
-def _compare(table: Table, found: Sum, other: Empty) -> None:
-    there = Sum()
-    for _ in there.over(table, other.rows(table)):
+def _compare_table(table: Table, expected: TableChecksum, sink: TableSink) -> None:
+    there = TableChecksum()
+    for _ in there.count_rows(table, sink.iter_rows(table)):
         pass
-    if there != found:
-        raise FileProblem(
-            f"The copy differs: {table.name} {found.rows} ({found}) became {there.rows} ({there}). It was discarded."
+    if there != expected:
+        raise FileError(
+            f"The copy differs: {table.name} {expected.rows} ({expected}) became {there.rows} ({there}). "
+            "It was discarded."
         )
 
 
-def _filled(url: str) -> AbstractContextManager[Filled]:
-    if url.startswith(POSTGRES):
-        with taking_a_library():
-            from gmessenger.store.postgres import rows as postgres_rows
-        return postgres_rows.reading(url)
-    from gmessenger.store import rows
+def _open_source(url: str) -> AbstractContextManager[TableSource]:
+    if url.startswith(POSTGRES_PREFIXES):
+        with require_postgres_driver():
+            from gmessenger.store.postgres import tableio as postgres_rows
+        return postgres_rows.open_source(url)
+    from gmessenger.store.sqlite import tableio
 
-    return rows.reading(_file(url))
-
-
-def _empty(url: str) -> AbstractContextManager[Empty]:
-    if url.startswith(POSTGRES):
-        with taking_a_library():
-            from gmessenger.store.postgres import rows as postgres_rows
-        return postgres_rows.filling(url)
-    from gmessenger.store import rows
-
-    return rows.filling(_file(url))
+    return tableio.open_source(_require_file(url))
 
 
-def _file(url: str) -> Path:
-    file = file_of(url)
+def _open_sink(url: str) -> AbstractContextManager[TableSink]:
+    if url.startswith(POSTGRES_PREFIXES):
+        with require_postgres_driver():
+            from gmessenger.store.postgres import tableio as postgres_rows
+        return postgres_rows.open_sink(url)
+    from gmessenger.store.sqlite import tableio
+
+    return tableio.open_sink(_require_file(url))
+
+
+def _require_file(url: str) -> Path:
+    file = file_from_url(url)
     if file is None:
-        raise ConfigProblem("A store in memory cannot be copied.")
+        raise ConfigError("A store in memory cannot be copied.")
     return file

@@ -1,3 +1,1 @@
-"""The client at a terminal and in a pipe: what is typed goes into a link, what the link tells becomes safe text.
-It must not know sockets or JSON.
-"""
+"""The terminal client: line mode, pipe modes and commands over the client library; the full screen is in `tui`."""

@@ -1,312 +1,376 @@
-"""What can be typed: one table of commands, for every mode, with its help."""
+"""Tables that people read: what something is called, and what it does.
+
+What can be typed: one table of commands, for every mode, with its help.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.terminal.duties import Desk
-from gmessenger.terminal.foreign_words import FOREIGN
-from gmessenger.terminal.tables import NARROWEST, two_columns
-from gmessenger.terminal.words import N_, _
+from gmessenger.terminal.command_handlers import CommandTarget
+from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
+from gmessenger.terminal.i18n import N_, _
+
+MIN_COLUMN_WIDTH: Final = 20
+"""Columns in which something can still be explained."""
+COLUMN_GAP: Final = 2
+
+
+def format_two_columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
+    """The rows in fewer columns than `width`: side by side, or one below the other where that is too narrow."""
+    column = max(len(name) for name, _what in rows) + 2 * COLUMN_GAP
+    beside = width - 1 - column >= MIN_COLUMN_WIDTH
+    indent = column if beside else 3 * COLUMN_GAP
+    for name, what in rows:
+        first, *further = textwrap.wrap(what, max(width - 1 - indent, MIN_COLUMN_WIDTH))
+        head = f"{' ' * COLUMN_GAP}{name}"
+        yield from [f"{head:<{column}}{first}"] if beside else [head, " " * indent + first]
+        yield from (" " * indent + line for line in further)
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ChatCommand:
     """One row. `words` count only alone on a line, `slashed` anywhere at its beginning.
 
     The arguments are optional where they are written in brackets, and a number where that is called N or MINUTES. What
     is for `operators` is not shown to others. What `ends`, blocks or erases something is never suggested.
     """
 
-    words: tuple[str, ...]
-    slashed: tuple[str, ...]
+    bare_words: tuple[str, ...]
+    names: tuple[str, ...]
     arguments: str
-    what: str
-    act: Callable[[Desk, str], None]
-    operators: bool = False
-    ends: bool = False
+    description: str
+    handler: Callable[[CommandTarget, str], None]
+    operators_only: bool = False
+    never_suggested: bool = False
 
-    def takes(self, arguments: str) -> bool:
+    def accepts(self, arguments: str) -> bool:
         """Whether there are arguments where there must be, and none where there are none to give."""
         if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0].casefold() != "me":
             return False  # not by chance, and not of somebody else
         optional = self.arguments.startswith("[") and self.arguments.endswith("]")
-        return self._numbers(arguments.split()) and (optional or bool(self.arguments) == bool(arguments))
+        return self._has_valid_numbers(arguments.split()) and (optional or bool(self.arguments) == bool(arguments))
 
-    def _numbers(self, words: list[str]) -> bool:
+    def _has_valid_numbers(self, words: list[str]) -> bool:
         """Whether there is a number where there must be, and nothing behind it."""
         names = [name.strip("[]") for name in self.arguments.split()]
-        if not NUMBERS.intersection(names):
+        if not NUMBER_ARGUMENTS.intersection(names):
             return True
-        good = (_is_number(word) for name, word in zip(names, words, strict=False) if name in NUMBERS)
+        good = (_is_number(word) for name, word in zip(names, words, strict=False) if name in NUMBER_ARGUMENTS)
         return len(words) <= len(names) and all(good)
 
     @property
     def usage(self) -> str:
-        return f"{self.slashed[0]} {_(self.arguments)}".rstrip()
+        return f"{self.names[0]} {_(self.arguments)}".rstrip()
 
 
-NUMBERS: Final = frozenset({"N", "MINUTES"})
+NUMBER_ARGUMENTS: Final = frozenset({"N", "MINUTES"})
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < len(text) <= 4 and int(text) > 0
 
 
-def _message(desk: Desk, arguments: str) -> None:
+def _message(handlers: CommandTarget, arguments: str) -> None:
     to, _, text = arguments.partition(" ")
     if to:
-        desk.message(to, text)
+        handlers.message(to, text)
     else:
-        desk.ask_for_message()
+        handlers.prompt_for_message()
 
 
-def _export(desk: Desk, arguments: str) -> None:
+def _export(handlers: CommandTarget, arguments: str) -> None:
     _, _, file = arguments.partition(" ")
-    desk.export(file.strip())
+    handlers.export(file.strip())
 
 
-def _forget(desk: Desk, arguments: str) -> None:
-    desk.forget()
+def _forget(handlers: CommandTarget, arguments: str) -> None:
+    handlers.forget()
 
 
-def _kick(desk: Desk, arguments: str) -> None:
+def _kick(handlers: CommandTarget, arguments: str) -> None:
     name, _, reason = arguments.partition(" ")
-    desk.kick(name, reason.strip())
+    handlers.kick(name, reason.strip())
 
 
-def _mute(desk: Desk, arguments: str) -> None:
+def _mute(handlers: CommandTarget, arguments: str) -> None:
     name, _, minutes = arguments.partition(" ")
-    desk.mute(name, int(minutes) if minutes.strip() else None)
+    handlers.mute(name, int(minutes) if minutes.strip() else None)
 
 
-def _ban(desk: Desk, arguments: str) -> None:
+def _ban(handlers: CommandTarget, arguments: str) -> None:
     whom, _, reason = arguments.partition(" ")
     lasting, _, further = reason.strip().partition(" ")
-    minutes = _minutes(lasting)
-    desk.ban(whom, (reason if minutes is None else further).strip(), minutes)
+    minutes = _parse_minutes(lasting)
+    handlers.ban(whom, (reason if minutes is None else further).strip(), minutes)
 
 
-def _minutes(text: str) -> int | None:
+def _parse_minutes(text: str) -> int | None:
     """What `30m`, `2h` or `7d` are in minutes, a bare number too; None for other words."""
-    found = LASTING.fullmatch(text)
-    return int(found[1]) * LONG[found[2]] if found else None
+    found = DURATION_PATTERN.fullmatch(text)
+    return int(found[1]) * MINUTES_PER_UNIT[found[2]] if found else None
 
 
-def _close(desk: Desk, room: str) -> None:
+def _close(handlers: CommandTarget, room: str) -> None:
     """Elsewhere a bare `/close` puts a window away; nobody shall close a room for everybody by that habit."""
     if room:
-        desk.close_room(room)
+        handlers.close_room(room)
     else:
-        desk.hide()
+        handlers.hide()
 
 
-USUAL_PAGE: Final = 20
-LASTING: Final = re.compile(r"(\d{1,4})([mhd]?)", re.ASCII)
-LONG: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
+DEFAULT_HISTORY: Final = 20
+DURATION_PATTERN: Final = re.compile(r"(\d{1,4})([mhd]?)", re.ASCII)
+MINUTES_PER_UNIT: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
 """A unit of time in minutes."""
 COMMANDS: Final = (
-    Command(
+    ChatCommand(
         ("1", "message"),
         ("/msg", "/message", "/query"),
         "[NAME [TEXT]]",
         "write to NAME; without a name, the client asks for it",
         _message,
     ),
-    Command((), ("/users",), "", "list the users who are online", lambda desk, _: desk.users()),
-    Command(
+    ChatCommand((), ("/users",), "", "list the users who are online", lambda desk, _: desk.users()),
+    ChatCommand(
         (),
         ("/status",),
         "[WORDS]",
         "set or show your status; /status online clears it",
         lambda desk, how: desk.status(how),
     ),
-    Command(
+    ChatCommand(
         (),
         ("/join",),
         "#ROOM",
         "join a room; text without a command then goes there",
         lambda desk, room: desk.join(room),
     ),
-    Command((), ("/leave", "/part"), "[#ROOM]", "leave a room", lambda desk, room: desk.leave_room(room), ends=True),
-    Command((), ("/rooms",), "", "list the rooms", lambda desk, _: desk.rooms()),
-    Command((), ("/members", "/names"), "[#ROOM]", "list the members of a room", lambda desk, room: desk.members(room)),
-    Command((), ("/topic",), "[TEXT]", "show or set the topic of the room", lambda desk, text: desk.topic(text)),
-    Command(
+    ChatCommand(
+        (),
+        ("/leave", "/part"),
+        "[#ROOM]",
+        "leave a room",
+        lambda desk, room: desk.leave_room(room),
+        never_suggested=True,
+    ),
+    ChatCommand((), ("/rooms",), "", "list the rooms", lambda desk, _: desk.rooms()),
+    ChatCommand(
+        (), ("/members", "/names"), "[#ROOM]", "list the members of a room", lambda desk, room: desk.members(room)
+    ),
+    ChatCommand((), ("/topic",), "[TEXT]", "show or set the topic of the room", lambda desk, text: desk.topic(text)),
+    ChatCommand(
         (),
         ("/history",),
         "[N]",
         "show the latest messages of this conversation",
-        lambda desk, count: desk.history(int(count or USUAL_PAGE)),
+        lambda desk, count: desk.history(int(count or DEFAULT_HISTORY)),
     ),
-    Command(
+    ChatCommand(
         (),
         ("/search",),
         "[#ROOM|@NAME] WORDS",
         "search for messages with these words, everywhere or in one conversation",
         lambda desk, words: desk.search(words),
     ),
-    Command(
+    ChatCommand(
         (),
         ("/jump",),
         "[N]",
         "go to search result N, or to the next one",
         lambda desk, number: desk.jump(int(number) if number else None),
     ),
-    Command(
+    ChatCommand(
         (), ("/register",), "[INVITE]", "register your name as an account", lambda desk, invite: desk.register(invite)
     ),
-    Command(
-        (), ("/remove",), "NAME", "remove a member from your room", lambda desk, name: desk.remove(name), ends=True
+    ChatCommand(
+        (),
+        ("/remove",),
+        "NAME",
+        "remove a member from your room",
+        lambda desk, name: desk.remove(name),
+        never_suggested=True,
     ),
-    Command(
+    ChatCommand(
         (),
         ("/block",),
         "NAME",
         "block a user: you no longer receive their messages",
         lambda desk, name: desk.block(name),
-        ends=True,
+        never_suggested=True,
     ),
-    Command((), ("/unblock",), "NAME", "unblock a user", lambda desk, name: desk.unblock(name)),
-    Command((), ("/blocks",), "", "list the users you block", lambda desk, _: desk.blocks()),
-    Command((), ("/export",), "me [FILE]", "export all your messages to a new file", _export),
-    Command((), ("/forget",), "me", "erase all your messages and delete your account", _forget, ends=True),
-    Command((), ("/kick",), "NAME [REASON]", "disconnect a user", _kick, operators=True, ends=True),
-    Command(
-        (), ("/mute",), "NAME [MINUTES]", "mute a user: their messages are refused", _mute, operators=True, ends=True
+    ChatCommand((), ("/unblock",), "NAME", "unblock a user", lambda desk, name: desk.unblock(name)),
+    ChatCommand((), ("/blocks",), "", "list the users you block", lambda desk, _: desk.blocks()),
+    ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", _export),
+    ChatCommand(
+        (), ("/forget",), "me", "erase all your messages and delete your account", _forget, never_suggested=True
     ),
-    Command((), ("/unmute",), "NAME", "unmute a user", lambda desk, name: desk.unmute(name), operators=True),
-    Command(
+    ChatCommand((), ("/kick",), "NAME [REASON]", "disconnect a user", _kick, operators_only=True, never_suggested=True),
+    ChatCommand(
+        (),
+        ("/mute",),
+        "NAME [MINUTES]",
+        "mute a user: their messages are refused",
+        _mute,
+        operators_only=True,
+        never_suggested=True,
+    ),
+    ChatCommand((), ("/unmute",), "NAME", "unmute a user", lambda desk, name: desk.unmute(name), operators_only=True),
+    ChatCommand(
         (),
         ("/ban",),
         "NAME|ADDRESS [TIME] [REASON]",
         "ban a user or an address, for good or for 30m, 2h, 7d",
         _ban,
-        operators=True,
-        ends=True,
+        operators_only=True,
+        never_suggested=True,
     ),
-    Command(
+    ChatCommand(
         (),
         ("/unban",),
         "NAME|ADDRESS",
         "lift the ban of a user or an address",
         lambda desk, whom: desk.unban(whom),
-        operators=True,
+        operators_only=True,
     ),
-    Command((), ("/bans",), "", "list bans and mutes", lambda desk, _: desk.bans(), operators=True),
-    Command(
-        (), ("/close",), "[#ROOM]", "close a room: members can read but not write", _close, operators=True, ends=True
+    ChatCommand((), ("/bans",), "", "list bans and mutes", lambda desk, _: desk.bans(), operators_only=True),
+    ChatCommand(
+        (),
+        ("/close",),
+        "[#ROOM]",
+        "close a room: members can read but not write",
+        _close,
+        operators_only=True,
+        never_suggested=True,
     ),
-    Command(
-        (), ("/open",), "[#ROOM]", "open a closed room again", lambda desk, room: desk.open_room(room), operators=True
+    ChatCommand(
+        (),
+        ("/open",),
+        "[#ROOM]",
+        "open a closed room again",
+        lambda desk, room: desk.open_room(room),
+        operators_only=True,
     ),
-    Command(
+    ChatCommand(
         (),
         ("/again",),
         "[TEXT]",
         "resend the message that was refused last, or TEXT instead of it",
         lambda desk, new: desk.again(new),
     ),
-    Command((), ("/go",), "[N|NAME]", "switch to a conversation, or list all", lambda desk, where: desk.go(where)),
-    Command((), ("/hide",), "", "hide this conversation until its next message", lambda desk, _: desk.hide()),
-    Command((), ("/keys",), "", "list the keys", lambda desk, _: desk.keys()),
-    Command(("2", "help"), ("/help",), "", "list the commands", lambda desk, _: desk.help()),
-    Command(("3", "exit"), ("/quit", "/exit"), "", "quit the client", lambda desk, _: desk.leave(), ends=True),
+    ChatCommand((), ("/go",), "[N|NAME]", "switch to a conversation, or list all", lambda desk, where: desk.go(where)),
+    ChatCommand((), ("/hide",), "", "hide this conversation until its next message", lambda desk, _: desk.hide()),
+    ChatCommand((), ("/keys",), "", "list the keys", lambda desk, _: desk.keys()),
+    ChatCommand(("2", "help"), ("/help",), "", "list the commands", lambda desk, _: desk.help()),
+    ChatCommand(
+        ("3", "exit"), ("/quit", "/exit"), "", "quit the client", lambda desk, _: desk.quit(), never_suggested=True
+    ),
 )
-WORDS: Final = {word: command for command in COMMANDS for word in command.words}
-SLASHED: Final = {name: command for command in COMMANDS for name in command.slashed}
+COMMANDS_BY_WORD: Final = {word: command for command in COMMANDS for word in command.bare_words}
+COMMANDS_BY_NAME: Final = {name: command for command in COMMANDS for name in command.names}
 
-NEAR: Final = 0.7
+SIMILARITY_CUTOFF: Final = 0.7
 """How much alike (0 to 1) two words are of which one may be meant by the other."""
-VERY_NEAR: Final = 0.8
+SHORT_SIMILARITY_CUTOFF: Final = 0.8
 """The same for the shortest, which are like many."""
-SHORT: Final = 3
-SLASH: Final = N_("(//… sends a text that begins with a slash.)")
-NOTES: Final = N_("Text without a command goes to the last recipient. //text sends a text that begins with a slash.")
+MAX_SHORT_NAME: Final = 3
+SLASH_HINT: Final = N_("(//… sends a text that begins with a slash.)")
+HELP_NOTES: Final = N_(
+    "Text without a command goes to the last recipient. //text sends a text that begins with a slash."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ParsedCommand:
     """A command, with what was typed behind it."""
 
-    command: Command
+    command: ChatCommand
     arguments: str
 
-    def carry_out(self, desk: Desk) -> None:
-        self.command.act(desk, self.arguments)
+    def run(self, handlers: CommandTarget) -> None:
+        self.command.handler(handlers, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class PlainText:
     """A line for the addressee."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class CommandError:
     """A line that starts like a command and is none; `sentence` says what may have been meant."""
 
-    sentence: str
+    message: str
 
 
-def understand(line: str, *, operator: bool = False) -> Order | Text | Mistake:
+def parse_line(line: str, *, is_operator: bool = False) -> ParsedCommand | PlainText | CommandError:
     """What a typed line means; what is only for operators is suggested to no one else."""
     if line.startswith("//"):
-        return Text(line[1:])
+        return PlainText(line[1:])
     if line.startswith("/"):
         name, _, arguments = line.partition(" ")
-        return _order(name, arguments.lstrip(), operator)
-    command = WORDS.get(line.strip().casefold())
-    return Order(command, "") if command is not None else Text(line)
+        return _parse_command(name, arguments.lstrip(), is_operator)
+    command = COMMANDS_BY_WORD.get(line.strip().casefold())
+    return ParsedCommand(command, "") if command is not None else PlainText(line)
 
 
-def _order(name: str, arguments: str, operator: bool) -> Order | Mistake:
-    command = SLASHED.get(name.casefold())
+def _parse_command(name: str, arguments: str, is_operator: bool) -> ParsedCommand | CommandError:
+    command = COMMANDS_BY_NAME.get(name.casefold())
     if command is None:
-        return Mistake(_unknown(name, operator))
-    if not command.takes(arguments):
-        return Mistake(_("Usage: {usage}", usage=command.usage))
-    return Order(command, arguments if "TEXT" in command.arguments else arguments.strip())
+        return CommandError(_describe_unknown(name, is_operator))
+    if not command.accepts(arguments):
+        return CommandError(_("Usage: {usage}", usage=command.usage))
+    return ParsedCommand(command, arguments if "TEXT" in command.arguments else arguments.strip())
 
 
-def _unknown(name: str, operator: bool) -> str:
+def _describe_unknown(name: str, is_operator: bool) -> str:
     folded = name.casefold()
-    if folded in FOREIGN:
-        here = _(FOREIGN[folded])
+    if folded in FOREIGN_COMMANDS:
+        here = _(FOREIGN_COMMANDS[folded])
         return _(
-            "There is no command {name}. {here} /help lists the commands. {slash}", name=name, here=here, slash=_(SLASH)
+            "There is no command {name}. {here} /help lists the commands. {slash}",
+            name=name,
+            here=here,
+            slash=_(SLASH_HINT),
         )
-    near = _suggested(folded, NEAR if len(name) > SHORT else VERY_NEAR, operator=operator)
+    near = _suggest(
+        folded, SIMILARITY_CUTOFF if len(name) > MAX_SHORT_NAME else SHORT_SIMILARITY_CUTOFF, is_operator=is_operator
+    )
     if not near:
-        return _("There is no command {name}. /help lists the commands. {slash}", name=name, slash=_(SLASH))
-    return _("There is no command {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH))
+        return _("There is no command {name}. /help lists the commands. {slash}", name=name, slash=_(SLASH_HINT))
+    return _(
+        "There is no command {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH_HINT)
+    )
 
 
-def _suggested(word: str, likeness: float, *, operator: bool = False) -> list[str]:
+def _suggest(word: str, cutoff: float, *, is_operator: bool = False) -> list[str]:
     """The command that may be meant, if there is one; none where the nearest would do harm to who did not mean it."""
-    known = [each for each, command in SLASHED.items() if operator or not command.operators]
-    meant = difflib.get_close_matches(word, known, 1, likeness)
-    return [each for each in meant if not SLASHED[each].ends]
+    known = [each for each, command in COMMANDS_BY_NAME.items() if is_operator or not command.operators_only]
+    meant = difflib.get_close_matches(word, known, 1, cutoff)
+    return [each for each in meant if not COMMANDS_BY_NAME[each].never_suggested]
 
 
-def hint(line: str) -> str:
+def no_recipient_hint(line: str) -> str:
     """What to say to a plain line while there is nobody to send it to."""
-    near = _suggested(f"/{line.strip().casefold()}", 0.75)
+    near = _suggest(f"/{line.strip().casefold()}", 0.75)
     nobody = _("There is no recipient yet: write /msg NAME TEXT first.")
     return _("{sentence} Did you mean {command}?", sentence=nobody, command=near[0]) if near else nobody
 
 
-def help_text(width: int, *notes: str, operator: bool = False) -> str:
+def help_text(width: int, *notes: str, is_operator: bool = False) -> str:
     """The table and the notes, fitted into so many columns."""
     rows = [
-        (", ".join((*command.words, command.usage)), _(command.what))
+        (", ".join((*command.bare_words, command.usage)), _(command.description))
         for command in COMMANDS
-        if operator or not command.operators
+        if is_operator or not command.operators_only
     ]
-    return "\n".join([*two_columns(rows, width), *textwrap.wrap(" ".join(notes), max(width - 1, NARROWEST))])
+    return "\n".join(
+        [*format_two_columns(rows, width), *textwrap.wrap(" ".join(notes), max(width - 1, MIN_COLUMN_WIDTH))]
+    )

@@ -11,10 +11,10 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Final
 
-from gmessenger.terminal.words import N_, _
+from gmessenger.terminal.i18n import N_, _
 
-UNKNOWN: Final = "--:--"
-DAYS: Final = (
+UNKNOWN_TIME: Final = "--:--"
+WEEKDAYS: Final = (
     *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday")),
 )
 MONTHS: Final = (
@@ -22,17 +22,17 @@ MONTHS: Final = (
     *(N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
 )
 """As they stand beside a day's number: in some languages that is another case."""
-BY_TWELVE: Final = ("%r", "%I", "%p")
+TWELVE_HOUR_CODES: Final = ("%r", "%I", "%p")
 """What there is of these in a locale's way to write times says that it counts the hours to twelve."""
 
 
-def adopt_locale() -> None:
+def set_time_locale() -> None:
     """Count the hours as the environment's locale does; for the program's start. One not installed is as none."""
     with suppress(locale.Error):
         locale.setlocale(locale.LC_TIME, "")
 
 
-def local(seconds: float) -> datetime | None:
+def local_time(seconds: float) -> datetime | None:
     """Unix seconds where one is; None for what is no time."""
     try:
         return datetime.fromtimestamp(seconds).astimezone()
@@ -40,30 +40,30 @@ def local(seconds: float) -> datetime | None:
         return None
 
 
-def time_of_day(then: datetime) -> str:
+def format_time_of_day(then: datetime) -> str:
     """`21:05`, or `09:05 PM` where the locale has it so."""
-    by_twelve = any(code in locale.nl_langinfo(locale.T_FMT) for code in BY_TWELVE)
+    by_twelve = any(code in locale.nl_langinfo(locale.T_FMT) for code in TWELVE_HOUR_CODES)
     return f"{then:%I:%M} {'AM' if then.hour < 12 else 'PM'}" if by_twelve else f"{then:%H:%M}"
 
 
-def clock(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """The time of day, with the date unless it is today."""
-    then = local(seconds)
+    then = local_time(seconds)
     if then is None:
-        return UNKNOWN
-    time = time_of_day(then)
+        return UNKNOWN_TIME
+    time = format_time_of_day(then)
     if then.date() == datetime.now().astimezone().date():
         return time
     return _("{year:04}-{month:02}-{day:02} {time}", year=then.year, month=then.month, day=then.day, time=time)
 
 
-def day(then: date) -> str:
+def format_day(then: date) -> str:
     """A day in full: `Monday, 23 November 2026`."""
-    weekday, month = _(DAYS[then.weekday()]), _(MONTHS[then.month - 1])
+    weekday, month = _(WEEKDAYS[then.weekday()]), _(MONTHS[then.month - 1])
     return _("{weekday}, {day} {month} {year}", weekday=weekday, day=then.day, month=month, year=then.year)
 
 
-def moment(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration as people say it: `0.8 s`, `25 s`."""
     if round(seconds, 1) >= 10:
         return _("{seconds} s", seconds=f"{seconds:.0f}")

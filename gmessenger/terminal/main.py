@@ -8,23 +8,22 @@ from collections.abc import Callable, Sequence
 from shutil import which
 from typing import Final
 
-from gmessenger import logs
-from gmessenger.commandline import CLIENT, parse
-from gmessenger.errors import ExitError, FileProblem, UsageError
-from gmessenger.given import given, listed
+from gmessenger import log
+from gmessenger.config.options import ClientOptions
+from gmessenger.config.parser import CLIENT, parse_options
+from gmessenger.config.sources import format_sources, resolve_sources
+from gmessenger.console import print_error, print_text
+from gmessenger.errors import ExitError, FileError, UsageError
 from gmessenger.log_files import SharedLog
-from gmessenger.options import ClientOptions
-from gmessenger.stdout import print_text
-from gmessenger.terminal import dates, words
-from gmessenger.terminal.ending import INTERRUPTED
-from gmessenger.terminal.input import is_typed, occupy_standard_descriptors
-from gmessenger.terminal.spoken import spoken
-from gmessenger.terminal.words import N_, _, noted
-from gmessenger.terminal_text import print_error, visible
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import dates, i18n
+from gmessenger.terminal.i18n import N_, _, as_notice, localize
+from gmessenger.terminal.shutdown import EXIT_INTERRUPTED
+from gmessenger.terminal.stdio import is_stdin_tty, open_missing_descriptors
 
-UNIX: Final = frozenset({"termios", "fcntl"})
+UNIX_MODULES: Final = frozenset({"termios", "fcntl"})
 # What does not go together or is missing, and what is said of it.
-FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
+OPTION_CHECKS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
     (lambda given: given.whole and given.to is None, "--whole works only with --to."),
     (lambda given: given.json and not given.listen, "--json works only with --listen."),
@@ -38,7 +37,7 @@ FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
     (lambda given: given.to == "", "--to needs a name or a #room."),
     (lambda given: not given.name and (given.to or given.listen), "--to and --listen need --name."),
     (
-        lambda given: not given.name and not is_typed(),
+        lambda given: not given.name and not is_stdin_tty(),
         "Give a name with --name: without a terminal, the client cannot ask for it.",
     ),
 )
@@ -46,51 +45,51 @@ FAULTS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the client; returns its exit code. Raises nothing but SystemExit for --help and the like."""
-    occupy_standard_descriptors()
-    words.choose()
-    dates.adopt_locale()
+    open_missing_descriptors()
+    i18n.install()
+    dates.set_time_locale()
     try:
-        options = parse(CLIENT, arguments)
+        options = parse_options(CLIENT, arguments)
         if options.check:
-            print_text("".join(f"{visible(line)}\n" for line in listed(given(CLIENT, arguments)[1])))
+            print_text("".join(f"{sanitize(line)}\n" for line in format_sources(resolve_sources(CLIENT, arguments)[1])))
             return 0
         check(options)
         configure_log(options)
         return run(options, sys.argv[1:] if arguments is None else arguments)
     except ExitError as error:
-        print_error(f"{CLIENT.program}: {spoken(error)}")
+        print_error(f"{CLIENT.name}: {localize(error)}")
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def check(options: ClientOptions) -> None:
     """Raises `UsageError` for options that make no sense together."""
-    for wrong, sentence in FAULTS:
+    for wrong, sentence in OPTION_CHECKS:
         if wrong(options):
             raise UsageError(sentence)
 
 
 def configure_log(options: ClientOptions) -> None:
-    """A log that nobody asked for stops nobody. Raises `FileProblem` where the one that was cannot be written."""
+    """A log that nobody asked for stops nobody. Raises `FileError` where the one that was cannot be written."""
     try:
-        logs.configure(options.log_place(CLIENT.section), options.log_level, options.log_format, SharedLog)
-    except FileProblem as error:
+        log.configure(options.log_destination(CLIENT.section), options.log_level, options.log_format, SharedLog)
+    except FileError as error:
         if options.log_file is not None:
             raise
-        logs.configure(logs.NOWHERE, options.log_level, options.log_format)
-        print_error(noted(_("{reason} Nothing is logged.", reason=spoken(error))))
+        log.configure(log.NO_LOG, options.log_level, options.log_format)
+        print_error(as_notice(_("{reason} Nothing is logged.", reason=localize(error))))
 
 
 def run(options: ClientOptions, arguments: Sequence[str]) -> int:
     """Run the client; returns its exit code. Raises `ExitError` where it cannot begin."""
     try:
-        from gmessenger.terminal.client import Client
+        from gmessenger.terminal.app import ClientApp
     except ImportError as error:
-        if error.name not in UNIX:
+        if error.name not in UNIX_MODULES:
             raise
         raise ExitError(N_("This program needs a Unix terminal; the client library does not.")) from error
-    return Client(options, arguments).run()
+    return ClientApp(options, arguments).run()
 
 
 if __name__ == "__main__":

@@ -1,3 +1,1 @@
-"""Speaks the wire: bytes in, events out, and back; each dialect of JIM is a row of a table here.
-It must not know gevent, sockets, clocks, logging, storage, or who is logged in.
-"""
+"""The JIM protocol: bytes to events and back, native and course; pure, without sockets, clock or logging."""

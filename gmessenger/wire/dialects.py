@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 
 PRESENCE_ACTIONS: Final = frozenset({"presence", "presense"})
 MESSAGE_ACTIONS: Final = frozenset({"message", "msg", "m"})
-LEAVING_ACTIONS: Final = frozenset({"exit", "quit", "q"})
+QUIT_ACTIONS: Final = frozenset({"exit", "quit", "q"})
 LIST_ACTIONS: Final = {"get_users": False, "get_contacts": True}
 CONTACT_ACTIONS: Final = {"add": True, "add_contact": True, "remove": False, "del_contact": False}
 
-NAME: Final = (
+NAME_PATHS: Final = (
     "user.account_name",
     "user.client_name",
     "user",
@@ -26,22 +26,22 @@ NAME: Final = (
     "user.authuser",
     "body",
 )
-TO: Final = ("to", "destination", "to_user", "message_receiver", "body.to")
-TO_IN_UPPERCASE: Final = ("from",)
-TEXT: Final = ("mess_text", "message_text", "msg_txt", "text", "message", "body.text")
-CONTACT: Final = ("contact", "user_id", "contact_name", "account_name", "to", "user.account_name")
-EVERYBODY: Final = frozenset({"#", "all"})
+RECIPIENT_PATHS: Final = ("to", "destination", "to_user", "message_receiver", "body.to")
+UPPERCASE_RECIPIENT_PATHS: Final = ("from",)
+TEXT_PATHS: Final = ("mess_text", "message_text", "msg_txt", "text", "message", "body.text")
+CONTACT_PATHS: Final = ("contact", "user_id", "contact_name", "account_name", "to", "user.account_name")
+BROADCAST_NAMES: Final = frozenset({"#", "all"})
 
-LONGEST_FRAME: Final = 1000
+MAX_COURSE_FRAME: Final = 1000
 """Bytes with the newline: course clients read with one `recv(1024)`."""
-MARGIN: Final = 0.005  # for the clocks and the buffers on the way
-GAP: Final = 0.12 + MARGIN
+TIMING_MARGIN: Final = 0.005  # for the clocks and the buffers on the way
+FRAME_INTERVAL: Final = 0.12 + TIMING_MARGIN
 """Seconds between frames: two objects in one `recv` are the end of most of them."""
-GAP_AFTER_PRESENCE: Final = 0.2 + MARGIN
-GAP_AFTER_LISTS: Final = 2.4 + MARGIN
+PRESENCE_DELAY: Final = 0.2 + TIMING_MARGIN
+LIST_INTERVAL: Final = 2.4 + TIMING_MARGIN
 """Between pushes to a connection that fetched lists: it reads its answers where it also reads its messages."""
 
-Spelled = Mapping[str, Any]
+JsonMapping = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,14 @@ class Dialect:
     action_known: bool = False  # False: it has not shown yet whether it listens for `message` or for `msg`
     text_keys: tuple[str, ...] = ("mess_text", "message_text", "text")
     text_known: bool = False  # False: the keys are a guess
-    user_twins: bool = False  # also name both ends under from_user and to_user
-    longest_frame: int = LONGEST_FRAME
-    greeted: bool = False  # it waits for a message after its presence is answered; its messages may go to everybody
-    from_is_addressee: bool = False
+    duplicate_users: bool = False  # also name both ends under from_user and to_user
+    max_frame: int = MAX_COURSE_FRAME
+    expects_greeting: bool = (
+        False  # it waits for a message after its presence is answered; its messages may go to everybody
+    )
+    from_is_recipient: bool = False
 
-    def spoken(self, action: str, text_key: str) -> Dialect:
+    def refined_by(self, action: str, text_key: str) -> Dialect:
         """The dialect as its first message refines it: it understands at least the words it uses."""
         if self.form == "uppercase":
             return self
@@ -68,58 +70,60 @@ class Dialect:
         return replace(self, action=action, action_known=True, text_keys=text_keys, text_known=True)
 
 
-ORDINARY: Final = Dialect("ordinary")
+DEFAULT: Final = Dialect("ordinary")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Rule:
     """A presence that `shows` this is answered in this `dialect`."""
 
-    shows: Callable[[Spelled, Spelled], bool]  # of the presence as spelled, and with its keys in lower case
+    matches: Callable[[JsonMapping, JsonMapping], bool]  # of the presence as spelled, and with its keys in lower case
     dialect: Dialect
 
 
-CLOCK: Final = re.compile(r"\d\d?:\d\d:\d\d")
+CLOCK_PATTERN: Final = re.compile(r"\d\d?:\d\d:\d\d")
 
 
-def _clock(raw: Spelled, low: Spelled) -> bool:
-    return isinstance(low.get("time"), str) and CLOCK.fullmatch(low["time"]) is not None
+def _has_clock_time(raw: JsonMapping, lowered: JsonMapping) -> bool:
+    return isinstance(lowered.get("time"), str) and CLOCK_PATTERN.fullmatch(lowered["time"]) is not None
 
 
-def _status_without_type(raw: Spelled, low: Spelled) -> bool:
-    return "type" not in low and isinstance(low.get("user"), dict) and "status" in low["user"]
+def _has_untyped_status(raw: JsonMapping, lowered: JsonMapping) -> bool:
+    return "type" not in lowered and isinstance(lowered.get("user"), dict) and "status" in lowered["user"]
 
 
-FORMS: Final = (
-    Row(
+RULES: Final = (
+    Rule(
         lambda raw, low: "ACTION" in raw,
-        Dialect("uppercase", "uppercase", "uppercase", action_known=True, from_is_addressee=True),
+        Dialect("uppercase", "uppercase", "uppercase", action_known=True, from_is_recipient=True),
     ),
-    Row(
+    Rule(
         lambda raw, low: low.get("type") == "request",
-        Dialect("typed", "typed", "typed", action="msg", action_known=True, longest_frame=500),
+        Dialect("typed", "typed", "typed", action="msg", action_known=True, max_frame=500),
     ),
-    Row(
+    Rule(
         lambda raw, low: low.get("type") == "status",
-        Dialect("status", form="strict", action="msg", action_known=True, text_keys=("message",), greeted=True),
+        Dialect(
+            "status", form="strict", action="msg", action_known=True, text_keys=("message",), expects_greeting=True
+        ),
     ),
 )
 """First match wins; a presence that matches none is ORDINARY, varied by all the TRAITS it shows."""
-TRAITS: Final[tuple[tuple[Callable[[Spelled, Spelled], bool], dict[str, Any]], ...]] = (
-    (lambda raw, low: "from_user" in low, {"user_twins": True}),
+VARIATIONS: Final[tuple[tuple[Callable[[JsonMapping, JsonMapping], bool], dict[str, Any]], ...]] = (
+    (lambda raw, low: "from_user" in low, {"duplicate_users": True}),
     (lambda raw, low: str(low.get("action")).lower() == "presense", {"text_keys": ("msg_txt",), "text_known": True}),
-    (_status_without_type, {"action": "msg", "action_known": True}),
-    (_clock, {"action": "m", "action_known": True}),
+    (_has_untyped_status, {"action": "msg", "action_known": True}),
+    (_has_clock_time, {"action": "m", "action_known": True}),
 )
 
 
-def dialect_of(presence: Spelled, lowered: Spelled) -> Dialect:
+def detect_dialect(presence: JsonMapping, lowered: JsonMapping) -> Dialect:
     """The dialect that a presence shows; `lowered` is the same object with its keys in lower case."""
-    for row in FORMS:
-        if row.shows(presence, lowered):
+    for row in RULES:
+        if row.matches(presence, lowered):
             return row.dialect
-    dialect = ORDINARY
-    for shows, varied in TRAITS:
+    dialect = DEFAULT
+    for shows, varied in VARIATIONS:
         if shows(presence, lowered):
             dialect = replace(dialect, **varied)
     return dialect
@@ -135,11 +139,11 @@ def lower_keys(value: Any) -> Any:
     }
 
 
-def first_string(low: Spelled, paths: tuple[str, ...]) -> tuple[str, str] | None:
+def first_string(lowered: JsonMapping, paths: tuple[str, ...]) -> tuple[str, str] | None:
     """The last key of the first path that leads to a string, and that string."""
     for path in paths:
         outer, _, inner = path.partition(".")
-        value = low.get(outer)
+        value = lowered.get(outer)
         if inner:
             value = value.get(inner) if isinstance(value, dict) else None
         if isinstance(value, str):

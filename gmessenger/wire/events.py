@@ -15,7 +15,7 @@ from gmessenger.errors import WireError
 from gmessenger.field_types import Number, Seconds
 
 
-class Login(Struct, omit_defaults=True):
+class LoginInfo(Struct, omit_defaults=True):
     """The `user` object of a presence that asks to be let in."""
 
     account_name: fields.Name
@@ -25,7 +25,7 @@ class Login(Struct, omit_defaults=True):
     status: fields.Status | None = None
 
 
-class Card(Struct, omit_defaults=True):
+class UserInfo(Struct, omit_defaults=True):
     """The `user` object of what a server tells, and of lists."""
 
     account_name: str
@@ -47,154 +47,154 @@ class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
     id: str | UnsetType = UNSET
 
 
-class Presence(Request, tag="presence", kw_only=True):
-    user: Login
+class PresenceRequest(Request, tag="presence", kw_only=True):
+    user: LoginInfo
     jim: Number = 2
     session: fields.Token | None = None
     receive: bool = True
 
 
-class Msg(Request, tag="msg", kw_only=True, gc=False):
+class MessageRequest(Request, tag="msg", kw_only=True, gc=False):
     to: fields.Name
     message: str
 
 
-class Users(Request, tag="users", kw_only=True):
+class UsersRequest(Request, tag="users", kw_only=True):
     after: fields.Name | None = None
 
 
-class Status(Request, tag="status", kw_only=True):
+class StatusRequest(Request, tag="status", kw_only=True):
     status: fields.Status
 
 
-class Register(Request, tag="register", kw_only=True):
+class RegisterRequest(Request, tag="register", kw_only=True):
     password: fields.Password
     invite: fields.Token | None = None
 
 
-class Ack(Request, tag="ack", kw_only=True):
-    with_: fields.Name = field(name="with")
+class AckRequest(Request, tag="ack", kw_only=True):
+    target: fields.Name = field(name="with")
     seq: Number
 
 
-class Read(Request, tag="read", kw_only=True):
-    with_: fields.Name = field(name="with")
+class ReadRequest(Request, tag="read", kw_only=True):
+    target: fields.Name = field(name="with")
     seq: Number
 
 
-class History(Request, tag="history", kw_only=True):
-    with_: fields.Name = field(name="with")
+class HistoryRequest(Request, tag="history", kw_only=True):
+    target: fields.Name = field(name="with")
     before: Number | None = None
     after: Number | None = None
     limit: Number | None = None
 
 
-class Search(Request, tag="search", kw_only=True):
+class SearchRequest(Request, tag="search", kw_only=True):
     text: fields.Query
-    with_: fields.Name | None = field(name="with", default=None)
+    target: fields.Name | None = field(name="with", default=None)
     limit: Number | None = None
 
 
-class Conversations(Request, tag="conversations", kw_only=True):
+class ConversationsRequest(Request, tag="conversations", kw_only=True):
     after: fields.Name | None = None
 
 
-class Join(Request, tag="join", kw_only=True):
+class JoinRequest(Request, tag="join", kw_only=True):
     room: fields.Name
 
 
-class Leave(Request, tag="leave", kw_only=True):
+class LeaveRequest(Request, tag="leave", kw_only=True):
     room: fields.Name
 
 
-class Remove(Request, tag="remove", kw_only=True):
+class RemoveRequest(Request, tag="remove", kw_only=True):
     room: fields.Name
     user: fields.Name
 
 
-class Topic(Request, tag="topic", kw_only=True):
+class TopicRequest(Request, tag="topic", kw_only=True):
     room: fields.Name
     topic: fields.Topic
 
 
-class Members(Request, tag="members", kw_only=True):
+class MembersRequest(Request, tag="members", kw_only=True):
     room: fields.Name
     after: fields.Name | None = None
 
 
-class Rooms(Request, tag="rooms", kw_only=True):
+class RoomsRequest(Request, tag="rooms", kw_only=True):
     after: fields.Name | None = None
 
 
-class Probe(Request, tag="probe", kw_only=True):
+class ProbeRequest(Request, tag="probe", kw_only=True):
     pass
 
 
-class Export(Request, tag="export", kw_only=True):
+class ExportRequest(Request, tag="export", kw_only=True):
     after: Number = 0
 
 
-class Forget(Request, tag="forget", kw_only=True):
+class ForgetRequest(Request, tag="forget", kw_only=True):
     password: fields.Password
 
 
-class Kick(Request, tag="kick", kw_only=True):
+class KickRequest(Request, tag="kick", kw_only=True):
     user: fields.Name
     reason: fields.Reason = ""
 
 
-class Mute(Request, tag="mute", kw_only=True):
+class MuteRequest(Request, tag="mute", kw_only=True):
     user: fields.Name
-    for_: Seconds | None = field(name="for", default=None)
+    duration: Seconds | None = field(name="for", default=None)
     reason: fields.Reason = ""
 
 
-class Unmute(Request, tag="unmute", kw_only=True):
+class UnmuteRequest(Request, tag="unmute", kw_only=True):
     user: fields.Name
 
 
-class Mutes(Request, tag="mutes", kw_only=True):
+class MutesRequest(Request, tag="mutes", kw_only=True):
     after: fields.Name | None = None
 
 
-class Ban(Request, tag="ban", kw_only=True):
+class BanRequest(Request, tag="ban", kw_only=True):
     user: fields.Name | None = None
     address: fields.Address | None = None
-    for_: Seconds | None = field(name="for", default=None)
+    duration: Seconds | None = field(name="for", default=None)
     reason: fields.Reason = ""
 
 
-class Unban(Request, tag="unban", kw_only=True):
+class UnbanRequest(Request, tag="unban", kw_only=True):
     user: fields.Name | None = None
     address: fields.Address | None = None
 
 
-class Bans(Request, tag="bans", kw_only=True):
+class BansRequest(Request, tag="bans", kw_only=True):
     after: fields.Name | None = None
 
 
-class Close(Request, tag="close", kw_only=True):
+class CloseRequest(Request, tag="close", kw_only=True):
     room: fields.Name
     reason: fields.Reason = ""
 
 
-class Open(Request, tag="open", kw_only=True):
+class OpenRequest(Request, tag="open", kw_only=True):
     room: fields.Name
 
 
-class Block(Request, tag="block", kw_only=True):
+class BlockRequest(Request, tag="block", kw_only=True):
     user: fields.Name
 
 
-class Unblock(Request, tag="unblock", kw_only=True):
+class UnblockRequest(Request, tag="unblock", kw_only=True):
     user: fields.Name
 
 
-class Blocks(Request, tag="blocks", kw_only=True):
+class BlocksRequest(Request, tag="blocks", kw_only=True):
     after: fields.Name | None = None
 
 
-class Quit(Request, tag="quit", kw_only=True):
+class QuitRequest(Request, tag="quit", kw_only=True):
     pass
 
 
@@ -208,12 +208,12 @@ class CoursePresence(Struct):
     name: str | None
 
 
-class CourseMsg(Struct):
+class CourseMessage(Struct):
     """`to` is None for everybody present; `said` is the action word it used, for the receiver's ear."""
 
     to: str | None
     text: str
-    said: str
+    action: str
 
 
 class CourseList(Struct):
@@ -233,7 +233,7 @@ class CourseQuit(Struct):
     pass
 
 
-class Unreadable(Struct):
+class InvalidFrame(Struct):
     """A frame that is refused; `fatal` where nothing after it can be trusted to be read."""
 
     error: WireError
@@ -241,52 +241,52 @@ class Unreadable(Struct):
     fatal: bool = False
 
 
-class Foreign(Struct):
+class ForeignProtocol(Struct):
     """The connection speaks another `protocol`; nothing of it is to be acted upon, and no event follows."""
 
     protocol: str
 
 
-Said: TypeAlias = (
-    Presence
-    | Register
-    | Msg
-    | Ack
-    | Read
-    | History
-    | Search
-    | Conversations
-    | Join
-    | Leave
-    | Remove
-    | Topic
-    | Members
-    | Rooms
-    | Users
-    | Status
-    | Probe
-    | Export
-    | Forget
-    | Kick
-    | Mute
-    | Unmute
-    | Mutes
-    | Ban
-    | Unban
-    | Bans
-    | Close
-    | Open
-    | Block
-    | Unblock
-    | Blocks
-    | Quit
+NativeRequest: TypeAlias = (
+    PresenceRequest
+    | RegisterRequest
+    | MessageRequest
+    | AckRequest
+    | ReadRequest
+    | HistoryRequest
+    | SearchRequest
+    | ConversationsRequest
+    | JoinRequest
+    | LeaveRequest
+    | RemoveRequest
+    | TopicRequest
+    | MembersRequest
+    | RoomsRequest
+    | UsersRequest
+    | StatusRequest
+    | ProbeRequest
+    | ExportRequest
+    | ForgetRequest
+    | KickRequest
+    | MuteRequest
+    | UnmuteRequest
+    | MutesRequest
+    | BanRequest
+    | UnbanRequest
+    | BansRequest
+    | CloseRequest
+    | OpenRequest
+    | BlockRequest
+    | UnblockRequest
+    | BlocksRequest
+    | QuitRequest
 )
-NativeRequest: TypeAlias = Said | Pong
-CourseRequest: TypeAlias = CoursePresence | CourseMsg | CourseList | CourseContact | CourseQuit
-Event: TypeAlias = NativeRequest | CourseRequest | Unreadable | Foreign
+NativeEvent: TypeAlias = NativeRequest | Pong
+CourseRequest: TypeAlias = CoursePresence | CourseMessage | CourseList | CourseContact | CourseQuit
+ClientEvent: TypeAlias = NativeEvent | CourseRequest | InvalidFrame | ForeignProtocol
 
 
-class Answer(Struct, omit_defaults=True):
+class ResponseFrame(Struct, omit_defaults=True):
     """An answer to a native request, as a client reads it; fields that the server left out are UNSET or None."""
 
     response: int
@@ -307,7 +307,7 @@ class Answer(Struct, omit_defaults=True):
     limits: dict[str, Any] | None = None
     alert: str | None = None
     seq: int | None = None
-    users: list[Card] | None = None
+    users: list[UserInfo] | None = None
     members: list[str] | None = None
     rooms: list[dict[str, Any]] | None = None
     conversations: list[dict[str, Any]] | None = None
@@ -323,7 +323,7 @@ class Answer(Struct, omit_defaults=True):
     mutes: list[dict[str, Any]] | None = None
 
 
-class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
+class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
     """A message on its way to a native session; `broadcast` when it went to everybody present."""
 
     sender: str = field(name="from")
@@ -337,67 +337,67 @@ class Delivery(Struct, omit_defaults=True, tag_field="action", tag="msg"):
 
 
 class PresenceEvent(Struct, tag_field="action", tag="presence"):
-    user: Card
+    user: UserInfo
 
 
 class DeliveredEvent(Struct, tag_field="action", tag="delivered"):
-    with_: str = field(name="with")
+    target: str = field(name="with")
     seq: Seq
 
 
 class ReadEvent(Struct, tag_field="action", tag="read"):
-    with_: str = field(name="with")
+    target: str = field(name="with")
     seq: Seq
 
 
 class JoinEvent(Struct, tag_field="action", tag="join"):
     room: str
-    user: Card
+    user: UserInfo
 
 
 class LeaveEvent(Struct, tag_field="action", tag="leave", omit_defaults=True):
     room: str
-    user: Card
+    user: UserInfo
     by: str | None = None
 
 
 class TopicEvent(Struct, tag_field="action", tag="topic"):
     room: str
-    user: Card
+    user: UserInfo
     topic: str
 
 
 class CloseEvent(Struct, tag_field="action", tag="close", omit_defaults=True):
     room: str
-    user: Card
+    user: UserInfo
     reason: str | None = None
 
 
 class OpenEvent(Struct, tag_field="action", tag="open"):
     room: str
-    user: Card
+    user: UserInfo
 
 
-class Synced(Struct, tag_field="action", tag="synced"):
+class SyncedEvent(Struct, tag_field="action", tag="synced"):
     pass
 
 
-class Moving(Struct, tag_field="action", tag="moving"):
+class MovingEvent(Struct, tag_field="action", tag="moving"):
     retry_in: float = 2.0
 
 
-class ServerProbe(Struct, tag_field="action", tag="probe"):
+class ProbeEvent(Struct, tag_field="action", tag="probe"):
     pass
 
 
-class Unknown(Struct):
+class UnknownEvent(Struct):
     """A frame from a newer server that this client does not know; it is kept, never fatal."""
 
     frame: Raw
 
 
-Told: TypeAlias = (
-    Delivery
+PushEvent: TypeAlias = (
+    MessageEvent
     | PresenceEvent
     | DeliveredEvent
     | ReadEvent
@@ -406,8 +406,8 @@ Told: TypeAlias = (
     | TopicEvent
     | CloseEvent
     | OpenEvent
-    | Synced
-    | Moving
-    | ServerProbe
+    | SyncedEvent
+    | MovingEvent
+    | ProbeEvent
 )
-ServerEvent: TypeAlias = Answer | Told | Unknown
+ServerEvent: TypeAlias = ResponseFrame | PushEvent | UnknownEvent

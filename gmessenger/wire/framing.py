@@ -10,23 +10,23 @@ from typing import Final
 
 from msgspec import Struct
 
-WHITE: Final = re.compile(rb"[ \t\r\n]*")
+WHITESPACE: Final = re.compile(rb"[ \t\r\n]*")
 # Inside a string up to its quote. Raw control characters are not JSON: a newline ends a frame that was cut short.
-STRING: Final = re.compile(rb"[^\"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^\"\\\x00-\x1f]*+)*+")
+STRING_REST: Final = re.compile(rb"[^\"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^\"\\\x00-\x1f]*+)*+")
 # Whole strings and what JSON may have between them; a brace, a bracket or a fault stops it. Possessive: never retried.
-PLAIN: Final = re.compile(rb"(?:[ \t\r\n,:0-9+.eEtrufalsn-]++|\"" + STRING.pattern + rb"\")*+")
-OPENING: Final = b"{["
-CLOSING: Final = b"}]"
+NO_BRACES: Final = re.compile(rb"(?:[ \t\r\n,:0-9+.eEtrufalsn-]++|\"" + STRING_REST.pattern + rb"\")*+")
+OPEN_BRACKETS: Final = b"{["
+CLOSE_BRACKETS: Final = b"}]"
 QUOTE: Final = ord('"')
 BEFORE_VALUE: Final = b",:[{"
-DEEPEST: Final = 16
+MAX_STREAM_DEPTH: Final = 16
 """Objects nested deeper are refused unread; no spelling of the table goes beyond two."""
 
-MAX_NESTING: Final = 256
+MAX_LINE_DEPTH: Final = 256
 """Objects and arrays in one another that a line may have. How deep a decoder goes depends on the interpreter: less
 than a thousand on Python 3.11, tens of thousands on 3.14."""
-WHOLE_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(OPENING + CLOSING))
+STRING_LITERAL: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+NON_BRACKETS: Final = bytes(set(range(256)) - set(OPEN_BRACKETS + CLOSE_BRACKETS))
 
 
 def is_nested_too_deep(frame: bytes) -> bool:
@@ -34,12 +34,12 @@ def is_nested_too_deep(frame: bytes) -> bool:
 
     A frame with no more brackets than that, which is nearly each, costs two counts and no more.
     """
-    if len(frame) <= MAX_NESTING or frame.count(b"[") + frame.count(b"{") <= MAX_NESTING:
+    if len(frame) <= MAX_LINE_DEPTH or frame.count(b"[") + frame.count(b"{") <= MAX_LINE_DEPTH:
         return False
     depth = 0
-    for bracket in WHOLE_STRING.sub(b"", frame).translate(None, ALL_BUT_BRACKETS):
-        depth += 1 if bracket in OPENING else -1
-        if depth > MAX_NESTING:
+    for bracket in STRING_LITERAL.sub(b"", frame).translate(None, NON_BRACKETS):
+        depth += 1 if bracket in OPEN_BRACKETS else -1
+        if depth > MAX_LINE_DEPTH:
             return True
     return False
 
@@ -47,14 +47,14 @@ def is_nested_too_deep(frame: bytes) -> bool:
 class Oversize(Struct):
     """A frame over the cap was met; `lost_place` where the stream gives no way to find the next one."""
 
-    lost_place: bool
+    is_fatal: bool
 
 
 class Malformed(Struct):
     """What stands here begins no JSON object; reading resumes after the next newline."""
 
 
-Found = bytes | Malformed | Oversize | None
+FrameOrError = bytes | Malformed | Oversize | None
 
 
 class StreamReader:
@@ -64,10 +64,10 @@ class StreamReader:
     are valid JSON is for the decoder to say, which calls `resume` when they are not.
     """
 
-    __slots__ = ("_buffer", "_cap", "_depth", "_in_string", "_last", "_position", "_skipping")
+    __slots__ = ("_buffer", "_depth", "_in_string", "_last_significant", "_max_frame", "_position", "_skipping")
 
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
+    def __init__(self, max_frame: int) -> None:
+        self._max_frame = max_frame
         self._buffer = bytearray()
         self._skipping = False
         self._start_frame()
@@ -75,18 +75,18 @@ class StreamReader:
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
-    def next_frame(self) -> Found:
+    def next_frame(self) -> FrameOrError:
         if self._skipping and not self._skip_line():
             return None
         if not self._position:
-            self._drop(WHITE.match(self._buffer).end())  # type: ignore[union-attr]
+            self._drop(WHITESPACE.match(self._buffer).end())  # type: ignore[union-attr]
         if not self._buffer:
             return None
-        if self._buffer[0] != OPENING[0]:
+        if self._buffer[0] != OPEN_BRACKETS[0]:
             return self._malformed()
         return self._scan()
 
-    def resume(self, frame: bytes) -> None:
+    def reject(self, frame: bytes) -> None:
         """Take back a `frame` that was no JSON, and go on after the first newline in it or behind it."""
         newline = frame.find(b"\n")
         if newline >= 0:
@@ -94,7 +94,7 @@ class StreamReader:
         else:
             self._skipping = True
 
-    def rest(self) -> bytes:
+    def take_rest(self) -> bytes:
         """Everything not yet taken; the reader is empty afterwards."""
         data = bytes(self._buffer)
         self._drop(len(data))
@@ -104,7 +104,7 @@ class StreamReader:
         self._position = 0
         self._depth = 0
         self._in_string = False
-        self._last = 0  # the last significant byte outside strings
+        self._last_significant = 0  # the last significant byte outside strings
 
     def _drop(self, count: int) -> None:
         del self._buffer[:count]
@@ -122,74 +122,78 @@ class StreamReader:
         self._skip_line()
         return Malformed()
 
-    def _scan(self) -> Found:
+    def _scan(self) -> FrameOrError:
         while self._position < len(self._buffer):
             before = self._position
-            sound = self._string() if self._in_string else self._structure()
+            sound = self._scan_string() if self._in_string else self._scan_structure()
             if (
-                self._position > self._cap
+                self._position > self._max_frame
             ):  # also where a fault follows: cut into pieces, it would not have come to that
-                return Oversize(lost_place=True)
+                return Oversize(is_fatal=True)
             if not sound:
                 return self._malformed()
             if not self._depth:
-                return self._take()
+                return self._take_frame()
             if self._position == before:
                 break
-        return Oversize(lost_place=True) if len(self._buffer) > self._cap else None
+        return Oversize(is_fatal=True) if len(self._buffer) > self._max_frame else None
 
-    def _take(self) -> bytes:
+    def _take_frame(self) -> bytes:
         frame = bytes(self._buffer[: self._position])
         self._drop(self._position)
         return frame
 
-    def _string(self) -> bool:
+    def _scan_string(self) -> bool:
         """Go on inside a string; False where it holds what no string may."""
-        self._position = end = STRING.match(self._buffer, self._position).end()  # type: ignore[union-attr]
+        self._position = end = STRING_REST.match(self._buffer, self._position).end()  # type: ignore[union-attr]
         stop = self._buffer[end : end + 2]
         if stop[:1] == b'"':
-            self._in_string, self._last = False, QUOTE
+            self._in_string, self._last_significant = False, QUOTE
             self._position += 1
             return True
         return bytes(stop) in (b"", b"\\")  # more is to come; anything else is a control character
 
-    def _structure(self) -> bool:
+    def _scan_structure(self) -> bool:
         """Go on to the next brace or bracket and take it; False where JSON cannot go on like this."""
         start = self._position
-        self._position = end = PLAIN.match(self._buffer, start).end()  # type: ignore[union-attr]
+        self._position = end = NO_BRACES.match(self._buffer, start).end()  # type: ignore[union-attr]
         plain = self._buffer[start:end].rstrip(b" \t\r\n")
-        self._last = plain[-1] if plain else self._last
-        return end == len(self._buffer) or self._punctuation(self._buffer[end])
+        self._last_significant = plain[-1] if plain else self._last_significant
+        return end == len(self._buffer) or self._scan_bracket(self._buffer[end])
 
-    def _punctuation(self, byte: int) -> bool:
-        if byte in CLOSING:
+    def _scan_bracket(self, byte: int) -> bool:
+        if byte in CLOSE_BRACKETS:
             self._depth -= 1
         elif byte == QUOTE:  # a string without its end: so far, or for good
             self._in_string = True
-        elif byte in OPENING and self._depth < DEEPEST and (not self._depth or self._last in BEFORE_VALUE):
+        elif (
+            byte in OPEN_BRACKETS
+            and self._depth < MAX_STREAM_DEPTH
+            and (not self._depth or self._last_significant in BEFORE_VALUE)
+        ):
             self._depth += 1
         else:
             return False
         self._position += 1
-        self._last = byte
+        self._last_significant = byte
         return True
 
 
 class LineReader:
     """Takes lines off a stream: the fast path, once a connection has said that it ends its frames with newlines."""
 
-    __slots__ = ("_cap", "_skipping", "_tail")
+    __slots__ = ("_max_frame", "_skipping", "_tail")
 
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
+    def __init__(self, max_frame: int) -> None:
+        self._max_frame = max_frame
         self._tail = bytearray()
         self._skipping = False
 
-    def is_frame(self, data: bytes) -> bool:
+    def is_single_frame(self, data: bytes) -> bool:
         """Whether `data` is one whole frame and nothing else, so that it need not be fed: nearly always where people
         talk."""
         whole = data[:1] == b"{" and data.find(b"\n") == len(data) - 1
-        return whole and not self._tail and not self._skipping and len(data) <= self._cap
+        return whole and not self._tail and not self._skipping and len(data) <= self._max_frame
 
     def feed(self, data: bytes) -> list[bytes | Oversize]:
         """The frames that `data` completes, without their newlines; blank lines are left out.
@@ -197,25 +201,25 @@ class LineReader:
         A line over the cap is reported once, as soon as it is known to be over, and skipped.
         """
         if b"\n" not in data:
-            return self._grow(data)
+            return self._buffer_tail(data)
         lines = (bytes(self._tail) + data).split(b"\n") if self._tail else data.split(b"\n")
         self._tail.clear()
         rest = lines.pop()
         if self._skipping:
             del lines[0]
             self._skipping = False
-        cap = self._cap
+        cap = self._max_frame
         found: list[bytes | Oversize] = [
-            line if len(line) <= cap else Oversize(lost_place=False) for line in lines if line and not line.isspace()
+            line if len(line) <= cap else Oversize(is_fatal=False) for line in lines if line and not line.isspace()
         ]
-        return found + self._grow(rest) if rest else found
+        return found + self._buffer_tail(rest) if rest else found
 
-    def _grow(self, data: bytes) -> list[bytes | Oversize]:
+    def _buffer_tail(self, data: bytes) -> list[bytes | Oversize]:
         if self._skipping:
             return []
         self._tail += data
-        if len(self._tail) <= self._cap:
+        if len(self._tail) <= self._max_frame:
             return []
         self._tail.clear()
         self._skipping = True
-        return [Oversize(lost_place=False)]
+        return [Oversize(is_fatal=False)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gmessenger.admin import office
+from gmessenger.admin import client
 from tests.conftest import FAST
 
 
 @pytest.fixture(autouse=True)
 def _fast_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(office, "Passwords", lambda: FAST)
+    monkeypatch.setattr(client, "PasswordVerifier", lambda: FAST)

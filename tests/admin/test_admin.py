@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gmessenger.admin.commands import COMMANDS
-from tests.admin.running import PASSWORD, Place
+from tests.support.admin_cli import PASSWORD, Place
 
 
 @pytest.fixture

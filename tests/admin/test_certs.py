@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.admin.running import Place
-from tests.authority import Authority, pin_in
 from tests.conftest import RunningServer
-from tests.terminal.people import TIMEOUT, environment
+from tests.support.admin_cli import Place
+from tests.support.pty_client import TIMEOUT, environment
+from tests.support.tls import Authority, pin_in
 
 
 @pytest.fixture

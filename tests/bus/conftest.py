@@ -10,10 +10,10 @@ import pytest
 from redis import Redis as Client
 
 from gmessenger.bus import open_bus
-from gmessenger.cluster.contract import Bus
+from gmessenger.cluster.interfaces import Bus
 from gmessenger.launcher.services import Redis, missing
-from tests.bus.ears import CLUSTER, KEY, PATIENCE, Ear
 from tests.conftest import NOT_INSTALLED
+from tests.support.bus import CLUSTER, KEY, PATIENCE, Ear
 
 LONG, SHORT = 5.0, 2.0
 """Timeouts: where nobody is to be given up, however busy the machine is, and where somebody is."""
@@ -29,7 +29,7 @@ class Party:
 
     def open(self, node: str, cluster: str = CLUSTER, url: str = "", key: bytes = KEY, **more: Any) -> Bus:
         """A bus that is not started yet."""
-        given = {"timeout": LONG, "failed": lambda what, failure: self.failures.append(failure)} | more
+        given = {"timeout": LONG, "on_error": lambda what, failure: self.failures.append(failure)} | more
         bus = open_bus(url or self.url, node, cluster, key, **given)
         self._buses.append(bus)
         return bus
@@ -44,7 +44,7 @@ class Party:
     def end(self) -> None:
         for bus in self._buses:
             bus.close()
-            if (keeper := getattr(bus, "_keeper", None)) is not None:
+            if (keeper := getattr(bus, "_connect_greenlet", None)) is not None:
                 keeper.join(PATIENCE)  # it may be about to connect, and the Redis about to go
 
 

@@ -7,14 +7,14 @@ import sys
 import pytest
 from redis import Redis as Client
 
-from gmessenger.bus import open_bus, try_bus
-from gmessenger.bus.keys import Keys
-from gmessenger.bus.waiting import LARGEST_BATCH, Waiting
-from gmessenger.errors import ConfigProblem
+from gmessenger.bus import check_bus_url, open_bus
+from gmessenger.bus.protocol import ChannelNames
+from gmessenger.bus.publisher import PUBLISH_BATCH, PublishQueue
+from gmessenger.errors import ConfigError
 from tests.bus.conftest import Party
-from tests.bus.ears import CLUSTER, KEY, Ear
+from tests.support.bus import CLUSTER, KEY, Ear
 
-KEYS = Keys(CLUSTER, "hank")
+KEYS = ChannelNames(CLUSTER, "hank")
 
 
 def test_what_is_sent_to_all_comes_to_all_others(party: Party) -> None:
@@ -23,7 +23,7 @@ def test_what_is_sent_to_all_comes_to_all_others(party: Party) -> None:
     hank.send(b"two")
     to_dale.wait_for(b"one", b"two")
     to_bill.wait_for(b"one", b"two")
-    to_hank.wait(lambda: hank.tally.sent == 2)
+    to_hank.wait(lambda: hank.stats.sent == 2)
     assert to_hank.received_ == []
 
 
@@ -49,13 +49,13 @@ def test_everything_comes_in_order_however_much_it_is(party: Party) -> None:
     for data in sent:
         hank.send(data)
     ear.wait_for(*sent)
-    ear.wait(lambda: hank.tally.sent == 1000)  # counted when Redis has answered
+    ear.wait(lambda: hank.stats.sent == 1000)  # counted when Redis has answered
 
 
 def test_what_is_sent_in_one_turn_is_published_together(party: Party, client: Client) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
     with client.pubsub() as stranger:
-        stranger.subscribe(KEYS.all)
+        stranger.subscribe(KEYS.broadcast)
         stranger.get_message(timeout=5)
         for number in range(100):
             hank.send(b"%d" % number * 100)
@@ -76,15 +76,15 @@ def test_clusters_do_not_hear_each_other(party: Party) -> None:
 class Deaf(Ear):
     """One whose every method fails."""
 
-    def received(self, node: str, data: bytes) -> None:
-        super().received(node, data)
+    def on_data(self, node: str, data: bytes) -> None:
+        super().on_data(node, data)
         raise ValueError(data)
 
-    def shown(self, node: str, key: str, card: bytes | None) -> None:
+    def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
         raise ValueError(key)
 
-    def resumed(self) -> None:
-        super().resumed()
+    def on_connected(self) -> None:
+        super().on_connected()
         raise ValueError("resumed")
 
 
@@ -92,7 +92,7 @@ def test_a_listeners_mistakes_are_told_and_it_goes_on(party: Party) -> None:
     (hank, _), bus, deaf = party.join("hank"), party.open("dale"), Deaf()
     bus.start(deaf)
     deaf.wait(lambda: deaf.resumes)
-    hank.show("hank", b"here")
+    hank.set_presence("hank", b"here")
     hank.send(b"one")
     hank.send(b"two")
     deaf.wait_for(b"one", b"two")
@@ -100,26 +100,26 @@ def test_a_listeners_mistakes_are_told_and_it_goes_on(party: Party) -> None:
 
 
 def test_what_waits_is_bounded_and_comes_in_batches() -> None:
-    waiting = Waiting(1000)
+    waiting = PublishQueue(1000)
     assert waiting.add(b"x" * 400, None) and waiting.add(b"y" * 300, ["a", "b"])
     assert not waiting.add(b"z", None) and waiting.size == 1000
-    batch = waiting.take()
-    assert batch is not None and (batch.together, batch.count) == ([b"x" * 400], 2)
-    assert batch.apart == {"a": [b"y" * 300], "b": [b"y" * 300]}
-    assert (waiting.size, waiting.take(), bool(waiting)) == (0, None, False)
-    large = Waiting()
+    batch = waiting.pop()
+    assert batch is not None and (batch.to_all, batch.count) == ([b"x" * 400], 2)
+    assert batch.by_node == {"a": [b"y" * 300], "b": [b"y" * 300]}
+    assert (waiting.size, waiting.pop(), bool(waiting)) == (0, None, False)
+    large = PublishQueue()
     for _ in range(3):
-        assert large.add(b"x" * LARGEST_BATCH, None)
-    assert large.take() is not None and large.drop() == 2 and large.size == 0
+        assert large.add(b"x" * PUBLISH_BATCH, None)
+    assert large.pop() is not None and large.clear() == 2 and large.size == 0
 
 
 def test_a_server_that_is_alone_has_no_bus() -> None:
     bus, ear = open_bus("", "hank", CLUSTER, KEY), Ear()
     bus.start(ear)
-    bus.show("hank", b"here")
+    bus.set_presence("hank", b"here")
     bus.send(b"one")
     bus.close()
-    assert (bus.connected, list(bus.nodes), ear.resumes, bus.tally.lost) == (False, [], 0, 0)
+    assert (bus.connected, list(bus.nodes), ear.resumes, bus.stats.lost) == (False, [], 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_a_server_that_is_alone_has_no_bus() -> None:
     ],
 )
 def test_a_bad_url_is_named_without_its_password(url: str) -> None:
-    with pytest.raises(ConfigProblem):
-        try_bus(url)
-    with pytest.raises(ConfigProblem) as problem:
+    with pytest.raises(ConfigError):
+        check_bus_url(url)
+    with pytest.raises(ConfigError) as problem:
         open_bus(url, "hank", CLUSTER, KEY)
     assert "hunter" not in str(problem.value) and problem.value.__cause__ is None
     assert str(problem.value).startswith(f"The bus '{url[:7]}")
@@ -150,5 +150,5 @@ def test_without_the_library_it_is_said_how_to_get_it(monkeypatch: pytest.Monkey
     for module in [name for name in sys.modules if name.startswith(("gmessenger.bus.", "redis."))]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ConfigProblem, match=r"pip install '\.\[cluster\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[cluster\]'"):
         open_bus("redis://:hunter2@redis.example", "hank", CLUSTER, KEY)

@@ -12,11 +12,11 @@ from gevent.server import StreamServer
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from gmessenger.bus import dialling, try_bus
+from gmessenger.bus import check_bus_url, connection
 from gmessenger.errors import Unreachable
 from gmessenger.launcher.services import LOOPBACK, Redis
 from tests.bus.conftest import SHORT, Party
-from tests.bus.ears import PATIENCE, Ear
+from tests.support.bus import PATIENCE, Ear
 
 Starts = Callable[[str], Party]
 Events = Callable[[str], list[dict[str, Any]]]
@@ -86,21 +86,21 @@ def test_who_is_no_redis_costs_the_link_and_nothing_else(
         bus.start(ear)
     ear.wait(lambda: all(each.dialled >= 3 for each in bad))
     assert party.failures == [] and not any(bus.connected for bus in buses)
-    assert all(not bus._keeper.ready() for bus in buses)  # type: ignore[attr-defined]
-    assert all(len(event["reason"]) <= dialling.LONGEST_REASON for event in events("bus_lost"))
+    assert all(not bus._connect_greenlet.ready() for bus in buses)  # type: ignore[attr-defined]
+    assert all(len(event["reason"]) <= connection.MAX_REASON for event in events("bus_lost"))
     assert ear.told == [] and ear.received_ == [] and ear.resumes == 0
     with pytest.raises(Unreachable):
-        try_bus(poses(b"", b"-ERR no\r\n").url)
+        check_bus_url(poses(b"", b"-ERR no\r\n").url)
 
 
 @pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
 def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Callable[..., Impostor]) -> None:
     def talk(answer: bytes) -> str:
         try:
-            line = dialling.Exchange(poses(greeting, answer).url, 0.5).dial()
-            line.tell(("SUBSCRIBE", "all"))
-            line.hear(0.1)
-            line.ask(("PUBLISH", "all", "x"))
+            line = connection.RedisEndpoint(poses(greeting, answer).url, 0.5).connect()
+            line.send(("SUBSCRIBE", "all"))
+            line.read(0.1)
+            line.execute(("PUBLISH", "all", "x"))
         except ConnectionError as error:
             return str(error)
         line.close()
@@ -175,7 +175,7 @@ def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Re
 def test_an_answer_without_an_end_is_not_kept(
     answer: bytes, start_party: Starts, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
-    monkeypatch.setattr(dialling, "MAX_ANSWER", 2**20)
+    monkeypatch.setattr(connection, "MAX_REPLY", 2**20)
     _, _, more = answer.partition(b"\r\n")
     sent: list[int] = []
 
@@ -201,7 +201,7 @@ def test_an_answer_without_an_end_is_not_kept(
 
 
 def test_an_answer_that_trickles_is_not_waited_for(start_party: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialling, "ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(connection, "REPLY_TIMEOUT", 0.5)
     hung_up: list[int] = []
 
     def trickle(sock: socket.socket, _: object) -> None:
@@ -247,16 +247,16 @@ class Deaf:
 @given(some.lists(some.sampled_from([*ANSWERS, *b"*%>$:+-_#,(~|!=0123456789\r\n"]) | some.binary(max_size=20)))
 def test_what_is_read_is_an_answer_or_a_lost_connection(said: list[bytes | int]) -> None:
     data = b"".join(each if isinstance(each, bytes) else bytes([each]) for each in said)
-    exchange = dialling.Exchange("redis://localhost", PATIENCE)
-    connection = exchange._kind(**exchange._settings)
-    connection._sock = Deaf(data)
-    connection._parser.on_connect(connection)
-    connection.handshake_metadata = {b"id": 1, b"version": b"7"}
-    line = dialling.Line(connection)
+    exchange = connection.RedisEndpoint("redis://localhost", PATIENCE)
+    raw = exchange._connection_class(**exchange._settings)
+    raw._sock = Deaf(data)
+    raw._parser.on_connect(raw)
+    raw.handshake_metadata = {b"id": 1, b"version": b"7"}
+    line = connection.RedisConnection(raw)
     with pytest.raises(ConnectionError):
         _hear_all(line)
 
 
-def _hear_all(line: dialling.Line) -> None:
+def _hear_all(line: connection.RedisConnection) -> None:
     while True:
-        line.hear(0.01)
+        line.read(0.01)

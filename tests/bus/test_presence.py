@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis as Client
 
-from gmessenger.bus import replies, shelf
-from gmessenger.bus.parcels import LAST_PAGE
-from gmessenger.bus.shelf import Shelf
+from gmessenger.bus import presence
+from gmessenger.bus.presence import OwnPresence
+from gmessenger.bus.protocol import LAST_PAGE
 from gmessenger.launcher.services import Redis
 from tests.bus.conftest import SHORT, Party
-from tests.bus.ears import Child, Peer
+from tests.support.bus import Child, Peer
 
 
 @pytest.fixture
@@ -33,22 +33,22 @@ def dale(client: Client) -> Iterator[Peer]:
 
 def test_who_is_there_is_told(party: Party) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
-    hank.show("hank", b"here")
-    hank.show("peggy", b"here")
+    hank.set_presence("hank", b"here")
+    hank.set_presence("peggy", b"here")
     ear.wait(lambda: len(ear.told) == 2)
-    hank.show("hank", b"away")
-    hank.show("peggy", None)
+    hank.set_presence("hank", b"away")
+    hank.set_presence("peggy", None)
     ear.wait(lambda: len(ear.told) == 4)
     assert ear.cards == {"hank": {"hank": b"away"}}
 
 
 def test_what_was_shown_is_known_to_those_who_come_later(party: Party) -> None:
     hank = party.open("hank")
-    hank.show("hank", b"here")
-    hank.show("peggy", b"here")
+    hank.set_presence("hank", b"here")
+    hank.set_presence("peggy", b"here")
     _, first = party.join("dale")
     hank.start(first)  # whoever listens
-    hank.show("peggy", None)
+    hank.set_presence("peggy", None)
     first.wait(lambda: hank.connected)
     _, ear = party.join("bill")
     assert ear.cards == {"hank": {"hank": b"here"}} and ear.resumes == 1
@@ -58,7 +58,7 @@ def test_names_are_shown_as_they_are(party: Party) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
     names = ("number", "left", ":x", "ж", "")
     for name in names:
-        hank.show(name, b"\x00\xff")
+        hank.set_presence(name, b"\x00\xff")
     ear.wait(lambda: len(ear.told) == len(names))
     _, late = party.join("bill")
     assert late.cards == ear.cards == {"hank": dict.fromkeys(names, b"\x00\xff")}
@@ -66,10 +66,10 @@ def test_names_are_shown_as_they_are(party: Party) -> None:
 
 def test_the_same_card_is_told_once(party: Party) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
-    hank.show("hank", b"here")
+    hank.set_presence("hank", b"here")
     ear.wait(lambda: ear.told)
-    hank.show("hank", b"here")
-    hank.show("nobody", None)
+    hank.set_presence("hank", b"here")
+    hank.set_presence("nobody", None)
     hank.send(b"then")
     ear.wait_for(b"then")
     assert len(ear.told) == 1
@@ -77,7 +77,7 @@ def test_the_same_card_is_told_once(party: Party) -> None:
 
 def test_a_goodbye_is_heard_at_once(party: Party) -> None:
     (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
-    hank.show("hank", b"here")
+    hank.set_presence("hank", b"here")
     hank.send(b"last words")
     hank.close()
     hank.close()
@@ -105,7 +105,7 @@ def test_a_node_that_stood_still_shows_itself_again(party: Party, child: Child) 
     child.signal(signal.SIGCONT)
     ear.wait(lambda: ear.cards)
     assert ear.told == [("dale", "dale", b"here"), ("dale",), ("dale", "dale", b"here")]
-    assert not any(hank.tally.rejected.values())
+    assert not any(hank.stats.rejected.values())
 
 
 def test_a_node_that_stood_still_is_not_waited_for(party: Party, child: Child) -> None:
@@ -118,29 +118,29 @@ def test_a_node_that_stood_still_is_not_waited_for(party: Party, child: Child) -
 def test_who_has_missed_something_asks_for_it(party: Party, dale: Peer) -> None:
     hank, ear = party.join("hank")
     dale.join(ear, hank)
-    dale.say(1, cards={"a": b"1"})
+    dale.say(1, presence={"a": b"1"})
     ear.wait(lambda: ear.told == [("dale", "a", b"1")])
     dale.number, dale.cards = 3, {"b": b"2", "c": b"3"}
-    dale.say(3, cards={"c": b"3"}, skip=1)
+    dale.say(3, presence={"c": b"3"}, skip=1)
     dale.wait(ear, lambda: ear.cards == {"dale": {"b": b"2", "c": b"3"}})
     dale.number, dale.cards = 4, {"b": b"2", "c": b"4"}
     dale.say(4)  # a beat after one that was lost
     dale.wait(ear, lambda: ear.cards == {"dale": {"b": b"2", "c": b"4"}})
-    assert hank.tally.missed == 1 and ear.misses == ["dale"]
+    assert hank.stats.missed == 1 and ear.misses == ["dale"]
 
 
 def test_what_is_shown_is_read_in_pages_while_it_changes(
     party: Party, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
-    monkeypatch.setattr(shelf, "MAX_PAGE", 200)
+    monkeypatch.setattr(presence, "MAX_PRESENCE_PAGE", 200)
     hank, _ = party.join("hank")
     for number in range(500):
-        hank.show(f"name{number}", b"here")
+        hank.set_presence(f"name{number}", b"here")
     dale, ear = party.open("dale"), party.open("x")  # `x` is never started
     late = party.join("bill")[1]
     for number in range(0, 500, 2):
-        hank.show(f"name{number}", None)
-        hank.show(f"other{number}", b"here")
+        hank.set_presence(f"name{number}", None)
+        hank.set_presence(f"other{number}", b"here")
     del dale, ear
     expected = {f"name{n}": b"here" for n in range(1, 500, 2)} | {f"other{n}": b"here" for n in range(0, 500, 2)}
     late.wait(lambda: late.cards == {"hank": expected})
@@ -148,58 +148,58 @@ def test_what_is_shown_is_read_in_pages_while_it_changes(
 
 
 def test_a_page_says_how_each_card_is_when_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "MAX_PAGE", 1)
-    cards = Shelf()
+    monkeypatch.setattr(presence, "MAX_PRESENCE_PAGE", 1)
+    cards = OwnPresence()
     for name in ("a", "b", "c"):
-        cards.show(name, b"1")
-    reading = cards.start_reading()
+        cards.set(name, b"1")
+    reading = cards.pages()
     pages = [reading.next_page()]
-    cards.show("b", b"2")
-    cards.show("c", None)
-    cards.show("d", b"1")  # whoever reads hears of it as of a change
+    cards.set("b", b"2")
+    cards.set("c", None)
+    cards.set("d", b"1")  # whoever reads hears of it as of a change
     while not pages[-1][1] & LAST_PAGE:
         pages.append(reading.next_page())
     assert [page for page, _ in pages] == [{"a": b"1"}, {"b": b"2"}, {}]
 
 
 def test_an_empty_shelf_is_one_page() -> None:
-    assert Shelf().start_reading().next_page() == ({}, 3)
+    assert OwnPresence().pages().next_page() == ({}, 3)
 
 
 def test_few_are_read_at_a_time_and_those_who_do_not_answer_are_asked_again() -> None:
     asked: list[str] = []
-    wishes = replies.Wishes(lambda node: asked.append(node) or node != "gone", 5.0)
+    wishes = presence.PresenceRequests(lambda node: asked.append(node) or node != "gone", 5.0)
     for node in ("gone", *"abcdef"):
         wishes.add(node)
-    wishes.look(0.0)
+    wishes.send_due(0.0)
     assert asked == ["gone", *"abcd"] and "e" in wishes and "gone" not in wishes
-    wishes.fulfil("b")
-    wishes.look(1.0)
+    wishes.complete("b")
+    wishes.send_due(1.0)
     assert asked[5:] == ["e"]
-    wishes.look(6.0)  # a, c and d have not answered
+    wishes.send_due(6.0)  # a, c and d have not answered
     assert asked[6:] == ["f", "a", "c"] and bool(wishes)
     for node in "acdef":
-        wishes.fulfil(node)
-    wishes.look(7.0)
-    wishes.fulfil("d")
+        wishes.complete(node)
+    wishes.send_due(7.0)
+    wishes.complete("d")
     assert asked[9:] == ["d"] and not wishes
 
 
 def test_what_is_old_or_comes_twice_changes_nothing(party: Party, client: Client, dale: Peer) -> None:
     hank, ear = party.join("hank")
     dale.join(ear, hank)
-    said = [dale.say(1, cards={"a": b"1"}), dale.say(2, cards={"a": None})]
+    said = [dale.say(1, presence={"a": b"1"}), dale.say(2, presence={"a": None})]
     for data in (*said, *said):
-        client.publish(dale.keys.all, data)
-    dale.say(2, hints=[b"done"])
+        client.publish(dale.keys.broadcast, data)
+    dale.say(2, payloads=[b"done"])
     ear.wait_for(b"done")
     assert ear.told == [("dale", "a", b"1"), ("dale", "a", None)]
-    assert hank.tally.rejected["replayed"] == 4
+    assert hank.stats.rejected["replayed"] == 4
 
 
 def test_redis_is_told_nothing_that_it_keeps(party: Party, client: Client) -> None:
     hank, _ = party.join("hank")
-    hank.show("hank", b"here")
+    hank.set_presence("hank", b"here")
     _, late = party.join("dale")
     late.wait(lambda: late.cards == {"hank": {"hank": b"here"}})
     assert client.keys("*") == []

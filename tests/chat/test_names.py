@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from gmessenger.chat.identifiers import ASCII_LOOKS, TABLE, identifiers, skeleton
-from gmessenger.chat.lookalikes import LookAlikes
-from gmessenger.chat.names import check_name, fold, normalize_name
+from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.errors import BadName, NameConfusable
+from gmessenger.identifiers import ASCII_CONFUSABLES, TABLE, identifier_table, skeleton
+from gmessenger.names import check_name, fold, normalize_name
 from tests.chat.first_names import FIRST_NAMES
 
 GOOD = [
@@ -117,7 +117,7 @@ def test_what_people_are_called_is_a_name_with_digits_too(language: str) -> None
 def test_no_two_of_them_look_alike() -> None:
     names = [check_name(name) for each in FIRST_NAMES.values() for name in each.split()]
     assert len(names) >= 200
-    there = LookAlikes(names)
+    there = ConfusableIndex(names)
     assert {name: other for name in names if (other := there.find(name)) is not None} == {}
 
 
@@ -156,20 +156,20 @@ UNLIKE = [
 
 @pytest.mark.parametrize(("taken", "name"), ALIKE)
 def test_names_that_look_alike_find_each_other(taken: str, name: str) -> None:
-    assert LookAlikes([taken]).find(name) == taken
-    assert LookAlikes([name]).find(taken) == name
+    assert ConfusableIndex([taken]).find(name) == taken
+    assert ConfusableIndex([name]).find(taken) == name
     with pytest.raises(NameConfusable, match=taken):
-        LookAlikes([taken]).check(name)
+        ConfusableIndex([taken]).check(name)
 
 
 @pytest.mark.parametrize(("taken", "name"), UNLIKE)
 def test_names_that_are_told_apart_do_not(taken: str, name: str) -> None:
-    assert LookAlikes([taken]).find(name) is None
-    assert LookAlikes([name]).find(taken) is None
+    assert ConfusableIndex([taken]).find(name) is None
+    assert ConfusableIndex([name]).find(taken) is None
 
 
 def test_what_is_taken_out_is_found_no_more() -> None:
-    there = LookAlikes(["alice", "aIice", "bob"])
+    there = ConfusableIndex(["alice", "aIice", "bob"])
     there.discard("alice")
     assert there.find("a1ice") == "aIice"
     there.discard("aIice")
@@ -180,8 +180,8 @@ def test_what_is_taken_out_is_found_no_more() -> None:
 
 
 def test_ascii_looks_as_the_table_says() -> None:
-    looks = identifiers().looks
-    assert dict(ASCII_LOOKS) == {chr(c): look for c, look in looks.items() if c < 128}
+    looks = identifier_table().prototypes
+    assert dict(ASCII_CONFUSABLES) == {chr(c): look for c, look in looks.items() if c < 128}
     assert skeleton("modem-I10") == "rnodern-llO"
 
 

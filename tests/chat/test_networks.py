@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gmessenger.chat.networks import Networks, holds_loopback, network_of
+from gmessenger.chat.networks import NetworkSet, contains_loopback, parse_network
 from gmessenger.errors import BadRequest
 
 
@@ -23,33 +23,33 @@ from gmessenger.errors import BadRequest
     ],
 )
 def test_what_an_address_means(text: str, network: str) -> None:
-    assert str(network_of(text)) == network
+    assert str(parse_network(text)) == network
 
 
 @pytest.mark.parametrize("text", ["", "hank", "203.0.113", "203.0.113.7/33", "203.0.113.7:80", "5", "[::1]"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(BadRequest, match="neither"):
-        network_of(text)
+        parse_network(text)
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.0.0.0/24", "0.0.0.0/0", "::1", "::/0", "::ffff:127.0.0.1"])
 def test_what_holds_this_machine(text: str) -> None:
-    assert holds_loopback(network_of(text))
+    assert contains_loopback(parse_network(text))
 
 
 def test_what_does_not() -> None:
-    assert not any(holds_loopback(network_of(text)) for text in ("128.0.0.0/8", "2001:db8::/32", "10.0.0.1"))
+    assert not any(contains_loopback(parse_network(text)) for text in ("128.0.0.0/8", "2001:db8::/32", "10.0.0.1"))
 
 
 def test_an_address_is_found_in_all_networks_around_it() -> None:
-    networks = Networks()
-    assert list(networks.around("10.1.2.3:80")) == []
+    networks = NetworkSet()
+    assert list(networks.containing("10.1.2.3:80")) == []
     for text in ("10.0.0.0/8", "10.1.2.3/32", "2001:db8::/32", "2001:db8:1:2::/64", "0.0.0.0/1"):
         networks.add(text)
-    assert list(networks.around("10.1.2.3:4567")) == ["10.1.2.3/32", "10.0.0.0/8", "0.0.0.0/1"]
-    assert list(networks.around("[::ffff:10.1.2.4]:80")) == ["10.0.0.0/8", "0.0.0.0/1"]
-    assert list(networks.around("[2001:db8:1:2::99]:80")) == ["2001:db8:1:2::/64", "2001:db8::/32"]
-    assert list(networks.around("200.1.1.1:80")) == list(networks.around("a unix socket")) == []
+    assert list(networks.containing("10.1.2.3:4567")) == ["10.1.2.3/32", "10.0.0.0/8", "0.0.0.0/1"]
+    assert list(networks.containing("[::ffff:10.1.2.4]:80")) == ["10.0.0.0/8", "0.0.0.0/1"]
+    assert list(networks.containing("[2001:db8:1:2::99]:80")) == ["2001:db8:1:2::/64", "2001:db8::/32"]
+    assert list(networks.containing("200.1.1.1:80")) == list(networks.containing("a unix socket")) == []
     networks.discard("10.0.0.0/8")
     networks.discard("10.0.0.0/8")
-    assert list(networks.around("10.1.2.3:80")) == ["10.1.2.3/32", "0.0.0.0/1"]
+    assert list(networks.containing("10.1.2.3:80")) == ["10.1.2.3/32", "0.0.0.0/1"]

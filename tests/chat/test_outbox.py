@@ -9,8 +9,7 @@ from collections import deque
 import pytest
 from gevent.queue import Empty
 
-from gmessenger.chat.model import Goodbye, Message, Probe
-from gmessenger.chat.outbox import Outbox
+from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Outbox
 
 
 class Reader:
@@ -28,7 +27,7 @@ class Reader:
     def press(self) -> None:
         self.pressed += 1
         if self.reads:
-            self.read += self.outbox.take_all()
+            self.read += self.outbox.drain()
 
 
 def text(length: int) -> Message:
@@ -38,24 +37,24 @@ def text(length: int) -> Message:
 def test_it_wakes_once_until_it_is_emptied() -> None:
     reader = Reader()
     for _ in range(3):
-        assert reader.outbox.offer(Probe())
+        assert reader.outbox.offer(LivenessProbe())
     assert reader.woken == 1
-    reader.outbox.take_all()
-    reader.outbox.offer(Probe())
+    reader.outbox.drain()
+    reader.outbox.offer(LivenessProbe())
     assert reader.woken == 2
 
 
 def test_it_refuses_beyond_its_frames_but_takes_what_is_owed() -> None:
     reader = Reader(frames=2)
-    assert [reader.outbox.offer(Probe()) for _ in range(3)] == [True, True, False]
-    assert reader.outbox.insist(Probe())
+    assert [reader.outbox.offer(LivenessProbe()) for _ in range(3)] == [True, True, False]
+    assert reader.outbox.push(LivenessProbe())
     assert reader.pressed == 1
 
 
 def test_it_refuses_beyond_its_bytes() -> None:
     reader = Reader(frames=100, bytes_=1000)
     assert [reader.outbox.offer(text(600)) for _ in range(3)] == [True, True, False]
-    reader.outbox.take()
+    reader.outbox.pop()
     assert reader.outbox.offer(text(1))
 
 
@@ -67,13 +66,13 @@ def test_a_burst_is_no_fault_of_a_reader_that_reads() -> None:
 
 def test_after_finish_it_takes_nothing_and_ends_with_goodbye() -> None:
     reader = Reader()
-    reader.outbox.offer(Probe())
-    reader.outbox.finish()
-    reader.outbox.finish()
-    assert not reader.outbox.offer(Probe()) and not reader.outbox.insist(Probe())
-    assert reader.outbox.take_all() == [Probe(), Goodbye()]
+    reader.outbox.offer(LivenessProbe())
+    reader.outbox.close_after_drain()
+    reader.outbox.close_after_drain()
+    assert not reader.outbox.offer(LivenessProbe()) and not reader.outbox.push(LivenessProbe())
+    assert reader.outbox.drain() == [LivenessProbe(), EndOfStream()]
     with pytest.raises(Empty):
-        reader.outbox.take()
+        reader.outbox.pop()
 
 
 def test_nobody_waits_in_it_and_nothing_is_held_for_those_who_would() -> None:
@@ -84,5 +83,5 @@ def test_nobody_waits_in_it_and_nothing_is_held_for_those_who_would() -> None:
         outbox.get_nowait()
     with pytest.raises(AttributeError):
         outbox.get()
-    outbox.offer(Probe())
-    assert outbox.get() == Probe()
+    outbox.offer(LivenessProbe())
+    assert outbox.get() == LivenessProbe()

@@ -6,9 +6,9 @@ import gevent
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from gmessenger.chat.passwords import Passwords
-from gmessenger.errors import BadPassword, TooFast
-from tests.spec.people import PASSWORD
+from gmessenger.chat.passwords import PasswordVerifier
+from gmessenger.errors import BadPassword, RateLimited
+from tests.support.accounts import PASSWORD
 
 
 class Watched(PasswordHasher):
@@ -29,31 +29,31 @@ def hasher() -> Watched:
 
 
 def test_a_wrong_password_and_a_name_without_account_cost_the_same(hasher: Watched) -> None:
-    passwords = Passwords(hasher)
+    passwords = PasswordVerifier(hasher)
     hashed = passwords.hash(PASSWORD)
-    assert passwords.matches(hashed, PASSWORD)
+    assert passwords.verify(hashed, PASSWORD)
     for nothing in (None, ""):
-        assert not passwords.matches(hashed, "wrong password")
-        assert not passwords.matches(nothing, "wrong password")
+        assert not passwords.verify(hashed, "wrong password")
+        assert not passwords.verify(nothing, "wrong password")
     assert len(hasher.verified) == 5
     assert len({repr(extract_parameters(each)) for each in hasher.verified}) == 1
     passwords.close()
 
 
 def test_so_many_may_wait_and_no_more(hasher: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gmessenger.chat.passwords.MOST_WAITING", 3)
-    passwords = Passwords(hasher)
-    jobs = [gevent.spawn(passwords.matches, None, PASSWORD) for _ in range(5)]
+    monkeypatch.setattr("gmessenger.chat.passwords.MAX_PENDING", 3)
+    passwords = PasswordVerifier(hasher)
+    jobs = [gevent.spawn(passwords.verify, None, PASSWORD) for _ in range(5)]
     gevent.joinall(jobs, timeout=10)
-    assert [type(job.exception) for job in jobs] == [type(None)] * 3 + [TooFast] * 2
-    assert passwords.matches(passwords.hash(PASSWORD), PASSWORD)
+    assert [type(job.exception) for job in jobs] == [type(None)] * 3 + [RateLimited] * 2
+    assert passwords.verify(passwords.hash(PASSWORD), PASSWORD)
     passwords.close()
 
 
 @pytest.mark.parametrize("password", ["", "seven77", "x" * 1025])
 def test_what_is_too_short_or_too_long_is_refused(hasher: Watched, password: str) -> None:
-    passwords = Passwords(hasher)
+    passwords = PasswordVerifier(hasher)
     with pytest.raises(BadPassword):
         passwords.hash(password)
-    assert not passwords.matches(passwords.hash(PASSWORD), password)
+    assert not passwords.verify(passwords.hash(PASSWORD), password)
     passwords.close()

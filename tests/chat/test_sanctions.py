@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from gmessenger.chat import sanctions as module
-from gmessenger.chat.contract import Sanction, Store
-from gmessenger.chat.sanctions import Sanctions
-from gmessenger.errors import Banned, Forbidden, Muted, NeverSeen
+from gmessenger.chat.sanctions import SanctionRegistry
+from gmessenger.chat.storage import Sanction, Store
+from gmessenger.errors import Banned, Forbidden, Muted, NotFound
 from gmessenger.store import open_store
 
 
@@ -33,8 +33,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def sanctions(store: Store, clock: Clock) -> Sanctions:
-    return Sanctions(store, clock)
+def sanctions(store: Store, clock: Clock) -> SanctionRegistry:
+    return SanctionRegistry(store, clock)
 
 
 def ban(target: str, until: float | None = None, reason: str = "") -> Sanction:
@@ -42,28 +42,28 @@ def ban(target: str, until: float | None = None, reason: str = "") -> Sanction:
 
 
 def test_what_is_over_is_forgotten_when_it_is_met_and_in_the_store_at_the_next_start(
-    store: Store, sanctions: Sanctions, clock: Clock
+    store: Store, sanctions: SanctionRegistry, clock: Clock
 ) -> None:
-    sanctions.impose(ban("dale", 160.0))
-    sanctions.impose(ban("10.0.0.0/8", 160.0))
-    sanctions.impose(ban("bill"))
+    sanctions.add(ban("dale", 160.0))
+    sanctions.add(ban("10.0.0.0/8", 160.0))
+    sanctions.add(ban("bill"))
     with pytest.raises(Banned, match="for another 60 seconds") as refused:
         sanctions.check_login("dale", "192.0.2.1:80")
     assert refused.value.retry_after == 60
     clock.now = 160.0
     sanctions.check_login("dale", "10.0.0.1:80")
-    with pytest.raises(NeverSeen):
-        sanctions.lift("name", "dale", "hank")
+    with pytest.raises(NotFound):
+        sanctions.remove("name", "dale", "hank")
     assert len(store.sanctions()) == 3
-    again = Sanctions(store, clock)
+    again = SanctionRegistry(store, clock)
     assert [each.target for each in store.sanctions()] == ["bill"]
     with pytest.raises(Banned):
         again.check_login("bill", "10.0.0.1:80")
 
 
-def test_a_wider_ban_outlasts_a_narrow_one(sanctions: Sanctions, clock: Clock) -> None:
-    sanctions.impose(ban("10.0.0.1/32", 110.0, "narrow"))
-    sanctions.impose(ban("10.0.0.0/8", 120.0, "wide"))
+def test_a_wider_ban_outlasts_a_narrow_one(sanctions: SanctionRegistry, clock: Clock) -> None:
+    sanctions.add(ban("10.0.0.1/32", 110.0, "narrow"))
+    sanctions.add(ban("10.0.0.0/8", 120.0, "wide"))
     for now, reason in ((100.0, "narrow"), (110.0, "wide")):
         clock.now = now
         with pytest.raises(Banned, match=reason):
@@ -73,22 +73,22 @@ def test_a_wider_ban_outlasts_a_narrow_one(sanctions: Sanctions, clock: Clock) -
 
 
 def test_there_is_an_end_of_them_but_what_is_over_does_not_count(
-    sanctions: Sanctions, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    sanctions: SanctionRegistry, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
-    sanctions.impose(ban("a", 110.0))
-    sanctions.impose(ban("b"))
-    sanctions.impose(ban("b", reason="another"))
+    monkeypatch.setattr(module, "MAX_SANCTIONS", 2)
+    sanctions.add(ban("a", 110.0))
+    sanctions.add(ban("b"))
+    sanctions.add(ban("b", reason="another"))
     with pytest.raises(Forbidden, match="There are already 2"):
-        sanctions.impose(ban("c"))
+        sanctions.add(ban("c"))
     clock.now = 110.0
-    sanctions.impose(ban("c"))
+    sanctions.add(ban("c"))
     assert [each.target for each in sanctions.page(("name",), "", 9)] == ["b", "c"]
 
 
-def test_pages_have_names_and_networks_in_one_order(sanctions: Sanctions, clock: Clock) -> None:
+def test_pages_have_names_and_networks_in_one_order(sanctions: SanctionRegistry, clock: Clock) -> None:
     for target in ("dale", "10.0.0.0/8", "bill", "over"):
-        sanctions.impose(ban(target, 110.0 if target == "over" else None))
+        sanctions.add(ban(target, 110.0 if target == "over" else None))
     clock.now = 110.0
 
     def listed(after: str) -> list[str]:
@@ -101,8 +101,8 @@ def test_pages_have_names_and_networks_in_one_order(sanctions: Sanctions, clock:
     ("left", "words"),
     [(0.5, "1 second"), (119, "119 seconds"), (600, "10 minutes"), (7201, "3 hours"), (3e5, "4 days")],
 )
-def test_how_long_it_lasts_is_told_in_words(sanctions: Sanctions, clock: Clock, left: float, words: str) -> None:
-    sanctions.impose(Sanction("mute", "dale", "hank", "noise", 1.0, clock.now + left))
+def test_how_long_it_lasts_is_told_in_words(sanctions: SanctionRegistry, clock: Clock, left: float, words: str) -> None:
+    sanctions.add(Sanction("mute", "dale", "hank", "noise", 1.0, clock.now + left))
     with pytest.raises(Muted) as refused:
-        sanctions.check_voice("dale")
+        sanctions.check_not_muted("dale")
     assert str(refused.value) == f"An operator has muted you for another {words}: noise."

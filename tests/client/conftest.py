@@ -7,24 +7,18 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import Link, LinkEvent, Patience
-from tests.client.fake_server import TIMEOUT, FakeServer, Peer
+from gmessenger.client import ChatEvent, Client, Timeouts
+from tests.support.scripted_server import TIMEOUT, FakeServer, Peer
 
-IMPATIENT = Patience(connect=2, answer=2, probe_after=2, retry_for=5, first_pause=0.02, longest_pause=0.1)
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeServer]:
-    with FakeServer() as server:
-        yield server
+IMPATIENT = Timeouts(connect=2, response=2, probe_after=2, retry_for=5, initial_backoff=0.02, max_backoff=0.1)
 
 
 class Owner:
     """Holds a link and what it told; `next` waits for the next event of a kind and keeps the others in `seen`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Client) -> None:
         self.link = link
-        self.seen: list[LinkEvent] = []
+        self.seen: list[ChatEvent] = []
 
     def next(self, kind: type[Any]) -> Any:
         with gevent.Timeout(TIMEOUT):
@@ -51,12 +45,14 @@ Begin = Callable[..., tuple[Owner, Peer]]
 @pytest.fixture
 def make(fake: FakeServer) -> Iterator[Callable[..., Owner]]:
     """A link to the fake server, not started."""
-    links: list[Link] = []
+    links: list[Client] = []
 
     def link(inbox_size: int = 256, outbox_size: int = 1000, **patience: float) -> Owner:
         fitted = replace(IMPATIENT, **patience)
         links.append(
-            Link(fake.host, fake.port, "hank", patience=fitted, inbox_size=inbox_size, outbox_size=outbox_size)
+            Client(
+                fake.host, fake.port, "hank", timeouts=fitted, event_queue_size=inbox_size, send_queue_size=outbox_size
+            )
         )
         return Owner(links[-1])
 

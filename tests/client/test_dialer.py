@@ -11,8 +11,8 @@ import pytest
 from gevent.event import Event
 
 from gmessenger.client import dialer
-from gmessenger.client.dialer import MAX_ADDRESSES, Address, alternate, dial
-from tests.client.fake_server import reserve_port
+from gmessenger.client.dialer import MAX_ADDRESSES, ResolvedAddress, dial, interleave_families
+from tests.support.scripted_server import reserve_port
 
 TIMEOUT = 10.0
 LookUp = Callable[..., None]
@@ -23,9 +23,9 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> LookUp:
     """Says which addresses the host `chat.test` has."""
 
     def says(*places: tuple[str, int]) -> None:
-        def resolve(host: str, port: int, timeout: float) -> list[Address]:
+        def resolve(host: str, port: int, timeout: float) -> list[ResolvedAddress]:
             return [
-                Address(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, socket.SOCK_STREAM, 0, place)
+                ResolvedAddress(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, socket.SOCK_STREAM, 0, place)
                 for place in places
             ]
 
@@ -53,8 +53,8 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
     place = ("127.0.0.3", 9)
     real = dialer._connect
 
-    def connect(address: Address) -> socket.socket:
-        if address.place == place:
+    def connect(address: ResolvedAddress) -> socket.socket:
+        if address.sockaddr == place:
             Event().wait()
         return real(address)
 
@@ -102,7 +102,7 @@ def test_attempts_that_are_given_up_leave_no_socket_open(
     made: list[socket.socket] = []
     real = dialer._connect
 
-    def connect(address: Address) -> socket.socket:
+    def connect(address: ResolvedAddress) -> socket.socket:
         made.append(real(address))
         gevent.sleep(0)  # the others come in before the first is taken
         return made[-1]
@@ -115,12 +115,12 @@ def test_attempts_that_are_given_up_leave_no_socket_open(
 
 
 def test_families_take_turns_and_their_number_is_bounded() -> None:
-    six = [Address(socket.AF_INET6, 0, 0, (f"2001:db8::{n}", 1)) for n in range(30)]
-    four = [Address(socket.AF_INET, 0, 0, ("192.0.2.1", 1))]
-    assert [each.place[0] for each in alternate([*six, *four])][:4] == [
+    six = [ResolvedAddress(socket.AF_INET6, 0, 0, (f"2001:db8::{n}", 1)) for n in range(30)]
+    four = [ResolvedAddress(socket.AF_INET, 0, 0, ("192.0.2.1", 1))]
+    assert [each.sockaddr[0] for each in interleave_families([*six, *four])][:4] == [
         *("2001:db8::0", "192.0.2.1", "2001:db8::1", "2001:db8::2"),
     ]
-    assert len(alternate([*six, *four])) == MAX_ADDRESSES
+    assert len(interleave_families([*six, *four])) == MAX_ADDRESSES
 
 
 @pytest.mark.parametrize("host", ["chat..example", "a" * 64 + ".example", "a\0b", "a b", ""], ids=repr)

@@ -11,12 +11,12 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import CaughtUp, Connected, Link, Lost, Received, Tls
+from gmessenger.client import Client, Connected, Disconnected, MessageReceived, Synced, TlsConfig
 from gmessenger.client import connection as connections
-from gmessenger.errors import FileProblem, PasswordExposed, Refused, Unreachable, Untrusted
-from tests.authority import Authority, pin_in
+from gmessenger.errors import CertificateNotTrusted, FileError, InsecureTransport, Refused, Unreachable
 from tests.client.conftest import IMPATIENT, Owner
-from tests.client.fake_server import TIMEOUT, FakeServer, Peer
+from tests.support.scripted_server import TIMEOUT, FakeServer, Peer
+from tests.support.tls import Authority, pin_in
 
 LONG = "x" * 15_000
 
@@ -50,11 +50,11 @@ def server(authority: Authority) -> Iterator[TlsServer]:
 
 @pytest.fixture
 def call(server: TlsServer) -> Iterator[Callable[..., Owner]]:
-    links: list[Link] = []
+    links: list[Client] = []
 
     def link(**options: Any) -> Owner:
-        fitted = {"patience": IMPATIENT, "password": "correct horse"} | options
-        links.append(Link(server.host, server.port, "hank", **fitted))
+        fitted = {"timeouts": IMPATIENT, "password": "correct horse"} | options
+        links.append(Client(server.host, server.port, "hank", **fitted))
         return Owner(links[-1])
 
     yield link
@@ -77,10 +77,10 @@ def heard_by(server: TlsServer) -> bytes:
         return b""
 
 
-def refused(server: TlsServer, owner: Owner) -> Untrusted:
+def refused(server: TlsServer, owner: Owner) -> CertificateNotTrusted:
     """Why the caller does not trust the server, to which it must not have said a word."""
     hearing = gevent.spawn(heard_by, server)
-    with pytest.raises(Untrusted) as caught:
+    with pytest.raises(CertificateNotTrusted) as caught:
         owner.link.start()
     assert hearing.get(timeout=TIMEOUT) == b""
     assert caught.value.exit_code == 77
@@ -88,11 +88,13 @@ def refused(server: TlsServer, owner: Owner) -> Untrusted:
 
 
 def test_by_an_authority_of_ones_own(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
-    owner = call(tls=Tls(ca=authority.file))
+    owner = call(tls=TlsConfig(ca=authority.file))
     peer = let_in(server, owner)
     for number in range(20):
         peer.say("dale", f"{number} {LONG}")
-    assert [owner.next(Received).delivery.message for _ in range(20)] == [f"{number} {LONG}" for number in range(20)]
+    assert [owner.next(MessageReceived).delivery.message for _ in range(20)] == [
+        f"{number} {LONG}" for number in range(20)
+    ]
     for number in range(20):
         owner.link.send("dale", f"{number} {LONG}")
     assert peer.take(20) == [f"{number} {LONG}" for number in range(20)]
@@ -102,15 +104,15 @@ def test_an_authority_may_begin_with_a_byte_order_mark(
     server: TlsServer, call: Callable[..., Owner], authority: Authority, tmp_path: Path
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(b"\xef\xbb\xbf" + authority.file.read_bytes())
-    assert let_in(server, call(tls=Tls(ca=tmp_path / "ca.pem")))
+    assert let_in(server, call(tls=TlsConfig(ca=tmp_path / "ca.pem")))
 
 
 def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
     pin = pin_in(authority.folder / "server.pem")
-    assert let_in(server, call(tls=Tls(pin=pin)))
+    assert let_in(server, call(tls=TlsConfig(pin=pin)))
     digits = pin.removeprefix("sha256:").upper()
     colons = ":".join(digits[place : place + 2] for place in range(0, 64, 2))
-    assert let_in(server, call(tls=Tls(pin=f"sha256:{colons}")))
+    assert let_in(server, call(tls=TlsConfig(pin=f"sha256:{colons}")))
 
 
 @pytest.mark.parametrize("with_authority", [False, True])
@@ -118,7 +120,7 @@ def test_another_pin_is_told_and_no_password_is(
     with_authority: bool, server: TlsServer, call: Callable[..., Owner], authority: Authority
 ) -> None:
     ca = authority.file if with_authority else None
-    error = refused(server, call(tls=Tls(ca=ca, pin="sha256:" + "0" * 64)))
+    error = refused(server, call(tls=TlsConfig(ca=ca, pin="sha256:" + "0" * 64)))
     seen = pin_in(authority.folder / "server.pem")
     assert str(error) == f"Cannot trust 127.0.0.1: the pin of its certificate is {seen}, not the one given."
 
@@ -129,7 +131,7 @@ def test_a_pin_beside_an_authority_needs_both(
     stranger = Authority(tmp_path)
     server.show(stranger.issue())
     pin = pin_in(tmp_path / "server.pem")
-    assert "issuer" in str(refused(server, call(tls=Tls(ca=authority.file, pin=pin))))
+    assert "issuer" in str(refused(server, call(tls=TlsConfig(ca=authority.file, pin=pin))))
 
 
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
@@ -144,30 +146,30 @@ def test_a_certificate_that_is_not_valid(
     certificate: dict[str, Any], sentence: str, server: TlsServer, call: Callable[..., Owner], authority: Authority
 ) -> None:
     server.show(authority.issue("bad.pem", *certificate.pop("hosts", ()), **certificate))
-    assert sentence in str(refused(server, call(tls=Tls(ca=authority.file))))
+    assert sentence in str(refused(server, call(tls=TlsConfig(ca=authority.file))))
 
 
 def test_an_authority_that_nobody_knows(server: TlsServer, call: Callable[..., Owner]) -> None:
-    assert "certificate" in str(refused(server, call(tls=Tls())))
+    assert "certificate" in str(refused(server, call(tls=TlsConfig())))
 
 
 def test_who_is_somebody_else_after_a_break_is_told_nothing(
     server: TlsServer, call: Callable[..., Owner], authority: Authority
 ) -> None:
-    owner = call(tls=Tls(pin=pin_in(authority.folder / "server.pem")))
+    owner = call(tls=TlsConfig(pin=pin_in(authority.folder / "server.pem")))
     peer = let_in(server, owner)
     server.show(authority.issue("other.pem"))
     peer.restart()
     hearing = gevent.spawn(heard_by, server)
-    assert isinstance(owner.ending(), Untrusted)
+    assert isinstance(owner.ending(), CertificateNotTrusted)
     assert hearing.get(timeout=TIMEOUT) == b""
-    assert [type(event) for event in owner.seen] == [Connected, CaughtUp, Lost]
+    assert [type(event) for event in owner.seen] == [Connected, Synced, Disconnected]
 
 
 def test_a_line_is_left_with_a_goodbye_in_tls(
     server: TlsServer, call: Callable[..., Owner], authority: Authority
 ) -> None:
-    owner = call(tls=Tls(ca=authority.file))
+    owner = call(tls=TlsConfig(ca=authority.file))
     peer = let_in(server, owner)
     owner.link.close()
     peer.expect("quit")
@@ -177,18 +179,18 @@ def test_a_line_is_left_with_a_goodbye_in_tls(
 def test_a_line_that_fails_under_a_reader_is_lost_and_no_mistake(
     server: TlsServer, call: Callable[..., Owner], authority: Authority
 ) -> None:
-    owner = call(tls=Tls(ca=authority.file))
+    owner = call(tls=TlsConfig(ca=authority.file))
     let_in(server, owner)
-    connection = owner.link._upkeep._connection
+    connection = owner.link._reconnector._connection
     assert connection is not None
     connection.fail(ConnectionError("the cable was pulled"))
-    assert owner.next(Lost).reason == "the cable was pulled"
+    assert owner.next(Disconnected).reason == "the cable was pulled"
     server.enter(account=True)
-    assert owner.next(Connected).again
+    assert owner.next(Connected).reconnected
 
 
 def test_a_server_that_speaks_no_tls(fake: FakeServer) -> None:
-    starting = gevent.spawn(Link(fake.host, fake.port, "hank", tls=Tls(), patience=IMPATIENT).start)
+    starting = gevent.spawn(Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=IMPATIENT).start)
     fake.accept().write(b'{"response":400}\n')
     with pytest.raises(Unreachable, match="that port does not use TLS"):
         starting.get(timeout=TIMEOUT)
@@ -197,7 +199,7 @@ def test_a_server_that_speaks_no_tls(fake: FakeServer) -> None:
 def test_a_server_that_shakes_no_hands(fake: FakeServer) -> None:
     from dataclasses import replace
 
-    link = Link(fake.host, fake.port, "hank", tls=Tls(), patience=replace(IMPATIENT, connect=0.2))
+    link = Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=replace(IMPATIENT, connect=0.2))
     with pytest.raises(Unreachable, match="the TLS handshake timed out"):
         link.start()
 
@@ -206,40 +208,40 @@ def test_a_server_that_shakes_no_hands(fake: FakeServer) -> None:
 def test_an_authority_that_is_none_is_a_file_problem(content: bytes | None, sentence: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_bytes(content)
-    with pytest.raises(FileProblem, match=sentence):
-        Link("127.0.0.1", 7778, "hank", tls=Tls(ca=tmp_path / "ca.pem"))
+    with pytest.raises(FileError, match=sentence):
+        Client("127.0.0.1", 7778, "hank", tls=TlsConfig(ca=tmp_path / "ca.pem"))
 
 
 def test_on_a_plain_line_to_another_machine_no_password_is_said(
     fake: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_is_this_machine", lambda host: False)
-    link = Link(fake.host, fake.port, "hank", password="correct horse", patience=IMPATIENT)
+    monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
+    link = Client(fake.host, fake.port, "hank", password="correct horse", timeouts=IMPATIENT)
     starting = gevent.spawn(link.start)
     peer = fake.accept()
     peer.expect_left()
     assert peer.unread == b""
     with pytest.raises(Refused) as caught:
         starting.get(timeout=TIMEOUT)
-    assert isinstance(caught.value.__cause__, PasswordExposed)
+    assert isinstance(caught.value.__cause__, InsecureTransport)
 
 
 def test_nor_is_one_registered_with(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_is_this_machine", lambda host: False)
-    link = Link(fake.host, fake.port, "hank", patience=IMPATIENT)
+    monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
+    link = Client(fake.host, fake.port, "hank", timeouts=IMPATIENT)
     starting = gevent.spawn(link.start)
     peer = fake.enter()
     starting.get(timeout=TIMEOUT)
-    for say in (link.register, link.forget):
-        with pytest.raises(PasswordExposed):
+    for say in (link.register, link.erase_account):
+        with pytest.raises(InsecureTransport):
             say("correct horse")
     link.close()
     peer.expect("quit")
 
 
 def test_unless_one_says_so(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_is_this_machine", lambda host: False)
-    link = Link(fake.host, fake.port, "hank", password="correct horse", plain_passwords=True, patience=IMPATIENT)
+    monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
+    link = Client(fake.host, fake.port, "hank", password="correct horse", plain_passwords=True, timeouts=IMPATIENT)
     starting = gevent.spawn(link.start)
     assert fake.accept().let_in(account=True)["user"]["password"] == "correct horse"
     starting.get(timeout=TIMEOUT)
@@ -250,5 +252,5 @@ def test_unless_one_says_so(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -
     ("host", "here"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True)]
 )
 def test_what_is_this_machine(host: str, here: bool) -> None:
-    assert connections._is_this_machine(host)
-    assert not connections._is_this_machine("192.0.2.1") and not connections._is_this_machine("fe80::1%eth0")
+    assert connections._is_loopback(host)
+    assert not connections._is_loopback("192.0.2.1") and not connections._is_loopback("fe80::1%eth0")

@@ -10,10 +10,10 @@ import pytest
 
 from gmessenger.launcher.services import Postgres, Redis
 from tests.conftest import RunningServer
-from tests.course_clients import Spelling
-from tests.patience import PATIENCE as TIMEOUT
-from tests.spec.people import PASSWORD, Person
-from tests.spec.wires import Dial
+from tests.support.accounts import PASSWORD, Person
+from tests.support.course_clients import Spelling
+from tests.support.native_clients import Dial
+from tests.support.timeouts import PATIENCE as TIMEOUT
 
 
 class Cluster:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gevent
 
 from tests.cluster.conftest import Cluster, until
-from tests.course_clients import CLASSIC
-from tests.patience import PATIENCE
-from tests.spec.people import PASSWORD, Person, numbered, seqs, texts
+from tests.support.accounts import PASSWORD, Person, numbered, seqs, texts
+from tests.support.course_clients import CLASSIC
+from tests.support.timeouts import PATIENCE
 
 
 def test_an_account_made_on_one_node_is_one_on_the_other_at_once(cluster: Cluster) -> None:
@@ -159,9 +159,9 @@ def test_a_broadcast_goes_to_everybody_everywhere(cluster: Cluster) -> None:
 
 def operator(cluster: Cluster, name: str = "hank") -> Person:
     person = cluster.registers(cluster.here, name)
-    account = cluster.here.app.messenger.entrance.accounts[name]
+    account = cluster.here.app.messenger.authenticator.accounts[name]
     cluster.here.app.store.set_role(account.id, "operator")
-    cluster.here.app.messenger.moderation.granted(account, "operator")
+    cluster.here.app.messenger.moderation.set_role(account, "operator")
     return person
 
 

@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from gmessenger.commandline import SERVER, parse
-from gmessenger.options import ServerOptions
-from gmessenger.server import files
+from gmessenger.config.options import ServerOptions
+from gmessenger.config.parser import SERVER, parse_options
+from gmessenger.server.net import descriptors
 from tests import ROOT
 
 CONFIG = ROOT / "config"
@@ -29,12 +29,12 @@ def test_the_unit_starts_the_server_with_options_it_knows() -> None:
     program, *words = shlex.split(setting("ExecStart"))
     assert program.endswith("/bin/gmessenger-server")
     at = words.index("-c")
-    assert parse(SERVER, words[:at] + words[at + 2 :], {}).log_file == "-"
+    assert parse_options(SERVER, words[:at] + words[at + 2 :], {}).log_file == "-"
 
 
 def test_the_unit_leaves_room_and_time() -> None:
     shipped = ServerOptions()
-    assert int(setting("LimitNOFILE")) >= files.needed(shipped.max_connections)
+    assert int(setting("LimitNOFILE")) >= descriptors.descriptors_needed(shipped.max_connections)
     assert float(setting("TimeoutStopSec")) > shipped.drain_timeout + shipped.store_timeout
     assert (setting("Type"), setting("RestartPreventExitStatus")) == ("notify-reload", "2 78")
 
@@ -50,7 +50,7 @@ def test_the_image_runs_the_server_as_somebody_else_than_root() -> None:
     assert re.findall(r"^USER (.*)$", IMAGE, re.MULTILINE) == ["gmessenger"]
     (entry,), (words,) = (re.findall(rf"^{name} (\[.*\])$", IMAGE, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
     assert json.loads(entry) == ["gmessenger-server"]
-    assert parse(SERVER, json.loads(words), {}).log_file == "-"
+    assert parse_options(SERVER, json.loads(words), {}).log_file == "-"
 
 
 def test_the_image_looks_after_its_health_with_a_program() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.admin.running import PASSWORD, Place
-from tests.server.running import PATIENCE
+from tests.support.admin_cli import PASSWORD, Place
+from tests.support.server import PATIENCE
 
 OPERATIONS = ROOT / "docs" / "operations"
 MANUAL = "".join(page.read_text("utf-8") for page in sorted(OPERATIONS.glob("*.md")))

@@ -21,9 +21,9 @@ MODULES: Final = (
     "gmessenger.store",
     "gmessenger.server",
     "gmessenger.wire",
-    "gmessenger.commandline",
+    "gmessenger.config.parser",
 )
-with atheris.instrument_imports(include=[*MODULES, "gmessenger.configfile", "gmessenger.kinds"]):
+with atheris.instrument_imports(include=[*MODULES, "gmessenger.config.files", "gmessenger.config.types"]):
     from tests.fuzz.targets import TARGETS
 
 HOME: Final = ROOT / ".fuzz"

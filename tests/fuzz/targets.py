@@ -20,20 +20,20 @@ import gevent
 from argon2 import PasswordHasher
 from gevent import socket
 
-from gmessenger.chat import names
-from gmessenger.chat.administration import VERBS
-from gmessenger.chat.passwords import Passwords
-from gmessenger.commandline import CLIENT, SERVER, config_text, parse
-from gmessenger.configfile import open_file, section_parser
+from gmessenger import names
+from gmessenger.chat.admin import ADMIN_METHODS
+from gmessenger.chat.passwords import PasswordVerifier
+from gmessenger.config.files import open_file, section_parser
+from gmessenger.config.options import ServerOptions
+from gmessenger.config.parser import CLIENT, SERVER, default_config, parse_options
 from gmessenger.errors import WIRE_ERRORS, BadName, ExitError
-from gmessenger.options import ServerOptions
-from gmessenger.places import control_socket
-from gmessenger.server.app import App
-from gmessenger.store import folding
+from gmessenger.paths import control_socket
+from gmessenger.server.server import Server
+from gmessenger.store import search_text
 from tests.fuzz.draws import Draw
 
 FAST: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-PASSWORDS: Final = Passwords(FAST)
+PASSWORDS: Final = PasswordVerifier(FAST)
 """Of all servers that are started here: its threads outlive them."""
 PASSWORD: Final = "correct horse"
 PATIENCE: Final = 20.0
@@ -123,10 +123,10 @@ def weight(found: object) -> int:
 
 FOLDERS: Final = {
     name: function
-    for name, function in vars(folding).items()
+    for name, function in vars(search_text).items()
     if isfunction(function)
     and not name.startswith("_")
-    and function.__module__ == folding.__name__
+    and function.__module__ == search_text.__name__
     and [each.annotation for each in signature(function).parameters.values()] == ["str"]
 }
 """Every public function of folding that takes a text, whatever they are called."""
@@ -138,8 +138,8 @@ def fold_text(data: bytes) -> None:
         found = function(text)
         assert weight(found) <= GROWTH * len(text) + CAP_BESIDE, f"{name} makes too much of it"
         assert found == function(text), f"{name} is not the same twice"
-    asked = {piece for phrase in folding.phrases(text) for piece in phrase}
-    known = next(FOLDERS[name] for name in ("tokens", "words") if name in FOLDERS)(text)
+    asked = {piece for phrase in search_text.parse_query(text) for piece in phrase}
+    known = next(FOLDERS[name] for name in ("tokenize", "words") if name in FOLDERS)(text)
     assert len(text) > 500 or asked <= set(known), "what is said is not found by itself"
 
 
@@ -151,14 +151,16 @@ def need_sentence(error: Exception) -> None:
 
 def name_text(data: bytes) -> None:
     text = text_of(data)
-    assert names.fold(names.fold(text)) == names.fold(text) or len(text) > names.LONGEST_GIVEN, "folding goes on and on"
+    assert names.fold(names.fold(text)) == names.fold(text) or len(text) > names.MAX_NORMALIZED, (
+        "folding goes on and on"
+    )
     try:
         shown = names.check_name(text)
     except BadName as error:
         need_sentence(error)
         return
     assert names.check_name(shown) == shown, "what is taken is not taken again"
-    assert 0 < len(shown) <= names.LONGEST_NAME and unicodedata.is_normalized("NFKC", shown)
+    assert 0 < len(shown) <= names.MAX_NAME and unicodedata.is_normalized("NFKC", shown)
     assert shown.isprintable() and not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLI") for char in shown)
     assert " " not in shown and names.fold(shown) not in names.RESERVED
     assert names.fold(shown) == names.fold(text)
@@ -189,9 +191,9 @@ PARSED_WHOLE: Final = 48
 
 def config_seeds() -> Iterator[bytes]:
     for command in COMMANDS:
-        yield config_text(command).encode()
+        yield default_config(command).encode()
         for number, row in enumerate(command.rows):
-            for value in (row.shown, *(VALUES[(number + place) % len(VALUES)] for place in range(4))):
+            for value in (row.default_text, *(VALUES[(number + place) % len(VALUES)] for place in range(4))):
                 yield f"[{command.section}]\n{row.key.replace('_', '-')} = {value}\n".encode()
     yield from (
         b"",
@@ -216,7 +218,7 @@ def config_file() -> Iterator[Try]:
                     with open_file(str(file)) as stream:
                         section_parser(command.section, command.rows, command.rows)().parse(stream)
                     if sum(data) % PARSED_WHOLE == 0:
-                        parse(command, ["-c", str(file)], {"HOME": folder})
+                        parse_options(command, ["-c", str(file)], {"HOME": folder})
                 except ExitError as error:
                     need_sentence(error)
 
@@ -227,19 +229,19 @@ def config_file() -> Iterator[Try]:
 
 
 @contextmanager
-def server(**options: Any) -> Iterator[App]:
-    app = App(ServerOptions(ip="127.0.0.1", port=0, close_timeout=0.2, drain_timeout=1.0, **options), PASSWORDS)
+def server(**options: Any) -> Iterator[Server]:
+    app = Server(ServerOptions(ip="127.0.0.1", port=0, close_timeout=0.2, drain_timeout=1.0, **options), PASSWORDS)
     app.start()
     try:
         yield app
-        assert app.watch.failures == 0, "something failed"
+        assert app.supervisor.failure_count == 0, "something failed"
     finally:
         app.stop("the fuzzer is done")
 
 
 def control_seeds() -> Iterator[bytes]:
     values: tuple[Any, ...] = ("hank", "#dev", "", "1.2.3.4", "x\0", "\ud7ff", 0, -1, 2**63, 1e308, None, True, [], {})
-    for name, verb in VERBS.items():
+    for name, verb in ADMIN_METHODS.items():
         fields = [field.name for field in verb.fields]
         for value in values:
             yield json.dumps({"verb": name, "arguments": dict.fromkeys(fields, value)}).encode()
@@ -258,7 +260,7 @@ def operator() -> Iterator[Try]:
                 sock.sendall(data.replace(b"\n", b" ") + b"\n")
                 answer = json.loads(sock.makefile("rb").readline())
             assert set(answer) in ({"answer"}, {"error", "sentence"})
-            assert answer.get("error") != "internal_error" and app.watch.failures == 0, answer
+            assert answer.get("error") != "internal_error" and app.supervisor.failure_count == 0, answer
 
         yield attempt
 
@@ -411,7 +413,7 @@ def frame(drawn: Draw) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
-def opened(app: App, opening: str, number: int) -> Line:
+def opened(app: Server, opening: str, number: int) -> Line:
     line = Line(app.port)
     name = {"account": PEOPLE[number % 2], "operator": "oper"}.get(opening, f"gus{number}")
     card: dict[str, Any] = {"account_name": name, "device": f"d{number}"}
@@ -424,7 +426,7 @@ def opened(app: App, opening: str, number: int) -> Line:
     return line
 
 
-def converse(app: App, drawn: Draw) -> None:
+def converse(app: Server, drawn: Draw) -> None:
     lines = [opened(app, drawn.choice(OPENINGS), number) for number in range(1 + drawn.byte() % MAX_CONNECTIONS)]
     gevent.sleep(0)
     for _ in range(MAX_STEPS):
@@ -448,17 +450,19 @@ def converse(app: App, drawn: Draw) -> None:
             assert "code" not in answer or answer["code"] in WIRE_ERRORS, answer
 
 
-def left_over(app: App) -> dict[str, Any]:
+def left_over(app: Server) -> dict[str, Any]:
     """What of all that is counted is not back at nothing, though everybody has left."""
     messenger = app.messenger
-    rooms = messenger.rooms._on_their_way
+    rooms = messenger.rooms._quotas
     counted = {
-        "connections": app.connections,
+        "connections": app.connection_count,
         "sessions": len(list(messenger.router)),
-        "places": len(app.reception._neighbours),
-        "hashes": messenger.entrance._trials._passwords.waiting,
-        "rooms being made": rooms.made.total() + rooms.joined.total() + rooms.entered.total(),
-        "tokens of guests": len(messenger.entrance._tokens),
+        "places": len(app.acceptor._limiter),
+        "hashes": messenger.authenticator._login_throttle._passwords.pending_count,
+        "rooms being made": rooms.pending_creations.total()
+        + rooms.pending_joins_by_name.total()
+        + rooms.pending_joins_by_room.total(),
+        "tokens of guests": len(messenger.authenticator._guests_by_token),
         "guests in rooms": sum(len(room.guests) for room in messenger.rooms),
     }
     return {what: count for what, count in counted.items() if count}
@@ -472,12 +476,12 @@ def session(data: bytes) -> None:
             if name == "oper":
                 app.store.set_role(account.id, "operator")
                 account.role = "operator"
-            app.messenger.entrance.add(account)
+            app.messenger.authenticator.add_account(account)
         converse(app, Draw(data))
         with gevent.Timeout(PATIENCE):
             while left := left_over(app):
                 gevent.sleep(0.005)
-                assert app.watch.failures == 0, left
+                assert app.supervisor.failure_count == 0, left
         with ExitStack() as end:
             line = opened(app, "guest", 99)
             end.callback(line.finish)

@@ -11,7 +11,7 @@ import pytest
 from greenlet import greenlet
 
 from gmessenger.chat.session import Session
-from gmessenger.server.connection import Connection
+from gmessenger.server.net.connection import Connection
 from tests.fuzz.draws import mutate
 from tests.fuzz.targets import FOLDERS, TARGETS
 
@@ -48,4 +48,4 @@ def test_nothing_is_kept_of_sessions_that_are_over() -> None:
 
 
 def test_there_is_something_to_fold_by() -> None:
-    assert len(FOLDERS) >= 2 and "phrases" in FOLDERS
+    assert len(FOLDERS) >= 2 and "parse_query" in FOLDERS

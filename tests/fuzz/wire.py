@@ -22,11 +22,10 @@ from tests import ROOT
 with atheris.instrument_imports(include=["gmessenger.wire"]):
     from gmessenger.wire import events
     from gmessenger.wire.course import CourseCodec
-    from gmessenger.wire.encoding import encode
-    from gmessenger.wire.jim import Hearing, ServerHearing
+    from gmessenger.wire.jim import EventDecoder, RequestDecoder, encode
 
 from gmessenger.errors import BadFrame
-from tests.course_clients import SPELLINGS
+from tests.support.course_clients import SPELLINGS
 from tests.wire import test_course, test_framing, test_jim
 
 HOME: Final = ROOT / ".fuzz"
@@ -48,48 +47,48 @@ def pieces(cuts: bytes, said: bytes) -> Iterator[bytes]:
         start = end
 
 
-def heard(hearing: Hearing, chunks: Iterator[bytes]) -> list[Any]:
+def heard(hearing: RequestDecoder, chunks: Iterator[bytes]) -> list[Any]:
     found: list[Any] = []
     for chunk in chunks:
-        for event in hearing.hear(chunk):
+        for event in hearing.feed(chunk):
             found.append(event)
-            if isinstance(event, events.Unreadable) and event.fatal:
+            if isinstance(event, events.InvalidFrame) and event.fatal:
                 return found
         assert holds(hearing) <= CAP + len(chunk), "more is held than the cap"
     return found
 
 
-def holds(hearing: Hearing) -> int:
+def holds(hearing: RequestDecoder) -> int:
     reader: Any = hearing._lines or hearing._stream
-    return len(reader._tail if hearing.native else reader._buffer)
+    return len(reader._tail if hearing.is_native else reader._buffer)
 
 
 def comparable(found: list[Any]) -> list[Any]:
-    return [(each.error.word, each.id) if isinstance(each, events.Unreadable) else each for each in found]
+    return [(each.error.code, each.id) if isinstance(each, events.InvalidFrame) else each for each in found]
 
 
 def server(cuts: bytes, said: bytes) -> None:
     """Cut anywhere it is the same, and whatever is understood can be said on."""
-    hearing = Hearing(CAP, PATIENCE)
+    hearing = RequestDecoder(CAP, PATIENCE)
     found = heard(hearing, pieces(cuts, said))
-    whole = heard(Hearing(CAP, PATIENCE), iter([said]))
+    whole = heard(RequestDecoder(CAP, PATIENCE), iter([said]))
     assert comparable(found) == comparable(whole), (found, whole)
     for event in found:
-        if isinstance(event, events.Unreadable):
+        if isinstance(event, events.InvalidFrame):
             assert event.id is None or 0 < len(event.id.encode()) <= 64
         else:
             assert b"\n" not in encode(event)[:-1]
-        if isinstance(event, events.CourseMsg):
-            say(hearing.course, event)
+        if isinstance(event, events.CourseMessage):
+            say(hearing.course_codec, event)
 
 
-def say(codec: CourseCodec, event: events.CourseMsg) -> None:
+def say(codec: CourseCodec, event: events.CourseMessage) -> None:
     """A course client's own dialect brings it any message, in frames that it bears."""
-    for frame in codec.message("hank", "dale", event.text, event.said, 1.5):
-        assert frame.endswith(b"\n") and len(frame) <= codec.dialect.longest_frame
+    for frame in codec.encode_message("hank", "dale", event.text, event.action, 1.5):
+        assert frame.endswith(b"\n") and len(frame) <= codec.dialect.max_frame
         json.loads(frame)
-    for frame in (codec.ok(1.5), codec.refusal("no", 1.5), codec.listing(["hank"] * 200, 1.5)):
-        assert len(frame) <= codec.dialect.longest_frame
+    for frame in (codec.encode_ok(1.5), codec.encode_error("no", 1.5), codec.encode_list(["hank"] * 200, 1.5)):
+        assert len(frame) <= codec.dialect.max_frame
 
 
 def native(cuts: bytes, said: bytes) -> None:
@@ -98,10 +97,10 @@ def native(cuts: bytes, said: bytes) -> None:
 
 def client(cuts: bytes, said: bytes) -> None:
     """The client's ear refuses with one error, and nothing else."""
-    hearing = ServerHearing(CAP)
+    hearing = EventDecoder(CAP)
     try:
         for chunk in pieces(cuts, said):
-            for _, event in hearing.hear(chunk):
+            for _, event in hearing.feed(chunk):
                 encode(event)
     except BadFrame:
         pass

@@ -19,7 +19,7 @@ import pytest
 
 from gmessenger.launcher import services, supervise, windows
 from tests import ROOT
-from tests.patience import PATIENCE
+from tests.support.timeouts import PATIENCE
 
 LAUNCHER = ROOT / "launcher.py"
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

@@ -14,7 +14,7 @@ from gmessenger.launcher.services import Postgres, Redis
 from gmessenger.server import check as checking
 from gmessenger.store import open_store
 from gmessenger.store.postgres import schema
-from tests.server.running import ServerProcess, dial
+from tests.support.server import ServerProcess, dial
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -89,7 +89,7 @@ def test_a_store_that_cannot_be(capsys: pytest.CaptureFixture[str], url: str, fa
 def test_a_full_disk_is_a_fault(
     capsys: pytest.CaptureFixture[str], store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "LEAST_FREE", 2**60)
+    monkeypatch.setattr(checking, "MIN_FREE_DISK", 2**60)
     code, _, err = check(capsys, "--store", store)
     assert code == 78 and "is full" in err
 
@@ -107,12 +107,12 @@ def test_what_servers_share_is_looked_at_and_nothing_is_made(
     assert "bus: Redis " in out and "not-to-be-shown" not in out
     assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=name) == "0\n"
     node: Any = open_store(url)
-    node.beat()
+    node.renew_leases()
     code, out, err = check(capsys, *given)
     assert (code, err) == (0, "") and f"schema {schema.VERSION}, " in out and "servers that use it now: 1" in out
     code, _, err = check(capsys, *given, "--store-connections", "98")
     assert code == 78 and "2 servers with --store-connections 98 take 206" in err
-    node.part()
+    node.release_node()
     node.close()
 
 

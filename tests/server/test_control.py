@@ -16,16 +16,16 @@ import gevent
 import pytest
 from msgspec import NODEFAULT
 
-from gmessenger import logs
-from gmessenger.chat.administration import VERBS
-from gmessenger.chat.records import Post
-from gmessenger.errors import CannotListen, StoreInUse
-from gmessenger.places import short_address
-from gmessenger.server import control, retention
+from gmessenger import log
+from gmessenger.chat.admin import ADMIN_METHODS
+from gmessenger.chat.records import NewMessage
+from gmessenger.errors import ListenError, StoreLocked
+from gmessenger.paths import short_socket_path
+from gmessenger.server import control, maintenance
 from gmessenger.store import open_store
-from gmessenger.store.verifying import verify_file
+from gmessenger.store.sqlite.verify import verify_file
 from tests.conftest import RunningServer
-from tests.server.running import dial
+from tests.support.server import dial
 
 Ask = Callable[..., Any]
 
@@ -36,7 +36,7 @@ class Operator:
     def __init__(self, path: Path) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(10)
-        with short_address(path) as address:
+        with short_socket_path(path) as address:
             self.sock.connect(address)
         self.lines = self.sock.makefile("rb")
 
@@ -76,19 +76,19 @@ def test_what_is_not_understood_is_refused_and_the_next_line_read(operator: Oper
     assert operator.asks("accounts") == []
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", ADMIN_METHODS)
 def test_the_fields_of_a_verb_are_its_methods_parameters_in_their_order(name: str) -> None:
-    verb = VERBS[name]
-    assert verb.does.__doc__ and not name.startswith("_")
-    kinds = get_type_hints(verb.does, include_extras=True)
-    taken = list(signature(verb.does).parameters.values())[1 + verb.takes_file :]
-    assert [each.kind for each in verb.fields] == [kinds[each.name] for each in taken]
+    verb = ADMIN_METHODS[name]
+    assert verb.function.__doc__ and not name.startswith("_")
+    kinds = get_type_hints(verb.function, include_extras=True)
+    taken = list(signature(verb.function).parameters.values())[1 + verb.takes_fd :]
+    assert [each.type for each in verb.fields] == [kinds[each.name] for each in taken]
     defaults = [NODEFAULT if each.default is Parameter.empty else each.default for each in taken]
     assert [each.default for each in verb.fields] == defaults
 
 
 def test_the_words_of_the_control_socket_are_these() -> None:
-    said = {name: " ".join(field.name for field in verb.fields) for name, verb in VERBS.items()}
+    said = {name: " ".join(field.name for field in verb.fields) for name, verb in ADMIN_METHODS.items()}
     assert said == {
         "accounts": "",
         "add_account": "name password look_alike",
@@ -119,7 +119,7 @@ def test_the_words_of_the_control_socket_are_these() -> None:
 
 
 def test_the_servers_own_accounts_change(operator: Operator, server: RunningServer) -> None:
-    accounts = server.app.messenger.entrance.accounts
+    accounts = server.app.messenger.authenticator.accounts
     assert operator.asks("add_account", name="Hank", password="correct horse") is None
     assert operator.asks("add_account", name="hank", password="correct horse") == "name_taken"
     assert operator.asks("disable", name="hank") is None and accounts["hank"].disabled
@@ -141,31 +141,31 @@ def test_a_store_too_deep_for_a_sockets_address_has_one_all_the_same(
 def test_a_second_server_is_refused_and_the_first_goes_on(
     start_server: Callable[..., RunningServer], operator: Operator
 ) -> None:
-    with pytest.raises(StoreInUse):
+    with pytest.raises(StoreLocked):
         start_server()
     assert operator.asks("rooms") == []
 
 
 def test_a_place_where_no_socket_can_be_is_said(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:
     (tmp_path / "messenger.db.socket").mkdir()
-    with pytest.raises(CannotListen, match="control socket"):
+    with pytest.raises(ListenError, match="control socket"):
         start_server()
 
 
 def test_what_is_too_old_goes_at_the_start_and_then_regularly(
     start_server: Callable[..., RunningServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "EVERY", 0.05)
+    monkeypatch.setattr(maintenance, "PRUNE_INTERVAL", 0.05)
     store = open_store(f"sqlite:///{tmp_path}/messenger.db")
     hank = store.create_account("hank", "hank", "hash", 1.0).id
-    post = Post("hank hank", "hank", "hank", "old", 5.0, hank)
+    post = NewMessage("hank hank", "hank", "hank", "old", 5.0, hank)
     store.append(post, lambda *_: None)
     store.flush()
     store.close()
     kept = start_server(retention_days=1.0).app.store
     for _ in range(2):
         with gevent.Timeout(10):
-            while kept.everything(0, 9)[0]:
+            while kept.export_page(0, 9)[0]:
                 gevent.sleep(0.02)
         kept.append(post, lambda *_: None)
         kept.flush()
@@ -174,7 +174,7 @@ def test_what_is_too_old_goes_at_the_start_and_then_regularly(
 def test_whatever_happens_when_old_messages_are_dropped_it_is_tried_again() -> None:
     failures: list[tuple[str, BaseException]] = []
     ends = iter([False, True])
-    retention.prune_regularly(None, 1.0, lambda _: next(ends), lambda *failed: failures.append(failed))  # type: ignore[arg-type]
+    maintenance.prune_regularly(None, 1.0, lambda _: next(ends), lambda *failed: failures.append(failed))  # type: ignore[arg-type]
     assert [(what, type(failure)) for what, failure in failures] == [("prune", AttributeError)] * 2
 
 
@@ -260,7 +260,7 @@ def test_a_line_that_comes_in_pieces_and_two_that_come_at_once(operator: Operato
 
 
 def test_an_operator_is_not_kept_out_by_those_who_ask_nothing(server: RunningServer, tmp_path: Path) -> None:
-    idle = [Operator(tmp_path / "messenger.db.socket") for _ in range(3 * control.MOST_OPERATORS)]
+    idle = [Operator(tmp_path / "messenger.db.socket") for _ in range(3 * control.MAX_IDLE_CONNECTIONS)]
     late = Operator(tmp_path / "messenger.db.socket")
     assert late.asks("accounts") == []
     assert idle[0].lines.readline() == b""  # it had been idle for longest
@@ -277,9 +277,9 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]
         def emit(self, record: logging.LogRecord) -> None:
             found.append((record.getMessage(), record.fields))  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(logs.LOGGER, "handlers", [Listener()])
-    monkeypatch.setattr(logs.LOGGER, "level", logging.INFO)
-    logs.LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
+    monkeypatch.setattr(log.LOGGER, "handlers", [Listener()])
+    monkeypatch.setattr(log.LOGGER, "level", logging.INFO)
+    log.LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
     return found
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from gevent.server import StreamServer
 
-from gmessenger.places import short_address
-from gmessenger.server import files
+from gmessenger.paths import short_socket_path
+from gmessenger.server.net import descriptors
 from tests.conftest import RunningServer
-from tests.server.running import PATIENCE, ServerProcess, dial
+from tests.support.server import PATIENCE, ServerProcess, dial
 
 HELLO = b'{"action":"presence","jim":2,"user":{"account_name":"guest%d"}}\n'
 COUNT = 60
@@ -67,7 +67,7 @@ def get_all_at_once(server: ServerProcess, stack: contextlib.ExitStack, place: s
         else:
             sock = stack.enter_context(socket.socket(socket.AF_UNIX))
             sock.settimeout(PATIENCE)
-            with short_address(Path(place)) as address:
+            with short_socket_path(Path(place)) as address:
                 sock.connect(address)
             came.append(sock)
     server.process.send_signal(signal.SIGCONT)
@@ -126,10 +126,10 @@ def test_health_says_so_too(tmp_path: Path) -> None:
 
 def test_the_last_descriptors_are_not_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, first in ((40, 30), (1024, 960), (20_000, 19_936)):
-        monkeypatch.setattr(files, "soft_limit", lambda limit=limit: limit)
-        assert (files.is_one_of_the_last(first - 1), files.is_one_of_the_last(first)) == (False, True)
-    monkeypatch.setattr(files, "soft_limit", lambda: None)
-    assert not files.is_one_of_the_last(10**6)
+        monkeypatch.setattr(descriptors, "soft_limit", lambda limit=limit: limit)
+        assert (descriptors.is_near_limit(first - 1), descriptors.is_near_limit(first)) == (False, True)
+    monkeypatch.setattr(descriptors, "soft_limit", lambda: None)
+    assert not descriptors.is_near_limit(10**6)
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPERM, errno.ECONNABORTED])

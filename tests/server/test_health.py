@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from gmessenger.errors import CannotListen, StoreUnavailable
-from gmessenger.server import census, health
+from gmessenger.errors import ListenError, StoreUnavailable
+from gmessenger.server import health, snapshot
+from tests.chaos.disks import FrozenFiles
 from tests.conftest import RunningServer
-from tests.faults.disks import FrozenFiles
-from tests.server.running import ServerProcess
+from tests.support.server import ServerProcess
 
 TIMEOUT = 10.0
 Start = Callable[..., RunningServer]
@@ -58,7 +58,7 @@ def watched(request: pytest.FixtureRequest, start_server: Start, tmp_path: Path)
 
 def place_of(server: RunningServer) -> str:
     assert server.app.health is not None
-    return server.app.health.place
+    return server.app.health.address
 
 
 def test_it_says_that_it_is_well(watched: RunningServer) -> None:
@@ -83,7 +83,7 @@ def test_it_is_not_ready_while_the_store_cannot_store(watched: RunningServer, mo
         raise StoreUnavailable("The disk is gone.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(watched.app.store, "check", refuse)
+        broken.setattr(watched.app.store, "check_writable", refuse)
         assert asks(place_of(watched), "/readyz") == (503, "The disk is gone.")
         assert asks(place_of(watched), "/healthz")[0] == 200
     assert asks(place_of(watched), "/readyz")[0] == 200
@@ -99,7 +99,7 @@ def test_a_store_that_does_not_answer_is_asked_once_however_many_want_to_know(
         answered.wait()
 
     server = start_server(health="127.0.0.1:0", health_timeout=0.05)
-    monkeypatch.setattr(server.app.store, "check", hang)
+    monkeypatch.setattr(server.app.store, "check_writable", hang)
     jobs = [gevent.spawn(asks, place_of(server), "/readyz") for _ in range(5)]
     answers = {job.get(timeout=TIMEOUT) for job in jobs}
     assert (answers, asked) == ({(503, "The store has not answered for 0.05 s.")}, [1])
@@ -137,20 +137,20 @@ def test_a_stopping_server_is_alive_and_not_ready(watched: RunningServer) -> Non
 def silence(server: RunningServer) -> Iterator[None]:
     """As many connections as there may be, on which nothing is said."""
     with ExitStack() as stack:
-        for _ in range(health.MOST_ASKING):
+        for _ in range(health.MAX_IDLE_CONNECTIONS):
             stack.enter_context(dial(place_of(server)))
         yield
 
 
 def test_a_stopping_server_does_not_wait_for_who_asks_nothing(watched: RunningServer) -> None:
     with silence(watched):
-        gevent.spawn(watched.stop).get(timeout=health.TAKES)
+        gevent.spawn(watched.stop).get(timeout=health.REQUEST_TIMEOUT)
 
 
 def test_who_asks_nothing_keeps_others_from_asking_for_a_while_only(
     start_server: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "TAKES", 0.1)
+    monkeypatch.setattr(health, "REQUEST_TIMEOUT", 0.1)
     server = start_server(health="127.0.0.1:0", health_timeout=0.1)
     with silence(server):
         assert asks(place_of(server), "/healthz")[0] == 200
@@ -168,10 +168,10 @@ def test_rubbish_is_refused_without_a_word(watched: RunningServer, capfd: pytest
 
 
 def test_a_mistake_of_ours_is_counted_and_told(watched: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "take", lambda server: 1 / 0)
+    monkeypatch.setattr(snapshot, "take_snapshot", lambda server: 1 / 0)
     assert asks(place_of(watched), "/metrics") == (500, "The server had an internal error, which it has logged.")
-    assert watched.app.watch.failures == 1
-    watched.app.watch.failures = 0  # or it would fail the test
+    assert watched.app.supervisor.failure_count == 1
+    watched.app.supervisor.failure_count = 0  # or it would fail the test
 
 
 def test_a_socket_is_for_owner_and_group_and_goes_with_the_server(start_server: Start, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_place_that_cannot_be_had_is_said_and_nothing_else_is_held(start_serve
         living.listen()
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         for place in (f"unix:{tmp_path}/file", f"unix:{tmp_path}/living", "unix:/nowhere/at/all", taken):
-            with pytest.raises(CannotListen, match=place.removeprefix("unix:").rpartition(":")[2]):
+            with pytest.raises(ListenError, match=place.removeprefix("unix:").rpartition(":")[2]):
                 start_server(health=place)
     assert (tmp_path / "file").read_text() == "somebody's"
     assert place_of(start_server(health="127.0.0.1:0")).startswith("127.0.0.1:")
@@ -210,8 +210,10 @@ WAYS_TO_BE_SLOW = {
 def test_nobody_is_kept_from_asking_by_who_is_slow(
     said: bytes, start_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "TAKES", 10 * TIMEOUT)  # who had to wait for a slow one's end would give up before
-    monkeypatch.setattr(health, "MOST_ASKING", 4)
+    monkeypatch.setattr(
+        health, "REQUEST_TIMEOUT", 10 * TIMEOUT
+    )  # who had to wait for a slow one's end would give up before
+    monkeypatch.setattr(health, "MAX_IDLE_CONNECTIONS", 4)
     server = start_server(health=f"unix:{tmp_path}/health")
     with ExitStack() as slow:
         for _ in range(20):
@@ -229,9 +231,9 @@ def test_who_is_being_answered_is_not_closed_for_others(start_server: Start, mon
         asked.set()
         answer.wait()
 
-    monkeypatch.setattr(health, "MOST_ASKING", 2)
+    monkeypatch.setattr(health, "MAX_IDLE_CONNECTIONS", 2)
     server = start_server(health="127.0.0.1:0", health_timeout=TIMEOUT)
-    monkeypatch.setattr(server.app.store, "check", hang)
+    monkeypatch.setattr(server.app.store, "check_writable", hang)
     patient = gevent.spawn(asks, place_of(server), "/readyz")
     asked.wait(TIMEOUT)
     with ExitStack() as slow:

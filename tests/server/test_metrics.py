@@ -15,17 +15,19 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gmessenger.launcher.services import Postgres, Redis
-from gmessenger.server import pulse
-from gmessenger.server.metrics import METRICS, registry_of
-from tests.authority import Authority, Encrypted
+from gmessenger.server import snapshot
+from gmessenger.server.metrics import METRICS, make_registry
 from tests.conftest import RunningServer
 from tests.server.test_health import asks, place_of
-from tests.spec.wires import Dial
+from tests.support.native_clients import Dial
+from tests.support.tls import Authority, Encrypted
 
 Start = Callable[..., RunningServer]
 COURSE = b'{"action":"presence","user":{"account_name":"%s"}}'
 SECRET = "correct horse"
-OF_A_CLUSTER = [row.shown for row in METRICS if row.name.startswith(("bus_", "other_", "names_", "messages_filled"))]
+OF_A_CLUSTER = [
+    row.full_name for row in METRICS if row.name.startswith(("bus_", "other_", "names_", "messages_filled"))
+]
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_nobody_is_named(watched: Watched, dial: Dial) -> None:
     hank.ask("msg", to="#secretive", message="nobody-is-told-this")
     status, text = asks(place_of(watched.server), "/metrics")
     assert status == 200 and not any(word in text for word in ("henrietta", "secretive", "nobody-is", "127.0.0.1"))
-    assert f"# TYPE {METRICS[0].shown} gauge" in text
+    assert f"# TYPE {METRICS[0].full_name} gauge" in text
 
 
 def test_programs_that_speak_openmetrics_are_answered_in_it(watched: Watched) -> None:
@@ -141,8 +143,8 @@ def test_histograms_add_up(watched: Watched, dial: Dial) -> None:
     shown = watched.shown()
     for row in METRICS:
         if row.kind == "histogram":
-            buckets = [value for key, value in shown.items() if key[0] == f"{row.shown}_bucket"]
-            assert buckets == sorted(buckets) and buckets[-1] == shown[f"{row.shown}_count",]
+            buckets = [value for key, value in shown.items() if key[0] == f"{row.full_name}_bucket"]
+            assert buckets == sorted(buckets) and buckets[-1] == shown[f"{row.full_name}_count",]
     assert shown["gmessenger_store_batch_messages_sum",] == 1
 
 
@@ -166,17 +168,17 @@ def test_encrypted_connections_are_told_apart_and_the_certificates_end_is_shown(
 
 def test_every_metric_is_shown_and_none_twice(server: RunningServer) -> None:
     server.app.certificate = SimpleNamespace(expires_at=1.8e9)  # type: ignore[assignment]
-    families = list(text_string_to_metric_families(generate_latest(registry_of(server.app)).decode()))
+    families = list(text_string_to_metric_families(generate_latest(make_registry(server.app)).decode()))
     ours = [family.name for family in families if family.name.startswith("gmessenger_")]
-    assert ours == [row.shown.removesuffix("_total") for row in METRICS if row.shown not in OF_A_CLUSTER]
+    assert ours == [row.full_name.removesuffix("_total") for row in METRICS if row.full_name not in OF_A_CLUSTER]
 
 
 def test_the_pulse_notices_who_keeps_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 0.25, 0.25, 0.9, 0.9))
-    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    heart, beats = pulse.Pulse(), iter((False, False, True))
-    heart.beat(lambda seconds: next(beats))
-    assert list(heart.lateness.recent) == pytest.approx([0.0, 0.4])
+    monkeypatch.setattr(snapshot, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    heart, beats = snapshot.LoopLagMonitor(), iter((False, False, True))
+    heart.run(lambda seconds: next(beats))
+    assert list(heart.lag_seconds.recent) == pytest.approx([0.0, 0.4])
 
 
 def test_the_pulse_beats_while_the_server_runs(watched: Watched) -> None:

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from gmessenger import logs
-from gmessenger.client import Link, Tls
-from gmessenger.errors import Refused, TlsNeeded, Unreachable
-from tests.authority import Authority
+from gmessenger import log
+from gmessenger.client import Client, TlsConfig
+from gmessenger.errors import Refused, TlsRequired, Unreachable
 from tests.client.conftest import IMPATIENT
 from tests.conftest import RunningServer
-from tests.server.running import dial
-from tests.server.test_proxies import header
+from tests.server.test_proxy_protocol import header
 from tests.server.test_tls import until
-from tests.spec.wires import Dial
+from tests.support.native_clients import Dial
+from tests.support.server import dial
+from tests.support.tls import Authority
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"webpage"}}\n'
 BODY = PRESENCE + b'{"action":"msg","id":"x","to":"hank","message":"from a page"}\n'
@@ -93,9 +93,9 @@ def test_another_protocol_is_closed_before_anything_of_it_is_acted_upon(
         answered = rest(sock)
     assert b'"response":200' not in answered
     assert "webpage" not in server.app.messenger.router.names
-    assert "webpage" not in server.app.messenger.seen
-    assert server.app.messenger.tally.handed_over == 0
-    assert sum(server.app.reception.refused.values()) == 1
+    assert "webpage" not in server.app.messenger.seen_names
+    assert server.app.messenger.stats.relayed == 0
+    assert sum(server.app.acceptor.rejected_count.values()) == 1
 
 
 def test_http_is_answered_in_http(server: RunningServer, authority: Authority) -> None:
@@ -103,11 +103,11 @@ def test_http_is_answered_in_http(server: RunningServer, authority: Authority) -
         with connect(server, authority, way) as sock:
             sock.sendall(OPENINGS["POST"] + BODY)
             assert rest(sock).startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert server.app.reception.refused["http"] == 2
+    assert server.app.acceptor.rejected_count["http"] == 2
 
 
 def test_it_is_in_the_log(server: RunningServer, authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
-    logs.LOGGER.propagate = True
+    log.LOGGER.propagate = True
     caplog.set_level(logging.INFO, "gmessenger")
     with connect(server, authority, "plain") as sock:
         sock.sendall(OPENINGS["SSH"])
@@ -138,17 +138,17 @@ def test_a_plain_client_on_the_tls_port_is_told(start_server: Start, authority: 
     with dial(server.app.tls_port) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert rest(sock).startswith(b"HTTP/1.1 400 ")
-    until(lambda: not server.app.connections)
-    assert server.app.reception.refused == {"not_tls": 5}
+    until(lambda: not server.app.connection_count)
+    assert server.app.acceptor.rejected_count == {"not_tls": 5}
 
 
 def test_our_client_says_so_in_both_directions(start_server: Start, authority: Authority) -> None:
     server = start_server(tls_certificate=str(authority.issue()), tls_port=0)
     with pytest.raises(Refused, match="This port speaks TLS: connect with TLS") as caught:
-        Link("127.0.0.1", server.app.tls_port, "hank", patience=IMPATIENT).start()
-    assert isinstance(caught.value.__cause__, TlsNeeded)
+        Client("127.0.0.1", server.app.tls_port, "hank", timeouts=IMPATIENT).start()
+    assert isinstance(caught.value.__cause__, TlsRequired)
     with pytest.raises(Unreachable, match=r"that port does not use TLS .*connect without TLS"):
-        Link("127.0.0.1", server.port, "hank", tls=Tls(ca=authority.file), patience=IMPATIENT).start()
+        Client("127.0.0.1", server.port, "hank", tls=TlsConfig(ca=authority.file), timeouts=IMPATIENT).start()
 
 
 def test_a_tls_client_on_the_plain_port_gets_an_alert(start_server: Start, authority: Authority) -> None:

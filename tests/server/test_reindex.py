@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gmessenger.errors import StoreUnavailable
-from gmessenger.server import retention
+from gmessenger.server import maintenance
 
 
 class Slow:
@@ -33,20 +33,20 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention.logs.LOGGER, "propagate", True)
+    monkeypatch.setattr(maintenance.log.LOGGER, "propagate", True)
     caplog.set_level(logging.INFO, "gmessenger")
 
 
 def test_it_is_tried_again_until_it_is_done(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "PROGRESS_INTERVAL", 0.0)
+    monkeypatch.setattr(maintenance, "PROGRESS_INTERVAL", 0.0)
     waited: list[float] = []
-    retention.reindex(Slow(2), waited.append)  # type: ignore[arg-type]
-    assert waited == [retention.REINDEX_RETRY_AFTER] * 2
+    maintenance.reindex(Slow(2), waited.append)  # type: ignore[arg-type]
+    assert waited == [maintenance.REINDEX_RETRY_DELAY] * 2
     names = [name for name, _ in said(caplog)]
     assert names == ["reindex_failed"] * 2 + ["reindexing"] * 3 + ["reindexed"]
     assert said(caplog)[2][1] == {"left": 30} and said(caplog)[-1][1]["count"] == 30
 
 
 def test_a_server_that_stops_does_not_try_again(caplog: pytest.LogCaptureFixture) -> None:
-    retention.reindex(Slow(9), lambda seconds: True)  # type: ignore[arg-type]
+    maintenance.reindex(Slow(9), lambda seconds: True)  # type: ignore[arg-type]
     assert [name for name, _ in said(caplog)] == ["reindex_failed"]

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from gmessenger.certificates import self_signed
-from gmessenger.commandline import SERVER
+from gmessenger.certificates import make_self_signed
+from gmessenger.config.parser import SERVER
 from tests import ROOT
-from tests.server.running import PATIENCE, ServerProcess, dial
+from tests.support.server import PATIENCE, ServerProcess, dial
 
 
 class Reloading:
@@ -141,14 +141,14 @@ def test_a_file_that_is_gone_is_refused(ini: Path) -> None:
 
 def test_a_certificate_that_cannot_be_used_refuses_it_whole(ini: Path, tmp_path: Path) -> None:
     pem = tmp_path / "server.pem"
-    pem.write_bytes(self_signed(["localhost"], 1))
+    pem.write_bytes(make_self_signed(["localhost"], 1))
     tls = f"tls-certificate = {pem}\ntls-port = 0\n"
     with Reloading(ini, tls) as it:
         pem.write_text("no certificate")
         it.reload(tls + "max-text = 5\n")
         assert "certificate" in it.logged("reloaded", "reload_refused")["reason"]
         assert it.hank.says("more than five") is None
-        pem.write_bytes(self_signed(["elsewhere"], 1))
+        pem.write_bytes(make_self_signed(["elsewhere"], 1))
         it.reload(tls + "max-text = 5\n")
         assert it.logged("certificate_loaded")["names"] == "elsewhere"
         assert it.logged("reloaded", "reload_refused")["changed"] == "--max-text"
@@ -200,7 +200,7 @@ def test_a_terminal_that_is_closed_takes_its_server_along() -> None:
 
 
 def test_the_document_lists_what_takes_a_restart() -> None:
-    rows = [row.long for row in SERVER.rows if row.restart]
+    rows = [row.long_name for row in SERVER.rows if row.needs_restart]
     document = (ROOT / "docs" / "operations" / "configuration.md").read_text("utf-8")
     (line,) = [line for line in document.splitlines() if "`needs_restart` at each reload" in line]
     assert sorted(re.findall(r"`(--[\w-]+)`", line)) == sorted(rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gmessenger import __version__
-from tests.server.running import PATIENCE, ServerProcess, dial, run
+from tests.support.server import PATIENCE, ServerProcess, dial, run
 
 FAULTS = [
     (["--port", "high"], {}, 2, "--port: expected a port from 0 to 65535, not 'high'"),

@@ -12,16 +12,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from gmessenger import logs
-from gmessenger.store import failures, readers
-from gmessenger.store.commits import Commits
-from gmessenger.store.failures import Failures
-from gmessenger.store.postgres.lines import Lines
-from gmessenger.store.postgres.writer import Writer
+from gmessenger import log
+from gmessenger.store import failures
+from gmessenger.store.failures import FailureLog
+from gmessenger.store.postgres.pool import ConnectionPool
+from gmessenger.store.postgres.writer import PostgresWriter
+from gmessenger.store.sqlite import reader_pool
+from gmessenger.store.sqlite.writer import SqliteWriter
 from tests.conftest import RunningServer
-from tests.spec.people import PASSWORD, Person
-from tests.spec.test_odd_requests import REQUESTS, SILENT
-from tests.spec.wires import Dial
+from tests.protocol.test_malformed_requests import REQUESTS, SILENT
+from tests.support.accounts import PASSWORD, Person
+from tests.support.native_clients import Dial
 
 SECRET = 'relation "accounts" at 10.0.0.9 FATAL: SECRET'
 MORE: dict[str, dict[str, Any]] = {
@@ -44,11 +45,11 @@ def server(request: pytest.FixtureRequest, start_server: Callable[..., RunningSe
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
     """What the log says of failures of a store, so far."""
-    monkeypatch.setattr(failures.FAILURES, "_last", {})
-    logs.LOGGER.propagate = True
+    monkeypatch.setattr(failures.FAILURE_LOG, "_last", {})
+    log.LOGGER.propagate = True
     caplog.set_level(logging.ERROR, "gmessenger")
     yield lambda: [record.fields["reason"] for record in caplog.records if record.message == "store_failed"]  # type: ignore[attr-defined]
-    logs.LOGGER.propagate = False
+    log.LOGGER.propagate = False
 
 
 def fails(*_: Any, **__: Any) -> Any:
@@ -66,10 +67,10 @@ def is_lost(*_: Any, **__: Any) -> Any:
 
 def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is asked of a store from now on, its database fails."""
-    monkeypatch.setattr(Commits, "_commit", fails)
-    monkeypatch.setattr(readers._Query, "run", is_broken)
-    monkeypatch.setattr(Writer, "_tried", is_lost)
-    monkeypatch.setattr(Lines, "lent", is_lost)
+    monkeypatch.setattr(SqliteWriter, "_commit", fails)
+    monkeypatch.setattr(reader_pool._Query, "run", is_broken)
+    monkeypatch.setattr(PostgresWriter, "_insert_with_retries", is_lost)
+    monkeypatch.setattr(ConnectionPool, "connection", is_lost)
 
 
 def test_no_word_of_a_database_is_ever_in_a_frame(
@@ -78,7 +79,7 @@ def test_no_word_of_a_database_is_ever_in_a_frame(
     with closing(Person(server)) as hank, Dial() as dial:
         hank.enter("hank").register()
         assert hank.ask("join", room="#dev")["response"] == 200
-        server.app.messenger.entrance.accounts["hank"].role = "operator"
+        server.app.messenger.authenticator.accounts["hank"].role = "operator"
         assert hank.say("#dev", "something to read")["response"] == 200
         guest = dial.native(server, "guest")
         with monkeypatch.context() as patch:
@@ -100,24 +101,24 @@ def test_no_word_of_a_database_is_ever_in_a_frame(
 def test_the_same_failure_is_not_logged_with_every_batch(
     told: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, now = Failures(), 100.0
+    there, now = FailureLog(), 100.0
     monkeypatch.setattr(failures.time, "monotonic", lambda: now)
     for _ in range(5):
-        there.tell("store_failed", OSError("full"))
-    there.tell("store_failed", OSError("gone"))
-    now += failures.INTERVAL
-    there.tell("store_failed", OSError("gone"))
+        there.log("store_failed", OSError("full"))
+    there.log("store_failed", OSError("gone"))
+    now += failures.REPEAT_INTERVAL
+    there.log("store_failed", OSError("gone"))
     assert told() == ["full", "gone", "gone"]
 
 
 def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gmessenger.chat.posting import Posting
+    from gmessenger.chat.sending import Dispatcher
 
-    post = Posting._post
+    post = Dispatcher._new_message
     monkeypatch.setattr(
-        Posting, "_post", lambda *given: post(*given[:-2], given[-2].replace("bad", "\ud800"), given[-1])
+        Dispatcher, "_new_message", lambda *given: post(*given[:-2], given[-2].replace("bad", "\ud800"), given[-1])
     )
     with closing(Person(server)) as hank:
         hank.enter("hank").register()

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.server import store_watch
-from gmessenger.server.listening import identify, remove_own
-from gmessenger.server.store_watch import compare_store
+from gmessenger.server import maintenance
+from gmessenger.server.maintenance import check_store_files
+from gmessenger.server.net.sockets import file_identity, remove_socket_file
 from gmessenger.store import open_store
-from gmessenger.store.verifying import verify_file
-from tests.admin.running import PASSWORD, Line
+from gmessenger.store.sqlite.verify import verify_file
 from tests.conftest import RunningServer
-from tests.server.running import ServerProcess
 from tests.server.test_health import asks
+from tests.support.admin_cli import PASSWORD, Line
+from tests.support.server import ServerProcess
 
 
 def say(line: Line, text: str) -> dict[str, object]:
@@ -53,7 +53,7 @@ def test_the_first_message_after_the_move_is_refused_and_a_stop_loses_nothing(tm
 def test_the_server_notices_it_though_nothing_is_said_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_watch, "STORE_CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(maintenance, "STORE_CHECK_INTERVAL", 0.01)
     file = tmp_path / "m.db"
     store = open_store(f"sqlite:///{file}")
     looks = iter([lambda: file.rename(tmp_path / "gone"), lambda: None, lambda: (tmp_path / "gone").rename(file), None])
@@ -64,9 +64,9 @@ def test_the_server_notices_it_though_nothing_is_said_to_it(
             do()
         return do is None
 
-    monkeypatch.setattr(store_watch.logs.LOGGER, "propagate", True)
+    monkeypatch.setattr(maintenance.log.LOGGER, "propagate", True)
     caplog.set_level("INFO", "gmessenger")
-    store_watch.look_after_store(store, stopped)
+    maintenance.watch_store_files(store, stopped)
     store.close()
     events = [(record.levelname, record.message) for record in caplog.records]
     assert events == [("ERROR", "store_moved"), ("INFO", "store_in_place")]
@@ -75,20 +75,20 @@ def test_the_server_notices_it_though_nothing_is_said_to_it(
 def test_a_store_that_is_in_its_place_is_not_worth_a_word(
     server: RunningServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert compare_store(server.app.store, "") == "" and caplog.records == []
+    assert check_store_files(server.app.store, "") == "" and caplog.records == []
 
 
 def test_a_socket_that_another_server_has_put_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     path.touch()
-    mine = identify(path)
+    mine = file_identity(path)
     path.rename(tmp_path / "moved")
     path.touch()
-    remove_own(path, mine)
-    remove_own(path, None)
+    remove_socket_file(path, mine)
+    remove_socket_file(path, None)
     assert path.exists()
-    remove_own(path, identify(path))
-    assert not path.exists() and identify(path) is None
+    remove_socket_file(path, file_identity(path))
+    assert not path.exists() and file_identity(path) is None
 
 
 def test_the_stop_of_a_server_whose_folder_was_moved_leaves_the_next_ones_socket(tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_the_stop_of_a_server_whose_folder_was_moved_leaves_the_next_ones_socket
         folder.rename(tmp_path / "old")
         with ServerProcess("--store", store) as second:
             port = second.port()
-            socket = identify(folder / "m.db.socket")
+            socket = file_identity(folder / "m.db.socket")
             assert socket is not None
             assert first.end(signal.SIGTERM)[0] == 0
-            assert identify(folder / "m.db.socket") == socket
+            assert file_identity(folder / "m.db.socket") == socket
             line = enter(port)
             assert say(line, "stored")["response"] == 200
             line.close()

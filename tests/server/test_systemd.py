@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.server.systemd import Systemd
-from tests.server.running import PATIENCE, ServerProcess, dial
+from gmessenger.server.systemd import SystemdNotifier
+from tests.support.server import PATIENCE, ServerProcess, dial
 
 ABSTRACT = "@gmessenger-test-"
 
@@ -80,5 +80,7 @@ def test_the_watchdog_is_fed_at_half_its_patience_if_it_is_ours(usec: str, pid: 
         asked.append(seconds)
         return True
 
-    Systemd({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}).keep_alive(lambda: 0, stopped)
+    SystemdNotifier({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}).run_watchdog(
+        lambda: 0, stopped
+    )
     assert asked == [pause]

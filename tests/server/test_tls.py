@@ -18,15 +18,15 @@ import gevent
 import pytest
 import trustme
 
-from gmessenger import logs
+from gmessenger import log
 from gmessenger.certificates import pin_of
-from gmessenger.errors import ConfigProblem
-from gmessenger.options import ServerOptions
-from gmessenger.server.tls import Certificate, given_certificate
-from tests.authority import Authority, Encrypted, pin_in
+from gmessenger.config.options import ServerOptions
+from gmessenger.errors import ConfigError
+from gmessenger.server.net.tls import CertificateManager, certificate_from_options
 from tests.conftest import RunningServer
-from tests.server.running import PATIENCE, ServerProcess, dial, run
-from tests.spec.wires import Dial, Native
+from tests.support.native_clients import Dial, Native
+from tests.support.server import PATIENCE, ServerProcess, dial, run
+from tests.support.tls import Authority, Encrypted, pin_in
 
 Start = Callable[..., RunningServer]
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
@@ -46,7 +46,7 @@ def begin(start_server: Start, authority: Authority) -> Start:
 @pytest.fixture
 def events(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[dict[str, Any]]]:
     """The fields of the events of a word, so far."""
-    logs.LOGGER.propagate = True
+    log.LOGGER.propagate = True
     caplog.set_level(logging.DEBUG, "gmessenger")
     return lambda word: [record.fields for record in caplog.records if record.message == word]  # type: ignore[attr-defined]
 
@@ -101,7 +101,7 @@ def test_what_is_no_tls_is_closed_with_a_quiet_word(said: bytes, reason: str, be
         with contextlib.suppress(ConnectionResetError):
             while sock.recv(1000):
                 pass
-    until(lambda: not server.app.connections)
+    until(lambda: not server.app.connection_count)
     (event,) = events("handshake_failed")
     assert reason in event["reason"]
     assert not events("greenlet_failed")
@@ -120,7 +120,7 @@ def test_tls_older_than_1_2_is_refused(begin: Start, authority: Authority) -> No
 def test_a_stop_does_not_wait_for_those_who_shake_no_hands(begin: Start) -> None:
     server = begin(drain_timeout=PATIENCE)
     with dial(server.app.tls_port) as silent:
-        until(lambda: server.app.connections)
+        until(lambda: server.app.connection_count)
         server.stop()
         assert silent.recv(100) == b""
 
@@ -190,7 +190,7 @@ def test_half_of_a_renewal_is_refused_until_the_other_half_is_there(begin: Start
 def test_the_last_fortnight_is_warned_of(days: int, warnings: int, authority: Authority, events: Any) -> None:
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
     file = authority.issue(not_after=ends)
-    certificate = Certificate(file, file)
+    certificate = CertificateManager(file, file)
     assert abs(certificate.expires_at - time.time() - days * 86_400) < 60
     assert len(events("certificate_expires")) == warnings
     (loaded,) = events("certificate_loaded")
@@ -201,7 +201,7 @@ def test_passwords_are_taken_on_an_encrypted_line_from_anywhere(
     begin: Start, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = begin()
-    monkeypatch.setattr("gmessenger.server.fronts.door.is_loopback", lambda address: False)
+    monkeypatch.setattr("gmessenger.server.jim.handler.is_loopback", lambda address: False)
     hank = native(server, authority)
     assert hank.ask("register", password="correct horse")["response"] == 201
     hank.close()
@@ -244,8 +244,8 @@ def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(
     files: dict[str, str], sentence: str, faulty: Path
 ) -> None:
     options = ServerOptions(**{f"tls_{what}": str(faulty / name) for what, name in files.items()})
-    with pytest.raises(ConfigProblem) as problem:
-        given_certificate(options)
+    with pytest.raises(ConfigError) as problem:
+        certificate_from_options(options)
     assert sentence.format(tmp=faulty) in str(problem.value)
 
 

@@ -13,9 +13,10 @@ import pytest
 from gevent.monkey import get_original
 
 from gmessenger.errors import ExitError
-from gmessenger.store import open_store, schema
-from gmessenger.store.readers import Readers
-from tests.patience import PATIENCE
+from gmessenger.store import open_store
+from gmessenger.store.sqlite import schema
+from gmessenger.store.sqlite.reader_pool import ReaderPool
+from tests.support.timeouts import PATIENCE
 
 connect = sqlite3.connect
 
@@ -99,7 +100,7 @@ def test_a_connection_that_is_in_use_while_its_readers_are_closed_is_closed_afte
         goes_on.wait(20)
         return int(db.execute("SELECT 7").fetchone()[0])
 
-    readers = Readers(lambda: sqlite3.connect(tmp_path / "any.db", check_same_thread=False), 1)
+    readers = ReaderPool(lambda: sqlite3.connect(tmp_path / "any.db", check_same_thread=False), 1)
     reading = gevent.spawn(readers.read, find)
     while not begun.is_set():
         gevent.sleep(0.001)

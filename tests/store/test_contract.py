@@ -10,12 +10,24 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.contract import Store
-from gmessenger.chat.records import PAGE_TEXT, Device, Entry, Hits, Post, Proof, Remembered, Sanction, Standing
-from gmessenger.chat.way import Reader, Receiver, Sent
-from gmessenger.errors import IdReused, InviteRefused, NameTaken, NoSuchRoom, NotStorable, PasswordNeeded, WireError
-from gmessenger.store import common, open_store, waiting
-from tests.patience import PATIENCE
+from gmessenger.chat.records import (
+    MAX_PAGE_CHARACTERS,
+    ConversationRow,
+    Credential,
+    Device,
+    DeviceCursor,
+    DeviceLogin,
+    NewMessage,
+    ReaderInfo,
+    Sanction,
+    SearchResult,
+    SentInfo,
+    StoredMessage,
+)
+from gmessenger.chat.storage import Store
+from gmessenger.errors import IdReused, InvalidInvite, NameTaken, NoSuchRoom, NotStorable, PasswordRequired, WireError
+from gmessenger.store import common, group_commit, open_store
+from tests.support.timeouts import PATIENCE
 
 DIRECT = "dale hank"
 
@@ -28,15 +40,17 @@ class Kept:
         self.hank = store.create_account("hank", "Hank", "hash", 1.0).id
         self.dale = store.create_account("dale", "Dale", "hash", 1.0).id
 
-    def posts(self, *posts: Post) -> list[tuple[int, bool, WireError | None]]:
+    def posts(self, *posts: NewMessage) -> list[tuple[int, bool, WireError | None]]:
         """Append at once, and wait for what becomes of each."""
         results: list[AsyncResult[Any]] = [AsyncResult() for _ in posts]
         for post, result in zip(posts, results, strict=True):
             self.store.append(post, lambda *outcome, result=result: result.set(outcome))
         return [result.get(timeout=PATIENCE) for result in results]
 
-    def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> Post:
-        return Post(conversation, "Hank", "Dale", text, more.pop("time", 5.0), more.pop("account", self.hank), **more)
+    def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> NewMessage:
+        return NewMessage(
+            conversation, "Hank", "Dale", text, more.pop("time", 5.0), more.pop("account", self.hank), **more
+        )
 
     def room(self, key: str) -> None:
         """A room without members."""
@@ -44,12 +58,14 @@ class Kept:
 
     def device(self, account: int, name: str, time: float = 1.0, live: Sequence[int] = ()) -> Device:
         """A session of that account begins on a device."""
-        return self.store.enter(account, Entry(name, f"token of {name}", live), time, Proof(password="hash"))
+        return self.store.begin_session(
+            account, DeviceLogin(name, f"token of {name}", live), time, Credential(password_hash="hash")
+        )
 
-    def page(self, after: int = 0, conversation: str = DIRECT) -> list[Remembered]:
+    def page(self, after: int = 0, conversation: str = DIRECT) -> list[StoredMessage]:
         return self.store.page(self.dale, conversation, after).messages
 
-    def stands(self, account: int, after: str = "", limit: int = 10) -> list[Standing]:
+    def stands(self, account: int, after: str = "", limit: int = 10) -> list[ConversationRow]:
         return self.store.conversations(account, after, limit)[0]
 
     def finds(self, words: str, account: int | None = None, conversation: str | None = None) -> list[str]:
@@ -57,10 +73,10 @@ class Kept:
 
     def searches(
         self, words: str, account: int | None = None, conversation: str | None = None, limit: int = 10
-    ) -> Hits:
+    ) -> SearchResult:
         return self.store.search(account or self.hank, words, conversation, limit, 30.0)
 
-    def texts(self, found: list[Remembered]) -> list[str]:
+    def texts(self, found: list[StoredMessage]) -> list[str]:
         return [each.text for each in found]
 
 
@@ -113,7 +129,7 @@ def test_the_same_id_is_kept_once_in_a_batch_and_later(kept: Kept) -> None:
 def test_a_commit_takes_so_many_characters_and_the_next_the_rest(
     opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MOST_CHARACTERS", 10)
+    monkeypatch.setattr(group_commit, "MAX_BATCH_TEXT", 10)
     kept = Kept(opened())
     outcomes = kept.posts(*[kept.says("x" * length) for length in (4, 4, 4, 30, 1, 1)])
     assert outcomes == [(seq, False, None) for seq in range(1, 7)]
@@ -127,25 +143,30 @@ def test_names_are_given_once(kept: Kept) -> None:
 
 def test_an_invite_is_good_once(kept: Kept) -> None:
     kept.store.add_invite("secret", 1.0)
-    with pytest.raises(InviteRefused):
+    with pytest.raises(InvalidInvite):
         kept.store.create_account("bill", "Bill", "hash", 2.0, "guessed")
     kept.store.create_account("bill", "Bill", "hash", 2.0, "secret")
-    with pytest.raises(InviteRefused):
+    with pytest.raises(InvalidInvite):
         kept.store.create_account("joe", "Joe", "hash", 2.0, "secret")
 
 
 def test_tokens_stand_for_account_and_device_until_the_password_changes(kept: Kept) -> None:
     for token in ("old", "token"):
-        kept.store.enter(kept.hank, Entry("laptop", token), 1.0, Proof(password="hash"))
-    assert kept.store.token("token") == (kept.hank, "laptop")
-    assert kept.store.token("old") is kept.store.token("guessed") is None
-    resumed = kept.store.enter(kept.hank, Entry("phone", "another"), 2.0, Proof(token="token"))
-    assert (resumed.name, kept.store.token("token")) == ("phone", (kept.hank, "laptop"))
+        kept.store.begin_session(kept.hank, DeviceLogin("laptop", token), 1.0, Credential(password_hash="hash"))
+    assert kept.store.find_token("token") == (kept.hank, "laptop")
+    assert kept.store.find_token("old") is kept.store.find_token("guessed") is None
+    resumed = kept.store.begin_session(kept.hank, DeviceLogin("phone", "another"), 2.0, Credential(token="token"))
+    assert (resumed.name, kept.store.find_token("token")) == ("phone", (kept.hank, "laptop"))
     kept.store.set_password(kept.hank, "other")
-    for proof in (Proof(token="token"), Proof(token="another"), Proof(password="hash"), Proof()):
-        with pytest.raises(PasswordNeeded):
-            kept.store.enter(kept.hank, Entry("laptop", "token"), 3.0, proof)
-    assert (kept.store.token("token"), kept.store.password(kept.hank)) == (None, "other")
+    for proof in (
+        Credential(token="token"),
+        Credential(token="another"),
+        Credential(password_hash="hash"),
+        Credential(),
+    ):
+        with pytest.raises(PasswordRequired):
+            kept.store.begin_session(kept.hank, DeviceLogin("laptop", "token"), 3.0, proof)
+    assert (kept.store.find_token("token"), kept.store.password_hash(kept.hank)) == (None, "other")
 
 
 def test_a_cursor_only_moves_on_and_not_beyond_the_head(kept: Kept) -> None:
@@ -175,10 +196,10 @@ def test_of_more_than_twenty_devices_the_longest_unused_goes(kept: Kept) -> None
 def test_a_device_that_is_there_is_not_dropped_for_being_long_there(kept: Kept) -> None:
     first = [kept.device(kept.hank, f"d{number}", number).id for number in range(20)]
     added = kept.device(kept.hank, "d20", 51.0, live=first[:2])
-    assert added.dropped == [first[2]]
+    assert added.evicted == [first[2]]
     assert kept.device(kept.hank, "d0", 52.0).id == first[0]
     everybody = [*first[:2], *first[3:], added.id]
-    assert kept.device(kept.hank, "d21", 53.0, live=everybody).dropped == [
+    assert kept.device(kept.hank, "d21", 53.0, live=everybody).evicted == [
         first[1]
     ]  # some must go, though all are there
 
@@ -188,7 +209,7 @@ def test_pages_go_on_where_the_last_ended(kept: Kept) -> None:
     assert kept.store.backlog(kept.dale) == {DIRECT: 7}
     page = kept.page(4)
     assert [(each.seq, each.text) for each in page] == [(5, "5"), (6, "6"), (7, "7")]
-    assert kept.page(2)[0] == Remembered(DIRECT, 3, "Hank", "Dale", "3", 5.0)
+    assert kept.page(2)[0] == StoredMessage(DIRECT, 3, "Hank", "Dale", "3", 5.0)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +221,7 @@ def test_history_is_paged_both_ways(
 ) -> None:
     kept.posts(*[kept.says()] * 7)
     page = kept.store.history(DIRECT, 1, before, after, 3)
-    assert ([each.seq for each in page.messages], page.more, page.first) == (seqs, more, 1)
+    assert ([each.seq for each in page.messages], page.more, page.first_seq) == (seqs, more, 1)
 
 
 def test_who_registers_later_sees_nothing_from_before(kept: Kept) -> None:
@@ -245,19 +266,21 @@ def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(kept
     kept.posts(kept.says("early", "#dev"))
     kept.store.join("#dev", kept.hank)
     kept.posts(kept.says(time=6.0), kept.says(time=7.0), kept.says("so", "bill hank", time=8.0))
-    kept.posts(Post("hank joe", "Joe", "Hank", "hi", 9.0), Post("hank hank", "Hank", "Hank", "me", 9.5, kept.hank))
+    kept.posts(
+        NewMessage("hank joe", "Joe", "Hank", "hi", 9.0), NewMessage("hank hank", "Hank", "Hank", "me", 9.5, kept.hank)
+    )
     assert [kept.store.mark_read(kept.hank, DIRECT, seq) for seq in (1, 0)] == [1, 1]
     assert kept.store.mark_read(kept.hank, "bill dale", 1) == 0
     assert kept.stands(kept.hank) == [
-        Standing("#dev", "#Dev", 0, 2, 0, None),
-        Standing("bill", "Bill", 1, 1, 0, 8.0),
-        Standing("dale", "Dale", 2, 1, 1, 7.0),
-        Standing("hank", "Hank", 1, 1, 0, 9.5),
-        Standing("joe", "Joe", 1, 1, 0, 9.0),
+        ConversationRow("#dev", "#Dev", 0, 2, 0, None),
+        ConversationRow("bill", "Bill", 1, 1, 0, 8.0),
+        ConversationRow("dale", "Dale", 2, 1, 1, 7.0),
+        ConversationRow("hank", "Hank", 1, 1, 0, 9.5),
+        ConversationRow("joe", "Joe", 1, 1, 0, 9.0),
     ]
-    assert kept.stands(bill) == [Standing("hank", "Hank", 1, 1, 0, 8.0)]
+    assert kept.stands(bill) == [ConversationRow("hank", "Hank", 1, 1, 0, 8.0)]
     kept.posts(kept.says("later", "#dev", time=9.0))
-    assert kept.stands(kept.hank)[0] == Standing("#dev", "#Dev", 2, 2, 0, 9.0)
+    assert kept.stands(kept.hank)[0] == ConversationRow("#dev", "#Dev", 2, 2, 0, 9.0)
     kept.store.leave("#dev", kept.hank)
     assert [each.key for each in kept.stands(kept.hank)] == ["bill", "dale", "hank", "joe"]
 
@@ -277,8 +300,8 @@ def test_conversations_are_paged_by_name(kept: Kept) -> None:
 def test_a_name_is_told_from_one_it_resembles(kept: Kept) -> None:
     han_ = kept.store.create_account("han_", "Han_", "hash", 1.0).id
     kept.posts(kept.says(conversation="han_ hank", time=6.0))
-    assert [each.with_ for each in kept.stands(han_)] == ["Hank"]
-    assert [each.with_ for each in kept.stands(kept.hank)] == ["Han_"]
+    assert [each.target for each in kept.stands(han_)] == ["Hank"]
+    assert [each.target for each in kept.stands(kept.hank)] == ["Han_"]
 
 
 def test_conversations_with_nothing_to_read_are_not_listed(kept: Kept) -> None:
@@ -286,9 +309,9 @@ def test_conversations_with_nothing_to_read_are_not_listed(kept: Kept) -> None:
     bill = kept.store.create_account("bill", "Bill", "hash", 6.0).id
     assert kept.stands(bill) == []  # what was said to a guest of the name
     kept.posts(kept.says(conversation="bill hank", time=7.0))
-    assert kept.stands(bill) == [Standing("hank", "Hank", 2, 2, 0, 7.0)]
+    assert kept.stands(bill) == [ConversationRow("hank", "Hank", 2, 2, 0, 7.0)]
     kept.store.prune(6.5)
-    assert kept.stands(kept.hank) == [Standing("bill", "Bill", 2, 2, 0, 7.0)]
+    assert kept.stands(kept.hank) == [ConversationRow("bill", "Bill", 2, 2, 0, 7.0)]
     kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
     kept.store.join("#dev", bill)
     kept.store.delete_room("#dev")
@@ -297,9 +320,9 @@ def test_conversations_with_nothing_to_read_are_not_listed(kept: Kept) -> None:
 
 def test_of_an_erased_message_no_time_is_listed_and_of_who_is_gone_the_name(kept: Kept) -> None:
     kept.posts(kept.says())
-    kept.store.forget(kept.hank)
+    kept.store.erase_messages(kept.hank)
     kept.store.delete_account(kept.hank)
-    assert kept.stands(kept.dale) == [Standing("hank", "Hank", 1, 1, 0, None)]
+    assert kept.stands(kept.dale) == [ConversationRow("hank", "Hank", 1, 1, 0, None)]
 
 
 FOUND = [
@@ -345,7 +368,7 @@ def test_search_finds_newest_first_and_only_what_one_may_read(kept: Kept) -> Non
 def test_forgetting_leaves_tombstones(kept: Kept) -> None:
     device = kept.device(kept.hank, "laptop", 1.0).id
     kept.posts(kept.says("secret", device=device), kept.says("other", account=kept.dale))
-    assert kept.store.forget(kept.hank) == 1
+    assert kept.store.erase_messages(kept.hank) == 1
     gone, other = kept.page()
     assert (gone.seq, gone.text, gone.erased, other.text) == (1, "", True, "other")
     assert kept.finds("secret") == []
@@ -355,7 +378,7 @@ def test_pruning_moves_first_and_never_the_seq(kept: Kept) -> None:
     kept.posts(*[kept.says(f"old {number}", time=float(number)) for number in range(1, 6)])
     assert kept.store.prune(3.5) == 3
     page = kept.store.history(DIRECT, 1, None, None, 9)
-    assert ([each.seq for each in page.messages], page.first) == ([4, 5], 4)
+    assert ([each.seq for each in page.messages], page.first_seq) == ([4, 5], 4)
     assert kept.finds("old") == ["old 5", "old 4"]
     assert kept.store.prune(99.0) == 2
     assert kept.posts(kept.says("new")) == [(6, False, None)]
@@ -372,27 +395,27 @@ def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(k
     pages, place = [], 0
     more = True
     while more:
-        page, more = kept.store.everything(place, 2)
+        page, more = kept.store.export_page(place, 2)
         pages.append(kept.texts([each.message for each in page]))
-        place = page[-1].place
+        place = page[-1].position
     assert pages == [["a", "b"], ["c", "d"], ["e"]]
-    mine, _ = kept.store.everything(0, 9, kept.dale)
+    mine, _ = kept.store.export_page(0, 9, kept.dale)
     assert kept.texts([each.message for each in mine]) == ["a", "d", "e"]
-    assert [each.message.seq for each in kept.store.everything(mine[1].place, 9, kept.dale)[0]] == [2]
+    assert [each.message.seq for each in kept.store.export_page(mine[1].position, 9, kept.dale)[0]] == [2]
 
 
 def test_erasing_goes_in_slices_and_others_speak_meanwhile(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     kept.room("#dev")
-    monkeypatch.setattr(common, "ERASE_SLICE", 10)
-    monkeypatch.setattr(common, "ERASE_SCAN", 40)
+    monkeypatch.setattr(common, "PRUNE_BATCH", 10)
+    monkeypatch.setattr(common, "SCAN_CHUNK", 40)
     device = kept.device(kept.hank, "laptop", 1.0).id
     kept.posts(*[kept.says(f"old {number}", "#dev" if number % 2 else DIRECT, device=device) for number in range(95)])
-    jobs = [gevent.spawn(kept.store.forget, kept.hank), gevent.spawn(kept.store.prune, 5.5)]
+    jobs = [gevent.spawn(kept.store.erase_messages, kept.hank), gevent.spawn(kept.store.prune, 5.5)]
     said = [kept.posts(kept.says("new", time=6.0, account=kept.dale))[0][0] for _ in range(5)]
     assert said == list(range(49, 54)) and not all(job.ready() for job in jobs)
     gevent.joinall(jobs, timeout=20, raise_error=True)
     assert kept.finds("old") == []
-    assert kept.store.history(DIRECT, 1, None, None, 99).first == 49
+    assert kept.store.history(DIRECT, 1, None, None, 99).first_seq == 49
     assert kept.texts(kept.page()) == ["new"] * 5
 
 
@@ -401,7 +424,7 @@ def test_a_dropped_devices_messages_are_forgotten_too(kept: Kept) -> None:
     kept.posts(kept.says("secret", device=first))
     for number in range(20):
         kept.device(kept.hank, f"d{number}", 2.0 + number)
-    assert kept.store.forget(kept.hank) == 1
+    assert kept.store.erase_messages(kept.hank) == 1
     assert kept.texts(kept.page()) == [""]
 
 
@@ -410,7 +433,7 @@ def test_a_room_with_many_messages_is_deleted_and_may_come_again(kept: Kept) -> 
     kept.posts(*[kept.says(conversation="#dev")] * 1200)
     kept.store.delete_room("#dev")
     kept.store.delete_room("#dev")
-    assert kept.store.everything(0, 9) == ([], False)
+    assert kept.store.export_page(0, 9) == ([], False)
     kept.room("#dev")
     assert kept.posts(kept.says(conversation="#dev")) == [(1, False, None)]
 
@@ -443,7 +466,7 @@ def test_an_id_is_known_for_a_month_also_when_its_message_is_not_kept_as_long(ke
 def test_who_registers_sees_what_comes_after_whatever_was_on_its_way(kept: Kept) -> None:
     outcomes: list[int] = []
     kept.store.append(kept.says("before", "bill hank"), lambda seq, *_: outcomes.append(seq))
-    entry = Entry("laptop", "secret")
+    entry = DeviceLogin("laptop", "secret")
     bill, laptop = kept.store.register("bill", "Bill", "hash", 2.0, entry)  # in the same commit, and after it
     assert (outcomes, laptop.cursors) == ([1], {"bill hank": 1})
     assert kept.posts(kept.says("after", "bill hank")) == [(2, False, None)]
@@ -455,7 +478,7 @@ def test_who_registers_sees_what_comes_after_whatever_was_on_its_way(kept: Kept)
 def test_who_registers_is_a_member_of_the_rooms_it_was_in(kept: Kept) -> None:
     kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
     kept.posts(kept.says("before", "#dev"))
-    bill, laptop = kept.store.register("bill", "Bill", "hash", 2.0, Entry("laptop", "secret"), ["#dev", "#gone"])
+    bill, laptop = kept.store.register("bill", "Bill", "hash", 2.0, DeviceLogin("laptop", "secret"), ["#dev", "#gone"])
     assert laptop.cursors == {"#dev": 1} and kept.store.rooms()[0].members == {bill.id: 2}
 
 
@@ -469,7 +492,7 @@ def test_a_change_that_fails_is_nobody_elses_concern(kept: Kept) -> None:
 
 
 def test_pages_end_where_their_texts_are_long(kept: Kept) -> None:
-    long = "x" * (PAGE_TEXT // 4)
+    long = "x" * (MAX_PAGE_CHARACTERS // 4)
     kept.posts(*[kept.says(long)] * 8)
     first = kept.store.page(kept.dale, DIRECT, 0)
     assert (len(first.messages), first.more) == (5, True)
@@ -477,7 +500,7 @@ def test_pages_end_where_their_texts_are_long(kept: Kept) -> None:
     assert ([each.seq for each in rest.messages], rest.more) == ([6, 7, 8], False)
     latest = kept.store.history(DIRECT, 1, None, None, 500)
     assert ([each.seq for each in latest.messages], latest.more) == ([4, 5, 6, 7, 8], True)
-    assert len(kept.store.everything(0, 500)[0]) == 5
+    assert len(kept.store.export_page(0, 500)[0]) == 5
 
 
 def test_who_is_taken_out_reads_nothing_more(kept: Kept) -> None:
@@ -499,7 +522,7 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
     kept.store.create_room("#dev", "#Dev", kept.dale, 2.0)
     assert kept.posts(kept.says("new", "#dev")) == [(1, False, None)]
     deleting.get(timeout=PATIENCE)
-    assert kept.texts([each.message for each in kept.store.everything(0, 99)[0]]) == ["new"]
+    assert kept.texts([each.message for each in kept.store.export_page(0, 99)[0]]) == ["new"]
     assert (kept.finds("old"), [room.head for room in kept.store.rooms()]) == ([], [1])
 
 
@@ -510,13 +533,13 @@ def test_nobody_reads_in_a_deleted_room_while_what_was_said_there_is_still_going
     kept.store.join("#dev", kept.dale)
     device = kept.device(kept.dale, "laptop").id
     kept.posts(kept.says("secret", "#dev", account=kept.dale, device=device, id="m1"), kept.says())
-    monkeypatch.setattr(kept.store, "tidy", lambda: None)
+    monkeypatch.setattr(kept.store, "finish_deletions", lambda: None)
     kept.store.delete_room("#dev")
     assert kept.store.backlog(kept.dale) == {DIRECT: 1} and kept.finds("secret", kept.dale) == []
-    assert [placed.message.conversation for placed in kept.store.everything(0, 9, kept.dale)[0]] == [DIRECT]
-    assert [placed.message.conversation for placed in kept.store.everything(0, 9)[0]] == [DIRECT]
+    assert [placed.message.conversation for placed in kept.store.export_page(0, 9, kept.dale)[0]] == [DIRECT]
+    assert [placed.message.conversation for placed in kept.store.export_page(0, 9)[0]] == [DIRECT]
     assert kept.device(kept.dale, "laptop").cursors == {DIRECT: 0}
-    assert kept.store.sent_as(kept.dale, "m1") == []
+    assert kept.store.find_by_message_id(kept.dale, "m1") == []
 
 
 def test_sanctions_and_roles_are_kept_until_they_are_lifted(kept: Kept) -> None:
@@ -524,9 +547,9 @@ def test_sanctions_and_roles_are_kept_until_they_are_lifted(kept: Kept) -> None:
     banned = Sanction("name", "dale", "hank", "", 1.0)
     longer = Sanction("mute", "dale", "server", "", 3.0)
     for sanction in (muted, banned, longer):
-        kept.store.impose(sanction)
+        kept.store.add_sanction(sanction)
     assert sorted(kept.store.sanctions(), key=lambda each: each.kind) == [longer, banned]
-    kept.store.lift("mute", ["dale", "nobody"])
+    kept.store.remove_sanctions("mute", ["dale", "nobody"])
     assert kept.store.sanctions() == [banned]
     kept.store.set_role(kept.hank, "operator")
     assert {each.key: each.role for each in kept.store.accounts()} == {"hank": "operator", "dale": ""}
@@ -534,7 +557,7 @@ def test_sanctions_and_roles_are_kept_until_they_are_lifted(kept: Kept) -> None:
 
 def test_a_deleted_room_is_not_closed_any_more(kept: Kept) -> None:
     kept.store.create_room("#dev", "#Dev", kept.hank, 1.0)
-    kept.store.impose(Sanction("close", "#dev", "hank", "", 1.0))
+    kept.store.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
     kept.store.delete_room("#dev")
     assert kept.store.sanctions() == []
 
@@ -561,22 +584,22 @@ def test_a_messages_way_is_who_may_read_it_and_how_far_each_device_is(kept: Kept
     kept.store.acknowledge(phone, "#dev", 1)
     kept.store.mark_read(kept.dale, "#dev", 1)
     way = kept.store.trace("#dev", 1)
-    assert way is not None and (way.first, way.head) == (1, 2)
-    assert way.sent == Sent("Hank", "Dale", 5.0, 7, False, laptop, "laptop", "m1")
+    assert way is not None and (way.first_seq, way.head) == (1, 2)
+    assert way.sent == SentInfo("Hank", "Dale", 5.0, 7, False, laptop, "laptop", "m1")
     assert way.readers == [
-        Reader(kept.hank, 1, 0, [Receiver(laptop, "laptop", 0)]),
-        Reader(kept.dale, 1, 1, [Receiver(phone, "phone", 1)]),
-        Reader(bill, 3, 0, []),
+        ReaderInfo(kept.hank, 1, 0, [DeviceCursor(laptop, "laptop", 0)]),
+        ReaderInfo(kept.dale, 1, 1, [DeviceCursor(phone, "phone", 1)]),
+        ReaderInfo(bill, 3, 0, []),
     ]
 
 
 def test_what_is_not_there_has_no_way_and_what_was_erased_has_one(kept: Kept) -> None:
     device = kept.device(kept.hank, "laptop").id
     kept.posts(kept.says("old", time=1.0), kept.says("secret", device=device), kept.says())
-    kept.store.forget(kept.hank)
+    kept.store.erase_messages(kept.hank)
     kept.store.prune(2.0)
     ways = [kept.store.trace(DIRECT, seq) for seq in (1, 2, 4)]
-    assert [(way.first, way.head, way.sent is None) for way in ways if way] == [
+    assert [(way.first_seq, way.head, way.sent is None) for way in ways if way] == [
         (2, 3, True),
         (2, 3, False),
         (2, 3, True),
@@ -593,17 +616,23 @@ def test_what_was_sent_under_an_id_is_found_by_account(kept: Kept) -> None:
     kept.posts(kept.says("x"), *[kept.says("y", device=device, id="m1") for device in devices])
     kept.posts(kept.says("y", account=kept.dale, device=other, id="m1"))
     kept.posts(kept.says("z", "#dev", device=devices[0], id="m1"))
-    assert kept.store.sent_as(kept.hank, "m1") == [("#dev", 1), (DIRECT, 3), (DIRECT, 2)]
-    assert kept.store.sent_as(kept.dale, "m1") == [(DIRECT, 4)] and kept.store.sent_as(kept.dale, "m2") == []
+    assert kept.store.find_by_message_id(kept.hank, "m1") == [("#dev", 1), (DIRECT, 3), (DIRECT, 2)]
+    assert (
+        kept.store.find_by_message_id(kept.dale, "m1") == [(DIRECT, 4)]
+        and kept.store.find_by_message_id(kept.dale, "m2") == []
+    )
 
 
 def test_a_store_counts_its_commits_and_what_was_in_them(kept: Kept) -> None:
-    before = sum(kept.store.tally.commits.counts)
+    before = sum(kept.store.stats.commit_seconds.counts)
     kept.posts(*[kept.says()] * 3)
-    kept.store.check()
-    tally = kept.store.tally
-    assert (tally.batches.counts[2], tally.batches.sum, sum(tally.settling.counts)) == (1, 3, 3)
-    assert sum(tally.commits.counts) == before + 2 and 0 < tally.commits.recently(0.5) <= tally.commits.sum
+    kept.store.check_writable()
+    tally = kept.store.stats
+    assert (tally.batch_sizes.counts[2], tally.batch_sizes.sum, sum(tally.append_seconds.counts)) == (1, 3, 3)
+    assert (
+        sum(tally.commit_seconds.counts) == before + 2
+        and 0 < tally.commit_seconds.quantile(0.5) <= tally.commit_seconds.sum
+    )
 
 
 def test_it_is_counted_how_much_is_kept_of_an_account_and_of_guests(opened: Callable[[], Store]) -> None:
@@ -614,23 +643,27 @@ def test_it_is_counted_how_much_is_kept_of_an_account_and_of_guests(opened: Call
     size = sum(len(text.encode()) for text in texts)
     kept.posts(*(kept.says(text, "#dev") for text in texts))
     kept.posts(*(kept.says(text, "#dev", account=None) for text in texts * 3))
-    assert (store.usage(kept.hank), store.usage(kept.dale), store.usage(None)) == (size, 0, 3 * size)
+    assert (store.stored_bytes(kept.hank), store.stored_bytes(kept.dale), store.stored_bytes(None)) == (
+        size,
+        0,
+        3 * size,
+    )
     kept.posts(kept.says("x" * 1000, "#old", account=kept.dale, time=1.0), kept.says("y", "#old", account=kept.dale))
-    assert store.usage(kept.dale) == 1001
+    assert store.stored_bytes(kept.dale) == 1001
     store.prune(2.0)
-    assert (store.usage(kept.dale), store.usage(kept.hank)) == (1, size)
-    store.forget(kept.hank)
-    assert (store.usage(kept.hank), store.usage(None)) == (0, 3 * size)
+    assert (store.stored_bytes(kept.dale), store.stored_bytes(kept.hank)) == (1, size)
+    store.erase_messages(kept.hank)
+    assert (store.stored_bytes(kept.hank), store.stored_bytes(None)) == (0, 3 * size)
     store.delete_room("#dev")
-    store.tidy()
-    assert store.usage(None) == 0
+    store.finish_deletions()
+    assert store.stored_bytes(None) == 0
     device = kept.device(kept.hank, "laptop").id
     for _ in range(2):  # sent again, it is kept once
         kept.posts(kept.says("again", "#old", device=device, id="m1"))
-    assert store.usage(kept.hank) == 5
-    if store.lasting:
+    assert store.stored_bytes(kept.hank) == 5
+    if store.is_persistent:
         store.close()
-        assert opened().usage(kept.hank) == 5
+        assert opened().stored_bytes(kept.hank) == 5
 
 
 UNSTORABLE = "half \ud800 of a pair"
@@ -642,7 +675,7 @@ def test_what_cannot_be_kept_is_refused_for_good_and_no_other_for_its_sake(count
     texts = [UNSTORABLE if number == bad else f"text {number}" for number in range(count)]
     outcomes = kept.posts(*(kept.says(text, id=f"m{number}") for number, text in enumerate(texts)))
     refused = outcomes.pop(bad)
-    assert isinstance(refused[2], NotStorable) and not refused[2].retry
+    assert isinstance(refused[2], NotStorable) and not refused[2].retryable
     assert outcomes == [(seq, False, None) for seq in range(1, count)]
     assert UNSTORABLE not in str(refused[2])
     assert [each.text for each in kept.page()] == [text for text in texts if text != UNSTORABLE]
@@ -670,11 +703,11 @@ def test_whatever_else_cannot_be_kept_is_refused_for_good(kept: Kept) -> None:
         lambda: kept.store.create_account(UNSTORABLE, "name", "hash", 1.0),
         lambda: kept.device(kept.hank, UNSTORABLE),
         lambda: kept.store.create_room(UNSTORABLE, "#room", kept.hank, 1.0),
-        lambda: kept.store.impose(Sanction("mute", "peggy", "Hank", UNSTORABLE, 1.0)),
+        lambda: kept.store.add_sanction(Sanction("mute", "peggy", "Hank", UNSTORABLE, 1.0)),
         lambda: kept.store.block(kept.hank, {"peggy": UNSTORABLE}),
     ]
     for ask in asked:
         with pytest.raises(NotStorable) as refused:
             ask()
-        assert str(refused.value) == NotStorable.sentence
+        assert str(refused.value) == NotStorable.message
     assert kept.posts(kept.says("still there")) == [(1, False, None)]

@@ -13,15 +13,14 @@ from types import SimpleNamespace
 import gevent
 import pytest
 
-from gmessenger.errors import ConfigProblem, FileProblem, StoreInUse
+from gmessenger.errors import ConfigError, FileError, StoreLocked
 from gmessenger.store import open_store
-from gmessenger.store.backups import spare_of
-from gmessenger.store.inspecting import inspect
-from gmessenger.store.lock import holder
-from gmessenger.store.restoring import restore_file
-from gmessenger.store.verifying import verify_file
-from tests.patience import PATIENCE
+from gmessenger.store.sqlite.backup import restore_file
+from gmessenger.store.sqlite.datafile import lock_holder
+from gmessenger.store.sqlite.file_copy import spare_path
+from gmessenger.store.sqlite.verify import inspect_file, verify_file
 from tests.store.test_contract import DIRECT, Kept
+from tests.support.timeouts import PATIENCE
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_a_store_is_opened_once_at_a_time_by_whatever_name(file: Path) -> None:
     kept = filled(file)
     (other := file.with_name("other.db")).symlink_to(file)
     for path in (file, other):
-        with pytest.raises(StoreInUse, match="in use by process"):
+        with pytest.raises(StoreLocked, match="in use by process"):
             open_store(f"sqlite:///{path}")
     kept.store.close()
     open_store(f"sqlite:///{other}").close()
@@ -50,7 +49,7 @@ def test_a_store_that_cannot_be_opened_is_not_held(file: Path) -> None:
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("PRAGMA user_version = 99")
     for _ in range(2):
-        with pytest.raises(ConfigProblem, match="schema 99"):
+        with pytest.raises(ConfigError, match="schema 99"):
             open_store(f"sqlite:///{file}")
 
 
@@ -69,9 +68,9 @@ def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
 
 def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(file: Path) -> None:
     kept = filled(file)
-    with pytest.raises(FileProblem, match="File exists"):
+    with pytest.raises(FileError, match="File exists"):
         kept.store.backup(str(file))
-    with pytest.raises(FileProblem, match="No such file"):
+    with pytest.raises(FileError, match="No such file"):
         kept.store.backup(str(file.parent / "missing" / "backup.db"))
     kept.store.backup(str(file.with_name("backup.db")))
     kept.store.close()
@@ -79,7 +78,7 @@ def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(file: Path) ->
 
 def test_what_is_kept_in_memory_is_not_backed_up(tmp_path: Path) -> None:
     store = open_store("memory:")
-    with pytest.raises(FileProblem, match="memory"):
+    with pytest.raises(FileError, match="memory"):
         store.backup(str(tmp_path / "backup.db"))
     store.close()
 
@@ -91,7 +90,7 @@ def test_an_open_store_is_verified_and_agrees_after_every_slice(file: Path) -> N
         assert verify_file(file).faults == []
         gevent.sleep(0.005)
     assert verify_file(file).counts["messages"] == 100
-    kept.store.forget(kept.hank)
+    kept.store.erase_messages(kept.hank)
     assert verify_file(file).faults == []
     kept.store.close()
     assert verify_file(file).faults == [] and not file.with_name("store.db-wal").exists()
@@ -101,7 +100,7 @@ def test_a_restored_store_goes_on_where_the_backup_was(file: Path) -> None:
     kept, backup = filled(file, 5), file.with_name("backup.db")
     kept.store.backup(str(backup))
     kept.posts(kept.says("late"))
-    with pytest.raises(StoreInUse):
+    with pytest.raises(StoreLocked):
         restore_file(backup, file)
     kept.store.close()
     _, old = restore_file(backup, file)
@@ -178,7 +177,7 @@ def test_verify_compares_the_bytes_counted_for_quotas_with_those_stored(file: Pa
 def test_words_that_were_erased_are_nowhere_in_the_file(file: Path) -> None:
     kept = filled(file)
     kept.posts(kept.says("a diagnosis of zyxwvutsyndrome"), *[kept.says(f"{number}") for number in range(50)])
-    assert kept.store.forget(kept.hank) == 61
+    assert kept.store.erase_messages(kept.hank) == 61
     kept.store.close()
     assert b"zyxwvutsyndrome" not in file.read_bytes() and verify_file(file).faults == []
 
@@ -187,10 +186,10 @@ def test_a_disk_without_locks_is_told_from_a_store_in_use(file: Path, monkeypatc
     def refuses(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("gmessenger.store.lock.fcntl.flock", refuses)
-    with pytest.raises(FileProblem, match="cannot be locked: No locks available"):
+    monkeypatch.setattr("gmessenger.store.sqlite.datafile.fcntl.flock", refuses)
+    with pytest.raises(FileError, match="cannot be locked: No locks available"):
         open_store(f"sqlite:///{file}")
-    assert holder(file) is None
+    assert lock_holder(file) is None
 
 
 @pytest.mark.parametrize("usage", [OSError(errno.EPERM, "no"), (0, 0, 0)], ids=["refused", "no blocks"])
@@ -202,13 +201,13 @@ def test_a_disk_that_does_not_tell_its_free_room_is_not_full(
             raise usage
         return SimpleNamespace(total=usage[0], used=usage[1], free=usage[2])
 
-    monkeypatch.setattr("gmessenger.store.inspecting.shutil.disk_usage", disk_usage)
-    assert inspect(file).free is None
+    monkeypatch.setattr("gmessenger.store.sqlite.verify.shutil.disk_usage", disk_usage)
+    assert inspect_file(file).free is None
 
 
 def test_what_a_killed_server_left_of_a_backup_goes_at_the_next_start(file: Path) -> None:
     filled(file).store.close()
-    spare = spare_of(file)
+    spare = spare_path(file)
     spare.write_text("what was said")
     open_store(f"sqlite:///{file}").close()
     assert not spare.exists()

@@ -10,16 +10,16 @@ from typing import Final
 
 import pytest
 
-from gmessenger.store.schema import VERSION
+from gmessenger.store.sqlite.schema import VERSION
 from tests import ROOT
-from tests.server.running import PATIENCE
+from tests.support.server import PATIENCE
 
 PROGRAM: Final = """
 import os, resource, sys, subprocess
 from pathlib import Path
-from gmessenger.errors import ExitError, FileProblem
+from gmessenger.errors import ExitError, FileError
 from gmessenger.store import open_store
-from gmessenger.store.inspecting import inspect
+from gmessenger.store.sqlite.verify import inspect_file
 how, kilobytes, folder, kill = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "kill"
 file = folder / "messenger.db"
 url = f"sqlite:///{file}"
@@ -32,12 +32,12 @@ if how == "tmpfs":
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, resource.RLIM_INFINITY))
 if kill:
-    from gmessenger.store import database
-    database.Database._undo = lambda store, made: store._release()
+    from gmessenger.store.sqlite import database
+    database.Database._abort_open = lambda store, created: store._release()
 try:
     open_store(url).close()
     print("opened")
-except FileProblem as error:
+except FileError as error:
     print("refused:", error)
 if not kill and not file.exists():
     print("left:", sorted(each.name for each in folder.iterdir()))
@@ -45,9 +45,9 @@ if how == "tmpfs":
     tmpfs("remount,size=100m")
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print("schema", inspect(file).schema)
+print("schema", inspect_file(file).schema)
 open_store(url).close()
-print("schema", inspect(file).schema)
+print("schema", inspect_file(file).schema)
 """
 SIZES: Final = (4, 8, 16, 32, 48, 64, 96, 128, 160, 200)
 

@@ -15,15 +15,16 @@ import psycopg
 import pytest
 from gevent.event import Event
 
-from gmessenger.chat.contract import Store
+from gmessenger.chat.storage import Store
 from gmessenger.launcher.services import Postgres
-from gmessenger.store import common, erasing, fold_table, folding, index, messages, open_store, posts, schema, usage
-from gmessenger.store.folding import MAX_FOLDED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, phrases, tokens
-from gmessenger.store.postgres import rebuild
+from gmessenger.store import common, fold_table, open_store, search_text
+from gmessenger.store.postgres import reindex
 from gmessenger.store.postgres import schema as postgres_schema
-from gmessenger.store.verifying import verify_file
-from tests.patience import PATIENCE
+from gmessenger.store.search_text import MAX_NORMALIZED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, parse_query, tokenize
+from gmessenger.store.sqlite import inserter, messages, pruning, schema, search_index, usage
+from gmessenger.store.sqlite.verify import verify_file
 from tests.store.test_contract import DIRECT, Kept
+from tests.support.timeouts import PATIENCE
 
 LONGEST = 16_384
 _random = random.Random(13)
@@ -96,32 +97,34 @@ def test_what_is_folded_of_a_text_and_the_words_made_of_it_are_bounded(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, normalized = CountingTable(), Normalized()
-    monkeypatch.setattr(folding, "_TABLE", table)
-    for module in (folding, fold_table):
+    monkeypatch.setattr(search_text, "_FOLD_TABLE", table)
+    for module in (search_text, fold_table):
         monkeypatch.setattr(module, "unicodedata", normalized)
     for text in (WORST[kind], WORST[kind] * 10):
         table.folded = normalized.characters = 0
-        words = tokens(text)
+        words = tokenize(text)
         assert len(words) <= MAX_TOKENS and all(0 < len(word) <= MAX_TOKEN for word in words)
-        assert sum(map(len, words)) <= 2 * MAX_FOLDED
-        assert table.folded <= MAX_FOLDED and normalized.characters <= 4 * MAX_FOLDED
-    tokens(WORST[kind])
-    assert normalized.characters <= 6 * MAX_FOLDED and len(table) <= fold_table.END_OF_TABLE
+        assert sum(map(len, words)) <= 2 * MAX_NORMALIZED
+        assert table.folded <= MAX_NORMALIZED and normalized.characters <= 4 * MAX_NORMALIZED
+    tokenize(WORST[kind])
+    assert normalized.characters <= 6 * MAX_NORMALIZED and len(table) <= fold_table.MAX_TABLE_CODE
 
 
 @pytest.mark.parametrize("kind", WORST)
 def test_a_query_is_cut_before_it_is_folded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table = CountingTable()
-    monkeypatch.setattr(folding, "_TABLE", table)
-    found = phrases(WORST[kind])
+    monkeypatch.setattr(search_text, "_FOLD_TABLE", table)
+    found = parse_query(WORST[kind])
     assert table.folded <= MAX_QUERY
-    assert len(found) <= folding.MAX_QUERY_WORDS and all(0 < len(phrase) <= folding.MAX_PHRASE for phrase in found)
+    assert len(found) <= search_text.MAX_QUERY_WORDS and all(
+        0 < len(phrase) <= search_text.MAX_PHRASE_PAIRS for phrase in found
+    )
 
 
 def test_the_table_of_characters_does_not_grow_without_end() -> None:
     table = fold_table.FoldTable()
     "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)])).translate(table)
-    assert len(table) <= fold_table.END_OF_TABLE
+    assert len(table) <= fold_table.MAX_TABLE_CODE
 
 
 @pytest.fixture
@@ -156,23 +159,23 @@ def test_the_loop_folds_no_more_at_a_time_than_a_message_or_two(file: Path, monk
     store = open_store(f"sqlite:///{file}")
     kept = Kept(store)
     turns: list[int] = []
-    fold_all = posts.folded_all
-    monkeypatch.setattr(posts, "folded_all", lambda texts: (turns.append(sum(map(len, texts))), fold_all(texts))[1])
+    fold_all = inserter.index_words
+    monkeypatch.setattr(inserter, "index_words", lambda texts: (turns.append(sum(map(len, texts))), fold_all(texts))[1])
     slices: list[int] = []
-    set_aside = erasing._set_aside
+    set_aside = pruning._stage_stale
     monkeypatch.setattr(
-        erasing,
-        "_set_aside",
+        pruning,
+        "_stage_stale",
         lambda db, rows: (slices.append(sum(len(row[2]) for row in rows)), set_aside(db, rows))[1],
     )
     kept.posts(*long_texts(kept), *[kept.says(f"short {number}") for number in range(600)])
-    assert kept.finds("needle3") and max(turns) <= posts.MAX_SLICE_TEXT + LONGEST and len(turns) >= 5
-    assert kept.store.forget(kept.hank) == 606
-    assert max(slices) <= erasing.MAX_SLICE_TEXT + LONGEST and len(slices) >= 4
+    assert kept.finds("needle3") and max(turns) <= inserter.MAX_INSERT_TEXT + LONGEST and len(turns) >= 5
+    assert kept.store.erase_messages(kept.hank) == 606
+    assert max(slices) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(slices) >= 4
     kept.posts(*long_texts(kept))
     slices.clear()
     assert kept.store.prune(99.0) == 612
-    assert max(slices) <= erasing.MAX_SLICE_TEXT + LONGEST and len(slices) >= 3
+    assert max(slices) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(slices) >= 3
     assert verify_file(file).faults == []
     store.close()
 
@@ -186,9 +189,9 @@ def steps(kept: Kept, file: Path) -> int:
         return 0
 
     with sqlite3.connect(file) as db:
-        places = db.execute(messages.PLACES, {"account": kept.dale, "conversation": None}).fetchall()
+        places = db.execute(messages.SELECT_SCOPES, {"account": kept.dale, "conversation": None}).fetchall()
         db.set_progress_handler(count, 1)
-        match = index.match([place[0] for place in places], phrases("hello wor"))
+        match = search_index.fts_query([place[0] for place in places], parse_query("hello wor"))
         db.execute(messages.SEARCH, {"words": match, "account": kept.dale, "limit": 10}).fetchall()
     db.close()
     return taken[0]
@@ -296,7 +299,7 @@ def _old_sqlite(file: Path) -> None:
                 (number, f"old number{number}", float(number)),
             )
         db.execute("INSERT INTO words (rowid, folded) SELECT rowid, text FROM messages")
-        usage.count(db, 1)
+        usage.add_usage(db, 1)
     db.close()
 
 
@@ -315,7 +318,7 @@ def _old_postgres(url: str) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def old(request: pytest.FixtureRequest, file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
-    monkeypatch.setattr(common, "REINDEX_SLICE", 10)
+    monkeypatch.setattr(common, "REINDEX_BATCH", 10)
     url = f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
     found = Old(url, file)
     yield found
@@ -343,14 +346,14 @@ def test_a_store_of_an_earlier_release_is_searched_while_its_index_is_made_again
     hits = old.searches("old", limit=100)
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
     assert old.store.reindex() == 0
-    assert old.store.forget(old.hank) == 51 and old.finds("old") == []
+    assert old.store.erase_messages(old.hank) == 51 and old.finds("old") == []
     old.store.close()
     if old.url.startswith("sqlite"):
         assert verify_file(file).faults == [] and b"number17" not in file.read_bytes()
 
 
 def test_what_goes_before_it_is_in_the_new_index_leaves_it_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "REINDEX_SLICE", 10)
+    monkeypatch.setattr(common, "REINDEX_BATCH", 10)
     old = Old(f"sqlite:///{file}", file)
     assert verify_file(file).faults == []
     assert old.store.prune(3.0) == 2
@@ -370,7 +373,7 @@ def test_rows_are_not_given_again_where_the_new_index_has_not_come_to(file: Path
     assert old.store.prune(99.0) == 50
     old.posts(old.says("new"))
     old.store.reindex()
-    assert old.finds("new") == ["new"] and old.store.forget(old.hank) == 1
+    assert old.finds("new") == ["new"] and old.store.erase_messages(old.hank) == 1
     old.store.close()
     assert verify_file(file).faults == []
 
@@ -395,12 +398,12 @@ def test_an_index_that_another_unicode_has_made_is_made_again(file: Path) -> Non
 def test_a_batch_is_folded_as_each_of_its_texts_is() -> None:
     texts = ["a,b  c", " x ", "", "!!", "Hello_World. ", "tab\tand\nline", "x" * 200, "\0", "nul\0 in it", "ё", "z"]
     for some in (texts, texts[:6], texts[7:9], [""], ["", ""], []):
-        assert [line.split() for line in index.folded_all(some)] == [tokens(text) for text in some]
+        assert [line.split() for line in search_index.index_words(some)] == [tokenize(text) for text in some]
 
 
 def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "REINDEX_SLICE", 5)
-    monkeypatch.setattr(rebuild, "PEER_CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(common, "REINDEX_BATCH", 5)
+    monkeypatch.setattr(reindex, "PEER_CHECK_INTERVAL", 0.01)
     old = Old(url := postgres.database(), Path())
     other = open_store(url)
     gevent.joinall([gevent.spawn(node.reindex) for node in (old.store, other)], raise_error=True, timeout=60)
@@ -413,7 +416,7 @@ def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: py
 def test_a_node_goes_on_where_another_ends_before_the_words_are_made_again(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuild, "PEER_CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(reindex, "PEER_CHECK_INTERVAL", 0.01)
     looks: list[int] = []
     again = Event()
 
@@ -424,7 +427,7 @@ def test_a_node_goes_on_where_another_ends_before_the_words_are_made_again(
 
     old = Old(url := postgres.database(), Path())
     with psycopg.connect(url) as another:
-        another.execute("SELECT pg_advisory_xact_lock(%s)", (rebuild.REINDEXING,))
+        another.execute("SELECT pg_advisory_xact_lock(%s)", (reindex.REINDEX_LOCK,))
         reindexing = gevent.spawn(old.store.reindex, progress)
         assert again.wait(PATIENCE) and not reindexing.ready() and old.searches("old").incomplete
     reindexing.get(timeout=PATIENCE)

@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.store.datafile import DataFile, find_remains
-from gmessenger.store.pages import find_slack, get_page_size, list_free_pages, list_logged_pages, read_log_header
+from gmessenger.store.sqlite.datafile import DataFile, find_erasable
+from gmessenger.store.sqlite.file_format import (
+    find_slack,
+    get_page_size,
+    list_free_pages,
+    list_wal_pages,
+    read_wal_header,
+)
 
 SEEDS = range(6)
 
@@ -81,11 +87,11 @@ def test_clearing_it_changes_nothing_of_the_database(tmp_path: Path, seed: int) 
     size = file.get_page_size()
     free = file.list_free_pages(size)
     numbers = range(1, file.size // size + 1)
-    cleared = [number for number in numbers if file.clear_slack(number, size, free)]
+    cleared = [number for number in numbers if file.zero_slack(number, size, free)]
     assert cleared, "SQLite cleared everything by itself: there was nothing to test"
     data = path.read_bytes()
     pages = {number: data[(number - 1) * size : number * size] for number in numbers}
-    assert [number for number in numbers if find_remains(pages[number], number, free)] == []
+    assert [number for number in numbers if find_erasable(pages[number], number, free)] == []
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert list(db.iterdump()) == before
@@ -129,8 +135,8 @@ def test_pages_in_the_log_are_listed_up_to_where_it_was_begun_anew(tmp_path: Pat
     assert len(again) == len(whole)
     listed = {}
     for log in (whole, again):
-        size, salts = read_log_header(log[:32])
-        listed[log] = list_logged_pages(log[32:], size, salts)
+        size, salts = read_wal_header(log[:32])
+        listed[log] = list_wal_pages(log[32:], size, salts)
     pages, committed = listed[whole]
     assert len(set(pages)) >= 20 and committed == len(pages) == (len(whole) - 32) // (24 + 4096)
     pages, committed = listed[again]
@@ -138,4 +144,4 @@ def test_pages_in_the_log_are_listed_up_to_where_it_was_begun_anew(tmp_path: Pat
 
 
 def test_what_is_no_database_has_no_pages() -> None:
-    assert get_page_size(b"") == get_page_size(b"x" * 100) == 0 and read_log_header(b"") == (0, [])
+    assert get_page_size(b"") == get_page_size(b"x" * 100) == 0 and read_wal_header(b"") == (0, [])

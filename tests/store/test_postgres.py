@@ -14,9 +14,9 @@ import pytest
 from gevent.event import AsyncResult
 
 from gmessenger.errors import (
-    ConfigProblem,
+    ConfigError,
     ExitError,
-    FileProblem,
+    FileError,
     IdReused,
     NotStorable,
     StoreUnavailable,
@@ -25,16 +25,15 @@ from gmessenger.errors import (
 from gmessenger.launcher.services import Postgres, missing
 from gmessenger.store import open_store, verify_store
 from gmessenger.store.common import VerifyReport
-from gmessenger.store.postgres import schema, verifying
-from gmessenger.store.postgres.batches import KEEP
+from gmessenger.store.postgres import schema, verify
 from gmessenger.store.postgres.database import Database
-from gmessenger.store.postgres.inspecting import inspect_database
-from gmessenger.store.postgres.lines import unavailable
-from gmessenger.store.postgres.verifying import verify_database
-from gmessenger.store.postgres.writer import BY_INDEX
+from gmessenger.store.postgres.inserter import INSERT_BATCH
+from gmessenger.store.postgres.pool import to_store_unavailable
+from gmessenger.store.postgres.verify import inspect_database, verify_database
+from gmessenger.store.postgres.writer import INDEX_ONLY_SETTINGS
 from tests import ROOT
-from tests.patience import PATIENCE
 from tests.store.test_contract import DIRECT, Kept
+from tests.support.timeouts import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +87,12 @@ def test_nothing_is_lost_or_doubled_where_the_server_ends_and_comes_back(
         gevent.sleep(0.01)
     getattr(fragile, end)()
     with pytest.raises(StoreUnavailable):
-        kept.store.check()
+        kept.store.check_writable()
     fragile.start()
     told = saying.get(timeout=PATIENCE)
     assert [seq for seq, _ in told] == list(range(1, 151)) and sum(refused for _, refused in told) > 0
-    kept.store.check()
-    texts = [placed.message.text for placed in kept.store.everything(0, 999)[0]]
+    kept.store.check_writable()
+    texts = [placed.message.text for placed in kept.store.export_page(0, 999)[0]]
     assert texts == [str(number) for number in range(150)]
 
 
@@ -145,7 +144,7 @@ def test_a_character_that_the_database_cannot_hold_is_replaced(postgres: Postgre
     device = kept.device(kept.hank, "lap\0top").id
     post = kept.says(r"a\u0000 b" + "\0", device=device, id="m\0")
     assert kept.posts(post, post) == [(1, False, None), (1, True, None)]
-    assert kept.posts(post) == [(1, True, None)] and kept.store.sent_as(kept.hank, "m\0") == [(DIRECT, 1)]
+    assert kept.posts(post) == [(1, True, None)] and kept.store.find_by_message_id(kept.hank, "m\0") == [(DIRECT, 1)]
     assert kept.texts(kept.page()) == [r"a\u0000 b" + "\ufffd"] == kept.finds("a")
     kept.store.prune(99.0)
     assert kept.posts(post) == [(1, True, None)]
@@ -171,12 +170,12 @@ def test_what_is_said_twice_in_one_breath_is_kept_once(postgres: Postgres) -> No
 @pytest.mark.parametrize(
     ("url", "problem", "says"),
     [
-        ("postgresql://u:se%cret@h/d", ConfigProblem, "in its password, write"),
-        ("postgresql://u:secret@h/d?port=x&what=7", ConfigProblem, "what"),
-        ("postgresql://u:secret@/d?host=/nowhere", FileProblem, "No such file"),
-        ("postgresql://u:secret@127.0.0.1:1/d", FileProblem, "Connection refused"),
-        ("postgresql://u:secret@no.such.host.invalid/d", FileProblem, "no.such.host.invalid"),
-        ("postgresql://127.0.0.1:1/d?password=secret", FileProblem, "Connection refused"),
+        ("postgresql://u:se%cret@h/d", ConfigError, "in its password, write"),
+        ("postgresql://u:secret@h/d?port=x&what=7", ConfigError, "what"),
+        ("postgresql://u:secret@/d?host=/nowhere", FileError, "No such file"),
+        ("postgresql://u:secret@127.0.0.1:1/d", FileError, "Connection refused"),
+        ("postgresql://u:secret@no.such.host.invalid/d", FileError, "no.such.host.invalid"),
+        ("postgresql://127.0.0.1:1/d?password=secret", FileError, "Connection refused"),
     ],
 )
 def test_a_store_that_cannot_be_opened_is_named_without_its_password(
@@ -199,7 +198,7 @@ def test_a_wrong_password_and_a_database_that_is_not_there_are_told(
         database.replace("//postgres@", "//guarded@"),
         postgres.url("not_there"),
     ):
-        with pytest.raises(ConfigProblem, match=r"password|not_there") as raised:
+        with pytest.raises(ConfigError, match=r"password|not_there") as raised:
             open_store(url)
         assert "barley" not in str(raised.value)
     open_store(database.replace("//postgres@", "//guarded:open%20sesame@")).close()
@@ -215,7 +214,7 @@ def test_a_schema_of_a_later_release_is_used_if_it_says_so_and_else_refused(post
             open_store(url).close()
         with psycopg.connect(url) as db:
             db.execute("UPDATE facts SET value = %s WHERE name = %s", (str(value), fact))
-    with pytest.raises(ConfigProblem, match=f"schema {schema.VERSION + 1}, made by a later release"):
+    with pytest.raises(ConfigError, match=f"schema {schema.VERSION + 1}, made by a later release"):
         open_store(url)
 
 
@@ -229,7 +228,7 @@ def test_a_dump_that_was_read_into_another_database_is_another_store(postgres: P
             "INSERT INTO changes (tx, node, kind, subject, details) VALUES ('9999999', 'x', 'kick', '[1]', '{}')"
         )
     again: Any = open_store(url)
-    assert again.identity not in ("", first.identity) and again.news().changes == []
+    assert again.identity not in ("", first.identity) and again.poll_changes().changes == []
     again.close()
     last = open_store(url)
     assert last.identity == again.identity
@@ -245,7 +244,7 @@ def test_without_the_library_one_is_told_how_to_get_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     lines = done.stdout.splitlines()
-    assert len(lines) == 2 and all(line.startswith("ConfigProblem") and "[cluster]" in line for line in lines), done
+    assert len(lines) == 2 and all(line.startswith("ConfigError") and "[cluster]" in line for line in lines), done
 
 
 def test_nothing_is_answered_before_it_is_on_disk_whatever_the_server_was_told(postgres: Postgres) -> None:
@@ -260,7 +259,7 @@ def test_nothing_is_answered_before_it_is_on_disk_whatever_the_server_was_told(p
 
 def test_it_is_backed_up_by_the_databases_own_means(postgres: Postgres, tmp_path: Path) -> None:
     store = open_store(postgres.database())
-    with pytest.raises(FileProblem, match="pg_dump"):
+    with pytest.raises(FileError, match="pg_dump"):
         store.backup(str(tmp_path / "backup"))
     store.close()
 
@@ -290,7 +289,7 @@ FAULTS = [
 
 def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
     url = postgres.database()
-    with pytest.raises(FileProblem, match="gmessenger store"):
+    with pytest.raises(FileError, match="gmessenger store"):
         verify_database(url)
     kept = Kept(open_store(url))
     device = kept.device(kept.hank, "laptop").id
@@ -310,7 +309,7 @@ def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
 def faults(db: psycopg.Connection[Any]) -> list[str]:
     """What is found within a transaction that is not to be committed."""
     found = VerifyReport()
-    verifying.look(db, found)
+    verify.verify_transaction(db, found)
     return found.faults
 
 
@@ -318,7 +317,7 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
     url = postgres.database()
     assert inspect_database(url).schema is None
     store: Any = open_store(url)
-    store.beat()
+    store.renew_leases()
     condition = inspect_database(url)
     assert (condition.schema, condition.nodes, condition.server.partition(".")[0].isdigit()) == (
         schema.VERSION,
@@ -328,7 +327,7 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
     store.close()
     with psycopg.connect(url) as db:
         db.execute(f"ALTER DATABASE {db.info.dbname} SET default_transaction_read_only = on")
-    with pytest.raises(FileProblem, match="read-only"):
+    with pytest.raises(FileError, match="read-only"):
         inspect_database(url)
 
 
@@ -339,9 +338,9 @@ def test_whether_a_message_was_kept_before_is_looked_for_by_its_id_alone(
     device = kept.device(kept.hank, "laptop").id
     kept.posts(*(kept.says(str(number), device=device, id=f"m{number}") for number in range(200)))
     assert isinstance(kept.store, Database)
-    with kept.store.lines.address.connect() as db:
-        db.execute(BY_INDEX)
-        plan = "\n".join(row[0] for row in db.execute("EXPLAIN " + KEEP, ("[]", "[]")).fetchall())
+    with kept.store.pool.settings.connect() as db:
+        db.execute(INDEX_ONLY_SETTINGS)
+        plan = "\n".join(row[0] for row in db.execute("EXPLAIN " + INSERT_BATCH, ("[]", "[]")).fetchall())
     # Else it may read the whole conversation for each message, as the planner likes where it knows little of it.
     assert "using messages_by_client_id" in plan
     assert "using messages_pkey" not in plan
@@ -350,7 +349,7 @@ def test_whether_a_message_was_kept_before_is_looked_for_by_its_id_alone(
 def test_what_the_database_says_of_roles_and_passwords_is_no_strangers_business() -> None:
     there = 'connection failed: connection to server at "10.0.0.9" failed: '
     said = f'{there}FATAL:  password authentication failed for user "gm"'
-    assert str(unavailable(psycopg.OperationalError(said))) == StoreUnavailable.sentence
-    refused = unavailable(psycopg.OperationalError(f"{there}Connection refused"))
-    assert str(refused) == StoreUnavailable.sentence
-    assert refused.why == "Connection refused"
+    assert str(to_store_unavailable(psycopg.OperationalError(said))) == StoreUnavailable.message
+    refused = to_store_unavailable(psycopg.OperationalError(f"{there}Connection refused"))
+    assert str(refused) == StoreUnavailable.message
+    assert refused.detail == "Connection refused"

@@ -12,8 +12,8 @@ import pytest
 from gmessenger.errors import NotStorable
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
-from gmessenger.store.postgres import words
-from gmessenger.store.postgres.batches import Batch
+from gmessenger.store.postgres import tsvector
+from gmessenger.store.postgres.inserter import BatchInserter
 from tests.store.test_contract import DIRECT, Kept
 
 BLESSING = "\ufdfa"
@@ -66,10 +66,10 @@ def test_a_text_may_grow_when_it_is_folded(kept: Failing, text: str) -> None:
 
 
 def test_each_word_has_its_place_and_begins_with_its_conversation() -> None:
-    begin = words.prefix(DIRECT)
-    assert len(begin) == 8 and begin != words.prefix("#dev")
-    assert words.vector(DIRECT, "один, два") == f"{begin}один:1 {begin}два:2"
-    assert words.vector(DIRECT, "...") == ""
+    begin = tsvector.conversation_prefix(DIRECT)
+    assert len(begin) == 8 and begin != tsvector.conversation_prefix("#dev")
+    assert tsvector.make_tsvector(DIRECT, "один, два") == f"{begin}один:1 {begin}два:2"
+    assert tsvector.make_tsvector(DIRECT, "...") == ""
 
 
 def test_an_id_that_the_database_cannot_hold_is_refused_and_few_transactions_keep_the_others(
@@ -77,8 +77,8 @@ def test_an_id_that_the_database_cannot_hold_is_refused_and_few_transactions_kee
 ) -> None:
     device = kept.device(kept.hank, "laptop").id
     tried: list[int] = []
-    keep = Batch.keep
-    monkeypatch.setattr(Batch, "keep", lambda self, *given: (tried.append(1), keep(self, *given))[1])
+    keep = BatchInserter.insert
+    monkeypatch.setattr(BatchInserter, "insert", lambda self, *given: (tried.append(1), keep(self, *given))[1])
     posts = [kept.says(str(number), device=device, id=f"m{number}") for number in range(64)]
     posts[40].id = letters(9000, 1)
     kept.store.acknowledge(device, DIRECT, 63)

@@ -13,8 +13,8 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
-from tests.patience import PATIENCE
 from tests.store.test_contract import DIRECT, Kept
+from tests.support.timeouts import PATIENCE
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def kept(url: str) -> Iterator[Kept]:
 @pytest.mark.parametrize(
     ("statement", "where"),
     [
-        (messages.AFTER, {"after": 100}),
-        (messages.AFTER, {"after": 2}),
-        (messages.BEFORE, {"before": 2**62, "visible": 1}),
-        (messages.BEFORE, {"before": 200, "visible": 1}),
+        (messages.SELECT_AFTER, {"after": 100}),
+        (messages.SELECT_AFTER, {"after": 2}),
+        (messages.SELECT_BEFORE, {"before": 2**62, "visible": 1}),
+        (messages.SELECT_BEFORE, {"before": 200, "visible": 1}),
     ],
 )
 def test_a_page_reads_no_more_messages_than_it_holds(
@@ -77,7 +77,7 @@ def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(kept: K
         slow.execute("INSERT INTO conversations (key, name, head) VALUES ('x y', 'x', 1)")
         slow.execute(SAY)
         kept.posts(kept.says("early"))
-        export = gevent.spawn(kept.store.everything, 0, 9)
+        export = gevent.spawn(kept.store.export_page, 0, 9)
         export.join(0.3)
         assert not export.ready()
         slow.commit()
@@ -90,27 +90,27 @@ def test_an_export_does_not_wait_for_ever(url: str) -> None:
     with psycopg.connect(url) as slow:
         slow.execute("UPDATE messages SET time = time")
         with pytest.raises(StoreUnavailable, match="too long"):
-            kept.store.everything(0, 9)
+            kept.store.export_page(0, 9)
     kept.store.close()
 
 
 def test_an_export_goes_on_where_there_is_nothing_for_long(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "SCANNED", 3)
+    monkeypatch.setattr(messages, "EXPORT_CHUNK", 3)
     said = [kept.says(str(number), DIRECT if number % 20 in (7, 8, 19) else "bill joe") for number in range(60)]
     kept.posts(*said)
     after, more, texts = 0, True, []
     while more:
-        page, more = kept.store.everything(after, 2, kept.dale)
-        after = page[-1].place
+        page, more = kept.store.export_page(after, 2, kept.dale)
+        after = page[-1].position
         texts += [placed.message.text for placed in page]
     assert texts == [post.text for post in said if post.conversation == DIRECT]
-    assert kept.store.everything(after, 2, kept.dale) == ([], False)
+    assert kept.store.export_page(after, 2, kept.dale) == ([], False)
 
 
 def test_a_search_that_takes_too_long_ends_with_what_it_has_found(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "MAX_TOGETHER", 1)
+    monkeypatch.setattr(messages, "SEARCH_BATCH", 1)
     kept.posts(kept.says("hello there", "bill hank"), kept.says("hello"))
-    found = messages._ids
+    found = messages._search_ids
     asked: list[object] = []
 
     def ids(db: object, parameters: dict[str, object], until: float) -> list[int]:
@@ -121,7 +121,7 @@ def test_a_search_that_takes_too_long_ends_with_what_it_has_found(kept: Kept, mo
             )
         return found(db, parameters, until)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(messages, "_ids", ids)
+    monkeypatch.setattr(messages, "_search_ids", ids)
     hits = kept.store.search(kept.hank, "hello", None, 10, 0.3)
     assert (kept.texts(hits.messages), hits.incomplete) == (["hello"], True)
     assert kept.store.backlog(kept.hank) == {"bill hank": 1, DIRECT: 1}

@@ -15,17 +15,18 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.chat.records import Entry, Post, Proof, Sanction
+from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
 from gmessenger.errors import StoreUnavailable
-from gmessenger.store import common, purger
-from gmessenger.store.folding import tokens
-from gmessenger.store.sqlite import SqliteStore
-from gmessenger.store.verifying import verify_file
-from tests.patience import PATIENCE
-from tests.store.traces import find_matches, find_traces
+from gmessenger.store import common
+from gmessenger.store.search_text import tokenize
+from gmessenger.store.sqlite import purger
+from gmessenger.store.sqlite.store import SqliteStore
+from gmessenger.store.sqlite.verify import verify_file
+from tests.support.leftovers import find_matches, find_traces
+from tests.support.timeouts import PATIENCE
 
 SAID = "Xylographa Äußerungen 東京都"
-FOLDED = tokens(SAID)
+FOLDED = tokenize(SAID)
 
 
 class Place:
@@ -40,11 +41,11 @@ class Place:
 
     def says(self, *texts: str, conversation: str = "dale hank", time: float = 5.0) -> None:
         for text in texts:
-            self.store.append(Post(conversation, "Hank", "Dale", text, time, self.hank), lambda *_: None)
+            self.store.append(NewMessage(conversation, "Hank", "Dale", text, time, self.hank), lambda *_: None)
         self.store.flush()
 
     def enters(self, device: str, token: str) -> None:
-        self.store.enter(self.hank, Entry(device, token), 1.0, Proof(password="digest of hank"))
+        self.store.begin_session(self.hank, DeviceLogin(device, token), 1.0, Credential(password_hash="digest of hank"))
 
     def traces(self, *needles: str | bytes) -> list[str]:
         return find_traces(self.folder, needles)
@@ -66,7 +67,7 @@ def said(place: Place) -> None:
 
 def forget(place: Place) -> list[str | bytes]:
     said(place)
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     return [SAID, *FOLDED]
 
 
@@ -106,8 +107,8 @@ def unblock(place: Place) -> list[str | bytes]:
 
 
 def lift(place: Place) -> list[str | bytes]:
-    place.store.impose(Sanction("mute", "bobby", "Hank", "a telling reason", 1.0))
-    place.store.lift("mute", ["bobby"])
+    place.store.add_sanction(Sanction("mute", "bobby", "Hank", "a telling reason", 1.0))
+    place.store.remove_sanctions("mute", ["bobby"])
     return ["bobby", "telling reason"]
 
 
@@ -165,7 +166,7 @@ def test_no_copy_is_left_of_what_sqlite_has_moved_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """Rooms go, messages grow old and people are forgotten, again and again: rows are moved before they are erased."""
-    monkeypatch.setattr(common, "ERASE_PAUSE", 0.0)
+    monkeypatch.setattr(common, "PRUNE_DELAY", 0.0)
     chance, store = random.Random(seed), SqliteStore(tmp_path / "store.db")
     people = {f"u{number}": store.create_account(f"u{number}", f"u{number}", "", 1.0).id for number in range(12)}
     rooms = [f"#r{number}" for number in range(8)]
@@ -176,7 +177,7 @@ def test_no_copy_is_left_of_what_sqlite_has_moved_about(
         who, room, token = chance.choice(list(people)), chance.choice(rooms), f"q{chance.getrandbits(40):010x}z"
         kept[token] = (who, room, float(number))
         text = f"{token} " + "alpha beta gamma delta " * chance.randrange(9)
-        store.append(Post(room, who, room, text, float(number), people[who]), lambda *_: None)
+        store.append(NewMessage(room, who, room, text, float(number), people[who]), lambda *_: None)
         if number % 100 == 0:
             store.flush()
     store.flush()
@@ -184,7 +185,7 @@ def test_no_copy_is_left_of_what_sqlite_has_moved_about(
     for turn in range(6):
         store.delete_room(rooms[turn])
         store.prune(300.0 * turn)
-        store.forget(people[f"u{turn}"])
+        store.erase_messages(people[f"u{turn}"])
         gone |= {
             token
             for token, (who, room, time) in kept.items()
@@ -218,7 +219,7 @@ def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_
     place.says(SAID)
     done = threading.Event()
     reader = read_until(place.file, done)
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     purging = gevent.spawn(place.store.purge)
     place.says("meanwhile")
     with pytest.raises(StoreUnavailable, match="may still contain traces"):
@@ -247,7 +248,7 @@ def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_b
     reading = gevent.spawn(place.store.read, slow)
     while not begun.is_set():
         gevent.sleep(0.01)
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     purging = gevent.spawn(place.store.purge)
     gevent.sleep(0.2)
     assert not purging.ready()
@@ -268,7 +269,7 @@ def test_one_purge_serves_all_that_wait_for_it(place: Place, monkeypatch: pytest
 
     monkeypatch.setattr(place.store.purger, "_purge", counted)
     place.says(SAID)
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     gevent.joinall([gevent.spawn(place.store.purge) for _ in range(10)], raise_error=True)
     assert purges == [True]
     place.store.purge()
@@ -287,13 +288,13 @@ def test_pages_are_read_again_only_after_a_checkpoint(place: Place, monkeypatch:
     monkeypatch.setattr(place.store.purger, "_scan", counted)
     for _ in range(3):
         said(place)
-        place.store.forget(place.hank)
+        place.store.erase_messages(place.hank)
         place.store.purge()
         assert place.traces(SAID, *FOLDED) == []
     assert len(scans) == 1
     said(place)
     place.store._checkpoint_now()
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     place.store.purge()
     assert len(scans) == 2 and place.traces(SAID, *FOLDED) == []
 
@@ -301,7 +302,7 @@ def test_pages_are_read_again_only_after_a_checkpoint(place: Place, monkeypatch:
 def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) -> None:
     place = Place(tmp_path)
     said(place)
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     place.store.close()
     assert place.traces(SAID, *FOLDED) == []
 
@@ -309,7 +310,7 @@ def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) ->
 def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Path) -> None:
     place = Place(tmp_path / "killed")
     said(place)
-    place.store.forget(place.hank)
+    place.store.erase_messages(place.hank)
     copies = tmp_path / "copies"
     copies.mkdir()
     left = [str(tmp_path / "killed" / f"store.db{part}") for part in ("", "-wal")]
@@ -330,7 +331,7 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
     place.store.purge()
     purger = place.store.purger
     assert purger is not None
-    read, run, scanned = purger._read_log, purger._in_thread, []
+    read, run, scanned = purger._read_wal, purger._in_thread, []
     looks: list[set[int]] = []
 
     def read_and_commit(work: Any) -> set[int]:
@@ -347,7 +348,7 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
             place.says("behind that")
         return done
 
-    monkeypatch.setattr(purger, "_read_log", read_and_commit)
+    monkeypatch.setattr(purger, "_read_wal", read_and_commit)
     monkeypatch.setattr(purger, "_scan", lambda *_: scanned.append(True))
     place.says("before")
     purger._find_work(everywhere=False)

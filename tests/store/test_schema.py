@@ -7,7 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from gmessenger.store import open_store, schema
+from gmessenger.store import open_store
+from gmessenger.store.sqlite import schema
 
 RELEASED = [tuple(step) for step in json.loads(Path(__file__).with_name("released_schema.json").read_text("utf-8"))]
 """Statements of every released step. A new step is appended here when it is released; none is ever changed."""

@@ -14,15 +14,16 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from gmessenger.chat.records import Post
-from gmessenger.errors import ConfigProblem, ExitError, FileProblem, StoreUnavailable
-from gmessenger.store import messages, open_store, schema, settling, waiting
-from gmessenger.store.database import Database
-from gmessenger.store.index import Fresh
-from tests.patience import PATIENCE
+from gmessenger.chat.records import NewMessage
+from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable
+from gmessenger.store import group_commit, open_store
+from gmessenger.store.sqlite import messages, schema
+from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.search_index import IndexBatch
 from tests.store.test_contract import Kept
+from tests.support.timeouts import PATIENCE
 
-POST = Post("dale hank", "Hank", "Dale", "hi", 1.0)
+POST = NewMessage("dale hank", "Hank", "Dale", "hi", 1.0)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_schema_of_a_later_release_is_refused_and_left_alone(file: Path) -> No
     open_store(f"sqlite:///{file}").close()
     with closing(sqlite3.connect(file)) as db, db:
         db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    with pytest.raises(ConfigProblem, match=f"schema {schema.VERSION + 1}, made by a later release"):
+    with pytest.raises(ConfigError, match=f"schema {schema.VERSION + 1}, made by a later release"):
         open_store(f"sqlite:///{file}")
     with closing(sqlite3.connect(file)) as db, db:
         assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION + 1,)
@@ -78,12 +79,12 @@ def test_a_file_that_is_no_database_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "sqlite:///", "mysql://x", "sqlite://x", "/tmp/x.db"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
-    with pytest.raises(ConfigProblem):
+    with pytest.raises(ConfigError):
         open_store(url)
 
 
 def test_a_place_that_cannot_be_written_is_named() -> None:
-    with pytest.raises(FileProblem, match=r"/proc/nowhere/messenger\.db"):
+    with pytest.raises(FileError, match=r"/proc/nowhere/messenger\.db"):
         open_store("sqlite:////proc/nowhere/messenger.db")
 
 
@@ -101,8 +102,8 @@ def test_messages_that_arrive_during_a_commit_form_the_next_batch(file: Path) ->
 @pytest.fixture
 def hasty(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store for which three messages are much, and which lets others go on after each that it delivers."""
-    monkeypatch.setattr(waiting, "WORTH_A_COMMIT", 3)
-    monkeypatch.setattr(settling, "SETTLING", -1.0)
+    monkeypatch.setattr(group_commit, "MIN_PIPELINED_BATCH", 3)
+    monkeypatch.setattr(group_commit, "NOTIFY_SLICE", -1.0)
     store = open_store(f"sqlite:///{file}")
     assert isinstance(store, Database)
     yield store
@@ -111,26 +112,26 @@ def hasty(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
 
 def say(store: Database, told: list[str], count: int) -> None:
     for number in range(count):
-        store.posts.add(POST, lambda seq, _, error, number=number: told.append(error.word if error else str(seq)))
-    store.commits.wake()
+        store.inserter.add(POST, lambda seq, _, error, number=number: told.append(error.code if error else str(seq)))
+    store.writer.wake()
 
 
 def during_the_commit(store: Database, monkeypatch: pytest.MonkeyPatch, told: list[str], then: Any) -> None:
     """When the first batch has been inserted, and not yet committed, three messages come; their insert does `then`."""
-    insert = store.posts.insert
+    insert = store.inserter.insert
 
     def first(db: sqlite3.Connection) -> int | None:
         row = insert(db)
         say(store, told, 3)
-        monkeypatch.setattr(store.posts, "insert", second)
+        monkeypatch.setattr(store.inserter, "insert", second)
         return row
 
     def second(db: sqlite3.Connection) -> int | None:
-        monkeypatch.setattr(store.posts, "insert", insert)
+        monkeypatch.setattr(store.inserter, "insert", insert)
         then()
         return insert(db)
 
-    monkeypatch.setattr(store.posts, "insert", first)
+    monkeypatch.setattr(store.inserter, "insert", first)
 
 
 def test_where_much_waits_it_is_inserted_while_the_last_batch_is_delivered_and_delivered_after_it(
@@ -192,10 +193,10 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
 def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped, goes_on = os.pipe()  # what no patching makes cooperative: it is waited for in the commit's thread
     store = open_store(f"sqlite:///{tmp_path}/store.db", timeout=0.3)
-    monkeypatch.setattr(waiting, "MOST_WAITING", 10)
+    monkeypatch.setattr(group_commit, "MAX_QUEUED_TEXT", 10)
     kept = Kept(store)
-    add = Fresh.add
-    monkeypatch.setattr(Fresh, "add", lambda fresh, db: os.read(stopped, 1) and add(fresh, db))
+    add = IndexBatch.write
+    monkeypatch.setattr(IndexBatch, "write", lambda fresh, db: os.read(stopped, 1) and add(fresh, db))
     outcomes: list[int] = []
     store.append(kept.says("in the commit"), lambda seq, *_: outcomes.append(seq))
     gevent.sleep(0)

@@ -11,15 +11,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from gmessenger.chat.contract import Store
-from gmessenger.chat.records import Entry, Post, Proof, Sanction
-from gmessenger.errors import ConfigProblem, FileProblem, IdReused, ServerRunning, StoreInUse, WireError
+from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.chat.storage import Store
+from gmessenger.errors import ConfigError, FileError, IdReused, ServerRunning, StoreLocked, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store, transfer, verify_store
-from gmessenger.store import rows as sqlite_rows
-from gmessenger.store.postgres import rows as postgres_rows
-from gmessenger.store.tables import TABLES, Row, Table
-from gmessenger.store.transfer import Copied
+from gmessenger.store.postgres import tableio as postgres_rows
+from gmessenger.store.sqlite import tableio as sqlite_rows
+from gmessenger.store.tables import TABLES, Table, TableRow
+from gmessenger.store.transfer import TransferReport
 
 OWN = {
     "sqlite": {"messages": {"rowid"}},
@@ -28,7 +28,7 @@ OWN = {
 """Columns that only one kind of store has."""
 
 
-def says(store: Store, post: Post) -> tuple[int, bool, WireError | None]:
+def says(store: Store, post: NewMessage) -> tuple[int, bool, WireError | None]:
     outcomes: list[tuple[int, bool, WireError | None]] = []
     store.append(post, lambda *outcome: outcomes.append(outcome))
     store.flush()
@@ -40,8 +40,8 @@ def populate(store: Store) -> None:
     hank = store.create_account("hank", "Hank", "hash of hank", 1.0).id
     dale = store.create_account("dale", "Dale", "hash of dale", 1.5).id
     gone = store.create_account("gone", "Gone", "hash", 2.0).id
-    phone = store.enter(hank, Entry("phone", "secret"), 3.0, Proof(password="hash of hank"))
-    store.enter(dale, Entry("laptop", "another"), 3.0, Proof(password="hash of dale"))
+    phone = store.begin_session(hank, DeviceLogin("phone", "secret"), 3.0, Credential(password_hash="hash of hank"))
+    store.begin_session(dale, DeviceLogin("laptop", "another"), 3.0, Credential(password_hash="hash of dale"))
     store.add_invite("one may come", 4.0)
     for key in ("#dev", "#gone"):
         store.create_room(key, key.title(), hank, 5.0)
@@ -49,18 +49,18 @@ def populate(store: Store) -> None:
     store.set_topic("#dev", "Ёжики и 東京都")
     for number in range(1, 21):
         text = f"число {number} in 東京都 \U0001f389"
-        says(store, Post("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))
-    says(store, Post("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None))
-    says(store, Post("hank peggy", "peggy", "Hank", "a guest", 30.0))
-    says(store, Post("gone hank", "Gone", "Hank", "to be erased", 30.0, gone))
+        says(store, NewMessage("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))
+    says(store, NewMessage("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None))
+    says(store, NewMessage("hank peggy", "peggy", "Hank", "a guest", 30.0))
+    says(store, NewMessage("gone hank", "Gone", "Hank", "to be erased", 30.0, gone))
     store.acknowledge(phone.id, "#dev", 7)
     store.mark_read(hank, "#dev", 6)
-    store.impose(Sanction("mute", "peggy", "Hank", "noise", 30.0, 60.0))
-    store.impose(Sanction("network", "203.0.113.0/24", "server", "", 31.0))
+    store.add_sanction(Sanction("mute", "peggy", "Hank", "noise", 30.0, 60.0))
+    store.add_sanction(Sanction("network", "203.0.113.0/24", "server", "", 31.0))
     store.block(hank, {"dale": "Dale"})
-    store.disable(dale, True)
+    store.set_disabled(dale, True)
     store.set_role(hank, "operator")
-    store.forget(gone)
+    store.erase_messages(gone)
     store.delete_account(gone)
     store.delete_room("#gone")
     store.prune(10.0)
@@ -103,7 +103,7 @@ def test_every_column_is_copied(made: str, tmp_path: Path, postgres: Postgres) -
 def test_there_and_back_again(made: str, tmp_path: Path, postgres: Postgres) -> None:
     database, another, back = postgres.database(), postgres.database(), f"sqlite:///{tmp_path}/deep/back.db"
     first = transfer.transfer(made, database)
-    assert all(total.rows for total in first.sums.values()), first
+    assert all(total.rows for total in first.checksums.values()), first
     assert first.changed == 0
     for source, target in ((database, another), (another, back), (back, f"sqlite:///{tmp_path}/copy.db")):
         assert transfer.transfer(source, target) == first
@@ -134,16 +134,16 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str
         assert store.create_account("new", "new", "hash", 50.0).id == 4  # not the id of who was deleted
         hank = next(account.id for account in store.accounts() if account.key == "hank")
         assert [each.seq for each in store.search(hank, "число 東京", "#dev", 5, 30.0).messages] == [20, 19, 18, 17, 16]
-        device, name = store.enter(hank, Entry("phone", "anew"), 51.0, Proof(token="secret")), "Hank"
+        device, name = store.begin_session(hank, DeviceLogin("phone", "anew"), 51.0, Credential(token="secret")), "Hank"
         assert device.cursors["#dev"] == 7
-        post = Post("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")
+        post = NewMessage("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")
         assert says(store, post) == (20, True, None)
         for text, error in (("число 3 in 東京都 \U0001f389", None), ("another", IdReused)):
-            seq, before, refused = says(store, Post("#dev", name, "#dev", text, 52.0, hank, device.id, "m3"))
+            seq, before, refused = says(store, NewMessage("#dev", name, "#dev", text, 52.0, hank, device.id, "m3"))
             assert (seq, before, refused and type(refused)) == (3, True, error)
-        assert says(store, Post("#dev", name, "#dev", "new", 53.0, hank, device.id, "m99")) == (21, False, None)
+        assert says(store, NewMessage("#dev", name, "#dev", "new", 53.0, hank, device.id, "m99")) == (21, False, None)
         (room,) = store.rooms()
-        assert (room.topic, room.head, room.first) == ("Ёжики и 東京都", 21, 10)
+        assert (room.topic, room.head, room.first_seq) == ("Ёжики и 東京都", 21, 10)
     finally:
         store.close()
 
@@ -151,14 +151,16 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str
 def test_each_device_has_still_to_hear_what_it_had_not_heard(made: str, copy: Callable[[], str]) -> None:
     store = open_store(made)
     hank = next(account.id for account in store.accounts() if account.key == "hank")
-    laptop = store.enter(hank, Entry("laptop", "other"), 50.0, Proof(password="hash of hank"))
+    laptop = store.begin_session(hank, DeviceLogin("laptop", "other"), 50.0, Credential(password_hash="hash of hank"))
     store.acknowledge(laptop.id, "#dev", 20)
     store.acknowledge(laptop.id, "dale hank", 1)
     store.close()
     store = open_store(copy())
     try:
         entered = [
-            store.enter(hank, Entry(name, f"token of {name}"), 51.0, Proof(password="hash of hank")).cursors
+            store.begin_session(
+                hank, DeviceLogin(name, f"token of {name}"), 51.0, Credential(password_hash="hash of hank")
+            ).cursors
             for name in ("phone", "laptop", "phone", "another")
         ]
         found = [(cursors["#dev"], cursors["dale hank"]) for cursors in entered]
@@ -174,32 +176,32 @@ def test_one_that_is_broken_off_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(postgres_rows.Rows, "be", broken)
-        patched.setattr(sqlite_rows.Rows, "be", broken)
+        patched.setattr(postgres_rows.TableIO, "set_identity", broken)
+        patched.setattr(sqlite_rows.TableIO, "set_identity", broken)
         with pytest.raises(KeyboardInterrupt):
             copy()
     assert verify_store(copy()).faults == []
 
 
 def test_to_copy_may_take_long(postgres: Postgres) -> None:
-    for side in (postgres_rows.filling, postgres_rows.reading):
+    for side in (postgres_rows.open_sink, postgres_rows.open_source):
         with side(postgres.database()) as rows:
             for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                assert rows._one(f"SHOW {limit}") == "0", (side, limit)
+                assert rows._select_value(f"SHOW {limit}") == "0", (side, limit)
 
 
 def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     def torn(take: Any) -> Any:
         def some(self: Any, table: Table, rows: Any) -> None:
-            found: list[Row] = list(rows)
+            found: list[TableRow] = list(rows)
             take(self, table, iter(found[:-1] if table.name == "messages" else found))
 
         return some
 
     with monkeypatch.context() as patched:
-        for side in (postgres_rows.Rows, sqlite_rows.Rows):
-            patched.setattr(side, "take", torn(side.take))
-        with pytest.raises(FileProblem, match=r"The copy differs: messages 14 \(\w+\) became 13"):
+        for side in (postgres_rows.TableIO, sqlite_rows.TableIO):
+            patched.setattr(side, "insert_rows", torn(side.insert_rows))
+        with pytest.raises(FileError, match=r"The copy differs: messages 14 \(\w+\) became 13"):
             copy()
     assert verify_store(copy()).faults == []
 
@@ -207,29 +209,29 @@ def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.M
 def test_who_has_it_open_is_not_disturbed(made: str, tmp_path: Path, postgres: Postgres) -> None:
     database = postgres.database()
     store = open_store(made)
-    with pytest.raises(StoreInUse):
+    with pytest.raises(StoreLocked):
         transfer.transfer(made, database)
     store.close()
     transfer.transfer(made, database)
     node: Any = open_store(database)
-    node.beat()
+    node.renew_leases()
     with pytest.raises(ServerRunning, match=r"Servers run on postgresql://.*: 1"):
         transfer.transfer(database, f"sqlite:///{tmp_path}/back.db")
-    node.part()
+    node.release_node()
     node.close()
-    assert isinstance(transfer.transfer(database, f"sqlite:///{tmp_path}/back.db"), Copied)
+    assert isinstance(transfer.transfer(database, f"sqlite:///{tmp_path}/back.db"), TransferReport)
 
 
 def test_what_is_there_stays(made: str, postgres: Postgres) -> None:
     database = postgres.database()
     transfer.transfer(made, database)
-    with pytest.raises(FileProblem, match="is not empty: it has accounts"):
+    with pytest.raises(FileError, match="is not empty: it has accounts"):
         transfer.transfer(made, database)
-    with pytest.raises(FileProblem, match=r"The store .*made\.db already exists"):
+    with pytest.raises(FileError, match=r"The store .*made\.db already exists"):
         transfer.transfer(database, made)
-    with pytest.raises(ConfigProblem, match="in memory"):
+    with pytest.raises(ConfigError, match="in memory"):
         transfer.transfer("memory:", postgres.database())
-    with pytest.raises(FileProblem, match=r"The store .* does not exist"):
+    with pytest.raises(FileError, match=r"The store .* does not exist"):
         transfer.transfer("sqlite:////nowhere/at.all", postgres.database())
 
 
@@ -237,7 +239,7 @@ def test_a_character_that_postgresql_has_not(tmp_path: Path, postgres: Postgres)
     url = f"sqlite:///{tmp_path}/nul.db"
     store = open_store(url)
     hank = store.create_account("hank", "hank", "hash", 1.0).id
-    says(store, Post("hank hank", "hank", "hank", "nul: \0.", 2.0, hank))
+    says(store, NewMessage("hank hank", "hank", "hank", "nul: \0.", 2.0, hank))
     store.close()
     database = postgres.database()
     assert transfer.transfer(url, database).changed == 1
@@ -247,7 +249,7 @@ def test_a_character_that_postgresql_has_not(tmp_path: Path, postgres: Postgres)
 
 
 def test_how_far_it_is_is_told(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "TOLD_EVERY", 10)
+    monkeypatch.setattr(transfer, "PROGRESS_INTERVAL", 10)
     told: list[tuple[str, int, int]] = []
     transfer.transfer(made, f"sqlite:///{tmp_path}/copy.db", lambda table, *counts: told.append((table.name, *counts)))
     assert [each for each in told if each[0] == "messages"] == [
@@ -268,8 +270,10 @@ def odd(tmp_path: Path) -> str:
     store = open_store(url)
     hank = store.create_account("hank", "Hank", "hash of hank", 1.0).id
     for name in ("phone", "laptop", LONG, "tablet", "desk"):
-        device = store.enter(hank, Entry(name, f"token of {name}"), 3.0, Proof(password="hash of hank"))
-        says(store, Post("hank hank", "Hank", "Hank", f"from {name[:9]}", 4.0, hank, device.id, "m1"))
+        device = store.begin_session(
+            hank, DeviceLogin(name, f"token of {name}"), 3.0, Credential(password_hash="hash of hank")
+        )
+        says(store, NewMessage("hank hank", "Hank", "Hank", f"from {name[:9]}", 4.0, hank, device.id, "m1"))
         store.acknowledge(device.id, "hank hank", 1)
     store.flush()
     store.close()
@@ -278,20 +282,20 @@ def odd(tmp_path: Path) -> str:
 
 def test_a_row_that_cannot_be_copied_is_named_and_nothing_is_kept(odd: str, postgres: Postgres) -> None:
     database = postgres.database()
-    with pytest.raises(FileProblem) as refused:
+    with pytest.raises(FileError) as refused:
         transfer.transfer(odd, database)
     said = str(refused.value)
     assert f"devices id=3 account_id=1 name='{LONG[:5]}" in said and "(20000 characters)" in said
     assert "--skip-bad" in said and "maximum" in said and len(said) < 500
-    assert transfer.transfer(odd, database, bad=lambda bad: None).skipped  # into the same, which is empty still
+    assert transfer.transfer(odd, database, on_bad_row=lambda bad: None).skipped  # into the same, which is empty still
 
 
 def test_it_may_be_left_out_with_what_belongs_to_it(odd: str, tmp_path: Path, postgres: Postgres) -> None:
     database, bad = postgres.database(), []
-    copied = transfer.transfer(odd, database, bad=bad.append)
+    copied = transfer.transfer(odd, database, on_bad_row=bad.append)
     assert [(row.table.name, row.row[0]) for row in copied.skipped] == [("devices", 3)] and copied.skipped == bad
     assert copied.orphans == 2  # its token and its cursor
-    assert {name: copied.sums[name].rows for name in ("devices", "tokens", "cursors", "messages")} == {
+    assert {name: copied.checksums[name].rows for name in ("devices", "tokens", "cursors", "messages")} == {
         "devices": 4,
         "tokens": 4,
         "cursors": 4,
@@ -299,7 +303,7 @@ def test_it_may_be_left_out_with_what_belongs_to_it(odd: str, tmp_path: Path, po
     }
     assert verify_store(database).faults == []
     back = transfer.transfer(database, f"sqlite:///{tmp_path}/back.db")
-    assert back.sums == copied.sums and not back.skipped
+    assert back.checksums == copied.checksums and not back.skipped
 
 
 def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
@@ -312,11 +316,11 @@ def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
     when = "WHEN new.key IN ('n0', 'n3', 'n6') BEGIN SELECT raise(ABORT, 'no'); END"
     trigger = f"CREATE TRIGGER no BEFORE INSERT ON accounts {when}"
     bad: list[Any] = []
-    with sqlite_rows.filling(file) as target:
+    with sqlite_rows.open_sink(file) as target:
         target._db.execute(trigger)
-        target.refused = lambda row, reason: bad.append((row[1], reason))
-        with sqlite_rows.reading(tmp_path / "one.db") as source:
-            target.take(TABLES[0], source.rows(TABLES[0]))
+        target.on_bad_row = lambda row, reason: bad.append((row[1], reason))
+        with sqlite_rows.open_source(tmp_path / "one.db") as source:
+            target.insert_rows(TABLES[0], source.iter_rows(TABLES[0]))
         target._db.execute("DROP TRIGGER no")
     assert bad == [("n0", "no"), ("n3", "no"), ("n6", "no")]
     left = open_store(f"sqlite:///{file}")

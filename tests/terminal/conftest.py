@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 
 from tests import ROOT
-from tests.client.fake_server import FakeServer
-from tests.terminal.people import Person, command, environment
+from tests.support.pty_client import Person, command, environment
 
 Sit = Callable[..., Person]
 Start = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeServer]:
-    with FakeServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -10,18 +10,17 @@ from pathlib import Path
 import gevent
 import pytest
 
-from gmessenger.client import Link, connection
-from gmessenger.errors import FileProblem, PasswordExposed, PasswordNeeded, Refused
-from gmessenger.terminal.input import Lines
-from gmessenger.terminal.line_desk import LineDesk
-from gmessenger.terminal.output import Output
-from gmessenger.terminal.passwords import Echo, enter, given_password
-from gmessenger.terminal.screen import Screen
+from gmessenger.client import Client, connection
+from gmessenger.errors import FileError, InsecureTransport, PasswordRequired, Refused
+from gmessenger.terminal.line_command_handlers import LineCommandHandlers
+from gmessenger.terminal.line_terminal import LineTerminal
+from gmessenger.terminal.passwords import EchoControl, log_in_with_password, password_from_options
+from gmessenger.terminal.stdio import OutputWriter, StdinReader
 from tests.client.conftest import IMPATIENT
-from tests.client.fake_server import FakeServer, Frame
+from tests.support.pty_client import TIMEOUT, Person
+from tests.support.scripted_server import FakeServer, Frame
 from tests.terminal.conftest import Sit, Start
-from tests.terminal.people import TIMEOUT, Person
-from tests.terminal.test_at_a_terminal import READY
+from tests.terminal.test_line_mode import READY
 
 NEEDED = (401, "password_needed", "This name is an account: give its password.")
 WRONG = (402, "wrong_password", "The name or the password is wrong.")
@@ -84,16 +83,16 @@ def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
 
 
 def test_nobody_is_asked_for_what_could_not_be_sent(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_is_this_machine", lambda host: False)
+    monkeypatch.setattr(connection, "_is_loopback", lambda host: False)
     for plain, questions in ((False, 0), (True, 1)):
-        link = Link(fake.host, fake.port, "hank", plain_passwords=plain, patience=IMPATIENT)
+        link = Client(fake.host, fake.port, "hank", plain_passwords=plain, timeouts=IMPATIENT)
         asked: list[str] = []
-        entering = gevent.spawn(enter, link, link.start, asked.append)
+        entering = gevent.spawn(log_in_with_password, link, link.start, asked.append)
         fake.accept().turn_away(*NEEDED)
         with pytest.raises(Refused) as caught:
             entering.get(timeout=TIMEOUT)
         assert len(asked) == questions
-        assert isinstance(caught.value.__cause__, PasswordNeeded if plain else PasswordExposed)
+        assert isinstance(caught.value.__cause__, PasswordRequired if plain else InsecureTransport)
         assert plain or "not encrypted" in str(caught.value)
 
 
@@ -104,7 +103,7 @@ class Standing:
 
     def __init__(self, **facts: object) -> None:
         self.connected = self.can_send_password = True
-        self.account, self.registration = False, "open"
+        self.is_account, self.registration = False, "open"
         vars(self).update(facts)
 
 
@@ -112,26 +111,26 @@ class Standing:
     ("facts", "register", "forget"),
     [
         ({}, "A password for hank: ", "Only accounts may do this; register first."),
-        ({"account": True, "registration": None}, "This name is already registered.", "Your password (empty"),
+        ({"is_account": True, "registration": None}, "This name is already registered.", "Your password (empty"),
         ({"registration": "closed"}, "Registration is closed on this server.", "Only accounts"),
-        ({"connected": False, "account": True}, "the connection is lost", "the connection is lost"),
+        ({"connected": False, "is_account": True}, "the connection is lost", "the connection is lost"),
         ({"can_send_password": False, "registration": None}, "not encrypted", "not encrypted"),
-        ({"can_send_password": False, "account": True}, "not encrypted", "not encrypted"),
+        ({"can_send_password": False, "is_account": True}, "not encrypted", "not encrypted"),
     ],
 )
 def test_commands_ask_for_a_password_only_where_it_can_be_sent(
     facts: dict[str, object], register: str, forget: str
 ) -> None:
     for act, said in (("register", register), ("forget", forget)):
-        screen = Shown(Output(2), prompting=True)
+        screen = Shown(OutputWriter(2), is_interactive=True)
         shown = screen.shown
-        desk = LineDesk(Standing(**facts), screen, None, Silent(), lambda: None, typed=True)  # type: ignore[arg-type]
+        desk = LineCommandHandlers(Standing(**facts), screen, None, Silent(), lambda: None, interactive=True)  # type: ignore[arg-type]
         getattr(desk, act)(*([""] if act == "register" else []))
         assert any(said in each for each in shown), shown
         assert any(each.endswith(": ") for each in shown) == (said.endswith(": ") or "Your password" in said)
 
 
-class Shown(Screen):
+class Shown(LineTerminal):
     """A screen at which nobody answers."""
 
     @property
@@ -141,12 +140,12 @@ class Shown(Screen):
     def show(self, text: str, *, ring: bool = False) -> None:
         self.shown.append(text)
 
-    def ask(self, lines: Lines, question: str) -> str | None:
+    def ask(self, lines: StdinReader, question: str) -> str | None:
         self.shown.append(question)
         return None
 
 
-class Silent(Echo):
+class Silent(EchoControl):
     @contextmanager
     def off(self) -> Iterator[None]:
         yield
@@ -190,14 +189,14 @@ def test_a_password_from_the_environment(fake: FakeServer, sit: Sit) -> None:
 def test_where_passwords_come_from(tmp_path: Path) -> None:
     file = tmp_path / "password"
     environ = {"MESSENGER_PASSWORD": "from the environment"}
-    assert given_password(None, dict(environ)) == "from the environment"
-    assert given_password(None, environ) and environ == {}
-    assert given_password(None, {}) is None
+    assert password_from_options(None, dict(environ)) == "from the environment"
+    assert password_from_options(None, environ) and environ == {}
+    assert password_from_options(None, {}) is None
     file.write_text("from the file")
-    assert given_password(str(file), {"MESSENGER_PASSWORD": "x"}) == "from the file"
+    assert password_from_options(str(file), {"MESSENGER_PASSWORD": "x"}) == "from the file"
     for content, said in ((b"", "is empty"), (b"\xff\n", "not UTF-8")):
         file.write_bytes(content)
-        with pytest.raises(FileProblem, match=said):
-            given_password(str(file), {})
-    with pytest.raises(FileProblem, match="No such file"):
-        given_password(str(tmp_path / "none"), {})
+        with pytest.raises(FileError, match=said):
+            password_from_options(str(file), {})
+    with pytest.raises(FileError, match="No such file"):
+        password_from_options(str(tmp_path / "none"), {})

@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from gmessenger.terminal.commands import COMMANDS, SLASHED, WORDS, Mistake, Order, Text, help_text, hint, understand
-from gmessenger.terminal.foreign_words import FOREIGN
+from gmessenger.terminal.commands import (
+    COMMANDS,
+    COMMANDS_BY_NAME,
+    COMMANDS_BY_WORD,
+    CommandError,
+    ParsedCommand,
+    PlainText,
+    help_text,
+    no_recipient_hint,
+    parse_line,
+)
+from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
 
 
 class Desk:
@@ -27,9 +37,9 @@ class Desk:
         ("/msg  dale  two spaces", ("message", "dale", " two spaces")),
         ("/message dale hi", ("message", "dale", "hi")),
         ("/msg dale", ("message", "dale", "")),
-        ("/msg", ("ask_for_message",)),
-        ("1", ("ask_for_message",)),
-        (" message ", ("ask_for_message",)),
+        ("/msg", ("prompt_for_message",)),
+        ("1", ("prompt_for_message",)),
+        (" message ", ("prompt_for_message",)),
         ("/msg #dev hi", ("message", "#dev", "hi")),
         ("/join #dev ", ("join", "#dev")),
         ("/leave", ("leave_room", "")),
@@ -76,16 +86,16 @@ class Desk:
         ("2", ("help",)),
         ("help", ("help",)),
         ("/help", ("help",)),
-        ("3", ("leave",)),
-        ("exit", ("leave",)),
-        ("/quit", ("leave",)),
-        ("/exit", ("leave",)),
-        ("/QUIT", ("leave",)),
+        ("3", ("quit",)),
+        ("exit", ("quit",)),
+        ("/quit", ("quit",)),
+        ("/exit", ("quit",)),
+        ("/QUIT", ("quit",)),
         ("/Msg dale Hi There", ("message", "dale", "Hi There")),
         ("/JOIN #Dev", ("join", "#Dev")),
         ("/Export Me file", ("export", "file")),
         ("Help", ("help",)),
-        (" EXIT ", ("leave",)),
+        (" EXIT ", ("quit",)),
         ("/status", ("status", "")),
         ("/status Out to lunch", ("status", "Out to lunch")),
         ("/go", ("go", "")),
@@ -96,9 +106,9 @@ class Desk:
 )
 def test_orders(line: str, done: tuple[Any, ...]) -> None:
     desk = Desk()
-    order = understand(line)
-    assert isinstance(order, Order)
-    order.carry_out(desk)
+    order = parse_line(line)
+    assert isinstance(order, ParsedCommand)
+    order.run(desk)
     assert desk.done == [done]
 
 
@@ -117,7 +127,7 @@ def test_orders(line: str, done: tuple[Any, ...]) -> None:
     ],
 )
 def test_texts(line: str, text: str) -> None:
-    assert understand(line) == Text(text)
+    assert parse_line(line) == PlainText(text)
 
 
 @pytest.mark.parametrize(
@@ -143,28 +153,28 @@ def test_texts(line: str, text: str) -> None:
     ],
 )
 def test_mistakes(line: str, said: str) -> None:
-    mistake = understand(line)
-    assert isinstance(mistake, Mistake) and said in mistake.sentence
+    mistake = parse_line(line)
+    assert isinstance(mistake, CommandError) and said in mistake.message
 
 
 def test_nobody_is_pointed_to_what_they_may_not_do() -> None:
     for operator, said in ((False, "/unblock"), (True, "Did you mean /unmute?")):
-        mistake = understand("/unmut dale" if operator else "/unblok", operator=operator)
-        assert isinstance(mistake, Mistake) and said in mistake.sentence
+        mistake = parse_line("/unmut dale" if operator else "/unblok", is_operator=operator)
+        assert isinstance(mistake, CommandError) and said in mistake.message
 
 
 def test_a_short_word_of_other_clients_means_nothing_else() -> None:
-    mistake = understand("/me waves", operator=True)
-    assert isinstance(mistake, Mistake) and "/help lists" in mistake.sentence
+    mistake = parse_line("/me waves", is_operator=True)
+    assert isinstance(mistake, CommandError) and "/help lists" in mistake.message
 
 
 def test_hints() -> None:
-    assert hint("hello") == "There is no recipient yet: write /msg NAME TEXT first."
-    assert hint("users").endswith("Did you mean /users?")
-    assert hint("quit") == hint("exti") == hint("hello")
+    assert no_recipient_hint("hello") == "There is no recipient yet: write /msg NAME TEXT first."
+    assert no_recipient_hint("users").endswith("Did you mean /users?")
+    assert no_recipient_hint("quit") == no_recipient_hint("exti") == no_recipient_hint("hello")
 
 
-ENDING = {name for name, command in SLASHED.items() if command.ends}
+ENDING = {name for name, command in COMMANDS_BY_NAME.items() if command.never_suggested}
 
 
 def typos(name: str) -> Iterator[str]:
@@ -179,18 +189,20 @@ def typos(name: str) -> Iterator[str]:
 def test_what_ends_blocks_or_erases_is_never_suggested(operator: bool) -> None:
     assert {"/quit", "/exit", "/forget", "/block", "/kick", "/ban", "/mute", "/close", "/remove", "/leave"} <= ENDING
     others = ["/edit", "/exec", "/quiet", "/blck", "/frget", "/banana", "/leaf", "/partial", "/x", "/qq", "/clos"]
-    for line in {*FOREIGN, *others, *(typo for name in SLASHED for typo in typos(name))} - set(SLASHED):
+    for line in {*FOREIGN_COMMANDS, *others, *(typo for name in COMMANDS_BY_NAME for typo in typos(name))} - set(
+        COMMANDS_BY_NAME
+    ):
         for typed in (line, line.upper()):
-            mistake = understand(typed, operator=operator)
-            assert isinstance(mistake, Mistake)
-            said = mistake.sentence.replace(typed, "")
+            mistake = parse_line(typed, is_operator=operator)
+            assert isinstance(mistake, CommandError)
+            said = mistake.message.replace(typed, "")
             assert not set(re.findall(r"/[a-z]+", said)) & ENDING, (typed, said)
-            plain = hint(line.removeprefix("/"))
+            plain = no_recipient_hint(line.removeprefix("/"))
             assert not set(re.findall(r"/[a-z]+", plain)) & ENDING, plain
 
 
 def test_words_of_other_messengers() -> None:
-    assert not set(FOREIGN) & set(SLASHED)
+    assert not set(FOREIGN_COMMANDS) & set(COMMANDS_BY_NAME)
     for line, said in {
         "/nick bob": "A name is chosen at the start",
         "/LIST": "/rooms lists the rooms",
@@ -204,29 +216,29 @@ def test_words_of_other_messengers() -> None:
         "/q": "quit the client are in /help",
         "/?": "/help lists",
     }.items():
-        mistake = understand(line)
-        assert isinstance(mistake, Mistake) and said in mistake.sentence
-    named = set(re.findall(r"/[a-z]+", " ".join(FOREIGN.values())))
-    assert named <= set(SLASHED)
+        mistake = parse_line(line)
+        assert isinstance(mistake, CommandError) and said in mistake.message
+    named = set(re.findall(r"/[a-z]+", " ".join(FOREIGN_COMMANDS.values())))
+    assert named <= set(COMMANDS_BY_NAME)
 
 
 def test_the_help_comes_from_the_table() -> None:
     for width in (80, 50, 36):
-        text = help_text(width, "Note well.", operator=True)
+        text = help_text(width, "Note well.", is_operator=True)
         for command in COMMANDS:
-            assert command.usage in text and command.what in re.sub(r"\s+", " ", text)
-            assert all(word in text for word in command.words)
+            assert command.usage in text and command.description in re.sub(r"\s+", " ", text)
+            assert all(word in text for word in command.bare_words)
         assert max(map(len, text.splitlines())) < width
         assert text.split()[-2:] == ["Note", "well."]
 
 
 def test_what_is_for_operators_is_shown_to_them_only() -> None:
-    operating = [command.usage for command in COMMANDS if command.operators]
-    ordinary, whole = help_text(200), help_text(200, operator=True)
+    operating = [command.usage for command in COMMANDS if command.operators_only]
+    ordinary, whole = help_text(200), help_text(200, is_operator=True)
     assert operating and all(usage in whole and usage not in ordinary for usage in operating)
     assert "/block NAME" in ordinary
 
 
 def test_no_name_means_two_things() -> None:
-    assert len(WORDS) == sum(len(command.words) for command in COMMANDS)
-    assert len(SLASHED) == sum(len(command.slashed) for command in COMMANDS)
+    assert len(COMMANDS_BY_WORD) == sum(len(command.bare_words) for command in COMMANDS)
+    assert len(COMMANDS_BY_NAME) == sum(len(command.names) for command in COMMANDS)

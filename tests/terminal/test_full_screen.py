@@ -17,10 +17,10 @@ from typing import Any
 import gevent
 import pytest
 
-from tests.client.fake_server import FakeServer, Frame, Peer
-from tests.patience import PATIENCE
-from tests.terminal.people import TIMEOUT, command
-from tests.terminal.viewers import Viewer
+from tests.support.pty_client import TIMEOUT, command
+from tests.support.pty_screen import Viewer
+from tests.support.scripted_server import FakeServer, Frame, Peer
+from tests.support.timeouts import PATIENCE
 
 View = Callable[..., Viewer]
 ACCOUNT = {"account": True}

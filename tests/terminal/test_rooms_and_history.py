@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.client import Accepted, Delivered
-from gmessenger.client.outbox import compose
-from gmessenger.terminal.marks import LATE, Marks
-from gmessenger.wire.events import Answer
-from tests.client.fake_server import FakeServer, Frame, Peer
+from gmessenger.client import Accepted, MessageDelivered
+from gmessenger.client.sender import make_message
+from gmessenger.terminal.line_mode import SLOW_DELIVERY, DeliveryTracker
+from gmessenger.wire.events import ResponseFrame
+from tests.support.pty_client import Person
+from tests.support.scripted_server import FakeServer, Frame, Peer
 from tests.terminal.conftest import Sit
-from tests.terminal.people import Person
-from tests.terminal.test_at_a_terminal import READY
+from tests.terminal.test_line_mode import READY
 
 NOW = time.time()
 
@@ -188,14 +188,14 @@ def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -
     assert "without an answer, saved and sent at the next start: 1." in hank.seen
 
 
-@pytest.mark.parametrize(("seconds", "news"), [(LATE - 1, False), (LATE, True)])
+@pytest.mark.parametrize(("seconds", "news"), [(SLOW_DELIVERY - 1, False), (SLOW_DELIVERY, True)])
 def test_a_word_about_what_is_delivered_late(seconds: float, news: bool) -> None:
     now = 0.0
-    marks = Marks(lambda: now)
+    marks = DeliveryTracker(lambda: now)
     for seq in (1, 2):
-        marks.accepted(Accepted(compose("Dale", "hi"), Answer(200, seq=seq)))
-    marks.accepted(Accepted(compose("#dev", "hi"), Answer(200, seq=9)))
+        marks.on_accepted(Accepted(make_message("Dale", "hi"), ResponseFrame(200, seq=seq)))
+    marks.on_accepted(Accepted(make_message("#dev", "hi"), ResponseFrame(200, seq=9)))
     now = seconds
-    assert marks.is_news(Delivered("dale", 1)) is news
-    assert marks.is_news(Delivered("dale", 2)) is news
-    assert not marks.is_news(Delivered("dale", 3)) and not marks.is_news(Delivered("bob", 1))
+    assert marks.was_slow(MessageDelivered("dale", 1)) is news
+    assert marks.was_slow(MessageDelivered("dale", 2)) is news
+    assert not marks.was_slow(MessageDelivered("dale", 3)) and not marks.was_slow(MessageDelivered("bob", 1))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gmessenger.options import ClientOptions
-from gmessenger.terminal.state import same_host, unsent_file, waiting_elsewhere
-from tests.client.fake_server import FakeServer
+from gmessenger.config.options import ClientOptions
+from gmessenger.terminal.state_files import find_other_unsent, normalize_host, unsent_file
+from tests.support.scripted_server import FakeServer
 from tests.terminal.conftest import Sit
-from tests.terminal.test_at_a_terminal import READY
+from tests.terminal.test_line_mode import READY
 
 USUAL = ClientOptions(host="localhost")
 
@@ -24,7 +24,7 @@ USUAL = ClientOptions(host="localhost")
     ],
 )
 def test_one_host_has_one_file(one: str, other: str) -> None:
-    assert same_host(one) == same_host(other)
+    assert normalize_host(one) == normalize_host(other)
     assert unsent_file(replace(USUAL, host=one), "hank") == unsent_file(replace(USUAL, host=other), "hank")
 
 
@@ -36,11 +36,11 @@ def test_one_name_has_one_file() -> None:
 
 def test_what_waits_elsewhere_is_counted(tmp_path: Path) -> None:
     mine, other, empty = (tmp_path / f"{name}.jsonl" for name in ("mine", "other", "empty"))
-    assert waiting_elsewhere(tmp_path / "none" / "mine.jsonl") is None
+    assert find_other_unsent(tmp_path / "none" / "mine.jsonl") is None
     mine.write_text("x"), empty.touch()
-    assert waiting_elsewhere(mine) is None
+    assert find_other_unsent(mine) is None
     other.write_text("x")
-    assert "1 file in" in (waiting_elsewhere(mine) or "")
+    assert "1 file in" in (find_other_unsent(mine) or "")
 
 
 def test_somebody_is_told_of_what_waits_elsewhere(fake: FakeServer, sit: Sit, log: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from msgspec import inspect
 
-from gmessenger.chat.administration import VERBS, checked
+from gmessenger.chat.admin import ADMIN_METHODS, check_arguments
 from gmessenger.errors import BadFrame, BadName, BadPassword, BadRequest, WireError
-from gmessenger.field_types import MAX_GIVEN_NAME, MAX_NUMBER, MAX_QUERY
-from gmessenger.wire.events import CourseContact, CourseMsg, CoursePresence, Said, Unreadable
-from gmessenger.wire.jim import Hearing, decode_request
+from gmessenger.field_types import MAX_NUMBER, MAX_QUERY, MAX_RAW_NAME
+from gmessenger.wire.events import CourseContact, CourseMessage, CoursePresence, InvalidFrame, NativeRequest
+from gmessenger.wire.jim import RequestDecoder, decode_request
 
-NAME, TOKEN = MAX_GIVEN_NAME, 256
+NAME, TOKEN = MAX_RAW_NAME, 256
 BOUNDS: dict[str, int] = {
     "account_name": NAME,
     "address": 64,
@@ -47,7 +47,7 @@ OF_ADMINISTRATION: dict[str, int] = {
     "part": 4096,
     "id": 64,
 }
-REQUESTS = {request.__struct_config__.tag: request for request in Said.__args__}
+REQUESTS = {request.__struct_config__.tag: request for request in NativeRequest.__args__}
 NEEDED: dict[str, Any] = {
     "user": "dale",
     "message": "hi",
@@ -84,7 +84,7 @@ def is_bounded(kind: Any) -> bool:
     ("struct", "bounds"),
     [
         *((request, BOUNDS) for request in REQUESTS.values()),
-        *((each.arguments, OF_ADMINISTRATION) for each in VERBS.values()),
+        *((each.arguments_struct, OF_ADMINISTRATION) for each in ADMIN_METHODS.values()),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -124,12 +124,12 @@ REFUSED_WITH: dict[str, type[WireError]] = {
 @pytest.mark.parametrize(("action", "field", "bound"), STRINGS)
 def test_a_string_that_is_too_long_is_refused_with_a_code(action: str, field: str, bound: int) -> None:
     for letter in "xж\ufdfa😀":
-        assert not isinstance(decode_request(asked_with(action, field, letter * bound)), Unreadable)
+        assert not isinstance(decode_request(asked_with(action, field, letter * bound)), InvalidFrame)
         for length in (bound + 1, 10_000):
             refused = decode_request(asked_with(action, field, letter * length))
-            assert isinstance(refused, Unreadable) and not refused.fatal
+            assert isinstance(refused, InvalidFrame) and not refused.fatal
             assert isinstance(refused.error, REFUSED_WITH.get(field, WireError)), refused.error
-            assert 400 <= refused.error.code < 500 and not refused.error.retry
+            assert 400 <= refused.error.status < 500 and not refused.error.retryable
 
 
 NUMBERS = [
@@ -144,23 +144,25 @@ NUMBERS = [
 def test_a_number_that_is_out_of_bounds_is_refused_with_a_code(action: str, field: str) -> None:
     for written in ("1e308", "-1e308", "1e400", "9223372036854775808", "-9223372036854775809", "1" + "0" * 400):
         refused = decode_request(asked_with(action, field, 7).replace(b": 7", b": " + written.encode()))
-        assert isinstance(refused, Unreadable), (written, refused)
-        assert refused.error.code == 400 and not refused.error.retry
+        assert isinstance(refused, InvalidFrame), (written, refused)
+        assert refused.error.status == 400 and not refused.error.retryable
     for written in ("NaN", "Infinity", "-Infinity"):
         refused = decode_request(asked_with(action, field, 7).replace(b": 7", b": " + written.encode()))
-        assert isinstance(refused, Unreadable) and isinstance(refused.error, BadFrame)
+        assert isinstance(refused, InvalidFrame) and isinstance(refused.error, BadFrame)
 
 
 def test_a_course_client_names_nobody_with_more_than_a_name() -> None:
-    hearing, long = Hearing(65_536), "x" * 60_000
+    hearing, long = RequestDecoder(65_536), "x" * 60_000
     said = [
         {"action": "presence", "user": {"account_name": long}},
         {"action": "msg", "to": long, "text": "hi"},
         {"action": "add_contact", "contact": long},
     ]
-    presence, msg, contact = [event for frame in said for event in hearing.hear(json.dumps(frame).encode())]
-    assert isinstance(presence, CoursePresence) and isinstance(msg, CourseMsg) and isinstance(contact, CourseContact)
-    assert {len(name or "") for name in (presence.name, msg.to, contact.name)} == {MAX_GIVEN_NAME}
+    presence, msg, contact = [event for frame in said for event in hearing.feed(json.dumps(frame).encode())]
+    assert (
+        isinstance(presence, CoursePresence) and isinstance(msg, CourseMessage) and isinstance(contact, CourseContact)
+    )
+    assert {len(name or "") for name in (presence.name, msg.to, contact.name)} == {MAX_RAW_NAME}
 
 
 BAD_ARGUMENTS = [
@@ -190,4 +192,4 @@ BAD_ARGUMENTS = [
 @pytest.mark.parametrize(("verb", "arguments"), BAD_ARGUMENTS)
 def test_an_operators_arguments_are_held_to_their_bounds(verb: str, arguments: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
-        checked(verb, arguments)
+        check_arguments(verb, arguments)

@@ -77,7 +77,7 @@ VARIATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def frames(codec: CourseCodec, text: str = "hi", said: str = "message") -> list[dict[str, Any]]:
-    return [json.loads(frame) for frame in codec.message("dale", "hank", text, said, 1.5)]
+    return [json.loads(frame) for frame in codec.encode_message("dale", "hank", text, said, 1.5)]
 
 
 def codec_after(*spelled: dict[str, Any]) -> CourseCodec:
@@ -94,13 +94,13 @@ def test_every_spelling_of_a_name_is_read(presence: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_every_spelling_of_a_message_is_read(message: dict[str, Any]) -> None:
-    assert CourseCodec().decode(message) == events.CourseMsg("dale", "hi", message["action"])
+    assert CourseCodec().decode(message) == events.CourseMessage("dale", "hi", message["action"])
 
 
 def test_in_uppercase_from_is_the_addressee() -> None:
     codec = codec_after({"ACTION": "presence", "USER": {"AUTHUSER": "hank"}})
     spelled = {"ACTION": "message", "FROM": "dale", "MESSAGE_TEXT": "hi"}
-    assert codec.decode(spelled) == events.CourseMsg("dale", "hi", "message")
+    assert codec.decode(spelled) == events.CourseMessage("dale", "hi", "message")
 
 
 @pytest.mark.parametrize("action", ["exit", "quit", "q", "EXIT"])
@@ -110,13 +110,13 @@ def test_every_way_of_leaving_is_known(action: str) -> None:
 
 @pytest.mark.parametrize("to", ["#", "ALL", "all"])
 def test_some_addressees_are_everybody(to: str) -> None:
-    assert CourseCodec().decode({"action": "msg", "to": to, "text": "hi"}) == events.CourseMsg(None, "hi", "msg")
+    assert CourseCodec().decode({"action": "msg", "to": to, "text": "hi"}) == events.CourseMessage(None, "hi", "msg")
 
 
 def test_with_type_status_nobody_is_everybody() -> None:
     codec = codec_after({"action": "presence", "type": "status", "user": {"account_name": "hank"}})
-    assert codec.decode({"action": "msg", "message": "hi"}) == events.CourseMsg(None, "hi", "msg")
-    assert isinstance(CourseCodec().decode({"action": "msg", "message": "hi"}), events.Unreadable)
+    assert codec.decode({"action": "msg", "message": "hi"}) == events.CourseMessage(None, "hi", "msg")
+    assert isinstance(CourseCodec().decode({"action": "msg", "message": "hi"}), events.InvalidFrame)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_with_type_status_nobody_is_everybody() -> None:
     ],
 )
 def test_a_message_without_a_text_that_can_be_sent_is_refused(message: dict[str, Any]) -> None:
-    assert isinstance(CourseCodec().decode(message), events.Unreadable)
+    assert isinstance(CourseCodec().decode(message), events.InvalidFrame)
 
 
 @pytest.mark.parametrize("spelled", [{"action": "dance"}, {}, {"response": 200}, {"action": None}, {"action": ["x"]}])
@@ -184,8 +184,8 @@ def test_answers_come_in_the_envelope_of_the_presence(
     presence: dict[str, Any], ok: dict[str, Any], refusal: dict[str, Any]
 ) -> None:
     codec = codec_after(presence)
-    assert json.loads(codec.ok(1.5)) == ok
-    assert json.loads(codec.refusal("No.", 1.5)) == refusal
+    assert json.loads(codec.encode_ok(1.5)) == ok
+    assert json.loads(codec.encode_error("No.", 1.5)) == refusal
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_answers_come_in_the_envelope_of_the_presence(
 def test_lists_come_where_they_are_looked_for(request_: dict[str, Any], key: str, event: events.CourseList) -> None:
     codec = CourseCodec()
     assert codec.decode(request_) == event
-    frame = json.loads(codec.listing(["dale", "小林"], 1.5))
+    frame = json.loads(codec.encode_list(["dale", "小林"], 1.5))
     assert (frame["response"], frame[key]) == (202, ["dale", "小林"])
     assert codec.fetches_lists
 
@@ -209,11 +209,11 @@ def test_lists_come_where_they_are_looked_for(request_: dict[str, Any], key: str
 def test_lists_are_cut_to_the_frame_from_behind(count: int) -> None:
     codec = CourseCodec()
     names = [f"name-{number}" for number in range(count)]
-    frame = codec.listing(names, 1.5)
+    frame = codec.encode_list(names, 1.5)
     listed = json.loads(frame)["data_list"]
-    assert len(frame) <= dialects.LONGEST_FRAME
+    assert len(frame) <= dialects.MAX_COURSE_FRAME
     assert listed == names[: len(listed)]
-    assert len(listed) == count or len(frame) > dialects.LONGEST_FRAME - 250
+    assert len(listed) == count or len(frame) > dialects.MAX_COURSE_FRAME - 250
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ TEXTS = [
 @pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
 def test_long_texts_are_split_within_the_cap_and_lose_nothing(presence: dict[str, Any], text: str) -> None:
     codec = codec_after(presence)
-    written = list(codec.message("dale", "hank", text, "message", 1.5))
+    written = list(codec.encode_message("dale", "hank", text, "message", 1.5))
     assert len(written) > 1
-    assert all(len(frame) <= codec.dialect.longest_frame for frame in written)
+    assert all(len(frame) <= codec.dialect.max_frame for frame in written)
     assert "".join(text_of(json.loads(frame)) for frame in written) == text
 
 
@@ -255,8 +255,8 @@ def text_of(frame: dict[str, Any]) -> str:
 @pytest.mark.parametrize("presence", [form[0] for form in FORMS] + [variation[0] for variation in VARIATIONS])
 def test_the_longest_names_leave_room_for_the_text(presence: dict[str, Any], name: str) -> None:
     codec = codec_after(presence)
-    written = list(codec.message(name, name, "слово " * 100, "message", 1.5))
-    assert all(len(frame) <= codec.dialect.longest_frame for frame in written)
+    written = list(codec.encode_message(name, name, "слово " * 100, "message", 1.5))
+    assert all(len(frame) <= codec.dialect.max_frame for frame in written)
     assert len(written) < 60
 
 

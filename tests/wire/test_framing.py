@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from gmessenger.wire.framing import (
-    DEEPEST,
-    MAX_NESTING,
+    MAX_LINE_DEPTH,
+    MAX_STREAM_DEPTH,
     LineReader,
     Malformed,
     Oversize,
@@ -39,7 +39,7 @@ RUBBISH = [
     b'{"a" 1} tail {',
     b"\xff\xfe",
     b"\x00",
-    b"{" * (DEEPEST + 1),
+    b"{" * (MAX_STREAM_DEPTH + 1),
 ]
 
 
@@ -85,7 +85,7 @@ def test_a_frame_that_was_no_json_is_taken_back_to_its_newline() -> None:
     reader.feed(b'{"a":1,}{"lost":1}\n{"b":2}')
     bad = reader.next_frame()
     assert bad == b'{"a":1,}'
-    reader.resume(bad)
+    reader.reject(bad)
     assert reader.next_frame() == b'{"b":2}'
 
 
@@ -94,18 +94,18 @@ def test_a_frame_of_several_lines_that_was_no_json_is_gone_back_into() -> None:
     reader.feed(b'{"a":,\n{"b":2}}')
     bad = reader.next_frame()
     assert isinstance(bad, bytes)
-    reader.resume(bad)
+    reader.reject(bad)
     assert reader.next_frame() == b'{"b":2}'
 
 
 @pytest.mark.parametrize("size", [1, 100, 5 * CAP])
 def test_a_stream_over_the_cap_has_lost_its_place(size: int) -> None:
-    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b'"}', size)) == [Oversize(lost_place=True)]
+    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b'"}', size)) == [Oversize(is_fatal=True)]
 
 
 @pytest.mark.parametrize("size", [1, 100, 5 * CAP])
 def test_over_the_cap_it_does_not_matter_what_would_have_been_wrong_later(size: int) -> None:
-    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b"\x01", size)) == [Oversize(lost_place=True)]
+    assert take(StreamReader(CAP), pieces(b'{"a":"' + b"x" * CAP + b"\x01", size)) == [Oversize(is_fatal=True)]
 
 
 def test_a_stream_frame_of_exactly_the_cap_is_a_frame() -> None:
@@ -117,7 +117,7 @@ def test_the_rest_is_handed_on() -> None:
     reader = StreamReader(CAP)
     reader.feed(b'{"a":1}\n{"b"')
     reader.next_frame()
-    assert (reader.rest(), reader.rest()) == (b'\n{"b"', b"")
+    assert (reader.take_rest(), reader.take_rest()) == (b'\n{"b"', b"")
 
 
 def test_a_large_frame_costs_no_more_in_small_pieces() -> None:
@@ -139,7 +139,7 @@ def test_a_line_over_the_cap_is_reported_once_and_the_next_is_read(size: int) ->
     reader = LineReader(10)
     data = b"a\n" + b"x" * 50 + b"\nb\n" + b"y" * 11 + b"\nc\n"
     found = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
-    assert found == [b"a", Oversize(lost_place=False), b"b", Oversize(lost_place=False), b"c"]
+    assert found == [b"a", Oversize(is_fatal=False), b"b", Oversize(is_fatal=False), b"c"]
 
 
 NESTED = {
@@ -153,8 +153,8 @@ NESTED = {
 
 @pytest.mark.parametrize("nest", NESTED.values(), ids=NESTED)
 def test_how_deep_a_line_is_nested_does_not_depend_on_the_interpreter(nest: Callable[[int], bytes]) -> None:
-    assert not is_nested_too_deep(nest(MAX_NESTING))
-    assert is_nested_too_deep(nest(MAX_NESTING + 1)) and is_nested_too_deep(nest(60_000))
+    assert not is_nested_too_deep(nest(MAX_LINE_DEPTH))
+    assert is_nested_too_deep(nest(MAX_LINE_DEPTH + 1)) and is_nested_too_deep(nest(60_000))
 
 
 @pytest.mark.parametrize("text", ["[" * 1000, '\\"[' * 1000, "[]" * 1000, "{" * 500 + "\\\\", '"' + "[" * 1000])

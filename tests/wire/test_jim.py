@@ -8,24 +8,33 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from gmessenger.errors import BadFrame, TooLong, WireError
+from gmessenger.errors import BadFrame, TextTooLong, WireError
 from gmessenger.wire import events
-from gmessenger.wire.encoding import encode, encode_answer, encode_error
-from gmessenger.wire.jim import Hearing, ServerHearing, decode_request, decode_server_frame
+from gmessenger.wire.jim import (
+    EventDecoder,
+    RequestDecoder,
+    decode_request,
+    decode_server_frame,
+    encode,
+    encode_error,
+    encode_response,
+)
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 
 GOOD: dict[bytes, Any] = {
-    b'{"action":"msg","to":"dale","message":"hi"}': events.Msg(to="dale", message="hi"),
-    b'{"action":"msg","id":"1","to":"#dev","message":""}': events.Msg(id="1", to="#dev", message=""),
-    b'{"message":"x","to":"d","action":"msg","unknown":[1],"time":"whenever"}': events.Msg(to="d", message="x"),
-    b'{"action":"msg","to":"d","message":"\\u0001\\u001b"}': events.Msg(to="d", message="\x01\x1b"),
-    '{"action":"msg","to":"小林","message":"🎉"}'.encode(): events.Msg(to="小林", message="🎉"),
-    b'{"action":"users"}': events.Users(),
-    b'{"action":"users","after":"dale"}': events.Users(after="dale"),
-    b'{"action":"status","status":"away"}': events.Status(status="away"),
-    b'{"action":"probe","id":"p"}': events.Probe(id="p"),
-    b'{"action":"quit"}': events.Quit(),
+    b'{"action":"msg","to":"dale","message":"hi"}': events.MessageRequest(to="dale", message="hi"),
+    b'{"action":"msg","id":"1","to":"#dev","message":""}': events.MessageRequest(id="1", to="#dev", message=""),
+    b'{"message":"x","to":"d","action":"msg","unknown":[1],"time":"whenever"}': events.MessageRequest(
+        to="d", message="x"
+    ),
+    b'{"action":"msg","to":"d","message":"\\u0001\\u001b"}': events.MessageRequest(to="d", message="\x01\x1b"),
+    '{"action":"msg","to":"小林","message":"🎉"}'.encode(): events.MessageRequest(to="小林", message="🎉"),
+    b'{"action":"users"}': events.UsersRequest(),
+    b'{"action":"users","after":"dale"}': events.UsersRequest(after="dale"),
+    b'{"action":"status","status":"away"}': events.StatusRequest(status="away"),
+    b'{"action":"probe","id":"p"}': events.ProbeRequest(id="p"),
+    b'{"action":"quit"}': events.QuitRequest(),
     b'{"response":200}': events.Pong(),
 }
 BAD: dict[bytes, tuple[str, str | None]] = {
@@ -65,26 +74,26 @@ def test_a_request_is_understood(frame: bytes) -> None:
 @pytest.mark.parametrize("frame", BAD, ids=lambda frame: repr(frame[:60]))
 def test_a_bad_request_says_what_is_wrong_and_which_it_was(frame: bytes) -> None:
     event = decode_request(frame)
-    assert isinstance(event, events.Unreadable)
+    assert isinstance(event, events.InvalidFrame)
     if frame in (b"[]", b"5"):
-        assert event.error.code == 400
+        assert event.error.status == 400
     else:
-        assert (event.error.word, event.id) == BAD[frame]
+        assert (event.error.code, event.id) == BAD[frame]
 
 
 def test_the_longest_id_is_64_bytes() -> None:
-    assert decode_request(b'{"id":"' + "я".encode() * 32 + b'","action":"quit"}') == events.Quit(id="я" * 32)
+    assert decode_request(b'{"id":"' + "я".encode() * 32 + b'","action":"quit"}') == events.QuitRequest(id="я" * 32)
 
 
 @pytest.mark.parametrize("size", [1, 3, 10_000])
 def test_all_that_is_good_and_bad_comes_out_in_order_of_any_split(size: int) -> None:
     lines = [*GOOD, *(line for line in BAD if line)]
     data = PRESENCE + b"\n".join(lines) + b"\n"
-    hearing = Hearing(65_536)
-    heard = [event for at in range(0, len(data), size) for event in hearing.hear(data[at : at + size])]
-    assert isinstance(heard[0], events.Presence)
+    hearing = RequestDecoder(65_536)
+    heard = [event for at in range(0, len(data), size) for event in hearing.feed(data[at : at + size])]
+    assert isinstance(heard[0], events.PresenceRequest)
     assert heard[1 : 1 + len(GOOD)] == list(GOOD.values())
-    assert all(isinstance(event, events.Unreadable) for event in heard[1 + len(GOOD) :])
+    assert all(isinstance(event, events.InvalidFrame) for event in heard[1 + len(GOOD) :])
     assert len(heard) == 1 + len(lines)
 
 
@@ -92,34 +101,34 @@ def test_all_that_is_good_and_bad_comes_out_in_order_of_any_split(size: int) -> 
     ("jim", "native"), [("2", True), ("3", True), ("1", False), ('"2"', False), ("true", False), ("2.0", False)]
 )
 def test_a_presence_with_jim_2_or_above_makes_a_connection_native(jim: str, native: bool) -> None:
-    hearing = Hearing(65_536)
-    hearing.hear(b'{"action":"presence","jim":' + jim.encode() + b',"user":{"account_name":"hank"}}')
-    assert hearing.native is native
+    hearing = RequestDecoder(65_536)
+    hearing.feed(b'{"action":"presence","jim":' + jim.encode() + b',"user":{"account_name":"hank"}}')
+    assert hearing.is_native is native
 
 
 def test_a_native_frame_over_the_cap_is_refused_and_the_next_is_read() -> None:
-    hearing = Hearing(100)
-    hearing.hear(PRESENCE)
-    too_long, quitting = hearing.hear(b'{"x":"' + b"x" * 200 + b'"}\n{"action":"quit"}\n')
-    assert isinstance(too_long, events.Unreadable) and isinstance(too_long.error, TooLong)
+    hearing = RequestDecoder(100)
+    hearing.feed(PRESENCE)
+    too_long, quitting = hearing.feed(b'{"x":"' + b"x" * 200 + b'"}\n{"action":"quit"}\n')
+    assert isinstance(too_long, events.InvalidFrame) and isinstance(too_long.error, TextTooLong)
     assert (too_long.error.limit, too_long.fatal) == (100, False)
-    assert quitting == events.Quit()
+    assert quitting == events.QuitRequest()
 
 
 def test_a_course_frame_over_the_cap_is_fatal() -> None:
-    (event,) = Hearing(100).hear(b'{"x":"' + b"x" * 200)
-    assert isinstance(event, events.Unreadable) and event.fatal
+    (event,) = RequestDecoder(100).feed(b'{"x":"' + b"x" * 200)
+    assert isinstance(event, events.InvalidFrame) and event.fatal
 
 
 def test_frames_are_utf8_with_their_newline() -> None:
-    frame = encode(events.Delivery("hank", "小林", 1.5, "🎉\n"))
+    frame = encode(events.MessageEvent("hank", "小林", 1.5, "🎉\n"))
     assert frame == '{"action":"msg","from":"hank","to":"小林","time":1.5,"message":"🎉\\n"}\n'.encode()
 
 
 def test_answers_carry_what_they_have() -> None:
-    assert encode_answer(202, "m", 1.5) == b'{"response":202,"id":"m","time":1.5}\n'
-    assert encode_answer(200, None, 1.5) == b'{"response":200,"time":1.5}\n'
-    assert json.loads(encode_answer(200, "m", 1.5, {"users": []})) == {
+    assert encode_response(202, "m", 1.5) == b'{"response":202,"id":"m","time":1.5}\n'
+    assert encode_response(200, None, 1.5) == b'{"response":200,"time":1.5}\n'
+    assert json.loads(encode_response(200, "m", 1.5, {"users": []})) == {
         "response": 200,
         "id": "m",
         "time": 1.5,
@@ -128,7 +137,7 @@ def test_answers_carry_what_they_have() -> None:
 
 
 def test_errors_carry_code_word_sentence_and_their_numbers() -> None:
-    frame = json.loads(encode_error(TooLong("Too long.", limit=5, retry_after=1.5), 1.0, "m"))
+    frame = json.loads(encode_error(TextTooLong("Too long.", limit=5, retry_after=1.5), 1.0, "m"))
     assert frame == {
         "response": 413,
         "id": "m",
@@ -142,17 +151,17 @@ def test_errors_carry_code_word_sentence_and_their_numbers() -> None:
 
 
 SERVER_FRAMES: dict[bytes, Any] = {
-    b'{"response":202,"id":"m","time":1.5}': events.Answer(202, "m", 1.5),
-    b'{"response":404,"error":"e","code":"c","time":1}': events.Answer(404, time=1.0, error="e", code="c"),
-    b'{"action":"msg","from":"a","to":"b","time":1.5,"message":"m","seq":7}': events.Delivery(
+    b'{"response":202,"id":"m","time":1.5}': events.ResponseFrame(202, "m", 1.5),
+    b'{"response":404,"error":"e","code":"c","time":1}': events.ResponseFrame(404, time=1.0, error="e", code="c"),
+    b'{"action":"msg","from":"a","to":"b","time":1.5,"message":"m","seq":7}': events.MessageEvent(
         "a", "b", 1.5, "m", seq=7
     ),
     b'{"action":"presence","user":{"account_name":"a","status":"away"}}': events.PresenceEvent(
-        events.Card("a", status="away")
+        events.UserInfo("a", status="away")
     ),
-    b'{"action":"synced"}': events.Synced(),
-    b'{"action":"moving","retry_in":3.5}': events.Moving(3.5),
-    b'{"action":"probe"}': events.ServerProbe(),
+    b'{"action":"synced"}': events.SyncedEvent(),
+    b'{"action":"moving","retry_in":3.5}': events.MovingEvent(3.5),
+    b'{"action":"probe"}': events.ProbeEvent(),
 }
 
 
@@ -163,33 +172,33 @@ def test_a_client_understands_the_server(frame: bytes) -> None:
 
 @pytest.mark.parametrize("frame", [b'{"action":"dance"}', b'{"action":"msg"}', b"{}", b"[1]", b'{"response":"x"}'])
 def test_a_client_bears_what_it_does_not_know(frame: bytes) -> None:
-    assert isinstance(decode_server_frame(frame), events.Unknown)
+    assert isinstance(decode_server_frame(frame), events.UnknownEvent)
 
 
 def test_a_client_hears_the_very_bytes_and_refuses_what_is_not_jim() -> None:
-    hearing = ServerHearing(100)
+    hearing = EventDecoder(100)
     frame = b'{"action":"synced" }'
-    assert hearing.hear(frame + b"\n") == [(frame, events.Synced())]
+    assert hearing.feed(frame + b"\n") == [(frame, events.SyncedEvent())]
     with pytest.raises(BadFrame):
-        hearing.hear(b"HTTP/1.1 400 Bad Request\r\n")
+        hearing.feed(b"HTTP/1.1 400 Bad Request\r\n")
     with pytest.raises(BadFrame):
-        hearing.hear(b"x" * 200)
+        hearing.feed(b"x" * 200)
 
 
 def test_an_absent_id_is_unset() -> None:
     request = decode_request(b'{"action":"quit"}')
-    assert isinstance(request, events.Quit) and request.id is UNSET and not request.id
+    assert isinstance(request, events.QuitRequest) and request.id is UNSET and not request.id
 
 
 @pytest.mark.parametrize("frame", [b"{}\n", b"\xff\n", b'{"action":"msg"}\n', b"[]\n"])
 def test_of_frames_that_are_unreadable_no_more_are_looked_at_than_a_connection_survives(frame: bytes) -> None:
-    hearing = Hearing(65_536, 100)
-    hearing.hear(PRESENCE)
-    assert len(hearing.hear(frame * 20_000)) == 100
-    assert len(hearing.hear(frame * 60 + b'{"action":"quit"}\n')) == 61
+    hearing = RequestDecoder(65_536, 100)
+    hearing.feed(PRESENCE)
+    assert len(hearing.feed(frame * 20_000)) == 100
+    assert len(hearing.feed(frame * 60 + b'{"action":"quit"}\n')) == 61
 
 
 def test_of_frames_that_a_later_client_may_send_all_are_answered() -> None:
-    hearing = Hearing(65_536, 100)
-    hearing.hear(PRESENCE)
-    assert len(hearing.hear(b'{"action":"dance"}\n' * 300)) == 300
+    hearing = RequestDecoder(65_536, 100)
+    hearing.feed(PRESENCE)
+    assert len(hearing.feed(b'{"action":"dance"}\n' * 300)) == 300

@@ -10,12 +10,19 @@ from hypothesis import strategies as st
 
 from gmessenger.errors import BadFrame, FrameTooLong
 from gmessenger.wire import events
-from gmessenger.wire.jim import Hearing
-from gmessenger.wire.openings import FAREWELLS, JIM, METHODS, SIGNATURES, Opening, classify
+from gmessenger.wire.jim import RequestDecoder
+from gmessenger.wire.protocol_detection import (
+    HTTP_METHODS,
+    JIM,
+    REJECTIONS,
+    SIGNATURES,
+    ProtocolDetector,
+    detect_protocol,
+)
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 HTTP = [
-    *(method + b" / HTTP/1.1\r\nHost: localhost\r\n\r\n" for method in sorted(METHODS)),
+    *(method + b" / HTTP/1.1\r\nHost: localhost\r\n\r\n" for method in sorted(HTTP_METHODS)),
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"PROPFIND /dav HTTP/1.1\r\n",
     b"brew /pot-0 HTTP/1.1\r\n",
@@ -96,7 +103,7 @@ RUBBISH = [
 
 
 def in_pieces(said: bytes) -> str | None:
-    opening = Opening()
+    opening = ProtocolDetector()
     for byte in said:
         if (found := opening.feed(bytes([byte]))) is not None:
             return found
@@ -106,72 +113,74 @@ def in_pieces(said: bytes) -> str | None:
 @pytest.mark.parametrize(("said", "protocol"), CASES, ids=lambda value: str(value)[:30])
 def test_another_protocol_is_known_whole_and_byte_by_byte_with_anything_behind(said: bytes, protocol: str) -> None:
     for behind in (b"", b"\n", PRESENCE, b"\x00" * 100):
-        assert classify(said + behind) == protocol
+        assert detect_protocol(said + behind) == protocol
     assert in_pieces(said) == protocol
 
 
 def test_every_signature_has_a_case() -> None:
     assert {protocol for protocol, _ in SIGNATURES} <= {protocol for _, protocol in OTHERS}
-    assert set(FAREWELLS) <= {protocol for _, protocol in CASES}
+    assert set(REJECTIONS) <= {protocol for _, protocol in CASES}
 
 
 @pytest.mark.parametrize("said", RUBBISH)
 def test_rubbish_is_none_of_them_and_what_follows_it_is_heard(said: bytes) -> None:
-    assert classify(said + PRESENCE) == in_pieces(said + PRESENCE) == JIM
+    assert detect_protocol(said + PRESENCE) == in_pieces(said + PRESENCE) == JIM
     for pieces in ([said + PRESENCE], [bytes([byte]) for byte in said + PRESENCE]):
-        hearing = Hearing(65_536)
-        heard = [event for piece in pieces for event in hearing.hear(piece)]
-        assert isinstance(heard[-1], events.Presence)
+        hearing = RequestDecoder(65_536)
+        heard = [event for piece in pieces for event in hearing.feed(piece)]
+        assert isinstance(heard[-1], events.PresenceRequest)
         assert {type(event.error) for event in heard[:-1]} == {BadFrame}
 
 
 @pytest.mark.parametrize("said", [b"{", b" \r\n\t{", PRESENCE, b'{"ACTION":"presence"'])
 def test_jim_is_known_by_its_first_byte(said: bytes) -> None:
-    assert classify(said) == JIM
+    assert detect_protocol(said) == JIM
 
 
 @pytest.mark.parametrize(("said", "protocol"), CASES, ids=lambda value: str(value)[:30])
 def test_a_connection_of_another_protocol_is_one_event(said: bytes, protocol: str) -> None:
-    whole, slow = Hearing(65_536), Hearing(65_536)
-    assert whole.hear(said + PRESENCE) == [events.Foreign(protocol)]
-    assert whole.hear(PRESENCE) == []
-    assert [event for byte in said + PRESENCE for event in slow.hear(bytes([byte]))] == [events.Foreign(protocol)]
+    whole, slow = RequestDecoder(65_536), RequestDecoder(65_536)
+    assert whole.feed(said + PRESENCE) == [events.ForeignProtocol(protocol)]
+    assert whole.feed(PRESENCE) == []
+    assert [event for byte in said + PRESENCE for event in slow.feed(bytes([byte]))] == [
+        events.ForeignProtocol(protocol)
+    ]
 
 
 def test_what_may_become_a_request_is_held_back_up_to_the_largest_frame() -> None:
-    hearing = Hearing(1000)
-    assert hearing.hear(b"A" * 1000) == []
-    (event,) = hearing.hear(b"A")
-    assert isinstance(event, events.Unreadable) and isinstance(event.error, FrameTooLong) and event.fatal
+    hearing = RequestDecoder(1000)
+    assert hearing.feed(b"A" * 1000) == []
+    (event,) = hearing.feed(b"A")
+    assert isinstance(event, events.InvalidFrame) and isinstance(event.error, FrameTooLong) and event.fatal
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
 def test_how_it_is_split_does_not_matter(said: bytes, cuts: list[int]) -> None:
-    opening, found = Opening(), None
+    opening, found = ProtocolDetector(), None
     places = [0, *sorted(min(cut, len(said)) for cut in cuts), len(said)]
     for start, end in pairwise(places):
         if found is None:
             found = opening.feed(said[start:end])
-    assert found == classify(said)
+    assert found == detect_protocol(said)
 
 
 def test_the_http_farewell_is_an_http_answer() -> None:
-    head, _, body = FAREWELLS["http"].partition(b"\r\n\r\n")
+    head, _, body = REJECTIONS["http"].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert f"Content-Length: {len(body)}".encode() in head.splitlines()
 
 
 def test_a_line_of_many_words_is_no_deeper_than_one_of_few() -> None:
-    assert classify(b"FROB /" + b" a/b" * 16_000) is None
-    assert classify(b"FROB /" + b" a/b" * 16_000 + b" HTTP/1") == "http"
+    assert detect_protocol(b"FROB /" + b" a/b" * 16_000) is None
+    assert detect_protocol(b"FROB /" + b" a/b" * 16_000 + b" HTTP/1") == "http"
 
 
 def test_bytes_are_looked_at_once_however_slowly_they_come() -> None:
-    opening = Opening()
+    opening = ProtocolDetector()
     looked = 0
-    before = opening._at
+    before = opening._position
     for _ in range(5000):
         assert opening.feed(b"a") is None
-        looked += opening._at - before
-        before = opening._at
+        looked += opening._position - before
+        before = opening._position
     assert looked == 5000

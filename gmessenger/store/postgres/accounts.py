@@ -1,34 +1,41 @@
-"""Accounts and their invites, in PostgreSQL."""
+"""Accounts and their invites, in PostgreSQL.
+
+What operators have imposed, and who does not want to hear from whom, in PostgreSQL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gmessenger.chat.records import Account, Device, Entry
-from gmessenger.errors import InviteRefused, NameTaken
-from gmessenger.store.common import hash_secret
-from gmessenger.store.postgres.batches import NAME_LOCKS, NAMES
-from gmessenger.store.postgres.entering import Entering, enter
-from gmessenger.store.postgres.lines import Line
+from msgspec.structs import asdict
 
-ALL: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
-BY_ID: Final = f"{ALL} WHERE id = %s"
-BY_KEY: Final = f"{ALL} WHERE key = %s"
-LOCK_NAME: Final = f"SELECT pg_advisory_xact_lock({NAME_LOCKS} + abs(hashtext(%s) %% {NAMES}))"
+from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
+from gmessenger.errors import InvalidInvite, NameTaken
+from gmessenger.store.common import hash_secret
+from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.devices import DeviceStore, log_in_device
+from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
+from gmessenger.store.postgres.pool import PgConnection
+
+SELECT_ACCOUNTS: Final = "SELECT id, key, name, disabled, role, generation FROM accounts"
+FIND_ACCOUNT_BY_ID: Final = f"{SELECT_ACCOUNTS} WHERE id = %s"
+FIND_ACCOUNT_BY_KEY: Final = f"{SELECT_ACCOUNTS} WHERE key = %s"
+LOCK_NAME: Final = f"SELECT pg_advisory_xact_lock({NAME_LOCK_BASE} + abs(hashtext(%s) %% {NAME_LOCK_COUNT}))"
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = %s"
-ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (%s, %s, %s, %s) RETURNING id"
-DIRECT_WITH: Final = (
+INSERT_ACCOUNT: Final = "INSERT INTO accounts (key, name, password, created) VALUES (%s, %s, %s, %s) RETURNING id"
+FIND_DIRECT_CONVERSATIONS: Final = (
     # Two ranges of indexes, as there may be hundreds of thousands of conversations.
     "SELECT id FROM conversations WHERE key >= %(key)s || ' ' AND key < %(key)s || '!' "
     "UNION SELECT id FROM conversations WHERE split_part(key, ' ', 2) = %(key)s AND strpos(key, ' ') > 0"
 )
-ADMIT: Final = (
+ADD_DIRECT_PARTICIPANT: Final = (
     # Locked, as by who writes to them: what is being said just now is from before.
-    f"WITH mine AS (SELECT id, head FROM conversations WHERE id IN ({DIRECT_WITH}) ORDER BY key FOR NO KEY UPDATE) "  # noqa: S608
+    f"WITH mine AS (SELECT id, head FROM conversations WHERE id IN ({FIND_DIRECT_CONVERSATIONS}) "  # noqa: S608
+    "ORDER BY key FOR NO KEY UPDATE) "
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
 )
-MEMBER: Final = (
+ADD_MEMBER: Final = (
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %s, id, head + 1 FROM conversations "
     "WHERE key = %s FOR KEY SHARE ON CONFLICT DO NOTHING"  # no room that is being deleted
 )
@@ -36,8 +43,8 @@ SET_PASSWORD: Final = "UPDATE accounts SET password = %s, generation = generatio
 DISABLE: Final = "UPDATE accounts SET disabled = %s WHERE id = %s"
 SET_ROLE: Final = "UPDATE accounts SET role = %s WHERE id = %s"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s"
-KEY: Final = "SELECT key FROM accounts WHERE id = %s"
-DROP: Final = (
+FIND_KEY: Final = "SELECT key FROM accounts WHERE id = %s"
+DELETE_ACCOUNT: Final = (
     "DELETE FROM accounts WHERE id = %s",  # first: it is what an entering session has locked
     "DELETE FROM past_ids WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
     "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
@@ -50,88 +57,156 @@ ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (%s, %s)"
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = %s"  # noqa: S105
 
 
-class Accounts(Entering):
+class AccountStore(DeviceStore):
     """The part of the contract that is about who there is."""
 
     def accounts(self) -> Sequence[Account]:
-        return [Account(*row) for row in self.read(lambda db: db.execute(ALL).fetchall())]
+        return [Account(*row) for row in self.read(lambda db: db.execute(SELECT_ACCOUNTS).fetchall())]
 
     def account(self, id: int) -> Account | None:
-        row = self.read(lambda db: db.execute(BY_ID, (id,)).fetchone())
+        row = self.read(lambda db: db.execute(FIND_ACCOUNT_BY_ID, (id,)).fetchone())
         return Account(*row) if row else None
 
-    def account_of(self, key: str) -> Account | None:
-        row = self.read(lambda db: db.execute(BY_KEY, (key,)).fetchone())
+    def account_by_name(self, key: str) -> Account | None:
+        row = self.read(lambda db: db.execute(FIND_ACCOUNT_BY_KEY, (key,)).fetchone())
         return Account(*row) if row else None
 
-    def create_account(self, key: str, name: str, password: str, time: float, invite: str | None = None) -> Account:
+    def create_account(
+        self, key: str, name: str, password_hash: str, time: float, invite: str | None = None
+    ) -> Account:
         self.flush()
-        return self.change(lambda db: self._create(db, (key, name, password, time), invite))
+        return self.change(lambda db: self._insert_account(db, (key, name, password_hash, time), invite))
 
     def register(
         self,
         key: str,
         name: str,
-        password: str,
+        password_hash: str,
         time: float,
-        entry: Entry,
+        login: DeviceLogin,
         rooms: Sequence[str] = (),
         invite: str | None = None,
     ) -> tuple[Account, Device]:
-        def change(db: Line) -> tuple[Account, Device]:
-            account = self._create(db, (key, name, password, time), invite)
+        def change(db: PgConnection) -> tuple[Account, Device]:
+            account = self._insert_account(db, (key, name, password_hash, time), invite)
             for room in sorted(rooms):
-                if db.execute(MEMBER, (account.id, room)).rowcount:
-                    self.leave_word(db, "member", room, account.id)
-            device = enter(db, account.id, entry, time)
-            self.leave_word(db, "device", device.id)
+                if db.execute(ADD_MEMBER, (account.id, room)).rowcount:
+                    self.record_change(db, "member", room, account.id)
+            device = log_in_device(db, account.id, login, time)
+            self.record_change(db, "device", device.id)
             return account, device
 
         self.flush()
         return self.change(change)
 
-    def _create(self, db: Line, row: tuple[str, str, str, float], invite: str | None) -> Account:
+    def _insert_account(self, db: PgConnection, row: tuple[str, str, str, float], invite: str | None) -> Account:
         key, name, password, created = row
         db.execute(LOCK_NAME, (key,))
-        if db.execute(BY_KEY, (key,)).fetchone():
+        if db.execute(FIND_ACCOUNT_BY_KEY, (key,)).fetchone():
             raise NameTaken
         if invite is not None and not db.execute(USE_INVITE, (hash_secret(invite),)).rowcount:
-            raise InviteRefused
-        ((id,),) = db.execute(ADD, (key, name, password, created)).fetchall()
-        db.execute(ADMIT, {"key": key, "account": id})
-        self.leave_word(db, "account", id)
+            raise InvalidInvite
+        ((id,),) = db.execute(INSERT_ACCOUNT, (key, name, password, created)).fetchall()
+        db.execute(ADD_DIRECT_PARTICIPANT, {"key": key, "account": id})
+        self.record_change(db, "account", id)
         return Account(id, key, name)
 
-    def password(self, account: int) -> str | None:
+    def password_hash(self, account: int) -> str | None:
         row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
         return str(row[0]) if row else None
 
-    def set_password(self, account: int, password: str) -> None:
-        def change(db: Line) -> None:
-            self._set(db, SET_PASSWORD, password, account)
+    def set_password(self, account: int, password_hash: str) -> None:
+        def change(db: PgConnection) -> None:
+            self._update_account(db, SET_PASSWORD, password_hash, account)
             db.execute(DROP_TOKENS, (account,))
 
         self.change(change)
 
-    def disable(self, account: int, disabled: bool) -> None:
-        self.change(lambda db: self._set(db, DISABLE, disabled, account))
+    def set_disabled(self, account: int, disabled: bool) -> None:
+        self.change(lambda db: self._update_account(db, DISABLE, disabled, account))
 
     def set_role(self, account: int, role: str) -> None:
-        self.change(lambda db: self._set(db, SET_ROLE, role, account))
+        self.change(lambda db: self._update_account(db, SET_ROLE, role, account))
 
-    def _set(self, db: Line, statement: Any, value: object, account: int) -> None:
+    def _update_account(self, db: PgConnection, statement: Any, value: object, account: int) -> None:
         db.execute(statement, (value, account))
-        self.leave_word(db, "account", account)
+        self.record_change(db, "account", account)
 
     def delete_account(self, account: int) -> None:
-        def change(db: Line) -> None:
-            for (key,) in db.execute(KEY, (account,)).fetchall():
+        def change(db: PgConnection) -> None:
+            for (key,) in db.execute(FIND_KEY, (account,)).fetchall():
                 db.execute(LOCK_NAME, (key,))  # whoever begins a conversation with it has it, or finds it gone
-            for statement in DROP:
+            for statement in DELETE_ACCOUNT:
                 db.execute(statement, (account,))
-            self.leave_word(db, "account", account)
+            self.record_change(db, "account", account)
 
         self.change(change)
 
     def add_invite(self, invite: str, time: float) -> None:
         self.write(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))
+
+
+SELECT_SANCTIONS: Final = "SELECT kind, target, by, reason, since, until FROM sanctions"
+FIND_SANCTION: Final = f"{SELECT_SANCTIONS} WHERE kind = %s AND target = %s"
+IMPOSE: Final = (
+    "INSERT INTO sanctions (kind, target, by, reason, since, until) "
+    "VALUES (%(kind)s, %(target)s, %(by)s, %(reason)s, %(since)s, %(until)s) "
+    "ON CONFLICT (kind, target) DO UPDATE SET by = excluded.by, reason = excluded.reason, since = excluded.since, "
+    "until = excluded.until"
+)
+LIFT: Final = "DELETE FROM sanctions WHERE kind = %s AND target = %s"
+BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
+BLOCKED_BY: Final = "SELECT key, name FROM blocks WHERE account_id = %s"
+BLOCK: Final = (
+    # Of an account that is being deleted nothing must come to stay.
+    "INSERT INTO blocks (account_id, key, name) SELECT id, %s, %s FROM accounts WHERE id = %s FOR KEY SHARE "
+    "ON CONFLICT (account_id, key) DO UPDATE SET name = excluded.name"
+)
+UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = %s AND key = %s"
+
+
+class SanctionStore(Database):
+    """The part of the contract that is about keeping the peace."""
+
+    def sanctions(self) -> Sequence[Sanction]:
+        return [Sanction(*row) for row in self.read(lambda db: db.execute(SELECT_SANCTIONS).fetchall())]
+
+    def sanction(self, kind: str, target: str) -> Sanction | None:
+        row = self.read(lambda db: db.execute(FIND_SANCTION, (kind, target)).fetchone())
+        return Sanction(*row) if row else None
+
+    def add_sanction(self, sanction: Sanction) -> None:
+        def change(db: PgConnection) -> None:
+            db.execute(IMPOSE, asdict(sanction))
+            self.record_change(db, "sanction", sanction.kind, sanction.target, by=sanction.by)
+
+        self.change(change)
+
+    def remove_sanctions(self, kind: str, targets: Sequence[str], by: str = "") -> None:
+        def change(db: PgConnection) -> None:
+            for target in sorted(targets):
+                if db.execute(LIFT, (kind, target)).rowcount:
+                    self.record_change(db, "sanction", kind, target, by=by)
+
+        self.change(change)
+
+    def blocks(self) -> Sequence[tuple[int, str, str]]:
+        return self.read(lambda db: db.execute(BLOCKS).fetchall())
+
+    def blocked_by(self, account: int) -> Mapping[str, str]:
+        return dict(self.read(lambda db: db.execute(BLOCKED_BY, (account,)).fetchall()))
+
+    def block(self, account: int, names: Mapping[str, str]) -> None:
+        def change(db: PgConnection) -> None:
+            for key, name in sorted(names.items()):
+                db.execute(BLOCK, (key, name, account))
+            self.record_change(db, "blocks", account)
+
+        self.change(change)
+
+    def unblock(self, account: int, key: str) -> None:
+        def change(db: PgConnection) -> None:
+            db.execute(UNBLOCK, (account, key))
+            self.record_change(db, "blocks", account)
+
+        self.change(change)

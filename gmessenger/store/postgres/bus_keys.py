@@ -10,16 +10,16 @@ from typing import Final
 
 import psycopg
 
-from gmessenger.errors import FileProblem
+from gmessenger.errors import FileError
 from gmessenger.store.postgres import schema
-from gmessenger.store.postgres.address import Address, said
+from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
 
 KEY_BYTES: Final = 32
 TIMEOUT: Final = 10.0  # seconds
-FIND: Final = "SELECT value FROM facts WHERE name = 'bus key'"
-MAKE: Final = "INSERT INTO facts VALUES ('bus key', %s) ON CONFLICT (name) DO NOTHING"
-REPLACE: Final = "INSERT INTO facts VALUES ('bus key', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-TELL: Final = "INSERT INTO changes (node, kind, subject, details) VALUES ('', 'bus key', '[]', '{}')"
+FIND_KEY: Final = "SELECT value FROM facts WHERE name = 'bus key'"
+INSERT_KEY: Final = "INSERT INTO facts VALUES ('bus key', %s) ON CONFLICT (name) DO NOTHING"
+REPLACE_KEY: Final = "INSERT INTO facts VALUES ('bus key', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+RECORD_KEY_CHANGE: Final = "INSERT INTO changes (node, kind, subject, details) VALUES ('', 'bus key', '[]', '{}')"
 
 
 def make_key() -> str:
@@ -30,14 +30,14 @@ def make_key() -> str:
 def replace_bus_key(url: str) -> None:
     """Give the nodes of a store another key; those that run follow.
 
-    Blocks. Raises `FileProblem` or `ConfigProblem`.
+    Blocks. Raises `FileError` or `ConfigError`.
     """
-    address = Address(url, TIMEOUT)
-    with address.first() as db:
+    address = ConnectionSettings(url, TIMEOUT)
+    with address.connect_first() as db:
         try:
             with db.transaction():
-                schema.migrate(db, address.shown)
-                db.execute(REPLACE, (make_key(),))
-                db.execute(TELL)
+                schema.migrate(db, address.shown_url)
+                db.execute(REPLACE_KEY, (make_key(),))
+                db.execute(RECORD_KEY_CHANGE)
         except psycopg.Error as error:
-            raise FileProblem(f"The store {address.shown} cannot be written: {said(error)}.") from error
+            raise FileError(f"The store {address.shown_url} cannot be written: {describe_error(error)}.") from error

@@ -13,123 +13,122 @@ import msgspec
 import psycopg
 from psycopg import Connection
 
-from gmessenger.cluster.records import Kind
+from gmessenger.cluster.interfaces import ChangeKind
 from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.store.common import IDENTITY
+from gmessenger.store.group_commit import CompletionNotifier
 from gmessenger.store.postgres import bus_keys, schema
-from gmessenger.store.postgres.address import Address
-from gmessenger.store.postgres.lines import GRACE, Line, Lines
-from gmessenger.store.postgres.writer import Writer
-from gmessenger.store.settling import Settling
+from gmessenger.store.postgres.pool import SERVER_GRACE, ConnectionPool, ConnectionSettings, PgConnection
+from gmessenger.store.postgres.writer import PostgresWriter
 
-Result = TypeVar("Result")
-OWN_LINES: Final = 2
-SEARCH_LINES: Final = 2
-PLACE: Final = "SELECT value FROM facts WHERE name = 'place'"
-CHECKED: Final = (
+ResultT = TypeVar("ResultT")
+NODE_CONNECTIONS: Final = 2
+SEARCH_CONNECTIONS: Final = 2
+DATABASE_ID: Final = "SELECT value FROM facts WHERE name = 'place'"
+WRITE_CHECK: Final = (
     "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-CHANGED: Final = "INSERT INTO changes (node, kind, subject, details) VALUES (%s, %s, %s, %s)"
+INSERT_CHANGE: Final = "INSERT INTO changes (node, kind, subject, details) VALUES (%s, %s, %s, %s)"
 
 
-class Database(Settling):
+class Database(CompletionNotifier):
     """Connections for questions and changes, and the writer's own.
 
     A change besides messages is a transaction of its own; what it leaves for the other nodes is in the same one.
     """
 
-    lasting = True
+    is_persistent = True
     is_shared = True
 
     def __init__(
-        self, url: str, failed: Callable[[str, BaseException], None] | None, timeout: float, connections: int
+        self, url: str, on_error: Callable[[str, BaseException], None] | None, timeout: float, connections: int
     ) -> None:
-        super().__init__(failed)
+        super().__init__(on_error)
         self.node = secrets.token_hex(6)
-        self.changed: Callable[[], None] = lambda: None
-        self.unsure = False
+        self.on_change: Callable[[], None] = lambda: None
+        self.is_stale = False
         """Whether what this node has in memory may not be what is kept."""
-        self.unsure_again_at = math.inf
-        address = Address(url, timeout)
-        self.lines = Lines(address, connections, timeout)
+        self.stale_again_at = math.inf
+        address = ConnectionSettings(url, timeout)
+        self.pool = ConnectionPool(address, connections, timeout)
         # Whatever people ask for, what a node asks for itself must not wait behind it.
-        self.own_lines = Lines(address, OWN_LINES, timeout)
+        self.node_pool = ConnectionPool(address, NODE_CONNECTIONS, timeout)
         # Other questions, those of logins above all, never wait behind a search.
-        self.search_lines = Lines(address, SEARCH_LINES, timeout)
-        with address.first() as db:
-            self.identity = self._begin(db, address)
-        self.writer = Writer(self.lines, self._settle, self._failed, self.tally)
+        self.search_pool = ConnectionPool(address, SEARCH_CONNECTIONS, timeout)
+        with address.connect_first() as db:
+            self.identity = self._load_schema(db, address)
+        self.writer = PostgresWriter(self.pool, self._notify, self._on_error, self.stats)
 
-    def _begin(self, db: Connection[Any], address: Address) -> str:
+    def _load_schema(self, db: Connection[Any], settings: ConnectionSettings) -> str:
         try:
-            schema.migrate(db, address.shown)
-            row, place = db.execute(IDENTITY).fetchone(), db.execute(PLACE).fetchone()
+            schema.migrate(db, settings.shown_url)
+            row, place = db.execute(IDENTITY).fetchone(), db.execute(DATABASE_ID).fetchone()
         except psycopg.Error as error:
-            raise address.problem(error) from None
+            raise settings.to_error(error) from None
         self.cluster = hashlib.sha256(f"{row} {place}".encode()).hexdigest()[:16]
         return str(row[0]) if row else ""
 
     def bus_key(self) -> bytes:
-        def find(db: Line) -> bytes:
+        def find(db: PgConnection) -> bytes:
             # Whoever comes first makes it; what others made meanwhile is seen by the second statement.
-            db.execute(bus_keys.MAKE, (bus_keys.make_key(),))
-            ((key,),) = db.execute(bus_keys.FIND).fetchall()
+            db.execute(bus_keys.INSERT_KEY, (bus_keys.make_key(),))
+            ((key,),) = db.execute(bus_keys.FIND_KEY).fetchall()
             return bytes.fromhex(key)
 
-        return self.write(find, self.own_lines)
+        return self.write(find, self.node_pool)
 
     def close(self) -> None:
         self.writer.close()
-        self.lines.close()
-        self.own_lines.close()
-        self.search_lines.close()
+        self.pool.close()
+        self.node_pool.close()
+        self.search_pool.close()
 
     def flush(self) -> None:
         self.writer.flush()
 
-    def check(self) -> None:
-        self.write(lambda db: db.execute(CHECKED))
+    def check_writable(self) -> None:
+        self.write(lambda db: db.execute(WRITE_CHECK))
 
-    def read(self, find: Callable[[Line], Result]) -> Result:
+    def read(self, query: Callable[[PgConnection], ResultT]) -> ResultT:
         """Ask something."""
-        return self.lines.use(find)
+        return self.pool.run(query)
 
-    def write(self, change: Callable[[Line], Result], lines: Lines | None = None) -> Result:
+    def write(self, body: Callable[[PgConnection], ResultT], pool: ConnectionPool | None = None) -> ResultT:
         """Change something that no other node has to hear of; it is on disk when this returns."""
         began = time.monotonic()
-        result = (lines or self.lines).use(lambda db: _in_transaction(db, change))
-        self.tally.commits.add(time.monotonic() - began)
+        result = (pool or self.pool).run(lambda db: _in_transaction(db, body))
+        self.stats.commit_seconds.add(time.monotonic() - began)
         return result
 
-    def change(self, change: Callable[[Line], Result], lines: Lines | None = None) -> Result:
+    def change(self, body: Callable[[PgConnection], ResultT], pool: ConnectionPool | None = None) -> ResultT:
         """Change something, and leave with it what the others are to hear."""
         try:
-            result = self.write(change, lines)
+            result = self.write(body, pool)
         except BaseException as error:  # also of one that was killed meanwhile
             if not isinstance(error, WireError) or isinstance(error, StoreUnavailable):
-                self.doubt()
+                self.invalidate()
             raise
         finally:
-            self.changed()
+            self.on_change()
         return result
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """A change may have been made, and others hear of it, though whoever asked for it was told otherwise.
 
         So this node has to look how everything is: now, and when a server that is still at it will have given up.
         """
-        self.unsure = True
-        self.unsure_again_at = time.monotonic() + self.lines.timeout + GRACE
+        self.is_stale = True
+        self.stale_again_at = time.monotonic() + self.pool.timeout + SERVER_GRACE
 
-    def leave_word(self, db: Line, kind: Kind, *subject: str | int, **details: Any) -> None:
+    def record_change(self, db: PgConnection, kind: ChangeKind, *subject: str | int, **details: Any) -> None:
         """Have the other nodes hear of a change, if it is committed."""
         said = {name: value for name, value in details.items() if value}
-        db.execute(CHANGED, (self.node, kind, _json(subject), _json(said)))
+        db.execute(INSERT_CHANGE, (self.node, kind, _json(subject), _json(said)))
 
 
-def _in_transaction(db: Line, change: Callable[[Line], Result]) -> Result:
+def _in_transaction(db: PgConnection, body: Callable[[PgConnection], ResultT]) -> ResultT:
     with db.transaction():
-        return change(db)
+        return body(db)
 
 
 def _json(value: Sequence[Any] | dict[str, Any]) -> str:

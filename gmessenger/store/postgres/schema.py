@@ -11,9 +11,9 @@ from typing import Any, Final, LiteralString
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from gmessenger.errors import ConfigProblem
+from gmessenger.errors import ConfigError
 
-FIRST: Final = """
+INITIAL_SCHEMA: Final = """
 CREATE TABLE facts (
     name text PRIMARY KEY,
     value text NOT NULL
@@ -148,7 +148,7 @@ CREATE TABLE guests (
 CREATE INDEX guests_by_node ON guests (node);
 """
 
-SECOND: Final = """
+SCHEMA_2: Final = """
 -- How many bytes of text are kept of each account, and under 0 of guests: counted by triggers, whatever node or program
 -- changes what is kept. Each connection counts in one of 16 rows, so that no two nodes wait for each other there.
 CREATE TABLE usage (
@@ -189,21 +189,21 @@ INSERT INTO facts SELECT 'unindexed', (max(id) + 1)::text FROM messages HAVING c
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 """
 
-MIGRATIONS: Final[tuple[LiteralString, ...]] = (FIRST, SECOND, WORDS_BY_CONVERSATION)
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (INITIAL_SCHEMA, SCHEMA_2, WORDS_BY_CONVERSATION)
 """What leads from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
-WORKS_FROM: Final = 3
+MIN_PROGRAM_VERSION: Final = 3
 """The oldest program, by the version it knows, that can work with this schema: the fact `works from`."""
 
-OURS: Final = 0x676D6573
+SCHEMA_LOCK: Final = 0x676D6573
 """What our advisory locks are known by ("gmes")."""
-UNHURRIED: Final = "SET LOCAL statement_timeout = '10min'"
+MIGRATION_TIMEOUT: Final = "SET LOCAL statement_timeout = '10min'"
 """A step may take long, and whoever starts meanwhile waits for it."""
-ALONE: Final = "SELECT pg_advisory_xact_lock(%s)"
-IS_MADE: Final = "SELECT to_regclass('facts') IS NOT NULL"
+TAKE_LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
+HAS_FACTS: Final = "SELECT to_regclass('facts') IS NOT NULL"
 FACTS: Final = "SELECT name, value FROM facts WHERE name IN ('schema', 'works from', 'place')"
-KEEP_FACT: Final = "INSERT INTO facts VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-PLACE: Final = (
+SET_FACT: Final = "INSERT INTO facts VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+SELECT_DATABASE_ID: Final = (
     # What a dump was read into is another store, where the same transaction numbers will come again.
     "SELECT (SELECT system_identifier FROM pg_control_system())::text || ' ' || oid FROM pg_database "
     "WHERE datname = current_database()"
@@ -214,16 +214,16 @@ NEW_IDENTITY: Final = (
 )
 
 
-def kept(db: Connection[Any]) -> dict[str, str]:
+def read_facts(db: Connection[Any]) -> dict[str, str]:
     """What a database says of its schema: nothing where there is no store in it."""
-    made = db.execute(IS_MADE).fetchone()
+    made = db.execute(HAS_FACTS).fetchone()
     return dict(db.execute(FACTS).fetchall()) if made and made[0] else {}
 
 
-def need_known(facts: dict[str, str], shown: str) -> None:
-    """Raises `ConfigProblem` where a store says of itself that it is too new for this program to work with."""
+def require_known_schema(facts: dict[str, str], shown: str) -> None:
+    """Raises `ConfigError` where a store says of itself that it is too new for this program to work with."""
     if int(facts.get("works from", 0)) > VERSION:
-        raise ConfigProblem(
+        raise ConfigError(
             f"The store {shown} has schema {facts['schema']}, made by a later release; this one knows schema {VERSION}."
         )
 
@@ -231,30 +231,30 @@ def need_known(facts: dict[str, str], shown: str) -> None:
 def migrate(db: Connection[Any], shown: str) -> None:
     """Take the schema to this program's version, unless it is newer: then leave it.
 
-    Raises `ConfigProblem` where it is so new that this program cannot work with it.
+    Raises `ConfigError` where it is so new that this program cannot work with it.
     """
     with db.transaction():
-        db.execute(UNHURRIED)
-        db.execute(ALONE, (OURS,))
-        facts = kept(db)
-        need_known(facts, shown)
+        db.execute(MIGRATION_TIMEOUT)
+        db.execute(TAKE_LOCK, (SCHEMA_LOCK,))
+        facts = read_facts(db)
+        require_known_schema(facts, shown)
         version = int(facts.get("schema", 0))
         for step in MIGRATIONS[version:]:
             db.execute(step)
         if version < VERSION:
-            db.execute(KEEP_FACT, ("schema", str(VERSION)))
-            db.execute(KEEP_FACT, ("works from", str(WORKS_FROM)))
-        _know_the_place(db, facts.get("place"))
+            db.execute(SET_FACT, ("schema", str(VERSION)))
+            db.execute(SET_FACT, ("works from", str(MIN_PROGRAM_VERSION)))
+        _check_database_id(db, facts.get("place"))
 
 
-def _know_the_place(db: Connection[Any], known: str | None) -> None:
-    row = db.execute(PLACE).fetchone()
+def _check_database_id(db: Connection[Any], known: str | None) -> None:
+    row = db.execute(SELECT_DATABASE_ID).fetchone()
     if row is not None and row[0] != known:
-        db.execute(KEEP_FACT, ("place", row[0]))
-        become_another(db)
+        db.execute(SET_FACT, ("place", row[0]))
+        renew_identity(db)
 
 
-def become_another(db: Connection[Any]) -> None:
+def renew_identity(db: Connection[Any]) -> None:
     """What is in the database is another store than it was: its numbers will be given again."""
     db.execute(NEW_IDENTITY)
     for table in ("changes", "moves", "guests", "nodes"):

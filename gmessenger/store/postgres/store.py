@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gmessenger.store.postgres.accounts import Accounts
-from gmessenger.store.postgres.following import Following
-from gmessenger.store.postgres.guests import Guests
-from gmessenger.store.postgres.listing import Listing
-from gmessenger.store.postgres.messages import Messages
-from gmessenger.store.postgres.rebuild import IndexRebuild
-from gmessenger.store.postgres.rooms import Rooms
-from gmessenger.store.postgres.sanctions import Sanctions
+from gmessenger.store.postgres.accounts import AccountStore, SanctionStore
+from gmessenger.store.postgres.changefeed import ChangeFeed
+from gmessenger.store.postgres.leases import NameLeases
+from gmessenger.store.postgres.messages import ConversationStore, MessageStore
+from gmessenger.store.postgres.reindex import IndexRebuild
+from gmessenger.store.postgres.rooms import RoomStore
 
 
-class PostgresStore(Accounts, Messages, Listing, Rooms, Sanctions, Guests, Following, IndexRebuild):
+class PostgresStore(
+    AccountStore, MessageStore, ConversationStore, RoomStore, SanctionStore, NameLeases, ChangeFeed, IndexRebuild
+):
     """Fulfils the contract, and that of a store which several nodes share."""

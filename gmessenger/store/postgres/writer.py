@@ -14,162 +14,170 @@ import gevent
 import psycopg
 from gevent.event import AsyncResult
 
-from gmessenger.chat.tally import StoreTally
+from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
-from gmessenger.store.failures import FAILURES
-from gmessenger.store.postgres.batches import Batch, Cursors
-from gmessenger.store.postgres.lines import (
-    AGAIN,
-    ATTEMPTS,
-    CANNOT_BE_KEPT,
-    GRACE,
-    PAUSE,
-    Line,
-    Lines,
-    is_living,
-    unavailable,
+from gmessenger.store.failures import FAILURE_LOG
+from gmessenger.store.group_commit import AppendQueue, AppendResult, GroupCommitLoop, QueuedAppend, await_result
+from gmessenger.store.postgres.inserter import BatchInserter, CursorsByDevice
+from gmessenger.store.postgres.pool import (
+    BAD_DATA_ERRORS,
+    MAX_ATTEMPTS,
+    RETRY_DELAY,
+    RETRYABLE,
+    SERVER_GRACE,
+    ConnectionPool,
+    PgConnection,
+    is_alive,
+    to_store_unavailable,
 )
-from gmessenger.store.rounds import Rounds, await_result
-from gmessenger.store.settling import Outcome
-from gmessenger.store.waiting import Asked, Waiting
 
-Settle: TypeAlias = Callable[[Sequence[Outcome], float | None], None]
-Flushed: TypeAlias = "AsyncResult[None]"
-BY_INDEX: Final = (
+OnBatchDone: TypeAlias = Callable[[Sequence[AppendResult], float | None], None]
+FlushWaiter: TypeAlias = "AsyncResult[None]"
+INDEX_ONLY_SETTINGS: Final = (
     # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
-MOST_FLUSHING: Final = 10_000
+MAX_FLUSH_WAITERS: Final = 10_000
 """Who may wait at a time for a database that has stopped."""
 
 
-class Writer(Rounds):
+class PostgresWriter(GroupCommitLoop):
     """Keeps messages and cursors. `settle` is told what became of each batch, in order; `failed` of mistakes."""
 
     def __init__(
-        self, lines: Lines, settle: Settle, failed: Callable[[str, BaseException], None], tally: StoreTally
+        self,
+        pool: ConnectionPool,
+        on_batch_done: OnBatchDone,
+        on_error: Callable[[str, BaseException], None],
+        stats: StoreStats,
     ) -> None:
-        self.waiting = Waiting()
-        self.cursors: Cursors = {}
-        self.moving: Cursors = {}
-        self._lines = lines
-        self._timeout = lines.timeout + GRACE
-        self._line: Line | None = None
-        self._settle = settle
-        self._tally = tally
-        self._batch = Batch()
-        self._flushing: list[Flushed] = []
-        super().__init__(failed)
+        self.queue = AppendQueue()
+        self.pending_cursors: CursorsByDevice = {}
+        self.cursors_in_flight: CursorsByDevice = {}
+        self._pool = pool
+        self._timeout = pool.timeout + SERVER_GRACE
+        self._connection: PgConnection | None = None
+        self._on_batch_done = on_batch_done
+        self._stats = stats
+        self._inserter = BatchInserter()
+        self._flush_waiters: list[FlushWaiter] = []
+        super().__init__(on_error)
 
     def flush(self) -> None:
         """Wait until everything that was given before is on disk. Raises `StoreUnavailable`."""
-        if len(self._flushing) >= MOST_FLUSHING:
+        if len(self._flush_waiters) >= MAX_FLUSH_WAITERS:
             raise StoreUnavailable
-        flushed: Flushed = AsyncResult()
-        self._flushing.append(flushed)
+        flushed: FlushWaiter = AsyncResult()
+        self._flush_waiters.append(flushed)
         self.wake()
         await_result(flushed, self._timeout, "database")
 
     def close(self) -> None:
         """Keep what waits, and end."""
-        self._end()
-        self._hang_up()
+        self._stop()
+        self._disconnect()
 
-    def _round(self) -> None:
-        posts = self.waiting.take()
-        flushing: list[Flushed] = []
-        if self.waiting:
-            self._wanted.set()
+    def _run_batch(self) -> None:
+        posts = self.queue.pop_batch()
+        flushing: list[FlushWaiter] = []
+        if self.queue:
+            self._wake_event.set()
         else:
-            flushing, self._flushing = self._flushing, []
-        self.moving, self.cursors = self.cursors, {}
-        refusal, outcomes = self._outcomes(posts)
+            flushing, self._flush_waiters = self._flush_waiters, []
+        self.cursors_in_flight, self.pending_cursors = self.pending_cursors, {}
+        refusal, outcomes = self._insert_batch(posts)
         if refusal is not None:
-            for key, seq in self.moving.items():  # no session acknowledges again what it has acknowledged
-                self.cursors[key] = max(seq, self.cursors.get(key, 0))
-            if self.moving:
-                self.soon()
-        self.moving = {}
+            for key, seq in self.cursors_in_flight.items():  # no session acknowledges again what it has acknowledged
+                self.pending_cursors[key] = max(seq, self.pending_cursors.get(key, 0))
+            if self.cursors_in_flight:
+                self.wake_later()
+        self.cursors_in_flight = {}
         began = posts[0][0].time if posts and refusal is None else None
-        self._deliver(self.waiting.much, self._tell, outcomes, began, flushing, refusal)
+        self._complete_batch(self.queue.is_worth_a_commit, self._complete, outcomes, began, flushing, refusal)
 
-    def _tell(
-        self, outcomes: Sequence[Outcome], began: float | None, flushing: list[Flushed], refusal: WireError | None
+    def _complete(
+        self,
+        results: Sequence[AppendResult],
+        posted_at: float | None,
+        flush_waiters: list[FlushWaiter],
+        error: WireError | None,
     ) -> None:
         try:
-            self._settle(outcomes, began)
+            self._on_batch_done(results, posted_at)
         except Exception as mistake:  # who waits is told all the same
-            self._failed("delivery", mistake)
-        for flushed in flushing:
-            if refusal is None:
+            self._on_error("delivery", mistake)
+        for flushed in flush_waiters:
+            if error is None:
                 flushed.set(None)
             else:
-                flushed.set_exception(refusal)
+                flushed.set_exception(error)
 
-    def _outcomes(self, posts: list[Asked]) -> tuple[WireError | None, Sequence[Outcome]]:
+    def _insert_batch(self, posts: list[QueuedAppend]) -> tuple[WireError | None, Sequence[AppendResult]]:
         """What became of a batch as a whole, and of each message in it."""
-        if not posts and not self.moving:
+        if not posts and not self.cursors_in_flight:
             return None, ()
         began = time.monotonic()
         try:
-            outcomes = self._kept(posts, self.moving)
+            outcomes = self._insert(posts, self.cursors_in_flight)
         except Exception as error:
             if not isinstance(error, (psycopg.Error, WireError)):  # a mistake of ours may not end the only writer
-                self._failed("commit", error)
-            self._hang_up()
-            self._tally.failed += 1
-            refusal = error if isinstance(error, StoreUnavailable) else unavailable(error)
-            FAILURES.tell("store_failed", error)
+                self._on_error("commit", error)
+            self._disconnect()
+            self._stats.failed_commits += 1
+            refusal = error if isinstance(error, StoreUnavailable) else to_store_unavailable(error)
+            FAILURE_LOG.log("store_failed", error)
             # Also those that wait: they would wait for as long, and their order is kept.
-            return refusal, [Outcome(done, error=refusal) for _, done in posts + self.waiting.take_all()]
-        self._tally.commits.add(time.monotonic() - began)
+            return refusal, [AppendResult(done, error=refusal) for _, done in posts + self.queue.drain()]
+        self._stats.commit_seconds.add(time.monotonic() - began)
         return None, outcomes
 
-    def _kept(self, posts: list[Asked], cursors: Cursors) -> Sequence[Outcome]:
+    def _insert(self, posts: list[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         try:
-            return self._tried(posts, cursors)
-        except (*CANNOT_BE_KEPT, psycopg.errors.UniqueViolation) as error:
-            self._hang_up()
-            return self._apart(posts, cursors, error)
+            return self._insert_with_retries(posts, cursors)
+        except (*BAD_DATA_ERRORS, psycopg.errors.UniqueViolation) as error:
+            self._disconnect()
+            return self._insert_by_halves(posts, cursors, error)
 
-    def _tried(self, posts: list[Asked], cursors: Cursors) -> Sequence[Outcome]:
-        for attempt in range(ATTEMPTS):
-            line = self._living()
+    def _insert_with_retries(self, posts: list[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+        for attempt in range(MAX_ATTEMPTS):
+            line = self._connect()
             try:
-                with self._lines.watched(line):
-                    return self._batch.keep(line, posts, cursors)
-            except AGAIN as error:
+                with self._pool.deadline(line):
+                    return self._inserter.insert(line, posts, cursors)
+            except RETRYABLE as error:
                 failure: psycopg.Error = error
-                self._hang_up()
-                gevent.sleep(PAUSE * attempt)
+                self._disconnect()
+                gevent.sleep(RETRY_DELAY * attempt)
         raise failure
 
-    def _apart(self, posts: list[Asked], cursors: Cursors, error: Exception) -> Sequence[Outcome]:
+    def _insert_by_halves(
+        self, posts: list[QueuedAppend], cursors: CursorsByDevice, error: Exception
+    ) -> Sequence[AppendResult]:
         """One of them cannot be kept by this database: it is refused, and no other for its sake.
 
         It is looked for by halves: the others are kept in few transactions.
         """
         if posts and cursors:
-            outcomes = self._kept(posts, {})
-            self._kept([], cursors)
+            outcomes = self._insert(posts, {})
+            self._insert([], cursors)
             return outcomes
         if len(posts) <= 1:
-            FAILURES.tell("store_refused", error)
-            return [Outcome(done, error=NotStorable()) for _, done in posts]
+            FAILURE_LOG.log("store_refused", error)
+            return [AppendResult(done, error=NotStorable()) for _, done in posts]
         half = len(posts) // 2
-        return [*self._kept(posts[:half], {}), *self._kept(posts[half:], {})]
+        return [*self._insert(posts[:half], {}), *self._insert(posts[half:], {})]
 
-    def _living(self) -> Line:
-        if self._line is not None and not is_living(self._line):
-            self._hang_up()
-        if self._line is None:
-            self._line = self._lines.open()
-            with self._lines.watched(self._line):
-                self._line.execute(BY_INDEX)
-        return self._line
+    def _connect(self) -> PgConnection:
+        if self._connection is not None and not is_alive(self._connection):
+            self._disconnect()
+        if self._connection is None:
+            self._connection = self._pool.connect()
+            with self._pool.deadline(self._connection):
+                self._connection.execute(INDEX_ONLY_SETTINGS)
+        return self._connection
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         """Go on with another connection: of a pipeline that failed psycopg believes that all of it was prepared."""
-        line, self._line = self._line, None
+        line, self._connection = self._connection, None
         if line is not None:
             line.close()

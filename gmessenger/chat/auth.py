@@ -1,0 +1,360 @@
+"""Invites: secrets with which one person each may register.
+
+Trials: passwords are tried and made no more often than the operator allows, by address and by name.
+
+Strangers who guess cannot lock an owner out: where somebody logged in to an account lately, only the address's own
+failures count, and a session's token is no guess. What is refused here costs no hash, and what came to no end, because
+the server was busy or whoever asked has gone, counts for nothing.
+
+The entrance: who may come in under which name, as a guest or as an account, and how accounts come to be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from gmessenger import log
+from gmessenger.chat.confusables import ConfusableIndex
+from gmessenger.chat.outbox import Message, MessageBatch, Outbound, Outbox, SessionReplaced
+from gmessenger.chat.passwords import PasswordVerifier
+from gmessenger.chat.policy import Policy
+from gmessenger.chat.ratelimit import BucketTable, Charge, Limits, RateLimit, TokenBucket
+from gmessenger.chat.records import Account, Credential, DeviceLogin
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.chat.storage import Store
+from gmessenger.chat.throttle import WeightedNetworks
+from gmessenger.errors import (
+    AccountDisabled,
+    GuestsDisabled,
+    InvalidInvite,
+    LoginThrottled,
+    NameInUse,
+    NameTaken,
+    PasswordRequired,
+    RegistrationClosed,
+    RegistrationThrottled,
+    WrongPassword,
+)
+from gmessenger.names import check_name, fold
+
+INVITE_BYTES: Final = 18  # bytes
+INVITE_FINGERPRINT_SIZE: Final = 8  # characters
+
+
+def make_invite() -> str:
+    """A new secret."""
+    return secrets.token_urlsafe(INVITE_BYTES)
+
+
+def invite_fingerprint(invite: str) -> str:
+    """Return the name of an invite in the log, when it is made and when it is used; it does not let anyone register."""
+    return hashlib.sha256(invite.encode()).hexdigest()[:INVITE_FINGERPRINT_SIZE]
+
+
+MAX_TRUSTED_NETWORKS: Final = 16
+"""Networks from which an account was used lately."""
+MAX_TRUSTED_ACCOUNTS: Final = 10_000
+"""Accounts of which that is remembered."""
+
+BucketsByKey: TypeAlias = "BucketTable[str, TokenBucket]"
+ThrottleErrorType: TypeAlias = type[LoginThrottled] | type[RegistrationThrottled]
+
+
+class TrustedNetworks:
+    """From where accounts were used lately, the longest ago forgotten first: of each account no more than a few."""
+
+    def __init__(self) -> None:
+        self._networks_by_account: dict[str, dict[str | None, None]] = {}
+
+    def __contains__(self, account_and_network: tuple[str, str | None]) -> bool:
+        key, network = account_and_network
+        return network in self._networks_by_account.get(key, ())
+
+    def add(self, key: str, network: str | None) -> None:
+        """An account was used from there."""
+        networks = self._networks_by_account.pop(key, {})
+        networks.pop(network, None)
+        networks[network] = None
+        if len(networks) > MAX_TRUSTED_NETWORKS:
+            del networks[next(iter(networks))]
+        self._networks_by_account[key] = networks
+        if len(self._networks_by_account) > MAX_TRUSTED_ACCOUNTS:
+            del self._networks_by_account[next(iter(self._networks_by_account))]
+
+
+class LoginThrottle:
+    """Blocks as `PasswordVerifier` does.
+
+    `origins` says for which networks an address counts; for none where nothing is counted.
+    """
+
+    def __init__(
+        self,
+        passwords: PasswordVerifier,
+        limits: Callable[[], Limits],
+        clock: Callable[[], float],
+        networks_of: Callable[[str], WeightedNetworks],
+    ) -> None:
+        self._passwords = passwords
+        self._limits = limits
+        self._clock = clock
+        self._networks_of = networks_of
+        self._failures_by_network: BucketsByKey = BucketTable(TokenBucket)
+        self._failures_by_name: BucketsByKey = BucketTable(TokenBucket)
+        self._registrations_by_network: BucketsByKey = BucketTable(TokenBucket)
+        self._trusted = TrustedNetworks()
+
+    def verify(self, key: str, address: str, password_hash: str | None, password: str) -> bool:
+        """Whether it is the password of that name, be there one or not. Raises `LoginThrottled` or `RateLimited`.
+
+        Each trial counts as a failure until it is known to be none, or many could be made at one time.
+        """
+        origins, bounds, now = self._networks_of(address), self._limits(), self._clock()
+        network = origins[0][0] if origins else None
+        with Charge() as charge:
+            self._charge_networks(
+                charge, self._failures_by_network, origins, bounds.login_failures_per_address, LoginThrottled
+            )
+            if (key, network) not in self._trusted:
+                _charge_or_refuse(
+                    charge, self._failures_by_name.get(key, now), bounds.login_failures_per_name, now, LoginThrottled
+                )
+            right = self._passwords.verify(password_hash, password, network)
+            if right:
+                self._trusted.add(key, network)
+            else:
+                charge.commit()
+        return right
+
+    @contextmanager
+    def hash_new(self, address: str, password: str) -> Iterator[str]:
+        """The hash of a new account's password; within, the account is made, and counts where it was.
+
+        An invite that is refused counts as well: it may have been guessed. Raises `RegistrationThrottled`,
+        `BadPassword` or `RateLimited`.
+        """
+        origins = self._networks_of(address)
+        with Charge() as charge:
+            self._charge_networks(
+                charge, self._registrations_by_network, origins, self._limits().registrations, RegistrationThrottled
+            )
+            try:
+                yield self._passwords.hash(password, origins[0][0] if origins else None)
+            except InvalidInvite:
+                charge.commit()
+                raise
+            charge.commit()
+
+    def _charge_networks(
+        self,
+        charge: Charge,
+        table: BucketsByKey,
+        networks: WeightedNetworks,
+        rate: RateLimit,
+        error_type: ThrottleErrorType,
+    ) -> None:
+        now = self._clock()
+        for network, factor in networks:
+            _charge_or_refuse(charge, table.get(network, now), rate.scaled(factor), now, error_type)
+
+
+def _charge_or_refuse(
+    charge: Charge, bucket: TokenBucket, rate: RateLimit, now: float, error_type: ThrottleErrorType
+) -> None:
+    overdraft = charge.take(bucket, 1, rate, now)
+    if overdraft is not None:
+        raise error_type(retry_after=round(overdraft.retry_after or 0.0, 1))
+
+
+DEFAULT_DEVICE: Final = "default"
+
+
+@dataclass(slots=True)
+class LoginRequest:
+    """Who wants in, through which door. `told` as in `Session`."""
+
+    name: str
+    protocol: str
+    accepts_push: bool
+    address: str
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    device: str | None = None
+
+
+class Authenticator:
+    """Admits sessions. What it does may wait for the store and for a password's hash."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        login_throttle: LoginThrottle,
+        clock: Callable[[], float],
+        check_login: Callable[[str, str], None],
+        policy: Policy,
+    ) -> None:
+        """`check` raises what keeps a folded name, at an address, from coming in."""
+        self._store = store
+        self._router = router
+        self._login_throttle = login_throttle
+        self._clock = clock
+        self._policy = policy
+        self._check_login = check_login
+        self._guests_by_token: dict[str, Session] = {}
+        self.accounts: dict[str, Account] = {account.key: account for account in store.accounts()}
+        self.accounts_by_id: dict[int, Account] = {account.id: account for account in self.accounts.values()}
+        self._account_names = ConfusableIndex(account.name for account in self.accounts.values())
+        self._guest_names = ConfusableIndex()
+
+    def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
+        """A session, not yet in the router, and what its predecessor had not been told. Raises as `Messenger.login`."""
+        account = self.accounts.get(fold(login.name))  # whose name may have been taken when more was allowed
+        name = account.name if account is not None else check_name(login.name)
+        self._check_login(fold(name), login.address)
+        if account is None and self._router.peers.sync():
+            account = self.accounts.get(fold(name))
+        if account is None:
+            return self._log_in_guest(name, login, outbox)
+        if not login.accepts_push:
+            raise PasswordRequired("This name belongs to an account.")
+        return self._log_in_account(account, login, outbox)
+
+    def register(
+        self, session: Session, password: str, rooms: Sequence[str], invite: str | None, device: str | None
+    ) -> None:
+        """Make a guest's name an account, a member of these rooms, and its session that account's, on a device."""
+        if session.account is not None:
+            raise NameTaken
+        if self._policy.registration == "closed":
+            raise RegistrationClosed
+        if self._policy.registration == "invite" and invite is None:
+            raise InvalidInvite
+        entry = DeviceLogin(device or DEFAULT_DEVICE, session.token)
+        with self._login_throttle.hash_new(session.address, password) as hashed:
+            self.check_not_confusable(session.name)  # after the hash, which takes a while
+            now = self._clock()
+            account, found = self._store.register(session.key, session.name, hashed, now, entry, rooms, invite)
+        shown = invite_fingerprint(invite) if invite is not None else None
+        log.log_event("registered", name=account.name, address=session.address, invite=shown)
+        self._guest_names.discard(session.name)
+        self.add_account(account)
+        self._router.peers.deliver_owed(session, found.cursors)
+        session.bind_account(account)
+        session.bind_device(found)
+        self._router.peers.release(session.key)
+        self._router.peers.presence_changed(session.key)
+
+    def check_not_confusable(self, name: str) -> None:
+        """Raises `NameConfusable` for a name that could be mistaken for an account's or a present guest's."""
+        self.check_not_confusable_with_accounts(name)
+        self._guest_names.check(name)
+
+    def check_not_confusable_with_accounts(self, name: str) -> None:
+        """The same, of accounts alone."""
+        self._account_names.check(name)
+
+    def add_account(self, account: Account) -> None:
+        self.accounts[account.key] = account
+        self.accounts_by_id[account.id] = account
+        self._account_names.add(account.name)
+
+    def remove_account(self, account: Account) -> None:
+        if self.accounts.get(account.key) is account:  # else the name is another's by now
+            del self.accounts[account.key]
+            self._account_names.discard(account.name)
+        self.accounts_by_id.pop(account.id, None)
+
+    def add_guest(self, session: Session) -> None:
+        """A guest can be resumed while it is here; an account's token is in the store."""
+        if session.account is None:
+            self._guests_by_token[session.token] = session
+            self._guest_names.add(session.name)
+
+    def remove_guest(self, session: Session) -> None:
+        if self._guests_by_token.get(session.token) is session:  # its successor has the same token
+            del self._guests_by_token[session.token]
+            self._guest_names.discard(session.name)
+        if session.account is None:
+            self._router.peers.release(session.key)
+
+    def _log_in_guest(self, name: str, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
+        predecessor = self._find_resumed_guest(login.token, fold(name))
+        if login.password is not None and predecessor is None:
+            self._login_throttle.verify(fold(name), login.address, None, login.password)
+            raise WrongPassword
+        if not self._policy.guests:
+            raise GuestsDisabled
+        if predecessor is None and self._router.sessions(fold(name)):
+            raise NameInUse
+        if predecessor is None:
+            self.check_not_confusable(name)
+        session = Session(name, outbox, protocol=login.protocol, accepts_push=login.accepts_push, address=login.address)
+        left_over: list[Outbound] = []
+        if predecessor is not None:
+            # The same token: if this answer is lost too, the next attempt must still be able to resume.
+            session.token = predecessor.token
+        self._router.peers.claim(session, login.token)
+        self._check_login(session.key, login.address)  # it may have been banned, or have become an account's, meanwhile
+        if session.key in self.accounts:
+            raise PasswordRequired("This name belongs to an account.")
+        if predecessor is not None:
+            session.delivered |= predecessor.delivered
+            left_over = [each for each in predecessor.outbox.drain() if isinstance(each, Message | MessageBatch)]
+            self.replace_session(predecessor)
+        return session, left_over
+
+    def _log_in_account(self, account: Account, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
+        generation = account.generation
+        session = Session(
+            account.name, outbox, protocol=login.protocol, accepts_push=login.accepts_push, address=login.address
+        )
+        session.bind_account(account)
+        device, proof = self._authenticate(account, login, session)
+        if account.disabled:
+            raise AccountDisabled
+        live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
+        live += self._router.peers.devices_of(account.key)
+        found = self._store.begin_session(account.id, DeviceLogin(device, session.token, live), self._clock(), proof)
+        if account.disabled:  # since it gave its password
+            raise AccountDisabled
+        if account.generation != generation:
+            raise PasswordRequired
+        self._check_login(account.key, login.address)
+        session.bind_device(found)
+        for other in list(self._router.sessions(account.key)):
+            if other.device is not None and other.device.id in (found.id, *found.evicted):
+                self.replace_session(other)
+        return session, []
+
+    def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str, Credential]:
+        """The name of the device that may come in, and what it has shown; a token is the session's again."""
+        known = self._store.find_token(login.token) if login.token else None
+        if known is not None and known[0] == account.id:
+            device = login.device or known[1]
+            if device == known[1] and login.token is not None:
+                session.token = login.token
+            return device, Credential(token=login.token)
+        if login.password is None:
+            raise PasswordRequired
+        hashed = self._store.password_hash(account.id)
+        if not self._login_throttle.verify(account.key, login.address, hashed, login.password):
+            raise WrongPassword
+        return login.device or DEFAULT_DEVICE, Credential(password_hash=hashed)
+
+    def replace_session(self, session: Session) -> None:
+        """Send a session away because another has taken its place."""
+        self._router.remove(session)
+        self.remove_guest(session)
+        session.outbox.push(SessionReplaced(self._clock()))
+        session.outbox.close_after_drain()
+
+    def _find_resumed_guest(self, token: str | None, key: str) -> Session | None:
+        session = self._guests_by_token.get(token) if token else None
+        return session if session is not None and session.key == key else None

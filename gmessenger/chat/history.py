@@ -1,0 +1,144 @@
+"""The archive: what was said before, for accounts only, and what each device and account is done with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gmessenger.chat.delivery import history_entry
+from gmessenger.chat.outbox import DeliveryReceipt, ReadReceipt
+from gmessenger.chat.policy import Policy
+from gmessenger.chat.records import Account, ConversationRow
+from gmessenger.chat.rooms import RoomRegistry
+from gmessenger.chat.router import Router
+from gmessenger.chat.session import Session
+from gmessenger.chat.storage import Store
+from gmessenger.errors import AccountsOnly, BadRequest, NotFound, NotMember
+from gmessenger.names import direct_key, fold
+
+DEFAULT_PAGE: Final = 50
+MAX_PAGE: Final = 500
+
+
+class HistoryService:
+    """Reads, and marks as read. `accounts` is shared with the entrance, which changes it."""
+
+    def __init__(
+        self, store: Store, router: Router, rooms: RoomRegistry, accounts: dict[str, Account], policy: Policy
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._router = router
+        self._rooms = rooms
+        self._accounts = accounts
+
+    def acknowledge(self, session: Session, target: str, seq: int) -> None:
+        """This session's device needs nothing any more up to `seq` of that conversation."""
+        if session.device is None:
+            return
+        conversation = conversation_key(session, target)
+        seq = min(seq, session.delivered.get(conversation, 0))
+        if seq <= session.acknowledged.get(conversation, 0):
+            return
+        session.acknowledged[conversation] = seq
+        session.ack_pending = True
+        self._store.acknowledge(session.device.id, conversation, seq)
+        if target[:1] != "#" and fold(target) != session.key:
+            delivered = DeliveryReceipt(session.name, seq)
+            self._router.peers.send_receipt(fold(target), delivered)
+            for other in self._router.sessions(fold(target)):
+                if other.accepts_push:
+                    other.outbox.offer(delivered)
+
+    def mark_read(self, session: Session, target: str, seq: int) -> None:
+        """The account has read everything up to `seq`; its other devices are told."""
+        if session.account is None:
+            return
+        # (Not bounded by what it was sent: it may be catching up.)
+        seq = min(seq, self._store.mark_read(session.account.id, conversation_key(session, target), seq))
+        if seq <= 0:
+            return
+        read = ReadReceipt(target, seq)
+        self._router.peers.send_receipt(session.key, read)
+        for other in self._router.sessions(session.key):
+            if other is not session:
+                other.outbox.offer(read)
+
+    def history(
+        self, session: Session, target: str, before: int | None, after: int | None, limit: int | None
+    ) -> dict[str, Any]:
+        """A page of a conversation. Raises `AccountsOnly`, `NotMember`, `NotFound`, `NoSuchRoom` or `BadRequest`."""
+        account = self._require_account(session)
+        if before is not None and after is not None:
+            raise BadRequest("Give before or after, not both.")
+        conversation = conversation_key(session, target)
+        visible = self._store.visible_from(account.id, conversation)
+        if visible is None:
+            self._raise_unreadable(target)
+            return {"with": target, "first": 1, "messages": [], "more": False}
+        page = self._store.history(conversation, visible, before, after, _page_size(limit))
+        messages = [history_entry(message) for message in page.messages]
+        return {"with": target, "first": page.first_seq, "messages": messages, "more": page.more}
+
+    def conversations(self, session: Session, after: str | None, limit: int) -> dict[str, Any]:
+        """What the session takes part in, by name, behind `after`; of a guest, who can read nothing, the rooms."""
+        start = fold(after) if after else ""
+        if session.account is not None:
+            found, more = self._store.conversations(session.account.id, start, limit)
+        else:
+            rooms = sorted(
+                (room for room in self._rooms.guest_rooms(session) if room.key > start), key=lambda room: room.key
+            )
+            found = [ConversationRow(room.key, room.name, 0, room.head + 1, 0, None) for room in rooms[:limit]]
+            more = len(rooms) > limit
+        return {"conversations": [_conversation_fields(each) for each in found], "more": more}
+
+    def search(self, session: Session, text: str, target: str | None, limit: int | None) -> dict[str, Any]:
+        """Find messages that hold all words of `text`, newest first; `incomplete` where not all was looked through."""
+        account = self._require_account(session)
+        conversation = conversation_key(session, target) if target is not None else None
+        if conversation is not None and self._store.visible_from(account.id, conversation) is None:
+            self._raise_unreadable(target or "")
+        hits = self._store.search(account.id, text, conversation, _page_size(limit), self._policy.search_timeout)
+        messages = [
+            history_entry(each, **{"with": target_of(session, each.conversation, each)}) for each in hits.messages
+        ]
+        lacking = {"incomplete": True} if hits.incomplete else {}
+        return {"messages": messages, "more": hits.more, **lacking}
+
+    def _raise_unreadable(self, target: str) -> None:
+        """Say why there is nothing to read, unless there just is nothing yet."""
+        if target[:1] == "#":
+            self._rooms.find(target)
+            raise NotMember
+        if fold(target) not in self._accounts and fold(target) not in self._router:
+            raise NotFound
+
+    def _require_account(self, session: Session) -> Account:
+        if session.account is None:
+            raise AccountsOnly
+        return session.account
+
+
+def conversation_key(session: Session, target: str) -> str:
+    """The conversation's key: a room's own, or both names in order."""
+    return fold(target) if target[:1] == "#" else direct_key(session.key, fold(target))
+
+
+def target_of(session: Session, conversation: str, message: Any) -> str:
+    """The other end of a conversation, as it is shown to this session."""
+    if conversation[:1] == "#":
+        return str(message.to)
+    return str(message.to if fold(message.sender) == session.key else message.sender)
+
+
+def _conversation_fields(row: ConversationRow) -> dict[str, Any]:
+    time = {"time": row.time} if row.time is not None else {}
+    return {"with": row.target, "seq": row.seq, "first": row.first_seq, "read": row.read_seq, **time}
+
+
+def _page_size(limit: int | None) -> int:
+    if limit is None:
+        return DEFAULT_PAGE
+    if limit < 1:
+        raise BadRequest(f"A limit is a number from 1 to {MAX_PAGE}.")
+    return min(limit, MAX_PAGE)

@@ -1,0 +1,241 @@
+"""The verbs: what a session may do. Every front calls these and no front does anything else to the messenger.
+
+Refusals are raised as `WireError`; what the asker and others are told is put into outboxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gmessenger.chat.account_data import AccountData
+from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
+from gmessenger.chat.blocks import BlockList
+from gmessenger.chat.delivery import DeliveryService, Spawn
+from gmessenger.chat.directory import Directory
+from gmessenger.chat.history import HistoryService
+from gmessenger.chat.moderation import Moderation
+from gmessenger.chat.outbox import OFFLINE, CatchUpDone, Outbound, Outbox, Response, ServerMoving
+from gmessenger.chat.passwords import PasswordVerifier
+from gmessenger.chat.peers import Peers
+from gmessenger.chat.policy import MAX_STATUS, Policy
+from gmessenger.chat.presence import CallLater, PresenceTracker, SeenNames
+from gmessenger.chat.quotas import StorageQuotas
+from gmessenger.chat.ratelimit import Limits
+from gmessenger.chat.room_service import RoomService
+from gmessenger.chat.rooms import RoomRegistry
+from gmessenger.chat.router import Router, SessionCloser
+from gmessenger.chat.sanctions import SanctionRegistry
+from gmessenger.chat.sending import Dispatcher, MessageService, flush_acknowledgements
+from gmessenger.chat.session import Session
+from gmessenger.chat.stats import MessengerStats
+from gmessenger.chat.storage import Store
+from gmessenger.chat.tasks import ChangeRunner
+from gmessenger.chat.throttle import Throttle, WeightedNetworks
+from gmessenger.errors import AccountDeleted, BadRequest, NameTaken
+from gmessenger.log import traced
+
+
+class Messenger:
+    """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back.
+
+    `steady` is a clock that only goes forward. `origins` says for which networks an address counts. `elsewhere` is what
+    there is of other servers.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        store: Store,
+        clock: Callable[[], float],
+        call_later: CallLater,
+        spawn: Spawn,
+        passwords: PasswordVerifier | None = None,
+        monotonic: Callable[[], float] | None = None,
+        networks_of: Callable[[str], WeightedNetworks] = lambda address: (),
+        peers: Peers | None = None,
+    ) -> None:
+        self.policy = policy
+        self.router = Router(peers)
+        self.stats = MessengerStats()
+        self._clock = clock
+        self._store = store
+        trials = LoginThrottle(passwords or PasswordVerifier(), self._limits, monotonic or clock, networks_of)
+        self.throttle = Throttle(self._limits, monotonic or clock, networks_of)
+        self.sanctions = SanctionRegistry(store, clock)
+        self.authenticator = Authenticator(store, self.router, trials, clock, self.sanctions.check_login, policy)
+        self._change_runner = ChangeRunner(spawn, clock, policy.store_timeout)
+        accounts = self.authenticator.accounts
+        self.rooms = rooms = RoomRegistry(store, self.router, self.authenticator.accounts_by_id, clock, self._limits)
+        self.history_service = HistoryService(store, self.router, rooms, accounts, policy)
+        dismissal = self.session_closer = SessionCloser(self.router, self.logout, clock)
+        self.moderation = Moderation(
+            self.sanctions, self.router, rooms, accounts, dismissal, self._change_runner, clock
+        )
+        self.blocks = blocks = BlockList(store, self.authenticator.accounts_by_id, self._change_runner, clock)
+        self.account_data = AccountData(
+            store, self.authenticator, rooms, blocks, trials, dismissal, self.router.peers, clock
+        )
+        self.delivery = DeliveryService(store, spawn, self.stats)
+        seen = self.seen_names = SeenNames(policy)
+        quotas = StorageQuotas(store, policy, monotonic or clock)
+        posting = Dispatcher(
+            store, self.router, rooms, self.delivery, blocks, accounts, seen.__contains__, clock, policy, quotas
+        )
+        self.fan_out = posting.fan_out
+        presence = self.presence = PresenceTracker(
+            self.router, call_later, lambda key: rooms.roommates(accounts.get(key)), blocks.is_hidden
+        )
+        lists = self._directory = Directory(self.router, rooms, presence, blocks.is_hidden, policy)
+        self.message_service = MessageService(
+            policy, self.throttle, self.sanctions, posting, rooms, presence, self.router
+        )
+        check_voice = self.sanctions.check_not_muted
+        self.room_service = RoomService(rooms, self.delivery, lists, self._change_runner, self._respond, check_voice)
+
+    @property
+    def store_identity(self) -> str:
+        """Where it is another than before, seqs and cursors of before mean nothing any more."""
+        return self._store.identity
+
+    @property
+    def greeting(self) -> str:
+        """The operator's words, then what is kept here, and for how long."""
+        said = f"{self.policy.greeting}\n" if self.policy.greeting else ""
+        if not self._store.is_persistent:
+            return f"{said}Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
+        kept = f"for {self.policy.retention:g} days" if self.policy.retention else "for good"
+        return f"{said}Messages of accounts and rooms are kept {kept}, messages between guests not at all."
+
+    @traced("login")
+    def login(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
+        """Admit a session under the name it gives, and return it with what its predecessor had not been told.
+
+        The caller puts its answer into the outbox first, then calls `welcome`. Raises `BadName`, `NameInUse`,
+        `GuestsDisabled`, `PasswordRequired`, `WrongPassword`, `AccountDisabled` or `Banned`.
+        """
+        session, left_over = self.authenticator.log_in(login, outbox)
+        self.throttle.attach(session)
+        self.presence.before_change(session.key, session.name)
+        session.status_since = self._clock()
+        self.router.add(session)
+        widest = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
+        self.seen_names.add(session.key, session.name, *widest)
+        self.authenticator.add_guest(session)
+        return session, left_over
+
+    def welcome(self, session: Session, undelivered: list[Outbound]) -> None:
+        """Tell a session that was just admitted what waited for it, and that this is all."""
+        if session.account is None:
+            session.outbox.push(CatchUpDone())
+            for parcel in undelivered:
+                session.outbox.offer(parcel)
+            return
+        for conversation in session.delivered:
+            if conversation[:1] != "#":
+                one, _, other = conversation.partition(" ")
+                self.presence.link(one, other)
+        self.delivery.start_catch_up(session)
+
+    @traced("session")
+    def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:
+        """A guest takes its name for ever; answers 201. Raises `NameTaken`, `BadPassword` or why it may not."""
+        self._change_runner.run(
+            session,
+            id,
+            lambda: self._register(session, password, invite, device),
+            201,
+            then=lambda: self.delivery.start_catch_up(session),
+        )
+
+    def _register(self, session: Session, password: str, invite: str | None, device: str | None) -> dict[str, Any]:
+        rooms = self.rooms.guest_rooms(session)
+        self.authenticator.register(session, password, [room.key for room in rooms], invite, device)
+        for other in list(self.router.sessions(session.key)):
+            if other.account is None:  # it has resumed the guest's session meanwhile
+                self.session_closer.close(
+                    other, NameTaken("This name has become an account: log in with its password.")
+                )
+        self.throttle.promote_guest(session)
+        self.rooms.promote_guest(session, rooms)
+        self.blocks.persist(session)
+        return {"account": True, "session": session.token}
+
+    @traced("session")
+    def logout(self, session: Session) -> bool:
+        """The session is over and its name free; says whether that is news. What is in its outbox stays there."""
+        self.authenticator.remove_guest(session)
+        if session not in self.router.sessions(session.key):
+            return False
+        self.presence.before_change(session.key, session.name)
+        self.router.remove(session)
+        self.rooms.remove_session(session)
+        if session.account is None:
+            self.blocks.discard(session.key)
+        return True
+
+    def erase_account(self, session: Session, id: str | None, password: str) -> None:
+        """Erase what the account said and the account itself; answers when it is done, and ends its sessions."""
+        self._change_runner.run(
+            session,
+            id,
+            lambda: self.account_data.erase(session, password),
+            then=lambda: self.session_closer.close(session, AccountDeleted()),
+        )
+
+    def users(self, session: Session, id: str | None, after: str | None = None) -> None:
+        """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
+        self._respond(session, id, self._directory.users(session.key, after))
+
+    def set_status(self, session: Session, id: str | None, status: str) -> None:
+        """Say how the session is: 1 to 32 printable characters, but not `offline`. Raises `BadRequest`."""
+        if not 0 < len(status) <= MAX_STATUS or not status.isprintable() or status == OFFLINE:
+            raise BadRequest(f"A status is 1 to {MAX_STATUS} printable characters, and not {OFFLINE!r}.")
+        self.sanctions.check_not_muted(session.key)
+        self.presence.before_change(session.key, session.name)
+        session.status, session.status_since = status, self._clock()
+        self.router.peers.presence_changed(session.key)
+        self._respond(session, id)
+
+    def probe(self, session: Session, id: str | None) -> None:
+        """Answer that the server is there."""
+        self._respond(session, id)
+
+    def history(
+        self, session: Session, id: str | None, target: str, before: int | None, after: int | None, limit: int | None
+    ) -> None:
+        more = self.history_service.history(session, target, before, after, limit)
+        session.outbox.push(Response(200, id, self._clock(), more, truncate_at_end=after is not None))
+
+    def search(self, session: Session, id: str | None, text: str, target: str | None, limit: int | None) -> None:
+        self._respond(session, id, self.history_service.search(session, text, target, limit))
+
+    def conversations(self, session: Session, id: str | None, after: str | None = None) -> None:
+        """Answer with what the session takes part in, by name, behind `after`, and how it stands there."""
+        self._respond(session, id, self.history_service.conversations(session, after, self._directory.page_size))
+
+    def known_names(self) -> Iterator[str]:
+        """Names ever seen, as far as they are remembered: those present first, then the newest."""
+        yield from self.router.names.values()
+        yield from (name for key, name in self.seen_names.newest_first() if key not in self.router)
+
+    def announce_shutdown(self, make_retry_delay: Callable[[], float]) -> None:
+        """Tell every session that the server stops and, drawn for each, when to come back."""
+        for session in list(self.router):
+            if session.accepts_push:
+                session.outbox.push(ServerMoving(make_retry_delay()))
+
+    def close(self) -> None:
+        """Tell every session that nothing follows."""
+        for session in list(self.router):
+            session.outbox.close_after_drain()
+
+    def flush_acknowledgements(self, session: Session) -> None:
+        """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
+        flush_acknowledgements(session, self._store)
+
+    def _limits(self) -> Limits:
+        return self.policy.limits
+
+    def _respond(self, session: Session, id: str | None, fields: dict[str, Any] | None = None) -> None:
+        session.outbox.push(Response(200, id, self._clock(), fields))

@@ -1,0 +1,258 @@
+"""The receiving half of a link: reads frames, tells the owner what they mean, and feels the server's pulse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from gmessenger.client.config import Timeouts
+from gmessenger.client.connection import ReceivedFrame, ServerConnection
+from gmessenger.client.event_queue import EventQueue
+from gmessenger.client.events import (
+    Accepted,
+    Deferred,
+    MemberJoined,
+    MemberLeft,
+    MessageDelivered,
+    Notice,
+    PresenceChanged,
+    ReadMarkerMoved,
+    Rejected,
+    RoomClosedByOperator,
+    RoomReopened,
+    Synced,
+    TopicChanged,
+)
+from gmessenger.client.heartbeat import MIN_SUSPEND, Heartbeat, Liveness, suspended_seconds
+from gmessenger.client.requests import PendingRequests
+from gmessenger.client.responses import error_from_response, is_error, is_retryable
+from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue
+from gmessenger.client.sequencing import Resequencer, fold
+from gmessenger.errors import (
+    AccountDeleted,
+    AccountDisabled,
+    Banned,
+    Kicked,
+    LoggedInElsewhere,
+    NameTaken,
+    NotFound,
+    PasswordRequired,
+    RecipientGone,
+    Refused,
+)
+from gmessenger.text import Text
+from gmessenger.wire.events import (
+    MAX_SEQ,
+    CloseEvent,
+    DeliveredEvent,
+    JoinEvent,
+    LeaveEvent,
+    MessageEvent,
+    MovingEvent,
+    OpenEvent,
+    PresenceEvent,
+    ProbeEvent,
+    ProbeRequest,
+    ReadEvent,
+    ResponseFrame,
+    ServerEvent,
+    SyncedEvent,
+    TopicEvent,
+)
+from gmessenger.wire.jim import encode
+
+PROBE_FRAME: Final = encode(ProbeRequest())
+PROBE_REPLY: Final = encode({"response": 200})
+FINAL_CODES: Final = frozenset(
+    error.code
+    for error in (LoggedInElsewhere, AccountDisabled, AccountDeleted, PasswordRequired, NameTaken, Kicked, Banned)
+)
+"""What ends a session for good: coming back by oneself would be wrong, or as somebody else."""
+ABSENT_CODES: Final = frozenset({NotFound.code, RecipientGone.code})
+MIN_SERVER_ERROR: Final = 500
+DEFAULT_RETRY_DELAY: Final = 1.0
+"""Seconds until a message is tried again when the server did not say how many."""
+
+
+class Receiver:
+    """Reads in the greenlet that calls `run`. Holds back reading while the inbox is full, and keeps the line alive.
+
+    `settled` is called with each message that has left the outbox.
+    """
+
+    def __init__(
+        self,
+        event_queue: EventQueue,
+        send_queue: SendQueue,
+        pending_requests: PendingRequests,
+        resequencer: Resequencer,
+        sender: Sender,
+        timeouts: Timeouts,
+        on_resolved: Callable[[OutgoingMessage], object],
+    ) -> None:
+        self._event_queue = event_queue
+        self._send_queue = send_queue
+        self._pending_requests = pending_requests
+        self._resequencer = resequencer
+        self._sender = sender
+        self._timeouts = timeouts
+        self._heartbeat = Heartbeat(timeouts, time.monotonic())
+        self._suspended = suspended_seconds()
+        self._on_resolved = on_resolved
+        self._absence_final_at = 0.0
+        self._reconnected = self._caught_up = False
+        self.reconnect_after: float | None = None
+        """The server said that it closes the line and when to come back: in so many seconds."""
+
+    def run(self, connection: ServerConnection, *, reconnected: bool) -> NoReturn:
+        """Read until the line is lost: raises OSError. Raises `Refused` when another connection took the name.
+
+        `again` says that this is not the link's first line.
+        """
+        now = time.monotonic()
+        self._heartbeat = Heartbeat(self._timeouts, now)
+        self._absence_final_at = now + self._timeouts.absence_grace if reconnected else now
+        self.reconnect_after = None
+        self._reconnected, self._caught_up = reconnected, False
+        while True:
+            self._wait_for_room(connection)
+            heard = connection.read(self._read_timeout())
+            if heard is None:
+                self._check_liveness()
+            else:
+                self._dispatch(heard)
+
+    def _wait_for_room(self, connection: ServerConnection) -> None:
+        if self._event_queue.wait_for_room(0):
+            return
+        connection.reading_paused = True
+        while not self._event_queue.wait_for_room(self._timeouts.probe_after):
+            self._sender.send_now("probe", PROBE_FRAME)  # the server must not take us for gone
+        connection.reading_paused = False
+        self._heartbeat.on_reading_resumed(time.monotonic())
+
+    def _read_timeout(self) -> float:
+        wait = self._heartbeat.next_check_at(self._send_queue.oldest_sent_at()) - time.monotonic()
+        # A message that goes out meanwhile has its own time to be answered in.
+        return min(wait, self._timeouts.response / 4)
+
+    def _check_liveness(self) -> None:
+        now, slept = time.monotonic(), suspended_seconds()
+        if slept - self._suspended > MIN_SUSPEND:
+            self._heartbeat.on_suspend(now)
+        self._suspended = slept
+        pulse = self._heartbeat.check(now, self._send_queue.oldest_sent_at())
+        if pulse is Liveness.DEAD:
+            raise TimeoutError(Text("the server did not answer within {seconds:g} s", seconds=self._timeouts.response))
+        if pulse is Liveness.PROBE:
+            self._heartbeat.on_probe_sent(now)
+            self._sender.send_now("probe", PROBE_FRAME)
+
+    def _dispatch(self, received: ReceivedFrame) -> None:
+        self._heartbeat.on_frame(time.monotonic())
+        frame, event = received
+        handler = FRAME_HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event, frame)
+
+    def _on_message(self, delivery: MessageEvent, frame: bytes) -> None:
+        self._resequencer.feed(delivery, frame)
+
+    def _on_read(self, event: ReadEvent, frame: bytes) -> None:
+        self._event_queue.put(ReadMarkerMoved(event.target, event.seq))
+
+    def _on_presence(self, event: PresenceEvent, frame: bytes) -> None:
+        self._event_queue.put(PresenceChanged(event.user.account_name, event.user.status or ""))
+
+    def _on_delivered(self, event: DeliveredEvent, frame: bytes) -> None:
+        self._event_queue.put(MessageDelivered(event.target, event.seq))
+
+    def _on_join(self, event: JoinEvent, frame: bytes) -> None:
+        self._event_queue.put(MemberJoined(event.room, event.user.account_name))
+
+    def _on_leave(self, event: LeaveEvent, frame: bytes) -> None:
+        if fold(event.user.account_name) == self._resequencer.own_key:
+            self._resequencer.forget(event.room)
+        self._event_queue.put(MemberLeft(event.room, event.user.account_name, event.by))
+
+    def _on_topic(self, event: TopicEvent, frame: bytes) -> None:
+        self._event_queue.put(TopicChanged(event.room, event.user.account_name, event.topic))
+
+    def _on_room_closed(self, event: CloseEvent, frame: bytes) -> None:
+        self._event_queue.put(RoomClosedByOperator(event.room, event.user.account_name, event.reason or ""))
+
+    def _on_room_opened(self, event: OpenEvent, frame: bytes) -> None:
+        self._event_queue.put(RoomReopened(event.room, event.user.account_name))
+
+    def _on_synced(self, event: SyncedEvent, frame: bytes) -> None:
+        # Said again where a reader was slow; its owner has seen that coming, and what counts is what was missed.
+        if not self._caught_up:
+            self._caught_up = True
+            self._event_queue.put(Synced(self._resequencer.received_count, self._reconnected))
+
+    def _on_probe(self, event: ProbeEvent, frame: bytes) -> None:
+        self._sender.send_now("here", PROBE_REPLY)
+
+    def _on_moving(self, event: MovingEvent, frame: bytes) -> None:
+        self.reconnect_after = event.retry_in
+        self._sender.paused = True
+        self._heartbeat.on_server_closing(time.monotonic())
+
+    def _on_response(self, response: ResponseFrame, frame: bytes) -> None:
+        message = self._send_queue.find(response.id) if response.id is not None else None
+        if message is not None:
+            self._on_message_response(message, response)
+        elif response.id is None and response.code in FINAL_CODES:
+            error = error_from_response(response)
+            raise Refused(str(error)) from error
+        elif not (self._resequencer.handle_response(response) or self._pending_requests.resolve(response)) and is_error(
+            response
+        ):
+            self._event_queue.put(Notice(str(error_from_response(response))))
+
+    def _on_message_response(self, message: OutgoingMessage, response: ResponseFrame) -> None:
+        now = time.monotonic()
+        later = is_retryable(response) or (response.code in ABSENT_CODES and now < self._absence_final_at)
+        if later and not self._is_defer_expired(message, response, now):
+            self._defer(message, response, now)
+        else:
+            self._send_queue.resolve(message.id)
+            if response.seq is not None and 0 < response.seq <= MAX_SEQ and not is_error(response):
+                self._resequencer.on_sent(message.to, response.seq)
+            self._event_queue.put((Rejected if is_error(response) else Accepted)(message, response))
+            self._on_resolved(message)
+        self._sender.wake()
+
+    def _is_defer_expired(self, message: OutgoingMessage, response: ResponseFrame, now: float) -> bool:
+        # What the server cannot store now is an account's to send for as long as it takes: it is stored once.
+        stored = self._resequencer.is_account and response.response >= MIN_SERVER_ERROR
+        longest = self._timeouts.max_outage if stored else self._timeouts.max_defer
+        return message.deferred_at is not None and now - message.deferred_at >= longest
+
+    def _defer(self, message: OutgoingMessage, response: ResponseFrame, now: float) -> None:
+        pause = DEFAULT_RETRY_DELAY if response.retry_after is None else response.retry_after
+        pause = min(max(pause, 0.05), self._timeouts.max_defer)
+        waited = now - (message.deferred_at or now)
+        pause = max(pause, min(waited / 4, self._timeouts.max_backoff))
+        if message.deferred_at is None:
+            self._event_queue.put(Deferred(message, str(error_from_response(response)), pause))
+        self._send_queue.defer(message, now, pause)
+
+
+FRAME_HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]] = {
+    ResponseFrame: Receiver._on_response,
+    MessageEvent: Receiver._on_message,
+    DeliveredEvent: Receiver._on_delivered,
+    ReadEvent: Receiver._on_read,
+    PresenceEvent: Receiver._on_presence,
+    JoinEvent: Receiver._on_join,
+    LeaveEvent: Receiver._on_leave,
+    TopicEvent: Receiver._on_topic,
+    CloseEvent: Receiver._on_room_closed,
+    OpenEvent: Receiver._on_room_opened,
+    SyncedEvent: Receiver._on_synced,
+    ProbeEvent: Receiver._on_probe,
+    MovingEvent: Receiver._on_moving,
+}
+"""What is done with each frame; what is not here (frames of a later version) concerns nobody yet."""

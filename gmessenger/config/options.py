@@ -1,0 +1,674 @@
+"""Every option of every command, as two tables: the fields of `ServerOptions` and of `ClientOptions`.
+
+The command lines, the environment variables, the config files and their comments, and the tables of
+docs/operations/configuration.md are all made from these rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Final, Literal
+
+from gmessenger import log, paths
+from gmessenger.config.types import (
+    OptionType,
+    boolean,
+    byte_count,
+    choice,
+    command_line,
+    count,
+    days,
+    file_path,
+    host,
+    listen_address,
+    networks,
+    port_number,
+    printable_text,
+    seconds,
+    sha256_digest,
+    text,
+)
+
+ENVIRONMENT_PREFIX: Final = "MESSENGER_"
+DEFAULT_PORT: Final = paths.DEFAULT_PORT
+DEFAULT_TLS_PORT: Final = 7778
+MEMORY_URL: Final = "memory:"
+Registration = Literal["open", "invite", "closed"]
+FLAG: Final = OptionType("", bool)
+"""A switch: on the command line it takes no value, in a file or the environment yes or no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row: `what` it sets, `when` to change it, its `kind` of value, and short or further `spellings`.
+
+    A running server follows a new value at a reload, unless the row says that it takes a `restart`.
+    """
+
+    key: str
+    default: Any
+    description: str
+    when_to_change: str
+    value_type: OptionType
+    aliases: tuple[str, ...]
+    secret: bool
+    active_in_file: bool  # the shipped config file sets it instead of mentioning it
+    in_files: bool
+    needs_restart: bool
+    in_environment: bool
+
+    @property
+    def long_name(self) -> str:
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def default_text(self) -> str:
+        """The default as people write it; empty where there is none."""
+        return "" if self.value_type is FLAG else format_value(self.default)
+
+    @property
+    def env_var(self) -> str:
+        """Its variable; empty where it has none."""
+        return ENVIRONMENT_PREFIX + self.key.upper() if self.in_environment else ""
+
+
+def format_value(value: Any) -> str:
+    """A value as people write it; empty where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
+
+
+def option(
+    default: Any,
+    value_type: OptionType,
+    description: str,
+    when_to_change: str,
+    *aliases: str,
+    secret: bool = False,
+    active_in_file: bool = False,
+    in_files: bool = True,
+    needs_restart: bool = False,
+    in_environment: bool = True,
+) -> Any:
+    """A dataclass field that is a row of the option table."""
+    row = (
+        description,
+        when_to_change,
+        value_type,
+        aliases,
+        secret,
+        active_in_file,
+        in_files,
+        needs_restart,
+        in_environment,
+    )
+    return field(default=default, metadata={"row": row})
+
+
+def option_rows(options_class: type[ServerOptions] | type[ClientOptions] | type[AdminOptions]) -> tuple[Option, ...]:
+    """The rows of a command's table, in the order of its help and its file: what it is for first, its log last."""
+    rows = [Option(each.name, each.default, *each.metadata["row"]) for each in fields(options_class)]
+    return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
+
+
+def default_store_url(port: int) -> str:
+    """Where the server on that port remembers when it is not told where; on port 0 it is only tried out."""
+    if port == 0:
+        return MEMORY_URL
+    return f"sqlite:///{paths.state_directory() / paths.file_stem(port)}.db"
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What both commands can be told about their log, and to tell what they were told."""
+
+    log_file: str | None = option(
+        None,
+        file_path(),
+        "where the log goes; - for stderr [default: logs/ of a checkout, else stderr for the server and the XDG state "
+        "directory for the client]",
+        "to keep the log with the system's other logs",
+        needs_restart=True,
+    )
+    log_level: str = option(
+        "info", choice(*log.LEVELS), "how much is logged; debug also logs function calls", "to investigate a fault"
+    )
+    log_format: str = option(
+        "plain", choice(*log.FORMATS), "plain text lines, or one JSON object per line", "when a program reads the log"
+    )
+
+    check: bool = option(
+        False,
+        FLAG,
+        "print every option with its value and its source, then exit; the server also checks its store, ports, "
+        "certificate, log and limit of open files",
+        "before a start or a reload",
+        in_files=False,
+    )
+
+    def log_destination(self, program: str) -> str:
+        return self.log_file or paths.default_log_file(program)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions(LogOptions):
+    """The table of `gmessenger-server`; sizes are bytes and times seconds."""
+
+    @property
+    def store_url(self) -> str:
+        """As given; else a file for each port, as two servers on one machine are two servers, and none for port 0."""
+        return self.store or default_store_url(self.port)
+
+    ip: str = option(
+        "",
+        host("ADDRESS"),
+        "the address or host name to listen on; empty for every interface, IPv4 and IPv6",
+        "to be reachable from this machine only: 127.0.0.1",
+        "-a",
+        needs_restart=True,
+    )
+    port: int = option(
+        DEFAULT_PORT,
+        port_number(),
+        "the port to listen on; 0 takes a free one",
+        "when 7777 is taken",
+        "-p",
+        active_in_file=True,
+        needs_restart=True,
+    )
+    tls_certificate: str = option(
+        "",
+        file_path(),
+        "the server's certificate and its chain of issuers, in PEM; with it, the server also accepts TLS connections",
+        "to let clients connect over a network",
+        needs_restart=True,
+    )
+    tls_key: str = option(
+        "",
+        file_path(),
+        "the certificate's private key, in PEM [default: in the same file as the certificate]",
+        "when it is in another file",
+        needs_restart=True,
+    )
+    tls_port: int = option(
+        DEFAULT_TLS_PORT,
+        port_number(),
+        "the port for TLS connections, opened when there is a certificate; 0 takes a free one",
+        "when 7778 is taken",
+        needs_restart=True,
+    )
+    tls_handshake_timeout: float = option(
+        10.0, seconds(), "how long a client may take to complete the TLS handshake", "on very slow networks"
+    )
+    tls_check: float = option(
+        60.0,
+        seconds(),
+        "how often the certificate's files are checked, and reloaded when they have changed",
+        "only in rare cases",
+        needs_restart=True,
+    )
+    store: str = option(
+        "",
+        text("URL"),
+        "where accounts, rooms and messages are stored: sqlite:///PATH, postgresql://USER@HOST/DATABASE, which "
+        "several servers may share, or memory: to keep nothing after the server stops [default: messenger.db "
+        "(messenger-PORT.db where the port is not 7777) in data/ of a checkout, else in the state directory]",
+        "to keep it elsewhere",
+        needs_restart=True,
+    )
+    greeting: str = option(
+        "",
+        printable_text(1000),
+        "a text shown to each user at login, before the notice of which messages are stored; \\n begins a new line",
+        "to say who runs the server, and its rules",
+    )
+    registration: Registration = option(
+        "open",
+        choice("open", "invite", "closed"),
+        "who may register an account: any user (open), holders of an invitation (invite), or nobody (closed)",
+        "for a private server",
+    )
+    plain_passwords: bool = option(
+        False,
+        boolean(),
+        "whether passwords are accepted over unencrypted connections from other machines",
+        "on a network you trust, or behind a proxy that terminates TLS",
+    )
+    guests: bool = option(True, boolean(), "whether users without an account may log in", "for a private server")
+    broadcast: bool = option(
+        True, boolean(), "whether a message may be sent to all users who are online", "when it is misused"
+    )
+    proxy_from: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        networks(),
+        "addresses of trusted load balancers; each connection from them must begin with a PROXY protocol header, "
+        "which gives the client's address",
+        "behind a load balancer or proxy, whose address all clients would otherwise share",
+    )
+    proxy_timeout: float = option(
+        5.0, seconds(), "how long a load balancer may take to send the PROXY header", "when it is far away"
+    )
+    max_connections: int = option(
+        10_000,
+        count(1),
+        "the most connections at one time; further ones are refused with 503",
+        "to limit memory use, about 12 kB each",
+    )
+    max_connections_per_ip: int = option(
+        100,
+        count(1),
+        "the most connections from one address (of IPv6: one /64) at one time; further ones are refused with 503",
+        "when many people share an address",
+    )
+    connect_rate: int = option(
+        20, count(0), "new connections per second from one address; 0 is no limit", "when many people share an address"
+    )
+    connect_burst: int = option(
+        200,
+        count(1),
+        "new connections from one address accepted at once, before --connect-rate applies",
+        "when many people share an address",
+    )
+    limit_loopback: bool = option(
+        False,
+        boolean(),
+        "whether the limits by address also apply to connections from this machine",
+        "to test the limits",
+    )
+    message_rate: int = option(
+        50,
+        count(0),
+        "messages per second that one name may send on average, from all its devices together; a text of more than "
+        "1024 characters counts as several; 0 is no limit",
+        "for bots that send many messages, or against flooding",
+    )
+    message_burst: int = option(
+        1000,
+        count(1),
+        "messages that one name may send at once, before --message-rate applies",
+        "to let users paste longer texts",
+    )
+    request_rate: int = option(
+        50,
+        count(0),
+        "other requests per second that one name may send on average; a search counts as five; 0 is no limit",
+        "for clients that send many requests",
+    )
+    request_burst: int = option(
+        500,
+        count(1),
+        "other requests that one name may send at once, before --request-rate applies",
+        "for clients that send many requests",
+    )
+    guest_message_rate: int = option(
+        50,
+        count(0),
+        "messages per second that all guests of one address (of IPv6: one /64) together may send on average; 0 is no "
+        "limit",
+        "when many guests share an address",
+    )
+    guest_message_burst: int = option(
+        1000,
+        count(1),
+        "messages that all guests of one address together may send at once, before --guest-message-rate applies",
+        "when many guests share an address",
+    )
+    guest_request_rate: int = option(
+        100,
+        count(0),
+        "other requests per second that all guests of one address, and its connections that have not logged in, "
+        "together may send on average; 0 is no limit",
+        "when many guests share an address",
+    )
+    guest_request_burst: int = option(
+        2000,
+        count(1),
+        "other requests that they together may send at once, before --guest-request-rate applies",
+        "when many guests share an address",
+    )
+    patience: float = option(
+        10.0,
+        seconds(),
+        "how far a client may exceed its rate, in seconds' worth of that rate, while the server only reads from it "
+        "more slowly; beyond that, its requests are refused with 429",
+        "to refuse requests sooner, or later",
+    )
+    registrations_per_hour: int = option(
+        20,
+        count(0),
+        "accounts that may be registered from one address per hour; 0 is no limit",
+        "for a class or a club",
+    )
+    failures_per_ip: int = option(
+        50,
+        count(0),
+        "wrong passwords allowed from one address within --failure-window; 0 is no limit",
+        "when many people share an address",
+    )
+    failures_per_name: int = option(
+        10,
+        count(0),
+        "wrong passwords allowed for one name within --failure-window, from addresses where it has not logged in "
+        "recently; 0 is no limit",
+        "against slow password guessing",
+    )
+    failure_window: float = option(
+        600.0, seconds(), "the time after which wrong passwords no longer count", "against slow password guessing"
+    )
+    max_rooms: int = option(10_000, count(0), "the most rooms on the server", "to limit memory use")
+    max_rooms_made: int = option(
+        100, count(0), "the most rooms that one account may have created", "against squatting on room names"
+    )
+    max_rooms_joined: int = option(
+        1000, count(0), "the most rooms that one name may be a member of", "to limit memory use"
+    )
+    max_members: int = option(10_000, count(1), "the most members of one room", "to keep rooms small")
+    max_frame: int = option(65_536, byte_count(1024), "the largest frame a client may send", "only in rare cases")
+    max_text: int = option(16_384, count(1), "the longest text of a message, in characters", "to keep messages short")
+    max_bad_frames: int = option(
+        100, count(1), "invalid frames after which a connection is closed", "to close faulty connections sooner"
+    )
+    outbox_frames: int = option(
+        1000, count(1), "the most frames queued for a client that reads slowly", "when larger bursts are normal"
+    )
+    outbox_bytes: int = option(
+        1_048_576, byte_count(1024), "the most bytes queued for a client that reads slowly", "to limit memory use"
+    )
+    account_quota: int = option(
+        0,
+        count(0, 10**15),
+        "the most bytes of message text stored for one account; further messages from it are refused; 0 is no limit",
+        "to limit disk use",
+    )
+    guest_quota: int = option(
+        0,
+        count(0, 10**15),
+        "the most bytes of message text stored for all guests together; 0 is no limit",
+        "to limit the disk space that guests can use",
+    )
+    retention_days: float = option(
+        0.0,
+        days(),
+        "days after which stored messages are deleted; 0 keeps them forever",
+        "to limit how long messages are stored",
+    )
+    store_timeout: float = option(
+        30.0,
+        seconds(),
+        "how long a request waits for the store before it is answered 503",
+        "when the disk is on a network",
+        needs_restart=True,
+    )
+    search_timeout: float = option(
+        1.0,
+        seconds(),
+        "how long a search may run; then the results found so far are returned, marked as incomplete",
+        "when users search very large rooms",
+    )
+    store_connections: int = option(
+        4,
+        count(1),
+        "connections to a PostgreSQL store, in addition to five reserved for writing messages, the cluster and "
+        "searches",
+        "when many clients read at the same time and the database allows more",
+        needs_restart=True,
+    )
+    bus: str = option(
+        "",
+        text("URL"),
+        "the Redis server through which the servers of a cluster notify each other: redis://HOST:PORT, rediss:// with "
+        "TLS, or unix:// for a socket; empty for a server without a cluster",
+        "when several servers form a cluster",
+        needs_restart=True,
+    )
+    bus_timeout: float = option(
+        15.0,
+        seconds(),
+        "how long another server may be silent before it is considered down",
+        "to detect a failed server sooner, on a reliable network",
+        needs_restart=True,
+    )
+    cluster_check: float = option(
+        3.0,
+        seconds(),
+        "how often the server polls the store for changes by other servers, in addition to notices on the bus",
+        "without a bus, to see changes sooner; with very many servers, to poll less",
+        needs_restart=True,
+    )
+    health: str = option(
+        "",
+        listen_address(),
+        "where metrics and health checks are served over HTTP, without a password: HOST:PORT, or unix:/PATH; empty "
+        "for nowhere",
+        "for monitoring: 127.0.0.1:9777",
+        needs_restart=True,
+    )
+    health_timeout: float = option(
+        2.0,
+        seconds(),
+        "how long the store may take to answer before /readyz reports that the server is not ready",
+        "on slow disks",
+        needs_restart=True,
+    )
+    names_remembered: int = option(
+        10_000,
+        count(0),
+        "names of past guests that are remembered, to tell guests who have left from unknown names",
+        "to limit memory use",
+    )
+    login_timeout: float = option(
+        120.0,
+        seconds(),
+        "how long a client may take to log in after it has connected",
+        "to close unused connections sooner",
+    )
+    probe_after: float = option(
+        180.0,
+        seconds(),
+        "idle time after which the server sends a probe, to check that the client is still connected",
+        "when a router drops idle connections sooner",
+    )
+    probe_timeout: float = option(
+        30.0, seconds(), "how long a client may take to answer a probe", "on very slow networks"
+    )
+    write_timeout: float = option(
+        120.0,
+        seconds(),
+        "how long a client may read nothing while frames are queued for it, before its connection is closed",
+        "to close stalled connections sooner",
+    )
+    close_timeout: float = option(
+        2.0,
+        seconds(),
+        "how long a client may take to close a connection that the server has ended",
+        "only in rare cases",
+    )
+    drain_timeout: float = option(
+        10.0,
+        seconds(),
+        "how long a stopping server continues to deliver queued frames",
+        "to stop sooner, or to deliver everything first",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions(LogOptions):
+    """The table of `gmessenger-client`; times are seconds."""
+
+    @property
+    def server_port(self) -> int:
+        """As given; else where servers are usually found."""
+        return self.port or (DEFAULT_TLS_PORT if self.tls else DEFAULT_PORT)
+
+    host: str = option(
+        "127.0.0.1", host("HOST"), "the server", "to reach another machine", "-a", "--ip", active_in_file=True
+    )
+    port: int = option(
+        0,
+        port_number(),
+        "the server's port; 0 for the default, which is 7777, or 7778 with --tls",
+        "when the server uses another port",
+        "-p",
+    )
+    tls: bool = option(
+        False,
+        FLAG,
+        "encrypt the connection with TLS and verify the server's certificate",
+        "whenever the server offers it",
+    )
+    ca: str | None = option(
+        None,
+        file_path(),
+        "with --tls: trust only the certificate authorities in this file (PEM), instead of the system's",
+        "when a private certificate authority has signed the server's certificate",
+    )
+    pin: str | None = option(
+        None,
+        sha256_digest(),
+        "with --tls: accept only the certificate with this digest, as `gmessenger-admin cert show` prints it, "
+        "regardless of its issuer",
+        "when the server's certificate is self-signed",
+    )
+    plain_passwords: bool = option(
+        False, FLAG, "allow sending a password to another machine without --tls", "on a network you trust"
+    )
+    name: str | None = option(
+        None,
+        text("NAME"),
+        "your name; the client asks for it when it is not given",
+        "to log in without being asked",
+        "-n",
+    )
+    password_file: str | None = option(
+        None,
+        file_path(),
+        "a file whose first line is your password; the environment variable MESSENGER_PASSWORD holds the password "
+        "itself; without either, the client asks for it",
+        "in scripts that use an account",
+    )
+    device: str | None = option(
+        None,
+        text("NAME"),
+        "the name of this device; each device of an account receives every message once, and a second client with the "
+        "same device name replaces the first [default: the host's name, with .to or .listen appended in those modes]",
+        "to use two clients on one machine",
+    )
+    to: str | None = option(
+        None,
+        text("NAME"),
+        "send each non-blank line of the input to this name or #room, then exit",
+        "in scripts",
+        in_files=False,
+    )
+    whole: bool = option(False, FLAG, "with --to: send the whole input as one message", "in scripts", in_files=False)
+    listen: bool = option(
+        False, FLAG, "only show incoming messages; the input is not read", "in scripts", in_files=False
+    )
+    json: bool = option(
+        False,
+        FLAG,
+        "with --listen: print each message as the JSON frame received, one per line",
+        "in scripts",
+        in_files=False,
+    )
+    own: bool = option(
+        False,
+        FLAG,
+        "with --listen --json: also print the messages that the account sends from its other devices",
+        "to log whole conversations",
+        in_files=False,
+    )
+    exec: str | None = option(
+        None,
+        command_line(),
+        "with --listen: instead of printing messages, run this command for each, one at a time, with the text (with "
+        "--json, the frame) on its standard input and GMESSENGER_FROM, _TO, _TEXT, _TIME, _SEQ and _CONVERSATION in "
+        "its environment; no shell is used",
+        "in scripts",
+        in_files=False,
+        in_environment=False,  # it would be passed on to every client that the command starts
+    )
+    exec_timeout: float = option(
+        60.0,
+        seconds(),
+        "with --exec: how long the command may run before it is terminated",
+        "when the command runs longer",
+    )
+    plain: bool = option(
+        False,
+        FLAG,
+        "line mode: plain output line by line, even when the terminal supports a full screen",
+        "with a screen reader, or to keep a log of what is shown",
+    )
+    bell: bool = option(
+        True,
+        boolean(),
+        "ring the terminal's bell for mentions and direct messages",
+        "for silence",
+    )
+    notify: bool = option(
+        False,
+        FLAG,
+        "also show a desktop notification for mentions and direct messages (OSC 9)",
+        "where the terminal supports it; in tmux also `set -g allow-passthrough on`",
+    )
+    connect_timeout: float = option(10.0, seconds(), "how long connecting and logging in may take", "on slow networks")
+    answer_timeout: float = option(
+        30.0,
+        seconds(),
+        "how long the server may take to answer before the connection is considered lost",
+        "on slow networks",
+    )
+    probe_after: float = option(
+        60.0,
+        seconds(),
+        "idle time after which the client sends a probe, to check that the server is still connected",
+        "when a router drops idle connections sooner",
+    )
+    retry_for: float = option(
+        86_400.0,
+        seconds(),
+        "how long the client tries to connect again to a server that is down or unreachable (with --to: at most 60)",
+        "to give up sooner",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOptions:
+    """The table of `gmessenger-admin`: which server is meant, as that server was told itself."""
+
+    @property
+    def store_url(self) -> str:
+        return self.store or default_store_url(self.port)
+
+    store: str = option(
+        "",
+        text("URL"),
+        "the server's store [default: the store of the server on --port, started from the same directory]",
+        "when the server has its own --store",
+    )
+    port: int = option(
+        DEFAULT_PORT,
+        port_number(),
+        "the server's port, which determines its default store",
+        "when it is not 7777",
+        "-p",
+    )
+    tls_certificate: str = option(
+        "", file_path(), "the server's certificate, for `cert show`", "when the server has one"
+    )
+    password_file: str = option(
+        "",
+        file_path(),
+        "read the password for `user add` and `user passwd` from the first line of this file; without it, the command "
+        "asks for the password, or reads it from standard input when that is not a terminal",
+        "in scripts",
+        in_files=False,
+        in_environment=False,  # that variable is the client's, and whose password it holds nobody knows
+    )

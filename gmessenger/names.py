@@ -1,0 +1,120 @@
+"""Names: which are allowed, how they are shown, and when two are the same.
+
+Letters, marks and digits of any script in general use (Identifier_Status=Allowed of UTS 39), and `_-.`; scripts are
+mixed only as UTS 39 calls highly restrictive, so that nobody can imitate a Latin name with Cyrillic letters while
+小林さん and हिन्दी are names like any other. What looks like a name that is taken is found in `lookalikes`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import pairwise
+from typing import Final
+
+from gmessenger.errors import BadName
+from gmessenger.identifiers import has_hidden_dot, identifier_table, skeleton
+
+MAX_NAME: Final = 32
+MAX_NORMALIZED: Final = 4 * MAX_NAME
+"""Characters beyond which nothing is normalised: sorting a thousand accents takes a time that others would wait."""
+RESERVED: Final = frozenset({"all", "server", "system"})
+RESERVED_SKELETONS: Final = frozenset(
+    skeleton(form) for word in RESERVED for form in (word, word.upper(), word.title())
+)
+"""What the reserved words look like."""
+PUNCTUATION: Final = frozenset("_-.")
+MAX_STACKED_MARKS: Final = 4
+INVISIBLE: Final = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, *range(0xFE00, 0xFE10), 0xFFA0))
+) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
+"""Letters and marks that show nothing (Unicode's default ignorables): two names could look the same."""
+COMMON_SCRIPTS: Final = frozenset({"Zyyy", "Zinh"})
+MIXABLE_SCRIPTS: Final = (
+    frozenset({"Latn", "Hani", "Hira", "Kana"}),
+    frozenset({"Latn", "Hani", "Bopo"}),
+    frozenset({"Latn", "Hani", "Hang"}),
+)
+"""Scripts that one language writes together (UTS 39, highly restrictive)."""
+
+
+def check_name(name: str) -> str:
+    """Return a name that is to be taken as it is shown (NFKC). Raises `BadName` with what is wrong with it."""
+    shown = normalize_name(name)
+    if {skeleton(shown), skeleton(fold(shown)), skeleton(shown.upper())} & RESERVED_SKELETONS:
+        raise BadName(f"The name {shown} is reserved.")
+    if not shown.isascii():
+        _check_security(shown)
+    return shown
+
+
+def normalize_name(name: str) -> str:
+    """Return a name as it is shown (NFKC), also one that was taken when more was allowed. Raises `BadName`."""
+    if len(name) > MAX_NORMALIZED:
+        raise BadName(f"A name has at most {MAX_NAME} characters.")
+    shown = unicodedata.normalize("NFKC", name)
+    if not shown:
+        raise BadName("A name has at least one character.")
+    if len(shown) > MAX_NAME:
+        raise BadName(f"A name has at most {MAX_NAME} characters.")
+    if fold(shown) in RESERVED:
+        raise BadName(f"The name {shown} is reserved.")
+    if not (shown.isascii() and shown.replace("_", "").replace("-", "").replace(".", "").isalnum()):
+        _check_characters(shown)
+    return shown
+
+
+def fold(name: str) -> str:
+    """What two spellings of the same name have in common: the key under which a name is looked up."""
+    if name.isascii():
+        return name.lower()
+    if len(name) > MAX_NORMALIZED:
+        return name
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _check_characters(shown: str) -> None:
+    if not all(char in PUNCTUATION or unicodedata.category(char)[0] in "LM" or char.isdecimal() for char in shown):
+        raise BadName("A name is made of letters, digits, '_', '-' and '.'.")
+    if INVISIBLE.intersection(shown):
+        raise BadName("A name has no invisible characters.")
+    if not any(char.isalnum() for char in shown):
+        raise BadName("A name has at least one letter or digit.")
+    if _stacks_marks(shown):
+        raise BadName("A name begins with a letter and has no stacked accents.")
+    if len({ord(char) - unicodedata.decimal(char) for char in shown if char.isdecimal()}) > 1:
+        raise BadName("A name does not mix digits of several scripts.")
+
+
+def _check_security(shown: str) -> None:
+    scripts = [identifier_table().scripts_of(char) for char in shown if char not in PUNCTUATION]
+    if None in scripts:
+        raise BadName("A name has no characters that are obsolete or rarely used.")
+    if has_hidden_dot(shown) or _repeats_mark(shown):
+        raise BadName("A name has no invisible accents.")
+    if not _is_single_language([each for each in scripts if each is not None]):
+        raise BadName("A name does not mix scripts whose letters look alike.")
+
+
+def _repeats_mark(shown: str) -> bool:
+    apart = unicodedata.normalize("NFD", shown)
+    return any(one == other and unicodedata.combining(one) for one, other in pairwise(apart))
+
+
+def _stacks_marks(shown: str) -> bool:
+    run = MAX_STACKED_MARKS  # a mark at the beginning has no letter to stand on
+    for char in shown:
+        run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if run > MAX_STACKED_MARKS:
+            return True
+    return False
+
+
+def _is_single_language(scripts: list[frozenset[str]]) -> bool:
+    scripts = [each for each in scripts if not each & COMMON_SCRIPTS]
+    if not scripts or frozenset.intersection(*scripts):
+        return True
+    return any(all(each & together for each in scripts) for together in MIXABLE_SCRIPTS)
+
+
+def direct_key(one: str, other: str) -> str:
+    return f"{one} {other}" if one < other else f"{other} {one}"

@@ -1,0 +1,105 @@
+"""What waits in an outbox, as the frames of the native wire: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import UNSET, Raw
+
+from gmessenger.chat.outbox import (
+    BROADCAST_TARGET,
+    CatchUpDone,
+    DeliveryReceipt,
+    LivenessProbe,
+    Message,
+    MessageBatch,
+    Outbound,
+    PresenceUpdate,
+    ReadReceipt,
+    RoomEvent,
+    ServerMoving,
+    SessionClosed,
+    SessionReplaced,
+    TextBatch,
+)
+from gmessenger.errors import LoggedInElsewhere as ReplacedError
+from gmessenger.wire import events
+from gmessenger.wire.events import MessageEvent, UserInfo
+from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode_lines
+
+
+def encode_message(message: Message, recipient: str) -> Encodable:
+    """A message on its way to the session of that name."""
+    if message.to[:1] != "#":
+        return _message_event(message)
+    if message.to == BROADCAST_TARGET:
+        return MessageEvent(message.sender, recipient, message.time, message.text, broadcast=True)
+    return _encode_shared(message)
+
+
+def _encode_shared(message: Message) -> Raw:
+    # Written once for all who get it: encoding is most of what a delivery costs.
+    written: Raw = message.encoded or pre_encode(_message_event(message))
+    message.encoded = written
+    return written
+
+
+def _message_event(message: Message) -> MessageEvent:
+    return MessageEvent(
+        message.sender,
+        message.to,
+        message.time,
+        message.text,
+        UNSET if message.seq is None else message.seq,
+        UNSET if message.id is None else message.id,
+        erased=True if message.erased else UNSET,
+    )
+
+
+def _encode_presence(change: PresenceUpdate) -> Encodable:
+    written: Raw = change.encoded or pre_encode(events.PresenceEvent(UserInfo(change.name, status=change.status)))
+    change.encoded = written
+    return written
+
+
+def _encode_message_batch(batch: MessageBatch) -> Encodable:
+    # A room's of pieces, because those who said some of it get bundles of their own of the same messages.
+    piece = _encode_shared if batch.messages[0].to[:1] == "#" else _message_event
+    written: Raw = batch.encoded or pre_encode_lines([piece(message) for message in batch.messages])
+    batch.encoded = written
+    return written
+
+
+def _encode_text_batch(batch: TextBatch) -> Encodable:
+    sender, to, time = batch.sender, batch.to, batch.time
+    written: Raw = batch.encoded or pre_encode_lines([MessageEvent(sender, to, time, text) for text in batch.texts])
+    batch.encoded = written
+    return written
+
+
+ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
+    "join": lambda change: events.JoinEvent(change.room, UserInfo(change.name)),
+    "leave": lambda change: events.LeaveEvent(change.room, UserInfo(change.name), change.by),
+    "topic": lambda change: events.TopicEvent(change.room, UserInfo(change.name), change.topic or ""),
+    "close": lambda change: events.CloseEvent(change.room, UserInfo(change.name), change.reason),
+    "open": lambda change: events.OpenEvent(change.room, UserInfo(change.name)),
+}
+ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
+    MessageBatch: _encode_message_batch,
+    TextBatch: _encode_text_batch,
+    DeliveryReceipt: lambda delivered: events.DeliveredEvent(target=delivered.name, seq=delivered.seq),
+    ReadReceipt: lambda read: events.ReadEvent(target=read.name, seq=read.seq),
+    RoomEvent: lambda change: ROOM_EVENT_ENCODERS[change.action](change),
+    PresenceUpdate: _encode_presence,
+    CatchUpDone: lambda _: events.SyncedEvent(),
+    LivenessProbe: lambda _: events.ProbeEvent(),
+    ServerMoving: lambda moving: events.MovingEvent(moving.retry_after),
+    SessionClosed: lambda dismissed: make_response(
+        dismissed.error.status, None, dismissed.time, dismissed.error.to_fields()
+    ),
+    SessionReplaced: lambda replaced: make_response(
+        ReplacedError.status, None, replaced.time, ReplacedError().to_fields()
+    ),
+}
+"""How each parcel is said that is neither a message nor an answer."""

@@ -1,0 +1,1 @@
+"""Sockets of a server: listeners, transports, TLS, connections and their writers; it knows no protocol of messages."""

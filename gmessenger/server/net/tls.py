@@ -1,0 +1,159 @@
+"""The certificate of the TLS port: loaded, looked after, and replaced without touching anybody who is connected."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+
+from gevent import ssl
+
+from gmessenger import log
+from gmessenger.config.options import ServerOptions
+from gmessenger.errors import ConfigError
+from gmessenger.server.net.transport import describe_ssl_error
+
+if TYPE_CHECKING:
+    from gmessenger.certificates import CertificateInfo
+
+DAY: Final = 86_400.0
+EXPIRY_WARNING: Final = 14 * DAY
+OPENSSL_FAULTS: Final = {
+    "EE_KEY_TOO_SMALL": "its key is too short to be safe",
+    "CA_MD_TOO_WEAK": "its signature algorithm is not safe",
+}
+"""What OpenSSL calls it, and what an operator can do something about."""
+
+FileFingerprint: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+
+
+def certificate_from_options(options: ServerOptions) -> CertificateManager | None:
+    """The certificate that the options name, if they do. Raises `ConfigError` where it cannot be used."""
+    if not options.tls_certificate:
+        if options.tls_key:
+            raise ConfigError("--tls-key is given without --tls-certificate.")
+        return None
+    return CertificateManager(Path(options.tls_certificate), Path(options.tls_key or options.tls_certificate))
+
+
+class CertificateManager:
+    """What clients of the TLS port are shown.
+
+    `context` is what new connections are made with: take it anew for each. A reload puts another in its place, and
+    connections that are there keep the one they have. `expires_at` is in Unix seconds.
+    """
+
+    def __init__(self, file: Path, key: Path) -> None:
+        """Raises `ConfigError` with a sentence."""
+        self._file = file
+        self._key = key
+        self._fingerprint = self._take_fingerprint()
+        self.context, self._info = load_certificate(file, key)
+        self._warned_at = 0.0
+        self._log_loaded()
+
+    @property
+    def expires_at(self) -> float:
+        return self._info.expires_at
+
+    @property
+    def expires(self) -> str:
+        """The same, as people write it."""
+        return self._info.expires_text
+
+    def reload(self) -> bool:
+        """Take what the files hold now; a bad certificate is refused with a word in the log, and the old one kept."""
+        self._fingerprint = self._take_fingerprint()
+        try:
+            self.context, self._info = load_certificate(self._file, self._key)
+        except ConfigError as error:
+            log.log_event("certificate_refused", reason=str(error))
+            return False
+        self._log_loaded()
+        return True
+
+    def watch(self, interval: float, wait_stopped: Callable[[float], object]) -> None:
+        """Reload when the files have changed, until `stopped`, which waits that many seconds, says so."""
+        while not wait_stopped(interval):
+            if self._take_fingerprint() != self._fingerprint:
+                self.reload()
+            elif time.time() - self._warned_at >= DAY:
+                self._warn_of_expiry()
+
+    def _take_fingerprint(self) -> FileFingerprint:
+        return tuple(_file_stamp(path) for path in (self._file, self._key))
+
+    def _log_loaded(self) -> None:
+        names = " ".join(self._info.names)
+        log.log_event(
+            "certificate_loaded", file=self._file, names=names, expires=self._info.expires_text, pin=self._info.pin
+        )
+        self._warn_of_expiry()
+
+    def _warn_of_expiry(self) -> None:
+        """Once a day, when little time is left."""
+        left = self.expires_at - time.time()
+        if left < EXPIRY_WARNING:
+            self._warned_at = time.time()
+            log.log_event(
+                "certificate_expires", file=self._file, expires=self._info.expires_text, days=round(left / DAY, 1)
+            )
+
+
+def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, CertificateInfo]:
+    """A context with this chain and key, and what the certificate says. Raises `ConfigError`."""
+    from gmessenger import certificates  # a server without TLS should not wait for it
+
+    try:
+        pem, key_pem = file.read_bytes(), key.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"Cannot read the certificate {error.filename}: {error.strerror}.") from error
+    context = _make_context()
+    try:
+        with _without_byte_order_mark(file, pem) as chain, _without_byte_order_mark(key, key_pem) as private:
+            context.load_cert_chain(chain, private, password=_refuse_pass_phrase)
+        return context, certificates.read_certificate(pem)
+    except ssl.SSLError as error:
+        fault = OPENSSL_FAULTS.get(error.reason) or certificates.key_pair_error(pem, key_pem)
+        fault = fault or f"there must be a certificate, and its key, in PEM ({describe_ssl_error(error)})"
+        raise ConfigError(f"Cannot use the certificate {file}: {fault}.") from error
+    except ValueError as error:
+        raise ConfigError(f"Cannot use the certificate {file}: it is damaged.") from error
+
+
+@contextlib.contextmanager
+def _without_byte_order_mark(file: Path, content: bytes) -> Iterator[str]:
+    """Name a file that OpenSSL can load the content from: it does not skip the byte order mark of some editors."""
+    if not content.startswith(codecs.BOM_UTF8):
+        yield str(file)
+        return
+    with NamedTemporaryFile(prefix="gmessenger-") as copy:  # its mode is 0600
+        copy.write(content.removeprefix(codecs.BOM_UTF8))
+        copy.flush()
+        yield copy.name
+
+
+def _make_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Handshakes have their time at the beginning; and who just hangs up is answered all the same, as on a plain line.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_IGNORE_UNEXPECTED_EOF
+    context.num_tickets = 0  # chat clients keep their sessions by a token of ours
+    return context
+
+
+def _refuse_pass_phrase() -> NoReturn:
+    """OpenSSL would ask for the key's pass phrase at the terminal, and wait."""
+    raise ConfigError("The key of the certificate is encrypted; the server needs one without a pass phrase.")
+
+
+def _file_stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)

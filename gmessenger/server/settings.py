@@ -1,0 +1,54 @@
+"""From the operator's options to the limits on what people do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gmessenger.chat.policy import Policy
+from gmessenger.config.options import ServerOptions
+
+if TYPE_CHECKING:
+    pass
+
+from typing import Final
+
+from gmessenger.chat.ratelimit import Limits, RateLimit
+
+HOUR: Final = 3600.0
+
+
+def limits_from_options(options: ServerOptions) -> Limits:
+    """The limits that these options set."""
+    return Limits(
+        messages=RateLimit(options.message_rate, options.message_burst, options.patience),
+        requests=RateLimit(options.request_rate, options.request_burst, options.patience),
+        guest_messages=RateLimit(options.guest_message_rate, options.guest_message_burst, options.patience),
+        guest_requests=RateLimit(options.guest_request_rate, options.guest_request_burst, options.patience),
+        registrations=RateLimit.per_period(options.registrations_per_hour, HOUR),
+        login_failures_per_address=RateLimit.per_period(options.failures_per_ip, options.failure_window),
+        login_failures_per_name=RateLimit.per_period(options.failures_per_name, options.failure_window),
+        max_rooms=options.max_rooms,
+        max_rooms_created=options.max_rooms_made,
+        max_rooms_joined=options.max_rooms_joined,
+        max_members=options.max_members,
+    )
+
+
+def policy_from_options(options: ServerOptions) -> Policy:
+    """What the messenger needs to know of the options."""
+    return Policy(
+        guests=options.guests,
+        broadcast=options.broadcast,
+        registration=options.registration,
+        greeting=options.greeting,
+        max_text=options.max_text,
+        max_frame=options.max_frame,
+        max_seen_names=options.names_remembered,
+        retention=options.retention_days or None,
+        account_quota=options.account_quota,
+        guest_quota=options.guest_quota,
+        max_pending_characters=options.outbox_bytes,
+        store_timeout=options.store_timeout,
+        search_timeout=options.search_timeout,
+        limits=limits_from_options(options),
+    )

@@ -1,0 +1,105 @@
+"""Devices, their tokens and their cursors, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gmessenger.chat.records import Credential, Device, DeviceLogin
+from gmessenger.errors import AccountDisabled, PasswordRequired
+from gmessenger.store.common import MAX_DEVICES, hash_secret
+from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.pool import PgConnection
+from gmessenger.store.postgres.tsvector import replace_nul
+
+LOCK_ACCOUNT: Final = "SELECT password, disabled FROM accounts WHERE id = %s FOR NO KEY UPDATE"
+FIND_TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
+UPSERT_DEVICE: Final = (
+    "INSERT INTO devices (account_id, name, used, entry) VALUES (%s, %s, %s, 1) "
+    # The first entry is what made the device: one that was copied from another store has had none here.
+    "ON CONFLICT (account_id, name) DO UPDATE SET used = excluded.used, entry = greatest(devices.entry, 1) + 1 "
+    "RETURNING id, entry"
+)
+INHERIT_CURSORS: Final = (
+    "INSERT INTO cursors (device_id, conversation_id, seq) SELECT %(device)s, c.conversation_id, max(c.seq) "
+    "FROM devices d JOIN cursors c ON c.device_id = d.id WHERE d.account_id = %(account)s GROUP BY c.conversation_id "
+    "ON CONFLICT DO NOTHING"
+)
+DROP_TOKENS: Final = "DELETE FROM tokens WHERE device_id = %s"
+ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (%s, %s, %s, %s)"  # noqa: S105
+SELECT_UNUSED_DEVICES: Final = (
+    "SELECT id FROM devices WHERE account_id = %s ORDER BY id = ANY(%s::bigint[]) DESC, used DESC, id DESC OFFSET %s"
+)
+DELETE_DEVICES: Final = (
+    "DELETE FROM devices WHERE id = ANY(%s)",
+    "DELETE FROM cursors WHERE device_id = ANY(%s)",
+    "DELETE FROM tokens WHERE device_id = ANY(%s)",
+)
+SELECT_CURSORS: Final = (
+    "SELECT c.key, greatest(u.seq, p.visible - 1) FROM participants p "
+    "JOIN conversations c ON c.id = p.conversation_id "
+    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = %s "
+    "WHERE p.account_id = %s AND left(c.key, 1) <> '!'"
+)
+SELECT_LOGIN_COUNTS: Final = "SELECT id, entry FROM devices WHERE id = ANY(%s)"
+
+
+class DeviceStore(Database):
+    """The part of the contract that is about where an account is used."""
+
+    def find_token(self, token: str) -> tuple[int, str] | None:
+        row = self.read(lambda db: db.execute(FIND_TOKEN, (hash_secret(token),)).fetchone())
+        return (int(row[0]), str(row[1])) if row else None
+
+    def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
+        def change(db: PgConnection) -> Device:
+            _check_proof(db, account, credential)
+            device = log_in_device(db, account, login, time)
+            for id in (device.id, *device.evicted):  # some were thought to be used by nobody
+                self.record_change(db, "device", id)
+            return device
+
+        self.flush()
+        # Nobody is woken: who has a session on the device is shown that there is another.
+        return self.write(change)
+
+    def acknowledge(self, device: int, conversation: str, seq: int) -> None:
+        key = (device, conversation)
+        self.writer.pending_cursors[key] = max(seq, self.writer.pending_cursors.get(key, 0))
+        self.writer.wake_later()
+
+    def login_counts(self, devices: Sequence[int]) -> Mapping[int, int]:
+        return dict(self.read(lambda db: db.execute(SELECT_LOGIN_COUNTS, (list(devices),)).fetchall()))
+
+
+def _check_proof(db: PgConnection, account: int, proof: Credential) -> None:
+    """What was shown a moment ago has to be good in this transaction, too, and stays so until its end."""
+    with db.pipeline():
+        locked = db.execute(LOCK_ACCOUNT, (account,))
+        found = db.execute(FIND_TOKEN, (hash_secret(proof.token),)) if proof.token is not None else None
+    row, shown = locked.fetchone(), found.fetchone() if found is not None else None
+    if row is not None and row[1]:
+        raise AccountDisabled
+    if row is not None and found is not None:
+        good = shown is not None and shown[0] == account
+    else:
+        good = row is not None and row[0] == proof.password_hash
+    if not good:
+        raise PasswordRequired
+
+
+def log_in_device(db: PgConnection, account: int, entry: DeviceLogin, time: float) -> Device:
+    """A session begins on a device: in the caller's transaction, which has the account for itself."""
+    ((device, entries),) = db.execute(UPSERT_DEVICE, (account, replace_nul(entry.device), time)).fetchall()
+    if entries == 1:
+        db.execute(INHERIT_CURSORS, {"device": device, "account": account})
+    with db.pipeline():
+        # One line per device: an older token of the same device has been replaced with its session.
+        db.execute(DROP_TOKENS, (device,))
+        db.execute(ADD_TOKEN, (hash_secret(entry.token), account, device, time))
+        unused = db.execute(SELECT_UNUSED_DEVICES, (account, [device, *entry.live_devices], MAX_DEVICES))
+        cursors = db.execute(SELECT_CURSORS, (device, account))
+    dropped = [id for (id,) in unused.fetchall()]
+    for statement in DELETE_DEVICES if dropped else ():
+        db.execute(statement, (dropped,))
+    return Device(device, entry.device, dict(cursors.fetchall()), dropped, entries)

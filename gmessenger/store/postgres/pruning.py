@@ -1,0 +1,193 @@
+"""Taking messages away again, in slices: none of them holds up what is being said meanwhile.
+
+One node at a time does a slice, and one that finds another at it leaves it all to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby, takewhile
+from operator import itemgetter
+from typing import Any, Final, TypeVar
+
+import gevent
+
+from gmessenger.store import common
+from gmessenger.store.postgres.database import Database
+from gmessenger.store.postgres.pool import PgConnection
+
+ResultT = TypeVar("ResultT")
+PRUNE_LOCK: Final = 0x676D7072
+TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
+SELECT_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM messages"
+BLANK_MESSAGES: Final = (
+    "UPDATE messages SET text = '', words = NULL, erased = true WHERE id IN ("
+    "SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s)"
+)
+SELECT_PRUNABLE: Final = (
+    # Whose first message is old; nothing else has to be looked at.
+    "SELECT c.id FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.first "
+    "WHERE m.time < %s AND c.id > %s AND left(c.key, 1) <> '!' ORDER BY c.id LIMIT %s"
+)
+MAX_PRUNE_TEXT: Final = 262_144  # characters of a slice, unless they are all one message's
+SELECT_OLDEST: Final = (
+    # Seqs have no holes: what is behind the first so many is never looked at.
+    "SELECT id, seq, device_id, client_id, text, time, total FROM ("
+    " SELECT *, sum(length(text)) OVER (ORDER BY id, seq) - length(text) AS size, count(*) OVER () AS total FROM ("
+    "  SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.time FROM conversations c CROSS JOIN LATERAL ("
+    "   SELECT * FROM messages WHERE conversation_id = c.id AND seq >= c.first AND seq < c.first + %(limit)s"
+    "   ORDER BY seq"
+    "  ) AS m WHERE c.id = ANY(%(conversations)s) ORDER BY c.id, m.seq LIMIT %(limit)s"
+    " ) AS beginning"
+    ") AS sized WHERE size < %(size)s ORDER BY id, seq"
+)
+LOCK_CONVERSATIONS: Final = (
+    "SELECT id FROM conversations WHERE id = ANY(%s) AND left(key, 1) <> '!' ORDER BY key FOR NO KEY UPDATE"
+)
+INSERT_IDS: Final = (
+    "INSERT INTO past_ids (device_id, client_id, conversation_id, seq, digest, time) "
+    "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bytea[], %s::double precision[]) "
+    "ON CONFLICT DO NOTHING"
+)
+DELETE_MESSAGES: Final = (
+    # Each by its place: a range would be entered at its start, among all that was dropped before.
+    "DELETE FROM messages m USING unnest(%s::bigint[], %s::bigint[]) AS old(conversation, seq) "
+    "WHERE m.conversation_id = old.conversation AND m.seq = old.seq"
+)
+ADVANCE_FIRST: Final = (
+    "UPDATE conversations c SET first = now.first FROM unnest(%s::bigint[], %s::bigint[]) AS now(id, first) "
+    "WHERE c.id = now.id AND c.first < now.first"
+)
+DELETE_OLD_IDS: Final = (
+    "DELETE FROM past_ids WHERE ctid = ANY(ARRAY(SELECT ctid FROM past_ids WHERE time < %s LIMIT %s))"
+)
+SELECT_DELETED: Final = "SELECT id FROM conversations WHERE key >= '!' AND key < '\"'"
+LOCK_CONVERSATION: Final = "SELECT first, head FROM conversations WHERE id = %s FOR NO KEY UPDATE"
+DELETE_CHUNK: Final = "DELETE FROM messages WHERE conversation_id = %s AND seq >= %s AND seq < %s"
+DELETE_CONVERSATION: Final = (
+    # Itself first: who is at something in it is waited for, and what that has left goes, too.
+    "DELETE FROM conversations WHERE id = %s",
+    "DELETE FROM messages WHERE conversation_id = %s",
+    "DELETE FROM participants WHERE conversation_id = %s",
+    "DELETE FROM cursors WHERE conversation_id = %s",
+    "DELETE FROM past_ids WHERE conversation_id = %s",
+)
+
+
+class Pruner(Database):
+    """The part of the contract that makes the store forget."""
+
+    def erase_messages(self, account: int) -> int:
+        self.flush()
+        ((last,),) = self.read(lambda db: db.execute(SELECT_LAST_ID).fetchall())
+        erased = 0
+        for start in range(0, last, common.SCAN_CHUNK):
+            end, more = min(start + common.SCAN_CHUNK, last), True
+            while more:
+                blanked = self._blank_messages(account, start, end)
+                erased += blanked
+                more = blanked >= common.PRUNE_BATCH
+        return erased
+
+    def _blank_messages(self, account: int, start: int, end: int) -> int:
+        blanked = self.write(lambda db: db.execute(BLANK_MESSAGES, (account, start, end, common.PRUNE_BATCH)).rowcount)
+        gevent.sleep(common.PRUNE_DELAY)
+        return blanked
+
+    def purge(self) -> None:
+        """Return at once: what the files of a database keep, and for how long, is its own business."""
+
+    def prune(self, before: float) -> int:
+        after = dropped = 0
+        while old := self._find_prunable(before, after):
+            found = self._run_exclusive(PRUNE_LOCK, lambda db, old=old: _drop_older(db, old, before))  # type: ignore[misc]
+            if found is None:
+                break
+            finished, count = found
+            after = max(after, finished)
+            dropped += count
+        else:  # not while another node is at the messages: it would take us for one that is at them itself
+            while self._run_exclusive(PRUNE_LOCK, lambda db: _delete_old_ids(db, before - common.DEDUP_TTL)):
+                pass
+        self.finish_deletions()
+        return dropped
+
+    def _find_prunable(self, before: float, after: int) -> list[int]:
+        rows = self.read(lambda db: db.execute(SELECT_PRUNABLE, (before, after, common.PRUNE_BATCH)).fetchall())
+        return [id for (id,) in rows]
+
+    def finish_deletions(self) -> None:
+        """Finish with the conversations that were deleted, now or before a process ended in the middle of it."""
+        for (conversation,) in self.read(lambda db: db.execute(SELECT_DELETED).fetchall()):
+            while self._run_exclusive(PRUNE_LOCK + conversation, lambda db, id=conversation: _delete_chunk(db, id)):  # type: ignore[misc]
+                pass
+
+    def _run_exclusive(self, lock: int, step: Callable[[PgConnection], ResultT]) -> ResultT | None:
+        """Do a slice, and take breath; None where somebody else is at one."""
+
+        def change(db: PgConnection) -> ResultT | None:
+            ((is_ours,),) = db.execute(TRY_LOCK, (lock,)).fetchall()
+            return step(db) if is_ours else None
+
+        result = self.write(change)
+        gevent.sleep(common.PRUNE_DELAY)
+        return result
+
+
+def _delete_old_ids(db: PgConnection, before: float) -> bool:
+    """Forget the oldest ids; whether there may be more."""
+    return db.execute(DELETE_OLD_IDS, (before, common.SCAN_CHUNK)).rowcount >= common.SCAN_CHUNK
+
+
+def _delete_chunk(db: PgConnection, conversation: int) -> bool:
+    """Drop the beginning of a conversation, and with its end all of it; whether there is more."""
+    row = db.execute(LOCK_CONVERSATION, (conversation,)).fetchone()
+    if row is None:
+        return False
+    first, head = row
+    end = first + common.PRUNE_BATCH
+    if end > head:
+        for statement in DELETE_CONVERSATION:
+            db.execute(statement, (conversation,))
+        return False
+    db.execute(DELETE_CHUNK, (conversation, first, end))
+    db.execute(ADVANCE_FIRST, ([conversation], [end]))
+    return True
+
+
+def _drop_older(db: PgConnection, conversations: Sequence[int], before: float) -> tuple[int, int]:
+    """Drop a slice of what these have from before a time; the last of them that is done with, and how many messages.
+
+    A conversation keeps an unbroken end: nothing goes whose predecessor stays for being younger.
+    """
+    given = {"conversations": list(conversations), "limit": common.PRUNE_BATCH, "size": MAX_PRUNE_TEXT}
+    found = db.execute(SELECT_OLDEST, given).fetchall()
+    rows = [row[:-1] for row in found]
+    is_last = len(rows) < common.PRUNE_BATCH and (not found or found[0][-1] == len(found))
+    old: list[tuple[Any, ...]] = []
+    finished = 0
+    for conversation, beginning in groupby(rows, key=itemgetter(0)):
+        whole = list(beginning)
+        gone = list(takewhile(lambda row: row[5] < before, whole))
+        old += gone
+        if len(gone) < len(whole) or is_last:
+            finished = conversation
+    locked = {id for (id,) in db.execute(LOCK_CONVERSATIONS, (list({row[0] for row in old}),))}
+    old = [row for row in old if row[0] in locked]
+    if old:
+        _delete_messages(db, old, before - common.DEDUP_TTL)
+    return finished, len(old)
+
+
+def _delete_messages(db: PgConnection, rows: list[tuple[Any, ...]], ids_from: float) -> None:
+    """Drop the first messages of conversations; their ids stay known for as long as somebody may send them again."""
+    known = [
+        (device, id, conversation, seq, common.text_digest(text), time)
+        for conversation, seq, device, id, text, time in rows
+        if device is not None and id is not None and time >= ids_from
+    ]
+    if known:
+        db.execute(INSERT_IDS, [list(column) for column in zip(*known, strict=True)])
+    db.execute(DELETE_MESSAGES, ([row[0] for row in rows], [row[1] for row in rows]))
+    first = {row[0]: row[1] + 1 for row in rows}
+    db.execute(ADVANCE_FIRST, (list(first), list(first.values())))

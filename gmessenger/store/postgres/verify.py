@@ -1,0 +1,159 @@
+"""How a database is doing, seen from beside it: nothing is made, written, or held.
+
+Is everything still there? Reads a database without changing it, at one moment, while nodes go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import Connection
+
+from gmessenger.cluster.interfaces import LEASE_TTL
+from gmessenger.errors import FileError
+from gmessenger.store.common import MAX_FAULTS, SELECT_SEQ_GAPS, VerifyReport, describe_miscounted, describe_seq_gaps
+from gmessenger.store.postgres import schema
+from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
+
+INSPECT_TIMEOUT: Final = 10.0
+SELECT_SERVER: Final = (
+    "SELECT split_part(current_setting('server_version'), ' ', 1), "
+    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, "
+    "NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off', "
+    "has_schema_privilege(current_schema(), 'CREATE'), pg_database_size(current_database())"
+)
+MAY_WRITE: Final = "SELECT has_table_privilege('messages', 'INSERT')"
+COUNT_NODES: Final = "SELECT count(*) FROM nodes WHERE seen > clock_timestamp() - %s * interval '1 second'"
+SELECT_UNSAFE_SETTINGS: Final = (
+    "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') "
+    "AND reset_val IN ('off', 'local') ORDER BY name"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """`shown` is the URL with its password masked. `schema` is None where there is no store yet, `nodes` how many have
+    it open, `size` in bytes, `connections` how many the server lets in, `off` which of its settings have it not wait
+    for its disk.
+    """
+
+    shown_url: str
+    server: str
+    schema: int | None
+    nodes: int
+    size: int
+    connections: int
+    unsafe_settings: tuple[str, ...]
+
+
+def inspect_database(url: str) -> DatabaseStatus:
+    """Look at a database. Raises `FileError` where it cannot be written, else as `verify_database`."""
+    address = ConnectionSettings(url, INSPECT_TIMEOUT)
+    with address.connect_first() as db:
+        try:
+            ((server, connections, writable, may_make, size),) = db.execute(SELECT_SERVER).fetchall()
+            facts = schema.read_facts(db)
+            ((may_write,),) = db.execute(MAY_WRITE).fetchall() if facts else [(may_make,)]
+            nodes = count_live_nodes(db) if facts else 0
+            off = tuple(name for (name,) in db.execute(SELECT_UNSAFE_SETTINGS).fetchall())
+        except psycopg.Error as error:
+            raise address.to_error(error) from None
+    if not writable:
+        raise FileError(f"The store {address.shown_url} cannot be written: its server is read-only.")
+    if not may_write:
+        raise FileError(f"The store {address.shown_url} cannot be written by this user.")
+    schema.require_known_schema(facts, address.shown_url)
+    version = int(facts["schema"]) if facts else None
+    return DatabaseStatus(address.shown_url, server, version, nodes, size, connections, off)
+
+
+def count_live_nodes(db: Connection[Any]) -> int:
+    """How many nodes have the store open, as far as is known."""
+    ((nodes,),) = db.execute(COUNT_NODES, (LEASE_TTL,)).fetchall()
+    return int(nodes)
+
+
+VERIFY_TIMEOUT: Final = 10.0
+BEGIN_SNAPSHOT: Final = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "SET LOCAL statement_timeout = 0",  # it is long, and disturbs nobody
+)
+COUNT_QUERIES: Final = {
+    "accounts": "SELECT count(*) FROM accounts",
+    "devices": "SELECT count(*) FROM devices",
+    "rooms": "SELECT count(*) FROM conversations WHERE key >= '#' AND key < '$'",
+    "conversations": "SELECT count(*) FROM conversations",
+    "messages": "SELECT count(*) FROM messages",
+    "erased": "SELECT count(*) FROM messages WHERE erased",
+    "indexed": "SELECT count(words) FROM messages",
+}
+ORPHAN_QUERIES: Final = {
+    "messages belong to no conversation": (
+        "SELECT count(*) FROM messages m WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = m.conversation_id)"
+    ),
+    "members belong to no conversation": (
+        "SELECT count(*) FROM participants p "
+        "WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = p.conversation_id)"
+    ),
+    "members are not accounts": (
+        "SELECT count(*) FROM participants p WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.id = p.account_id)"
+    ),
+    "read positions are beyond the last message": (
+        "SELECT count(*) FROM cursors u JOIN conversations c ON c.id = u.conversation_id WHERE u.seq > c.head"
+    ),
+    "devices belong to no account": (
+        "SELECT count(*) FROM devices d WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.id = d.account_id)"
+    ),
+}
+
+COUNT_MISCOUNTED: Final = (
+    "SELECT count(*) FROM (SELECT account FROM ("
+    "SELECT account_id AS account, bytes FROM usage UNION ALL "
+    "SELECT coalesce(account_id, 0), -octet_length(text) FROM messages"
+    ") AS counted GROUP BY account HAVING sum(bytes) <> 0) AS miscounted"
+)
+HAS_USAGE: Final = "SELECT (to_regclass('usage') IS NOT NULL)::int"
+
+
+def verify_database(url: str) -> VerifyReport:
+    """Look through a database. Raises `FileError` for one that is no store or not there, and `ConfigError` for a
+    newer schema or where it does not let us in.
+    """
+    address = ConnectionSettings(url, VERIFY_TIMEOUT)
+    found = VerifyReport()
+    with address.connect_first() as db:
+        require_store(db, address)
+        try:
+            for statement in BEGIN_SNAPSHOT:
+                db.execute(statement)
+            verify_transaction(db, found)
+        except psycopg.Error as error:
+            found.faults.append(f"it cannot be read: {describe_error(error)}.")
+    return found
+
+
+def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
+    """Look through what a transaction sees."""
+    report.counts = {what: _select_count(db, query) for what, query in COUNT_QUERIES.items()}
+    report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts)
+    strays = {what: _select_count(db, query) for what, query in ORPHAN_QUERIES.items()}
+    report.faults += [f"{count} {what}." for what, count in strays.items() if count]
+    report.faults += describe_miscounted(_select_count(db, COUNT_MISCOUNTED) if _select_count(db, HAS_USAGE) else 0)
+
+
+def require_store(db: Connection[Any], settings: ConnectionSettings) -> None:
+    """Raises `FileError` where a database has no store, `ConfigError` where that is too new."""
+    try:
+        facts = schema.read_facts(db)
+    except psycopg.Error as error:
+        raise settings.to_error(error) from None
+    if not facts:
+        raise FileError(f"{settings.shown_url} has no gmessenger store.")
+    schema.require_known_schema(facts, settings.shown_url)
+
+
+def _select_count(db: Connection[Any], query: Any) -> int:
+    row = db.execute(query).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,242 @@
+"""Accounts, their invites, tokens and devices, in SQLite.
+
+What operators have imposed, and who does not want to hear from whom, in SQLite.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import astuple
+
+from gmessenger.chat.records import Account, Credential, Device, DeviceLogin, Sanction
+from gmessenger.errors import InvalidInvite, NameTaken, PasswordRequired
+from gmessenger.store.common import MAX_DEVICES, hash_secret
+from gmessenger.store.sqlite import dedup
+from gmessenger.store.sqlite.database import Database
+
+ALL: Final = "SELECT id, key, name, disabled, role FROM accounts"
+ADD: Final = "INSERT INTO accounts (key, name, password, created) VALUES (?,?,?,?)"
+IS_TAKEN: Final = "SELECT 1 FROM accounts WHERE key = ?"
+PASSWORD: Final = "SELECT password FROM accounts WHERE id = ?"  # noqa: S105
+SET_PASSWORD: Final = "UPDATE accounts SET password = ? WHERE id = ?"  # noqa: S105
+DISABLE: Final = "UPDATE accounts SET disabled = ? WHERE id = ?"
+SET_ROLE: Final = "UPDATE accounts SET role = ? WHERE id = ?"
+DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = ?"
+DROP: Final = (
+    dedup.DELETE_IDS_OF_ACCOUNT,
+    "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = ?)",
+    DROP_TOKENS,
+    "DELETE FROM devices WHERE account_id = ?",
+    "DELETE FROM participants WHERE account_id = ?",
+    "DELETE FROM blocks WHERE account_id = ?",
+    "DELETE FROM accounts WHERE id = ?",
+)
+"""Everything of an account except its messages, in this order."""
+ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (?,?)"
+USE_INVITE: Final = "DELETE FROM invites WHERE hash = ?"
+TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ?"  # noqa: S105
+ADD_TOKEN: Final = "INSERT INTO tokens (hash, account_id, device_id, created) VALUES (?,?,?,?)"  # noqa: S105
+DROP_TOKENS_OF_DEVICE: Final = "DELETE FROM tokens WHERE device_id = ?"
+DEVICE: Final = "SELECT id FROM devices WHERE account_id = ? AND name = ?"
+DEVICES_BY_USE: Final = "SELECT id FROM devices WHERE account_id = ? ORDER BY used DESC, id DESC"
+ADD_DEVICE: Final = "INSERT INTO devices (account_id, name, used) VALUES (?,?,?)"
+USE_DEVICE: Final = "UPDATE devices SET used = ? WHERE id = ?"
+DROP_DEVICE: Final = (
+    "DELETE FROM devices WHERE id = ?",
+    "DELETE FROM cursors WHERE device_id = ?",
+    DROP_TOKENS_OF_DEVICE,
+)
+CURSORS: Final = (
+    "SELECT c.key, max(coalesce(u.seq, 0), p.visible - 1) FROM participants p "
+    "JOIN conversations c ON c.id = p.conversation_id "
+    "LEFT JOIN cursors u ON u.conversation_id = p.conversation_id AND u.device_id = ? "
+    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
+)
+FURTHEST: Final = (
+    "SELECT u.conversation_id, max(u.seq) FROM cursors u JOIN devices d ON d.id = u.device_id "
+    "WHERE d.account_id = ? GROUP BY u.conversation_id"
+)
+ADD_CURSOR: Final = "INSERT INTO cursors VALUES (?,?,?)"
+JOIN_DIRECT: Final = "INSERT INTO participants VALUES (?,?,?,0)"
+ADD_MEMBER: Final = "INSERT INTO participants SELECT ?, id, head + 1, 0 FROM conversations WHERE key = ?"
+FIND_DIRECT_CONVERSATIONS: Final = (
+    # Two ranges of indexes: there may be hundreds of thousands of conversations, and the loop waits.
+    "SELECT id, head FROM conversations WHERE key >= :key || ' ' AND key < :key || '!' "
+    "UNION SELECT id, head FROM conversations WHERE substr(key, instr(key, ' ') + 1) = :key AND instr(key, ' ') > 0"
+)
+
+
+class AccountStore(Database):
+    """The part of the contract that is about who may log in, and from where."""
+
+    def accounts(self) -> Sequence[Account]:
+        rows = self.read(lambda db: db.execute(ALL).fetchall())
+        return [Account(id, key, name, bool(disabled), role) for id, key, name, disabled, role in rows]
+
+    def create_account(
+        self, key: str, name: str, password_hash: str, time: float, invite: str | None = None
+    ) -> Account:
+        def create(db: sqlite3.Connection) -> Account:
+            return self._insert_account(db, (key, name, password_hash, time), invite)
+
+        account = self.writer.execute(create)
+        if invite is not None:
+            self.schedule_purge()
+        return account
+
+    def register(
+        self,
+        key: str,
+        name: str,
+        password_hash: str,
+        time: float,
+        login: DeviceLogin,
+        rooms: Sequence[str] = (),
+        invite: str | None = None,
+    ) -> tuple[Account, Device]:
+        def create(db: sqlite3.Connection) -> tuple[Account, Device]:
+            account = self._insert_account(db, (key, name, password_hash, time), invite)
+            db.executemany(ADD_MEMBER, [(account.id, room) for room in rooms])
+            return account, _log_in_device(db, account.id, login, time)
+
+        registered = self.writer.execute(create)
+        if invite is not None:
+            self.schedule_purge()
+        return registered
+
+    def _insert_account(self, db: sqlite3.Connection, row: tuple[str, str, str, float], invite: str | None) -> Account:
+        key, name = row[:2]
+        if db.execute(IS_TAKEN, (key,)).fetchone():
+            raise NameTaken
+        if invite is not None and not db.execute(USE_INVITE, (hash_secret(invite),)).rowcount:
+            raise InvalidInvite
+        added = db.execute(ADD, row)
+        account = int(added.lastrowid or 0)
+        for conversation, head in db.execute(FIND_DIRECT_CONVERSATIONS, {"key": key}).fetchall():
+            db.execute(JOIN_DIRECT, (account, conversation, head + 1))
+        self.inserter.reset_cache()
+        return Account(account, key, name)
+
+    def password_hash(self, account: int) -> str | None:
+        row = self.read(lambda db: db.execute(PASSWORD, (account,)).fetchone())
+        return str(row[0]) if row else None
+
+    def set_password(self, account: int, password_hash: str) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            db.execute(SET_PASSWORD, (password_hash, account))
+            db.execute(DROP_TOKENS, (account,))
+
+        self.writer.execute(change)
+        self.schedule_purge(now=True)
+
+    def set_disabled(self, account: int, disabled: bool) -> None:
+        self.writer.execute(lambda db: db.execute(DISABLE, (disabled, account)))
+
+    def set_role(self, account: int, role: str) -> None:
+        self.writer.execute(lambda db: db.execute(SET_ROLE, (role, account)))
+
+    def delete_account(self, account: int) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            for statement in DROP:
+                db.execute(statement, (account,))
+            self.inserter.reset_cache()
+
+        self.writer.execute(change)
+        self.schedule_purge()
+
+    def add_invite(self, invite: str, time: float) -> None:
+        self.writer.execute(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))
+
+    def find_token(self, token: str) -> tuple[int, str] | None:
+        row = self.read(lambda db: db.execute(TOKEN, (hash_secret(token),)).fetchone())
+        return (int(row[0]), str(row[1])) if row else None
+
+    def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
+        def enter(db: sqlite3.Connection) -> Device:
+            self.write_cursors(db)
+            if not _is_proof_valid(db, account, credential):
+                raise PasswordRequired
+            return _log_in_device(db, account, login, time)
+
+        device = self.writer.execute(enter)
+        self.schedule_purge(thorough=bool(device.evicted), now=bool(device.evicted))
+        return device
+
+
+def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
+    """Whether what was shown a moment ago is good in this transaction, too: a password may have been changed since."""
+    if proof.token is not None:
+        row = db.execute(TOKEN, (hash_secret(proof.token),)).fetchone()
+        return row is not None and row[0] == account
+    row = db.execute(PASSWORD, (account,)).fetchone()
+    return row is not None and row[0] == proof.password_hash
+
+
+def _log_in_device(db: sqlite3.Connection, account: int, entry: DeviceLogin, time: float) -> Device:
+    row = db.execute(DEVICE, (account, entry.device)).fetchone()
+    device = row[0] if row else _add_device(db, account, entry.device, time)
+    db.execute(USE_DEVICE, (time, device))
+    # One line per device: an older token of the same device has been replaced with its session.
+    db.execute(DROP_TOKENS_OF_DEVICE, (device,))
+    db.execute(ADD_TOKEN, (hash_secret(entry.token), account, device, time))
+    dropped = _drop_unused_devices(db, account, {device, *entry.live_devices})
+    cursors = db.execute(CURSORS, (device, account)).fetchall()
+    return Device(device, entry.device, dict(cursors), dropped)
+
+
+def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
+    by_use = [device for (device,) in db.execute(DEVICES_BY_USE, (account,)).fetchall()]
+    dropped = sorted(by_use, key=lambda device: device not in live)[MAX_DEVICES:]
+    for device in dropped:
+        for statement in DROP_DEVICE:
+            db.execute(statement, (device,))
+    return dropped
+
+
+def _add_device(db: sqlite3.Connection, account: int, name: str, time: float) -> int:
+    device = int(db.execute(ADD_DEVICE, (account, name, time)).lastrowid or 0)
+    furthest = db.execute(FURTHEST, (account,)).fetchall()
+    db.executemany(ADD_CURSOR, [(device, conversation, seq) for conversation, seq in furthest])
+    return device
+
+
+# The columns are in the order of the record's fields.
+SANCTIONS: Final = 'SELECT kind, target, "by", reason, since, until FROM sanctions'
+IMPOSE: Final = 'INSERT OR REPLACE INTO sanctions (kind, target, "by", reason, since, until) VALUES (?,?,?,?,?,?)'
+LIFT: Final = "DELETE FROM sanctions WHERE kind = ? AND target = ?"
+BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
+BLOCK: Final = "INSERT OR REPLACE INTO blocks (account_id, key, name) VALUES (?,?,?)"
+UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = ? AND key = ?"
+
+
+class SanctionStore(Database):
+    """The part of the contract that is about keeping the peace."""
+
+    def sanctions(self) -> Sequence[Sanction]:
+        return [Sanction(*row) for row in self.read(lambda db: db.execute(SANCTIONS).fetchall())]
+
+    def add_sanction(self, sanction: Sanction) -> None:
+        self.writer.execute(lambda db: db.execute(IMPOSE, astuple(sanction)))
+
+    def remove_sanctions(self, kind: str, targets: Sequence[str], by: str = "") -> None:
+        def change(db: sqlite3.Connection) -> None:
+            db.executemany(LIFT, [(kind, target) for target in targets])
+
+        self.writer.execute(change)
+        self.schedule_purge()
+
+    def blocks(self) -> Sequence[tuple[int, str, str]]:
+        return self.read(lambda db: db.execute(BLOCKS).fetchall())
+
+    def block(self, account: int, names: Mapping[str, str]) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            db.executemany(BLOCK, [(account, key, name) for key, name in names.items()])
+
+        self.writer.execute(change)
+
+    def unblock(self, account: int, key: str) -> None:
+        self.writer.execute(lambda db: db.execute(UNBLOCK, (account, key)))
+        self.schedule_purge()

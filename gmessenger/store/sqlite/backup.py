@@ -1,0 +1,112 @@
+"""Copies of everything: as a file, and as pages of messages.
+
+A backup put in the place of a store, which is put aside and not touched.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from gmessenger.chat.records import ExportedMessage
+from gmessenger.durability import sync_directory
+from gmessenger.errors import FileError
+from gmessenger.store.common import VerifyReport, cut_page, message_from_row
+from gmessenger.store.sqlite import schema
+from gmessenger.store.sqlite.database import FILE_SUFFIXES, Database
+from gmessenger.store.sqlite.datafile import StoreLock, check_not_served
+from gmessenger.store.sqlite.file_copy import copy_to_handle, copy_to_path, spare_path
+from gmessenger.store.sqlite.messages import COLUMNS
+from gmessenger.store.sqlite.verify import open_store_readonly, verify_file
+
+EXPORT_TEXT_COLUMN: Final = 5
+"""Its column, behind the row's number."""
+EXPORT_ALL: Final = (
+    f"SELECT m.rowid, {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
+)
+EXPORT_READABLE: Final = (
+    # CROSS JOIN: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
+    f"SELECT m.rowid, {COLUMNS} FROM messages m CROSS JOIN conversations c CROSS JOIN participants p "  # noqa: S608
+    "WHERE c.id = m.conversation_id AND p.conversation_id = c.id AND p.account_id = ? AND m.seq >= p.visible "
+    "AND m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
+)
+
+
+class BackupStore(Database):
+    """The part of the contract that gives everything away."""
+
+    def export_page(self, after: int, limit: int, account: int | None = None) -> tuple[list[ExportedMessage], bool]:
+        query, parameters = (
+            (EXPORT_ALL, (after, limit + 1)) if account is None else (EXPORT_READABLE, (account, after, limit + 1))
+        )
+        rows, more = self.read(lambda db: cut_page(db.execute(query, parameters), limit, EXPORT_TEXT_COLUMN))
+        return [ExportedMessage(row[0], message_from_row(row[1:])) for row in rows], more
+
+    def backup(self, file: str, fd: int | None = None) -> int:
+        if self._path is None:
+            raise FileError("A store in memory cannot be backed up.")
+        if fd is None:
+            with self.backup_lock:
+                return self.read(lambda db: copy_to_path(db, Path(file)))
+        spare, target = spare_path(self._path.resolve()), os.fdopen(os.dup(fd), "r+b")
+
+        def work(db: sqlite3.Connection) -> int:
+            with target:  # the thread's own: who handed it over may be gone before this ends
+                return copy_to_handle(db, target, Path(file), spare)
+
+        with self.backup_lock:
+            return self.read(work)
+
+
+def restore_file(file: Path, store: Path) -> tuple[VerifyReport, Path | None]:
+    """Make a store what a backup was; returns what was found in the backup, and where the old store is.
+
+    The backup is verified first and copied beside the store, so that the exchange itself is a matter of names. Raises
+    `StoreLocked`, `FileError` for a backup that is damaged or none, or `ConfigError` for one of a newer schema.
+    """
+    found = verify_file(file)
+    if found.faults:
+        raise FileError(f"{file} is damaged, and the store is unchanged: {found.faults[0]}")
+    store = store.resolve()
+    lock = StoreLock(store)
+    try:
+        check_not_served(store)
+        fresh = store.with_name(f"{store.name}.restoring")
+        fresh.unlink(missing_ok=True)
+        with open_store_readonly(file) as db:
+            copy_to_path(db, fresh)
+        try:
+            _renew_identity(fresh)
+        except sqlite3.Error as error:
+            fresh.unlink()
+            raise FileError(f"Cannot write {fresh}: {error}.") from error
+        old = _move_aside(store) if store.exists() else None
+        fresh.rename(store)
+        sync_directory(store.parent)
+    finally:
+        lock.release()
+    return found, old
+
+
+def _renew_identity(store: Path) -> None:
+    """What was said after the backup is gone, and its numbers will be given again: clients have to hear of it."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA user_version").fetchone()[0] >= schema.WITH_FACTS:
+            db.execute(schema.NEW_IDENTITY)
+
+
+def _move_aside(store: Path) -> Path:
+    """Rename the store, with what its log holds, so that it can still be opened under its new name."""
+    old = store.with_name(f"{store.name}.{datetime.datetime.now():%Y-%m-%dT%H-%M-%S}")
+    if old.exists():
+        raise FileError(f"The file {old} already exists.")
+    for part in reversed(FILE_SUFFIXES):
+        if (piece := store.with_name(store.name + part)).exists():
+            piece.rename(old.with_name(old.name + part))
+    return old

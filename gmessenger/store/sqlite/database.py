@@ -1,0 +1,356 @@
+"""A SQLite database under gevent: one writer with group commit, readers in threads, checkpoints out of the way.
+
+WAL, and every commit synced. Without a path it is held in memory, on the writer's connection alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable, WireError
+from gmessenger.store.common import IDENTITY
+from gmessenger.store.group_commit import CompletionNotifier
+from gmessenger.store.sqlite import dedup, schema, usage
+from gmessenger.store.sqlite.datafile import DataFile, StoreLock
+from gmessenger.store.sqlite.file_copy import remove_spare
+from gmessenger.store.sqlite.inserter import MessageInserter
+from gmessenger.store.sqlite.purger import PURGE_TIMED_OUT, Purger
+from gmessenger.store.sqlite.reader_pool import ReaderPool
+from gmessenger.store.sqlite.search_index import IndexBatch, check_folding_version
+from gmessenger.store.sqlite.writer import SqliteWriter
+
+ResultT = TypeVar("ResultT")
+FILE_SUFFIXES: Final = ("", "-wal", "-shm")
+"""What a database's files are called behind its name."""
+READER_THREADS: Final = 2
+SEARCH_THREADS: Final = 1
+"""Threads that search: other reads, those of logins above all, never wait behind a search."""
+MAX_MEMORY_SEARCH: Final = 0.02  # seconds
+SEARCH_STEPS: Final = 1000  # instructions of SQLite's machine between two looks at the clock
+CHECKPOINT_PAGES: Final = 4000
+MIN_LONG_READ: Final = 0.05  # seconds
+"""A query that has lasted so long is waited for by what needs the log for itself."""
+CLOSE_PURGE_TIMEOUT: Final = 5.0  # seconds
+FILES_MOVED: Final = "The server cannot store anything now: its files have been moved or replaced."
+PAGES_PER_COMMIT: Final = 8
+"""Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
+written again from its start after a checkpoint, and never becomes shorter."""
+WRITE_CHECK: Final = "INSERT OR REPLACE INTO facts VALUES ('checked', datetime('now'))"
+ADVANCE_CURSOR: Final = (
+    "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
+    "ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)"
+)
+
+
+class Database(CompletionNotifier):
+    """The file, its connections and their threads; what is asked of them is in the classes that build on it."""
+
+    is_shared = False
+
+    def __init__(
+        self, path: Path | None, on_error: Callable[[str, BaseException], None] | None = None, timeout: float = 30.0
+    ) -> None:
+        super().__init__(on_error)
+        self.is_persistent = path is not None
+        self.identity = ""
+        self._timeout = timeout
+        self._path = path
+        self.inserter = MessageInserter()
+        self.pending_cursors: dict[tuple[int, str], int] = {}
+        self.commit_steps: tuple[Callable[[sqlite3.Connection], object], ...] = ()
+        """What a change leaves to the commit's thread, before its COMMIT."""
+        self.prune_lock = BoundedSemaphore()
+        self.backup_lock = BoundedSemaphore()
+        self._cursors_in_flight: dict[tuple[int, str], int] = {}
+        self._lock = StoreLock(path.resolve()) if path is not None else None
+        fresh = path is not None and _is_missing_or_empty(path)
+        self._file: DataFile | None = None
+        self._fault = ""
+        try:
+            self._file = DataFile(path) if path is not None else None
+            was_killed = self._file is not None and self._file.wal_size > 0
+            if path is not None:
+                remove_spare(path)
+            self.writer = SqliteWriter(
+                self._open_writer,
+                self._on_begin,
+                self.inserter.reset_cache,
+                self._before_commit,
+                self._on_commit,
+                self._on_error,
+                self.inserter.exceeds_batch,
+                self.inserter.is_worth_a_commit,
+                self.stats,
+                threaded=path is not None,
+            )
+        except sqlite3.Error as error:
+            self._abort_open(path if fresh else None)
+            raise FileError(f"Cannot open the store {path}: {error}.") from error
+        except ExitError:
+            self._abort_open(path if fresh else None)
+            raise
+        self._readers = ReaderPool(self._open, READER_THREADS) if path is not None else None
+        self._searchers = ReaderPool(self._open, SEARCH_THREADS) if path is not None else None
+        # With the last connection goes the index of the log, and to make it again takes room on the disk: as long as
+        # this one is open, what is stored can be read whatever becomes of the others.
+        self._keepalive: sqlite3.Connection | None = None
+        self._checkpoint_lock = BoundedSemaphore()
+        self.purger: Purger | None = None
+        self._pages_written = 0
+        self._index_batch: IndexBatch | None = None
+        if self._file is not None:
+            self._open_keepalive(self._file)
+        if was_killed:  # perhaps in the middle of a purge
+            self.schedule_purge()
+
+    def _open_keepalive(self, file: DataFile) -> None:
+        self._keepalive = self._open()
+        self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now it has the log open
+        file.keep_companions()
+        self.writer.find_storage_error = self._find_storage_error
+        self.purger = Purger(
+            file, self._keepalive, self.writer, self._checkpoint_lock, self._is_reading, self._on_error
+        )
+
+    def close(self) -> None:
+        if self.purger is not None:
+            if self.purger.is_needed:
+                with suppress(StoreUnavailable):
+                    self.purger.purge(CLOSE_PURGE_TIMEOUT)
+            self.purger.close()
+        self.writer.close()
+        for readers in (self._readers, self._searchers):
+            if readers is not None:
+                readers.close()
+        if self._keepalive is not None and self._file is not None:
+            self._close_keepalive(self._keepalive, self._file)
+        self._release()
+
+    def _abort_open(self, created: Path | None) -> None:
+        """Let go, and leave nothing of a store that was to be made here: half of one would be in the next one's way."""
+        if created is not None and self._file is not None:  # else it is another's
+            for part in FILE_SUFFIXES:
+                with suppress(OSError):
+                    created.with_name(created.name + part).unlink(missing_ok=True)
+        self._release()
+
+    def _close_keepalive(self, keepalive: sqlite3.Connection, file: DataFile) -> None:
+        """Close the last connection. Nothing is opened by its name any more, and files that are not ours stay."""
+        in_place = not file.find_fault()
+        if in_place or not file.is_open_elsewhere():
+            with suppress(sqlite3.Error):  # what is in the log stays there
+                keepalive.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if in_place:
+            file.release_companions()
+        keepalive.close()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        if lock is not None:
+            lock.release()
+
+    def find_fault(self) -> str:
+        """Say why nothing is stored although the disk would, as a sentence for the operator; empty where all is well.
+
+        Two or three calls of `stat`. When the files are found to have gone, what the log has is moved into the
+        database, in a greenlet of its own: then one file, wherever it is now, has everything.
+        """
+        if self._file is None:
+            return ""
+        fault = self._file.find_fault()
+        if fault and not self._fault:
+            gevent.spawn(self._rescue)
+        self._fault = fault
+        return fault
+
+    def suggest_remedy(self) -> str:
+        """Say what the operator can do about the fault that was found."""
+        return self._file.advise() if self._file is not None else ""
+
+    def _find_storage_error(self) -> WireError | None:
+        fault = self.find_fault()
+        return StoreUnavailable(FILES_MOVED, detail=fault.rstrip(".")) if fault else None
+
+    def _rescue(self) -> None:
+        try:
+            if self.purger is not None:
+                self.purger.rescue(self._timeout)
+        except (StoreUnavailable, sqlite3.Error):
+            pass  # the log keeps it, and it is tried again when the store is closed
+        except Exception as failure:
+            self._on_error("rescue", failure)
+
+    def purge(self) -> None:
+        """Return when what was erased before is in none of the store's files. Raises `StoreUnavailable`."""
+        if self.purger is None:
+            return
+        if not self.backup_lock.acquire(timeout=self._timeout):  # a backup that has begun is one from before
+            raise StoreUnavailable(PURGE_TIMED_OUT)
+        self.backup_lock.release()
+        self.purger.purge(self._timeout)
+
+    def schedule_purge(self, *, thorough: bool = True, now: bool = False) -> None:
+        """Have what was erased purged: within a minute or so, or `now`, as far as it goes quickly."""
+        if self.purger is not None:
+            self.purger.schedule(thorough=thorough)
+            if now:
+                with suppress(StoreUnavailable):  # it is done later
+                    self.purger.purge(self._timeout, thorough=False)
+
+    def _is_reading(self) -> bool:
+        return any(
+            readers is not None and readers.is_busy_for(MIN_LONG_READ) for readers in (self._readers, self._searchers)
+        )
+
+    def flush(self) -> None:
+        self.writer.execute(lambda db: None, self._timeout)
+
+    def check_writable(self) -> None:
+        self.writer.execute(lambda db: db.execute(WRITE_CHECK), self._timeout)
+
+    def uncommitted_cursors(self, conversation: str) -> dict[int, int]:
+        """Acknowledgements that may not be on disk yet: the seq, by device."""
+        moving = self._cursors_in_flight | self.pending_cursors
+        return {device: seq for (device, key), seq in moving.items() if key == conversation}
+
+    def _on_begin(self, db: sqlite3.Connection) -> None:
+        self.commit_steps = ()
+        self.write_cursors(db)
+        self._index_batch = self.inserter.insert(db)
+
+    def _before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
+        steps, fresh = self.commit_steps, self._index_batch
+
+        def in_thread() -> None:
+            for step in steps:
+                step(db)
+            if fresh is not None:
+                fresh.write(db)
+                usage.add_usage(db, fresh.first_row)
+
+        return in_thread
+
+    def write_cursors(self, db: sqlite3.Connection) -> None:
+        moved, self.pending_cursors = self.pending_cursors, {}
+        self._cursors_in_flight |= moved
+        db.executemany(ADVANCE_CURSOR, [(device, seq, key) for (device, key), seq in moved.items()])
+
+    def _on_commit(self, error: WireError | None) -> Callable[[], None]:
+        moved, self._cursors_in_flight = self._cursors_in_flight, {}
+        if error is not None:
+            # No session acknowledges again what it has acknowledged: this goes with the next batch.
+            for key, seq in moved.items():
+                self.pending_cursors[key] = max(seq, self.pending_cursors.get(key, 0))
+        outcomes, began = self.inserter.take_results(error), self.inserter.oldest_posted_at
+        self._pages_written += PAGES_PER_COMMIT + len(outcomes)
+        self._checkpoint()
+        return lambda: self._notify(outcomes, began if error is None else None)
+
+    def _checkpoint(self) -> None:
+        """Move what the log has gathered into the database, in a thread, without holding up anybody."""
+        if self._path is None or self._checkpoint_lock.locked() or self._pages_written < CHECKPOINT_PAGES:
+            return
+        self._pages_written = 0
+        gevent.spawn(self._checkpoint_now)
+
+    def _checkpoint_now(self) -> None:
+        if not self._checkpoint_lock.acquire(blocking=False):
+            return
+        try:
+            if self.purger is not None:
+                self.purger.note_checkpoint()
+            self.read(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+        except StoreUnavailable:
+            pass  # the disk is full or gone: the next batch will say so
+        except Exception as failure:
+            self._on_error("checkpoint", failure)
+        finally:
+            self._checkpoint_lock.release()
+
+    def read(self, query: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        """Run a query in a thread, on a connection of its own."""
+        return self.writer.execute(query) if self._readers is None else self._readers.read(query)
+
+    def read_until(self, deadline: float, query: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        """Run a query where no other read has to wait for it; at the monotonic time `until` it is interrupted.
+
+        In memory there are no threads: there it holds the loop, and has `MAX_MEMORY_SEARCH` seconds.
+        """
+        if self._searchers is not None:
+            return self._searchers.read(query, self._timeout, deadline)
+        end = min(deadline, time.monotonic() + MAX_MEMORY_SEARCH)
+
+        def bounded(db: sqlite3.Connection) -> ResultT:
+            db.set_progress_handler(lambda: time.monotonic() > end, SEARCH_STEPS)
+            try:
+                return query(db)
+            finally:
+                db.set_progress_handler(None, 0)
+
+        return self.writer.execute(bounded)
+
+    def _open(self) -> sqlite3.Connection:
+        """Open another connection. Raises `StoreUnavailable` where the name is not the file's any more."""
+        if self._file is not None and self._fault:
+            raise StoreUnavailable(FILES_MOVED)
+        name = self._file.real if self._file is not None else ":memory:"
+        db = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
+        with _closed_on_error(db):
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = ON"):
+                db.execute(f"PRAGMA {pragma}")
+        return db
+
+    def _open_writer(self) -> sqlite3.Connection:
+        db = self._open()
+        with _closed_on_error(db):
+            _migrate(db, self._path)
+            check_folding_version(db)
+            self.inserter.has_past_ids = dedup.has_ids(db)
+            self.identity = str(db.execute(IDENTITY).fetchone()[0])
+            db.execute("PRAGMA temp_store = MEMORY")
+            db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")
+        return db
+
+
+def _is_missing_or_empty(path: Path) -> bool:
+    """Whether there is nothing yet. (A file that is empty is one that a first start was killed over.)"""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return True
+
+
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that cannot be made ready: its caller never gets it."""
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
+
+
+def _migrate(db: sqlite3.Connection, path: Path | None) -> None:
+    """Take the schema to this program's version. Raises `ConfigError` where it is newer."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise ConfigError(
+            f"The store {path} has schema {version}, made by a later release; this one knows schema {schema.VERSION}."
+        )
+    for number, steps in enumerate(schema.MIGRATIONS[version:], version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        for step in steps:
+            db.execute(step)
+        db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")

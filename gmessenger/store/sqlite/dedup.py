@@ -1,0 +1,45 @@
+"""Ids of messages that are kept no more: to send one again stays harmless for a month, however soon messages go."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from gmessenger.errors import IdReused, WireError
+from gmessenger.store.common import text_digest
+
+CREATE_TABLE: Final = (
+    "CREATE TABLE past_ids (device_id INTEGER, client_id TEXT, conversation_id INTEGER, seq INTEGER NOT NULL, "
+    "digest BLOB NOT NULL, time REAL NOT NULL, PRIMARY KEY (device_id, client_id, conversation_id)) WITHOUT ROWID"
+)
+INSERT_ID: Final = "INSERT OR IGNORE INTO past_ids VALUES (?,?,?,?,?,?)"
+FIND_ID: Final = "SELECT seq, digest FROM past_ids WHERE device_id = ? AND client_id = ? AND conversation_id = ?"
+DELETE_IDS_OF_ACCOUNT: Final = "DELETE FROM past_ids WHERE device_id IN (SELECT id FROM devices WHERE account_id = ?)"
+DELETE_OLD_IDS: Final = "DELETE FROM past_ids WHERE time < ?"
+
+ExpiredMessageId = tuple[int, str, int, int, str, float]
+"""Device, the client's id, conversation, seq, text, time."""
+
+
+def has_ids(db: sqlite3.Connection) -> bool:
+    """Whether there is anything to look for."""
+    return bool(db.execute("SELECT EXISTS (SELECT 1 FROM past_ids)").fetchone()[0])
+
+
+def remember(db: sqlite3.Connection, ids: Iterable[ExpiredMessageId]) -> None:
+    """Remember the ids of messages that go now."""
+    db.executemany(INSERT_ID, [(*where, seq, text_digest(text), time) for *where, seq, text, time in ids])
+
+
+def forget(db: sqlite3.Connection, before: float) -> None:
+    """Forget the ids of messages that old."""
+    db.execute(DELETE_OLD_IDS, (before,))
+
+
+def find(
+    db: sqlite3.Connection, device: int, id: str, conversation: int, text: str
+) -> tuple[int, WireError | None] | None:
+    """The seq that a message with this id had, and what is wrong with sending it again; None where there was none."""
+    row = db.execute(FIND_ID, (device, id, conversation)).fetchone()
+    return row and (int(row[0]), None if row[1] == text_digest(text) else IdReused())

@@ -1,0 +1,91 @@
+"""A database written into another file while everything goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+from pathlib import Path
+from typing import IO, Final
+
+from gmessenger.durability import create_file, sync_file
+from gmessenger.errors import FileError
+
+COPY_CHUNK: Final = 1_048_576  # bytes
+
+
+def spare_path(store: Path) -> Path:
+    """Return the path a store is copied to before it is handed to a process whose disk cannot be reached from here."""
+    return store.with_name(f"{store.name}.backup")
+
+
+def remove_spare(store: Path) -> None:
+    """Remove what a server that was killed in the middle of a backup has left. Raises `FileError`."""
+    try:
+        spare_path(store.resolve()).unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"Cannot remove {spare_path(store)}: {error.strerror}.") from error
+
+
+def copy_to_path(db: sqlite3.Connection, file: Path) -> int:
+    """Write a database into a new file, in one piece and on disk when it returns; says how many bytes.
+
+    Raises `FileError`.
+    """
+    with create_file(file) as output:
+        return copy_to_handle(db, output, Path(output.name), None)
+
+
+def copy_to_handle(db: sqlite3.Connection, target: IO[bytes], path: Path, spare: Path | None) -> int:
+    """Write a database into an open and empty file, on disk when it returns; says how many bytes.
+
+    Args:
+        path: what the file is called where it was opened; used where it is called so here, too.
+        spare: where a copy can be made first, where it is not. It takes as much room as the database, for a moment.
+
+    Raises: `FileError`.
+    """
+    try:
+        if spare is None or _is_same_file(path, target):
+            db.execute("VACUUM INTO ?", (str(path),))
+        else:
+            _copy_via_spare(spare, db, target)
+        sync_file(target.fileno())
+        return os.fstat(target.fileno()).st_size
+    except (sqlite3.Error, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"Cannot write the backup: {reason}.") from error
+
+
+def _copy_via_spare(spare: Path, db: sqlite3.Connection, target: IO[bytes]) -> None:
+    """SQLite writes files by their path only, and in a place of its own the server cannot reach every path."""
+    spare.unlink(missing_ok=True)
+    try:
+        os.close(os.open(spare, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        db.execute("VACUUM INTO ?", (str(spare),))
+        source = spare.open("rb")
+    finally:
+        spare.unlink(missing_ok=True)
+    with source:
+        shutil.copyfileobj(source, target, COPY_CHUNK)
+    target.flush()
+
+
+def _is_same_file(path: Path, target: IO[bytes]) -> bool:
+    """Whether an open file is found by a path here, and may be written there."""
+    try:
+        found = path.stat()
+        same = stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.fstat(target.fileno()))
+        return same and os.access(path, os.W_OK)
+    except OSError:
+        return False
+
+
+def sync_path(path: Path) -> None:
+    """Wait until a file is on disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        sync_file(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,236 @@
+"""Messages in SQLite: appended, acknowledged, paged and searched.
+
+Which conversations an account takes part in, in SQLite: nothing is looked at but their heads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from gmessenger.chat.records import ConversationRow, MessagePage, MessageTrace, NewMessage, SearchResult, SentInfo
+from gmessenger.chat.storage import AppendCallback
+from gmessenger.store.common import MAX_SENT_AS, PAGE_SIZE, page_from_rows, readers_from_rows
+from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeout
+from gmessenger.store.search_text import parse_query
+from gmessenger.store.sqlite import usage
+from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.inserter import CONVERSATION
+from gmessenger.store.sqlite.search_index import FIND_UNINDEXED, fts_query
+
+COLUMNS: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
+"""In the order of the record's fields."""
+AFTER: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE c.key = ? AND m.seq > ? ORDER BY m.seq LIMIT ?"
+)
+BEFORE: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE c.key = ? AND m.seq < ? AND m.seq >= ? ORDER BY m.seq DESC LIMIT ?"
+)
+VISIBLE: Final = (
+    "SELECT p.visible FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "WHERE c.key = ? AND p.account_id = ?"
+)
+HEADS: Final = (
+    "SELECT c.key, c.head FROM conversations c JOIN participants p ON p.conversation_id = c.id "
+    "WHERE p.account_id = ? AND c.key NOT LIKE '!%'"
+)
+READ: Final = (
+    "UPDATE participants SET read = max(participants.read, min(:seq, c.head)) FROM conversations c "
+    "WHERE participants.account_id = :account AND participants.conversation_id = c.id AND c.key = :conversation "
+    "RETURNING read"
+)
+SENT: Final = (
+    'SELECT m.sender, m."to", m.time, length(m.text), m.erased, m.device_id, d.name, m.client_id '
+    "FROM messages m LEFT JOIN devices d ON d.id = m.device_id WHERE m.conversation_id = ? AND m.seq = ?"
+)
+SENT_AS: Final = (
+    "SELECT c.key, m.seq FROM messages m JOIN devices d ON d.id = m.device_id "
+    "JOIN conversations c ON c.id = m.conversation_id "
+    "WHERE d.account_id = ? AND m.client_id = ? AND c.key NOT LIKE '!%' ORDER BY m.rowid DESC LIMIT ?"
+)
+READERS: Final = (
+    "SELECT p.account_id, p.visible, p.read, d.id, d.name, max(coalesce(u.seq, 0), p.visible - 1) "
+    "FROM participants p LEFT JOIN devices d ON d.account_id = p.account_id "
+    "LEFT JOIN cursors u ON u.device_id = d.id AND u.conversation_id = p.conversation_id "
+    "WHERE p.conversation_id = ? ORDER BY p.account_id, d.name"
+)
+SELECT_SCOPES: Final = (
+    "SELECT c.id, c.key, p.visible, m.rowid FROM participants p JOIN conversations c ON c.id = p.conversation_id "
+    "JOIN messages m ON m.conversation_id = c.id AND m.seq = c.head WHERE p.account_id = :account "
+    "AND m.seq >= p.visible AND c.key NOT LIKE '!%' AND (:conversation IS NULL OR c.key = :conversation) "
+    "ORDER BY m.rowid DESC"
+)
+SEARCH: Final = (
+    "SELECT m.rowid FROM words w CROSS JOIN messages m ON m.rowid = w.rowid CROSS JOIN participants p "
+    "ON p.account_id = :account AND p.conversation_id = m.conversation_id AND m.seq >= p.visible "
+    "WHERE words MATCH :words ORDER BY w.rowid DESC LIMIT :limit"
+)
+SELECT_FIRST_INDEXED: Final = f"SELECT coalesce(({FIND_UNINDEXED}), 0)"
+SELECT_HIT: Final = (
+    f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    "WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
+)
+SEARCH_BATCH: Final = 20  # conversations that are searched with one question
+MAX_QUERY_TERMS: Final = 250  # words of such a question, in all its conversations: FTS5 bounds the depth of one
+
+
+class MessageStore(Database):
+    """The part of the contract that is about what was said."""
+
+    def append(self, message: NewMessage, callback: AppendCallback) -> None:
+        self.inserter.add(message, callback)
+        self.writer.wake()
+
+    def append_all(self, messages: Sequence[tuple[NewMessage, AppendCallback]]) -> None:
+        self.inserter.add_all(messages)
+        self.writer.wake()
+
+    def acknowledge(self, device: int, conversation: str, seq: int) -> None:
+        key = (device, conversation)
+        self.pending_cursors[key] = max(seq, self.pending_cursors.get(key, 0))
+        self.writer.wake_later()
+
+    def mark_read(self, account: int, conversation: str, seq: int) -> int:
+        def change(db: sqlite3.Connection) -> int:
+            row = db.execute(READ, {"account": account, "conversation": conversation, "seq": seq}).fetchone()
+            return int(row[0]) if row else 0
+
+        return self.writer.execute(change)
+
+    def backlog(self, account: int) -> dict[str, int]:
+        return self.read(lambda db: dict(db.execute(HEADS, (account,)).fetchall()))
+
+    def page(self, account: int, conversation: str, after: int) -> MessagePage:
+        def find(db: sqlite3.Connection) -> MessagePage:
+            # Two questions: in one, the index would be entered at the first that may be read, not behind `after`.
+            row = db.execute(VISIBLE, (conversation, account)).fetchone()
+            if row is None:
+                return MessagePage([], False)
+            start = max(after, row[0] - 1)
+            return MessagePage(*page_from_rows(db.execute(AFTER, (conversation, start, PAGE_SIZE + 1)), PAGE_SIZE))
+
+        return self.read(find)
+
+    def visible_from(self, account: int, conversation: str) -> int | None:
+        row = self.read(lambda db: db.execute(VISIBLE, (conversation, account)).fetchone())
+        return int(row[0]) if row else None
+
+    def history(
+        self, conversation: str, visible_from: int, before: int | None, after: int | None, limit: int
+    ) -> MessagePage:
+        def find(db: sqlite3.Connection) -> MessagePage:
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
+            first = max(visible_from, row[2] if row else 1)
+            if after is not None:
+                start = max(after, first - 1)
+                rows = db.execute(AFTER, (conversation, start, limit + 1))
+                return MessagePage(*page_from_rows(rows, limit), first)
+            end = before if before is not None else 2**62
+            rows = db.execute(BEFORE, (conversation, end, visible_from, limit + 1))
+            found, more = page_from_rows(rows, limit)
+            return MessagePage(found[::-1], more, first)
+
+        return self.read(find)
+
+    def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> SearchResult:
+        if not (words := parse_query(text)):
+            return SearchResult([])
+        until = time.monotonic() + timeout
+        newest = NewestFirstSearch(limit + 1, until)
+        together = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
+
+        def find(db: sqlite3.Connection) -> bool:
+            def some(places: Sequence[SearchScope]) -> list[int]:
+                parameters = {"words": fts_query([place.id for place in places], words), "account": account}
+                return [row for (row,) in execute_interruptible(db, SEARCH, parameters | {"limit": limit + 1})]
+
+            try:
+                ((lacking,),) = execute_interruptible(db, SELECT_FIRST_INDEXED, {})
+                places = execute_interruptible(db, SELECT_SCOPES, {"account": account, "conversation": conversation})
+            except SearchTimeout:
+                return True
+            newest.run([SearchScope(*row) for row in places], some, together)
+            return newest.is_incomplete(lacking)
+
+        incomplete = self.read_until(until, find)
+        messages, more = self.read(lambda db: page_from_rows(_iter_hits(db, newest.rows), limit))
+        return SearchResult(messages, more, incomplete)
+
+    def stored_bytes(self, account: int | None) -> int:
+        return self.read(lambda db: usage.find_usage(db, account))
+
+    def trace(self, conversation: str, seq: int) -> MessageTrace | None:
+        def find(db: sqlite3.Connection) -> MessageTrace | None:
+            row = db.execute(CONVERSATION, (conversation,)).fetchone()
+            if row is None:
+                return None
+            id, head, first = row
+            sent = db.execute(SENT, (id, seq)).fetchone()
+            found = readers_from_rows(db.execute(READERS, (id,)))
+            return MessageTrace(first, head, _sent_from_row(sent) if sent else None, found)
+
+        moving = self.uncommitted_cursors(conversation)
+        way = self.read(find)
+        for reader in way.readers if way is not None else ():
+            for device in reader.devices:
+                device.cursor = max(device.cursor, moving.get(device.id, 0))
+        return way
+
+    def find_by_message_id(self, account: int, id: str) -> list[tuple[str, int]]:
+        return self.read(lambda db: db.execute(SENT_AS, (account, id, MAX_SENT_AS)).fetchall())
+
+
+def execute_interruptible(db: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    """Execute a statement. Raises `SearchTimeout` where it was told to stop."""
+    try:
+        return db.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise SearchTimeout from error
+        raise
+
+
+def _iter_hits(db: sqlite3.Connection, row_ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    for number in row_ids:
+        yield from db.execute(SELECT_HIT, (number,))
+
+
+def _sent_from_row(row: tuple[Any, ...]) -> SentInfo:
+    sender, to, time, size, erased, device_id, device, id = row
+    return SentInfo(sender, to, time, size, bool(erased), device_id, device, id)
+
+
+SELECT_CONVERSATIONS: Final = (
+    # The page is cut before anything is looked up for it: a page of a thousand conversations costs little more than one
+    # of two hundred. Compared by `substr`, because `LIKE` would take the `_` of a name for any character.
+    "WITH mine AS ("
+    " SELECT c.id, c.name, c.head, max(p.visible, c.first) AS first, p.read, CASE"
+    " WHEN c.key LIKE '#%' THEN c.key"
+    " WHEN substr(c.key, 1, length(me.key) + 1) = me.key || ' ' THEN substr(c.key, length(me.key) + 2)"
+    " ELSE substr(c.key, 1, instr(c.key, ' ') - 1) END AS other"
+    " FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id"
+    " WHERE p.account_id = :account AND c.key NOT LIKE '!%'"
+    "), page AS ("
+    " SELECT * FROM mine WHERE other > :after AND (head >= first OR other LIKE '#%') ORDER BY other LIMIT :limit"
+    ") SELECT other, CASE WHEN other LIKE '#%' THEN page.name"
+    ' ELSE coalesce(a.name, CASE WHEN m.account_id = :account THEN m."to" ELSE m.sender END, other) END,'
+    " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END"
+    " FROM page LEFT JOIN accounts a ON a.key = other"
+    " LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first ORDER BY other"
+)
+
+
+class ConversationStore(Database):
+    """The part of the contract that says what there is to read."""
+
+    def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
+        def find(db: sqlite3.Connection) -> list[ConversationRow]:
+            parameters = {"account": account, "after": after, "limit": limit + 1}
+            return [ConversationRow(*row) for row in db.execute(SELECT_CONVERSATIONS, parameters)]
+
+        found = self.read(find)
+        return found[:limit], len(found) > limit

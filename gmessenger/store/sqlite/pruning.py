@@ -1,0 +1,221 @@
+"""Taking messages away again, in slices: none of them holds up what is being said meanwhile.
+
+A slice chooses rows and folds their text on the loop's thread, a few milliseconds; what takes long, the words' index
+and the rows themselves, is two statements in the commit's own thread.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import gevent
+
+from gmessenger.store import common
+from gmessenger.store.sqlite import dedup
+from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.search_index import index_text
+
+MAX_PRUNE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's: they have to be folded
+
+MessageRow: TypeAlias = tuple[int, int, str]
+"""A message's row number, its conversation's and its text."""
+CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
+"""What is done in the commit's thread."""
+
+
+def _statement_step(statement: str) -> CommitStep:
+    return lambda db: db.execute(statement)
+
+
+UNINDEX_STALE: Final = _statement_step(
+    "INSERT INTO words (words, rowid, folded) SELECT 'delete', id, folded FROM stale "
+    "WHERE id >= coalesce((SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed'), 0)"
+)
+DELETE_STALE: Final = _statement_step("DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)")
+BLANK_STALE: Final = _statement_step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)")
+CLEAR_STALE: Final = _statement_step("DELETE FROM stale")
+MERGE_CHUNK: Final = 500
+"""Pages of the index."""
+DROP_CONVERSATION: Final = (
+    "DELETE FROM participants WHERE conversation_id = ?",
+    "DELETE FROM cursors WHERE conversation_id = ?",
+    "DELETE FROM conversations WHERE id = ?",
+)
+SELECT_DELETED: Final = "SELECT id, head FROM conversations WHERE key LIKE '!%'"
+SELECT_PRUNABLE: Final = (
+    "SELECT c.id, coalesce(min(m.seq), c.head + 1) AS kept FROM conversations c "
+    "LEFT JOIN messages m ON m.conversation_id = c.id AND m.time >= ? GROUP BY c.id HAVING kept > c.first"
+)
+SELECT_OLDER: Final = (
+    "SELECT rowid, conversation_id, text, seq, erased, device_id, client_id, time FROM messages "
+    "WHERE conversation_id = ? AND seq < ? "
+    "ORDER BY seq LIMIT ?"
+)
+ADVANCE_FIRST: Final = "UPDATE conversations SET first = ? WHERE id = ? AND first < ?"
+SELECT_SENT_BY: Final = "SELECT rowid FROM messages WHERE account_id = ? AND rowid > ? AND rowid <= ? AND NOT erased"
+SELECT_LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
+
+
+class Pruner(Database):
+    """The part of the contract that makes the store forget."""
+
+    def erase_messages(self, account: int) -> int:
+        last = self.read(lambda db: int(db.execute(SELECT_LAST_ROW).fetchone()[0]))
+        erased = 0
+        for start in range(0, last, common.SCAN_CHUNK):
+            rows = self.read(partial(_select_sent_by, account, start, min(start + common.SCAN_CHUNK, last)))
+            for place in range(0, len(rows), common.PRUNE_BATCH):
+                erased += self._blank_messages(rows[place : place + common.PRUNE_BATCH])
+        self._merge_index(erased)
+        if erased:
+            self.schedule_purge()
+        return erased
+
+    def prune(self, before: float) -> int:
+        # A conversation keeps an unbroken end: nothing goes whose successor stays for being older.
+        found = self.read(lambda db: db.execute(SELECT_PRUNABLE, (before,)).fetchall())
+        ids_from = before - common.DEDUP_TTL
+        dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found], ids_from)
+        self.writer.execute(partial(self._delete_old_ids, ids_from))
+        self.finish_deletions()
+        return dropped
+
+    def _delete_old_ids(self, before: float, db: sqlite3.Connection) -> None:
+        dedup.forget(db, before)
+        self.inserter.has_past_ids = dedup.has_ids(db)
+
+    def finish_deletions(self) -> None:
+        """Finish with the conversations that were deleted, now or before the process ended in the middle of it."""
+        for conversation, head in self.read(lambda db: db.execute(SELECT_DELETED).fetchall()):
+            self._drop_older([(conversation, head + 1)])
+            self.writer.execute(partial(_drop_conversation, conversation))
+            self.schedule_purge()
+
+    def _drop_older(self, first_kept: Sequence[tuple[int, int]], ids_from: float = math.inf) -> int:
+        """Drop what conversations (by their ids) have before the seq that is kept; says how many messages.
+
+        The ids of messages not older than `ids_from` stay known.
+        """
+        waiting = list(reversed(first_kept))
+        dropped = 0
+        while waiting:
+            dropped += self._run_in_commit(lambda db: _stage_older(db, waiting, ids_from), UNINDEX_STALE, DELETE_STALE)
+            self.inserter.has_past_ids |= not math.isinf(ids_from)
+            gevent.sleep(common.PRUNE_DELAY)
+        self._merge_index(dropped)
+        if dropped:
+            self.schedule_purge()
+        return dropped
+
+    def _merge_index(self, dropped: int) -> None:
+        """Merge the index until nothing in it holds a word that was taken out: it only notes that they are gone."""
+        merging = dropped > 0
+        pages = -MERGE_CHUNK  # the first time: everything is to be merged with everything
+        while merging:
+            merging = self._merge_chunk(pages)
+            pages = MERGE_CHUNK
+            gevent.sleep(common.PRUNE_DELAY)
+
+    def _merge_chunk(self, pages: int) -> bool:
+        """Do a part of it; says whether there was anything to do."""
+        changed: list[int] = []
+        self._run_in_commit(lambda db: 0, partial(_merge_pages, pages, changed))
+        return changed[-1] > 1  # one row is the command itself (SQLite's manual, FTS5, "merge")
+
+    def _blank_messages(self, rows: list[int]) -> int:
+        marks = ",".join("?" * len(rows))
+        choose = f"SELECT rowid, conversation_id, text FROM messages WHERE NOT erased AND rowid IN ({marks})"  # noqa: S608
+        blanked, more = 0, True
+
+        def change(db: sqlite3.Connection) -> int:
+            nonlocal more
+            found, more = take_rows_within_limit(db.execute(choose, rows))
+            return _stage_stale(db, found)
+
+        while more:
+            blanked += self._run_in_commit(change, UNINDEX_STALE, BLANK_STALE)
+            gevent.sleep(common.PRUNE_DELAY)
+        return blanked
+
+    def _run_in_commit(self, choose: Callable[[sqlite3.Connection], int], *steps: CommitStep) -> int:
+        """Choose rows on the loop, then have steps done with them before the COMMIT, in its thread."""
+
+        def change(db: sqlite3.Connection) -> int:
+            for step in self.commit_steps:  # of a slice whose asker was ended: its rows must not be mixed with these
+                step(db)
+            self.commit_steps = ()
+            chosen = choose(db)
+            self.commit_steps = (*steps, CLEAR_STALE)
+            return chosen
+
+        with self.prune_lock:  # one slice at a time: they share a table
+            return self.writer.execute(change)
+
+
+def _merge_pages(pages: int, changed: list[int], db: sqlite3.Connection) -> None:
+    before = db.total_changes
+    db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (pages,))
+    changed.append(db.total_changes - before)
+
+
+def _drop_conversation(conversation: int, db: sqlite3.Connection) -> None:
+    for statement in DROP_CONVERSATION:
+        db.execute(statement, (conversation,))
+
+
+def _select_sent_by(account: int, after: int, last: int, db: sqlite3.Connection) -> list[int]:
+    return [row for (row,) in db.execute(SELECT_SENT_BY, (account, after, last))]
+
+
+def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: float) -> int:
+    """Set a slice of what may go aside; what is left over stays in `waiting`, whose last is the next."""
+    taken = size = 0
+    erased: list[tuple[Any, ...]] = []
+    while todo and taken < common.PRUNE_BATCH and size < MAX_PRUNE_TEXT:
+        conversation, kept = todo[-1]
+        rows, more = take_rows_within_limit(
+            db.execute(SELECT_OLDER, (conversation, kept, common.PRUNE_BATCH - taken)), size
+        )
+        more = more or len(rows) == common.PRUNE_BATCH - taken
+        taken += len(rows)
+        size += sum(len(row[2]) for row in rows)
+        _stage_stale(db, [row[:3] for row in rows if not row[4]])
+        erased += [row[:1] for row in rows if row[4]]
+        dedup.remember(
+            db,
+            (
+                (device, id, conversation, seq, text, time)
+                for _, _, text, seq, _, device, id, time in rows
+                if device is not None and id is not None and time >= ids_from
+            ),
+        )
+        first = rows[-1][3] + 1 if more else kept
+        db.execute(ADVANCE_FIRST, (first, conversation, first))
+        if first >= kept:
+            todo.pop()
+    db.executemany("DELETE FROM messages WHERE rowid = ?", erased)  # tombstones are in no index
+    return taken
+
+
+def take_rows_within_limit(rows: Iterable[Any], size: int = 0) -> tuple[list[Any], bool]:
+    """Take rows, whose third column is a text, until they hold as much as a slice may; says whether any were left.
+
+    `size` is what the slice holds already, in characters.
+    """
+    found: list[Any] = []
+    for row in rows:
+        if found and size >= MAX_PRUNE_TEXT:
+            return found, True
+        found.append(row)
+        size += len(row[2])
+    return found, False
+
+
+def _stage_stale(db: sqlite3.Connection, rows: list[MessageRow]) -> int:
+    stale = [(row, index_text(conversation, text)) for row, conversation, text in rows]
+    db.executemany("INSERT INTO stale (id, folded) VALUES (?,?)", stale)
+    return len(rows)

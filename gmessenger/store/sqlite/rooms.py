@@ -1,0 +1,80 @@
+"""Rooms and their members, in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from gmessenger.chat.records import RoomRecord
+from gmessenger.errors import NoSuchRoom, StoreUnavailable
+from gmessenger.store.sqlite.accounts import LIFT
+from gmessenger.store.sqlite.messages import VISIBLE
+from gmessenger.store.sqlite.pruning import Pruner
+
+ROOM: Final = "SELECT id, key, name, topic, creator, head, first FROM conversations WHERE key = ?"
+ROOMS: Final = "SELECT id, key, name, topic, creator, head, first FROM conversations WHERE key LIKE '#%'"
+MEMBERS: Final = "SELECT account_id, visible FROM participants WHERE conversation_id = ?"
+JOIN: Final = "INSERT OR IGNORE INTO participants VALUES (?,?,?,0)"
+LEAVE: Final = "DELETE FROM participants WHERE conversation_id = ? AND account_id = ?"
+SET_TOPIC: Final = "UPDATE conversations SET topic = ? WHERE key = ?"
+MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
+
+
+class RoomStore(Pruner):
+    """The part of the contract that is about rooms; what is said in them is `MessageStore`'."""
+
+    def rooms(self) -> Sequence[RoomRecord]:
+        return self.read(_select_rooms)
+
+    def create_room(self, key: str, name: str, creator: int | None, time: float) -> RoomRecord:
+        def change(db: sqlite3.Connection) -> RoomRecord:
+            self.inserter.conversation(db, key, name, creator)
+            return _room_from_row(db, db.execute(ROOM, (key,)).fetchone())
+
+        return self.writer.execute(change)
+
+    def join(self, room: str, account: int) -> int:
+        def change(db: sqlite3.Connection) -> int:
+            known = self.inserter.conversation(db, room)
+            if known is None:
+                raise NoSuchRoom
+            db.execute(JOIN, (account, known.id, known.head + 1))
+            visible: int = db.execute(VISIBLE, (room, account)).fetchone()[0]
+            return visible - 1
+
+        return self.writer.execute(change)
+
+    def leave(self, room: str, account: int, by: str = "") -> None:
+        def change(db: sqlite3.Connection) -> None:
+            known = self.inserter.conversation(db, room)
+            if known is not None:
+                db.execute(LEAVE, (known.id, account))
+
+        self.writer.execute(change)
+
+    def set_topic(self, room: str, topic: str, by: str = "") -> None:
+        self.writer.execute(lambda db: db.execute(SET_TOPIC, (topic, room)))
+        self.schedule_purge()
+
+    def delete_room(self, room: str) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            # Out of everybody's sight at once; what was said goes after it, and a new room of the name is another.
+            db.execute(MARK_DELETED, (room,))
+            db.execute(LIFT, ("close", room))
+            self.inserter.reset_cache()
+
+        self.writer.execute(change)
+        self.schedule_purge()
+        with suppress(StoreUnavailable):
+            self.finish_deletions()
+
+
+def _select_rooms(db: sqlite3.Connection) -> list[RoomRecord]:
+    return [_room_from_row(db, row) for row in db.execute(ROOMS).fetchall()]
+
+
+def _room_from_row(db: sqlite3.Connection, row: tuple[Any, ...]) -> RoomRecord:
+    id, key, name, topic, creator, head, first = row
+    return RoomRecord(key, name, topic, creator, head, first, dict(db.execute(MEMBERS, (id,))), id)

@@ -1,0 +1,157 @@
+"""A SQLite store as tables: all the rows of one that nobody has open, and a new one made of such rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from gmessenger.durability import sync_directory
+from gmessenger.errors import FileError
+from gmessenger.store.common import IDENTITY
+from gmessenger.store.sqlite.datafile import StoreLock
+from gmessenger.store.sqlite.file_copy import sync_path
+from gmessenger.store.sqlite.search_index import index_text
+from gmessenger.store.sqlite.store import SqliteStore
+from gmessenger.store.sqlite.usage import COUNT_ALL
+from gmessenger.store.sqlite.verify import open_store_readonly as reading_file
+from gmessenger.store.tables import BadRowCallback, Table, TableRow, raise_bad_row
+
+INSERT_BATCH: Final = 500
+BAD_ROW_ERRORS: Final = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
+"""What is wrong with a row itself."""
+COLUMN_NAMES: Final = {("messages", "id"): "rowid"}
+ROWID_TABLES: Final = ("messages",)
+"""Tables whose rows are numbered by their place: the next one comes behind the last."""
+SET_IDENTITY: Final = "UPDATE facts SET value = ? WHERE name = 'identity'"
+LAST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
+LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
+SET_SEQUENCE: Final = (
+    "DELETE FROM sqlite_sequence WHERE name = :name",
+    "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)",
+)
+INDEX_ROW: Final = "INSERT INTO words (rowid, folded) VALUES (?,?)"
+# Of what is not whole at the end nothing is kept.
+UNSAFE_PRAGMAS: Final = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN")
+TEMPORARY_NAME: Final = "{}.copying"
+
+
+class TableIO:
+    """A file's tables."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.on_bad_row: BadRowCallback = raise_bad_row
+
+    @property
+    def identity(self) -> str:
+        return str(self._db.execute(IDENTITY).fetchone()[0])
+
+    def iter_rows(self, table: Table) -> Iterator[TableRow]:
+        return self._db.execute(f"SELECT {_columns(table)} FROM {table.name}")  # noqa: S608
+
+    def count(self, table: Table) -> int:
+        return int(self._db.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])  # noqa: S608
+
+    def last_id(self, table: Table) -> int:
+        if table.name in ROWID_TABLES:
+            return int(self._db.execute(LAST_ROW).fetchone()[0])
+        return int(self._db.execute(LAST_ID, (table.name,)).fetchone()[0])
+
+    def convert_row(self, row: TableRow) -> TableRow:
+        return row
+
+    def insert_rows(self, table: Table, rows: Iterator[TableRow]) -> None:
+        marks = ",".join("?" * len(table.columns))
+        insert = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks})"  # noqa: S608
+        while some := list(islice(rows, INSERT_BATCH)):
+            taken = self._insert(insert, some)
+            if table.name == "messages":
+                self._index(table, taken)
+
+    def _insert(self, insert: str, rows: list[TableRow]) -> list[TableRow]:
+        """Those of them that can be held. (There is no journal to roll back with: it goes on behind a bad one.)"""
+        left = iter(rows)
+        taken: list[TableRow] = []
+
+        def given() -> Iterator[TableRow]:
+            for row in left:
+                taken.append(row)
+                yield row
+
+        while True:
+            try:
+                self._db.executemany(insert, given())
+            except BAD_ROW_ERRORS as error:  # the row that was given last
+                self.on_bad_row(taken.pop(), str(error))
+            else:
+                return taken
+
+    def set_sequence(self, table: Table, last: int) -> None:
+        for statement in SET_SEQUENCE if table.name not in ROWID_TABLES else ():
+            self._db.execute(statement, {"name": table.name, "last": last})
+
+    def set_identity(self, identity: str) -> None:
+        self._db.execute(SET_IDENTITY, (identity,))
+
+    def _index(self, table: Table, rows: list[TableRow]) -> None:
+        id, where, text, erased = (table.columns.index(name) for name in ("id", "conversation_id", "text", "erased"))
+        self._db.executemany(
+            INDEX_ROW, [(row[id], index_text(row[where], row[text])) for row in rows if not row[erased]]
+        )
+
+
+@contextmanager
+def open_source(file: Path) -> Iterator[TableIO]:
+    """The store in a file, brought to this program's schema and locked. Raises `StoreLocked` or `FileError`."""
+    if not file.exists():
+        raise FileError(f"The store {file} does not exist.")
+    store = SqliteStore(file)
+    store.finish_deletions()
+    store.close()
+    lock = StoreLock(file.resolve())
+    try:
+        with reading_file(file) as db:
+            yield TableIO(db)
+    except sqlite3.Error as error:
+        raise FileError(f"Cannot read the store {file}: {error}.") from error
+    finally:
+        lock.release()
+
+
+@contextmanager
+def open_sink(file: Path) -> Iterator[TableIO]:
+    """A store in a new file, which gets its name when it is intact. Raises `StoreLocked` or `FileError`."""
+    lock = StoreLock(file)
+    fresh = file.with_name(TEMPORARY_NAME.format(file.name))
+    try:
+        if file.exists():
+            raise FileError(f"The store {file} already exists.")
+        _remove_files(fresh)
+        SqliteStore(fresh).close()
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            for statement in UNSAFE_PRAGMAS:
+                db.execute(statement)
+            yield TableIO(db)
+            db.execute(COUNT_ALL)
+            db.execute("COMMIT")
+        sync_path(fresh)
+        fresh.rename(file)
+        sync_directory(file.parent)
+    except sqlite3.Error as error:
+        raise FileError(f"Cannot write the store {file}: {error}.") from error
+    finally:
+        _remove_files(fresh)
+        lock.release()
+
+
+def _remove_files(fresh: Path) -> None:
+    for part in ("", "-wal", "-shm", "-journal", ".lock"):
+        fresh.with_name(fresh.name + part).unlink(missing_ok=True)
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f'"{COLUMN_NAMES.get((table.name, name), name)}"' for name in table.columns)

@@ -1,0 +1,260 @@
+"""One writer, group commit: what arrives while a commit is on its way forms the next batch.
+
+Rows are inserted on the loop's thread, in slices; only what waits for the disk runs in a thread, the commits' own.
+(Inserting in a thread while the loop is busy is two hundred times slower: each row gives up the interpreter lock and
+waits for it.) While a commit is in flight nothing on the loop may touch its connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+import gevent
+from gevent.event import AsyncResult
+from gevent.threadpool import ThreadPool
+
+from gmessenger.chat.stats import StoreStats
+from gmessenger.errors import NotStorable, StoreUnavailable, WireError
+from gmessenger.store.failures import FAILURE_LOG
+from gmessenger.store.group_commit import GroupCommitLoop, await_result
+from gmessenger.store.sqlite.inserter import BAD_MESSAGE_ERRORS
+from gmessenger.timeslice import TimeSlice
+
+ResultT = TypeVar("ResultT")
+TransactionBody = Callable[[sqlite3.Connection], Any]
+"""Changes the database inside the transaction of a batch; what it returns or raises is its caller's."""
+QueuedChange: TypeAlias = "tuple[TransactionBody, AsyncResult[Any]]"
+ChangeOutcome: TypeAlias = tuple[Any, Exception | None]
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds to wait for another process that writes (somebody with the sqlite3 command, say)."""
+BUSY_RETRY_DELAY: Final = 0.02
+CALLER_ERRORS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
+"""Errors of the database that are a change's own mistake; the others are the disk's, and everybody's."""
+MAX_QUEUED_CHANGES: Final = 10_000
+"""Changes that may wait for a disk that has stopped."""
+
+
+class SqliteWriter(GroupCommitLoop):
+    """Gathers changes into transactions.
+
+    `open_` gives a fresh connection (after a failure it is called again). `begun` is called with it when a batch
+    begins, before the changes, and may let others go on; `undone` when a change was taken back; `ready` after the
+    changes: it returns what is to run in the commit's thread before the COMMIT. `committed` is called with whether it
+    succeeded and returns what is to be done then. `failed` is told of what should not happen, `more` says whether a
+    batch cannot hold all that waits: then the changes are left to a later one, for they come after it. `much` says
+    whether enough waits to begin the next batch before that is done. `tally` counts.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        on_begin: Callable[[sqlite3.Connection], None],
+        on_rollback: Callable[[], None],
+        before_commit: Callable[[sqlite3.Connection], Callable[[], None]],
+        on_commit: Callable[[WireError | None], Callable[[], None]],
+        on_error: Callable[[str, BaseException], None],
+        exceeds_batch: Callable[[], bool],
+        is_worth_a_commit: Callable[[], bool],
+        stats: StoreStats,
+        *,
+        threaded: bool,
+    ) -> None:
+        self._connect = connect
+        self._on_begin = on_begin
+        self._on_rollback = on_rollback
+        self._before_commit = before_commit
+        self._on_commit = on_commit
+        self._exceeds_batch = exceeds_batch
+        self._is_worth_a_commit = is_worth_a_commit
+        self._stats = stats
+        self._db: sqlite3.Connection | None = connect()
+        self._pool = ThreadPool(1) if threaded else None
+        self._queue: list[QueuedChange] = []
+        self._exclusive_jobs: list[tuple[Callable[[], Any], AsyncResult[Any]]] = []
+        self.find_storage_error: Callable[[], WireError | None] = lambda: None
+        """Asked before each batch: why nothing may be stored now."""
+        super().__init__(on_error)
+
+    def execute(self, body: Callable[[sqlite3.Connection], ResultT], timeout: float | None = None) -> ResultT:
+        """Have a change made and committed, after all that was asked for before. Raises what it raises, or
+        `StoreUnavailable`.
+
+        Who gives up waiting after `timeout` seconds does not know what became of it: it is made all the same.
+        """
+        if len(self._queue) >= MAX_QUEUED_CHANGES:
+            raise StoreUnavailable
+        result: AsyncResult[ResultT] = AsyncResult()
+        self._queue.append((body, result))
+        self._wake_event.set()
+        return await_result(result, timeout, "disk")
+
+    def run_exclusive(self, job: Callable[[], ResultT], timeout: float) -> ResultT:
+        """Run a job between two batches, in the writer's greenlet, while no connection that could write is open: none
+        remembers a page that the job changes.
+
+        Raises what the job raises, or `StoreUnavailable` after `timeout` seconds: a job that has not begun by then is
+        dropped.
+        """
+        result: AsyncResult[ResultT] = AsyncResult()
+        waiting = (job, result)
+        self._exclusive_jobs.append(waiting)
+        self._wake_event.set()
+        try:
+            return await_result(result, timeout, "disk")
+        finally:
+            if waiting in self._exclusive_jobs:
+                self._exclusive_jobs.remove(waiting)
+
+    def close(self) -> None:
+        """Commit what waits, and end."""
+        self._stop()
+        if self._pool is not None:
+            self._pool.kill()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _run_batch(self) -> None:
+        while self._exclusive_jobs:
+            self._run_job(*self._exclusive_jobs.pop(0))
+        changes: list[QueuedChange] = []
+        if self._exceeds_batch():
+            self._wake_event.set()
+        else:
+            changes, self._queue = self._queue, []
+        refusal, outcomes = self._run_changes(changes)
+        settle = self._prepare_completion(refusal)
+        self._complete_batch(self._is_worth_a_commit, self._complete, settle, changes, outcomes)
+
+    def _prepare_completion(self, error: WireError | None) -> Callable[[], None]:
+        try:
+            return self._on_commit(error)
+        except Exception as mistake:  # the changes of this batch are answered all the same
+            self._on_error("delivery", mistake)
+            return lambda: None
+
+    def _run_job(self, job: Callable[[], Any], result: AsyncResult[Any]) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        try:
+            result.set(job())
+        except Exception as failure:
+            result.set_exception(failure)
+
+    def _complete(
+        self, notify: Callable[[], None], changes: Sequence[QueuedChange], outcomes: Sequence[ChangeOutcome]
+    ) -> None:
+        try:
+            notify()
+        except Exception as mistake:  # who waits for a change is told all the same
+            self._on_error("delivery", mistake)
+        for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
+            if failure is None:
+                result.set(value)
+            else:
+                result.set_exception(failure)
+
+    def _run_changes(self, changes: Sequence[QueuedChange]) -> tuple[WireError | None, Sequence[ChangeOutcome]]:
+        """What became of a batch as a whole, and of each change in it."""
+        began = time.monotonic()
+        try:
+            if (refused := self.find_storage_error()) is not None:
+                self._stats.failed_commits += 1
+                return refused, [(None, refused)] * len(changes)
+            outcomes = self._commit(changes)
+        except Exception as error:
+            if not isinstance(error, (sqlite3.Error, OSError)):  # a mistake of ours may not end the only writer
+                self._on_error("commit", error)
+            self._discard_connection()
+            self._stats.failed_commits += 1
+            FAILURE_LOG.log("store_failed", error)
+            refusal = StoreUnavailable("The server cannot store anything now.", detail=str(error))
+            return refusal, [(None, refusal)] * len(changes)
+        self._stats.commit_seconds.add(time.monotonic() - began)
+        return None, outcomes
+
+    def _commit(self, changes: Sequence[QueuedChange]) -> list[ChangeOutcome]:
+        if self._db is None:
+            self._db = self._connect()
+        db = self._db
+        _begin_immediate(db)
+        self._on_begin(db)
+        outcomes, turn = [], TimeSlice()
+        for change, _ in changes:
+            outcomes.append(self._apply(change, db))
+            turn.yield_if_expired()  # what arrives meanwhile waits for the next batch
+        in_thread = self._before_commit(db)
+
+        def finish() -> None:
+            in_thread()
+            db.execute("COMMIT")
+
+        if self._pool is None:
+            finish()
+        else:
+            run_in_thread(self._pool, finish)
+        return outcomes
+
+    def _apply(self, body: TransactionBody, db: sqlite3.Connection) -> ChangeOutcome:
+        """Make a change; one that is refused, or a mistake, is taken back and is nobody's concern but its caller's."""
+        db.execute("SAVEPOINT change")
+        try:
+            value = body(db)
+        except Exception as refusal:
+            if isinstance(refusal, OSError | sqlite3.Error) and not isinstance(refusal, CALLER_ERRORS):
+                raise
+            db.execute("ROLLBACK TO change")
+            db.execute("RELEASE change")
+            self._on_rollback()
+            if isinstance(refusal, BAD_MESSAGE_ERRORS):
+                FAILURE_LOG.log("store_refused", refusal)
+                return None, NotStorable()
+            return None, refusal
+        db.execute("RELEASE change")
+        return value, None
+
+    def _discard_connection(self) -> None:
+        """Roll back by letting go of the connection: after an I/O error nothing it remembers can be trusted."""
+        if self._db is None:
+            return
+        if self._pool is None:  # in memory: there is nothing else, and no error comes from a disk
+            self._db.rollback()
+            return
+        self._db.close()
+        self._db = None
+
+
+def _begin_immediate(db: sqlite3.Connection) -> None:
+    """Begin to write. Another process may be writing: it is waited for here, as SQLite would stop the loop for it."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            gevent.sleep(BUSY_RETRY_DELAY)
+
+
+def run_in_thread(pool: ThreadPool, function: Callable[[], ResultT]) -> ResultT:
+    """Run a call in a thread; what it raises is raised here.
+
+    gevent prints what a thread's job raises on stderr, and never ends the job where that cannot be written, as on the
+    very disk that is full.
+    """
+
+    def attempt() -> tuple[ResultT | None, Exception | None]:
+        try:
+            return function(), None
+        except Exception as failure:
+            return None, failure
+
+    result, failure = pool.apply(attempt)
+    if failure is not None:
+        raise failure
+    return cast(ResultT, result)

@@ -1,0 +1,459 @@
+"""What a mode has to be able to do for the commands.
+
+Carries out what is typed, in every mode: asks the link, shows what it says.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Protocol, TypeAlias
+
+from gmessenger.client import Client, SearchHit, fold
+from gmessenger.errors import (
+    AccountsOnly,
+    InsecureTransport,
+    MessengerError,
+    NameTaken,
+    RegistrationClosed,
+    WireError,
+)
+from gmessenger.log import traced
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import format_results
+from gmessenger.terminal.format_events import format_reason, format_topic
+from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
+from gmessenger.terminal.moderation_handlers import ModerationHandlers
+
+
+class CommandTarget(Protocol):
+    """What a mode can do; the commands call this and know nothing else of it."""
+
+    def message(self, to: str, text: str) -> None:
+        """Write to somebody, who is the addressee from then on; without a text only that."""
+
+    def prompt_for_message(self) -> None:
+        """Ask whom to write to, and what."""
+
+    def users(self) -> None: ...
+
+    def status(self, status: str) -> None:
+        """Say how one is; show it where `status` is empty."""
+
+    def register(self, invite: str) -> None:
+        """Ask for a password, and make the name an account; not every server wants an `invite`."""
+
+    def join(self, room: str) -> None:
+        """Enter a room, which is the addressee from then on."""
+
+    def leave_room(self, room: str) -> None:
+        """Of this room, or of the addressee where it is empty; so below."""
+
+    def rooms(self) -> None: ...
+
+    def members(self, room: str) -> None: ...
+
+    def topic(self, topic: str) -> None:
+        """Say what the room is about; show it where `topic` is empty."""
+
+    def history(self, count: int) -> None:
+        """What was last said to and by the addressee."""
+
+    def search(self, words: str) -> None:
+        """Find messages; in one conversation where the first word is `#room` or `@name`."""
+
+    def jump(self, number: int | None) -> None:
+        """Turn to what was found last, by its number; to the next of it without one."""
+
+    def remove(self, name: str) -> None:
+        """Take somebody out of the room that is the addressee."""
+
+    def block(self, name: str) -> None:
+        """Hear no more from somebody."""
+
+    def unblock(self, name: str) -> None: ...
+
+    def blocks(self) -> None: ...
+
+    def kick(self, name: str, reason: str) -> None:
+        """For operators, as all that follows up to `open_room`."""
+
+    def mute(self, name: str, minutes: int | None) -> None: ...
+
+    def unmute(self, name: str) -> None: ...
+
+    def ban(self, whom: str, reason: str, minutes: int | None) -> None:
+        """Of a name, or of an address where it reads as one; so below. For good, unless it is for some minutes."""
+
+    def unban(self, whom: str) -> None: ...
+
+    def bans(self) -> None: ...
+
+    def close_room(self, room: str) -> None: ...
+
+    def open_room(self, room: str) -> None:
+        """Of this room, or of the addressee where it is empty."""
+
+    def export(self, file: str) -> None:
+        """Write all of one's messages into a new file."""
+
+    def forget(self) -> None:
+        """Have everything one has said erased, and the account with it, after asking once more."""
+
+    def again(self, text: str) -> None:
+        """Send what was refused last once more, or the text in its place."""
+
+    def go(self, target: str) -> None:
+        """Turn to the conversation with this number or name; list them where `where` is empty."""
+
+    def hide(self) -> None:
+        """See no more of who is the addressee, until something comes from there."""
+
+    def help(self) -> None: ...
+
+    def keys(self) -> None:
+        """Show what the keys do."""
+
+    def quit(self) -> None: ...
+
+
+STATUS_ONLINE: Final = "online"
+"""The status of who has said nothing else."""
+CONTEXT_MESSAGES: Final = 5
+"""Messages before and after one that was found."""
+NOT_CONNECTED: Final = N_("the connection is lost; try again when it is back")
+ERASE_WARNING: Final = N_(
+    "all your messages will be erased for all users, and your account will be deleted. This cannot be undone."
+)
+
+
+class SearchCursor:
+    """The messages that a search found, numbered as they are shown: from 1, the oldest."""
+
+    def __init__(self, newest_first: Sequence[SearchHit]) -> None:
+        self.hits = list(reversed(newest_first))
+        self._selected = len(self.hits) + 1
+
+    def select(self, number: int | None) -> SearchHit | None:
+        """Return the hit with this number, or None; without a number the one before the last taken, newest first."""
+        wanted = self._selected - 1 if number is None else number
+        if number is None and wanted < 1:
+            wanted = len(self.hits)
+        if not 1 <= wanted <= len(self.hits):
+            return None
+        self._selected = wanted
+        return self.hits[wanted - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Something to be typed in answer; unseen where it is `secret`."""
+
+    text: str
+    is_secret: bool = False
+
+
+Dialogue: TypeAlias = Generator[Prompt, str | None, None]
+"""Questions, each of which is sent its answer: None where nobody gives one."""
+
+
+@contextmanager
+def _create_file(path: Path) -> Iterator[IO[bytes]]:
+    """For its owner only; of one that could not be written whole nothing is left."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _room_name(room: str) -> str:
+    return room if room.startswith("#") else f"#{room}"
+
+
+class CommandHandlers(ModerationHandlers):
+    """What every mode's desk does alike. Plain lines go to its `addressee`; `leave` is whatever ends the mode."""
+
+    def __init__(self, client: Client, quit_mode: Callable[[], None]) -> None:
+        super().__init__(client)
+        self.quit = quit_mode
+        self.search_cursor = SearchCursor([])
+
+    @property
+    @abstractmethod
+    def recipient(self) -> str | None:
+        """To whom, or to which room, plain lines go."""
+
+    @recipient.setter
+    @abstractmethod
+    def recipient(self, name: str | None) -> None: ...
+
+    @property
+    @abstractmethod
+    def can_prompt(self) -> bool:
+        """Whether somebody sees what is asked, and answers."""
+
+    @abstractmethod
+    def show(self, text: str) -> None:
+        """Show lines, which are safe already."""
+
+    @abstractmethod
+    def run_dialogue(self, dialogue: Dialogue) -> None:
+        """Ask, one after the other, what it wants to know."""
+
+    @abstractmethod
+    def send(self, to: str, text: str) -> None:
+        """Send, or say why not."""
+
+    @abstractmethod
+    def help_text(self) -> str: ...
+
+    @traced("to")
+    def message(self, to: str, text: str) -> None:
+        self.recipient = to
+        if text:
+            self.send(to, text)
+
+    @abstractmethod
+    def take_back_rejected(self) -> tuple[str, str] | None:
+        """What was refused last, and to whom it should have gone; it is settled with that."""
+
+    def again(self, text: str) -> None:
+        if (refused := self.take_back_rejected()) is None:
+            self.show(as_notice(_("no message was refused")))
+        else:
+            self.send(refused[0], text or refused[1])
+
+    def prompt_for_message(self) -> None:
+        self.run_dialogue(self._message_dialogue())
+
+    def _message_dialogue(self) -> Dialogue:
+        to = ((yield Prompt(_("To whom? "))) or "").strip()
+        text = (yield Prompt(_("Text for {name}: ", name=to))) if to else ""
+        if text:
+            self.message(to, text)
+        else:
+            self.show(as_notice(_("nothing sent")))
+
+    def register(self, invite: str) -> None:
+        closed = self._client.registration == "closed"
+        refused = NameTaken() if self._client.is_account else RegistrationClosed() if closed else None
+        if (obstacle := self._password_obstacle(refused)) is not None:
+            return self.show(as_notice(obstacle))
+        return self.run_dialogue(self._register_dialogue(invite))
+
+    def _register_dialogue(self, invite: str) -> Dialogue:
+        password = yield Prompt(_("A password for {name}: ", name=self._client.name), is_secret=True)
+        if not password or password != (yield Prompt(_("Repeat the password: "), is_secret=True)):
+            return self.show(as_notice(_("the passwords differ; nothing was registered")))
+        return self._show_result(lambda: self._register(password, invite))
+
+    def _register(self, password: str, invite: str) -> str:
+        self._client.register(password, invite or None)
+        name = sanitize(self._client.name)
+        return as_notice(_("{name} is now your account; logging in needs its password", name=name))
+
+    @traced()
+    def users(self) -> None:
+        self._show_result(lambda: format_results.users(self._client.users(), self._client.name))
+
+    @traced()
+    def status(self, status: str) -> None:
+        self._show_result(lambda: self._set_status(status) if status else self._own_status())
+
+    def _set_status(self, status: str) -> str:
+        status = STATUS_ONLINE if status.casefold() == STATUS_ONLINE else status
+        self._client.set_status(status)
+        self.on_own_status(status)
+        return format_results.status(status)
+
+    def _own_status(self) -> str:
+        own = [card for card in self._client.users() if fold(card.account_name) == fold(self._client.name)]
+        status = (own[0].status if own else None) or STATUS_ONLINE
+        self.on_own_status(status)
+        return format_results.own_status(status)
+
+    def on_own_status(self, status: str) -> None:
+        """Note one's own status; modes that show it override this."""
+
+    @traced("room")
+    def join(self, room: str) -> None:
+        self._show_result(lambda: self._join(_room_name(room)))
+
+    def _join(self, room: str) -> str:
+        answer = self._client.join(room)
+        self.recipient = room
+        return format_results.joined(room, answer.members or (), answer.topic or "")
+
+    @traced("room")
+    def leave_room(self, room: str) -> None:
+        self._with_room(self._leave_room, room)
+
+    def _leave_room(self, room: str) -> str:
+        self._client.leave(room)
+        if room.casefold() == (self.recipient or "").casefold():
+            self.recipient = None
+        return as_notice(_("you have left {room}", room=sanitize(room)))
+
+    @traced()
+    def rooms(self) -> None:
+        self._show_result(lambda: format_results.rooms(self._client.rooms()))
+
+    @traced("room")
+    def members(self, room: str) -> None:
+        self._with_room(lambda here: format_results.members(here, self._client.members(here), self._client.name), room)
+
+    @traced()
+    def topic(self, topic: str) -> None:
+        self._with_room(lambda room: self._set_topic(room, topic) if topic else self._topic(room))
+
+    def _set_topic(self, room: str, topic: str) -> str:
+        self._client.set_topic(room, topic)
+        return format_topic(room, topic)
+
+    def _topic(self, room: str) -> str:
+        topics = (each.get("topic") for each in self._client.rooms() if str(each.get("room")).lower() == room.lower())
+        return format_topic(room, str(next(topics, "") or ""))
+
+    @traced("count")
+    def history(self, count: int) -> None:
+        to = self.recipient
+        if to is None:
+            return self.show(as_notice(_("which conversation? write /msg NAME or /join #ROOM first")))
+        return self._show_result(lambda: self._history(to, count))
+
+    def _history(self, to: str, count: int) -> str:
+        said = self._client.history(to, count)
+        return format_results.history(
+            to, [each for each in said if not to.startswith("#") or not self.is_from_blocked(each)]
+        )
+
+    @traced()
+    def search(self, words: str) -> None:
+        first, _, further = words.partition(" ")
+        narrowed = first[:1] in ("#", "@") and len(first) > 1 and further.strip()
+        text, with_ = (further.strip(), first.removeprefix("@")) if narrowed else (words, None)
+        self._show_result(lambda: self._search(text, with_))
+
+    def _search(self, words: str, conversation: str | None) -> str:
+        found = self._client.search(words, conversation)
+        self.search_cursor = SearchCursor(found)
+        return format_results.search(found, self._client.name)
+
+    @traced("number")
+    def jump(self, number: int | None) -> None:
+        if not self.search_cursor.hits:
+            self.show(as_notice(_("there are no search results yet; /search WORDS searches for messages")))
+        elif (hit := self.search_cursor.select(number)) is None:
+            last = len(self.search_cursor.hits)
+            self.show(as_notice(_("there is no such search result; they are numbered 1 to {last}", last=last)))
+        else:
+            self.jump_to(hit)
+
+    def jump_to(self, hit: SearchHit) -> None:
+        """Turn to the conversation of a hit, and show the messages around it."""
+        self.show_around(hit)
+
+    def show_around(self, hit: SearchHit) -> None:
+        """Show the messages around a hit, as lines."""
+        self._show_result(lambda: self._search_context(hit))
+
+    def _search_context(self, hit: SearchHit) -> str:
+        seq = hit.delivery.seq or 0
+        said = self._client.history(hit.conversation, 2 * CONTEXT_MESSAGES + 1, seq + CONTEXT_MESSAGES + 1)
+        self.recipient = hit.conversation
+        near = [each for each in said if abs((each.seq or 0) - seq) <= CONTEXT_MESSAGES]
+        return format_results.search_context(
+            hit, [each for each in near if not hit.conversation.startswith("#") or not self.is_from_blocked(each)]
+        )
+
+    @traced("name")
+    def remove(self, name: str) -> None:
+        self._with_room(lambda room: self._remove(room, name))
+
+    def _remove(self, room: str, name: str) -> str:
+        self._client.remove_member(room, name)
+        return as_notice(_("{name} is no longer in {room}", name=sanitize(name), room=sanitize(room)))
+
+    @traced("file")
+    def export(self, file: str) -> None:
+        path = Path(file or f"{self._client.name}-messages.jsonl")
+        with suppress(RuntimeError):  # there is no such home directory: then it is a name like any other
+            path = path.expanduser()
+        self._show_result(lambda: self._export(path))
+
+    def _export(self, file: Path) -> str:
+        shown = sanitize(str(file))
+        try:
+            with _create_file(file) as lines:
+                count = sum(lines.write(line) > 0 for line in self._client.export())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return as_notice(_("cannot write {file}: {reason}", file=shown, reason=format_reason(reason)))
+        return as_notice(
+            ngettext(
+                "{count} message is in {file}, as a line of JSON",
+                "{count} messages are in {file}, each as a line of JSON",
+                count,
+                file=shown,
+            )
+        )
+
+    def forget(self) -> None:
+        if (obstacle := self._password_obstacle(None if self._client.is_account else AccountsOnly())) is not None:
+            return self.show(as_notice(obstacle))
+        return self.run_dialogue(self._forget_dialogue())
+
+    def _password_obstacle(self, error: WireError | None) -> str | None:
+        """Return why no password is asked for now, or None where one is; `refused` is what the server would answer."""
+        if not self.can_prompt:
+            return _("a password must be typed at a terminal")
+        if not self._client.connected:
+            return _(NOT_CONNECTED)
+        if not self._client.can_send_password:
+            error = InsecureTransport()
+        return format_reason(error) if error is not None else None
+
+    def _forget_dialogue(self) -> Dialogue:
+        self.show(as_notice(_(ERASE_WARNING)))
+        password = yield Prompt(_("Your password (empty to cancel): "), is_secret=True)
+        return (
+            self._show_result(lambda: self._forget(password))
+            if password
+            else self.show(as_notice(_("cancelled; nothing was erased")))
+        )
+
+    def _forget(self, password: str) -> str:
+        self._client.erase_account(password)
+        self.quit()
+        return as_notice(_("all your messages are erased and your account is deleted"))
+
+    def help(self) -> None:
+        self.show(self.help_text())
+
+    def _with_room(self, request: Callable[[str], str], room: str = "") -> None:
+        """Ask about the room that is named, or else the one that plain lines go to."""
+        room = _room_name(room) if room else self.recipient or ""
+        if room.startswith("#"):
+            self._show_result(lambda: request(room))
+        else:
+            self.show(as_notice(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first")))
+
+    def _show_result(self, request: Callable[[], str | None]) -> None:
+        """Ask the server something and show what comes of it, or say why nothing does."""
+        if said := self._call_server(request):
+            self.show(said)
+
+    def _call_server(self, request: Callable[[], str | None]) -> str | None:
+        if not self._client.connected:
+            return as_notice(_(NOT_CONNECTED))
+        try:
+            return request()
+        except MessengerError as error:
+            return as_notice(format_reason(error))

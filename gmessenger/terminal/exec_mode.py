@@ -1,0 +1,157 @@
+"""`--exec`: a command for each message that arrives, one at a time and in order, never through a shell."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from tempfile import TemporaryFile
+from typing import Final
+
+from gevent.subprocess import Popen, TimeoutExpired
+
+from gmessenger.client import Client, MessageEvent, MessageReceived, MessageSentElsewhere
+from gmessenger.config.options import ClientOptions
+from gmessenger.errors import FileError
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.passwords import PASSWORD_ENV_VAR
+from gmessenger.terminal.pipe_mode import ListenMode
+from gmessenger.terminal.shutdown import HURRY_TIMEOUT, ExitController
+from gmessenger.terminal.stdio import OutputWriter
+from gmessenger.text import Text
+
+MAX_VARIABLE: Final = 32_768
+"""Bytes of a variable; the system takes four times as many, and a longer text is whole on the command's input."""
+COMMAND_FAILED: Final = N_("the command for a message from {sender} ended with exit code {code}")
+COMMAND_KILLED: Final = N_("the command for a message from {sender} was terminated by {signal}")
+COMMAND_TIMED_OUT: Final = N_("the command for a message from {sender} was terminated: it ran longer than {seconds} s")
+ENVIRONMENT_TOO_LARGE: Final = N_(
+    "the command for a message from {sender} was not started: the message makes the environment too large"
+)
+
+
+class ExecMode(ListenMode):
+    """Nothing is printed: each message goes to a command, and is done with when that has ended, well or not.
+
+    One that did not end well does not come again: it would for ever, and keep back all that came after it. What
+    oneself has written on another device goes to no command, lest it be answered.
+    """
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        client: Client,
+        stdout: OutputWriter,
+        stderr: OutputWriter,
+        exit_controller: ExitController,
+    ) -> None:
+        super().__init__(options, client, stdout, stderr, exit_controller)
+        self._runner = CommandRunner(shlex.split(options.exec or ""), options.exec_timeout)
+        exit_controller.on_exit(self._runner.terminate)
+
+    def _handle_message(self, event: MessageReceived | MessageSentElsewhere) -> bool:
+        """Whether it is done with: not if the program was ended, and the command with it."""
+        if isinstance(event, MessageReceived) and event.delivery.erased is not True:
+            fault = self._runner.run(
+                sanitize(event.delivery.sender), environment_for(event.delivery), self._command_input(event)
+            )
+            if fault and not self._exit_controller.is_set:
+                self._stderr.write_line(fault)
+        return not self._exit_controller.is_set
+
+    def _command_input(self, event: MessageReceived) -> bytes:
+        """What the command can read: the text, or the frame."""
+        return (event.frame if self._options.json else event.delivery.message.encode(errors="replace")) + b"\n"
+
+
+def environment_for(event: MessageEvent) -> dict[str, str]:
+    """What the command is told of a message in its environment; all of it as its sender wrote it."""
+    to = event.to
+    told = {
+        "FROM": event.sender,
+        "TO": to,
+        "CONVERSATION": to if to.startswith("#") else event.sender,
+        "TEXT": event.message,
+        "TIME": f"{event.time:.6f}",
+        "SEQ": str(event.seq or ""),
+    }
+    return {f"GMESSENGER_{name}": _truncate_value(value) for name, value in told.items()}
+
+
+def _truncate_value(text: str) -> str:
+    """As a variable can have it: without NUL, and not too long."""
+    data = text.replace("\0", "\ufffd").encode(errors="replace")
+    return data[:MAX_VARIABLE].decode(errors="ignore")
+
+
+class CommandRunner:
+    """Runs a command, one at a time and each for so many seconds at most."""
+
+    def __init__(self, arguments: Sequence[str], timeout: float) -> None:
+        self._arguments = arguments
+        self._timeout = timeout
+        self._process: Popen[bytes] | None = None
+
+    def run(self, sender: str, environment: dict[str, str], stdin: bytes) -> str | None:
+        """Wait for it to end; returns None where it ended with 0, else what is to be said.
+
+        Raises `FileError` where it cannot be started whatever the message is.
+        """
+        try:
+            self._process = process = self._start(environment, stdin)
+        except OSError as error:
+            if error.errno == errno.E2BIG:
+                return as_notice(_(ENVIRONMENT_TOO_LARGE, sender=sender))
+            reason = Text(error.strerror or str(error))
+            raise FileError(
+                Text("Cannot run {program}: {reason}.", program=self._arguments[0], reason=reason)
+            ) from error
+        try:
+            return _describe_exit(sender, process.wait(self._timeout))
+        except TimeoutExpired:
+            self.terminate()
+            return as_notice(_(COMMAND_TIMED_OUT, sender=sender, seconds=f"{self._timeout:g}"))
+
+    def terminate(self) -> None:
+        """End what is running, with all that it has started: ask, and after a moment do not ask."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        _kill_group(process, signal.SIGTERM)
+        with suppress(TimeoutExpired):
+            process.wait(HURRY_TIMEOUT)
+        _kill_group(process, signal.SIGKILL)
+        with suppress(TimeoutExpired):  # it may be somebody else's by now, as what `sudo` starts
+            process.wait(HURRY_TIMEOUT)
+
+    def _start(self, environment: dict[str, str], stdin: bytes) -> Popen[bytes]:
+        inherited = {name: value for name, value in os.environb.items() if name != os.fsencode(PASSWORD_ENV_VAR)}
+        # Not a pipe: the command may read nothing of it, or leave it to somebody who never does.
+        with TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            # A session of its own is a group of its own: what the command starts can be ended with it.
+            # As bytes: names and texts may be such as the locale of this process cannot say.
+            told = {os.fsencode(name): value.encode() for name, value in environment.items()}
+            return Popen(self._arguments, stdin=file, env=inherited | told, start_new_session=True)
+
+
+def _kill_group(process: Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _describe_exit(sender: str, code: int) -> str | None:
+    if code < 0:
+        return as_notice(_(COMMAND_KILLED, sender=sender, signal=_signal_name(-code)))
+    return as_notice(_(COMMAND_FAILED, sender=sender, code=code)) if code else None
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return str(number)  # one of the real-time signals

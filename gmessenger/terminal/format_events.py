@@ -1,0 +1,310 @@
+"""Whether somebody is meant in a text.
+
+Messages as lines of text: the time, who said it, and where.
+
+What a person reads of what a link tells: safe text, states in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from gmessenger.client import (
+    Accepted,
+    ChatEvent,
+    Connected,
+    Deferred,
+    Disconnected,
+    GapDetected,
+    MemberJoined,
+    MemberLeft,
+    MessageDelivered,
+    MessageEvent,
+    MessageReceived,
+    MessageSentElsewhere,
+    Notice,
+    OutgoingMessage,
+    PresenceChanged,
+    ReadMarkerMoved,
+    Rejected,
+    RoomClosedByOperator,
+    RoomReopened,
+    SearchHit,
+    Synced,
+    TopicChanged,
+    fold,
+)
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal.dates import format_duration, format_time
+from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
+from gmessenger.terminal.stdio import TruncatedLine
+
+
+def mention_matcher(name: str) -> Callable[[str], bool]:
+    """Says of a text whether the name is in it as a word of its own, with or without an @."""
+    found = re.compile(rf"(?<!\w)@?{re.escape(name)}(?!\w)", re.IGNORECASE).search
+    return lambda text: found(text) is not None
+
+
+CONTINUATION_INDENT: Final = " " * 8
+ERASED_MESSAGE: Final = N_("this message has been erased")
+
+
+def format_message(event: MessageEvent) -> str:
+    """A message with its time and sender, and its room if it came through one; further lines are indented."""
+    sender = sanitize(event.sender)
+    return _format_lines(event, _("{name} (to all)", name=sender) if event.broadcast is True else sender)
+
+
+def format_own_message(event: MessageEvent) -> str:
+    """What one has written oneself, but not here; what history brings back does not say from where."""
+    elsewhere, to = bool(event.id), sanitize(event.to)
+    if event.to.startswith("#"):
+        return _format_lines(event, _("you, on another device") if elsewhere else _("you, earlier"))
+    by = _("you, on another device, to {name}", name=to) if elsewhere else _("you, earlier, to {name}", name=to)
+    return _format_lines(event, by)
+
+
+def format_hit(hit: SearchHit, own_name: str) -> str:
+    """A message that search found; one's own says to whom it went."""
+    delivery, sender = hit.delivery, sanitize(hit.delivery.sender)
+    own = fold(delivery.sender) == fold(own_name) and not delivery.to.startswith("#")
+    return _format_lines(delivery, _("{name} to {to}", name=sender, to=sanitize(hit.conversation)) if own else sender)
+
+
+def _format_lines(event: MessageEvent, author: str) -> str:
+    if event.erased is True:
+        return as_notice(_(ERASED_MESSAGE))
+    room = f"{sanitize(event.to)} " if event.to.startswith("#") else ""
+    first, *further = event.message.replace("\r\n", "\n").split("\n")
+    lines = [f"[{format_time(event.time)}] {room}{author}: {sanitize(first)}"]
+    return "\n".join(lines + [CONTINUATION_INDENT + sanitize(line) for line in further])
+
+
+EXCERPT_LENGTH: Final = 40
+"""Characters of one's own text that are enough to know it again."""
+LIMIT_FORMATTERS: Final[dict[str, Callable[[int], str]]] = {
+    "characters": lambda limit: ngettext("{count} character", "{count} characters", limit),
+    "bytes typed at once": lambda limit: ngettext("{count} byte typed at once", "{count} bytes typed at once", limit),
+}
+PRESENCE_SENTENCES: Final = {N_("online"): N_("{name} is here"), N_("offline"): N_("{name} has left")}
+
+
+def reason_suffix(reason: str) -> str:
+    """The end of a sentence that has a reason."""
+    return f": {sanitize(reason)}" if reason else ""
+
+
+def truncation_limit(line: TruncatedLine) -> str:
+    """How much of a line can be read, where one was longer."""
+    return LIMIT_FORMATTERS[line.unit](line.limit)
+
+
+def format_waiting(message: OutgoingMessage) -> str:
+    """Said of a message at once when the line is down."""
+    return as_notice(
+        _("queued: the connection is lost; this message goes to {name} when it is back", name=sanitize(message.to))
+    )
+
+
+def format_not_sent(to: str, text: str, reason: str) -> str:
+    """A message that will not reach anybody, with enough of it to know which. The `reason` is a sentence."""
+    beginning = sanitize(text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + "…")
+    return as_notice(
+        _(
+            "not sent to {name}: {reason} The text was: {text}",
+            name=sanitize(to),
+            reason=format_reason(reason),
+            text=beginning,
+        )
+    )
+
+
+def send_queue_full(count: int) -> str:
+    """Why one more message is not taken."""
+    return ngettext("{count} message is waiting already.", "{count} messages are waiting already.", count)
+
+
+def format_reason(reason: str | Exception) -> str:
+    """A reason that comes from below, fit to be read."""
+    return sanitize(localize(reason))
+
+
+def _connected(event: Connected) -> str:
+    if event.reconnected:
+        return as_notice(_("connected again"))
+    connected = _("Connected to {server}.", server=sanitize(event.server))
+    return "\n".join((connected, *map(sanitize, map(localize_greeting, event.greeting.splitlines()))))
+
+
+def format_reconnected(count: int) -> str:
+    """The line is back, and so many messages of one's own go out."""
+    return as_notice(ngettext("connected again; sending {count} now", "connected again; sending {count} now", count))
+
+
+def format_leftover(count: int) -> str:
+    """What an earlier run of this program could not bring home."""
+    return as_notice(
+        ngettext(
+            "{count} message of the last session had no answer; sending it again",
+            "{count} messages of the last session had no answer; sending them again",
+            count,
+        )
+    )
+
+
+def format_flushing(count: int) -> str:
+    """Why one is not away yet."""
+    return as_notice(
+        ngettext(
+            "waiting for {count} answer; Ctrl-C quits at once",
+            "waiting for {count} answers; Ctrl-C quits at once",
+            count,
+        )
+    )
+
+
+def _disconnected(event: Disconnected) -> str | None:
+    if event.attempt & (event.attempt - 1):
+        return None  # the 1st, 2nd, 4th, 8th … failure is news
+    return as_notice(_("connection lost: {reason}; trying again in {time}", **_disconnect_values(event)))
+
+
+def format_disconnected(event: Disconnected) -> str:
+    """The line was lost just now, while somebody may be typing."""
+    said = _(
+        "connection lost: {reason}; trying again in {time}; messages you type meanwhile are sent then",
+        **_disconnect_values(event),
+    )
+    return as_notice(said)
+
+
+def _disconnect_values(event: Disconnected) -> dict[str, str]:
+    return {"reason": format_reason(event.reason), "time": format_duration(event.retry_in)}
+
+
+def _synced(event: Synced) -> str | None:
+    if not (event.reconnected and event.message_count):
+        return None  # at first it would only say that what stands there has come
+    return as_notice(ngettext("caught up: {count} message", "caught up: {count} messages", event.message_count))
+
+
+def _gap_detected(event: GapDetected) -> str:
+    said = _gap_filled if event.is_filled else _gap_lost
+    return as_notice(said(event.count, sanitize(event.conversation), room=event.conversation.startswith("#")))
+
+
+def _gap_filled(count: int, name: str, *, room: bool) -> str:
+    if room:
+        return ngettext(
+            "{count} message in {name} arrived out of order; here it is, with those that follow:",
+            "{count} messages in {name} arrived out of order; here they are, with those that follow:",
+            count,
+            name=name,
+        )
+    return ngettext(
+        "{count} message with {name} arrived out of order; here it is, with those that follow:",
+        "{count} messages with {name} arrived out of order; here they are, with those that follow:",
+        count,
+        name=name,
+    )
+
+
+def _gap_lost(count: int, name: str, *, room: bool) -> str:
+    if room:
+        return ngettext(
+            "{count} message in {name} is missing and cannot be fetched from the server",
+            "{count} messages in {name} are missing and cannot be fetched from the server",
+            count,
+            name=name,
+        )
+    return ngettext(
+        "{count} message with {name} is missing and cannot be fetched from the server",
+        "{count} messages with {name} are missing and cannot be fetched from the server",
+        count,
+        name=name,
+    )
+
+
+def _member_left(event: MemberLeft) -> str:
+    name, room = sanitize(event.name), sanitize(event.room)
+    if event.by is not None:
+        return as_notice(_("{by} removed {name} from {room}", by=sanitize(event.by), name=name, room=room))
+    return as_notice(_("{name} has left {room}", name=name, room=room))
+
+
+def format_topic(room: str, topic: str, by: str = "") -> str:
+    """What a room is about."""
+    shown, about = sanitize(room), sanitize(topic)
+    if not topic:
+        return as_notice(_("{room} has no topic", room=shown))
+    if by:
+        return as_notice(_("{name} changed the topic of {room}: {topic}", room=shown, name=sanitize(by), topic=about))
+    return as_notice(_("the topic of {room}: {topic}", room=shown, topic=about))
+
+
+def _room_closed(event: RoomClosedByOperator) -> str:
+    said = _("{name} has closed {room}", name=operator_name(event.name), room=sanitize(event.room))
+    return as_notice(said + reason_suffix(event.reason))
+
+
+def operator_name(name: str) -> str:
+    """Who has done what operators do."""
+    return _("the owner of the server") if name == "server" else sanitize(name)
+
+
+def format_status(status: str) -> str:
+    """How somebody is: in the reader's language, as far as it is not in their own words."""
+    return _(status) if status in PRESENCE_SENTENCES else sanitize(status)
+
+
+def _presence(event: PresenceChanged) -> str:
+    sentence = PRESENCE_SENTENCES.get(event.status, N_("{name} is {status}"))
+    return as_notice(_(sentence, name=sanitize(event.name), status=sanitize(event.status)))
+
+
+def _rejected(event: Rejected) -> str:
+    return format_not_sent(event.message.to, event.message.text, event.reason)
+
+
+def _deferred(event: Deferred) -> str:
+    name = sanitize(event.message.to)
+    return as_notice(_("not sent to {name} yet: {reason} Trying again.", name=name, reason=format_reason(event.reason)))
+
+
+def _notice(event: Notice) -> str:
+    sentence = format_reason(event.text)
+    return as_notice(sentence if event.is_local else _("the server says: {sentence}", sentence=sentence))
+
+
+EVENT_FORMATTERS: Final[dict[type[ChatEvent], Callable[[Any], str | None]]] = {
+    Connected: _connected,
+    Synced: _synced,
+    Disconnected: _disconnected,
+    MessageReceived: lambda event: format_message(event.delivery),
+    MessageSentElsewhere: lambda event: format_own_message(event.delivery),
+    GapDetected: _gap_detected,
+    MessageDelivered: lambda event: as_notice(_("{name} has received all your messages", name=sanitize(event.name))),
+    ReadMarkerMoved: lambda event: None,  # here everything is shown as it comes
+    Accepted: lambda event: as_notice(_("sent to {name}", name=sanitize(event.message.to))),
+    Rejected: _rejected,
+    Deferred: _deferred,
+    PresenceChanged: _presence,
+    MemberJoined: lambda event: as_notice(
+        _("{name} has joined {room}", name=sanitize(event.name), room=sanitize(event.room))
+    ),
+    MemberLeft: _member_left,
+    RoomClosedByOperator: _room_closed,
+    RoomReopened: lambda event: as_notice(
+        _("{name} has opened {room} again", name=operator_name(event.name), room=sanitize(event.room))
+    ),
+    TopicChanged: lambda event: format_topic(event.room, event.topic, event.name),
+    Notice: _notice,
+}
+
+
+def format_event(event: ChatEvent) -> str | None:
+    """What is said of an event; None where silence is better."""
+    return EVENT_FORMATTERS[type(event)](event)

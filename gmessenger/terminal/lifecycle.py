@@ -1,0 +1,73 @@
+"""Start a link, and try again while the server is not there yet, as a lost line is tried again.
+
+How a conversation ends by will: what was said is waited for, for a while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import gevent
+
+from gmessenger.client import Client, Timeouts
+from gmessenger.client.config import Backoff
+from gmessenger.client.dialer import is_resolution_error, is_unknown_host
+from gmessenger.errors import MessagesNotSent, Unreachable
+from gmessenger.terminal import format_events
+from gmessenger.terminal.dates import format_duration
+from gmessenger.terminal.format_events import format_reason
+from gmessenger.terminal.i18n import N_, _, as_notice
+
+
+class StartupRetry:
+    """Start links, trying again for `seconds` after the first failure; `say` is told of the 1st, 2nd, 4th … failure."""
+
+    def __init__(self, retry_for: float, show: Callable[[str], object], *, interactive: bool = False) -> None:
+        """With `typed` (a person at a terminal), a host name that cannot be resolved just now fails at once."""
+        self._retry_for = retry_for
+        self._show = show
+        self._interactive = interactive
+
+    def start(self, client: Client, password: str | None = None) -> None:
+        """Connect and log in. Raises `Unreachable` when the time is over, `Refused` at once. Blocks the greenlet."""
+        deadline: float | None = None
+        patience = Timeouts()
+        pauses = Backoff(patience.initial_backoff, patience.max_backoff)
+        attempt = 0
+        while True:
+            try:
+                return client.start(password)
+            except Unreachable as error:
+                deadline = deadline or time.monotonic() + self._retry_for  # from the first failure on
+                left = deadline - time.monotonic()
+                if not self._retry_for or left < 0 or self._is_final(error.__cause__):
+                    raise
+                asked = getattr(error.__cause__, "retry_after", 0.0)  # by a server that has no room just now
+                pause = min(max(pauses.next_delay(), min(asked, patience.max_retry_after)), left)
+                attempt += 1
+                if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th … failure is news
+                    reason = format_reason(error)
+                    self._show(
+                        as_notice(_("{reason} Trying again in {time}.", reason=reason, time=format_duration(pause)))
+                    )
+            gevent.sleep(pause)
+
+    def _is_final(self, cause: BaseException | None) -> bool:
+        return is_resolution_error(cause) if self._interactive else is_unknown_host(cause)
+
+
+UNSENT_KEPT: Final = N_("Messages without an answer, saved and sent at the next start: {count}.")
+UNSENT_MAY_BE_LOST: Final = N_("Messages without an answer, which may be lost: {count}.")
+QUIET_FLUSH_TIMEOUT: Final = 0.3
+"""Seconds that answers usually take; waiting any longer is worth a word."""
+
+
+def flush_before_exit(client: Client, timeout: float, show: Callable[[str], object]) -> MessagesNotSent | None:
+    """Wait until everything is answered, for at most so long; returns what the program ends with if it is not."""
+    left = client.flush(QUIET_FLUSH_TIMEOUT)
+    if left:
+        show(format_events.format_flushing(left))
+        left = client.flush(timeout)
+    return MessagesNotSent(_(UNSENT_KEPT if client.is_durable else UNSENT_MAY_BE_LOST, count=left)) if left else None

@@ -1,0 +1,146 @@
+"""The desk of line mode: it asks and answers by lines, one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from gevent.queue import Full
+
+from gmessenger.client import Client, fold
+from gmessenger.errors import BadText, MessengerError
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import format_events, format_results
+from gmessenger.terminal.command_handlers import CommandHandlers, Dialogue
+from gmessenger.terminal.commands import HELP_NOTES, help_text
+from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.line_terminal import LineTerminal
+from gmessenger.terminal.passwords import EchoControl
+from gmessenger.terminal.stdio import SEND_QUEUE_TIMEOUT, StdinReader
+
+MAX_NUMBERED: Final = 1000
+"""Conversations; what comes later has no number."""
+MAX_LISTED: Final = 30
+"""Conversations that the server knows, the newest first, which have numbers though nothing came from there."""
+REPRINT_HINT: Final = N_("Ctrl-R redraws the line you are typing, after a message has interrupted it.")
+KEYS_HELP: Final = N_(
+    "  Ctrl-R  redraws the line you are typing\n  Ctrl-C  quits; pressed again, without waiting for answers\n  Ctrl-D  "
+    "quits, at the beginning of a line"
+)
+
+
+class LineCommandHandlers(CommandHandlers):
+    """The `Desk` of line mode. `typed` says whether somebody types the lines."""
+
+    def __init__(
+        self,
+        client: Client,
+        line_terminal: LineTerminal,
+        lines: StdinReader,
+        echo: EchoControl,
+        quit_mode: Callable[[], None],
+        *,
+        interactive: bool,
+    ) -> None:
+        super().__init__(client, quit_mode)
+        self._line_terminal = line_terminal
+        self._lines = lines
+        self._echo = echo
+        self._interactive = interactive
+        self._rejected: tuple[str, str] | None = None
+        self._recipient: str | None = None
+        self._numbered: dict[str, str] = {}
+
+    @property
+    def recipient(self) -> str | None:
+        return self._recipient
+
+    @recipient.setter
+    def recipient(self, name: str | None) -> None:
+        self._recipient = name
+        if name is not None:
+            self.add_conversation(name)
+
+    def add_conversation(self, name: str) -> None:
+        """Give a conversation a number, which it keeps."""
+        if len(self._numbered) < MAX_NUMBERED:
+            self._numbered.setdefault(fold(name), name)
+
+    @property
+    def can_prompt(self) -> bool:
+        return self._line_terminal.is_interactive
+
+    def show(self, text: str) -> None:
+        self._line_terminal.show(text)
+
+    def run_dialogue(self, dialogue: Dialogue) -> None:
+        with suppress(StopIteration):
+            question = next(dialogue)
+            while True:
+                ask = self._ask_secret if question.is_secret else self._ask
+                question = dialogue.send(ask(question.text))
+
+    def _ask_secret(self, question: str) -> str | None:
+        with self._echo.off():
+            return self._ask(question)
+
+    def _ask(self, question: str) -> str | None:
+        return self._line_terminal.ask(self._lines, question)
+
+    def send(self, to: str, text: str) -> None:
+        try:
+            message = self._client.send(to, text, timeout=0 if self._interactive else SEND_QUEUE_TIMEOUT)
+        except Full:
+            self._reject(to, text, format_events.send_queue_full(self._client.pending_count))
+        except BadText as error:
+            self._reject(to, text, str(error))
+        else:
+            if not self._client.connected:
+                self.show(format_events.format_waiting(message))
+
+    def _reject(self, to: str, text: str, reason: str) -> None:
+        self.on_rejected(to, text)
+        self.show(format_events.format_not_sent(to, text, reason))
+
+    def on_rejected(self, to: str, text: str) -> None:
+        """Keep it, to be sent again."""
+        self._rejected = to, text
+
+    def take_back_rejected(self) -> tuple[str, str] | None:
+        refused, self._rejected = self._rejected, None
+        return refused
+
+    def go(self, target: str) -> None:
+        """Turn to a conversation by a number that `/go` shows, or by name; `@3` is the name 3."""
+        names = list(self._numbered.values())
+        if not target:
+            self._list_conversations()
+        elif not target.isdecimal():
+            self.recipient = target.removeprefix("@")
+        elif 1 <= int(target) <= len(names):
+            self.recipient = names[int(target) - 1]
+        else:
+            self.show(as_notice(_("there is no conversation {name}; /go lists them", name=sanitize(target))))
+
+    def _list_conversations(self) -> None:
+        with suppress(MessengerError):  # the line is down, or the server does not know the question
+            if self._client.connected:
+                for each in self._client.conversations()[:MAX_LISTED]:
+                    self.add_conversation(each.name)
+        self.show(format_results.conversations(list(enumerate(self._numbered.values(), 1)), self.recipient))
+
+    def hide(self) -> None:
+        self.recipient = None
+        self.show(as_notice(_("text without a command has no recipient now")))
+
+    def keys(self) -> None:
+        self.show(_(KEYS_HELP))
+
+    def help_text(self) -> str:
+        return help_text(
+            self._line_terminal.width,
+            _(HELP_NOTES),
+            *([_(REPRINT_HINT)] if self._interactive else []),
+            is_operator=self.is_operator,
+        )

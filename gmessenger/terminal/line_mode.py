@@ -1,0 +1,260 @@
+"""Line mode's regard for who sits there: what calls for them, and what they have read.
+
+When it is worth a word that somebody has what was written to them: when it took a while.
+
+Line mode: what is typed goes out a line at a time, what comes in is shown below. For a terminal and for a pipe.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from gevent import Greenlet
+
+from gmessenger.client import (
+    Accepted,
+    ChatEvent,
+    Client,
+    Connected,
+    Disconnected,
+    MessageDelivered,
+    MessageReceived,
+    MessageSentElsewhere,
+    Rejected,
+    fold,
+)
+from gmessenger.config.options import ClientOptions
+from gmessenger.errors import MessengerError
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import format_events
+from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
+from gmessenger.terminal.event_log import log_client_event
+from gmessenger.terminal.format_events import mention_matcher
+from gmessenger.terminal.i18n import _, as_notice
+from gmessenger.terminal.lifecycle import QUIET_FLUSH_TIMEOUT, flush_before_exit
+from gmessenger.terminal.line_command_handlers import LineCommandHandlers
+from gmessenger.terminal.line_terminal import LineTerminal
+from gmessenger.terminal.passwords import EchoControl
+from gmessenger.terminal.shutdown import EXIT_INTERRUPTED, HURRY_TIMEOUT, ExitController
+from gmessenger.terminal.stdio import StdinReader, TruncatedLine
+
+BELL_INTERVAL: Final = 1.0
+"""Seconds between two bells: what has waited for somebody comes all at once."""
+
+
+class BellPolicy:
+    """What was shown counts as read when a line is typed: until then nobody may be there. `clock` is monotonic."""
+
+    def __init__(self, client: Client, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._is_mention = mention_matcher(client.name)
+        self._unread: dict[str, tuple[str, int]] = {}
+        self._last_bell = -BELL_INTERVAL
+
+    def on_shown(self, event: ChatEvent) -> bool:
+        """To be told of everything that was shown; says whether it is worth a bell."""
+        if isinstance(event, MessageReceived):
+            to, sender, seq = event.delivery.to, event.delivery.sender, event.delivery.seq
+            room = to.startswith("#")
+            self._add_unread(to if room else sender, seq or None)
+            return (not room or self._is_mention(event.delivery.message)) and self._may_ring()
+        if isinstance(event, MessageSentElsewhere):
+            self._add_unread(event.delivery.to, event.delivery.seq or None)
+        elif isinstance(event, Accepted):
+            self._add_unread(event.message.to, event.response.seq)
+        return False
+
+    def on_typed(self) -> None:
+        """Somebody is there, and has what was shown before their eyes. Guests' reading is kept by nobody."""
+        unread, self._unread = self._unread, {}
+        with suppress(MessengerError):  # the link has ended, which is said elsewhere
+            for with_, seq in unread.values() if self._client.is_account else ():
+                self._client.mark_read(with_, seq)
+
+    def _add_unread(self, conversation: str, seq: int | None) -> None:
+        if seq is not None:
+            _name, before = self._unread.get(fold(conversation), (conversation, 0))
+            self._unread[fold(conversation)] = (conversation, max(before, seq))
+
+    def _may_ring(self) -> bool:
+        now = self._monotonic()
+        if now - self._last_bell < BELL_INTERVAL:
+            return False
+        self._last_bell = now
+        return True
+
+
+SLOW_DELIVERY: Final = 3.0
+"""Seconds; who is there has a message sooner, and "sent" says enough of it."""
+MAX_TRACKED: Final = 1000
+
+
+class DeliveryTracker:
+    """Remembers, for each name, which messages the server has and the addressee does not. `clock` is monotonic."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._undelivered: dict[str, deque[tuple[int, float]]] = {}
+
+    def on_accepted(self, event: Accepted) -> None:
+        seq = event.response.seq
+        if seq is not None and not event.message.to.startswith("#"):
+            waiting = self._undelivered.setdefault(event.message.to.casefold(), deque(maxlen=MAX_TRACKED))
+            waiting.append((seq, self._monotonic()))
+
+    def was_slow(self, event: MessageDelivered) -> bool:
+        """Whether a message that is now delivered had been waiting for its addressee."""
+        waiting = self._undelivered.get(event.name.casefold(), deque())
+        late = False
+        while waiting and waiting[0][0] <= event.seq:
+            late = self._monotonic() - waiting.popleft()[1] >= SLOW_DELIVERY or late
+        return late
+
+
+class LineMode:
+    """A conversation by lines, and its beginning and end."""
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        client: Client,
+        line_terminal: LineTerminal,
+        lines: StdinReader,
+        exit_controller: ExitController,
+        echo: EchoControl,
+        *,
+        interactive: bool,
+        log_in: Callable[[Client], None],
+    ) -> None:
+        """`log_in` asks what it has to before anything else is shown."""
+        self._options = options
+        self._client = client
+        self._line_terminal = line_terminal
+        self._lines = lines
+        self._exit_controller = exit_controller
+        self._handlers = LineCommandHandlers(client, line_terminal, lines, echo, self.quit, interactive=interactive)
+        self._log_in = log_in
+        self._delivery_tracker = DeliveryTracker()
+        self._bell_policy = BellPolicy(client)
+        self._leaving = False
+        self._event_loop: Greenlet[..., object] | None = None
+
+    def run(self) -> None:
+        """Log in, then talk until somebody has enough. Raises `Unreachable` or `Refused`."""
+        self._log_in(self._client)
+        self._event_loop = self._exit_controller.spawn(self._run_events)
+        self._show_prompt()
+        for line in self._lines:
+            self._line_terminal.on_line_typed()
+            self._bell_policy.on_typed()
+            self._handle_line(line)
+            if self._leaving:
+                return
+            self._show_prompt()
+        self.quit()
+
+    def interrupt(self) -> None:
+        """Ctrl-C: leave, with little patience; the second time at once."""
+        if self._leaving:
+            self._exit_controller.exit(EXIT_INTERRUPTED)
+        else:
+            self._quit_within(HURRY_TIMEOUT)
+
+    def quit(self) -> None:
+        self._quit_within(self._options.answer_timeout)
+
+    def _handle_line(self, line: str | TruncatedLine) -> None:
+        if isinstance(line, TruncatedLine):
+            return self._line_terminal.show(
+                as_notice(_("not sent: a line can have at most {limit}", limit=format_events.truncation_limit(line)))
+            )
+        meaning = parse_line(line, is_operator=self._handlers.is_operator)
+        if isinstance(meaning, ParsedCommand):
+            return meaning.run(self._handlers)
+        if isinstance(meaning, CommandError):
+            return self._line_terminal.show(as_notice(sanitize(meaning.message)))
+        return self._send(meaning.text)
+
+    def _send(self, text: str) -> None:
+        if text and self._handlers.recipient is not None:
+            self._handlers.send(self._handlers.recipient, text)
+        elif text:
+            self._line_terminal.show(as_notice(sanitize(no_recipient_hint(text))))
+
+    def _show_prompt(self) -> None:
+        self._line_terminal.prompt(_("to {name}> ", name=to) if (to := self._handlers.recipient) else "> ")
+
+    def _run_events(self) -> None:
+        for event in self._client:
+            log_client_event(event, self._options)
+            if isinstance(event, Connected):
+                self._on_connected(event)
+            told = self._format_event(event)
+            if told is not None:
+                self._line_terminal.show(told, ring=self._bell_policy.on_shown(event) and self._options.bell)
+                if not self._line_terminal.drain():
+                    return  # there is no terminal any more; only what was shown may be acknowledged
+                self._client.ack()
+            if self._exit_controller.is_set:
+                return
+
+    def _on_connected(self, event: Connected) -> None:
+        self._handlers.is_operator = event.is_operator
+        if event.block_count:
+            self._handlers.load_blocks()
+
+    def _format_event(self, event: ChatEvent) -> str | None:
+        if isinstance(event, Accepted):
+            self._delivery_tracker.on_accepted(event)
+        if isinstance(event, Rejected):
+            self._handlers.on_rejected(event.message.to, event.message.text)
+        if isinstance(event, MessageDelivered) and not self._delivery_tracker.was_slow(event):
+            return None
+        if (
+            isinstance(event, MessageReceived)
+            and event.delivery.to.startswith("#")
+            and self._handlers.is_from_blocked(event.delivery)
+        ):
+            return None
+        if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.broadcast is not True:
+            self._handlers.add_conversation(self._conversation_name(event))
+        if isinstance(event, Disconnected) and event.attempt == 1:
+            return format_events.format_disconnected(event)
+        return self._format_connected(event) if isinstance(event, Connected) else format_events.format_event(event)
+
+    def _conversation_name(self, event: MessageReceived | MessageSentElsewhere) -> str:
+        """The conversation that a message belongs to."""
+        delivery = event.delivery
+        direct = isinstance(event, MessageReceived) and not delivery.to.startswith("#")
+        return delivery.sender if direct else delivery.to
+
+    def _format_connected(self, event: Connected) -> str:
+        """What one wants to know besides, at a terminal."""
+        unanswered = self._client.pending_count
+        if event.reconnected and unanswered:
+            return format_events.format_reconnected(unanswered)
+        told = format_events.format_event(event) or ""
+        if event.reconnected:
+            return told
+        left_over = [format_events.format_leftover(unanswered)] if unanswered else []
+        return "\n".join(
+            (told, _("You are {name}.", name=sanitize(self._client.name)), *left_over, self._handlers.help_text())
+        )
+
+    def _quit_within(self, timeout: float) -> None:
+        self._leaving = True
+        self._line_terminal.clear_prompt()
+        unsaid = flush_before_exit(self._client, timeout, self._line_terminal.show)
+        self._line_terminal.drain(QUIET_FLUSH_TIMEOUT)
+        self._client.abort()
+        if self._event_loop is not None:
+            self._event_loop.join(HURRY_TIMEOUT)
+        if unsaid is not None:
+            self._exit_controller.fail(unsaid)
+        else:
+            self._exit_controller.exit()

@@ -1,0 +1,80 @@
+"""Writes into somebody's own config file what they need not be asked again, and leaves alone what they wrote there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from gmessenger.config.parser import CLIENT
+from gmessenger.durability import sync_file
+from gmessenger.errors import FileError
+from gmessenger.text import Text
+from gmessenger.text_files import open_text
+
+SECTION_HEADER: Final = f"[{CLIENT.section}]"
+NEW_FILE_HEADER: Final = f"# {CLIENT.name}. Every option may stand here; {CLIENT.name} --print-config lists them.\n\n"
+
+NOT_UTF_8: Final = Text("it is not UTF-8")
+
+
+def save_values(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
+    """Set the keys of each group of which the file sets none yet; returns those that are new. Raises `FileError`.
+
+    Whoever reads the file meanwhile, or after a crash, finds it as it was or as it is to be.
+    """
+    try:
+        file = file.resolve()  # where it is a link into somebody's collection, the link stays
+        text = _read(file) if file.exists() else NEW_FILE_HEADER
+        unknown = [group for group in groups if not any(_key_pattern(key).search(text) for key in group)]
+        new = {key: value for group in unknown for key, value in group.items()}
+        if new:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_atomically(file, insert_values(text, new))
+        return new
+    except (OSError, UnicodeDecodeError) as error:
+        reason = Text((error.strerror if isinstance(error, OSError) else "") or NOT_UTF_8)
+        raise FileError(Text("Cannot write the config file {file}: {reason}.", file=file, reason=reason)) from error
+
+
+def _read(file: Path) -> str:
+    with open_text(file) as opened:
+        return opened.read()
+
+
+def insert_values(text: str, values: Mapping[str, str]) -> str:
+    """The text with these keys: each below the line that mentions it in a comment, or at the section's end."""
+    if SECTION_HEADER not in text.splitlines():
+        text = f"{text}{SECTION_HEADER}\n"
+    for key, value in values.items():
+        line = f"{key} = {value}\n"
+        if not text.endswith("\n"):
+            text += "\n"
+        mention = _key_pattern(key, in_comment=True).search(text)
+        text = f"{text[: mention.end()]}{line}{text[mention.end() :]}" if mention else text + line
+    return text
+
+
+def _key_pattern(key: str, *, in_comment: bool = False) -> re.Pattern[str]:
+    return re.compile(rf"^{'#[ ]?' if in_comment else ''}{re.escape(key)}\s*[=:].*\n?", re.MULTILINE | re.IGNORECASE)
+
+
+def _write_atomically(file: Path, text: str) -> None:
+    """For its owner only where it is new; else as it was."""
+    with NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False) as written:
+        fresh = Path(written.name)
+        try:
+            if file.exists():
+                with suppress(OSError):  # it stays its owner's
+                    fresh.chmod(file.stat().st_mode & 0o777)
+            written.write(text)
+            written.flush()
+            sync_file(written.fileno())
+            fresh.replace(file)
+        except BaseException:
+            with suppress(OSError):
+                fresh.unlink()
+            raise

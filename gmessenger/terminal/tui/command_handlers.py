@@ -1,0 +1,181 @@
+"""The desk of the full screen: what commands bring is shown in the conversation they were typed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, Protocol
+
+from gmessenger.client import Client, SearchHit, fold
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import format_results
+from gmessenger.terminal.command_handlers import CommandHandlers, Dialogue
+from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.i18n import N_, _, as_notice
+from gmessenger.terminal.tui.conversation import Conversation
+from gmessenger.terminal.tui.jobs import JobQueue
+from gmessenger.terminal.tui.keybindings import format_key_help
+from gmessenger.terminal.tui.model import Model, find_by_text
+from gmessenger.terminal.tui.panes import display_name
+
+HELP_NOTES: Final = N_(
+    "Text without a command goes to the conversation shown. //text sends a text that begins with a slash."
+)
+MAX_NAMES_SHOWN: Final = 10
+MAX_NAMES: Final = 5000
+"""What is heard of first is forgotten first."""
+UNLIMITED_WIDTH: Final = 10_000
+"""The screen breaks tables by itself, and again when its width changes."""
+
+
+class CommandView(Protocol):
+    """What a desk needs of the full screen around it."""
+
+    def send(self, to: str, text: str) -> None:
+        """Have it sent."""
+
+    def show(self, text: str, conversation: Conversation | None = None) -> None:
+        """Show lines, where one is looking unless it is said `where`."""
+
+    def switch_to(self, conversation: Conversation) -> None: ...
+
+    def jump_to(self, conversation: Conversation, hit: SearchHit) -> None:
+        """Turn to a message that was found, which may have to be fetched."""
+
+    def hide(self, conversation: Conversation) -> None: ...
+
+    def ask(self, question: str, *, is_secret: bool, on_answer: Callable[[str | None], None]) -> None:
+        """Ask in the input line."""
+
+    def on_joined(self, room: Conversation) -> None: ...
+
+    def on_registered(self) -> None:
+        """The name is an account from now on."""
+
+
+class TuiCommandHandlers(CommandHandlers):
+    """The `Desk` of the full screen. Nothing here waits: what has to is done by `orders`, one after the other."""
+
+    def __init__(
+        self, client: Client, model: Model, jobs: JobQueue, view: CommandView, quit_mode: Callable[[], None]
+    ) -> None:
+        super().__init__(client, quit_mode)
+        self._model = model
+        self._jobs = jobs
+        self._view = view
+        self.known_names: dict[str, str] = {}
+        """Whom and which rooms one has been told of, by their folded names: what may be meant by a few letters."""
+
+    @property
+    def recipient(self) -> str | None:
+        return self._model.current.name or None
+
+    @recipient.setter
+    def recipient(self, name: str | None) -> None:
+        if name is not None:
+            self._view.switch_to(self._model.open(name))
+
+    @property
+    def can_prompt(self) -> bool:
+        return True
+
+    def show(self, text: str) -> None:
+        self._view.show(text)
+
+    def run_dialogue(self, dialogue: Dialogue, answer: str | None = None) -> None:
+        """Each question is there before the next key, lest a password typed in haste go to somebody."""
+        with suppress(StopIteration):
+            question = dialogue.send(answer)
+            self._view.ask(question.text, is_secret=question.is_secret, on_answer=partial(self.run_dialogue, dialogue))
+
+    def send(self, to: str, text: str) -> None:
+        self._view.send(to, text)
+
+    def take_back_rejected(self) -> tuple[str, str] | None:
+        here = self._model.current
+        refused = here.last_rejected()
+        if refused is None:
+            return None
+        here.entries.remove(refused)
+        here.had_rejected = True
+        return here.name, refused.source_text
+
+    def history(self, count: int) -> None:
+        """It is here already, or comes when one scrolls to it."""
+        self.show(as_notice(_("earlier messages are above: PgUp scrolls to them")))
+
+    def on_own_status(self, status: str) -> None:
+        self._model.presence[fold(self._model.own_name)] = status
+
+    def go(self, target: str) -> None:
+        if not target:
+            names = [(number, display_name(each)) for number, each in enumerate(self._model)]
+            return self.show(format_results.conversations(names, display_name(self._model.current)))
+        if (found := find_by_text(self._model, target)) is not None:
+            self._view.switch_to(found)
+        else:
+            words = _("there is no conversation {name}; /msg NAME or /join #ROOM starts one", name=sanitize(target))
+            self.show(as_notice(words))
+        return None
+
+    def jump_to(self, hit: SearchHit) -> None:
+        self._view.jump_to(self._model.open(hit.conversation), hit)
+
+    def hide(self) -> None:
+        self._view.hide(self._model.current)
+
+    def keys(self) -> None:
+        self.show(format_key_help())
+
+    def help_text(self) -> str:
+        return help_text(UNLIMITED_WIDTH, _(HELP_NOTES), is_operator=self.is_operator)
+
+    def add_names(self, *names: str) -> None:
+        """These may be meant."""
+        self.known_names |= {fold(name): sanitize(name) for name in names}
+        while len(self.known_names) > MAX_NAMES:
+            del self.known_names[next(iter(self.known_names))]
+
+    def load_blocks(self) -> None:
+        """At once: what blocked people have said in rooms meanwhile comes next."""
+        if said := self._call_server(self._load_blocks):
+            self._view.show(said)
+
+    def _show_result(self, request: Callable[[], str | None]) -> None:
+        here = self._model.current
+        if not self._jobs.put(lambda: self._run_job(request, here)):
+            self.show(as_notice(_("too many commands are already waiting for an answer")))
+
+    def _run_job(self, request: Callable[[], str | None], conversation: Conversation) -> None:
+        if said := self._call_server(request):
+            self._view.show(said, conversation)
+
+    def _join(self, room: str) -> str:
+        here = self._model.current
+        answer = self._client.join(room)
+        conversation = self._model.open(room)
+        conversation.members = {fold(name): sanitize(name) for name in answer.members or ()}
+        conversation.topic = sanitize(answer.topic or "")
+        self._view.on_joined(conversation)
+        self._view.show(
+            format_results.joined(room, _first_names(answer.members or ()), answer.topic or ""), conversation
+        )
+        if self._model.current is here:  # not to pull away somebody who has turned elsewhere meanwhile
+            self._view.switch_to(conversation)
+        return ""
+
+    def _set_topic(self, room: str, topic: str) -> str:
+        said = super()._set_topic(room, topic)
+        self._model.open(room).topic = sanitize(topic)
+        return said
+
+    def _register(self, password: str, invite: str) -> str:
+        said = super()._register(password, invite)
+        self._view.on_registered()
+        return said
+
+
+def _first_names(names: Sequence[str]) -> Sequence[str]:
+    """The first of them: all are in the list of members."""
+    return names if len(names) <= MAX_NAMES_SHOWN else [*names[:MAX_NAMES_SHOWN], "…"]

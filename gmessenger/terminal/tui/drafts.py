@@ -1,0 +1,141 @@
+"""What the full screen knows again when it comes back, also from a crash: drafts, and what was open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+import gevent
+from gevent import Greenlet, get_hub
+from gevent.lock import BoundedSemaphore
+
+from gmessenger.durability import sync_file
+
+SAVE_DELAY: Final = 0.4
+"""Seconds from a change to the disk: what was typed in between is all that a crash can cost."""
+MAX_DRAFT: Final = 65_536
+MAX_SAVED_CONVERSATIONS: Final = 200
+"""Conversations of which is known that they were there."""
+MAX_FILE: Final = 8 * MAX_SAVED_CONVERSATIONS * MAX_DRAFT
+"""Bytes that are read: more than are ever written."""
+SHOWN_KIND: Final = "shown"
+HIDDEN_KIND: Final = "hidden"
+ESCAPES: Final = (("\\", "\\\\"), ("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r"))
+
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(slots=True)
+class SavedState:
+    """`shown` are drafts, mostly empty, by the names of conversations, in their order; `hidden` says up to which number
+    somebody wanted to see nothing of one.
+    """
+
+    shown: dict[str, str] = field(default_factory=dict)
+    hidden: dict[str, int] = field(default_factory=dict)
+
+
+class Drafts:
+    """Writes what `now` says after each `touch`, whole or not at all; `failed` is told where that cannot be done."""
+
+    def __init__(
+        self, file: Path, get_state: Callable[[], SavedState], on_error: Callable[[Exception], object]
+    ) -> None:
+        self._file = file
+        self._get_state = get_state
+        self._on_error = on_error
+        self._save_timer: Greenlet[..., object] | None = None
+        self._write_lock = BoundedSemaphore()
+        self._written: bytes | None = None
+
+    def load(self) -> SavedState:
+        """What an earlier run left; nothing where it left none, or none that can be read."""
+        kept = SavedState()
+        with suppress(OSError), self._file.open("rb") as file:
+            for line in file.read(MAX_FILE).split(b"\n"):
+                with suppress(ValueError):  # somebody has been at it with an editor
+                    _decode_line(kept, line.decode("utf-8", "surrogatepass"))
+        return kept
+
+    def schedule_save(self) -> None:
+        """Something has changed. Takes no time."""
+        if self._save_timer is None:
+            self._save_timer = gevent.spawn_later(SAVE_DELAY, self.save)
+
+    def save(self) -> None:
+        """Write what there is now; when this returns it is on disk, if it can be."""
+        self._save_timer = None
+        try:
+            with self._write_lock:
+                self._write(b"".join(_encode_state(self._get_state())))
+        except Exception as error:
+            self._on_error(error)
+
+    def _write(self, data: bytes) -> None:
+        if data == self._written:
+            return
+        if (error := get_hub().threadpool.apply(_write_atomically, (self._file, data))) is not None:
+            raise error
+        self._written = data
+
+
+def _write_atomically(file: Path, data: bytes) -> OSError | None:
+    # Returned, not raised: an error in the pool's thread would be printed with its traceback.
+    new = file.with_suffix(".new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            sync_file(opened.fileno())
+        new.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        return error
+    return None
+
+
+def _encode_state(state: SavedState) -> Iterator[bytes]:
+    """`shown`, its name, its draft; or `hidden`, its name, its number: with tabs between."""
+    for name, draft in _limit(state.shown):
+        yield _encode_line(SHOWN_KIND, name, draft[:MAX_DRAFT])
+    for name, seq in _limit(state.hidden):
+        yield _encode_line(HIDDEN_KIND, name, str(seq))
+
+
+def _limit(items: Mapping[str, ValueT]) -> list[tuple[str, ValueT]]:
+    """As many as may be, in order; where there are more, those with something in them."""
+    if len(items) <= MAX_SAVED_CONVERSATIONS:
+        return list(items.items())
+    return sorted(items.items(), key=lambda item: not item[1])[:MAX_SAVED_CONVERSATIONS]
+
+
+def _encode_line(*parts: str) -> bytes:
+    return ("\t".join(map(_escape, parts)) + "\n").encode("utf-8", "surrogatepass")
+
+
+def _decode_line(state: SavedState, line: str) -> None:
+    """Raises ValueError for what is no such line."""
+    kind, name, value = map(_unescape, line.split("\t"))
+    if kind == SHOWN_KIND:
+        state.shown[name] = value
+    elif kind == HIDDEN_KIND:
+        state.hidden[name] = int(value)
+
+
+def _escape(text: str) -> str:
+    for char, escape in ESCAPES:
+        text = text.replace(char, escape)
+    return text
+
+
+def _unescape(text: str) -> str:
+    parts = text.split("\\\\")
+    for char, escape in ESCAPES[1:]:
+        parts = [part.replace(escape, char) for part in parts]
+    return "\\".join(parts)

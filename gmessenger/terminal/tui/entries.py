@@ -1,0 +1,226 @@
+"""When something was said: the time of day as the locale writes it, and the day.
+
+Wraps what the program itself tells: lists and tables keep their columns, whatever width the screen has or gets.
+
+An entry of a conversation as rows: its time, who said it, the text, and what became of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Final
+
+from gmessenger.sanitize import sanitize
+from gmessenger.terminal import dates
+from gmessenger.terminal.dates import UNKNOWN_TIME
+from gmessenger.terminal.i18n import _
+from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
+from gmessenger.terminal.tui.graphemes import format_name, pad, width
+from gmessenger.terminal.tui.style import Symbols, name_style
+from gmessenger.terminal.tui.text_wrap import Fragments, ScreenRow, wrap
+
+
+class TimeFormatter:
+    """Writes moments, which are Unix seconds, in local time, as the locale has it."""
+
+    def __init__(self) -> None:
+        self.width = max(len(self.format_time(hour * 3600)) for hour in (0, 12))
+
+    def format_time(self, timestamp: float) -> str:
+        """The time of day."""
+        then = _local_time(timestamp)
+        return UNKNOWN_TIME if then is None else dates.format_time_of_day(then)
+
+    def date(self, timestamp: float) -> date | None:
+        """The day; None where that is no time at all."""
+        then = _local_time(timestamp)
+        return then.date() if then is not None else None
+
+
+@lru_cache(maxsize=8192)
+def _local_time(timestamp: float) -> datetime | None:
+    return dates.local_time(timestamp)
+
+
+TABLE_ROW: Final = re.compile(r"(?P<names> *\S.*? {2,})(?P<what>\S.*)")
+"""A row of a table: something, two spaces at least, and what is said of it."""
+STACKED_INDENT: Final = "      "
+"""What is before that where there is no room for it at the side."""
+MIN_TEXT_WIDTH: Final = 20
+
+
+def wrap_notice(text: str, columns: int, full_width: int) -> list[ScreenRow]:
+    """The rows of a notice; as `wrapping.wrap` does, but rows of tables are continued below what is said.
+
+    A table that is too wide begins at the edge, and one that is too wide even so has what is said below the names.
+    """
+    lines = [(line, TABLE_ROW.fullmatch(line)) for line in text.split("\n")]
+    at_edge = any(table is not None and width(line) > columns for line, table in lines)
+    room = full_width if at_edge else columns
+    names = max((width(table["names"]) for _line, table in lines if table is not None), default=0)
+    draw = _side_by_side if room - names >= max(MIN_TEXT_WIDTH, names // 2) else _stacked
+    rows = []
+    for line, table in lines:
+        if table is None:
+            rows += wrap(line, columns, full_width)
+        else:
+            rows += _set_at_edge(draw(table["names"], table["what"], room), at_edge=at_edge)
+    return rows
+
+
+def _side_by_side(label: str, description: str, columns: int) -> list[ScreenRow]:
+    rows = wrap(description, columns - width(label), columns)
+    return [_indent_row(" " * width(label) if number else label, row) for number, row in enumerate(rows)]
+
+
+def _stacked(label: str, description: str, columns: int) -> list[ScreenRow]:
+    rows = wrap(description, columns - len(STACKED_INDENT), columns)
+    return wrap(label.rstrip(), columns, columns) + [_indent_row(STACKED_INDENT, row) for row in rows]
+
+
+def _set_at_edge(rows: list[ScreenRow], *, at_edge: bool) -> list[ScreenRow]:
+    for row in rows:
+        row.at_edge = row.at_edge or at_edge
+    return rows
+
+
+def _indent_row(prefix: str, row: ScreenRow) -> ScreenRow:
+    if not row.at_edge:
+        row.fragments.insert(0, ("", prefix))
+        row.width += width(prefix)
+    return row
+
+
+NAME_WIDTHS: Final = ((80, 14), (60, 12), (40, 9))
+"""From so many columns on, names have a column of their own, at most so wide; below, they have a row of their own."""
+MIN_NAME_WIDTH: Final = 6
+"""Columns for names where anybody may come in."""
+NOTICE_NAME: Final = "--"
+MAX_ENTRY_TEXT: Final = 20_000
+"""Characters of one entry that are shown; nobody reads more of it here, and it should not cost more."""
+MAX_ENTRY_ROWS: Final = 400
+MAX_CACHED_ENTRIES: Final = 4000
+
+
+@dataclass(slots=True)
+class RenderedEntry:
+    """Rows that are shown for one entry at one width."""
+
+    version: int
+    width: int
+    name_width: int
+    rows: list[Fragments]
+
+
+class EntryRenderer:
+    """Draws entries, and remembers how, until they or the width change. `bare` leaves out all that is beside the text,
+    so that it can be copied.
+    """
+
+    def __init__(self, symbols: Symbols, time_formatter: TimeFormatter) -> None:
+        self._symbols, self._time_formatter = symbols, time_formatter
+        self._cache: dict[Entry, RenderedEntry] = {}
+        self._text_only = False
+
+    @property
+    def text_only(self) -> bool:
+        return self._text_only
+
+    @text_only.setter
+    def text_only(self, bare: bool) -> None:
+        self._text_only = bare
+        self._cache.clear()
+
+    def name_width(self, conversation: Conversation, own_name: str, columns: int) -> int:
+        """How many of the columns names have there; 0 where they have a row of their own."""
+        most = 0 if self._text_only else next((names for least, names in NAME_WIDTHS if columns >= least), 0)
+        if not conversation.name:
+            return min(len(NOTICE_NAME), most)
+        names = conversation.members.values() if conversation.is_room else (sanitize(conversation.name),)
+        return min(max(MIN_NAME_WIDTH, width(own_name), *map(width, names)), most)
+
+    def rows(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
+        """The entry in so many columns, with so many of them for the name."""
+        sheet = self._cache.get(entry)
+        if sheet is None or (sheet.version, sheet.width, sheet.name_width) != (entry.version, columns, name_width):
+            if len(self._cache) >= MAX_CACHED_ENTRIES:
+                self._cache.clear()  # what is in sight is soon there again
+            sheet = self._cache[entry] = RenderedEntry(
+                entry.version, columns, name_width, self._render(entry, columns, name_width)
+            )
+        return sheet.rows
+
+    def _render(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
+        return self._render_beside(entry, columns, name_width) if name_width else self._render_below(entry, columns)
+
+    def _render_beside(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
+        """Time and name in front of the text."""
+        time, gutter = self._time_formatter.width, f" {self._symbols.vertical_line} "
+        first = [
+            *self._time_fragments(entry),
+            _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, name_width, align_right=True)),
+        ]
+        further = [("", " " * (time + 1 + name_width))]
+        rows = self._text_rows(entry, columns - (time + 1 + name_width + width(gutter)), columns)
+        drawn = [row.fragments if row.at_edge else [*further, ("class:gutter", gutter), *row.fragments] for row in rows]
+        if rows[0].at_edge:
+            return [[*first, ("class:gutter", gutter)], *drawn]
+        drawn[0][: len(further)] = first
+        return drawn
+
+    def _render_below(self, entry: Entry, columns: int) -> list[Fragments]:
+        """Time and name in a row of their own, and the text below, from the edge on."""
+        room = max(columns - self._time_formatter.width - 1, 1)
+        head = [
+            *self._time_fragments(entry),
+            _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, room).rstrip()),
+        ]
+        return [head, *(row.fragments for row in self._text_rows(entry, columns, columns))]
+
+    def _time_fragments(self, entry: Entry) -> Fragments:
+        return [
+            ("class:time", pad(self._time_formatter.format_time(entry.timestamp), self._time_formatter.width) + " ")
+        ]
+
+    def _text_rows(self, entry: Entry, columns: int, full_width: int) -> list[ScreenRow]:
+        rows = (wrap if entry.sender else wrap_notice)(entry.text[:MAX_ENTRY_TEXT], columns, full_width)
+        if len(rows) > MAX_ENTRY_ROWS or len(entry.text) > MAX_ENTRY_TEXT:
+            rows = rows[:MAX_ENTRY_ROWS] + _styled_rows(
+                _("(The rest is too long to be shown here.)"), columns, "class:notice"
+            )
+        if not entry.sender:
+            for row in rows:
+                row.fragments = [(style or "class:notice", text) for style, text in row.fragments]
+        return self._add_state(entry, rows, columns)
+
+    def _add_state(self, entry: Entry, rows: list[ScreenRow], columns: int) -> list[ScreenRow]:
+        """What has become of a message of one's own, behind it, and below it why."""
+        if entry.state is None:
+            return rows
+        sign = self._symbols.state(entry.state)
+        if entry.state is MessageState.REJECTED:
+            return rows + _styled_rows(
+                _("{sign} {reason} (Alt-e edits it)", sign=sign, reason=entry.reason), columns, "class:refused"
+            )
+        mark = f" {sign} ({entry.reason})" if entry.reason else f" {sign}"
+        if rows[-1].at_edge or rows[-1].width + width(mark) > columns:
+            return rows + _styled_rows(mark.lstrip(), columns, "class:mark")
+        rows[-1].append(mark, width(mark), "class:mark")
+        return rows
+
+
+def _styled_rows(text: str, columns: int, style: str) -> list[ScreenRow]:
+    rows = wrap(text, columns, columns)
+    for row in rows:
+        row.fragments = [(style, part) for _style, part in row.fragments]
+    return rows
+
+
+def _name_fragment(entry: Entry, shown: str) -> tuple[str, str]:
+    if not entry.sender:
+        return ("class:notice", shown)
+    style = name_style(entry.sender)
+    return (f"{style} class:own" if entry.is_own else f"{style} class:mention" if entry.is_mention else style, shown)

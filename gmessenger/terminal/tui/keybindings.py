@@ -1,0 +1,316 @@
+"""What the keys do. Nothing here may wait: whatever takes time is asked of the `ControllerActions`.
+
+The keys: one table, from which they are bound and from which help prints them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from prompt_toolkit.application import get_app
+from prompt_toolkit.filters import Condition, is_searching
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+from gmessenger.terminal.i18n import N_, _, ngettext
+from gmessenger.terminal.tui.conversation import Conversation
+from gmessenger.terminal.tui.entries import EntryRenderer
+from gmessenger.terminal.tui.input_line import InputLine
+from gmessenger.terminal.tui.model import Model
+from gmessenger.terminal.tui.scrollback import Scrollback
+
+MAX_INPUT: Final = 100_000
+"""Characters of the input line; no server takes as much."""
+
+
+class ControllerActions(Protocol):
+    """What the keys ask of the rest of the program. It never waits."""
+
+    def submit(self, text: str) -> None:
+        """Enter was pressed; the text may have several lines."""
+
+    def on_conversation_opened(self, conversation: Conversation) -> None:
+        """The reader has turned to this conversation."""
+
+    def mark_seen(self) -> None:
+        """The newest of the current conversation is in sight again."""
+
+    def load_earlier(self, conversation: Conversation) -> None:
+        """The reader has reached the first message that is here."""
+
+    def take_back_rejected(self) -> str | None:
+        """The newest refused message of the current conversation, which is to be written anew."""
+
+    def names_to_complete(self) -> Sequence[str]:
+        """Who may be meant, the likeliest first."""
+
+    def rooms_to_complete(self) -> Sequence[str]:
+        """The rooms there are, as far as is known. It asks for them, and does not wait."""
+
+    def jump_to_next_hit(self) -> None:
+        """The next of what was found is wanted."""
+
+    def on_draft_changed(self) -> None:
+        """The draft of the current conversation has changed."""
+
+    def pending_count(self) -> int:
+        """How many messages have not been answered by the server."""
+
+    def interrupt(self) -> None:
+        """Ctrl-C on an empty line."""
+
+    def quit(self) -> None:
+        """Ctrl-D on an empty line."""
+
+
+class KeyActions:
+    """What the keys do with the screen and the input line."""
+
+    def __init__(
+        self,
+        model: Model,
+        actions: ControllerActions,
+        scrollback: Scrollback,
+        entry_renderer: EntryRenderer,
+        input_line: InputLine,
+    ) -> None:
+        self._model, self._actions, self._input_line = model, actions, input_line
+        self._scrollback, self._entry_renderer = scrollback, entry_renderer
+
+    def enter(self) -> None:
+        """Send what is written, or answer with it."""
+        if self._input_line.prompt is not None:
+            return self._input_line.answer_prompt()
+        text = self._input_line.take_text()
+        if not text.strip():
+            return None
+        self._to_bottom()
+        return self._actions.submit(text)
+
+    def insert_newline(self) -> None:
+        if self._input_line.prompt is None:
+            self._input_line.buffer.insert_text("\n")
+
+    def paste(self, text: str) -> None:
+        """Insert pasted text, without the newlines at its end; refuse it where the line would exceed LONGEST."""
+        buffer, text = self._input_line.buffer, text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        if (
+            self._input_line.prompt is not None
+        ):  # which is answered in one line: a copied password often ends with a line
+            buffer, text = self._input_line.prompt_buffer, text.strip("\n").replace("\n", " ")
+        if len(buffer.text) + len(text) <= MAX_INPUT:
+            return buffer.insert_text(text)
+        said = ngettext("Not pasted: that is {count} character.", "Not pasted: that is {count} characters.", len(text))
+        return self._model.add_notice(said, time.time(), self._model.current)
+
+    def complete(self, offset: int) -> None:
+        """Take the next that is offered, or the one before; offer something where nothing is."""
+        buffer = self._input_line.buffer
+        if buffer.complete_state is None:
+            buffer.start_completion(select_first=offset > 0, select_last=offset < 0)
+        elif offset > 0:
+            buffer.complete_next()
+        else:
+            buffer.complete_previous()
+
+    def switch_to(self, conversation: Conversation) -> None:
+        """Have another conversation in sight, with its draft in the input line."""
+        self._model.switch_to(conversation)
+        self._input_line.sync_with_conversation()
+        self._scrollback.drop_closed()
+        self._actions.on_conversation_opened(conversation)
+
+    def switch_by(self, offset: int) -> None:
+        self.switch_to(self._model.neighbour(offset))
+
+    def switch_to_number(self, number: int) -> None:
+        if number < len(self._model.conversations):
+            self.switch_to(self._model.conversations[number])
+
+    def next_unread(self) -> None:
+        if (conversation := self._model.next_unread()) is not None:
+            self.switch_to(conversation)
+
+    def page(self, pages: int) -> None:
+        self._on_scrolled(self._scrollback.scroll_pages(pages))
+
+    def scroll(self, rows: int) -> None:
+        self._on_scrolled(self._scrollback.scroll(rows))
+
+    def to_top(self) -> None:
+        self._scrollback.to_top()
+        self._on_scrolled(at_top=True)
+
+    def to_marker(self) -> None:
+        self._scrollback.to_marker()
+        self._on_scrolled(at_top=False)
+
+    def to_bottom(self) -> None:
+        self._to_bottom()
+
+    def jump_to_next_hit(self) -> None:
+        self._actions.jump_to_next_hit()
+
+    def edit_rejected(self) -> None:
+        if (text := self._actions.take_back_rejected()) is not None:
+            self._input_line.set_text(text)
+
+    def toggle_text_only(self) -> None:
+        """Nothing but the text, or everything again."""
+        self._entry_renderer.text_only = not self._entry_renderer.text_only
+
+    def redraw(self) -> None:
+        get_app().renderer.clear()
+
+    def suspend(self) -> None:
+        get_app().suspend_to_background()
+
+    def interrupt(self) -> None:
+        """Give up what is written or asked; where that is nothing, the program."""
+        if self._input_line.prompt is not None:
+            self._input_line.answer_prompt(cancel=True)
+        elif self._input_line.buffer.text:
+            self._input_line.take_text()
+        else:
+            self._actions.interrupt()
+
+    def quit_or_delete(self) -> None:
+        """Leave, unless something is written: then delete, as Ctrl-D does in a shell."""
+        if self._input_line.prompt is not None:
+            self._input_line.answer_prompt(cancel=True)
+        elif self._input_line.buffer.text:
+            self._input_line.buffer.delete()
+        else:
+            self._actions.quit()
+
+    def _on_scrolled(self, at_top: bool) -> None:
+        current = self._model.current
+        if at_top and not current.is_complete and not current.is_loading:
+            self._actions.load_earlier(current)
+        if self._scrollback.at_bottom:
+            self._actions.mark_seen()
+
+    def _to_bottom(self) -> None:
+        if not self._scrollback.at_bottom:
+            self._scrollback.to_bottom()
+            self._actions.mark_seen()
+
+
+ALT: Final = "escape"
+KEY_COLUMN_WIDTH: Final = 18
+"""Columns for what the keys are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBinding:
+    """One row: how the keys are called, what they do, and the sequences by which the library knows them.
+
+    `act` is given the last key of the sequence. A row without it is bound by the library; it is here for the help.
+    """
+
+    label: str
+    description: str
+    sequences: tuple[tuple[str, ...], ...] = ()
+    handler: Callable[[KeyActions, str], None] | None = None
+
+
+KEY_BINDINGS: Final = (
+    KeyBinding("Enter", N_("send"), (("enter",),), lambda hands, key: hands.enter()),
+    KeyBinding(
+        "Alt-Enter, Ctrl-J",
+        N_("begin a new line"),
+        ((ALT, "enter"), ("c-j",)),
+        lambda hands, key: hands.insert_newline(),
+    ),
+    KeyBinding("Tab", N_("complete a command, a name or a room"), (("tab",),), lambda hands, key: hands.complete(1)),
+    KeyBinding("Shift-Tab", N_("previous completion"), (("s-tab",),), lambda hands, key: hands.complete(-1)),
+    KeyBinding("Up, Down", N_("input history, from the first or last line")),
+    KeyBinding("Ctrl-R", N_("search the input history")),
+    KeyBinding("Ctrl-A, Ctrl-E …", N_("edit as in a shell (also Ctrl-W, -U, -K, -Y, -_)")),
+    KeyBinding(
+        "Alt-Up, Ctrl-P", N_("previous conversation"), ((ALT, "up"), ("c-p",)), lambda hands, key: hands.switch_by(-1)
+    ),
+    KeyBinding(
+        "Alt-Down, Ctrl-N", N_("next conversation"), ((ALT, "down"), ("c-n",)), lambda hands, key: hands.switch_by(1)
+    ),
+    KeyBinding(
+        "Alt-0 … Alt-9",
+        N_("the conversation with this number"),
+        tuple((ALT, str(digit)) for digit in range(10)),
+        lambda hands, digit: hands.switch_to_number(int(digit)),
+    ),
+    KeyBinding(
+        "Alt-a",
+        N_("next conversation with new messages, mentions first"),
+        ((ALT, "a"),),
+        lambda hands, key: hands.next_unread(),
+    ),
+    KeyBinding("Alt-u", N_("first new message here"), ((ALT, "u"),), lambda hands, key: hands.to_marker()),
+    KeyBinding(
+        "Alt-j",
+        N_("next search result, starting with the newest"),
+        ((ALT, "j"),),
+        lambda hands, key: hands.jump_to_next_hit(),
+    ),
+    KeyBinding(
+        "PgUp", N_("a page up; at the top, earlier messages"), (("pageup",),), lambda hands, key: hands.page(-1)
+    ),
+    KeyBinding("PgDn", N_("a page down"), (("pagedown",),), lambda hands, key: hands.page(1)),
+    KeyBinding("Ctrl-Up", N_("a row up"), (("c-up",),), lambda hands, key: hands.scroll(-1)),
+    KeyBinding("Ctrl-Down", N_("a row down"), (("c-down",),), lambda hands, key: hands.scroll(1)),
+    KeyBinding(
+        "Ctrl-Home",
+        N_("first message loaded"),
+        (("c-home",), (ALT, "home")),
+        lambda hands, key: hands.to_top(),
+    ),
+    KeyBinding("Ctrl-End", N_("newest message"), (("c-end",), (ALT, "end")), lambda hands, key: hands.to_bottom()),
+    KeyBinding("Alt-e", N_("edit a refused message"), ((ALT, "e"),), lambda hands, key: hands.edit_rejected()),
+    KeyBinding(
+        "Alt-l",
+        N_("text only, for copying; again: the full screen"),
+        ((ALT, "l"),),
+        lambda hands, key: hands.toggle_text_only(),
+    ),
+    KeyBinding("Ctrl-L", N_("redraw the screen"), (("c-l",),), lambda hands, key: hands.redraw()),
+    KeyBinding("Ctrl-Z", N_("suspend; `fg` in the shell comes back"), (("c-z",),), lambda hands, key: hands.suspend()),
+    KeyBinding(
+        "Ctrl-C",
+        N_("clear the line; on an empty line, twice: quit"),
+        (("c-c",),),
+        lambda hands, key: hands.interrupt(),
+    ),
+    KeyBinding("Ctrl-D", N_("quit, when the line is empty"), (("c-d",),), lambda hands, key: hands.quit_or_delete()),
+)
+"""Every key that is not simply text."""
+
+
+def make_key_bindings(actions: KeyActions, is_prompting: Callable[[], bool]) -> KeyBindings:
+    """The table as the library wants it; while something is asked, Escape answers with nothing.
+
+    While one searches in what was typed, the library's own keys hold.
+    """
+    bound = KeyBindings()
+    for key in KEY_BINDINGS:
+        for sequence in key.sequences:
+            bound.add(*sequence, filter=~is_searching)(_make_handler(actions, key))
+    bound.add(ALT, filter=Condition(is_prompting))(lambda event: actions.interrupt())
+    bound.add("<bracketed-paste>", filter=~is_searching)(lambda event: actions.paste(event.data))
+    return bound
+
+
+def _make_handler(actions: KeyActions, binding: KeyBinding) -> Callable[[KeyPressEvent], None]:
+    act = binding.handler
+    assert act is not None, f"{binding.label} is bound to nothing"
+
+    def handle(event: KeyPressEvent) -> None:
+        act(actions, str(getattr(event.key_sequence[-1].key, "value", event.key_sequence[-1].key)))
+
+    return handle
+
+
+def format_key_help() -> str:
+    """The table for people."""
+    return "\n".join(f"  {key.label:<{KEY_COLUMN_WIDTH}}  {_(key.description)}" for key in KEY_BINDINGS)

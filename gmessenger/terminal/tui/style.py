@@ -1,0 +1,114 @@
+"""Colours that can be read on a light background and on a dark one, always the same one for a name.
+
+The signs on the screen, for terminals that can show them and for those that cannot.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from zlib import crc32
+
+from gmessenger.client import fold
+from gmessenger.terminal.tui.conversation import MessageState
+
+NAME_COLOURS: Final = (
+    "#d75f5f",
+    "#d75f00",
+    "#af5f00",
+    "#878700",
+    "#008700",
+    "#00875f",
+    "#008787",
+    "#0087d7",
+    "#5f5fff",
+    "#875fd7",
+    "#af5fd7",
+    "#d700d7",
+    "#d700af",
+    "#ff005f",
+)
+"""Of the 256 that terminals have, those that stand out from white as well as from the greys that pass for black, by at
+least 3 to 1."""
+
+STYLES: Final = {
+    "time": "#767676",
+    "gutter": "#767676",
+    "notice": "#767676",
+    "mark": "#767676",
+    "day": "#767676 bold",
+    "unread": "#ff0000 bold",
+    "refused": "#ff0000",
+    "mention": "reverse",
+    "own": "bold",
+    "link": "underline",
+    "title": "reverse",
+    "status": "reverse",
+    "lost": "reverse bold",
+    "current": "reverse",
+    "counted": "bold",
+    "border": "#767676",
+    "question": "bold",
+    "completion-menu": "noreverse",
+    "completion-menu.completion": "reverse",
+    "completion-menu.completion.current": "noreverse bold",
+    "completion-menu.meta.completion": "reverse",
+    "completion-menu.meta.completion.current": "noreverse bold",
+} | {f"name{number}": colour for number, colour in enumerate(NAME_COLOURS)}
+"""What is drawn how. Nothing is said by a colour alone: without colours the signs and words are still there."""
+
+
+@lru_cache(maxsize=4096)
+def name_style(name: str) -> str:
+    """The style of somebody's name, the same in every run."""
+    return f"class:name{crc32(fold(name).encode(errors='surrogateescape')) % len(NAME_COLOURS)}"
+
+
+def is_colour_disabled(environment: Mapping[str, str]) -> bool:
+    """Whether its user wants none, as https://no-color.org has it."""
+    return bool(environment.get("NO_COLOR"))
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """What stands for the states of a message, of people and of the line, what separates, and what is elsewhere."""
+
+    waiting: str = "…"
+    stored: str = "✓"
+    delivered: str = "✓✓"
+    rejected: str = "✗"
+    online: str = "●"
+    away: str = "◐"
+    offline: str = "○"
+    vertical_line: str = "│"
+    horizontal_line: str = "─"
+    above: str = "↑"
+    below: str = "↓"
+    ellipsis: str = "…"
+
+    def state(self, state: MessageState) -> str:
+        return {
+            MessageState.WAITING: self.waiting,
+            MessageState.STORED: self.stored,
+            MessageState.RELAYED: self.delivered,
+            MessageState.DELIVERED: self.delivered,
+            MessageState.REJECTED: self.rejected,
+        }[state]
+
+
+UNICODE: Final = Symbols()
+ASCII: Final = Symbols("..", "+", "++", "x", "*", "~", "o", "|", "-", "^", "v", "..")
+
+
+def symbols_for(encoding: str | None) -> Symbols:
+    """Those that a terminal with this encoding can show."""
+    try:
+        "".join(str(getattr(UNICODE, name)) for name in Symbols.__slots__).encode(
+            codecs.lookup(encoding or "ascii").name
+        )
+    except (LookupError, UnicodeEncodeError):
+        return ASCII
+    return UNICODE

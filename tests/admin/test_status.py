@@ -1,0 +1,138 @@
+"""What an operator is told of the server and of one message, never of what it said."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunningServer
+from tests.support.admin_cli import PASSWORD, Line, Place
+
+BODY = "nobody-is-told-this"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with contextlib.closing(Place(tmp_path)) as place:
+        yield place
+
+
+@pytest.fixture
+def server(place: Place, start_server: Callable[..., RunningServer]) -> RunningServer:
+    for name in ("hank", "dale", "late"):
+        place.adds(name)
+    return start_server(store=place.url)
+
+
+def comes(place: Place, server: RunningServer, name: str, **user: str) -> Line:
+    line = place.dials(server.port)
+    assert line.enters(name, **user)["response"] == 200
+    assert line.hears()["action"] == "synced"
+    return line
+
+
+def told(place: Place, *which: str) -> list[str]:
+    """The way of a message, without the line that says when."""
+    lines = place.does("trace", *which).splitlines()
+    assert BODY not in str(lines) and re.fullmatch(r"  stored \d{4}-\d\d-\d\d .*", lines[1])
+    return [line.strip() for line in lines[:1] + lines[2:]]
+
+
+def test_where_a_message_in_a_room_went(place: Place, server: RunningServer) -> None:
+    hank = comes(place, server, "hank", password=PASSWORD, device="laptop")
+    dale = comes(place, server, "dale", password=PASSWORD, device="phone")
+    for line in (hank, dale):
+        line.asks(action="join", id="j", room="#dev")
+    comes(place, server, "guest").asks(action="join", id="j", room="#dev")
+    assert hank.asks(action="msg", id="m1", to="#dev", message=BODY)["seq"] == 1
+    way = ["#dev 1", "from hank, device laptop, id m1, to #dev", f"{len(BODY)} characters"]
+    sender = ["hank: has marked nothing as read", "laptop: sent it, here, 0 frames queued"]
+    guest = ["guest: a guest, was sent it, here, 0 frames queued"]
+    handed = ["dale: has marked nothing as read", "phone: has not acknowledged it, was sent it, here, 0 frames queued"]
+    assert told(place, "#DEV", "1") == way + sender + handed + guest
+
+    dale.sock.sendall(b'{"action":"ack","with":"#dev","seq":1}\n{"action":"read","with":"#dev","seq":1}\n')
+    assert dale.asks(action="probe", id="p")["response"] == 200
+    late = comes(place, server, "late", password=PASSWORD)
+    late.asks(action="join", id="j", room="#dev")
+    done = ["dale: has read up to 1", "phone: has acknowledged it, here, 0 frames queued"]
+    assert told(place, "hank", "m1") == way + sender + done + ["late: joined later, and may not read it"] + guest
+
+    server.stop()
+    sender[-1], done[-1] = "laptop: sent it, not here", "phone: has acknowledged it, not here"
+    assert told(place, "#dev", "1") == way + sender + done + ["late: joined later, and may not read it"]
+
+
+def test_where_a_message_between_two_names_went(place: Place, server: RunningServer) -> None:
+    hank = comes(place, server, "hank", password=PASSWORD)
+    assert hank.asks(action="msg", id="m1", to="dale", message=BODY)["seq"] == 1
+    assert told(place, "dale", "hank", "1")[-1] == "dale: has no device yet"
+    guest = comes(place, server, "guest")
+    assert guest.asks(action="msg", id="g1", to="hank", message=BODY)["seq"] == 1
+    assert told(place, "hank", "guest", "1")[1:] == [
+        "from guest, id g1, to hank",
+        f"{len(BODY)} characters",
+        "hank: has marked nothing as read",
+        "default: has not acknowledged it, was sent it, here, 0 frames queued",
+    ]
+    assert hank.asks(action="msg", id="m2", to="guest", message=BODY)["seq"] == 2
+    assert told(place, "hank", "guest", "2")[-1] == "guest: a guest, was sent it, here, 0 frames queued"
+
+
+def test_an_erased_message_has_left_its_place(place: Place, server: RunningServer) -> None:
+    hank = comes(place, server, "hank", password=PASSWORD)
+    hank.asks(action="msg", id="m1", to="hank", message=BODY)
+    server.app.store.erase_messages(server.app.messenger.authenticator.accounts["hank"].id)
+    assert told(place, "hank", "hank", "1")[2] == "erased"
+
+
+UNKNOWN = [
+    (("#none", "1"), 77, "no such room"),
+    (("#dev", "3"), 77, "#dev has no message 3: the last is 2."),
+    (("#dev", "0"), 77, "A seq is a number from 1 on."),
+    (("#dev", "9" * 18), 77, "the last is 2."),
+    (("#dev", "1"), 77, "Message 1 of #dev is no longer stored: the oldest is 2."),
+    (("hank", "dale", "1"), 77, "No messages of the conversation of hank and dale are stored."),
+    (("hank", "m9"), 77, "No message of hank with the id 'm9' is stored"),
+    (("nobody", "m1"), 77, "There is no account nobody"),
+    (("hank",), 2, "Name a message"),
+    (("#dev", "x"), 2, "A seq is a number, not 'x'."),
+    (("a", "b", "1", "2"), 2, "Name a message"),
+    ((), 2, "required"),
+]
+
+
+def test_what_there_is_not_is_said_in_a_sentence(place: Place, server: RunningServer) -> None:
+    hank = comes(place, server, "hank", password=PASSWORD)
+    hank.asks(action="join", id="j", room="#dev")
+    hank.asks(action="msg", id="m1", to="#dev", message=BODY)
+    hank.asks(action="msg", id="m2", to="#dev", message=BODY)
+    server.app.store.prune(hank.asks(action="history", id="h", **{"with": "#dev"})["messages"][1]["time"])
+    for _ in ("running", "stopped"):
+        for which, code, sentence in UNKNOWN:
+            done = place.admin("trace", *which)
+            assert (done.code, done.out) == (code, "") and sentence in done.err, (which, done)
+            assert done.err.count("\n") == 1
+        server.stop()
+
+
+def test_the_status_is_a_page_for_a_person(place: Place, server: RunningServer) -> None:
+    hank = comes(place, server, "hank", password=PASSWORD)
+    hank.asks(action="msg", id="m1", to="hank", message=BODY)
+    place.dials(server.port)
+    page = place.does("status")
+    assert f"port {server.port}" in page and "2 of at most 10000" in page
+    assert "1 native account plain" in page and "1 unknown unknown plain" in page
+    assert f"{place.file}, " in page and f"identity {server.app.store.identity}" in page
+    assert re.search(r"^commits +\d+, of the latest half within \d+\.\d ms, 99 of 100", page, re.MULTILINE)
+    assert re.search(r"^failures +0$", page, re.MULTILINE)
+
+
+def test_without_a_server_there_is_no_status(place: Place) -> None:
+    done = place.admin("status")
+    assert (done.code, done.out) == (69, "") and f"No server runs on {place.file}." in done.err
+    assert not place.file.exists()

@@ -1,0 +1,34 @@
+"""A store with everybody in it, made through the store itself: hashing passwords over the wire would take minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gmessenger.chat.records import Credential, DeviceLogin
+from gmessenger.names import fold
+from gmessenger.store import open_store
+from tests.conftest import FAST
+
+PASSWORD: Final = "correct horse battery staple"
+
+
+def populate(
+    url: str, names: Sequence[str], rooms: Mapping[str, Sequence[str]], devices: Sequence[tuple[str, str]] = ()
+) -> str:
+    """In a new store these names become accounts with PASSWORD, and members of these rooms; its URL.
+
+    `devices` have been used already: one that is new when others have spoken is not owed what they said.
+    """
+    store, hashed = open_store(url), FAST.hash(PASSWORD)
+    accounts = {name: store.create_account(fold(name), name, hashed, 0.0).id for name in names}
+    for room, people in rooms.items():
+        store.create_room(room, room, accounts[people[0]], 0.0)
+        for name in people:
+            store.join(room, accounts[name])
+    for name, device in devices:
+        store.begin_session(
+            accounts[name], DeviceLogin(device, f"{name} {device}"), 0.0, Credential(password_hash=hashed)
+        )
+    store.close()
+    return url

@@ -1,0 +1,80 @@
+"""What the fault tests share; at the end their figures are printed as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.accounts import PASSWORD, populate
+from tests.chaos.checker import Figures
+from tests.chaos.load import NAMES, ROOMS
+from tests.chaos.process import Server
+from tests.chaos.scale import IS_LONG, SEED, TIMEOUT
+from tests.support.accounts import Person
+from tests.support.native_clients import Dial
+
+TABLE: list[Figures] = []
+FIGURES = "figures"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """The figures came through the report, which they do from other processes too."""
+    if report.when == "call":
+        TABLE.extend(Figures(**value) for name, value in report.user_properties if name == FIGURES)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not TABLE:
+        return
+    titles = [each.name.replace("_", " ") for each in dataclasses.fields(Figures)]
+    rows = [titles, *([str(value) for value in dataclasses.astuple(figures)] for figures in TABLE)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    terminalreporter.section(f"faults, {'long' if IS_LONG else 'short'}, FAULTS_SEED={SEED}")
+    for row in rows:
+        terminalreporter.write_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+@pytest.fixture
+def tabulate(record_property: Callable[[str, object], None]) -> Callable[[Figures], None]:
+    """Puts figures into the table."""
+    return lambda figures: record_property(FIGURES, dataclasses.asdict(figures))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers, not started, on a store with everybody in it; they may not have complained at the end."""
+    servers: list[Server] = []
+
+    def make(*options: str, folder: Path = tmp_path, **more: Any) -> Server:
+        store = populate(f"sqlite:///{folder / 'chat.db'}", NAMES, ROOMS)
+        servers.append(Server(store, tmp_path / "server.log", *options, **more))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        with server:
+            pass
+    assert [line for server in servers for line in server.complaints()] == []
+
+
+@pytest.fixture
+def comes(start: Callable[..., Server]) -> Iterator[Callable[..., Person]]:
+    """`comes(server, name)` is an account, or a guest where it is none, that logged in; hung up on at the end."""
+    with Dial() as dial:
+
+        def comes(server: Server, name: str, receive_buffer: int = 0) -> Person:
+            dial.open.append(person := Person(server, receive_buffer))
+            return person.enter(name, **{"password": PASSWORD} if name in NAMES else {})
+
+        yield comes

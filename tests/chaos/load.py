@@ -1,0 +1,61 @@
+"""A crowd of members in direct conversations and rooms, under load until it is told to finish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import gevent
+from gevent import Greenlet
+
+from tests.chaos.checker import Ledger
+from tests.chaos.resending_client import Member
+from tests.support.course_clients import Address
+
+NAMES: Final = ("anna", "boris", "clara", "denis", "elena", "fedor", "greta", "hugo")
+ROOMS: Final = {"#dev": NAMES[:5], "#all-hands": NAMES}
+PAIRS: Final = tuple(zip(NAMES[::2], NAMES[1::2], strict=True))
+
+
+def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
+    """Whom somebody talks to, and where."""
+    others = [other for pair in PAIRS if name in pair for other in pair if other != name and other in names]
+    return others + [room for room, people in ROOMS.items() if name in people]
+
+
+class Crowd:
+    """Everybody of NAMES; used as a context, within which they talk."""
+
+    def __init__(self, server: Address, names: Sequence[str] = NAMES, **habits: Any) -> None:
+        self.ledger = Ledger()
+        self.members: list[Member] = []
+        self._greenlets: list[Greenlet[..., None]] = []
+        for name in names:
+            self._add(Member(name, server, self.ledger, targets_of(name, names), **habits))
+
+    def _add(self, member: Member) -> None:
+        self.members.append(member)
+        for target in member.targets:
+            self.ledger.audience[member.conversation(target)].add(member.label)
+
+    def __enter__(self) -> Crowd:
+        self._greenlets = [gevent.spawn(member.run) for member in self.members]
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        gevent.killall(self._greenlets)
+
+    def check(self) -> None:
+        """Nobody was told what may not be."""
+        for greenlet in self._greenlets:
+            if greenlet.ready():
+                greenlet.get()
+
+    def settle(self) -> None:
+        """Stop sending; wait until everything is answered, and everybody has caught up."""
+        for step in (Member.finish, Member.catch_up):
+            together = [gevent.spawn(step, member) for member in self.members]
+            gevent.joinall([*together, *self._greenlets], count=1)
+            self.check()
+            gevent.joinall(together, raise_error=True)
+        self.check()

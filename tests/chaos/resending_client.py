@@ -1,0 +1,233 @@
+"""A native client that never gives up: it resends by id what was not answered, drops what it has, acknowledges."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import socket
+import struct
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+import gevent
+from gevent.event import Event
+from msgspec import json
+
+from gmessenger.names import direct_key
+from tests.chaos.accounts import PASSWORD
+from tests.chaos.checker import Ledger
+from tests.support.course_clients import Address
+from tests.support.timeouts import PATIENCE
+
+RECONNECT: Final = 0.02
+
+TRY_AGAIN: Final = 0.05
+RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER of no time: closing resets the connection."""
+NUMBERS: Final = itertools.count()
+
+
+class Member:
+    """One device of an account. `run` it in a greenlet; `finish` ends the sending and waits until all is answered.
+
+    `window` messages may be unanswered at one time, and the next comes `pause` seconds after an answer. It acknowledges
+    every `stride` messages heard. Of several servers it takes the next when one hangs up, or says nothing for `silence`
+    seconds while an answer is due.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        servers: Address | Sequence[Address],
+        ledger: Ledger,
+        targets: Sequence[str],
+        window: int = 20,
+        stride: int = 7,
+        pause: float = 0.0,
+        device: str = "",
+        silence: float = PATIENCE,
+    ) -> None:
+        self.name = name
+        self.label = f"{name}/{device}" if device else name  # as the ledger knows this device
+        self._servers = deque(servers if isinstance(servers, Sequence) else [servers])
+        self._ledger = ledger
+        self.targets = targets
+        self._window = window
+        self._stride = stride
+        self._pause = pause
+        self._user = {"account_name": name, "password": PASSWORD} | ({"device": device} if device else {})
+        self._silence = silence
+        self._sock: socket.socket | None = None
+        self._unanswered: dict[str, bytes] = {}
+        self._last: dict[str, int] = {}
+        self._acked: dict[str, int] = {}
+        self._sending = True
+        self._entered = False
+        self.quiet = Event()  # nothing is unanswered, nothing more will be sent
+        self.synced = Event()
+        self.forgetful = False  # a kill takes from it what it had not acknowledged
+
+    def run(self) -> None:
+        """Connect, again and again, until killed."""
+        while True:
+            try:
+                self._live()
+            except OSError:
+                self._servers.rotate(-1)
+                gevent.sleep(RECONNECT)
+
+    def stop_sending(self) -> None:
+        """Send nothing new."""
+        self._sending = False
+
+    def finish(self) -> None:
+        """Send nothing new; return when everything was answered."""
+        self.stop_sending()
+        self._look()
+        assert self.quiet.wait(PATIENCE), f"{self.label} waits for {len(self._unanswered)} answers"
+
+    def catch_up(self) -> None:
+        """Log in anew and wait until everything that was due has come."""
+        self.synced.clear()
+        self.hang_up(gently=False)
+        assert self.synced.wait(PATIENCE), f"{self.label} is not synced"
+
+    def hang_up(self, *, gently: bool) -> None:
+        """Vanish between a receipt and its acknowledgement: with a reset, or by closing this side only."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        try:
+            if not gently:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                sock.close()
+            else:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        if self.forgetful:
+            self._forget()
+
+    def _forget(self) -> None:
+        for conversation, last in self._acked.items():
+            heard = self._ledger.heard[self.label, conversation]
+            while heard and heard[-1][0] > last:
+                heard.pop()
+            self._last[conversation] = last
+
+    def _live(self) -> None:
+        server = self._servers[0]
+        with socket.create_connection((server.host, server.port), timeout=self._silence) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(_line(action="presence", jim=2, user=self._user))
+            unread = b""
+            self._sock, self._entered = sock, False
+            while self._sock is sock:
+                lines = (unread + self._read(sock)).split(b"\n")
+                unread = lines.pop()
+                for line in lines:
+                    if self._sock is sock:  # else it has vanished meanwhile
+                        self._take(json.decode(line))
+            while sock.fileno() >= 0 and sock.recv(65536):  # half closed: what still comes is not for us
+                pass
+
+    def _read(self, sock: socket.socket) -> bytes:
+        while True:
+            try:
+                data = sock.recv(65536)
+            except TimeoutError:
+                if self._entered and not self._unanswered:  # nobody owes us a word
+                    continue
+                raise
+            if not data:
+                raise ConnectionResetError
+            return data
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if "response" in frame:
+            self._answer(frame)
+        elif frame["action"] == "msg":
+            self._hear(frame)
+        elif frame["action"] == "synced":
+            self.synced.set()
+
+    def _answer(self, frame: dict[str, Any]) -> None:
+        id, code = frame.get("id"), frame["response"]
+        if "jim" in frame:
+            self._entered = True
+            self._send(*self._unanswered.values())
+            self._fill()
+        elif id is None:
+            if frame["code"] == "replaced":  # by a login that was given up, and was answered late
+                self._ledger.replaced += 1
+            else:
+                assert code == 503, f"{self.label} is refused: {frame}"  # at the door
+            raise ConnectionResetError
+        elif code == 503:
+            assert frame["code"] == "store_unavailable" and frame["error"], frame
+            self._ledger.unavailable()
+            gevent.spawn_later(TRY_AGAIN, self._again, id)
+        else:
+            assert code == 200, f"{self.label}: {frame}"
+            if self._unanswered.pop(id, None) is not None:
+                self._ledger.answered(id, frame["seq"])
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._pause and self._sending:
+            gevent.spawn_later(self._pause, self._fill_if_there)
+        else:
+            self._fill()
+
+    def _fill_if_there(self) -> None:
+        with contextlib.suppress(OSError):  # what was not sent will be sent when connected again
+            self._fill()
+
+    def _again(self, id: str) -> None:
+        with contextlib.suppress(OSError):  # it will be sent when connected again
+            self._send(*(line for line in (self._unanswered.get(id),) if line))
+
+    def _hear(self, frame: dict[str, Any]) -> None:
+        sender, to, seq = frame["from"], frame["to"], frame["seq"]
+        with_ = to if to[0] == "#" or sender == self.name else sender
+        conversation = self.conversation(with_)
+        if seq <= self._last.get(conversation, 0):
+            self._ledger.again += 1
+            return
+        self._last[conversation] = seq
+        self._ledger.heard[self.label, conversation].append((seq, sender, frame["message"]))
+        if seq - self._acked.get(conversation, 0) >= self._stride:
+            self._acked[conversation] = seq
+            self._send(_line(**{"action": "ack", "with": with_, "seq": seq}))
+
+    def conversation(self, with_: str) -> str:
+        return with_ if with_[0] == "#" else direct_key(self.name, with_)
+
+    def _fill(self) -> None:
+        lines = []
+        while self._sending and len(self._unanswered) < self._window:
+            lines.append(self._words(next(NUMBERS)))
+        self._send(*lines)
+        self._look()
+
+    def _words(self, number: int) -> bytes:
+        """Something to say, and to say again until it is answered."""
+        id, to = f"{self.label} {number}", random.choice(self.targets)
+        text = f"{number} of {self.label} ".ljust(random.randrange(20, 200), "x")
+        self._ledger.texts[id] = (self.label, self.conversation(to), text)
+        self._unanswered[id] = _line(action="msg", id=id, to=to, message=text)
+        return self._unanswered[id]
+
+    def _look(self) -> None:
+        if not self._sending and not self._unanswered:
+            self.quiet.set()
+
+    def _send(self, *lines: bytes) -> None:
+        if self._sock is not None and lines:
+            self._sock.sendall(b"".join(lines))
+
+
+def _line(**frame: Any) -> bytes:
+    return json.encode(frame) + b"\n"

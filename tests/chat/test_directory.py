@@ -1,0 +1,56 @@
+"""Lists in pages: what one page costs does not grow with what is asked of everybody who is present."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gmessenger.chat.directory import USERS_PAGE, Directory
+from gmessenger.chat.policy import Policy
+
+NAMES = {f"name{number:05}": f"Name{number:05}" for number in range(3000)}
+
+
+class Hiding:
+    """Counts how often it is asked."""
+
+    def __init__(self, hidden: set[str]) -> None:
+        self.hidden = hidden
+        self.asked = 0
+
+    def __call__(self, key: str, asker: str) -> bool:
+        self.asked += 1
+        return key in self.hidden
+
+
+def lists(hide: Hiding) -> Directory:
+    router: Any = SimpleNamespace(names=NAMES)
+    presence: Any = SimpleNamespace(status=lambda key: "online")
+    return Directory(router, [], presence, hide, Policy())  # type: ignore[arg-type]
+
+
+def pages(hide: Hiding) -> list[list[str]]:
+    found: list[list[str]] = []
+    after: str | None = None
+    while not found or found[-1]:
+        page = lists(hide).users("asker", after)
+        found.append([card["account_name"] for card in page["users"]])
+        after = found[-1][-1] if found[-1] else None
+        if not page["more"]:
+            break
+    return found
+
+
+@pytest.mark.parametrize("step", [10**9, 1, 2, 3, 500])
+def test_users_are_listed_once_without_those_who_hide(step: int) -> None:
+    hidden = set(list(NAMES)[::step])
+    found = [name for page in pages(Hiding(hidden)) for name in page]
+    assert found == [name for key, name in NAMES.items() if key not in hidden]
+
+
+def test_who_is_on_no_page_is_not_asked_about() -> None:
+    hide = Hiding(set())
+    assert len(lists(hide).users("asker", None)["users"]) == USERS_PAGE
+    assert hide.asked <= 3 * USERS_PAGE

@@ -1,0 +1,81 @@
+"""Which conversations there are, and when everything that waited in them has come."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Client, Connected, ConversationInfo, MessageReceived, Synced
+from gmessenger.errors import UnknownAction
+from tests.client.conftest import IMPATIENT, Begin, Owner
+from tests.conftest import RunningServer
+from tests.support.scripted_server import TIMEOUT, FakeServer
+
+
+def test_conversations_are_paged_and_the_newest_come_first(begin: Begin) -> None:
+    owner, peer = begin()
+    asking = gevent.spawn(owner.link.conversations)
+    first = peer.expect("conversations")
+    assert "after" not in first
+    listed = [
+        {"with": "#dev", "seq": 0, "first": 5, "read": 0},
+        {"with": "bill", "seq": 9, "first": 1, "read": 9, "time": 2.0, "later": True},
+        {"of": "a later version"},
+        {"with": "dale", "seq": 17, "first": 1, "read": 12, "time": 3.0},
+    ]
+    peer.answer(first, 200, conversations=listed, more=True)
+    second = peer.expect("conversations")
+    assert second["after"] == "dale"
+    peer.answer(second, 200, conversations=[{"with": "joe", "seq": 20, "first": 11, "time": 5.0}], more=False)
+    found = asking.get(timeout=TIMEOUT)
+    assert found == [
+        ConversationInfo("joe", 20, 11, 0, 5.0),
+        ConversationInfo("dale", 17, 1, 12, 3.0),
+        ConversationInfo("bill", 9, 1, 9, 2.0),
+        ConversationInfo("#dev", 0, 5, 0),
+    ]
+    assert [each.unread for each in found] == [10, 5, 0, 0]
+
+
+def test_an_older_server_knows_no_conversations(begin: Begin) -> None:
+    owner, peer = begin()
+    asking = gevent.spawn(owner.link.conversations)
+    peer.answer(peer.expect("conversations"), 400, code="unknown_action", error="There is no such action.")
+    with pytest.raises(UnknownAction):
+        asking.get(timeout=TIMEOUT)
+
+
+def test_the_server_lists_them(server: RunningServer) -> None:
+    with Client(server.host, server.port, "hank", timeouts=IMPATIENT) as hank:
+        assert hank.conversations() == []
+        hank.register("correct horse")
+        hank.join("#dev")
+        hank.send("hank", "a note to myself")
+        assert hank.flush(TIMEOUT) == 0
+        note, dev = hank.conversations()
+        assert (note.name, note.seq, note.unread, note.time is None) == ("hank", 1, 1, False)
+        assert (dev.name, dev.seq, dev.unread, dev.time) == ("#dev", 0, 0, None)
+
+
+def test_once_a_line_it_is_told_when_everything_has_come(fake: FakeServer, make: Callable[..., Owner]) -> None:
+    owner = make()
+    starting = gevent.spawn(owner.link.start)
+    peer = fake.enter(account=True)
+    starting.get(timeout=TIMEOUT)
+    assert (type(next(owner.link)), next(owner.link)) == (Connected, Synced(0, reconnected=False))
+    peer.say("dale", "live", seq=1)
+    peer.send({"action": "synced"})
+    peer.say("dale", "live", seq=2)
+    assert [type(next(owner.link)) for _ in range(2)] == [MessageReceived, MessageReceived]
+    peer.restart()
+    peer = fake.accept()
+    presence = peer.expect("presence")
+    peer.answer(presence, 200, jim=2, account=True, session="token", server="fake/1", limits={}, alert="")
+    for seq in (1, 2, 3, 4):  # two of them were had
+        peer.say("dale", "waited", seq=seq)
+    peer.say("hank", "from another device", to="dale", seq=5)
+    peer.send({"action": "synced"})
+    assert owner.next(Synced) == Synced(3, reconnected=True)
+    came: list[Any] = [event for event in owner.seen if isinstance(event, MessageReceived)]
+    assert [event.delivery.seq for event in came] == [3, 4]

@@ -1,0 +1,118 @@
+"""Getting in, and not getting in."""
+
+import socket
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import Client, Connected, Timeouts
+from gmessenger.errors import ExitError, Refused, Unreachable
+from tests.client.conftest import Begin, Owner
+from tests.support.scripted_server import TIMEOUT, FakeServer
+
+
+def started(owner: Owner) -> gevent.Greenlet:
+    return gevent.spawn(owner.link.start)
+
+
+def failure(starting: gevent.Greenlet) -> ExitError:
+    with pytest.raises(ExitError) as caught:
+        starting.get(timeout=TIMEOUT)
+    return caught.value
+
+
+def test_presence_and_greeting(fake: FakeServer, make: Any) -> None:
+    owner = make()
+    starting = started(owner)
+    peer = fake.accept()
+    assert peer.let_in(greeting="Hello there.") == {"action": "presence", "jim": 2, "user": {"account_name": "hank"}}
+    starting.get(timeout=TIMEOUT)
+    event = owner.next(Connected)
+    assert (event.greeting, event.server, event.reconnected) == ("Hello there.", "fake/1", False)
+    assert owner.link.connected
+    assert owner.link.limits["text"] == 16_384
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(Unreachable, match=rf"^Cannot reach 127\.0\.0\.1:{port}: Connection refused\.$"):
+        Client("127.0.0.1", port, "hank").start()
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [("no-such-host.invalid", "no-such-host.invalid:7777"), ("a..b", "a..b:7777"), ("a" * 80, "a" * 80 + ":7777")],
+)
+def test_no_such_host(host: str, place: str) -> None:
+    with pytest.raises(Unreachable, match=place):
+        Client(host, 7777, "hank", timeouts=Timeouts(connect=2)).start()
+
+
+def test_an_ipv6_place_is_written_with_brackets() -> None:
+    with pytest.raises(Unreachable, match=r"Cannot reach \[::1\]:1: "):
+        Client("::1", 1, "hank").start()
+
+
+def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
+    starting = started(make(connect=0.1))
+    peer = fake.accept()
+    assert str(failure(starting)).endswith("connected, but no answer within 0.1 s.")
+    peer.expect("presence")
+    peer.expect_left()
+
+
+@pytest.mark.parametrize(
+    "banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b'{"response":200,"responce":200,"time":1.0,"alert":"OK"}\n']
+)
+def test_a_server_of_another_kind(fake: FakeServer, make: Any, banner: bytes) -> None:
+    starting = started(make())
+    fake.accept().write(banner)
+    assert isinstance(failure(starting), Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("response", "code", "kind", "exit_code"),
+    [
+        (400, "bad_name", Refused, 77),
+        (401, "not_logged_in", Refused, 77),
+        (402, "wrong_password", Refused, 77),
+        (403, "guests_refused", Refused, 77),
+        (409, "name_in_use", Refused, 77),
+        (499, "of_a_later_version", Refused, 77),
+        (429, "too_many_failures", Unreachable, 69),
+        (503, "server_full", Unreachable, 69),
+        (500, "internal_error", Unreachable, 69),
+    ],
+)
+def test_turned_away(
+    fake: FakeServer, make: Any, response: int, code: str, kind: type[ExitError], exit_code: int
+) -> None:
+    starting = started(make())
+    fake.accept().turn_away(response, code, "For a reason of its own.")
+    error = failure(starting)
+    assert type(error) is kind
+    assert error.exit_code == exit_code
+    assert str(error).lower().endswith("for a reason of its own.")
+
+
+def test_a_name_that_cannot_be_sent(fake: FakeServer) -> None:
+    with pytest.raises(Refused, match="name"):
+        Client(fake.host, fake.port, "h\udcffnk").start()
+
+
+def test_closing_says_goodbye(begin: Begin) -> None:
+    owner, peer = begin()
+    owner.link.close()
+    assert peer.read() == {"action": "quit"}
+    peer.expect_left()
+    assert owner.ending() is None
+    owner.link.close()
+
+
+def test_closing_before_a_word_was_said(make: Any, fake: FakeServer) -> None:
+    owner = make()
+    owner.link.close()
+    with pytest.raises(Unreachable, match="closed"):
+        owner.link.send("dale", "hi")

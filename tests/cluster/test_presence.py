@@ -1,0 +1,106 @@
+"""Guests of other nodes are in the rooms here, as those nodes show them, and whoever is here is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec import msgpack
+
+from gmessenger.chat.outbox import RoomEvent
+from gmessenger.chat.peers import PeerPresence
+from gmessenger.chat.session import Session
+from gmessenger.cluster.presence import PresenceSync
+from tests.chat.test_messenger import House, told
+
+
+class Silent:
+    """A bus on which nobody is."""
+
+    def show(self, key: str, card: bytes | None) -> None:
+        pass
+
+
+class Here:
+    """A house whose hank has made #dev."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        messenger, bus = self.house.messenger, Silent()
+        self.elsewhere = messenger.router.peers
+        self.showing = PresenceSync(
+            bus,  # type: ignore[arg-type]  # it has all that is asked of it here
+            self.elsewhere,
+            messenger.router,
+            messenger.rooms,
+            messenger.presence,
+            messenger.seen_names,
+            lambda: None,
+        )
+        self.hank = self.house.login("hank")
+        messenger.register(self.hank, None, "secret enough", None, None)
+        self.joins(self.hank)
+
+    def joins(self, session: Session) -> None:
+        self.house.messenger.rooms.join(session, "#dev")
+
+    def card(self, node: str, *rooms: str, since: float = 1.0) -> None:
+        self.showing.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))
+
+    def told(self) -> list[str]:
+        """What hank hears of the room."""
+        return [each.action for each in told(self.hank) if isinstance(each, RoomEvent)]
+
+    @property
+    def names(self) -> list[str]:
+        room = self.house.messenger.rooms.get("#dev")
+        assert room is not None and len(room.names) == room.size
+        return room.names
+
+
+@pytest.fixture
+def here() -> Iterator[Here]:
+    here = Here()
+    told(here.hank)
+    yield here
+    here.house.store.close()
+
+
+def test_a_guest_elsewhere_is_in_the_room(here: Here) -> None:
+    here.card("A", "#dev")
+    assert (here.told(), here.names) == (["join"], ["hank", "gus"])
+    here.showing.on_node_gone("A")
+    assert (here.told(), here.names) == (["leave"], ["hank"])
+
+
+def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(here: Here) -> None:
+    here.card("A", "#dev")
+    here.card("B", since=2.0)
+    here.card("B", "#dev", since=2.0)
+    assert here.told() == ["join"]
+    here.showing.on_node_gone("A")
+    assert (here.told(), here.names) == ([], ["hank", "gus"])
+    here.card("B", since=2.0)
+    assert (here.told(), here.names) == (["leave"], ["hank"])
+
+
+def test_who_has_moved_here_stays_when_the_other_node_is_gone(here: Here) -> None:
+    here.card("A", "#dev")
+    gus = here.house.login("gus")
+    here.joins(gus)
+    assert (here.told(), here.names) == (["join"], ["hank", "gus"])
+    here.showing.on_node_gone("A")
+    assert (here.told(), here.names) == ([], ["hank", "gus"])
+    here.house.messenger.logout(gus)
+    assert (here.told(), here.names) == (["leave"], ["hank"])
+
+
+def test_who_has_moved_from_here_stays_when_the_session_here_ends(here: Here) -> None:
+    gus = here.house.login("gus")
+    here.joins(gus)
+    here.card("B", "#dev")
+    assert (here.told(), here.names) == (["join"], ["hank", "gus"])
+    here.house.messenger.logout(gus)
+    assert (here.told(), here.names) == ([], ["hank", "gus"])
+    here.card("B")
+    assert (here.told(), here.names) == (["leave"], ["hank"])

@@ -1,0 +1,68 @@
+"""What is done about people elsewhere while nobody is heard from there: nothing that is not so is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gmessenger.chat.records import Sanction
+from gmessenger.cluster import relay
+from tests.chat.test_messenger import House
+from tests.cluster.conftest import Cluster
+from tests.cluster.test_two_nodes import operator
+from tests.support.accounts import texts
+
+
+@pytest.fixture
+def deaf(start_cluster: Callable[..., Cluster]) -> Cluster:
+    """Two nodes without a bus."""
+    return start_cluster(bus="", cluster_check=0.2)
+
+
+def test_who_is_elsewhere_is_kicked_unseen(deaf: Cluster) -> None:
+    hank = operator(deaf)
+    gus, dale = deaf.guest(deaf.there, "gus"), deaf.registers(deaf.there, "dale")
+    assert hank.ask("kick", user="nobody")["code"] == "not_here"
+    for each, known in ((gus, 1), (dale, 0)):
+        assert hank.ask("kick", user=each.name, reason="enough")["sessions"] == known
+        assert each.recv()["code"] == "kicked"
+
+
+def test_a_guest_elsewhere_cannot_be_reached_and_is_not_unknown(deaf: Cluster) -> None:
+    hank, joe = deaf.registers(deaf.here, "hank"), deaf.guest(deaf.here, "joe")
+    deaf.guest(deaf.there, "gus")
+    for each in (hank, joe):
+        assert each.say("gus", "hello?")["code"] == "store_unavailable"
+        assert each.say("nobody", "hello?")["code"] == "never_seen"
+
+
+def test_what_one_guest_says_to_another_is_heard_once_though_its_answer_was_lost(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "RELAY_TIMEOUT", 0.5)
+    gus, joe = cluster.guest(cluster.here, "gus"), cluster.guest(cluster.there, "joe")
+    assert gus.say("joe", "hello")["response"] == 202
+    with monkeypatch.context() as lost:
+        lost.setattr(cluster.there.app.node.bus, "send", lambda data, nodes=None: None)
+        assert gus.ask("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
+    assert gus.ask("msg", id="again", to="joe", message="are you there?")["response"] == 202
+    assert gus.say("joe", "good")["response"] == 202
+    assert texts(joe.hears(3)) == ["hello", "are you there?", "good"]
+
+
+@pytest.mark.parametrize(("by", "stays"), [("bill", True), ("server", False)])
+def test_an_operator_stays_when_another_who_could_not_see_it_bans_its_network(by: str, stays: bool) -> None:
+    house = House()
+    hank, dale = house.login("hank"), house.login("dale")
+    house.messenger.register(hank, None, "secret enough", None, None)
+    assert hank.account is not None
+    house.messenger.moderation.set_role(hank.account, "operator")
+    for each in (hank, dale):
+        each.address = "192.0.2.1:80"
+    house.messenger.moderation.disconnect_network(Sanction("network", "192.0.2.0/24", by, "", 1.0, None))
+    assert (dale in house.messenger.router.sessions("dale"), hank in house.messenger.router.sessions("hank")) == (
+        False,
+        stays,
+    )
+    house.store.close()

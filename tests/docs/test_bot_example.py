@@ -1,0 +1,42 @@
+"""The bot in docs/scripting.md, as somebody who copies it has it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from gmessenger.client import Client, MemberJoined, MessageReceived
+from tests import ROOT
+from tests.conftest import RunningServer
+
+
+def heard(link: Client, text: str) -> re.Match[str]:
+    """Wait for a message like this."""
+    return next(
+        found
+        for event in link
+        if isinstance(event, MessageReceived) and (found := re.fullmatch(text, event.delivery.message)) is not None
+    )
+
+
+def test_the_bot_of_twenty_lines(server: RunningServer, tmp_path: Path) -> None:
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scripting.md").read_text("utf-8"), re.DOTALL)
+    (bot := tmp_path / "bot.py").write_text(code[0])
+    assert len([line for line in code[0].splitlines() if line]) <= 20
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PORT": str(server.port)}
+    with Client(server.host, server.port, "hank") as link:
+        link.register("only accounts make rooms")
+        link.join("#dice")
+        process = subprocess.Popen([sys.executable, str(bot)], env=env)
+        try:
+            assert next(event.name for event in link if isinstance(event, MemberJoined)) == "dicebot"
+            link.send("#dice", "roll 3d1")
+            heard(link, r"1 \+ 1 \+ 1 = 3")
+            link.send("dicebot", "roll 1d6")
+            heard(link, r"[1-6] = [1-6]")
+        finally:
+            process.kill()
+            process.wait()

@@ -1,0 +1,123 @@
+"""Connections to the server under test, closed when the test ends and before the server stops.
+A test names `dial` after `server` or `start_server`; `town` and `settle` see to that themselves."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import RunningServer
+from tests.support.accounts import DEVICES, NAMES, PASSWORD, Person, Population, Town
+from tests.support.cluster import RunningCluster, SharedPopulation, is_shared
+from tests.support.native_clients import Dial, together
+
+HERE = Path(__file__).parent
+
+
+PACED = (
+    "test_course",
+    "test_course_frames",
+    "test_room_guests",
+    "test_hostile",
+    "test_in_one_breath",
+    "test_races",
+    "test_slow_reader",
+)
+"""Where it matters when something is said: nobody waits there until what was said before has come everywhere."""
+OF_ONE_PROCESS = {
+    "test_in_between": "looks inside the one server",
+    "test_one_too_many_is_told_503_and_closed_until_somebody_leaves": "each node has its own bound",
+    "test_one_address_has_only_so_many_connections": "each node has its own bound",
+    "test_one_address_comes_only_so_often": "each node counts for itself",
+    "test_only_so_many_names_are_registered_from_one_address": "each node counts for itself",
+    "test_all_devices_of_an_account_share_what_it_may_say_and_coming_back_does_not_renew_it": "each node has its own",
+    "test_strangers_who_guess_are_stopped_and_the_owner_comes_in": "each node counts for itself",
+    "test_where_somebody_logged_in_before_strangers_cannot_lock_them_out": "each node counts for itself",
+    "test_a_guest_who_changes_its_name_says_no_more_than_others": "each node counts for itself",
+    "test_requests_of_guests_and_strangers_are_counted_by_address": "each node counts for itself",
+    "test_of_many_rooms_asked_for_at_one_time_no_more_are_made_than_one_may_make": "each node counts what it knows of",
+    "test_wrong_passwords_from_one_address_are_counted_whatever_the_name": "each node counts for itself",
+    "test_a_guest_who_has_left_is_in_nobodys_way": "each node knows how its own guests look",
+    "test_a_guest_who_comes_back_is_still_in_the_way": "each node knows how its own guests look",
+}
+"""What is another thing in a cluster, and why."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--cluster"):
+        return
+    for item in items:
+        reason = OF_ONE_PROCESS.get(item.path.stem) or OF_ONE_PROCESS.get(getattr(item, "originalname", ""))
+        if reason is not None and item.path.parent == HERE:
+            item.add_marker(pytest.mark.skip(reason=f"in a cluster {reason}"))
+
+
+@pytest.fixture
+def dial() -> Iterator[Dial]:
+    with Dial() as connections:
+        yield connections
+
+
+@pytest.fixture(scope="session")
+def as_cluster(request: pytest.FixtureRequest) -> str:
+    """Whether, and how, the server of a test is two, dialled in turn: what is promised holds for it, too."""
+    return request.config.getoption("--cluster") or ""
+
+
+@pytest.fixture
+def launch(
+    launch: Callable[..., RunningServer], as_cluster: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Any]]:
+    """Who names a store that nodes cannot share gets a server that is alone."""
+    if not as_cluster:
+        yield launch
+        return
+    postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
+    own: list[str] = []
+    is_calm = as_cluster == "calm" and request.path.stem not in PACED
+
+    def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
+        if store and not is_shared(store):
+            return launch(store=store, **options)
+        if not store and not own:
+            own.append(postgres.database())
+        return RunningCluster(is_calm, store=store or own[0], bus=bus, **options)
+
+    yield start
+    for url in own:
+        postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def population(tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest) -> Population:
+    """Registers everybody once."""
+    if as_cluster:
+        everybody: Population = SharedPopulation(request.getfixturevalue("postgres"))
+    else:
+        everybody = Population(f"sqlite:///{tmp_path_factory.mktemp('population') / 'chat.db'}")
+    server = RunningServer(store=everybody.store)
+
+    def settles(name: str) -> None:
+        with Dial() as dial:
+            dial.open.append(person := Person(server))
+            person.enter(name, device=DEVICES[0]).register()
+            for device in DEVICES:
+                dial.open.append(person := Person(server))
+                everybody.sessions[name, device] = person.enter(name, device=device, password=PASSWORD).session
+
+    assert together({name: lambda name=name: settles(name) for name in NAMES}) == {}
+    server.stop()
+    return everybody
+
+
+@pytest.fixture
+def settle(start_server: Callable[..., Any], dial: Dial, population: Population, tmp_path: Path) -> Callable[..., Town]:
+    """Starts a server with options by name on a store with everybody in it."""
+    town = Town(start_server, dial, population, population.copied(tmp_path))
+    return town.opens
+
+
+@pytest.fixture
+def town(settle: Callable[..., Town]) -> Town:
+    return settle()

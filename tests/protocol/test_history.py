@@ -1,0 +1,148 @@
+"""Reading back and searching: pages, their limits, what is folded, and only what one may see.
+Section 2 of the protocol, "Requests" and "Names and privacy"."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import Person, Town, is_refusal, numbered, seqs, texts
+from tests.support.course_clients import Frame
+
+LAST = 120
+PAGES: tuple[tuple[dict[str, int], range, bool], ...] = (
+    ({}, range(71, 121), True),
+    ({"limit": 3}, range(118, 121), True),
+    ({"before": 121}, range(71, 121), True),
+    ({"before": 120}, range(70, 120), True),
+    ({"before": 11, "limit": 3}, range(8, 11), True),
+    ({"before": 51}, range(1, 51), False),
+    ({"before": 4, "limit": 3}, range(1, 4), False),
+    ({"before": 1}, range(0), False),
+    ({"before": 10_000, "limit": 1}, range(120, 121), True),
+    ({"after": 0}, range(1, 51), True),
+    ({"after": 10, "limit": 3}, range(11, 14), True),
+    ({"after": 117, "limit": 3}, range(118, 121), False),
+    ({"after": 119}, range(120, 121), False),
+    ({"after": 120}, range(0), False),
+    ({"after": 10_000}, range(0), False),
+    ({"limit": 120}, range(1, 121), False),
+    ({"limit": 500}, range(1, 121), False),
+)
+BAD_FIELDS: tuple[dict[str, Any], ...] = (
+    {"before": "5"},
+    {"after": 1.5},
+    {"limit": "many"},
+    {"limit": []},
+    {"with": 5},
+    {"with": None},
+)
+
+
+def said(town: Town, *words: str) -> Person:
+    """Dale, to whom Hank has said all that."""
+    answers = town.comes("hank").pours("dale", words)
+    assert {answer["response"] for answer in answers} == {200}
+    return town.comes("dale")
+
+
+def test_history_pages_are_exclusive_oldest_first_and_say_whether_there_is_more(town: Town) -> None:
+    dale = said(town, *numbered(LAST))
+    for fields, expected, more in PAGES:
+        answer = dale.ask("history", **{"with": "hank"}, **fields)
+        assert (answer["response"], answer["with"], answer["first"]) == (200, "hank", 1), fields
+        assert (seqs(answer["messages"]), answer["more"]) == (list(expected), more), fields
+    frame = answer["messages"][0]
+    assert (frame["from"], frame["to"], frame["message"]) == ("hank", "dale", "text 1")
+    assert isinstance(frame["time"], float)
+
+
+def test_a_page_has_at_most_five_hundred_messages(settle: Callable[..., Town]) -> None:
+    dale = said(settle(max_frame=1 << 20), *numbered(600))
+    assert seqs(dale.history("hank", limit=500)) == list(range(101, 601))
+    for limit in (501, 1_000_000):
+        answer = dale.ask("history", **{"with": "hank"}, limit=limit)
+        assert is_refusal(answer) if answer["response"] != 200 else len(answer["messages"]) == 500
+
+
+@pytest.mark.parametrize("limit", [0, -1, -(2**70), 2**70])
+def test_a_limit_out_of_bounds_breaks_nothing(limit: int, town: Town) -> None:
+    dale = said(town, *numbered(3))
+    for fields in ({"limit": limit}, {"before": limit}, {"after": limit}):
+        answer = dale.ask("history", **{"with": "hank"}, **fields)
+        assert answer["response"] == 200 or is_refusal(answer), fields
+    assert seqs(dale.history("hank")) == [1, 2, 3]
+
+
+def test_a_page_of_wrong_types_is_refused(town: Town) -> None:
+    dale = said(town, "hello")
+    for fields in BAD_FIELDS:
+        assert dale.ask("history", **{"with": "hank", **fields})["response"] == 400, fields
+    for fields in ({}, {"text": 5}, {"text": None}, {"text": "hello", "with": 5}):
+        assert dale.ask("search", **fields)["response"] == 400, fields
+
+
+def test_a_page_is_cut_to_the_frame_limit_and_nothing_is_lost_between_pages(town: Town) -> None:
+    sizes = (16000, 10, 16000, 16000, 16000, 12, 9000, 16000, 16000, 16000, 16000, 3)
+    words = [f"{number}:".ljust(size, '"' if number % 2 else "ж") for number, size in enumerate(sizes)]
+    dale = said(town, *(word[:16000] for word in words))
+    whole = dale.history("hank", after=0, limit=1)
+    while len(whole) < len(words):
+        dale.send({"action": "history", "id": "h", "with": "hank", "after": whole[-1]["seq"], "limit": 500})
+        line = dale.line()
+        assert len(line) < 65536
+        page = json.loads(line)
+        assert page["messages"] and page["more"] == (page["messages"][-1]["seq"] < len(words))
+        whole += page["messages"]
+    backwards: list[Frame] = []
+    while len(backwards) < len(words):
+        before = {"before": backwards[0]["seq"]} if backwards else {}
+        page = dale.ask("history", **{"with": "hank"}, limit=500, **before)
+        assert page["messages"] and page["more"] == (page["messages"][0]["seq"] > 1)
+        backwards = page["messages"] + backwards
+    assert texts(whole) == texts(backwards) == words
+    assert seqs(whole) == seqs(backwards) == list(range(1, len(words) + 1))
+
+
+def test_a_text_that_fills_a_frame_with_escapes_is_refused_or_can_be_read_back(town: Town) -> None:
+    hank, dale = town.comes("hank"), town.comes("dale")
+    for count in (10_000, 10_800, 10_880, 10_900):
+        answer = hank.say("dale", "\x01" * count)
+        assert answer["response"] in (200, 413)
+        if answer["response"] == 200:
+            assert dale.event("msg")["message"] == "\x01" * count
+            assert texts(dale.history("hank", after=answer["seq"] - 1)) == ["\x01" * count]
+
+
+def test_what_one_is_not_in_cannot_be_read(town: Town) -> None:
+    dale, bobby = said(town, "between hank and dale"), town.comes("bobby")
+    assert dale.ask("join", room="#dev")["response"] == 200
+    dale.sends("#dev", "between members")
+    for name in ("#dev", "#nowhere", "nobody"):
+        answer = bobby.ask("history", **{"with": name})
+        assert answer["response"] in (403, 404) and answer["error"] and answer["code"], name
+        answer = bobby.ask("search", text="between", **{"with": name})
+        assert answer["messages"] == [] if answer["response"] == 200 else is_refusal(answer), name
+    for name in ("hank", "dale"):
+        answer = bobby.ask("history", **{"with": name})
+        assert answer["messages"] == [] if answer["response"] == 200 else answer["response"] in (403, 404)
+    assert bobby.finds("between") == []
+    assert sorted(dale.finds("between")) == ["between hank and dale", "between members"]
+
+
+def test_guests_get_no_history_and_find_nothing(town: Town) -> None:
+    hank, guest = town.comes("hank"), town.guest("guest")
+    hank.ask("join", room="#dev")
+    guest.ask("join", room="#dev")
+    guest.sends("hank", "hello")
+    hank.sends("guest", "hello")
+    hank.sends("#dev", "hello")
+    for action, fields in (
+        ("history", {"with": "hank"}),
+        ("history", {"with": "#dev"}),
+        ("search", {"text": "hello"}),
+        ("search", {"text": "hello", "with": "#dev"}),
+    ):
+        answer = guest.ask(action, **fields)
+        assert answer["messages"] == [] if answer["response"] == 200 else is_refusal(answer), (action, fields)

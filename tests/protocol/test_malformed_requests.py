@@ -1,0 +1,98 @@
+"""Every field of every request with values that nobody should send: refused or answered, never the server's mistake.
+Section 1 of the protocol, "has wrong types", and section 2, "Requests"."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.accounts import PASSWORD, Person, Town, seqs
+from tests.support.course_clients import Frame
+
+WRONG_EVERYWHERE = (True, [], {}, ["x"], 1.5)
+NUMBERS = (0, -1, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 2**70)
+WORDS = ("", " ", "#", "##", "#dev", "#nowhere", "ALL", "server", "hank", "nobody", "'", '"', "%", "\u200b", "\x1b[31m")
+LONG = ("x" * 33, "x" * 5000, "ж" * 20000, "#" + "x" * 5000)
+REQUESTS: dict[str, Frame] = {
+    "register": {"password": PASSWORD, "invite": "x"},
+    "msg": {"to": "dale", "message": "hello"},
+    "ack": {"with": "dale", "seq": 1},
+    "read": {"with": "dale", "seq": 1},
+    "history": {"with": "dale", "before": 5, "after": 1, "limit": 5},
+    "search": {"text": "hello", "with": "dale", "limit": 5, "before": 5, "after": 1},
+    "conversations": {"after": "dale", "limit": 5},
+    "join": {"room": "#dev"},
+    "leave": {"room": "#dev"},
+    "topic": {"room": "#dev", "topic": "hello"},
+    "members": {"room": "#dev", "after": "dale", "limit": 5},
+    "users": {"after": "dale", "limit": 5},
+    "rooms": {"after": "#dev", "limit": 5},
+    "status": {"status": "away"},
+}
+SILENT = {"ack", "read"}
+DEVICES = (5, None, [], {}, True, "", " ", "x" * 5000, "\x1b[31m", "\u200b", "ноутбук", "../../etc", "'", "😀")
+
+
+def answers(person: Person, frame: Frame) -> list[Frame]:
+    """Every answer to one request that came before its own and that of a probe after it."""
+    odd, end = next(person.ids), next(person.ids)
+    person.send({"id": odd, **frame})
+    person.send({"action": "probe", "id": end})
+    came, missing = [], {end} if frame["action"] in SILENT else {odd, end}
+    while missing:
+        if "response" in (answer := person.recv()):
+            came.append(answer)
+            missing.discard(answer.get("id"))
+    return [answer for answer in came if answer.get("id") != end]
+
+
+def went_wrong(action: str, came: list[Frame]) -> bool:
+    if len(came) != 1:
+        return action not in SILENT or bool(came)
+    (answer,) = came
+    refused = 400 <= answer["response"] < 500 and answer["error"] and answer["code"]
+    return not (refused or (200 <= answer["response"] < 300 and action not in SILENT))
+
+
+@pytest.mark.parametrize("action", REQUESTS)
+@pytest.mark.parametrize("kind", ["account", "guest"])
+def test_an_odd_request_is_answered_once_and_is_not_the_servers_mistake(
+    kind: str, action: str, settle: Callable[..., Town]
+) -> None:
+    town = settle(max_bad_frames=100_000)
+    hank, dale = town.comes("hank") if kind == "account" else town.guest("odd"), town.comes("dale")
+    dale.ask("join", room="#dev")
+    hank.ask("join", room="#dev")
+    dale.sends(hank.name, "hello")
+    wrong = []
+    for key in REQUESTS[action]:
+        for value in (*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None):
+            came = answers(hank, {"action": action, **REQUESTS[action], key: value})
+            if went_wrong(action, came):
+                wrong.append((key, value if len(str(value)) < 50 else str(value)[:50], came))
+    assert wrong == []
+    assert dale.ask("probe")["response"] == 200
+
+
+@pytest.mark.parametrize("field", ["device", "password", "session"])
+def test_an_odd_login_is_answered_and_may_be_tried_again(field: str, settle: Callable[..., Town]) -> None:
+    town = settle(max_bad_frames=100_000)
+    for value in DEVICES:
+        hank = town.dials()
+        answer = hank.present("hank", **{"password": PASSWORD, "device": "laptop", field: value})
+        assert answer["response"] in (200, 400, 401, 402, 429), (value, answer)
+        if answer["response"] == 429:
+            return
+        if answer["response"] != 200:
+            hank.enter("hank", password=PASSWORD, device="laptop")
+        hank.close()
+
+
+def test_an_acknowledgement_of_more_than_there_is_swallows_nothing_that_comes_later(town: Town) -> None:
+    dale, hank = town.comes("dale"), town.comes("hank")
+    dale.sends("hank", "one")
+    for seq in (2, 1000, 2**53):
+        hank.send({"action": "ack", "with": "dale", "seq": seq})
+    hank.unheard()
+    hank.close()
+    dale.sends("hank", "two", "three")
+    assert seqs(town.comes("hank").backlog)[-2:] == [2, 3]

@@ -1,0 +1,125 @@
+"""What is asked of PostgreSQL while something else is being changed there, and not yet committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import psycopg
+import pytest
+from gevent import Greenlet
+
+from gmessenger.chat.records import DeviceLogin
+from gmessenger.errors import AccountDeleted, WireError
+from gmessenger.launcher.services import Postgres
+from gmessenger.store import open_store
+from gmessenger.store.postgres.accounts import DELETE_ACCOUNT, LOCK_NAME
+from gmessenger.store.postgres.inserter import LOCK_NAMES
+from gmessenger.store.postgres.leases import HEARTBEAT_NODE, TAKE_OVER_LEASE
+from gmessenger.store.postgres.rooms import MARK_DELETED
+from tests.store.test_contract import DIRECT, Kept
+from tests.support.timeouts import PATIENCE
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+STRAY = (
+    "SELECT count(*) FROM participants WHERE account_id NOT IN (SELECT id FROM accounts) "
+    "OR conversation_id NOT IN (SELECT id FROM conversations WHERE key !~ '^!')",
+    "SELECT count(*) FROM blocks WHERE account_id NOT IN (SELECT id FROM accounts)",
+)
+
+
+class Beside:
+    """A store, and a transaction beside it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.kept = Kept(open_store(url))
+        self.kept.room("#dev")
+
+    def asks(self, question: Any) -> Any:
+        with psycopg.connect(self._url, autocommit=True) as db:
+            ((found,),) = db.execute(question).fetchall()
+            return found
+
+    @contextmanager
+    def change(self, *statements: tuple[Any, tuple[Any, ...]]) -> Iterator[psycopg.Connection[Any]]:
+        """Is committed at the end."""
+        with psycopg.connect(self._url) as db:
+            for statement, parameters in statements:
+                db.execute(statement, parameters)
+            yield db
+
+    def until_it_waits(self, call: Callable[..., Any], *arguments: Any) -> Greenlet[Any, Any]:
+        """Ask the store for something that has to wait for the transaction."""
+        asked: Greenlet[Any, Any] = gevent.spawn(_outcome, call, *arguments)
+        with gevent.Timeout(10):
+            while not self.asks(WAITING):
+                assert not asked.ready(), asked.value
+                gevent.sleep(0.005)
+        return asked
+
+
+def _outcome(call: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except WireError as error:
+        return type(error)
+
+
+@pytest.fixture
+def beside(postgres: Postgres) -> Iterator[Beside]:
+    beside = Beside(postgres.database())
+    yield beside
+    beside.kept.store.close()
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer"),
+    [
+        (lambda kept: kept.store.join("#dev", kept.hank), AccountDeleted),
+        (lambda kept: kept.store.block(kept.hank, {"dale": "Dale"}), None),
+    ],
+)
+def test_nothing_comes_to_stay_of_an_account_that_is_deleted_meanwhile(
+    beside: Beside, ask: Callable[[Kept], Any], answer: Any
+) -> None:
+    with beside.change(*[(statement, (beside.kept.hank,)) for statement in DELETE_ACCOUNT]):
+        asked = beside.until_it_waits(ask, beside.kept)
+    assert asked.get(timeout=PATIENCE) == answer
+    assert [beside.asks(question) for question in STRAY] == [0, 0]
+
+
+def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(beside: Beside) -> None:
+    with beside.change((MARK_DELETED, ("#dev",))):
+        asked = beside.until_it_waits(
+            beside.kept.store.register, "bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev"]
+        )
+    account, device = asked.get(timeout=PATIENCE)
+    assert account.key == "bill" and device.cursors == {}
+    assert [beside.asks(question) for question in STRAY] == [0, 0]
+
+
+def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(beside: Beside) -> None:
+    with beside.change((LOCK_NAMES, (["hank"],))):  # as who begins one
+        asked = beside.until_it_waits(beside.kept.store.delete_account, beside.kept.hank)
+    assert asked.get(timeout=PATIENCE) is None
+    with beside.change((LOCK_NAME, ("hank",))):  # as who deletes one
+        asked = beside.until_it_waits(beside.kept.posts, beside.kept.says(account=beside.kept.dale))
+    assert asked.get(timeout=PATIENCE) == [(1, False, None)]
+    assert beside.kept.store.visible_from(beside.kept.dale, DIRECT) == 1
+    assert [beside.asks(question) for question in STRAY] == [0, 0]
+
+
+def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(beside: Beside) -> None:
+    store: Any = beside.kept.store
+    with beside.change(
+        ("INSERT INTO nodes VALUES ('dead', now() - interval '1 hour')", ()),
+        ("INSERT INTO guests VALUES ('bill', 'dead', ''), ('joe', 'dead', '')", ()),
+    ):
+        pass
+    with beside.change((HEARTBEAT_NODE, ("other",)), (TAKE_OVER_LEASE, ("other", "bill"))):
+        asked = beside.until_it_waits(store.renew_leases)
+    assert asked.get(timeout=PATIENCE) == []
+    assert (store.name_holder("bill"), store.name_holder("joe")) == ("other", None)

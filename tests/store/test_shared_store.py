@@ -1,0 +1,323 @@
+"""What several nodes ask of a store that they share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import psycopg
+import pytest
+
+from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
+from gmessenger.cluster.interfaces import Change, SharedStore
+from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
+from gmessenger.launcher.services import Postgres
+from gmessenger.store import open_store
+from gmessenger.store.postgres import changefeed
+from tests import ROOT
+from tests.store.test_contract import DIRECT, Kept
+from tests.support.timeouts import PATIENCE
+
+
+class Nodes:
+    """Two nodes of one store: `here` has made two accounts, `there` has heard of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.here, self.there = (open_store(url) for _ in range(2))
+        self.kept = Kept(self.here)
+        self.hank, self.dale = self.kept.hank, self.kept.dale
+        self.beside: SharedStore = self.there  # type: ignore[assignment]
+        self.beside.poll_changes()
+
+    def close(self) -> None:
+        self.here.close()
+        self.there.close()
+
+    def hears(self) -> list[tuple[Any, ...]]:
+        """What the other node hears: kind, subject, and who did it."""
+        news = self.beside.poll_changes()
+        assert news.is_complete
+        return [(change.kind, *change.subject, change.details.get("by")) for change in news.changes]
+
+
+@pytest.fixture
+def nodes(postgres: Postgres) -> Iterator[Nodes]:
+    nodes = Nodes(postgres.database())
+    yield nodes
+    nodes.close()
+
+
+def test_two_nodes_number_the_messages_of_one_conversation_without_a_gap(nodes: Nodes) -> None:
+    nodes.kept.room("#dev")
+    device = nodes.kept.device(nodes.hank, "laptop").id
+    posts = [
+        nodes.kept.says(str(number), "#dev" if number % 2 else DIRECT, device=device, id=f"m{number}")
+        for number in range(400)
+    ]
+    told: list[tuple[int, int, bool]] = []
+
+    def say(store: Any, start: int) -> None:
+        for number in (*range(start, 400), *range(start)):  # each says all of them, in another order
+            store.append(
+                posts[number], lambda seq, again, error, number=number: told.append((number, seq, again or bool(error)))
+            )
+            gevent.sleep(0)
+        store.flush()
+
+    gevent.joinall([gevent.spawn(say, nodes.here, 0), gevent.spawn(say, nodes.there, 200)], raise_error=True)
+    assert len(told) == 800 and sum(again for *_, again in told) == 400
+    for remainder in (0, 1):
+        seqs = {number: seq for number, seq, _ in told if number % 2 == remainder}
+        assert sorted(seqs.values()) == list(range(1, 201))
+        assert all(seqs[number] == seq for number, seq, _ in told if number % 2 == remainder)
+    assert len(nodes.there.history(DIRECT, 1, None, None, 999).messages) == 200
+
+
+def test_an_id_that_another_node_has_kept_is_not_kept_for_another_text(nodes: Nodes) -> None:
+    device = nodes.kept.device(nodes.hank, "laptop").id
+    nodes.kept.posts(nodes.kept.says("x", device=device, id="m1"))
+    nodes.kept.store = nodes.there
+    ((seq, again, error),) = nodes.kept.posts(nodes.kept.says("y", device=device, id="m1"))
+    assert (seq, again, type(error)) == (1, True, IdReused)
+
+
+def test_whoever_becomes_an_account_takes_part_in_what_is_begun_at_the_same_time(nodes: Nodes) -> None:
+    names = [f"bill{number}" for number in range(40)]
+    for name in names:
+        nodes.here.append(NewMessage(f"{name} hank", "Hank", name, "hi", 1.0), lambda *_: None)
+        gevent.spawn(nodes.there.create_account, name, name, "hash", 1.0)
+        gevent.sleep(0)
+    accounts = {account.key: account.id for account in nodes.there.accounts()}
+    while len(accounts) < len(names) + 2:
+        gevent.sleep(0.01)
+        accounts = {account.key: account.id for account in nodes.there.accounts()}
+    nodes.here.flush()
+    assert all(nodes.here.visible_from(accounts[name], f"{name} hank") in (1, 2) for name in names)
+
+
+ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
+    (lambda on: on.here.create_account("bill", "Bill", "hash", 1.0), [("account", 3, None)]),
+    (
+        lambda on: on.here.register("bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev", "#gone"]),
+        [("account", 3, None), ("member", "#dev", 3, None), ("device", 1, None)],
+    ),
+    (lambda on: on.kept.device(on.hank, "laptop"), [("device", 1, None)]),
+    (lambda on: on.here.set_password(on.hank, "other"), [("account", 1, None)]),
+    (lambda on: on.here.set_disabled(on.hank, True), [("account", 1, None)]),
+    (lambda on: on.here.set_role(on.hank, "operator"), [("account", 1, None)]),
+    (lambda on: on.here.delete_account(on.hank), [("account", 1, None)]),
+    (lambda on: on.kept.room("#new"), [("room", "#new", None)]),
+    (lambda on: on.kept.room("#dev"), []),
+    (lambda on: on.here.set_topic("#dev", "work", "dale"), [("room", "#dev", "dale")]),
+    (lambda on: on.here.join("#dev", on.dale), [("member", "#dev", 2, None)]),
+    (lambda on: on.here.join("#dev", on.hank), []),
+    (lambda on: on.here.leave("#dev", on.hank, "dale"), [("member", "#dev", 1, "dale")]),
+    (lambda on: on.here.delete_room("#dev"), [("room", "#dev", None), ("sanction", "close", "#dev", None)]),
+    (
+        lambda on: on.here.add_sanction(Sanction("mute", "dale", "hank", "", 1.0)),
+        [("sanction", "mute", "dale", "hank")],
+    ),
+    (lambda on: on.here.remove_sanctions("close", ["#dev", "#not"], "dale"), [("sanction", "close", "#dev", "dale")]),
+    (lambda on: on.here.block(on.hank, {"dale": "Dale"}), [("blocks", 1, None)]),
+    (lambda on: on.here.unblock(on.hank, "dale"), [("blocks", 1, None)]),
+    (
+        lambda on: on.here.publish_change("kick", ["dale"], {"reason": "noise", "by": "hank"}),
+        [("kick", "dale", "hank")],
+    ),
+    (lambda on: on.here.check_writable(), []),
+    (lambda on: on.here.mark_read(on.hank, "#dev", 1), []),
+]
+
+
+@pytest.mark.parametrize(("act", "heard"), ACTIONS)
+def test_what_one_node_changes_the_others_hear_once(
+    nodes: Nodes, act: Callable[[Nodes], Any], heard: list[tuple[Any, ...]]
+) -> None:
+    nodes.kept.room("#dev")
+    nodes.here.join("#dev", nodes.hank)
+    nodes.here.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
+    nodes.beside.poll_changes()
+    told: list[bool] = []
+    nodes.here.on_change = lambda: told.append(True)  # type: ignore[attr-defined]
+    act(nodes)
+    assert nodes.hears() == heard
+    in_a_hurry = [each for each in heard if each[0] != "device"]
+    assert nodes.hears() == [] and bool(told) >= bool(in_a_hurry)
+    assert nodes.here.poll_changes().changes == []  # type: ignore[attr-defined]
+
+
+def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:
+    there = nodes.beside
+    nodes.here.set_password(nodes.hank, "other")
+    account = there.account(nodes.hank)
+    assert account is not None and (account.generation, there.account_by_name("hank")) == (1, account)
+    nodes.kept.room("#dev")
+    nodes.here.join("#dev", nodes.dale)
+    assert there.room("#dev") == nodes.here.rooms()[0] and there.room("#not") is None
+    nodes.here.add_sanction(muted := Sanction("mute", "dale", "hank", "", 1.0))
+    assert there.sanction("mute", "dale") == muted and there.sanction("mute", "hank") is None
+    nodes.here.block(nodes.hank, {"dale": "Dale"})
+    assert there.blocked_by(nodes.hank) == {"dale": "Dale"} and there.blocked_by(nodes.dale) == {}
+    nodes.here.delete_account(nodes.hank)
+    assert there.account(nodes.hank) is there.account_by_name("hank") is None
+
+
+def test_a_transaction_that_is_overtaken_is_heard_of_when_it_is_committed(nodes: Nodes) -> None:
+    row = "INSERT INTO changes (node, kind, subject, details) VALUES ('slow', 'kick', '[\"dale\"]', '{}')"
+    with psycopg.connect(nodes.url) as slow:
+        slow.execute(row)
+        slow.execute("INSERT INTO moves (heads) VALUES ('{\"#slow\": 7}')")
+        for round in range(3):
+            nodes.here.set_topic("#dev", "work")
+            nodes.here.publish_change("kick", ["hank"], {})
+            nodes.kept.posts(nodes.kept.says())
+            news = nodes.beside.poll_changes()
+            assert [change.subject for change in news.changes] == [["hank"]]
+            assert news.heads == [(DIRECT, round + 1)]
+    news = nodes.beside.poll_changes()
+    assert news.changes == [Change("slow", "kick", ["dale"])]
+    assert dict(news.heads)["#slow"] == 7
+    assert nodes.beside.poll_changes().changes == []
+
+
+def test_a_node_that_slept_for_too_long_has_to_read_everything_again(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.here.publish_change("kick", ["dale"], {})  # type: ignore[attr-defined]
+    nodes.kept.posts(nodes.kept.says())
+    monkeypatch.setattr(changefeed, "CHANGE_TTL", 0.0)
+    monkeypatch.setattr(changefeed, "CLEANUP_INTERVAL", 0.0)
+    assert nodes.here.poll_changes().is_complete  # type: ignore[attr-defined]
+    assert not nodes.beside.poll_changes().is_complete
+    assert nodes.beside.poll_changes().is_complete
+
+
+def test_news_are_never_missed_whatever_is_committed_meanwhile(nodes: Nodes) -> None:
+    """Twenty at a time leave word, while another looks; and each is heard once."""
+    heard: list[Any] = []
+    heads: dict[str, int] = {}
+
+    def say(number: int) -> None:
+        for each in range(5):
+            nodes.here.publish_change("kick", [f"{number} {each}"], {})  # type: ignore[attr-defined]
+            nodes.here.append(nodes.kept.says(conversation=f"hank n{number}"), lambda *_: None)
+
+    jobs = [gevent.spawn(say, number) for number in range(20)]
+    done = False
+    while not done:
+        done = all(job.ready() for job in jobs)
+        if done:
+            nodes.here.flush()
+        news = nodes.beside.poll_changes()
+        heard += [change.subject[0] for change in news.changes]
+        heads |= dict(news.heads)
+    gevent.joinall(jobs, raise_error=True)
+    assert sorted(heard) == sorted(f"{number} {each}" for number in range(20) for each in range(5))
+    assert {heads[f"hank n{number}"] for number in range(20)} == {5}
+
+
+def test_a_session_begins_by_what_is_good_now_and_is_counted(nodes: Nodes) -> None:
+    laptop = nodes.kept.device(nodes.hank, "laptop")
+    again = nodes.there.begin_session(
+        nodes.hank, DeviceLogin("laptop", "another"), 2.0, Credential(token="token of laptop")
+    )
+    phone = nodes.kept.device(nodes.hank, "phone")
+    assert (laptop.login_count, again.login_count, phone.login_count) == (1, 2, 1)
+    assert nodes.beside.login_counts([laptop.id, phone.id, 999]) == {laptop.id: 2, phone.id: 1}
+    nodes.there.set_disabled(nodes.hank, True)
+    with pytest.raises(AccountDisabled):
+        nodes.kept.device(nodes.hank, "laptop")
+
+
+def test_a_device_that_is_dropped_for_another_is_told_of(nodes: Nodes) -> None:
+    first, *_ = [nodes.kept.device(nodes.hank, str(number)).id for number in range(20)]
+    nodes.hears()
+    another = nodes.kept.device(nodes.hank, "another")
+    assert another.evicted == [first]
+    assert nodes.hears() == [("device", another.id, None), ("device", first, None)]
+    assert nodes.beside.login_counts([first]) == {}
+
+
+def test_a_guests_name_is_used_once_in_the_cluster(nodes: Nodes) -> None:
+    here: Any = nodes.here
+    assert not here.claim_name("bill", "secret", None).was_taken_over
+    assert not here.claim_name("bill", "secret of the next", None).was_taken_over  # it sees to its own guests itself
+    for resumed in (None, "guessed", "secret"):
+        with pytest.raises(NameInUse):
+            nodes.beside.claim_name("bill", "other", resumed)
+    with pytest.raises(NameTaken):
+        nodes.beside.claim_name("hank", "other", None)
+    assert (here.renew_leases(), nodes.beside.renew_leases()) == (["bill"], [])
+    nodes.beside.release_names(["bill"])  # whose it is not
+    assert here.renew_leases() == ["bill"]
+    here.release_names(["bill"])
+    assert here.renew_leases() == [] and not nodes.beside.claim_name("bill", "other", None).was_taken_over
+
+
+def test_a_guest_that_comes_back_elsewhere_takes_its_name_along(nodes: Nodes) -> None:
+    here: Any = nodes.here
+    nodes.beside.claim_name("bill", "secret", None)
+    assert here.claim_name("bill", "another", "secret").was_taken_over
+    assert nodes.hears() == [("guest", "bill", None)]
+    assert (here.renew_leases(), nodes.beside.renew_leases()) == (["bill"], [])
+    assert nodes.beside.claim_name("bill", "another", "secret").was_taken_over  # the token that it had stays
+
+
+def test_a_dead_nodes_guests_are_free_and_so_are_those_of_one_that_goes(nodes: Nodes, postgres: Postgres) -> None:
+    here: Any = nodes.here
+    for name in ("bill", "joe"):
+        here.claim_name(name, "secret", None)
+    with pytest.raises(NameInUse):
+        nodes.beside.claim_name("bill", "other", None)
+    with psycopg.connect(nodes.url) as db:
+        db.execute("UPDATE nodes SET seen = seen - interval '1 minute' WHERE name = %s", (here.node,))
+    assert not nodes.beside.claim_name("bill", "other", None).was_taken_over
+    assert here.renew_leases() == []
+    nodes.beside.release_node()
+    assert not here.claim_name("bill", "secret", None).was_taken_over
+
+
+def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres) -> None:
+    program = (
+        "from gevent import monkey; monkey.patch_all(); from gmessenger.store import open_store; import sys; "
+        "store = open_store(sys.argv[1]); store.check_writable(); print(store.identity); store.close()"
+    )
+    command = [sys.executable, "-c", program, postgres.database()]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    identities = {each.communicate(timeout=PATIENCE)[0] for each in started}
+    assert len(identities) == 1 and identities.pop().strip()
+
+
+def test_nodes_that_prune_at_once_drop_each_message_once(nodes: Nodes) -> None:
+    nodes.kept.posts(*[nodes.kept.says(time=1.0)] * 1200)
+    jobs = [gevent.spawn(store.prune, 2.0) for store in (nodes.here, nodes.there)]
+    gevent.joinall(jobs, timeout=20, raise_error=True)
+    assert sum(job.value for job in jobs) == 1200
+    assert nodes.kept.posts(nodes.kept.says()) == [(1201, False, None)]
+
+
+def test_what_is_open_elsewhere_has_nobody_hear_anything_twice(nodes: Nodes) -> None:
+    with psycopg.connect(nodes.url) as db:
+        db.execute("SELECT pg_current_xact_id()")
+        nodes.kept.posts(nodes.kept.says())
+        assert nodes.beside.poll_changes().heads == [(DIRECT, 1)]
+        assert nodes.beside.poll_changes().heads == []
+
+
+def test_numbers_that_went_back_have_everything_read_again(nodes: Nodes) -> None:
+    store: Any = nodes.beside
+    store._last_snapshot = "900000000:900000000:"
+    assert not store.poll_changes().is_complete
+    assert store.poll_changes().is_complete
+
+
+def test_a_change_that_was_given_up_may_have_been_made(nodes: Nodes) -> None:
+    store: Any = nodes.beside
+    giving_up = gevent.spawn(store.change, lambda db: db.execute("SELECT pg_sleep(30)"))
+    gevent.sleep(0.1)
+    giving_up.kill()
+    assert not store.poll_changes().is_complete

@@ -1,0 +1,201 @@
+"""Text that would steer a terminal, hide in it, or pretend to be somebody else's; and who looks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from threading import Thread
+from typing import Any, Final
+
+from gmessenger.sanitize import unicode16
+from tests.support.scripted_server import FakeServer, Frame, Peer
+
+CONTROLS: Final = "".join(map(chr, (*range(1, 32), *range(0x7F, 0xA0))))
+HIDDEN: Final = (
+    "\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\u061c\ufeff\u00ad\U000e0041"
+)
+MARK: Final = "OWNED"
+FORGED: Final = "FORGED"
+STEERING: Final = f"\x1b]0;{MARK}\x07\x1b[31;42;77m\x9b31;42;77m\r{MARK}\u202e{MARK}\u2028{MARK}"
+HOSTILE: Final = f"{STEERING}{''.join(f'{char}{MARK}' for char in CONTROLS + HIDDEN)}\n{FORGED}\t{FORGED}\0{MARK}"
+TYPED: Final = f"x\u202e{MARK}\u009b31;42;77m{MARK}\u2066\u200b{MARK}"
+"""The same of what a terminal's own line discipline leaves as it is."""
+LONG: Final = "W" * 4000
+OWN_SEQUENCES: Final = re.compile(r"\x1b(?:\[[0-9;?<>=]*[A-Za-z]|[=>78]|\][0-9;]*\x07)")
+HARMLESS: Final = "\u200c\u200d"
+
+
+def unsafe(shown: str, but: str = "\n") -> list[str]:
+    """What in the text could steer a terminal or hide there, with what is around it; none but `but` may be there."""
+    bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return [
+        f"{char!r} in {shown[max(place - 20, 0) : place + 20]!r}"
+        for place, char in enumerate(shown)
+        if char not in but + HARMLESS and unicode16.category(char) in bad
+    ]
+
+
+def check(shown: str, but: str = "\n") -> None:
+    """Nothing of HOSTILE or TYPED got through, and no line pretends to be another's."""
+    check_characters(shown, but)
+    assert not [line for line in re.split("[\r\n]+", shown) if line.startswith(FORGED)]
+
+
+def check_characters(shown: str, but: str) -> None:
+    """None of those that steer or hide got through."""
+    assert not unsafe(shown, but), unsafe(shown, but)[:3]
+    assert f"\r{MARK}" not in shown
+
+
+def check_drawn(raw: str) -> None:
+    """The same of what drew a full screen, with sequences of its own."""
+    assert "\x1b[31;42;77m" not in raw and "\x9b31;42;77m" not in raw  # (a line may end between ^[[ and the rest)
+    assert f"\x1b]0;{MARK}" not in raw
+    check_characters(OWN_SEQUENCES.sub("", raw), "\r\n\x07\x08")
+
+
+EVENTS: Final[tuple[Frame, ...]] = (
+    {"action": "msg", "from": HOSTILE, "to": "hank", "time": 1.0, "message": HOSTILE + LONG, "id": HOSTILE},
+    {"action": "msg", "from": HOSTILE, "to": "hank", "time": 1.0, "message": HOSTILE, "broadcast": True},
+    {"action": "msg", "from": HOSTILE, "to": f"#{HOSTILE}", "time": 1.0, "message": f"hank {HOSTILE}"},
+    {"action": "msg", "from": "hank", "to": HOSTILE, "time": 1.0, "message": HOSTILE, "id": HOSTILE},
+    {"action": "presence", "user": {"account_name": HOSTILE, "status": HOSTILE}},
+    {"action": "delivered", "with": HOSTILE, "seq": 1},
+    {"action": "join", "room": f"#{HOSTILE}", "user": {"account_name": HOSTILE}},
+    {"action": "topic", "room": f"#{HOSTILE}", "user": {"account_name": HOSTILE}, "topic": HOSTILE},
+    {"action": "close", "room": f"#{HOSTILE}", "user": {"account_name": HOSTILE}, "reason": HOSTILE},
+    {"action": "open", "room": f"#{HOSTILE}", "user": {"account_name": HOSTILE}},
+    {"action": "leave", "room": f"#{HOSTILE}", "user": {"account_name": HOSTILE}, "by": HOSTILE},
+    {"response": 400, "error": HOSTILE, "code": "bad_request"},
+    {"response": 499, "error": HOSTILE, "code": HOSTILE},
+    {"action": HOSTILE},
+)
+LISTS: Final[Frame] = {
+    "alert": HOSTILE,
+    "users": [{"account_name": HOSTILE, "status": HOSTILE}, {"account_name": "hank", "status": HOSTILE}],
+    "members": [HOSTILE, "hank"],
+    "rooms": [{"room": f"#{HOSTILE}", "topic": HOSTILE, "members": 3, "closed": True}],
+    "conversations": [{"with": HOSTILE, "seq": 3, "read": 0, "first": 1, "time": 1.0, "unread": 3}],
+    "messages": [{"from": HOSTILE, "to": "hank", "time": 1.0, "message": HOSTILE, "seq": 7, "with": HOSTILE}],
+    "topic": HOSTILE,
+    "sessions": 2,
+    "address": HOSTILE,
+    "bans": [{"user": HOSTILE, "by": HOSTILE, "reason": HOSTILE, "since": 1.0, "until": 2.0}],
+    "mutes": [{"user": HOSTILE, "by": HOSTILE, "reason": HOSTILE, "since": 1.0}],
+    "seq": 0,
+    "session": HOSTILE,
+}
+WELCOME: Final[Frame] = {
+    "response": 200,
+    "jim": 2,
+    "account": False,
+    "role": "operator",
+    "blocks": 1,
+    "registration": "invite",
+    "session": HOSTILE,
+    "server": HOSTILE,
+    "store": HOSTILE,
+    "time": 1.0,
+    "alert": f"{HOSTILE.replace(FORGED, MARK)}",  # it may have lines of its own
+    "limits": {"frame": 65_536, "text": 16_384, HOSTILE: HOSTILE},
+}
+LAST: Final = "nothing more follows"
+
+
+class HostileServer(FakeServer):
+    """Lets everybody in, tells them everything, and answers (or refuses) whatever is asked, with nothing but HOSTILE.
+
+    A message to `end` is answered with one that says `LAST`.
+    """
+
+    def __init__(self, *, refuses: bool = False, account: bool = False) -> None:
+        super().__init__()
+        self.refuses, self.account = refuses, account
+        self.asked: list[str] = []
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        self.listener.settimeout(60)
+        while True:
+            try:
+                peer = self.accept()
+            except OSError:
+                return
+            Thread(target=self._answer, args=(peer,), daemon=True).start()
+
+    def _answer(self, peer: Peer) -> None:
+        peer.sock.settimeout(60)
+        with contextlib.suppress(OSError, EOFError, ValueError):
+            while True:
+                self._take(peer, peer.read())
+
+    def _take(self, peer: Peer, frame: Frame) -> None:
+        action = frame.get("action", "")
+        self.asked.append(action)
+        if action == "presence":
+            peer.send({**WELCOME, "account": self.account}, {"action": "synced"}, *EVENTS)
+        elif action == "msg" and frame["to"] == "end":
+            peer.answer(frame)
+            peer.say("end", LAST)
+        elif "id" in frame:
+            refusal = {"response": 400, "code": "bad_request", "error": HOSTILE}
+            answer: dict[str, Any] = refusal if self.refuses else {"response": 200, **LISTS}
+            peer.send({**answer, "id": frame["id"], "time": time.time()})
+
+
+READER: Final[Frame] = {
+    "name": HOSTILE,
+    "guest": False,
+    "may_read": True,
+    "read": 1,
+    "session": {"handed_over": True, "behind": True, "waiting": 1},
+    "devices": [{"name": HOSTILE, "sender": False, "acknowledged": True, "session": None}],
+}
+WAY: Final[Frame] = {
+    "conversation": HOSTILE,
+    "seq": 1,
+    "time": 1.0,
+    "device": HOSTILE,
+    "from": HOSTILE,
+    "id": HOSTILE,
+    "to": HOSTILE,
+    "erased": False,
+    "size": 3,
+    "readers": [READER, READER | {"guest": True}],
+}
+SANCTION: Final[Frame] = {"user": HOSTILE, "by": HOSTILE, "reason": HOSTILE, "until": 2.0}
+CONTROL_ANSWERS: Final[Frame] = {
+    "accounts": [{"name": HOSTILE, "disabled": False, "here": True, "role": HOSTILE}],
+    "rooms": [
+        {"name": HOSTILE, "members": 1, "closed": True, "seq": 1, "topic": HOSTILE, "creator": HOSTILE},
+    ],
+    "add_invite": HOSTILE,
+    "backup": 17,
+    "prune": 3,
+    "messages": {"messages": [{"id": HOSTILE, "from": HOSTILE, "text": HOSTILE + "\x7f\u202e"}], "after": None},
+    "sanctions": {"bans": [SANCTION], "mutes": [SANCTION], "more": False},
+    "trace": WAY,
+    "trace_id": [WAY, WAY],
+    "kick": 1,
+    "ban": None,
+    "status": {
+        "version": HOSTILE,
+        "pid": 1,
+        "port": 1,
+        "uptime": 3.0,
+        "draining": True,
+        "connections": [[HOSTILE, HOSTILE, 3]],
+        "most_connections": 3,
+        "behind": 1,
+        "waiting": 1,
+        "longest": 1,
+        "store": {"url": HOSTILE, "bytes": 3, "identity": HOSTILE, "failed": 0},
+        "cluster": {"bus": True, "bus_for": 3, "nodes": 1, "names": 1, "filled": 1},
+        "commits": {"count": 1, "p50": 0.1, "p99": 0.1},
+        "lag": {"p50": 0.1, "p99": 0.1},
+        "certificate": 1.0,
+        "failures": 1,
+    },
+}

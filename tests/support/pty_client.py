@@ -1,0 +1,121 @@
+"""The client as somebody uses it: a process of its own, unpatched, on a real pty or in pipes.
+
+Everything waits for what it wants to see, with a deadline; nothing sleeps for a fixed time.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from gevent import monkey
+from gevent.select import select
+
+from tests import ROOT
+from tests.support.timeouts import PATIENCE as TIMEOUT
+
+# The patched one closes some time later, and only then does the other end notice.
+close = monkey.get_original("os", "close")
+
+
+def command(server: Any, *arguments: str) -> list[str]:
+    where = ["--host", server.host, "--port", str(server.port)]
+    return [sys.executable, "-m", "gmessenger", "client", *where, *arguments]
+
+
+def environment(log: Path | str, **more: str) -> dict[str, str]:
+    """A plain environment, in which the log, what must not be forgotten and the home have a place of their own."""
+    return {"PATH": os.environ["PATH"], "HOME": str(Path(log).parent / "home"), "TERM": "xterm", "LANG": "C.UTF-8"} | {
+        "MESSENGER_LOG_FILE": str(log),
+        "STATE_DIRECTORY": str(Path(log).parent),
+        **more,
+    }
+
+
+def take_the_terminal() -> None:
+    """In the child: a session of its own, whose terminal fd 0 is, so that Ctrl-C means this process and no other."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP):  # whatever nohup and the like made of them for the tests
+        signal.signal(number, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+class Person:
+    """Somebody at a terminal: types, and sees what the client writes to it."""
+
+    def __init__(self, argv: list[str], log: Path | str, columns: int = 200, *, rows: int = 24, **env: str) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            argv,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=ROOT,
+            env=environment(log, **env),
+            preexec_fn=take_the_terminal,
+        )
+        close(slave)
+        os.set_blocking(self.master, False)
+        self.seen = ""
+
+    def types(self, text: str) -> None:
+        data = text.encode()
+        while data:
+            select([], [self.master], [])
+            data = data[os.write(self.master, data) :]
+
+    def line(self, text: str) -> None:
+        self.types(text + "\n")
+
+    def sees(self, pattern: str) -> re.Match[str]:
+        """Wait until the pattern is written; what came up to its end is forgotten."""
+        ends_at = time.monotonic() + TIMEOUT
+        while (found := re.search(pattern, self.seen)) is None:
+            assert self._more(ends_at), f"no {pattern!r} in {self.seen!r}"
+        self.seen = self.seen[found.end() :]
+        return found
+
+    def leaves(self) -> int:
+        """The exit code, once the process has ended; the rest of what it wrote stays in `seen`."""
+        ends_at = time.monotonic() + TIMEOUT
+        while self._more(ends_at):
+            pass
+        return self.process.wait(timeout=TIMEOUT)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def hang_up(self) -> None:
+        close(self.master)
+        self.master = -1
+
+    def _more(self, ends_at: float) -> bool:
+        readable, _, _ = select([self.master], [], [], max(0.0, ends_at - time.monotonic()))
+        try:
+            data = os.read(self.master, 65_536) if readable else b""
+        except OSError:  # nobody has the other end open any more
+            return False
+        self._got(data)
+        return bool(data)
+
+    def _got(self, data: bytes) -> None:
+        self.seen += data.decode(errors="replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.master >= 0:
+            close(self.master)

@@ -1,0 +1,98 @@
+"""Somebody in front of the full screen: a process on a real pty, and a terminal emulator that shows what it draws."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import struct
+import termios
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import pyte
+
+from tests.support.pty_client import TIMEOUT, Person
+
+KEYS: Final = {
+    "enter": "\r",
+    "tab": "\t",
+    "shift-tab": "\x1b[Z",
+    "backspace": "\x7f",
+    "escape": "\x1b",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "page up": "\x1b[5~",
+    "page down": "\x1b[6~",
+    "alt-up": "\x1b[1;3A",
+    "alt-down": "\x1b[1;3B",
+    "alt-enter": "\x1b\r",
+}
+"""Keys as an xterm says them; `ctrl-x` and `alt-x` are made up."""
+PASTE: Final = ("\x1b[200~", "\x1b[201~")
+
+
+def key(name: str) -> str:
+    """What a terminal sends for a key."""
+    if name in KEYS:
+        return KEYS[name]
+    modifier, _, letter = name.partition("-")
+    return chr(ord(letter.upper()) ^ 0x40) if modifier == "ctrl" else f"\x1b{letter}"
+
+
+class Viewer(Person):
+    """A `Person` who looks at a whole screen. `restored` says whether the terminal is as it was found."""
+
+    def __init__(self, argv: list[str], log: Path | str, columns: int = 100, rows: int = 30, **env: str) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        super().__init__(argv, log, columns, rows=rows, **({"TERM": "xterm-256color"} | env))
+
+    def _got(self, data: bytes) -> None:
+        super()._got(data)
+        self.raw += data
+        self._stream.feed(data)
+
+    @property
+    def display(self) -> str:
+        """The screen's rows as they are now."""
+        return "\n".join(row.rstrip() for row in self.screen.display)
+
+    def shows(self, pattern: str, within: float = TIMEOUT) -> re.Match[str]:
+        """Wait until the screen shows it, `^` and `$` being the ends of rows."""
+        ends_at = time.monotonic() + within
+        while (found := re.search(pattern, self.display, re.MULTILINE)) is None:
+            assert self._more(ends_at), f"no {pattern!r} on\n{self.display}"
+        return found
+
+    def hides(self, pattern: str, within: float = TIMEOUT) -> None:
+        """Wait until the screen does not show it any more."""
+        ends_at = time.monotonic() + within
+        while re.search(pattern, self.display, re.MULTILINE) is not None:
+            assert self._more(ends_at), f"still {pattern!r} on\n{self.display}"
+
+    def press(self, *names: str) -> None:
+        for name in names:
+            self.types(key(name))
+
+    def pastes(self, text: str) -> None:
+        self.types(text.join(PASTE))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The kernel tells the program."""
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    @property
+    def modes(self) -> list[Any]:
+        """How the terminal treats what is typed."""
+        return termios.tcgetattr(self.master)[:4]
+
+    @property
+    def restored(self) -> bool:
+        """Whether it echoes and reads lines, shows the cursor, and pastes and the mouse are as they were."""
+        cooked = bool(self.modes[3] & termios.ICANON and self.modes[3] & termios.ECHO)
+        last = {mode: max(self.raw.rfind(f"\x1b[?{mode}{end}".encode()) for end in "hl") for mode in (1049, 2004, 25)}
+        ends = {mode: self.raw[at + len(f"\x1b[?{mode}") : at + len(f"\x1b[?{mode}") + 1] for mode, at in last.items()}
+        return cooked and (ends[1049], ends[2004], ends[25]) == (b"l", b"l", b"h")

@@ -1,0 +1,67 @@
+"""Starts the server as its users do, in a process of its own, and reads what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from tests import ROOT
+from tests.support.timeouts import PATIENCE
+
+
+class ServerProcess:
+    """`python -m gmessenger server ARGUMENTS`, with its log on stderr."""
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        command = [sys.executable, "-m", "gmessenger", "server", "--port", "0", "--log-file", "-"]
+        command += ["--close-timeout", "0.3"]
+        command += ["--message-rate", "0", "--request-rate", "0", *arguments]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=clean | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> ServerProcess:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def port(self) -> int:
+        """The port it says it listens on."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.search(r"port (\d+)", line)
+        assert found, line
+        return int(found[1])
+
+    def end(self, *signals: signal.Signals) -> tuple[int, str]:
+        """Its exit code and its log, after these signals."""
+        for number in signals:
+            self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, log
+
+
+def dial(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a server that does not get far."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "gmessenger", "server", *arguments],
+        cwd=ROOT,
+        env=clean | environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout, done.stderr

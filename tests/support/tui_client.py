@@ -1,0 +1,76 @@
+"""The full screen joined with a real link, in this process: keys come through a pipe, and it draws on paper."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import gevent
+from gevent import Greenlet
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+from gmessenger.client import Client, Timeouts
+from gmessenger.config.options import ClientOptions
+from gmessenger.terminal.shutdown import ExitController
+from gmessenger.terminal.state_files import state_file
+from gmessenger.terminal.tui.app import TuiApp
+from gmessenger.terminal.tui.controller import Controller
+from gmessenger.terminal.tui.fullscreen import FullScreenMode
+from gmessenger.terminal.tui.model import Model
+from tests.support.tui import SOON, Paper, Sitting
+
+PASSWORD = "correct horse"
+IMPATIENT = Timeouts(connect=2, response=2, probe_after=2, retry_for=20, initial_backoff=0.02, max_backoff=0.1)
+
+
+class Seat(Sitting):
+    """Somebody at a full screen that is connected to `server`. Where files go is said by `$STATE_DIRECTORY`."""
+
+    def __init__(
+        self, server: Any, name: str, *, password: str | None = None, columns: int = 110, rows: int = 30, **more: Any
+    ) -> None:
+        self.columns, self.rows = columns, rows
+        self.paper = Paper(columns, rows)
+        self._stack = ExitStack()
+        self._pipe = self._stack.enter_context(create_pipe_input())
+        self.output = Vt100_Output(self.paper, self._size, term="xterm-256color", enable_cpr=False)
+        options = ClientOptions(host=server.host, port=server.port, name=name, answer_timeout=2.0, **more)
+        self.link = Client(server.host, server.port, name, password=password, device="desk", timeouts=IMPATIENT)
+        self.ending = ExitController()
+        self.drafts_file = state_file(options, name, "drafts")
+        self.mode = FullScreenMode(options, self.link, self.link.start, self.ending, make_view=self._sight)
+
+    def _sight(self, book: Model, acting: Controller, options: ClientOptions) -> TuiApp:
+        self.book, self.acting = book, acting
+        history = state_file(options, book.own_name, "history")
+        self.ui = TuiApp(book, acting, history_file=history, input=self._pipe, output=self.output)
+        return self.ui
+
+    def __enter__(self) -> Seat:
+        self._greenlet = self.ending.spawn(self.mode.run)
+        self._result: Greenlet[..., int] = gevent.spawn(self.ending.wait)
+        self.sees("● connected")
+        return self
+
+    def leaves(self) -> int:
+        """The exit code, once it is known; raises what the program ends with."""
+        self._result.join(SOON)
+        return int(self._result.get(timeout=0))
+
+    def dies(self) -> None:
+        """As by `kill -9`: nothing is put in order."""
+        self.acting.drafts._get_state = lambda: None  # type: ignore[assignment, return-value]
+        self.link.abort()
+
+    def __exit__(self, *failure: object) -> None:
+        self.ending.exit()
+        self._result.join(SOON)
+        self._greenlet.join(SOON)
+        assert self._greenlet.ready(), "the screen did not stop"
+        self.link.abort()
+        self._stack.close()
+
+    def line(self, *lines: str) -> None:
+        for each in lines:
+            self.types(f"{each}\r")

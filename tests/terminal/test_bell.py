@@ -1,0 +1,83 @@
+"""Line mode: the bell for what calls for somebody, and what counts as read."""
+
+from gmessenger.client import Client, MessageEvent, MessageReceived
+from gmessenger.terminal.format_events import mention_matcher
+from gmessenger.terminal.line_mode import BELL_INTERVAL, BellPolicy
+from tests.support.pty_client import Person
+from tests.support.scripted_server import FakeServer, Peer
+from tests.terminal.conftest import Sit, Start
+from tests.terminal.test_pipe_mode import ended, feed
+
+READY = r"interrupted it\.\r\n> "
+
+
+def seated(fake: FakeServer, sit: Sit, *arguments: str, account: bool = True) -> tuple[Person, Peer]:
+    hank = sit(fake, "--name", "hank", *arguments)
+    peer = fake.enter(account=account)
+    hank.sees(READY)
+    return hank, peer
+
+
+def test_a_message_to_oneself_rings_and_a_mention_in_a_room(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = seated(fake, sit, account=False)
+    peer.say("dale", "one of many", "#dev")
+    hank.sees(r"^\r +\r\[\d\d:\d\d\] #dev dale: one of many\r\n> $")
+    peer.say("dale", "and Hank?", "#dev")
+    hank.sees(r"^\a\r +\r\[\d\d:\d\d\] #dev dale: and Hank\?\r\n> $")
+    peer.say("dale", "one", "hank")
+    hank.sees("dale: one\r\n> $")
+
+
+def test_a_direct_message_rings(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = seated(fake, sit, account=False)
+    peer.say("dale", "one", "hank")
+    hank.sees(r"^\a\r +\r\[\d\d:\d\d\] dale: one\r\n> $")
+
+
+def test_who_wants_silence_has_it(fake: FakeServer, sit: Sit, start: Start) -> None:
+    hank, peer = seated(fake, sit, "--bell", "no", account=False)
+    peer.say("dale", "one", "hank")
+    hank.sees(r"^\r +\r\[\d\d:\d\d\] dale: one\r\n> $")
+    hank.line("/quit")
+    assert hank.leaves() == 0
+    process = start(fake, "--name", "hank")
+    peer = fake.enter()
+    peer.say("dale", "one", "hank")
+    assert process.stdout is not None
+    while b"dale: one" not in (line := process.stdout.readline()):
+        assert b"\a" not in line
+    assert b"\a" not in line
+    feed(process, b"")
+    assert ended(process)[0] == 0
+
+
+def test_what_was_shown_is_read_when_a_line_is_typed(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = seated(fake, sit)
+    peer.say("dale", "one", "hank", seq=1)
+    peer.say("dale", "two", "hank", seq=2)
+    peer.say("dale", "in a room", "#dev", seq=7)
+    hank.sees("in a room")
+    hank.line("/msg dale three")
+    told = [peer.read()]
+    while told[-1]["action"] != "msg":
+        told.append(peer.read())
+    assert [(each["with"], each["seq"]) for each in told if each["action"] == "read"] == [("dale", 2), ("#dev", 7)]
+    peer.answer(told[-1], 200, seq=3)
+    hank.sees("-- sent to dale")
+    hank.line("")
+    assert peer.expect("read")["seq"] == 3
+
+
+def test_bells_do_not_come_in_swarms() -> None:
+    now = [0.0]
+    attention = BellPolicy(Client("127.0.0.1", 1, "hank"), lambda: now[0])
+    event = MessageReceived(MessageEvent(sender="dale", to="hank", time=1.0, message="hi"), b"{}")
+    assert [attention.on_shown(event) for _ in range(3)] == [True, False, False]
+    now[0] += BELL_INTERVAL
+    assert attention.on_shown(event)
+
+
+def test_a_mention_is_a_word_of_its_own() -> None:
+    meant = mention_matcher("hank")
+    assert all(map(meant, ("hank", "Hank, are you there?", "ask @hank", "(hank)")))
+    assert not any(map(meant, ("", "hankering", "thanks, hank1", "x@hanks")))

@@ -1,0 +1,256 @@
+"""The client and the real server together: two people at two terminals, a pipe, a restart."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from gmessenger.client import (
+    Accepted,
+    Client,
+    Connected,
+    Disconnected,
+    GapDetected,
+    MessageReceived,
+    MessageSentElsewhere,
+    Rejected,
+    Timeouts,
+)
+from gmessenger.errors import NoSuchRoom, Refused
+from gmessenger.server import server as server_module
+from tests.client.conftest import Owner
+from tests.conftest import RunningServer
+from tests.support.pty_client import TIMEOUT
+from tests.terminal.conftest import Sit, Start
+from tests.terminal.test_line_mode import READY
+
+QUICK = Timeouts(initial_backoff=0.02, max_backoff=0.1)
+
+
+def test_two_people_chat(server: RunningServer, sit: Sit) -> None:
+    hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
+    hank.sees(r"Connected to gmessenger/.*\r\n.*\r\nYou are hank")
+    hank.sees(READY)
+    dale.sees(READY)
+    hank.line("/users")
+    hank.sees(r"-- 2 here:\r\n   dale\r\n   hank \(you\)")
+    hank.line("/msg dale привет 👍")
+    hank.sees("-- sent to dale")
+    dale.sees(r"\[\d\d:\d\d\] hank: привет 👍\r\n> ")
+    dale.line("/msg hank hello \x1b[31m")
+    hank.sees(r"dale: hello \^\[\[31m\r\nto dale> ")
+    dale.line("/status away")
+    hank.sees("-- dale is away")
+    dale.line("3")
+    assert dale.leaves() == 0
+    hank.line("still there?")
+    hank.sees("-- not sent to dale: dale has left, .* The text was: still there[?]")
+    hank.line("/msg nobody hi")
+    hank.sees("-- not sent to nobody: This name is not known on this server")
+    hank.types("\x04")
+    assert hank.leaves() == 0
+
+
+def test_a_taken_name(server: RunningServer, sit: Sit) -> None:
+    hank = sit(server, "--name", "hank")
+    hank.sees(READY)
+    other = sit(server, "--name", "HANK")
+    assert other.leaves() == 77
+    assert "name is already in use" in other.seen
+
+
+def test_from_a_pipe_to_a_bot(server: RunningServer, start: Start) -> None:
+    bot = start(server, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
+    assert bot.stdout is not None and bot.stderr is not None
+    bot.stderr.readline()
+    lines = "".join(f"line {number}\n" for number in range(2000)).encode()
+    cron = start(server, "--name", "cron", "--to", "bot")
+    _, err = cron.communicate(lines, timeout=TIMEOUT)
+    assert (cron.returncode, err) == (0, b"")
+    for number in range(2000):
+        assert f'"message":"line {number}"'.encode() in bot.stdout.readline()
+    bot.send_signal(signal.SIGINT)
+    assert bot.wait(timeout=TIMEOUT) == 0
+
+
+@pytest.fixture
+def link(server: RunningServer) -> Callable[[str], Owner]:
+    def linked(name: str) -> Owner:
+        link = Client(server.host, server.port, name, timeouts=QUICK)
+        link.start()
+        return Owner(link)
+
+    return linked
+
+
+def test_the_library(server: RunningServer, link: Callable[[str], Owner]) -> None:
+    hank, dale = link("hank"), link("dale")
+    assert "kept" in hank.next(Connected).greeting
+    message = hank.link.send("dale", "hi")
+    received = dale.next(MessageReceived)
+    assert (received.delivery.sender, received.delivery.message) == ("hank", "hi")
+    assert hank.next(Accepted).message is message
+    hank.link.send("dale", "x" * 20_000)
+    assert hank.next(Rejected).response.limit == 16_384
+    hank.link.send("dale", "x" * 70_000)
+    assert hank.next(Rejected).response.response == 413
+    dale.link.set_status("out")
+    assert [(card.account_name, card.status) for card in hank.link.users()] == [("dale", "out"), ("hank", "online")]
+    with pytest.raises(NoSuchRoom):
+        hank.link.join("#ops")
+    with pytest.raises(Refused, match="name is already in use"):
+        link("hank")
+    hank.link.close(), dale.link.close()
+
+
+def test_a_restart(
+    start_server: Callable[..., Any],
+    link: Callable[[str], Owner],
+    server: RunningServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "MIN_RETRY_AFTER", 0.05)
+    hank, dale = link("hank"), link("dale")
+    dale.link.set_status("out")
+    port = server.port
+    server.stop()
+    lost = hank.next(Disconnected)
+    assert lost.attempt == 1
+    hank.link.send("dale", "sent while the server was away")
+    dale.next(Disconnected)
+    start_server(port=port)
+    # Hank may be back before Dale is; his message waits for her.
+    assert dale.next(MessageReceived).delivery.message == "sent while the server was away"
+    hank.next(Accepted)
+    with gevent.Timeout(TIMEOUT):
+        while [card.status for card in hank.link.users()] != ["out", "online"]:
+            pass
+    hank.link.close(), dale.link.close()
+
+
+def test_resuming(server: RunningServer, link: Callable[[str], Owner]) -> None:
+    hank = link("hank")
+    hank.next(Connected)
+    connection = hank.link._reconnector._connection
+    assert connection is not None
+    # The line breaks without the server's hearing of it; its token lets hank in again all the same.
+    connection.fail(ConnectionError("the cable was pulled"))
+    assert hank.next(Disconnected).reason == "the cable was pulled"
+    assert hank.next(Connected).reconnected
+    hank.link.close()
+
+
+def test_an_account_from_its_making_to_its_second_device(server: RunningServer, sit: Sit) -> None:
+    hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
+    for person, name in ((hank, "hank"), (dale, "dale")):
+        person.sees(READY)
+        person.line("/register")
+        person.sees(f"A password for {name}: $")
+        person.line("correct horse")
+        person.sees("Repeat the password: $")
+        person.line("correct horse")
+        person.sees(f"-- {name} is now your account")
+        person.line("/join #dev")
+        person.sees("(?s)-- you are in #dev, with .*to #dev> ")
+    hank.line("3")
+    assert hank.leaves() == 0
+    dale.line("the deploy is at five")
+    dale.sees("-- sent to #dev")
+    dale.line("/msg hank call me")
+    dale.sees("-- sent to hank")
+    hank = sit(server, "--name", "hank")
+    hank.sees("Password for hank: $")
+    hank.line("correct horse")
+    hank.sees(READY)
+    hank.sees("#dev dale: the deploy is at five")
+    hank.sees(r"\] dale: call me")
+    hank.line("/search DEPLOY")
+    hank.sees(r"-- found 1 message:\r\n  1 \[\d\d:\d\d\] #dev dale: the deploy is at five")
+    phone = sit(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
+    phone.sees(READY)
+    phone.line("/msg dale from the phone")
+    hank.sees("you, on another device, to dale: from the phone")
+    dale.sees("hank: from the phone")
+    hank.line("/msg dale from the desk")
+    phone.sees("you, on another device, to dale: from the desk")
+    dale.line("/history 3")
+    dale.sees(r"(?s)dale: call me\r\n.*hank: from the phone\r\n.*hank: from the desk\r\n")
+    for person in (hank, dale, phone):
+        person.types("\x04")
+        assert person.leaves() == 0
+    again = sit(server, "--name", "hank", MESSENGER_PASSWORD="correct horse")
+    again.sees(READY)
+    again.types("\x04")
+    assert again.leaves() == 0
+    assert "from" not in again.seen and "call me" not in again.seen
+
+
+def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable[[str], Owner], sit: Sit) -> None:
+    hank = link("hank")
+    hank.link.register("correct horse")
+    hank.link.close()
+    person = sit(server, "--name", "HANK", MESSENGER_PASSWORD="correct horse")
+    person.sees(READY)
+    person.line("/users")
+    person.sees(r"   hank \(you\)")
+    for typed, seen in (
+        ("/join dev", "-- you are in #dev"),
+        ("/members dev", r"-- 1 in #dev:\r\n   hank \(you\)"),
+        ("/leave dev", "-- you have left #dev"),
+    ):
+        person.line(typed)
+        person.sees(seen)
+    person.types("\x04")
+    assert person.leaves() == 0
+
+
+def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Owner], start: Start) -> None:
+    cron = link("cron")
+    cron.link.register("correct horse")
+    cron.link.close()
+    script = start(server, "--name", "cron", "--to", "#ops", password="correct horse")
+    assert script.communicate(b"backup done\n", timeout=TIMEOUT) == (b"", b"")
+    assert script.returncode == 0
+    dale = link("dale")
+    assert dale.link.join("#ops").members == ["cron", "dale"]
+    dale.link.send("#ops", "thanks")
+    assert dale.next(Accepted).response.seq == 2
+    dale.link.close()
+
+
+def break_line(owner: Owner) -> None:
+    connection = owner.link._reconnector._connection
+    if connection is not None:
+        connection.fail(ConnectionError("the cable was pulled"))
+
+
+def test_each_message_once_and_in_order_over_lines_that_break(
+    server: RunningServer, link: Callable[[str], Owner]
+) -> None:
+    hank, dale = link("hank"), link("dale")
+    for owner in (hank, dale):
+        owner.link.register("correct horse")
+        owner.link.join("#dev")
+    ears = [gevent.spawn(hear, owner, 400) for owner in (hank, dale)]
+    for number in range(200):
+        hank.link.send("#dev", f"hank {number}"), dale.link.send("#dev", f"dale {number}")
+        hank.link.send("dale", f"direct {number}"), dale.link.send("hank", f"direct {number}")
+        if number % 40 == 20:
+            break_line(hank)
+        if number % 40 == 30:
+            break_line(dale)
+        gevent.sleep(0.002)
+    for owner, ear, other in zip((hank, dale), ears, ("dale", "hank"), strict=True):
+        texts = ear.get(timeout=TIMEOUT)
+        assert [text for text in texts if text.startswith("direct")] == [f"direct {number}" for number in range(200)]
+        assert [text for text in texts if text.startswith(other)] == [f"{other} {number}" for number in range(200)]
+        assert owner.link.flush(TIMEOUT) == 0
+        assert not any(isinstance(event, GapDetected | MessageSentElsewhere | Rejected) for event in owner.seen)
+    hank.link.close(), dale.link.close()
+
+
+def hear(owner: Owner, count: int) -> list[str]:
+    return [owner.next(MessageReceived).delivery.message for _ in range(count)]

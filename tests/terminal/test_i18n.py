@@ -1,0 +1,474 @@
+"""Languages: which one is chosen, that its catalog is whole, and that every sentence can be found in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from gettext import GNUTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages import Catalog, Message
+
+from gmessenger.client import Client, Connected
+from gmessenger.client.responses import error_from_response
+from gmessenger.errors import ERRORS, WIRE_ERRORS, ExitError, RateLimited, TextTooLong, Unreachable, WireError
+from gmessenger.terminal import dates, i18n
+from gmessenger.terminal.commands import help_text
+from gmessenger.terminal.i18n import SERVER_TEXTS, _, localize, localize_greeting, ngettext
+from gmessenger.terminal.main import main
+from gmessenger.text import Fragment, ServerText, Text
+from gmessenger.wire.events import ResponseFrame
+from scripts.translations import HEADERS, PACKAGE, PLACES, catalogs, compiled, extracted, read, renewed, untranslated
+from tests.conftest import RunningServer
+from tests.support.scripted_server import FakeServer
+from tests.terminal.conftest import Sit
+
+RUSSIAN = {"LANG": "ru_RU.UTF-8"}
+
+
+@pytest.fixture
+def russian() -> Iterator[None]:
+    i18n.install(RUSSIAN)
+    yield
+    i18n.install({})
+
+
+@pytest.mark.parametrize(
+    ("environ", "languages"),
+    [
+        ({}, []),
+        (RUSSIAN, ["ru_RU.UTF-8"]),
+        ({"LANG": "C.UTF-8"}, []),
+        ({"LANG": "POSIX"}, []),
+        ({"LC_ALL": "C.UTF-8", **RUSSIAN}, []),
+        ({"LC_ALL": "", **RUSSIAN}, ["ru_RU.UTF-8"]),
+        ({"LC_MESSAGES": "ru_RU", "LANG": "en_US.UTF-8"}, ["ru_RU"]),
+        ({"LANGUAGE": "ru:en", "LANG": "de_DE.UTF-8"}, ["ru"]),
+        ({"LANGUAGE": "en_GB:en:ru", **RUSSIAN}, []),  # who reads English best is not answered in Russian
+        ({"LANGUAGE": "uk:ru", "LANG": "uk_UA.UTF-8"}, ["uk", "ru"]),
+        ({"LANGUAGE": "ru", "LANG": "C"}, []),
+        ({"LANGUAGE": "ru"}, ["ru"]),
+    ],
+)
+def test_which_languages_the_environment_asks_for(environ: dict[str, str], languages: list[str]) -> None:
+    assert i18n.languages(environ) == languages
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (RUSSIAN, "ничего не найдено"),
+        ({"LANGUAGE": "uk:ru", "LANG": "uk_UA.UTF-8"}, "ничего не найдено"),
+        ({"LANG": "ru"}, "ничего не найдено"),
+        ({"LANG": "de_DE.UTF-8"}, "nothing found"),
+        ({"LC_ALL": "C.UTF-8"}, "nothing found"),
+    ],
+)
+def test_the_first_language_that_there_is(environ: dict[str, str], said: str) -> None:
+    i18n.install(environ)
+    try:
+        assert _("nothing found") == said
+    finally:
+        i18n.install({})
+
+
+def test_the_empty_sentence_is_not_the_head_of_the_catalog(russian: None) -> None:
+    assert _("") == "" and localize("") == ""
+
+
+@pytest.fixture(params=catalogs(), ids=lambda file: file.parent.parent.name)
+def catalog_file(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+@pytest.fixture
+def catalog(catalog_file: Path) -> Catalog:
+    return read(catalog_file)
+
+
+def test_there_are_catalogs() -> None:
+    assert [file.parent.parent.name for file in catalogs()] == ["ru"]
+
+
+def test_nothing_is_missing_or_left_over(catalog: Catalog) -> None:
+    assert {message.id for message in catalog} == {message.id for message in extracted()}, "make words"
+    assert not untranslated(catalog)
+    assert not catalog.obsolete
+    assert not [message.id for message in catalog if message.id and message.fuzzy]
+
+
+def forms(message: Message) -> tuple[list[str], list[str]]:
+    """What is translated, and into what."""
+    return [[each] if isinstance(each, str) else list(each) for each in (message.id, message.string)]  # type: ignore
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_the_same_values_are_filled_in(catalog: Catalog) -> None:
+    for message in catalog:
+        asked, said = forms(message)
+        if message.id and "python-format" not in message.flags:
+            wanted = placeholders(asked[0])
+            assert all(placeholders(form) == wanted for form in (*asked, *said)), message.id
+
+
+def test_what_begins_and_ends_a_sentence_is_kept(catalog: Catalog) -> None:
+    """Questions are typed behind; a full stop is taken off where the sentence goes on, and put back."""
+    for message in catalog:
+        asked, said = forms(message)
+        for form in said if message.id else []:
+            assert form.endswith((" ", "\n")) == asked[0].endswith((" ", "\n")), message.id
+            assert form.strip().endswith(".") == asked[0].strip().endswith("."), message.id
+
+
+COUNTS = (*range(25), 100, 101, 102, 111, 1_000_000)
+
+
+def test_what_is_compiled_is_what_is_written(catalog_file: Path) -> None:
+    """As gettext reads it: how a compiled file is laid out is the business of the compiler of the day."""
+    shipped, anew = map(translations, (catalog_file.with_suffix(".mo").read_bytes(), compiled(read(catalog_file))))
+    assert shipped.info() == anew.info(), "make words"
+    for message in read(catalog_file):
+        one, many = message.id if message.pluralizable else (message.id, message.id)
+        assert shipped.gettext(one) == anew.gettext(one), "make words"
+        for count in COUNTS if message.pluralizable else ():
+            assert shipped.ngettext(one, many, count) == anew.ngettext(one, many, count), "make words"
+
+
+def translations(compiled: bytes) -> GNUTranslations:
+    return GNUTranslations(BytesIO(compiled))
+
+
+def test_no_catalog_states_when_or_by_what_it_was_written(catalog_file: Path) -> None:
+    shipped = catalog_file.read_bytes(), catalog_file.with_suffix(".mo").read_bytes()
+    assert set(translations(shipped[1]).info()) == {name.lower() for name in HEADERS}
+    for each in shipped:
+        assert b"Babel" not in each and b"-Date" not in each, "make words"
+
+
+def test_another_version_of_babel_writes_the_same_catalog(catalog_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    today = renewed(catalog_file), compiled(read(catalog_file))
+    monkeypatch.setattr("babel.messages.catalog.VERSION", "99.9")
+    monkeypatch.setattr("babel.messages.catalog.get_plural", lambda locale: pytest.fail("Babel's idea of plurals"))
+    assert (renewed(catalog_file), compiled(read(catalog_file))) == today
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "найдено 0 сообщений:"),
+        (1, "найдено 1 сообщение:"),
+        (2, "найдено 2 сообщения:"),
+        (4, "найдено 4 сообщения:"),
+        (5, "найдено 5 сообщений:"),
+        (11, "найдено 11 сообщений:"),
+        (12, "найдено 12 сообщений:"),
+        (21, "найдено 21 сообщение:"),
+        (111, "найдено 111 сообщений:"),
+        (122, "найдено 122 сообщения:"),
+    ],
+)
+def test_plural_forms(russian: None, count: int, said: str) -> None:
+    assert ngettext("found {count} message:", "found {count} messages:", count) == said
+
+
+def test_plural_forms_in_english() -> None:
+    said = [ngettext("found {count} message:", "found {count} messages:", count) for count in (0, 1, 2)]
+    assert said == ["found 0 messages:", "found 1 message:", "found 2 messages:"]
+
+
+@pytest.mark.parametrize("word", WIRE_ERRORS)
+def test_every_refusal_is_said_in_the_readers_language(russian: None, word: str) -> None:
+    kind = WIRE_ERRORS[word]
+    answer = ResponseFrame(kind.status, error="What a server says today.", code=word)
+    said = localize(error_from_response(answer))
+    assert said.startswith(_(kind.message)) and _(kind.message) != kind.message
+    assert ("What a server says today." in said) == (word in {"bad_request", "forbidden"})
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_every_error_has_a_sentence_in_the_readers_language(russian: None, error: type[WireError]) -> None:
+    assert localize(error()) != str(error())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            ResponseFrame(413, error="At most 1.", code="too_long", limit=16_384),
+            "В сообщении не может быть больше 16384 знаков.",
+        ),
+        (ResponseFrame(413, error="At most 1.", code="too_long"), "Текст слишком длинный."),
+        (
+            ResponseFrame(429, error="Slow.", code="too_fast", retry_after=2.2),
+            "Слишком много запросов; подождите 3 секунды.",
+        ),
+        (
+            ResponseFrame(429, error="Slow.", code="too_fast", retry_after=0.2),
+            "Слишком много запросов; подождите 1 секунду.",
+        ),
+        (
+            ResponseFrame(400, error="A name has no invisible characters.", code="bad_name"),
+            "В имени не бывает невидимых знаков.",
+        ),
+        (
+            ResponseFrame(400, error="A status is 1.", code="bad_request"),
+            "Недопустимый запрос. Сервер пишет: A status is 1.",
+        ),
+        (ResponseFrame(499, error="Something new.", code="something_new"), "Something new."),
+        (ResponseFrame(499), "Сервер ответил 499."),
+    ],
+)
+def test_refusals(russian: None, answer: ResponseFrame, said: str) -> None:
+    assert localize(error_from_response(answer)) == said
+
+
+def shape(sentence: str | ast.JoinedStr) -> str:
+    """A sentence with a gap for each value."""
+    if isinstance(sentence, str):
+        return re.sub(r"\{\w+\}", "{}", sentence)
+    return "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in sentence.values)
+
+
+def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
+    """All of it, but what only the operator's own command asks for (and the decoder's complaints)."""
+    kinds = {error.__name__ for error in WIRE_ERRORS.values()}
+    files = [file for file in (PACKAGE / "chat").glob("*.py") if file.stem not in {"tracer", "admin"}]
+    calls = [
+        node
+        for file in [*files, PACKAGE / "field_types.py", PACKAGE / "names.py"]
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    said = [call.args[0] for call in calls if name_of(call) in kinds and call.args]
+    assert {shape(each) for each in said if isinstance(each, ast.JoinedStr)} == set(map(shape, SERVER_TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence", "said"),
+    [
+        ("never_seen", "There is no such ban or mute for Боря.", "Для Боря нет такого запрета."),
+        ("not_here", "{x} is not here.", "{x}: сейчас не в сети."),
+        ("bad_request", "A status is 1 to 32 printable characters, and not 'offline'.", "Состояние — это от 1 до 32"),
+    ],
+)
+def test_sentences_with_values(russian: None, code: str, sentence: str, said: str) -> None:
+    assert localize(ServerText(sentence, code)).startswith(said)
+
+
+@pytest.mark.parametrize("kind", [TextTooLong, RateLimited])
+def test_in_english_the_server_speaks_for_itself(kind: type[WireError]) -> None:
+    answer = ResponseFrame(kind.status, error="As the server says it.", code=kind.code, limit=5, retry_after=5.0)
+    assert localize(error_from_response(answer)) == "As the server says it."
+
+
+def test_a_sentence_within_a_sentence(russian: None) -> None:
+    inner = Fragment(Text("The server did not answer within {seconds:g} s.", seconds=30))
+    error = Unreachable(Text("Cannot reach {place}: {reason}.", place="{x}:7777", reason=inner))
+    assert str(error) == "Cannot reach {x}:7777: The server did not answer within 30 s."
+    assert localize(error) == "Не удаётся связаться с {x}:7777: Сервер не ответил в течение 30 с."
+
+
+def test_what_is_no_sentence_of_ours_stays_as_it_is(russian: None) -> None:
+    assert (
+        localize(ServerText("{braces} and %s", "nothing")) == localize(OSError("{braces} and %s")) == "{braces} and %s"
+    )
+
+
+def test_dates() -> None:
+    assert dates.format_day(date(2026, 11, 23)) == "Monday, 23 November 2026"
+    assert (dates.format_duration(0.84), dates.format_duration(9.96), dates.format_duration(25.2)) == (
+        "0.8 s",
+        "10 s",
+        "25 s",
+    )
+
+
+@pytest.mark.parametrize(("way", "shown"), [("%H:%M:%S", "21:05"), ("%r", "09:05 PM"), ("%I:%M:%S %p", "09:05 PM")])
+def test_hours_are_counted_as_the_country_does(monkeypatch: pytest.MonkeyPatch, way: str, shown: str) -> None:
+    monkeypatch.setattr("locale.nl_langinfo", lambda _what: way)
+    then = datetime(2024, 3, 8, 21, 5).astimezone()
+    assert dates.format_time(then.timestamp()) == f"2024-03-08 {shown}"
+
+
+def test_dates_in_russian(russian: None) -> None:
+    then = datetime(2024, 3, 8, 9, 5).astimezone()
+    assert dates.format_time(then.timestamp()) == "08.03.2024 09:05"
+    assert dates.format_time(datetime.now().timestamp()).count(":") == 1
+    assert dates.format_time(1e30) == "--:--"
+    assert dates.format_day(then.date()) == "пятница, 8 марта 2024"
+    assert dates.format_duration(0.84) == "0,8 с"
+
+
+def test_help_in_russian(russian: None) -> None:
+    text = help_text(100)
+    assert "1, message, /msg [ИМЯ [ТЕКСТ]]" in text and "выйти из комнаты" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "хранятся всегда, между гостями не хранятся."),
+        ({"retention_days": 31.0}, "хранятся 31 день, между гостями не хранятся."),
+        ({"retention_days": 22.0}, "хранятся 22 дня, между гостями не хранятся."),
+        ({"store": "memory:"}, "хранятся, пока сервер работает, между гостями не хранятся."),
+        ({"retention_days": 0.5}, "are kept for 0.5 days, messages between guests not at all."),
+    ],
+)
+def test_what_a_server_keeps(
+    russian: None, start_server: Callable[..., RunningServer], options: dict[str, Any], said: str
+) -> None:
+    server = start_server(greeting="Be kind.\nnothing found", **options)
+    with Client(server.host, server.port, "аня") as link:
+        event = next(link)
+    assert isinstance(event, Connected)
+    own, more, kept = map(localize_greeting, event.greeting.splitlines())
+    assert (own, more) == ("Be kind.", "nothing found")  # the owner's own words are left alone
+    assert kept.endswith(said)
+
+
+def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
+    anna = sit(server, "--name", "аня", **RUSSIAN)
+    anna.sees(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
+    anna.sees("Текст без команды уходит последнему адресату.*")
+    anna.line("привет")
+    anna.sees("-- Получателя ещё нет: сначала напишите /msg ИМЯ ТЕКСТ\\.")
+    anna.line("/uesrs")
+    anna.sees("-- Команды /uesrs нет\\. Может быть, /users[?]")
+    anna.line("/users")
+    anna.sees(r"-- здесь 1 человек:\r\n   аня \(это вы\)")
+    anna.line("/msg боря привет")
+    anna.sees("-- не отправлено [(]боря[)]: Это имя на сервере неизвестно\\. Текст: привет\r\nкому: боря> ")
+    anna.line("/join #дом")
+    anna.sees("-- Такой комнаты нет, а создавать комнаты можно только с учётной записью\\.")
+    anna.line("/msg боря " + "я" * 2000)
+    anna.sees("Это имя на сервере неизвестно")
+    anna.line("/status " + "я" * 100)
+    anna.sees("-- Состояние — это от 1 до")
+    anna.line("/history")
+    anna.sees("-- в беседе боря раньше ничего не было|-- Это можно только с учётной записью")
+    anna.line("3")
+    assert anna.leaves() == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (RUSSIAN, "gmessenger-client: Не удаётся связаться с 127.0.0.1:{port}: в соединении отказано.\r\n"),
+        ({"LC_ALL": "C.UTF-8", **RUSSIAN}, "gmessenger-client: Cannot reach 127.0.0.1:{port}: Connection refused.\r\n"),
+    ],
+)
+def test_nobody_there(fake: FakeServer, sit: Sit, environ: dict[str, str], said: str) -> None:
+    fake.stop_listening()
+    anna = sit(fake, "--name", "аня", "--retry-for", "0.01", **environ)
+    assert anna.leaves() == 69
+    told, ended = anna.seen.splitlines(keepends=True)
+    assert ended == said.format(port=fake.port)
+    assert re.match(r"-- .* (Trying again in|Следующая попытка через) 0[.,]\d (s|с)\.\r\n", told)
+
+
+def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
+    anna = sit(fake, "--name", "аня", **RUSSIAN)
+    peer = fake.enter()
+    anna.sees("Ваше имя здесь")
+    peer.close()
+    anna.sees("-- связь прервана: сервер закрыл соединение; новая попытка через [0-9,]+ с; набранные до тех пор")
+    fake.enter()
+    anna.sees("-- снова на связи\r\n")
+
+
+def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
+    anna = sit(fake, "--name", "аня", **RUSSIAN)
+    fake.accept().turn_away(403, "banned", "Go away.")
+    assert (anna.leaves(), anna.seen) == (77, "gmessenger-client: Оператор запретил вам вход на этот сервер.\r\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "x"], "Параметр -p/--port: нужен номер порта от 0 до 65535, а не 'x'."),
+        (["--port"], "Параметр -p/--port: нужно одно значение."),
+        (["--bogus"], "Непонятные аргументы: --bogus."),
+        (["--name", "a", "--json"], "--json работает только с --listen."),
+        (["-c", "/nonexistent/x.ini"], "Не удаётся прочитать файл настроек /nonexistent/x.ini: нет такого файла"),
+    ],
+)
+def test_faults_of_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
+    try:
+        assert main(arguments) in (2, 78)
+    finally:
+        i18n.install({})
+    assert capsys.readouterr().err.startswith(f"gmessenger-client: {said}")
+
+
+def test_the_help_of_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
+    try:
+        with pytest.raises(SystemExit):
+            main(["--help"])
+    finally:
+        i18n.install({})
+    text = capsys.readouterr().out
+    assert text.startswith("вызов: gmessenger-client") and "параметры:" in text
+    letters = re.sub(r"MESSENGER_\w+|\{[^}]*\}|(?<!\w)--?[\w-]+|[/\\w.~]+\.ini|sha256:HEX|`[^`]*`", "", text)
+    assert not re.findall(r"(?<![\w/.])(?:the|is|and|of|show|usage)(?!\w)", letters)
+
+
+SHOWN = {"show", "say", "ask", "ask_secret", "prompt", "notice", "noted", "Mistake", "Notice"} | {
+    error.__name__ for error in ERRORS.values() if issubclass(error, ExitError)
+}
+"""What is given to these is read by people."""
+MARKS = {"_", "N_", "ngettext", "gettext", "Text"}
+FILES = [file for place in PLACES[:2] for file in sorted((PACKAGE / place).rglob("*.py"))] + [
+    PACKAGE / "config/parser.py",
+    PACKAGE / "config/files.py",
+]
+
+
+def name_of(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def is_text(node: ast.expr) -> bool:
+    """Whether it is a text that was written there, with letters in it."""
+    if isinstance(node, ast.JoinedStr):
+        return any(is_text(each) for each in node.values)
+    if isinstance(node, ast.BinOp):
+        return is_text(node.left) or is_text(node.right)
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and any(map(str.isalpha, node.value))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_what_people_read_goes_through_the_catalog_in_whole_sentences(file: Path) -> None:
+    for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(call, ast.Call) and name_of(call) in SHOWN:
+            assert not any(map(is_text, call.args)), f"line {call.lineno} is not translated"
+        if isinstance(call, ast.Call) and name_of(call) in MARKS:
+            parts = [each for each in call.args if isinstance(each, ast.JoinedStr | ast.BinOp)]
+            assert not any(map(is_text, parts)), f"line {call.lineno} is pasted together"
+
+
+def at_import(node: ast.AST) -> Iterator[ast.Call]:
+    """What is called while a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.Lambda):
+            yield from at_import(child)
+        if isinstance(child, ast.Call):
+            yield child
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_nothing_is_translated_before_a_language_is_chosen(file: Path) -> None:
+    called = {name_of(call) for call in at_import(ast.parse(file.read_text("utf-8")))}
+    assert not called & {"_", "counted", "gettext", "spoken", "choose"}

@@ -1,0 +1,116 @@
+"""In tmux, from a shell: a session of its own, keys as people press them, and what the pane shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import ROOT
+from tests.conftest import RunningServer
+from tests.support.native_clients import Dial
+from tests.support.pty_client import command, environment
+from tests.support.timeouts import PATIENCE
+
+PROMPT = "tmux-shell$ "
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+class Pane:
+    """A shell in a tmux of its own, which ends with the test."""
+
+    def __init__(self, folder: Path, columns: int, rows: int) -> None:
+        self._name = f"gmessenger-{uuid.uuid4()}"
+        shell = (
+            "env - PS1={} TERM=screen-256color LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin bash --norc --noprofile"
+        )
+        size = ("-x", str(columns), "-y", str(rows))
+        self._socket = folder / "tmux"
+        self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-s", self._name, shell.format(shlex.quote(PROMPT)))
+        self.shows(re.escape(PROMPT.strip()))
+
+    def _tmux(self, *arguments: str) -> str:
+        argv = ["tmux", "-S", str(self._socket), *arguments]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+
+    def keys(self, *names: str) -> None:
+        """As tmux calls them: `Enter`, `C-z`, `M-a`."""
+        self._tmux("send-keys", "-t", self._name, *names)
+
+    def types(self, text: str) -> None:
+        self._tmux("send-keys", "-t", self._name, "-l", "--", text)
+
+    def line(self, text: str) -> None:
+        self.types(text)
+        self.keys("Enter")
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._tmux("resize-window", "-t", self._name, "-x", str(columns), "-y", str(rows))
+
+    @property
+    def display(self) -> str:
+        return self._tmux("capture-pane", "-p", "-t", self._name)
+
+    def shows(self, pattern: str) -> None:
+        """Look now and then until the pane shows it; tmux tells nobody."""
+        deadline = time.monotonic() + PATIENCE
+        while re.search(pattern, display := self.display, re.MULTILINE) is None:
+            assert time.monotonic() < deadline, f"no {pattern!r} in\n{display}"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self._tmux("kill-server")
+
+
+@pytest.fixture
+def pane(tmp_path: Path) -> Iterator[Pane]:
+    pane = Pane(tmp_path, 100, 25)
+    yield pane
+    pane.close()
+
+
+def typed(server: Any, folder: Path, *arguments: str) -> str:
+    """The command line of a client, with an environment that touches nothing of whoever runs the tests."""
+    env = environment(folder / "client.log") | {"TERM": "screen-256color"}
+    return shlex.join(["env", *(f"{key}={value}" for key, value in env.items()), *command(server, *arguments)])
+
+
+def test_an_evening_in_tmux(server: RunningServer, dial: Dial, pane: Pane, tmp_path: Path) -> None:
+    dale = dial.native(server, "dale")
+    pane.line(f"cd {ROOT} && {typed(server, tmp_path, '--name', 'hank')}")
+    pane.shows("● connected")
+    pane.line("/msg dale привет, Дейл 👍")
+    pane.shows(r"hank │ привет, Дейл 👍 +✓")
+    assert dale.event("msg")["message"] == "привет, Дейл 👍"
+    dale.say("hank", "こんにちは")
+    pane.shows(r"dale │ こんにちは")
+    pane.types("half a thou")
+    pane.keys("C-z")
+    pane.shows("Stopped")
+    pane.line("echo $((20+22))")
+    pane.shows("^42$")
+    dale.say("hank", "while you were away")
+    pane.line("fg")
+    pane.shows("while you were away")
+    pane.shows(r"\] half a thou$")
+    pane.resize(60, 12)
+    pane.shows(r"\] half a thou$")
+    pane.keys("C-c")
+    pane.line("3")
+    pane.shows(rf"^{re.escape(PROMPT.strip())}$")
+    pane.line("stty -a | grep -o ' icanon' && echo $?")
+    pane.shows("^ icanon$")
+
+
+@pytest.fixture
+def dial() -> Iterator[Dial]:
+    with Dial() as connections:
+        yield connections

@@ -1,0 +1,67 @@
+"""What the line tells goes into the book, also when it comes back to a server that counts anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+import pytest
+
+from gmessenger.client import Accepted, ChatEvent, Client, MessageReceived, UserInfo
+from gmessenger.terminal.tui.model import Model
+from tests.client.conftest import Owner
+from tests.conftest import RunningServer
+from tests.support.tui_client import IMPATIENT, PASSWORD, Seat
+
+
+def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_anew(
+    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]
+) -> None:
+    dale = link("dale")
+    hank = seat(server, "hank")
+    for text in ("one", "two"):
+        dale.link.send("hank", text)
+    hank.until(lambda: hank.book.find("dale") is not None and hank.book.open("dale").last_seq == 2)
+    hank.link._reconnector._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
+    hank.until(lambda: hank.book.connection.state == "lost")
+    hank.until(lambda: hank.book.connection.state == "connected")
+    dale.link.send("hank", "three")
+    assert dale.next(Accepted).response.seq is not None
+    dale.link.send("hank", "four")
+    hank.until(lambda: any(entry.text == "four" for entry in hank.book.open("dale").entries))
+    said = [entry.text for entry in hank.book.open("dale").entries if entry.sender]
+    assert said == ["one", "two", "three", "four"]
+    assert hank.book.open("dale").unread == 4
+
+
+def test_what_blocked_people_have_said_meanwhile_is_not_shown(
+    server: RunningServer,
+    seat: Callable[..., Seat],
+    link: Callable[..., Owner],
+    hank: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dale = link("dale")
+    with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=IMPATIENT) as phone:
+        dale.link.join("#dev")
+        phone.join("#dev")
+        phone.block("dale")
+    for text in ("hank: boo", "hank: are you there?"):
+        dale.link.send("#dev", text)
+        dale.next(Accepted)
+    blocks, apply = Client.blocks, Model.apply
+    applied: list[ChatEvent] = []
+
+    def slowly(line: Client) -> list[UserInfo]:
+        gevent.sleep(0.1)
+        return blocks(line)
+
+    def noted(book: Model, event: ChatEvent, now: float) -> bool:
+        applied.append(event)
+        return apply(book, event, now)
+
+    monkeypatch.setattr(Client, "blocks", slowly)
+    monkeypatch.setattr(Model, "apply", noted)
+    at = seat(server, "hank", password=PASSWORD)
+    at.until(lambda: sum(isinstance(event, MessageReceived) for event in applied) == 2)
+    assert [entry for entry in at.book.open("#dev").entries if entry.sender] == []

@@ -1,0 +1,251 @@
+"""What is in sight while one scrolls and things come in above and below."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
+from gmessenger.terminal.tui.entries import MAX_ENTRY_ROWS, MAX_ENTRY_TEXT, EntryRenderer, TimeFormatter
+from gmessenger.terminal.tui.graphemes import width
+from gmessenger.terminal.tui.model import Model
+from gmessenger.terminal.tui.scrollback import Scrollback
+from gmessenger.terminal.tui.style import ASCII, UNICODE
+from tests.support.tui import say
+
+NOON = 1_763_812_800.0
+
+
+class Reader:
+    """Somebody who reads one conversation."""
+
+    def __init__(self, count: int = 100, columns: int = 80, rows: int = 10) -> None:
+        self.book = Model("hank")
+        self.room: Conversation = self.book.open("#dev")
+        self.book.switch_to(self.room)
+        calendar = TimeFormatter()
+        self.entries = EntryRenderer(UNICODE, calendar)
+        self.back = Scrollback(self.book, self.entries, UNICODE, calendar)
+        self.columns, self.rows = columns, rows
+        for number in range(count):
+            say(self.room, f"message {number}", seq=1000 + number, at=NOON)
+        self.sight()
+
+    def sight(self) -> list[str]:
+        drawn = self.back.render(self.columns, self.rows)
+        assert len(drawn) == self.rows
+        return ["".join(text for _, text in row).rstrip() for row in drawn]
+
+    def numbers(self) -> list[int]:
+        return [int(row.rsplit(" ", 1)[1]) for row in self.sight() if "message" in row and "│" in row]
+
+
+def test_the_newest_is_at_the_bottom() -> None:
+    reader = Reader()
+    assert reader.numbers() == list(range(90, 100))
+    say(reader.room, "message 100", seq=1100, at=NOON)
+    assert reader.numbers()[-1] == 100 and reader.back.at_bottom and reader.back.below == 0
+
+
+def test_what_comes_below_does_not_move_the_view() -> None:
+    reader = Reader()
+    reader.back.scroll_pages(-1)
+    before = reader.sight()
+    assert reader.numbers() == list(range(82, 92)) and not reader.back.at_bottom and reader.back.below == 8
+    for number in range(100, 120):
+        say(reader.room, f"message {number}", seq=1000 + number, at=NOON)
+    assert reader.sight() == before and reader.back.below == 28
+    reader.back.scroll_pages(1)
+    assert not reader.back.at_bottom
+    reader.back.to_bottom()
+    assert reader.numbers()[-1] == 119
+
+
+def test_what_comes_above_does_not_move_the_view() -> None:
+    reader = Reader()
+    reader.back.to_top()
+    before = reader.sight()
+    assert "PgUp fetches earlier messages" in before[0] and "November 2025" in before[1]
+    reader.room.is_loading = True
+    assert "are being fetched" in reader.sight()[0] and reader.sight()[1:] == before[1:]
+    reader.room.add_earlier(Entry(NOON, "dale", f"message -{n}", seq=1000 - n) for n in range(1, 51))
+    assert reader.sight()[2:] == before[2:]  # the day is named further up now
+    assert reader.numbers()[1] == -1
+    reader.back.scroll(-1)
+    assert reader.numbers()[0] == -3
+
+
+def test_the_upper_end_is_told_and_not_passed() -> None:
+    reader = Reader(count=12)
+    assert not reader.back.scroll(-1)
+    assert reader.back.scroll(-100)
+    at_top = reader.sight()
+    assert reader.back.scroll(-1) and reader.sight() == at_top
+    assert not reader.back.scroll(100) and reader.back.at_bottom
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_where_everything_is_in_sight_one_is_at_both_ends(count: int) -> None:
+    reader = Reader(count)
+    assert reader.back.scroll_pages(-1) and reader.back.at_bottom
+    assert not reader.back.scroll_pages(1) and reader.back.at_bottom
+    reader.back.to_top()
+    assert reader.back.at_bottom
+
+
+@given(st.lists(st.integers(-30, 30), max_size=12), st.integers(20, 100), st.integers(2, 30))
+def test_scrolling_there_and_back_ends_where_it_began(steps: list[int], columns: int, rows: int) -> None:
+    reader = Reader(60, columns, rows)
+    for number in range(20):
+        say(reader.room, f"message {number} " + "long " * number, at=NOON + number * 40_000)
+    reader.sight()
+    for step in steps:
+        reader.back.scroll(step)
+        assert len(reader.sight()) == rows
+    reader.back.to_top()
+    assert reader.sight()[0].startswith("─ PgUp") or reader.sight()[0].startswith("──")
+    seen = set(reader.sight())
+    while not reader.back.at_bottom:
+        reader.back.scroll(max(rows - 2, 1))
+        seen |= set(reader.sight())
+    for number in range(60):
+        assert any(row.endswith(f"message {number}") for row in seen)
+
+
+def test_a_place_in_a_wide_message_is_kept_when_the_width_changes() -> None:
+    reader = Reader(40)
+    say(reader.room, "wide " * 300, at=NOON)
+    reader.sight()
+    reader.back.scroll(-12)
+    for columns in (40, 200, 20, 80):
+        reader.columns = columns
+        assert any("wide" in row for row in reader.sight())
+
+
+def test_an_entry_that_is_not_kept_any_more() -> None:
+    reader = Reader()
+    reader.back.to_top()
+    del reader.room.entries[:50]
+    assert reader.numbers()[0] >= 50
+    reader.room.entries.clear()
+    assert reader.sight()[-1].startswith("──") and reader.back.below == 0
+
+
+def test_conversations_keep_their_places() -> None:
+    reader = Reader()
+    reader.back.scroll_pages(-2)
+    before = reader.sight()
+    reader.book.switch_to(reader.book.home)
+    assert reader.back.at_bottom and set(reader.sight()) == {""}
+    reader.book.switch_to(reader.room)
+    assert reader.sight() == before
+    reader.book.close(reader.room)
+    reader.back.drop_closed()
+    assert reader.back._positions == {}
+
+
+def test_the_unread_line_and_the_days() -> None:
+    reader = Reader(3)
+    reader.room.marker = reader.room.entries[1]
+    say(reader.room, "message 3", at=NOON + 86_400)
+    rows = [row for row in reader.sight() if row]
+    kinds = ["new" if " new " in row else "day" if "2025" in row else "text" for row in rows[1:]]
+    assert kinds == ["day", "text", "new", "text", "text", "day", "text"]
+
+
+@pytest.mark.parametrize("new", [58, 10, 5, 0])
+def test_to_the_first_that_is_new(new: int) -> None:
+    """It is in sight, as high as it can be."""
+    reader = Reader(60)
+    reader.room.marker = reader.room.entries[60 - new] if new else None
+    reader.sight()
+    assert reader.back.new_above == max(new - reader.rows, 0)
+    reader.back.to_marker()
+    if new >= reader.rows:
+        assert " new " in reader.sight()[0] and reader.numbers()[0] == 60 - new
+        assert reader.back.new_above == 0
+        reader.back.to_bottom()
+        reader.sight()
+        assert reader.back.new_above == 0  # it has been in sight
+    else:
+        assert reader.back.at_bottom
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "ending"),
+    [
+        (MessageState.WAITING, "", "hi …"),
+        (MessageState.WAITING, "Too many at once.", "hi … (Too many at once.)"),
+        (MessageState.STORED, "", "hi ✓"),
+        (MessageState.RELAYED, "", "hi ✓✓"),
+        (MessageState.DELIVERED, "", "hi ✓✓"),
+        (MessageState.REJECTED, "Nobody is there.", "✗ Nobody is there. (Alt-e edits it)"),
+    ],
+)
+def test_what_became_of_a_message_is_said_and_drawn_anew_when_it_changes(
+    state: MessageState, reason: str, ending: str
+) -> None:
+    reader = Reader(0)
+    entry = say(reader.room, "hi", sender="hank", is_own=True, at=NOON)
+    assert reader.sight()[-1].endswith("│ hi")
+    entry.set_state(state, reason)
+    assert reader.sight()[-1].endswith(f"│ {ending}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "語" * 10_000,
+        "x" * 100_000,
+        "x\n" * 50_000,
+        "Z" + "\u0301" * 10_000,
+        "https://x.example/" + "y" * 30_000,
+        "a " * 30_000,
+    ],
+)
+def test_one_message_cannot_be_endless(text: str) -> None:
+    reader = Reader(0)
+    say(reader.room, text, at=NOON)
+    reader.sight()
+    assert len(reader.entries.rows(reader.room.entries[0], 80, 6)) <= MAX_ENTRY_ROWS + 4
+    assert len(text) <= MAX_ENTRY_TEXT or "rest is too long to be shown" in "\n".join(reader.sight())
+
+
+def test_the_text_alone() -> None:
+    reader = Reader(1)
+    reader.entries.text_only = True
+    assert [row for row in reader.sight() if row][-1] == "message 0"
+    reader.entries.text_only = False
+    assert "│" in reader.sight()[-1]
+
+
+@pytest.mark.parametrize("columns", [2, 5, 10, 20, 39, 40, 50, 60, 220])
+def test_no_row_is_wider_than_the_screen(columns: int) -> None:
+    reader = Reader(0, columns, 60)
+    for text in ("語" * 100, "word " * 50, "x" * 300, "see https://example.org/" + "a" * 300, "👨‍👩‍👧🇩🇪 क्ष " * 20):
+        entry = say(reader.room, text, sender="名前の長い人" * 5, is_own=True, at=NOON)
+        entry.set_state(MessageState.REJECTED, "For a reason that is rather long.")
+    assert all(width("".join(text for _, text in row)) <= max(columns, 8) for row in reader.back.render(columns, 60))
+
+
+def test_signs_for_poor_terminals_are_as_many() -> None:
+    assert all(getattr(ASCII, name).isascii() for name in ASCII.__slots__)
+    assert len({ASCII.state(state) for state in MessageState}) == len({UNICODE.state(state) for state in MessageState})
+
+
+@pytest.mark.parametrize(
+    ("members", "columns", "names"),
+    [
+        (("al", "bo"), 80, 6),
+        (("alexandra", "bo"), 80, 9),
+        (("x" * 40,), 80, 14),
+        (("x" * 40,), 50, 9),
+        (("al",), 39, 0),
+    ],
+)
+def test_names_have_as_much_room_as_they_need(members: tuple[str, ...], columns: int, names: int) -> None:
+    reader = Reader(1)
+    reader.room.members = {name: name for name in members}
+    assert reader.entries.name_width(reader.room, "hank", columns) == names
+    assert reader.entries.name_width(reader.book.home, "hank", columns) == (2 if names else 0)

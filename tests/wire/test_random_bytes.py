@@ -1,0 +1,119 @@
+"""Any bytes in any split: nothing crashes, nothing hangs, and what is well formed comes out the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from gmessenger.field_types import MAX_RAW_NAME
+from gmessenger.wire import events
+from gmessenger.wire.course import split_text
+from gmessenger.wire.framing import Oversize, StreamReader
+from gmessenger.wire.jim import EventDecoder, RequestDecoder, encode
+
+PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}'
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+ADDRESSEE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=MAX_RAW_NAME)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+OBJECT = st.dictionaries(TEXT, JSON, max_size=5)
+# Bytes that look enough like frames to get past the first check.
+NEARLY = st.lists(
+    st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b"\n", b":", b",", b"1", b"true", b"\xff", b"\0", PRESENCE])
+    | st.binary(max_size=8)
+    | OBJECT.map(lambda value: json.dumps(value).encode()),
+    max_size=30,
+).map(b"".join)
+
+
+@st.composite
+def split(draw: st.DrawFn, data: bytes) -> list[bytes]:
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=10)))
+    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+def hear(chunks: list[bytes], cap: int = 200) -> list[Any]:
+    hearing = RequestDecoder(cap)
+    heard: list[Any] = []
+    for chunk in chunks:
+        for event in hearing.feed(chunk):
+            heard.append(event)
+            if isinstance(event, events.InvalidFrame) and event.fatal:
+                return heard
+    return heard
+
+
+def comparable(heard: list[Any]) -> list[Any]:
+    return [(each.error.code, each.id) if isinstance(each, events.InvalidFrame) else each for each in heard]
+
+
+@given(st.data(), NEARLY)
+def test_any_bytes_in_any_split_are_heard_the_same(data: st.DataObject, said: bytes) -> None:
+    chunks = data.draw(split(said))
+    assert comparable(hear(chunks)) == comparable(hear([said]))
+
+
+@given(st.data(), NEARLY)
+def test_any_bytes_after_a_native_presence_are_heard_the_same(data: st.DataObject, said: bytes) -> None:
+    said = PRESENCE + b"\n" + said
+    chunks = data.draw(split(said))
+    assert comparable(hear(chunks)) == comparable(hear([said]))
+
+
+@settings(max_examples=40)
+@given(st.data(), st.lists(OBJECT, max_size=8), st.sampled_from([b"", b"\n", b" \r\n", b"\t"]), st.booleans())
+def test_objects_come_out_of_any_split_as_they_went_in(
+    data: st.DataObject, objects: list[Any], between: bytes, ascii_only: bool
+) -> None:
+    said = between.join(
+        json.dumps(each, ensure_ascii=ascii_only, indent=data.draw(st.sampled_from([None, 2]))).encode()
+        for each in objects
+    )
+    reader, found = StreamReader(65_536), []
+    for chunk in data.draw(split(said)):
+        reader.feed(chunk)
+        while (frame := reader.next_frame()) is not None:
+            assert isinstance(frame, bytes)
+            found.append(json.loads(frame))
+    assert found == objects
+
+
+@given(ADDRESSEE, TEXT)
+def test_a_message_is_read_as_it_was_written(to: str, text: str) -> None:
+    (heard,) = (
+        RequestDecoder(65_536).feed(PRESENCE)
+        and hear([PRESENCE + b"\n" + encode(events.MessageRequest(to=to, message=text))], 65_536)[1:]
+    )
+    assert heard == events.MessageRequest(to=to, message=text)
+
+
+@given(TEXT, TEXT)
+def test_a_delivery_is_read_as_it_was_written(sender: str, text: str) -> None:
+    delivery = events.MessageEvent(sender, "hank", 1.5, text)
+    assert EventDecoder(1 << 20).feed(encode(delivery)) == [(encode(delivery)[:-1], delivery)]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.integers(12, 80))
+@example(" 0\x1f\x1f", 12)
+def test_pieces_of_a_text_fit_and_are_the_text(text: str, room: int) -> None:
+    pieces = list(split_text(text, room))
+    assert "".join(pieces) == text
+    assert all(len(encode({"": piece})) - len(encode({"": ""})) <= room for piece in pieces)
+
+
+@settings(max_examples=30)
+@given(st.binary(min_size=300, max_size=3000))
+def test_nothing_grows_beyond_the_cap(said: bytes) -> None:
+    reader = StreamReader(200)
+    for at in range(0, len(said), 50):
+        reader.feed(said[at : at + 50])
+        while (frame := reader.next_frame()) is not None:
+            if isinstance(frame, Oversize):
+                return
+    assert len(reader.take_rest()) <= 250
