@@ -1,7 +1,4 @@
-"""Waiting until something is on disk, as far as the file system knows how.
-
-Files that are written beside their place and get their name when they are whole.
-"""
+"""Durable files: sync a file or directory to disk, and create files that get their name only when complete."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Passwords: asked for without echo, or read from a file or a pipe; never from the command line, which others see.
-
-Accounts, invites and rooms: what the commands `user`, `invite` and `room` do.
-"""
+"""The commands `user`, `invite` and `room`, and passwords read from a prompt, a file or a pipe."""
 
 from __future__ import annotations
 

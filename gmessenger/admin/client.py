@@ -84,7 +84,7 @@ def store_location(options: AdminOptions) -> StoreLocation:
 
 
 def location_from_url(url: str, port: int) -> StoreLocation:
-    """The store of a URL. Raises `ConfigError` for one that nobody can reach from outside, or that is none."""
+    """Return the location of a store from its URL. Raises `ConfigError` for `memory:` or a URL that names no store."""
     if url == MEMORY_URL:
         raise ConfigError("A store in memory can be used by its own server only.")
     file = file_from_url(url)
@@ -92,18 +92,18 @@ def location_from_url(url: str, port: int) -> StoreLocation:
 
 
 class AdminClient(Protocol):
-    """Answers the verbs of administration. Raises what the verb raises, wherever it was done."""
+    """Calls administration methods. Raises their errors, whether they ran in the server or in this process."""
 
     def call(self, method: str, *, fd: int | None = None, **arguments: Any) -> Any:
-        """Have something done, and return its answer. With a `handle` it writes to that open file."""
+        """Call a method and return its result. A method that writes a file writes to the descriptor `fd`."""
 
 
 RESPONSE_TIMEOUT: Final = 10.0
-"""Seconds in which a server says that it is there. What it is asked to do may then take its time."""
+"""Seconds in which a server has to show that it is running; the command itself may then take longer."""
 
 
 class SocketAdminClient:
-    """The office of a running server: the end of its socket that is ours. Raises `StoreLocked` where nobody answers."""
+    """Connect to the control socket of a running server. Raises `StoreLocked` if it does not answer."""
 
     def __init__(self, sock: socket.socket, location: str) -> None:
         self._sock = sock
@@ -138,7 +138,7 @@ class SocketAdminClient:
             sentence = f"The server of {location} is running and did not answer within {RESPONSE_TIMEOUT:g} s."
             raise StoreLocked(f"{sentence} Nothing was done.") from error
         except OSError:
-            pass  # it stops; whoever asks for something is told
+            pass  # the server is stopping; the next request fails with an error of its own
         self._sock.settimeout(None)
 
 
@@ -171,7 +171,7 @@ class SharedStoreAdminClient(LocalAdminClient):
 
 
 class RecordingPeers(Peers):
-    """What is asked of other servers is left for them in the store."""
+    """Write requests to other servers into the store, from where they read them."""
 
     def __init__(self, store: SharedStore) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ def require_stopped(options: AdminOptions, command: str) -> StoreLocation:
 
 
 def require_running(options: AdminOptions, command: str) -> None:
-    """Raises `Unreachable` where no server serves the store. (Of a store that is shared, nobody knows here.)"""
+    """Check that a server is running on the store: raises `Unreachable` if not. A shared store is not checked."""
     site = store_location(options)
     if site.file is None:
         return

@@ -1,4 +1,4 @@
-"""What is remembered: what the commands `backup`, `verify`, `restore`, `copy`, `export` and `prune` do."""
+"""The commands on stored data: `backup`, `verify`, `restore`, `copy`, `export` and `prune`."""
 
 from __future__ import annotations
 

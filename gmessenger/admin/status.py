@@ -123,7 +123,7 @@ def _device_state(device: dict[str, Any]) -> str:
 
 
 def _session_state(session: dict[str, Any], *, done: bool = False) -> str:
-    """Somebody who is here: whether it was handed to them matters as long as they are not done with it."""
+    """Describe a session: whether it was sent the message (left out if `done`), and how many frames are queued."""
     handed = "" if done else "was sent it, " if session["handed_over"] else "was not sent it, "
     behind = "behind, " if session["behind"] else ""
     return f"{handed}here, {behind}{session['waiting']} frames queued"

@@ -15,7 +15,7 @@ from gmessenger.urls import redact_url
 
 
 class NullBus:
-    """Never connected: there is nobody else."""
+    """The bus of a server without a cluster: it is never connected and has no peers."""
 
     connected = False
     state_since = 0.0
@@ -25,19 +25,19 @@ class NullBus:
         self.stats = BusStats()
 
     def start(self, listener: BusListener) -> None:
-        """There is nothing to hear."""
+        """Do nothing: no frames arrive."""
 
     def send(self, data: bytes, nodes: Collection[str] | None = None) -> None:
-        """To nobody. It does not count as lost: nobody misses it."""
+        """Discard the data. It is not counted as lost, since there is no node to receive it."""
 
     def set_presence(self, key: str, entry: bytes | None) -> None:
-        """To nobody."""
+        """Discard the presence entry."""
 
     def replace_key(self, key: bytes) -> None:
-        """There is nothing to seal."""
+        """Do nothing: no packets are encrypted."""
 
     def close(self) -> None:
-        """There is nothing to let go."""
+        """Do nothing: no connection is open."""
 
 
 DEFAULT_NODE_TIMEOUT: Final = 15.0

@@ -1,9 +1,4 @@
-"""A room as everybody who speaks there finds it: who is in it, and whether it is open.
-
-How many rooms there may be, and how many of them one may make and be in.
-
-Rooms: who is in them, and telling them who comes and goes. What is said there is the service's business.
-"""
+"""Rooms, their members and quotas: create, load, join and leave, and room events to those present."""
 
 from __future__ import annotations
 

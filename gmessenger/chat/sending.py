@@ -1,9 +1,4 @@
-"""Promises: room that outboxes keep for a message which is stored before it is delivered.
-
-Bringing messages to names, rooms and everybody: what is kept is stored first, answered and delivered after.
-
-Speech: what sessions say to names, to rooms and to everybody, as far as limits and operators let them.
-"""
+"""The path of a message from its request: checks, rate limit, reservation, then store, relay or broadcast."""
 
 from __future__ import annotations
 

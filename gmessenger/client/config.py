@@ -1,7 +1,4 @@
-"""How long a link waits for what, and the growing pauses between its tries.
-
-What a link asks of the certificate that a server shows.
-"""
+"""Configuration of a client: timeouts, reconnect backoff, and TLS verification."""
 
 from __future__ import annotations
 

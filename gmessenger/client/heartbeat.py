@@ -1,7 +1,4 @@
-"""Sleep: a machine that was shut has lines that nobody has closed, and a clock that stood still meanwhile.
-
-When to ask the other end whether it is there, and when to take it for gone: arithmetic on a monotonic clock.
-"""
+"""Heartbeat arithmetic on a monotonic clock: when to probe, when to give up, and detection of suspended machines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Requests as bytes, and what the server's answers to them mean.
-
-What the server finds again, in its answers to history, search and conversations.
-"""
+"""Responses of the server: errors, pages of history and search, and conversation lists."""
 
 from __future__ import annotations
 

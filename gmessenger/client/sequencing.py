@@ -1,9 +1,4 @@
-"""How far each conversation has come: what was handed on, what was sent from here, what waits behind a hole.
-
-Tells the server what the owner is done with: the last number of each conversation, several at a time.
-
-Puts in order what comes: drops what was had, asks for what is missing, hands on each message once.
-"""
+"""Order of received messages: positions by conversation, duplicates and gaps, and batched acknowledgements."""
 
 from __future__ import annotations
 

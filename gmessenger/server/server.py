@@ -1,7 +1,4 @@
-"""Joining a cluster: the bus and the node of a server whose store others share, if it has one.
-
-The server put together: listeners, a pool of connections, the messenger; started, looked after, drained.
-"""
+"""The server: creates listeners, connections, messenger and cluster node, starts them, and drains on stop."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A new configuration for a running server: followed as far as it can be, or refused whole and the old one kept.
-
-What the process does when it is signalled: SIGINT and SIGTERM stop it, a second one ends it, SIGHUP reloads.
-"""
+"""Signals: SIGINT and SIGTERM stop the server, a second one ends it at once, SIGHUP reloads the configuration."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The pulse of the loop: how late it lets somebody run who wanted to run now.
-
-What there is to see of a server at one moment: for metrics, and for an operator who asks.
-"""
+"""A snapshot of the server for metrics and status, and the monitor of event loop lag."""
 
 from __future__ import annotations
 

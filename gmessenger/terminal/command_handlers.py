@@ -1,7 +1,4 @@
-"""What a mode has to be able to do for the commands.
-
-Carries out what is typed, in every mode: asks the link, shows what it says.
-"""
+"""Command handlers: carry out a parsed command in any mode through the client, and show its result."""
 
 from __future__ import annotations
 

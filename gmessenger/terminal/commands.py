@@ -1,7 +1,4 @@
-"""Tables that people read: what something is called, and what it does.
-
-What can be typed: one table of commands, for every mode, with its help.
-"""
+"""The table of commands for every mode: parsing, help, and tables of text in columns."""
 
 from __future__ import annotations
 

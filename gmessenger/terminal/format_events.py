@@ -1,9 +1,4 @@
-"""Whether somebody is meant in a text.
-
-Messages as lines of text: the time, who said it, and where.
-
-What a person reads of what a link tells: safe text, states in words.
-"""
+"""Client events as text for a person: messages, mentions, and notices; all text is sanitized."""
 
 from __future__ import annotations
 

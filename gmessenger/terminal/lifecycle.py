@@ -1,7 +1,4 @@
-"""Start a link, and try again while the server is not there yet, as a lost line is tried again.
-
-How a conversation ends by will: what was said is waited for, for a while.
-"""
+"""Connecting at the start, with retries, and waiting for pending messages before the exit."""
 
 from __future__ import annotations
 

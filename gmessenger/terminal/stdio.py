@@ -1,9 +1,4 @@
-"""Reads and writes descriptors that may block for ever, in threads, so that everything else goes on.
-
-Lines from a terminal, a pipe or a file, without stopping anything else while none comes.
-
-Writing to a terminal, a pipe or a file that may stop taking anything, without stopping anything else.
-"""
+"""Standard input and output that may block, read and written in threads so that the event loop goes on."""
 
 from __future__ import annotations
 

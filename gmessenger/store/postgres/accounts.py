@@ -1,7 +1,4 @@
-"""Accounts and their invites, in PostgreSQL.
-
-What operators have imposed, and who does not want to hear from whom, in PostgreSQL.
-"""
+"""Accounts, invites, sanctions and blocks in PostgreSQL."""
 
 from __future__ import annotations
 

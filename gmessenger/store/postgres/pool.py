@@ -1,7 +1,4 @@
-"""Where the database is, and how one gets a connection to it.
-
-Connections to the database: a few that are lent out, and thrown away when anything happened to them.
-"""
+"""Connection settings and the connection pool of PostgreSQL; a connection that failed is discarded."""
 
 from __future__ import annotations
 

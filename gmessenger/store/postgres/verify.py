@@ -1,7 +1,4 @@
-"""How a database is doing, seen from beside it: nothing is made, written, or held.
-
-Is everything still there? Reads a database without changing it, at one moment, while nodes go on.
-"""
+"""Read-only checks of a PostgreSQL store: verification of one snapshot, and status without joining the cluster."""
 
 from __future__ import annotations
 

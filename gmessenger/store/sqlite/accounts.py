@@ -1,7 +1,4 @@
-"""Accounts, their invites, tokens and devices, in SQLite.
-
-What operators have imposed, and who does not want to hear from whom, in SQLite.
-"""
+"""Accounts, invites, tokens, devices, sanctions and blocks in SQLite."""
 
 from __future__ import annotations
 

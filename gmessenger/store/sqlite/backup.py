@@ -1,7 +1,4 @@
-"""Copies of everything: as a file, and as pages of messages.
-
-A backup put in the place of a store, which is put aside and not touched.
-"""
+"""Backups of a SQLite store: copies into a file, pages of messages for an export, and restoring."""
 
 from __future__ import annotations
 

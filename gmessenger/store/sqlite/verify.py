@@ -1,7 +1,4 @@
-"""Is everything still there? Reads a store or a backup without changing it, counts, and looks for damage and holes.
-
-How a store is doing, seen from beside it: nothing is opened for writing, made, or held.
-"""
+"""Read-only checks of a SQLite store or backup: verification, and status without opening it for writing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the keys do. Nothing here may wait: whatever takes time is asked of the `ControllerActions`.
-
-The keys: one table, from which they are bound and from which help prints them.
-"""
+"""The table of key bindings, from which keys are bound and help is printed. No action may block."""
 
 from __future__ import annotations
 

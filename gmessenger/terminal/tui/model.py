@@ -1,9 +1,4 @@
-"""Where the conversations are: in order, found by name, and no more of them than anybody can look through.
-
-The book: all conversations, and what each event of the link writes into them. Pure; the time is passed in.
-
-Which conversations somebody may mean by what they type.
-"""
+"""The model of the full screen: conversations, and how each client event changes them. Pure; time is passed in."""
 
 from __future__ import annotations
 

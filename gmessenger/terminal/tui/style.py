@@ -1,7 +1,4 @@
-"""Colours that can be read on a light background and on a dark one, always the same one for a name.
-
-The signs on the screen, for terminals that can show them and for those that cannot.
-"""
+"""Colours by name for light and dark backgrounds, and symbols in Unicode and ASCII."""
 
 from __future__ import annotations
 
