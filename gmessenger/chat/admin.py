@@ -1,8 +1,7 @@
-"""What an operator may do, on a running server or on a store that none serves: the same verbs, the same care.
+"""Administration methods: what `gmessenger-admin` can call, in a running server or on the store of a stopped one.
 
-Every argument and every answer is made of JSON's own types, because between an operator and a running server lies a
-socket. Refusals are raised as `WireError`. What a verb and its fields are called on that socket stands in `VERBS`, and
-nowhere else: the methods and parameters of `AdminService` may be renamed without it.
+Arguments and results consist of JSON types, because the control socket carries them. Errors are raised as `WireError`.
+`ADMIN_METHODS` is the only place with the names of methods and fields on that socket: Python names may change freely.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from gmessenger import log
 from gmessenger.chat.auth import invite_fingerprint, make_invite
 from gmessenger.chat.delivery import history_entry
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.moderation import OPERATOR_ROLE, SERVER_OWNER
+from gmessenger.chat.moderation import OPERATOR_ROLE, SERVER_OWNER, Moderation
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.records import Account
 from gmessenger.chat.router import SessionCloser
@@ -37,12 +36,15 @@ from gmessenger.names import check_name, fold
 
 MAX_PAGE: Final = 1000
 MAX_POSITION: Final = 2**62
+SECONDS_PER_DAY: Final = 86_400
 
 
 class AdminService:
-    """Acts on the messenger and its store. Whoever is told something is told after it is on disk.
+    """Change accounts, rooms and messages for the owner of the server; users are notified after the commit.
 
-    `status` tells how the server is that all this happens in; where none runs, there is nothing to tell.
+    What only forwards is no method here: the rows of `ADMIN_METHODS` call `moderation` and `tracer` directly.
+    Called in a greenlet of the control socket, or in the main greenlet of `gmessenger-admin`; methods may block on the
+    store and on password hashing.
     """
 
     def __init__(
@@ -53,67 +55,71 @@ class AdminService:
         clock: Callable[[], float],
         get_status: Callable[[], dict[str, Any]] = dict,
     ) -> None:
+        """Args: clock: Unix time in seconds. get_status: reports the state of the server; empty if none runs."""
         self._messenger = messenger
         self._authenticator = messenger.authenticator
         self._rooms = messenger.rooms
-        self._moderation = messenger.moderation
+        self.moderation = messenger.moderation
         self._store = store
         self._passwords = passwords
         self._clock = clock
         self._get_status = get_status
-        self._tracer = MessageTracer(store, messenger)
+        self.tracer = MessageTracer(store, messenger)
         self._session_closer = SessionCloser(messenger.router, messenger.logout, clock)
 
     def accounts(self) -> list[dict[str, Any]]:
-        """Every account, by name; `here` says whether it is logged in."""
-        here = self._messenger.router
+        """Return all accounts, sorted by name; `here` is whether a session of it is logged in."""
+        accounts = sorted(self._authenticator.accounts.values(), key=lambda account: account.key)
+        router = self._messenger.router
         return [
-            {"name": each.name, "disabled": each.disabled, "role": each.role, "here": each.key in here}
-            for each in sorted(self._authenticator.accounts.values(), key=lambda account: account.key)
+            {"name": account.name, "disabled": account.disabled, "role": account.role, "here": account.key in router}
+            for account in accounts
         ]
 
     def add_account(self, name: Name, password: Password, look_alike: bool = False) -> None:
-        """A new account; guests who use its name now are closed. Raises `BadName`, `BadPassword` or `NameTaken`.
+        """Create an account and close the sessions of guests who use its name.
 
-        It may look like another one only where that is wanted (`look_alike`); else `NameConfusable` is raised.
+        Raises `BadName`, `BadPassword`, `NameTaken`, or `NameConfusable` unless `look_alike` allows such a name.
         """
-        shown = check_name(name)
-        if fold(shown) in self._authenticator.accounts:
+        display_name = check_name(name)
+        key = fold(display_name)
+        if key in self._authenticator.accounts:
             raise NameTaken
-        hashed = self._passwords.hash(password)
+        password_hash = self._passwords.hash(password)
         if not look_alike:
-            self._authenticator.check_not_confusable_with_accounts(shown)
-        self._authenticator.add_account(self._store.create_account(fold(shown), shown, hashed, self._clock()))
-        self._session_closer.close_all(fold(shown), NameTaken("Another user has registered this name."))
+            self._authenticator.check_not_confusable_with_accounts(display_name)
+        account = self._store.create_account(key, display_name, password_hash, self._clock())
+        self._authenticator.add_account(account)
+        self._session_closer.close_all(key, NameTaken("Another user has registered this name."))
 
     def set_password(self, name: Name, password: Password) -> None:
-        """Another password; sessions that logged in with the old one are ended."""
+        """Change a password; sessions that logged in with the old one are closed. Raises `NotFound`, `BadPassword`."""
         account = self._find_account(name)
         self._store.set_password(account.id, self._passwords.hash(password))
         account.generation += 1
         self._session_closer.close_all(account.key, PasswordRequired("The password has been changed: log in again."))
 
     def disable(self, name: Name) -> None:
-        """Shut an account out until it is enabled again."""
+        """Disable an account until `enable`, and close its sessions. Raises `NotFound`."""
         account = self._find_account(name)
         self._store.set_disabled(account.id, True)
         account.disabled = True
         self._session_closer.close_all(account.key, AccountDisabled())
 
     def enable(self, name: Name) -> None:
-        """Let an account in again."""
+        """Enable a disabled account. Raises `NotFound`."""
         account = self._find_account(name)
         self._store.set_disabled(account.id, False)
         account.disabled = False
 
     def delete_account(self, name: Name) -> None:
-        """Forget an account; what it said stays with those it was said to, and the name is free."""
+        """Delete an account and free its name; messages it sent stay with their recipients. Raises `NotFound`."""
         account = self._find_account(name)
-        was_disabled, account.disabled = account.disabled, True  # nobody comes in, also not as a guest
+        was_disabled, account.disabled = account.disabled, True  # no login meanwhile, not even as a guest
         self._session_closer.close_all(account.key, AccountDeleted())
         try:
             self._store.delete_account(account.id)
-        except BaseException:  # whatever it was: nothing is left that keeps its owner out
+        except BaseException:  # any error: the account must not stay disabled
             account.disabled = was_disabled
             raise
         self._authenticator.remove_account(account)
@@ -122,14 +128,14 @@ class AdminService:
         self._store.purge()
 
     def add_invite(self) -> str:
-        """A secret with which one person may register."""
+        """Create and return an invitation code, which is good for one registration."""
         invite = make_invite()
         self._store.add_invite(invite, self._clock())
         log.log_event("invite_made", invite=invite_fingerprint(invite))
         return invite
 
     def rooms(self) -> list[dict[str, Any]]:
-        """Every room, by name."""
+        """Return all rooms, sorted by name."""
         return [
             {
                 "name": room.name,
@@ -144,97 +150,63 @@ class AdminService:
         ]
 
     def delete_room(self, name: Name) -> None:
-        """Forget a room and what was said in it; its members are told that they have left. Raises `NoSuchRoom`."""
+        """Delete a room with its messages; members get a `leave` event. Raises `NoSuchRoom`."""
         room = self._rooms.find(name)
         with self._rooms.deleting(room):
             self._store.delete_room(room.key)
-        if self._rooms.get(room.key) is None:  # else it is a new one of that name
+        if self._rooms.get(room.key) is None:  # otherwise it is a new room of that name
             self._messenger.sanctions.discard("close", room.key)
         self._store.purge()
 
     def backup(self, fd: int, file: FilePath, part: FilePath = "") -> int:
-        """Write everything into an open and empty file; says how many bytes. Who has opened it calls it `part` as long
-        as it is not whole, and then `file`. Raises `FileError`.
+        """Write a backup into an open, empty file and return its size in bytes. Blocks. Raises `FileError`.
+
+        Args:
+            fd: the open file.
+            file: its final path, for error messages.
+            part: its path until the backup is complete; error messages name it instead, if given.
         """
         return self._store.backup(part or file, fd)
 
     def prune(self, days: Days) -> int:
-        """Drop messages older than that many days; says how many."""
-        dropped = self._store.prune(self._clock() - days * 86_400)
+        """Delete messages older than `days`; return their number."""
+        deleted = self._store.prune(self._clock() - days * SECONDS_PER_DAY)
         self._store.purge()
-        return dropped
+        return deleted
 
     def messages(self, after: Number, limit: Number = MAX_PAGE) -> dict[str, Any]:
-        """A page of everything that was ever said and is kept, and where the next page begins: None at the end."""
-        found, _ = self._store.export_page(max(0, min(after, MAX_POSITION)), max(1, min(limit, MAX_PAGE)))
-        listed = [history_entry(each.message, conversation=each.message.conversation) for each in found]
-        return {"messages": listed, "after": found[-1].position if found else None}
+        """Return a page of all stored messages, and the `after` of the next page: None at the end."""
+        page, _ = self._store.export_page(max(0, min(after, MAX_POSITION)), max(1, min(limit, MAX_PAGE)))
+        messages = [history_entry(row.message, conversation=row.message.conversation) for row in page]
+        return {"messages": messages, "after": page[-1].position if page else None}
 
     def grant(self, name: Name) -> None:
-        """Make an account an operator of this server."""
+        """Make an account an operator. Raises `NotFound`."""
         self._set_role(name, OPERATOR_ROLE)
 
     def revoke(self, name: Name) -> None:
-        """Make it one no more."""
+        """Withdraw operator rights. Raises `NotFound`."""
         self._set_role(name, "")
 
-    def kick(self, name: Name, reason: Reason = "") -> int:
-        """Close the sessions of a name; says how many. Raises `RecipientGone`."""
-        return int(self._moderation.kick(SERVER_OWNER, name, reason)["sessions"])
-
-    def mute(self, name: Name, seconds: Seconds | None = None, reason: Reason = "") -> None:
-        """Have a name's messages refused."""
-        self._moderation.mute(SERVER_OWNER, name, seconds, reason)
-
-    def unmute(self, name: Name) -> None:
-        """Let a name speak again."""
-        self._moderation.unmute(SERVER_OWNER, name)
-
-    def ban(
-        self,
-        name: Name | None = None,
-        address: AddressText | None = None,
-        seconds: Seconds | None = None,
-        reason: Reason = "",
-    ) -> int:
-        """Let nobody in under a name, or from an address; says how many sessions that closed."""
-        return int(self._moderation.ban(SERVER_OWNER, name, address, seconds, reason)["sessions"])
-
-    def unban(self, name: Name | None = None, address: AddressText | None = None) -> None:
-        """Let them in again."""
-        self._moderation.unban(SERVER_OWNER, name, address)
-
     def sanctions(self, kind: Literal["bans", "mutes"], after: Name | None = None) -> dict[str, Any]:
-        """A page of who may not come in, or not speak, behind a name or an address."""
-        listed = self._moderation.bans if kind == "bans" else self._moderation.mutes
-        return listed(SERVER_OWNER, after)
-
-    def close_room(self, name: Name, reason: Reason = "") -> None:
-        """Have nothing more said in a room, and nobody come in."""
-        self._moderation.close(SERVER_OWNER, name, reason)
-
-    def open_room(self, name: Name) -> None:
-        """Let it be used again."""
-        self._moderation.open(SERVER_OWNER, name)
+        """Return a page of bans or mutes, starting after a name or an address."""
+        get_page = self.moderation.bans if kind == "bans" else self.moderation.mutes
+        return get_page(SERVER_OWNER, after)
 
     def _set_role(self, name: Name, role: str) -> None:
         account = self._find_account(name)
         self._store.set_role(account.id, role)
-        self._moderation.set_role(account, role)
-
-    def trace(self, name: Name, seq: Number, other: Name | None = None) -> dict[str, Any]:
-        """Where a message in a room, or between two names, went; never what it said.
-
-        Raises `NoSuchRoom`, `BadRequest` for one name that is no room's, or `NotFound` with what there is instead.
-        """
-        return self._tracer.trace(name, seq, other)
+        self.moderation.set_role(account, role)
 
     def trace_id(self, name: Name, id: Id) -> list[dict[str, Any]]:
-        """The same, of what an account sent under an id: each of its devices may have used it. Raises `NotFound`."""
-        return self._tracer.trace_by_id(self._find_account(name), id)
+        """Trace the messages that an account sent with an id: each of its devices may have used it.
+
+        Raises `NotFound`.
+        """
+        return self.tracer.trace_by_id(self._find_account(name), id)
 
     def status(self) -> dict[str, Any]:
-        """How the running server is."""
+        """Return the state of the running server, as `server.snapshot.status_report` has it."""
         return self._get_status()
 
     def _find_account(self, name: str) -> Account:
@@ -249,7 +221,7 @@ class AdminService:
 
 
 class ArgumentField(NamedTuple):
-    """One field of a request's `arguments`: its name there, its type with its bounds, and what is taken without it."""
+    """A field of a request's `arguments`: its name on the socket, its type with bounds, and its default."""
 
     name: str
     type: Any
@@ -257,9 +229,9 @@ class ArgumentField(NamedTuple):
 
 
 class AdminMethod:
-    """One row: the method that does it, and its parameters in their order, as the fields that they come in.
+    """A row of `ADMIN_METHODS`: a method, and its parameters in order, as the fields that carry them.
 
-    One that `takes_file` is given the handle of an open file before these; it comes beside the request and not in it.
+    `takes_fd`: the method gets the descriptor of an open file before these; it arrives beside the request.
     """
 
     def __init__(self, function: Callable[..., Any], *fields: ArgumentField, takes_fd: bool = False) -> None:
@@ -267,13 +239,39 @@ class AdminMethod:
         self.fields = fields
         self.takes_fd = takes_fd
         self.arguments_struct: type[Struct] = defstruct(
-            "Arguments", [(each.name, each.type, each.default) for each in fields], forbid_unknown_fields=True
+            "Arguments", [(field.name, field.type, field.default) for field in fields], forbid_unknown_fields=True
         )
 
     def call(self, service: AdminService, arguments: dict[str, Any], fd: int | None = None) -> Any:
-        """Have it done with arguments that were `checked`, and return its answer. Raises what the method raises."""
-        before = (fd,) if self.takes_fd else ()
-        return self.function(service, *before, *(arguments[each.name] for each in self.fields))
+        """Call the method with the result of `check_arguments`; return its result. Raises what the method raises."""
+        fds = (fd,) if self.takes_fd else ()
+        return self.function(self._receiver(service), *fds, *(arguments[field.name] for field in self.fields))
+
+    def _receiver(self, service: AdminService) -> Any:
+        return service
+
+
+class TracerMethod(AdminMethod):
+    """A row whose method is one of `MessageTracer`."""
+
+    def _receiver(self, service: AdminService) -> Any:
+        return service.tracer
+
+
+class ModerationMethod(AdminMethod):
+    """A row whose method is one of `Moderation`, called on behalf of the owner of the server.
+
+    `counts_sessions`: the result is the number of sessions that were closed; otherwise there is none.
+    """
+
+    def __init__(self, function: Callable[..., Any], *fields: ArgumentField, counts_sessions: bool = False) -> None:
+        super().__init__(function, *fields)
+        self._counts_sessions = counts_sessions
+
+    def call(self, service: AdminService, arguments: dict[str, Any], fd: int | None = None) -> int | None:
+        values = (arguments[field.name] for field in self.fields)
+        result = self.function(service.moderation, SERVER_OWNER, *values)
+        return int(result["sessions"]) if self._counts_sessions else None
 
 
 NAME_FIELD: Final = ArgumentField("name", Name)
@@ -304,34 +302,41 @@ ADMIN_METHODS: Final[dict[str, AdminMethod]] = {
     ),
     "grant": AdminMethod(AdminService.grant, NAME_FIELD),
     "revoke": AdminMethod(AdminService.revoke, NAME_FIELD),
-    "kick": AdminMethod(AdminService.kick, NAME_FIELD, REASON_FIELD),
-    "mute": AdminMethod(AdminService.mute, NAME_FIELD, DURATION_FIELD, REASON_FIELD),
-    "unmute": AdminMethod(AdminService.unmute, NAME_FIELD),
-    "ban": AdminMethod(AdminService.ban, OPTIONAL_NAME_FIELD, OPTIONAL_ADDRESS_FIELD, DURATION_FIELD, REASON_FIELD),
-    "unban": AdminMethod(AdminService.unban, OPTIONAL_NAME_FIELD, OPTIONAL_ADDRESS_FIELD),
+    "kick": ModerationMethod(Moderation.kick, NAME_FIELD, REASON_FIELD, counts_sessions=True),
+    "mute": ModerationMethod(Moderation.mute, NAME_FIELD, DURATION_FIELD, REASON_FIELD),
+    "unmute": ModerationMethod(Moderation.unmute, NAME_FIELD),
+    "ban": ModerationMethod(
+        Moderation.ban,
+        OPTIONAL_NAME_FIELD,
+        OPTIONAL_ADDRESS_FIELD,
+        DURATION_FIELD,
+        REASON_FIELD,
+        counts_sessions=True,
+    ),
+    "unban": ModerationMethod(Moderation.unban, OPTIONAL_NAME_FIELD, OPTIONAL_ADDRESS_FIELD),
     "sanctions": AdminMethod(
         AdminService.sanctions,
         ArgumentField("kind", Literal["bans", "mutes"]),
         ArgumentField("after", Name | None, None),
     ),
-    "close_room": AdminMethod(AdminService.close_room, NAME_FIELD, REASON_FIELD),
-    "open_room": AdminMethod(AdminService.open_room, NAME_FIELD),
-    "trace": AdminMethod(
-        AdminService.trace, NAME_FIELD, ArgumentField("seq", Number), ArgumentField("other", Name | None, None)
+    "close_room": ModerationMethod(Moderation.close, NAME_FIELD, REASON_FIELD),
+    "open_room": ModerationMethod(Moderation.open, NAME_FIELD),
+    "trace": TracerMethod(
+        MessageTracer.trace, NAME_FIELD, ArgumentField("seq", Number), ArgumentField("other", Name | None, None)
     ),
     "trace_id": AdminMethod(AdminService.trace_id, NAME_FIELD, ArgumentField("id", Id)),
     "status": AdminMethod(AdminService.status),
 }
-"""What may be asked on the control socket: the words are the socket's own."""
+"""The methods of the control socket, by their names there."""
 
 
 def check_arguments(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a verb, each of its type and within its bounds. Raises `BadRequest`."""
-    known = ADMIN_METHODS.get(method)
-    if known is None:
+    """Return the arguments of a method with defaults filled in. Raises `BadRequest` for a bad type, length or name."""
+    row = ADMIN_METHODS.get(method)
+    if row is None:
         raise BadRequest("There is no such action.")
     try:
-        values = astuple(convert(arguments, known.arguments_struct))
+        values = astuple(convert(arguments, row.arguments_struct))
     except ValidationError as error:
         raise length_error(str(error)) or BadRequest(f"The request is not valid: {error}.") from error
-    return {field.name: value for field, value in zip(known.fields, values, strict=True)}
+    return {field.name: value for field, value in zip(row.fields, values, strict=True)}

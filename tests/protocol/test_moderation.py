@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from gevent.event import Event
 
+from gmessenger.chat.moderation import Moderation
 from tests.support.accounts import PASSWORD, Town
 from tests.support.course_clients import CLASSIC, TIMEOUT
-from tests.support.moderation import done, office, operator, refused
+from tests.support.moderation import admin_service, as_owner, done, operator, refused
 
 OPERATING: dict[str, dict[str, Any]] = {
     "kick": {"user": "dale"},
@@ -29,10 +30,10 @@ def test_only_operators_may_and_they_know_it(town: Town) -> None:
         for person in (guest, dale):
             refused(person.ask(action, **fields), "operators_only")
     assert "role" not in town.dials().present("joe")
-    office(town).grant("dale")
+    admin_service(town).grant("dale")
     assert done(dale.ask("bans"))["bans"] == []
     assert town.dials().present("dale", password=PASSWORD)["role"] == "operator"
-    office(town).revoke("dale")
+    admin_service(town).revoke("dale")
     refused(town.comes("dale").ask("bans"), "operators_only")
 
 
@@ -64,7 +65,7 @@ def test_operators_are_safe_from_each_other(town: Town) -> None:
         refused(hank.ask(action, user="dale"), "forbidden")
     refused(hank.ask("ban", address="127.0.0.1"), "forbidden")
     assert dale.unheard() == []
-    done(office(town)._moderation.kick("server", "dale") | {"response": 200})
+    done(as_owner(town, Moderation.kick, "dale") | {"response": 200})
     refused(dale.rest()[-1], "kicked")
 
 
@@ -138,13 +139,13 @@ def test_a_banned_course_client_is_told_in_its_form(town: Town) -> None:
 
 def test_a_banned_address_is_turned_away_before_it_says_anything(town: Town) -> None:
     dale = town.comes("dale")
-    office(town).grant("hank")
-    assert office(town).ban(address="127.0.0.1", seconds=60, reason="flood") == 1
+    admin_service(town).grant("hank")
+    assert as_owner(town, Moderation.ban, None, "127.0.0.1", 60, "flood")["sessions"] == 1
     refused(dale.rest()[-1], "banned")
     line = town.dials()
     assert 0 < refused(line.recv(), "banned")["retry_after"] <= 60
     line.expect_closed()
-    office(town).unban(address="::ffff:127.0.0.1")
+    as_owner(town, Moderation.unban, None, "::ffff:127.0.0.1")
     town.comes("dale")
 
 
@@ -208,7 +209,7 @@ def test_a_ban_holds_for_who_is_just_showing_the_password(town: Town, monkeypatc
         patched.setattr(town.server.app.messenger.authenticator._login_throttle, "verify", verify)
         dale.send({"action": "presence", "jim": 2, "user": {"account_name": "dale", "password": PASSWORD}})
         assert asked.wait(TIMEOUT)
-        office(town).ban("dale")
+        as_owner(town, Moderation.ban, "dale", None)
         answered.set()
         refused(dale.recv(), "banned")
-    assert office(town).accounts()[2]["here"] is False
+    assert admin_service(town).accounts()[2]["here"] is False

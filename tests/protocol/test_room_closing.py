@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.accounts import Town
 from tests.support.course_clients import CLASSIC
-from tests.support.moderation import done, office, operator, refused
+from tests.support.moderation import admin_service, done, operator, refused
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -52,6 +52,6 @@ def test_a_deleted_room_comes_again_open(town: Town) -> None:
     hank, dale = operator(town), town.comes("dale")
     done(dale.ask("join", room="#dev"))
     done(hank.ask("close", room="#dev"))
-    office(town).delete_room("#dev")
+    admin_service(town).delete_room("#dev")
     done(dale.ask("join", room="#dev"))
     assert dale.sends("#dev", "anew") == [1]

@@ -10,14 +10,14 @@ import stat
 from collections.abc import Callable, Iterator
 from inspect import Parameter, signature
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import gevent
 import pytest
-from msgspec import NODEFAULT
 
 from gmessenger import log
-from gmessenger.chat.admin import ADMIN_METHODS
+from gmessenger.chat.admin import ADMIN_METHODS, AdminMethod, ModerationMethod
 from gmessenger.chat.records import NewMessage
 from gmessenger.errors import ListenError, StoreLocked
 from gmessenger.paths import short_socket_path
@@ -78,18 +78,29 @@ def test_what_is_not_understood_is_refused_and_the_next_line_read(operator: Oper
 
 @pytest.mark.parametrize("name", ADMIN_METHODS)
 def test_the_fields_of_a_verb_are_its_methods_parameters_in_their_order(name: str) -> None:
-    verb = ADMIN_METHODS[name]
-    assert verb.function.__doc__ and not name.startswith("_")
-    kinds = get_type_hints(verb.function, include_extras=True)
-    taken = list(signature(verb.function).parameters.values())[1 + verb.takes_fd :]
-    assert [each.type for each in verb.fields] == [kinds[each.name] for each in taken]
-    defaults = [NODEFAULT if each.default is Parameter.empty else each.default for each in taken]
-    assert [each.default for each in verb.fields] == defaults
+    row = ADMIN_METHODS[name]
+    assert row.function.__doc__ and not name.startswith("_")
+    types = get_type_hints(row.function, include_extras=type(row) is AdminMethod)
+    leading = 1 + row.takes_fd + isinstance(row, ModerationMethod)  # self, the file, on whose behalf
+    parameters = list(signature(row.function).parameters.values())[leading:]
+    assert len(row.fields) == len(parameters)
+    for field, parameter in zip(row.fields, parameters, strict=True):
+        if type(row) is AdminMethod:
+            assert (field.type, field.name) == (types[parameter.name], parameter.name)
+        else:  # the bounds are those of the socket's own types
+            assert without_bounds(field.type) == types[parameter.name], (name, field)
+        if parameter.default is not Parameter.empty:
+            assert field.default == parameter.default
+
+
+def without_bounds(type_: Any) -> Any:
+    """Return a type without what `Annotated` says of it."""
+    return get_type_hints(SimpleNamespace(__annotations__={"field": type_}))["field"]
 
 
 def test_the_words_of_the_control_socket_are_these() -> None:
-    said = {name: " ".join(field.name for field in verb.fields) for name, verb in ADMIN_METHODS.items()}
-    assert said == {
+    fields = {name: " ".join(field.name for field in row.fields) for name, row in ADMIN_METHODS.items()}
+    assert fields == {
         "accounts": "",
         "add_account": "name password look_alike",
         "set_password": "name password",

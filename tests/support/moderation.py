@@ -1,22 +1,30 @@
-"""A town with an operator: hank may do what others may not."""
+"""A server with an operator, hank, and calls on behalf of its owner."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from gmessenger.chat.admin import AdminService
+from gmessenger.chat.moderation import SERVER_OWNER
 from tests.conftest import FAST
 from tests.support.accounts import Person, Town
 from tests.support.course_clients import Frame
 
 
-def office(town: Town) -> AdminService:
-    """What `gmessenger-admin` talks to."""
+def admin_service(town: Town) -> AdminService:
+    """Return the service behind the control socket."""
     app = town.server.app
     return AdminService(app.messenger, app.store, FAST, time.time)
 
 
+def as_owner(town: Town, method: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a method of `Moderation` on behalf of the owner of the server."""
+    return method(town.server.app.messenger.moderation, SERVER_OWNER, *arguments)
+
+
 def operator(town: Town, name: str = "hank") -> Person:
-    """Somebody whom the owner of the server has made an operator."""
-    office(town).grant(name)
+    """Log in an account that the owner of the server has made an operator."""
+    admin_service(town).grant(name)
     return town.comes(name)
 
 
