@@ -1,1 +1,1 @@
-"""The command `gmessenger-admin`: through the control socket of a running server, or on the store of a stopped one."""
+"""The command `gmessenger-admin`: works through the control socket of a running server, or on a stopped one's store."""

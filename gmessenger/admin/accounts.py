@@ -1,4 +1,4 @@
-"""The commands `user`, `invite` and `room`, and passwords read from a prompt, a file or a pipe."""
+"""The commands `user`, `invite` and `room`; passwords come from a prompt, a file or standard input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gmessenger.admin.client import connect, store_location
+from gmessenger.admin.results import AccountRow, RoomRow, parse_result
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
 from gmessenger.errors import NameConfusable, Refused, UsageError
@@ -16,7 +17,10 @@ from gmessenger.text_files import MAX_PASSWORD_LINE, read_password_file, strip_b
 
 
 def prompt_password(options: AdminOptions) -> str:
-    """The new password. Raises `FileError`, `UsageError` for none at all, or `Refused` for two that differ."""
+    """Return a new password: from --password-file, standard input, or typed twice at the terminal.
+
+    Raises `FileError`, `UsageError` if it is empty, or `Refused` if the two differ.
+    """
     if options.password_file:
         return read_password_file(options.password_file)
     if not sys.stdin.isatty():
@@ -31,7 +35,7 @@ def _prompt(question: str) -> str:
     try:
         return _require_password(getpass.getpass(question))
     except EOFError:
-        print(file=sys.stderr)  # the end of the line that was asked on
+        print(file=sys.stderr)  # end the line of the prompt
         return _require_password("")
 
 
@@ -43,10 +47,11 @@ def _require_password(line: str) -> str:
 
 
 def add_user(options: AdminOptions, args: Namespace) -> int:
+    """Run `user add`."""
     password = prompt_password(options)
-    with connect(options) as office:
+    with connect(options) as client:
         try:
-            office.call("add_account", name=args.name, password=password, look_alike=args.look_alike)
+            client.call("add_account", name=args.name, password=password, look_alike=args.look_alike)
         except NameConfusable as error:
             raise NameConfusable(f"{error} Use --look-alike to create it nevertheless.") from error
     print_line(f"{args.name} is an account now. Store: {store_location(options).display_name}.")
@@ -54,67 +59,76 @@ def add_user(options: AdminOptions, args: Namespace) -> int:
 
 
 def change_password(options: AdminOptions, args: Namespace) -> int:
-    said = f"{args.name} has a new password; its sessions are ended and must log in again."
-    return _call_and_report(options, "set_password", said, args.name, prompt_password(options))
+    """Run `user passwd`."""
+    message = f"{args.name} has a new password; its sessions are ended and must log in again."
+    return _call_and_report(options, "set_password", message, name=args.name, password=prompt_password(options))
 
 
 def disable_user(options: AdminOptions, args: Namespace) -> int:
-    return _call_and_report(options, "disable", f"{args.name} is disabled.", args.name)
+    """Run `user disable`."""
+    return _call_and_report(options, "disable", f"{args.name} is disabled.", name=args.name)
 
 
 def enable_user(options: AdminOptions, args: Namespace) -> int:
-    return _call_and_report(options, "enable", f"{args.name} may log in again.", args.name)
+    """Run `user enable`."""
+    return _call_and_report(options, "enable", f"{args.name} may log in again.", name=args.name)
 
 
 def delete_user(options: AdminOptions, args: Namespace) -> int:
-    return _call_and_report(options, "delete_account", f"The account {args.name} is deleted.", args.name)
+    """Run `user delete`."""
+    return _call_and_report(options, "delete_account", f"The account {args.name} is deleted.", name=args.name)
 
 
 def grant_operator(options: AdminOptions, args: Namespace) -> int:
-    return _call_and_report(options, "grant", f"{args.name} is an operator.", args.name)
+    """Run `user grant`."""
+    return _call_and_report(options, "grant", f"{args.name} is an operator.", name=args.name)
 
 
 def revoke_operator(options: AdminOptions, args: Namespace) -> int:
-    return _call_and_report(options, "revoke", f"{args.name} is no longer an operator.", args.name)
+    """Run `user revoke`."""
+    return _call_and_report(options, "revoke", f"{args.name} is no longer an operator.", name=args.name)
 
 
 def delete_room(options: AdminOptions, args: Namespace) -> int:
-    return _call_and_report(options, "delete_room", f"{args.name} is deleted, with all its messages.", args.name)
+    """Run `room delete`."""
+    return _call_and_report(options, "delete_room", f"{args.name} is deleted, with all its messages.", name=args.name)
 
 
 def list_users(options: AdminOptions, args: Namespace) -> int:
-    with connect(options) as office:
-        accounts = office.call("accounts")
-    _print_rows(filter(None, (each["name"], _account_state(each), each["role"])) for each in accounts)
+    """Run `user list`."""
+    with connect(options) as client:
+        accounts = parse_result(client.call("accounts"), list[AccountRow])
+    _print_rows(filter(None, (account.name, _account_state(account), account.role)) for account in accounts)
     return 0
 
 
-def _account_state(account: dict[str, Any]) -> str:
-    return "disabled" if account["disabled"] else "here" if account["here"] else "-"
+def _account_state(account: AccountRow) -> str:
+    return "disabled" if account.disabled else "here" if account.here else "-"
 
 
 def list_rooms(options: AdminOptions, args: Namespace) -> int:
-    with connect(options) as office:
-        rooms = office.call("rooms")
-    _print_rows(_room_row(each) for each in rooms)
+    """Run `room list`."""
+    with connect(options) as client:
+        rooms = parse_result(client.call("rooms"), list[RoomRow])
+    _print_rows(_room_cells(room) for room in rooms)
     return 0
 
 
-def _room_row(room: dict[str, Any]) -> tuple[str, ...]:
-    members = f"{room['members']} members"
-    return room["name"], f"{members}, closed" if room["closed"] else members, f"seq {room['seq']}", room["topic"]
+def _room_cells(room: RoomRow) -> tuple[str, ...]:
+    members = f"{room.members} members"
+    return room.name, f"{members}, closed" if room.closed else members, f"seq {room.seq}", room.topic
 
 
 def create_invite(options: AdminOptions, args: Namespace) -> int:
-    with connect(options) as office:
-        print_line(office.call("add_invite"))
+    """Run `invite`."""
+    with connect(options) as client:
+        print_line(client.call("add_invite"))
     return 0
 
 
-def _call_and_report(options: AdminOptions, method: str, message: str, name: str, password: str | None = None) -> int:
-    arguments: dict[str, Any] = {"name": name} if password is None else {"name": name, "password": password}
-    with connect(options) as office:
-        office.call(method, **arguments)
+def _call_and_report(options: AdminOptions, method: str, message: str, **arguments: Any) -> int:
+    with connect(options) as client:
+        client.call(method, **arguments)
     print_line(f"{message} Store: {store_location(options).display_name}.")
     return 0
 

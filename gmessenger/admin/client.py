@@ -1,15 +1,14 @@
-"""Which store is meant, and where the server is to be found that has it.
+"""Clients of the administration methods: over the control socket of a running server, or on the store itself.
 
-Where an operator's wishes go: to the running server through its socket, or to the store where none runs.
-
-A store that several servers share is never locked: whatever is changed in it, they follow.
+`connect` chooses: a running server first, otherwise the store of the options is opened in this process. A PostgreSQL
+store is never locked: servers that share it follow what is changed in it.
 """
 
 from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +44,7 @@ from gmessenger.urls import redact_url
 
 @dataclass(frozen=True, slots=True)
 class StoreLocation:
-    """`file` is None for a store that is in none, and that several servers may share; `shown` is what people may see of
-    where it is, and `served` the same of the server that is asked.
-    """
+    """A store, and the control socket of its server. `file`: None for PostgreSQL, which several servers may share."""
 
     url: str
     file: Path | None
@@ -56,22 +53,24 @@ class StoreLocation:
 
     @property
     def display_name(self) -> str:
+        """The file, or the URL without its password."""
         return redact_url(self.url) if self.file is None else str(self.file)
 
     @property
     def server_name(self) -> str:
+        """The server on this machine that has the store, for messages."""
         return f"port {self.port} of this machine with {self.display_name}" if self.file is None else self.display_name
 
     def require_store(self) -> None:
-        """Raises `FileError` where there is no store, and as `open_store`."""
+        """Check that the store exists. Raises `FileError` if not, and what `open_store` raises."""
         if self.file is None:
             with require_postgres_driver():
                 from gmessenger.store.postgres.verify import inspect_database
-            there = inspect_database(self.url).schema is not None
+            exists = inspect_database(self.url).schema is not None
         else:
-            there = self.file.exists()
-        if not there:
-            # Made here, it would most likely not be the one that was meant.
+            exists = self.file.exists()
+        if not exists:
+            # Creating it here would hide a wrong --store or -c.
             raise FileError(
                 f"There is no gmessenger store at {self.display_name}. The server creates it at its first start; "
                 "--store names another."
@@ -79,7 +78,7 @@ class StoreLocation:
 
 
 def store_location(options: AdminOptions) -> StoreLocation:
-    """The store of the options. Raises as `location_from_url`."""
+    """Return the location of the store that the options name. Raises what `location_from_url` raises."""
     return location_from_url(options.store_url, options.port)
 
 
@@ -92,20 +91,24 @@ def location_from_url(url: str, port: int) -> StoreLocation:
 
 
 class AdminClient(Protocol):
-    """Calls administration methods. Raises their errors, whether they ran in the server or in this process."""
+    """Calls methods of `chat.admin.ADMIN_METHODS`; raises their errors, wherever they ran."""
 
     def call(self, method: str, *, fd: int | None = None, **arguments: Any) -> Any:
-        """Call a method and return its result. A method that writes a file writes to the descriptor `fd`."""
+        """Call a method, block until it is done, and return its result (see `parse_result`).
+
+        `fd`: the open file for a method that writes one.
+        """
 
 
 RESPONSE_TIMEOUT: Final = 10.0
-"""Seconds in which a server has to show that it is running; the command itself may then take longer."""
+"""Seconds for a server to answer the first request, which asks for nothing; a method may take any time."""
 
 
 class SocketAdminClient:
-    """Connect to the control socket of a running server. Raises `StoreLocked` if it does not answer."""
+    """Calls methods in a running server, over its control socket."""
 
     def __init__(self, sock: socket.socket, location: str) -> None:
+        """Wait for the server to answer. Raises `StoreLocked` after RESPONSE_TIMEOUT; `location` is for its message."""
         self._sock = sock
         self._reader = sock.makefile("rb")
         self._wait_for_server(location)
@@ -113,14 +116,14 @@ class SocketAdminClient:
     def call(self, method: str, *, fd: int | None = None, **arguments: Any) -> Any:
         try:
             self._send(json.encode({"verb": method, "arguments": arguments}) + b"\n", fd)
-            answer = json.decode(self._reader.readline())
+            reply = json.decode(self._reader.readline())
         except (OSError, DecodeError) as error:
             raise Unreachable(
                 "The server stopped before it answered; the command may have been carried out."
             ) from error
-        if "error" in answer:
-            raise ERRORS.get(answer["error"], MessengerError)(answer["sentence"])
-        return answer["answer"]
+        if "error" in reply:
+            raise ERRORS.get(reply["error"], MessengerError)(reply["sentence"])
+        return reply["answer"]
 
     def _send(self, line: bytes, fd: int | None) -> None:
         sent = 0
@@ -132,46 +135,46 @@ class SocketAdminClient:
     def _wait_for_server(self, location: str) -> None:
         self._sock.settimeout(RESPONSE_TIMEOUT)
         try:
-            self._sock.sendall(b"{}\n")  # asks for nothing; that it is refused is answer enough
+            self._sock.sendall(b"{}\n")  # any reply will do: an error shows that the server is running
             self._reader.readline()
         except TimeoutError as error:
-            sentence = f"The server of {location} is running and did not answer within {RESPONSE_TIMEOUT:g} s."
-            raise StoreLocked(f"{sentence} Nothing was done.") from error
+            problem = f"The server of {location} is running and did not answer within {RESPONSE_TIMEOUT:g} s."
+            raise StoreLocked(f"{problem} Nothing was done.") from error
         except OSError:
             pass  # the server is stopping; the next request fails with an error of its own
         self._sock.settimeout(None)
 
 
 class LocalAdminClient:
-    """The office of a store that no server on this machine serves."""
+    """Calls methods in this process, on a store that no server on this machine has open."""
 
     def __init__(self, service: AdminService) -> None:
         self._service = service
 
     def call(self, method: str, *, fd: int | None = None, **arguments: Any) -> Any:
-        given = check_arguments(method, arguments)
-        return ADMIN_METHODS[method].call(self._service, given, fd)
+        return ADMIN_METHODS[method].call(self._service, check_arguments(method, arguments), fd)
 
 
 class SharedStoreAdminClient(LocalAdminClient):
-    """The office of a store that servers elsewhere may serve: what only they can do, they are told. Who is there, and
-    how many connections were closed, is not known here: None.
+    """Calls methods on a store that servers on other machines may have open; `RecordingPeers` notifies them.
+
+    The result of `kick` and `ban` is None: how many connections those servers close is unknown here.
     """
 
-    def __init__(self, service: AdminService, messenger: Messenger) -> None:
+    def __init__(self, service: AdminService) -> None:
         super().__init__(service)
-        self._moderation = messenger.moderation
+        self._moderation = service.moderation
 
     def call(self, method: str, *, fd: int | None = None, **arguments: Any) -> Any:
         if method == "kick":
             arguments = check_arguments(method, arguments)
             return self._moderation.kick_remote(SERVER_OWNER, arguments["name"], arguments["reason"])
-        answer = super().call(method, fd=fd, **arguments)
-        return answer if method != "ban" else None
+        result = super().call(method, fd=fd, **arguments)
+        return result if method != "ban" else None
 
 
 class RecordingPeers(Peers):
-    """Write requests to other servers into the store, from where they read them."""
+    """Publishes changes for other servers in the store, where their `ChangeFollower` reads them."""
 
     def __init__(self, store: SharedStore) -> None:
         super().__init__()
@@ -183,19 +186,21 @@ class RecordingPeers(Peers):
 
 @contextmanager
 def connect(options: AdminOptions) -> Iterator[AdminClient]:
-    """The office of a store that there is. Raises `StoreLocked` where a process has it that does not answer,
-    `FileError` where there is none, and as `open_store`.
+    """Connect to the running server of the options' store, or open the store itself.
+
+    Raises `StoreLocked` if a server has the store and does not answer, `FileError` if there is no store, and what
+    `open_store` raises.
     """
-    site = store_location(options)
-    sock = connect_socket(site)
+    location = store_location(options)
+    sock = connect_socket(location)
     if sock is not None:
         with sock:
-            counter = SocketAdminClient(sock, site.display_name)
-            if site.file is not None or _serves_store(counter, site):
-                yield counter
+            client = SocketAdminClient(sock, location.display_name)
+            if location.file is not None or _serves_store(client, location):
+                yield client
                 return
-    site.require_store()
-    store = open_store(site.url)
+    location.require_store()
+    store = open_store(location.url)
     try:
         yield _make_local_client(store)
     finally:
@@ -204,53 +209,50 @@ def connect(options: AdminOptions) -> Iterator[AdminClient]:
 
 def _make_local_client(store: Store) -> LocalAdminClient:
     passwords = PasswordVerifier()
-    elsewhere = RecordingPeers(store) if is_shared(store) else None
+    peers = RecordingPeers(store) if is_shared(store) else None
     messenger = Messenger(
-        Policy(), store, time.time, gevent.spawn_later, _spawn, passwords, time.monotonic, peers=elsewhere
+        Policy(), store, time.time, gevent.spawn_later, _spawn, passwords, time.monotonic, peers=peers
     )
-    administration = AdminService(messenger, store, passwords, time.time)
-    return (
-        SharedStoreAdminClient(administration, messenger) if elsewhere is not None else LocalAdminClient(administration)
-    )
+    service = AdminService(messenger, store, passwords, time.time)
+    return SharedStoreAdminClient(service) if peers is not None else LocalAdminClient(service)
 
 
 def _serves_store(client: SocketAdminClient, location: StoreLocation) -> bool:
-    """Whether the server that was reached has the store that is meant."""
+    """Return whether the server behind the socket has this store: two stores may share a port, one after another."""
     return bool(client.call("status")["store"]["url"] == location.display_name)
 
 
 @contextmanager
 def connect_running(options: AdminOptions) -> Iterator[AdminClient]:
-    """The office of the running server, and of no other. Raises `Unreachable` where none runs."""
-    site = store_location(options)
-    sock = connect_socket(site)
+    """Connect to the running server. Raises `Unreachable` if none runs."""
+    location = store_location(options)
+    sock = connect_socket(location)
     if sock is None:
-        raise Unreachable(f"No server runs on {site.server_name}.")
+        raise Unreachable(f"No server runs on {location.server_name}.")
     with sock:
-        yield SocketAdminClient(sock, site.display_name)
+        yield SocketAdminClient(sock, location.display_name)
 
 
 def require_stopped(options: AdminOptions, command: str) -> StoreLocation:
-    """The store, which no server on this machine serves now. Raises `ServerRunning`."""
-    site = store_location(options)
-    if (sock := connect_socket(site)) is not None:
+    """Return the location of the store. Raises `ServerRunning` if a server on this machine has it open."""
+    location = store_location(options)
+    if (sock := connect_socket(location)) is not None:
         sock.close()
-        raise ServerRunning(f"{command} needs the server stopped, and one is running on {site.server_name}.")
-    return site
+        raise ServerRunning(f"{command} needs the server stopped, and one is running on {location.server_name}.")
+    return location
 
 
 def require_running(options: AdminOptions, command: str) -> None:
     """Check that a server is running on the store: raises `Unreachable` if not. A shared store is not checked."""
-    site = store_location(options)
-    if site.file is None:
-        return
-    if (sock := connect_socket(site)) is None:
-        raise Unreachable(f"{command} needs a running server, and none runs on {site.server_name}.")
-    sock.close()
+    location = store_location(options)
+    if location.file is not None:
+        if (sock := connect_socket(location)) is None:
+            raise Unreachable(f"{command} needs a running server, and none runs on {location.server_name}.")
+        sock.close()
 
 
 def connect_socket(location: StoreLocation) -> socket.socket | None:
-    """A connection to the server of a store; None where there is no server."""
+    """Connect to the control socket of a store's server; return None if no server listens. Raises `Refused`."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with short_socket_path(location.socket) as address:
@@ -264,5 +266,6 @@ def connect_socket(location: StoreLocation) -> socket.socket | None:
     return sock
 
 
-def _spawn(what: str, function: Any, *arguments: Any) -> object:
+def _spawn(description: str, function: Callable[..., object], *arguments: Any) -> object:
+    """Run a function in a greenlet, as a server's supervisor does; here nothing reports its death."""
     return gevent.spawn(function, *arguments)

@@ -1,4 +1,4 @@
-"""Every command as a row: its words, what it takes, what it does, and who does it."""
+"""The table of commands: words, arguments, description and handler of each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ HELP_WIDTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class AdminCommand:
-    """One row. `takes` are names of ARGUMENTS; a command that is `stopped` works only where no server runs, one that is
-    `running` only where one does.
-    """
+    """A row of COMMANDS. `arguments`: keys of ARGUMENTS. `needs_stopped` and `needs_running` appear in the help."""
 
     name: str
     arguments: tuple[str, ...]
@@ -36,13 +34,15 @@ class AdminCommand:
 
     @property
     def usage(self) -> str:
-        return " ".join([self.name, *(ARGUMENTS[each].usage for each in self.arguments)])
+        return " ".join([self.name, *(ARGUMENTS[key].usage for key in self.arguments)])
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes; one that begins with a dash is given by that name, and must be, unless it is optional;
-    `many` as often as one likes, a `flag` without a value.
+    """An argument of a command, positional unless its name begins with a dash.
+
+    `repeatable`: an option that may be given several times; `one_or_more`: a positional that takes several words;
+    `flag`: an option without a value.
     """
 
     name: str
@@ -56,23 +56,23 @@ class Argument:
 
 
 def parse_days(text: str) -> float:
-    """`90d`, `12w`, `36h`, `10m`: a number alone could mean any of them."""
+    """Return the days of `90d`, `12w`, `36h` or `10m`. Raises ArgumentTypeError; the unit is required."""
     try:
-        found = float(text[:-1]) * DAYS_PER_UNIT[text[-1:]]
+        days = float(text[:-1]) * DAYS_PER_UNIT[text[-1:]]
     except (ValueError, KeyError):
-        found = 0.0
-    if not 0 < found <= MAX_DAYS:
+        days = 0.0
+    if not 0 < days <= MAX_DAYS:
         raise argparse.ArgumentTypeError(f"expected a time like 90d, 12w, 36h or 10m, not {text!r}")
-    return found
+    return days
 
 
 def parse_day_count(text: str) -> float:
-    """A number of days, for an option that is named so; a unit may stand behind it."""
+    """Return the days of `30` or `12w`, for an option whose name says that it takes days."""
     return parse_days(text if text[-1:] in DAYS_PER_UNIT else f"{text}d")
 
 
 def parse_seconds(text: str) -> float:
-    """The same in seconds: `10m`, `36h`."""
+    """Return the seconds of `10m` or `36h`. Raises ArgumentTypeError."""
     return parse_days(text) * SECONDS_PER_DAY
 
 
@@ -214,43 +214,50 @@ COMMANDS: Final = (
 
 
 def help_text() -> str:
-    """What there is to do, for --help."""
+    """Return the text of --help that lists the commands."""
     lines = ["usage: gmessenger-admin [option ...] COMMAND [option ...]", "", "commands:"]
     for command in COMMANDS:
-        needs = {command.needs_stopped: " (needs the server stopped)", command.needs_running: " (needs it running)"}
-        about = command.description + needs.get(True, "")
-        beside = len(command.usage) < HELP_COLUMN - 2
-        told = textwrap.wrap(about, HELP_WIDTH, initial_indent=" " * HELP_COLUMN, subsequent_indent=" " * HELP_COLUMN)
-        lines += [
-            f"  {command.usage:<{HELP_COLUMN - 2}}{told.pop(0).lstrip()}" if beside else f"  {command.usage}",
-            *told,
-        ]
+        lines += _help_lines(command)
     return "\n".join(lines)
 
 
+def _help_lines(command: AdminCommand) -> list[str]:
+    """Return the usage with its description in the next column, or below where the usage is too long."""
+    needs = " (needs the server stopped)" if command.needs_stopped else ""
+    needs = " (needs it running)" if command.needs_running else needs
+    indent = " " * HELP_COLUMN
+    lines = textwrap.wrap(command.description + needs, HELP_WIDTH, initial_indent=indent, subsequent_indent=indent)
+    if len(command.usage) < HELP_COLUMN - 2:
+        return [f"  {command.usage:<{HELP_COLUMN - 2}}{lines[0].lstrip()}", *lines[1:]]
+    return [f"  {command.usage}", *lines]
+
+
 def run_command(options: AdminOptions, words: Sequence[str]) -> int:
-    """Do what the words say and return the exit code. Raises `UsageError` where they say nothing we know."""
+    """Run the command that the words name, with its arguments; return the exit code. Raises `UsageError`."""
     command = find_command(words)
-    given = _make_parser(command).parse_args(words[len(command.name.split()) :])
-    return command.handler(options, given)
+    args = _make_parser(command).parse_args(words[len(command.name.split()) :])
+    return command.handler(options, args)
 
 
 def find_command(words: Sequence[str]) -> AdminCommand:
+    """Return the command that the first words name. Raises `UsageError`, which lists similar ones."""
     for command in COMMANDS:
         if list(words[: len(command.name.split())]) == command.name.split():
             return command
-    near = [command.name for command in COMMANDS if command.name.split()[0] == words[0]]
-    known = ", ".join(near or [command.name for command in COMMANDS])
+    similar = [command.name for command in COMMANDS if command.name.split()[0] == words[0]]
+    known = ", ".join(similar or [command.name for command in COMMANDS])
     raise UsageError(f"There is no command {redact_text(' '.join(words[:2]))!r}; there is {known}.")
 
 
 class _CommandParser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` instead of exiting, without secrets in its message."""
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{redact_error(message[:1].upper() + message[1:].rstrip('.'))}. See {self.prog} --help.")
 
 
 def add_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """The parser of the options, that knows every command as well; shells complete by it, and nothing is done by it."""
+    """Add all commands to the parser of the options and return it: for shell completion only, it runs nothing."""
     groups: dict[str, Any] = {"": parser.add_subparsers(parser_class=argparse.ArgumentParser)}
     for command in COMMANDS:
         group, _, word = command.name.rpartition(" ")
@@ -269,20 +276,18 @@ def _make_parser(command: AdminCommand) -> _CommandParser:
 
 
 def _add_arguments(parser: argparse.ArgumentParser, command: AdminCommand) -> None:
-    for each in (ARGUMENTS[name] for name in command.arguments):
-        if each.name.startswith("-"):
-            if each.flag:
-                parser.add_argument(each.name, action="store_true", help=each.description)
-                continue
-            value, action = each.usage.strip("[]…").split()[-1], "append" if each.repeatable else "store"
+    for argument in (ARGUMENTS[key] for key in command.arguments):
+        if argument.flag:
+            parser.add_argument(argument.name, action="store_true", help=argument.description)
+        elif argument.name.startswith("-"):
             parser.add_argument(
-                each.name,
-                required=not each.optional,
-                action=action,
-                type=each.parse,
-                metavar=value,
-                help=each.description,
+                argument.name,
+                required=not argument.optional,
+                action="append" if argument.repeatable else "store",
+                type=argument.parse,
+                metavar=argument.usage.strip("[]…").split()[-1],
+                help=argument.description,
             )
         else:
-            nargs = "?" if each.optional else "+" if each.one_or_more else None
-            parser.add_argument(each.name, nargs=nargs, metavar=each.name.upper(), help=each.description)
+            nargs = "?" if argument.optional else "+" if argument.one_or_more else None
+            parser.add_argument(argument.name, nargs=nargs, metavar=argument.name.upper(), help=argument.description)

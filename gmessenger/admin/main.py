@@ -1,4 +1,4 @@
-"""`gmessenger-admin`: the entry point, where the standard library is patched as the store needs it."""
+"""The entry point of `gmessenger-admin`, which patches the standard library: the store runs on gevent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one thing and return its exit code."""
+    """Run one command and return its exit code."""
     from gevent import monkey
 
     monkey.patch_all()

@@ -20,6 +20,7 @@ from gmessenger.admin.client import (
     require_stopped,
     store_location,
 )
+from gmessenger.admin.results import AccountRow, RoomRow, parse_result
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import is_terminal, print_error, print_line
 from gmessenger.durability import create_file
@@ -32,24 +33,24 @@ from gmessenger.store.transfer import abort_on_bad_row, transfer
 
 
 def backup(options: AdminOptions, args: Namespace) -> int:
-    """The file is opened here, and a running server writes to it wherever that is, in a sandbox too."""
+    """Run `backup`. The file is opened here: a running server may be in a sandbox where its folder is not visible."""
     if store_location(options).file is None:
         raise FileError("A PostgreSQL store is backed up with pg_dump.")
-    file = Path(args.file).absolute()  # the server stands in another directory
-    with connect(options) as office, create_file(file) as output:
-        size = office.call("backup", file=str(file), part=output.name, fd=output.fileno())
+    file = Path(args.file).absolute()  # the server has another working directory
+    with connect(options) as client, create_file(file) as output:
+        size = client.call("backup", file=str(file), part=output.name, fd=output.fileno())
     print_line(f"{file}: {size} bytes, from {store_location(options).display_name}.")
     return 0
 
 
 def verify(options: AdminOptions, args: Namespace) -> int:
-    """Reads the file itself, whether a server runs or not, and changes nothing."""
+    """Run `verify`: read the store or a backup, whether a server runs or not, and change nothing."""
     if args.file:
         from gmessenger.store.sqlite.verify import verify_file
 
         return _report_result(verify_file(Path(args.file)), args.file)
-    site = store_location(options)
-    return _report_result(verify_store(site.url), site.display_name)
+    location = store_location(options)
+    return _report_result(verify_store(location.url), location.display_name)
 
 
 def _report_result(report: VerifyReport, store_name: str) -> int:
@@ -67,21 +68,22 @@ def _report_faults(report: VerifyReport, store_name: str) -> int:
 
 
 def restore(options: AdminOptions, args: Namespace) -> int:
-    site = require_stopped(options, "restore")
-    if site.file is None:
-        return _complete_pg_restore(site, args.file)
+    """Run `restore`."""
+    location = require_stopped(options, "restore")
+    if location.file is None:
+        return _complete_pg_restore(location, args.file)
     if args.file is None:
         raise UsageError("Name the backup to restore.")
     from gmessenger.store.sqlite.backup import restore_file
 
-    found, old = restore_file(Path(args.file), site.file)
-    print_line(_format_counts(found))
-    print_line(f"{site.file} is restored from {args.file}." + (f" The previous store is in {old}." if old else ""))
+    report, old = restore_file(Path(args.file), location.file)
+    print_line(_format_counts(report))
+    print_line(f"{location.file} is restored from {args.file}." + (f" The previous store is in {old}." if old else ""))
     return 0
 
 
 def _complete_pg_restore(location: StoreLocation, file: str | None) -> int:
-    """What pg_restore cannot do."""
+    """Give a database that pg_restore has loaded an identity of its own."""
     if file is not None:
         raise UsageError(f"{location.display_name} is restored with pg_restore, and then by `restore` without a file.")
     with require_postgres_driver():
@@ -93,31 +95,31 @@ def _complete_pg_restore(location: StoreLocation, file: str | None) -> int:
 
 
 def replace_bus_key(options: AdminOptions, args: Namespace) -> int:
-    """Works on the store, whether servers run or not: they follow."""
-    site = store_location(options)
-    if site.file is not None:
-        raise UsageError(f"{site.display_name} is a SQLite store, which has no bus.")
+    """Run `bus-key`: replace the key in the store; running servers follow."""
+    location = store_location(options)
+    if location.file is not None:
+        raise UsageError(f"{location.display_name} is a SQLite store, which has no bus.")
     with require_postgres_driver():
         from gmessenger.store.postgres.bus_keys import replace_bus_key as replace
-    site.require_store()
-    replace(site.url)
-    print(f"The servers of {site.display_name} have a new key for the bus; running servers use it within seconds.")
+    location.require_store()
+    replace(location.url)
+    print(f"The servers of {location.display_name} have a new key for the bus; running servers use it within seconds.")
     return 0
 
 
 def copy(options: AdminOptions, args: Namespace) -> int:
-    """From one store into another; neither has to be the one of the options."""
+    """Run `copy`: from one store into another; neither has to be the store of the options."""
     source, target = (location_from_url(url, options.port) for url in (args.source, args.target))
     progress = _make_progress_callback() if sys.stderr.isatty() else lambda *_: None
-    copied = transfer(source.url, target.url, progress, _report_skipped if args.skip_bad else abort_on_bad_row)
-    for name, total in copied.checksums.items():
-        print_line(f"{name:<14}{total.rows:>12}  {total}")
-    if copied.changed:
+    report = transfer(source.url, target.url, progress, _report_skipped if args.skip_bad else abort_on_bad_row)
+    for name, checksum in report.checksums.items():
+        print_line(f"{name:<14}{checksum.rows:>12}  {checksum}")
+    if report.changed:
         print_line(
-            f"{copied.changed} rows contained the NUL character, which PostgreSQL cannot store: U+FFFD replaces it."
+            f"{report.changed} rows contained the NUL character, which PostgreSQL cannot store: U+FFFD replaces it."
         )
-    if copied.skipped:
-        print_line(f"Rows left out: {len(copied.skipped)}, and {copied.orphans} rows that refer to them.")
+    if report.skipped:
+        print_line(f"Rows left out: {len(report.skipped)}, and {report.orphans} rows that refer to them.")
         print_line(f"{target.display_name} has all other rows of {source.display_name}.")
         return _report_faults(verify_store(target.url), target.display_name) or 1
     print_line(f"{target.display_name} is identical to {source.display_name}: same row counts, same checksums.")
@@ -125,16 +127,16 @@ def copy(options: AdminOptions, args: Namespace) -> int:
 
 
 def _report_skipped(row: BadRow) -> None:
-    """A row is left out, and named."""
+    """Print which row is left out, and why."""
     print_error(f"gmessenger-admin: left out: {row}: {row.reason}.")
 
 
 def _make_progress_callback() -> Callable[[Table, int, int], None]:
-    def told(table: Table, done: int, count: int) -> None:
+    def print_progress(table: Table, done: int, count: int) -> None:
         print(f"\r\x1b[K{table.name} {done} of {count}", end="" if done < count else "\r\x1b[K", file=sys.stderr)
         sys.stderr.flush()
 
-    return told
+    return print_progress
 
 
 def _format_counts(report: VerifyReport) -> str:
@@ -142,26 +144,32 @@ def _format_counts(report: VerifyReport) -> str:
 
 
 def prune(options: AdminOptions, args: Namespace) -> int:
-    with connect(options) as office:
-        count = office.call("prune", days=args.older_than)
+    """Run `prune`."""
+    with connect(options) as client:
+        count = client.call("prune", days=args.older_than)
     print_line(f"{count} messages deleted from {store_location(options).display_name}.")
     return 0
 
 
 def export(options: AdminOptions, args: Namespace) -> int:
-    with connect(options) as office, _open_output(args.file) as output:
+    """Run `export`."""
+    with connect(options) as client, _open_output(args.file) as output:
         safe = args.file is None and is_terminal(sys.stdout)
-        count = sum(output.write(_encode_line(line, safe=safe)) > 0 for line in _export_objects(office))
+        count = 0
+        for line in _export_lines(client):
+            output.write(_encode_line(line, safe=safe))
+            count += 1
     if args.file is not None:
         print_line(f"{args.file}: {count} lines, from {store_location(options).display_name}.")
     return 0
 
 
-def _export_objects(client: AdminClient) -> Iterator[dict[str, Any]]:
-    for account in client.call("accounts"):
-        yield {"kind": "account", "name": account["name"], "disabled": account["disabled"], "role": account["role"]}
-    for room in client.call("rooms"):
-        yield {"kind": "room", **{key: room[key] for key in ("name", "topic", "creator", "seq")}}
+def _export_lines(client: AdminClient) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of an export; a message is passed on as the server sends it."""
+    for account in parse_result(client.call("accounts"), list[AccountRow]):
+        yield {"kind": "account", "name": account.name, "disabled": account.disabled, "role": account.role}
+    for room in parse_result(client.call("rooms"), list[RoomRow]):
+        yield {"kind": "room", "name": room.name, "topic": room.topic, "creator": room.creator, "seq": room.seq}
     after = 0
     while after is not None:
         page = client.call("messages", after=after)
@@ -170,7 +178,7 @@ def _export_objects(client: AdminClient) -> Iterator[dict[str, Any]]:
 
 
 def _encode_line(line: dict[str, Any], *, safe: bool) -> bytes:
-    """A line of JSON; `safe` for a terminal, with escapes for what could steer it."""
+    """Encode an object as a line of JSON; `safe`: escape what a terminal would interpret."""
     encoded = json.encode(line)
     if safe:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -180,7 +188,7 @@ def _encode_line(line: dict[str, Any], *, safe: bool) -> bytes:
 
 @contextmanager
 def _open_output(file: str | None) -> Iterator[IO[bytes]]:
-    """A new file, which gets its name when it is whole; or the output."""
+    """Open a new file, which gets its name once it is complete; without `file`, standard output."""
     if file is None:
         with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output:
             yield output

@@ -1,4 +1,4 @@
-"""Keeping the peace: what the commands `kick`, `mute`, `ban` and `room close` do, and those that undo them."""
+"""The moderation commands: `kick`, `mute`, `ban`, `room close`, those that undo them, and `bans`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gmessenger.admin.client import AdminClient, connect, require_running
+from gmessenger.admin.results import SanctionPage, SanctionRow, parse_result
 from gmessenger.chat.networks import is_certainly_address, looks_like_address
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
@@ -15,65 +16,72 @@ from gmessenger.errors import UsageError
 
 
 def kick(options: AdminOptions, args: Namespace) -> int:
+    """Run `kick`."""
     require_running(options, "kick")
     closed = _call(options, "kick", name=args.name, reason=args.reason or "")
     return _report(f"{args.name} is disconnected; {_format_closed(closed)}.")
 
 
 def mute(options: AdminOptions, args: Namespace) -> int:
+    """Run `mute`."""
     _call(options, "mute", name=args.name, seconds=getattr(args, "for"), reason=args.reason or "")
     return _report(f"{args.name} is muted.")
 
 
 def unmute(options: AdminOptions, args: Namespace) -> int:
+    """Run `unmute`."""
     _call(options, "unmute", name=args.name)
     return _report(f"{args.name} is no longer muted.")
 
 
 def ban(options: AdminOptions, args: Namespace) -> int:
-    seconds, reason = getattr(args, "for"), args.reason or ""
-    closed = _call(options, "ban", **_target(args), seconds=seconds, reason=reason)
+    """Run `ban`."""
+    closed = _call(options, "ban", **_target(args), seconds=getattr(args, "for"), reason=args.reason or "")
     return _report_target(args, f"is banned; {_format_closed(closed)}.")
 
 
 def unban(options: AdminOptions, args: Namespace) -> int:
+    """Run `unban`."""
     _call(options, "unban", **_target(args))
     return _report_target(args, "is no longer banned.")
 
 
 def close_room(options: AdminOptions, args: Namespace) -> int:
+    """Run `room close`."""
     _call(options, "close_room", name=args.name, reason=args.reason or "")
     return _report(f"{args.name} is closed; its members can read it.")
 
 
 def open_room(options: AdminOptions, args: Namespace) -> int:
+    """Run `room open`."""
     _call(options, "open_room", name=args.name)
     return _report(f"{args.name} is open.")
 
 
 def list_sanctions(options: AdminOptions, args: Namespace) -> int:
-    with connect(options) as office:
-        for kind, what in (("bans", "banned"), ("mutes", "muted")):
-            for each in _fetch_sanctions(office, kind):
-                whom = each.get("user") or each["address"]
-                print_row(whom, what, each["by"], _format_expiry(each), each.get("reason", ""))
+    """Run `bans`: list bans, then mutes."""
+    with connect(options) as client:
+        for kind, verb in (("bans", "banned"), ("mutes", "muted")):
+            for row in _fetch_sanctions(client, kind):
+                print_row(row.target, verb, row.by, _format_expiry(row), row.reason)
     return 0
 
 
-def _fetch_sanctions(client: AdminClient, kind: str) -> Iterator[dict[str, Any]]:
+def _fetch_sanctions(client: AdminClient, kind: str) -> Iterator[SanctionRow]:
     after = None
     more = True
     while more:
-        page = client.call("sanctions", kind=kind, after=after)
-        yield from page[kind]
-        more = page["more"]
-        after = (page[kind][-1].get("user") or page[kind][-1]["address"]) if page[kind] else None
+        page = parse_result(client.call("sanctions", kind=kind, after=after), SanctionPage)
+        rows = page.bans if kind == "bans" else page.mutes
+        yield from rows
+        more = page.more
+        after = rows[-1].target if rows else None
 
 
-def _format_expiry(sanction: dict[str, Any]) -> str:
-    if "until" not in sanction:
+def _format_expiry(row: SanctionRow) -> str:
+    if row.until is None:
         return "for good"
-    return f"until {datetime.datetime.fromtimestamp(sanction['until']):%Y-%m-%d %H:%M}"
+    return f"until {datetime.datetime.fromtimestamp(row.until):%Y-%m-%d %H:%M}"
 
 
 def _format_closed(count: int | None) -> str:
@@ -81,7 +89,7 @@ def _format_closed(count: int | None) -> str:
 
 
 def _target(args: Namespace) -> dict[str, str]:
-    """A name and an address are never taken for each other."""
+    """Return the argument that names the target: `name` or `address`, which are never taken for each other."""
     if (args.whom is None) == (args.address is None):
         raise UsageError("Give a name, or an address with --address.")
     if args.whom is None or is_certainly_address(args.whom):
@@ -97,8 +105,8 @@ def _report_target(args: Namespace, message: str) -> int:
 
 
 def _call(options: AdminOptions, method: str, **arguments: Any) -> Any:
-    with connect(options) as office:
-        return office.call(method, **arguments)
+    with connect(options) as client:
+        return client.call(method, **arguments)
 
 
 def _report(message: str) -> int:

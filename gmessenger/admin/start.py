@@ -1,4 +1,4 @@
-"""From the command line to one thing done and an exit code; every fault is one line on stderr."""
+"""Parse the command line, run the command, and turn any error into one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ OPTIONS_WITH_VALUE: Final = (
     *(name for row in ADMIN.rows for name in (row.long_name, *row.aliases)),
 )
 ATTACHED_PREFIXES: Final = tuple(f"{name}=" if name.startswith("--") else name for name in OPTIONS_WITH_VALUE)
-"""How an option begins that has its value in the same word."""
+"""The beginnings of arguments that hold an option and its value."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Parse, do, say what came of it. Raises SystemExit only for --help and its like."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command that the arguments name; return its exit code. Raises SystemExit for --help and the like only."""
     try:
-        options, words = split_arguments(given)
+        options, words = split_arguments(list(sys.argv[1:] if arguments is None else arguments))
         if {"-h", "--help"} & set(options):
             print_text(f"{sanitize_lines(commands.help_text())}\n\n")
         if COMPLETION_OPTION in options:
@@ -43,7 +42,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         return EXIT_UNEXPECTED
-    except BrokenPipeError:  # who read the output has read enough
+    except BrokenPipeError:  # the reader of a pipe has closed it, as `head` does
         discard_output()
         return 0
     except Exception as error:
@@ -51,7 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report_error(error: Exception) -> int:
-    """Say in one line what went wrong; returns the exit code."""
+    """Print an error as one line on stderr; return the exit code."""
     if isinstance(error, OSError):
         discard_output()
         where = f" {error.filename}" if error.filename else ""
@@ -60,27 +59,28 @@ def _report_error(error: Exception) -> int:
         error = UsageError("The input is not valid UTF-8.")
     elif not isinstance(error, MessengerError):
         error = ExitError(f"Internal error ({type(error).__name__}: {error}).")
-    told = error.operator_message if isinstance(error, StoreUnavailable) else error
-    print_error(f"{ADMIN.name}: {told}")
+    message = error.operator_message if isinstance(error, StoreUnavailable) else error
+    print_error(f"{ADMIN.name}: {message}")
     return exit_code(error)
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The options, and the command with what belongs to it. Ours may stand before it and behind it."""
+    """Split arguments into the general options, which may stand anywhere, and the command with its own arguments."""
     options: list[str] = []
     words: list[str] = []
-    rest = iter(arguments)
-    for each in rest:
-        if each in OPTIONS_WITH_VALUE:
-            options += [each, *islice(rest, 1)]
-        elif each.startswith(ATTACHED_PREFIXES) or (not words and each.startswith("-")):
-            options.append(each)
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument in OPTIONS_WITH_VALUE:
+            options += [argument, *islice(remaining, 1)]
+        elif argument.startswith(ATTACHED_PREFIXES) or (not words and argument.startswith("-")):
+            options.append(argument)
         else:
-            words.append(each)
+            words.append(argument)
     return options, words
 
 
 def exit_code(error: MessengerError) -> int:
+    """Return the exit code for an error: its own, 75 if a later attempt may succeed, otherwise that of `Refused`."""
     if isinstance(error, ExitError):
         return error.exit_code
     return EXIT_TRY_LATER if error.retryable else Refused.exit_code
