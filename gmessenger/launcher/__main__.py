@@ -1,4 +1,4 @@
-"""`python -m gmessenger.launcher`: what `launcher.py` runs, and its helper processes."""
+"""Run `python -m gmessenger.launcher`, which is `launcher.py` itself, or one of its helper processes."""
 
 from gmessenger.launcher.main import run
 

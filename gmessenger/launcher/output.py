@@ -1,4 +1,4 @@
-"""What the launcher prints, made safe for a terminal as the programs make it."""
+"""Output of the launcher: safe for a terminal, with exit codes for errors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NoReturn
 
 
 def safe(text: str) -> str:
-    """Return the text on one line, made safe for a terminal; in escapes where that cannot be imported."""
+    """Return the text on one line, without control characters; as an ASCII literal if `sanitize` cannot be imported."""
     try:
         from gmessenger.sanitize import sanitize
-    except ImportError:  # the programs that are started will say so
+    except ImportError:  # a dependency is missing, which the started programs report
         return text if text.isprintable() else ascii(text)[1:-1]
     return sanitize(text)
 
 
-def fail(code: int, sentence: str) -> NoReturn:
-    """Print a sentence on stderr and raise SystemExit with an exit code."""
-    print(f"launcher: {safe(sentence)}", file=sys.stderr, flush=True)
+def fail(code: int, message: str) -> NoReturn:
+    """Print an error message on stderr and raise SystemExit with the exit code."""
+    print(f"launcher: {safe(message)}", file=sys.stderr, flush=True)
     raise SystemExit(code)

@@ -1,6 +1,6 @@
-"""Run private servers of PostgreSQL and Redis: each in a temporary directory of its own, gone when it is closed.
+"""Private servers of PostgreSQL and Redis, each in a temporary directory, which `close` removes.
 
-Nothing but the standard library is needed here, and no server that is on the machine already is touched.
+For `--nodes` of the launcher, for tests and for benchmarks. Standard library only. Calls block.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
+
+from gmessenger.launcher.poll import poll_until
 
 START_TIMEOUT: Final = 30.0  # seconds until a service answers, or has ended
 POLL_INTERVAL: Final = 0.01  # seconds
@@ -26,7 +27,7 @@ LOOPBACK: Final = "127.0.0.1"
 DEBIAN: Final = Path("/usr/lib/postgresql")
 PROGRAMS: Final = {"PostgreSQL": ("initdb", "postgres", "psql"), "Redis": ("redis-server",)}
 SPARE_DATABASES: Final = 8
-"""How many databases are created at a time: starting psql takes longer than creating one."""
+"""Databases that are created at a time: starting psql takes longer than creating one."""
 PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None)
 
@@ -34,7 +35,7 @@ Self = TypeVar("Self", bound="Service")
 
 
 def program(name: str) -> str | None:
-    """Return the path of a program, None where there is none: Debian keeps PostgreSQL's out of the PATH."""
+    """Return the path of a program, None if it is not installed. Debian keeps those of PostgreSQL out of the PATH."""
     newest = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     return shutil.which(name) or (str(newest[-1]) if newest else None)
 
@@ -45,9 +46,9 @@ def missing() -> list[str]:
 
 
 class Service:
-    """A server process in a directory of its own, to be started, stopped, paused and killed; `close` removes it all.
+    """A server process in a directory of its own. A context manager: `close` removes the directory.
 
-    Its output is in the file `log`. `start` returns when it answers, and after any kind of end finds the same data.
+    Its output goes to the file `log`. The data survive `stop` and `kill`, until `close`.
     """
 
     def __init__(self, name: str, port: int | None, host: str, settings: Mapping[str, str]) -> None:
@@ -74,33 +75,41 @@ class Service:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, unless it runs, and block until it answers. Raises TimeoutError with the end of its log."""
+        """Start it, unless it runs, and wait until it answers. Raises TimeoutError with the end of its log."""
         if self.running:
             return
         self.launch()
-        self._wait("does not answer", self.answers)
+        poll_until(lambda: self.answers() or not self.running, START_TIMEOUT, POLL_INTERVAL)
+        if not self.answers():
+            log = self.log.read_text(errors="replace")[-1000:]
+            raise TimeoutError(f"{type(self).__name__} does not answer: {log}")
 
     def launch(self) -> None:
         """Start the process, without waiting until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_own(self.user())
+                self.command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **_child_arguments(self.user()),
             )
 
     def stop(self) -> None:
-        """Send SIGINT and block until it has ended."""
+        """Send SIGINT and wait until it has ended."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill all of its processes with SIGKILL."""
+        """Kill all its processes with SIGKILL."""
         if self.running:
-            os.kill(self.pid, signal.SIGSTOP)  # else it would start others in the place of those that go first
+            os.kill(self.pid, signal.SIGSTOP)  # it must not replace children that end first
             for pid in self._processes():
                 _signal(pid, signal.SIGKILL)
             self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stop all of its processes with SIGSTOP: connections stay open and get no answer."""
+        """Stop all its processes with SIGSTOP: connections stay open and get no response."""
         for pid in (self.pid, *self._processes()):
             _signal(pid, signal.SIGSTOP)
 
@@ -119,7 +128,7 @@ class Service:
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Whether it answers, now."""
+        """Return whether it answers now."""
         raise NotImplementedError
 
     def user(self) -> str | None:
@@ -136,19 +145,12 @@ class Service:
             self._process.wait(START_TIMEOUT)
             self._process = None
 
-    def _wait(self, what: str, until: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not until():
-            if not self.running or time.monotonic() > deadline:
-                raise TimeoutError(f"{type(self).__name__} {what}: {self.log.read_text(errors='replace')[-1000:]}")
-            time.sleep(POLL_INTERVAL)
-
 
 class Postgres(Service):
-    """A PostgreSQL server on a Unix socket; with a `port` (0: a free one) on TCP as well, at `host`.
+    """A PostgreSQL server on a Unix socket; with a `port` (0: a free one) also on TCP, at `host`.
 
-    Every role logs in without a password, but one named `guarded`, which has to be created with one.
-    `settings` are those of `postgresql.conf`.
+    Roles log in without a password, except one named `guarded`, which must be created with one. `settings`: as in
+    `postgresql.conf`.
     """
 
     def __init__(self, *, port: int | None = None, host: str = LOOPBACK, settings: Mapping[str, str] | None = None):
@@ -163,7 +165,7 @@ class Postgres(Service):
         (self._data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
-        """Return the URL of a database: over TCP where there is a port, else over the socket."""
+        """Return the URL of a database: over TCP if there is a port, otherwise over the socket."""
         if self.port is None:
             return f"postgresql://{user}@/{database}?host={self.folder}"
         return f"postgresql://{user}@{self.host}:{self.port}/{database}"
@@ -184,21 +186,21 @@ class Postgres(Service):
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Drop a database, whatever is connected to it."""
+        """Drop a database, and close its connections."""
         self.run(f"DROP DATABASE {_database(url)} WITH (FORCE)")
 
     def run(self, *statements: str, database: str = "postgres") -> str:
         """Execute statements, each in its own transaction, as the superuser; return what psql prints."""
-        each = [word for statement in statements for word in ("-c", statement)]
+        commands = [word for statement in statements for word in ("-c", statement)]
         return self._run(
-            "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", "postgres", *each, database
+            "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", "postgres", *commands, database
         )
 
     def command(self) -> list[str]:
         address = ["-p", str(self.port), "-h", self.host] if self.port else ["-h", ""]
         settings = {"unix_socket_directories": str(self.folder), "log_min_messages": "fatal"} | self.settings
-        chosen = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return [_path("postgres"), "-D", str(self._data), *address, *chosen]
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [_path("postgres"), "-D", str(self._data), *address, *options]
 
     def answers(self) -> bool:
         with contextlib.suppress(FileNotFoundError):
@@ -207,11 +209,11 @@ class Postgres(Service):
         return False
 
     def abort(self) -> None:
-        """Stop it as `pg_ctl stop -m immediate` does, without a checkpoint: the next start has to recover."""
+        """Stop it as `pg_ctl stop -m immediate` does, without a checkpoint: the next start recovers."""
         self._end(signal.SIGQUIT)
 
     def user(self) -> str | None:
-        return "postgres" if os.geteuid() == 0 else None  # it refuses to be root
+        return "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
 
     def _run(self, name: str, *arguments: str) -> str:
         port = {"PGPORT": str(self.port)} if self.port else {}
@@ -223,7 +225,7 @@ class Postgres(Service):
             capture_output=True,
             timeout=START_TIMEOUT,
             check=False,
-            **_as(self.user()),
+            **_run_as(self.user()),
         )
         if done.returncode:
             raise RuntimeError(f"{name}: {done.stderr.decode(errors='replace')}")
@@ -231,9 +233,9 @@ class Postgres(Service):
 
 
 class Redis(Service):
-    """A Redis server that keeps nothing, on a Unix socket and on a `port` of TCP (0: a free one; None: no TCP).
+    """A Redis server without persistence, on a Unix socket and on a TCP `port` (0: a free one; None: no TCP).
 
-    `settings` are those of `redis.conf`.
+    `settings`: as in `redis.conf`.
     """
 
     def __init__(self, *, port: int | None = 0, host: str = LOOPBACK, settings: Mapping[str, str] | None = None):
@@ -242,7 +244,7 @@ class Redis(Service):
 
     @property
     def url(self) -> str:
-        """Return its URL: over TCP where there is a port, else over the socket."""
+        """Return its URL: over TCP if there is a port, otherwise over the socket."""
         return f"unix://{self.socket}" if self.port is None else f"redis://{self.host}:{self.port}"
 
     def command(self) -> list[str]:
@@ -259,11 +261,11 @@ class Redis(Service):
         return [_path("redis-server"), *[word for name, value in settings.items() for word in (f"--{name}", value)]]
 
     def answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(1.0)
-            line.connect(str(self.socket))
-            line.sendall(b"PING\r\n")
-            return line.recv(100)[:1] in (b"+", b"-")  # with a password set it wants that first, and is there
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1.0)
+            connection.connect(str(self.socket))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(100)[:1] in (b"+", b"-")  # an error, if it requires a password, is a response too
         return False
 
 
@@ -272,16 +274,16 @@ def _database(url: str) -> str:
 
 
 def _path(name: str) -> str:
-    found = program(name)
-    if found is None:
+    path = program(name)
+    if path is None:
         raise FileNotFoundError(f"{name} is not installed")
-    return found
+    return path
 
 
 def _free_port(host: str) -> int:
-    with socket.socket() as line:
-        line.bind((host, 0))
-        return int(line.getsockname()[1])
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        return int(sock.getsockname()[1])
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -289,18 +291,18 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _as(user: str | None) -> dict[str, Any]:
-    """Return arguments for Popen to run a process as another user."""
+def _run_as(user: str | None) -> dict[str, Any]:
+    """Return arguments of Popen that run a process as another user."""
     if user is None:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
-def _own(user: str | None) -> dict[str, Any]:
-    """Return arguments for Popen: a session of its own, out of reach of ^C, and SIGQUIT when this process dies."""
+def _child_arguments(user: str | None) -> dict[str, Any]:
+    """Return arguments of Popen: its own session, out of reach of Ctrl-C, and SIGQUIT when this process dies."""
 
-    def begin() -> None:
+    def prepare() -> None:
         os.setsid()
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
-    return {"preexec_fn": begin, **_as(user)}
+    return {"preexec_fn": prepare, **_run_as(user)}

@@ -1,4 +1,4 @@
-"""Open windows to run commands in: tmux windows, windows of a terminal emulator, consoles, or none at all."""
+"""Windows to run commands in: of tmux, of a terminal emulator, Windows consoles, or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Find = Callable[[str], str | None]  # shutil.which
 DETACHED: Final[dict[str, Any]] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | {
     "start_new_session": True
 }
-"""How a process is started that has no terminal."""
+"""Arguments of Popen for a process without a terminal."""
 CONSOLE: Final[dict[str, Any]] = {"creationflags": getattr(subprocess, "CREATE_NEW_CONSOLE", 0)}
 TMUX_SOCKETS: Final = Path(os.environ.get("TMUX_TMPDIR") or "/tmp", f"tmux-{getattr(os, 'getuid', int)()}")  # noqa: S108
 TERMINALS: Final = {
@@ -31,12 +31,12 @@ TERMINALS: Final = {
     "wezterm": "start --",
     "xterm": "-T {name} -e",
 }
-"""Each terminal emulator, and what it wants before the command it is to run; the first one found is used."""
+"""Terminal emulators and their arguments before the command to run; the first one that is installed is used."""
 SESSION: Final = shlex.split("""start-server ; set -g destroy-unattached on ; set -g mouse on ; set -g status-left ''
 ; set -g status-right-length 60 ; set -g status-right ' C-b n (or click): next   C-b d: end all ' ; new-session -n""")
-"""A tmux session that takes this terminal over: window names can be clicked, and leaving it ends everything in it."""
+"""tmux commands for a session on this terminal: window names can be clicked, and detaching ends everything in it."""
 SESSION_PREFIX: Final = "gmessenger-"
-"""How the names of the launcher's own tmux servers begin."""
+"""The beginning of the socket names of the launcher's own tmux servers."""
 INSTRUCTIONS: Final = {
     "inside": "Each has a tmux window: Ctrl-b n (or your own prefix, then n) shows the next one, Ctrl-b w a list.",
     "tmux": "Each has a tmux window; see them from another terminal with: tmux -u -L {socket} attach",
@@ -46,67 +46,68 @@ DEFAULT_INSTRUCTIONS: Final = "Each has a window of its own."
 
 
 def emulator(environ: Mapping[str, str], find: Find = which) -> str:
-    """Return the terminal emulator to use; empty if there is none, or no desktop to show it on."""
+    """Return the name of an installed terminal emulator; empty if there is none, or no desktop to show it on."""
     desktop = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
     return next((name for name in TERMINALS if desktop and find(name)), "")
 
 
 def choose(wanted: str, environ: Mapping[str, str], platform: str, tty: bool, find: Find = which) -> str:
-    """Return the kind of window to use here: console, terminal, none, or for tmux one of three.
+    """Return the kind of window to use: `console`, `terminal`, `none`, or one of three for tmux.
 
-    These are `inside` the tmux that this runs in, a `session` on this terminal, or `tmux`, which is not seen. Raises
-    SystemExit where what is `wanted` does not work here.
+    These are `inside` (the tmux that this process runs in), `session` (a new one on this terminal) and `tmux` (a new
+    one in the background). Raises SystemExit if the `wanted` kind does not work here.
     """
     inside = "TMUX" in environ
-    works = {  # in order of preference
+    available = {  # in order of preference
         "console": platform == "win32",
         "tmux": find("tmux") and (inside or not tty or environ.get("TERM", "dumb") != "dumb"),
         "terminal": emulator(environ, find),
         "none": True,
     }
-    kind = next((kind for kind, here in works.items() if here and wanted in (kind, "auto")), "")
+    kind = next((kind for kind, works in available.items() if works and wanted in (kind, "auto")), "")
     if not kind:
         fail(2, f"--window {wanted} does not work here; --window auto chooses one that does")
     return kind if kind != "tmux" else "inside" if inside else "session" if tty else "tmux"
 
 
 class Windows:
-    """Windows of one `kind`, as `choose` names them."""
+    """Windows of one kind, one of those that `choose` returns."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.socket = f"{SESSION_PREFIX}{os.getpid()}"
-        self._tmux = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]  # a tmux.conf may do anything, even resume
+        # Without the user's tmux.conf, which may restore sessions.
+        self._tmux = ["tmux", "-u", "-f", os.devnull, "-L", self.socket]
 
     def command(self, name: str, *, first: bool, background: bool) -> tuple[list[str], dict[str, Any]]:
-        """Return what opens a window: the words before the command to run in it, and arguments for Popen.
+        """Return the command prefix that opens a window, and arguments of Popen.
 
-        `first`: no other window is open. `background`: without windows, it does not get this terminal either.
+        `first`: no other window is open. `background`: where there are no windows, run without this terminal.
         """
         new = "new-session" if first else "new-window"
         settings = [f"-e{key}={value}" for key, value in os.environ.items() if key.startswith("MESSENGER_")]
         terminal = emulator(os.environ)
-        before = {
+        prefixes = {
             "session": [*self._tmux, *SESSION, name],
             "inside": ["tmux", "new-window", *settings, "-d", "-n", name],
             "tmux": [*self._tmux, new, "-d", "-n", name],
             "terminal": [terminal, *TERMINALS.get(terminal, "").format(name=name).split()],
         }
-        how = {"session": {}, "console": CONSOLE, "none": DETACHED if background else {}}
-        return before.get(self.kind, []), how.get(self.kind, DETACHED)
+        popen_arguments = {"session": {}, "console": CONSOLE, "none": DETACHED if background else {}}
+        return prefixes.get(self.kind, []), popen_arguments.get(self.kind, DETACHED)
 
     def instructions(self, more: str) -> str:
-        """Return how to see the windows; `more` is how another client is started."""
+        """Tell the user how to see the windows. `more`: the commands that start further clients."""
         return INSTRUCTIONS.get(self.kind, DEFAULT_INSTRUCTIONS).format(socket=self.socket, more=more)
 
     def show_client(self, started: Sequence[str], names: Sequence[str]) -> None:
-        """In a session that is the launcher's own, which shows the menu so far: turn to the first client, once."""
+        """Switch from the menu to the first client in the launcher's own tmux session, at the first start."""
         session = Path(os.environ.get("TMUX", "").partition(",")[0]).name
         if self.kind == "inside" and session.startswith(SESSION_PREFIX) and started == names:
             subprocess.run(["tmux", "select-window", "-t", f":{started[0]}"], check=False, **DETACHED)
 
     def close(self) -> None:
-        """End the tmux server that is the launcher's own, if it has one."""
+        """Kill the launcher's own tmux server, if there is one."""
         if self.kind in ("tmux", "session"):
             subprocess.run([*self._tmux, "kill-server"], check=False, **DETACHED)
-            TMUX_SOCKETS.joinpath(self.socket).unlink(missing_ok=True)  # tmux leaves it
+            TMUX_SOCKETS.joinpath(self.socket).unlink(missing_ok=True)  # tmux does not remove it

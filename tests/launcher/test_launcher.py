@@ -1,4 +1,4 @@
-"""launcher.py as a process of its own: what it opens, how people talk through it, and that nothing of it remains."""
+"""Run launcher.py as a process: its windows, its menu, its cluster, and that no process outlives it."""
 
 import contextlib
 import os
@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gmessenger.launcher import services, supervise, windows
+from gmessenger.launcher.poll import poll_until
 from tests import ROOT
 from tests.support.timeouts import PATIENCE
 
@@ -26,12 +26,9 @@ needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and tmux are POSIX")
 
 
-def until(look: Callable[[], object], what: str) -> None:
-    """Poll until `look` finds something; fail with `what` was awaited."""
-    deadline = time.monotonic() + PATIENCE
-    while not look():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE} s"
-        time.sleep(0.02)
+def until(condition: Callable[[], object], description: str) -> None:
+    """Wait until the condition holds; fail with the description after PATIENCE seconds."""
+    assert poll_until(lambda: bool(condition()), PATIENCE, 0.02), f"{description}: not within {PATIENCE} s"
 
 
 def listens(port: int) -> bool:
@@ -40,8 +37,8 @@ def listens(port: int) -> bool:
     return False
 
 
-class Desk:
-    """Where one test starts things: a free port, an environment of its own, and a mark on all its descendants."""
+class Sandbox:
+    """A free port and a directory for one test, and an environment variable that marks all processes it starts."""
 
     def __init__(self, home: Path) -> None:
         self.home, self.mark = home, f"LAUNCHER_TEST={uuid.uuid4()}"
@@ -53,50 +50,50 @@ class Desk:
         self.outer: list[str] = []
 
     def start(self, *options: str, **env: str) -> subprocess.Popen[bytes]:
-        """The launcher with a pipe for a menu; what it says is in `said`."""
+        """Start the launcher with a pipe for the menu; its output goes to a file."""
         argv = [sys.executable, str(LAUNCHER), "--port", str(self.port), *options]
-        with Path(self.home, "said").open("wb") as said:
+        with Path(self.home, "output").open("wb") as output:
             marked = self.env | env | dict([self.mark.split("=")])
-            return subprocess.Popen(argv, env=marked, stdin=subprocess.PIPE, stdout=said, stderr=said)
+            return subprocess.Popen(argv, env=marked, stdin=subprocess.PIPE, stdout=output, stderr=output)
 
-    def said(self) -> str:
-        return Path(self.home, "said").read_text("utf-8")
+    def output(self) -> str:
+        return Path(self.home, "output").read_text("utf-8")
 
-    def hears(self, text: str) -> None:
-        until(lambda: text in self.said(), f"{text!r} in the output")
+    def wait_for_output(self, text: str) -> None:
+        until(lambda: text in self.output(), f"{text!r} in the output")
 
-    def leaves(self, started: subprocess.Popen[bytes]) -> int:
-        """The exit code, when the launcher and everything it started are gone."""
+    def wait_for_exit(self, started: subprocess.Popen[bytes]) -> int:
+        """Wait until the launcher and all its processes have ended; return its exit code."""
         code = started.wait(PATIENCE)
-        until(lambda: not self.remaining() and not listens(self.port), "the end of everything that was started")
+        until(lambda: not self.processes() and not listens(self.port), "the end of everything that was started")
         return code
 
-    def remaining(self) -> list[int]:
-        """Everything that descends from the launcher of this test, wherever it was put (Linux can tell)."""
-        found = []
+    def processes(self) -> list[int]:
+        """Return the ids of all processes with the mark in their environment (Linux only)."""
+        pids = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if self.mark.encode() in (process / "environ").read_bytes().split(b"\0"):
-                    found.append(int(process.name))
-        return found
+                    pids.append(int(process.name))
+        return pids
 
     def tmux(self, socket_name: str, *words: str) -> str:
         command = ["tmux", "-u", "-f", os.devnull, "-L", socket_name, *words]
         return subprocess.run(command, env=self.env, capture_output=True, text=True).stdout
 
-    def terminal(self, command: str) -> None:
-        """Run a shell command on a terminal (an outer tmux, which is not the launcher's), and stay there."""
+    def open_terminal(self, command: str) -> None:
+        """Run a shell command on a terminal: an outer tmux, which is not the launcher's."""
         self.outer = ["sh", "-c", f"{command}; echo left with $?; exec cat"]
-        self.tmux("outer", "new-session", "-d", "-x", "110", "-y", "30", "-n", "desk", *self.outer)
+        self.tmux("outer", "new-session", "-d", "-x", "110", "-y", "30", "-n", "terminal", *self.outer)
 
-    def launch_line(self) -> str:
+    def launch_command(self) -> str:
         argv = [sys.executable, str(LAUNCHER), "--port", str(self.port)]
         return f"env {self.mark} {shlex.join(argv)}"
 
-    def screen(self, socket_name: str = "outer", window: str = "desk") -> str:
+    def screen(self, socket_name: str = "outer", window: str = "terminal") -> str:
         return self.tmux(socket_name, "capture-pane", "-p", "-t", f":{window}")
 
-    def shows(self, text: str, socket_name: str = "outer", window: str = "desk") -> None:
+    def wait_for_screen(self, text: str, socket_name: str = "outer", window: str = "terminal") -> None:
         until(lambda: text in self.screen(socket_name, window), f"{text!r} in window {window}")
 
     def windows(self, socket_name: str) -> list[str]:
@@ -104,24 +101,24 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def sandbox() -> Iterator[Sandbox]:
     with tempfile.TemporaryDirectory(prefix="gm") as home:  # short: a socket's path may have 100 characters
-        desk = Desk(Path(home))
-        yield desk
-        if desk.outer:
-            desk.tmux("outer", "kill-server")
-        for pid in desk.remaining():
+        sandbox = Sandbox(Path(home))
+        yield sandbox
+        if sandbox.outer:
+            sandbox.tmux("outer", "kill-server")
+        for pid in sandbox.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
-def tell(started: subprocess.Popen[bytes], line: str) -> None:
+def type_line(started: subprocess.Popen[bytes], line: str) -> None:
     assert started.stdin
     started.stdin.write(f"{line}\n".encode())
     started.stdin.flush()
 
 
-def hang_up(started: subprocess.Popen[bytes]) -> None:
+def close_input(started: subprocess.Popen[bytes]) -> None:
     assert started.stdin
     started.stdin.close()
 
@@ -168,7 +165,7 @@ def test_the_first_emulator_found_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "env", "told"),
+    ("options", "env", "message"),
     [
         (["--clients", "21"], {}, "--clients"),
         (["--clients", "-1"], {}, "--clients"),
@@ -177,137 +174,137 @@ def test_the_first_emulator_found_is_used() -> None:
         ([], {"MESSENGER_PORT": "seven"}, "MESSENGER_PORT"),
     ],
 )
-def test_bad_options(options: list[str], env: dict[str, str], told: str, desk: Desk) -> None:
+def test_bad_options(options: list[str], env: dict[str, str], message: str, sandbox: Sandbox) -> None:
     argv = [sys.executable, str(LAUNCHER), *options]
-    done = subprocess.run(argv, env=desk.env | env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(argv, env=sandbox.env | env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 # --- without windows
 
 
-def test_none_is_a_server_and_a_client_that_quits(desk: Desk) -> None:
-    started = desk.start("--window", "none", "--clients", "3")
-    desk.hears("help")  # the client's own
-    assert listens(desk.port)
+def test_none_is_a_server_and_a_client_that_quits(sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "none", "--clients", "3")
+    sandbox.wait_for_output("help")  # the client's own
+    assert listens(sandbox.port)
     for name in ("test2", "test3"):
-        assert f"client 127.0.0.1 {desk.port} --name {name}" in desk.said()
-    tell(started, "/users")
-    desk.hears("test1 (you)")
-    tell(started, "/quit")
-    assert desk.leaves(started) == 0
+        assert f"client 127.0.0.1 {sandbox.port} --name {name}" in sandbox.output()
+    type_line(started, "/users")
+    sandbox.wait_for_output("test1 (you)")
+    type_line(started, "/quit")
+    assert sandbox.wait_for_exit(started) == 0
 
 
-def test_its_own_knocks_are_not_in_the_log(desk: Desk) -> None:
-    started = desk.start("--window", "none", "--clients", "0", MESSENGER_LOG_LEVEL="info")
-    desk.hears("quit")
-    hang_up(started)
-    assert desk.leaves(started) == 0
-    events = [line.split()[3] for line in (desk.home / "log").read_text("utf-8").splitlines()]
+def test_checks_whether_the_server_answers_are_not_logged(sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "none", "--clients", "0", MESSENGER_LOG_LEVEL="info")
+    sandbox.wait_for_output("quit")
+    close_input(started)
+    assert sandbox.wait_for_exit(started) == 0
+    events = [line.split()[3] for line in (sandbox.home / "log").read_text("utf-8").splitlines()]
     assert events == ["server_started", "server_stopping", "server_stopped"]
 
 
-def test_none_without_clients_is_a_server_and_the_menu(desk: Desk) -> None:
-    started = desk.start("--window", "none", "--clients", "0")
-    desk.hears("quit")
-    until(lambda: listens(desk.port), "the server")
-    tell(started, "x")
-    until(lambda: not listens(desk.port), "the end of the server")
-    desk.hears("All closed.")
-    hang_up(started)
-    assert desk.leaves(started) == 0
+def test_none_without_clients_is_a_server_and_the_menu(sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "none", "--clients", "0")
+    sandbox.wait_for_output("quit")
+    until(lambda: listens(sandbox.port), "the server")
+    type_line(started, "x")
+    until(lambda: not listens(sandbox.port), "the end of the server")
+    sandbox.wait_for_output("All closed.")
+    close_input(started)
+    assert sandbox.wait_for_exit(started) == 0
 
 
-def test_the_port_comes_from_the_environment(desk: Desk) -> None:
+def test_the_port_comes_from_the_environment(sandbox: Sandbox) -> None:
     argv = [sys.executable, str(LAUNCHER), "--window", "none", "--clients", "0"]
-    env = desk.env | {"MESSENGER_PORT": str(desk.port)}
+    env = sandbox.env | {"MESSENGER_PORT": str(sandbox.port)}
     done = subprocess.run(argv, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"server on port {desk.port} of 127.0.0.1" in done.stdout
+    assert f"server on port {sandbox.port} of 127.0.0.1" in done.stdout
 
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_a_signal_ends_everything(number: signal.Signals, desk: Desk) -> None:
-    started = desk.start("--window", "none")
-    desk.hears("help")
+def test_a_signal_ends_everything(number: signal.Signals, sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "none")
+    sandbox.wait_for_output("help")
     started.send_signal(number)
-    assert desk.leaves(started) == (-number if number == signal.SIGKILL else 0)
-    assert "Traceback" not in desk.said()
+    assert sandbox.wait_for_exit(started) == (-number if number == signal.SIGKILL else 0)
+    assert "Traceback" not in sandbox.output()
 
 
 @pytest.fixture
-def cluster(desk: Desk, postgres: object, redis_server: object) -> Desk:
-    """A desk where PostgreSQL and Redis can be had, and two ports side by side that the system gives to nobody else."""
+def cluster(sandbox: Sandbox, postgres: object, redis_server: object) -> Sandbox:
+    """A sandbox with two adjacent free ports, outside of the range from which the system takes ports."""
     while listens(port := random.randrange(20_000, 30_000)) or listens(port + 1):
         pass
-    desk.port = port
-    return desk
+    sandbox.port = port
+    return sandbox
 
 
-def test_nodes_share_a_store_and_people_meet(cluster: Desk) -> None:
+def test_nodes_share_a_store_and_people_meet(cluster: Sandbox) -> None:
     started = cluster.start("--window", "none", "--clients", "2", "--nodes", "2")
-    cluster.hears("help")
-    said = cluster.said()
-    assert f"server1 on port {cluster.port} of 127.0.0.1, server2 on port {cluster.port + 1} of" in said
-    assert "--store 'postgresql://" in said and "--bus 'unix://" in said
-    assert f"client 127.0.0.1 {cluster.port + 1} --name test2" in said
-    other = [sys.executable, "-m", "gmessenger", "client", "127.0.0.1", str(cluster.port + 1), "--name", "test2"]
-    with subprocess.Popen(other, env=cluster.env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as dale:
-        tell(dale, "/msg test1 hello from the other node")
-        cluster.hears("hello from the other node")
+    cluster.wait_for_output("help")
+    output = cluster.output()
+    assert f"server1 on port {cluster.port} of 127.0.0.1, server2 on port {cluster.port + 1} of" in output
+    assert "--store 'postgresql://" in output and "--bus 'unix://" in output
+    assert f"client 127.0.0.1 {cluster.port + 1} --name test2" in output
+    command = [sys.executable, "-m", "gmessenger", "client", "127.0.0.1", str(cluster.port + 1), "--name", "test2"]
+    with subprocess.Popen(command, env=cluster.env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as dale:
+        type_line(dale, "/msg test1 hello from the other node")
+        cluster.wait_for_output("hello from the other node")
         dale.communicate(b"/quit\n", timeout=PATIENCE)
-    tell(started, "/quit")
-    assert cluster.leaves(started) == 0
+    type_line(started, "/quit")
+    assert cluster.wait_for_exit(started) == 0
     assert not listens(cluster.port + 1)
 
 
-def test_nothing_of_a_cluster_outlives_a_launcher_that_is_killed(cluster: Desk, tmp_path: Path) -> None:
+def test_nothing_of_a_cluster_outlives_a_launcher_that_is_killed(cluster: Sandbox, tmp_path: Path) -> None:
     started = cluster.start("--window", "none", "--clients", "0", "--nodes", "2", TMPDIR=str(cluster.home))
-    cluster.home.chmod(0o711)  # PostgreSQL may run as somebody else
-    cluster.hears("quit")
+    cluster.home.chmod(0o711)  # PostgreSQL may run as another user
+    cluster.wait_for_output("quit")
     assert list(cluster.home.glob("postgres-*")) and list(cluster.home.glob("redis-*"))
     started.kill()
-    assert cluster.leaves(started) == -signal.SIGKILL
+    assert cluster.wait_for_exit(started) == -signal.SIGKILL
     assert not list(cluster.home.glob("postgres-*")) and not list(cluster.home.glob("redis-*"))
 
 
-def test_what_a_cluster_lacks_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_services_are_named(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "missing", lambda: ["PostgreSQL", "Redis"])
     with contextlib.ExitStack() as running:
-        told = supervise.start_services(running, ["Redis"])["error"]
-    assert told.startswith("Redis is not installed: apt-get install postgresql redis-server")
+        error = supervise.start_services(running, ["Redis"])["error"]
+    assert error.startswith("Redis is not installed: apt-get install postgresql redis-server")
 
 
 @posix
-def test_a_signal_in_the_midst_of_starting(desk: Desk) -> None:
-    started = desk.start("--window", "none")
-    until(lambda: len(desk.remaining()) > 1, "the first helper")
+def test_a_signal_in_the_midst_of_starting(sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "none")
+    until(lambda: len(sandbox.processes()) > 1, "the first helper")
     started.send_signal(signal.SIGTERM)
-    assert desk.leaves(started) == 0
+    assert sandbox.wait_for_exit(started) == 0
 
 
 @pytest.mark.parametrize("window", ["none", pytest.param("tmux", marks=needs_tmux)])
-def test_port_in_use(window: str, desk: Desk) -> None:
-    with socket.create_server(("127.0.0.1", desk.port)):
-        started = desk.start("--window", window)
+def test_port_in_use(window: str, sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", sandbox.port)):
+        started = sandbox.start("--window", window)
         assert started.wait(PATIENCE) == 69
-    assert desk.leaves(started) == 69
-    (line,) = desk.said().splitlines()
-    assert str(desk.port) in line
-    assert "server" in line and f"MESSENGER_PORT={desk.port + 1}" in line
+    assert sandbox.wait_for_exit(started) == 69
+    (line,) = sandbox.output().splitlines()
+    assert str(sandbox.port) in line
+    assert "server" in line and f"MESSENGER_PORT={sandbox.port + 1}" in line
 
 
 @posix
 def test_a_program_that_ignores_sigterm_is_killed() -> None:
     ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
-    ours, its = socket.socketpair()
-    with subprocess.Popen([sys.executable, "-c", ignore], stdout=subprocess.PIPE) as child, ours, its:
+    launcher_end, helper_end = socket.socketpair()
+    with subprocess.Popen([sys.executable, "-c", ignore], stdout=subprocess.PIPE) as child, launcher_end, helper_end:
         assert child.stdout
         child.stdout.readline()
-        ours.close()
-        supervise.end_with(its, child, grace=0.1)
+        launcher_end.close()
+        supervise.terminate_on_close(helper_end, child, grace=0.1)
         assert child.wait(PATIENCE) == -signal.SIGKILL
 
 
@@ -316,126 +313,127 @@ def test_a_program_that_ignores_sigterm_is_killed() -> None:
 
 @posix
 @needs_tmux
-def test_tmux_windows_talk_and_q_ends_them_and_only_them(desk: Desk) -> None:
-    desk.terminal("true")  # somebody else's tmux
-    mine = desk.home / "config" / "gmessenger" / "client.ini"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("[client]\ntls = yes\nport = 1\n", "utf-8")  # about a server elsewhere
-    started = desk.start("--window", "tmux", XDG_CONFIG_HOME=str(desk.home / "config"))
+def test_tmux_windows_talk_and_q_ends_them_and_only_them(sandbox: Sandbox) -> None:
+    sandbox.open_terminal("true")  # somebody else's tmux
+    user_config = sandbox.home / "config" / "gmessenger" / "client.ini"
+    user_config.parent.mkdir(parents=True)
+    user_config.write_text("[client]\ntls = yes\nport = 1\n", "utf-8")  # for a server elsewhere
+    started = sandbox.start("--window", "tmux", XDG_CONFIG_HOME=str(sandbox.home / "config"))
     own = f"gmessenger-{started.pid}"
-    desk.hears(f"tmux -u -L {own} attach")
-    assert desk.windows(own) == ["server", "test1", "test2"]
+    sandbox.wait_for_output(f"tmux -u -L {own} attach")
+    assert sandbox.windows(own) == ["server", "test1", "test2"]
     for name in ("test1", "test2"):
-        desk.shows("help", own, name)
-    desk.tmux(own, "send-keys", "-t", ":test1", "/msg test2 hello from one", "Enter")
-    desk.shows("writes to you", own, "test2")
-    desk.tmux(own, "send-keys", "-t", ":test2", "M-1")
-    desk.shows("hello from one", own, "test2")
-    desk.tmux(own, "send-keys", "-t", ":test2", "/quit", "Enter")
-    until(lambda: desk.windows(own) == ["server", "test1"], "test2's leaving")
-    tell(started, "s")
-    until(lambda: desk.windows(own) == ["server", "test1", "test2"], "test2 again")
-    tell(started, "s")
-    until(lambda: desk.windows(own) == ["server", "test1", "test2", "test3"], "one more")
-    tell(started, "x")
-    desk.hears("All closed.")
-    tell(started, "s")
-    until(lambda: desk.windows(own) == ["server", "test1", "test2", "test3"], "everything again")
-    tell(started, "q")
-    assert desk.leaves(started) == 0
-    assert desk.windows("outer") == ["desk"]
-    assert not list(desk.home.glob(f"tmux-*/{own}"))
+        sandbox.wait_for_screen("help", own, name)
+    sandbox.tmux(own, "send-keys", "-t", ":test1", "/msg test2 hello from one", "Enter")
+    sandbox.wait_for_screen("writes to you", own, "test2")
+    sandbox.tmux(own, "send-keys", "-t", ":test2", "M-1")
+    sandbox.wait_for_screen("hello from one", own, "test2")
+    sandbox.tmux(own, "send-keys", "-t", ":test2", "/quit", "Enter")
+    until(lambda: sandbox.windows(own) == ["server", "test1"], "test2's leaving")
+    type_line(started, "s")
+    until(lambda: sandbox.windows(own) == ["server", "test1", "test2"], "test2 again")
+    type_line(started, "s")
+    until(lambda: sandbox.windows(own) == ["server", "test1", "test2", "test3"], "one more")
+    type_line(started, "x")
+    sandbox.wait_for_output("All closed.")
+    type_line(started, "s")
+    until(lambda: sandbox.windows(own) == ["server", "test1", "test2", "test3"], "everything again")
+    type_line(started, "q")
+    assert sandbox.wait_for_exit(started) == 0
+    assert sandbox.windows("outer") == ["terminal"]
+    assert not list(sandbox.home.glob(f"tmux-*/{own}"))
 
 
 @posix
 @needs_tmux
-def test_inside_tmux_it_adds_windows_to_the_session(desk: Desk) -> None:
-    desk.terminal(desk.launch_line())
-    desk.shows("Running")
-    assert desk.windows("outer") == ["desk", "server", "test1", "test2"]
-    desk.shows("help", window="test1")
-    desk.tmux("outer", "send-keys", "-t", ":desk", "q", "Enter")
-    desk.shows("left with 0")
-    until(lambda: desk.windows("outer") == ["desk"], "the end of the windows")
-    assert not listens(desk.port)
+def test_inside_tmux_it_adds_windows_to_the_session(sandbox: Sandbox) -> None:
+    sandbox.open_terminal(sandbox.launch_command())
+    sandbox.wait_for_screen("Running")
+    assert sandbox.windows("outer") == ["terminal", "server", "test1", "test2"]
+    sandbox.wait_for_screen("help", window="test1")
+    sandbox.tmux("outer", "send-keys", "-t", ":terminal", "q", "Enter")
+    sandbox.wait_for_screen("left with 0")
+    until(lambda: sandbox.windows("outer") == ["terminal"], "the end of the windows")
+    assert not listens(sandbox.port)
 
 
 @posix
 @needs_tmux
-def test_a_client_that_fails_can_be_read(desk: Desk) -> None:
-    started = desk.start("--window", "tmux", "--clients", "0")
+def test_a_client_that_fails_can_be_read(sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "tmux", "--clients", "0")
     own = f"gmessenger-{started.pid}"
-    desk.hears("quit")
-    stranger = [sys.executable, "-m", "gmessenger", "client", "127.0.0.1", str(desk.port), "--name", "test1"]
-    with subprocess.Popen(stranger, env=desk.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    sandbox.wait_for_output("quit")
+    stranger = [sys.executable, "-m", "gmessenger", "client", "127.0.0.1", str(sandbox.port), "--name", "test1"]
+    with subprocess.Popen(stranger, env=sandbox.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         until(lambda: b"help" in holder.stdout.readline(), "the stranger's login")
-        tell(started, "s")
-        desk.shows("ended with code 77; Enter closes this window", own, "test1")
-        desk.tmux(own, "send-keys", "-t", ":test1", "Enter")
-        until(lambda: desk.windows(own) == ["server"], "the end of the window")
+        type_line(started, "s")
+        sandbox.wait_for_screen("ended with code 77; Enter closes this window", own, "test1")
+        sandbox.tmux(own, "send-keys", "-t", ":test1", "Enter")
+        until(lambda: sandbox.windows(own) == ["server"], "the end of the window")
         holder.terminate()
-    tell(started, "q")
-    assert desk.leaves(started) == 0
+    type_line(started, "q")
+    assert sandbox.wait_for_exit(started) == 0
 
 
 @posix
 @needs_tmux
 @pytest.mark.parametrize("leave", [("C-b", "0", "q", "Enter"), ("C-b", "d"), ("C-b", "0", "C-c")], ids=" ".join)
-def test_a_bare_terminal_becomes_a_session_that_shows_a_client(leave: tuple[str, ...], desk: Desk) -> None:
-    desk.terminal(f"env -u TMUX -u TMUX_PANE {desk.launch_line()}")
-    desk.shows("2:test1* 3:test2")
-    desk.shows("[● connected] [test1]")
+def test_a_bare_terminal_becomes_a_session_that_shows_a_client(leave: tuple[str, ...], sandbox: Sandbox) -> None:
+    sandbox.open_terminal(f"env -u TMUX -u TMUX_PANE {sandbox.launch_command()}")
+    sandbox.wait_for_screen("2:test1* 3:test2")
+    sandbox.wait_for_screen("[● connected] [test1]")
     if "0" in leave:
-        desk.tmux("outer", "send-keys", *leave[:2])
-        desk.shows("q  quit")
+        sandbox.tmux("outer", "send-keys", *leave[:2])
+        sandbox.wait_for_screen("q  quit")
         leave = leave[2:]
-    desk.tmux("outer", "send-keys", *leave)
-    desk.shows("left with 0")
-    assert "All closed." in desk.screen()
-    until(lambda: not desk.remaining() and not listens(desk.port), "the end of everything")
+    sandbox.tmux("outer", "send-keys", *leave)
+    sandbox.wait_for_screen("left with 0")
+    assert "All closed." in sandbox.screen()
+    until(lambda: not sandbox.processes() and not listens(sandbox.port), "the end of everything")
 
 
 @posix
 @needs_tmux
-def test_a_session_that_cannot_start_says_so_on_the_terminal(desk: Desk) -> None:
-    with socket.create_server(("127.0.0.1", desk.port)):
-        desk.terminal(f"env -u TMUX -u TMUX_PANE {desk.launch_line()}")
-        desk.shows("left with 69")
-    assert "launcher: gmessenger-server: " in desk.screen()
-    until(lambda: not desk.remaining(), "the end of everything")
+def test_a_session_that_cannot_start_says_so_on_the_terminal(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", sandbox.port)):
+        sandbox.open_terminal(f"env -u TMUX -u TMUX_PANE {sandbox.launch_command()}")
+        sandbox.wait_for_screen("left with 69")
+    assert "launcher: gmessenger-server: " in sandbox.screen()
+    until(lambda: not sandbox.processes(), "the end of everything")
 
 
 @posix
 @needs_tmux
-def test_a_killed_launcher_leaves_no_windows(desk: Desk) -> None:
-    started = desk.start("--window", "tmux")
-    desk.hears("quit")
+def test_a_killed_launcher_leaves_no_windows(sandbox: Sandbox) -> None:
+    started = sandbox.start("--window", "tmux")
+    sandbox.wait_for_output("quit")
     started.kill()
-    assert desk.leaves(started) == -signal.SIGKILL
+    assert sandbox.wait_for_exit(started) == -signal.SIGKILL
 
 
 @posix
-def test_terminal_emulator(desk: Desk) -> None:
+def test_terminal_emulator(sandbox: Sandbox) -> None:
     """With a stand-in for xterm: the title and the command come as the table says."""
-    stand_in = desk.home / "xterm"
+    stand_in = sandbox.home / "xterm"
     script = f"""#!{sys.executable}
 import pty, sys
-print(*sys.argv[1:4], file=open({str(desk.home / "titles")!r}, "a"))
+print(*sys.argv[1:4], file=open({str(sandbox.home / "titles")!r}, "a"))
 pty.spawn(sys.argv[4:])
 """
     stand_in.write_text(script, "utf-8")
     stand_in.chmod(0o755)
-    started = desk.start(PATH=str(desk.home), DISPLAY=":9")
-    desk.hears("test1, test2")
-    assert (desk.home / "titles").read_text("utf-8").split("\n") == ["-T server -e", "-T test1 -e", "-T test2 -e", ""]
-    hang_up(started)
-    assert desk.leaves(started) == 0
+    started = sandbox.start(PATH=str(sandbox.home), DISPLAY=":9")
+    sandbox.wait_for_output("test1, test2")
+    titles = (sandbox.home / "titles").read_text("utf-8")
+    assert titles.splitlines() == ["-T server -e", "-T test1 -e", "-T test2 -e"]
+    close_input(started)
+    assert sandbox.wait_for_exit(started) == 0
 
 
 @posix
-def test_a_window_that_does_not_open(desk: Desk) -> None:
-    (desk.home / "xterm").symlink_to("/bin/false")
-    started = desk.start(PATH=str(desk.home), DISPLAY=":9")
-    assert desk.leaves(started) == 1
-    assert desk.said() == "launcher: no window opened for server (terminal); --window none does without\n"
+def test_a_window_that_does_not_open(sandbox: Sandbox) -> None:
+    (sandbox.home / "xterm").symlink_to("/bin/false")
+    started = sandbox.start(PATH=str(sandbox.home), DISPLAY=":9")
+    assert sandbox.wait_for_exit(started) == 1
+    assert sandbox.output() == "launcher: no window opened for server (terminal); --window none does without\n"
