@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gmessenger.terminal.command_handlers import CommandTarget
+from gmessenger.terminal.command_handlers import CommandHandlers
 from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
 from gmessenger.terminal.i18n import N_, _
 
@@ -42,7 +42,7 @@ class ChatCommand:
     names: tuple[str, ...]
     arguments: str
     description: str
-    handler: Callable[[CommandTarget, str], None]
+    handler: Callable[[CommandHandlers, str], None]
     operators_only: bool = False
     never_suggested: bool = False
 
@@ -73,7 +73,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < len(text) <= 4 and int(text) > 0
 
 
-def _message(handlers: CommandTarget, arguments: str) -> None:
+def _message(handlers: CommandHandlers, arguments: str) -> None:
     to, _, text = arguments.partition(" ")
     if to:
         handlers.message(to, text)
@@ -81,26 +81,26 @@ def _message(handlers: CommandTarget, arguments: str) -> None:
         handlers.prompt_for_message()
 
 
-def _export(handlers: CommandTarget, arguments: str) -> None:
+def _export(handlers: CommandHandlers, arguments: str) -> None:
     _, _, file = arguments.partition(" ")
     handlers.export(file.strip())
 
 
-def _forget(handlers: CommandTarget, arguments: str) -> None:
+def _forget(handlers: CommandHandlers, arguments: str) -> None:
     handlers.forget()
 
 
-def _kick(handlers: CommandTarget, arguments: str) -> None:
+def _kick(handlers: CommandHandlers, arguments: str) -> None:
     name, _, reason = arguments.partition(" ")
     handlers.kick(name, reason.strip())
 
 
-def _mute(handlers: CommandTarget, arguments: str) -> None:
+def _mute(handlers: CommandHandlers, arguments: str) -> None:
     name, _, minutes = arguments.partition(" ")
     handlers.mute(name, int(minutes) if minutes.strip() else None)
 
 
-def _ban(handlers: CommandTarget, arguments: str) -> None:
+def _ban(handlers: CommandHandlers, arguments: str) -> None:
     whom, _, reason = arguments.partition(" ")
     lasting, _, further = reason.strip().partition(" ")
     minutes = _parse_minutes(lasting)
@@ -113,7 +113,7 @@ def _parse_minutes(text: str) -> int | None:
     return int(found[1]) * MINUTES_PER_UNIT[found[2]] if found else None
 
 
-def _close(handlers: CommandTarget, room: str) -> None:
+def _close(handlers: CommandHandlers, room: str) -> None:
     """Elsewhere a bare `/close` puts a window away; nobody shall close a room for everybody by that habit."""
     if room:
         handlers.close_room(room)
@@ -133,64 +133,74 @@ COMMANDS: Final = (
         "write to NAME; without a name, the client asks for it",
         _message,
     ),
-    ChatCommand((), ("/users",), "", "list the users who are online", lambda desk, _: desk.users()),
+    ChatCommand((), ("/users",), "", "list the users who are online", lambda handlers, _: handlers.users()),
     ChatCommand(
         (),
         ("/status",),
         "[WORDS]",
         "set or show your status; /status online clears it",
-        lambda desk, how: desk.status(how),
+        lambda handlers, how: handlers.status(how),
     ),
     ChatCommand(
         (),
         ("/join",),
         "#ROOM",
         "join a room; text without a command then goes there",
-        lambda desk, room: desk.join(room),
+        lambda handlers, room: handlers.join(room),
     ),
     ChatCommand(
         (),
         ("/leave", "/part"),
         "[#ROOM]",
         "leave a room",
-        lambda desk, room: desk.leave_room(room),
+        lambda handlers, room: handlers.leave_room(room),
         never_suggested=True,
     ),
-    ChatCommand((), ("/rooms",), "", "list the rooms", lambda desk, _: desk.rooms()),
+    ChatCommand((), ("/rooms",), "", "list the rooms", lambda handlers, _: handlers.rooms()),
     ChatCommand(
-        (), ("/members", "/names"), "[#ROOM]", "list the members of a room", lambda desk, room: desk.members(room)
+        (),
+        ("/members", "/names"),
+        "[#ROOM]",
+        "list the members of a room",
+        lambda handlers, room: handlers.members(room),
     ),
-    ChatCommand((), ("/topic",), "[TEXT]", "show or set the topic of the room", lambda desk, text: desk.topic(text)),
+    ChatCommand(
+        (), ("/topic",), "[TEXT]", "show or set the topic of the room", lambda handlers, text: handlers.topic(text)
+    ),
     ChatCommand(
         (),
         ("/history",),
         "[N]",
         "show the latest messages of this conversation",
-        lambda desk, count: desk.history(int(count or DEFAULT_HISTORY)),
+        lambda handlers, count: handlers.history(int(count or DEFAULT_HISTORY)),
     ),
     ChatCommand(
         (),
         ("/search",),
         "[#ROOM|@NAME] WORDS",
         "search for messages with these words, everywhere or in one conversation",
-        lambda desk, words: desk.search(words),
+        lambda handlers, words: handlers.search(words),
     ),
     ChatCommand(
         (),
         ("/jump",),
         "[N]",
         "go to search result N, or to the next one",
-        lambda desk, number: desk.jump(int(number) if number else None),
+        lambda handlers, number: handlers.jump(int(number) if number else None),
     ),
     ChatCommand(
-        (), ("/register",), "[INVITE]", "register your name as an account", lambda desk, invite: desk.register(invite)
+        (),
+        ("/register",),
+        "[INVITE]",
+        "register your name as an account",
+        lambda handlers, invite: handlers.register(invite),
     ),
     ChatCommand(
         (),
         ("/remove",),
         "NAME",
         "remove a member from your room",
-        lambda desk, name: desk.remove(name),
+        lambda handlers, name: handlers.remove(name),
         never_suggested=True,
     ),
     ChatCommand(
@@ -198,11 +208,11 @@ COMMANDS: Final = (
         ("/block",),
         "NAME",
         "block a user: you no longer receive their messages",
-        lambda desk, name: desk.block(name),
+        lambda handlers, name: handlers.block(name),
         never_suggested=True,
     ),
-    ChatCommand((), ("/unblock",), "NAME", "unblock a user", lambda desk, name: desk.unblock(name)),
-    ChatCommand((), ("/blocks",), "", "list the users you block", lambda desk, _: desk.blocks()),
+    ChatCommand((), ("/unblock",), "NAME", "unblock a user", lambda handlers, name: handlers.unblock(name)),
+    ChatCommand((), ("/blocks",), "", "list the users you block", lambda handlers, _: handlers.blocks()),
     ChatCommand((), ("/export",), "me [FILE]", "export all your messages to a new file", _export),
     ChatCommand(
         (), ("/forget",), "me", "erase all your messages and delete your account", _forget, never_suggested=True
@@ -217,7 +227,9 @@ COMMANDS: Final = (
         operators_only=True,
         never_suggested=True,
     ),
-    ChatCommand((), ("/unmute",), "NAME", "unmute a user", lambda desk, name: desk.unmute(name), operators_only=True),
+    ChatCommand(
+        (), ("/unmute",), "NAME", "unmute a user", lambda handlers, name: handlers.unmute(name), operators_only=True
+    ),
     ChatCommand(
         (),
         ("/ban",),
@@ -232,10 +244,10 @@ COMMANDS: Final = (
         ("/unban",),
         "NAME|ADDRESS",
         "lift the ban of a user or an address",
-        lambda desk, whom: desk.unban(whom),
+        lambda handlers, whom: handlers.unban(whom),
         operators_only=True,
     ),
-    ChatCommand((), ("/bans",), "", "list bans and mutes", lambda desk, _: desk.bans(), operators_only=True),
+    ChatCommand((), ("/bans",), "", "list bans and mutes", lambda handlers, _: handlers.bans(), operators_only=True),
     ChatCommand(
         (),
         ("/close",),
@@ -250,7 +262,7 @@ COMMANDS: Final = (
         ("/open",),
         "[#ROOM]",
         "open a closed room again",
-        lambda desk, room: desk.open_room(room),
+        lambda handlers, room: handlers.open_room(room),
         operators_only=True,
     ),
     ChatCommand(
@@ -258,14 +270,23 @@ COMMANDS: Final = (
         ("/again",),
         "[TEXT]",
         "resend the message that was refused last, or TEXT instead of it",
-        lambda desk, new: desk.again(new),
+        lambda handlers, new: handlers.again(new),
     ),
-    ChatCommand((), ("/go",), "[N|NAME]", "switch to a conversation, or list all", lambda desk, where: desk.go(where)),
-    ChatCommand((), ("/hide",), "", "hide this conversation until its next message", lambda desk, _: desk.hide()),
-    ChatCommand((), ("/keys",), "", "list the keys", lambda desk, _: desk.keys()),
-    ChatCommand(("2", "help"), ("/help",), "", "list the commands", lambda desk, _: desk.help()),
     ChatCommand(
-        ("3", "exit"), ("/quit", "/exit"), "", "quit the client", lambda desk, _: desk.quit(), never_suggested=True
+        (), ("/go",), "[N|NAME]", "switch to a conversation, or list all", lambda handlers, where: handlers.go(where)
+    ),
+    ChatCommand(
+        (), ("/hide",), "", "hide this conversation until its next message", lambda handlers, _: handlers.hide()
+    ),
+    ChatCommand((), ("/keys",), "", "list the keys", lambda handlers, _: handlers.keys()),
+    ChatCommand(("2", "help"), ("/help",), "", "list the commands", lambda handlers, _: handlers.help()),
+    ChatCommand(
+        ("3", "exit"),
+        ("/quit", "/exit"),
+        "",
+        "quit the client",
+        lambda handlers, _: handlers.quit(),
+        never_suggested=True,
     ),
 )
 COMMANDS_BY_WORD: Final = {word: command for command in COMMANDS for word in command.bare_words}
@@ -289,7 +310,7 @@ class ParsedCommand:
     command: ChatCommand
     arguments: str
 
-    def run(self, handlers: CommandTarget) -> None:
+    def run(self, handlers: CommandHandlers) -> None:
         self.command.handler(handlers, self.arguments)
 
 
