@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,35 @@ def sync_directory(directory: Path) -> None:
             sync_file(handle)
         finally:
             os.close(handle)
+
+
+def replace_file(file: Path, data: bytes, part: Path | None = None) -> None:
+    """Create a file, or replace its content atomically: readers, and a crash, find the old content or the new.
+
+    The data is written to `part` (by default, a new name in the same directory), synced, and renamed. A `part` that a
+    killed process left is overwritten. The file keeps its permissions; a new one has mode 0600. Blocks.
+
+    Raises OSError; then the file is as it was, and `part` is removed.
+    """
+    if part is None:
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        part = Path(name)
+    else:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            if file.exists():
+                with contextlib.suppress(OSError):
+                    part.chmod(stat.S_IMODE(file.stat().st_mode))
+            opened.write(data)
+            opened.flush()
+            sync_file(opened.fileno())
+        part.replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 PART_SUFFIX: Final = ".part"

@@ -31,6 +31,7 @@ GROUND = {
     "sanitize",
     "text",
     "text_files",
+    "threads",
     "timeslice",
     "urls",
 }
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sanitize": set(),
     "text": set(),
     "text_files": {"errors", "text"},
+    "threads": set(),
     "timeslice": set(),
     "urls": set(),
     "certificates": GROUND,

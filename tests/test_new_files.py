@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from gmessenger import durability
-from gmessenger.durability import create_file
+from gmessenger.durability import create_file, replace_file
 from gmessenger.errors import FileError
 
 
@@ -96,3 +96,35 @@ def test_a_disk_that_refuses_is_heard(code: int, tmp_path: Path, monkeypatch: py
     with pytest.raises(FileError, match=os.strerror(code)), create_file(tmp_path / "backup.db") as output:
         output.write(b"lost")
     assert names(tmp_path) == []
+
+
+def test_a_replaced_file_keeps_its_permissions_and_a_new_one_is_private(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.write_bytes(b"before")
+    old.chmod(0o640)
+    for file in (new, old):
+        replace_file(file, b"after")
+    assert names(tmp_path) == ["new", "old"] and new.read_bytes() == old.read_bytes() == b"after"
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (new, old)] == [0o600, 0o640]
+
+
+def test_a_part_that_a_killed_process_left_is_overwritten(tmp_path: Path) -> None:
+    part = tmp_path / "state.new"
+    part.write_bytes(b"more than is written now")
+    replace_file(tmp_path / "state", b"whole", part)
+    assert names(tmp_path) == ["state"] and (tmp_path / "state").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("part", [None, "state.new"])
+def test_a_file_that_cannot_be_replaced_is_as_it_was(
+    part: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    file = tmp_path / "state"
+    file.write_bytes(b"before")
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        replace_file(file, b"after", tmp_path / part if part else None)
+    assert names(tmp_path) == ["state"] and file.read_bytes() == b"before"

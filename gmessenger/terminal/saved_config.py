@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from gmessenger.config.parser import CLIENT
-from gmessenger.durability import sync_file
+from gmessenger.durability import replace_file
 from gmessenger.errors import FileError
 from gmessenger.text import Text
 from gmessenger.text_files import open_text
@@ -33,7 +31,7 @@ def save_values(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
         new = {key: value for group in unknown for key, value in group.items()}
         if new:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_atomically(file, insert_values(text, new))
+            replace_file(file, insert_values(text, new).encode())
         return new
     except (OSError, UnicodeDecodeError) as error:
         reason = Text((error.strerror if isinstance(error, OSError) else "") or NOT_UTF_8)
@@ -60,21 +58,3 @@ def insert_values(text: str, values: Mapping[str, str]) -> str:
 
 def _key_pattern(key: str, *, in_comment: bool = False) -> re.Pattern[str]:
     return re.compile(rf"^{'#[ ]?' if in_comment else ''}{re.escape(key)}\s*[=:].*\n?", re.MULTILINE | re.IGNORECASE)
-
-
-def _write_atomically(file: Path, text: str) -> None:
-    """For its owner only where it is new; else as it was."""
-    with NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False) as written:
-        fresh = Path(written.name)
-        try:
-            if file.exists():
-                with suppress(OSError):  # it stays its owner's
-                    fresh.chmod(file.stat().st_mode & 0o777)
-            written.write(text)
-            written.flush()
-            sync_file(written.fileno())
-            fresh.replace(file)
-        except BaseException:
-            with suppress(OSError):
-                fresh.unlink()
-            raise

@@ -17,6 +17,8 @@ from gmessenger.terminal.i18n import ngettext
 MAX_HOST_NAME: Final = 48
 DRAFTS_DIRECTORY: Final = "drafts"
 HISTORY_DIRECTORY: Final = "history"
+NEW_SUFFIX: Final = ".new"
+"""The suffix of the name under which a whole file is written before it replaces the old one."""
 
 
 def device_name(options: ClientOptions) -> str:
@@ -46,7 +48,7 @@ def list_state(options: ClientOptions, name: str) -> list[Path]:
         unsent_file(options, name),
         *(state_file(options, name, kind) for kind in (DRAFTS_DIRECTORY, HISTORY_DIRECTORY)),
     ]
-    return [each for file in files for each in (file, file.with_suffix(".new"))]
+    return [each for file in files for each in (file, file.with_suffix(NEW_SUFFIX))]
 
 
 def erase_state(options: ClientOptions, name: str) -> list[Path]:

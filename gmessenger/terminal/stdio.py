@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
-from gevent import get_hub
 from gevent import select as cooperative
 from gevent.event import Event
 from gevent.queue import Empty, Queue
@@ -21,15 +20,14 @@ from gevent.queue import Empty, Queue
 from gmessenger.errors import FileError
 from gmessenger.sanitize import sanitize_json
 from gmessenger.text import Text
-
-ResultT = TypeVar("ResultT")
+from gmessenger.threads import run_in_thread
 
 
 def read_in_thread(fd: int, max_bytes: int) -> bytes:
     """What there is, at most so many bytes; nothing at the end. Raises OSError."""
     while True:
         try:
-            return _in_thread(partial(os.read, fd, max_bytes))
+            return run_in_thread(partial(os.read, fd, max_bytes))
         except BlockingIOError:  # somebody who shares the descriptor made it so
             cooperative.select([fd], [], [])
 
@@ -38,7 +36,7 @@ def write_in_thread(fd: int, data: bytes) -> None:
     """All of it. Raises OSError."""
     while data:
         try:
-            data = data[_in_thread(partial(os.write, fd, data)) :]
+            data = data[run_in_thread(partial(os.write, fd, data)) :]
         except BlockingIOError:
             cooperative.select([], [fd], [])
 
@@ -50,21 +48,6 @@ def is_reader_gone(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, 0)
     return bool(poll.poll(0))
-
-
-def _in_thread(call: Callable[[], ResultT]) -> ResultT:
-    # Not gevent.os.tp_read and tp_write: an error in the thread would be printed with its traceback.
-    result: ResultT | OSError = get_hub().threadpool.apply(_catch_os_error, (call,))
-    if isinstance(result, OSError):
-        raise result
-    return result
-
-
-def _catch_os_error(call: Callable[[], ResultT]) -> ResultT | OSError:
-    try:
-        return call()
-    except OSError as error:
-        return error
 
 
 READ_CHUNK: Final = 65_536

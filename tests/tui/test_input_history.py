@@ -13,7 +13,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_was_typed_is_there_in_the_next_run(file: Path) -> None:
-    typed = ["one", "two\nlines", "back\\slash \\n", "Привет 🎉", "\\\\\n\\"]
+    typed = ["one", "two\nlines", "back\\slash \\n", "tab\tand\rreturn", "Привет 🎉", "\\\\\n\\"]
     for text in typed:
         InputHistory(file).append_string(text)
     assert list(InputHistory(file).load_history_strings()) == typed[::-1]
@@ -42,3 +42,9 @@ def test_where_nothing_can_be_written_the_run_has_a_history_all_the_same(tmp_pat
     history.append_string("one")
     assert history.get_strings() == ["one"]
     assert list(history.load_history_strings()) == []
+
+
+def test_lines_of_an_earlier_version_with_tabs_are_read(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("a\ttab\\nand \\\\t\n", "utf-8")
+    assert list(InputHistory(file).load_history_strings()) == ["a\ttab\nand \\t"]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 import gevent
-from gevent import Greenlet, get_hub
+from gevent import Greenlet
 from gevent.lock import BoundedSemaphore
 
-from gmessenger.durability import sync_file
+from gmessenger.durability import replace_file
+from gmessenger.terminal.state_files import NEW_SUFFIX
+from gmessenger.terminal.tui.line_escaping import escape_line, unescape_line
+from gmessenger.threads import run_in_thread
 
 SAVE_DELAY: Final = 0.4
 """Seconds from a change to the disk: what was typed in between is all that a crash can cost."""
@@ -24,7 +27,6 @@ MAX_FILE: Final = 8 * MAX_SAVED_CONVERSATIONS * MAX_DRAFT
 """Bytes that are read: more than are ever written."""
 SHOWN_KIND: Final = "shown"
 HIDDEN_KIND: Final = "hidden"
-ESCAPES: Final = (("\\", "\\\\"), ("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r"))
 
 ValueT = TypeVar("ValueT")
 
@@ -76,28 +78,14 @@ class Drafts:
             self._on_error(error)
 
     def _write(self, data: bytes) -> None:
-        if data == self._written:
-            return
-        if (error := get_hub().threadpool.apply(_write_atomically, (self._file, data))) is not None:
-            raise error
-        self._written = data
+        if data != self._written:
+            run_in_thread(partial(_write_file, self._file, data))
+            self._written = data
 
 
-def _write_atomically(file: Path, data: bytes) -> OSError | None:
-    # Returned, not raised: an error in the pool's thread would be printed with its traceback.
-    new = file.with_suffix(".new")
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            sync_file(opened.fileno())
-        new.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            new.unlink()
-        return error
-    return None
+def _write_file(file: Path, data: bytes) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(file, data, file.with_suffix(NEW_SUFFIX))
 
 
 def _encode_state(state: SavedState) -> Iterator[bytes]:
@@ -116,26 +104,13 @@ def _limit(items: Mapping[str, ValueT]) -> list[tuple[str, ValueT]]:
 
 
 def _encode_line(*parts: str) -> bytes:
-    return ("\t".join(map(_escape, parts)) + "\n").encode("utf-8", "surrogatepass")
+    return ("\t".join(map(escape_line, parts)) + "\n").encode("utf-8", "surrogatepass")
 
 
 def _decode_line(state: SavedState, line: str) -> None:
     """Raises ValueError for what is no such line."""
-    kind, name, value = map(_unescape, line.split("\t"))
+    kind, name, value = map(unescape_line, line.split("\t"))
     if kind == SHOWN_KIND:
         state.shown[name] = value
     elif kind == HIDDEN_KIND:
         state.hidden[name] = int(value)
-
-
-def _escape(text: str) -> str:
-    for char, escape in ESCAPES:
-        text = text.replace(char, escape)
-    return text
-
-
-def _unescape(text: str) -> str:
-    parts = text.split("\\\\")
-    for char, escape in ESCAPES[1:]:
-        parts = [part.replace(escape, char) for part in parts]
-    return "\\".join(parts)

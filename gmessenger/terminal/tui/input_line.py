@@ -26,9 +26,12 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 from prompt_toolkit.layout.utils import explode_text_fragments
 from wcwidth import iter_graphemes
 
+from gmessenger.durability import replace_file
 from gmessenger.sanitize import sanitize
+from gmessenger.terminal.state_files import NEW_SUFFIX
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.graphemes import grapheme_cells
+from gmessenger.terminal.tui.line_escaping import escape_line, unescape_line
 from gmessenger.terminal.tui.model import Model
 
 MAX_HISTORY_LINES: Final = 1000
@@ -49,11 +52,11 @@ class InputHistory(History):
         lines = self._lines()
         if len(lines) > 2 * MAX_HISTORY_LINES:
             self._rewrite(lines[-MAX_HISTORY_LINES:])
-        return [_unescape_line(line) for line in reversed(lines[-MAX_HISTORY_LINES:])]
+        return [unescape_line(line) for line in reversed(lines[-MAX_HISTORY_LINES:])]
 
     def store_string(self, string: str) -> None:
         if len(string) <= MAX_HISTORY_LINE:
-            self._write([_escape_line(string)], os.O_APPEND)
+            self._append(escape_line(string))
 
     def _lines(self) -> list[str]:
         try:
@@ -62,27 +65,19 @@ class InputHistory(History):
             return []
 
     def _rewrite(self, lines: list[str]) -> None:
-        new = self._file.with_suffix(".new")
         with suppress(OSError):
-            new.unlink(missing_ok=True)
-            self._write(lines, os.O_EXCL, new)
-            new.replace(self._file)
+            replace_file(self._file, _encode_lines(lines), self._file.with_suffix(NEW_SUFFIX))
 
-    def _write(self, lines: list[str], flags: int, file: Path | None = None) -> None:
-        text = "".join(f"{line}\n" for line in lines)
+    def _append(self, line: str) -> None:
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(file or self._file, os.O_WRONLY | os.O_CREAT | flags, 0o600)
-            with os.fdopen(descriptor, "wb") as written:
-                written.write(text.encode("utf-8", errors="replace"))
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(_encode_lines([line]))
 
 
-def _escape_line(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n")
-
-
-def _unescape_line(line: str) -> str:
-    return "\\".join(part.replace("\\n", "\n") for part in line.split("\\\\"))
+def _encode_lines(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", errors="replace")
 
 
 class SanitizeProcessor(Processor):
