@@ -14,7 +14,6 @@ from functools import partial
 from typing import Final
 
 from gevent import select as cooperative
-from gevent.event import Event
 from gevent.queue import Empty, Queue
 
 from gmessenger.errors import FileError
@@ -171,8 +170,6 @@ class OutputWriter:
         self._encoding = encoding or "utf-8"
         self._is_tty = os.isatty(fd)
         self._queue: Queue[bytes] = Queue(MAX_QUEUED_LINES)
-        self._idle = Event()
-        self._idle.set()
         self._closed = False
 
     def write_line(self, line: str) -> None:
@@ -192,20 +189,19 @@ class OutputWriter:
     def write_bytes(self, data: bytes) -> None:
         """Once the reader has left, nothing comes of it."""
         if data and not self._closed:
-            self._idle.clear()
             self._queue.put(data)
 
     def drain(self, timeout: float | None = None) -> bool:
         """Wait until everything is written, or nobody reads; for at most so long. Says whether everything was."""
-        return bool(self._idle.wait(timeout)) and not self._closed
+        return not self._closed and bool(self._queue.join(timeout)) and not self._closed  # it may be closed meanwhile
 
     def run(self, on_reader_gone: Callable[[], object]) -> None:
         """Write what comes. Calls `reader_left` and returns when nobody reads; raises `FileError` for a fault."""
         try:
             while True:
-                write_in_thread(self._fd, self._next_chunk())
-                if self._queue.empty():
-                    self._idle.set()
+                chunks = self._next_chunks()
+                write_in_thread(self._fd, b"".join(chunks))
+                self._mark_done(len(chunks))
         except OSError as error:
             self._close()
             if error.errno not in READER_GONE_ERRNOS:
@@ -214,24 +210,28 @@ class OutputWriter:
                 ) from error
             on_reader_gone()
 
-    def _next_chunk(self) -> bytes:
-        """All that waits, as one piece. Raises BrokenPipeError when the reader leaves meanwhile."""
-        pieces: list[bytes] = []
-        while not pieces:
+    def _next_chunks(self) -> list[bytes]:
+        """Wait for output, and take all that is queued. Raises BrokenPipeError when the reader closes meanwhile."""
+        chunks: list[bytes] = []
+        while not chunks:
             try:
-                pieces.append(self._queue.get(timeout=READER_CHECK_INTERVAL))
+                chunks.append(self._queue.get(timeout=READER_CHECK_INTERVAL))
             except Empty:
                 if is_reader_gone(self._fd):
                     raise BrokenPipeError(errno.EPIPE, "nobody reads") from None
         while not self._queue.empty():
-            pieces.append(self._queue.get())
-        return b"".join(piece for piece in pieces if piece)
+            chunks.append(self._queue.get())
+        return chunks
+
+    def _mark_done(self, count: int) -> None:
+        for _ in range(count):
+            self._queue.task_done()
 
     def _close(self) -> None:
         self._closed = True
+        self._mark_done(self._queue.unfinished_tasks)
         while not self._queue.empty():  # lets go on who waits for room
             self._queue.get()
-        self._idle.set()
 
 
 def open_stdout() -> OutputWriter:

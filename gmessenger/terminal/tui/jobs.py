@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from gevent.event import Event
 from gevent.queue import Full, Queue
 
 Job: TypeAlias = Callable[[], object]
@@ -19,8 +18,6 @@ class JobQueue:
     def __init__(self, on_error: Callable[[Exception], object], max_size: int = MAX_QUEUED_JOBS) -> None:
         self._jobs: Queue[Job] = Queue(max_size)
         self._on_error = on_error
-        self._idle = Event()
-        self._idle.set()
 
     def put(self, job: Job) -> bool:
         """Have it done; never waits. Says whether there was room for it."""
@@ -28,7 +25,6 @@ class JobQueue:
             self._jobs.put_nowait(job)
         except Full:
             return False
-        self._idle.clear()
         return True
 
     def run(self) -> None:
@@ -38,9 +34,8 @@ class JobQueue:
                 self._jobs.get()()
             except Exception as error:
                 self._on_error(error)
-            if self._jobs.empty():
-                self._idle.set()
+            self._jobs.task_done()
 
     def drain(self, timeout: float) -> bool:
         """Wait until everything is done, for at most so long; says whether it is."""
-        return bool(self._idle.wait(timeout))
+        return bool(self._jobs.join(timeout))
