@@ -19,7 +19,7 @@ from gmessenger.terminal.tui import keybindings
 from gmessenger.terminal.tui.app import TuiOptions
 from gmessenger.terminal.tui.conversation import MessageState
 from gmessenger.terminal.tui.graphemes import width
-from gmessenger.terminal.tui.model import ConnectionState, Model
+from gmessenger.terminal.tui.model import ConnectionPhase, ConnectionState, Model
 from gmessenger.terminal.tui.panes import Panes
 from tests.support.tui import Sitting, say
 
@@ -41,7 +41,7 @@ HOSTILE: Final = (
 @pytest.fixture
 def book() -> Model:
     book = Model("hank")
-    book.connection.state = "connected"
+    book.connection.phase = ConnectionPhase.CONNECTED
     dev = book.open("#dev")
     dev.topic = "the build"
     dev.members = {"dale": "Dale", "hank": "hank"}
@@ -212,7 +212,7 @@ def test_without_colours_there_are_none(tmp_path: Path, book: Model, monkeypatch
 
 
 def test_the_seconds_to_the_next_try_are_counted(tmp_path: Path, book: Model) -> None:
-    book.connection = ConnectionState("lost", time.time() + 1.5, "broken")
+    book.connection = ConnectionState(ConnectionPhase.LOST, time.time() + 1.5, "broken")
     with Sitting(tmp_path, book) as sitting:
         sitting.asked.waiting = 2
         sitting.sees("offline, next try in")

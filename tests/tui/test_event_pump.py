@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from gmessenger.client import Accepted, ChatEvent, Client, MessageReceived, UserInfo
-from gmessenger.terminal.tui.model import Model
+from gmessenger.terminal.tui.model import ConnectionPhase, Model
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
 from tests.support.tui_client import IMPATIENT, PASSWORD, Seat
@@ -23,8 +23,8 @@ def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_a
         dale.link.send("hank", text)
     hank.until(lambda: hank.book.find("dale") is not None and hank.book.open("dale").last_seq == 2)
     hank.link._reconnector._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
-    hank.until(lambda: hank.book.connection.state == "lost")
-    hank.until(lambda: hank.book.connection.state == "connected")
+    hank.until(lambda: hank.book.connection.phase is ConnectionPhase.LOST)
+    hank.until(lambda: hank.book.connection.phase is ConnectionPhase.CONNECTED)
     dale.link.send("hank", "three")
     assert dale.next(Accepted).response.seq is not None
     dale.link.send("hank", "four")

@@ -14,6 +14,7 @@ from gmessenger.errors import MessagesNotSent
 from gmessenger.terminal.tui import controller, drafts, loader
 from gmessenger.terminal.tui.conversation import MessageState
 from gmessenger.terminal.tui.event_pump import EventPump
+from gmessenger.terminal.tui.model import ConnectionPhase
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
 from tests.support.scripted_server import TIMEOUT
@@ -228,7 +229,7 @@ def test_what_is_typed_over_a_restart_of_the_server(
     assert dale.next(MessageReceived).delivery.message == "before"
     at.types("half a ")
     server.stop()
-    at.until(lambda: at.book.connection.state == "lost")
+    at.until(lambda: at.book.connection.phase is ConnectionPhase.LOST)
     at.types("line\rand another")
     at.sees("half a line …")
     start_server(port=server.port)
@@ -344,7 +345,7 @@ def test_what_a_guest_has_said_to_nobody_yet_is_a_draft_after_a_crash(
     with first:
         first.line("/msg dale")
         server.stop()
-        first.until(lambda: first.book.connection.state == "lost")
+        first.until(lambda: first.book.connection.phase is ConnectionPhase.LOST)
         first.line("one", "two")
         first.types("three")
         first.until(lambda: first.drafts_file.exists() and r"one\ntwo\nthree" in first.drafts_file.read_text("utf-8"))
@@ -388,7 +389,7 @@ def test_leaving_says_what_was_not_answered(server: RunningServer, seat: Callabl
     at = seat(server, "hank")
     at.link._reconnector._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
     server.app.stop("to be away for good")
-    at.until(lambda: at.book.connection.state == "lost")
+    at.until(lambda: at.book.connection.phase is ConnectionPhase.LOST)
     at.line("/msg dale one")
     at.types("\x04")
     at.sees("Ctrl-C quits at once")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from gmessenger.terminal.tui.keybindings import KEY_BINDINGS, format_key_help
-from gmessenger.terminal.tui.model import Model
+from gmessenger.terminal.tui.model import ConnectionPhase, Model
 from tests.support.tui import Sitting, say
 
 
 @pytest.fixture
 def sitting(tmp_path: Path) -> Iterator[Sitting]:
     book = Model("hank")
-    book.connection.state = "connected"
+    book.connection.phase = ConnectionPhase.CONNECTED
     for name in ("#dev", "#random", "dale", "Дима"):
         book.open(name)
     dev = book.open("#dev")

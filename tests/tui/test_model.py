@@ -28,7 +28,7 @@ from gmessenger.client import (
 from gmessenger.client.sender import make_message
 from gmessenger.terminal.tui import model
 from gmessenger.terminal.tui.conversation import MAX_ENTRIES, Conversation, Entry, MessageState
-from gmessenger.terminal.tui.model import EVENT_REDUCERS, Model
+from gmessenger.terminal.tui.model import EVENT_REDUCERS, ConnectionPhase, Model
 from gmessenger.wire.events import ResponseFrame
 
 NOW = 1_763_800_000.0
@@ -138,9 +138,9 @@ def test_rooms_have_members_and_a_topic(book: Model) -> None:
 def test_the_line_is_lost_and_comes_back(book: Model) -> None:
     book.apply(Connected("gmessenger", "Welcome.", {}, reconnected=False), NOW)
     book.apply(Disconnected("broken", 4.0, 1), NOW)
-    assert (book.connection.state, book.connection.retry_at) == ("lost", NOW + 4)
+    assert (book.connection.phase, book.connection.retry_at) == (ConnectionPhase.LOST, NOW + 4)
     book.apply(Connected("gmessenger", "Welcome.", {}, reconnected=True), NOW)
-    assert book.connection.state == "connected"
+    assert book.connection.phase is ConnectionPhase.CONNECTED
 
 
 def test_what_one_does_not_want_to_hear_is_not_shown() -> None:

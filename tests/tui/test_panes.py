@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gmessenger.terminal.tui.model import ConnectionState, Model
+from gmessenger.terminal.tui.model import ConnectionPhase, ConnectionState, Model
 from gmessenger.terminal.tui.panes import OffscreenCounts, Panes
 from gmessenger.terminal.tui.style import ASCII, NAME_COLOURS, STYLES, UNICODE, Symbols, name_style, symbols_for
 from gmessenger.terminal.tui.text_wrap import Fragments
@@ -79,20 +79,20 @@ def test_members_who_are_there_come_first(book: Model, panes: Panes) -> None:
     book.switch_to(room)
     room.members = {name.lower(): name for name in ("Zoe", "hank", "Abe", "Bea", "Cy")}
     book.presence = {"zoe": "online", "abe": "offline", "bea": "at lunch"}
-    book.connection.state = "connected"
+    book.connection.phase = ConnectionPhase.CONNECTED
     assert text(panes.members(6, 10)) == ["◐Bea  ", "●hank ", "●Zoe  ", "○Abe  ", " Cy   "]
     assert text(panes.members(8, 3)) == ["◐Bea    ", "●hank   ", "  3 more"]
-    book.connection.state = "lost"
+    book.connection.phase = ConnectionPhase.LOST
     assert "○hank " in text(panes.members(6, 10))
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (ConnectionState("connected"), "[● connected]"),
-        (ConnectionState("connecting"), "[◐ connecting] [3 waiting]"),
-        (ConnectionState("lost", NOW + 3.2), "[○ offline, next try in 4 s] [3 waiting]"),
-        (ConnectionState("lost", NOW - 0.1), "[◐ reconnecting] [3 waiting]"),
+        (ConnectionState(ConnectionPhase.CONNECTED), "[● connected]"),
+        (ConnectionState(ConnectionPhase.CONNECTING), "[◐ connecting] [3 waiting]"),
+        (ConnectionState(ConnectionPhase.LOST, NOW + 3.2), "[○ offline, next try in 4 s] [3 waiting]"),
+        (ConnectionState(ConnectionPhase.LOST, NOW - 0.1), "[◐ reconnecting] [3 waiting]"),
     ],
 )
 def test_the_status_says_how_the_line_is(book: Model, panes: Panes, line: ConnectionState, words: str) -> None:
@@ -102,7 +102,7 @@ def test_the_status_says_how_the_line_is(book: Model, panes: Panes, line: Connec
 
 
 def test_what_matters_least_gives_way(book: Model, panes: Panes) -> None:
-    book.connection = ConnectionState("lost", NOW + 10)
+    book.connection = ConnectionState(ConnectionPhase.LOST, NOW + 10)
     shown = [
         text(panes.status(columns, NOW, 3, OffscreenCounts(7, 95)))[0].strip()
         for columns in (130, 100, 80, 70, 50, 20, 8)
@@ -120,7 +120,7 @@ def test_what_matters_least_gives_way(book: Model, panes: Panes) -> None:
 
 
 def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(book: Model, panes: Panes) -> None:
-    book.connection = ConnectionState("connected")
+    book.connection = ConnectionState(ConnectionPhase.CONNECTED)
     for number in range(100):
         friend = book.open(f"friend{number}")
         friend.count_unread(say(friend, "psst"))

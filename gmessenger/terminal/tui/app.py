@@ -38,7 +38,7 @@ from gmessenger.terminal.tui.graphemes import ellipsize
 from gmessenger.terminal.tui.input_line import InputLine, PendingPrompt
 from gmessenger.terminal.tui.keybindings import ControllerActions, KeyActions, make_key_bindings
 from gmessenger.terminal.tui.layout import LayoutSpec, make_layout
-from gmessenger.terminal.tui.model import Model
+from gmessenger.terminal.tui.model import ConnectionPhase, Model
 from gmessenger.terminal.tui.panes import OffscreenCounts, Panes, display_name
 from gmessenger.terminal.tui.scrollback import Scrollback
 from gmessenger.terminal.tui.style import STYLES, is_colour_disabled, symbols_for
@@ -281,7 +281,7 @@ class TuiApp:
 
     def _schedule_tick(self) -> None:
         """While the line is down, the seconds to the next try are counted."""
-        if self._model.connection.state == "lost" and self._tick_timer is None and self._loop is not None:
+        if self._model.connection.phase is ConnectionPhase.LOST and self._tick_timer is None and self._loop is not None:
             self._tick_timer = self._loop.call_later(TICK_INTERVAL, self._tick)
 
     def _tick(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from enum import Enum
+from typing import Any, Final
 
 from gmessenger.client import (
     Accepted,
@@ -83,11 +84,22 @@ STATUS_OFFLINE: Final = "offline"
 STATUS_ONLINE: Final = "online"
 
 
+class ConnectionPhase(Enum):
+    """The phases of the connection to the server."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LOST = "lost"
+
+
 @dataclass(slots=True)
 class ConnectionState:
-    """How the line to the server is; while it is `lost`, when it is tried again, on the clock that is passed in."""
+    """The state of the connection to the server.
 
-    state: Literal["connecting", "connected", "lost"] = "connecting"
+    retry_at: Unix seconds of the next attempt; reason: why the connection was lost. Both only in phase LOST.
+    """
+
+    phase: ConnectionPhase = ConnectionPhase.CONNECTING
     retry_at: float = 0.0
     reason: str = ""
 
@@ -273,14 +285,15 @@ class Model:
         self.add_notice(format_events.format_event(event) or "", now, self.open(event.conversation))
 
     def _on_connected(self, event: Connected, now: float) -> None:
-        self.connection = ConnectionState("connected")
+        self.connection = ConnectionState(ConnectionPhase.CONNECTED)
         for each in self.conversations if event.seqs_reset else ():
             each.reset_seqs()
         self.is_operator = event.is_operator
         self._on_notice(event, now)
 
     def _on_disconnected(self, event: Disconnected, now: float) -> None:
-        self.connection = ConnectionState("lost", now + event.retry_in, format_events.format_reason(event.reason))
+        reason = format_events.format_reason(event.reason)
+        self.connection = ConnectionState(ConnectionPhase.LOST, now + event.retry_in, reason)
         self._on_notice(event, now)
 
     def _on_notice(self, event: ChatEvent, now: float) -> None:

@@ -13,7 +13,7 @@ from gmessenger.terminal.format_events import format_status
 from gmessenger.terminal.i18n import _, ngettext
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.graphemes import ellipsize, format_name, pad, width
-from gmessenger.terminal.tui.model import HOME_NAME, STATUS_OFFLINE, Model
+from gmessenger.terminal.tui.model import HOME_NAME, STATUS_OFFLINE, ConnectionPhase, Model
 from gmessenger.terminal.tui.style import Symbols, name_style
 from gmessenger.terminal.tui.text_wrap import Fragments
 
@@ -105,7 +105,7 @@ class Panes:
 
     def _status_of(self, name: str) -> str:
         if fold(name) == fold(self.model.own_name):
-            return self._own_status() if self.model.connection.state == "connected" else STATUS_OFFLINE
+            return self._own_status() if self.model.connection.phase is ConnectionPhase.CONNECTED else STATUS_OFFLINE
         return self.model.presence.get(fold(name), "")
 
     def _own_status(self) -> str:
@@ -139,7 +139,7 @@ class Panes:
         line = f"[{sign} {words}]"
         if width(line) + 1 + width(more) > columns - 2:
             line = f"[{sign}]"
-        waits = pending_count and self.model.connection.state != "connected"
+        waits = pending_count and self.model.connection.phase is not ConnectionPhase.CONNECTED
         activity = self._activity_forms()
         parts = [
             (0, line),
@@ -150,7 +150,7 @@ class Panes:
             (4, _new_above(offscreen.new_above)),
             (1, more),
         ]
-        style = "class:lost" if self.model.connection.state == "lost" else "class:status"
+        style = "class:lost" if self.model.connection.phase is ConnectionPhase.LOST else "class:status"
         return [[(style, pad(" " + " ".join(_fit_parts(parts, activity, columns - 2)), columns))]]
 
     def _own_name_part(self) -> str:
@@ -165,9 +165,9 @@ class Panes:
     def _connection_part(self, now: float) -> tuple[str, str]:
         """A sign, and words."""
         line, signs = self.model.connection, self.symbols
-        if line.state == "connected":
+        if line.phase is ConnectionPhase.CONNECTED:
             return signs.online, _("connected")
-        if line.state == "connecting":
+        if line.phase is ConnectionPhase.CONNECTING:
             return signs.away, _("connecting")
         seconds = ceil(line.retry_at - now)
         if seconds > 0:
