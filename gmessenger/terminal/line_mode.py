@@ -193,7 +193,7 @@ class LineMode:
         for event in self._client:
             log_client_event(event, self._options)
             if isinstance(event, Connected):
-                self._on_connected(event)
+                self._handlers.on_connected(event)
             told = self._format_event(event)
             if told is not None:
                 self._line_terminal.show(told, ring=self._bell_policy.on_shown(event) and self._options.bell)
@@ -202,11 +202,6 @@ class LineMode:
                 self._client.ack()
             if self._exit_controller.is_set:
                 return
-
-    def _on_connected(self, event: Connected) -> None:
-        self._handlers.is_operator = event.is_operator
-        if event.block_count:
-            self._handlers.load_blocks()
 
     def _format_event(self, event: ChatEvent) -> str | None:
         if isinstance(event, Accepted):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from gmessenger.client import Client, MessageEvent
+from gmessenger.client import Client, Connected, MessageEvent
 from gmessenger.client.sequencing import fold
 from gmessenger.log import traced
 from gmessenger.sanitize import sanitize
@@ -21,7 +21,18 @@ class ModerationHandlers(ABC):
     def __init__(self, client: Client) -> None:
         self._client = client
         self._blocked: set[str] = set()
-        self.is_operator = False
+        self._is_operator = False
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the server logged this session in as an operator."""
+        return self._is_operator
+
+    def on_connected(self, event: Connected) -> None:
+        """Note whether the session is an operator's, and load the block list if there is one."""
+        self._is_operator = event.is_operator
+        if event.block_count:
+            self.load_blocks()
 
     @abstractmethod
     def _show_result(self, request: Callable[[], str | None]) -> None:

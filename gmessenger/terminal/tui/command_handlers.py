@@ -50,9 +50,6 @@ class CommandView(Protocol):
 
     def on_joined(self, room: Conversation) -> None: ...
 
-    def on_registered(self) -> None:
-        """The name is an account from now on."""
-
 
 class TuiCommandHandlers(CommandHandlers):
     """The `Desk` of the full screen. Nothing here waits: what has to is done by `orders`, one after the other."""
@@ -168,11 +165,6 @@ class TuiCommandHandlers(CommandHandlers):
     def _set_topic(self, room: str, topic: str) -> str:
         said = super()._set_topic(room, topic)
         self._model.open(room).topic = sanitize(topic)
-        return said
-
-    def _register(self, password: str, invite: str) -> str:
-        said = super()._register(password, invite)
-        self._view.on_registered()
         return said
 
 

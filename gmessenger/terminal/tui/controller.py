@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from gevent.queue import Full
 
-from gmessenger.client import Client, SearchHit, fold
+from gmessenger.client import Client, Connected, SearchHit, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
@@ -78,6 +78,7 @@ class Controller:
     """The `ControllerActions` of the screen, and what its commands need. `view` is set as soon as there is one."""
 
     view: View
+    drafts: Drafts
 
     def __init__(
         self,
@@ -95,8 +96,11 @@ class Controller:
         self.handlers = TuiCommandHandlers(client, model, job_queues.commands, self, exit_handler.quit)
         self.read_markers = ReadMarkerSync(client, on_error)
         self.loader = Loader(client, model, job_queues.fetches, self.read_markers, self._on_loaded)
-        self.drafts: Drafts
         self.hidden: dict[str, int] = {}
+
+    def bind(self, view: View, drafts: Drafts) -> None:
+        """Set what is itself made with the controller. Call it once, before anything else."""
+        self.view, self.drafts = view, drafts
 
     def submit(self, text: str) -> None:
         meaning = parse_line(text, is_operator=self.handlers.is_operator)
@@ -208,13 +212,13 @@ class Controller:
         self.unhide(room.name)
         self.loader.on_joined(room)
 
-    def on_registered(self) -> None:
-        self.loader.is_account = self.read_markers.is_enabled = True
-
-    def reset_seqs(self) -> None:
-        """What is known by its number is not known any more."""
-        self.hidden.clear()
-        self.read_markers.reset()
+    def on_connected(self, event: Connected) -> None:
+        """Load what only the server has. Blocks while the block list is loaded; call it in the event pump."""
+        if event.seqs_reset:
+            self.hidden.clear()
+            self.read_markers.reset()
+        self.loader.on_connected(self.hidden)
+        self.handlers.on_connected(event)
 
     def restore(self, state: SavedState) -> None:
         """Put back what an earlier run left."""

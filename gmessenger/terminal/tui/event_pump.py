@@ -115,7 +115,9 @@ class EventPump:
         if isinstance(event, MessageReceived) and len(self._model.conversations) > before:
             self._announce(self._model.conversations[-1])
         if isinstance(event, Connected):
-            self._on_connected(event)
+            if not event.reconnected:
+                self._show_welcome()
+            self._controller.on_connected(event)
         if isinstance(event, MessageReceived):
             self._controller.handlers.add_names(event.delivery.sender)
         if (sentence := self._catch_up.on_event(event, self._client.pending_count)) is not None:
@@ -129,24 +131,12 @@ class EventPump:
             self._controller.mark_seen()
         self._controller.view.invalidate()
 
-    def _on_connected(self, event: Connected) -> None:
-        acting = self._controller
-        if not event.reconnected:
-            self._show_welcome()
-        acting.handlers.is_operator = event.is_operator
-        acting.read_markers.is_enabled = self._client.is_account
-        if event.seqs_reset:
-            acting.reset_seqs()
-        acting.loader.on_connected(is_account=self._client.is_account, hidden=acting.hidden)
-        if event.block_count:
-            acting.handlers.load_blocks()
-
     def _show_welcome(self) -> None:
-        acting, home = self._controller, self._model.home
-        acting.show(_("You are {name}.", name=sanitize(self._client.name)), home)
+        controller, home = self._controller, self._model.home
+        controller.show(_("You are {name}.", name=sanitize(self._client.name)), home)
         if count := self._client.pending_count:
-            acting.show(format_events.format_leftover(count), home)
-        acting.show(_(WELCOME_HINT), home)
+            controller.show(format_events.format_leftover(count), home)
+        controller.show(_(WELCOME_HINT), home)
 
     def _announce(self, conversation: Conversation) -> None:
         """Somebody who has only just come need not know yet what the numbers at the left are for."""

@@ -55,10 +55,11 @@ class FullScreenMode:
         self._job_queues = JobQueues(*(JobQueue(self._on_error) for _lane in range(3)))
         self._model = Model(client.name, self._is_from_blocked)
         self._controller = Controller(client, self._model, self._job_queues, self._on_error, self)
-        self._controller.drafts = self._drafts = Drafts(
+        self._drafts = Drafts(
             state_file(options, client.name, DRAFTS_DIRECTORY), self._controller.saved_state, self._on_draft_error
         )
-        self._controller.view = self._view = (make_view or _make_view)(self._model, self._controller, options)
+        self._view = (make_view or _make_view)(self._model, self._controller, options)
+        self._controller.bind(self._view, self._drafts)
         if notice:
             self._model.add_notice(notice, time.time())
         self._view_closed = Event()

@@ -32,7 +32,6 @@ class ReadMarkerSync:
         self._on_error = on_error
         self._sent: dict[str, int] = {}
         self._flush_timer: dict[str, str] = {}
-        self.is_enabled = False
 
     def set_server_seq(self, name: str, seq: int) -> None:
         """The server knows of so much."""
@@ -46,7 +45,7 @@ class ReadMarkerSync:
     def mark_seen(self, conversation: Conversation) -> None:
         """Somebody has the newest of it before their eyes. Takes no time."""
         key, seq = conversation.key, conversation.last_seq
-        if self.is_enabled and seq > self._sent.get(key, 0):
+        if self._client.is_account and seq > self._sent.get(key, 0):
             self._sent[key] = seq
             if not self._flush_timer:
                 gevent.spawn_later(READ_MARKER_DELAY, self.flush)
@@ -93,13 +92,11 @@ class Loader:
         self._on_loaded = on_loaded
         self._members_loaded: set[str] = set()
         self._rooms_requested = False
-        self.is_account = False
         self.rooms: Sequence[str] = ()
         """Those there are, once they were wanted."""
 
-    def on_connected(self, *, is_account: bool, hidden: Mapping[str, int]) -> None:
+    def on_connected(self, hidden: Mapping[str, int]) -> None:
         """The line is up: what can be had only from the server is asked for again, where somebody looks at it."""
-        self.is_account = is_account
         self._members_loaded.clear()
         self._rooms_requested = False
         self._jobs.put(partial(self._load_conversations, hidden))
@@ -168,7 +165,7 @@ class Loader:
         return near and not conversation.is_complete
 
     def _schedule_page(self, conversation: Conversation, count: int) -> None:
-        if not (self.is_account or conversation.is_complete):
+        if not (self._client.is_account or conversation.is_complete):
             conversation.is_complete = True
         full = len(conversation.entries) > MAX_ENTRIES - count
         if not (conversation.is_complete or conversation.is_loading or full):
