@@ -31,6 +31,7 @@ from gmessenger.config.options import ClientOptions
 from gmessenger.errors import MessengerError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
+from gmessenger.terminal.bell import BellPolicy
 from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
 from gmessenger.terminal.event_log import log_client_event
 from gmessenger.terminal.format_events import mention_matcher
@@ -42,51 +43,36 @@ from gmessenger.terminal.passwords import EchoControl
 from gmessenger.terminal.shutdown import EXIT_INTERRUPTED, HURRY_TIMEOUT, ExitController
 from gmessenger.terminal.stdio import StdinReader, TruncatedLine
 
-BELL_INTERVAL: Final = 1.0
-"""Seconds between two bells: what has waited for somebody comes all at once."""
 
+class ShownMessages:
+    """Remember what line mode has shown; once a line is typed, somebody has read it."""
 
-class BellPolicy:
-    """What was shown counts as read when a line is typed: until then nobody may be there. `clock` is monotonic."""
-
-    def __init__(self, client: Client, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._monotonic = monotonic
-        self._is_mention = mention_matcher(client.name)
         self._unread: dict[str, tuple[str, int]] = {}
-        self._last_bell = -BELL_INTERVAL
+        """Conversation as shown, and its highest seq that was shown, by the folded name."""
 
-    def on_shown(self, event: ChatEvent) -> bool:
-        """To be told of everything that was shown; says whether it is worth a bell."""
+    def add(self, event: ChatEvent) -> None:
+        """Note an event that was shown; events without a stored message are ignored."""
         if isinstance(event, MessageReceived):
-            to, sender, seq = event.delivery.to, event.delivery.sender, event.delivery.seq
-            room = to.startswith("#")
-            self._add_unread(to if room else sender, seq or None)
-            return (not room or self._is_mention(event.delivery.message)) and self._may_ring()
-        if isinstance(event, MessageSentElsewhere):
-            self._add_unread(event.delivery.to, event.delivery.seq or None)
+            delivery = event.delivery
+            self._add(delivery.to if delivery.to.startswith("#") else delivery.sender, delivery.seq or None)
+        elif isinstance(event, MessageSentElsewhere):
+            self._add(event.delivery.to, event.delivery.seq or None)
         elif isinstance(event, Accepted):
-            self._add_unread(event.message.to, event.response.seq)
-        return False
+            self._add(event.message.to, event.response.seq)
 
-    def on_typed(self) -> None:
-        """Somebody is there, and has what was shown before their eyes. Guests' reading is kept by nobody."""
+    def mark_read(self) -> None:
+        """Tell the server that everything shown has been read. It keeps no read markers for guests. Does not block."""
         unread, self._unread = self._unread, {}
-        with suppress(MessengerError):  # the link has ended, which is said elsewhere
-            for with_, seq in unread.values() if self._client.is_account else ():
-                self._client.mark_read(with_, seq)
+        with suppress(MessengerError):  # the client has ended, which is reported elsewhere
+            for conversation, seq in unread.values() if self._client.is_account else ():
+                self._client.mark_read(conversation, seq)
 
-    def _add_unread(self, conversation: str, seq: int | None) -> None:
+    def _add(self, conversation: str, seq: int | None) -> None:
         if seq is not None:
-            _name, before = self._unread.get(fold(conversation), (conversation, 0))
-            self._unread[fold(conversation)] = (conversation, max(before, seq))
-
-    def _may_ring(self) -> bool:
-        now = self._monotonic()
-        if now - self._last_bell < BELL_INTERVAL:
-            return False
-        self._last_bell = now
-        return True
+            _name, highest = self._unread.get(fold(conversation), (conversation, 0))
+            self._unread[fold(conversation)] = (conversation, max(highest, seq))
 
 
 SLOW_DELIVERY: Final = 3.0
@@ -140,7 +126,9 @@ class LineMode:
         self._handlers = LineCommandHandlers(client, line_terminal, lines, echo, self.quit, interactive=interactive)
         self._log_in = log_in
         self._delivery_tracker = DeliveryTracker()
-        self._bell_policy = BellPolicy(client)
+        self._shown_messages = ShownMessages(client)
+        self._bell_policy = BellPolicy()
+        self._is_mention = mention_matcher(client.name)
         self._leaving = False
         self._event_loop: Greenlet[..., object] | None = None
 
@@ -151,7 +139,7 @@ class LineMode:
         self._show_prompt()
         for line in self._lines:
             self._line_terminal.on_line_typed()
-            self._bell_policy.on_typed()
+            self._shown_messages.mark_read()
             self._handle_line(line)
             if self._leaving:
                 return
@@ -196,12 +184,20 @@ class LineMode:
                 self._handlers.on_connected(event)
             told = self._format_event(event)
             if told is not None:
-                self._line_terminal.show(told, ring=self._bell_policy.on_shown(event) and self._options.bell)
+                self._shown_messages.add(event)
+                self._line_terminal.show(told, ring=self._options.bell and self._rings(event))
                 if not self._line_terminal.drain():
                     return  # there is no terminal any more; only what was shown may be acknowledged
                 self._client.ack()
             if self._exit_controller.is_set:
                 return
+
+    def _rings(self, event: ChatEvent) -> bool:
+        """Return whether to ring now: for a direct message, or one in a room that mentions the user."""
+        if not isinstance(event, MessageReceived):
+            return False
+        is_for_me = not event.delivery.to.startswith("#") or self._is_mention(event.delivery.message)
+        return is_for_me and self._bell_policy.may_ring()
 
     def _format_event(self, event: ChatEvent) -> str | None:
         if isinstance(event, Accepted):

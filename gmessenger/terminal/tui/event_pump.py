@@ -13,6 +13,7 @@ from gmessenger.client import Accepted, ChatEvent, Client, Connected, MessageRec
 from gmessenger.config.options import ClientOptions
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
+from gmessenger.terminal.bell import BellPolicy
 from gmessenger.terminal.event_log import log_client_event
 from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
 from gmessenger.terminal.tui.controller import Controller
@@ -68,8 +69,6 @@ class CatchUpSummary:
         return _("caught up: {messages} in {conversations}; {sent}", messages=came, conversations=where, sent=said)
 
 
-BELL_INTERVAL: Final = 1.0
-"""Seconds: what has waited for a night comes all at once, and is worth one bell."""
 MAX_NOTIFICATION_TEXT: Final = 120
 MAX_NUMBER_KEY: Final = 9
 WELCOME_HINT: Final = N_(
@@ -88,16 +87,14 @@ class EventPump:
         model: Model,
         controller: Controller,
         on_error: Callable[[Exception], object],
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._client = client
         self._model = model
         self._controller = controller
         self._on_error = on_error
-        self._monotonic = monotonic
         self._catch_up = CatchUpSummary()
-        self._last_bell = float("-inf")
+        self._bell_policy = BellPolicy()
 
     def run(self) -> None:
         """Until the link ends. Raises what it ended with."""
@@ -147,9 +144,8 @@ class EventPump:
             self._controller.show(as_notice(words), home)
 
     def _ring(self, event: ChatEvent) -> None:
-        if self._monotonic() - self._last_bell < BELL_INTERVAL:
+        if not self._bell_policy.may_ring():
             return
-        self._last_bell = self._monotonic()
         said = event.delivery if isinstance(event, MessageReceived) else None
         words = f"{sanitize(said.sender)}: {sanitize(said.message)}"[:MAX_NOTIFICATION_TEXT] if said else ""
         self._controller.view.ring(words)
