@@ -168,20 +168,28 @@ def test_later_is_final_after_a_while(begin: Begin) -> None:
     answering.kill()
 
 
-@pytest.mark.parametrize(("account", "outage", "tries"), [(True, 60, 6), (True, 0.1, 3), (False, 60, 3)])
+@pytest.mark.parametrize(("account", "outage", "is_final"), [(True, 60, False), (True, 0.1, True), (False, 60, True)])
 def test_an_account_tries_for_as_long_as_the_store_is_away(
-    fake: FakeServer, make: Any, account: bool, outage: float, tries: int
+    fake: FakeServer, make: Any, account: bool, outage: float, is_final: bool
 ) -> None:
     owner = make(max_defer=0.1, max_outage=outage)
     starting = gevent.spawn(owner.link.start)
     peer = fake.enter(account=account)
     starting.get(timeout=TIMEOUT)
     owner.link.send("dale", "hi")
-    for _ in range(tries):
+    sent_at = time.monotonic()
+
+    def refuse() -> None:
         peer.answer(peer.expect("msg"), 503, code="store_unavailable", error="Later.", retry_after=0.06)
-    if tries == 3:
+
+    if is_final:  # at the first refusal after 0.1 s, however many there are until then
+        refusing = gevent.spawn(lambda: [refuse() for _ in range(9)])
         assert owner.next(Rejected).reason == "Later."
+        assert time.monotonic() - sent_at >= 0.1
+        refusing.kill()
     else:
+        for _ in range(6):
+            refuse()
         peer.answer(peer.expect("msg"), 200, seq=1)
         assert owner.next(Accepted).response.seq == 1
 

@@ -3,7 +3,7 @@
 from gmessenger.terminal.bell import BELL_INTERVAL, BellPolicy
 from gmessenger.terminal.format_events import mention_matcher
 from tests.support.pty_client import Person
-from tests.support.scripted_server import FakeServer, Peer
+from tests.support.scripted_server import FakeServer, Frame, Peer
 from tests.terminal.conftest import Sit, Start
 from tests.terminal.test_pipe_mode import ended, feed
 
@@ -57,14 +57,20 @@ def test_what_was_shown_is_read_when_a_line_is_typed(fake: FakeServer, sit: Sit)
     peer.say("dale", "in a room", "#dev", seq=7)
     hank.sees("in a room")
     hank.line("/msg dale three")
-    told = [peer.read()]
-    while told[-1]["action"] != "msg":
-        told.append(peer.read())
-    assert [(each["with"], each["seq"]) for each in told if each["action"] == "read"] == [("dale", 2), ("#dev", 7)]
-    peer.answer(told[-1], 200, seq=3)
+    *before, message = frames_until(peer, "msg")
+    assert [(each["with"], each["seq"]) for each in before if each["action"] == "read"] == [("dale", 2), ("#dev", 7)]
+    peer.answer(message, 200, seq=3)
     hank.sees("-- sent to dale")
     hank.line("")
-    assert peer.expect("read")["seq"] == 3
+    assert frames_until(peer, "read")[-1]["seq"] == 3
+
+
+def frames_until(peer: Peer, action: str) -> list[Frame]:
+    """Read frames up to the first with this action; acknowledgements may come at any time."""
+    frames = [peer.read()]
+    while frames[-1]["action"] != action:
+        frames.append(peer.read())
+    return frames
 
 
 def test_bells_do_not_come_in_swarms() -> None:
