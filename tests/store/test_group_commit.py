@@ -47,11 +47,11 @@ def _fail_once(then: Callable[..., object]) -> Callable[..., object]:
     return hook
 
 
-@pytest.mark.parametrize(("hook", "is_refused"), [("_on_commit", False), ("find_storage_error", True)])
+@pytest.mark.parametrize(("hook", "is_refused"), [("on_commit", False), ("find_storage_error", True)])
 def test_a_change_is_answered_whatever_hook_of_the_writer_fails(
     store: SqliteStore, failures: list[BaseException], hook: str, is_refused: bool
 ) -> None:
-    setattr(store.writer, hook, _fail_once(getattr(store.writer, hook)))
+    setattr(store, hook, _fail_once(getattr(store, hook)))
     with gevent.Timeout(PATIENCE):
         if is_refused:
             with pytest.raises(StoreUnavailable):

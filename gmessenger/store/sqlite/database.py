@@ -51,7 +51,7 @@ ADVANCE_CURSOR: Final = (
 
 
 class Database(CompletionNotifier):
-    """The file, its connections and their threads; what is asked of them is in the classes that build on it."""
+    """The file, its connections and their threads, and the `BatchHooks` of its writer; a store's parts build on it."""
 
     is_shared = False
 
@@ -79,18 +79,7 @@ class Database(CompletionNotifier):
             was_killed = self._file is not None and self._file.wal_size > 0
             if path is not None:
                 remove_spare(path)
-            self.writer = SqliteWriter(
-                self._open_writer,
-                self._on_begin,
-                self.inserter.reset_cache,
-                self._before_commit,
-                self._on_commit,
-                self._on_error,
-                self.inserter.exceeds_batch,
-                self.inserter.is_worth_a_commit,
-                self.stats,
-                threaded=path is not None,
-            )
+            self.writer = SqliteWriter(self, self._open_writer, self._on_error, self.stats, threaded=path is not None)
         except sqlite3.Error as error:
             self._abort_open(path if fresh else None)
             raise FileError(f"Cannot open the store {path}: {error}.") from error
@@ -115,7 +104,6 @@ class Database(CompletionNotifier):
         self._keepalive = self._open()
         self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now it has the log open
         file.keep_companions()
-        self.writer.find_storage_error = self._find_storage_error
         self.purger = Purger(
             file, self._keepalive, self.writer, self._checkpoint_lock, self._is_reading, self._on_error
         )
@@ -178,7 +166,7 @@ class Database(CompletionNotifier):
         """Say what the operator can do about the fault that was found."""
         return self._file.advise() if self._file is not None else ""
 
-    def _find_storage_error(self) -> WireError | None:
+    def find_storage_error(self) -> WireError | None:
         fault = self.find_fault()
         return StoreUnavailable(FILES_MOVED, detail=fault.rstrip(".")) if fault else None
 
@@ -224,12 +212,21 @@ class Database(CompletionNotifier):
         moving = self._cursors_in_flight | self.pending_cursors
         return {device: seq for (device, key), seq in moving.items() if key == conversation}
 
-    def _on_begin(self, db: sqlite3.Connection) -> None:
+    def exceeds_batch(self) -> bool:
+        return self.inserter.exceeds_batch()
+
+    def is_worth_a_commit(self) -> bool:
+        return self.inserter.is_worth_a_commit()
+
+    def on_rollback(self) -> None:
+        self.inserter.reset_cache()
+
+    def on_begin(self, db: sqlite3.Connection) -> None:
         self.commit_steps = ()
         self.write_cursors(db)
         self._index_batch = self.inserter.insert(db)
 
-    def _before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
+    def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
         steps, fresh = self.commit_steps, self._index_batch
 
         def in_thread() -> None:
@@ -246,7 +243,7 @@ class Database(CompletionNotifier):
         self._cursors_in_flight |= moved
         db.executemany(ADVANCE_CURSOR, [(device, seq, key) for (device, key), seq in moved.items()])
 
-    def _on_commit(self, error: WireError | None) -> Callable[[], None]:
+    def on_commit(self, error: WireError | None) -> Callable[[], None]:
         moved, self._cursors_in_flight = self._cursors_in_flight, {}
         if error is not None:
             # No session acknowledges again what it has acknowledged: this goes with the next batch.

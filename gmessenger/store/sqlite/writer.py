@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import gevent
 from gevent.event import AsyncResult
@@ -37,45 +37,61 @@ MAX_QUEUED_CHANGES: Final = 10_000
 """Changes that may wait for a disk that has stopped."""
 
 
-class SqliteWriter(GroupCommitLoop):
-    """Gathers changes into transactions.
+class BatchHooks(Protocol):
+    """What `SqliteWriter` calls for each batch, in this order; all in its greenlet on the loop's thread."""
 
-    `open_` gives a fresh connection (after a failure it is called again). `begun` is called with it when a batch
-    begins, before the changes, and may let others go on; `undone` when a change was taken back; `ready` after the
-    changes: it returns what is to run in the commit's thread before the COMMIT. `committed` is called with whether it
-    succeeded and returns what is to be done then. `failed` is told of what should not happen, `more` says whether a
-    batch cannot hold all that waits: then the changes are left to a later one, for they come after it. `much` says
-    whether enough waits to begin the next batch before that is done. `tally` counts.
-    """
+    def exceeds_batch(self) -> bool:
+        """Return whether more messages wait than a batch takes: changes wait, too. MUST NOT yield or raise."""
+
+    def find_storage_error(self) -> WireError | None:
+        """Return why nothing may be stored now, None for no reason. MUST NOT yield; an exception refuses the batch."""
+
+    def on_begin(self, db: sqlite3.Connection) -> None:
+        """Insert what waits, in the new transaction, before its changes. May yield; an exception refuses the batch."""
+
+    def on_rollback(self) -> None:
+        """Drop what is cached of the database: one change of the batch was rolled back. MUST NOT yield or raise."""
+
+    def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
+        """Return the job that the commit thread runs before COMMIT. MUST NOT yield; both may raise: batch refused."""
+
+    def on_commit(self, error: WireError | None) -> Callable[[], None]:
+        """Take the outcome of a batch (`error` None: it is on disk) and return the completion that reports it.
+
+        MUST NOT yield; an exception of either is logged. The completion may yield, and may run in a greenlet beside
+        the next batch, but after the completion of the batch before.
+        """
+
+    def is_worth_a_commit(self) -> bool:
+        """Return whether enough waits to run the completion beside the next batch. MUST NOT yield or raise."""
+
+
+class SqliteWriter(GroupCommitLoop):
+    """The one writer of a store: gathers appended messages and other changes into transactions, one fsync each."""
 
     def __init__(
         self,
+        hooks: BatchHooks,
         connect: Callable[[], sqlite3.Connection],
-        on_begin: Callable[[sqlite3.Connection], None],
-        on_rollback: Callable[[], None],
-        before_commit: Callable[[sqlite3.Connection], Callable[[], None]],
-        on_commit: Callable[[WireError | None], Callable[[], None]],
         on_error: Callable[[str, BaseException], None],
-        exceeds_batch: Callable[[], bool],
-        is_worth_a_commit: Callable[[], bool],
         stats: StoreStats,
         *,
         threaded: bool,
     ) -> None:
+        """Open the connection and start the greenlet.
+
+        Args:
+            connect: opens a connection that can write; called again after a failure.
+            on_error: called with what failed and the exception, for mistakes that belong to no caller.
+            threaded: wait for the disk in a thread; False for a store in memory.
+        """
+        self._hooks = hooks
         self._connect = connect
-        self._on_begin = on_begin
-        self._on_rollback = on_rollback
-        self._before_commit = before_commit
-        self._on_commit = on_commit
-        self._exceeds_batch = exceeds_batch
-        self._is_worth_a_commit = is_worth_a_commit
         self._stats = stats
         self._db: sqlite3.Connection | None = connect()
         self._pool = ThreadPool(1) if threaded else None
         self._queue: list[QueuedChange] = []
         self._exclusive_jobs: list[tuple[Callable[[], Any], AsyncResult[Any]]] = []
-        self.find_storage_error: Callable[[], WireError | None] = lambda: None
-        """Asked before each batch: why nothing may be stored now."""
         super().__init__(on_error)
 
     def execute(self, body: Callable[[sqlite3.Connection], ResultT], timeout: float | None = None) -> ResultT:
@@ -121,17 +137,17 @@ class SqliteWriter(GroupCommitLoop):
         while self._exclusive_jobs:
             self._run_job(*self._exclusive_jobs.pop(0))
         changes: list[QueuedChange] = []
-        if self._exceeds_batch():
+        if self._hooks.exceeds_batch():
             self._wake_event.set()
         else:
             changes, self._queue = self._queue, []
         refusal, outcomes = self._run_changes(changes)
         settle = self._prepare_completion(refusal)
-        self._complete_batch(self._is_worth_a_commit, self._complete, settle, changes, outcomes)
+        self._complete_batch(self._hooks.is_worth_a_commit, self._complete, settle, changes, outcomes)
 
     def _prepare_completion(self, error: WireError | None) -> Callable[[], None]:
         try:
-            return self._on_commit(error)
+            return self._hooks.on_commit(error)
         except Exception as mistake:  # the changes of this batch are answered all the same
             self._on_error("delivery", mistake)
             return lambda: None
@@ -162,7 +178,7 @@ class SqliteWriter(GroupCommitLoop):
         """What became of a batch as a whole, and of each change in it."""
         began = time.monotonic()
         try:
-            if (refused := self.find_storage_error()) is not None:
+            if (refused := self._hooks.find_storage_error()) is not None:
                 self._stats.failed_commits += 1
                 return refused, [(None, refused)] * len(changes)
             outcomes = self._commit(changes)
@@ -182,12 +198,12 @@ class SqliteWriter(GroupCommitLoop):
             self._db = self._connect()
         db = self._db
         _begin_immediate(db)
-        self._on_begin(db)
+        self._hooks.on_begin(db)
         outcomes, turn = [], TimeSlice()
         for change, _ in changes:
             outcomes.append(self._apply(change, db))
             turn.yield_if_expired()  # what arrives meanwhile waits for the next batch
-        in_thread = self._before_commit(db)
+        in_thread = self._hooks.before_commit(db)
 
         def finish() -> None:
             in_thread()
@@ -209,7 +225,7 @@ class SqliteWriter(GroupCommitLoop):
                 raise
             db.execute("ROLLBACK TO change")
             db.execute("RELEASE change")
-            self._on_rollback()
+            self._hooks.on_rollback()
             if isinstance(refusal, BAD_MESSAGE_ERRORS):
                 FAILURE_LOG.log("store_refused", refusal)
                 return None, NotStorable()
