@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-from gmessenger.errors import FileError
-
 TableRow: TypeAlias = tuple[Any, ...]
 """The values of a table's columns, in their order; truths are numbers in some stores."""
 
@@ -50,12 +48,7 @@ def _shorten(value: Any) -> str:
 
 
 BadRowCallback: TypeAlias = Callable[[TableRow, str], None]
-"""Told of a row that cannot be held, and why."""
-
-
-def raise_bad_row(row: TableRow, reason: str) -> None:
-    """Hold no store of which a row is missing. Raises `FileError`."""
-    raise FileError(f"A row cannot be stored: {reason}.")
+"""Called with a row that the store cannot hold, and why; may raise."""
 
 
 TABLES: Final = (
@@ -110,11 +103,8 @@ class TableSink(TableSource, Protocol):
     def convert_row(self, row: TableRow) -> TableRow:
         """A row as this kind of store can have it."""
 
-    on_bad_row: BadRowCallback
-    """Called with each row that it cannot hold, which is left out then; it may raise."""
-
-    def insert_rows(self, table: Table, rows: Iterator[TableRow]) -> None:
-        """Have these rows, and whatever is made of them."""
+    def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
+        """Insert rows and index what is searched; leave out those that it cannot hold, after calling `on_bad_row`."""
 
     def set_sequence(self, table: Table, last: int) -> None:
         """A numbered table gives ids behind this one from now on."""

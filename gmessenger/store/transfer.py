@@ -147,14 +147,13 @@ def _copy_table(
             report.changed += fits is not row
             yield fits
 
-    def refused(row: TableRow, reason: str) -> None:
-        one_bad = BadRow(table, row, reason)
-        on_bad_row(one_bad)
-        report.skip(one_bad)
+    def skip(row: TableRow, reason: str) -> None:
+        bad = BadRow(table, row, reason)
+        on_bad_row(bad)
+        report.skip(bad)
         found.subtract(table, row)
 
-    sink.on_bad_row = refused
-    sink.insert_rows(table, found.count_rows(table, fitting()))
+    sink.insert_rows(table, found.count_rows(table, fitting()), skip)
     if table.autoincrement:
         sink.set_sequence(table, source.last_id(table))
     on_progress(table, count, count)

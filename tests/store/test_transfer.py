@@ -192,11 +192,11 @@ def test_to_copy_may_take_long(postgres: Postgres) -> None:
 
 def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     def torn(take: Any) -> Any:
-        def some(self: Any, table: Table, rows: Any) -> None:
+        def all_but_one(self: Any, table: Table, rows: Any, on_bad_row: Any) -> None:
             found: list[TableRow] = list(rows)
-            take(self, table, iter(found[:-1] if table.name == "messages" else found))
+            take(self, table, iter(found[:-1] if table.name == "messages" else found), on_bad_row)
 
-        return some
+        return all_but_one
 
     with monkeypatch.context() as patched:
         for side in (postgres_rows.TableIO, sqlite_rows.TableIO):
@@ -318,9 +318,9 @@ def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
     bad: list[Any] = []
     with sqlite_rows.open_sink(file) as target:
         target._db.execute(trigger)
-        target.on_bad_row = lambda row, reason: bad.append((row[1], reason))
         with sqlite_rows.open_source(tmp_path / "one.db") as source:
-            target.insert_rows(TABLES[0], source.iter_rows(TABLES[0]))
+            rows = source.iter_rows(TABLES[0])
+            target.insert_rows(TABLES[0], rows, lambda row, reason: bad.append((row[1], reason)))
         target._db.execute("DROP TRIGGER no")
     assert bad == [("n0", "no"), ("n3", "no"), ("n6", "no")]
     left = open_store(f"sqlite:///{file}")

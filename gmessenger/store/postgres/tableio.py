@@ -7,8 +7,9 @@ A database that a dump was read into: another store, though it may look like the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -18,12 +19,12 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from gmessenger.cluster.interfaces import LEASE_TTL
 from gmessenger.errors import FileError, ServerRunning
-from gmessenger.store.common import IDENTITY
+from gmessenger.store.common import IDENTITY, bisect_bad
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
 from gmessenger.store.postgres.verify import count_live_nodes
-from gmessenger.store.tables import TABLES, BadRowCallback, Table, TableRow, raise_bad_row
+from gmessenger.store.tables import TABLES, BadRowCallback, Table, TableRow
 
 BAD_ROW_ERRORS: Final = (
     psycopg.DataError,
@@ -54,7 +55,6 @@ class TableIO:
         self._db = db
         self._conversation_keys: dict[int, str] = {}
         """Of the conversations that were taken: they come before their messages."""
-        self.on_bad_row: BadRowCallback = raise_bad_row
 
     @property
     def identity(self) -> str:
@@ -75,30 +75,24 @@ class TableIO:
         fits = tuple(replace_nul(value) if isinstance(value, str) else value for value in row)
         return row if fits == row else fits
 
-    def insert_rows(self, table: Table, rows: Iterator[TableRow]) -> None:
+    def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
         if table.name == "conversations":
             rows = self._note_keys(table, rows)
         while some := list(islice(rows, COPY_BATCH)):
-            self._insert_batch(table, some)
+            bisect_bad(
+                some,
+                partial(self._copy_rows, table),
+                lambda row, error: on_bad_row(row, describe_error(error)),
+                BAD_ROW_ERRORS,
+            )
 
-    def _insert_batch(self, table: Table, rows: list[TableRow]) -> None:
-        """Where there is one among them that cannot be held, it is looked for by halves."""
-        try:
-            with self._db.transaction():
-                self._copy_rows(table, rows)
-        except BAD_ROW_ERRORS as error:
-            half = len(rows) // 2
-            if not half:
-                return self.on_bad_row(rows[0], describe_error(error))
-            self._insert_batch(table, rows[:half])
-            self._insert_batch(table, rows[half:])
-        return None
-
-    def _copy_rows(self, table: Table, rows: list[TableRow]) -> None:
+    def _copy_rows(self, table: Table, rows: Sequence[TableRow]) -> None:
+        """Copy rows into a table in a savepoint of their own. Raises psycopg's errors."""
         of_messages = table.name == "messages"
         columns = SQL(", ").join([_columns(table), Identifier("words")]) if of_messages else _columns(table)
         truths = [table.columns.index(name) for name in table.booleans]
-        with self._db.cursor() as cursor, cursor.copy(COPY_ROWS.format(Identifier(table.name), columns)) as copy:
+        statement = COPY_ROWS.format(Identifier(table.name), columns)
+        with self._db.transaction(), self._db.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row(self._with_vector(table, row) if of_messages else _convert_booleans(row, truths))
 

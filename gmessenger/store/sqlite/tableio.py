@@ -18,7 +18,7 @@ from gmessenger.store.sqlite.search_index import index_text
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.usage import COUNT_ALL
 from gmessenger.store.sqlite.verify import open_store_readonly as reading_file
-from gmessenger.store.tables import BadRowCallback, Table, TableRow, raise_bad_row
+from gmessenger.store.tables import BadRowCallback, Table, TableRow
 
 INSERT_BATCH: Final = 500
 BAD_ROW_ERRORS: Final = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
@@ -44,7 +44,6 @@ class TableIO:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self.on_bad_row: BadRowCallback = raise_bad_row
 
     @property
     def identity(self) -> str:
@@ -64,29 +63,29 @@ class TableIO:
     def convert_row(self, row: TableRow) -> TableRow:
         return row
 
-    def insert_rows(self, table: Table, rows: Iterator[TableRow]) -> None:
+    def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
         marks = ",".join("?" * len(table.columns))
         insert = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks})"  # noqa: S608
         while some := list(islice(rows, INSERT_BATCH)):
-            taken = self._insert(insert, some)
+            taken = self._insert(insert, some, on_bad_row)
             if table.name == "messages":
                 self._index(table, taken)
 
-    def _insert(self, insert: str, rows: list[TableRow]) -> list[TableRow]:
-        """Those of them that can be held. (There is no journal to roll back with: it goes on behind a bad one.)"""
-        left = iter(rows)
+    def _insert(self, insert: str, rows: list[TableRow], on_bad_row: BadRowCallback) -> list[TableRow]:
+        """Insert rows and return those that were. There is no journal to roll back: it goes on behind a bad row."""
+        remaining = iter(rows)
         taken: list[TableRow] = []
 
-        def given() -> Iterator[TableRow]:
-            for row in left:
+        def take() -> Iterator[TableRow]:
+            for row in remaining:
                 taken.append(row)
                 yield row
 
         while True:
             try:
-                self._db.executemany(insert, given())
-            except BAD_ROW_ERRORS as error:  # the row that was given last
-                self.on_bad_row(taken.pop(), str(error))
+                self._db.executemany(insert, take())
+            except BAD_ROW_ERRORS as error:  # of the row that was taken last
+                on_bad_row(taken.pop(), str(error))
             else:
                 return taken
 
