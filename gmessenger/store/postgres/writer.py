@@ -16,6 +16,7 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
+from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, GroupCommitLoop, QueuedAppend, await_result
 from gmessenger.store.postgres.inserter import BatchInserter, CursorsByDevice
@@ -37,6 +38,8 @@ INDEX_ONLY_SETTINGS: Final = (
     # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
+REFUSED_ERRORS: Final = (*BAD_DATA_ERRORS, psycopg.errors.UniqueViolation)
+"""Errors of one message of a batch: it is looked for by halves, so the others are stored in few transactions."""
 MAX_FLUSH_WAITERS: Final = 10_000
 """Who may wait at a time for a database that has stopped."""
 
@@ -131,41 +134,51 @@ class PostgresWriter(GroupCommitLoop):
         self._stats.commit_seconds.add(time.monotonic() - began)
         return None, outcomes
 
-    def _insert(self, posts: list[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+    def _insert(self, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+        """Insert messages and cursors; refuse the messages that this database cannot hold, and no other for them."""
+        if not cursors:
+            return self._insert_posts(posts)
+        try:
+            return self._try_insert(posts, cursors)
+        except REFUSED_ERRORS as error:
+            if not posts:
+                FAILURE_LOG.log("store_refused", error)
+                return ()
+        results = self._insert_posts(posts)
+        self._insert((), cursors)
+        return results
+
+    def _insert_posts(self, posts: Sequence[QueuedAppend]) -> Sequence[AppendResult]:
+        results: list[AppendResult] = []
+
+        def insert(some: Sequence[QueuedAppend]) -> None:
+            results.extend(self._try_insert(some, {}))
+
+        def refuse(post: QueuedAppend, error: Exception) -> None:
+            FAILURE_LOG.log("store_refused", error)
+            results.append(AppendResult(post[1], error=NotStorable()))
+
+        bisect_bad(posts, insert, refuse, REFUSED_ERRORS)
+        return results
+
+    def _try_insert(self, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         try:
             return self._insert_with_retries(posts, cursors)
-        except (*BAD_DATA_ERRORS, psycopg.errors.UniqueViolation) as error:
+        except REFUSED_ERRORS:
             self._disconnect()
-            return self._insert_by_halves(posts, cursors, error)
+            raise
 
-    def _insert_with_retries(self, posts: list[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+    def _insert_with_retries(self, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         for attempt in range(MAX_ATTEMPTS):
-            line = self._connect()
+            connection = self._connect()
             try:
-                with self._pool.deadline(line):
-                    return self._inserter.insert(line, posts, cursors)
+                with self._pool.deadline(connection):
+                    return self._inserter.insert(connection, posts, cursors)
             except RETRYABLE as error:
                 failure: psycopg.Error = error
                 self._disconnect()
                 gevent.sleep(RETRY_DELAY * attempt)
         raise failure
-
-    def _insert_by_halves(
-        self, posts: list[QueuedAppend], cursors: CursorsByDevice, error: Exception
-    ) -> Sequence[AppendResult]:
-        """One of them cannot be kept by this database: it is refused, and no other for its sake.
-
-        It is looked for by halves: the others are kept in few transactions.
-        """
-        if posts and cursors:
-            outcomes = self._insert(posts, {})
-            self._insert([], cursors)
-            return outcomes
-        if len(posts) <= 1:
-            FAILURE_LOG.log("store_refused", error)
-            return [AppendResult(done, error=NotStorable()) for _, done in posts]
-        half = len(posts) // 2
-        return [*self._insert(posts[:half], {}), *self._insert(posts[half:], {})]
 
     def _connect(self) -> PgConnection:
         if self._connection is not None and not is_alive(self._connection):
@@ -178,6 +191,6 @@ class PostgresWriter(GroupCommitLoop):
 
     def _disconnect(self) -> None:
         """Go on with another connection: of a pipeline that failed psycopg believes that all of it was prepared."""
-        line, self._connection = self._connection, None
-        if line is not None:
-            line.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

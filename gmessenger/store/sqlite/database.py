@@ -18,7 +18,7 @@ from gevent.lock import BoundedSemaphore
 from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable, WireError
 from gmessenger.store.common import IDENTITY
 from gmessenger.store.group_commit import CompletionNotifier
-from gmessenger.store.sqlite import dedup, schema, usage
+from gmessenger.store.sqlite import schema, usage
 from gmessenger.store.sqlite.datafile import DataFile, StoreLock
 from gmessenger.store.sqlite.file_copy import remove_spare
 from gmessenger.store.sqlite.inserter import MessageInserter
@@ -313,7 +313,6 @@ class Database(CompletionNotifier):
         with _closed_on_error(db):
             _migrate(db, self._path)
             check_folding_version(db)
-            self.inserter.has_past_ids = dedup.has_ids(db)
             self.identity = str(db.execute(IDENTITY).fetchone()[0])
             db.execute("PRAGMA temp_store = MEMORY")
             db.execute("CREATE TEMP TABLE stale (id INTEGER PRIMARY KEY, folded TEXT)")

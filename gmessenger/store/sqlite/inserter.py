@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gmessenger.chat.records import NewMessage
-from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import IdReused, NoSuchRoom, NotStorable, WireError
+from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
-from gmessenger.store.group_commit import AppendQueue, AppendResult
+from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
 from gmessenger.store.sqlite import dedup
 from gmessenger.store.sqlite.search_index import IndexBatch, first_indexed_row, index_words
 from gmessenger.timeslice import TimeSlice
@@ -52,12 +52,12 @@ class MessageInserter(AppendQueue):
 
     def __init__(self) -> None:
         super().__init__()
-        self._batch: list[tuple[NewMessage, AppendCallback]] = []
+        self._batch: list[QueuedAppend] = []
         self._results: list[AppendResult] = []
         self._heads: dict[str, ConversationHead] = {}
         self._next_row = 0
-        self.has_past_ids = False
-        """Whether ids of messages that are kept no more have to be looked for."""
+        self._past_ids: bool | None = None
+        """Whether there are ids of pruned messages; None where that has to be looked up."""
         self.oldest_posted_at = 0.0
         """When the first message of the batch on its way was posted, in Unix seconds."""
 
@@ -91,6 +91,16 @@ class MessageInserter(AppendQueue):
         """Read everything again: what was known may not be so any more."""
         self._heads.clear()
         self._next_row = 0
+        self._past_ids = None
+
+    def recheck_past_ids(self) -> None:
+        """Look up before the next messages are inserted whether there are ids of pruned messages."""
+        self._past_ids = None
+
+    def _has_past_ids(self, db: sqlite3.Connection) -> bool:
+        if self._past_ids is None:
+            self._past_ids = dedup.has_ids(db)
+        return self._past_ids
 
     def conversation(
         self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None
@@ -112,50 +122,51 @@ class MessageInserter(AppendQueue):
                 db.execute(ADD_DIRECT_PARTICIPANTS, (known.id, known.head + 1, *key.split(" ")))
         return known
 
-    def _insert_chunk(
-        self, db: sqlite3.Connection, posts: list[tuple[NewMessage, AppendCallback]], *, check_duplicates: bool = False
-    ) -> list[str]:
-        """Insert, and return the folded texts for the index.
+    def _insert_chunk(self, db: sqlite3.Connection, posts: list[QueuedAppend]) -> list[str]:
+        """Insert some messages and return their normalised texts, for the index; refuse those that cannot be stored."""
+        words: list[str] = []
 
-        Hardly ever is anything sent again: of many it is found out by trying, of few by looking. What cannot be kept at
-        all is looked for by halves, and no other is refused for its sake.
+        def insert(some: Sequence[QueuedAppend]) -> None:
+            words.extend(self._insert_together(db, some))
+
+        bisect_bad(posts, insert, self._refuse, BAD_MESSAGE_ERRORS)
+        return words
+
+    def _insert_together(self, db: sqlite3.Connection, posts: Sequence[QueuedAppend]) -> list[str]:
+        """Insert all of them or none; of few, look for duplicates first, of many only where a constraint fails.
+
+        Hardly ever is a message sent again. Raises one of `BAD_MESSAGE_ERRORS`.
         """
-        check_duplicates = check_duplicates or len(posts) < MIN_OPTIMISTIC_BATCH or self.has_past_ids
-        before = len(self._results)
-        db.execute("SAVEPOINT slice")
+        check_duplicates = len(posts) < MIN_OPTIMISTIC_BATCH or self._has_past_ids(db)
         try:
-            rows = self._insert_rows(db, posts, check_duplicates=check_duplicates)
-        except (sqlite3.IntegrityError, *BAD_MESSAGE_ERRORS) as error:
-            if check_duplicates and isinstance(error, sqlite3.IntegrityError):
+            return self._insert_in_savepoint(db, posts, check_duplicates=check_duplicates)
+        except sqlite3.IntegrityError:
+            if check_duplicates:
                 raise
-            db.execute("ROLLBACK TO slice")
+            return self._insert_in_savepoint(db, posts, check_duplicates=True)
+
+    def _insert_in_savepoint(
+        self, db: sqlite3.Connection, posts: Sequence[QueuedAppend], *, check_duplicates: bool
+    ) -> list[str]:
+        before = len(self._results)
+        db.execute("SAVEPOINT chunk")
+        try:
+            words = self._insert_rows(db, posts, check_duplicates=check_duplicates)
+        except (sqlite3.IntegrityError, *BAD_MESSAGE_ERRORS):
+            db.execute("ROLLBACK TO chunk")
+            db.execute("RELEASE chunk")
             self.reset_cache()
             del self._results[before:]
-            rows = self._insert_by_halves(db, posts, error, check_duplicates=check_duplicates)
-        db.execute("RELEASE slice")
-        return rows
+            raise
+        db.execute("RELEASE chunk")
+        return words
 
-    def _insert_by_halves(
-        self,
-        db: sqlite3.Connection,
-        posts: list[tuple[NewMessage, AppendCallback]],
-        error: Exception,
-        *,
-        check_duplicates: bool,
-    ) -> list[str]:
-        """Insert what could not be inserted together."""
-        if isinstance(error, sqlite3.IntegrityError):
-            return self._insert_chunk(db, posts, check_duplicates=True)
-        if len(posts) == 1:
-            FAILURE_LOG.log("store_refused", error)
-            self._results.append(AppendResult(posts[0][1], error=NotStorable()))
-            return []
-        half = len(posts) // 2
-        halves = (posts[:half], posts[half:])
-        return [row for each in halves for row in self._insert_chunk(db, each, check_duplicates=check_duplicates)]
+    def _refuse(self, post: QueuedAppend, error: Exception) -> None:
+        FAILURE_LOG.log("store_refused", error)
+        self._results.append(AppendResult(post[1], error=NotStorable()))
 
     def _insert_rows(
-        self, db: sqlite3.Connection, posts: list[tuple[NewMessage, AppendCallback]], *, check_duplicates: bool
+        self, db: sqlite3.Connection, posts: Sequence[QueuedAppend], *, check_duplicates: bool
     ) -> list[str]:
         rows: list[tuple[Any, ...]] = []
         moved: dict[int, ConversationHead] = {}
@@ -214,10 +225,10 @@ class MessageInserter(AppendQueue):
         row = here or db.execute(FIND_DUPLICATE, (post.device, post.id, head.id)).fetchone()
         if row is not None:
             return row[0], None if row[1] == post.text else IdReused()
-        return dedup.find(db, post.device, post.id, head.id, post.text) if self.has_past_ids else None
+        return dedup.find(db, post.device, post.id, head.id, post.text) if self._has_past_ids(db) else None
 
 
-def _split_batch(posts: list[tuple[NewMessage, AppendCallback]]) -> Iterator[list[tuple[NewMessage, AppendCallback]]]:
+def _split_batch(posts: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:
     """Cut a batch into what the loop can do at a time, by how many there are and by what has to be folded of them."""
     for first in range(0, len(posts), INSERT_BATCH):
         some = posts[first : first + INSERT_BATCH]

@@ -86,7 +86,7 @@ class Pruner(Database):
 
     def _delete_old_ids(self, before: float, db: sqlite3.Connection) -> None:
         dedup.forget(db, before)
-        self.inserter.has_past_ids = dedup.has_ids(db)
+        self.inserter.recheck_past_ids()
 
     def finish_deletions(self) -> None:
         """Finish with the conversations that were deleted, now or before the process ended in the middle of it."""
@@ -102,9 +102,14 @@ class Pruner(Database):
         """
         waiting = list(reversed(first_kept))
         dropped = 0
+
+        def stage(db: sqlite3.Connection) -> int:
+            if not math.isinf(ids_from):
+                self.inserter.recheck_past_ids()
+            return _stage_older(db, waiting, ids_from)
+
         while waiting:
-            dropped += self._run_in_commit(lambda db: _stage_older(db, waiting, ids_from), UNINDEX_STALE, DELETE_STALE)
-            self.inserter.has_past_ids |= not math.isinf(ids_from)
+            dropped += self._run_in_commit(stage, UNINDEX_STALE, DELETE_STALE)
             gevent.sleep(common.PRUNE_DELAY)
         self._merge_index(dropped)
         if dropped:
