@@ -29,17 +29,22 @@ def sync_file(fd: int) -> None:
             raise
 
 
+def sync_path(path: Path) -> None:
+    """Wait until a file is on disk. Blocks. Raises OSError where the disk refuses it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        sync_file(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_directory(directory: Path) -> None:
     """Wait until the names in a directory are on disk. Blocks. Raises OSError where the disk refuses it.
 
     Many systems cannot do that, and a directory may be one that can be written and not be read.
     """
     with contextlib.suppress(PermissionError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            sync_file(handle)
-        finally:
-            os.close(handle)
+        sync_path(directory)
 
 
 def replace_file(file: Path, data: bytes, part: Path | None = None) -> None:

@@ -6,13 +6,16 @@ No database is imported here: a store in PostgreSQL imports nothing of SQLite's,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from gmessenger.chat.records import MAX_PAGE_CHARACTERS, DeviceCursor, ReaderInfo, StoredMessage
+from gmessenger.chat.records import MAX_PAGE_CHARACTERS, DeviceCursor, MessageTrace, ReaderInfo, StoredMessage
 
 ItemT = TypeVar("ItemT")
+CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
+"""Acknowledged seqs, by device id and conversation key."""
+
 MAX_DEVICES: Final = 20  # per account; the one that was used least recently is dropped
 PAGE_SIZE: Final = 200  # messages that are read for a client at a time
 MAX_SENT_AS: Final = 20  # messages that are found by the id that their client gave them
@@ -82,6 +85,56 @@ def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) 
         found.append(row)
         weight += len(row[text_column])
     return found, False
+
+
+class PendingCursors:
+    """Acknowledgements that are not on disk yet: those that wait for a commit, and those of the commit in flight.
+
+    Used on the loop's thread only; no method yields.
+    """
+
+    __slots__ = ("_in_flight", "_pending")
+
+    def __init__(self) -> None:
+        self._pending: CursorsByDevice = {}
+        self._in_flight: CursorsByDevice = {}
+
+    def advance(self, device: int, conversation: str, seq: int) -> None:
+        """Have a device's cursor moved on with the next commit, never back."""
+        key, pending = (device, conversation), self._pending
+        if seq > pending.get(key, 0):
+            pending[key] = seq
+
+    def take(self) -> CursorsByDevice:
+        """Return the cursors that wait; until `settle` they count as in flight."""
+        taken, self._pending = self._pending, {}
+        self._in_flight |= taken
+        return taken
+
+    def settle(self, *, is_committed: bool) -> bool:
+        """End the commit in flight; return whether its cursors wait for the next one, because it failed.
+
+        No session acknowledges again what it has acknowledged.
+        """
+        settled, self._in_flight = self._in_flight, {}
+        if is_committed:
+            return False
+        for (device, conversation), seq in settled.items():
+            self.advance(device, conversation, seq)
+        return bool(settled)
+
+    def uncommitted(self, conversation: str) -> dict[int, int]:
+        """Return the seqs of a conversation that may not be on disk yet, by device."""
+        cursors = self._in_flight | self._pending
+        return {device: seq for (device, key), seq in cursors.items() if key == conversation}
+
+
+def advance_cursors(trace: MessageTrace | None, uncommitted: Mapping[int, int]) -> MessageTrace | None:
+    """Move the cursors of a trace on to acknowledgements that were not on disk when it was read; return the trace."""
+    for reader in trace.readers if trace is not None else ():
+        for device in reader.devices:
+            device.cursor = max(device.cursor, uncommitted.get(device.id, 0))
+    return trace
 
 
 def bisect_bad(

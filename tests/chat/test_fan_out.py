@@ -85,7 +85,7 @@ def test_who_speaks_is_given_one_bundle_too_and_acknowledges_its_own_as_far_as_i
     assert isinstance(bundle, MessageBatch) and [each.seq for each in bundle.messages] == [3, 4]
     assert heard(gus) == [("m0", 1), ("m1", 2), ("m2", 3), ("m4", 5)]
     assert (hank.delivered["#dev"], hank.acknowledged["#dev"]) == (5, 2)  # its fifth waits for the third and fourth
-    assert hank.device is not None and house.store.pending_cursors[hank.device.id, "#dev"] == 2
+    assert hank.device is not None and house.store.cursors.uncommitted("#dev")[hank.device.id] == 2
     assert (dale.delivered["#dev"], dale.acknowledged["#dev"]) == (5, 0)
     assert house.messenger.stats.deliveries == 2 + 4 + 4
 

@@ -1,4 +1,4 @@
-"""What both backends share: bad items are found by halves, and the others are inserted in their order."""
+"""Helpers of both backends: bad items found by halves, and acknowledgements that are not on disk yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gmessenger.store.common import bisect_bad
+from gmessenger.chat.records import DeviceCursor, MessageTrace, ReaderInfo
+from gmessenger.store.common import PendingCursors, advance_cursors, bisect_bad
 
 
 class _Sink:
@@ -50,3 +51,25 @@ def test_nothing_is_inserted_of_nothing_and_other_errors_pass() -> None:
         bisect_bad([1, 2], fail, sink.refuse, (ValueError,))
     bisect_bad([], fail, sink.refuse, (KeyError,))
     assert sink.refused == []
+
+
+def test_a_cursor_waits_until_a_commit_has_it_on_disk() -> None:
+    cursors = PendingCursors()
+    cursors.advance(1, "#dev", 5)
+    cursors.advance(1, "#dev", 4)
+    cursors.advance(2, "#ops", 9)
+    assert cursors.uncommitted("#dev") == {1: 5}
+    assert cursors.take() == {(1, "#dev"): 5, (2, "#ops"): 9}
+    cursors.advance(1, "#dev", 6)
+    assert cursors.uncommitted("#dev") == {1: 6} and cursors.uncommitted("#ops") == {2: 9}
+    assert cursors.settle(is_committed=False)  # both wait again, and what came meanwhile is further
+    assert cursors.take() == {(1, "#dev"): 6, (2, "#ops"): 9}
+    assert not cursors.settle(is_committed=True)
+    assert cursors.uncommitted("#dev") == {} and not cursors.settle(is_committed=False)
+
+
+def test_a_trace_has_what_was_acknowledged_and_is_not_on_disk() -> None:
+    devices = [DeviceCursor(1, "phone", 3), DeviceCursor(2, "desk", 7)]
+    trace = MessageTrace(1, 9, None, [ReaderInfo(1, 1, 0, devices)])
+    assert advance_cursors(trace, {1: 5, 2: 4, 8: 8}) is trace
+    assert [device.cursor for device in devices] == [5, 7] and advance_cursors(None, {1: 5}) is None

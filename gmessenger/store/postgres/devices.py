@@ -64,8 +64,7 @@ class DeviceStore(Database):
         return self.write(change)
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
-        key = (device, conversation)
-        self.writer.pending_cursors[key] = max(seq, self.writer.pending_cursors.get(key, 0))
+        self.writer.cursors.advance(device, conversation, seq)
         self.writer.wake_later()
 
     def login_counts(self, devices: Sequence[int]) -> Mapping[int, int]:

@@ -14,13 +14,12 @@ from msgspec.structs import replace
 
 from gmessenger.chat.records import NewMessage
 from gmessenger.errors import IdReused, NoSuchRoom
-from gmessenger.store.common import text_digest
+from gmessenger.store.common import CursorsByDevice, text_digest
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.pool import PgConnection
 from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
 from gmessenger.timeslice import TimeSlice
 
-CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 Duplicate: TypeAlias = tuple[int, bool | None, str | None]
 """A message that was kept before: its place in the batch, whether its text was the same, or else a digest of that."""
 MAX_CACHED_CONVERSATIONS: Final = 50_000

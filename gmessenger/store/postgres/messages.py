@@ -27,6 +27,7 @@ from gmessenger.errors import FileError, StoreUnavailable
 from gmessenger.store.common import (
     MAX_SENT_AS,
     PAGE_SIZE,
+    advance_cursors,
     cut_page,
     message_from_row,
     page_from_rows,
@@ -224,17 +225,8 @@ class MessageStore(Database):
                 first, head, SentInfo(*sent) if sent else None, readers_from_rows(db.execute(READERS, (id,)).fetchall())
             )
 
-        moving = self._uncommitted_cursors(conversation)
-        way = self.read(find)
-        for reader in way.readers if way is not None else ():
-            for device in reader.devices:
-                device.cursor = max(device.cursor, moving.get(device.id, 0))
-        return way
-
-    def _uncommitted_cursors(self, conversation: str) -> dict[int, int]:
-        """Acknowledgements that may not be on disk yet: the seq, by device."""
-        moving = self.writer.cursors_in_flight | self.writer.pending_cursors
-        return {device: seq for (device, key), seq in moving.items() if key == conversation}
+        uncommitted = self.writer.cursors.uncommitted(conversation)  # before they can be committed unseen
+        return advance_cursors(self.read(find), uncommitted)
 
     def find_by_message_id(self, account: int, id: str) -> list[tuple[str, int]]:
         return self.read(lambda db: db.execute(SENT_AS, (replace_nul(id), account, MAX_SENT_AS)).fetchall())

@@ -16,10 +16,10 @@ from gevent.event import AsyncResult
 
 from gmessenger.chat.stats import StoreStats
 from gmessenger.errors import NotStorable, StoreUnavailable, WireError
-from gmessenger.store.common import bisect_bad
+from gmessenger.store.common import CursorsByDevice, PendingCursors, bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, GroupCommitLoop, QueuedAppend, await_result
-from gmessenger.store.postgres.inserter import BatchInserter, CursorsByDevice
+from gmessenger.store.postgres.inserter import BatchInserter
 from gmessenger.store.postgres.pool import (
     BAD_DATA_ERRORS,
     MAX_ATTEMPTS,
@@ -55,8 +55,7 @@ class PostgresWriter(GroupCommitLoop):
         stats: StoreStats,
     ) -> None:
         self.queue = AppendQueue()
-        self.pending_cursors: CursorsByDevice = {}
-        self.cursors_in_flight: CursorsByDevice = {}
+        self.cursors = PendingCursors()
         self._pool = pool
         self._timeout = pool.timeout + SERVER_GRACE
         self._connection: PgConnection | None = None
@@ -87,14 +86,9 @@ class PostgresWriter(GroupCommitLoop):
             self._wake_event.set()
         else:
             flushing, self._flush_waiters = self._flush_waiters, []
-        self.cursors_in_flight, self.pending_cursors = self.pending_cursors, {}
-        refusal, outcomes = self._insert_batch(posts)
-        if refusal is not None:
-            for key, seq in self.cursors_in_flight.items():  # no session acknowledges again what it has acknowledged
-                self.pending_cursors[key] = max(seq, self.pending_cursors.get(key, 0))
-            if self.cursors_in_flight:
-                self.wake_later()
-        self.cursors_in_flight = {}
+        refusal, outcomes = self._insert_batch(posts, self.cursors.take())
+        if self.cursors.settle(is_committed=refusal is None):
+            self.wake_later()
         began = posts[0][0].time if posts and refusal is None else None
         self._complete_batch(self.queue.is_worth_a_commit, self._complete, outcomes, began, flushing, refusal)
 
@@ -115,13 +109,15 @@ class PostgresWriter(GroupCommitLoop):
             else:
                 flushed.set_exception(error)
 
-    def _insert_batch(self, posts: list[QueuedAppend]) -> tuple[WireError | None, Sequence[AppendResult]]:
-        """What became of a batch as a whole, and of each message in it."""
-        if not posts and not self.cursors_in_flight:
+    def _insert_batch(
+        self, posts: list[QueuedAppend], cursors: CursorsByDevice
+    ) -> tuple[WireError | None, Sequence[AppendResult]]:
+        """Insert a batch; return the error that refused all of it, and the result of each message."""
+        if not posts and not cursors:
             return None, ()
         began = time.monotonic()
         try:
-            outcomes = self._insert(posts, self.cursors_in_flight)
+            outcomes = self._insert(posts, cursors)
         except Exception as error:
             if not isinstance(error, (psycopg.Error, WireError)):  # a mistake of ours may not end the only writer
                 self._on_error("commit", error)

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
 
 from gmessenger.errors import ConfigError, ExitError, FileError, StoreUnavailable, WireError
-from gmessenger.store.common import IDENTITY
+from gmessenger.store.common import IDENTITY, PendingCursors
 from gmessenger.store.group_commit import CompletionNotifier
 from gmessenger.store.sqlite import schema, usage
 from gmessenger.store.sqlite.datafile import DataFile, StoreLock
@@ -28,6 +28,8 @@ from gmessenger.store.sqlite.search_index import IndexBatch, check_folding_versi
 from gmessenger.store.sqlite.writer import SqliteWriter
 
 ResultT = TypeVar("ResultT")
+CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
+"""A part of a transaction that the commit thread runs, because it takes long."""
 FILE_SUFFIXES: Final = ("", "-wal", "-shm")
 """What a database's files are called behind its name."""
 READER_THREADS: Final = 2
@@ -64,12 +66,10 @@ class Database(CompletionNotifier):
         self._timeout = timeout
         self._path = path
         self.inserter = MessageInserter()
-        self.pending_cursors: dict[tuple[int, str], int] = {}
-        self.commit_steps: tuple[Callable[[sqlite3.Connection], object], ...] = ()
-        """What a change leaves to the commit's thread, before its COMMIT."""
+        self.cursors = PendingCursors()
+        self._commit_steps: list[CommitStep] = []
         self.prune_lock = BoundedSemaphore()
         self.backup_lock = BoundedSemaphore()
-        self._cursors_in_flight: dict[tuple[int, str], int] = {}
         self._lock = StoreLock(path.resolve()) if path is not None else None
         fresh = path is not None and _is_missing_or_empty(path)
         self._file: DataFile | None = None
@@ -207,10 +207,15 @@ class Database(CompletionNotifier):
     def check_writable(self) -> None:
         self.writer.execute(lambda db: db.execute(WRITE_CHECK), self._timeout)
 
-    def uncommitted_cursors(self, conversation: str) -> dict[int, int]:
-        """Acknowledgements that may not be on disk yet: the seq, by device."""
-        moving = self._cursors_in_flight | self.pending_cursors
-        return {device: seq for (device, key), seq in moving.items() if key == conversation}
+    def add_commit_steps(self, *steps: CommitStep) -> None:
+        """Have the commit thread run statements before the COMMIT. For a change, which runs in the writer's batch."""
+        self._commit_steps += steps
+
+    def run_commit_steps(self, db: sqlite3.Connection) -> None:
+        """Run now what earlier changes of the batch left to the commit thread."""
+        steps, self._commit_steps = self._commit_steps, []
+        for step in steps:
+            step(db)
 
     def exceeds_batch(self) -> bool:
         return self.inserter.exceeds_batch()
@@ -222,33 +227,29 @@ class Database(CompletionNotifier):
         self.inserter.reset_cache()
 
     def on_begin(self, db: sqlite3.Connection) -> None:
-        self.commit_steps = ()
+        self._commit_steps = []
         self.write_cursors(db)
         self._index_batch = self.inserter.insert(db)
 
     def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
-        steps, fresh = self.commit_steps, self._index_batch
+        steps, self._commit_steps = self._commit_steps, []
+        index_batch = self._index_batch
 
-        def in_thread() -> None:
+        def index() -> None:
             for step in steps:
                 step(db)
-            if fresh is not None:
-                fresh.write(db)
-                usage.add_usage(db, fresh.first_row)
+            if index_batch is not None:
+                index_batch.write(db)
+                usage.add_usage(db, index_batch.first_row)
 
-        return in_thread
+        return index
 
     def write_cursors(self, db: sqlite3.Connection) -> None:
-        moved, self.pending_cursors = self.pending_cursors, {}
-        self._cursors_in_flight |= moved
-        db.executemany(ADVANCE_CURSOR, [(device, seq, key) for (device, key), seq in moved.items()])
+        cursors = self.cursors.take()
+        db.executemany(ADVANCE_CURSOR, [(device, seq, key) for (device, key), seq in cursors.items()])
 
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
-        moved, self._cursors_in_flight = self._cursors_in_flight, {}
-        if error is not None:
-            # No session acknowledges again what it has acknowledged: this goes with the next batch.
-            for key, seq in moved.items():
-                self.pending_cursors[key] = max(seq, self.pending_cursors.get(key, 0))
+        self.cursors.settle(is_committed=error is None)
         outcomes, began = self.inserter.take_results(error), self.inserter.oldest_posted_at
         self._pages_written += PAGES_PER_COMMIT + len(outcomes)
         self._checkpoint()

@@ -80,12 +80,3 @@ def _is_same_file(path: Path, target: IO[bytes]) -> bool:
         return same and os.access(path, os.W_OK)
     except OSError:
         return False
-
-
-def sync_path(path: Path) -> None:
-    """Wait until a file is on disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        sync_file(handle)
-    finally:
-        os.close(handle)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gmessenger.chat.records import ConversationRow, MessagePage, MessageTrace, NewMessage, SearchResult, SentInfo
 from gmessenger.chat.storage import AppendCallback
-from gmessenger.store.common import MAX_SENT_AS, PAGE_SIZE, page_from_rows, readers_from_rows
+from gmessenger.store.common import MAX_SENT_AS, PAGE_SIZE, advance_cursors, page_from_rows, readers_from_rows
 from gmessenger.store.search import NewestFirstSearch, SearchScope, SearchTimeout
 from gmessenger.store.search_text import parse_query
 from gmessenger.store.sqlite import usage
@@ -90,8 +90,7 @@ class MessageStore(Database):
         self.writer.wake()
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
-        key = (device, conversation)
-        self.pending_cursors[key] = max(seq, self.pending_cursors.get(key, 0))
+        self.cursors.advance(device, conversation, seq)
         self.writer.wake_later()
 
     def mark_read(self, account: int, conversation: str, seq: int) -> int:
@@ -173,12 +172,8 @@ class MessageStore(Database):
             found = readers_from_rows(db.execute(READERS, (id,)))
             return MessageTrace(first, head, _sent_from_row(sent) if sent else None, found)
 
-        moving = self.uncommitted_cursors(conversation)
-        way = self.read(find)
-        for reader in way.readers if way is not None else ():
-            for device in reader.devices:
-                device.cursor = max(device.cursor, moving.get(device.id, 0))
-        return way
+        uncommitted = self.cursors.uncommitted(conversation)  # before they can be committed unseen
+        return advance_cursors(self.read(find), uncommitted)
 
     def find_by_message_id(self, account: int, id: str) -> list[tuple[str, int]]:
         return self.read(lambda db: db.execute(SENT_AS, (account, id, MAX_SENT_AS)).fetchall())

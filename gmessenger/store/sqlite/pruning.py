@@ -16,15 +16,13 @@ import gevent
 
 from gmessenger.store import common
 from gmessenger.store.sqlite import dedup
-from gmessenger.store.sqlite.database import Database
+from gmessenger.store.sqlite.database import CommitStep, Database
 from gmessenger.store.sqlite.search_index import index_text
 
 MAX_PRUNE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's: they have to be folded
 
 MessageRow: TypeAlias = tuple[int, int, str]
 """A message's row number, its conversation's and its text."""
-CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
-"""What is done in the commit's thread."""
 
 
 def _statement_step(statement: str) -> CommitStep:
@@ -150,11 +148,9 @@ class Pruner(Database):
         """Choose rows on the loop, then have steps done with them before the COMMIT, in its thread."""
 
         def change(db: sqlite3.Connection) -> int:
-            for step in self.commit_steps:  # of a slice whose asker was ended: its rows must not be mixed with these
-                step(db)
-            self.commit_steps = ()
+            self.run_commit_steps(db)  # of a batch whose caller was killed: its rows must not be mixed with these
             chosen = choose(db)
-            self.commit_steps = (*steps, CLEAR_STALE)
+            self.add_commit_steps(*steps, CLEAR_STALE)
             return chosen
 
         with self.prune_lock:  # one slice at a time: they share a table

@@ -82,8 +82,10 @@ class Purger:
         """Counts erasures."""
         self._thorough_count = 0
         """The count at the last erasure that needs a thorough purge."""
-        self._purged_counts = {True: 0, False: 0}
-        """How much of that is gone, thoroughly and not."""
+        self._purged_thorough = 0
+        """The count up to which erased content is gone from all pages."""
+        self._purged_quick = 0
+        """The count up to which it is gone from the log and from the pages that were in it."""
         self._is_scanned = False
         """Whether nothing but pages that are in the log can have unused parts that are not clear."""
         self._timer: Greenlet[..., object] | None = None
@@ -93,7 +95,7 @@ class Purger:
     @property
     def is_needed(self) -> bool:
         """Whether anything was erased that may still be there."""
-        return self._purged_counts[True] < self._thorough_count or self._purged_counts[False] < self._erase_count
+        return self._purged_thorough < self._thorough_count or self._purged_quick < self._erase_count
 
     def schedule(self, *, thorough: bool = True) -> None:
         """Something was erased, and that is committed. It is purged within a minute or so if nothing asks for it."""
@@ -120,8 +122,8 @@ class Purger:
         if not self._purge_lock.acquire(timeout=timeout):
             raise StoreUnavailable(PURGE_TIMED_OUT)
         try:
-            thorough = thorough and self._purged_counts[True] < self._thorough_count
-            if thorough or self._purged_counts[False] < wanted:
+            thorough = thorough and self._purged_thorough < self._thorough_count
+            if thorough or self._purged_quick < wanted:
                 self._purge(deadline, thorough)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(PURGE_TIMED_OUT) from error
@@ -176,8 +178,9 @@ class Purger:
                 delay = MIN_RETRY_DELAY if is_settled else min(2 * delay, MAX_RETRY_DELAY)
                 gevent.sleep(delay)
         self._is_scanned = thorough or was_swept
-        for kind in {self._is_scanned, False}:
-            self._purged_counts[kind] = max(covered, self._purged_counts[kind])
+        self._purged_quick = max(covered, self._purged_quick)
+        if self._is_scanned:
+            self._purged_thorough = max(covered, self._purged_thorough)
         self._last_duration = time.monotonic() - began
 
     def _must_wait_for_readers(self, deadline: float) -> bool:

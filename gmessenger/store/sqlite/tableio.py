@@ -9,11 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from gmessenger.durability import sync_directory
+from gmessenger.durability import sync_directory, sync_path
 from gmessenger.errors import FileError
 from gmessenger.store.common import IDENTITY
 from gmessenger.store.sqlite.datafile import StoreLock
-from gmessenger.store.sqlite.file_copy import sync_path
 from gmessenger.store.sqlite.search_index import index_text
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.usage import COUNT_ALL
