@@ -1,4 +1,4 @@
-"""Stores of accounts, devices, rooms and messages: `open_store` by URL, and what the backends have in common."""
+"""Stores of accounts, devices, rooms and messages, in SQLite or PostgreSQL; `open_store` opens one by URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gmessenger.urls import redact_url
 MEMORY_URL = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = 30.0  # seconds
 DEFAULT_CONNECTIONS = 4
 
 __all__ = [
@@ -36,14 +36,23 @@ def open_store(
     timeout: float = DEFAULT_TIMEOUT,
     connections: int = DEFAULT_CONNECTIONS,
 ) -> Store:
-    """The store that a URL names: `memory:`, `sqlite:///path` (four slashes for an absolute path), or
-    `postgresql://user@host/database` with whatever else libpq understands: that one is a `SharedStore`.
+    """Open the store that a URL names; create its files or tables where they are missing.
 
-    Files and directories are made where they are missing, for their owner only; a database's tables, too. Raises
-    `ConfigError` for a URL that names no store, a schema newer than this program, or a database that does not let it
-    in; `FileError` for a file that cannot be opened or a server that is not there. `failed` is told of a mistake in
-    what the store called back. After `timeout` seconds without an answer of the disk, a change counts as unavailable.
-    To a database there are so many `connections`, and one to write messages.
+    Files and directories are created for their owner only.
+
+    Args:
+        url: `memory:`, `sqlite:///path` (four slashes for an absolute path), or `postgresql://user@host/database` with
+            any parameters that libpq understands; the latter is a `SharedStore`.
+        on_error: called with what failed and the exception, where a callback given to the store raised.
+        timeout: seconds without an answer of the disk after which a change raises `StoreUnavailable`.
+        connections: of PostgreSQL, for queries and changes; a few more are for searches, the node and its messages.
+
+    Raises:
+        ConfigError: the URL names no store, its schema is newer than this program, or the database refuses the login.
+        FileError: the file cannot be opened, or the database server cannot be reached.
+        StoreLocked: another process has the file open.
+
+    Blocks.
     """
     if url.startswith(POSTGRES_PREFIXES):
         return _open_postgres(url, on_error, timeout, connections)
@@ -62,9 +71,9 @@ def _open_postgres(
 
 
 def verify_store(url: str) -> VerifyReport:
-    """Look through what a URL names, whether servers have it open or not; nothing is changed.
+    """Verify the store of a URL: counts, gaps, index and usage. Changes nothing; servers may have it open.
 
-    Raises `FileError` where there is no store, else as `open_store`.
+    Blocks for as long as reading all of it takes. Raises `FileError` where there is no store, else as `open_store`.
     """
     if url.startswith(POSTGRES_PREFIXES):
         with require_postgres_driver():
@@ -80,7 +89,7 @@ def verify_store(url: str) -> VerifyReport:
 
 @contextmanager
 def require_postgres_driver() -> Iterator[None]:
-    """Around the import of what is for PostgreSQL: a server on its own can do without. Raises `ConfigError`."""
+    """Turn the ImportError of an optional library into `ConfigError`, which says how to install it."""
     try:
         yield
     except ImportError as error:
@@ -90,7 +99,7 @@ def require_postgres_driver() -> Iterator[None]:
 
 
 def file_from_url(url: str) -> Path | None:
-    """The file that a store's URL names; None where it is in no file. Raises `ConfigError`."""
+    """Return the file that a store's URL names, None for a store in no file. Raises `ConfigError`."""
     if url == MEMORY_URL or url.startswith(POSTGRES_PREFIXES):
         return None
     if url.startswith(SQLITE_PREFIX) and len(url) > len(SQLITE_PREFIX):

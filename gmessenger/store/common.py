@@ -1,6 +1,6 @@
-"""What both kinds of store need: their limits, hashes, pages of rows, and the report of a verification.
+"""Helpers of both backends: limits, hashes, pages of rows, pending cursors, and reports of verification.
 
-No database is imported here: a store in PostgreSQL imports nothing of SQLite's, and the reverse.
+Imports no database: neither backend imports anything of the other.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ ItemT = TypeVar("ItemT")
 CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 """Acknowledged seqs, by device id and conversation key."""
 
-MAX_DEVICES: Final = 20  # per account; the one that was used least recently is dropped
-PAGE_SIZE: Final = 200  # messages that are read for a client at a time
-MAX_SENT_AS: Final = 20  # messages that are found by the id that their client gave them
-DEDUP_TTL: Final = 30 * 86_400.0  # seconds for which ids of messages that were pruned stay known
+MAX_DEVICES: Final = 20  # per account; the least recently used one is dropped
+PAGE_SIZE: Final = 200  # messages read for a client at a time
+MAX_SENT_AS: Final = 20  # messages found by the id that their client gave them
+DEDUP_TTL: Final = 30 * 86_400.0  # seconds; for so long the ids of pruned messages stay known
 
-PRUNE_BATCH: Final = 500  # messages that are pruned or blanked at a time
-PRUNE_DELAY: Final = 0.02  # seconds between two slices, in which other requests run
-SCAN_CHUNK: Final = 20_000  # rows that are searched at a time for those of an account
-REINDEX_BATCH: Final = 500  # messages whose words are made again at a time
-REINDEX_BATCH_TEXT: Final = 16_384  # characters of them, unless they are all one message's
+PRUNE_BATCH: Final = 500  # messages pruned or blanked at a time
+PRUNE_DELAY: Final = 0.02  # seconds between two batches, in which other requests run
+SCAN_CHUNK: Final = 20_000  # rows searched at a time for those of an account
+REINDEX_BATCH: Final = 500  # messages indexed again at a time
+REINDEX_BATCH_TEXT: Final = 16_384  # characters of them; a single message may have more
 
-MAX_FAULTS: Final = 20  # of a kind that a verification names
+MAX_FAULTS: Final = 20  # of one kind that a verification lists
 
 IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 SELECT_SEQ_GAPS: Final = (
-    # A seq is unique in its conversation, so as many as there should be, from the first to the last, are all of them.
+    # A seq is unique in its conversation: the right number of them between the right ends leaves no gap.
     "SELECT c.name, c.first, c.head, count(m.seq), coalesce(min(m.seq), c.first), coalesce(max(m.seq), c.head) AS last "
     "FROM conversations c LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
     "HAVING count(m.seq) != c.head - c.first + 1 OR min(m.seq) != c.first OR max(m.seq) != c.head"
@@ -39,17 +39,17 @@ SELECT_SEQ_GAPS: Final = (
 
 
 def hash_secret(secret: str) -> bytes:
-    """Hash a token or an invite. Random secrets need no slow hash: there is nothing to guess."""
+    """Hash a token or an invite. Random secrets need no slow hash: they cannot be guessed."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def text_digest(text: str) -> bytes:
-    """Return enough to tell another text under the same id."""
+    """Return eight bytes that tell whether another text was sent under the same id."""
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
 def readers_from_rows(rows: Iterable[tuple[Any, ...]]) -> list[ReaderInfo]:
-    """Return the participants of a conversation, from a row for each of their devices."""
+    """Return the participants of a conversation, from one row per device (device None: none)."""
     found: dict[int, ReaderInfo] = {}
     for account, visible, read, device, name, cursor in rows:
         reader = found.setdefault(account, ReaderInfo(account, visible, read, []))
@@ -59,13 +59,13 @@ def readers_from_rows(rows: Iterable[tuple[Any, ...]]) -> list[ReaderInfo]:
 
 
 def message_from_row(row: tuple[Any, ...]) -> StoredMessage:
-    """Return a message from its columns, which are in the order of the record's fields."""
+    """Return a message from a row whose columns are in the order of the record's fields."""
     conversation, seq, sender, to, text, time, device, id, erased = row
     return StoredMessage(conversation, seq, sender, to, text, time, device, id, bool(erased))
 
 
 def page_from_rows(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[StoredMessage], bool]:
-    """Return as many messages as a page may hold, and whether there are more."""
+    """Return the messages that fit in a page, and whether there are more; see `cut_page`."""
     found, more = cut_page(rows, limit)
     return [message_from_row(row) for row in found], more
 
@@ -74,8 +74,8 @@ def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) 
     """Return the rows that fit in a page, and whether there are more.
 
     Args:
-        rows: of a query that asks for one more than `limit`.
-        text: the column whose characters count; a page ends behind the row that exceeds `MAX_PAGE_CHARACTERS`.
+        rows: of a query with LIMIT `limit + 1`; read no further than the page goes.
+        text_column: its characters count; a page ends after the row that exceeds `MAX_PAGE_CHARACTERS`.
     """
     found: list[tuple[Any, ...]] = []
     weight = 0
@@ -88,7 +88,7 @@ def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) 
 
 
 class PendingCursors:
-    """Acknowledgements that are not on disk yet: those that wait for a commit, and those of the commit in flight.
+    """Acknowledgements that are not on disk yet: those that wait, and those of the commit in flight.
 
     Used on the loop's thread only; no method yields.
     """
@@ -130,7 +130,7 @@ class PendingCursors:
 
 
 def advance_cursors(trace: MessageTrace | None, uncommitted: Mapping[int, int]) -> MessageTrace | None:
-    """Move the cursors of a trace on to acknowledgements that were not on disk when it was read; return the trace."""
+    """Move the cursors of a trace on to acknowledgements that were not on disk; return the trace."""
     for reader in trace.readers if trace is not None else ():
         for device in reader.devices:
             device.cursor = max(device.cursor, uncommitted.get(device.id, 0))
@@ -143,7 +143,7 @@ def bisect_bad(
     on_bad: Callable[[ItemT, Exception], object],
     errors: tuple[type[Exception], ...],
 ) -> None:
-    """Insert items together; where that fails, insert them by halves, so that only the bad ones are left out.
+    """Insert items together; where that fails, by halves, so that only the bad ones are left out.
 
     Items keep their order. One bad item among n costs about 2 log2(n) insertions more.
 
@@ -165,17 +165,18 @@ def bisect_bad(
 
 @dataclass(slots=True)
 class VerifyReport:
-    """The number of rows of each kind, and the faults, as sentences."""
+    """What a verification found: the number of rows of each kind, and faults as sentences for operators."""
 
     counts: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
 def describe_seq_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unindexed: int = 0) -> list[str]:
-    """Return the faults that the rows of `SELECT_SEQ_GAPS` and the counts show.
+    """Describe gaps in the seqs of conversations, and messages missing from the search index.
 
     Args:
-        counts: messages of each kind.
+        rows: of `SELECT_SEQ_GAPS`.
+        counts: the number of messages of each kind; `messages`, `erased` and `indexed` are compared.
         unindexed: messages that the index need not have yet.
     """
     faults = [
@@ -188,5 +189,5 @@ def describe_seq_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], u
 
 
 def describe_miscounted(accounts: int) -> list[str]:
-    """Return the fault of so many accounts, or guests, whose bytes are counted wrongly; nothing for none."""
+    """Describe wrong byte counts of so many accounts (guests count as one); no fault for 0."""
     return [f"the stored byte counts are wrong (accounts: {accounts}); quotas depend on them."] if accounts else []

@@ -1,8 +1,8 @@
-"""Those who wait for a message to be kept are told, in their order, and everybody else has a turn between them.
+"""Group commit, for both backends: the queue of messages, the writer's loop, the completion of a batch.
 
-Messages that wait for the next commit: how many it takes, and how many may wait.
-
-Rounds: one greenlet takes what waits, again and again; what arrives meanwhile is the next round's.
+`AppendQueue` holds the messages that wait for the next commit and bounds them. `GroupCommitLoop` is the greenlet that
+commits batch after batch: what arrives during a commit forms the next batch. `CompletionNotifier` calls back in the
+order of `append` once a batch is on disk.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, ParamSpec, TypeAlias, TypeVar, cast
 
 import gevent
 from gevent import Greenlet
@@ -23,46 +23,51 @@ from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.timeslice import TimeSlice
 
-NOTIFY_SLICE: Final = 0.01
-"""Seconds at a time that are spent on delivering what was committed. In a large room that is a few messages: with a
-shorter turn every frame would be written by itself."""
+NOTIFY_SLICE: Final = 0.01  # seconds
+"""For so long committed messages are delivered before the loop yields. In a large room that is a few messages: with a
+shorter slice every frame would be written to its socket alone."""
 
 
 class AppendResult(Struct, gc=False):
-    """What became of one post."""
+    """What became of one appended message: its seq, whether it was stored before, or the error."""
 
-    done: AppendCallback
+    callback: AppendCallback
     seq: int = 0
     duplicate: bool = False
     error: WireError | None = None
 
 
 class CompletionNotifier:
-    """The part of every store that calls back. `failed` is told of a mistake in what it calls."""
+    """Base of both stores: calls back when appended messages are on disk, and counts what the store does."""
 
     def __init__(self, on_error: Callable[[str, BaseException], None] | None) -> None:
+        """`on_error` is called with what failed and the exception, where a callback raised."""
         self._on_error = on_error or (lambda what, failure: None)
         self.stats = StoreStats()
         self.on_batch_completed: Callable[[], None] = lambda: None
 
     def find_fault(self) -> str:
-        """Say why nothing can be stored although the disk works; a store without files has no such fault."""
+        """Return why nothing can be stored although the disk works; empty for a store without files."""
         return ""
 
     def suggest_remedy(self) -> str:
-        """Say what the operator can do about it."""
+        """Return what the operator can do about the fault."""
         return ""
 
     def _notify(self, results: Sequence[AppendResult], posted_at: float | None) -> None:
-        """Call back. `began` is when the first of these was posted, None where they were refused."""
-        turn = TimeSlice(NOTIFY_SLICE)
-        for outcome in results:
-            if turn.expired:
+        """Call back for each message, in order; yield after each `NOTIFY_SLICE`.
+
+        Args:
+            posted_at: when the first of the batch was posted, in Unix seconds; None where the batch was refused.
+        """
+        time_slice = TimeSlice(NOTIFY_SLICE)
+        for result in results:
+            if time_slice.expired:
                 self._notify_batch()
-                turn.yield_if_expired()  # what was answered is written, and others have their turn
+                time_slice.yield_if_expired()  # what was delivered is written to the sockets meanwhile
             try:
-                outcome.done(outcome.seq, outcome.duplicate, outcome.error)
-            except Exception as failure:  # the next one's message is on disk too, and must be delivered
+                result.callback(result.seq, result.duplicate, result.error)
+            except Exception as failure:  # the messages behind it are on disk too, and must be delivered
                 self._on_error("delivery", failure)
         self._notify_batch()
         if results and posted_at is not None:
@@ -73,24 +78,20 @@ class CompletionNotifier:
         while True:
             try:
                 return self.on_batch_completed()
-            except Exception as failure:  # the others' messages are on disk too, and must be delivered
+            except Exception as failure:  # the messages behind it are on disk too: go on with them
                 self._on_error("delivery", failure)
 
 
-MAX_BATCH: Final = 10_000
-"""Messages that one commit takes; the rest are the next one's."""
-MAX_BATCH_TEXT: Final = 1_000_000
-"""Characters that one commit takes, unless they are all one message's: their words take a while to be made."""
-MIN_PIPELINED_BATCH: Final = 500
-"""Messages that share the price of a commit well enough."""
-MAX_QUEUED_TEXT: Final = 67_108_864
-"""Characters that may wait for a disk that has stopped; what comes then is refused."""
+MAX_BATCH: Final = 10_000  # messages that one commit takes
+MAX_BATCH_TEXT: Final = 1_000_000  # characters that one commit takes, or one message: normalising them takes long
+MIN_PIPELINED_BATCH: Final = 500  # messages that make a commit of their own worth its fixed cost
+MAX_QUEUED_TEXT: Final = 67_108_864  # characters that may wait for a disk that has stopped; then appends are refused
 
 QueuedAppend: TypeAlias = tuple[NewMessage, AppendCallback]
 
 
 class AppendQueue:
-    """Messages in the order in which they were given."""
+    """Messages that wait for the next commit, in the order in which they were appended. No method yields."""
 
     def __init__(self) -> None:
         self._queue: list[QueuedAppend] = []
@@ -99,43 +100,43 @@ class AppendQueue:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, post: NewMessage, done: AppendCallback) -> None:
-        """Have a message inserted with the next batch. Raises `StoreUnavailable` where too much waits already."""
+    def add(self, message: NewMessage, callback: AppendCallback) -> None:
+        """Queue a message. Raises `StoreUnavailable` where more than `MAX_QUEUED_TEXT` waits already."""
         self._check_room()
-        self._queued_text += len(post.text)
-        self._queue.append((post, done))
+        self._queued_text += len(message.text)
+        self._queue.append((message, callback))
 
-    def add_all(self, posts: Sequence[QueuedAppend]) -> None:
-        """`add` all of them, or none."""
+    def add_all(self, appends: Sequence[QueuedAppend]) -> None:
+        """Queue all of these messages or none, as `add`."""
         self._check_room()
-        self._queued_text += sum(len(post.text) for post, _ in posts)
-        self._queue += posts
+        self._queued_text += sum(len(message.text) for message, _ in appends)
+        self._queue += appends
 
     def pop_batch(self) -> list[QueuedAppend]:
-        """The next batch."""
+        """Remove and return the messages of the next batch."""
         number = self._batch_size()
         taken, self._queue = self._queue[:number], self._queue[number:]
-        self._queued_text -= sum(len(post.text) for post, _ in taken)
+        self._queued_text -= sum(len(message.text) for message, _ in taken)
         return taken
 
     def drain(self) -> list[QueuedAppend]:
-        """Everything there is."""
+        """Remove and return all messages."""
         taken, self._queue = self._queue, []
         self._queued_text = 0
         return taken
 
     def exceeds_batch(self) -> bool:
-        """Whether more waits than a batch takes."""
+        """Return whether more messages wait than one batch takes."""
         return len(self._queue) > self._batch_size()
 
     def is_worth_a_commit(self) -> bool:
-        """Whether enough waits for a commit of its own to be worth while."""
+        """Return whether at least `MIN_PIPELINED_BATCH` messages wait."""
         return len(self._queue) >= MIN_PIPELINED_BATCH
 
     def _batch_size(self) -> int:
-        """How many messages the next batch may take."""
+        """Return how many messages the next batch may take, by their number and length."""
         if self._queued_text > MAX_BATCH_TEXT:
-            weights = accumulate(len(post.text) for post, _ in self._queue[:MAX_BATCH])
+            weights = accumulate(len(message.text) for message, _ in self._queue[:MAX_BATCH])
             return max(1, sum(weight <= MAX_BATCH_TEXT for weight in weights))
         return MAX_BATCH
 
@@ -146,17 +147,18 @@ class AppendQueue:
             )
 
 
+P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
 
-WAKE_DELAY: Final = 0.2
-"""Seconds."""
-CLOSE_TIMEOUT: Final = 30.0
+WAKE_DELAY: Final = 0.2  # seconds
+CLOSE_TIMEOUT: Final = 30.0  # seconds that closing waits for the last batch
 
 
 class GroupCommitLoop:
-    """What both writers are: `_round` is theirs. `failed` is told of what should not happen."""
+    """Base of both writers: one greenlet that calls `_run_batch` whenever it was woken."""
 
     def __init__(self, on_error: Callable[[str, BaseException], None]) -> None:
+        """Start the greenlet; `on_error` is called with what failed and the exception, for our own mistakes."""
         self._on_error = on_error
         self._wake_event = Event()
         self._is_wake_scheduled = False
@@ -166,11 +168,11 @@ class GroupCommitLoop:
         self._greenlet.link_exception(lambda ended: on_error("store writer", ended.exception or SystemError()))
 
     def wake(self) -> None:
-        """There is something to commit."""
+        """Have what waits committed now, or right after the commit that is under way."""
         self._wake_event.set()
 
     def wake_later(self) -> None:
-        """There is something that may wait for what is committed next, but not for long."""
+        """Have what waits committed with the next batch, but within `WAKE_DELAY`."""
         if not self._is_wake_scheduled:
             self._is_wake_scheduled = True
             gevent.spawn_later(WAKE_DELAY, self._wake_now)
@@ -180,11 +182,11 @@ class GroupCommitLoop:
         self.wake()
 
     def _run_batch(self) -> None:
-        """Take what waits, and commit it."""
+        """Commit one batch of what waits. Called in the loop's greenlet; blocks it."""
         raise NotImplementedError
 
     def _stop(self) -> None:
-        """Commit what waits, and have no more rounds."""
+        """Commit what waits and end the greenlet; wait for that up to `CLOSE_TIMEOUT`."""
         self._is_closing = True
         self.wake()
         self._greenlet.join(CLOSE_TIMEOUT)
@@ -195,31 +197,36 @@ class GroupCommitLoop:
             self._wake_event.clear()
             try:
                 self._run_batch()
-            except Exception as failure:  # the only writer goes on
+            except Exception as failure:  # the only writer must go on
                 self._on_error("commit", failure)
             if self._is_closing and not self._wake_event.is_set():
                 self._wait_for_completion()
                 return
 
     def _complete_batch(
-        self, is_worth_a_commit: Callable[[], bool], complete: Callable[..., object], *args: Any
+        self,
+        is_worth_a_commit: Callable[[], bool],
+        complete: Callable[P, object],
+        *args: P.args,
+        **options: P.kwargs,
     ) -> None:
-        """Settle what was committed, behind what was committed before; beside the next round where much waits for it.
+        """Run the completion of a batch, strictly after that of the batch before.
 
-        Else the disk would wait for the loop here, and the loop for the disk there. Where little waits it goes the
-        other way: what is answered brings more, and a commit that takes more is cheaper.
+        If enough waits for a commit of its own, run it in a greenlet, so that the next COMMIT overlaps: otherwise disk
+        and loop would idle in turn. If little waits, run it here: answers bring new messages, and a larger batch costs
+        less per message.
         """
         self._wait_for_completion()
         if is_worth_a_commit():
-            self._completion = gevent.spawn(complete, *args)
+            self._completion = gevent.spawn(complete, *args, **options)
         else:
-            complete(*args)
+            complete(*args, **options)
 
     def _wait_for_completion(self) -> None:
-        """Wait until what was committed before is delivered: what comes after is delivered after."""
-        settling, self._completion = self._completion, None
-        if settling is not None:
-            settling.join()
+        """Wait for the completion of the batch before, where it runs in a greenlet of its own."""
+        completion, self._completion = self._completion, None
+        if completion is not None:
+            completion.join()
 
 
 def await_result(result: AsyncResult[ResultT], timeout: float | None, party: str) -> ResultT:
@@ -227,10 +234,10 @@ def await_result(result: AsyncResult[ResultT], timeout: float | None, party: str
 
     Args:
         timeout: seconds; None for no limit.
-        silent: the party that has not answered, for the message.
+        party: what has not answered ("disk", "database"), for the error message.
+
     Raises:
-        StoreUnavailable: after `timeout`. A `gevent.Timeout` of the caller's own passes through: it is not taken for
-            this one.
+        StoreUnavailable: after `timeout`. A `gevent.Timeout` of the caller's own passes through.
     """
     result.wait(timeout)
     if not result.ready():

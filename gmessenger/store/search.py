@@ -1,7 +1,7 @@
-"""Searching in one conversation after the other, those with the newest messages first, for a bounded time.
+"""Search conversation by conversation, those with the newest messages first, for a bounded time.
 
-A search in a conversation costs as much as that has matches, whatever else is stored: each word of the index begins
-with its conversation.
+Each word of the index begins with its conversation, so searching one costs as much as it has matches, whatever else is
+stored.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from msgspec import Struct
 
 
 class SearchTimeout(Exception):
-    """The database was told to stop looking."""
+    """The database interrupted a search at its deadline."""
 
 
 class SearchScope(Struct, gc=False):
-    """A conversation that is searched: `where` is how the index knows it; `latest` is its newest message's row."""
+    """A conversation to search: its key in the index, first visible seq, and the row of its newest message."""
 
     id: int
     index_key: str
@@ -26,9 +26,10 @@ class SearchScope(Struct, gc=False):
 
 
 class NewestFirstSearch:
-    """Gathers the rows of the newest messages found. `limit` is how many are wanted, `until` a monotonic time."""
+    """A search for the rows of the newest matches, until there are `limit` or the time is over."""
 
     def __init__(self, limit: int, deadline: float) -> None:
+        """`deadline` is a monotonic time, in seconds."""
         self.rows: list[int] = []
         self.timed_out = False
         self._limit = limit
@@ -37,7 +38,12 @@ class NewestFirstSearch:
     def run(
         self, scopes: Sequence[SearchScope], find: Callable[[Sequence[SearchScope]], Iterable[int]], batch: int = 1
     ) -> None:
-        """Look through places, newest first, so many `together`; `find` returns rows or raises `SearchTimeout`."""
+        """Search scopes, newest first, until no older one can have a newer match than those found.
+
+        Args:
+            find: returns the matching rows of some scopes, or raises `SearchTimeout`. Blocks.
+            batch: scopes that are searched with one query.
+        """
         for start in range(0, len(scopes), batch):
             some = scopes[start : start + batch]
             if len(self.rows) == self._limit and self.rows[-1] > some[0].latest_row:
@@ -52,6 +58,6 @@ class NewestFirstSearch:
                 return
 
     def is_incomplete(self, unindexed: int) -> bool:
-        """Whether newer messages than the last may be missing; below the row `unindexed` none is in the index."""
-        lacks = unindexed > 0 and (len(self.rows) < self._limit or self.rows[-1] < unindexed)
-        return self.timed_out or lacks
+        """Return whether matches may be missing; rows below `unindexed` are not in the index yet."""
+        reaches_unindexed = unindexed > 0 and (len(self.rows) < self._limit or self.rows[-1] < unindexed)
+        return self.timed_out or reaches_unindexed

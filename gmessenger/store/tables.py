@@ -1,4 +1,4 @@
-"""What a store consists of, whatever keeps it: tables, and those of their columns that every kind of store has."""
+"""The tables of a store as every backend has them, and the interfaces to read one and to fill another."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 TableRow: TypeAlias = tuple[Any, ...]
-"""The values of a table's columns, in their order; truths are numbers in some stores."""
+"""The values of a table's columns, in their order; booleans are 0 and 1 in SQLite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`truths` are the columns that are true or false. Of one that is `numbered` no id is ever given again, so that the
-    last one given belongs to it as well.
-    """
+    """A table. With `autoincrement` no id is ever used again, so its last id is part of its content."""
 
     name: str
     columns: tuple[str, ...]
@@ -23,8 +21,7 @@ class Table:
 
 
 SECRET_COLUMNS: Final = frozenset({"password", "hash", "digest", "text"})
-MAX_VALUE_SHOWN: Final = 40
-"""Characters of a value in the name of a row."""
+MAX_VALUE_SHOWN: Final = 40  # characters of a value in the description of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class BadRow:
     reason: str
 
     def __str__(self) -> str:
-        """What people know it by."""
+        """Describe the row by its columns, those with secrets or texts left out."""
         named = zip(self.table.columns, self.row, strict=True)
         shown = " ".join(f"{name}={_shorten(value)}" for name, value in named if name not in SECRET_COLUMNS)
         return f"{self.table.name} {shown}"
@@ -77,37 +74,37 @@ TABLES: Final = (
     Table("sanctions", ("kind", "target", "by", "reason", "since", "until")),
     Table("blocks", ("account_id", "key", "name")),
 )
-"""Besides, there is a store's identity; what else it has, it makes of these."""
+"""All that a transfer copies, beside the identity; each backend derives its indexes and counters from these."""
 
 
 class TableSource(Protocol):
-    """A store that nobody changes meanwhile."""
+    """A store that is read table by table; no process changes it meanwhile."""
 
     @property
     def identity(self) -> str:
-        """What tells it from every other."""
+        """Return the random word that tells this store from every other."""
 
     def iter_rows(self, table: Table) -> Iterator[TableRow]:
-        """Every row of a table, a few at a time."""
+        """Yield every row of a table; a batch at a time is in memory."""
 
     def count(self, table: Table) -> int:
-        """How many those are."""
+        """Return the number of rows of a table."""
 
     def last_id(self, table: Table) -> int:
-        """The last id that a numbered table has given."""
+        """Return the last id that an autoincrement table has given."""
 
 
 class TableSink(TableSource, Protocol):
-    """A store to be filled, which is nobody's before it is intact."""
+    """A new or empty store that is filled; it can be opened only after all of it was written."""
 
     def convert_row(self, row: TableRow) -> TableRow:
-        """A row as this kind of store can have it."""
+        """Return the row as this backend can hold it: the row itself where nothing has to change."""
 
     def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
-        """Insert rows and index what is searched; leave out those that it cannot hold, after calling `on_bad_row`."""
+        """Insert rows and index their texts; leave out those it cannot hold, after calling `on_bad_row`."""
 
     def set_sequence(self, table: Table, last: int) -> None:
-        """A numbered table gives ids behind this one from now on."""
+        """Make an autoincrement table give ids after `last`."""
 
     def set_identity(self, identity: str) -> None:
-        """Have this identity."""
+        """Replace the identity of the store."""

@@ -1,7 +1,7 @@
-"""Numbering and inserting a batch of messages: the part of the store that is measured in messages per second.
+"""Number and insert batches of messages: the part of a store that is measured in messages per second.
 
-PostgreSQL numbers them itself, under the locks of their conversations: what is sent is what was posted, as JSON, which
-costs this process less than rows by COPY, and much less than arrays.
+PostgreSQL numbers them itself, under the locks of their conversations. They are sent as JSON, which costs this process
+less than COPY, and much less than arrays.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gmessenger.chat.records import NewMessage
+from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import IdReused, NoSuchRoom
 from gmessenger.store.common import CursorsByDevice, text_digest
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
@@ -21,14 +22,15 @@ from gmessenger.store.postgres.tsvector import make_tsvector, replace_nul
 from gmessenger.timeslice import TimeSlice
 
 Duplicate: TypeAlias = tuple[int, bool | None, str | None]
-"""A message that was kept before: its place in the batch, whether its text was the same, or else a digest of that."""
+"""A message that was stored before: its index in the batch, whether its text is the same, or a digest of its text.
+
+The digest is that of a pruned message, of which nothing else is left.
+"""
 MAX_CACHED_CONVERSATIONS: Final = 50_000
-NAME_LOCK_COUNT: Final = 128
-"""Names are locked by so many locks, which a transaction may have all of."""
-NAME_LOCK_BASE: Final = 0x676D0000
-"""Where the numbers of those locks begin."""
+NAME_LOCK_COUNT: Final = 128  # advisory locks that names are spread over; a transaction may hold all of them
+NAME_LOCK_BASE: Final = 0x676D0000  # the first of their numbers
 LOCK_NAMES: Final = (
-    # Against an account of that name being made now: either it finds the conversation, or the conversation finds it.
+    # If an account of that name is created meanwhile, it finds the conversation, or the conversation finds it.
     f"SELECT pg_advisory_xact_lock_shared({NAME_LOCK_BASE} + place) FROM ("  # noqa: S608
     f"SELECT DISTINCT abs(hashtext(name) %% {NAME_LOCK_COUNT}) AS place "
     "FROM unnest(%s::text[]) AS name ORDER BY place) AS places"
@@ -82,8 +84,7 @@ JOIN devices d ON d.id = given.device JOIN conversations c ON c.key = given.conv
 ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq
 """
 
-JSON_NUL: Final = r"\u0000"
-"""How JSON writes the character that PostgreSQL cannot hold."""
+JSON_NUL: Final = r"\u0000"  # the character that PostgreSQL cannot hold, as JSON writes it
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_seqs: Final = msgspec.json.Decoder(list[int]).decode
@@ -91,82 +92,86 @@ _decode_duplicates: Final = msgspec.json.Decoder(list[Duplicate]).decode
 
 
 class BatchInserter:
-    """Keeps batches of messages; remembers nothing but which conversations of two names there are."""
+    """Inserts batches of messages; caches nothing but which direct conversations exist."""
 
     def __init__(self) -> None:
         self._known_conversations: set[str] = set()
 
-    def insert(self, db: PgConnection, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> list[AppendResult]:
-        """Have messages and cursors on disk; what became of each message. Raises psycopg's errors."""
-        sent, repeated = _deduplicate([post for post, _ in posts])
-        keys = sorted({post.conversation for post in sent})
-        fresh = [key for key in keys if key not in self._known_conversations and key[:1] != "#"]
-        # Before anything is locked: it may take long, and others have their turns.
-        given = (_encode_posts(sent), _encode_vectors(sent))
+    def insert(self, db: PgConnection, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> list[AppendResult]:
+        """Insert messages and cursors in one transaction; return the result of each message once on disk.
+
+        One round trip; blocks the greenlet, and yields while it makes the search vectors. Raises psycopg's errors.
+        """
+        sent, repeated = _deduplicate([message for message, _ in appends])
+        keys = sorted({message.conversation for message in sent})
+        new_keys = [key for key in keys if key not in self._known_conversations and key[:1] != "#"]
+        # Before anything is locked: this may take long, and yields.
+        rows = (_encode_messages(sent), _encode_vectors(sent))
         with db.pipeline():
             db.execute("BEGIN")
-            if fresh:
-                db.execute(LOCK_NAMES, ([name for key in fresh for name in key.split(" ")],))
-                db.execute(CREATE_DIRECT, (fresh,))
+            if new_keys:
+                db.execute(LOCK_NAMES, ([name for key in new_keys for name in key.split(" ")],))
+                db.execute(CREATE_DIRECT, (new_keys,))
             if sent:
                 db.execute(LOCK_CONVERSATIONS, (keys,))
-                kept = db.execute(INSERT_BATCH, given)
+                inserted = db.execute(INSERT_BATCH, rows)
             if cursors:
                 db.execute(ADVANCE_CURSORS, _cursor_columns(cursors))
             db.execute("COMMIT")
         if len(self._known_conversations) > MAX_CACHED_CONVERSATIONS:
             self._known_conversations.clear()
-        self._known_conversations.update(fresh)
-        outcomes = _results(posts, repeated, kept.fetchone()) if posts else []
-        return self._retry_missing(db, posts, outcomes, set(keys) & self._known_conversations - set(fresh))
+        self._known_conversations.update(new_keys)
+        results = _results(appends, repeated, inserted.fetchone()) if appends else []
+        return self._retry_missing(db, appends, results, set(keys) & self._known_conversations - set(new_keys))
 
     def _retry_missing(
-        self, db: PgConnection, posts: Sequence[QueuedAppend], results: list[AppendResult], known: set[str]
+        self, db: PgConnection, appends: Sequence[QueuedAppend], results: list[AppendResult], known: set[str]
     ) -> list[AppendResult]:
-        """Of conversations that were there once and are gone: they are made again."""
-        places = [at for at, outcome in enumerate(results) if not outcome.seq and posts[at][0].conversation in known]
-        if places:
-            self._known_conversations -= {posts[at][0].conversation for at in places}
-            again = self.insert(db, [posts[at] for at in places], {})
-            for at, outcome in zip(places, again, strict=True):
-                results[at] = outcome
+        """Insert again messages to cached conversations that were deleted meanwhile; create those again."""
+        missing = [i for i, result in enumerate(results) if not result.seq and appends[i][0].conversation in known]
+        if missing:
+            self._known_conversations -= {appends[i][0].conversation for i in missing}
+            for i, result in zip(missing, self.insert(db, [appends[i] for i in missing], {}), strict=True):
+                results[i] = result
         return results
 
 
-def _encode_vectors(posts: list[NewMessage]) -> str:
-    turn = TimeSlice()
-    words = []
-    for post in posts:
-        words.append(make_tsvector(post.conversation, post.text))
-        turn.yield_if_expired()
-    return _encode(words).decode()
+def _encode_vectors(messages: list[NewMessage]) -> str:
+    time_slice = TimeSlice()
+    vectors = []
+    for message in messages:
+        vectors.append(make_tsvector(message.conversation, message.text))
+        time_slice.yield_if_expired()
+    return _encode(vectors).decode()
 
 
-def _encode_posts(posts: list[NewMessage]) -> str:
-    found = _encode(posts).decode()
-    if JSON_NUL not in found:
-        return found
-    return _encode(
-        [replace(each, text=replace_nul(each.text), id=each.id and replace_nul(each.id)) for each in posts]
-    ).decode()
+def _encode_messages(messages: list[NewMessage]) -> str:
+    encoded = _encode(messages).decode()
+    if JSON_NUL not in encoded:
+        return encoded
+    storable = [
+        replace(message, text=replace_nul(message.text), id=message.id and replace_nul(message.id))
+        for message in messages
+    ]
+    return _encode(storable).decode()
 
 
-def _deduplicate(posts: list[NewMessage]) -> tuple[list[NewMessage], dict[int, int]]:
-    """Each message once; and of those that are another's repetition, by their places, whose."""
-    ids = [(post.device, post.id, post.conversation) for post in posts if post.id is not None]
+def _deduplicate(messages: list[NewMessage]) -> tuple[list[NewMessage], dict[int, int]]:
+    """Return each message once, and by the index of each repetition in the batch the index of the first."""
+    ids = [(message.device, message.id, message.conversation) for message in messages if message.id is not None]
     if len(set(ids)) == len(ids):
-        return posts, {}
-    sent: list[NewMessage] = []
+        return messages, {}
+    unique: list[NewMessage] = []
     repeated: dict[int, int] = {}
-    places: dict[tuple[int | None, str, str], int] = {}
-    for place, post in enumerate(posts):
-        if post.id is not None and post.device is not None:
-            first = places.setdefault((post.device, post.id, post.conversation), place)
-            if first != place:
-                repeated[place] = first
+    first_by_id: dict[tuple[int, str, str], int] = {}
+    for index, message in enumerate(messages):
+        if message.id is not None and message.device is not None:
+            first = first_by_id.setdefault((message.device, message.id, message.conversation), index)
+            if first != index:
+                repeated[index] = first
                 continue
-        sent.append(post)
-    return sent, repeated
+        unique.append(message)
+    return unique, repeated
 
 
 def _cursor_columns(cursors: CursorsByDevice) -> tuple[list[int], list[str], list[int]]:
@@ -174,32 +179,41 @@ def _cursor_columns(cursors: CursorsByDevice) -> tuple[list[int], list[str], lis
 
 
 def _results(
-    posts: Sequence[QueuedAppend], repeated: dict[int, int], row: tuple[Any, ...] | None
+    appends: Sequence[QueuedAppend], repeated: dict[int, int], row: tuple[Any, ...] | None
 ) -> list[AppendResult]:
+    """Return the result of each message of a batch.
+
+    Args:
+        repeated: by the index of a repetition within the batch, the index of the first.
+        row: of `INSERT_BATCH`, as JSON: the seqs of the messages that were sent, and the duplicates among them.
+    """
     assert row is not None  # aggregates always have one
-    seqs, befores = iter(_decode_seqs(row[0])), {place: rest for place, *rest in _decode_duplicates(row[1] or "[]")}
-    outcomes: list[AppendResult] = []
-    at = 0
-    for place, (post, done) in enumerate(posts):
-        first = repeated.get(place)
+    seqs = iter(_decode_seqs(row[0]))
+    duplicates = {index: (same, digest) for index, same, digest in _decode_duplicates(row[1] or "[]")}
+    results: list[AppendResult] = []
+    sent = 0
+    for index, (message, callback) in enumerate(appends):
+        first = repeated.get(index)
         if first is not None:
-            outcomes.append(_repeated_result(done, outcomes[first], posts[first][0].text == post.text))
+            results.append(_repeated_result(callback, results[first], appends[first][0].text == message.text))
             continue
-        outcomes.append(_result(post, done, next(seqs), befores.get(at)))
-        at += 1
-    return outcomes
+        results.append(_result(message, callback, next(seqs), duplicates.get(sent)))
+        sent += 1
+    return results
 
 
-def _result(post: NewMessage, done: Any, seq: int, duplicate: list[Any] | None) -> AppendResult:
+def _result(
+    message: NewMessage, callback: AppendCallback, seq: int, duplicate: tuple[bool | None, str | None] | None
+) -> AppendResult:
     if duplicate is None:
-        return AppendResult(done, seq) if seq else AppendResult(done, error=NoSuchRoom())
+        return AppendResult(callback, seq) if seq else AppendResult(callback, error=NoSuchRoom())
     same, digest = duplicate
     if same is None:
-        same = bytes.fromhex(digest) == text_digest(replace_nul(post.text))
-    return AppendResult(done, seq, duplicate=True, error=None if same else IdReused())
+        same = bytes.fromhex(digest or "") == text_digest(replace_nul(message.text))
+    return AppendResult(callback, seq, duplicate=True, error=None if same else IdReused())
 
 
-def _repeated_result(done: Any, first: AppendResult, same: bool) -> AppendResult:
+def _repeated_result(callback: AppendCallback, first: AppendResult, same: bool) -> AppendResult:
     if isinstance(first.error, NoSuchRoom):
-        return AppendResult(done, error=first.error)
-    return AppendResult(done, first.seq, duplicate=True, error=None if same else IdReused())
+        return AppendResult(callback, error=first.error)
+    return AppendResult(callback, first.seq, duplicate=True, error=None if same else IdReused())

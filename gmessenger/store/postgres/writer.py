@@ -1,7 +1,7 @@
-"""One writer, group commit: what arrives while a transaction is under way forms the next.
+"""A node's writer of messages and cursors in PostgreSQL: they go into transactions, by group commit.
 
-A transaction is one round trip: its statements go in a pipeline, and the conversations that it locks are locked for no
-longer than the server takes. They are locked in the order of their keys, so two nodes never wait for each other.
+A transaction is one round trip: its statements go in a pipeline, so conversations are locked only for as long as the
+server takes. They are locked in the order of their keys, so nodes do not deadlock.
 """
 
 from __future__ import annotations
@@ -35,17 +35,16 @@ from gmessenger.store.postgres.pool import (
 OnBatchDone: TypeAlias = Callable[[Sequence[AppendResult], float | None], None]
 FlushWaiter: TypeAlias = "AsyncResult[None]"
 INDEX_ONLY_SETTINGS: Final = (
-    # A plan is made once and kept, perhaps when the tables were empty and looked through as a whole.
+    # A plan is made once and cached, perhaps while the tables were empty and sequential scans were cheapest.
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 )
 REFUSED_ERRORS: Final = (*BAD_DATA_ERRORS, psycopg.errors.UniqueViolation)
 """Errors of one message of a batch: it is looked for by halves, so the others are stored in few transactions."""
-MAX_FLUSH_WAITERS: Final = 10_000
-"""Who may wait at a time for a database that has stopped."""
+MAX_FLUSH_WAITERS: Final = 10_000  # greenlets that may wait at a time for a database that has stopped
 
 
 class PostgresWriter(GroupCommitLoop):
-    """Keeps messages and cursors. `settle` is told what became of each batch, in order; `failed` of mistakes."""
+    """The writer of a node: one greenlet, one connection of its own."""
 
     def __init__(
         self,
@@ -54,6 +53,13 @@ class PostgresWriter(GroupCommitLoop):
         on_error: Callable[[str, BaseException], None],
         stats: StoreStats,
     ) -> None:
+        """Start the greenlet; the connection is opened with the first batch.
+
+        Args:
+            on_batch_done: called with the results of each batch, in order, and when its first message was posted, in
+                Unix seconds (None: the batch was refused).
+            on_error: called with what failed and the exception, for mistakes of our own.
+        """
         self.queue = AppendQueue()
         self.cursors = PendingCursors()
         self._pool = pool
@@ -66,7 +72,7 @@ class PostgresWriter(GroupCommitLoop):
         super().__init__(on_error)
 
     def flush(self) -> None:
-        """Wait until everything that was given before is on disk. Raises `StoreUnavailable`."""
+        """Wait until everything that was queued before is on disk. Blocks. Raises `StoreUnavailable`."""
         if len(self._flush_waiters) >= MAX_FLUSH_WAITERS:
             raise StoreUnavailable
         flushed: FlushWaiter = AsyncResult()
@@ -75,22 +81,22 @@ class PostgresWriter(GroupCommitLoop):
         await_result(flushed, self._timeout, "database")
 
     def close(self) -> None:
-        """Keep what waits, and end."""
+        """Commit what waits, then end the greenlet and close the connection. Blocks."""
         self._stop()
         self._disconnect()
 
     def _run_batch(self) -> None:
-        posts = self.queue.pop_batch()
-        flushing: list[FlushWaiter] = []
+        appends = self.queue.pop_batch()
+        flush_waiters: list[FlushWaiter] = []
         if self.queue:
             self._wake_event.set()
         else:
-            flushing, self._flush_waiters = self._flush_waiters, []
-        refusal, outcomes = self._insert_batch(posts, self.cursors.take())
-        if self.cursors.settle(is_committed=refusal is None):
+            flush_waiters, self._flush_waiters = self._flush_waiters, []
+        error, results = self._insert_batch(appends, self.cursors.take())
+        if self.cursors.settle(is_committed=error is None):
             self.wake_later()
-        began = posts[0][0].time if posts and refusal is None else None
-        self._complete_batch(self.queue.is_worth_a_commit, self._complete, outcomes, began, flushing, refusal)
+        posted_at = appends[0][0].time if appends and error is None else None
+        self._complete_batch(self.queue.is_worth_a_commit, self._complete, results, posted_at, flush_waiters, error)
 
     def _complete(
         self,
@@ -101,7 +107,7 @@ class PostgresWriter(GroupCommitLoop):
     ) -> None:
         try:
             self._on_batch_done(results, posted_at)
-        except Exception as mistake:  # who waits is told all the same
+        except Exception as mistake:  # the greenlets that wait for a flush must be answered all the same
             self._on_error("delivery", mistake)
         for flushed in flush_waiters:
             if error is None:
@@ -110,66 +116,67 @@ class PostgresWriter(GroupCommitLoop):
                 flushed.set_exception(error)
 
     def _insert_batch(
-        self, posts: list[QueuedAppend], cursors: CursorsByDevice
+        self, appends: list[QueuedAppend], cursors: CursorsByDevice
     ) -> tuple[WireError | None, Sequence[AppendResult]]:
         """Insert a batch; return the error that refused all of it, and the result of each message."""
-        if not posts and not cursors:
+        if not appends and not cursors:
             return None, ()
         began = time.monotonic()
         try:
-            outcomes = self._insert(posts, cursors)
+            results = self._insert(appends, cursors)
         except Exception as error:
-            if not isinstance(error, (psycopg.Error, WireError)):  # a mistake of ours may not end the only writer
+            if not isinstance(error, (psycopg.Error, WireError)):  # a bug of ours, which must not end the only writer
                 self._on_error("commit", error)
             self._disconnect()
             self._stats.failed_commits += 1
-            refusal = error if isinstance(error, StoreUnavailable) else to_store_unavailable(error)
+            unavailable = error if isinstance(error, StoreUnavailable) else to_store_unavailable(error)
             FAILURE_LOG.log("store_failed", error)
-            # Also those that wait: they would wait for as long, and their order is kept.
-            return refusal, [AppendResult(done, error=refusal) for _, done in posts + self.queue.drain()]
+            # Also those that wait: they would wait for as long, and order is kept.
+            refused = appends + self.queue.drain()
+            return unavailable, [AppendResult(callback, error=unavailable) for _, callback in refused]
         self._stats.commit_seconds.add(time.monotonic() - began)
-        return None, outcomes
+        return None, results
 
-    def _insert(self, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
-        """Insert messages and cursors; refuse the messages that this database cannot hold, and no other for them."""
+    def _insert(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+        """Insert messages and cursors; refuse only the messages that this database cannot hold."""
         if not cursors:
-            return self._insert_posts(posts)
+            return self._insert_messages(appends)
         try:
-            return self._try_insert(posts, cursors)
+            return self._try_insert(appends, cursors)
         except REFUSED_ERRORS as error:
-            if not posts:
+            if not appends:
                 FAILURE_LOG.log("store_refused", error)
                 return ()
-        results = self._insert_posts(posts)
+        results = self._insert_messages(appends)
         self._insert((), cursors)
         return results
 
-    def _insert_posts(self, posts: Sequence[QueuedAppend]) -> Sequence[AppendResult]:
+    def _insert_messages(self, appends: Sequence[QueuedAppend]) -> Sequence[AppendResult]:
         results: list[AppendResult] = []
 
         def insert(some: Sequence[QueuedAppend]) -> None:
             results.extend(self._try_insert(some, {}))
 
-        def refuse(post: QueuedAppend, error: Exception) -> None:
+        def refuse(queued: QueuedAppend, error: Exception) -> None:
             FAILURE_LOG.log("store_refused", error)
-            results.append(AppendResult(post[1], error=NotStorable()))
+            results.append(AppendResult(queued[1], error=NotStorable()))
 
-        bisect_bad(posts, insert, refuse, REFUSED_ERRORS)
+        bisect_bad(appends, insert, refuse, REFUSED_ERRORS)
         return results
 
-    def _try_insert(self, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+    def _try_insert(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         try:
-            return self._insert_with_retries(posts, cursors)
+            return self._insert_with_retries(appends, cursors)
         except REFUSED_ERRORS:
             self._disconnect()
             raise
 
-    def _insert_with_retries(self, posts: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
+    def _insert_with_retries(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:
         for attempt in range(MAX_ATTEMPTS):
             connection = self._connect()
             try:
                 with self._pool.deadline(connection):
-                    return self._inserter.insert(connection, posts, cursors)
+                    return self._inserter.insert(connection, appends, cursors)
             except RETRYABLE as error:
                 failure: psycopg.Error = error
                 self._disconnect()
@@ -186,7 +193,10 @@ class PostgresWriter(GroupCommitLoop):
         return self._connection
 
     def _disconnect(self) -> None:
-        """Go on with another connection: of a pipeline that failed psycopg believes that all of it was prepared."""
+        """Close the connection; the next batch opens another.
+
+        After a pipeline that failed psycopg believes that all of its statements were prepared.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -1,6 +1,6 @@
-"""A SQLite database under gevent: one writer with group commit, readers in threads, checkpoints out of the way.
+"""A SQLite database under gevent: one writer with group commit, readers in threads, checkpoints.
 
-WAL, and every commit synced. Without a path it is held in memory, on the writer's connection alone.
+In WAL mode, and every commit is synced. Without a path it is in memory, on the writer's connection alone.
 """
 
 from __future__ import annotations
@@ -31,20 +31,19 @@ ResultT = TypeVar("ResultT")
 CommitStep: TypeAlias = Callable[[sqlite3.Connection], object]
 """A part of a transaction that the commit thread runs, because it takes long."""
 FILE_SUFFIXES: Final = ("", "-wal", "-shm")
-"""What a database's files are called behind its name."""
+"""Of the database, its write-ahead log and the index of that."""
 READER_THREADS: Final = 2
 SEARCH_THREADS: Final = 1
-"""Threads that search: other reads, those of logins above all, never wait behind a search."""
-MAX_MEMORY_SEARCH: Final = 0.02  # seconds
-SEARCH_STEPS: Final = 1000  # instructions of SQLite's machine between two looks at the clock
-CHECKPOINT_PAGES: Final = 4000
-MIN_LONG_READ: Final = 0.05  # seconds
-"""A query that has lasted so long is waited for by what needs the log for itself."""
+"""Searches have threads of their own: other reads, those of logins above all, never wait behind a search."""
+MAX_MEMORY_SEARCH: Final = 0.02  # seconds that a search of a store in memory may hold the loop
+SEARCH_STEPS: Final = 1000  # instructions of SQLite's virtual machine between two looks at the clock
+CHECKPOINT_PAGES: Final = 4000  # pages, about, that are written to the log between two checkpoints
+MIN_LONG_READ: Final = 0.05  # seconds; a purge waits for queries that have lasted so long, as they hold the log
 CLOSE_PURGE_TIMEOUT: Final = 5.0  # seconds
 FILES_MOVED: Final = "The server cannot store anything now: its files have been moved or replaced."
 PAGES_PER_COMMIT: Final = 8
-"""Pages of the log, roughly, that a commit takes besides one for each message. The log's size tells nothing: it is
-written again from its start after a checkpoint, and never becomes shorter."""
+"""Pages of the log, roughly, that a commit takes besides one for each message. The size of the log file tells nothing:
+after a checkpoint it is written again from its start, and never becomes shorter."""
 WRITE_CHECK: Final = "INSERT OR REPLACE INTO facts VALUES ('checked', datetime('now'))"
 ADVANCE_CURSOR: Final = (
     "INSERT INTO cursors (device_id, conversation_id, seq) SELECT ?, id, min(?, head) FROM conversations WHERE key = ? "
@@ -53,13 +52,17 @@ ADVANCE_CURSOR: Final = (
 
 
 class Database(CompletionNotifier):
-    """The file, its connections and their threads, and the `BatchHooks` of its writer; a store's parts build on it."""
+    """The file, its connections and threads, and the writer's `BatchHooks`; a store's parts build on it."""
 
     is_shared = False
 
     def __init__(
         self, path: Path | None, on_error: Callable[[str, BaseException], None] | None = None, timeout: float = 30.0
     ) -> None:
+        """Open or create the database and bring its schema up to date; see `open_store`.
+
+        Raises `FileError`, `StoreLocked` or `ConfigError`; leaves no file that it created then.
+        """
         super().__init__(on_error)
         self.is_persistent = path is not None
         self.identity = ""
@@ -71,7 +74,7 @@ class Database(CompletionNotifier):
         self.prune_lock = BoundedSemaphore()
         self.backup_lock = BoundedSemaphore()
         self._lock = StoreLock(path.resolve()) if path is not None else None
-        fresh = path is not None and _is_missing_or_empty(path)
+        is_new = path is not None and _is_missing_or_empty(path)
         self._file: DataFile | None = None
         self._fault = ""
         try:
@@ -81,15 +84,15 @@ class Database(CompletionNotifier):
                 remove_spare(path)
             self.writer = SqliteWriter(self, self._open_writer, self._on_error, self.stats, threaded=path is not None)
         except sqlite3.Error as error:
-            self._abort_open(path if fresh else None)
+            self._abort_open(path if is_new else None)
             raise FileError(f"Cannot open the store {path}: {error}.") from error
         except ExitError:
-            self._abort_open(path if fresh else None)
+            self._abort_open(path if is_new else None)
             raise
         self._readers = ReaderPool(self._open, READER_THREADS) if path is not None else None
         self._searchers = ReaderPool(self._open, SEARCH_THREADS) if path is not None else None
-        # With the last connection goes the index of the log, and to make it again takes room on the disk: as long as
-        # this one is open, what is stored can be read whatever becomes of the others.
+        # The last connection that is closed removes the index of the log, and making it again takes room on the disk:
+        # as long as this one is open, the store can be read whatever happens to the others.
         self._keepalive: sqlite3.Connection | None = None
         self._checkpoint_lock = BoundedSemaphore()
         self.purger: Purger | None = None
@@ -97,12 +100,12 @@ class Database(CompletionNotifier):
         self._index_batch: IndexBatch | None = None
         if self._file is not None:
             self._open_keepalive(self._file)
-        if was_killed:  # perhaps in the middle of a purge
+        if was_killed:  # the process before, perhaps in the middle of a purge
             self.schedule_purge()
 
     def _open_keepalive(self, file: DataFile) -> None:
         self._keepalive = self._open()
-        self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now it has the log open
+        self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only this opens the log
         file.keep_companions()
         self.purger = Purger(
             file, self._keepalive, self.writer, self._checkpoint_lock, self._is_reading, self._on_error
@@ -123,18 +126,18 @@ class Database(CompletionNotifier):
         self._release()
 
     def _abort_open(self, created: Path | None) -> None:
-        """Let go, and leave nothing of a store that was to be made here: half of one would be in the next one's way."""
-        if created is not None and self._file is not None:  # else it is another's
+        """Release the files; remove those of a store that was being created, which could not be opened again."""
+        if created is not None and self._file is not None:  # else they belong to another process
             for part in FILE_SUFFIXES:
                 with suppress(OSError):
                     created.with_name(created.name + part).unlink(missing_ok=True)
         self._release()
 
     def _close_keepalive(self, keepalive: sqlite3.Connection, file: DataFile) -> None:
-        """Close the last connection. Nothing is opened by its name any more, and files that are not ours stay."""
+        """Close the last connection; remove the log and its index, unless the files were moved or replaced."""
         in_place = not file.find_fault()
         if in_place or not file.is_open_elsewhere():
-            with suppress(sqlite3.Error):  # what is in the log stays there
+            with suppress(sqlite3.Error):  # the log keeps what it has
                 keepalive.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if in_place:
             file.release_companions()
@@ -149,10 +152,10 @@ class Database(CompletionNotifier):
             lock.release()
 
     def find_fault(self) -> str:
-        """Say why nothing is stored although the disk would, as a sentence for the operator; empty where all is well.
+        """Return why nothing is stored although the disk works, in a sentence; empty where all is well.
 
-        Two or three calls of `stat`. When the files are found to have gone, what the log has is moved into the
-        database, in a greenlet of its own: then one file, wherever it is now, has everything.
+        Costs two or three calls of `stat`. When the files are found to have been moved, a greenlet moves the content
+        of the log into the database: then one file, wherever it is now, has everything.
         """
         if self._file is None:
             return ""
@@ -163,7 +166,7 @@ class Database(CompletionNotifier):
         return fault
 
     def suggest_remedy(self) -> str:
-        """Say what the operator can do about the fault that was found."""
+        """Return what the operator can do about the fault that was found."""
         return self._file.advise() if self._file is not None else ""
 
     def find_storage_error(self) -> WireError | None:
@@ -175,25 +178,25 @@ class Database(CompletionNotifier):
             if self.purger is not None:
                 self.purger.rescue(self._timeout)
         except (StoreUnavailable, sqlite3.Error):
-            pass  # the log keeps it, and it is tried again when the store is closed
+            pass  # the log keeps it; tried again when the store is closed
         except Exception as failure:
             self._on_error("rescue", failure)
 
     def purge(self) -> None:
-        """Return when what was erased before is in none of the store's files. Raises `StoreUnavailable`."""
+        """Remove what was erased before from all of the store's files. Blocks. Raises `StoreUnavailable`."""
         if self.purger is None:
             return
-        if not self.backup_lock.acquire(timeout=self._timeout):  # a backup that has begun is one from before
+        if not self.backup_lock.acquire(timeout=self._timeout):  # a backup under way reads what was erased
             raise StoreUnavailable(PURGE_TIMED_OUT)
         self.backup_lock.release()
         self.purger.purge(self._timeout)
 
     def schedule_purge(self, *, thorough: bool = True, now: bool = False) -> None:
-        """Have what was erased purged: within a minute or so, or `now`, as far as it goes quickly."""
+        """Have what was erased purged within a minute or so; `now`: do at once, and block for, what is quick."""
         if self.purger is not None:
             self.purger.schedule(thorough=thorough)
             if now:
-                with suppress(StoreUnavailable):  # it is done later
+                with suppress(StoreUnavailable):  # the scheduled one does it
                     self.purger.purge(self._timeout, thorough=False)
 
     def _is_reading(self) -> bool:
@@ -208,7 +211,7 @@ class Database(CompletionNotifier):
         self.writer.execute(lambda db: db.execute(WRITE_CHECK), self._timeout)
 
     def add_commit_steps(self, *steps: CommitStep) -> None:
-        """Have the commit thread run statements before the COMMIT. For a change, which runs in the writer's batch."""
+        """Have the commit thread run statements before the COMMIT. Called by changes, in the writer."""
         self._commit_steps += steps
 
     def run_commit_steps(self, db: sqlite3.Connection) -> None:
@@ -245,18 +248,20 @@ class Database(CompletionNotifier):
         return index
 
     def write_cursors(self, db: sqlite3.Connection) -> None:
+        """Write the acknowledgements that wait, within a transaction of the writer."""
         cursors = self.cursors.take()
         db.executemany(ADVANCE_CURSOR, [(device, seq, key) for (device, key), seq in cursors.items()])
 
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
         self.cursors.settle(is_committed=error is None)
-        outcomes, began = self.inserter.take_results(error), self.inserter.oldest_posted_at
-        self._pages_written += PAGES_PER_COMMIT + len(outcomes)
+        results = self.inserter.take_results(error)
+        posted_at = self.inserter.oldest_posted_at if error is None else None
+        self._pages_written += PAGES_PER_COMMIT + len(results)
         self._checkpoint()
-        return lambda: self._notify(outcomes, began if error is None else None)
+        return lambda: self._notify(results, posted_at)
 
     def _checkpoint(self) -> None:
-        """Move what the log has gathered into the database, in a thread, without holding up anybody."""
+        """Move the log's pages into the database in a greenlet and a thread, once enough of them were written."""
         if self._path is None or self._checkpoint_lock.locked() or self._pages_written < CHECKPOINT_PAGES:
             return
         self._pages_written = 0
@@ -270,20 +275,20 @@ class Database(CompletionNotifier):
                 self.purger.note_checkpoint()
             self.read(lambda db: db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
         except StoreUnavailable:
-            pass  # the disk is full or gone: the next batch will say so
+            pass  # the disk is full or gone: the next batch will report it
         except Exception as failure:
             self._on_error("checkpoint", failure)
         finally:
             self._checkpoint_lock.release()
 
     def read(self, query: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        """Run a query in a thread, on a connection of its own."""
+        """Run a query in a thread, on a connection of its own; in memory, in the writer. Blocks the greenlet."""
         return self.writer.execute(query) if self._readers is None else self._readers.read(query)
 
     def read_until(self, deadline: float, query: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        """Run a query where no other read has to wait for it; at the monotonic time `until` it is interrupted.
+        """Run a query in a search thread; interrupt it at the monotonic time `deadline`. Blocks the greenlet.
 
-        In memory there are no threads: there it holds the loop, and has `MAX_MEMORY_SEARCH` seconds.
+        A store in memory has no threads: there it holds the loop, and has `MAX_MEMORY_SEARCH` seconds.
         """
         if self._searchers is not None:
             return self._searchers.read(query, self._timeout, deadline)
@@ -299,7 +304,7 @@ class Database(CompletionNotifier):
         return self.writer.execute(bounded)
 
     def _open(self) -> sqlite3.Connection:
-        """Open another connection. Raises `StoreUnavailable` where the name is not the file's any more."""
+        """Open another connection. Raises `StoreUnavailable` where the files were moved or replaced."""
         if self._file is not None and self._fault:
             raise StoreUnavailable(FILES_MOVED)
         name = self._file.real if self._file is not None else ":memory:"
@@ -321,7 +326,7 @@ class Database(CompletionNotifier):
 
 
 def _is_missing_or_empty(path: Path) -> bool:
-    """Whether there is nothing yet. (A file that is empty is one that a first start was killed over.)"""
+    """Return whether there is no store yet. (An empty file was left by a first start that was killed.)"""
     try:
         return path.stat().st_size == 0
     except OSError:
@@ -330,7 +335,7 @@ def _is_missing_or_empty(path: Path) -> bool:
 
 @contextmanager
 def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection that cannot be made ready: its caller never gets it."""
+    """Close a connection where setting it up raises."""
     try:
         yield
     except BaseException:
@@ -339,7 +344,7 @@ def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _migrate(db: sqlite3.Connection, path: Path | None) -> None:
-    """Take the schema to this program's version. Raises `ConfigError` where it is newer."""
+    """Bring the schema up to this program's version. Raises `ConfigError` where it is newer."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > schema.VERSION:
         raise ConfigError(

@@ -71,7 +71,7 @@ class TableIO:
                 self._index(table, taken)
 
     def _insert(self, insert: str, rows: list[TableRow], on_bad_row: BadRowCallback) -> list[TableRow]:
-        """Insert rows and return those that were. There is no journal to roll back: it goes on behind a bad row."""
+        """Insert rows and return those that could be. There is no journal: it goes on behind a bad row."""
         remaining = iter(rows)
         taken: list[TableRow] = []
 

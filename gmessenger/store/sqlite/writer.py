@@ -1,8 +1,8 @@
-"""One writer, group commit: what arrives while a commit is on its way forms the next batch.
+"""The one writer of a SQLite store: messages and other changes go into transactions, by group commit.
 
-Rows are inserted on the loop's thread, in slices; only what waits for the disk runs in a thread, the commits' own.
-(Inserting in a thread while the loop is busy is two hundred times slower: each row gives up the interpreter lock and
-waits for it.) While a commit is in flight nothing on the loop may touch its connection.
+Rows are inserted on the loop's thread, a time slice at a time; only the COMMIT and what takes as long runs in a thread,
+the commit thread. (Inserting in a thread while the loop is busy is two hundred times slower: each row gives up the
+interpreter lock and waits for it.) While the commit thread is at work nothing on the loop may use its connection.
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ from gmessenger.timeslice import TimeSlice
 
 ResultT = TypeVar("ResultT")
 TransactionBody = Callable[[sqlite3.Connection], Any]
-"""Changes the database inside the transaction of a batch; what it returns or raises is its caller's."""
+"""Changes the database inside the transaction of a batch; what it returns or raises goes to its caller."""
 QueuedChange: TypeAlias = "tuple[TransactionBody, AsyncResult[Any]]"
 ChangeOutcome: TypeAlias = tuple[Any, Exception | None]
-BUSY_TIMEOUT: Final = 5.0
-"""Seconds to wait for another process that writes (somebody with the sqlite3 command, say)."""
-BUSY_RETRY_DELAY: Final = 0.02
+"""What a change returned, and what it raised."""
+BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another process that writes, such as the sqlite3 command
+BUSY_RETRY_DELAY: Final = 0.02  # seconds
 CALLER_ERRORS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
-"""Errors of the database that are a change's own mistake; the others are the disk's, and everybody's."""
-MAX_QUEUED_CHANGES: Final = 10_000
-"""Changes that may wait for a disk that has stopped."""
+"""Errors of the database that are a mistake of one change; any other fails the whole batch: the disk's, say."""
+MAX_QUEUED_CHANGES: Final = 10_000  # changes that may wait for a disk that has stopped
 
 
 class BatchHooks(Protocol):
@@ -44,16 +43,16 @@ class BatchHooks(Protocol):
         """Return whether more messages wait than a batch takes: changes wait, too. MUST NOT yield or raise."""
 
     def find_storage_error(self) -> WireError | None:
-        """Return why nothing may be stored now, None for no reason. MUST NOT yield; an exception refuses the batch."""
+        """Return why nothing may be stored now, or None. MUST NOT yield; an exception refuses the batch."""
 
     def on_begin(self, db: sqlite3.Connection) -> None:
-        """Insert what waits, in the new transaction, before its changes. May yield; an exception refuses the batch."""
+        """Insert messages, in the new transaction before its changes. May yield; an exception refuses the batch."""
 
     def on_rollback(self) -> None:
-        """Drop what is cached of the database: one change of the batch was rolled back. MUST NOT yield or raise."""
+        """Drop caches of the database: a change of the batch was rolled back. MUST NOT yield or raise."""
 
     def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
-        """Return the job that the commit thread runs before COMMIT. MUST NOT yield; both may raise: batch refused."""
+        """Return a job for the commit thread, run before COMMIT. MUST NOT yield; an exception refuses the batch."""
 
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
         """Take the outcome of a batch (`error` None: it is on disk) and return the completion that reports it.
@@ -67,7 +66,7 @@ class BatchHooks(Protocol):
 
 
 class SqliteWriter(GroupCommitLoop):
-    """The one writer of a store: gathers appended messages and other changes into transactions, one fsync each."""
+    """The one writer of a store: gathers messages and other changes into transactions, one fsync each."""
 
     def __init__(
         self,
@@ -95,10 +94,13 @@ class SqliteWriter(GroupCommitLoop):
         super().__init__(on_error)
 
     def execute(self, body: Callable[[sqlite3.Connection], ResultT], timeout: float | None = None) -> ResultT:
-        """Have a change made and committed, after all that was asked for before. Raises what it raises, or
-        `StoreUnavailable`.
+        """Run a change in the next batch, after what was queued before; return its result once it is on disk.
 
-        Who gives up waiting after `timeout` seconds does not know what became of it: it is made all the same.
+        Blocks the greenlet, for `timeout` seconds at most; after that the change may still be made.
+
+        Raises:
+            StoreUnavailable: it cannot be stored, too many changes wait, or the time is over.
+            Exception: what `body` raises, after its changes were rolled back.
         """
         if len(self._queue) >= MAX_QUEUED_CHANGES:
             raise StoreUnavailable
@@ -108,24 +110,23 @@ class SqliteWriter(GroupCommitLoop):
         return await_result(result, timeout, "disk")
 
     def run_exclusive(self, job: Callable[[], ResultT], timeout: float) -> ResultT:
-        """Run a job between two batches, in the writer's greenlet, while no connection that could write is open: none
-        remembers a page that the job changes.
+        """Run a job between two batches, in the writer's greenlet, while the writer's connection is closed.
 
-        Raises what the job raises, or `StoreUnavailable` after `timeout` seconds: a job that has not begun by then is
-        dropped.
+        So no connection caches a page that the job changes. Blocks the greenlet, for `timeout` seconds at most: a job
+        that has not begun by then is dropped. Raises what the job raises, or `StoreUnavailable`.
         """
         result: AsyncResult[ResultT] = AsyncResult()
-        waiting = (job, result)
-        self._exclusive_jobs.append(waiting)
+        queued = (job, result)
+        self._exclusive_jobs.append(queued)
         self._wake_event.set()
         try:
             return await_result(result, timeout, "disk")
         finally:
-            if waiting in self._exclusive_jobs:
-                self._exclusive_jobs.remove(waiting)
+            if queued in self._exclusive_jobs:
+                self._exclusive_jobs.remove(queued)
 
     def close(self) -> None:
-        """Commit what waits, and end."""
+        """Commit what waits, then end the greenlet and close the connection. Blocks."""
         self._stop()
         if self._pool is not None:
             self._pool.kill()
@@ -141,14 +142,14 @@ class SqliteWriter(GroupCommitLoop):
             self._wake_event.set()
         else:
             changes, self._queue = self._queue, []
-        refusal, outcomes = self._run_changes(changes)
-        settle = self._prepare_completion(refusal)
-        self._complete_batch(self._hooks.is_worth_a_commit, self._complete, settle, changes, outcomes)
+        error, outcomes = self._run_changes(changes)
+        notify = self._prepare_completion(error)
+        self._complete_batch(self._hooks.is_worth_a_commit, self._complete, notify, changes, outcomes)
 
     def _prepare_completion(self, error: WireError | None) -> Callable[[], None]:
         try:
             return self._hooks.on_commit(error)
-        except Exception as mistake:  # the changes of this batch are answered all the same
+        except Exception as mistake:  # the callers of this batch must be answered all the same
             self._on_error("delivery", mistake)
             return lambda: None
 
@@ -166,7 +167,7 @@ class SqliteWriter(GroupCommitLoop):
     ) -> None:
         try:
             notify()
-        except Exception as mistake:  # who waits for a change is told all the same
+        except Exception as mistake:  # the callers of the changes must be answered all the same
             self._on_error("delivery", mistake)
         for (_, result), (value, failure) in zip(changes, outcomes, strict=True):
             if failure is None:
@@ -175,21 +176,21 @@ class SqliteWriter(GroupCommitLoop):
                 result.set_exception(failure)
 
     def _run_changes(self, changes: Sequence[QueuedChange]) -> tuple[WireError | None, Sequence[ChangeOutcome]]:
-        """What became of a batch as a whole, and of each change in it."""
+        """Commit a batch; return the error that refused all of it, if any, and the outcome of each change."""
         began = time.monotonic()
         try:
-            if (refused := self._hooks.find_storage_error()) is not None:
+            if (storage_error := self._hooks.find_storage_error()) is not None:
                 self._stats.failed_commits += 1
-                return refused, [(None, refused)] * len(changes)
+                return storage_error, [(None, storage_error)] * len(changes)
             outcomes = self._commit(changes)
         except Exception as error:
-            if not isinstance(error, (sqlite3.Error, OSError)):  # a mistake of ours may not end the only writer
+            if not isinstance(error, (sqlite3.Error, OSError)):  # a bug of ours, which must not end the only writer
                 self._on_error("commit", error)
             self._discard_connection()
             self._stats.failed_commits += 1
             FAILURE_LOG.log("store_failed", error)
-            refusal = StoreUnavailable("The server cannot store anything now.", detail=str(error))
-            return refusal, [(None, refusal)] * len(changes)
+            unavailable = StoreUnavailable("The server cannot store anything now.", detail=str(error))
+            return unavailable, [(None, unavailable)] * len(changes)
         self._stats.commit_seconds.add(time.monotonic() - began)
         return None, outcomes
 
@@ -199,14 +200,14 @@ class SqliteWriter(GroupCommitLoop):
         db = self._db
         _begin_immediate(db)
         self._hooks.on_begin(db)
-        outcomes, turn = [], TimeSlice()
-        for change, _ in changes:
-            outcomes.append(self._apply(change, db))
-            turn.yield_if_expired()  # what arrives meanwhile waits for the next batch
-        in_thread = self._hooks.before_commit(db)
+        outcomes, time_slice = [], TimeSlice()
+        for body, _ in changes:
+            outcomes.append(self._apply(body, db))
+            time_slice.yield_if_expired()  # what arrives meanwhile waits for the next batch
+        job = self._hooks.before_commit(db)
 
         def finish() -> None:
-            in_thread()
+            job()
             db.execute("COMMIT")
 
         if self._pool is None:
@@ -216,28 +217,28 @@ class SqliteWriter(GroupCommitLoop):
         return outcomes
 
     def _apply(self, body: TransactionBody, db: sqlite3.Connection) -> ChangeOutcome:
-        """Make a change; one that is refused, or a mistake, is taken back and is nobody's concern but its caller's."""
+        """Run a change in a savepoint; roll it back where it raises, without harm to the rest of the batch."""
         db.execute("SAVEPOINT change")
         try:
             value = body(db)
-        except Exception as refusal:
-            if isinstance(refusal, OSError | sqlite3.Error) and not isinstance(refusal, CALLER_ERRORS):
+        except Exception as error:
+            if isinstance(error, OSError | sqlite3.Error) and not isinstance(error, CALLER_ERRORS):
                 raise
             db.execute("ROLLBACK TO change")
             db.execute("RELEASE change")
             self._hooks.on_rollback()
-            if isinstance(refusal, BAD_MESSAGE_ERRORS):
-                FAILURE_LOG.log("store_refused", refusal)
+            if isinstance(error, BAD_MESSAGE_ERRORS):
+                FAILURE_LOG.log("store_refused", error)
                 return None, NotStorable()
-            return None, refusal
+            return None, error
         db.execute("RELEASE change")
         return value, None
 
     def _discard_connection(self) -> None:
-        """Roll back by letting go of the connection: after an I/O error nothing it remembers can be trusted."""
+        """Roll back by closing the connection: after an I/O error nothing that it has cached can be trusted."""
         if self._db is None:
             return
-        if self._pool is None:  # in memory: there is nothing else, and no error comes from a disk
+        if self._pool is None:  # in memory the connection is the database, and no error is a disk's
             self._db.rollback()
             return
         self._db.close()
@@ -245,7 +246,7 @@ class SqliteWriter(GroupCommitLoop):
 
 
 def _begin_immediate(db: sqlite3.Connection) -> None:
-    """Begin to write. Another process may be writing: it is waited for here, as SQLite would stop the loop for it."""
+    """Begin a write transaction; wait for another process here, as SQLite would block the loop for it."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
@@ -258,10 +259,10 @@ def _begin_immediate(db: sqlite3.Connection) -> None:
 
 
 def run_in_thread(pool: ThreadPool, function: Callable[[], ResultT]) -> ResultT:
-    """Run a call in a thread; what it raises is raised here.
+    """Run a function in a thread of the pool; return or raise what it does. Blocks the greenlet.
 
-    gevent prints what a thread's job raises on stderr, and never ends the job where that cannot be written, as on the
-    very disk that is full.
+    gevent prints what a thread's job raises on stderr, and never ends the job where that cannot be written, as on a
+    full disk: so the exception is passed as a value.
     """
 
     def attempt() -> tuple[ResultT | None, Exception | None]:
