@@ -28,12 +28,12 @@ from gmessenger.sanitize import sanitize_json
 from gmessenger.terminal.commands import COMMANDS as TYPED_COMMANDS
 from gmessenger.terminal.commands import ChatCommand as TypedCommand
 from tests import ROOT
-from tests.support.admin_cli import Place
+from tests.support.admin_cli import StoreDirectory
 from tests.support.hostile_text import (
     CONTROL_ANSWERS,
     FORGED,
     HOSTILE,
-    LAST,
+    LAST_MESSAGE,
     LONG,
     MARK,
     TYPED,
@@ -42,14 +42,14 @@ from tests.support.hostile_text import (
     check_characters,
     check_drawn,
 )
-from tests.support.pty_client import Person, command, environment
-from tests.support.timeouts import PATIENCE
-from tests.support.tui_client import Seat
+from tests.support.pty_client import PtyClient, command, environment
+from tests.support.timeouts import TEST_TIMEOUT
+from tests.support.tui_client import TuiClient
 
 PACKAGE = ROOT / "gmessenger"
 
 
-class Onlooker(Person):
+class Onlooker(PtyClient):
     """Somebody whose terminal does not echo, so that all it is written to comes from the program; `all` of it."""
 
     def __init__(self, argv: list[str], log: Path, **more: Any) -> None:
@@ -59,8 +59,8 @@ class Onlooker(Person):
         flags[3] &= ~termios.ECHO
         termios.tcsetattr(self.master, termios.TCSANOW, flags)
 
-    def _got(self, data: bytes) -> None:
-        super()._got(data)
+    def _on_output(self, data: bytes) -> None:
+        super()._on_output(data)
         self.all += data.decode(self.encoding)
 
 
@@ -84,42 +84,45 @@ def test_line_mode(tmp_path: Path, *, refuses: bool) -> None:
     with HostileServer(refuses=refuses) as server:
         argv = command(server, "--plain", "--name", "hank")
         with Onlooker(argv, tmp_path / "client.log", STATE_DIRECTORY=str(tmp_path)) as person:
-            person.sees("to all")
+            person.wait_for("to all")
             for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"], "/msg end now"):
-                person.line(line)
-            person.sees(LAST)
-            person.line("/quit")
-            person.leaves()
+                person.type_line(line)
+            person.wait_for(LAST_MESSAGE)
+            person.type_line("/quit")
+            person.wait_for_exit()
             check(person.all, "\r\n\x07")
     assert MARK in person.all
-    assert {"users", "join", "members", "search", "kick", "ban", "bans", "register"} <= set(server.asked)
+    assert {"users", "join", "members", "search", "kick", "ban", "bans", "register"} <= set(server.actions)
 
 
 @pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
 def test_full_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, refuses: bool) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    with HostileServer(refuses=refuses, account=True) as server, Seat(server, "hank", columns=160, rows=50) as hank:
+    with (
+        HostileServer(refuses=refuses, account=True) as server,
+        TuiClient(server, "hank", columns=160, rows=50) as hank,
+    ):
         for line in (*WALK, *MISTAKES, *ANSWERED["registers"], *ANSWERED["keeps"]):
-            hank.line(line)
+            hank.type_lines(line)
             gevent.sleep(0)
-        for number, _ in enumerate(hank.book):
-            hank.line(f"/go {number}")
+        for number, _ in enumerate(hank.model):
+            hank.type_lines(f"/go {number}")
         for begun in ("/", "/msg ", "/join ", "/go ", "@", "#", "x @"):  # what is offered, and taken
-            hank.types(begun)
-            hank.types("\t\t\x15")
-        hank.until(lambda: hears_the_last(hank), f"{LAST!r} is not shown")
-        hank.line("/go 0")
-        hank.sees("gmessenger")
-        check_drawn(hank.paper.raw)
-    assert MARK in hank.paper.raw
+            hank.type(begun)
+            hank.type("\t\t\x15")
+        hank.wait_until(lambda: hears_the_last(hank), f"{LAST_MESSAGE!r} is not shown")
+        hank.type_lines("/go 0")
+        hank.wait_for("gmessenger")
+        check_drawn(hank.screen_output.raw)
+    assert MARK in hank.screen_output.raw
 
 
-def hears_the_last(seat: Seat) -> bool:
+def hears_the_last(seat: TuiClient) -> bool:
     """Ask for the last message and look for it; late answers to earlier commands may turn away or push it off."""
-    seat.line("/msg end now")
+    seat.type_lines("/msg end now")
     gevent.sleep(0.2)
-    return LAST in seat.shown
+    return LAST_MESSAGE in seat.text
 
 
 @pytest.mark.parametrize("arguments", [["--listen"], ["--listen", "--json"]], ids=["lines", "json"])
@@ -134,9 +137,9 @@ def test_listening_at_a_terminal(tmp_path: Path, arguments: list[str], language:
         )
         with Onlooker(argv, tmp_path / "log", LANG=language, PYTHONIOENCODING=encoding, encoding=encoding) as person:
             for _ in range(4):
-                person.sees("OWNED\r?\n" if "--json" not in arguments else r"\}\r\n")
+                person.wait_for("OWNED\r?\n" if "--json" not in arguments else r"\}\r\n")
             person.signal(signal.SIGINT)
-            person.leaves()
+            person.wait_for_exit()
             check(person.all, "\r\n")
     if "--json" in arguments:
         frames = [json.loads(line) for line in person.all.splitlines() if line.startswith("{")]
@@ -166,9 +169,9 @@ def test_a_command_for_each_message(tmp_path: Path, language: str) -> None:
         argv = command(server, "--listen", "--exec", run, "--name", "hank")
         with Onlooker(argv, tmp_path / "log", LANG=language, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0") as person:
             for _ in range(3):
-                person.sees("exit code 3")
+                person.wait_for("exit code 3")
             person.signal(signal.SIGINT)
-            person.leaves()
+            person.wait_for_exit()
             check(person.all, "\r\n")
     assert file.read_bytes().startswith(HOSTILE.replace("\0", "\ufffd").encode() + b"|")
 
@@ -179,8 +182,8 @@ def test_a_server_that_lets_nobody_in(tmp_path: Path, code: str, way: list[str])
     from tests.support.scripted_server import FakeServer
 
     with FakeServer() as server, Onlooker(command(server, "--name", "hank", *way), tmp_path / "log") as person:
-        server.accept().turn_away(400, code, HOSTILE)
-        person.leaves()
+        server.accept().reject_login(400, code, HOSTILE)
+        person.wait_for_exit()
         check(person.all, "\r\n")
         assert MARK in person.all
 
@@ -238,7 +241,7 @@ RUNS: dict[str, list[list[bytes]]] = {
 def test_what_is_given_to_a_program(tmp_path: Path, program: str, words: list[bytes]) -> None:
     argv = [sys.executable.encode(), b"-m", b"gmessenger", program.encode(), *words]
     env = environment(tmp_path / "log", STATE_DIRECTORY=str(tmp_path))
-    done = subprocess.run(argv, cwd=ROOT, env=env, input=b"", capture_output=True, timeout=PATIENCE)
+    done = subprocess.run(argv, cwd=ROOT, env=env, input=b"", capture_output=True, timeout=TEST_TIMEOUT)
     assert done.returncode != 0 or b"--check" in words
     for shown in (done.stdout, done.stderr):
         check(shown.decode())
@@ -302,10 +305,10 @@ class HostileControl:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.close()
+def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
+    store_dir = StoreDirectory(tmp_path)
+    yield store_dir
+    store_dir.close()
 
 
 def words_for(each: AdminCommand, folder: Path) -> list[str]:
@@ -324,17 +327,17 @@ def words_for(each: AdminCommand, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("refuses", [False, True], ids=["answers", "refusals"])
 @pytest.mark.parametrize("each", COMMANDS, ids=lambda each: each.name)
-def test_every_command_of_the_admin(place: Place, each: AdminCommand, *, refuses: bool) -> None:
-    place.makes()
-    control = HostileControl(control_socket(place.file, 7777), refuses=refuses)
-    done = place.admin(*words_for(each, place.folder), typed="secret\n")
+def test_every_command_of_the_admin(store_dir: StoreDirectory, each: AdminCommand, *, refuses: bool) -> None:
+    store_dir.create_store()
+    control = HostileControl(control_socket(store_dir.file, 7777), refuses=refuses)
+    done = store_dir.try_run(*words_for(each, store_dir.folder), typed="secret\n")
     control.close()
     if each.name == "export":  # of which lines are JSON, for programs
-        done = place.admin("export", typed="")
-    check(done.out, "\n\t")
-    check(done.err)
-    assert "Internal error" not in done.err
-    assert each.name in ("copy", "status") or (done.out + done.err).count("\n") < 20 or refuses
+        done = store_dir.try_run("export", typed="")
+    check(done.stdout, "\n\t")
+    check(done.stderr)
+    assert "Internal error" not in done.stderr
+    assert each.name in ("copy", "status") or (done.stdout + done.stderr).count("\n") < 20 or refuses
 
 
 def test_every_verb_of_the_control_socket_has_a_hostile_answer() -> None:
@@ -343,19 +346,19 @@ def test_every_verb_of_the_control_socket_has_a_hostile_answer() -> None:
     assert set(ADMIN_METHODS) == silent | set(CONTROL_ANSWERS)
 
 
-def test_export_at_a_terminal_is_json_with_escapes(place: Place, tmp_path: Path) -> None:
-    place.makes()
-    control = HostileControl(control_socket(place.file, 7777), refuses=False)
-    argv = [sys.executable, "-m", "gmessenger", "admin", "--store", place.url, "export"]
+def test_export_at_a_terminal_is_json_with_escapes(store_dir: StoreDirectory, tmp_path: Path) -> None:
+    store_dir.create_store()
+    control = HostileControl(control_socket(store_dir.file, 7777), refuses=False)
+    argv = [sys.executable, "-m", "gmessenger", "admin", "--store", store_dir.url, "export"]
     with Onlooker(argv, tmp_path / "log") as person:
-        person.leaves()
+        person.wait_for_exit()
         check(person.all, "\r\n")
     control.close()
     lines = [json.loads(line) for line in person.all.splitlines()]
     assert lines[0]["name"] == HOSTILE and lines[2]["text"] == HOSTILE + "\x7f\u202e"
 
 
-def test_a_certificate(place: Place, tmp_path: Path) -> None:
+def test_a_certificate(store_dir: StoreDirectory, tmp_path: Path) -> None:
     """An ESC is a letter as any other to those who wrote the standard."""
     from datetime import UTC, datetime, timedelta
 
@@ -376,26 +379,26 @@ def test_a_certificate(place: Place, tmp_path: Path) -> None:
     )
     file = tmp_path / "cert.pem"
     file.write_bytes(pem)
-    shown = place.does("cert", "show", str(file))
+    shown = store_dir.run("cert", "show", str(file))
     check(shown)
     assert "OWNED" in shown and FORGED in shown
 
 
 @pytest.mark.parametrize("style", ["plain", "json"])
-def test_the_servers_log(place: Place, style: str) -> None:
-    server = place.serves("--log-level", "debug", "--log-format", style)
-    port = server.port()
+def test_the_servers_log(store_dir: StoreDirectory, style: str) -> None:
+    server = store_dir.start_server("--log-level", "debug", "--log-format", style)
+    port = server.wait_for_port()
     for name in (HOSTILE, "x" * 5000, "hank"):
-        line = place.dials(port)
-        line.enters(name, device=HOSTILE, password=HOSTILE)
+        line = store_dir.connect(port)
+        line.log_in(name, device=HOSTILE, password=HOSTILE)
         if name == "hank":
-            line.asks(action=HOSTILE, id="1")
-            line.asks(action="msg", id=HOSTILE[:60], to=HOSTILE, message=HOSTILE)
-            line.asks(action="join", id="3", room=f"#{HOSTILE}")
-            line.asks(action="status", id="4", status=HOSTILE)
+            line.request(action=HOSTILE, id="1")
+            line.request(action="msg", id=HOSTILE[:60], to=HOSTILE, message=HOSTILE)
+            line.request(action="join", id="3", room=f"#{HOSTILE}")
+            line.request(action="status", id="4", status=HOSTILE)
         line.sock.sendall(HOSTILE.encode() + b"\n")
-    place.close()
-    code, log = server.end(signal.SIGTERM)
+    store_dir.close()
+    code, log = server.stop(signal.SIGTERM)
     assert code == 0
     check(log)
 
@@ -448,7 +451,7 @@ def test_what_a_program_of_the_launchers_says_is_passed_on_safely(tmp_path: Path
             line, _ = listener.accept()
             says = [sys.executable, "-c", f"import sys; sys.stderr.buffer.write({HOSTILE.encode() + bytes([10])!r})"]
             line.sendall(json.dumps({"argv": says, "stay": False}).encode() + b"\n")
-            _, err = leash.communicate(timeout=PATIENCE)
+            _, err = leash.communicate(timeout=TEST_TIMEOUT)
             line.close()
     assert MARK in err.decode()
     assert not [char for char in err.decode() if not char.isprintable() and char != "\n"]

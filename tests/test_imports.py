@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 PACKAGE = ROOT / "gmessenger"
 STORAGE = ("chat.storage", "chat.records", "chat.stats")
@@ -198,7 +198,7 @@ from gevent import monkey
 assert not monkey.is_module_patched("socket")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=TEST_TIMEOUT
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -219,7 +219,11 @@ def run_without(libraries: Iterable[str], program: str) -> tuple[int, str]:
     """Run a program that cannot import these; returns its exit code and what it wrote to stderr."""
     blocked = f"import sys; sys.modules.update(dict.fromkeys({[*libraries]!r}))\n"
     done = subprocess.run(
-        [sys.executable, "-c", blocked + program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=PATIENCE
+        [sys.executable, "-c", blocked + program],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        timeout=TEST_TIMEOUT,
     )
     return done.returncode, done.stderr
 

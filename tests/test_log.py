@@ -14,7 +14,7 @@ import pytest
 from gmessenger import log
 from gmessenger.errors import FileError
 from tests import ROOT
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @log.traced("name")
@@ -136,5 +136,7 @@ log.configure("/dev/full")
 log.log_event("client_sent", id="1", code=200)
 log.log_event("client_stopped", exit_code=0)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=TEST_TIMEOUT
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

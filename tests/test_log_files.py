@@ -19,7 +19,7 @@ import pytest
 from gmessenger import log, paths
 from gmessenger.log_files import MAX_ROTATED_FILES, DailyLog, SharedLog, WatchedLog
 from tests import ROOT
-from tests.support.server import PATIENCE, ServerProcess, dial
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection
 
 ROTATION = ROOT / "config" / "gmessenger.logrotate"
 YESTERDAY = 90_000  # seconds ago
@@ -206,12 +206,12 @@ def test_a_running_server_turns_to_the_new_file(tmp_path: Path) -> None:
     log_path = tmp_path / "server.log"
     store = f"sqlite:///{tmp_path}/messenger.db"
     with ServerProcess("--store", store, "--log-file", str(log_path)) as server:
-        port = server.port()
+        port = server.wait_for_port()
         log_path.rename(tmp_path / "server.log.1")
-        with dial(port) as hank:
+        with open_connection(port) as hank:
             hank.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
             hank.recv(1024)
-        assert server.end(signal.SIGTERM)[0] == 0
+        assert server.stop(signal.SIGTERM)[0] == 0
     assert "server_started" in (tmp_path / "server.log.1").read_text()
     assert " login name=hank" in log_path.read_text() and "server_stopped" in log_path.read_text()
 
@@ -227,7 +227,7 @@ def logrotate(file: Path, *switches: str) -> None:
     rules.write_text(text.replace("gmessenger gmessenger", f"{user} {group}"))
     rules.chmod(0o600)
     command = [program, "--state", str(file.parent / "state"), *switches, str(rules)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TEST_TIMEOUT)
     assert (done.returncode, done.stderr) == (0, "")
 
 

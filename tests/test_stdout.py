@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.support.server import PATIENCE
+from tests.support.server import TEST_TIMEOUT
 
 FULL = Path("/dev/full")
 PRINTS = [
@@ -32,7 +32,7 @@ def start(words: list[str], output: int, tmp_path: Path) -> subprocess.Completed
         stdout=output,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=PATIENCE,
+        timeout=TEST_TIMEOUT,
         check=False,
     )
 

@@ -19,7 +19,7 @@ from gmessenger.terminal.passwords import password_from_options
 from gmessenger.terminal.saved_config import save_values
 from tests import ROOT
 from tests.conftest import RunningServer
-from tests.support.server import PATIENCE
+from tests.support.server import TEST_TIMEOUT
 
 MARK = b"\xef\xbb\xbf"
 BEGINNINGS = {"no mark": b"", "a mark": MARK}
@@ -80,11 +80,17 @@ def test_a_mark_at_the_beginning_of_a_pipe_is_no_text(server: RunningServer, tmp
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
     command = [sys.executable, "-m", "gmessenger", "client", server.host, str(server.port), "--name", "hank"]
     command += ["--to", "dale", "--log-file", str(tmp_path / "log")]
-    with socket.create_connection((server.host, server.port), PATIENCE) as dale, dale.makefile("rb") as lines:
+    with socket.create_connection((server.host, server.port), TEST_TIMEOUT) as dale, dale.makefile("rb") as lines:
         dale.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"dale"}}\n')
         assert (b'"response":200' in lines.readline(), b"synced" in lines.readline()) == (True, True)
         done = subprocess.run(
-            command, cwd=ROOT, env=clean, input=MARK + b"hello\r\n", capture_output=True, timeout=PATIENCE, check=False
+            command,
+            cwd=ROOT,
+            env=clean,
+            input=MARK + b"hello\r\n",
+            capture_output=True,
+            timeout=TEST_TIMEOUT,
+            check=False,
         )
         assert (done.returncode, done.stderr) == (0, b"")
         assert json.loads(lines.readline())["message"] == "hello"

@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from gmessenger.threads import run_in_thread
-from tests.support.timeouts import PATIENCE as TIMEOUT
+from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
 
 def test_the_loop_goes_on_while_a_call_blocks() -> None:

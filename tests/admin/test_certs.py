@@ -12,67 +12,67 @@ import pytest
 
 from tests import ROOT
 from tests.conftest import RunningServer
-from tests.support.admin_cli import Place
+from tests.support.admin_cli import StoreDirectory
 from tests.support.pty_client import TIMEOUT, environment
-from tests.support.tls import Authority, pin_in
+from tests.support.tls import CertificateAuthority, pin_in
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def store_dir(tmp_path: Path) -> StoreDirectory:
+    return StoreDirectory(tmp_path)
 
 
-def test_a_certificate_is_made_with_its_key_for_its_owner_only(place: Place) -> None:
-    file = place.folder / "server.pem"
-    said = place.does("cert", "self-signed", "--host", "chat.lan", "--host", "192.0.2.7", str(file))
+def test_a_certificate_is_made_with_its_key_for_its_owner_only(store_dir: StoreDirectory) -> None:
+    file = store_dir.folder / "server.pem"
+    said = store_dir.run("cert", "self-signed", "--host", "chat.lan", "--host", "192.0.2.7", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert f"tls-certificate = {file}\n" in said
     assert f"gmessenger-client chat.lan --tls --pin {pin_in(file)}\n" in said
-    shown = place.does("cert", "show", str(file))
+    shown = store_dir.run("cert", "show", str(file))
     assert "names: chat.lan, 192.0.2.7\n" in shown and pin_in(file) in shown
     assert "(825 days left)" in shown
 
 
-def test_it_is_made_out_to_this_machine_unless_told_otherwise(place: Place) -> None:
-    said = place.does("cert", "self-signed", "--days", "30", str(place.folder / "server.pem"))
+def test_it_is_made_out_to_this_machine_unless_told_otherwise(store_dir: StoreDirectory) -> None:
+    said = store_dir.run("cert", "self-signed", "--days", "30", str(store_dir.folder / "server.pem"))
     assert "localhost, 127.0.0.1, ::1, until " in said
-    assert "(30 days left)" in place.does("cert", "show", str(place.folder / "server.pem"))
+    assert "(30 days left)" in store_dir.run("cert", "show", str(store_dir.folder / "server.pem"))
 
 
-def test_nothing_is_overwritten(place: Place) -> None:
-    file = place.folder / "server.pem"
+def test_nothing_is_overwritten(store_dir: StoreDirectory) -> None:
+    file = store_dir.folder / "server.pem"
     file.write_text("precious")
-    done = place.admin("cert", "self-signed", str(file))
-    assert (done.code, done.err) == (73, f"gmessenger-admin: Cannot write {file}: File exists.\n")
+    done = store_dir.try_run("cert", "self-signed", str(file))
+    assert (done.exit_code, done.stderr) == (73, f"gmessenger-admin: Cannot write {file}: File exists.\n")
     assert file.read_text() == "precious"
 
 
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 80])
-def test_what_is_no_host_is_refused(host: str, place: Place) -> None:
-    done = place.admin("cert", "self-signed", "--host", host, str(place.folder / "server.pem"))
-    assert done.code == 2 and "cannot be issued for" in done.err
-    assert not (place.folder / "server.pem").exists()
+def test_what_is_no_host_is_refused(host: str, store_dir: StoreDirectory) -> None:
+    done = store_dir.try_run("cert", "self-signed", "--host", host, str(store_dir.folder / "server.pem"))
+    assert done.exit_code == 2 and "cannot be issued for" in done.stderr
+    assert not (store_dir.folder / "server.pem").exists()
 
 
-def test_the_servers_certificate_is_found_in_its_config(place: Place) -> None:
-    certificate = Authority(place.folder).issue()
-    (place.folder / "server.ini").write_text(f"[server]\ntls-certificate = {certificate}\n")
-    assert pin_in(certificate) in place.does("-c", str(place.folder / "server.ini"), "cert", "show")
+def test_the_servers_certificate_is_found_in_its_config(store_dir: StoreDirectory) -> None:
+    certificate = CertificateAuthority(store_dir.folder).issue()
+    (store_dir.folder / "server.ini").write_text(f"[server]\ntls-certificate = {certificate}\n")
+    assert pin_in(certificate) in store_dir.run("-c", str(store_dir.folder / "server.ini"), "cert", "show")
 
 
-def test_what_is_no_certificate_is_said(place: Place) -> None:
-    (place.folder / "rubbish").write_text("rubbish")
-    assert place.admin("cert", "show", str(place.folder / "rubbish")).code == 73
-    assert place.admin("cert", "show", str(place.folder / "missing")).code == 73
-    assert place.admin("cert", "show").code == 2
+def test_what_is_no_certificate_is_said(store_dir: StoreDirectory) -> None:
+    (store_dir.folder / "rubbish").write_text("rubbish")
+    assert store_dir.try_run("cert", "show", str(store_dir.folder / "rubbish")).exit_code == 73
+    assert store_dir.try_run("cert", "show", str(store_dir.folder / "missing")).exit_code == 73
+    assert store_dir.try_run("cert", "show").exit_code == 2
 
 
 def test_from_making_it_to_being_reached_with_it(
-    place: Place, start_server: Callable[..., RunningServer], tmp_path: Path
+    store_dir: StoreDirectory, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     """As on a LAN: what the command prints is all that a server and its clients need."""
     file = tmp_path / "server.pem"
-    said = place.does("cert", "self-signed", "--host", "127.0.0.1", str(file))
+    said = store_dir.run("cert", "self-signed", "--host", "127.0.0.1", str(file))
     server = start_server(tls_certificate=str(file), tls_port=0)
     command = said.split("clients:\n")[1].split()
     assert command[:3] == ["gmessenger-client", "127.0.0.1", "--tls"]

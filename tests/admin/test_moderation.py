@@ -10,69 +10,69 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.admin_cli import PASSWORD, Place
+from tests.support.admin_cli import PASSWORD, StoreDirectory
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with contextlib.closing(Place(tmp_path)) as place:
-        yield place
+def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
+    with contextlib.closing(StoreDirectory(tmp_path)) as store_dir:
+        yield store_dir
 
 
 @pytest.fixture(params=["running", "stopped"])
-def anyhow(request: pytest.FixtureRequest, place: Place) -> Place:
+def anyhow(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> StoreDirectory:
     if request.param == "running":
-        request.getfixturevalue("start_server")(store=place.url)
+        request.getfixturevalue("start_server")(store=store_dir.url)
     else:
-        place.makes()
-    return place
+        store_dir.create_store()
+    return store_dir
 
 
-def test_operators_come_and_go(anyhow: Place) -> None:
-    anyhow.adds("hank")
-    assert "hank is an operator" in anyhow.does("user", "grant", "hank")
-    assert anyhow.does("user", "list") == "hank\t-\toperator\n"
-    anyhow.does("user", "revoke", "HANK")
-    assert anyhow.does("user", "list") == "hank\t-\n"
-    assert anyhow.admin("user", "grant", "dale").code == 77
+def test_operators_come_and_go(anyhow: StoreDirectory) -> None:
+    anyhow.add_user("hank")
+    assert "hank is an operator" in anyhow.run("user", "grant", "hank")
+    assert anyhow.run("user", "list") == "hank\t-\toperator\n"
+    anyhow.run("user", "revoke", "HANK")
+    assert anyhow.run("user", "list") == "hank\t-\n"
+    assert anyhow.try_run("user", "grant", "dale").exit_code == 77
 
 
-def test_who_is_banned_or_muted_is_listed_until_it_is_lifted(anyhow: Place) -> None:
-    anyhow.does("ban", "--for", "10m", "--reason", "spam", "dale")
-    assert "2001:db8::1 is banned" in anyhow.does("ban", "2001:db8::1")
-    anyhow.does("mute", "Bill", "--reason", "noise")
-    address, dale, bill = anyhow.does("bans").splitlines()
+def test_who_is_banned_or_muted_is_listed_until_it_is_lifted(anyhow: StoreDirectory) -> None:
+    anyhow.run("ban", "--for", "10m", "--reason", "spam", "dale")
+    assert "2001:db8::1 is banned" in anyhow.run("ban", "2001:db8::1")
+    anyhow.run("mute", "Bill", "--reason", "noise")
+    address, dale, bill = anyhow.run("bans").splitlines()
     assert address == "2001:db8::/64\tbanned\tserver\tfor good\t"
     assert re.fullmatch(r"dale\tbanned\tserver\tuntil [-0-9]{10} [0-9:]{5}\tspam", dale)
     assert bill == "bill\tmuted\tserver\tfor good\tnoise"
-    anyhow.does("unban", "dale")
-    anyhow.does("unban", "2001:db8::2")
-    anyhow.does("unmute", "bill")
-    assert anyhow.does("bans") == ""
+    anyhow.run("unban", "dale")
+    anyhow.run("unban", "2001:db8::2")
+    anyhow.run("unmute", "bill")
+    assert anyhow.run("bans") == ""
 
 
-def test_a_name_that_reads_as_an_address_is_a_name(anyhow: Place) -> None:
-    said = anyhow.does("ban", "198.51.100.7")
+def test_a_name_that_reads_as_an_address_is_a_name(anyhow: StoreDirectory) -> None:
+    said = anyhow.run("ban", "198.51.100.7")
     assert "198.51.100.7 is banned" in said and "--address 198.51.100.7" in said
-    anyhow.does("ban", "--address", "198.51.100.7")
-    assert [line.split("\t")[0] for line in anyhow.does("bans").splitlines()] == ["198.51.100.7", "198.51.100.7/32"]
-    anyhow.does("unban", "198.51.100.7")
-    assert anyhow.does("bans").startswith("198.51.100.7/32\t")
-    anyhow.does("unban", "198.51.100.7/32")
-    assert anyhow.does("bans") == ""
+    anyhow.run("ban", "--address", "198.51.100.7")
+    assert [line.split("\t")[0] for line in anyhow.run("bans").splitlines()] == ["198.51.100.7", "198.51.100.7/32"]
+    anyhow.run("unban", "198.51.100.7")
+    assert anyhow.run("bans").startswith("198.51.100.7/32\t")
+    anyhow.run("unban", "198.51.100.7/32")
+    assert anyhow.run("bans") == ""
 
 
 def test_a_guest_who_is_called_like_an_address_is_banned_and_nobody_else(
-    place: Place, start_server: Callable[..., RunningServer]
+    store_dir: StoreDirectory, start_server: Callable[..., RunningServer]
 ) -> None:
-    server = start_server(store=place.url)
-    guests = {name: place.dials(server.port) for name in ("127.0.0.1", "198.51.100.7", "bystander")}
+    server = start_server(store=store_dir.url)
+    guests = {name: store_dir.connect(server.port) for name in ("127.0.0.1", "198.51.100.7", "bystander")}
     for name, line in guests.items():
-        assert line.enters(name)["response"] == 200
+        assert line.log_in(name)["response"] == 200
     for name in ("127.0.0.1", "198.51.100.7"):
-        assert "connections closed: 1" in place.does("ban", name)
-        assert place.dials(server.port).enters(name)["code"] == "banned"
-    assert guests["bystander"].asks(action="probe", id="p")["response"] == 200
+        assert "connections closed: 1" in store_dir.run("ban", name)
+        assert store_dir.connect(server.port).log_in(name)["code"] == "banned"
+    assert guests["bystander"].request(action="probe", id="p")["response"] == 200
 
 
 REFUSED = [
@@ -90,41 +90,43 @@ REFUSED = [
 ]
 
 
-def test_a_refusal_is_one_line_and_an_exit_code(anyhow: Place) -> None:
+def test_a_refusal_is_one_line_and_an_exit_code(anyhow: StoreDirectory) -> None:
     for words, code, sentence in REFUSED:
-        done = anyhow.admin(*words)
-        assert (done.out, done.err.count("\n")) == ("", 1) and sentence in done.err, done
-        assert done.code in ((69, 77) if code is None else (code,)), done
+        done = anyhow.try_run(*words)
+        assert (done.stdout, done.stderr.count("\n")) == ("", 1) and sentence in done.stderr, done
+        assert done.exit_code in ((69, 77) if code is None else (code,)), done
 
 
-def test_a_kick_needs_a_server(place: Place) -> None:
-    place.adds("hank")
-    done = place.admin("kick", "hank")
-    assert done.code == 69 and "kick needs a running server" in done.err
+def test_a_kick_needs_a_server(store_dir: StoreDirectory) -> None:
+    store_dir.add_user("hank")
+    done = store_dir.try_run("kick", "hank")
+    assert done.exit_code == 69 and "kick needs a running server" in done.stderr
 
 
-def test_all_of_it_is_told_to_the_log(place: Place) -> None:
-    place.adds("hank")
-    place.does("user", "grant", "hank")
-    with place.serves() as server:
-        port = server.port()
-        hank, bill = place.dials(port), place.dials(port)
-        assert hank.enters("hank", password=PASSWORD)["role"] == "operator"
-        bill.enters("bill")
-        assert hank.asks(action="join", id="j", room="#dev")["response"] == 200
-        assert hank.asks(action="mute", id="m", user="bill", reason="a b", **{"for": 60})["response"] == 200
-        assert hank.asks(action="block", id="b", user="bill")["response"] == 200
-        assert place.does("kick", "bill", "--reason", "calm down") == ("bill is disconnected; connections closed: 1.\n")
-        assert bill.hears()["action"] == "synced" and bill.hears()["code"] == "kicked"
-        place.does("room", "close", "#dev", "--reason", "loud")
-        while (told := hank.hears())["action"] != "close":
+def test_all_of_it_is_told_to_the_log(store_dir: StoreDirectory) -> None:
+    store_dir.add_user("hank")
+    store_dir.run("user", "grant", "hank")
+    with store_dir.start_server() as server:
+        port = server.wait_for_port()
+        hank, bill = store_dir.connect(port), store_dir.connect(port)
+        assert hank.log_in("hank", password=PASSWORD)["role"] == "operator"
+        bill.log_in("bill")
+        assert hank.request(action="join", id="j", room="#dev")["response"] == 200
+        assert hank.request(action="mute", id="m", user="bill", reason="a b", **{"for": 60})["response"] == 200
+        assert hank.request(action="block", id="b", user="bill")["response"] == 200
+        assert store_dir.run("kick", "bill", "--reason", "calm down") == (
+            "bill is disconnected; connections closed: 1.\n"
+        )
+        assert bill.receive()["action"] == "synced" and bill.receive()["code"] == "kicked"
+        store_dir.run("room", "close", "#dev", "--reason", "loud")
+        while (told := hank.receive())["action"] != "close":
             pass
         assert (told["user"]["account_name"], told["reason"]) == ("server", "loud")
-        assert place.does("room", "list") == "#dev\t1 members, closed\tseq 0\t\n"
-        place.does("room", "open", "#dev")
-        place.does("user", "revoke", "hank")
+        assert store_dir.run("room", "list") == "#dev\t1 members, closed\tseq 0\t\n"
+        store_dir.run("room", "open", "#dev")
+        store_dir.run("user", "revoke", "hank")
         server.process.terminate()
-        _, log = server.end()
+        _, log = server.stop()
     told = re.findall(r"INFO moderated (.*)", log)
     assert told == [
         'by=hank method=mute what=bill for=60.0 reason="a b"',

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 from tests import ROOT
-from tests.support.admin_cli import PASSWORD, Place
+from tests.support.admin_cli import PASSWORD, StoreDirectory
 
 
-def typed_at_a_terminal(place: Place, *lines: str) -> tuple[int, str]:
+def typed_at_a_terminal(store_dir: StoreDirectory, *lines: str) -> tuple[int, str]:
     """Exit code of `user add hank`, and what the terminal showed."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "gmessenger", "admin", "--store", place.url, "user", "add", "hank"]
+    command = [sys.executable, "-m", "gmessenger", "admin", "--store", store_dir.url, "user", "add", "hank"]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
@@ -37,19 +37,19 @@ def typed_at_a_terminal(place: Place, *lines: str) -> tuple[int, str]:
 
 
 def test_a_password_is_asked_for_twice_without_echo(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    place.makes()
-    code, shown = typed_at_a_terminal(place, PASSWORD, PASSWORD)
+    store_dir = StoreDirectory(tmp_path)
+    store_dir.create_store()
+    code, shown = typed_at_a_terminal(store_dir, PASSWORD, PASSWORD)
     assert code == 0 and "New password: " in shown and "Again: " in shown and "hank is an account" in shown
     assert PASSWORD not in shown
 
 
 def test_two_that_differ_change_nothing(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    code, shown = typed_at_a_terminal(place, PASSWORD, "something else")
-    assert code == 77 and "differ" in shown and not place.file.exists()
+    store_dir = StoreDirectory(tmp_path)
+    code, shown = typed_at_a_terminal(store_dir, PASSWORD, "something else")
+    assert code == 77 and "differ" in shown and not store_dir.file.exists()
 
 
 def test_the_end_of_the_input_is_no_password(tmp_path: Path) -> None:
-    code, shown = typed_at_a_terminal(Place(tmp_path), "\x04")
+    code, shown = typed_at_a_terminal(StoreDirectory(tmp_path), "\x04")
     assert code == 2 and "No password was entered." in shown and "Traceback" not in shown

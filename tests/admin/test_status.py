@@ -10,84 +10,84 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.admin_cli import PASSWORD, Line, Place
+from tests.support.admin_cli import PASSWORD, AdminTestClient, StoreDirectory
 
 BODY = "nobody-is-told-this"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with contextlib.closing(Place(tmp_path)) as place:
-        yield place
+def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
+    with contextlib.closing(StoreDirectory(tmp_path)) as store_dir:
+        yield store_dir
 
 
 @pytest.fixture
-def server(place: Place, start_server: Callable[..., RunningServer]) -> RunningServer:
+def server(store_dir: StoreDirectory, start_server: Callable[..., RunningServer]) -> RunningServer:
     for name in ("hank", "dale", "late"):
-        place.adds(name)
-    return start_server(store=place.url)
+        store_dir.add_user(name)
+    return start_server(store=store_dir.url)
 
 
-def comes(place: Place, server: RunningServer, name: str, **user: str) -> Line:
-    line = place.dials(server.port)
-    assert line.enters(name, **user)["response"] == 200
-    assert line.hears()["action"] == "synced"
+def comes(store_dir: StoreDirectory, server: RunningServer, name: str, **user: str) -> AdminTestClient:
+    line = store_dir.connect(server.port)
+    assert line.log_in(name, **user)["response"] == 200
+    assert line.receive()["action"] == "synced"
     return line
 
 
-def told(place: Place, *which: str) -> list[str]:
+def told(store_dir: StoreDirectory, *which: str) -> list[str]:
     """The way of a message, without the line that says when."""
-    lines = place.does("trace", *which).splitlines()
+    lines = store_dir.run("trace", *which).splitlines()
     assert BODY not in str(lines) and re.fullmatch(r"  stored \d{4}-\d\d-\d\d .*", lines[1])
     return [line.strip() for line in lines[:1] + lines[2:]]
 
 
-def test_where_a_message_in_a_room_went(place: Place, server: RunningServer) -> None:
-    hank = comes(place, server, "hank", password=PASSWORD, device="laptop")
-    dale = comes(place, server, "dale", password=PASSWORD, device="phone")
+def test_where_a_message_in_a_room_went(store_dir: StoreDirectory, server: RunningServer) -> None:
+    hank = comes(store_dir, server, "hank", password=PASSWORD, device="laptop")
+    dale = comes(store_dir, server, "dale", password=PASSWORD, device="phone")
     for line in (hank, dale):
-        line.asks(action="join", id="j", room="#dev")
-    comes(place, server, "guest").asks(action="join", id="j", room="#dev")
-    assert hank.asks(action="msg", id="m1", to="#dev", message=BODY)["seq"] == 1
+        line.request(action="join", id="j", room="#dev")
+    comes(store_dir, server, "guest").request(action="join", id="j", room="#dev")
+    assert hank.request(action="msg", id="m1", to="#dev", message=BODY)["seq"] == 1
     way = ["#dev 1", "from hank, device laptop, id m1, to #dev", f"{len(BODY)} characters"]
     sender = ["hank: has marked nothing as read", "laptop: sent it, here, 0 frames queued"]
     guest = ["guest: a guest, was sent it, here, 0 frames queued"]
     handed = ["dale: has marked nothing as read", "phone: has not acknowledged it, was sent it, here, 0 frames queued"]
-    assert told(place, "#DEV", "1") == way + sender + handed + guest
+    assert told(store_dir, "#DEV", "1") == way + sender + handed + guest
 
     dale.sock.sendall(b'{"action":"ack","with":"#dev","seq":1}\n{"action":"read","with":"#dev","seq":1}\n')
-    assert dale.asks(action="probe", id="p")["response"] == 200
-    late = comes(place, server, "late", password=PASSWORD)
-    late.asks(action="join", id="j", room="#dev")
+    assert dale.request(action="probe", id="p")["response"] == 200
+    late = comes(store_dir, server, "late", password=PASSWORD)
+    late.request(action="join", id="j", room="#dev")
     done = ["dale: has read up to 1", "phone: has acknowledged it, here, 0 frames queued"]
-    assert told(place, "hank", "m1") == way + sender + done + ["late: joined later, and may not read it"] + guest
+    assert told(store_dir, "hank", "m1") == way + sender + done + ["late: joined later, and may not read it"] + guest
 
     server.stop()
     sender[-1], done[-1] = "laptop: sent it, not here", "phone: has acknowledged it, not here"
-    assert told(place, "#dev", "1") == way + sender + done + ["late: joined later, and may not read it"]
+    assert told(store_dir, "#dev", "1") == way + sender + done + ["late: joined later, and may not read it"]
 
 
-def test_where_a_message_between_two_names_went(place: Place, server: RunningServer) -> None:
-    hank = comes(place, server, "hank", password=PASSWORD)
-    assert hank.asks(action="msg", id="m1", to="dale", message=BODY)["seq"] == 1
-    assert told(place, "dale", "hank", "1")[-1] == "dale: has no device yet"
-    guest = comes(place, server, "guest")
-    assert guest.asks(action="msg", id="g1", to="hank", message=BODY)["seq"] == 1
-    assert told(place, "hank", "guest", "1")[1:] == [
+def test_where_a_message_between_two_names_went(store_dir: StoreDirectory, server: RunningServer) -> None:
+    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    assert hank.request(action="msg", id="m1", to="dale", message=BODY)["seq"] == 1
+    assert told(store_dir, "dale", "hank", "1")[-1] == "dale: has no device yet"
+    guest = comes(store_dir, server, "guest")
+    assert guest.request(action="msg", id="g1", to="hank", message=BODY)["seq"] == 1
+    assert told(store_dir, "hank", "guest", "1")[1:] == [
         "from guest, id g1, to hank",
         f"{len(BODY)} characters",
         "hank: has marked nothing as read",
         "default: has not acknowledged it, was sent it, here, 0 frames queued",
     ]
-    assert hank.asks(action="msg", id="m2", to="guest", message=BODY)["seq"] == 2
-    assert told(place, "hank", "guest", "2")[-1] == "guest: a guest, was sent it, here, 0 frames queued"
+    assert hank.request(action="msg", id="m2", to="guest", message=BODY)["seq"] == 2
+    assert told(store_dir, "hank", "guest", "2")[-1] == "guest: a guest, was sent it, here, 0 frames queued"
 
 
-def test_an_erased_message_has_left_its_place(place: Place, server: RunningServer) -> None:
-    hank = comes(place, server, "hank", password=PASSWORD)
-    hank.asks(action="msg", id="m1", to="hank", message=BODY)
+def test_an_erased_message_has_left_its_place(store_dir: StoreDirectory, server: RunningServer) -> None:
+    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank.request(action="msg", id="m1", to="hank", message=BODY)
     server.app.store.erase_messages(server.app.messenger.authenticator.accounts["hank"].id)
-    assert told(place, "hank", "hank", "1")[2] == "erased"
+    assert told(store_dir, "hank", "hank", "1")[2] == "erased"
 
 
 UNKNOWN = [
@@ -106,33 +106,33 @@ UNKNOWN = [
 ]
 
 
-def test_what_there_is_not_is_said_in_a_sentence(place: Place, server: RunningServer) -> None:
-    hank = comes(place, server, "hank", password=PASSWORD)
-    hank.asks(action="join", id="j", room="#dev")
-    hank.asks(action="msg", id="m1", to="#dev", message=BODY)
-    hank.asks(action="msg", id="m2", to="#dev", message=BODY)
-    server.app.store.prune(hank.asks(action="history", id="h", **{"with": "#dev"})["messages"][1]["time"])
+def test_what_there_is_not_is_said_in_a_sentence(store_dir: StoreDirectory, server: RunningServer) -> None:
+    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank.request(action="join", id="j", room="#dev")
+    hank.request(action="msg", id="m1", to="#dev", message=BODY)
+    hank.request(action="msg", id="m2", to="#dev", message=BODY)
+    server.app.store.prune(hank.request(action="history", id="h", **{"with": "#dev"})["messages"][1]["time"])
     for _ in ("running", "stopped"):
         for which, code, sentence in UNKNOWN:
-            done = place.admin("trace", *which)
-            assert (done.code, done.out) == (code, "") and sentence in done.err, (which, done)
-            assert done.err.count("\n") == 1
+            done = store_dir.try_run("trace", *which)
+            assert (done.exit_code, done.stdout) == (code, "") and sentence in done.stderr, (which, done)
+            assert done.stderr.count("\n") == 1
         server.stop()
 
 
-def test_the_status_is_a_page_for_a_person(place: Place, server: RunningServer) -> None:
-    hank = comes(place, server, "hank", password=PASSWORD)
-    hank.asks(action="msg", id="m1", to="hank", message=BODY)
-    place.dials(server.port)
-    page = place.does("status")
+def test_the_status_is_a_page_for_a_person(store_dir: StoreDirectory, server: RunningServer) -> None:
+    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank.request(action="msg", id="m1", to="hank", message=BODY)
+    store_dir.connect(server.port)
+    page = store_dir.run("status")
     assert f"port {server.port}" in page and "2 of at most 10000" in page
     assert "1 native account plain" in page and "1 unknown unknown plain" in page
-    assert f"{place.file}, " in page and f"identity {server.app.store.identity}" in page
+    assert f"{store_dir.file}, " in page and f"identity {server.app.store.identity}" in page
     assert re.search(r"^commits +\d+, of the latest half within \d+\.\d ms, 99 of 100", page, re.MULTILINE)
     assert re.search(r"^failures +0$", page, re.MULTILINE)
 
 
-def test_without_a_server_there_is_no_status(place: Place) -> None:
-    done = place.admin("status")
-    assert (done.code, done.out) == (69, "") and f"No server runs on {place.file}." in done.err
-    assert not place.file.exists()
+def test_without_a_server_there_is_no_status(store_dir: StoreDirectory) -> None:
+    done = store_dir.try_run("status")
+    assert (done.exit_code, done.stdout) == (69, "") and f"No server runs on {store_dir.file}." in done.stderr
+    assert not store_dir.file.exists()

@@ -13,13 +13,13 @@ from gmessenger.bus import open_bus
 from gmessenger.cluster.interfaces import Bus
 from gmessenger.launcher.services import Redis, missing
 from tests.conftest import NOT_INSTALLED
-from tests.support.bus import CLUSTER, KEY, PATIENCE, Ear
+from tests.support.bus import CLUSTER, KEY, TEST_TIMEOUT, RecordingListener
 
 LONG, SHORT = 5.0, 2.0
 """Timeouts: where nobody is to be given up, however busy the machine is, and where somebody is."""
 
 
-class Party:
+class BusGroup:
     """Opens buses, each with an ear. Mistakes that were told are in `failures`."""
 
     def __init__(self, url: str) -> None:
@@ -34,18 +34,18 @@ class Party:
         self._buses.append(bus)
         return bus
 
-    def join(self, node: str, **more: Any) -> tuple[Bus, Ear]:
+    def start_bus(self, node: str, **more: Any) -> tuple[Bus, RecordingListener]:
         """A bus that is connected."""
-        bus, ear = self.open(node, **more), Ear()
+        bus, ear = self.open(node, **more), RecordingListener()
         bus.start(ear)
-        ear.wait(lambda: ear.resumes)
+        ear.wait_until(lambda: ear.connect_count)
         return bus, ear
 
-    def end(self) -> None:
+    def close(self) -> None:
         for bus in self._buses:
             bus.close()
             if (keeper := getattr(bus, "_connect_greenlet", None)) is not None:
-                keeper.join(PATIENCE)  # it may be about to connect, and the Redis about to go
+                keeper.join(TEST_TIMEOUT)  # it may be about to connect, and the Redis about to go
 
 
 @pytest.fixture
@@ -64,20 +64,20 @@ def redis_of_its_own(redis_installed: None) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def start_party() -> Iterator[Callable[[str], Party]]:
-    parties: list[Party] = []
+def start_party() -> Iterator[Callable[[str], BusGroup]]:
+    parties: list[BusGroup] = []
 
-    def start(url: str) -> Party:
-        parties.append(Party(url))
+    def start(url: str) -> BusGroup:
+        parties.append(BusGroup(url))
         return parties[-1]
 
     yield start
     for party in parties:
-        party.end()
+        party.close()
 
 
 @pytest.fixture
-def party(redis_server: Redis, start_party: Callable[[str], Party], client: Client) -> Party:
+def party(redis_server: Redis, start_party: Callable[[str], BusGroup], client: Client) -> BusGroup:
     """A party at the Redis of all tests, which holds nothing."""
     client.flushall()
     return start_party(redis_server.url)

@@ -27,13 +27,13 @@ from gmessenger.bus.presence import MAX_REPLIES, OwnPresence, ReplyQueue
 from gmessenger.bus.protocol import ChannelNames, Intervals, Packet, decode_packet, encode_packet
 from gmessenger.bus.redis import ThrottledEventLog
 from gmessenger.cluster.interfaces import Bus
-from tests.bus.conftest import SHORT, Party
-from tests.support.bus import CLUSTER, KEY, Child, Ear, Peer
+from tests.bus.conftest import SHORT, BusGroup
+from tests.support.bus import CLUSTER, KEY, FakePeer, NodeProcess, RecordingListener
 
 Events = Callable[[str], list[dict[str, Any]]]
-Plays = Callable[..., Peer]
+StartPeer = Callable[..., FakePeer]
 OTHER_KEY = b"x" * 32
-KEYS = ChannelNames(CLUSTER, "hank")
+CHANNEL_NAMES = ChannelNames(CLUSTER, "hank")
 
 
 class Recorder:
@@ -41,13 +41,13 @@ class Recorder:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._listens = client.pubsub()
-        self._listens.psubscribe("*")
-        self._listens.get_message(timeout=5)
+        self._pubsub = client.pubsub()
+        self._pubsub.psubscribe("*")
+        self._pubsub.get_message(timeout=5)
 
     def recorded(self) -> list[tuple[str, bytes]]:
         found = []
-        while (message := self._listens.get_message(timeout=0.05)) is not None:
+        while (message := self._pubsub.get_message(timeout=0.05)) is not None:
             found.append((message["channel"].decode(), message["data"]))
         return found
 
@@ -56,22 +56,22 @@ class Recorder:
             self._client.publish(channel or place, data)
 
     def close(self) -> None:
-        self._listens.close()
+        self._pubsub.close()
 
 
 @pytest.fixture
-def recorder(party: Party, client: Client) -> Iterator[Recorder]:
+def recorder(party: BusGroup, client: Client) -> Iterator[Recorder]:
     recorder = Recorder(client)
     yield recorder
     recorder.close()
 
 
 @pytest.fixture
-def plays(client: Client) -> Iterator[Plays]:
-    peers: list[Peer] = []
+def plays(client: Client) -> Iterator[StartPeer]:
+    peers: list[FakePeer] = []
 
-    def play(node: str, **more: Any) -> Peer:
-        peers.append(Peer(client, node, **more))
+    def play(node: str, **more: Any) -> FakePeer:
+        peers.append(FakePeer(client, node, **more))
         return peers[-1]
 
     yield play
@@ -79,246 +79,255 @@ def plays(client: Client) -> Iterator[Plays]:
         peer.close()
 
 
-def all_is_well(ear: Ear, other: Bus) -> None:
+def check_delivery(ear: RecordingListener, other: Bus) -> None:
     """What a node says is heard, and nothing that a stranger has said before it."""
-    ear.received_.clear()
+    ear.received.clear()
     other.send(b"all is well")
-    ear.wait_for(b"all is well")
+    ear.expect_data(b"all is well")
 
 
-def test_nothing_of_what_is_said_or_shown_can_be_read(party: Party, recorder: Recorder) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_nothing_of_what_is_said_or_shown_can_be_read(party: BusGroup, recorder: Recorder) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     hank.set_presence("peggy-the-name", b"the-card")
     hank.send(b"the-hint to all")
     hank.send(b"the-hint to one", ["dale"])
-    _, late = party.join("bill")  # is told what is shown
-    ear.wait(lambda: len(ear.received_) == 2 and ear.cards)
-    late.wait(lambda: late.cards)
+    _, late = party.start_bus("bill")  # is told what is shown
+    ear.wait_until(lambda: len(ear.received) == 2 and ear.presences)
+    late.wait_until(lambda: late.presences)
     said = recorder.recorded()
     assert len(said) > 5
     for _, data in said:
         assert not any(word in data for word in (b"peggy", b"the-card", b"the-hint", KEY))
 
 
-def test_another_key_is_no_key(party: Party, client: Client, plays: Plays, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_key_is_no_key(
+    party: BusGroup, client: Client, plays: StartPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(redis, "KEY_CHECK_INTERVAL", 3600.0)
-    (hank, ear), (dale, _) = map(party.join, ("hank", "dale"))
+    (hank, ear), (dale, _) = map(party.start_bus, ("hank", "dale"))
     stranger = plays("dale", key=OTHER_KEY)
     for _ in range(3):
-        stranger.say(7, payloads=[b"forged"], presence={"mallory": b"here"})
-        stranger.say(7, "hank", payloads=[b"forged"], is_leaving=True)
-    all_is_well(ear, dale)
-    assert ear.told == [] and list(hank.nodes) == ["dale"]
+        stranger.publish(7, payloads=[b"forged"], presence={"mallory": b"here"})
+        stranger.publish(7, "hank", payloads=[b"forged"], is_leaving=True)
+    check_delivery(ear, dale)
+    assert ear.presence_events == [] and list(hank.nodes) == ["dale"]
     assert hank.stats.rejected == dict.fromkeys(REJECT_REASONS, 0) | {"key": 6}
-    assert ear.misses == [""]  # the cluster may have another key by now: that is looked up, and not at each
+    assert ear.gaps == [""]  # the cluster may have another key by now: that is looked up, and not at each
 
 
-def test_the_id_of_a_key_is_not_the_key(party: Party, client: Client, plays: Plays) -> None:
+def test_the_id_of_a_key_is_not_the_key(party: BusGroup, client: Client, plays: StartPeer) -> None:
     """Headers are in the clear: whoever copies them still seals with a key that is not theirs."""
-    (hank, ear), (dale, _) = map(party.join, ("hank", "dale"))
+    (hank, ear), (dale, _) = map(party.start_bus, ("hank", "dale"))
     ours, theirs = plays("bill"), plays("bill", key=OTHER_KEY)
-    for channel in (KEYS.broadcast, KEYS.of_node("hank")):
+    for channel in (CHANNEL_NAMES.broadcast, CHANNEL_NAMES.of_node("hank")):
         body = theirs.seal(channel, Packet(1, 1, [b"forged"], proof=b"x" * 16))
         header = ours.seal(channel, Packet(1, 1, [b"forged"], proof=b"x" * 16))
         size = len(read_envelope(header).header)  # type: ignore[union-attr]
         client.publish(channel, header[:size] + body[size:])
-    all_is_well(ear, dale)
+    check_delivery(ear, dale)
     assert hank.stats.rejected["forged"] == 2 and list(hank.nodes) == ["dale"]
 
 
-def test_what_is_changed_on_its_way_does_not_come(party: Party, client: Client, plays: Plays) -> None:
-    hank, ear = party.join("hank")
+def test_what_is_changed_on_its_way_does_not_come(party: BusGroup, client: Client, plays: StartPeer) -> None:
+    hank, ear = party.start_bus("hank")
     dale = plays("dale").join(ear, hank)
-    data = dale.seal(KEYS.broadcast, Packet(1, 2, [b"hello"]))
+    data = dale.seal(CHANNEL_NAMES.broadcast, Packet(1, 2, [b"hello"]))
     for place in range(len(data)):
-        client.publish(KEYS.broadcast, data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        client.publish(CHANNEL_NAMES.broadcast, data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
     for end in range(len(data)):
-        client.publish(KEYS.broadcast, data[:end])
-    client.publish(KEYS.broadcast, data + b"x")
-    client.publish(KEYS.broadcast, data)
-    ear.wait_for(b"hello")
+        client.publish(CHANNEL_NAMES.broadcast, data[:end])
+    client.publish(CHANNEL_NAMES.broadcast, data + b"x")
+    client.publish(CHANNEL_NAMES.broadcast, data)
+    ear.expect_data(b"hello")
     assert sum(hank.stats.rejected.values()) >= 2 * len(data) and list(hank.nodes) == ["dale"]
 
 
-def test_what_was_said_once_is_heard_once_and_where_it_was_said(party: Party, recorder: Recorder) -> None:
-    (hank, ear), (dale, to_dale), (bill, to_bill) = map(party.join, ("hank", "dale", "bill"))
+def test_what_was_said_once_is_heard_once_and_where_it_was_said(party: BusGroup, recorder: Recorder) -> None:
+    (hank, ear), (dale, to_dale), (bill, to_bill) = map(party.start_bus, ("hank", "dale", "bill"))
     dale.send(b"to all")
     dale.send(b"to hank", ["hank"])
-    ear.wait(lambda: len(ear.received_) == 2)
+    ear.wait_until(lambda: len(ear.received) == 2)
     dale.set_presence("dale", b"here")
-    ear.wait(lambda: ear.cards and to_bill.cards)
+    ear.wait_until(lambda: ear.presences and to_bill.presences)
     dale.set_presence("dale", None)
-    ear.wait(lambda: ear.cards == to_bill.cards == {"dale": {}})
+    ear.wait_until(lambda: ear.presences == to_bill.presences == {"dale": {}})
     for each in (ear, to_dale, to_bill):
-        each.received_.clear()
-    said, told = recorder.recorded(), len(ear.told)
+        each.received.clear()
+    said, told = recorder.recorded(), len(ear.presence_events)
     recorder.replay(said)
     recorder.replay(said[::-1])
-    for channel in (KEYS.broadcast, *map(KEYS.of_node, ("hank", "dale", "bill"))):
+    for channel in (CHANNEL_NAMES.broadcast, *map(CHANNEL_NAMES.of_node, ("hank", "dale", "bill"))):
         recorder.replay(said, channel)
     dale.send(b"all is well")
-    ear.wait_for(b"all is well")
-    to_bill.wait_for(b"all is well")
-    assert to_dale.received_ == []
-    all_is_well(to_dale, hank)
-    assert len(ear.told) == told and ear.cards == {"dale": {}}
+    ear.expect_data(b"all is well")
+    to_bill.expect_data(b"all is well")
+    assert to_dale.received == []
+    check_delivery(to_dale, hank)
+    assert len(ear.presence_events) == told and ear.presences == {"dale": {}}
     assert hank.stats.rejected["replayed"] > len(said) and bill.stats.missed == hank.stats.missed == 0
 
 
-def test_the_dead_do_not_come_back(party: Party, recorder: Recorder, plays: Plays) -> None:
+def test_the_dead_do_not_come_back(party: BusGroup, recorder: Recorder, plays: StartPeer) -> None:
     """Whatever a node has said in its life, it is not there when that is said again: neither for those who knew it nor
     for those who did not."""
-    hank, ear = party.join("hank")
-    ghost, _ = party.join("ghost")
+    hank, ear = party.start_bus("hank")
+    ghost, _ = party.start_bus("ghost")
     ghost.set_presence("casper", b"here")
     ghost.send(b"boo")
     ghost.send(b"boo", ["hank"])
-    ear.wait(lambda: ear.cards == {"ghost": {"casper": b"here"}} and len(ear.received_) == 2)
+    ear.wait_until(lambda: ear.presences == {"ghost": {"casper": b"here"}} and len(ear.received) == 2)
     ghost.close()
-    ear.wait(lambda: ear.told[-1] == ("ghost",))
-    dale, to_dale = party.join("dale")
-    ear.received_.clear()
-    said, told = recorder.recorded(), len(ear.told)
-    for channel in ("", KEYS.broadcast, KEYS.of_node("hank"), KEYS.of_node("dale")):
+    ear.wait_until(lambda: ear.presence_events[-1] == ("ghost",))
+    dale, to_dale = party.start_bus("dale")
+    ear.received.clear()
+    said, told = recorder.recorded(), len(ear.presence_events)
+    for channel in ("", CHANNEL_NAMES.broadcast, CHANNEL_NAMES.of_node("hank"), CHANNEL_NAMES.of_node("dale")):
         recorder.replay(said, channel)
-    all_is_well(ear, dale)
-    all_is_well(to_dale, hank)
+    check_delivery(ear, dale)
+    check_delivery(to_dale, hank)
     assert (list(hank.nodes), list(dale.nodes)) == (["dale"], ["hank"])
-    assert (len(ear.told), to_dale.told) == (told, [])
+    assert (len(ear.presence_events), to_dale.presence_events) == (told, [])
 
 
-def test_a_recorded_proof_is_none_and_who_does_not_answer_is_stale(plays: Plays, party: Party, client: Client) -> None:
-    ear, bus = Ear(), party.open("hank", timeout=SHORT)
+def test_a_recorded_proof_is_none_and_who_does_not_answer_is_stale(
+    plays: StartPeer, party: BusGroup, client: Client
+) -> None:
+    ear, bus = RecordingListener(), party.open("hank", timeout=SHORT)
     bus.start(ear)
-    ear.wait(lambda: ear.resumes)
+    ear.wait_until(lambda: ear.connect_count)
     ghost = plays("ghost")
-    ghost.say(0, "hank", proof=b"an older question", broadcast_seq=0)
-    ghost.say(0, "hank", proof=b"")
+    ghost.publish(0, "hank", proof=b"an older question", broadcast_seq=0)
+    ghost.publish(0, "hank", proof=b"")
 
     def is_told() -> bool:
-        ghost.say(1, presence={"casper": b"here"})
+        ghost.publish(1, presence={"casper": b"here"})
         gevent.sleep(0.05)
         return bool(bus.stats.rejected["stale"])
 
-    ear.wait(is_told)
-    assert list(bus.nodes) == [] and ear.told == [] and not bus.stats.rejected["forged"]
+    ear.wait_until(is_told)
+    assert list(bus.nodes) == [] and ear.presence_events == [] and not bus.stats.rejected["forged"]
     ghost.join(ear, bus)  # and when it answers, it is there
     assert list(bus.nodes) == ["ghost"]
 
 
-def test_our_own_voice_cannot_be_feigned(party: Party, recorder: Recorder, client: Client, plays: Plays) -> None:
-    hank, ear = party.join("hank", timeout=SHORT)
-    said = [each for each in recorder.recorded() if each[0] == KEYS.of_node("hank")]
+def test_our_own_voice_cannot_be_feigned(party: BusGroup, recorder: Recorder, client: Client, plays: StartPeer) -> None:
+    hank, ear = party.start_bus("hank", timeout=SHORT)
+    said = [each for each in recorder.recorded() if each[0] == CHANNEL_NAMES.of_node("hank")]
     assert said
     recorder.replay(said)
     feigned = Sealer(Keyring(KEY, CLUSTER, lambda: 0.0), "hank")
-    client.publish(KEYS.of_node("hank"), feigned.seal(KEYS.of_node("hank"), encode_packet(Packet(0))))
+    client.publish(CHANNEL_NAMES.of_node("hank"), feigned.seal(CHANNEL_NAMES.of_node("hank"), encode_packet(Packet(0))))
     forged = said[0][1][:-1] + bytes([said[0][1][-1] ^ 1])
-    client.publish(KEYS.of_node("hank"), forged)
-    ear.wait(lambda: sum(hank.stats.rejected.values()) == len(said) + 2)
+    client.publish(CHANNEL_NAMES.of_node("hank"), forged)
+    ear.wait_until(lambda: sum(hank.stats.rejected.values()) == len(said) + 2)
     assert (hank.stats.rejected["stale"], hank.connected, list(hank.nodes)) == (1, True, [])
 
 
-def test_what_was_suppressed_is_noticed(party: Party, plays: Plays) -> None:
-    hank, ear = party.join("hank")
+def test_what_was_suppressed_is_noticed(party: BusGroup, plays: StartPeer) -> None:
+    hank, ear = party.start_bus("hank")
     dale = plays("dale").join(ear, hank)
-    dale.say(payloads=[b"one"])
-    dale.say(0, "hank", payloads=[b"two"])
-    ear.wait_for(b"one", b"two")
-    assert (hank.stats.missed, ear.misses) == (0, [])
-    dale.say(skip=2)
-    ear.wait(lambda: ear.misses)
-    dale.say(0, "hank", skip=3)
-    ear.wait(lambda: len(ear.misses) == 2)
+    dale.publish(payloads=[b"one"])
+    dale.publish(0, "hank", payloads=[b"two"])
+    ear.expect_data(b"one", b"two")
+    assert (hank.stats.missed, ear.gaps) == (0, [])
+    dale.publish(skip=2)
+    ear.wait_until(lambda: ear.gaps)
+    dale.publish(0, "hank", skip=3)
+    ear.wait_until(lambda: len(ear.gaps) == 2)
     assert hank.stats.missed == 5
-    dale.say(node_seqs={"hank": dale.seqs["hank"]})
-    dale.say(node_seqs={"hank": dale.seqs["hank"] + 1})  # the last one of all did not come
-    ear.wait(lambda: len(ear.misses) == 3)
-    assert hank.stats.missed == 6 and set(ear.misses) == {"dale"}
+    dale.publish(node_seqs={"hank": dale.seqs["hank"]})
+    dale.publish(node_seqs={"hank": dale.seqs["hank"] + 1})  # the last one of all did not come
+    ear.wait_until(lambda: len(ear.gaps) == 3)
+    assert hank.stats.missed == 6 and set(ear.gaps) == {"dale"}
     dale.seqs.clear()  # it had lost sight of us, and counts anew
-    dale.say(node_seqs={})
-    dale.say(0, "hank", payloads=[b"three"])
-    ear.wait_for(b"three")
+    dale.publish(node_seqs={})
+    dale.publish(0, "hank", payloads=[b"three"])
+    ear.expect_data(b"three")
     assert hank.stats.missed == 6
 
 
-def test_strangers_who_listen_hold_nobody_up(party: Party, recorder: Recorder, client: Client) -> None:
+def test_strangers_who_listen_hold_nobody_up(party: BusGroup, recorder: Recorder, client: Client) -> None:
     with client.pubsub() as one, client.pubsub() as other:
         for each in (one, other):
-            each.subscribe(KEYS.broadcast)
+            each.subscribe(CHANNEL_NAMES.broadcast)
             each.get_message(timeout=5)
-        (hank, ear), (dale, to_dale) = map(party.join, ("hank", "dale"))
-        all_is_well(ear, dale)
-        all_is_well(to_dale, hank)
+        (hank, ear), (dale, to_dale) = map(party.start_bus, ("hank", "dale"))
+        check_delivery(ear, dale)
+        check_delivery(to_dale, hank)
 
 
-def test_a_beat_tells_of_what_went_to_one_node(party: Party, plays: Plays) -> None:
-    hank, ear = party.join("hank", timeout=SHORT)
+def test_a_beat_tells_of_what_went_to_one_node(party: BusGroup, plays: StartPeer) -> None:
+    hank, ear = party.start_bus("hank", timeout=SHORT)
     dale = plays("dale").join(ear, hank)
     for number in range(3):
         hank.send(b"%d" % number, ["dale"])
-        ear.wait(lambda number=number: hank.stats.sent == number + 1)
+        ear.wait_until(lambda number=number: hank.stats.sent == number + 1)
     seq = 0
 
     def is_counted() -> bool:
         nonlocal seq
-        seq = max([seq, *(p.seq for _, p in dale.heard if p.node_seqs is None and p.payloads)])
-        return any(seq and (p.node_seqs or {}).get("dale", -1) >= seq for _, p in dale.heard)
+        seq = max([seq, *(p.seq for _, p in dale.received if p.node_seqs is None and p.payloads)])
+        return any(seq and (p.node_seqs or {}).get("dale", -1) >= seq for _, p in dale.received)
 
-    dale.wait(ear, is_counted)
+    dale.wait_until(ear, is_counted)
 
 
-def test_nodes_that_start_at_once_know_each_other_and_reject_nothing(party: Party) -> None:
+def test_nodes_that_start_at_once_know_each_other_and_reject_nothing(party: BusGroup) -> None:
     names = [f"node{number}" for number in range(6)]
-    buses, ears = [party.open(name) for name in names], [Ear() for _ in names]
+    buses, ears = [party.open(name) for name in names], [RecordingListener() for _ in names]
     for bus, ear, name in zip(buses, ears, names, strict=True):
         bus.set_presence(name, b"here")
         bus.start(ear)
     for bus, ear in zip(buses, ears, strict=True):
-        ear.wait(lambda bus=bus, ear=ear: len(bus.nodes) == 5 and len(ear.cards) == 5 and bus.connected)
+        ear.wait_until(lambda bus=bus, ear=ear: len(bus.nodes) == 5 and len(ear.presences) == 5 and bus.connected)
     for bus in buses:
         bus.send(b"hello")
     for bus, ear in zip(buses, ears, strict=True):
-        ear.wait(lambda ear=ear: len(ear.received_) == 5)
-        assert not any(bus.stats.rejected.values()) and bus.stats.missed == 0 and ear.misses == []
+        ear.wait_until(lambda ear=ear: len(ear.received) == 5)
+        assert not any(bus.stats.rejected.values()) and bus.stats.missed == 0 and ear.gaps == []
     assert party.failures == []
 
 
-def test_nothing_is_rejected_where_redis_loses_everything_or_hangs_up(party: Party, client: Client) -> None:
-    (hank, ear), (dale, to_dale) = party.join("hank"), party.join("dale")
+def test_nothing_is_rejected_where_redis_loses_everything_or_hangs_up(party: BusGroup, client: Client) -> None:
+    (hank, ear), (dale, to_dale) = party.start_bus("hank"), party.start_bus("dale")
     hank.set_presence("hank", b"here")
-    to_dale.wait(lambda: to_dale.cards)
+    to_dale.wait_until(lambda: to_dale.presences)
     for number in range(1, 4):
         client.flushall()
         for kind in ("pubsub", "normal"):
             client.client_kill_filter(_type=kind, skipme=True)
-        ear.wait(lambda number=number: min(ear.resumes, to_dale.resumes) > number and hank.connected and dale.connected)
-        all_is_well(ear, dale)
-        all_is_well(to_dale, hank)
+        ear.wait_until(
+            lambda number=number: (
+                min(ear.connect_count, to_dale.connect_count) > number and hank.connected and dale.connected
+            )
+        )
+        check_delivery(ear, dale)
+        check_delivery(to_dale, hank)
     assert not any((hank.stats.rejected | dale.stats.rejected).values())
-    assert to_dale.told == [("hank", "hank", b"here")] and ear.told == []
+    assert to_dale.presence_events == [("hank", "hank", b"here")] and ear.presence_events == []
 
 
-def test_a_node_that_starts_anew_under_its_name_is_another(party: Party) -> None:
-    hank, ear = party.join("hank")
+def test_a_node_that_starts_anew_under_its_name_is_another(party: BusGroup) -> None:
+    hank, ear = party.start_bus("hank")
     for number in range(3):
-        child = Child(party.url, "dale", SHORT, "dale", str(number))
-        ear.wait(lambda number=number: ear.cards.get("dale") == {"dale": b"%d" % number})
-        child.end()  # without a goodbye
+        child = NodeProcess(party.url, "dale", SHORT, "dale", str(number))
+        ear.wait_until(lambda number=number: ear.presences.get("dale") == {"dale": b"%d" % number})
+        child.kill()  # without a goodbye
     assert not any(hank.stats.rejected.values())
 
 
 def test_a_flood_of_rubbish_is_counted_and_fills_neither_log_nor_memory(
-    party: Party, client: Client, plays: Plays, events: Events, monkeypatch: pytest.MonkeyPatch
+    party: BusGroup, client: Client, plays: StartPeer, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "MAX_NODES", 3)
     monkeypatch.setattr(redis, "KEY_CHECK_INTERVAL", 3600.0)  # once, however long the reading takes
-    (hank, ear), (dale, to_dale) = map(party.join, ("hank", "dale"))
+    (hank, ear), (dale, to_dale) = map(party.start_bus, ("hank", "dale"))
     pipe = client.pipeline(transaction=False)
     for number in range(2000):
         stranger = Sealer(Keyring(OTHER_KEY if number % 2 else KEY, "shelbyville", lambda: 0.0), f"node{number}")
         pipe.publish(
-            KEYS.broadcast, stranger.seal(KEYS.broadcast, encode_packet(Packet(1, 1, [b"x"], challenge=b"?" * 16)))
+            CHANNEL_NAMES.broadcast,
+            stranger.seal(CHANNEL_NAMES.broadcast, encode_packet(Packet(1, 1, [b"x"], challenge=b"?" * 16))),
         )
     for data in (
         b"",
@@ -328,29 +337,31 @@ def test_a_flood_of_rubbish_is_counted_and_fills_neither_log_nor_memory(
         b'["json"]',
         b"\x02" + bytes(28) + b"\x02\xff\xff" + b"x",
     ):
-        pipe.publish(KEYS.broadcast, data)
+        pipe.publish(CHANNEL_NAMES.broadcast, data)
     pipe.execute()
-    all_is_well(ear, dale)
-    all_is_well(to_dale, hank)
+    check_delivery(ear, dale)
+    check_delivery(to_dale, hank)
     assert (hank.stats.rejected["key"], hank.stats.rejected["forged"]) == (1001, 1000)
     assert hank.stats.rejected["unreadable"] >= 4 and sum(hank.stats.rejected.values()) == 2006
     assert len(events("bus_rejected")) == 2  # one of each that heard it
-    assert list(hank.nodes) == ["dale"] and ear.misses == [""] and party.failures == []
+    assert list(hank.nodes) == ["dale"] and ear.gaps == [""] and party.failures == []
 
 
-def test_nodes_beyond_the_bound_are_not_taken(party: Party, plays: Plays, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_beyond_the_bound_are_not_taken(
+    party: BusGroup, plays: StartPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(peers, "MAX_NODES", 2)
-    hank, ear = party.join("hank")
+    hank, ear = party.start_bus("hank")
     players = [plays(f"node{number}") for number in range(4)]
     for peer in players:
-        peer.say(0, "hank", challenge=b"?" * 16)
+        peer.publish(0, "hank", challenge=b"?" * 16)
 
     def is_full() -> bool:
         for peer in players:
-            peer.hear()
+            peer.receive()
         return hank.stats.rejected["full"] >= 2
 
-    ear.wait(is_full)
+    ear.wait_until(is_full)
     assert len(hank.nodes) == 2
 
 
@@ -390,20 +401,20 @@ def test_challenges_change_and_what_is_remembered_of_them_is_bounded() -> None:
     assert len(replies.drain()) == len(replies.drain_pages()) == MAX_REPLIES and not replies
 
 
-def test_a_key_may_be_replaced_while_everybody_talks(party: Party) -> None:
-    (hank, ear), (dale, to_dale) = map(party.join, ("hank", "dale"))
+def test_a_key_may_be_replaced_while_everybody_talks(party: BusGroup) -> None:
+    (hank, ear), (dale, to_dale) = map(party.start_bus, ("hank", "dale"))
     hank.replace_key(OTHER_KEY)
     hank.send(b"who does not know it yet")
-    to_dale.wait(lambda: to_dale.misses == [""])  # it is to look whether there is another
+    to_dale.wait_until(lambda: to_dale.gaps == [""])  # it is to look whether there is another
     assert dale.stats.rejected["key"] > 0
-    all_is_well(ear, dale)  # what is sealed with the one before is taken for a while
+    check_delivery(ear, dale)  # what is sealed with the one before is taken for a while
     dale.replace_key(OTHER_KEY)
-    to_dale.received_.clear()
+    to_dale.received.clear()
     for each, other in ((to_dale, hank), (ear, dale)):
-        all_is_well(each, other)
-    _, late = party.join("bill", key=OTHER_KEY)
-    late.wait(lambda: len(hank.nodes) == 2)
-    all_is_well(late, hank)
+        check_delivery(each, other)
+    _, late = party.start_bus("bill", key=OTHER_KEY)
+    late.wait_until(lambda: len(hank.nodes) == 2)
+    check_delivery(late, hank)
 
 
 def test_the_key_before_is_good_for_a_minute() -> None:
@@ -433,65 +444,75 @@ def test_no_nonce_is_used_twice_and_each_process_has_a_key_of_its_own() -> None:
         assert open_envelope(sealer.cipher, envelope, "node:hank") is None
 
 
-class House:
+class AuthenticatorHarness:
     """Admission without a Redis."""
 
     def __init__(self) -> None:
         self.rejected: dict[str, int] = dict.fromkeys(REJECT_REASONS, 0)
         self.failures: list[BaseException] = []
-        ring, pace, self.ear = Keyring(KEY, CLUSTER, lambda: 0.0), Intervals(15.0), Ear()
-        self.others = PeerTable(
-            self.ear, "hank", 15.0, lambda _, failure: self.failures.append(failure), lambda *_: None, lambda _: None
+        ring, pace, self.listener = Keyring(KEY, CLUSTER, lambda: 0.0), Intervals(15.0), RecordingListener()
+        self.peers = PeerTable(
+            self.listener,
+            "hank",
+            15.0,
+            lambda _, failure: self.failures.append(failure),
+            lambda *_: None,
+            lambda _: None,
         )
         self.replies = ReplyQueue(OwnPresence(), lambda: None)
         sealer = Sealer(ring, "hank")
-        self.admission = PacketAuthenticator(KEYS, pace, ring, sealer, self.others, self.replies, self._reject)
-        self.peer = Sealer(ring, "dale")
+        self.authenticator = PacketAuthenticator(
+            CHANNEL_NAMES, pace, ring, sealer, self.peers, self.replies, self._reject
+        )
+        self.peer_sealer = Sealer(ring, "dale")
 
     def _reject(self, reason: str) -> None:
         self.rejected[reason] += 1
 
-    def hear(self, channel: str, data: bytes) -> None:
-        envelope = self.admission.parse(data)
+    def receive(self, channel: str, data: bytes) -> None:
+        envelope = self.authenticator.parse(data)
         if envelope is None:
             return
         if envelope.node == "hank":
-            self.admission.is_echo(channel, envelope)
-        elif (taken := self.admission.authenticate(channel, envelope)) is not None:
-            self.others.receive(*taken, to_all=channel == KEYS.broadcast, is_requested=False)
+            self.authenticator.is_echo(channel, envelope)
+        elif (taken := self.authenticator.authenticate(channel, envelope)) is not None:
+            self.peers.receive(*taken, to_all=channel == CHANNEL_NAMES.broadcast, is_requested=False)
 
 
-CHANNELS = some.sampled_from([KEYS.broadcast, KEYS.of_node("hank")])
+CHANNELS = some.sampled_from([CHANNEL_NAMES.broadcast, CHANNEL_NAMES.of_node("hank")])
 
 
 @given(CHANNELS, some.lists(some.binary(max_size=200), max_size=20))
 def test_no_bytes_are_believed_or_break_anything(channel: str, said: list[bytes]) -> None:
-    house = House()
+    house = AuthenticatorHarness()
     for data in said:
-        house.hear(channel, data)
-        house.hear(channel, bytes([ENVELOPE_VERSION]) + data)
-    assert not house.others.nodes and not house.failures and sum(house.rejected.values()) == 2 * len(said)
+        house.receive(channel, data)
+        house.receive(channel, bytes([ENVELOPE_VERSION]) + data)
+    assert not house.peers.nodes and not house.failures and sum(house.rejected.values()) == 2 * len(said)
 
 
 @given(CHANNELS, some.binary(max_size=300), some.integers(min_value=0), some.binary(max_size=6))
 def test_nothing_that_is_changed_is_believed(channel: str, hint: bytes, place: int, instead: bytes) -> None:
-    house = House()
-    data = house.peer.seal(channel, encode_packet(Packet(0, 1, [hint], proof=house.admission.challenges.make(0.0))))
+    house = AuthenticatorHarness()
+    data = house.peer_sealer.seal(
+        channel, encode_packet(Packet(0, 1, [hint], proof=house.authenticator.challenges.make(0.0)))
+    )
     place %= len(data)
     changed = data[:place] + instead + data[place + len(instead) :]
-    house.hear(channel, changed)
-    assert bool(house.ear.received_) == (changed == data and channel == KEYS.of_node("hank"))
+    house.receive(channel, changed)
+    assert bool(house.listener.received) == (changed == data and channel == CHANNEL_NAMES.of_node("hank"))
 
 
 @given(some.binary(max_size=200))
 def test_what_a_node_seals_may_be_any_rubbish(body: bytes) -> None:
-    house = House()
-    channel = KEYS.of_node("hank")
-    house.hear(
-        channel, house.peer.seal(channel, encode_packet(Packet(0, 1, proof=house.admission.challenges.make(0.0))))
+    house = AuthenticatorHarness()
+    channel = CHANNEL_NAMES.of_node("hank")
+    house.receive(
+        channel,
+        house.peer_sealer.seal(channel, encode_packet(Packet(0, 1, proof=house.authenticator.challenges.make(0.0)))),
     )
-    assert list(house.others.nodes) == ["dale"]
-    house.hear(channel, house.peer.seal(channel, body))
+    assert list(house.peers.nodes) == ["dale"]
+    house.receive(channel, house.peer_sealer.seal(channel, body))
     assert house.failures == [] and (decode_packet(body) is not None or house.rejected["unreadable"] == 1)
 
 

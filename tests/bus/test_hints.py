@@ -11,69 +11,73 @@ from gmessenger.bus import check_bus_url, open_bus
 from gmessenger.bus.protocol import ChannelNames
 from gmessenger.bus.publisher import PUBLISH_BATCH, PublishQueue
 from gmessenger.errors import ConfigError
-from tests.bus.conftest import Party
-from tests.support.bus import CLUSTER, KEY, Ear
+from tests.bus.conftest import BusGroup
+from tests.support.bus import CLUSTER, KEY, RecordingListener
 
-KEYS = ChannelNames(CLUSTER, "hank")
+CHANNEL_NAMES = ChannelNames(CLUSTER, "hank")
 
 
-def test_what_is_sent_to_all_comes_to_all_others(party: Party) -> None:
-    (hank, to_hank), (_, to_dale), (_, to_bill) = map(party.join, ("hank", "dale", "bill"))
+def test_what_is_sent_to_all_comes_to_all_others(party: BusGroup) -> None:
+    (hank, to_hank), (_, to_dale), (_, to_bill) = map(party.start_bus, ("hank", "dale", "bill"))
     hank.send(b"one")
     hank.send(b"two")
-    to_dale.wait_for(b"one", b"two")
-    to_bill.wait_for(b"one", b"two")
-    to_hank.wait(lambda: hank.stats.sent == 2)
-    assert to_hank.received_ == []
+    to_dale.expect_data(b"one", b"two")
+    to_bill.expect_data(b"one", b"two")
+    to_hank.wait_until(lambda: hank.stats.sent == 2)
+    assert to_hank.received == []
 
 
-def test_what_is_sent_to_some_comes_to_them(party: Party) -> None:
-    (hank, _), (_, to_dale), (_, to_bill) = map(party.join, ("hank", "dale", "bill"))
+def test_what_is_sent_to_some_comes_to_them(party: BusGroup) -> None:
+    (hank, _), (_, to_dale), (_, to_bill) = map(party.start_bus, ("hank", "dale", "bill"))
     hank.send(b"both", ["dale", "bill"])
     hank.send(b"dale's", ["dale"])
     hank.send(b"nobody's", [])
     hank.send(b"bill's", {"bill"})
-    to_dale.wait_for(b"both", b"dale's")
-    to_bill.wait_for(b"both", b"bill's")
+    to_dale.expect_data(b"both", b"dale's")
+    to_bill.expect_data(b"both", b"bill's")
 
 
-def test_nodes_are_known_when_they_were_heard_of(party: Party) -> None:
-    (hank, ear), (dale, _) = map(party.join, ("hank", "dale"))
-    ear.wait(lambda: list(hank.nodes) == ["dale"])
+def test_nodes_are_known_when_they_were_heard_of(party: BusGroup) -> None:
+    (hank, ear), (dale, _) = map(party.start_bus, ("hank", "dale"))
+    ear.wait_until(lambda: list(hank.nodes) == ["dale"])
     assert list(dale.nodes) == ["hank"]
 
 
-def test_everything_comes_in_order_however_much_it_is(party: Party) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_everything_comes_in_order_however_much_it_is(party: BusGroup) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     sent = [b"%d" % number + b"x" * 2000 for number in range(1000)]
     for data in sent:
         hank.send(data)
-    ear.wait_for(*sent)
-    ear.wait(lambda: hank.stats.sent == 1000)  # counted when Redis has answered
+    ear.expect_data(*sent)
+    ear.wait_until(lambda: hank.stats.sent == 1000)  # counted when Redis has answered
 
 
-def test_what_is_sent_in_one_turn_is_published_together(party: Party, client: Client) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_what_is_sent_in_one_turn_is_published_together(party: BusGroup, client: Client) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     with client.pubsub() as stranger:
-        stranger.subscribe(KEYS.broadcast)
+        stranger.subscribe(CHANNEL_NAMES.broadcast)
         stranger.get_message(timeout=5)
         for number in range(100):
             hank.send(b"%d" % number * 100)
-        ear.wait(lambda: len(ear.received_) == 100)
+        ear.wait_until(lambda: len(ear.received) == 100)
         sizes = []
         while (message := stranger.get_message(timeout=0.1)) is not None:
             sizes.append(len(message["data"]))
-    assert max(sizes) > sum(len(data) for _, data in ear.received_)
+    assert max(sizes) > sum(len(data) for _, data in ear.received)
 
 
-def test_clusters_do_not_hear_each_other(party: Party) -> None:
-    (hank, _), (_, ear), (_, others) = party.join("hank"), party.join("dale"), party.join("x", cluster="shelbyville")
+def test_clusters_do_not_hear_each_other(party: BusGroup) -> None:
+    (hank, _), (_, ear), (_, others) = (
+        party.start_bus("hank"),
+        party.start_bus("dale"),
+        party.start_bus("x", cluster="shelbyville"),
+    )
     hank.send(b"ours")
-    ear.wait_for(b"ours")
-    assert others.received_ == [] and others.cards == {}
+    ear.expect_data(b"ours")
+    assert others.received == [] and others.presences == {}
 
 
-class Deaf(Ear):
+class FailingListener(RecordingListener):
     """One whose every method fails."""
 
     def on_data(self, node: str, data: bytes) -> None:
@@ -88,14 +92,14 @@ class Deaf(Ear):
         raise ValueError("resumed")
 
 
-def test_a_listeners_mistakes_are_told_and_it_goes_on(party: Party) -> None:
-    (hank, _), bus, deaf = party.join("hank"), party.open("dale"), Deaf()
+def test_a_listeners_mistakes_are_told_and_it_goes_on(party: BusGroup) -> None:
+    (hank, _), bus, deaf = party.start_bus("hank"), party.open("dale"), FailingListener()
     bus.start(deaf)
-    deaf.wait(lambda: deaf.resumes)
+    deaf.wait_until(lambda: deaf.connect_count)
     hank.set_presence("hank", b"here")
     hank.send(b"one")
     hank.send(b"two")
-    deaf.wait_for(b"one", b"two")
+    deaf.expect_data(b"one", b"two")
     assert [str(failure) for failure in party.failures] == ["resumed", "hank", "b'one'", "b'two'"]
 
 
@@ -114,12 +118,12 @@ def test_what_waits_is_bounded_and_comes_in_batches() -> None:
 
 
 def test_a_server_that_is_alone_has_no_bus() -> None:
-    bus, ear = open_bus("", "hank", CLUSTER, KEY), Ear()
+    bus, ear = open_bus("", "hank", CLUSTER, KEY), RecordingListener()
     bus.start(ear)
     bus.set_presence("hank", b"here")
     bus.send(b"one")
     bus.close()
-    assert (bus.connected, list(bus.nodes), ear.resumes, bus.stats.lost) == (False, [], 0, 0)
+    assert (bus.connected, list(bus.nodes), ear.connect_count, bus.stats.lost) == (False, [], 0, 0)
 
 
 @pytest.mark.parametrize(

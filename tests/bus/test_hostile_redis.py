@@ -15,10 +15,10 @@ from hypothesis import strategies as some
 from gmessenger.bus import check_bus_url, connection
 from gmessenger.errors import Unreachable
 from gmessenger.launcher.services import LOOPBACK, Redis
-from tests.bus.conftest import SHORT, Party
-from tests.support.bus import PATIENCE, Ear
+from tests.bus.conftest import SHORT, BusGroup
+from tests.support.bus import TEST_TIMEOUT, RecordingListener
 
-Starts = Callable[[str], Party]
+StartGroup = Callable[[str], BusGroup]
 Events = Callable[[str], list[dict[str, Any]]]
 HELLO = b"%3\r\n$2\r\nid\r\n:7\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n$5\r\nproto\r\n:3\r\n"
 ANSWERS = [
@@ -31,24 +31,31 @@ ANSWERS = [
     *(b">3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\nx\r\n", b"-MOVED 1 1.2.3.4:5\r\n", b"-NOAUTH\r\n", b"-LOADING\r\n"),
     *(b"!5\r\nERR x\r\n", b"=9\r\ntxt:hello\r\n", b"|1\r\n+a\r\n+b\r\n"),
 ]
-SOME = [b"hello\r\n", b"%1\r\n$2\r\nid\r\n$3\r\nabc\r\n", b"+OK\r\n", b">0\r\n", b"%4000000000\r\n", b"-\xff\xfe\r\n"]
+BUS_ANSWERS = [
+    b"hello\r\n",
+    b"%1\r\n$2\r\nid\r\n$3\r\nabc\r\n",
+    b"+OK\r\n",
+    b">0\r\n",
+    b"%4000000000\r\n",
+    b"-\xff\xfe\r\n",
+]
 """Those that a whole bus gets to hear."""
 GREETINGS = [b"", HELLO]
 """What it says first: nothing that is right, or what a Redis would."""
 
 
-class Impostor:
+class FakeRedis:
     """A server that answers whatever it is asked with the same bytes, after a greeting."""
 
     def __init__(self, greeting: bytes, answer: bytes) -> None:
         self._greeting, self._answer = greeting, answer
-        self.dialled = self.sent = 0
+        self.connection_count = self.sent = 0
         self._server = StreamServer((LOOPBACK, 0), self._serve)
         self._server.start()
         self.url = f"redis://{LOOPBACK}:{self._server.server_port}"
 
     def _serve(self, sock: socket.socket, _: object) -> None:
-        self.dialled += 1
+        self.connection_count += 1
         said = self._greeting or self._answer
         try:
             while sock.recv(65_536):
@@ -63,11 +70,11 @@ class Impostor:
 
 
 @pytest.fixture
-def poses() -> Iterator[Callable[..., Impostor]]:
-    impostors: list[Impostor] = []
+def poses() -> Iterator[Callable[..., FakeRedis]]:
+    impostors: list[FakeRedis] = []
 
-    def pose(*given: bytes) -> Impostor:
-        impostors.append(Impostor(*given))
+    def pose(*given: bytes) -> FakeRedis:
+        impostors.append(FakeRedis(*given))
         return impostors[-1]
 
     yield pose
@@ -77,24 +84,24 @@ def poses() -> Iterator[Callable[..., Impostor]]:
 
 @pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
 def test_who_is_no_redis_costs_the_link_and_nothing_else(
-    greeting: bytes, poses: Callable[..., Impostor], start_party: Starts, events: Events
+    greeting: bytes, poses: Callable[..., FakeRedis], start_party: StartGroup, events: Events
 ) -> None:
-    bad = [poses(greeting, answer) for answer in SOME]
-    party, ear = start_party(bad[0].url), Ear()
+    bad = [poses(greeting, answer) for answer in BUS_ANSWERS]
+    party, ear = start_party(bad[0].url), RecordingListener()
     buses = [party.open(f"node{number}", url=each.url, timeout=1.0) for number, each in enumerate(bad)]
     for bus in buses:
         bus.start(ear)
-    ear.wait(lambda: all(each.dialled >= 3 for each in bad))
+    ear.wait_until(lambda: all(each.connection_count >= 3 for each in bad))
     assert party.failures == [] and not any(bus.connected for bus in buses)
     assert all(not bus._connect_greenlet.ready() for bus in buses)  # type: ignore[attr-defined]
     assert all(len(event["reason"]) <= connection.MAX_REASON for event in events("bus_lost"))
-    assert ear.told == [] and ear.received_ == [] and ear.resumes == 0
+    assert ear.presence_events == [] and ear.received == [] and ear.connect_count == 0
     with pytest.raises(Unreachable):
         check_bus_url(poses(b"", b"-ERR no\r\n").url)
 
 
 @pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
-def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Callable[..., Impostor]) -> None:
+def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Callable[..., FakeRedis]) -> None:
     def talk(answer: bytes) -> str:
         try:
             line = connection.RedisEndpoint(poses(greeting, answer).url, 0.5).connect()
@@ -107,27 +114,27 @@ def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Call
         return "well"
 
     talks = [gevent.spawn(talk, answer) for answer in ANSWERS]
-    assert all(each.get(timeout=PATIENCE) for each in talks)
+    assert all(each.get(timeout=TEST_TIMEOUT) for each in talks)
 
 
-class Meddler:
+class InjectingProxy:
     """Stands between a node and its Redis, and slips in what it likes once the node listens."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self.slips_in: bytes | None = None
+        self.injected: bytes | None = None
         self._server = StreamServer((LOOPBACK, 0), self._serve)
         self._server.start()
         self.url = f"redis://{LOOPBACK}:{self._server.server_port}"
 
     def _serve(self, near: socket.socket, _: object) -> None:
         with socket.create_connection((LOOPBACK, self._redis.port)) as far:
-            gevent.joinall([gevent.spawn(_pour, near, far), gevent.spawn(self._back, far, near)])
+            gevent.joinall([gevent.spawn(_forward, near, far), gevent.spawn(self._forward_replies, far, near)])
 
-    def _back(self, far: socket.socket, near: socket.socket) -> None:
+    def _forward_replies(self, far: socket.socket, near: socket.socket) -> None:
         try:
             while data := far.recv(65_536):
-                said, self.slips_in = self.slips_in, None
+                said, self.injected = self.injected, None
                 near.sendall((said or b"") + data)
             near.shutdown(socket.SHUT_WR)
         except OSError:
@@ -137,7 +144,7 @@ class Meddler:
         self._server.stop()
 
 
-def _pour(out_of: socket.socket, into: socket.socket) -> None:
+def _forward(out_of: socket.socket, into: socket.socket) -> None:
     try:
         while data := out_of.recv(65_536):
             into.sendall(data)
@@ -146,25 +153,25 @@ def _pour(out_of: socket.socket, into: socket.socket) -> None:
         pass
 
 
-def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Redis, start_party: Starts) -> None:
-    meddler = Meddler(redis_server)
+def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Redis, start_party: StartGroup) -> None:
+    meddler = InjectingProxy(redis_server)
     party = start_party(redis_server.url)
-    hank, ear = party.join("hank", url=meddler.url, timeout=SHORT)
-    dale, _ = party.join("dale", timeout=SHORT)
-    for answer in SOME:
-        meddler.slips_in = answer
-        ear.wait(lambda: meddler.slips_in is None)
-    ear.received_.clear()
+    hank, ear = party.start_bus("hank", url=meddler.url, timeout=SHORT)
+    dale, _ = party.start_bus("dale", timeout=SHORT)
+    for answer in BUS_ANSWERS:
+        meddler.injected = answer
+        ear.wait_until(lambda: meddler.injected is None)
+    ear.received.clear()
 
     def is_well() -> bool:
         dale.send(b"all is well")
         gevent.sleep(0.05)
-        return bool(ear.received_)
+        return bool(ear.received)
 
-    ear.wait(is_well)
-    ear.wait(lambda: hank.connected)  # the busier the machine, the more often its short timeouts end a connection
+    ear.wait_until(is_well)
+    ear.wait_until(lambda: hank.connected)  # the busier the machine, the more often its short timeouts end a connection
     assert party.failures == []
-    party.end()
+    party.close()
     meddler.close()
 
 
@@ -174,7 +181,7 @@ def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Re
     ids=["string", "array", "push"],
 )
 def test_an_answer_without_an_end_is_not_kept(
-    answer: bytes, start_party: Starts, monkeypatch: pytest.MonkeyPatch, events: Events
+    answer: bytes, start_party: StartGroup, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
     monkeypatch.setattr(connection, "MAX_REPLY", 2**20)
     _, _, more = answer.partition(b"\r\n")
@@ -192,16 +199,16 @@ def test_an_answer_without_an_end_is_not_kept(
 
     server = StreamServer((LOOPBACK, 0), pour)
     server.start()
-    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), Ear()
+    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
     party.open("hank").start(ear)
-    ear.wait(lambda: len(sent) >= 2)
+    ear.wait_until(lambda: len(sent) >= 2)
     assert sent[0] < 2**24  # what the sockets hold besides
     assert events("bus_lost")[0]["reason"] == "its reply is too long"
-    party.end()
+    party.close()
     server.stop()
 
 
-def test_an_answer_that_trickles_is_not_waited_for(start_party: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_trickles_is_not_waited_for(start_party: StartGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REPLY_TIMEOUT", 0.5)
     hung_up: list[int] = []
 
@@ -217,14 +224,14 @@ def test_an_answer_that_trickles_is_not_waited_for(start_party: Starts, monkeypa
 
     server = StreamServer((LOOPBACK, 0), trickle)
     server.start()
-    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), Ear()
+    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
     party.open("hank").start(ear)
-    ear.wait(lambda: hung_up)
-    party.end()
+    ear.wait_until(lambda: hung_up)
+    party.close()
     server.stop()
 
 
-class Deaf:
+class ClosedSocket:
     """A socket that holds some bytes, and then is closed."""
 
     def __init__(self, data: bytes) -> None:
@@ -248,16 +255,16 @@ class Deaf:
 @given(some.lists(some.sampled_from([*ANSWERS, *b"*%>$:+-_#,(~|!=0123456789\r\n"]) | some.binary(max_size=20)))
 def test_what_is_read_is_an_answer_or_a_lost_connection(said: list[bytes | int]) -> None:
     data = b"".join(each if isinstance(each, bytes) else bytes([each]) for each in said)
-    exchange = connection.RedisEndpoint("redis://localhost", PATIENCE)
+    exchange = connection.RedisEndpoint("redis://localhost", TEST_TIMEOUT)
     raw = exchange._connection_class(**exchange._settings)
-    raw._sock = Deaf(data)
+    raw._sock = ClosedSocket(data)
     raw._parser.on_connect(raw)
     raw.handshake_metadata = {b"id": 1, b"version": b"7"}
     line = connection.RedisConnection(raw)
     with pytest.raises(ConnectionError):
-        _hear_all(line)
+        _read_all(line)
 
 
-def _hear_all(line: connection.RedisConnection) -> None:
+def _read_all(line: connection.RedisConnection) -> None:
     while True:
         line.read(0.01)

@@ -12,139 +12,139 @@ from gmessenger.bus import presence
 from gmessenger.bus.presence import OwnPresence
 from gmessenger.bus.protocol import LAST_PAGE
 from gmessenger.launcher.services import Redis
-from tests.bus.conftest import SHORT, Party
-from tests.support.bus import Child, Peer
+from tests.bus.conftest import SHORT, BusGroup
+from tests.support.bus import FakePeer, NodeProcess
 
 
 @pytest.fixture
-def child(party: Party, redis_server: Redis) -> Iterator[Child]:
+def child(party: BusGroup, redis_server: Redis) -> Iterator[NodeProcess]:
     """Node `dale`, who shows `dale` as `here`."""
-    child = Child(redis_server.url, "dale", SHORT, "dale", "here")
+    child = NodeProcess(redis_server.url, "dale", SHORT, "dale", "here")
     yield child
-    child.end()
+    child.kill()
 
 
 @pytest.fixture
-def dale(client: Client) -> Iterator[Peer]:
-    peer = Peer(client, "dale")
+def dale(client: Client) -> Iterator[FakePeer]:
+    peer = FakePeer(client, "dale")
     yield peer
     peer.close()
 
 
-def test_who_is_there_is_told(party: Party) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_who_is_there_is_told(party: BusGroup) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     hank.set_presence("hank", b"here")
     hank.set_presence("peggy", b"here")
-    ear.wait(lambda: len(ear.told) == 2)
+    ear.wait_until(lambda: len(ear.presence_events) == 2)
     hank.set_presence("hank", b"away")
     hank.set_presence("peggy", None)
-    ear.wait(lambda: len(ear.told) == 4)
-    assert ear.cards == {"hank": {"hank": b"away"}}
+    ear.wait_until(lambda: len(ear.presence_events) == 4)
+    assert ear.presences == {"hank": {"hank": b"away"}}
 
 
-def test_what_was_shown_is_known_to_those_who_come_later(party: Party) -> None:
+def test_what_was_shown_is_known_to_those_who_come_later(party: BusGroup) -> None:
     hank = party.open("hank")
     hank.set_presence("hank", b"here")
     hank.set_presence("peggy", b"here")
-    _, first = party.join("dale")
+    _, first = party.start_bus("dale")
     hank.start(first)  # whoever listens
     hank.set_presence("peggy", None)
-    first.wait(lambda: hank.connected)
-    _, ear = party.join("bill")
-    assert ear.cards == {"hank": {"hank": b"here"}} and ear.resumes == 1
+    first.wait_until(lambda: hank.connected)
+    _, ear = party.start_bus("bill")
+    assert ear.presences == {"hank": {"hank": b"here"}} and ear.connect_count == 1
 
 
-def test_names_are_shown_as_they_are(party: Party) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_names_are_shown_as_they_are(party: BusGroup) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     names = ("number", "left", ":x", "ж", "")
     for name in names:
         hank.set_presence(name, b"\x00\xff")
-    ear.wait(lambda: len(ear.told) == len(names))
-    _, late = party.join("bill")
-    assert late.cards == ear.cards == {"hank": dict.fromkeys(names, b"\x00\xff")}
+    ear.wait_until(lambda: len(ear.presence_events) == len(names))
+    _, late = party.start_bus("bill")
+    assert late.presences == ear.presences == {"hank": dict.fromkeys(names, b"\x00\xff")}
 
 
-def test_the_same_card_is_told_once(party: Party) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_the_same_card_is_told_once(party: BusGroup) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     hank.set_presence("hank", b"here")
-    ear.wait(lambda: ear.told)
+    ear.wait_until(lambda: ear.presence_events)
     hank.set_presence("hank", b"here")
     hank.set_presence("nobody", None)
     hank.send(b"then")
-    ear.wait_for(b"then")
-    assert len(ear.told) == 1
+    ear.expect_data(b"then")
+    assert len(ear.presence_events) == 1
 
 
-def test_a_goodbye_is_heard_at_once(party: Party) -> None:
-    (hank, _), (_, ear) = map(party.join, ("hank", "dale"))
+def test_a_goodbye_is_heard_at_once(party: BusGroup) -> None:
+    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
     hank.set_presence("hank", b"here")
     hank.send(b"last words")
     hank.close()
     hank.close()
-    ear.wait_for(b"last words")
-    ear.wait(lambda: ("hank",) in ear.told)
-    bill, late = party.join("bill")
-    assert (ear.cards, late.cards, list(bill.nodes)) == ({}, {}, ["dale"])
+    ear.expect_data(b"last words")
+    ear.wait_until(lambda: ("hank",) in ear.presence_events)
+    bill, late = party.start_bus("bill")
+    assert (ear.presences, late.presences, list(bill.nodes)) == ({}, {}, ["dale"])
 
 
-def test_a_node_that_dies_is_gone_after_a_while(party: Party, child: Child) -> None:
-    hank, ear = party.join("hank", timeout=SHORT)
-    ear.wait(lambda: ear.cards == {"dale": {"dale": b"here"}})
+def test_a_node_that_dies_is_gone_after_a_while(party: BusGroup, child: NodeProcess) -> None:
+    hank, ear = party.start_bus("hank", timeout=SHORT)
+    ear.wait_until(lambda: ear.presences == {"dale": {"dale": b"here"}})
     child.signal(signal.SIGKILL)
-    ear.wait(lambda: not hank.nodes)
-    assert ear.told == [("dale", "dale", b"here"), ("dale",)]
-    _, late = party.join("bill")
-    assert late.told == []
+    ear.wait_until(lambda: not hank.nodes)
+    assert ear.presence_events == [("dale", "dale", b"here"), ("dale",)]
+    _, late = party.start_bus("bill")
+    assert late.presence_events == []
 
 
-def test_a_node_that_stood_still_shows_itself_again(party: Party, child: Child) -> None:
-    hank, ear = party.join("hank", timeout=SHORT)
-    ear.wait(lambda: ear.cards)
+def test_a_node_that_stood_still_shows_itself_again(party: BusGroup, child: NodeProcess) -> None:
+    hank, ear = party.start_bus("hank", timeout=SHORT)
+    ear.wait_until(lambda: ear.presences)
     child.signal(signal.SIGSTOP)
-    ear.wait(lambda: ear.told[-1] == ("dale",))
+    ear.wait_until(lambda: ear.presence_events[-1] == ("dale",))
     child.signal(signal.SIGCONT)
-    ear.wait(lambda: ear.cards)
-    assert ear.told == [("dale", "dale", b"here"), ("dale",), ("dale", "dale", b"here")]
+    ear.wait_until(lambda: ear.presences)
+    assert ear.presence_events == [("dale", "dale", b"here"), ("dale",), ("dale", "dale", b"here")]
     assert not any(hank.stats.rejected.values())
 
 
-def test_a_node_that_stood_still_is_not_waited_for(party: Party, child: Child) -> None:
+def test_a_node_that_stood_still_is_not_waited_for(party: BusGroup, child: NodeProcess) -> None:
     child.signal(signal.SIGSTOP)
-    hank, _ = party.join("hank", timeout=SHORT)
+    hank, _ = party.start_bus("hank", timeout=SHORT)
     assert not hank.nodes and hank.connected
     child.signal(signal.SIGCONT)
 
 
-def test_who_has_missed_something_asks_for_it(party: Party, dale: Peer) -> None:
-    hank, ear = party.join("hank")
+def test_who_has_missed_something_asks_for_it(party: BusGroup, dale: FakePeer) -> None:
+    hank, ear = party.start_bus("hank")
     dale.join(ear, hank)
-    dale.say(1, presence={"a": b"1"})
-    ear.wait(lambda: ear.told == [("dale", "a", b"1")])
-    dale.number, dale.cards = 3, {"b": b"2", "c": b"3"}
-    dale.say(3, presence={"c": b"3"}, skip=1)
-    dale.wait(ear, lambda: ear.cards == {"dale": {"b": b"2", "c": b"3"}})
-    dale.number, dale.cards = 4, {"b": b"2", "c": b"4"}
-    dale.say(4)  # a beat after one that was lost
-    dale.wait(ear, lambda: ear.cards == {"dale": {"b": b"2", "c": b"4"}})
-    assert hank.stats.missed == 1 and ear.misses == ["dale"]
+    dale.publish(1, presence={"a": b"1"})
+    ear.wait_until(lambda: ear.presence_events == [("dale", "a", b"1")])
+    dale.version, dale.presence = 3, {"b": b"2", "c": b"3"}
+    dale.publish(3, presence={"c": b"3"}, skip=1)
+    dale.wait_until(ear, lambda: ear.presences == {"dale": {"b": b"2", "c": b"3"}})
+    dale.version, dale.presence = 4, {"b": b"2", "c": b"4"}
+    dale.publish(4)  # a beat after one that was lost
+    dale.wait_until(ear, lambda: ear.presences == {"dale": {"b": b"2", "c": b"4"}})
+    assert hank.stats.missed == 1 and ear.gaps == ["dale"]
 
 
 def test_what_is_shown_is_read_in_pages_while_it_changes(
-    party: Party, monkeypatch: pytest.MonkeyPatch, client: Client
+    party: BusGroup, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     monkeypatch.setattr(presence, "MAX_PRESENCE_PAGE", 200)
-    hank, _ = party.join("hank")
+    hank, _ = party.start_bus("hank")
     for number in range(500):
         hank.set_presence(f"name{number}", b"here")
     dale, ear = party.open("dale"), party.open("x")  # `x` is never started
-    late = party.join("bill")[1]
+    late = party.start_bus("bill")[1]
     for number in range(0, 500, 2):
         hank.set_presence(f"name{number}", None)
         hank.set_presence(f"other{number}", b"here")
     del dale, ear
     expected = {f"name{n}": b"here" for n in range(1, 500, 2)} | {f"other{n}": b"here" for n in range(0, 500, 2)}
-    late.wait(lambda: late.cards == {"hank": expected})
-    assert len(late.told) <= 1000
+    late.wait_until(lambda: late.presences == {"hank": expected})
+    assert len(late.presence_events) <= 1000
 
 
 def test_a_page_says_how_each_card_is_when_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,21 +185,21 @@ def test_few_are_read_at_a_time_and_those_who_do_not_answer_are_asked_again() ->
     assert asked[9:] == ["d"] and not wishes
 
 
-def test_what_is_old_or_comes_twice_changes_nothing(party: Party, client: Client, dale: Peer) -> None:
-    hank, ear = party.join("hank")
+def test_what_is_old_or_comes_twice_changes_nothing(party: BusGroup, client: Client, dale: FakePeer) -> None:
+    hank, ear = party.start_bus("hank")
     dale.join(ear, hank)
-    said = [dale.say(1, presence={"a": b"1"}), dale.say(2, presence={"a": None})]
+    said = [dale.publish(1, presence={"a": b"1"}), dale.publish(2, presence={"a": None})]
     for data in (*said, *said):
-        client.publish(dale.keys.broadcast, data)
-    dale.say(2, payloads=[b"done"])
-    ear.wait_for(b"done")
-    assert ear.told == [("dale", "a", b"1"), ("dale", "a", None)]
+        client.publish(dale.channels.broadcast, data)
+    dale.publish(2, payloads=[b"done"])
+    ear.expect_data(b"done")
+    assert ear.presence_events == [("dale", "a", b"1"), ("dale", "a", None)]
     assert hank.stats.rejected["replayed"] == 4
 
 
-def test_redis_is_told_nothing_that_it_keeps(party: Party, client: Client) -> None:
-    hank, _ = party.join("hank")
+def test_redis_is_told_nothing_that_it_keeps(party: BusGroup, client: Client) -> None:
+    hank, _ = party.start_bus("hank")
     hank.set_presence("hank", b"here")
-    _, late = party.join("dale")
-    late.wait(lambda: late.cards == {"hank": {"hank": b"here"}})
+    _, late = party.start_bus("dale")
+    late.wait_until(lambda: late.presences == {"hank": {"hank": b"here"}})
     assert client.keys("*") == []

@@ -13,90 +13,90 @@ from typing import Any, Final
 import psycopg
 from gevent.event import Event
 
-HOLES: Final = (
+GAPS_QUERY: Final = (
     "SELECT c.key, c.first, c.head, count(m.seq), min(m.seq), max(m.seq) FROM conversations c "
     "LEFT JOIN messages m ON m.conversation_id = c.id GROUP BY c.id "
     "HAVING c.head > 0 AND NOT (count(m.seq) = c.head - c.first + 1 AND min(m.seq) = c.first "
     "AND max(m.seq) = c.head)"
 )
-STORED: Final = (
+STORED_QUERY: Final = (
     "SELECT client_id, c.key, seq, sender, text FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id WHERE client_id IS NOT NULL"
 )
-NOT_FOUND: Final = "SELECT id FROM messages WHERE words IS NULL"
-Heard = tuple[int, str, str]
+UNINDEXED_QUERY: Final = "SELECT id FROM messages WHERE words IS NULL"
+ReceivedMessage = tuple[int, str, str]
 """seq, sender and text."""
 
 
 @dataclass
-class Figures:
+class RunStats:
     """One line of the table."""
 
     fault: str
     sent: int = 0
     acknowledged: int = 0
     delivered: int = 0
-    again: int = 0
-    doubled: int = 0
+    repeated: int = 0
+    duplicates: int = 0
     lost: int = 0
-    holes: int = 0
+    gaps: int = 0
     server_kills: int = 0
     client_kills: int = 0
     remarks: str = ""
 
 
 @dataclass
-class Ledger:
+class DeliveryLog:
     """Kept by all clients of a run together. A conversation is named as in the store, a client by its account, or as
     account/device.
     """
 
     texts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # id: sender, conversation, text
     seqs: dict[str, int] = field(default_factory=dict)  # id: the seq of its 200
-    heard: dict[tuple[str, str], list[Heard]] = field(default_factory=lambda: defaultdict(list))
-    audience: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    again: int = 0  # came once more, as it may; the client dropped it by its seq
-    refused: int = 0  # answered 503
+    received: dict[tuple[str, str], list[ReceivedMessage]] = field(default_factory=lambda: defaultdict(list))
+    recipients: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    repeated: int = 0  # came once more, as it may; the client dropped it by its seq
+    rejected: int = 0  # answered 503
     replaced: int = 0  # by oneself
-    refusal: Event = field(default_factory=Event)  # set by the next 503
-    acceptance: Event = field(default_factory=Event)  # set by the next 200
+    next_rejection: Event = field(default_factory=Event)  # set by the next 503
+    next_acceptance: Event = field(default_factory=Event)  # set by the next 200
 
-    def unavailable(self) -> None:
-        self.refused += 1
-        self.refusal.set()
+    def record_rejection(self) -> None:
+        self.rejected += 1
+        self.next_rejection.set()
 
-    def answered(self, id: str, seq: int) -> None:
-        self.acceptance.set()
+    def record_seq(self, id: str, seq: int) -> None:
+        self.next_acceptance.set()
         assert self.seqs.setdefault(id, seq) == seq, f"{id} was answered {self.seqs[id]}, now {seq}"
 
-    def figures(self, fault: str, **more: int | str) -> Figures:
+    def stats(self, fault: str, **more: int | str) -> RunStats:
         """Counts over the whole run, for the table."""
         owed = delivered = doubled = holes = 0
-        for conversation, names in self.audience.items():
+        for conversation, names in self.recipients.items():
             kept = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
             answered = {self.seqs[id] for id in kept}
             holes += max(answered, default=0) - len(answered)
             for name in names:
                 mine = {id for id in kept if self.texts[id][0] == name}
-                heard = [seq for seq, _, _ in self.heard[name, conversation]]
+                heard = [seq for seq, _, _ in self.received[name, conversation]]
                 owed += len(kept - mine)
                 doubled += len(heard) - len(set(heard))
                 delivered += len({self.seqs[id] for id in kept - mine} & set(heard))
-        return Figures(
+        return RunStats(
             fault,
             len(self.texts),
             len(self.seqs),
             delivered,
-            self.again,
+            self.repeated,
             doubled,
             owed - delivered,
             holes,
             **more,  # type: ignore[arg-type]
         )
 
-    def verify_heard(self) -> None:
+    def verify_received(self) -> None:
         """Everybody heard everything answered 200 once, in order, without holes; and nothing else."""
-        for conversation, names in self.audience.items():
+        for conversation, names in self.recipients.items():
             said = {
                 self.seqs[id]: (sender, text)
                 for id, (sender, where, text) in self.texts.items()
@@ -104,9 +104,9 @@ class Ledger:
             }
             assert sorted(said) == list(range(1, len(said) + 1)), f"holes or doubles in {conversation}"
             for name in names:
-                heard = self.heard[name, conversation]
+                heard = self.received[name, conversation]
                 expected = [(seq, _account(who), text) for seq, (who, text) in sorted(said.items()) if who != name]
-                assert heard == expected, f"{name} in {conversation}: {_difference(heard, expected)}"
+                assert heard == expected, f"{name} in {conversation}: {_describe_difference(heard, expected)}"
 
     def verify_order(self) -> None:
         """Each sender's texts stand in the order they were sent: their numbers only grow with seq."""
@@ -126,13 +126,13 @@ class Ledger:
             assert indexed == db.execute("SELECT count(*) FROM messages").fetchone()[0], (
                 "what is stored can be searched"
             )
-            self._verify_stored(db.execute(HOLES).fetchall(), db.execute(STORED).fetchall())
+            self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())
 
     def verify_database(self, url: str) -> None:
         """The same of a database on PostgreSQL."""
         with psycopg.connect(url) as db:
-            assert db.execute(NOT_FOUND).fetchall() == [], "what is stored can be searched"
-            self._verify_stored(db.execute(HOLES).fetchall(), db.execute(STORED).fetchall())
+            assert db.execute(UNINDEXED_QUERY).fetchall() == [], "what is stored can be searched"
+            self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())
 
     def _verify_stored(self, holes: Sequence[Any], stored: Sequence[Any]) -> None:
         assert list(holes) == []
@@ -141,7 +141,7 @@ class Ledger:
         for id, seq in self.seqs.items():
             who, where, text = self.texts[id]
             assert kept.get(id) == (_account(who), where, text, seq), f"{id} was answered {seq}; stored: {kept.get(id)}"
-        members = {_account(name) for name in set().union(*self.audience.values())}
+        members = {_account(name) for name in set().union(*self.recipients.values())}
         assert {id for id, row in kept.items() if row[0] in members} <= self.texts.keys(), "stored and never sent"
 
 
@@ -149,7 +149,7 @@ def _account(client: str) -> str:
     return client.partition("/")[0]
 
 
-def _difference(heard: list[Heard], expected: list[Heard]) -> str:
+def _describe_difference(heard: list[ReceivedMessage], expected: list[ReceivedMessage]) -> str:
     for place, (one, other) in enumerate(zip(heard, expected, strict=False)):
         if one != other:
             return f"{one} instead of {other} at {place} of {len(expected)}"

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from tests.chaos.accounts import PASSWORD, populate
-from tests.chaos.checker import Figures
+from tests.chaos.checker import RunStats
 from tests.chaos.load import NAMES, ROOMS
-from tests.chaos.process import Server
+from tests.chaos.process import RestartableServer
 from tests.chaos.scale import IS_LONG, SEED, TIMEOUT
-from tests.support.accounts import Person
-from tests.support.native_clients import Dial
+from tests.support.accounts import UserClient
+from tests.support.native_clients import Connector
 
-TABLE: list[Figures] = []
-FIGURES = "figures"
+STATS: list[RunStats] = []
+STATS_PROPERTY = "figures"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,14 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """The figures came through the report, which they do from other processes too."""
     if report.when == "call":
-        TABLE.extend(Figures(**value) for name, value in report.user_properties if name == FIGURES)
+        STATS.extend(RunStats(**value) for name, value in report.user_properties if name == STATS_PROPERTY)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not TABLE:
+    if not STATS:
         return
-    titles = [each.name.replace("_", " ") for each in dataclasses.fields(Figures)]
-    rows = [titles, *([str(value) for value in dataclasses.astuple(figures)] for figures in TABLE)]
+    titles = [each.name.replace("_", " ") for each in dataclasses.fields(RunStats)]
+    rows = [titles, *([str(value) for value in dataclasses.astuple(figures)] for figures in STATS)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     terminalreporter.section(f"faults, {'long' if IS_LONG else 'short'}, FAULTS_SEED={SEED}")
     for row in rows:
@@ -46,35 +46,35 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture
-def tabulate(record_property: Callable[[str, object], None]) -> Callable[[Figures], None]:
+def tabulate(record_property: Callable[[str, object], None]) -> Callable[[RunStats], None]:
     """Puts figures into the table."""
-    return lambda figures: record_property(FIGURES, dataclasses.asdict(figures))
+    return lambda figures: record_property(STATS_PROPERTY, dataclasses.asdict(figures))
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., RestartableServer]]:
     """Makes servers, not started, on a store with everybody in it; they may not have complained at the end."""
-    servers: list[Server] = []
+    servers: list[RestartableServer] = []
 
-    def make(*options: str, folder: Path = tmp_path, **more: Any) -> Server:
+    def make(*options: str, folder: Path = tmp_path, **more: Any) -> RestartableServer:
         store = populate(f"sqlite:///{folder / 'chat.db'}", NAMES, ROOMS)
-        servers.append(Server(store, tmp_path / "server.log", *options, **more))
+        servers.append(RestartableServer(store, tmp_path / "server.log", *options, **more))
         return servers[-1]
 
     yield make
     for server in servers:
         with server:
             pass
-    assert [line for server in servers for line in server.complaints()] == []
+    assert [line for server in servers for line in server.error_lines()] == []
 
 
 @pytest.fixture
-def comes(start: Callable[..., Server]) -> Iterator[Callable[..., Person]]:
+def comes(start: Callable[..., RestartableServer]) -> Iterator[Callable[..., UserClient]]:
     """`comes(server, name)` is an account, or a guest where it is none, that logged in; hung up on at the end."""
-    with Dial() as dial:
+    with Connector() as connector:
 
-        def comes(server: Server, name: str, receive_buffer: int = 0) -> Person:
-            dial.open.append(person := Person(server, receive_buffer))
-            return person.enter(name, **{"password": PASSWORD} if name in NAMES else {})
+        def comes(server: RestartableServer, name: str, receive_buffer: int = 0) -> UserClient:
+            connector.connections.append(person := UserClient(server, receive_buffer))
+            return person.start_session(name, **{"password": PASSWORD} if name in NAMES else {})
 
         yield comes

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tests.chaos.process import Server
+from tests.chaos.process import RestartableServer
 from tests.chaos.scale import IS_LONG
 
 SIZE = "1g" if IS_LONG else "64m"
@@ -24,9 +24,9 @@ class Disk(Protocol):
 
     folder: Path
 
-    def fill(self, server: Server) -> None: ...
+    def fill(self, server: RestartableServer) -> None: ...
 
-    def drain(self, server: Server) -> None: ...
+    def drain(self, server: RestartableServer) -> None: ...
 
 
 class SmallDisk:
@@ -35,14 +35,14 @@ class SmallDisk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def fill(self, server: Server) -> None:
+    def fill(self, server: RestartableServer) -> None:
         with (self.folder / BALLAST).open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
             for size in (65536, 4096, 512):
                 with contextlib.suppress(OSError):
                     while ballast.write(bytes(size)) == size:
                         pass
 
-    def drain(self, server: Server) -> None:
+    def drain(self, server: RestartableServer) -> None:
         (self.folder / BALLAST).unlink()
 
 
@@ -52,14 +52,14 @@ class FrozenFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def fill(self, server: Server) -> None:
+    def fill(self, server: RestartableServer) -> None:
         self._limit(server, 0)
 
-    def drain(self, server: Server) -> None:
+    def drain(self, server: RestartableServer) -> None:
         self._limit(server, resource.RLIM_INFINITY)
 
     @staticmethod
-    def _limit(server: Server, size: int) -> None:
+    def _limit(server: RestartableServer, size: int) -> None:
         _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, hard))
 

@@ -9,83 +9,83 @@ from typing import Any, Final
 
 import gevent
 
-from tests.chaos.checker import Ledger
-from tests.chaos.resending_client import NUMBERS, Member
+from tests.chaos.checker import DeliveryLog
+from tests.chaos.resending_client import MESSAGE_NUMBERS, ResendingClient
 from tests.support.course_clients import Address
 
-BEACONS: Final = ("ray-one", "ray-two", "ray-three")
-SEAS: Final = {f"#sea-of-{name}": BEACONS for name in BEACONS}
+PROBES: Final = ("ray-one", "ray-two", "ray-three")
+PROBE_ROOMS: Final = {f"#sea-of-{name}": PROBES for name in PROBES}
 """Rooms in which one of them speaks and the others only listen: no word of their own shows them that they miss some."""
-BEAT: Final = 0.1
-LIVE: Final = 0.4
+PROBE_INTERVAL: Final = 0.1
+MAX_LIVE_LATENCY: Final = 0.4
 """Seconds: what was not heard sooner has been found in the store."""
-WITHIN: Final = 30.0
-STALE: Final = 100
+RECOVERY_TIMEOUT: Final = 30.0
+MAX_UNANSWERED: Final = 100
 
 
-class Crossings:
+class ProbeLog:
     """What beacons said and heard, by a steady clock."""
 
     def __init__(self) -> None:
-        self._said: dict[int, tuple[str, float]] = {}
-        self._heard: dict[tuple[str, str], list[tuple[float, float]]] = {
-            pair: [] for pair in itertools.permutations(BEACONS, 2)
+        self._sent: dict[int, tuple[str, float]] = {}
+        self._received: dict[tuple[str, str], list[tuple[float, float]]] = {
+            pair: [] for pair in itertools.permutations(PROBES, 2)
         }
 
-    def says(self, number: int, sender: str) -> None:
-        self._said[number] = sender, time.monotonic()
+    def record_sent(self, number: int, sender: str) -> None:
+        self._sent[number] = sender, time.monotonic()
 
-    def hears(self, number: int, hearer: str) -> None:
-        sender, said = self._said[number]
-        self._heard[sender, hearer].append((said, time.monotonic()))
+    def record_received(self, number: int, hearer: str) -> None:
+        sender, said = self._sent[number]
+        self._received[sender, hearer].append((said, time.monotonic()))
 
-    def live_since(self, moment: float) -> float | None:
+    def recovery_seconds(self, moment: float) -> float | None:
         """How long after a moment every node first heard live what was said on every other one; None: not yet."""
-        firsts = [_first_live(heard, moment) for heard in self._heard.values()]
+        firsts = [_first_live(heard, moment) for heard in self._received.values()]
         return None if None in firsts else max(each for each in firsts if each is not None) - moment
 
-    def wait(self, moment: float) -> float:
+    def wait_for_recovery(self, moment: float) -> float:
         """Wait until they all hear each other live; how long after the moment they did."""
-        while (took := self.live_since(moment)) is None:
-            deaf = [pair for pair, heard in self._heard.items() if _first_live(heard, moment) is None]
-            assert time.monotonic() < moment + WITHIN, f"not one messenger any more: {deaf}"
-            gevent.sleep(BEAT / 2)
+        while (took := self.recovery_seconds(moment)) is None:
+            deaf = [pair for pair, heard in self._received.items() if _first_live(heard, moment) is None]
+            assert time.monotonic() < moment + RECOVERY_TIMEOUT, f"not one messenger any more: {deaf}"
+            gevent.sleep(PROBE_INTERVAL / 2)
         return took
 
-    def slowest(self, begin: float, end: float) -> float:
+    def max_latency(self, begin: float, end: float) -> float:
         """The longest that anything took that was said between two moments."""
-        return max((heard - said for each in self._heard.values() for said, heard in each if begin <= said <= end))
+        return max((heard - said for each in self._received.values() for said, heard in each if begin <= said <= end))
 
 
 def _first_live(heard: list[tuple[float, float]], moment: float) -> float | None:
     recent = itertools.takewhile(lambda pair: pair[0] >= moment, reversed(heard))
-    return min((then for said, then in recent if then - said < LIVE), default=None)
+    return min((then for said, then in recent if then - said < MAX_LIVE_LATENCY), default=None)
 
 
-class Beacon(Member):
+class ProbeClient(ResendingClient):
     """On one node only."""
 
-    def __init__(self, name: str, server: Address, ledger: Ledger, crossings: Crossings, silence: float) -> None:
+    def __init__(self, name: str, server: Address, ledger: DeliveryLog, crossings: ProbeLog, silence: float) -> None:
         super().__init__(name, server, ledger, [f"#sea-of-{name}"], silence=silence)
-        self._crossings = crossings
+        self._probe_log = crossings
 
-    def beat(self) -> None:
+    def send_probes(self) -> None:
         """Say something at every beat, until it has to finish."""
         while self._sending:
-            if len(self._unanswered) < STALE:
+            if len(self._unanswered) < MAX_UNANSWERED:
                 with contextlib.suppress(OSError):  # it is said when connected again
-                    self._send(self._words(next(NUMBERS)))
-            gevent.sleep(BEAT)
+                    self._send(self._next_message(next(MESSAGE_NUMBERS)))
+            gevent.sleep(PROBE_INTERVAL)
 
-    def _fill(self) -> None:
-        self._look()
+    def _fill_window(self) -> None:
+        self._check_idle()
 
-    def _words(self, number: int) -> bytes:
-        self._crossings.says(number, self.name)
-        return super()._words(number)
+    def _next_message(self, number: int) -> bytes:
+        self._probe_log.record_sent(number, self.name)
+        return super()._next_message(number)
 
-    def _hear(self, frame: dict[str, Any]) -> None:
-        again = self._ledger.again
-        super()._hear(frame)
-        if self._ledger.again == again:
-            self._crossings.hears(int(frame["message"].split()[0]), self.name)
+    def _on_message(self, frame: dict[str, Any]) -> None:
+        again = self._log.repeated
+        super()._on_message(frame)
+        if self._log.repeated == again:
+            self._probe_log.record_received(int(frame["message"].split()[0]), self.name)

@@ -8,8 +8,8 @@ from typing import Any, Final
 import gevent
 from gevent import Greenlet
 
-from tests.chaos.checker import Ledger
-from tests.chaos.resending_client import Member
+from tests.chaos.checker import DeliveryLog
+from tests.chaos.resending_client import ResendingClient
 from tests.support.course_clients import Address
 
 NAMES: Final = ("anna", "boris", "clara", "denis", "elena", "fedor", "greta", "hugo")
@@ -23,39 +23,39 @@ def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
     return others + [room for room, people in ROOMS.items() if name in people]
 
 
-class Crowd:
+class ClientGroup:
     """Everybody of NAMES; used as a context, within which they talk."""
 
     def __init__(self, server: Address, names: Sequence[str] = NAMES, **habits: Any) -> None:
-        self.ledger = Ledger()
-        self.members: list[Member] = []
+        self.log = DeliveryLog()
+        self.clients: list[ResendingClient] = []
         self._greenlets: list[Greenlet[..., None]] = []
         for name in names:
-            self._add(Member(name, server, self.ledger, targets_of(name, names), **habits))
+            self._add(ResendingClient(name, server, self.log, targets_of(name, names), **habits))
 
-    def _add(self, member: Member) -> None:
-        self.members.append(member)
+    def _add(self, member: ResendingClient) -> None:
+        self.clients.append(member)
         for target in member.targets:
-            self.ledger.audience[member.conversation(target)].add(member.label)
+            self.log.recipients[member.conversation(target)].add(member.label)
 
-    def __enter__(self) -> Crowd:
-        self._greenlets = [gevent.spawn(member.run) for member in self.members]
+    def __enter__(self) -> ClientGroup:
+        self._greenlets = [gevent.spawn(member.run) for member in self.clients]
         return self
 
     def __exit__(self, *_: Any) -> None:
         gevent.killall(self._greenlets)
 
-    def check(self) -> None:
+    def check_failures(self) -> None:
         """Nobody was told what may not be."""
         for greenlet in self._greenlets:
             if greenlet.ready():
                 greenlet.get()
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Stop sending; wait until everything is answered, and everybody has caught up."""
-        for step in (Member.finish, Member.catch_up):
-            together = [gevent.spawn(step, member) for member in self.members]
+        for step in (ResendingClient.finish, ResendingClient.catch_up):
+            together = [gevent.spawn(step, member) for member in self.clients]
             gevent.joinall([*together, *self._greenlets], count=1)
-            self.check()
+            self.check_failures()
             gevent.joinall(together, raise_error=True)
-        self.check()
+        self.check_failures()

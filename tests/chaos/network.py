@@ -32,7 +32,7 @@ class Network:
     def __enter__(self) -> Network:
         """Raises OSError where this user may not do this, or cannot."""
         try:
-            self._make()
+            self._create()
         except OSError:
             self.__exit__()
             raise
@@ -41,50 +41,50 @@ class Network:
     def __exit__(self, *_: object) -> None:
         for number in range(self._size):
             with contextlib.suppress(OSError):
-                _run("ip", "netns", "del", self._space(number))
+                _run("ip", "netns", "del", self._namespace(number))
         with contextlib.suppress(OSError):
             _run("ip", "link", "del", self._name)
 
     def address(self, number: int) -> str:
         return f"{self._prefix}.{10 + number}"
 
-    def inside(self, number: int) -> tuple[str, ...]:
+    def command_prefix(self, number: int) -> tuple[str, ...]:
         """What a command line begins with, to be executed in that namespace."""
-        return ("ip", "netns", "exec", self._space(number))
+        return ("ip", "netns", "exec", self._namespace(number))
 
     @contextlib.contextmanager
     def cut(self, number: int, port: int) -> Iterator[None]:
         """That namespace and that port of the services cannot reach each other."""
         rules = [(chain, "-p", "tcp", direction, str(port), "-j", "DROP") for chain, direction in DIRECTIONS]
         for rule in rules:
-            _run(*self.inside(number), "iptables", "-w", "-A", *rule)
+            _run(*self.command_prefix(number), "iptables", "-w", "-A", *rule)
         try:
             yield
         finally:
             for rule in rules:
-                _run(*self.inside(number), "iptables", "-w", "-D", *rule)
+                _run(*self.command_prefix(number), "iptables", "-w", "-D", *rule)
 
-    def _space(self, number: int) -> str:
+    def _namespace(self, number: int) -> str:
         return f"{self._name}.{number}"
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         _run("ip", "link", "add", self._name, "type", "bridge")
         _run("ip", "address", "add", f"{self.host}/24", "dev", self._name)
         _run("ip", "link", "set", self._name, "up")
         for number in range(self._size):
-            space, plug = self._space(number), f"{self._name}p{number}"
+            space, plug = self._namespace(number), f"{self._name}p{number}"
             _run("ip", "netns", "add", space)
             _run("ip", "link", "add", plug, "type", "veth", "peer", "name", "eth0", "netns", space)
             _run("ip", "link", "set", plug, "master", self._name, "up")
-            for words in (("address", "add", f"{self.address(number)}/24", "dev", "eth0"), *UP):
-                _run(*self.inside(number), "ip", *words)
-            _run(*self.inside(number), "iptables", "-w", "-L", "-n")
+            for words in (("address", "add", f"{self.address(number)}/24", "dev", "eth0"), *UP_COMMANDS):
+                _run(*self.command_prefix(number), "ip", *words)
+            _run(*self.command_prefix(number), "iptables", "-w", "-L", "-n")
 
 
-UP: Final = (("link", "set", "lo", "up"), ("link", "set", "eth0", "up"))
+UP_COMMANDS: Final = (("link", "set", "lo", "up"), ("link", "set", "eth0", "up"))
 
 
-def cannot() -> str:
+def unavailable_reason() -> str:
     """Why no such network can be had here; empty where it can."""
     if os.geteuid() != 0:
         return "only root may make networks"

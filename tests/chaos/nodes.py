@@ -10,23 +10,23 @@ import gevent
 
 from gmessenger.launcher.services import Postgres, Redis
 from tests.chaos.accounts import populate
-from tests.chaos.latency_probe import BEACONS, SEAS, Beacon, Crossings
-from tests.chaos.load import NAMES, ROOMS, Crowd, targets_of
+from tests.chaos.latency_probe import PROBE_ROOMS, PROBES, ProbeClient, ProbeLog
+from tests.chaos.load import NAMES, ROOMS, ClientGroup, targets_of
 from tests.chaos.network import Network
-from tests.chaos.process import HOST, Server
-from tests.chaos.resending_client import Member
+from tests.chaos.process import HOST, RestartableServer
+from tests.chaos.resending_client import ResendingClient
 
-NODES: Final = len(BEACONS)
+NODES: Final = len(PROBES)
 BUS_TIMEOUT: Final = 3.0
-SILENCE: Final = 4.0
+SILENCE_TIMEOUT: Final = 4.0
 OPTIONS: Final = ("--bus-timeout", f"{BUS_TIMEOUT:g}", "--store-timeout", "5", "--drain-timeout", "3")
-REMOTE: Final = ("--plain-passwords", "yes", "--connect-rate", "10000", "--max-connections-per-ip", "10000")
+REMOTE_OPTIONS: Final = ("--plain-passwords", "yes", "--connect-rate", "10000", "--max-connections-per-ip", "10000")
 """For nodes that are dialled from elsewhere, which are watched as loopback is not."""
 WITH_PHONES: Final = ("anna", "clara", "fedor")
-HABITS: Final[dict[str, Any]] = {"window": 2, "pause": 0.05, "silence": SILENCE}
+CLIENT_OPTIONS: Final[dict[str, Any]] = {"window": 2, "pause": 0.05, "silence": SILENCE_TIMEOUT}
 
 
-class Nodes:
+class ProcessCluster:
     """PostgreSQL, which waits for the disk, Redis, and servers on both; each in a network of its own, where there is a
     `network`.
     """
@@ -38,17 +38,17 @@ class Nodes:
         self.postgres.start()
         self.redis.start()
         devices = [(name, device) for name in WITH_PHONES for device in ("default", "phone")]
-        self.store = populate(self.postgres.database(), (*NAMES, *BEACONS), ROOMS | SEAS, devices)
+        self.store = populate(self.postgres.database(), (*NAMES, *PROBES), ROOMS | PROBE_ROOMS, devices)
         self.servers = [self._server(folder, number) for number in range(NODES)]
 
-    def _server(self, folder: Path, number: int) -> Server:
+    def _server(self, folder: Path, number: int) -> RestartableServer:
         log, bus = folder / f"node{number}.log", ("--bus", self.redis.url)
         if self.network is None:
-            return Server(self.store, log, *bus, *OPTIONS)
-        address, inside = self.network.address(number), self.network.inside(number)
-        return Server(self.store, log, *bus, *OPTIONS, *REMOTE, host=address, inside=inside)
+            return RestartableServer(self.store, log, *bus, *OPTIONS)
+        address, inside = self.network.address(number), self.network.command_prefix(number)
+        return RestartableServer(self.store, log, *bus, *OPTIONS, *REMOTE_OPTIONS, host=address, inside=inside)
 
-    def __enter__(self) -> Nodes:
+    def __enter__(self) -> ProcessCluster:
         gevent.joinall([gevent.spawn(server.start) for server in self.servers], raise_error=True)
         return self
 
@@ -60,34 +60,34 @@ class Nodes:
         self.postgres.close()
 
     def complaints(self) -> list[str]:
-        return [line for server in self.servers for line in server.complaints()]
+        return [line for server in self.servers for line in server.error_lines()]
 
 
-class Travellers(Crowd):
+class RoamingClients(ClientGroup):
     """Everybody of NAMES, some with a phone besides, each on any node; and a beacon on every node."""
 
-    def __init__(self, servers: Sequence[Server]) -> None:
+    def __init__(self, servers: Sequence[RestartableServer]) -> None:
         super().__init__(servers[0], ())
-        self.crossings = Crossings()
+        self.probe_log = ProbeLog()
         devices = [(name, device) for device in ("", "phone") for name in (WITH_PHONES if device else NAMES)]
         for place, (name, device) in enumerate(devices):
             doors = [servers[(place + step) % len(servers)] for step in range(len(servers))]
-            self._add(Member(name, doors, self.ledger, targets_of(name), device=device, **HABITS))
-        self.beacons = [
-            Beacon(name, server, self.ledger, self.crossings, SILENCE)
-            for name, server in zip(BEACONS, servers, strict=True)
+            self._add(ResendingClient(name, doors, self.log, targets_of(name), device=device, **CLIENT_OPTIONS))
+        self.probes = [
+            ProbeClient(name, server, self.log, self.probe_log, SILENCE_TIMEOUT)
+            for name, server in zip(PROBES, servers, strict=True)
         ]
-        for beacon in self.beacons:
+        for beacon in self.probes:
             self._add(beacon)
-        for sea in SEAS:
-            self.ledger.audience[sea] |= set(BEACONS)
+        for sea in PROBE_ROOMS:
+            self.log.recipients[sea] |= set(PROBES)
 
-    def __enter__(self) -> Travellers:
+    def __enter__(self) -> RoamingClients:
         super().__enter__()
-        self._greenlets += [gevent.spawn(beacon.beat) for beacon in self.beacons]
+        self._greenlets += [gevent.spawn(beacon.send_probes) for beacon in self.probes]
         return self
 
-    def settle(self) -> None:
-        for member in self.members:
+    def finish(self) -> None:
+        for member in self.clients:
             member.stop_sending()
-        super().settle()
+        super().finish()

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests import ROOT
-from tests.support.server import PATIENCE
+from tests.support.server import TEST_TIMEOUT
 
 HOST: Final = "127.0.0.1"
-AS_SHIPPED: Final = ("-m", "gmessenger", "server")
-AGAIN: Final = 0.2
-AS_FAST_AS_YOU_LIKE: Final = ("--message-rate", "0", "--request-rate", "0")
+SERVER_MODULE: Final = ("-m", "gmessenger", "server")
+RESTART_DELAY: Final = 0.2
+UNLIMITED_RATES: Final = ("--message-rate", "0", "--request-rate", "0")
 
 
-class Server:
+class RestartableServer:
     """`start` it, `kill` it or `stop` it, again and again. Its log goes on in one file beside the store.
 
     `inside` is what its command line begins with, where it is to be started inside something.
@@ -31,20 +31,20 @@ class Server:
         store: str,
         log: Path,
         *options: str,
-        program: tuple[str, ...] = AS_SHIPPED,
+        program: tuple[str, ...] = SERVER_MODULE,
         host: str = HOST,
         inside: tuple[str, ...] = (),
     ) -> None:
         self.host = host
         self._log = log
         self._command = [*inside, sys.executable, *program, "--ip", host, "--log-file", str(log), "--store", store]
-        self._command += [*AS_FAST_AS_YOU_LIKE, *options]
+        self._command += [*UNLIMITED_RATES, *options]
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
         self.starts = 0
         self.kills = 0
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> RestartableServer:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -73,28 +73,28 @@ class Server:
 
     def start(self) -> None:
         self.launch()
-        self.listens()
+        self.wait_until_listening()
 
-    def listens(self) -> None:
+    def wait_until_listening(self) -> None:
         """Wait until it does."""
-        line = self._hears()
-        assert self._knows_port(line), f"the server says {line!r}, and {self.complaints()}"
+        line = self._read_line()
+        assert self._parse_port(line), f"the server says {line!r}, and {self.error_lines()}"
 
-    def revive(self) -> None:
+    def restart_until_listening(self) -> None:
         """Start it again and again, as whoever looks after it would, until it listens."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT
         self.launch()
-        while not self._knows_port(line := self._hears()):
-            assert time.monotonic() < deadline, f"the server does not come back: {line!r}, and {self.complaints()}"
-            self.process.communicate(timeout=PATIENCE)
-            time.sleep(AGAIN)
+        while not self._parse_port(line := self._read_line()):
+            assert time.monotonic() < deadline, f"the server does not come back: {line!r}, and {self.error_lines()}"
+            self.process.communicate(timeout=TEST_TIMEOUT)
+            time.sleep(RESTART_DELAY)
             self.launch()
 
-    def _hears(self) -> str:
+    def _read_line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
-    def _knows_port(self, line: str) -> bool:
+    def _parse_port(self, line: str) -> bool:
         found = re.search(r"port (\d+)", line)
         if found:
             self._port = int(found[1])
@@ -103,27 +103,27 @@ class Server:
     def kill(self) -> None:
         """As `kill -9` does."""
         self.process.kill()
-        self.process.communicate(timeout=PATIENCE)
+        self.process.communicate(timeout=TEST_TIMEOUT)
         self.kills += 1
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=PATIENCE)
-        assert self.process.returncode == 0, self.complaints()
+        self.process.communicate(timeout=TEST_TIMEOUT)
+        assert self.process.returncode == 0, self.error_lines()
 
     def pause(self) -> None:
         """It stands still: its clients stay connected and get no answer."""
         self.process.send_signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def resident(self) -> int:
+    def resident_kilobytes(self) -> int:
         """Kilobytes of memory that it holds."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
 
-    def complaints(self) -> list[str]:
+    def error_lines(self) -> list[str]:
         """Lines of the log that tell of mistakes."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [line for line in lines if re.search(r"greenlet_failed|Traceback|\wError\b", line)]

@@ -17,19 +17,19 @@ from msgspec import json
 
 from gmessenger.names import direct_key
 from tests.chaos.accounts import PASSWORD
-from tests.chaos.checker import Ledger
+from tests.chaos.checker import DeliveryLog
 from tests.support.course_clients import Address
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
-RECONNECT: Final = 0.02
+RECONNECT_DELAY: Final = 0.02
 
-TRY_AGAIN: Final = 0.05
+RETRY_DELAY: Final = 0.05
 RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing resets the connection."""
-NUMBERS: Final = itertools.count()
+MESSAGE_NUMBERS: Final = itertools.count()
 
 
-class Member:
+class ResendingClient:
     """One device of an account. `run` it in a greenlet; `finish` ends the sending and waits until all is answered.
 
     `window` messages may be unanswered at one time, and the next comes `pause` seconds after an answer. It acknowledges
@@ -41,18 +41,18 @@ class Member:
         self,
         name: str,
         servers: Address | Sequence[Address],
-        ledger: Ledger,
+        ledger: DeliveryLog,
         targets: Sequence[str],
         window: int = 20,
         stride: int = 7,
         pause: float = 0.0,
         device: str = "",
-        silence: float = PATIENCE,
+        silence: float = TEST_TIMEOUT,
     ) -> None:
         self.name = name
         self.label = f"{name}/{device}" if device else name  # as the ledger knows this device
         self._servers = deque(servers if isinstance(servers, Sequence) else [servers])
-        self._ledger = ledger
+        self._log = ledger
         self.targets = targets
         self._window = window
         self._stride = stride
@@ -61,22 +61,22 @@ class Member:
         self._silence = silence
         self._sock: socket.socket | None = None
         self._unanswered: dict[str, bytes] = {}
-        self._last: dict[str, int] = {}
-        self._acked: dict[str, int] = {}
+        self._last_seqs: dict[str, int] = {}
+        self._acked_seqs: dict[str, int] = {}
         self._sending = True
-        self._entered = False
-        self.quiet = Event()  # nothing is unanswered, nothing more will be sent
+        self._is_logged_in = False
+        self.is_idle = Event()  # nothing is unanswered, nothing more will be sent
         self.synced = Event()
-        self.forgetful = False  # a kill takes from it what it had not acknowledged
+        self.drops_unacknowledged = False  # a kill takes from it what it had not acknowledged
 
     def run(self) -> None:
         """Connect, again and again, until killed."""
         while True:
             try:
-                self._live()
+                self._run_connection()
             except OSError:
                 self._servers.rotate(-1)
-                gevent.sleep(RECONNECT)
+                gevent.sleep(RECONNECT_DELAY)
 
     def stop_sending(self) -> None:
         """Send nothing new."""
@@ -85,16 +85,16 @@ class Member:
     def finish(self) -> None:
         """Send nothing new; return when everything was answered."""
         self.stop_sending()
-        self._look()
-        assert self.quiet.wait(PATIENCE), f"{self.label} waits for {len(self._unanswered)} answers"
+        self._check_idle()
+        assert self.is_idle.wait(TEST_TIMEOUT), f"{self.label} waits for {len(self._unanswered)} answers"
 
     def catch_up(self) -> None:
         """Log in anew and wait until everything that was due has come."""
         self.synced.clear()
-        self.hang_up(gently=False)
-        assert self.synced.wait(PATIENCE), f"{self.label} is not synced"
+        self.disconnect(gently=False)
+        assert self.synced.wait(TEST_TIMEOUT), f"{self.label} is not synced"
 
-    def hang_up(self, *, gently: bool) -> None:
+    def disconnect(self, *, gently: bool) -> None:
         """Vanish between a receipt and its acknowledgement: with a reset, or by closing this side only."""
         sock, self._sock = self._sock, None
         if sock is None:
@@ -107,29 +107,29 @@ class Member:
                 sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        if self.forgetful:
-            self._forget()
+        if self.drops_unacknowledged:
+            self._drop_unacknowledged()
 
-    def _forget(self) -> None:
-        for conversation, last in self._acked.items():
-            heard = self._ledger.heard[self.label, conversation]
+    def _drop_unacknowledged(self) -> None:
+        for conversation, last in self._acked_seqs.items():
+            heard = self._log.received[self.label, conversation]
             while heard and heard[-1][0] > last:
                 heard.pop()
-            self._last[conversation] = last
+            self._last_seqs[conversation] = last
 
-    def _live(self) -> None:
+    def _run_connection(self) -> None:
         server = self._servers[0]
         with socket.create_connection((server.host, server.port), timeout=self._silence) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(_line(action="presence", jim=2, user=self._user))
+            sock.sendall(_encode_frame(action="presence", jim=2, user=self._user))
             unread = b""
-            self._sock, self._entered = sock, False
+            self._sock, self._is_logged_in = sock, False
             while self._sock is sock:
                 lines = (unread + self._read(sock)).split(b"\n")
                 unread = lines.pop()
                 for line in lines:
                     if self._sock is sock:  # else it has vanished meanwhile
-                        self._take(json.decode(line))
+                        self._on_frame(json.decode(line))
             while sock.fileno() >= 0 and sock.recv(65536):  # half closed: what still comes is not for us
                 pass
 
@@ -138,96 +138,96 @@ class Member:
             try:
                 data = sock.recv(65536)
             except TimeoutError:
-                if self._entered and not self._unanswered:  # nobody owes us a word
+                if self._is_logged_in and not self._unanswered:  # nobody owes us a word
                     continue
                 raise
             if not data:
                 raise ConnectionResetError
             return data
 
-    def _take(self, frame: dict[str, Any]) -> None:
+    def _on_frame(self, frame: dict[str, Any]) -> None:
         if "response" in frame:
-            self._answer(frame)
+            self._on_response(frame)
         elif frame["action"] == "msg":
-            self._hear(frame)
+            self._on_message(frame)
         elif frame["action"] == "synced":
             self.synced.set()
 
-    def _answer(self, frame: dict[str, Any]) -> None:
+    def _on_response(self, frame: dict[str, Any]) -> None:
         id, code = frame.get("id"), frame["response"]
         if "jim" in frame:
-            self._entered = True
+            self._is_logged_in = True
             self._send(*self._unanswered.values())
-            self._fill()
+            self._fill_window()
         elif id is None:
             if frame["code"] == "replaced":  # by a login that was given up, and was answered late
-                self._ledger.replaced += 1
+                self._log.replaced += 1
             else:
                 assert code == 503, f"{self.label} is refused: {frame}"  # at the door
             raise ConnectionResetError
         elif code == 503:
             assert frame["code"] == "store_unavailable" and frame["error"], frame
-            self._ledger.unavailable()
-            gevent.spawn_later(TRY_AGAIN, self._again, id)
+            self._log.record_rejection()
+            gevent.spawn_later(RETRY_DELAY, self._resend, id)
         else:
             assert code == 200, f"{self.label}: {frame}"
             if self._unanswered.pop(id, None) is not None:
-                self._ledger.answered(id, frame["seq"])
-            self._go_on()
+                self._log.record_seq(id, frame["seq"])
+            self._schedule_next()
 
-    def _go_on(self) -> None:
+    def _schedule_next(self) -> None:
         if self._pause and self._sending:
-            gevent.spawn_later(self._pause, self._fill_if_there)
+            gevent.spawn_later(self._pause, self._try_fill_window)
         else:
-            self._fill()
+            self._fill_window()
 
-    def _fill_if_there(self) -> None:
+    def _try_fill_window(self) -> None:
         with contextlib.suppress(OSError):  # what was not sent will be sent when connected again
-            self._fill()
+            self._fill_window()
 
-    def _again(self, id: str) -> None:
+    def _resend(self, id: str) -> None:
         with contextlib.suppress(OSError):  # it will be sent when connected again
             self._send(*(line for line in (self._unanswered.get(id),) if line))
 
-    def _hear(self, frame: dict[str, Any]) -> None:
+    def _on_message(self, frame: dict[str, Any]) -> None:
         sender, to, seq = frame["from"], frame["to"], frame["seq"]
         with_ = to if to[0] == "#" or sender == self.name else sender
         conversation = self.conversation(with_)
-        if seq <= self._last.get(conversation, 0):
-            self._ledger.again += 1
+        if seq <= self._last_seqs.get(conversation, 0):
+            self._log.repeated += 1
             return
-        self._last[conversation] = seq
-        self._ledger.heard[self.label, conversation].append((seq, sender, frame["message"]))
-        if seq - self._acked.get(conversation, 0) >= self._stride:
-            self._acked[conversation] = seq
-            self._send(_line(**{"action": "ack", "with": with_, "seq": seq}))
+        self._last_seqs[conversation] = seq
+        self._log.received[self.label, conversation].append((seq, sender, frame["message"]))
+        if seq - self._acked_seqs.get(conversation, 0) >= self._stride:
+            self._acked_seqs[conversation] = seq
+            self._send(_encode_frame(**{"action": "ack", "with": with_, "seq": seq}))
 
     def conversation(self, with_: str) -> str:
         return with_ if with_[0] == "#" else direct_key(self.name, with_)
 
-    def _fill(self) -> None:
+    def _fill_window(self) -> None:
         lines = []
         while self._sending and len(self._unanswered) < self._window:
-            lines.append(self._words(next(NUMBERS)))
+            lines.append(self._next_message(next(MESSAGE_NUMBERS)))
         self._send(*lines)
-        self._look()
+        self._check_idle()
 
-    def _words(self, number: int) -> bytes:
+    def _next_message(self, number: int) -> bytes:
         """Something to say, and to say again until it is answered."""
         id, to = f"{self.label} {number}", random.choice(self.targets)
         text = f"{number} of {self.label} ".ljust(random.randrange(20, 200), "x")
-        self._ledger.texts[id] = (self.label, self.conversation(to), text)
-        self._unanswered[id] = _line(action="msg", id=id, to=to, message=text)
+        self._log.texts[id] = (self.label, self.conversation(to), text)
+        self._unanswered[id] = _encode_frame(action="msg", id=id, to=to, message=text)
         return self._unanswered[id]
 
-    def _look(self) -> None:
+    def _check_idle(self) -> None:
         if not self._sending and not self._unanswered:
-            self.quiet.set()
+            self.is_idle.set()
 
     def _send(self, *lines: bytes) -> None:
         if self._sock is not None and lines:
             self._sock.sendall(b"".join(lines))
 
 
-def _line(**frame: Any) -> bytes:
+def _encode_frame(**frame: Any) -> bytes:
     return json.encode(frame) + b"\n"

@@ -13,19 +13,25 @@ class Scale:
     """`kills` of the server and their pace; how long a reader stalls and under how many messages."""
 
     kills: int
-    longest_life: float  # seconds between the start of a server and its kill
+    max_lifetime: float  # seconds between the start of a server and its kill
     client_kills: int
-    stall: float
+    stall_seconds: float
     stalled_messages: int
     full_disks: int  # times that the disk fills and drains
     clock_jumps: int
 
 
 SHORT: Final = Scale(
-    kills=3, longest_life=0.5, client_kills=20, stall=2.0, stalled_messages=5_000, full_disks=1, clock_jumps=4
+    kills=3, max_lifetime=0.5, client_kills=20, stall_seconds=2.0, stalled_messages=5_000, full_disks=1, clock_jumps=4
 )
 LONG: Final = Scale(
-    kills=60, longest_life=1.5, client_kills=600, stall=30.0, stalled_messages=50_000, full_disks=5, clock_jumps=40
+    kills=60,
+    max_lifetime=1.5,
+    client_kills=600,
+    stall_seconds=30.0,
+    stalled_messages=50_000,
+    full_disks=5,
+    clock_jumps=40,
 )
 IS_LONG: Final = os.environ.get("FAULTS") == "long"
 SCALE: Final = LONG if IS_LONG else SHORT

@@ -12,20 +12,20 @@ import time
 from pathlib import Path
 from typing import Final
 
-AHEAD: Final = struct.Struct("d")
+OFFSET: Final = struct.Struct("d")
 
 
 def skew(path: Path, seconds: float) -> None:
     """Move the clock of the server that was started with this file."""
     with path.open("r+b" if path.exists() else "w+b") as file:
-        file.write(AHEAD.pack(seconds))
+        file.write(OFFSET.pack(seconds))
 
 
 def main() -> int:
     with Path(sys.argv[1]).open("rb") as file:
-        ahead = mmap.mmap(file.fileno(), AHEAD.size, prot=mmap.PROT_READ)
+        ahead = mmap.mmap(file.fileno(), OFFSET.size, prot=mmap.PROT_READ)
     real = time.time
-    time.time = lambda: real() + AHEAD.unpack_from(ahead)[0]
+    time.time = lambda: real() + OFFSET.unpack_from(ahead)[0]
     from gmessenger.server.main import main as serve
 
     return serve(sys.argv[2:])

@@ -18,12 +18,12 @@ from gmessenger.errors import IdReused, NotStorable, StoreUnavailable, WireError
 from gmessenger.store import open_store
 from gmessenger.store.sqlite.inserter import INSERT_BATCH
 from gmessenger.store.sqlite.store import SqliteStore
-from tests.support.timeouts import PATIENCE as TIMEOUT
+from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
 Answers = list[tuple[int, WireError | None]]
 
 
-class Bench:
+class BatchRecorder:
     """A store with two accounts, and what became of what was appended."""
 
     def __init__(self, store: SqliteStore) -> None:
@@ -37,7 +37,7 @@ class Bench:
         post = NewMessage("one other", "one", "other", text, 0.0, self.one.id, **more)
         self.store.append(post, lambda seq, _, error: self.answers.append((seq, error)))
 
-    def answered(self, count: int) -> Answers:
+    def wait_for_answers(self, count: int) -> Answers:
         """That many answers, and no more."""
         with gevent.Timeout(TIMEOUT):
             while len(self.answers) < count:
@@ -67,52 +67,54 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[BatchRecorder]:
     failures: list[BaseException] = []
     store = open_store(f"sqlite:///{tmp_path}/chat.db", lambda _, failure: failures.append(failure))
     assert isinstance(store, SqliteStore)
-    bench = Bench(store)
+    bench = BatchRecorder(store)
     bench.failures = failures
     yield bench
     store.close()
 
 
-def test_every_post_of_a_large_batch_is_answered_when_there_is_no_room_for_it(bench: Bench) -> None:
+def test_every_post_of_a_large_batch_is_answered_when_there_is_no_room_for_it(bench: BatchRecorder) -> None:
     bench.fill()
     for number in range(4 * INSERT_BATCH):
         bench.append(f"{number} ".ljust(1000, "x"), device=1, id=str(number))
-    answers = bench.answered(4 * INSERT_BATCH)
+    answers = bench.wait_for_answers(4 * INSERT_BATCH)
     assert {type(error) for _, error in answers} == {StoreUnavailable}
     bench.append("again", device=1, id="0")
-    assert bench.answered(1) == [(1, None)]
+    assert bench.wait_for_answers(1) == [(1, None)]
     assert [each.text for each in bench.page()] == ["again"]
 
 
-def test_a_cursor_that_could_not_be_stored_is_stored_with_the_next_batch(bench: Bench) -> None:
+def test_a_cursor_that_could_not_be_stored_is_stored_with_the_next_batch(bench: BatchRecorder) -> None:
     for number in range(300):
         bench.append(str(number))
-    bench.answered(300)
+    bench.wait_for_answers(300)
     device = bench.device(bench.other.id).id
     bench.fill()
     bench.store.acknowledge(device, "one other", 200)
     for _ in range(INSERT_BATCH):
         bench.append("x" * 1000)
-    assert {type(error) for _, error in bench.answered(INSERT_BATCH)} == {StoreUnavailable}
+    assert {type(error) for _, error in bench.wait_for_answers(INSERT_BATCH)} == {StoreUnavailable}
     bench.store.flush()
     assert bench.device(bench.other.id).cursors == {"one other": 200}
 
 
 @pytest.mark.parametrize(("poison", "refusal"), [("\ud800", NotStorable), (("not", "a text"), StoreUnavailable)])
-def test_what_no_database_can_hold_does_not_end_the_writer(bench: Bench, poison: Any, refusal: type[WireError]) -> None:
+def test_what_no_database_can_hold_does_not_end_the_writer(
+    bench: BatchRecorder, poison: Any, refusal: type[WireError]
+) -> None:
     bench.append(poison)
-    assert [type(error) for _, error in bench.answered(1)] == [refusal]
+    assert [type(error) for _, error in bench.wait_for_answers(1)] == [refusal]
     assert len(bench.failures) == 0  # it is the text's fault, and no greenlet's
     bench.append("fine")
-    assert bench.answered(1) == [(1, None)]
+    assert bench.wait_for_answers(1) == [(1, None)]
 
 
 def test_a_failed_commit_is_told_also_when_nothing_can_be_written_to_stderr(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: BatchRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full:
         def write(self, _: str) -> int:
@@ -125,18 +127,18 @@ def test_a_failed_commit_is_told_also_when_nothing_can_be_written_to_stderr(
         lambda db: db.execute("DROP TABLE words")  # the index is written in the commit's thread, and fails there
     )
     bench.append("text")
-    assert [type(error) for _, error in bench.answered(1)] == [StoreUnavailable]
+    assert [type(error) for _, error in bench.wait_for_answers(1)] == [StoreUnavailable]
 
 
-def test_of_many_sent_at_once_what_was_sent_before_is_stored_once(bench: Bench) -> None:
+def test_of_many_sent_at_once_what_was_sent_before_is_stored_once(bench: BatchRecorder) -> None:
     for number in range(3):
         bench.append(f"text {number}", device=1, id=str(number))
-    assert bench.answered(3) == [(1, None), (2, None), (3, None)]
+    assert bench.wait_for_answers(3) == [(1, None), (2, None), (3, None)]
     for number in range(2 * INSERT_BATCH):
         bench.append(f"text {number}", device=1, id=str(number))
     bench.append("text 7", device=1, id="7")
     bench.append("another", device=1, id="8")
-    *answers, refused = bench.answered(2 * INSERT_BATCH + 2)
+    *answers, refused = bench.wait_for_answers(2 * INSERT_BATCH + 2)
     assert answers == [(number + 1, None) for number in range(2 * INSERT_BATCH)] + [(8, None)]
     assert isinstance(refused[1], IdReused)
     kept = [each.text for each in bench.page()]
@@ -144,7 +146,7 @@ def test_of_many_sent_at_once_what_was_sent_before_is_stored_once(bench: Bench) 
 
 
 def test_conversations_that_are_forgotten_while_many_are_written_keep_their_numbers(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: BatchRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gmessenger.store.sqlite.inserter.MAX_CACHED_CONVERSATIONS", 2)
     for room in "#a", "#b", "#c", "#d":
@@ -154,14 +156,14 @@ def test_conversations_that_are_forgotten_while_many_are_written_keep_their_numb
             bench.store.append(
                 NewMessage(room, "one", room, "text", 0.0), lambda seq, _, error: bench.answers.append((seq, error))
             )
-    assert bench.answered(18) == [
+    assert bench.wait_for_answers(18) == [
         (seq, None)
         for turn in range(3)
         for seq in (3 * turn + 1, turn + 1, 3 * turn + 2, turn + 1, 3 * turn + 3, turn + 1)
     ]
 
 
-def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: Bench) -> None:
+def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: BatchRecorder) -> None:
     def session() -> Session:
         outbox = Outbox(10, 10_000, lambda: None, lambda: None)
         here = Session("one", outbox, protocol="native", accepts_push=True, address="")

@@ -9,17 +9,17 @@ from pathlib import Path
 import gevent
 import pytest
 
-from tests.chaos.checker import Figures
+from tests.chaos.checker import RunStats
 from tests.chaos.disks import Disk, FrozenFiles, small_disk
-from tests.chaos.load import NAMES, Crowd
-from tests.chaos.process import Server
+from tests.chaos.load import NAMES, ClientGroup
+from tests.chaos.process import RestartableServer
 from tests.chaos.scale import SCALE
-from tests.support.accounts import Person
+from tests.support.accounts import UserClient
 from tests.support.course_clients import TIMEOUT
 
 QUIET = ("--log-level", "error")
 """The log is a file like others: it must not be what complains of a full disk."""
-CROWD, READER, WRITER, LISTENER = NAMES[:4], "elena", "greta", "fedor"
+GROUP, READER, WRITER, LISTENER = NAMES[:4], "elena", "greta", "fedor"
 
 
 @pytest.fixture(params=["full", "frozen"])
@@ -35,74 +35,74 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
         pytest.skip(f"no small disk: {error.strerror}")
 
 
-Comes = Callable[..., Person]
+Comes = Callable[..., UserClient]
 
 
-def others_go_on(reader: Person, guests: tuple[Person, Person]) -> None:
+def check_others_unaffected(reader: UserClient, guests: tuple[UserClient, UserClient]) -> None:
     """Whoever stores nothing notices nothing."""
-    assert reader.ask("probe")["response"] == 200
+    assert reader.request("probe")["response"] == 200
     assert [frame["message"] for frame in reader.history(LISTENER)] == ["kept before"]
-    assert reader.finds("kept") == ["kept before"]
+    assert reader.search("kept") == ["kept before"]
     one, other = guests
-    assert one.say(other.name, "nothing of this is kept")["response"] == 202
-    assert other.event("msg")["message"] == "nothing of this is kept"
+    assert one.send_message(other.name, "nothing of this is kept")["response"] == 202
+    assert other.next_event("msg")["message"] == "nothing of this is kept"
 
 
-def is_told(writer: Person, text: str) -> None:
+def check_writer_answered(writer: UserClient, text: str) -> None:
     """Who asks for something to be stored is told whether it was (a page may be free), and stays connected."""
-    answers = [writer.say(LISTENER, text), writer.say("nobody at all", text), writer.ask("probe")]
+    answers = [writer.send_message(LISTENER, text), writer.send_message("nobody at all", text), writer.request("probe")]
     assert answers[0]["response"] in (200, 503) and answers[1]["response"] in (404, 503), answers
     assert all(answer["response"] == 200 or answer["code"] for answer in answers), answers
 
 
 def test_a_full_disk_refuses_senders_and_nobody_else_and_recovers(
     disk: Disk,
-    start: Callable[..., Server],
+    start: Callable[..., RestartableServer],
     comes: Comes,
-    tabulate: Callable[[Figures], None],
+    tabulate: Callable[[RunStats], None],
     request: pytest.FixtureRequest,
 ) -> None:
     server = start(*QUIET, folder=disk.folder)
     server.start()
     reader, writer, guest = (comes(server, name) for name in (READER, WRITER, "guest"))
     reader.send({"action": "msg", "to": LISTENER, "message": "kept before"})
-    assert reader.ask("probe")["response"] == 200
-    with Crowd(server, CROWD) as crowd:
+    assert reader.request("probe")["response"] == 200
+    with ClientGroup(server, GROUP) as crowd:
         for number in range(SCALE.full_disks):
-            assert crowd.ledger.acceptance.wait(TIMEOUT)
+            assert crowd.log.next_acceptance.wait(TIMEOUT)
             gevent.sleep(random.uniform(0.0, 0.4))
             disk.fill(server)
-            crowd.ledger.refusal.clear()
-            assert crowd.ledger.refusal.wait(TIMEOUT), "nobody was told that the disk is full"
-            others_go_on(reader, (guest, comes(server, f"guest{number}")))
-            is_told(writer, "cannot be kept")
-            crowd.check()
+            crowd.log.next_rejection.clear()
+            assert crowd.log.next_rejection.wait(TIMEOUT), "nobody was told that the disk is full"
+            check_others_unaffected(reader, (guest, comes(server, f"guest{number}")))
+            check_writer_answered(writer, "cannot be kept")
+            crowd.check_failures()
             disk.drain(server)
-            crowd.ledger.acceptance.clear()
-            assert crowd.ledger.acceptance.wait(TIMEOUT), "it did not recover"
-        crowd.settle()
-        assert reader.sends(LISTENER, "kept again") == [2] and writer.sends(LISTENER, "kept again")
+            crowd.log.next_acceptance.clear()
+            assert crowd.log.next_acceptance.wait(TIMEOUT), "it did not recover"
+        crowd.finish()
+        assert reader.send_messages(LISTENER, "kept again") == [2] and writer.send_messages(LISTENER, "kept again")
         server.kill()
-    ledger = crowd.ledger
-    remarks = f"{SCALE.full_disks} times, {ledger.refused} answered 503"
-    tabulate(ledger.figures(f"disk {request.node.callspec.params['disk']}", server_kills=1, remarks=remarks))
-    ledger.verify_heard()
+    ledger = crowd.log
+    remarks = f"{SCALE.full_disks} times, {ledger.rejected} answered 503"
+    tabulate(ledger.stats(f"disk {request.node.callspec.params['disk']}", server_kills=1, remarks=remarks))
+    ledger.verify_received()
     ledger.verify_file(disk.folder / "chat.db")
 
 
 def test_acknowledged_while_nothing_can_be_stored_survives_a_kill_after_the_next_answer(
-    start: Callable[..., Server], comes: Comes, tmp_path: Path
+    start: Callable[..., RestartableServer], comes: Comes, tmp_path: Path
 ) -> None:
     server, disk = start(*QUIET), FrozenFiles(tmp_path)
     server.start()
     anna, boris = comes(server, "anna"), comes(server, "boris")
-    assert anna.sends("boris", "one", "two", "three") == [1, 2, 3]
-    boris.hears(3)
+    assert anna.send_messages("boris", "one", "two", "three") == [1, 2, 3]
+    boris.receive_messages(3)
     disk.fill(server)
     boris.send({"action": "ack", "with": "anna", "seq": 2})
-    assert boris.say("anna", "cannot be kept")["response"] == 503
+    assert boris.send_message("anna", "cannot be kept")["response"] == 503
     disk.drain(server)
-    assert boris.ask("probe")["response"] == 200
+    assert boris.request("probe")["response"] == 200
     server.kill()
     server.start()
     assert [frame["seq"] for frame in comes(server, "boris").backlog] == [3]

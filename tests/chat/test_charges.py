@@ -62,7 +62,7 @@ from gmessenger.errors import (
 from gmessenger.server.acceptor import ConnectionLimiter
 from gmessenger.store import open_store
 from tests.chat.test_passwords import Watched
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 HURDLES = [ZeroDivisionError(), StoreUnavailable(), GreenletExit(), gevent.Timeout(0), KeyboardInterrupt()]
 TWO = RateLimit.per_period(2, 1024.0)
@@ -390,7 +390,7 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
         store, cast(Any, None), {account.id: account}, lambda: 1.0, lambda: Limits(max_rooms_created=9)
     )
     makers = [gevent.spawn(rooms._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
-    gevent.joinall(makers, raise_error=True, timeout=PATIENCE)
+    gevent.joinall(makers, raise_error=True, timeout=TEST_TIMEOUT)
     (room,) = rooms
     kept = ConfusableIndex([room.name])
     assert rooms._room_names._names == kept._names

@@ -40,7 +40,7 @@ from gmessenger.errors import (
 )
 from gmessenger.store import open_store
 from tests.conftest import FAST
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 NOW = 1_763_800_000.5
 
@@ -300,7 +300,7 @@ def test_what_is_on_its_way_to_the_disk_is_bounded_and_holds_back_its_sender() -
     while waiting:
         waiting.pop(0)()
         gevent.sleep(0)
-    saying.get(timeout=PATIENCE)
+    saying.get(timeout=TEST_TIMEOUT)
     assert len(said) == 20 and hank.pending_characters == 0
 
 

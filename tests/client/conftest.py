@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from gmessenger.client import ChatEvent, Client, Timeouts
-from tests.support.scripted_server import TIMEOUT, FakeServer, Peer
+from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
 
 IMPATIENT = Timeouts(connect=2, response=2, probe_after=2, retry_for=5, initial_backoff=0.02, max_backoff=0.1)
 
@@ -39,7 +39,7 @@ class Owner:
         return None
 
 
-Begin = Callable[..., tuple[Owner, Peer]]
+Begin = Callable[..., tuple[Owner, ClientConnection]]
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def make(fake: FakeServer) -> Iterator[Callable[..., Owner]]:
 def begin(fake: FakeServer, make: Callable[..., Owner]) -> Begin:
     """A link that is logged in, and the server's end of it."""
 
-    def started(**options: Any) -> tuple[Owner, Peer]:
+    def started(**options: Any) -> tuple[Owner, ClientConnection]:
         owner = make(**options)
         starting = gevent.spawn(owner.link.start)
-        peer = fake.enter()
+        peer = fake.accept_and_log_in()
         starting.get(timeout=TIMEOUT)
         return owner, peer
 

@@ -24,10 +24,10 @@ def test_conversations_are_paged_and_the_newest_come_first(begin: Begin) -> None
         {"of": "a later version"},
         {"with": "dale", "seq": 17, "first": 1, "read": 12, "time": 3.0},
     ]
-    peer.answer(first, 200, conversations=listed, more=True)
+    peer.respond(first, 200, conversations=listed, more=True)
     second = peer.expect("conversations")
     assert second["after"] == "dale"
-    peer.answer(second, 200, conversations=[{"with": "joe", "seq": 20, "first": 11, "time": 5.0}], more=False)
+    peer.respond(second, 200, conversations=[{"with": "joe", "seq": 20, "first": 11, "time": 5.0}], more=False)
     found = asking.get(timeout=TIMEOUT)
     assert found == [
         ConversationInfo("joe", 20, 11, 0, 5.0),
@@ -41,7 +41,7 @@ def test_conversations_are_paged_and_the_newest_come_first(begin: Begin) -> None
 def test_an_older_server_knows_no_conversations(begin: Begin) -> None:
     owner, peer = begin()
     asking = gevent.spawn(owner.link.conversations)
-    peer.answer(peer.expect("conversations"), 400, code="unknown_action", error="There is no such action.")
+    peer.respond(peer.expect("conversations"), 400, code="unknown_action", error="There is no such action.")
     with pytest.raises(UnknownAction):
         asking.get(timeout=TIMEOUT)
 
@@ -61,20 +61,20 @@ def test_the_server_lists_them(server: RunningServer) -> None:
 def test_once_a_line_it_is_told_when_everything_has_come(fake: FakeServer, make: Callable[..., Owner]) -> None:
     owner = make()
     starting = gevent.spawn(owner.link.start)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
     assert (type(next(owner.link)), next(owner.link)) == (Connected, Synced(0, reconnected=False))
-    peer.say("dale", "live", seq=1)
+    peer.push_message("dale", "live", seq=1)
     peer.send({"action": "synced"})
-    peer.say("dale", "live", seq=2)
+    peer.push_message("dale", "live", seq=2)
     assert [type(next(owner.link)) for _ in range(2)] == [MessageReceived, MessageReceived]
     peer.restart()
     peer = fake.accept()
     presence = peer.expect("presence")
-    peer.answer(presence, 200, jim=2, account=True, session="token", server="fake/1", limits={}, alert="")
+    peer.respond(presence, 200, jim=2, account=True, session="token", server="fake/1", limits={}, alert="")
     for seq in (1, 2, 3, 4):  # two of them were had
-        peer.say("dale", "waited", seq=seq)
-    peer.say("hank", "from another device", to="dale", seq=5)
+        peer.push_message("dale", "waited", seq=seq)
+    peer.push_message("hank", "from another device", to="dale", seq=5)
     peer.send({"action": "synced"})
     assert owner.next(Synced) == Synced(3, reconnected=True)
     came: list[Any] = [event for event in owner.seen if isinstance(event, MessageReceived)]

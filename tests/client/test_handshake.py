@@ -26,7 +26,11 @@ def test_presence_and_greeting(fake: FakeServer, make: Any) -> None:
     owner = make()
     starting = started(owner)
     peer = fake.accept()
-    assert peer.let_in(greeting="Hello there.") == {"action": "presence", "jim": 2, "user": {"account_name": "hank"}}
+    assert peer.accept_login(greeting="Hello there.") == {
+        "action": "presence",
+        "jim": 2,
+        "user": {"account_name": "hank"},
+    }
     starting.get(timeout=TIMEOUT)
     event = owner.next(Connected)
     assert (event.greeting, event.server, event.reconnected) == ("Hello there.", "fake/1", False)
@@ -60,7 +64,7 @@ def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
     peer = fake.accept()
     assert str(failure(starting)).endswith("connected, but no answer within 0.1 s.")
     peer.expect("presence")
-    peer.expect_left()
+    peer.expect_closed()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
 )
 def test_a_server_of_another_kind(fake: FakeServer, make: Any, banner: bytes) -> None:
     starting = started(make())
-    fake.accept().write(banner)
+    fake.accept().send_bytes(banner)
     assert isinstance(failure(starting), Unreachable)
 
 
@@ -90,7 +94,7 @@ def test_turned_away(
     fake: FakeServer, make: Any, response: int, code: str, kind: type[ExitError], exit_code: int
 ) -> None:
     starting = started(make())
-    fake.accept().turn_away(response, code, "For a reason of its own.")
+    fake.accept().reject_login(response, code, "For a reason of its own.")
     error = failure(starting)
     assert type(error) is kind
     assert error.exit_code == exit_code
@@ -105,8 +109,8 @@ def test_a_name_that_cannot_be_sent(fake: FakeServer) -> None:
 def test_closing_says_goodbye(begin: Begin) -> None:
     owner, peer = begin()
     owner.link.close()
-    assert peer.read() == {"action": "quit"}
-    peer.expect_left()
+    assert peer.receive() == {"action": "quit"}
+    peer.expect_closed()
     assert owner.ending() is None
     owner.link.close()
 

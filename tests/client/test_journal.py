@@ -15,9 +15,9 @@ from gmessenger.client import Accepted, Client, Notice
 from gmessenger.client.journal import JournalFile
 from gmessenger.client.sender import OutgoingMessage, make_message
 from tests.client.conftest import IMPATIENT, Owner
-from tests.support.scripted_server import TIMEOUT, FakeServer, Peer
+from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
 
-Come = Callable[..., tuple[Owner, Peer]]
+Come = Callable[..., tuple[Owner, ClientConnection]]
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def come(fake: FakeServer, file: Path) -> Iterator[Come]:
     """Hank comes, and keeps what he has not sent."""
     links: list[Client] = []
 
-    def started(*, account: bool = True, **options: Any) -> tuple[Owner, Peer]:
+    def started(*, account: bool = True, **options: Any) -> tuple[Owner, ClientConnection]:
         link = Client(fake.host, fake.port, "hank", timeouts=IMPATIENT, unsent_file=file, **options)
         links.append(link)
         starting = gevent.spawn(link.start)
-        peer = fake.enter(account=account)
+        peer = fake.accept_and_log_in(account=account)
         starting.get(timeout=TIMEOUT)
         return Owner(link), peer
 
@@ -57,7 +57,7 @@ def test_the_next_link_sends_what_was_left(come: Come, file: Path) -> None:
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     for message in sent:
         assert peer.expect("msg")["id"] == message.id
-    peer.answer({"id": sent[1].id}, 200, seq=1)
+    peer.respond({"id": sent[1].id}, 200, seq=1)
     owner.next(Accepted)
     owner.link.close()
     owner, peer = come()
@@ -65,7 +65,7 @@ def test_the_next_link_sends_what_was_left(come: Come, file: Path) -> None:
     for message in (sent[0], sent[2]):
         asked = peer.expect("msg")
         assert (asked["id"], asked["message"]) == (message.id, message.text)
-        peer.answer(asked, 200, seq=2)
+        peer.respond(asked, 200, seq=2)
         owner.next(Accepted)
     assert file.read_bytes() == b""
 
@@ -81,7 +81,7 @@ def test_a_guest_that_registers_has_a_file(come: Come, file: Path) -> None:
     registering = gevent.spawn(owner.link.register, "correct horse")
     asked = peer.expect("register")
     assert asked["password"] == "correct horse"
-    peer.answer(asked, 201, session="new")
+    peer.respond(asked, 201, session="new")
     registering.get(timeout=TIMEOUT)
     message = owner.link.send("dale", "hi")
     owner.link.close()
@@ -141,7 +141,7 @@ def test_a_disk_that_fails_is_told_of_and_stops_nothing(come: Come, monkeypatch:
     owner.link.send("dale", "one"), owner.link.send("dale", "two")
     monkeypatch.undo()
     for seq in (1, 2):
-        peer.answer(peer.expect("msg"), 200, seq=seq)
+        peer.respond(peer.expect("msg"), 200, seq=seq)
     owner.next(Accepted), owner.next(Accepted)
     notices = [event for event in owner.seen if isinstance(event, Notice)]
     assert notices == [Notice("Unsent messages cannot be saved on disk: No space left on device.", is_local=True)]
@@ -167,7 +167,7 @@ def test_a_place_that_cannot_be(fake: FakeServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     link = Client(fake.host, fake.port, "hank", timeouts=IMPATIENT, unsent_file=tmp_path / "file" / "hank.jsonl")
     starting = gevent.spawn(link.start)
-    fake.enter(account=True)
+    fake.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
     assert "cannot be saved on disk" in Owner(link).next(Notice).text
     link.close()

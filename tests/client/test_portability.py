@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests import ROOT
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 ELSEWHERE = (
     "import sys, gevent, gevent.socket, gevent.threadpool, subprocess, getpass, logging.config, configargparse\n"
@@ -15,7 +15,7 @@ ELSEWHERE = (
 
 def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", ELSEWHERE + program, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TEST_TIMEOUT)
 
 
 def test_the_library_is_there_and_keeps_nothing_on_disk(tmp_path: Path) -> None:

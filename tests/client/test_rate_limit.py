@@ -86,6 +86,6 @@ def test_a_question_that_came_too_fast_is_asked_again(begin: Begin) -> None:
     owner, peer = begin()
     asked = gevent.spawn(owner.link.users)
     for _ in range(2):
-        peer.answer(peer.expect("users"), 429, code="too_fast", error="Too fast.", retry_after=0.01)
-    peer.answer(peer.expect("users"), 200, users=[{"account_name": "dale"}])
+        peer.respond(peer.expect("users"), 429, code="too_fast", error="Too fast.", retry_after=0.01)
+    peer.respond(peer.expect("users"), 200, users=[{"account_name": "dale"}])
     assert [card.account_name for card in asked.get(timeout=TIMEOUT)] == ["dale"]

@@ -13,15 +13,15 @@ from tests.support.scripted_server import TIMEOUT, FakeServer
 def test_what_was_read_is_said_now_and_on_the_next_line(fake: FakeServer, make: Any) -> None:
     owner = make()
     starting = gevent.spawn(owner.link.start)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
     owner.link.mark_read("dale", 6)
-    assert peer.read() == {"action": "read", "with": "dale", "seq": 6}
+    assert peer.receive() == {"action": "read", "with": "dale", "seq": 6}
     owner.link.mark_read("Dale", 7)
-    assert peer.read() == {"action": "read", "with": "Dale", "seq": 7}
+    assert peer.receive() == {"action": "read", "with": "Dale", "seq": 7}
     peer.restart()
-    peer = fake.enter(account=True)
-    assert peer.read() == {"action": "read", "with": "Dale", "seq": 7}
+    peer = fake.accept_and_log_in(account=True)
+    assert peer.receive() == {"action": "read", "with": "Dale", "seq": 7}
     peer.send({"action": "read", "with": "#dev", "seq": 3})
     assert owner.next(ReadMarkerMoved) == ReadMarkerMoved("#dev", 3)
 

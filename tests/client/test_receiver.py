@@ -21,7 +21,7 @@ def test_the_very_bytes_in_any_split(begin: Begin, size: int) -> None:
     owner, peer = begin()
     data = FRAME + b"\n" + FRAME + b"\r\n\n"
     for start in range(0, len(data), size):
-        peer.write(data[start : start + size])
+        peer.send_bytes(data[start : start + size])
         gevent.sleep(0)
     first, second = owner.next(MessageReceived), owner.next(MessageReceived)
     assert first.frame == FRAME
@@ -38,7 +38,7 @@ def test_presence_events(begin: Begin) -> None:
 def test_frames_of_a_later_version_are_no_harm(begin: Begin) -> None:
     owner, peer = begin()
     peer.send({"action": "topic", "room": "#dev"}, {"neither": 1}, {"action": "msg", "of": "another kind"}, {})
-    peer.say("dale", "hi")
+    peer.push_message("dale", "hi")
     assert owner.next(MessageReceived).delivery.message == "hi"
 
 
@@ -47,24 +47,24 @@ def test_frames_of_a_later_version_are_no_harm(begin: Begin) -> None:
 )
 def test_rubbish_ends_the_line_but_not_what_came_before(fake: FakeServer, begin: Begin, rubbish: bytes) -> None:
     owner, peer = begin()
-    writing = gevent.spawn(peer.write, FRAME + b"\n" + rubbish)
+    writing = gevent.spawn(peer.send_bytes, FRAME + b"\n" + rubbish)
     assert owner.next(MessageReceived).frame == FRAME
     assert "The server sent" in owner.next(Disconnected).reason
     writing.kill()
-    fake.enter()
+    fake.accept_and_log_in()
     assert owner.next(Connected).reconnected
 
 
 def test_a_probe_is_answered(begin: Begin) -> None:
     _, peer = begin()
     peer.send({"action": "probe"})
-    assert peer.read() == {"response": 200}
+    assert peer.receive() == {"response": 200}
 
 
 def test_silence_is_probed_and_any_frame_will_do(begin: Begin) -> None:
     owner, peer = begin(probe_after=0.1, response=0.3)
     for _ in range(3):
-        assert peer.read() == {"action": "probe"}
+        assert peer.receive() == {"action": "probe"}
         peer.send({"action": "synced"})
     assert owner.link.connected
 
@@ -73,19 +73,19 @@ def test_after_a_sleep_the_server_is_asked_at_once(begin: Begin, monkeypatch: py
     owner, peer = begin(probe_after=60, response=0.8)
     slept = receiver.suspended_seconds()
     monkeypatch.setattr(receiver, "suspended_seconds", lambda: slept + 3600)
-    assert peer.read() == {"action": "probe"}
+    assert peer.receive() == {"action": "probe"}
     peer.send({"response": 200})
     monkeypatch.setattr(receiver, "suspended_seconds", lambda: slept + 3601)  # clocks are not that exact
-    peer.say("dale", "still here")
+    peer.push_message("dale", "still here")
     assert owner.next(MessageReceived).delivery.message == "still here"
 
 
 def test_no_answer_to_a_probe_is_a_lost_line(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin(probe_after=0.1, response=0.1)
-    assert peer.read() == {"action": "probe"}
+    assert peer.receive() == {"action": "probe"}
     assert owner.next(Disconnected).reason == "the server did not answer within 0.1 s"
-    peer.expect_left()
-    fake.enter()
+    peer.expect_closed()
+    fake.accept_and_log_in()
     assert owner.next(Connected).reconnected
 
 
@@ -97,15 +97,15 @@ def test_a_server_that_reads_nothing_is_a_lost_line(fake: FakeServer, begin: Beg
     assert "0.2 s" in owner.next(Disconnected).reason
     assert time.monotonic() - sent_at < 1  # not only when the silence of `probe_after` is over
     peer.close()
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     assert peer.expect("msg")["message"] == "x" * 60_000
 
 
 def test_an_owner_who_does_not_read_holds_back_receiving_not_the_heartbeat(begin: Begin) -> None:
     owner, peer = begin(inbox_size=10, probe_after=0.05, response=0.1)
-    flood = gevent.spawn(peer.write, (FRAME[:-1] + b',"pad":"' + b"x" * 10_000 + b'"}\n') * 2000)
+    flood = gevent.spawn(peer.send_bytes, (FRAME[:-1] + b',"pad":"' + b"x" * 10_000 + b'"}\n') * 2000)
     for _ in range(4):  # longer than probe_after and answer together
-        assert peer.read() == {"action": "probe"}
+        assert peer.receive() == {"action": "probe"}
     assert not flood.ready()
     assert owner.link.connected
     received = [owner.next(MessageReceived) for _ in range(2000)]
@@ -117,14 +117,14 @@ def test_an_owner_who_does_not_read_holds_back_receiving_not_the_heartbeat(begin
 def test_sending_goes_on_while_receiving_is_held_back(begin: Begin) -> None:
     owner, peer = begin(inbox_size=5, probe_after=0.1, response=0.2)
     for _ in range(10):
-        peer.say("dale", "hi")
+        peer.push_message("dale", "hi")
     gevent.sleep(0.05)
     owner.link.send("dale", "I am busy reading")
-    while (frame := peer.read()) == {"action": "probe"}:
+    while (frame := peer.receive()) == {"action": "probe"}:
         pass
     assert frame["message"] == "I am busy reading"
     gevent.sleep(0.3)  # its answer is not heard for longer than `answer`: our fault, not the server's
-    peer.answer(frame)
+    peer.respond(frame)
     owner.next(Accepted)
     assert not any(isinstance(event, Disconnected) for event in owner.seen)
 
@@ -132,10 +132,10 @@ def test_sending_goes_on_while_receiving_is_held_back(begin: Begin) -> None:
 def test_an_owner_can_ask_while_its_inbox_is_full(begin: Begin) -> None:
     owner, peer = begin(inbox_size=5)
     for _ in range(7):
-        peer.say("dale", "hi")
+        peer.push_message("dale", "hi")
     gevent.sleep(0.05)
     asking = gevent.spawn(owner.link.users)
-    peer.answer(peer.expect("users"), 200, users=[{"account_name": "dale", "status": "away"}])
+    peer.respond(peer.expect("users"), 200, users=[{"account_name": "dale", "status": "away"}])
     assert [card.account_name for card in asking.get(timeout=TIMEOUT)] == ["dale"]
 
 
@@ -144,10 +144,10 @@ def test_users_are_paged(begin: Begin) -> None:
     asking = gevent.spawn(owner.link.users)
     first = peer.expect("users")
     assert "after" not in first
-    peer.answer(first, 200, users=[{"account_name": "a"}, {"account_name": "b"}], more=True)
+    peer.respond(first, 200, users=[{"account_name": "a"}, {"account_name": "b"}], more=True)
     second = peer.expect("users")
     assert second["after"] == "b"
-    peer.answer(second, 200, users=[{"account_name": "c"}], more=False)
+    peer.respond(second, 200, users=[{"account_name": "c"}], more=False)
     assert [card.account_name for card in asking.get(timeout=TIMEOUT)] == ["a", "b", "c"]
 
 
@@ -158,7 +158,7 @@ def test_a_list_that_does_not_end_is_ended(begin: Begin, users: list[dict[str, s
     while not asking.ready():
         try:
             peer.sock.settimeout(0.1)
-            peer.answer(peer.expect("users"), 200, users=users, more=True)
+            peer.respond(peer.expect("users"), 200, users=users, more=True)
         except TimeoutError:
             break
     assert len(asking.get(timeout=TIMEOUT)) <= 2
@@ -167,11 +167,11 @@ def test_a_list_that_does_not_end_is_ended(begin: Begin, users: list[dict[str, s
 def test_a_question_refused(begin: Begin) -> None:
     owner, peer = begin()
     asking = gevent.spawn(owner.link.join, "#ops")
-    peer.answer(peer.expect("join"), 403, code="forbidden", error="Members only.")
+    peer.respond(peer.expect("join"), 403, code="forbidden", error="Members only.")
     with pytest.raises(Forbidden, match="Members only"):
         asking.get(timeout=TIMEOUT)
     asking = gevent.spawn(owner.link.join, "#ops")
-    peer.answer(peer.expect("join"), 400, code="of_a_later_version", error="Not like that.")
+    peer.respond(peer.expect("join"), 400, code="of_a_later_version", error="Not like that.")
     with pytest.raises(WireError, match="Not like that"):
         asking.get(timeout=TIMEOUT)
 
@@ -189,10 +189,10 @@ def test_a_question_is_asked_again_on_the_next_line(fake: FakeServer, begin: Beg
     asking = gevent.spawn(owner.link.set_status, "away")
     first = peer.expect("status")
     peer.close()
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     again = peer.expect("status")
     assert again == first
-    peer.answer(again, 200)
+    peer.respond(again, 200)
     asking.get(timeout=TIMEOUT)
 
 
@@ -210,7 +210,7 @@ def test_a_mistake_of_ours_is_not_silent(begin: Begin, monkeypatch: pytest.Monke
     monkeypatch.setattr(owner.link._send_queue, "next_batch", lambda now: 1 / 0)
     owner.link.send("dale", "hi")
     assert isinstance(owner.ending(), ZeroDivisionError)
-    peer.expect_left()
+    peer.expect_closed()
 
 
 def test_a_bot_is_twenty_lines(begin: Begin) -> None:
@@ -222,7 +222,7 @@ def test_a_bot_is_twenty_lines(begin: Begin) -> None:
                 owner.link.send(event.delivery.sender, event.delivery.message)
 
     bot = gevent.spawn(echo)
-    peer.say("dale", "ping")
+    peer.push_message("dale", "ping")
     asked = peer.expect("msg")
     assert (asked["to"], asked["message"]) == ("dale", "ping")
     owner.link.close()
@@ -249,8 +249,8 @@ def test_reading_a_flood_is_quick(begin: Begin) -> None:
     owner, peer = begin()
     frames = b"".join(json.dumps({"action": "synced"}).encode() + b"\n" for _ in range(50_000))
     started = time.monotonic()
-    peer.write(frames)
-    peer.say("dale", "done")
+    peer.send_bytes(frames)
+    peer.push_message("dale", "done")
     owner.next(MessageReceived)
     assert time.monotonic() - started < 3
 

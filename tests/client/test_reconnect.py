@@ -29,7 +29,7 @@ def test_comes_back_and_says_so(fake: FakeServer, begin: Begin) -> None:
     lost = owner.next(Disconnected)
     assert (lost.reason, lost.attempt) == ("the server closed the connection", 1)
     assert not owner.link.connected
-    fake.enter()
+    fake.accept_and_log_in()
     assert owner.next(Connected).reconnected
     assert owner.link.connected
 
@@ -38,13 +38,13 @@ def test_resumes_with_the_newest_token(fake: FakeServer, make: Any) -> None:
     owner = make()
     starting = gevent.spawn(owner.link.start)
     first = fake.accept()
-    first.let_in(session="one")
+    first.accept_login(session="one")
     starting.get(timeout=TIMEOUT)
     first.close()
     second = fake.accept()
-    assert second.let_in(session="two")["session"] == "one"
+    assert second.accept_login(session="two")["session"] == "one"
     second.close()
-    assert fake.accept().let_in()["session"] == "two"
+    assert fake.accept().accept_login()["session"] == "two"
 
 
 @pytest.mark.parametrize(("response", "code"), [(401, "not_logged_in"), (402, "wrong_password"), (400, "no_session")])
@@ -52,8 +52,8 @@ def test_a_refused_token_is_dropped(fake: FakeServer, begin: Begin, response: in
     owner, peer = begin()
     peer.close()
     peer = fake.accept()
-    assert "session" in peer.turn_away(response, code, "No such session.")
-    assert "session" not in peer.let_in()
+    assert "session" in peer.reject_login(response, code, "No such session.")
+    assert "session" not in peer.accept_login()
     assert owner.next(Connected) and owner.next(Connected).reconnected
 
 
@@ -66,10 +66,10 @@ def test_a_login_that_was_given_up_and_came_through_after_all_is_not_somebody_el
     ghost.expect("presence")
     ghost.close()  # it has taken too long
     peer = fake.accept()
-    peer.let_in()
+    peer.accept_login()
     peer.send({"response": 409, "code": "replaced", "error": "Another connection has taken this session's place."})
-    peer.expect_left()
-    fake.enter()
+    peer.expect_closed()
+    fake.accept_and_log_in()
     assert [owner.next(Connected).reconnected for _ in range(3)] == [False, True, True]
 
 
@@ -77,7 +77,7 @@ def test_who_was_replaced_after_a_calm_login_stays_away(fake: FakeServer, begin:
     owner, peer = begin()
     peer.close()
     peer = fake.accept()
-    peer.let_in()
+    peer.accept_login()
     peer.send({"response": 409, "code": "replaced", "error": "Another connection has taken this session's place."})
     with pytest.raises(Refused, match="taken this session"):
         owner.next(Rejected)
@@ -88,9 +88,9 @@ def test_a_name_in_use_by_our_own_half_dead_connection(fake: FakeServer, begin: 
     peer.close()
     for _ in range(3):
         turning_away = fake.accept()
-        turning_away.turn_away(409, "name_in_use", "This name is already in use.")
-        turning_away.expect_left()
-    fake.enter()
+        turning_away.reject_login(409, "name_in_use", "This name is already in use.")
+        turning_away.expect_closed()
+    fake.accept_and_log_in()
     assert owner.next(Connected) and owner.next(Connected).reconnected
     assert "This name is already in use" in [event.reason for event in owner.seen if isinstance(event, Disconnected)]
 
@@ -105,15 +105,15 @@ def test_a_name_in_use_for_good(fake: FakeServer, begin: Begin) -> None:
 
 def refuse_for_ever(fake: FakeServer, response: int, code: str) -> None:
     while True:
-        fake.accept().turn_away(response, code, "No.")
+        fake.accept().reject_login(response, code, "No.")
 
 
 def test_a_name_that_became_an_account(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     peer.close()
     peer = fake.accept()
-    peer.turn_away(401, "not_logged_in", "This name is an account now.")
-    peer.turn_away(401, "not_logged_in", "This name is an account now.")
+    peer.reject_login(401, "not_logged_in", "This name is an account now.")
+    peer.reject_login(401, "not_logged_in", "This name is an account now.")
     error = owner.ending()
     assert isinstance(error, Refused)
     assert str(error) == "This name is an account now."
@@ -122,9 +122,9 @@ def test_a_name_that_became_an_account(fake: FakeServer, begin: Begin) -> None:
 def test_a_server_without_room_is_tried_again_when_it_says(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     peer.close()
-    fake.accept().turn_away(503, "server_full", "No room.", retry_after=0.15)
+    fake.accept().reject_login(503, "server_full", "No room.", retry_after=0.15)
     turned_away_at = time.monotonic()
-    fake.enter()
+    fake.accept_and_log_in()
     assert time.monotonic() - turned_away_at > 0.1
     assert owner.next(Connected) and owner.next(Connected).reconnected
 
@@ -148,9 +148,9 @@ def test_gives_up_after_retry_for(fake: FakeServer, begin: Begin) -> None:
 
 def test_replaced_is_the_end(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
-    peer.say("dale", "one last thing")
+    peer.push_message("dale", "one last thing")
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
-    peer.expect_left()
+    peer.expect_closed()
     error = owner.ending()
     assert isinstance(error, Refused) and str(error) == "You are elsewhere."
     assert any(isinstance(event, MessageReceived) for event in owner.seen)
@@ -160,25 +160,25 @@ def test_replaced_is_the_end(fake: FakeServer, begin: Begin) -> None:
 def test_moving_is_believed(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     peer.send({"action": "moving", "retry_in": 0.15})
-    peer.say("dale", "still here")
+    peer.push_message("dale", "still here")
     owner.next(MessageReceived)
     owner.link.send("dale", "for the next server")
     peer.sock.settimeout(0.05)
     with pytest.raises(TimeoutError):
-        peer.read()
+        peer.receive()
     peer.close()
     lost = owner.next(Disconnected)
     assert lost.reason == "the server has announced that it is stopping"
     assert 0.15 <= lost.retry_in <= 0.225
-    assert fake.enter().take(1) == ["for the next server"]
+    assert fake.accept_and_log_in().accept_messages(1) == ["for the next server"]
     owner.next(Accepted)
 
 
 def test_moving_without_going_is_not_waited_for(fake: FakeServer, begin: Begin) -> None:
     _, peer = begin(response=0.2)
     peer.send({"action": "moving", "retry_in": 0.0})
-    peer.expect_left()
-    fake.enter()
+    peer.expect_closed()
+    fake.accept_and_log_in()
 
 
 def test_pauses_grow_and_are_jittered() -> None:
@@ -202,28 +202,28 @@ def test_pauses_start_again_once_the_line_has_stood(fake: FakeServer, begin: Beg
     for _ in range(6):
         peer.close()
         assert owner.next(Disconnected).retry_in <= 0.01
-        peer = fake.enter()
+        peer = fake.accept_and_log_in()
 
 
 def test_status_and_rooms_are_said_again(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     saying = gevent.spawn(say_of_oneself, owner.link)
-    peer.answer(peer.expect("status"), 200)
-    peer.answer(peer.expect("join"), 200)
+    peer.respond(peer.expect("status"), 200)
+    peer.respond(peer.expect("join"), 200)
     saying.get(timeout=TIMEOUT)
     peer.close()
     owner.link.send("#ops", "back")
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     assert peer.expect("status")["status"] == "away"
     assert peer.expect("join")["room"] == "#ops"
-    assert peer.take(1) == ["back"]
+    assert peer.accept_messages(1) == ["back"]
 
 
 def test_a_room_that_was_left_by_another_spelling_is_not_entered_again(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     for act, room in ((owner.link.join, "#\uff2fps"), (owner.link.leave, "#ops")):
         asking = gevent.spawn(act, room)
-        peer.answer(peer.expect("join" if act == owner.link.join else "leave"), 200)
+        peer.respond(peer.expect("join" if act == owner.link.join else "leave"), 200)
         asking.get(timeout=TIMEOUT)
     assert owner.link._state_to_restore(seqs_reset=False) == {}
 
@@ -248,7 +248,7 @@ def test_an_owner_who_does_not_read_is_not_told_every_attempt(fake: FakeServer, 
 def test_who_is_sent_away_does_not_come_back_by_itself(fake: FakeServer, begin: Begin, code: str) -> None:
     owner, peer = begin()
     peer.send({"response": 403, "code": code, "error": "Go.", "retry_after": 0.01, "time": 1.0})
-    peer.expect_left()
+    peer.expect_closed()
     error = owner.ending()
     assert isinstance(error, Refused) and str(error) == "Go."
 
@@ -257,7 +257,7 @@ def test_a_ban_that_ends_some_time_is_not_waited_for(fake: FakeServer, begin: Be
     owner, peer = begin()
     peer.close()
     for _ in range(2):  # with the token, and without
-        fake.accept().turn_away(403, "banned", "You are banned.", retry_after=0.01)
+        fake.accept().reject_login(403, "banned", "You are banned.", retry_after=0.01)
     error = owner.ending()
     assert isinstance(error, Refused) and str(error) == "You are banned."
 
@@ -265,7 +265,7 @@ def test_a_ban_that_ends_some_time_is_not_waited_for(fake: FakeServer, begin: Be
 def test_what_a_mute_refuses_is_not_sent_again(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     owner.link.send("dale", "hi")
-    peer.answer(peer.expect("msg"), 403, code="muted", error="You are muted.", retry_after=0.01)
+    peer.respond(peer.expect("msg"), 403, code="muted", error="You are muted.", retry_after=0.01)
     assert owner.next(Rejected).reason == "You are muted."
     assert owner.link.pending_count == 0
 
@@ -276,7 +276,7 @@ def test_a_server_cannot_ask_for_a_storm_nor_for_a_century(fake: FakeServer, beg
     peer.send({"action": "moving", "retry_in": asked})
     peer.close()
     assert 0.02 <= owner.next(Disconnected).retry_in <= 0.3
-    fake.enter()
+    fake.accept_and_log_in()
 
 
 def test_pauses_grow_however_often_a_server_says_that_it_is_moving(fake: FakeServer, begin: Begin) -> None:
@@ -285,23 +285,23 @@ def test_pauses_grow_however_often_a_server_says_that_it_is_moving(fake: FakeSer
     for _ in range(5):
         peer.restart()
         pauses.append(owner.next(Disconnected).retry_in)
-        peer = fake.enter()
+        peer = fake.accept_and_log_in()
     assert min(pauses) >= 0.005 and pauses[-1] >= 0.02
 
 
 def test_a_seq_that_cannot_be_is_not_believed(fake: FakeServer, make: Any) -> None:
     owner = make()
     starting = gevent.spawn(owner.link.start)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
     for seq in (2**53 + 1, 2**63, 2**64, 10**30, -1):
-        peer.say("dale", f"seq {seq}", seq=seq)
+        peer.push_message("dale", f"seq {seq}", seq=seq)
         peer.send({"action": "delivered", "with": "dale", "seq": seq}, {"action": "read", "with": "dale", "seq": seq})
-    peer.say("dale", "the first", seq=1)
+    peer.push_message("dale", "the first", seq=1)
     assert owner.next(MessageReceived).delivery.message == "the first"
     owner.link.send("dale", "hi")
-    peer.answer(peer.expect("msg"), 200, seq=10**30)
+    peer.respond(peer.expect("msg"), 200, seq=10**30)
     owner.next(Accepted)
-    peer.say("dale", "the second", seq=2)
+    peer.push_message("dale", "the second", seq=2)
     assert owner.next(MessageReceived).delivery.message == "the second"
     assert not any(isinstance(event, GapDetected | MessageDelivered | ReadMarkerMoved) for event in owner.seen)

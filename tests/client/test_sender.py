@@ -11,7 +11,7 @@ from gmessenger.client import Accepted, Connected, Deferred, Disconnected, Notic
 from gmessenger.client.sender import MAX_IN_FLIGHT
 from gmessenger.errors import BadText, Unreachable
 from tests.client.conftest import Begin, Owner
-from tests.support.scripted_server import TIMEOUT, FakeServer, Frame, Peer
+from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer, Frame
 
 
 def test_accepted(begin: Begin) -> None:
@@ -20,7 +20,7 @@ def test_accepted(begin: Begin) -> None:
     asked = peer.expect("msg")
     assert asked == {"action": "msg", "id": message.id, "to": "dale", "message": "привет"}
     assert owner.link.pending_count == 1
-    peer.answer(asked, 202)
+    peer.respond(asked, 202)
     accepted = owner.next(Accepted)
     assert accepted.message is message and accepted.response.response == 202
     assert owner.link.pending_count == 0
@@ -39,7 +39,7 @@ def test_accepted(begin: Begin) -> None:
 def test_final_refusals(begin: Begin, response: int, code: str, error: str) -> None:
     owner, peer = begin()
     message = owner.link.send("dale", "hi")
-    peer.answer(peer.expect("msg"), response, code=code, error=error)
+    peer.respond(peer.expect("msg"), response, code=code, error=error)
     rejected = owner.next(Rejected)
     assert rejected.message is message and rejected.reason == error
     assert owner.link.pending_count == 0
@@ -48,7 +48,7 @@ def test_final_refusals(begin: Begin, response: int, code: str, error: str) -> N
 def test_a_refusal_without_a_word(begin: Begin) -> None:
     owner, peer = begin()
     owner.link.send("dale", "hi")
-    peer.answer(peer.expect("msg"), 418)
+    peer.respond(peer.expect("msg"), 418)
     assert owner.next(Rejected).reason == "The server answered 418."
 
 
@@ -59,11 +59,11 @@ def test_pipelined_but_bounded(begin: Begin) -> None:
     waiting = [peer.expect("msg") for _ in range(MAX_IN_FLIGHT)]
     peer.sock.settimeout(0.05)
     with pytest.raises(TimeoutError):
-        peer.read()
+        peer.receive()
     peer.sock.settimeout(TIMEOUT)
     for message in waiting:
-        peer.answer(message)
-    texts = [message["message"] for message in waiting] + peer.take(200 - MAX_IN_FLIGHT)
+        peer.respond(message)
+    texts = [message["message"] for message in waiting] + peer.accept_messages(200 - MAX_IN_FLIGHT)
     assert texts == [str(number) for number in range(200)]
     assert owner.link.flush(TIMEOUT) == 0
 
@@ -76,23 +76,23 @@ def test_large_messages_are_bounded_by_their_bytes(begin: Begin) -> None:
         peer.expect("msg")
     peer.sock.settimeout(0.05)
     with pytest.raises(TimeoutError):
-        peer.read()
+        peer.receive()
 
 
 def test_unanswered_are_sent_again_in_order_with_their_ids(fake: FakeServer, begin: Begin) -> None:
     owner, peer = begin()
     sent = [owner.link.send("dale", str(number)) for number in range(100)]
     first = [peer.expect("msg") for _ in range(10)]
-    peer.answer(first[0])
-    peer.answer(first[3])
+    peer.respond(first[0])
+    peer.respond(first[3])
     owner.next(Accepted), owner.next(Accepted)
     peer.close()
     owner.link.send("dale", "typed while the line was down")
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     again = []
     for _ in range(99):
         again.append(peer.expect("msg"))
-        peer.answer(again[-1])
+        peer.respond(again[-1])
     expected = [message for index, message in enumerate(sent) if index not in (0, 3)]
     assert [frame["id"] for frame in again[:-1]] == [message.id for message in expected]
     assert again[-1]["message"] == "typed while the line was down"
@@ -104,15 +104,15 @@ def test_nothing_is_lost_over_many_losses(fake: FakeServer, begin: Begin) -> Non
     sent = [owner.link.send("dale", str(number)).text for number in range(100)]
     texts: list[str] = []
     while set(texts) != set(sent):
-        texts += peer.take(min(7, len(set(sent) - set(texts))))
+        texts += peer.accept_messages(min(7, len(set(sent) - set(texts))))
         peer.close()
-        peer = fake.enter()
+        peer = fake.accept_and_log_in()
     # An answer that was lost with the line brings its message again; nothing overtakes.
     assert list(dict.fromkeys(texts)) == sent
 
 
-def later(peer: Peer, message: Frame, pause: float = 0.05) -> None:
-    peer.answer(message, 429, code="recipient_busy", error="They are busy.", retry_after=pause)
+def later(peer: ClientConnection, message: Frame, pause: float = 0.05) -> None:
+    peer.respond(message, 429, code="recipient_busy", error="They are busy.", retry_after=pause)
 
 
 def test_later_is_tried_again_and_keeps_the_order(begin: Begin) -> None:
@@ -123,15 +123,15 @@ def test_later_is_tried_again_and_keeps_the_order(begin: Begin) -> None:
     first = [peer.expect("msg") for _ in range(4)]
     for message in first[:3]:
         later(peer, message)
-    peer.answer(first[3])
+    peer.respond(first[3])
     again = []
     for _ in range(3):  # one by one, the next only after the answer to the last
         again.append(peer.expect("msg"))
         peer.sock.settimeout(0.02)
         with pytest.raises(TimeoutError):
-            peer.read()
+            peer.receive()
         peer.sock.settimeout(TIMEOUT)
-        peer.answer(again[-1])
+        peer.respond(again[-1])
     assert [message["id"] for message in again] == [message["id"] for message in first[:3]]
     assert owner.link.flush(TIMEOUT) == 0
     gevent.sleep(0)
@@ -147,16 +147,16 @@ def test_later_holds_back_the_same_addressee_only(begin: Begin) -> None:
     assert owner.next(Deferred).reason == "They are busy."
     owner.link.send("dale", "b")
     owner.link.send("bob", "c")
-    assert peer.take(3) == ["c", "a", "b"]
+    assert peer.accept_messages(3) == ["c", "a", "b"]
 
 
 def test_later_without_a_pause(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver, "DEFAULT_RETRY_DELAY", 0.2)
     owner, peer = begin()
     owner.link.send("dale", "hi")
-    peer.answer(peer.expect("msg"), 503, code="of_a_later_version", error="The store rests.")
+    peer.respond(peer.expect("msg"), 503, code="of_a_later_version", error="The store rests.")
     refused_at = time.monotonic()
-    assert peer.take(1) == ["hi"]
+    assert peer.accept_messages(1) == ["hi"]
     assert 0.15 < time.monotonic() - refused_at < 1
 
 
@@ -174,13 +174,13 @@ def test_an_account_tries_for_as_long_as_the_store_is_away(
 ) -> None:
     owner = make(max_defer=0.1, max_outage=outage)
     starting = gevent.spawn(owner.link.start)
-    peer = fake.enter(account=account)
+    peer = fake.accept_and_log_in(account=account)
     starting.get(timeout=TIMEOUT)
     owner.link.send("dale", "hi")
     sent_at = time.monotonic()
 
     def refuse() -> None:
-        peer.answer(peer.expect("msg"), 503, code="store_unavailable", error="Later.", retry_after=0.06)
+        peer.respond(peer.expect("msg"), 503, code="store_unavailable", error="Later.", retry_after=0.06)
 
     if is_final:  # at the first refusal after 0.1 s, however many there are until then
         refusing = gevent.spawn(lambda: [refuse() for _ in range(9)])
@@ -190,7 +190,7 @@ def test_an_account_tries_for_as_long_as_the_store_is_away(
     else:
         for _ in range(6):
             refuse()
-        peer.answer(peer.expect("msg"), 200, seq=1)
+        peer.respond(peer.expect("msg"), 200, seq=1)
         assert owner.next(Accepted).response.seq == 1
 
 
@@ -203,13 +203,13 @@ def test_who_is_missing_after_a_restart_may_be_on_their_way(
     peer.restart()
     owner.next(Disconnected)
     owner.link.send("dale", "hi")
-    peer = fake.enter()
-    peer.answer(peer.expect("msg"), 404, code=code, error="Nobody here.")
+    peer = fake.accept_and_log_in()
+    peer.respond(peer.expect("msg"), 404, code=code, error="Nobody here.")
     assert owner.next(Deferred).reason == "Nobody here."
-    assert peer.take(1) == ["hi"]
+    assert peer.accept_messages(1) == ["hi"]
     gevent.sleep(0.1)
     owner.link.send("dale", "hi again")
-    peer.answer(peer.expect("msg"), 404, code=code, error="Nobody here.")
+    peer.respond(peer.expect("msg"), 404, code=code, error="Nobody here.")
     assert owner.next(Rejected).reason == "Nobody here."
 
 
@@ -220,7 +220,7 @@ def test_too_large_a_frame_is_rejected_before_it_is_sent(begin: Begin) -> None:
     assert rejected.message is message and rejected.response.response == 413
     assert "65536" in rejected.reason
     owner.link.send("dale", "short")
-    assert peer.take(1) == ["short"]
+    assert peer.accept_messages(1) == ["short"]
 
 
 def test_a_new_server_with_a_smaller_limit(fake: FakeServer, begin: Begin) -> None:
@@ -230,8 +230,8 @@ def test_a_new_server_with_a_smaller_limit(fake: FakeServer, begin: Begin) -> No
     owner.link.send("dale", "x" * 2000)
     owner.link.send("dale", "short")
     peer = fake.accept()
-    peer.let_in(limits={"frame": 1000})
-    assert peer.take(1) == ["short"]
+    peer.accept_login(limits={"frame": 1000})
+    assert peer.accept_messages(1) == ["short"]
     assert "1000" in owner.next(Rejected).reason
 
 
@@ -249,7 +249,7 @@ def test_a_full_outbox_raises_or_waits(begin: Begin) -> None:
     waiting = gevent.spawn(owner.link.send, "dale", "c", TIMEOUT)
     peer.expect("msg")
     assert not waiting.ready()
-    peer.answer(peer.expect("msg"))
+    peer.respond(peer.expect("msg"))
     assert peer.expect("msg")["message"] == "c"
     waiting.get(timeout=TIMEOUT)
 
@@ -277,12 +277,12 @@ def test_an_unanswered_message_means_a_lost_line(fake: FakeServer, begin: Begin)
     peer.expect("msg")
     with gevent.Timeout(TIMEOUT):
         while True:  # alive, but it does not answer
-            peer.answer({}, 200)
+            peer.respond({}, 200)
             gevent.sleep(0.02)
             if any(isinstance(event, Disconnected) for event in peek(owner)):
                 break
     assert owner.seen[-1].reason == "the server did not answer within 0.2 s"
-    assert fake.enter().take(1) == ["hi"]
+    assert fake.accept_and_log_in().accept_messages(1) == ["hi"]
 
 
 def peek(owner: Owner) -> list[Any]:
@@ -297,6 +297,6 @@ def test_a_complaint_about_nothing_in_particular(begin: Begin) -> None:
     assert owner.next(Notice).text == "This is not JSON."
     peer.send({"response": 200, "time": 1.0}, {"response": 202, "id": "nobody's", "time": 1.0})
     owner.link.send("dale", "hi")
-    peer.take(1)
+    peer.accept_messages(1)
     assert [type(event) for event in owner.seen] == [Connected, Synced, Notice]
     owner.next(Accepted)

@@ -10,16 +10,16 @@ from gmessenger.client import Client, Disconnected
 from gmessenger.errors import AccountDeleted, Refused, WrongPassword
 from tests.client.conftest import IMPATIENT, Owner
 from tests.conftest import RunningServer
-from tests.support.scripted_server import TIMEOUT, FakeServer, Peer
+from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
 
-Account = tuple[Owner, Peer]
+Account = tuple[Owner, ClientConnection]
 
 
 @pytest.fixture
 def account(fake: FakeServer, tmp_path: Path) -> Any:
     link = Client(fake.host, fake.port, "hank", timeouts=IMPATIENT, unsent_file=tmp_path / "hank.jsonl")
     starting = gevent.spawn(link.start)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
     yield Owner(link), peer
     link.close()
@@ -32,8 +32,8 @@ def test_what_an_account_wanted_to_say_is_not_said_by_a_guest(
     peer.close()
     owner.next(Disconnected)
     owner.link.send("dale", "as hank, whom dale knows")
-    peer = fake.enter(account=False)
-    peer.expect_left()
+    peer = fake.accept_and_log_in(account=False)
+    peer.expect_closed()
     error = owner.ending()
     assert isinstance(error, Refused) and isinstance(error.__cause__, AccountDeleted)
     assert str(error) == "The account hank no longer exists."
@@ -56,14 +56,14 @@ def test_who_is_sent_away_does_not_come_back(account: Account, response: int, co
 def test_the_same_word_about_a_request_is_an_answer(account: Account) -> None:
     owner, peer = account
     message = owner.link.send("dale", "hi")
-    peer.answer(peer.expect("msg"), 403, code="account_disabled", error="No.")
+    peer.respond(peer.expect("msg"), 403, code="account_disabled", error="No.")
     assert owner.link.flush(TIMEOUT) == 0 and not owner.link.closed and message
 
 
 def test_forgetting_ends_the_link_without_an_error(account: Account) -> None:
     owner, peer = account
     forgetting = gevent.spawn(owner.link.erase_account, "correct horse")
-    peer.answer(peer.expect("forget"), 200)
+    peer.respond(peer.expect("forget"), 200)
     peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
     peer.close()
     forgetting.get(timeout=TIMEOUT)
@@ -88,7 +88,7 @@ def test_what_was_not_answered_is_erased_with_the_account(account: Account, tmp_
     file = tmp_path / "hank.jsonl"
     assert b"said too late" in file.read_bytes() and not owner.link.is_erased
     forgetting = gevent.spawn(owner.link.erase_account, "correct horse")
-    peer.answer(peer.expect("forget"), 200)
+    peer.respond(peer.expect("forget"), 200)
     forgetting.get(timeout=TIMEOUT)
     assert owner.link.is_erased and owner.link.pending_count == 0 and file.read_bytes() == b""
 
@@ -98,7 +98,7 @@ def test_what_was_not_answered_stays_where_the_account_was_not_erased(account: A
     owner.link.send("dale", "said too late")
     peer.expect("msg")
     forgetting = gevent.spawn(owner.link.erase_account, "correct horse")
-    peer.answer(peer.expect("forget"), 402, code="wrong_password", error="No.")
+    peer.respond(peer.expect("forget"), 402, code="wrong_password", error="No.")
     with pytest.raises(WrongPassword):
         forgetting.get(timeout=TIMEOUT)
     assert not owner.link.is_erased and owner.link.pending_count == 1

@@ -15,8 +15,8 @@ from gmessenger.client import Client, Connected, Disconnected, MessageReceived, 
 from gmessenger.client import connection as connections
 from gmessenger.errors import CertificateNotTrusted, FileError, InsecureTransport, Refused, Unreachable
 from tests.client.conftest import IMPATIENT, Owner
-from tests.support.scripted_server import TIMEOUT, FakeServer, Peer
-from tests.support.tls import Authority, pin_in
+from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
+from tests.support.tls import CertificateAuthority, pin_in
 
 LONG = "x" * 15_000
 
@@ -28,21 +28,21 @@ class TlsServer(FakeServer):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
 
-    def accept(self) -> Peer:
+    def accept(self) -> ClientConnection:
         sock, _ = self.listener.accept()
         sock.settimeout(TIMEOUT)
         tls = self.context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False)
-        self.peers.append(peer := Peer(tls))
+        self.connections.append(peer := ClientConnection(tls))
         return peer
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
-def server(authority: Authority) -> Iterator[TlsServer]:
+def server(authority: CertificateAuthority) -> Iterator[TlsServer]:
     with TlsServer() as server:
         server.show(authority.issue())
         yield server
@@ -62,9 +62,9 @@ def call(server: TlsServer) -> Iterator[Callable[..., Owner]]:
         each.close()
 
 
-def let_in(server: TlsServer, owner: Owner) -> Peer:
+def let_in(server: TlsServer, owner: Owner) -> ClientConnection:
     starting = gevent.spawn(owner.link.start)
-    peer = server.enter(account=True)
+    peer = server.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
     return peer
 
@@ -87,27 +87,29 @@ def refused(server: TlsServer, owner: Owner) -> CertificateNotTrusted:
     return caught.value
 
 
-def test_by_an_authority_of_ones_own(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
+def test_by_an_authority_of_ones_own(
+    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
+) -> None:
     owner = call(tls=TlsConfig(ca=authority.file))
     peer = let_in(server, owner)
     for number in range(20):
-        peer.say("dale", f"{number} {LONG}")
+        peer.push_message("dale", f"{number} {LONG}")
     assert [owner.next(MessageReceived).delivery.message for _ in range(20)] == [
         f"{number} {LONG}" for number in range(20)
     ]
     for number in range(20):
         owner.link.send("dale", f"{number} {LONG}")
-    assert peer.take(20) == [f"{number} {LONG}" for number in range(20)]
+    assert peer.accept_messages(20) == [f"{number} {LONG}" for number in range(20)]
 
 
 def test_an_authority_may_begin_with_a_byte_order_mark(
-    server: TlsServer, call: Callable[..., Owner], authority: Authority, tmp_path: Path
+    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(b"\xef\xbb\xbf" + authority.file.read_bytes())
     assert let_in(server, call(tls=TlsConfig(ca=tmp_path / "ca.pem")))
 
 
-def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authority: Authority) -> None:
+def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority) -> None:
     pin = pin_in(authority.folder / "server.pem")
     assert let_in(server, call(tls=TlsConfig(pin=pin)))
     digits = pin.removeprefix("sha256:").upper()
@@ -117,7 +119,7 @@ def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authori
 
 @pytest.mark.parametrize("with_authority", [False, True])
 def test_another_pin_is_told_and_no_password_is(
-    with_authority: bool, server: TlsServer, call: Callable[..., Owner], authority: Authority
+    with_authority: bool, server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
 ) -> None:
     ca = authority.file if with_authority else None
     error = refused(server, call(tls=TlsConfig(ca=ca, pin="sha256:" + "0" * 64)))
@@ -126,9 +128,9 @@ def test_another_pin_is_told_and_no_password_is(
 
 
 def test_a_pin_beside_an_authority_needs_both(
-    server: TlsServer, call: Callable[..., Owner], authority: Authority, tmp_path: Path
+    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority, tmp_path: Path
 ) -> None:
-    stranger = Authority(tmp_path)
+    stranger = CertificateAuthority(tmp_path)
     server.show(stranger.issue())
     pin = pin_in(tmp_path / "server.pem")
     assert "issuer" in str(refused(server, call(tls=TlsConfig(ca=authority.file, pin=pin))))
@@ -143,7 +145,11 @@ BAD = {
 
 @pytest.mark.parametrize(("certificate", "sentence"), BAD.values(), ids=BAD)
 def test_a_certificate_that_is_not_valid(
-    certificate: dict[str, Any], sentence: str, server: TlsServer, call: Callable[..., Owner], authority: Authority
+    certificate: dict[str, Any],
+    sentence: str,
+    server: TlsServer,
+    call: Callable[..., Owner],
+    authority: CertificateAuthority,
 ) -> None:
     server.show(authority.issue("bad.pem", *certificate.pop("hosts", ()), **certificate))
     assert sentence in str(refused(server, call(tls=TlsConfig(ca=authority.file))))
@@ -154,7 +160,7 @@ def test_an_authority_that_nobody_knows(server: TlsServer, call: Callable[..., O
 
 
 def test_who_is_somebody_else_after_a_break_is_told_nothing(
-    server: TlsServer, call: Callable[..., Owner], authority: Authority
+    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
 ) -> None:
     owner = call(tls=TlsConfig(pin=pin_in(authority.folder / "server.pem")))
     peer = let_in(server, owner)
@@ -167,7 +173,7 @@ def test_who_is_somebody_else_after_a_break_is_told_nothing(
 
 
 def test_a_line_is_left_with_a_goodbye_in_tls(
-    server: TlsServer, call: Callable[..., Owner], authority: Authority
+    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
 ) -> None:
     owner = call(tls=TlsConfig(ca=authority.file))
     peer = let_in(server, owner)
@@ -177,7 +183,7 @@ def test_a_line_is_left_with_a_goodbye_in_tls(
 
 
 def test_a_line_that_fails_under_a_reader_is_lost_and_no_mistake(
-    server: TlsServer, call: Callable[..., Owner], authority: Authority
+    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
 ) -> None:
     owner = call(tls=TlsConfig(ca=authority.file))
     let_in(server, owner)
@@ -185,13 +191,13 @@ def test_a_line_that_fails_under_a_reader_is_lost_and_no_mistake(
     assert connection is not None
     connection.fail(ConnectionError("the cable was pulled"))
     assert owner.next(Disconnected).reason == "the cable was pulled"
-    server.enter(account=True)
+    server.accept_and_log_in(account=True)
     assert owner.next(Connected).reconnected
 
 
 def test_a_server_that_speaks_no_tls(fake: FakeServer) -> None:
     starting = gevent.spawn(Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=IMPATIENT).start)
-    fake.accept().write(b'{"response":400}\n')
+    fake.accept().send_bytes(b'{"response":400}\n')
     with pytest.raises(Unreachable, match="that port does not use TLS"):
         starting.get(timeout=TIMEOUT)
 
@@ -219,7 +225,7 @@ def test_on_a_plain_line_to_another_machine_no_password_is_said(
     link = Client(fake.host, fake.port, "hank", password="correct horse", timeouts=IMPATIENT)
     starting = gevent.spawn(link.start)
     peer = fake.accept()
-    peer.expect_left()
+    peer.expect_closed()
     assert peer.unread == b""
     with pytest.raises(Refused) as caught:
         starting.get(timeout=TIMEOUT)
@@ -230,7 +236,7 @@ def test_nor_is_one_registered_with(fake: FakeServer, monkeypatch: pytest.Monkey
     monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
     link = Client(fake.host, fake.port, "hank", timeouts=IMPATIENT)
     starting = gevent.spawn(link.start)
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     starting.get(timeout=TIMEOUT)
     for say in (link.register, link.erase_account):
         with pytest.raises(InsecureTransport):
@@ -243,7 +249,7 @@ def test_unless_one_says_so(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
     link = Client(fake.host, fake.port, "hank", password="correct horse", plain_passwords=True, timeouts=IMPATIENT)
     starting = gevent.spawn(link.start)
-    assert fake.accept().let_in(account=True)["user"]["password"] == "correct horse"
+    assert fake.accept().accept_login(account=True)["user"]["password"] == "correct horse"
     starting.get(timeout=TIMEOUT)
     link.close()
 

@@ -10,41 +10,41 @@ import pytest
 
 from gmessenger.launcher.services import Postgres, Redis
 from tests.conftest import RunningServer
-from tests.support.accounts import PASSWORD, Person
-from tests.support.course_clients import Spelling
-from tests.support.native_clients import Dial
-from tests.support.timeouts import PATIENCE as TIMEOUT
+from tests.support.accounts import PASSWORD, UserClient
+from tests.support.course_clients import CourseVariant
+from tests.support.native_clients import Connector
+from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
 
 class Cluster:
     """`nodes`, and whoever comes to them: `here` is the first, `there` the second."""
 
-    def __init__(self, nodes: list[RunningServer], dial: Dial) -> None:
+    def __init__(self, nodes: list[RunningServer], connector: Connector) -> None:
         self.nodes = nodes
-        self.here, self.there = nodes[:2]
-        self._dial = dial
+        self.first, self.second = nodes[:2]
+        self._connector = connector
 
-    def dials(self, node: RunningServer) -> Person:
-        self._dial.open.append(person := Person(node))
+    def connect(self, node: RunningServer) -> UserClient:
+        self._connector.connections.append(person := UserClient(node))
         return person
 
-    def guest(self, node: RunningServer, name: str) -> Person:
-        return self.dials(node).enter(name)
+    def log_in_guest(self, node: RunningServer, name: str) -> UserClient:
+        return self.connect(node).start_session(name)
 
-    def registers(self, node: RunningServer, name: str) -> Person:
-        person = self.guest(node, name)
+    def register(self, node: RunningServer, name: str) -> UserClient:
+        person = self.log_in_guest(node, name)
         person.register()
-        assert person.until_synced() == []
+        assert person.receive_until_synced() == []
         return person
 
-    def comes(self, node: RunningServer, name: str, device: str = "laptop", **user: Any) -> Person:
-        return self.dials(node).enter(name, **{"password": PASSWORD} | user, device=device)
+    def log_in(self, node: RunningServer, name: str, device: str = "laptop", **user: Any) -> UserClient:
+        return self.connect(node).start_session(name, **{"password": PASSWORD} | user, device=device)
 
-    def course(self, node: RunningServer, spelling: Spelling, name: str) -> Any:
-        return self._dial.course(node, spelling, name)
+    def log_in_course(self, node: RunningServer, spelling: CourseVariant, name: str) -> Any:
+        return self._connector.log_in_course(node, spelling, name)
 
 
-def until(what: Callable[[], object]) -> None:
+def wait_until(what: Callable[[], object]) -> None:
     """Wait until something is so on a node, as far as nobody is told of it."""
     with gevent.Timeout(TIMEOUT):
         while not what():
@@ -55,13 +55,13 @@ def until(what: Callable[[], object]) -> None:
 def start_cluster(
     start_server: Callable[..., RunningServer], postgres: Postgres, redis_server: Redis
 ) -> Iterator[Callable[..., Cluster]]:
-    with Dial() as dial:
+    with Connector() as connector:
 
         def start(count: int = 2, **options: Any) -> Cluster:
             given = {"store": postgres.database(), "bus": redis_server.url} | options
             nodes = [start_server(**given) for _ in range(count)]
-            until(lambda: not given["bus"] or all(len(node.app.node.bus.nodes) == count - 1 for node in nodes))
-            return Cluster(nodes, dial)
+            wait_until(lambda: not given["bus"] or all(len(node.app.node.bus.nodes) == count - 1 for node in nodes))
+            return Cluster(nodes, connector)
 
         yield start
 

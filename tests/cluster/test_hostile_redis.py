@@ -17,10 +17,10 @@ from gmessenger.cluster.frames import BroadcastFrame, ChangeNotice, HintBatch, M
 from gmessenger.cluster.presence import _encode as card_of
 from gmessenger.launcher.services import Redis
 from gmessenger.store.postgres.bus_keys import replace_bus_key
-from tests.cluster.conftest import Cluster, until
+from tests.cluster.conftest import Cluster, wait_until
 from tests.support.accounts import texts
 
-LONG = 60.0
+LONG_INTERVAL = 60.0
 """Seconds between two looks that nobody has asked for: what comes before that, comes for another reason."""
 FORGED: list[Any] = [
     BroadcastFrame("alice", "FORGED", 1.0, "msg"),
@@ -39,26 +39,26 @@ def client(redis_server: Redis) -> Iterator[Client]:
 @pytest.fixture
 def quick(start_cluster: Callable[..., Cluster]) -> Cluster:
     """Nodes that beat often and look seldom."""
-    return start_cluster(bus_timeout=1.0, cluster_check=LONG)
+    return start_cluster(bus_timeout=1.0, cluster_check=LONG_INTERVAL)
 
 
 def channels(cluster: Cluster) -> list[str]:
-    keys = cluster.here.app.node.bus._channels
+    keys = cluster.first.app.node.bus._channels
     return [keys.broadcast, *(keys.of_node(node.app.store.node) for node in cluster.nodes)]
 
 
 def test_who_writes_to_redis_can_neither_read_nor_speak(cluster: Cluster, client: Client) -> None:
-    alice, bob = cluster.registers(cluster.here, "alice"), cluster.registers(cluster.there, "bob")
+    alice, bob = cluster.register(cluster.first, "alice"), cluster.register(cluster.second, "bob")
     with client.pubsub() as stranger:
         stranger.psubscribe("*")
         stranger.get_message(timeout=5)
-        alice.say("bob", "PRIVATE WORDS")
-        assert texts(bob.hears(1)) == ["PRIVATE WORDS"]
+        alice.send_message("bob", "PRIVATE WORDS")
+        assert texts(bob.receive_messages(1)) == ["PRIVATE WORDS"]
         overheard = []
         while (message := stranger.get_message(timeout=0.1)) is not None:
             overheard.append(message)
     assert overheard and not any(b"PRIVATE" in each["data"] or b"alice" in each["data"] for each in overheard)
-    here = cluster.here.app.store
+    here = cluster.first.app.store
     card = card_of(PeerPresence("mallory", "", time.time(), True, 1))
     for key in (b"x" * 32, bytes(32)):
         forger = Sealer(Keyring(key, here.cluster, time.monotonic), here.node)
@@ -68,21 +68,21 @@ def test_who_writes_to_redis_can_neither_read_nor_speak(cluster: Cluster, client
             client.publish(channel, forger.seal(channel, encode_packet(parcel)))
             for each in overheard:
                 client.publish(channel, each["data"])
-    bus = cluster.there.app.node.bus
-    until(lambda: bus.stats.rejected["key"] >= 4 and bus.stats.rejected["replayed"])
-    alice.say("bob", "the next")
-    assert texts(bob.hears(1)) == ["the next"]
-    assert [each["seq"] for each in bob.ask("history", **{"with": "alice"})["messages"]] == [1, 2]
+    bus = cluster.second.app.node.bus
+    wait_until(lambda: bus.stats.rejected["key"] >= 4 and bus.stats.rejected["replayed"])
+    alice.send_message("bob", "the next")
+    assert texts(bob.receive_messages(1)) == ["the next"]
+    assert [each["seq"] for each in bob.request("history", **{"with": "alice"})["messages"]] == [1, 2]
     assert not any("mallory" in node.app.node.peers.presences for node in cluster.nodes)
     client.flushall()
-    assert alice.say("bob", "after all is gone")["response"] == 200
-    assert texts(bob.hears(1)) == ["after all is gone"]
+    assert alice.send_message("bob", "after all is gone")["response"] == 200
+    assert texts(bob.receive_messages(1)) == ["after all is gone"]
 
 
-def suppress(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, apart: bool) -> list[str]:
+def drop_published(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, apart: bool) -> list[str]:
     """Nothing comes out of Redis of what `here` publishes to `there`, or to all; where that was is kept."""
-    speaker, kept = cluster.here.app.node.bus._publisher, []
-    channel = speaker._channels.of_node(cluster.there.app.store.node) if apart else speaker._channels.broadcast
+    speaker, kept = cluster.first.app.node.bus._publisher, []
+    channel = speaker._channels.of_node(cluster.second.app.store.node) if apart else speaker._channels.broadcast
     publish = speaker._publish_command
 
     def published(place: str, parcel: Packet) -> tuple[str, ...]:
@@ -99,56 +99,56 @@ def suppress(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, apart: bool) -> 
 def test_a_message_whose_hint_is_suppressed_comes_with_the_next_beat(
     quick: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = quick.registers(quick.here, "alice"), quick.registers(quick.there, "bob")
-    alice.say("bob", "one")
-    assert texts(bob.hears(1)) == ["one"]
+    alice, bob = quick.register(quick.first, "alice"), quick.register(quick.second, "bob")
+    alice.send_message("bob", "one")
+    assert texts(bob.receive_messages(1)) == ["one"]
     gevent.sleep(1.1)  # until nobody is eager any more
-    before = quick.there.app.node.bus.stats.missed
-    kept = suppress(quick, monkeypatch, apart=True)
+    before = quick.second.app.node.bus.stats.missed
+    kept = drop_published(quick, monkeypatch, apart=True)
     began = time.monotonic()
-    alice.say("bob", "two")
-    assert texts(bob.hears(1)) == ["two"]
-    assert kept and time.monotonic() - began < LONG / 4
-    assert quick.there.app.node.bus.stats.missed > before
+    alice.send_message("bob", "two")
+    assert texts(bob.receive_messages(1)) == ["two"]
+    assert kept and time.monotonic() - began < LONG_INTERVAL / 4
+    assert quick.second.app.node.bus.stats.missed > before
 
 
 def test_a_change_whose_news_is_suppressed_comes_with_the_next_beat(
     quick: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = quick.registers(quick.here, "alice"), quick.registers(quick.there, "bob")
-    alice.ask("join", room="#x")
-    bob.ask("join", room="#x")
+    alice, bob = quick.register(quick.first, "alice"), quick.register(quick.second, "bob")
+    alice.request("join", room="#x")
+    bob.request("join", room="#x")
     gevent.sleep(1.1)
-    kept = suppress(quick, monkeypatch, apart=False)
-    alice.ask("topic", room="#x", topic="news")
-    assert bob.event("topic")["topic"] == "news"
+    kept = drop_published(quick, monkeypatch, apart=False)
+    alice.request("topic", room="#x", topic="news")
+    assert bob.next_event("topic")["topic"] == "news"
     assert kept
 
 
 def test_what_guests_say_to_each_other_is_refused_where_it_is_suppressed(
     quick: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gus, joe = quick.guest(quick.here, "gus"), quick.guest(quick.there, "joe")
-    assert gus.say("joe", "hello")["response"] == 202
+    gus, joe = quick.log_in_guest(quick.first, "gus"), quick.log_in_guest(quick.second, "joe")
+    assert gus.send_message("joe", "hello")["response"] == 202
     with monkeypatch.context() as lost:
-        suppress(quick, lost, apart=True)
-        assert gus.ask("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
-    assert gus.ask("msg", id="again", to="joe", message="are you there?")["response"] == 202
-    assert texts(joe.hears(2)) == ["hello", "are you there?"]
+        drop_published(quick, lost, apart=True)
+        assert gus.request("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
+    assert gus.request("msg", id="again", to="joe", message="are you there?")["response"] == 202
+    assert texts(joe.receive_messages(2)) == ["hello", "are you there?"]
 
 
 def test_all_nodes_follow_another_key(start_cluster: Callable[..., Cluster], postgres: Any) -> None:
     store = postgres.database()
     cluster = start_cluster(store=store, cluster_check=0.5)
-    alice, bob = cluster.registers(cluster.here, "alice"), cluster.registers(cluster.there, "bob")
-    before = cluster.here.app.store.bus_key()
+    alice, bob = cluster.register(cluster.first, "alice"), cluster.register(cluster.second, "bob")
+    before = cluster.first.app.store.bus_key()
     gevent.get_hub().threadpool.apply(replace_bus_key, (store,))
     rings = [node.app.node.bus._keyring for node in cluster.nodes]
     old = rings[0].current
-    until(lambda: all(ring.current != old for ring in rings) and rings[0].current == rings[1].current)
-    assert cluster.there.app.store.bus_key() != before
-    gus, joe = cluster.guest(cluster.here, "gus"), cluster.guest(cluster.there, "joe")
-    assert gus.say("joe", "hello")["response"] == 202
-    alice.say("bob", "hello")
-    assert texts(bob.hears(1)) == texts(joe.hears(1)) == ["hello"]
-    assert len(cluster.here.app.node.bus.nodes) == 1
+    wait_until(lambda: all(ring.current != old for ring in rings) and rings[0].current == rings[1].current)
+    assert cluster.second.app.store.bus_key() != before
+    gus, joe = cluster.log_in_guest(cluster.first, "gus"), cluster.log_in_guest(cluster.second, "joe")
+    assert gus.send_message("joe", "hello")["response"] == 202
+    alice.send_message("bob", "hello")
+    assert texts(bob.receive_messages(1)) == texts(joe.receive_messages(1)) == ["hello"]
+    assert len(cluster.first.app.node.bus.nodes) == 1

@@ -14,10 +14,10 @@ from gmessenger.chat.admin import AdminService
 from gmessenger.chat.records import NewMessage
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store.postgres import pool
-from tests.cluster.conftest import Cluster, until
+from tests.cluster.conftest import Cluster, wait_until
 from tests.conftest import FAST, RunningServer
-from tests.support.accounts import PASSWORD, numbered, seqs, texts
-from tests.support.timeouts import PATIENCE
+from tests.support.accounts import PASSWORD, numbered_texts, seqs, texts
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 def members(node: RunningServer, room: str = "#dev") -> list[str]:
@@ -25,7 +25,7 @@ def members(node: RunningServer, room: str = "#dev") -> list[str]:
     return found.names if found is not None else []
 
 
-def nobody_hints(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def drop_hints(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     for node in cluster.nodes:
         monkeypatch.setattr(node.app.node.bus, "send", lambda *_: None)
 
@@ -33,9 +33,9 @@ def nobody_hints(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_change_whose_answer_was_lost_is_known_where_it_was_made(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    dale.ask("join", room="#dev")
-    store: Any = cluster.here.app.store
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    dale.request("join", room="#dev")
+    store: Any = cluster.first.app.store
     write = store.write
 
     def loses_the_answer(*given: Any) -> Any:
@@ -43,56 +43,56 @@ def test_a_change_whose_answer_was_lost_is_known_where_it_was_made(
         raise StoreUnavailable
 
     monkeypatch.setattr(store, "write", loses_the_answer)
-    assert hank.ask("join", room="#dev")["response"] == 503
+    assert hank.request("join", room="#dev")["response"] == 503
     monkeypatch.undo()
-    until(lambda: members(cluster.here) == members(cluster.there) == ["dale", "hank"])
-    assert hank.sends("#dev", "am I in?") == [1]
-    assert texts(dale.hears(1)) == ["am I in?"]
+    wait_until(lambda: members(cluster.first) == members(cluster.second) == ["dale", "hank"])
+    assert hank.send_messages("#dev", "am I in?") == [1]
+    assert texts(dale.receive_messages(1)) == ["am I in?"]
 
 
 def test_a_guest_who_comes_into_a_room_is_not_given_what_was_said_before(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hank, gus = cluster.registers(cluster.here, "hank"), cluster.guest(cluster.there, "gus")
-    hank.ask("join", room="#dev")
-    hank.sends("#dev", *numbered(5))
-    nobody_hints(cluster, monkeypatch)
-    assert gus.ask("join", room="#dev")["seq"] == 5
-    hank.sends("#dev", "welcome")
-    assert texts(gus.hears(1)) == ["welcome"] and gus.unheard() == []
+    hank, gus = cluster.register(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
+    hank.request("join", room="#dev")
+    hank.send_messages("#dev", *numbered_texts(5))
+    drop_hints(cluster, monkeypatch)
+    assert gus.request("join", room="#dev")["seq"] == 5
+    hank.send_messages("#dev", "welcome")
+    assert texts(gus.receive_messages(1)) == ["welcome"] and gus.take_events() == []
 
 
 def test_a_guest_who_registers_has_what_was_on_its_way(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    hank, gus = cluster.registers(cluster.here, "hank"), cluster.guest(cluster.there, "gus")
-    hank.sends("gus", "one")
-    gus.hears(1)
-    ordering = cluster.there.app.node.sequencer
+    hank, gus = cluster.register(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
+    hank.send_messages("gus", "one")
+    gus.receive_messages(1)
+    ordering = cluster.second.app.node.sequencer
     monkeypatch.setattr(ordering, "accept", lambda kept: None)
-    cluster.there.app.node._hint_publisher._accept = ordering.accept
-    hank.sends("gus", "two")
+    cluster.second.app.node._hint_publisher._accept = ordering.accept
+    hank.send_messages("gus", "two")
     monkeypatch.setattr(ordering, "on_heads", lambda heads: None)
     gus.register()
-    assert texts(gus.hears(1)) == ["two"]
+    assert texts(gus.receive_messages(1)) == ["two"]
 
 
 def test_what_is_said_in_a_room_reaches_whoever_has_just_been_made_a_member(
     start_cluster: Callable[..., Cluster],
 ) -> None:
     cluster = start_cluster(bus="", cluster_check=0.3)
-    hank = cluster.registers(cluster.here, "hank")
-    phone = cluster.comes(cluster.there, "hank", "phone")
-    hank.ask("join", room="#dev")
-    hank.sends("#dev", *numbered(2))  # both come with one look
-    assert texts(phone.hears(2)) == numbered(2)
+    hank = cluster.register(cluster.first, "hank")
+    phone = cluster.log_in(cluster.second, "hank", "phone")
+    hank.request("join", room="#dev")
+    hank.send_messages("#dev", *numbered_texts(2))  # both come with one look
+    assert texts(phone.receive_messages(2)) == numbered_texts(2)
 
 
 def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    hank.ask("join", room="#dev")
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    hank.request("join", room="#dev")
     deleted, made = Event(), Event()
-    store = cluster.here.app.store
+    store = cluster.first.app.store
     delete = store.delete_room
 
     def slowly(room: str) -> None:
@@ -101,97 +101,99 @@ def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
         assert made.wait(5)
 
     monkeypatch.setattr(store, "delete_room", slowly)
-    administration = AdminService(cluster.here.app.messenger, store, FAST, time.time)
+    administration = AdminService(cluster.first.app.messenger, store, FAST, time.time)
     deleting = gevent.spawn(administration.delete_room, "#dev")
     assert deleted.wait(5)
-    until(lambda: cluster.there.app.messenger.rooms.get("#dev") is None)
-    assert dale.ask("join", room="#dev")["response"] == 200
-    until(lambda: members(cluster.here) == ["dale"])
+    wait_until(lambda: cluster.second.app.messenger.rooms.get("#dev") is None)
+    assert dale.request("join", room="#dev")["response"] == 200
+    wait_until(lambda: members(cluster.first) == ["dale"])
     made.set()
-    deleting.get(timeout=PATIENCE)
-    assert members(cluster.here) == ["dale"]
-    assert seqs(dale.ask("history", **{"with": "#dev"})["messages"]) == []
+    deleting.get(timeout=TEST_TIMEOUT)
+    assert members(cluster.first) == ["dale"]
+    assert seqs(dale.request("history", **{"with": "#dev"})["messages"]) == []
 
 
 def test_a_guest_who_has_gone_elsewhere_is_not_called_back(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    gus = cluster.guest(cluster.here, "gus")
-    following = cluster.here.app.node._follower
+    gus = cluster.log_in_guest(cluster.first, "gus")
+    following = cluster.first.app.node._follower
     monkeypatch.setattr(following, "_try_poll", lambda: None)  # it does not hear of it yet
-    again = cluster.dials(cluster.there)
-    assert again.present("gus", session=gus.session)["response"] == 200
-    cluster.here.app.node._leases._renew()
-    assert gus.recv()["code"] == "name_in_use"
-    assert again.ask("probe")["response"] == 200
-    assert again.until_synced() == []
+    again = cluster.connect(cluster.second)
+    assert again.try_log_in("gus", session=gus.session)["response"] == 200
+    cluster.first.app.node._leases._renew()
+    assert gus.receive()["code"] == "name_in_use"
+    assert again.request("probe")["response"] == 200
+    assert again.receive_until_synced() == []
 
 
 def test_a_guest_who_comes_back_to_where_it_was_is_the_one_that_stays(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = cluster.guest(cluster.here, "gus")
-    following = cluster.here.app.node._follower
+    first = cluster.log_in_guest(cluster.first, "gus")
+    following = cluster.first.app.node._follower
     with monkeypatch.context() as patch:
         patch.setattr(following, "_try_poll", lambda: None)
-        second = cluster.dials(cluster.there)
-        assert second.present("gus", session=first.session)["response"] == 200
-        third = cluster.dials(cluster.here)
-        assert third.present("gus", session=first.session)["response"] == 200
+        second = cluster.connect(cluster.second)
+        assert second.try_log_in("gus", session=first.session)["response"] == 200
+        third = cluster.connect(cluster.first)
+        assert third.try_log_in("gus", session=first.session)["response"] == 200
     following.sync()
-    until(lambda: "gus" not in cluster.there.app.messenger.router.outboxes)
-    assert third.until_synced() == [] and third.ask("probe")["response"] == 200
-    assert cluster.there.app.store.name_holder("gus") == cluster.here.app.store.node
+    wait_until(lambda: "gus" not in cluster.second.app.messenger.router.outboxes)
+    assert third.receive_until_synced() == [] and third.request("probe")["response"] == 200
+    assert cluster.second.app.store.name_holder("gus") == cluster.first.app.store.node
 
 
 def test_a_guest_who_is_banned_while_its_name_is_claimed_does_not_get_in(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim = cluster.here.app.store.claim_name
+    claim = cluster.first.app.store.claim_name
 
     def banned_meanwhile(*given: Any) -> Any:
-        cluster.here.app.messenger.moderation.ban("server", "gus", None)
+        cluster.first.app.messenger.moderation.ban("server", "gus", None)
         return claim(*given)
 
-    monkeypatch.setattr(cluster.here.app.store, "claim_name", banned_meanwhile)
-    assert cluster.dials(cluster.here).present("gus")["code"] == "banned"
-    until(lambda: cluster.there.app.store.name_holder("gus") is None)
+    monkeypatch.setattr(cluster.first.app.store, "claim_name", banned_meanwhile)
+    assert cluster.connect(cluster.first).try_log_in("gus")["code"] == "banned"
+    wait_until(lambda: cluster.second.app.store.name_holder("gus") is None)
 
 
 def test_a_node_that_was_asleep_for_too_long_compares_everything(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
     for each in (hank, dale):
-        each.ask("join", room="#dev")
-    following, store = cluster.there.app.node._follower, cluster.there.app.store
+        each.request("join", room="#dev")
+    following, store = cluster.second.app.node._follower, cluster.second.app.store
     with monkeypatch.context() as patch:
         patch.setattr(following, "_try_poll", lambda: None)
-        patch.setattr(cluster.there.app.node._hint_publisher, "_accept", lambda kept: None)
-        cluster.registers(cluster.here, "bobby").ask("join", room="#dev")
-        hank.ask("topic", room="#dev", topic="asleep")
-        hank.sends("#dev", "nobody hints")
-        cluster.here.app.messenger.moderation.mute("server", "peggy")
+        patch.setattr(cluster.second.app.node._hint_publisher, "_accept", lambda kept: None)
+        cluster.register(cluster.first, "bobby").request("join", room="#dev")
+        hank.request("topic", room="#dev", topic="asleep")
+        hank.send_messages("#dev", "nobody hints")
+        cluster.first.app.messenger.moderation.mute("server", "peggy")
     store.poll_changes()  # what it would have heard
     store.invalidate()
     following.sync()
-    there = cluster.there.app.messenger
-    assert sorted(members(cluster.there)) == ["bobby", "dale", "hank"]
+    there = cluster.second.app.messenger
+    assert sorted(members(cluster.second)) == ["bobby", "dale", "hank"]
     assert there.rooms.get("#dev").topic == "asleep" and there.sanctions.find("mute", "peggy") is not None
-    assert texts([frame for frame in (*dale.events, *dale.hears(1)) if frame["action"] == "msg"]) == ["nobody hints"]
+    assert texts([frame for frame in (*dale.events, *dale.receive_messages(1)) if frame["action"] == "msg"]) == [
+        "nobody hints"
+    ]
 
 
 def test_a_look_that_fails_is_not_the_last(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = cluster.there.app.store
+    store = cluster.second.app.store
     with monkeypatch.context() as patch:
         patch.setattr(store, "poll_changes", lambda: 1 / 0)
         with pytest.raises(StoreUnavailable):
-            cluster.there.app.node._follower.sync()
-    cluster.there.app.supervisor.failure_count = 0
-    cluster.registers(cluster.here, "hank")
-    assert cluster.dials(cluster.there).present("hank")["code"] == "password_needed"
+            cluster.second.app.node._follower.sync()
+    cluster.second.app.supervisor.failure_count = 0
+    cluster.register(cluster.first, "hank")
+    assert cluster.connect(cluster.second).try_log_in("hank")["code"] == "password_needed"
 
 
 def test_who_waits_for_a_connection_does_not_wait_for_ever(cluster: Cluster) -> None:
-    store: Any = cluster.here.app.store
+    store: Any = cluster.first.app.store
     few = pool.ConnectionPool(store.pool.settings, 1, 0.05)
     with few.connection(), pytest.raises(StoreUnavailable):
         few.run(lambda line: line)
@@ -201,40 +203,40 @@ def test_who_waits_for_a_connection_does_not_wait_for_ever(cluster: Cluster) -> 
 def test_nobody_is_an_account_elsewhere_while_it_is_erased_and_what_came_late_is_erased_too(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    phone = cluster.comes(cluster.there, "hank", "phone")
-    store, account = cluster.here.app.store, cluster.here.app.messenger.authenticator.accounts["hank"].id
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    phone = cluster.log_in(cluster.second, "hank", "phone")
+    store, account = cluster.first.app.store, cluster.first.app.messenger.authenticator.accounts["hank"].id
     delete = store.delete_account
 
     def late(id: int) -> None:
-        assert phone.recv()["code"] == "account_disabled"
-        assert cluster.dials(cluster.there).present("hank", password=PASSWORD)["code"] == "account_disabled"
-        cluster.there.app.store.append(NewMessage("dale hank", "hank", "dale", "late", 1.0, account), lambda *_: None)
-        cluster.there.app.store.flush()
+        assert phone.receive()["code"] == "account_disabled"
+        assert cluster.connect(cluster.second).try_log_in("hank", password=PASSWORD)["code"] == "account_disabled"
+        cluster.second.app.store.append(NewMessage("dale hank", "hank", "dale", "late", 1.0, account), lambda *_: None)
+        cluster.second.app.store.flush()
         delete(id)
 
     monkeypatch.setattr(store, "delete_account", late)
-    assert hank.ask("forget", password=PASSWORD)["response"] == 200
+    assert hank.request("forget", password=PASSWORD)["response"] == 200
     assert [(each["message"], each.get("erased")) for each in dale.history("hank")] == [("", True)]
 
 
 def test_an_account_that_could_not_be_erased_is_let_in_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    hank = cluster.registers(cluster.here, "hank")
+    hank = cluster.register(cluster.first, "hank")
 
     def away(_: int) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(cluster.here.app.store, "delete_account", away)
-    assert hank.ask("forget", password=PASSWORD)["response"] == 503
-    assert cluster.comes(cluster.here, "hank", "phone").ask("users")["response"] == 200
-    until(lambda: cluster.dials(cluster.there).present("hank", password=PASSWORD)["response"] == 200)
+    monkeypatch.setattr(cluster.first.app.store, "delete_account", away)
+    assert hank.request("forget", password=PASSWORD)["response"] == 503
+    assert cluster.log_in(cluster.first, "hank", "phone").request("users")["response"] == 200
+    wait_until(lambda: cluster.connect(cluster.second).try_log_in("hank", password=PASSWORD)["response"] == 200)
 
 
 def test_a_guest_who_has_become_an_account_is_one_though_its_name_is_still_held(
     start_cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = start_cluster(bus="")
-    hank = cluster.registers(cluster.here, "hank")
-    monkeypatch.setattr(cluster.there.app.node._leases, "release", lambda key: None)
-    cluster.registers(cluster.there, "dale")
-    assert hank.sends("dale", "an account, are you?") == [1]
+    hank = cluster.register(cluster.first, "hank")
+    monkeypatch.setattr(cluster.second.app.node._leases, "release", lambda key: None)
+    cluster.register(cluster.second, "dale")
+    assert hank.send_messages("dale", "an account, are you?") == [1]

@@ -14,23 +14,23 @@ from gmessenger.cluster.presence import PresenceSync
 from tests.chat.test_messenger import House, told
 
 
-class Silent:
+class SilentBus:
     """A bus on which nobody is."""
 
     def show(self, key: str, card: bytes | None) -> None:
         pass
 
 
-class Here:
+class LocalRoom:
     """A house whose hank has made #dev."""
 
     def __init__(self) -> None:
         self.house = House()
-        messenger, bus = self.house.messenger, Silent()
-        self.elsewhere = messenger.router.peers
-        self.showing = PresenceSync(
+        messenger, bus = self.house.messenger, SilentBus()
+        self.peers = messenger.router.peers
+        self.presence_sync = PresenceSync(
             bus,  # type: ignore[arg-type]  # it has all that is asked of it here
-            self.elsewhere,
+            self.peers,
             messenger.router,
             messenger.rooms,
             messenger.presence,
@@ -39,15 +39,15 @@ class Here:
         )
         self.hank = self.house.login("hank")
         messenger.register(self.hank, None, "secret enough", None, None)
-        self.joins(self.hank)
+        self.join(self.hank)
 
-    def joins(self, session: Session) -> None:
+    def join(self, session: Session) -> None:
         self.house.messenger.rooms.join(session, "#dev")
 
-    def card(self, node: str, *rooms: str, since: float = 1.0) -> None:
-        self.showing.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))
+    def show_guest(self, node: str, *rooms: str, since: float = 1.0) -> None:
+        self.presence_sync.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))
 
-    def told(self) -> list[str]:
+    def take_room_events(self) -> list[str]:
         """What hank hears of the room."""
         return [each.action for each in told(self.hank) if isinstance(each, RoomEvent)]
 
@@ -59,48 +59,48 @@ class Here:
 
 
 @pytest.fixture
-def here() -> Iterator[Here]:
-    here = Here()
+def here() -> Iterator[LocalRoom]:
+    here = LocalRoom()
     told(here.hank)
     yield here
     here.house.store.close()
 
 
-def test_a_guest_elsewhere_is_in_the_room(here: Here) -> None:
-    here.card("A", "#dev")
-    assert (here.told(), here.names) == (["join"], ["hank", "gus"])
-    here.showing.on_node_gone("A")
-    assert (here.told(), here.names) == (["leave"], ["hank"])
+def test_a_guest_elsewhere_is_in_the_room(here: LocalRoom) -> None:
+    here.show_guest("A", "#dev")
+    assert (here.take_room_events(), here.names) == (["join"], ["hank", "gus"])
+    here.presence_sync.on_node_gone("A")
+    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
 
 
-def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(here: Here) -> None:
-    here.card("A", "#dev")
-    here.card("B", since=2.0)
-    here.card("B", "#dev", since=2.0)
-    assert here.told() == ["join"]
-    here.showing.on_node_gone("A")
-    assert (here.told(), here.names) == ([], ["hank", "gus"])
-    here.card("B", since=2.0)
-    assert (here.told(), here.names) == (["leave"], ["hank"])
+def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(here: LocalRoom) -> None:
+    here.show_guest("A", "#dev")
+    here.show_guest("B", since=2.0)
+    here.show_guest("B", "#dev", since=2.0)
+    assert here.take_room_events() == ["join"]
+    here.presence_sync.on_node_gone("A")
+    assert (here.take_room_events(), here.names) == ([], ["hank", "gus"])
+    here.show_guest("B", since=2.0)
+    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
 
 
-def test_who_has_moved_here_stays_when_the_other_node_is_gone(here: Here) -> None:
-    here.card("A", "#dev")
+def test_who_has_moved_here_stays_when_the_other_node_is_gone(here: LocalRoom) -> None:
+    here.show_guest("A", "#dev")
     gus = here.house.login("gus")
-    here.joins(gus)
-    assert (here.told(), here.names) == (["join"], ["hank", "gus"])
-    here.showing.on_node_gone("A")
-    assert (here.told(), here.names) == ([], ["hank", "gus"])
+    here.join(gus)
+    assert (here.take_room_events(), here.names) == (["join"], ["hank", "gus"])
+    here.presence_sync.on_node_gone("A")
+    assert (here.take_room_events(), here.names) == ([], ["hank", "gus"])
     here.house.messenger.logout(gus)
-    assert (here.told(), here.names) == (["leave"], ["hank"])
+    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
 
 
-def test_who_has_moved_from_here_stays_when_the_session_here_ends(here: Here) -> None:
+def test_who_has_moved_from_here_stays_when_the_session_here_ends(here: LocalRoom) -> None:
     gus = here.house.login("gus")
-    here.joins(gus)
-    here.card("B", "#dev")
-    assert (here.told(), here.names) == (["join"], ["hank", "gus"])
+    here.join(gus)
+    here.show_guest("B", "#dev")
+    assert (here.take_room_events(), here.names) == (["join"], ["hank", "gus"])
     here.house.messenger.logout(gus)
-    assert (here.told(), here.names) == ([], ["hank", "gus"])
-    here.card("B")
-    assert (here.told(), here.names) == (["leave"], ["hank"])
+    assert (here.take_room_events(), here.names) == ([], ["hank", "gus"])
+    here.show_guest("B")
+    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])

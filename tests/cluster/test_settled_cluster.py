@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from gmessenger.launcher.services import Postgres, Redis
-from tests.support.accounts import Person
+from tests.support.accounts import UserClient
 from tests.support.cluster import RunningCluster
-from tests.support.native_clients import Dial
+from tests.support.native_clients import Connector
 
 
 def test_calm_people_on_two_nodes_know_of_all_that_was_said(postgres: Postgres, redis_server: Redis) -> None:
     cluster = RunningCluster(True, store=postgres.database(), bus=redis_server.url)
-    with Dial() as dial:
-        hank, dale = (Person(cluster).enter(name) for name in ("hank", "dale"))
-        dial.open += [hank, dale]
+    with Connector() as connector:
+        hank, dale = (UserClient(cluster).start_session(name) for name in ("hank", "dale"))
+        connector.connections += [hank, dale]
         hank.register()
         for number in range(1, 6):
-            assert hank.sends("dale", f"text {number}") == [number]
-            assert [frame["seq"] for frame in dale.unheard()] == [number]
-            assert dale.ask("users")["users"] == hank.ask("users")["users"]
+            assert hank.send_messages("dale", f"text {number}") == [number]
+            assert [frame["seq"] for frame in dale.take_events()] == [number]
+            assert dale.request("users")["users"] == hank.request("users")["users"]
     cluster.stop()
     assert cluster.failures == 0

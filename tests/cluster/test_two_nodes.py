@@ -4,234 +4,236 @@ from __future__ import annotations
 
 import gevent
 
-from tests.cluster.conftest import Cluster, until
-from tests.support.accounts import PASSWORD, Person, numbered, seqs, texts
+from tests.cluster.conftest import Cluster, wait_until
+from tests.support.accounts import PASSWORD, UserClient, numbered_texts, seqs, texts
 from tests.support.course_clients import CLASSIC
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 def test_an_account_made_on_one_node_is_one_on_the_other_at_once(cluster: Cluster) -> None:
-    cluster.registers(cluster.here, "hank")
-    stranger = cluster.dials(cluster.there)
-    assert stranger.present("Hank")["code"] == "password_needed"
-    assert stranger.present("Hank", password=PASSWORD)["response"] == 200
+    cluster.register(cluster.first, "hank")
+    stranger = cluster.connect(cluster.second)
+    assert stranger.try_log_in("Hank")["code"] == "password_needed"
+    assert stranger.try_log_in("Hank", password=PASSWORD)["response"] == 200
 
 
 def test_what_two_say_comes_in_order_and_is_numbered_once(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    assert hank.sends("dale", *numbered(5)) == [1, 2, 3, 4, 5]
-    assert seqs(dale.hears(5)) == [1, 2, 3, 4, 5]
-    assert dale.sends("hank", "thanks") == [6]
-    assert hank.hears(1)[0]["message"] == "thanks"
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    assert hank.send_messages("dale", *numbered_texts(5)) == [1, 2, 3, 4, 5]
+    assert seqs(dale.receive_messages(5)) == [1, 2, 3, 4, 5]
+    assert dale.send_messages("hank", "thanks") == [6]
+    assert hank.receive_messages(1)[0]["message"] == "thanks"
 
 
 def test_both_pour_at_once_and_each_hears_the_other_without_a_hole(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    pouring = [gevent.spawn(one.pours, other, numbered(300)) for one, other in ((hank, "dale"), (dale, "hank"))]
-    sent = [seqs(each.get(timeout=PATIENCE)) for each in pouring]
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    pouring = [
+        gevent.spawn(one.send_pipelined, other, numbered_texts(300)) for one, other in ((hank, "dale"), (dale, "hank"))
+    ]
+    sent = [seqs(each.get(timeout=TEST_TIMEOUT)) for each in pouring]
     assert sorted(sent[0] + sent[1]) == list(range(1, 601))
     for one, own in ((hank, sent[0]), (dale, sent[1])):
         heard = [frame for frame in (*one.events,) if frame["action"] == "msg"]
         one.events.clear()
-        heard += one.hears(300 - len(heard))
+        heard += one.receive_messages(300 - len(heard))
         assert sorted(seqs(heard) + own) == list(range(1, 601)) and seqs(heard) == sorted(seqs(heard))
-        assert texts(heard) == numbered(300)
+        assert texts(heard) == numbered_texts(300)
 
 
 def test_two_devices_of_one_account_on_two_nodes(cluster: Cluster) -> None:
-    laptop, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.here, "dale")
-    phone = cluster.comes(cluster.there, "hank", "phone")
-    dale.sends("hank", "hello")
-    assert texts(laptop.hears(1)) == texts(phone.hears(1)) == ["hello"]
-    laptop.sends("dale", "hello yourself")
-    assert phone.event("msg")["id"]
+    laptop, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.first, "dale")
+    phone = cluster.log_in(cluster.second, "hank", "phone")
+    dale.send_messages("hank", "hello")
+    assert texts(laptop.receive_messages(1)) == texts(phone.receive_messages(1)) == ["hello"]
+    laptop.send_messages("dale", "hello yourself")
+    assert phone.next_event("msg")["id"]
     phone.send({"action": "read", "with": "dale", "seq": 1})
-    assert laptop.event("read")["seq"] == 1
-    phone.acknowledges("dale", 1)
-    assert dale.event("delivered") == {"action": "delivered", "with": "hank", "seq": 1}
+    assert laptop.next_event("read")["seq"] == 1
+    phone.acknowledge("dale", 1)
+    assert dale.next_event("delivered") == {"action": "delivered", "with": "hank", "seq": 1}
 
 
 def test_a_device_is_in_one_place(cluster: Cluster) -> None:
-    old = cluster.registers(cluster.here, "hank")
+    old = cluster.register(cluster.first, "hank")
     old.close()
-    old = cluster.comes(cluster.here, "hank")
-    cluster.comes(cluster.there, "hank")
-    assert old.recv()["code"] == "replaced"
+    old = cluster.log_in(cluster.first, "hank")
+    cluster.log_in(cluster.second, "hank")
+    assert old.receive()["code"] == "replaced"
     old.expect_closed()
 
 
 def test_rooms_are_the_same_everywhere(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    assert hank.ask("join", room="#dev")["response"] == 200
-    assert dale.ask("join", room="#dev")["members"] == ["hank", "dale"]
-    assert hank.event("join")["user"]["account_name"] == "dale"
-    hank.sends("#dev", *numbered(3))
-    assert texts(dale.hears(3)) == numbered(3)
-    dale.sends("#dev", "so it is")
-    assert texts(hank.hears(1)) == ["so it is"]
-    assert dale.ask("topic", room="#dev", topic="work")["response"] == 200
-    assert hank.event("topic")["user"]["account_name"] == "dale"
-    assert hank.ask("members", room="#dev")["topic"] == "work"
-    assert dale.ask("leave", room="#dev")["response"] == 200
-    assert hank.event("leave")["user"]["account_name"] == "dale"
-    assert dale.say("#dev", "too late")["code"] == "not_member"
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    assert hank.request("join", room="#dev")["response"] == 200
+    assert dale.request("join", room="#dev")["members"] == ["hank", "dale"]
+    assert hank.next_event("join")["user"]["account_name"] == "dale"
+    hank.send_messages("#dev", *numbered_texts(3))
+    assert texts(dale.receive_messages(3)) == numbered_texts(3)
+    dale.send_messages("#dev", "so it is")
+    assert texts(hank.receive_messages(1)) == ["so it is"]
+    assert dale.request("topic", room="#dev", topic="work")["response"] == 200
+    assert hank.next_event("topic")["user"]["account_name"] == "dale"
+    assert hank.request("members", room="#dev")["topic"] == "work"
+    assert dale.request("leave", room="#dev")["response"] == 200
+    assert hank.next_event("leave")["user"]["account_name"] == "dale"
+    assert dale.send_message("#dev", "too late")["code"] == "not_member"
 
 
 def test_who_makes_a_room_removes_a_member_and_a_guest_elsewhere(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    gus = cluster.guest(cluster.there, "gus")
-    hank.ask("join", room="#dev")
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    gus = cluster.log_in_guest(cluster.second, "gus")
+    hank.request("join", room="#dev")
     for each in (dale, gus):
-        assert each.ask("join", room="#dev")["response"] == 200
-        assert hank.event("join")["user"]["account_name"] == each.name
-    assert hank.ask("members", room="#dev")["users"][-1] == {"account_name": "hank", "status": "online"}
+        assert each.request("join", room="#dev")["response"] == 200
+        assert hank.next_event("join")["user"]["account_name"] == each.name
+    assert hank.request("members", room="#dev")["users"][-1] == {"account_name": "hank", "status": "online"}
     for each in (dale, gus):
-        assert hank.ask("remove", room="#dev", user=each.name)["response"] == 200
-        told = each.event("leave")
+        assert hank.request("remove", room="#dev", user=each.name)["response"] == 200
+        told = each.next_event("leave")
         assert (told["by"], told["user"]["account_name"]) == ("hank", each.name)
-        assert each.say("#dev", "out")["code"] == "not_member"
+        assert each.send_message("#dev", "out")["code"] == "not_member"
         if each is dale:
-            assert gus.event("leave")["user"]["account_name"] == "dale"
+            assert gus.next_event("leave")["user"]["account_name"] == "dale"
 
 
 def test_guests_speak_across_and_a_name_is_one_guests(cluster: Cluster) -> None:
-    gus, joe = cluster.guest(cluster.here, "gus"), cluster.guest(cluster.there, "joe")
-    assert gus.say("joe", "hello")["response"] == 202
-    assert joe.hear() == ("gus", "hello")
-    assert joe.say("gus", "hello yourself")["response"] == 202
-    assert cluster.dials(cluster.there).present("Gus")["code"] == "name_in_use"
+    gus, joe = cluster.log_in_guest(cluster.first, "gus"), cluster.log_in_guest(cluster.second, "joe")
+    assert gus.send_message("joe", "hello")["response"] == 202
+    assert joe.receive_message() == ("gus", "hello")
+    assert joe.send_message("gus", "hello yourself")["response"] == 202
+    assert cluster.connect(cluster.second).try_log_in("Gus")["code"] == "name_in_use"
     gus.close()
-    until(lambda: cluster.dials(cluster.there).present("Gus")["response"] == 200)
+    wait_until(lambda: cluster.connect(cluster.second).try_log_in("Gus")["response"] == 200)
 
 
 def test_a_guest_takes_the_session_along(cluster: Cluster) -> None:
-    gus = cluster.guest(cluster.here, "gus")
-    again = cluster.dials(cluster.there)
-    answer = again.present("gus", session=gus.session)
+    gus = cluster.log_in_guest(cluster.first, "gus")
+    again = cluster.connect(cluster.second)
+    answer = again.try_log_in("gus", session=gus.session)
     assert (answer["response"], answer["session"]) == (200, gus.session)
-    assert gus.recv()["code"] == "replaced"
+    assert gus.receive()["code"] == "replaced"
 
 
 def test_a_guest_elsewhere_who_cannot_take_more_is_busy_and_nothing_is_stored(cluster: Cluster) -> None:
-    hank = cluster.registers(cluster.here, "hank")
-    cluster.course(cluster.there, CLASSIC, "colin")
-    answers = hank.pours("colin", numbered(1100))
+    hank = cluster.register(cluster.first, "hank")
+    cluster.log_in_course(cluster.second, CLASSIC, "colin")
+    answers = hank.send_pipelined("colin", numbered_texts(1100))
     refused = [answer["code"] for answer in answers if answer["response"] != 200]
     assert set(refused) == {"recipient_busy"}
     assert len(hank.history("colin", limit=500)) == min(500, 1100 - len(refused))
 
 
 def test_a_message_to_a_guest_elsewhere_is_kept_and_given(cluster: Cluster) -> None:
-    hank, gus = cluster.registers(cluster.here, "hank"), cluster.guest(cluster.there, "gus")
-    assert hank.sends("gus", *numbered(3)) == [1, 2, 3]
-    assert texts(gus.hears(3)) == numbered(3)
-    assert gus.say("hank", "I see")["seq"] == 4
-    assert texts(hank.hears(1)) == ["I see"]
+    hank, gus = cluster.register(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
+    assert hank.send_messages("gus", *numbered_texts(3)) == [1, 2, 3]
+    assert texts(gus.receive_messages(3)) == numbered_texts(3)
+    assert gus.send_message("hank", "I see")["seq"] == 4
+    assert texts(hank.receive_messages(1)) == ["I see"]
 
 
 def test_who_has_left_is_gone_and_who_never_came_is_unknown(cluster: Cluster) -> None:
-    hank, gus = cluster.guest(cluster.here, "hank"), cluster.guest(cluster.there, "gus")
-    until(lambda: "gus" in cluster.here.app.messenger.router)
+    hank, gus = cluster.log_in_guest(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
+    wait_until(lambda: "gus" in cluster.first.app.messenger.router)
     gus.close()
-    until(lambda: "gus" not in cluster.here.app.messenger.router)
-    assert hank.say("gus", "still there?")["response"] == 410
-    assert hank.say("nobody", "hello?")["response"] == 404
+    wait_until(lambda: "gus" not in cluster.first.app.messenger.router)
+    assert hank.send_message("gus", "still there?")["response"] == 410
+    assert hank.send_message("nobody", "hello?")["response"] == 404
 
 
 def test_presence_crosses(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    hank.sends("dale", "hello")
-    dale.hears(1)
-    assert dale.ask("status", status="away")["response"] == 200
-    assert hank.event("presence")["user"] == {"account_name": "dale", "status": "away"}
-    shown = hank.ask("users")["users"]
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    hank.send_messages("dale", "hello")
+    dale.receive_messages(1)
+    assert dale.request("status", status="away")["response"] == 200
+    assert hank.next_event("presence")["user"] == {"account_name": "dale", "status": "away"}
+    shown = hank.request("users")["users"]
     assert shown == [{"account_name": "dale", "status": "away"}, {"account_name": "hank", "status": "online"}]
     dale.close()
-    assert hank.event("presence")["user"] == {"account_name": "dale", "status": "offline"}
+    assert hank.next_event("presence")["user"] == {"account_name": "dale", "status": "offline"}
 
 
 def test_a_broadcast_goes_to_everybody_everywhere(cluster: Cluster) -> None:
-    hank, dale = cluster.guest(cluster.here, "hank"), cluster.guest(cluster.there, "dale")
-    until(lambda: "dale" in cluster.here.app.messenger.router)
-    assert hank.say("#all", "hear, hear")["response"] == 202
-    assert dale.event("msg")["broadcast"] is True
+    hank, dale = cluster.log_in_guest(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "dale")
+    wait_until(lambda: "dale" in cluster.first.app.messenger.router)
+    assert hank.send_message("#all", "hear, hear")["response"] == 202
+    assert dale.next_event("msg")["broadcast"] is True
 
 
-def operator(cluster: Cluster, name: str = "hank") -> Person:
-    person = cluster.registers(cluster.here, name)
-    account = cluster.here.app.messenger.authenticator.accounts[name]
-    cluster.here.app.store.set_role(account.id, "operator")
-    cluster.here.app.messenger.moderation.set_role(account, "operator")
+def register_operator(cluster: Cluster, name: str = "hank") -> UserClient:
+    person = cluster.register(cluster.first, name)
+    account = cluster.first.app.messenger.authenticator.accounts[name]
+    cluster.first.app.store.set_role(account.id, "operator")
+    cluster.first.app.messenger.moderation.set_role(account, "operator")
     return person
 
 
 def test_operators_reach_everybody(cluster: Cluster) -> None:
-    hank = operator(cluster)
+    hank = register_operator(cluster)
     for verb, code in (("kick", "kicked"), ("ban", "banned")):
-        dale = cluster.guest(cluster.there, "dale")
-        until(lambda: "dale" in cluster.here.app.messenger.router)
-        assert hank.ask(verb, user="dale", reason="enough")["sessions"] == 1
-        assert dale.recv()["code"] == code
+        dale = cluster.log_in_guest(cluster.second, "dale")
+        wait_until(lambda: "dale" in cluster.first.app.messenger.router)
+        assert hank.request(verb, user="dale", reason="enough")["sessions"] == 1
+        assert dale.receive()["code"] == code
         dale.expect_closed()
-        until(lambda: "dale" not in cluster.here.app.messenger.router)
-    assert cluster.dials(cluster.there).present("dale")["code"] == "banned"
-    assert hank.ask("unban", user="dale")["response"] == 200
-    until(lambda: cluster.dials(cluster.there).present("dale")["response"] == 200)
+        wait_until(lambda: "dale" not in cluster.first.app.messenger.router)
+    assert cluster.connect(cluster.second).try_log_in("dale")["code"] == "banned"
+    assert hank.request("unban", user="dale")["response"] == 200
+    wait_until(lambda: cluster.connect(cluster.second).try_log_in("dale")["response"] == 200)
 
 
 def test_a_mute_holds_everywhere(cluster: Cluster) -> None:
-    hank, gus = operator(cluster), cluster.guest(cluster.there, "gus")
-    assert hank.ask("mute", user="gus")["response"] == 200
-    until(lambda: gus.say("hank", "am I heard?").get("code") == "muted")
-    assert hank.ask("unmute", user="gus")["response"] == 200
-    until(lambda: gus.say("hank", "am I heard?")["response"] == 200)
+    hank, gus = register_operator(cluster), cluster.log_in_guest(cluster.second, "gus")
+    assert hank.request("mute", user="gus")["response"] == 200
+    wait_until(lambda: gus.send_message("hank", "am I heard?").get("code") == "muted")
+    assert hank.request("unmute", user="gus")["response"] == 200
+    wait_until(lambda: gus.send_message("hank", "am I heard?")["response"] == 200)
 
 
 def test_a_room_is_closed_and_opened_for_all(cluster: Cluster) -> None:
-    hank, dale = operator(cluster), cluster.registers(cluster.there, "dale")
+    hank, dale = register_operator(cluster), cluster.register(cluster.second, "dale")
     for each in (hank, dale):
-        each.ask("join", room="#dev")
-    assert hank.ask("close", room="#dev", reason="holidays")["response"] == 200
-    assert dale.event("close")["reason"] == "holidays"
-    assert dale.say("#dev", "hello?")["code"] == "room_closed"
-    assert hank.ask("open", room="#dev")["response"] == 200
-    assert dale.event("open")["user"]["account_name"] == "hank"
-    assert dale.sends("#dev", "hello!") == [1]
+        each.request("join", room="#dev")
+    assert hank.request("close", room="#dev", reason="holidays")["response"] == 200
+    assert dale.next_event("close")["reason"] == "holidays"
+    assert dale.send_message("#dev", "hello?")["code"] == "room_closed"
+    assert hank.request("open", room="#dev")["response"] == 200
+    assert dale.next_event("open")["user"]["account_name"] == "hank"
+    assert dale.send_messages("#dev", "hello!") == [1]
 
 
 def test_whom_one_blocks_is_known_everywhere(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    gus = cluster.guest(cluster.there, "gus")
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    gus = cluster.log_in_guest(cluster.second, "gus")
     for each in (hank, gus):
-        assert each.ask("block", user="dale" if each is hank else "hank")["response"] == 200
-    until(lambda: dale.say("hank", "hello?").get("code") == "blocked")
-    assert hank.say("gus", "hello?")["code"] == "blocked"
+        assert each.request("block", user="dale" if each is hank else "hank")["response"] == 200
+    wait_until(lambda: dale.send_message("hank", "hello?").get("code") == "blocked")
+    assert hank.send_message("gus", "hello?")["code"] == "blocked"
 
 
 def test_an_account_that_is_erased_is_gone_everywhere(cluster: Cluster) -> None:
-    hank = cluster.registers(cluster.here, "hank")
-    phone = cluster.comes(cluster.there, "hank", "phone")
-    assert hank.ask("forget", password=PASSWORD)["response"] == 200
-    assert phone.recv()["code"] in ("account_disabled", "account_deleted")
+    hank = cluster.register(cluster.first, "hank")
+    phone = cluster.log_in(cluster.second, "hank", "phone")
+    assert hank.request("forget", password=PASSWORD)["response"] == 200
+    assert phone.receive()["code"] in ("account_disabled", "account_deleted")
     phone.expect_closed()
-    until(lambda: cluster.dials(cluster.there).present("hank")["response"] == 200)
+    wait_until(lambda: cluster.connect(cluster.second).try_log_in("hank")["response"] == 200)
 
 
 def test_what_came_while_nobody_was_there_waits_wherever_one_comes(cluster: Cluster) -> None:
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
     session = dale.session
     dale.close()
-    hank.sends("dale", *numbered(3))
-    again = cluster.dials(cluster.here).enter("dale", session=session)
-    assert texts(again.backlog) == numbered(3)
+    hank.send_messages("dale", *numbered_texts(3))
+    again = cluster.connect(cluster.first).start_session("dale", session=session)
+    assert texts(again.backlog) == numbered_texts(3)
 
 
 def test_without_a_bus_it_is_slower_and_nothing_is_lost(start_cluster: object) -> None:
     cluster: Cluster = start_cluster(bus="", cluster_check=0.2)  # type: ignore[operator]
-    hank, dale = cluster.registers(cluster.here, "hank"), cluster.registers(cluster.there, "dale")
-    hank.sends("dale", *numbered(3))
-    assert texts(dale.hears(3)) == numbered(3)
-    dale.ask("join", room="#dev")
-    assert hank.ask("join", room="#dev")["members"] == ["dale", "hank"]
-    hank.sends("#dev", "over here")
-    assert texts(dale.hears(1)) == ["over here"]
+    hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
+    hank.send_messages("dale", *numbered_texts(3))
+    assert texts(dale.receive_messages(3)) == numbered_texts(3)
+    dale.request("join", room="#dev")
+    assert hank.request("join", room="#dev")["members"] == ["dale", "hank"]
+    hank.send_messages("#dev", "over here")
+    assert texts(dale.receive_messages(1)) == ["over here"]

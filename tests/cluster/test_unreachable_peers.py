@@ -10,7 +10,7 @@ from gmessenger.chat.records import Sanction
 from gmessenger.cluster import relay
 from tests.chat.test_messenger import House
 from tests.cluster.conftest import Cluster
-from tests.cluster.test_two_nodes import operator
+from tests.cluster.test_two_nodes import register_operator
 from tests.support.accounts import texts
 
 
@@ -21,34 +21,34 @@ def deaf(start_cluster: Callable[..., Cluster]) -> Cluster:
 
 
 def test_who_is_elsewhere_is_kicked_unseen(deaf: Cluster) -> None:
-    hank = operator(deaf)
-    gus, dale = deaf.guest(deaf.there, "gus"), deaf.registers(deaf.there, "dale")
-    assert hank.ask("kick", user="nobody")["code"] == "not_here"
+    hank = register_operator(deaf)
+    gus, dale = deaf.log_in_guest(deaf.second, "gus"), deaf.register(deaf.second, "dale")
+    assert hank.request("kick", user="nobody")["code"] == "not_here"
     for each, known in ((gus, 1), (dale, 0)):
-        assert hank.ask("kick", user=each.name, reason="enough")["sessions"] == known
-        assert each.recv()["code"] == "kicked"
+        assert hank.request("kick", user=each.name, reason="enough")["sessions"] == known
+        assert each.receive()["code"] == "kicked"
 
 
 def test_a_guest_elsewhere_cannot_be_reached_and_is_not_unknown(deaf: Cluster) -> None:
-    hank, joe = deaf.registers(deaf.here, "hank"), deaf.guest(deaf.here, "joe")
-    deaf.guest(deaf.there, "gus")
+    hank, joe = deaf.register(deaf.first, "hank"), deaf.log_in_guest(deaf.first, "joe")
+    deaf.log_in_guest(deaf.second, "gus")
     for each in (hank, joe):
-        assert each.say("gus", "hello?")["code"] == "store_unavailable"
-        assert each.say("nobody", "hello?")["code"] == "never_seen"
+        assert each.send_message("gus", "hello?")["code"] == "store_unavailable"
+        assert each.send_message("nobody", "hello?")["code"] == "never_seen"
 
 
 def test_what_one_guest_says_to_another_is_heard_once_though_its_answer_was_lost(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "RELAY_TIMEOUT", 0.5)
-    gus, joe = cluster.guest(cluster.here, "gus"), cluster.guest(cluster.there, "joe")
-    assert gus.say("joe", "hello")["response"] == 202
+    gus, joe = cluster.log_in_guest(cluster.first, "gus"), cluster.log_in_guest(cluster.second, "joe")
+    assert gus.send_message("joe", "hello")["response"] == 202
     with monkeypatch.context() as lost:
-        lost.setattr(cluster.there.app.node.bus, "send", lambda data, nodes=None: None)
-        assert gus.ask("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
-    assert gus.ask("msg", id="again", to="joe", message="are you there?")["response"] == 202
-    assert gus.say("joe", "good")["response"] == 202
-    assert texts(joe.hears(3)) == ["hello", "are you there?", "good"]
+        lost.setattr(cluster.second.app.node.bus, "send", lambda data, nodes=None: None)
+        assert gus.request("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
+    assert gus.request("msg", id="again", to="joe", message="are you there?")["response"] == 202
+    assert gus.send_message("joe", "good")["response"] == 202
+    assert texts(joe.receive_messages(3)) == ["hello", "are you there?", "good"]
 
 
 @pytest.mark.parametrize(("by", "stays"), [("bill", True), ("server", False)])

@@ -20,7 +20,7 @@ EXPANDED: Final = HERE / "unit.json"
 CONTAINER: Final = HERE / "container.json"
 SECCOMP_JSON: Final = Path("/usr/share/containers/seccomp.json")
 """Of Debian's golang-github-containers-common: what podman gives every container that is not told otherwise."""
-ALWAYS: Final = "@default"
+DEFAULT_GROUP: Final = "@default"
 """What systemd lets any filter pass that is a list of what is allowed (systemd.exec(5), SystemCallFilter=)."""
 MACHINES: Final = frozenset({"amd64", "arm64"})
 
@@ -59,7 +59,7 @@ def expand(group: str) -> set[str]:
 def unit_filter() -> Filter:
     """The filter of the unit, as the systemd of this machine expands it."""
     lines = settings("SystemCallFilter")
-    allowed = expand(ALWAYS)
+    allowed = expand(DEFAULT_GROUP)
     for line in lines:
         named = set().union(*(expand(word) for word in line.removeprefix("~").split()))
         allowed = allowed - named if line.startswith("~") else allowed | named
@@ -96,7 +96,7 @@ def _operator(argument: dict[str, Any]) -> str:
     return str(argument["op"]).removeprefix("SCMP_CMP_")
 
 
-def write() -> None:
+def write_files() -> None:
     """Both files, from what is installed here."""
     profile = json.loads(SECCOMP_JSON.read_text("utf-8"))
     for file, found in ((EXPANDED, unit_filter()), (CONTAINER, container_filter(profile))):
@@ -104,4 +104,4 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    write()
+    write_files()

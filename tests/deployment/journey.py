@@ -14,51 +14,62 @@ import pytest
 
 from gmessenger.paths import short_socket_path
 from tests.deployment import sandbox
-from tests.support.admin_cli import PASSWORD, Done, Line, Place
-from tests.support.server import PATIENCE
-from tests.support.tls import Authority
+from tests.support.admin_cli import PASSWORD, AdminTestClient, CommandResult, StoreDirectory
+from tests.support.server import TEST_TIMEOUT
+from tests.support.tls import CertificateAuthority
 
 SERVER: Final = [sys.executable, "-m", "gmessenger", "server"]
-INSIDE: Final = f"sqlite:///{sandbox.STATE}/messenger.db"
+STORE_INSIDE: Final = f"sqlite:///{sandbox.STATE}/messenger.db"
 OPTIONS: Final = ["--port", "0", "--tls-port", "0", "--drain-timeout", "2", "--log-file", "-"]
 ENVIRON: Final = {"PATH": "/usr/bin:/bin", "HOME": str(sandbox.STATE), "PYTHONPATH": str(sandbox.ROOT)}
 
 
-def need(**spec: Any) -> None:
+def require_sandbox(**spec: Any) -> None:
     """Skip the test where the kernel refuses to make such a sandbox."""
     pytest.importorskip("pyseccomp", reason="libseccomp is not here", exc_type=Exception)
     with sandbox.start(["/bin/true"], **spec) as probe:
-        _, err = probe.communicate(timeout=PATIENCE)
+        _, err = probe.communicate(timeout=TEST_TIMEOUT)
     if probe.returncode != 0:
         pytest.skip(err.strip().rpartition("\n")[2])
 
 
-class Deployed:
+class SandboxedServer:
     """A server with a store, a certificate and a configuration in `folder`/state, in a sandbox by `spec`."""
 
     def __init__(self, folder: Path, *arguments: str, **spec: Any) -> None:
         self.state = folder / "state"
         self.state.mkdir(mode=0o700)
-        self.inside = sandbox.STATE if "state" in spec else self.state
-        self.authority = Authority(self.state)
+        self.state_inside = sandbox.STATE if "state" in spec else self.state
+        self.authority = CertificateAuthority(self.state)
         self.authority.issue()
-        self.place = Place(self.state)
+        self.store_dir = StoreDirectory(self.state)
         self._ini = self.state / "server.ini"
         self.configure("max-text = 1000")
         self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._systemd.settimeout(PATIENCE)
+        self._systemd.settimeout(TEST_TIMEOUT)
         with short_socket_path(self.state / "notify") as address:
             self._systemd.bind(address)
-        words = [*OPTIONS, "-c", f"{self.inside}/server.ini", "--tls-certificate", f"{self.inside}/server.pem"]
-        store = ["--store", f"sqlite:///{self.inside}/messenger.db", "--health", f"unix:{self.inside}/health"]
-        environ = ENVIRON | {"STATE_DIRECTORY": str(self.inside), "NOTIFY_SOCKET": f"{self.inside}/notify"}
+        words = [
+            *OPTIONS,
+            "-c",
+            f"{self.state_inside}/server.ini",
+            "--tls-certificate",
+            f"{self.state_inside}/server.pem",
+        ]
+        store = [
+            "--store",
+            f"sqlite:///{self.state_inside}/messenger.db",
+            "--health",
+            f"unix:{self.state_inside}/health",
+        ]
+        environ = ENVIRON | {"STATE_DIRECTORY": str(self.state_inside), "NOTIFY_SOCKET": f"{self.state_inside}/notify"}
         self.process = sandbox.start([*SERVER, *words, *store, *arguments], environ=environ, **spec)
 
-    def __enter__(self) -> Deployed:
+    def __enter__(self) -> SandboxedServer:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self.place.close()
+        self.store_dir.close()
         self._systemd.close()
         self.process.kill()
         self.process.communicate()
@@ -72,16 +83,16 @@ class Deployed:
         while word not in self._systemd.recv(4096).decode().splitlines():
             pass
 
-    def admin(self, *arguments: str, typed: str = "") -> Done:
+    def admin(self, *arguments: str, typed: str = "") -> CommandResult:
         """A command of the operator's, outside of the sandbox; it has to succeed."""
-        done = self.place.admin(*arguments, typed=typed)
-        assert done.code == 0, done.err
+        done = self.store_dir.try_run(*arguments, typed=typed)
+        assert done.exit_code == 0, done.stderr
         return done
 
     def metrics(self) -> str:
         """What its health socket shows."""
         with socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(PATIENCE)
+            asking.settimeout(TEST_TIMEOUT)
             with short_socket_path(self.state / "health") as address:
                 asking.connect(address)
             asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -90,7 +101,7 @@ class Deployed:
     def stop(self) -> str:
         """Have it stop, as it should; its log."""
         self.process.send_signal(signal.SIGTERM)
-        _, log = self.process.communicate(timeout=PATIENCE)
+        _, log = self.process.communicate(timeout=TEST_TIMEOUT)
         assert self.process.returncode == 0, log
         return log
 
@@ -106,7 +117,7 @@ def ports(line: str) -> tuple[int, int]:
 def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
     """Log in with the password; what is answered."""
     with (
-        socket.create_connection(("127.0.0.1", port), PATIENCE) as plain,
+        socket.create_connection(("127.0.0.1", port), TEST_TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as line,
     ):
         user = {"account_name": name, "password": PASSWORD, "device": "encrypted"}
@@ -114,15 +125,15 @@ def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
         return int(json.loads(line.makefile("rb").readline())["response"])
 
 
-def live_with(server: Deployed, outside: Path) -> str:
+def exercise(server: SandboxedServer, outside: Path) -> str:
     """Do everything with a server that people and operators do; its log. `outside` is a folder it may not see."""
     assert server.process.stdout is not None
     said = server.process.stdout.readline()
     if not said:
-        pytest.fail(server.process.communicate(timeout=PATIENCE)[1])
+        pytest.fail(server.process.communicate(timeout=TEST_TIMEOUT)[1])
     plain, encrypted = ports(said)
     server.wait_for("READY=1")
-    hank = _talk(server, plain)
+    hank = _exchange_messages(server, plain)
     assert log_in_by_tls(encrypted, server.authority.context, "hank") == 200
     _administer(server, outside)
     metrics = server.metrics()
@@ -131,28 +142,28 @@ def live_with(server: Deployed, outside: Path) -> str:
     server.authority.issue()
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("READY=1")
-    refused = hank.asks(action="msg", id="l", to="hank", message="l" * 501)
+    refused = hank.request(action="msg", id="l", to="hank", message="l" * 501)
     assert refused.get("code") == "too_long", refused
     assert log_in_by_tls(encrypted, server.authority.context, "hank") == 200
     return server.stop()
 
 
-def _talk(server: Deployed, port: int) -> Line:
-    hank = server.place.dials(port)
-    assert hank.enters("hank")["response"] == 200
-    assert hank.asks(action="register", id="r", password=PASSWORD)["response"] == 201
-    assert hank.asks(action="msg", id="m", to="hank", message="kept for good")["response"] == 200
-    assert server.place.dials(port).enters("hank", password="wrong words")["response"] == 402
-    assert server.place.dials(port).enters("hank", password=PASSWORD, device="other")["response"] == 200
+def _exchange_messages(server: SandboxedServer, port: int) -> AdminTestClient:
+    hank = server.store_dir.connect(port)
+    assert hank.log_in("hank")["response"] == 200
+    assert hank.request(action="register", id="r", password=PASSWORD)["response"] == 201
+    assert hank.request(action="msg", id="m", to="hank", message="kept for good")["response"] == 200
+    assert server.store_dir.connect(port).log_in("hank", password="wrong words")["response"] == 402
+    assert server.store_dir.connect(port).log_in("hank", password=PASSWORD, device="other")["response"] == 200
     return hank
 
 
-def _administer(server: Deployed, outside: Path) -> None:
+def _administer(server: SandboxedServer, outside: Path) -> None:
     server.admin("user", "add", "dale", typed=PASSWORD)
     server.admin("export", str(outside / "export"))
     assert "kept for good" in (outside / "export").read_text("utf-8")
-    assert "from hank" in server.admin("trace", "hank", "hank", "1").out
+    assert "from hank" in server.admin("trace", "hank", "hank", "1").stdout
     server.admin("prune", "--older-than", "3d")
     server.admin("backup", str(outside / "backup.db"))
-    assert "messages 1" in server.admin("verify", str(outside / "backup.db")).out
-    assert "process " in server.admin("status").out
+    assert "messages 1" in server.admin("verify", str(outside / "backup.db")).stdout
+    assert "process " in server.admin("status").stdout

@@ -21,10 +21,10 @@ from tests.deployment.filters import Filter, load
 
 REFUSED: Final = 99
 STATE: Final = Path("/var/lib/gmessenger")
-HIDDEN: Final = ("/home", "/root", "/run/user")
+HIDDEN_DIRS: Final = ("/home", "/root", "/run/user")
 """What ProtectHome= hides."""
-TEMPORARY: Final = ("/tmp", "/var/tmp", "/dev/shm")
-NEEDED: Final = tuple(dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix)))
+TEMPORARY_DIRS: Final = ("/tmp", "/var/tmp", "/dev/shm")
+REQUIRED_DIRS: Final = tuple(dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix)))
 """What the program is read from; a checkout in a home stands for /opt/gmessenger."""
 
 MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000
@@ -68,8 +68,8 @@ def main(spec: dict[str, Any]) -> None:
     """Set everything up as `start` says, and become the program."""
     try:
         if "state" in spec:
-            _see_only(Path(spec["state"]), proc=spec.get("proc", False))
-        _bound(spec)
+            _restrict_mounts(Path(spec["state"]), proc=spec.get("proc", False))
+        _set_limits(spec)
         for each in _filters(spec):
             each.load()
     except OSError as error:
@@ -82,14 +82,14 @@ def _refuse(why: str) -> NoReturn:
     raise SystemExit(REFUSED)
 
 
-def _see_only(state: Path, *, proc: bool) -> None:
+def _restrict_mounts(state: Path, *, proc: bool) -> None:
     """The file system can be read; only the state, and temporary files of its own, can be written."""
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    kept = {place: os.open(place, os.O_PATH) for place in NEEDED}
+    kept = {place: os.open(place, os.O_PATH) for place in REQUIRED_DIRS}
     state_handle = os.open(state, os.O_PATH)
-    for place in (*HIDDEN, *TEMPORARY, str(STATE.parent)):
+    for place in (*HIDDEN_DIRS, *TEMPORARY_DIRS, str(STATE.parent)):
         if Path(place).is_dir():
-            _mount("tmpfs", place, "tmpfs", 0, "mode=1777" if place in TEMPORARY else "mode=755")
+            _mount("tmpfs", place, "tmpfs", 0, "mode=1777" if place in TEMPORARY_DIRS else "mode=755")
     STATE.mkdir()
     _bind(state_handle, str(STATE))
     for place, handle in kept.items():
@@ -99,7 +99,7 @@ def _see_only(state: Path, *, proc: bool) -> None:
     if proc and _is_root_of_the_machine():
         _mount("proc", "/proc", "proc", 0, "subset=pid")
     _set_writable("/", False, everything=True)
-    for place in (str(STATE), "/dev", *TEMPORARY):
+    for place in (str(STATE), "/dev", *TEMPORARY_DIRS):
         if Path(place).is_dir():
             _set_writable(place, True)
     os.chdir("/")
@@ -131,7 +131,7 @@ def _set_writable(place: str, writable: bool, *, everything: bool = False) -> No
         raise OSError(code, f"mount_setattr {place}: {os.strerror(code)}")
 
 
-def _bound(spec: dict[str, Any]) -> None:
+def _set_limits(spec: dict[str, Any]) -> None:
     for number in CAPABILITIES:  # those that there are not are refused
         _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
     if _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
@@ -149,23 +149,23 @@ def _filters(spec: dict[str, Any]) -> list[Any]:
 
     found = []
     if spec.get("mappings"):
-        found.append(_no_writable_code(pyseccomp))
+        found.append(_memory_filter(pyseccomp))
     if families := spec.get("families"):
-        found.append(_families(pyseccomp, families))
+        found.append(_socket_filter(pyseccomp, families))
     if refused := spec.get("refused"):
-        found.append(_names(pyseccomp, {"default": None, "refused": dict.fromkeys(refused, spec["code"])}))
+        found.append(_system_call_filter(pyseccomp, {"default": None, "refused": dict.fromkeys(refused, spec["code"])}))
     if "filter" in spec:
-        found.append(_names(pyseccomp, load(Path(spec["filter"]))))
+        found.append(_system_call_filter(pyseccomp, load(Path(spec["filter"]))))
     return found
 
 
-def _names(seccomp: Any, table: Filter) -> Any:
+def _system_call_filter(seccomp: Any, table: Filter) -> Any:
     default = table["default"]
     found = seccomp.SyscallFilter(seccomp.ALLOW if default is None else seccomp.ERRNO(default))
     actions = dict.fromkeys(table.get("allowed", ()), seccomp.ALLOW)
     actions |= {name: seccomp.ERRNO(code) for name, code in table.get("refused", {}).items() if code != default}
     for name, action in actions.items():
-        if _known(seccomp, name):
+        if _is_known(seccomp, name):
             found.add_rule(action, name)
     for name, cases in table.get("conditions", {}).items():
         for case in cases:
@@ -173,7 +173,7 @@ def _names(seccomp: Any, table: Filter) -> Any:
     return found
 
 
-def _known(seccomp: Any, name: str) -> bool:
+def _is_known(seccomp: Any, name: str) -> bool:
     """Whether this machine has such a system call, and its libseccomp has heard of it. Those of others are negative."""
     try:
         return int(seccomp.resolve_syscall(seccomp.system_arch(), name)) >= 0
@@ -181,7 +181,7 @@ def _known(seccomp: Any, name: str) -> bool:
         return False
 
 
-def _no_writable_code(seccomp: Any) -> Any:
+def _memory_filter(seccomp: Any) -> Any:
     found = seccomp.SyscallFilter(seccomp.ALLOW)
     both = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_WRITE_EXEC, PROT_WRITE_EXEC)
     code = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, PROT_EXEC)
@@ -190,7 +190,7 @@ def _no_writable_code(seccomp: Any) -> Any:
     return found
 
 
-def _families(seccomp: Any, names: list[str]) -> Any:
+def _socket_filter(seccomp: Any, names: list[str]) -> Any:
     import socket
 
     wanted = {int(getattr(socket, name)) for name in names}

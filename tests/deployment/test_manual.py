@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.support.admin_cli import PASSWORD, Place
-from tests.support.server import PATIENCE
+from tests.support.admin_cli import PASSWORD, StoreDirectory
+from tests.support.server import TEST_TIMEOUT
 
 OPERATIONS = ROOT / "docs" / "operations"
 MANUAL = "".join(page.read_text("utf-8") for page in sorted(OPERATIONS.glob("*.md")))
 SCRIPT = "/usr/local/bin/gmessenger-admin"
 
 
-def printed() -> str:
+def read_script() -> str:
     """The lines of the manual that make the script."""
     (text,) = re.findall(rf"^    cat > {SCRIPT} <<'END'\n(?:    .*\n)*?    END\n    chmod .*\n", MANUAL, re.MULTILINE)
     return re.sub(r"^    ", "", str(text), flags=re.MULTILINE)
@@ -30,8 +30,8 @@ def printed() -> str:
 def test_the_script_for_operators(tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("runuser") is None:
         pytest.skip("only root can run something as another user")
-    place = Place(tmp_path)
-    place.makes()
+    place = StoreDirectory(tmp_path)
+    place.create_store()
     (tmp_path / "server.ini").write_text(f"[server]\nstore = {place.url}\nmax-text = 5\n")
     program = Path(sys.prefix) / "bin" / "gmessenger-admin"
     found = {
@@ -40,14 +40,16 @@ def test_the_script_for_operators(tmp_path: Path) -> None:
         "/etc/gmessenger/server.ini": str(tmp_path / "server.ini"),
         "-u gmessenger": f"-u {getpass.getuser()}",
     }
-    text = printed()
+    text = read_script()
     for there, here in found.items():
         assert there in text
         text = text.replace(there, here)
     subprocess.run(["sh", "-ec", text], check=True)
     for words, said in ((["user", "add", "hank"], "hank is an account now"), (["user", "list"], "hank")):
         command = [str(tmp_path / "admin"), *words]
-        done = subprocess.run(command, input=PASSWORD, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
+        done = subprocess.run(
+            command, input=PASSWORD, capture_output=True, text=True, timeout=TEST_TIMEOUT, cwd=tmp_path
+        )
         assert (done.returncode, done.stderr) == (0, "") and said in done.stdout
 
 

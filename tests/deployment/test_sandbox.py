@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 
 from tests.deployment import filters
-from tests.deployment.journey import Deployed, live_with, need
+from tests.deployment.journey import SandboxedServer, exercise, require_sandbox
 
-NICETIES: Final = (
+EXTRA_SETTINGS: Final = (
     *("setpriority", "getpriority", "ioprio_set", "sched_setaffinity", "sched_getaffinity", "sched_setscheduler"),
     *("sched_getparam", "sched_setparam", "sched_yield", "mlock", "mlock2", "mlockall", "munlock", "setrlimit"),
     *("setsockopt", "chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utimensat"),
@@ -39,7 +39,7 @@ def unit() -> dict[str, Any]:
     }
 
 
-def sound(log: str) -> bool:
+def is_clean(log: str) -> bool:
     return "server_stopped" in log and "exit_code=0" in log and not re.search("Traceback|ERROR|log_file_error", log)
 
 
@@ -66,9 +66,9 @@ def test_the_filter_of_containers_is_that_of_debian() -> None:
 
 def test_under_the_unit(tmp_path: Path) -> None:
     spec = unit() | {"filter": str(filters.EXPANDED), "state": str(tmp_path / "state")}
-    need(**spec | {"state": str(tmp_path)})
-    with Deployed(tmp_path, **spec) as server:
-        assert sound(live_with(server, tmp_path))
+    require_sandbox(**spec | {"state": str(tmp_path)})
+    with SandboxedServer(tmp_path, **spec) as server:
+        assert is_clean(exercise(server, tmp_path))
 
 
 def test_under_the_unit_as_the_systemd_of_this_machine_expands_it(tmp_path: Path) -> None:
@@ -79,23 +79,23 @@ def test_under_the_unit_as_the_systemd_of_this_machine_expands_it(tmp_path: Path
         pytest.skip("it is the same filter")
     (tmp_path / "filter").write_text(json.dumps(found))
     spec = unit() | {"filter": str(tmp_path / "filter"), "state": str(tmp_path / "state")}
-    need(**spec | {"state": str(tmp_path)})
-    with Deployed(tmp_path, **spec) as server:
-        assert sound(live_with(server, tmp_path))
+    require_sandbox(**spec | {"state": str(tmp_path)})
+    with SandboxedServer(tmp_path, **spec) as server:
+        assert is_clean(exercise(server, tmp_path))
 
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["writable", "read-only"])
 def test_in_a_container(read_only: bool, tmp_path: Path) -> None:
     """By its default filter; `podman run --read-only` gives it temporary directories."""
     spec: dict[str, Any] = {"filter": str(filters.CONTAINER)}
-    need(**spec | ({"state": str(tmp_path)} if read_only else {}))
-    with Deployed(tmp_path, **spec | ({"state": str(tmp_path / "state")} if read_only else {})) as server:
-        assert sound(live_with(server, tmp_path))
+    require_sandbox(**spec | ({"state": str(tmp_path)} if read_only else {}))
+    with SandboxedServer(tmp_path, **spec | ({"state": str(tmp_path / "state")} if read_only else {})) as server:
+        assert is_clean(exercise(server, tmp_path))
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS], ids=errno.errorcode.get)
 def test_without_niceties(code: int, tmp_path: Path) -> None:
-    spec = {"refused": NICETIES, "code": code}
-    need(**spec)
-    with Deployed(tmp_path, **spec) as server:
-        assert sound(live_with(server, tmp_path))
+    spec = {"refused": EXTRA_SETTINGS, "code": code}
+    require_sandbox(**spec)
+    with SandboxedServer(tmp_path, **spec) as server:
+        assert is_clean(exercise(server, tmp_path))

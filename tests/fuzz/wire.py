@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["gmessenger.wire"]):
     from gmessenger.wire.jim import EventDecoder, RequestDecoder, encode
 
 from gmessenger.errors import BadFrame
-from tests.support.course_clients import SPELLINGS
+from tests.support.course_clients import VARIANTS
 from tests.wire import test_course, test_framing, test_jim
 
 HOME: Final = ROOT / ".fuzz"
@@ -118,8 +118,8 @@ def seeds() -> Iterator[bytes]:
     """Everything that the tests' tables say, for every ear."""
     frames = [*test_jim.GOOD, *test_jim.BAD, *test_jim.SERVER_FRAMES, *test_framing.RUBBISH]
     spelled: list[Any] = [*test_framing.OBJECTS, *test_course.NAMES, *test_course.MESSAGES]
-    spelled += [each.presence("hank") for each in SPELLINGS]
-    spelled += [each.message("hank", "dale", "hello") for each in SPELLINGS]
+    spelled += [each.presence("hank") for each in VARIANTS]
+    spelled += [each.message("hank", "dale", "hello") for each in VARIANTS]
     frames += [each if isinstance(each, bytes) else json.dumps(each).encode() for each in spelled]
     for ear in range(len(EARS)):
         for frame in frames:

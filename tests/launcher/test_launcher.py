@@ -19,7 +19,7 @@ import pytest
 from gmessenger.launcher import services, supervise, windows
 from gmessenger.launcher.poll import poll_until
 from tests import ROOT
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 LAUNCHER = ROOT / "launcher.py"
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -28,7 +28,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and tmux are POSI
 
 def until(condition: Callable[[], object], description: str) -> None:
     """Wait until the condition holds; fail with the description after PATIENCE seconds."""
-    assert poll_until(lambda: bool(condition()), PATIENCE, 0.02), f"{description}: not within {PATIENCE} s"
+    assert poll_until(lambda: bool(condition()), TEST_TIMEOUT, 0.02), f"{description}: not within {TEST_TIMEOUT} s"
 
 
 def listens(port: int) -> bool:
@@ -64,7 +64,7 @@ class Sandbox:
 
     def wait_for_exit(self, started: subprocess.Popen[bytes]) -> int:
         """Wait until the launcher and all its processes have ended; return its exit code."""
-        code = started.wait(PATIENCE)
+        code = started.wait(TEST_TIMEOUT)
         until(lambda: not self.processes() and not listens(self.port), "the end of everything that was started")
         return code
 
@@ -254,7 +254,7 @@ def test_nodes_share_a_store_and_people_meet(cluster: Sandbox) -> None:
     with subprocess.Popen(command, env=cluster.env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as dale:
         type_line(dale, "/msg test1 hello from the other node")
         cluster.wait_for_output("hello from the other node")
-        dale.communicate(b"/quit\n", timeout=PATIENCE)
+        dale.communicate(b"/quit\n", timeout=TEST_TIMEOUT)
     type_line(started, "/quit")
     assert cluster.wait_for_exit(started) == 0
     assert not listens(cluster.port + 1)
@@ -289,7 +289,7 @@ def test_a_signal_in_the_midst_of_starting(sandbox: Sandbox) -> None:
 def test_port_in_use(window: str, sandbox: Sandbox) -> None:
     with socket.create_server(("127.0.0.1", sandbox.port)):
         started = sandbox.start("--window", window)
-        assert started.wait(PATIENCE) == 69
+        assert started.wait(TEST_TIMEOUT) == 69
     assert sandbox.wait_for_exit(started) == 69
     (line,) = sandbox.output().splitlines()
     assert str(sandbox.port) in line
@@ -305,7 +305,7 @@ def test_a_program_that_ignores_sigterm_is_killed() -> None:
         child.stdout.readline()
         launcher_end.close()
         supervise.terminate_on_close(helper_end, child, grace=0.1)
-        assert child.wait(PATIENCE) == -signal.SIGKILL
+        assert child.wait(TEST_TIMEOUT) == -signal.SIGKILL
 
 
 # --- windows

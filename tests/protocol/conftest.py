@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.accounts import DEVICES, NAMES, PASSWORD, Person, Population, Town
-from tests.support.cluster import RunningCluster, SharedPopulation, is_shared
-from tests.support.native_clients import Dial, together
+from tests.support.accounts import DEVICES, NAMES, PASSWORD, ChatServer, PopulatedStore, UserClient
+from tests.support.cluster import RunningCluster, SharedPopulatedStore, is_shared
+from tests.support.native_clients import Connector, run_together
 
 HERE = Path(__file__).parent
 
 
-PACED = (
+UNSETTLED_MODULES = (
     "test_course",
     "test_course_frames",
     "test_room_guests",
     "test_hostile",
-    "test_in_one_breath",
-    "test_races",
+    "test_batching",
+    "test_interleaving",
     "test_slow_reader",
 )
 """Where it matters when something is said: nobody waits there until what was said before has come everywhere."""
-OF_ONE_PROCESS = {
-    "test_in_between": "looks inside the one server",
+SINGLE_NODE_TESTS = {
+    "test_concurrency": "looks inside the one server",
     "test_one_too_many_is_told_503_and_closed_until_somebody_leaves": "each node has its own bound",
     "test_one_address_has_only_so_many_connections": "each node has its own bound",
     "test_one_address_comes_only_so_often": "each node counts for itself",
@@ -48,14 +48,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--cluster"):
         return
     for item in items:
-        reason = OF_ONE_PROCESS.get(item.path.stem) or OF_ONE_PROCESS.get(getattr(item, "originalname", ""))
+        reason = SINGLE_NODE_TESTS.get(item.path.stem) or SINGLE_NODE_TESTS.get(getattr(item, "originalname", ""))
         if reason is not None and item.path.parent == HERE:
             item.add_marker(pytest.mark.skip(reason=f"in a cluster {reason}"))
 
 
 @pytest.fixture
-def dial() -> Iterator[Dial]:
-    with Dial() as connections:
+def connector() -> Iterator[Connector]:
+    with Connector() as connections:
         yield connections
 
 
@@ -75,7 +75,7 @@ def launch(
         return
     postgres, bus = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server").url
     own: list[str] = []
-    is_calm = as_cluster == "calm" and request.path.stem not in PACED
+    is_calm = as_cluster == "calm" and request.path.stem not in UNSETTLED_MODULES
 
     def start(store: str = "", **options: Any) -> RunningServer | RunningCluster:
         if store and not is_shared(store):
@@ -90,34 +90,38 @@ def launch(
 
 
 @pytest.fixture(scope="session")
-def population(tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest) -> Population:
+def populated_store(
+    tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest
+) -> PopulatedStore:
     """Registers everybody once."""
     if as_cluster:
-        everybody: Population = SharedPopulation(request.getfixturevalue("postgres"))
+        everybody: PopulatedStore = SharedPopulatedStore(request.getfixturevalue("postgres"))
     else:
-        everybody = Population(f"sqlite:///{tmp_path_factory.mktemp('population') / 'chat.db'}")
+        everybody = PopulatedStore(f"sqlite:///{tmp_path_factory.mktemp('population') / 'chat.db'}")
     server = RunningServer(store=everybody.store)
 
     def settles(name: str) -> None:
-        with Dial() as dial:
-            dial.open.append(person := Person(server))
-            person.enter(name, device=DEVICES[0]).register()
+        with Connector() as connector:
+            connector.connections.append(person := UserClient(server))
+            person.start_session(name, device=DEVICES[0]).register()
             for device in DEVICES:
-                dial.open.append(person := Person(server))
-                everybody.sessions[name, device] = person.enter(name, device=device, password=PASSWORD).session
+                connector.connections.append(person := UserClient(server))
+                everybody.sessions[name, device] = person.start_session(name, device=device, password=PASSWORD).session
 
-    assert together({name: lambda name=name: settles(name) for name in NAMES}) == {}
+    assert run_together({name: lambda name=name: settles(name) for name in NAMES}) == {}
     server.stop()
     return everybody
 
 
 @pytest.fixture
-def settle(start_server: Callable[..., Any], dial: Dial, population: Population, tmp_path: Path) -> Callable[..., Town]:
+def start_chat_server(
+    start_server: Callable[..., Any], connector: Connector, populated_store: PopulatedStore, tmp_path: Path
+) -> Callable[..., ChatServer]:
     """Starts a server with options by name on a store with everybody in it."""
-    town = Town(start_server, dial, population, population.copied(tmp_path))
-    return town.opens
+    chat_server = ChatServer(start_server, connector, populated_store, populated_store.copy(tmp_path))
+    return chat_server.start
 
 
 @pytest.fixture
-def town(settle: Callable[..., Town]) -> Town:
-    return settle()
+def chat_server(start_chat_server: Callable[..., ChatServer]) -> ChatServer:
+    return start_chat_server()

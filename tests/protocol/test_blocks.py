@@ -1,132 +1,132 @@
 """Blocks: whoever does not want to hear from somebody does not, and is not seen by them.
 docs/protocol.md, "Moderation and blocks"."""
 
-from tests.support.accounts import PASSWORD, Person, Town
+from tests.support.accounts import PASSWORD, ChatServer, UserClient
 from tests.support.course_clients import CLASSIC, Frame
-from tests.support.moderation import done, refused
+from tests.support.moderation import expect_error, expect_ok
 
 
-def blocked(person: Person) -> list[str]:
-    listed = done(person.ask("blocks"))
+def blocked_names(person: UserClient) -> list[str]:
+    listed = expect_ok(person.request("blocks"))
     assert listed["more"] is False
     return [card["account_name"] for card in listed["users"]]
 
 
-def present(person: Person) -> set[str]:
-    return {card["account_name"] for card in done(person.ask("users"))["users"]}
+def online_names(person: UserClient) -> set[str]:
+    return {card["account_name"] for card in expect_ok(person.request("users"))["users"]}
 
 
-def test_an_accounts_blocks_hold_on_all_devices_and_after_a_restart(town: Town) -> None:
-    hank, dale = town.comes("hank"), town.comes("dale")
-    assert "blocks" not in town.dials().present("hank", device="phone", password=PASSWORD)
-    done(hank.ask("block", user="Dale"))
-    done(hank.ask("block", user="dale"))
-    refused(dale.say("hank", "hi"), "blocked")
-    assert hank.say("dale", "not you")["response"] == 200
-    assert town.comes("hank", "phone").unheard() == []
-    town.restarts()
-    hank, dale = town.comes("hank"), town.comes("dale")
-    assert blocked(hank) == ["dale"] and blocked(dale) == []
-    assert town.dials().present("hank", device="phone", password=PASSWORD)["blocks"] == 1
-    refused(dale.say("HANK", "hi"), "blocked")
-    done(hank.ask("unblock", user="DALE"))
-    refused(hank.ask("unblock", user="dale"), "never_seen", 404)
-    dale.sends("hank", "hi")
-    assert [frame["message"] for frame in hank.hears(1)] == ["hi"]
+def test_an_accounts_blocks_hold_on_all_devices_and_after_a_restart(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    assert "blocks" not in chat_server.connect().try_log_in("hank", device="phone", password=PASSWORD)
+    expect_ok(hank.request("block", user="Dale"))
+    expect_ok(hank.request("block", user="dale"))
+    expect_error(dale.send_message("hank", "hi"), "blocked")
+    assert hank.send_message("dale", "not you")["response"] == 200
+    assert chat_server.log_in("hank", "phone").take_events() == []
+    chat_server.restart()
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    assert blocked_names(hank) == ["dale"] and blocked_names(dale) == []
+    assert chat_server.connect().try_log_in("hank", device="phone", password=PASSWORD)["blocks"] == 1
+    expect_error(dale.send_message("HANK", "hi"), "blocked")
+    expect_ok(hank.request("unblock", user="DALE"))
+    expect_error(hank.request("unblock", user="dale"), "never_seen", 404)
+    dale.send_messages("hank", "hi")
+    assert [frame["message"] for frame in hank.receive_messages(1)] == ["hi"]
 
 
-def test_a_guests_blocks_last_as_long_as_the_guest(town: Town) -> None:
-    bill, joe = town.guest("bill"), town.guest("joe")
-    done(bill.ask("block", user="joe"))
-    refused(joe.say("bill", "hi"), "blocked")
-    again = town.dials().enter("bill", session=bill.session)
-    refused(joe.say("bill", "hi"), "blocked")
+def test_a_guests_blocks_last_as_long_as_the_guest(chat_server: ChatServer) -> None:
+    bill, joe = chat_server.log_in_guest("bill"), chat_server.log_in_guest("joe")
+    expect_ok(bill.request("block", user="joe"))
+    expect_error(joe.send_message("bill", "hi"), "blocked")
+    again = chat_server.connect().start_session("bill", session=bill.session)
+    expect_error(joe.send_message("bill", "hi"), "blocked")
     again.send({"action": "quit"})
-    again.rest()
-    bill = town.guest("bill")
-    assert joe.say("bill", "hi")["response"] == 202 and blocked(bill) == []
+    again.receive_until_closed()
+    bill = chat_server.log_in_guest("bill")
+    assert joe.send_message("bill", "hi")["response"] == 202 and blocked_names(bill) == []
 
 
-def test_a_guest_who_registers_keeps_them(town: Town) -> None:
-    bill = town.guest("bill")
-    done(bill.ask("block", user="dale"))
+def test_a_guest_who_registers_keeps_them(chat_server: ChatServer) -> None:
+    bill = chat_server.log_in_guest("bill")
+    expect_ok(bill.request("block", user="dale"))
     bill.register()
-    bill.event("synced")
-    town.restarts()
-    bill, dale = town.dials().enter("bill", password=PASSWORD), town.comes("dale")
-    assert blocked(bill) == ["dale"]
-    refused(dale.say("bill", "hi"), "blocked")
+    bill.next_event("synced")
+    chat_server.restart()
+    bill, dale = chat_server.connect().start_session("bill", password=PASSWORD), chat_server.log_in("dale")
+    assert blocked_names(bill) == ["dale"]
+    expect_error(dale.send_message("bill", "hi"), "blocked")
 
 
-def test_who_erases_the_account_leaves_no_blocks(town: Town) -> None:
-    hank, dale = town.comes("hank"), town.comes("dale")
-    done(hank.ask("block", user="dale"))
-    done(hank.ask("forget", password=PASSWORD))
-    hank.rest()
-    assert town.guest("hank") and dale.say("hank", "hi")["response"] == 200
+def test_who_erases_the_account_leaves_no_blocks(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    expect_ok(hank.request("block", user="dale"))
+    expect_ok(hank.request("forget", password=PASSWORD))
+    hank.receive_until_closed()
+    assert chat_server.log_in_guest("hank") and dale.send_message("hank", "hi")["response"] == 200
 
 
-def test_broadcasts_pass_by_who_blocks_their_sender(town: Town) -> None:
-    hank, dale, bobby = (town.comes(name) for name in ("hank", "dale", "bobby"))
-    done(hank.ask("block", user="dale"))
-    assert dale.say("#all", "hear me")["response"] == 202
-    assert bobby.event("msg")["message"] == "hear me"
-    assert hank.unheard() == []
+def test_broadcasts_pass_by_who_blocks_their_sender(chat_server: ChatServer) -> None:
+    hank, dale, bobby = (chat_server.log_in(name) for name in ("hank", "dale", "bobby"))
+    expect_ok(hank.request("block", user="dale"))
+    assert dale.send_message("#all", "hear me")["response"] == 202
+    assert bobby.next_event("msg")["message"] == "hear me"
+    assert hank.take_events() == []
 
 
-def test_rooms_have_no_holes(town: Town) -> None:
-    hank, dale = town.comes("hank"), town.comes("dale")
+def test_rooms_have_no_holes(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     for person in (hank, dale):
-        done(person.ask("join", room="#dev"))
-    done(hank.ask("block", user="dale"))
-    dale.sends("#dev", "one", "two")
-    assert [frame["seq"] for frame in hank.hears(2)] == [1, 2]
+        expect_ok(person.request("join", room="#dev"))
+    expect_ok(hank.request("block", user="dale"))
+    dale.send_messages("#dev", "one", "two")
+    assert [frame["seq"] for frame in hank.receive_messages(2)] == [1, 2]
 
 
-def test_who_blocks_is_not_seen_by_whom_they_block(town: Town) -> None:
-    hank, dale, bobby = (town.comes(name) for name in ("hank", "dale", "bobby"))
+def test_who_blocks_is_not_seen_by_whom_they_block(chat_server: ChatServer) -> None:
+    hank, dale, bobby = (chat_server.log_in(name) for name in ("hank", "dale", "bobby"))
     for person in (hank, dale, bobby):
-        done(person.ask("join", room="#dev"))
-    done(hank.ask("block", user="dale"))
-    assert present(dale) == {"dale", "bobby"} and present(bobby) == {"hank", "dale", "bobby"}
-    members: list[Frame] = done(dale.ask("members", room="#dev"))["users"]
+        expect_ok(person.request("join", room="#dev"))
+    expect_ok(hank.request("block", user="dale"))
+    assert online_names(dale) == {"dale", "bobby"} and online_names(bobby) == {"hank", "dale", "bobby"}
+    members: list[Frame] = expect_ok(dale.request("members", room="#dev"))["users"]
     assert {card["account_name"]: card["status"] for card in members} == {
         "hank": "offline",
         "dale": "online",
         "bobby": "online",
     }
-    done(hank.ask("status", status="away"))
-    assert bobby.event("presence")["user"] == {"account_name": "hank", "status": "away"}
-    assert dale.unheard("presence") == []
+    expect_ok(hank.request("status", status="away"))
+    assert bobby.next_event("presence")["user"] == {"account_name": "hank", "status": "away"}
+    assert dale.take_events("presence") == []
 
 
-def test_a_blocked_course_client_meets_silence(town: Town) -> None:
-    hank, bill = town.comes("hank"), town.course(CLASSIC, "bill")
-    done(hank.ask("block", user="bill"))
-    bill.say("hank", "hi")
-    hank.sends("bill", "go away")
-    assert bill.hear() == ("hank", "go away")
-    assert hank.unheard() == []
+def test_a_blocked_course_client_meets_silence(chat_server: ChatServer) -> None:
+    hank, bill = chat_server.log_in("hank"), chat_server.log_in_course(CLASSIC, "bill")
+    expect_ok(hank.request("block", user="bill"))
+    bill.send_message("hank", "hi")
+    hank.send_messages("bill", "go away")
+    assert bill.receive_message() == ("hank", "go away")
+    assert hank.take_events() == []
 
 
-def test_what_makes_no_sense_is_refused(town: Town) -> None:
-    hank = town.comes("hank")
-    refused(hank.ask("block", user="HANK"), "bad_request", 400)
-    refused(hank.ask("block", user="two words"), "bad_name", 400)
-    refused(hank.ask("block"), "bad_request", 400)
-    assert blocked(hank) == []
+def test_what_makes_no_sense_is_refused(chat_server: ChatServer) -> None:
+    hank = chat_server.log_in("hank")
+    expect_error(hank.request("block", user="HANK"), "bad_request", 400)
+    expect_error(hank.request("block", user="two words"), "bad_name", 400)
+    expect_error(hank.request("block"), "bad_request", 400)
+    assert blocked_names(hank) == []
 
 
-def test_they_are_paged_and_there_is_an_end_of_them(town: Town) -> None:
-    bill = town.guest("bill")
+def test_they_are_paged_and_there_is_an_end_of_them(chat_server: ChatServer) -> None:
+    bill = chat_server.log_in_guest("bill")
     for number in range(1000):
         bill.send({"action": "block", "id": f"b{number}", "user": f"n{number:03}"})
-    assert all(bill.recv()["response"] == 200 for _ in range(1000))
-    refused(bill.ask("block", user="one-more"), "forbidden")
-    done(bill.ask("block", user="N000"))
+    assert all(bill.receive()["response"] == 200 for _ in range(1000))
+    expect_error(bill.request("block", user="one-more"), "forbidden")
+    expect_ok(bill.request("block", user="N000"))
     names, more, after = [], True, None
     while more:
-        page = done(bill.ask("blocks", after=after))
+        page = expect_ok(bill.request("blocks", after=after))
         names += [card["account_name"] for card in page["users"]]
         more, after = page["more"], names[-1]
     assert len(names) == len(set(names)) == 1000 and names[0] == "N000"

@@ -15,11 +15,11 @@ from gevent.event import Event
 from gmessenger.chat.admin import AdminService
 from gmessenger.errors import StoreUnavailable
 from tests.conftest import FAST, RunningServer
-from tests.support.accounts import PASSWORD, Person
+from tests.support.accounts import PASSWORD, UserClient
 from tests.support.course_clients import TIMEOUT
-from tests.support.native_clients import Dial
+from tests.support.native_clients import Connector
 
-Comes = Callable[..., Person]
+LogIn = Callable[..., UserClient]
 
 
 class Gate:
@@ -37,7 +37,7 @@ class Gate:
         assert self._opened.wait(TIMEOUT)
         return result if self._after else self._real(*arguments, **more)
 
-    def until_reached(self) -> None:
+    def wait_until_reached(self) -> None:
         assert self.reached.wait(TIMEOUT)
 
     def open(self) -> None:
@@ -50,235 +50,240 @@ def server(start_server: Callable[..., RunningServer]) -> RunningServer:
 
 
 @pytest.fixture
-def comes(server: RunningServer, dial: Dial) -> Comes:
-    def come(name: str = "", *, account: bool = False, **login: Any) -> Person:
-        dial.open.append(person := Person(server))
+def comes(server: RunningServer, connector: Connector) -> LogIn:
+    def come(name: str = "", *, account: bool = False, **login: Any) -> UserClient:
+        connector.connections.append(person := UserClient(server))
         if name:
-            person.enter(name, **login)
+            person.start_session(name, **login)
         if account:
             person.register()
-            person.until_synced()
+            person.receive_until_synced()
         return person
 
     return come
 
 
-def administration(server: RunningServer) -> AdminService:
+def make_admin_service(server: RunningServer) -> AdminService:
     return AdminService(server.app.messenger, server.app.store, FAST, time.time)
 
 
-def texts(person: Person) -> list[str]:
-    return [event["message"] for event in person.unheard()]
+def take_texts(person: UserClient) -> list[str]:
+    return [event["message"] for event in person.take_events()]
 
 
-def test_a_session_resumed_on_another_device_is_another_token(server: RunningServer, comes: Comes) -> None:
+def test_a_session_resumed_on_another_device_is_another_token(server: RunningServer, comes: LogIn) -> None:
     hank = comes("hank", account=True)
     token = hank.session
     phone = comes()
-    answer = phone.present("hank", session=token, device="phone")
+    answer = phone.try_log_in("hank", session=token, device="phone")
     assert answer["response"] == 200 and answer["session"] != token
-    assert hank.ask("probe")["response"] == 200
-    assert comes().present("hank", session=token)["response"] == 200
+    assert hank.request("probe")["response"] == 200
+    assert comes().try_log_in("hank", session=token)["response"] == 200
 
 
-def test_a_token_is_good_no_more_once_the_password_is_another(server: RunningServer, comes: Comes) -> None:
+def test_a_token_is_good_no_more_once_the_password_is_another(server: RunningServer, comes: LogIn) -> None:
     token = comes("hank", account=True).session
     gate = Gate(server.app.store, "begin_session")
     late = comes()
-    login = gevent.spawn(late.present, "hank", session=token)
-    gate.until_reached()
-    administration(server).set_password("hank", "a brand new password")
+    login = gevent.spawn(late.try_log_in, "hank", session=token)
+    gate.wait_until_reached()
+    make_admin_service(server).set_password("hank", "a brand new password")
     gate.open()
     assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
-    assert comes().present("hank", session=token)["code"] == "password_needed"
+    assert comes().try_log_in("hank", session=token)["code"] == "password_needed"
 
 
-def test_who_got_in_on_the_old_password_a_moment_before_is_out_again(server: RunningServer, comes: Comes) -> None:
+def test_who_got_in_on_the_old_password_a_moment_before_is_out_again(server: RunningServer, comes: LogIn) -> None:
     comes("hank", account=True)
     gate = Gate(server.app.store, "begin_session", after=True)
     late = comes()
-    login = gevent.spawn(late.present, "hank", password=PASSWORD, device="late")
-    gate.until_reached()
-    administration(server).set_password("hank", "a brand new password")
+    login = gevent.spawn(late.try_log_in, "hank", password=PASSWORD, device="late")
+    gate.wait_until_reached()
+    make_admin_service(server).set_password("hank", "a brand new password")
     gate.open()
     assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
 
 
-def test_registering_is_carried_through_when_the_line_breaks(server: RunningServer, comes: Comes) -> None:
+def test_registering_is_carried_through_when_the_line_breaks(server: RunningServer, comes: LogIn) -> None:
     hank = comes("hank")
     gate = Gate(server.app.store, "register", after=True)
     hank.send({"action": "register", "id": "r", "password": PASSWORD})
-    gate.until_reached()
+    gate.wait_until_reached()
     hank.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     hank.sock.close()
     (connection,) = server.app.acceptor.connections
     connection.abort("the line broke")
     gate.open()
-    assert comes().present("hank")["code"] == "password_needed"
-    assert comes().present("hank", password=PASSWORD)["account"] is True
+    assert comes().try_log_in("hank")["code"] == "password_needed"
+    assert comes().try_log_in("hank", password=PASSWORD)["account"] is True
 
 
-def test_who_resumed_the_guest_meanwhile_is_told_that_it_is_an_account(server: RunningServer, comes: Comes) -> None:
+def test_who_resumed_the_guest_meanwhile_is_told_that_it_is_an_account(server: RunningServer, comes: LogIn) -> None:
     hank = comes("hank")
     gate = Gate(server.app.store, "register")
     hank.send({"action": "register", "id": "r", "password": PASSWORD})
-    gate.until_reached()
+    gate.wait_until_reached()
     other = comes()
-    assert other.present("hank", session=hank.session)["account"] is False
+    assert other.try_log_in("hank", session=hank.session)["account"] is False
     gate.open()
-    while "code" not in (frame := other.recv()):
+    while "code" not in (frame := other.receive()):
         pass
     assert frame["code"] == "name_taken"
-    assert comes().present("hank", password=PASSWORD)["account"] is True
+    assert comes().try_log_in("hank", password=PASSWORD)["account"] is True
 
 
-def test_a_guest_who_registers_stays_in_its_rooms(comes: Comes) -> None:
+def test_a_guest_who_registers_stays_in_its_rooms(comes: LogIn) -> None:
     dale, gus = comes("dale", account=True), comes("gus")
     for person in (dale, gus):
-        assert person.ask("join", room="#dev")["response"] == 200
-    dale.sends("#dev", "one")
-    gus.hears(1)
+        assert person.request("join", room="#dev")["response"] == 200
+    dale.send_messages("#dev", "one")
+    gus.receive_messages(1)
     gus.register()
-    gus.until_synced()
-    dale.sends("#dev", "two")
-    assert [event["message"] for event in gus.hears(1)] == ["two"]
-    assert gus.say("#dev", "three")["seq"] == 3
+    gus.receive_until_synced()
+    dale.send_messages("#dev", "two")
+    assert [event["message"] for event in gus.receive_messages(1)] == ["two"]
+    assert gus.send_message("#dev", "three")["seq"] == 3
     gus.close()
-    (kept,) = [user for user in dale.ask("members", room="#dev")["users"] if user["account_name"] == "gus"]
+    (kept,) = [user for user in dale.request("members", room="#dev")["users"] if user["account_name"] == "gus"]
     assert kept["status"] in ("online", "offline")  # a member, whether it is here or not
 
 
-def test_what_is_said_to_a_name_while_it_registers_is_kept_for_it(server: RunningServer, comes: Comes) -> None:
+def test_what_is_said_to_a_name_while_it_registers_is_kept_for_it(server: RunningServer, comes: LogIn) -> None:
     dale, hank = comes("dale", account=True), comes("hank")
     gate = Gate(server.app.store, "register", after=True)
     registering = gevent.spawn(hank.register)
-    gate.until_reached()
-    assert dale.say("hank", "hello, first words")["seq"] == 1
+    gate.wait_until_reached()
+    assert dale.send_message("hank", "hello, first words")["seq"] == 1
     gate.open()
     registering.get(timeout=TIMEOUT)
-    hank.until_synced()
+    hank.receive_until_synced()
     assert comes("hank", password=PASSWORD, device="x").history("dale")[0]["message"] == "hello, first words"
 
 
-def test_a_login_meanwhile_is_not_sent_the_past_of_a_room(server: RunningServer, comes: Comes) -> None:
+def test_a_login_meanwhile_is_not_sent_the_past_of_a_room(server: RunningServer, comes: LogIn) -> None:
     dale = comes("dale", account=True)
-    dale.ask("join", room="#dev")
-    dale.sends("#dev", "said before")
+    dale.request("join", room="#dev")
+    dale.send_messages("#dev", "said before")
     hank = comes("hank", account=True)
     gate = Gate(server.app.store, "begin_session", after=True)
     phone = comes()
-    login = gevent.spawn(phone.enter, "hank", password=PASSWORD, device="phone")
-    gate.until_reached()
-    assert hank.ask("join", room="#dev")["response"] == 200
+    login = gevent.spawn(phone.start_session, "hank", password=PASSWORD, device="phone")
+    gate.wait_until_reached()
+    assert hank.request("join", room="#dev")["response"] == 200
     gate.open()
     login.get(timeout=TIMEOUT)
-    dale.sends("#dev", "said after")
-    assert [event["message"] for event in phone.hears(1)] == ["said after"] and phone.backlog == []
+    dale.send_messages("#dev", "said after")
+    assert [event["message"] for event in phone.receive_messages(1)] == ["said after"] and phone.backlog == []
 
 
-def test_the_other_device_of_who_joins_misses_nothing(server: RunningServer, comes: Comes) -> None:
+def test_the_other_device_of_who_joins_misses_nothing(server: RunningServer, comes: LogIn) -> None:
     dale = comes("dale", account=True)
-    dale.ask("join", room="#dev")
+    dale.request("join", room="#dev")
     hank = comes("hank", account=True, device="laptop")
     phone = comes("hank", password=PASSWORD, device="phone")
     gate = Gate(server.app.store, "join", after=True)
-    joining = gevent.spawn(hank.ask, "join", room="#dev")
-    gate.until_reached()
-    dale.sends("#dev", "said while hank came in")
+    joining = gevent.spawn(hank.request, "join", room="#dev")
+    gate.wait_until_reached()
+    dale.send_messages("#dev", "said while hank came in")
     gate.open()
     joining.get(timeout=TIMEOUT)
     for device in (hank, phone):
-        assert [event["message"] for event in device.hears(1)] == ["said while hank came in"]
+        assert [event["message"] for event in device.receive_messages(1)] == ["said while hank came in"]
 
 
-def test_nobody_speaks_in_or_enters_a_room_that_is_being_deleted(server: RunningServer, comes: Comes) -> None:
+def test_nobody_speaks_in_or_enters_a_room_that_is_being_deleted(server: RunningServer, comes: LogIn) -> None:
     dale, hank = comes("dale", account=True), comes("hank", account=True)
-    dale.ask("join", room="#dev")
-    dale.sends("#dev", "old")
+    dale.request("join", room="#dev")
+    dale.send_messages("#dev", "old")
     gate = Gate(server.app.store, "delete_room")
-    deleting = gevent.spawn(administration(server).delete_room, "#dev")
-    gate.until_reached()
-    assert (hank.ask("join", room="#dev")["code"], dale.say("#dev", "x")["code"]) == ("no_such_room", "no_such_room")
+    deleting = gevent.spawn(make_admin_service(server).delete_room, "#dev")
+    gate.wait_until_reached()
+    assert (hank.request("join", room="#dev")["code"], dale.send_message("#dev", "x")["code"]) == (
+        "no_such_room",
+        "no_such_room",
+    )
     gate.open()
     deleting.get(timeout=TIMEOUT)
-    assert hank.ask("join", room="#dev")["seq"] == 0
+    assert hank.request("join", room="#dev")["seq"] == 0
 
 
-def test_a_room_made_anew_is_heard_by_those_who_had_left_the_old_one(server: RunningServer, comes: Comes) -> None:
+def test_a_room_made_anew_is_heard_by_those_who_had_left_the_old_one(server: RunningServer, comes: LogIn) -> None:
     dale, hank = comes("dale", account=True), comes("hank", account=True)
     for person in (dale, hank):
-        person.ask("join", room="#dev")
-    dale.sends("#dev", "old 1", "old 2", "old 3")
-    hank.hears(3)
-    hank.ask("leave", room="#dev")
-    administration(server).delete_room("#dev")
+        person.request("join", room="#dev")
+    dale.send_messages("#dev", "old 1", "old 2", "old 3")
+    hank.receive_messages(3)
+    hank.request("leave", room="#dev")
+    make_admin_service(server).delete_room("#dev")
     for person in (dale, hank):
-        person.ask("join", room="#dev")
-    dale.sends("#dev", "new 1", "new 2")
-    assert [event["message"] for event in hank.hears(2)] == ["new 1", "new 2"]
+        person.request("join", room="#dev")
+    dale.send_messages("#dev", "new 1", "new 2")
+    assert [event["message"] for event in hank.receive_messages(2)] == ["new 1", "new 2"]
 
 
 @pytest.mark.parametrize("verb", ["remove", "leave"])
 def test_leaving_that_could_not_be_stored_can_be_asked_again(
-    server: RunningServer, comes: Comes, monkeypatch: pytest.MonkeyPatch, verb: str
+    server: RunningServer, comes: LogIn, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     dale, hank = comes("dale", account=True), comes("hank", account=True)
     for person in (dale, hank):
-        person.ask("join", room="#dev")
+        person.request("join", room="#dev")
 
     def no_room(*_: Any) -> None:
         raise StoreUnavailable
 
     def goes() -> dict[str, Any]:
-        return dale.ask("remove", room="#dev", user="hank") if verb == "remove" else hank.ask("leave", room="#dev")
+        return (
+            dale.request("remove", room="#dev", user="hank") if verb == "remove" else hank.request("leave", room="#dev")
+        )
 
     with monkeypatch.context() as disk:
         disk.setattr(server.app.store, "leave", no_room)
         assert goes()["response"] == 503
-    dale.sends("#dev", "he is still in")
-    assert [event["message"] for event in hank.hears(1)] == ["he is still in"]
+    dale.send_messages("#dev", "he is still in")
+    assert [event["message"] for event in hank.receive_messages(1)] == ["he is still in"]
     assert goes()["response"] == 200
-    dale.sends("#dev", "secret")
-    assert hank.ask("history", **{"with": "#dev"})["code"] == "not_member"
+    dale.send_messages("#dev", "secret")
+    assert hank.request("history", **{"with": "#dev"})["code"] == "not_member"
     assert comes("hank", password=PASSWORD, device="b").backlog == []
 
 
 def test_a_guest_who_stays_is_given_all_that_was_answered(
-    start_server: Callable[..., RunningServer], dial: Dial
+    start_server: Callable[..., RunningServer], connector: Connector
 ) -> None:
     server = start_server(outbox_frames=100)
-    dale, guest = (Person(server) for _ in range(2))
-    dial.open += [dale, guest]
-    dale.enter("dale").register()
-    dale.until_synced()
-    guest.enter("guest")
+    dale, guest = (UserClient(server) for _ in range(2))
+    connector.connections += [dale, guest]
+    dale.start_session("dale").register()
+    dale.receive_until_synced()
+    guest.start_session("guest")
     gate = Gate(server.app.store.writer, "_commit")
     for number in range(300):  # more than the guest's outbox holds, all of it on its way to the disk
         dale.send({"action": "msg", "id": str(number), "to": "guest", "message": "text"})
-    gate.until_reached()
+    gate.wait_until_reached()
     gate.open()
     answers: list[int] = []
     while len(answers) < 300:
-        answers += [frame["response"]] if "response" in (frame := dale.recv()) else []
+        answers += [frame["response"]] if "response" in (frame := dale.receive()) else []
     assert set(answers) == {200, 429}
-    assert len(guest.hears(answers.count(200))) == answers.count(200)
+    assert len(guest.receive_messages(answers.count(200))) == answers.count(200)
 
 
-def test_nothing_is_said_any_more_once_all_is_forgotten(server: RunningServer, comes: Comes) -> None:
+def test_nothing_is_said_any_more_once_all_is_forgotten(server: RunningServer, comes: LogIn) -> None:
     dale, hank = comes("dale", account=True), comes("hank", account=True)
     phone = comes("hank", password=PASSWORD, device="phone")
     gate = Gate(server.app.store, "erase_messages", after=True)
-    forgetting = gevent.spawn(hank.ask, "forget", password=PASSWORD)
-    gate.until_reached()
+    forgetting = gevent.spawn(hank.request, "forget", password=PASSWORD)
+    gate.wait_until_reached()
     with pytest.raises((EOFError, OSError, AssertionError)):
-        phone.say("dale", "too late")
+        phone.send_message("dale", "too late")
     gate.open()
     assert forgetting.get(timeout=TIMEOUT)["response"] == 200
-    assert dale.ask("users")["response"] == 200 and texts(dale) == []
+    assert dale.request("users")["response"] == 200 and take_texts(dale) == []
 
 
 def test_an_account_that_could_not_be_deleted_is_what_it_was(
-    server: RunningServer, comes: Comes, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, comes: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     comes("hank", account=True)
 
@@ -288,9 +293,9 @@ def test_an_account_that_could_not_be_deleted_is_what_it_was(
     with monkeypatch.context() as disk:
         disk.setattr(server.app.store, "delete_account", no_room)
         with pytest.raises(StoreUnavailable):
-            administration(server).delete_account("hank")
-    assert comes().present("hank")["code"] == "password_needed"
-    assert comes().present("hank", password=PASSWORD)["response"] == 200
-    administration(server).delete_account("hank")
-    assert comes().present("hank", password=PASSWORD)["code"] == "wrong_password"
-    assert comes().present("hank")["account"] is False
+            make_admin_service(server).delete_account("hank")
+    assert comes().try_log_in("hank")["code"] == "password_needed"
+    assert comes().try_log_in("hank", password=PASSWORD)["response"] == 200
+    make_admin_service(server).delete_account("hank")
+    assert comes().try_log_in("hank", password=PASSWORD)["code"] == "wrong_password"
+    assert comes().try_log_in("hank")["account"] is False

@@ -5,70 +5,70 @@ from collections.abc import Callable
 from typing import Any
 
 from gmessenger.chat import directory
-from tests.support.accounts import Person, Town
+from tests.support.accounts import ChatServer, UserClient
 from tests.support.course_clients import Frame
 
 
-def listed(person: Person, **fields: Any) -> list[Frame]:
-    answer = person.ask("conversations", **fields)
+def list_conversations(person: UserClient, **fields: Any) -> list[Frame]:
+    answer = person.request("conversations", **fields)
     assert (answer["response"], answer["more"]) == (200, False), answer
     return answer["conversations"]  # type: ignore[no-any-return]
 
 
-def stands(person: Person) -> list[tuple[str, int, int, int]]:
-    return [(each["with"], each["seq"], each["first"], each["read"]) for each in listed(person)]
+def positions(person: UserClient) -> list[tuple[str, int, int, int]]:
+    return [(each["with"], each["seq"], each["first"], each["read"]) for each in list_conversations(person)]
 
 
-def test_direct_ones_and_rooms_are_listed_by_name_with_what_was_read(town: Town) -> None:
-    hank, dale = town.comes("hank"), town.comes("dale")
-    assert listed(hank) == []
-    assert hank.ask("join", room="#Dev")["response"] == 200
-    hank.sends("#Dev", "one")
-    assert dale.ask("join", room="#dev")["response"] == 200
-    assert stands(dale) == [("#Dev", 0, 2, 0)] and "time" not in listed(dale)[0]
-    hank.sends("dale", "one", "two", "three")
-    dale.hears(3)
+def test_direct_ones_and_rooms_are_listed_by_name_with_what_was_read(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    assert list_conversations(hank) == []
+    assert hank.request("join", room="#Dev")["response"] == 200
+    hank.send_messages("#Dev", "one")
+    assert dale.request("join", room="#dev")["response"] == 200
+    assert positions(dale) == [("#Dev", 0, 2, 0)] and "time" not in list_conversations(dale)[0]
+    hank.send_messages("dale", "one", "two", "three")
+    dale.receive_messages(3)
     dale.send({"action": "read", "with": "hank", "seq": 2})
-    assert stands(dale) == [("#Dev", 0, 2, 0), ("hank", 3, 1, 2)]
-    assert stands(hank) == [("#Dev", 1, 1, 0), ("dale", 3, 1, 0)]
+    assert positions(dale) == [("#Dev", 0, 2, 0), ("hank", 3, 1, 2)]
+    assert positions(hank) == [("#Dev", 1, 1, 0), ("dale", 3, 1, 0)]
     newest = hank.history("dale")[-1]
-    assert [each["time"] for each in listed(hank, after="#dev")] == [newest["time"]]
-    town.restarts()
-    assert stands(town.comes("dale")) == [("#Dev", 0, 2, 0), ("hank", 3, 1, 2)]
+    assert [each["time"] for each in list_conversations(hank, after="#dev")] == [newest["time"]]
+    chat_server.restart()
+    assert positions(chat_server.log_in("dale")) == [("#Dev", 0, 2, 0), ("hank", 3, 1, 2)]
 
 
-def test_who_was_taken_out_or_has_left_is_not_in_it(town: Town) -> None:
-    hank, dale = town.comes("hank"), town.comes("dale")
+def test_who_was_taken_out_or_has_left_is_not_in_it(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     for person in (hank, dale):
-        assert person.ask("join", room="#dev")["response"] == 200
-    assert hank.ask("remove", room="#dev", user="dale")["response"] == 200
-    assert hank.ask("leave", room="#dev")["response"] == 200
-    assert stands(hank) == stands(dale) == []
+        assert person.request("join", room="#dev")["response"] == 200
+    assert hank.request("remove", room="#dev", user="dale")["response"] == 200
+    assert hank.request("leave", room="#dev")["response"] == 200
+    assert positions(hank) == positions(dale) == []
 
 
-def test_a_guest_is_told_of_its_rooms_only_and_has_nothing_to_read(town: Town) -> None:
-    hank, gus = town.comes("hank"), town.guest("gus")
+def test_a_guest_is_told_of_its_rooms_only_and_has_nothing_to_read(chat_server: ChatServer) -> None:
+    hank, gus = chat_server.log_in("hank"), chat_server.log_in_guest("gus")
     for room in ("#ops", "#dev"):
-        assert hank.ask("join", room=room)["response"] == 200
-        hank.sends(room, "one")
-        assert gus.ask("join", room=room)["response"] == 200
-    hank.sends("gus", "one")
-    assert stands(gus) == [("#dev", 0, 2, 0), ("#ops", 0, 2, 0)]
-    assert stands(hank) == [("#dev", 1, 1, 0), ("#ops", 1, 1, 0), ("gus", 1, 1, 0)]
-    assert [each["with"] for each in listed(gus, after="#DEV")] == ["#ops"]
+        assert hank.request("join", room=room)["response"] == 200
+        hank.send_messages(room, "one")
+        assert gus.request("join", room=room)["response"] == 200
+    hank.send_messages("gus", "one")
+    assert positions(gus) == [("#dev", 0, 2, 0), ("#ops", 0, 2, 0)]
+    assert positions(hank) == [("#dev", 1, 1, 0), ("#ops", 1, 1, 0), ("gus", 1, 1, 0)]
+    assert [each["with"] for each in list_conversations(gus, after="#DEV")] == ["#ops"]
 
 
-def test_pages_fit_the_frame(settle: Callable[..., Town]) -> None:
-    town = settle(max_frame=directory.MAX_ENTRY_BYTES * 4)
+def test_pages_fit_the_frame(start_chat_server: Callable[..., ChatServer]) -> None:
+    chat_server = start_chat_server(max_frame=directory.MAX_ENTRY_BYTES * 4)
     names = [f"#{letter * 10}{'ж' * 22}" for letter in "жзийклмнпр"]
-    for person in (town.comes("hank"), town.guest("gus")):
+    for person in (chat_server.log_in("hank"), chat_server.log_in_guest("gus")):
         for name in names:
-            town.comes("dale").ask("join", room=name)
-            assert person.ask("join", room=name)["response"] == 200
+            chat_server.log_in("dale").request("join", room=name)
+            assert person.request("join", room=name)["response"] == 200
         seen: list[str] = []
         more = True
         while more:
-            answer = person.ask("conversations", after=seen[-1] if seen else "")
+            answer = person.request("conversations", after=seen[-1] if seen else "")
             assert len(answer["conversations"]) <= 4
             seen += [each["with"] for each in answer["conversations"]]
             more = answer["more"]

@@ -8,148 +8,161 @@ from collections.abc import Iterable
 import pytest
 
 from tests.support.course_clients import (
-    ASKING,
     CLASSIC,
     DIALECTS,
     MSG,
-    SPELLINGS,
+    REQUEST_FORM,
     STATUS,
     UPPER,
+    VARIANTS,
     Address,
+    CourseVariant,
     Frame,
-    Spelling,
 )
-from tests.support.native_clients import Dial, together
+from tests.support.native_clients import Connector, run_together
 
-EVERY = pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.name)
+EVERY_VARIANT = pytest.mark.parametrize("spelling", VARIANTS, ids=lambda spelling: spelling.name)
 
 
-def named(suffix: str, spellings: Iterable[Spelling] = SPELLINGS) -> dict[str, Spelling]:
+def name_clients(suffix: str, spellings: Iterable[CourseVariant] = VARIANTS) -> dict[str, CourseVariant]:
     return {f"{spelling.name}.{suffix}": spelling for spelling in spellings}
 
 
 def test_there_are_at_least_twenty_spellings() -> None:
-    assert len({spelling.name for spelling in SPELLINGS}) == len(SPELLINGS) >= 20
+    assert len({spelling.name for spelling in VARIANTS}) == len(VARIANTS) >= 20
 
 
-def test_every_spelling_hears_every_dialect_before_it_has_said_a_word(server: Address, dial: Dial) -> None:
-    listeners, talkers = dial.courses(server, named("hears")), dial.courses(server, named("says", DIALECTS))
+def test_every_spelling_hears_every_dialect_before_it_has_said_a_word(server: Address, connector: Connector) -> None:
+    listeners, talkers = (
+        connector.log_in_courses(server, name_clients("hears")),
+        connector.log_in_courses(server, name_clients("says", DIALECTS)),
+    )
     for talker, listener in itertools.product(talkers, listeners):
-        talker.say(listener.name, f"{talker.name} → {listener.name}")
+        talker.send_message(listener.name, f"{talker.name} → {listener.name}")
     jobs = {
-        one.name: lambda one=one: one.hear_all((talker.name, f"{talker.name} → {one.name}") for talker in talkers)
+        one.name: lambda one=one: one.receive_messages(
+            (talker.name, f"{talker.name} → {one.name}") for talker in talkers
+        )
         for one in listeners
     }
-    assert together(jobs) == {}
+    assert run_together(jobs) == {}
     for listener in listeners:
-        listener.keeps_pace()
+        listener.check_pacing()
 
 
-def test_every_spelling_exchanges_messages_with_every_other_both_ways(server: Address, dial: Dial) -> None:
-    clients, hub = dial.courses(server, named("talks")), dial.native(server, "hub")
+def test_every_spelling_exchanges_messages_with_every_other_both_ways(server: Address, connector: Connector) -> None:
+    clients, hub = connector.log_in_courses(server, name_clients("talks")), connector.open_native(server, "hub")
     for client in clients:
-        client.say("hub", "first word")
-    assert {hub.hear() for _ in clients} == {(client.name, "first word") for client in clients}
+        client.send_message("hub", "first word")
+    assert {hub.receive_message() for _ in clients} == {(client.name, "first word") for client in clients}
     for sender, receiver in itertools.permutations(clients, 2):
-        sender.say(receiver.name, f"{sender.name} → {receiver.name}")
+        sender.send_message(receiver.name, f"{sender.name} → {receiver.name}")
     jobs = {
-        one.name: lambda one=one: one.hear_all(
+        one.name: lambda one=one: one.receive_messages(
             (other.name, f"{other.name} → {one.name}") for other in clients if other is not one
         )
         for one in clients
     }
-    assert together(jobs) == {}
+    assert run_together(jobs) == {}
     for client in clients:
-        client.keeps_pace()
+        client.check_pacing()
 
 
-@EVERY
+@EVERY_VARIANT
 def test_a_taken_name_is_refused_in_the_callers_envelope_and_then_hung_up_on(
-    spelling: Spelling, server: Address, dial: Dial
+    spelling: CourseVariant, server: Address, connector: Connector
 ) -> None:
-    dial.native(server, "hank")
-    dial.stranger(server, spelling, "hank").refused()
+    connector.open_native(server, "hank")
+    connector.open_course(server, spelling, "hank").expect_refused()
 
 
-@EVERY
-def test_a_name_is_free_at_once_when_its_owner_leaves(spelling: Spelling, server: Address, dial: Dial) -> None:
+@EVERY_VARIANT
+def test_a_name_is_free_at_once_when_its_owner_leaves(
+    spelling: CourseVariant, server: Address, connector: Connector
+) -> None:
     for _ in range(3):
-        client = dial.stranger(server, spelling, "hank")
+        client = connector.open_course(server, spelling, "hank")
         client.send(spelling.presence("hank"))
-        spelling.envelope.check_accepted(client.receive())
-        client.leave()
-    dial.native(server, "hank")
+        spelling.response_form.check_accepted(client.receive())
+        client.quit()
+    connector.open_native(server, "hank")
 
 
-@pytest.mark.parametrize("spelling", [one for one in SPELLINGS if one.leave("x")], ids=lambda spelling: spelling.name)
-def test_leaving_frees_the_name_while_the_connection_lingers(spelling: Spelling, server: Address, dial: Dial) -> None:
-    client = dial.stranger(server, spelling, "hank")
+@pytest.mark.parametrize("spelling", [one for one in VARIANTS if one.quit("x")], ids=lambda spelling: spelling.name)
+def test_leaving_frees_the_name_while_the_connection_lingers(
+    spelling: CourseVariant, server: Address, connector: Connector
+) -> None:
+    client = connector.open_course(server, spelling, "hank")
     client.send(spelling.presence("hank"))
-    spelling.envelope.check_accepted(client.receive())
-    client.send(spelling.leave("hank") or {})
-    dial.native(server, "hank")
+    spelling.response_form.check_accepted(client.receive())
+    client.send(spelling.quit("hank") or {})
+    connector.open_native(server, "hank")
 
 
-def test_leaving_with_the_name_of_another_leaves_the_other_alone(server: Address, dial: Dial) -> None:
-    hank, dale = dial.course(server, CLASSIC, "hank"), dial.native(server, "dale")
-    hank.send(CLASSIC.leave("dale") or {})
-    assert dial.native(server, "hank").say("dale", "still here?")["response"] == 202
-    assert dale.hear() == ("hank", "still here?")
+def test_leaving_with_the_name_of_another_leaves_the_other_alone(server: Address, connector: Connector) -> None:
+    hank, dale = connector.log_in_course(server, CLASSIC, "hank"), connector.open_native(server, "dale")
+    hank.send(CLASSIC.quit("dale") or {})
+    assert connector.open_native(server, "hank").send_message("dale", "still here?")["response"] == 202
+    assert dale.receive_message() == ("hank", "still here?")
 
 
-def test_who_has_not_said_its_presence_cannot_send(server: Address, dial: Dial) -> None:
-    dale, wire = dial.native(server, "dale"), dial.wire(server)
+def test_who_has_not_said_its_presence_cannot_send(server: Address, connector: Connector) -> None:
+    dale, wire = connector.open_native(server, "dale"), connector.open_raw(server)
     wire.send_bytes(json.dumps(CLASSIC.message("hank", "dale", "hello")).encode())
     wire.send_bytes(json.dumps(CLASSIC.presence("hank")).encode())
-    while wire.recv()["response"] != 200:
+    while wire.receive()["response"] != 200:
         pass
-    dale.heard_nothing()
+    dale.expect_no_events()
 
 
-def test_who_returns_is_heard_and_hears_as_before(server: Address, dial: Dial) -> None:
-    dale = dial.course(server, CLASSIC, "dale")
-    for number, spelling in enumerate((CLASSIC, UPPER, ASKING)):
-        hank = dial.course(server, spelling, "hank")
-        hank.say("dale", f"here {number}")
-        assert dale.hear() == ("hank", f"here {number}")
-        dale.say("hank", f"welcome {number}")
-        assert hank.hear() == ("dale", f"welcome {number}")
-        hank.leave()
+def test_who_returns_is_heard_and_hears_as_before(server: Address, connector: Connector) -> None:
+    dale = connector.log_in_course(server, CLASSIC, "dale")
+    for number, spelling in enumerate((CLASSIC, UPPER, REQUEST_FORM)):
+        hank = connector.log_in_course(server, spelling, "hank")
+        hank.send_message("dale", f"here {number}")
+        assert dale.receive_message() == ("hank", f"here {number}")
+        dale.send_message("hank", f"welcome {number}")
+        assert hank.receive_message() == ("dale", f"welcome {number}")
+        hank.quit()
 
 
-def test_leaving_at_once_after_speaking_loses_nothing(server: Address, dial: Dial) -> None:
-    dale = dial.course(server, CLASSIC, "dale")
-    hank = dial.course(server, CLASSIC, "hank")
+def test_leaving_at_once_after_speaking_loses_nothing(server: Address, connector: Connector) -> None:
+    dale = connector.log_in_course(server, CLASSIC, "dale")
+    hank = connector.log_in_course(server, CLASSIC, "hank")
     for number in range(3):
-        hank.say("dale", f"parting word {number}")
-    hank.leave()
-    assert [dale.hear()[1] for _ in range(3)] == [f"parting word {number}" for number in range(3)]
+        hank.send_message("dale", f"parting word {number}")
+    hank.quit()
+    assert [dale.receive_message()[1] for _ in range(3)] == [f"parting word {number}" for number in range(3)]
 
 
 @pytest.mark.parametrize("taken", ["hank", "HANK", "Hank", "\uff48ank"])
-def test_names_are_taken_whatever_their_case_and_width(taken: str, server: Address, dial: Dial) -> None:
-    dial.course(server, CLASSIC, "Hank")
-    dial.stranger(server, MSG, taken).refused()
+def test_names_are_taken_whatever_their_case_and_width(taken: str, server: Address, connector: Connector) -> None:
+    connector.log_in_course(server, CLASSIC, "Hank")
+    connector.open_course(server, MSG, taken).expect_refused()
 
 
-def test_an_addressee_is_found_whatever_the_case_and_sees_its_own_spelling(server: Address, dial: Dial) -> None:
-    dale, hank = dial.course(server, CLASSIC, "DaLe"), dial.course(server, CLASSIC, "Hank")
-    hank.say("dAlE", "hello")
-    assert dale.hear() == ("Hank", "hello")
+def test_an_addressee_is_found_whatever_the_case_and_sees_its_own_spelling(
+    server: Address, connector: Connector
+) -> None:
+    dale, hank = connector.log_in_course(server, CLASSIC, "DaLe"), connector.log_in_course(server, CLASSIC, "Hank")
+    hank.send_message("dAlE", "hello")
+    assert dale.receive_message() == ("Hank", "hello")
 
 
-@EVERY
-def test_a_presence_again_with_the_same_name_is_accepted_again(spelling: Spelling, server: Address, dial: Dial) -> None:
-    client = dial.stranger(server, spelling, "hank")
+@EVERY_VARIANT
+def test_a_presence_again_with_the_same_name_is_accepted_again(
+    spelling: CourseVariant, server: Address, connector: Connector
+) -> None:
+    client = connector.open_course(server, spelling, "hank")
     for _ in range(2):
         client.send(spelling.presence("hank"))
-        spelling.envelope.check_accepted(client.receive())
+        spelling.response_form.check_accepted(client.receive())
 
 
 @pytest.mark.parametrize("name", ["", "a b", "all", "server", "SYSTEM", "x" * 33, "h\u0430nk", "a\u202eb"])
-def test_a_bad_name_is_refused_in_the_callers_envelope(name: str, server: Address, dial: Dial) -> None:
-    for spelling in (CLASSIC, STATUS, UPPER, ASKING):
-        dial.stranger(server, spelling, name).refused()
+def test_a_bad_name_is_refused_in_the_callers_envelope(name: str, server: Address, connector: Connector) -> None:
+    for spelling in (CLASSIC, STATUS, UPPER, REQUEST_FORM):
+        connector.open_course(server, spelling, name).expect_refused()
 
 
 @pytest.mark.parametrize(
@@ -162,11 +175,11 @@ def test_a_bad_name_is_refused_in_the_callers_envelope(name: str, server: Addres
         {"account_name": "hank", "body": "no"},
     ],
 )
-def test_the_first_spelling_of_a_name_is_the_one(names: Frame, server: Address, dial: Dial) -> None:
-    wire = dial.wire(server)
+def test_the_first_spelling_of_a_name_is_the_one(names: Frame, server: Address, connector: Connector) -> None:
+    wire = connector.open_raw(server)
     wire.send_bytes(json.dumps({"action": "presence", "time": 1, **names}).encode())
-    assert wire.recv()["response"] == 200
-    assert dial.native(server).present("hank")["code"] == "name_in_use"
+    assert wire.receive()["response"] == 200
+    assert connector.open_native(server).try_log_in("hank")["code"] == "name_in_use"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +193,9 @@ def test_the_first_spelling_of_a_name_is_the_one(names: Frame, server: Address, 
         {"body": {"to": "dale", "text": "hello"}},
     ],
 )
-def test_the_first_spelling_of_addressee_and_text_is_the_one(words: Frame, server: Address, dial: Dial) -> None:
-    dale, hank = dial.native(server, "dale"), dial.course(server, CLASSIC, "hank")
+def test_the_first_spelling_of_addressee_and_text_is_the_one(
+    words: Frame, server: Address, connector: Connector
+) -> None:
+    dale, hank = connector.open_native(server, "dale"), connector.log_in_course(server, CLASSIC, "hank")
     hank.send({"action": "message", "time": 1, **words})
-    assert dale.hear() == ("hank", "hello")
+    assert dale.receive_message() == ("hank", "hello")

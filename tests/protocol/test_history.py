@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import Person, Town, is_refusal, numbered, seqs, texts
+from tests.support.accounts import ChatServer, UserClient, is_client_error, numbered_texts, seqs, texts
 from tests.support.course_clients import Frame
 
 LAST = 120
@@ -40,17 +40,17 @@ BAD_FIELDS: tuple[dict[str, Any], ...] = (
 )
 
 
-def said(town: Town, *words: str) -> Person:
+def log_in_after_messages(chat_server: ChatServer, *words: str) -> UserClient:
     """Dale, to whom Hank has said all that."""
-    answers = town.comes("hank").pours("dale", words)
+    answers = chat_server.log_in("hank").send_pipelined("dale", words)
     assert {answer["response"] for answer in answers} == {200}
-    return town.comes("dale")
+    return chat_server.log_in("dale")
 
 
-def test_history_pages_are_exclusive_oldest_first_and_say_whether_there_is_more(town: Town) -> None:
-    dale = said(town, *numbered(LAST))
+def test_history_pages_are_exclusive_oldest_first_and_say_whether_there_is_more(chat_server: ChatServer) -> None:
+    dale = log_in_after_messages(chat_server, *numbered_texts(LAST))
     for fields, expected, more in PAGES:
-        answer = dale.ask("history", **{"with": "hank"}, **fields)
+        answer = dale.request("history", **{"with": "hank"}, **fields)
         assert (answer["response"], answer["with"], answer["first"]) == (200, "hank", 1), fields
         assert (seqs(answer["messages"]), answer["more"]) == (list(expected), more), fields
     frame = answer["messages"][0]
@@ -58,39 +58,39 @@ def test_history_pages_are_exclusive_oldest_first_and_say_whether_there_is_more(
     assert isinstance(frame["time"], float)
 
 
-def test_a_page_has_at_most_five_hundred_messages(settle: Callable[..., Town]) -> None:
-    dale = said(settle(max_frame=1 << 20), *numbered(600))
+def test_a_page_has_at_most_five_hundred_messages(start_chat_server: Callable[..., ChatServer]) -> None:
+    dale = log_in_after_messages(start_chat_server(max_frame=1 << 20), *numbered_texts(600))
     assert seqs(dale.history("hank", limit=500)) == list(range(101, 601))
     for limit in (501, 1_000_000):
-        answer = dale.ask("history", **{"with": "hank"}, limit=limit)
-        assert is_refusal(answer) if answer["response"] != 200 else len(answer["messages"]) == 500
+        answer = dale.request("history", **{"with": "hank"}, limit=limit)
+        assert is_client_error(answer) if answer["response"] != 200 else len(answer["messages"]) == 500
 
 
 @pytest.mark.parametrize("limit", [0, -1, -(2**70), 2**70])
-def test_a_limit_out_of_bounds_breaks_nothing(limit: int, town: Town) -> None:
-    dale = said(town, *numbered(3))
+def test_a_limit_out_of_bounds_breaks_nothing(limit: int, chat_server: ChatServer) -> None:
+    dale = log_in_after_messages(chat_server, *numbered_texts(3))
     for fields in ({"limit": limit}, {"before": limit}, {"after": limit}):
-        answer = dale.ask("history", **{"with": "hank"}, **fields)
-        assert answer["response"] == 200 or is_refusal(answer), fields
+        answer = dale.request("history", **{"with": "hank"}, **fields)
+        assert answer["response"] == 200 or is_client_error(answer), fields
     assert seqs(dale.history("hank")) == [1, 2, 3]
 
 
-def test_a_page_of_wrong_types_is_refused(town: Town) -> None:
-    dale = said(town, "hello")
+def test_a_page_of_wrong_types_is_refused(chat_server: ChatServer) -> None:
+    dale = log_in_after_messages(chat_server, "hello")
     for fields in BAD_FIELDS:
-        assert dale.ask("history", **{"with": "hank", **fields})["response"] == 400, fields
+        assert dale.request("history", **{"with": "hank", **fields})["response"] == 400, fields
     for fields in ({}, {"text": 5}, {"text": None}, {"text": "hello", "with": 5}):
-        assert dale.ask("search", **fields)["response"] == 400, fields
+        assert dale.request("search", **fields)["response"] == 400, fields
 
 
-def test_a_page_is_cut_to_the_frame_limit_and_nothing_is_lost_between_pages(town: Town) -> None:
+def test_a_page_is_cut_to_the_frame_limit_and_nothing_is_lost_between_pages(chat_server: ChatServer) -> None:
     sizes = (16000, 10, 16000, 16000, 16000, 12, 9000, 16000, 16000, 16000, 16000, 3)
     words = [f"{number}:".ljust(size, '"' if number % 2 else "ж") for number, size in enumerate(sizes)]
-    dale = said(town, *(word[:16000] for word in words))
+    dale = log_in_after_messages(chat_server, *(word[:16000] for word in words))
     whole = dale.history("hank", after=0, limit=1)
     while len(whole) < len(words):
         dale.send({"action": "history", "id": "h", "with": "hank", "after": whole[-1]["seq"], "limit": 500})
-        line = dale.line()
+        line = dale.receive_line()
         assert len(line) < 65536
         page = json.loads(line)
         assert page["messages"] and page["more"] == (page["messages"][-1]["seq"] < len(words))
@@ -98,51 +98,51 @@ def test_a_page_is_cut_to_the_frame_limit_and_nothing_is_lost_between_pages(town
     backwards: list[Frame] = []
     while len(backwards) < len(words):
         before = {"before": backwards[0]["seq"]} if backwards else {}
-        page = dale.ask("history", **{"with": "hank"}, limit=500, **before)
+        page = dale.request("history", **{"with": "hank"}, limit=500, **before)
         assert page["messages"] and page["more"] == (page["messages"][0]["seq"] > 1)
         backwards = page["messages"] + backwards
     assert texts(whole) == texts(backwards) == words
     assert seqs(whole) == seqs(backwards) == list(range(1, len(words) + 1))
 
 
-def test_a_text_that_fills_a_frame_with_escapes_is_refused_or_can_be_read_back(town: Town) -> None:
-    hank, dale = town.comes("hank"), town.comes("dale")
+def test_a_text_that_fills_a_frame_with_escapes_is_refused_or_can_be_read_back(chat_server: ChatServer) -> None:
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     for count in (10_000, 10_800, 10_880, 10_900):
-        answer = hank.say("dale", "\x01" * count)
+        answer = hank.send_message("dale", "\x01" * count)
         assert answer["response"] in (200, 413)
         if answer["response"] == 200:
-            assert dale.event("msg")["message"] == "\x01" * count
+            assert dale.next_event("msg")["message"] == "\x01" * count
             assert texts(dale.history("hank", after=answer["seq"] - 1)) == ["\x01" * count]
 
 
-def test_what_one_is_not_in_cannot_be_read(town: Town) -> None:
-    dale, bobby = said(town, "between hank and dale"), town.comes("bobby")
-    assert dale.ask("join", room="#dev")["response"] == 200
-    dale.sends("#dev", "between members")
+def test_what_one_is_not_in_cannot_be_read(chat_server: ChatServer) -> None:
+    dale, bobby = log_in_after_messages(chat_server, "between hank and dale"), chat_server.log_in("bobby")
+    assert dale.request("join", room="#dev")["response"] == 200
+    dale.send_messages("#dev", "between members")
     for name in ("#dev", "#nowhere", "nobody"):
-        answer = bobby.ask("history", **{"with": name})
+        answer = bobby.request("history", **{"with": name})
         assert answer["response"] in (403, 404) and answer["error"] and answer["code"], name
-        answer = bobby.ask("search", text="between", **{"with": name})
-        assert answer["messages"] == [] if answer["response"] == 200 else is_refusal(answer), name
+        answer = bobby.request("search", text="between", **{"with": name})
+        assert answer["messages"] == [] if answer["response"] == 200 else is_client_error(answer), name
     for name in ("hank", "dale"):
-        answer = bobby.ask("history", **{"with": name})
+        answer = bobby.request("history", **{"with": name})
         assert answer["messages"] == [] if answer["response"] == 200 else answer["response"] in (403, 404)
-    assert bobby.finds("between") == []
-    assert sorted(dale.finds("between")) == ["between hank and dale", "between members"]
+    assert bobby.search("between") == []
+    assert sorted(dale.search("between")) == ["between hank and dale", "between members"]
 
 
-def test_guests_get_no_history_and_find_nothing(town: Town) -> None:
-    hank, guest = town.comes("hank"), town.guest("guest")
-    hank.ask("join", room="#dev")
-    guest.ask("join", room="#dev")
-    guest.sends("hank", "hello")
-    hank.sends("guest", "hello")
-    hank.sends("#dev", "hello")
+def test_guests_get_no_history_and_find_nothing(chat_server: ChatServer) -> None:
+    hank, guest = chat_server.log_in("hank"), chat_server.log_in_guest("guest")
+    hank.request("join", room="#dev")
+    guest.request("join", room="#dev")
+    guest.send_messages("hank", "hello")
+    hank.send_messages("guest", "hello")
+    hank.send_messages("#dev", "hello")
     for action, fields in (
         ("history", {"with": "hank"}),
         ("history", {"with": "#dev"}),
         ("search", {"text": "hello"}),
         ("search", {"text": "hello", "with": "#dev"}),
     ):
-        answer = guest.ask(action, **fields)
-        assert answer["messages"] == [] if answer["response"] == 200 else is_refusal(answer), (action, fields)
+        answer = guest.request(action, **fields)
+        assert answer["messages"] == [] if answer["response"] == 200 else is_client_error(answer), (action, fields)

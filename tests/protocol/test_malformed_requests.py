@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.accounts import PASSWORD, Person, Town, seqs
+from tests.support.accounts import PASSWORD, ChatServer, UserClient, seqs
 from tests.support.course_clients import Frame
 
 WRONG_EVERYWHERE = (True, [], {}, ["x"], 1.5)
@@ -28,71 +28,76 @@ REQUESTS: dict[str, Frame] = {
     "rooms": {"after": "#dev", "limit": 5},
     "status": {"status": "away"},
 }
-SILENT = {"ack", "read"}
+UNANSWERED = {"ack", "read"}
 DEVICES = (5, None, [], {}, True, "", " ", "x" * 5000, "\x1b[31m", "\u200b", "ноутбук", "../../etc", "'", "😀")
 
 
-def answers(person: Person, frame: Frame) -> list[Frame]:
+def collect_responses(person: UserClient, frame: Frame) -> list[Frame]:
     """Every answer to one request that came before its own and that of a probe after it."""
     odd, end = next(person.ids), next(person.ids)
     person.send({"id": odd, **frame})
     person.send({"action": "probe", "id": end})
-    came, missing = [], {end} if frame["action"] in SILENT else {odd, end}
+    came, missing = [], {end} if frame["action"] in UNANSWERED else {odd, end}
     while missing:
-        if "response" in (answer := person.recv()):
+        if "response" in (answer := person.receive()):
             came.append(answer)
             missing.discard(answer.get("id"))
     return [answer for answer in came if answer.get("id") != end]
 
 
-def went_wrong(action: str, came: list[Frame]) -> bool:
+def is_wrong(action: str, came: list[Frame]) -> bool:
     if len(came) != 1:
-        return action not in SILENT or bool(came)
+        return action not in UNANSWERED or bool(came)
     (answer,) = came
     refused = 400 <= answer["response"] < 500 and answer["error"] and answer["code"]
-    return not (refused or (200 <= answer["response"] < 300 and action not in SILENT))
+    return not (refused or (200 <= answer["response"] < 300 and action not in UNANSWERED))
 
 
 @pytest.mark.parametrize("action", REQUESTS)
 @pytest.mark.parametrize("kind", ["account", "guest"])
 def test_an_odd_request_is_answered_once_and_is_not_the_servers_mistake(
-    kind: str, action: str, settle: Callable[..., Town]
+    kind: str, action: str, start_chat_server: Callable[..., ChatServer]
 ) -> None:
-    town = settle(max_bad_frames=100_000)
-    hank, dale = town.comes("hank") if kind == "account" else town.guest("odd"), town.comes("dale")
-    dale.ask("join", room="#dev")
-    hank.ask("join", room="#dev")
-    dale.sends(hank.name, "hello")
+    chat_server = start_chat_server(max_bad_frames=100_000)
+    hank, dale = (
+        chat_server.log_in("hank") if kind == "account" else chat_server.log_in_guest("odd"),
+        chat_server.log_in("dale"),
+    )
+    dale.request("join", room="#dev")
+    hank.request("join", room="#dev")
+    dale.send_messages(hank.name, "hello")
     wrong = []
     for key in REQUESTS[action]:
         for value in (*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None):
-            came = answers(hank, {"action": action, **REQUESTS[action], key: value})
-            if went_wrong(action, came):
+            came = collect_responses(hank, {"action": action, **REQUESTS[action], key: value})
+            if is_wrong(action, came):
                 wrong.append((key, value if len(str(value)) < 50 else str(value)[:50], came))
     assert wrong == []
-    assert dale.ask("probe")["response"] == 200
+    assert dale.request("probe")["response"] == 200
 
 
 @pytest.mark.parametrize("field", ["device", "password", "session"])
-def test_an_odd_login_is_answered_and_may_be_tried_again(field: str, settle: Callable[..., Town]) -> None:
-    town = settle(max_bad_frames=100_000)
+def test_an_odd_login_is_answered_and_may_be_tried_again(
+    field: str, start_chat_server: Callable[..., ChatServer]
+) -> None:
+    chat_server = start_chat_server(max_bad_frames=100_000)
     for value in DEVICES:
-        hank = town.dials()
-        answer = hank.present("hank", **{"password": PASSWORD, "device": "laptop", field: value})
+        hank = chat_server.connect()
+        answer = hank.try_log_in("hank", **{"password": PASSWORD, "device": "laptop", field: value})
         assert answer["response"] in (200, 400, 401, 402, 429), (value, answer)
         if answer["response"] == 429:
             return
         if answer["response"] != 200:
-            hank.enter("hank", password=PASSWORD, device="laptop")
+            hank.start_session("hank", password=PASSWORD, device="laptop")
         hank.close()
 
 
-def test_an_acknowledgement_of_more_than_there_is_swallows_nothing_that_comes_later(town: Town) -> None:
-    dale, hank = town.comes("dale"), town.comes("hank")
-    dale.sends("hank", "one")
+def test_an_acknowledgement_of_more_than_there_is_swallows_nothing_that_comes_later(chat_server: ChatServer) -> None:
+    dale, hank = chat_server.log_in("dale"), chat_server.log_in("hank")
+    dale.send_messages("hank", "one")
     for seq in (2, 1000, 2**53):
         hank.send({"action": "ack", "with": "dale", "seq": seq})
-    hank.unheard()
+    hank.take_events()
     hank.close()
-    dale.sends("hank", "two", "three")
-    assert seqs(town.comes("hank").backlog)[-2:] == [2, 3]
+    dale.send_messages("hank", "two", "three")
+    assert seqs(chat_server.log_in("hank").backlog)[-2:] == [2, 3]

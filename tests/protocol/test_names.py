@@ -4,7 +4,7 @@ Section 2, "Names and privacy", of the protocol."""
 import pytest
 
 from tests.support.course_clients import Address
-from tests.support.native_clients import Dial
+from tests.support.native_clients import Connector
 
 GOOD = {
     "one letter": "x",
@@ -69,40 +69,40 @@ SAME = {
 
 
 @pytest.mark.parametrize("name", GOOD.values(), ids=GOOD.keys())
-def test_a_good_name_logs_in_and_is_spoken_to(name: str, server: Address, dial: Dial) -> None:
-    owner, dale = dial.native(server, name), dial.native(server, "dale")
-    assert dale.say(name, "hello")["response"] == 202
-    frame = owner.event("msg")
+def test_a_good_name_logs_in_and_is_spoken_to(name: str, server: Address, connector: Connector) -> None:
+    owner, dale = connector.open_native(server, name), connector.open_native(server, "dale")
+    assert dale.send_message(name, "hello")["response"] == 202
+    frame = owner.next_event("msg")
     assert frame["message"] == "hello"
-    assert owner.say("dale", "yes")["response"] == 202
-    assert dale.hear() == (frame["to"], "yes")
+    assert owner.send_message("dale", "yes")["response"] == 202
+    assert dale.receive_message() == (frame["to"], "yes")
 
 
 @pytest.mark.parametrize("name", BAD.values(), ids=BAD.keys())
-def test_a_bad_name_is_refused_with_a_sentence(name: str, server: Address, dial: Dial) -> None:
-    hank = dial.native(server)
-    answer = hank.present(name)
+def test_a_bad_name_is_refused_with_a_sentence(name: str, server: Address, connector: Connector) -> None:
+    hank = connector.open_native(server)
+    answer = hank.try_log_in(name)
     assert answer["response"] == 400 and answer["error"] and answer["code"], answer
-    hank.login("hank")
+    hank.log_in("hank")
 
 
 @pytest.mark.parametrize(("first", "second"), SAME.values(), ids=SAME.keys())
-def test_names_that_look_the_same_are_the_same(first: str, second: str, server: Address, dial: Dial) -> None:
-    dial.native(server, first)
-    dale = dial.native(server)
-    assert dale.present(second)["code"] == "name_in_use"
-    dale.login("dale")
-    assert dale.say(second, "found")["response"] == 202
+def test_names_that_look_the_same_are_the_same(first: str, second: str, server: Address, connector: Connector) -> None:
+    connector.open_native(server, first)
+    dale = connector.open_native(server)
+    assert dale.try_log_in(second)["code"] == "name_in_use"
+    dale.log_in("dale")
+    assert dale.send_message(second, "found")["response"] == 202
 
 
-def test_frames_show_a_name_as_it_was_registered(server: Address, dial: Dial) -> None:
-    hank, dale = dial.native(server, "HaNk"), dial.native(server, "DaLe")
-    assert hank.say("dAlE", "hello")["response"] == 202
-    frame = dale.event("msg")
+def test_frames_show_a_name_as_it_was_registered(server: Address, connector: Connector) -> None:
+    hank, dale = connector.open_native(server, "HaNk"), connector.open_native(server, "DaLe")
+    assert hank.send_message("dAlE", "hello")["response"] == 202
+    frame = dale.next_event("msg")
     assert (frame["from"], frame["to"]) == ("HaNk", "DaLe")
 
 
-def test_a_name_is_shown_in_nfkc(server: Address, dial: Dial) -> None:
-    hank, dale = dial.native(server, "\uff28ank"), dial.native(server, "dale")
-    assert hank.say("dale", "hello")["response"] == 202
-    assert dale.hear() == ("Hank", "hello")
+def test_a_name_is_shown_in_nfkc(server: Address, connector: Connector) -> None:
+    hank, dale = connector.open_native(server, "\uff28ank"), connector.open_native(server, "dale")
+    assert hank.send_message("dale", "hello")["response"] == 202
+    assert dale.receive_message() == ("Hank", "hello")

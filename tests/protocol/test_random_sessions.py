@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from tests.chaos.scale import IS_LONG
 from tests.protocol.test_malformed_requests import DEVICES, LONG, NUMBERS, REQUESTS, WORDS, WRONG_EVERYWHERE
-from tests.support.accounts import NAMES, PASSWORD, Person, Town
-from tests.support.course_clients import SPELLINGS, Frame
-from tests.support.native_clients import Dial, dumped
-from tests.support.timeouts import PATIENCE
+from tests.support.accounts import NAMES, PASSWORD, ChatServer, UserClient
+from tests.support.course_clients import VARIANTS, Frame
+from tests.support.native_clients import Connector, encode_frame
+from tests.support.timeouts import TEST_TIMEOUT
 
-EXAMPLES = 3_000 if IS_LONG else 80
-STEPS = 40 if IS_LONG else 15
-LINES = 3
+MAX_EXAMPLES = 3_000 if IS_LONG else 80
+MAX_STEPS = 40 if IS_LONG else 15
+SESSION_COUNT = 3
 
-NUMBERED = itertools.count()
-RUBBISH = (
+COUNTER = itertools.count()
+GARBAGE = (
     b"\x00\xff",
     b"{",
     b"[" * 300,
@@ -38,11 +38,11 @@ RUBBISH = (
     b'{"id":"\\u0000"}\n',
 )
 
-ODD = st.sampled_from([*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None, "dale", "#dev"]) | st.text(max_size=8)
+ODD_VALUE = st.sampled_from([*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None, "dale", "#dev"]) | st.text(max_size=8)
 ACTIONS = {**REQUESTS, "remove": {"room": "#dev", "user": "dale"}, "probe": {}, "export": {"after": 0}, "quit": {}}
-SILENT = {"ack", "read", "quit"}
-NAMED = st.sampled_from([*NAMES[2:], "guest", "\u202eknah", "h\u0430nk", "a\0b", "", "x" * 33])
-CARDS = st.fixed_dictionaries(
+UNANSWERED = {"ack", "read", "quit"}
+NAME = st.sampled_from([*NAMES[2:], "guest", "\u202eknah", "h\u0430nk", "a\0b", "", "x" * 33])
+USER_FIELDS = st.fixed_dictionaries(
     {},
     optional={
         "password": st.sampled_from([PASSWORD, "wrong password", "", "\ud7ff" * 2000]),
@@ -50,50 +50,50 @@ CARDS = st.fixed_dictionaries(
         "session": st.sampled_from(["own", "forged", "", "\0"]),
     },
 )
-ASK = st.sampled_from(sorted(ACTIONS)).flatmap(
+REQUEST_STEP = st.sampled_from(sorted(ACTIONS)).flatmap(
     lambda action: st.tuples(
         st.just("ask"),
         st.just(action),
-        st.dictionaries(st.sampled_from(sorted(ACTIONS[action]) or ["other"]), ODD, max_size=2),
+        st.dictionaries(st.sampled_from(sorted(ACTIONS[action]) or ["other"]), ODD_VALUE, max_size=2),
     )
 )
 STEP = st.one_of(
-    *[ASK] * 8,
-    st.tuples(st.just("enter"), NAMED, CARDS),
-    st.tuples(st.just("throw"), st.sampled_from(RUBBISH) | st.binary(max_size=30)),
-    st.tuples(st.just("course"), st.sampled_from(SPELLINGS), st.sampled_from([*NAMES, "#dev", "ALL", "guest", "\0"])),
+    *[REQUEST_STEP] * 8,
+    st.tuples(st.just("enter"), NAME, USER_FIELDS),
+    st.tuples(st.just("throw"), st.sampled_from(GARBAGE) | st.binary(max_size=30)),
+    st.tuples(st.just("course"), st.sampled_from(VARIANTS), st.sampled_from([*NAMES, "#dev", "ALL", "guest", "\0"])),
     st.tuples(st.just("split"), st.sampled_from(sorted(ACTIONS))),
     st.tuples(st.just("half-close")),
     st.tuples(st.just("hang up")),
 )
 
 
-OPENINGS = ("guest", "bobby", "peggy", "nothing")
+STARTS = ("guest", "bobby", "peggy", "nothing")
 
 
-class Line:
+class RandomSession:
     """One connection, gone over to another when it is hung up; what it asked and what came.
 
     It begins logged in as a guest of a new name, or as an account, or says nothing yet.
     """
 
-    def __init__(self, town: Town, opening: str) -> None:
-        self.town = town
-        self.opening = opening
-        self.dial = Dial()
-        self.asked: set[str] = set()
+    def __init__(self, chat_server: ChatServer, opening: str) -> None:
+        self.chat_server = chat_server
+        self.start = opening
+        self.connector = Connector()
+        self.requested: set[str] = set()
         self.session = ""
-        self.fresh()
+        self.connect()
 
-    def fresh(self) -> None:
-        self.person = Person(self.town)
-        self.dial.open.append(self.person)
-        self.native = self.leaving = self.began = False
-        self.answered: list[str] = []
-        self.asked = set()
-        if self.opening != "nothing":
-            name = self.opening if self.opening in NAMES else f"guest-{next(NUMBERED)}"
-            self.session = self.town.population.sessions.get((name, "phone"), "")
+    def connect(self) -> None:
+        self.client = UserClient(self.chat_server)
+        self.connector.connections.append(self.client)
+        self.is_native = self.is_leaving = self.has_begun = False
+        self.responses: list[str] = []
+        self.requested = set()
+        if self.start != "nothing":
+            name = self.start if self.start in NAMES else f"guest-{next(COUNTER)}"
+            self.session = self.chat_server.populated_store.sessions.get((name, "phone"), "")
             self.enter(name, {"session": "own", "device": "phone"} if self.session else {})
 
     def step(self, what: str, *how: Any) -> None:
@@ -103,12 +103,12 @@ class Line:
     def enter(self, name: str, card: Frame) -> None:
         if "session" in card:
             card = {**card, "session": self.session if card["session"] == "own" else card["session"]}
-        if self.began:  # what went before may have swallowed it
-            self.person.send({"action": "presence", "jim": 2, "user": {"account_name": name, **card}})
+        if self.has_begun:  # what went before may have swallowed it
+            self.client.send({"action": "presence", "jim": 2, "user": {"account_name": name, **card}})
             return
-        self.began = True
-        answer = self.person.present(name, **card)
-        self.native = answer["response"] == 200
+        self.has_begun = True
+        answer = self.client.try_log_in(name, **card)
+        self.is_native = answer["response"] == 200
         self.session = answer.get("session", self.session)
 
     def ask(self, action: str, odd: Frame) -> None:
@@ -119,80 +119,82 @@ class Line:
         self.send(action, {}, 1)
 
     def send(self, action: str, odd: Frame, size: int = 1 << 20) -> None:
-        frame = {"id": f"i{next(NUMBERED)}", "action": action, **ACTIONS[action], **odd}
-        data = dumped(**frame)
-        if self.native and not self.leaving and action not in SILENT and "id" not in odd:
+        frame = {"id": f"i{next(COUNTER)}", "action": action, **ACTIONS[action], **odd}
+        data = encode_frame(**frame)
+        if self.is_native and not self.is_leaving and action not in UNANSWERED and "id" not in odd:
             data = b"\n" + data  # whatever was thrown ends here
-            self.asked.add(str(frame["id"]))
-        self.leaving |= action == "quit"
-        self.began = True
+            self.requested.add(str(frame["id"]))
+        self.is_leaving |= action == "quit"
+        self.has_begun = True
         for start in range(0, len(data), size):
-            self.person.send_bytes(data[start : start + size])
+            self.client.send_bytes(data[start : start + size])
             gevent.sleep(0)
 
     def throw(self, data: bytes) -> None:
-        self.began = True
-        self.person.send_bytes(data)
+        self.has_begun = True
+        self.client.send_bytes(data)
 
     def course(self, spelling: Any, to: str) -> None:
-        self.began = True
-        self.person.send(spelling.presence("guest"))
-        self.person.send(spelling.message("guest", to, "hello"))
+        self.has_begun = True
+        self.client.send(spelling.presence("guest"))
+        self.client.send(spelling.message("guest", to, "hello"))
 
     def half_close(self) -> None:
-        self.leaving = True
-        self.person.sock.shutdown(socket.SHUT_WR)
+        self.is_leaving = True
+        self.client.sock.shutdown(socket.SHUT_WR)
 
     def hang_up(self) -> None:
-        self.person.close()
-        self.fresh()
+        self.client.close()
+        self.connect()
 
     def settle(self) -> None:
         """Everything asked has one answer, or the end of the line a reason."""
-        if not self.native or self.leaving:
+        if not self.is_native or self.is_leaving:
             return
         last: Frame = {}
         try:
-            self.person.send_bytes(b"\n")
-            while not self.asked <= set(self.answered):
-                last = self.person.recv()
+            self.client.send_bytes(b"\n")
+            while not self.requested <= set(self.responses):
+                last = self.client.receive()
                 assert last.get("code") != "internal_error", last
-                self.answered += [last["id"]] if "response" in last and "id" in last else []
+                self.responses += [last["id"]] if "response" in last and "id" in last else []
         except (EOFError, ConnectionError):
             assert "code" in last, f"hung up on without a word, after {last}"
-        assert len(self.answered) == len(set(self.answered)), self.answered
+        assert len(self.responses) == len(set(self.responses)), self.responses
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.timeout(3600 if IS_LONG else 60)
-def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(settle: Callable[..., Town]) -> None:
-    town = settle()
-    hank, dale = town.comes("hank"), town.comes("dale")
-    dale.ask("join", room="#dev")
+def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(
+    start_chat_server: Callable[..., ChatServer],
+) -> None:
+    chat_server = start_chat_server()
+    hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
+    dale.request("join", room="#dev")
 
     # The same examples every time, and no search for the smallest: that is for who looks for faults, not for who tests.
     short = {} if IS_LONG else {"derandomize": True, "phases": [Phase.generate]}
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None, **short)
+    @settings(max_examples=MAX_EXAMPLES, suppress_health_check=list(HealthCheck), database=None, **short)
     @given(
-        st.tuples(*[st.sampled_from(OPENINGS)] * LINES),
-        st.lists(st.tuples(st.integers(0, LINES - 1), STEP), min_size=STEPS // 3, max_size=STEPS),
+        st.tuples(*[st.sampled_from(STARTS)] * SESSION_COUNT),
+        st.lists(st.tuples(st.integers(0, SESSION_COUNT - 1), STEP), min_size=MAX_STEPS // 3, max_size=MAX_STEPS),
     )
     def whatever(openings: tuple[str, ...], steps: list[tuple[int, tuple[Any, ...]]]) -> None:
-        lines = [Line(town, opening) for opening in openings]
+        lines = [RandomSession(chat_server, opening) for opening in openings]
         try:
-            with gevent.Timeout(PATIENCE):
+            with gevent.Timeout(TEST_TIMEOUT):
                 for number, step in steps:
                     lines[number].step(*step)
                 for line in lines:
                     line.settle()
-                text = json.dumps(next(NUMBERED))
-                assert hank.say("dale", text)["response"] == 200
-                while dale.event("msg")["message"] != text:
+                text = json.dumps(next(COUNTER))
+                assert hank.send_message("dale", text)["response"] == 200
+                while dale.next_event("msg")["message"] != text:
                     pass
         finally:
             for line in lines:
-                line.dial.close()
-        assert town.server.app.supervisor.failure_count == 0
+                line.connector.close()
+        assert chat_server.server.app.supervisor.failure_count == 0
 
     whatever()

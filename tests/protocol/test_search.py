@@ -1,8 +1,8 @@
 """Searching: what is folded, what is text, and whose words are found.
 Section 2 of the protocol, "Requests" and "Names and privacy"."""
 
-from tests.protocol.test_history import said
-from tests.support.accounts import Town, texts
+from tests.protocol.test_history import log_in_after_messages
+from tests.support.accounts import ChatServer, texts
 
 FOUND = {
     "case": ("Deploy on Friday", "dEPLOY"),
@@ -114,17 +114,17 @@ OPERATORS = (
 )
 
 
-def test_search_answers_the_newest_first_each_with_its_conversation(town: Town) -> None:
-    hank, dale, bobby = town.comes("hank"), town.comes("dale"), town.comes("bobby")
+def test_search_answers_the_newest_first_each_with_its_conversation(chat_server: ChatServer) -> None:
+    hank, dale, bobby = chat_server.log_in("hank"), chat_server.log_in("dale"), chat_server.log_in("bobby")
     for person in (hank, dale):
-        assert person.ask("join", room="#dev")["response"] == 200
-    hank.sends("dale", "deploy one")
-    dale.sends("hank", "deploy two", "something else")
-    dale.sends("#dev", "deploy three")
-    bobby.sends("hank", "deploy four")
-    hank.sends("bobby", "deploy five")
-    bobby.sends("dale", "deploy six")
-    answer = hank.ask("search", text="deploy")
+        assert person.request("join", room="#dev")["response"] == 200
+    hank.send_messages("dale", "deploy one")
+    dale.send_messages("hank", "deploy two", "something else")
+    dale.send_messages("#dev", "deploy three")
+    bobby.send_messages("hank", "deploy four")
+    hank.send_messages("bobby", "deploy five")
+    bobby.send_messages("dale", "deploy six")
+    answer = hank.request("search", text="deploy")
     assert (answer["response"], answer["more"]) == (200, False)
     found = [(one["with"], one["seq"], one["from"], one["message"]) for one in answer["messages"]]
     assert found == [
@@ -134,49 +134,49 @@ def test_search_answers_the_newest_first_each_with_its_conversation(town: Town) 
         ("dale", 2, "dale", "deploy two"),
         ("dale", 1, "hank", "deploy one"),
     ]
-    assert hank.finds("deploy", **{"with": "dale"}) == ["deploy two", "deploy one"]
-    assert hank.finds("deploy", **{"with": "#Dev"}) == ["deploy three"]
-    town.restarts()
-    assert len(town.comes("hank").finds("deploy")) == 5
+    assert hank.search("deploy", **{"with": "dale"}) == ["deploy two", "deploy one"]
+    assert hank.search("deploy", **{"with": "#Dev"}) == ["deploy three"]
+    chat_server.restart()
+    assert len(chat_server.log_in("hank").search("deploy")) == 5
 
 
-def test_what_a_person_expects_is_found(town: Town) -> None:
-    dale = said(town, *(text for text, _ in FOUND.values()))
-    missed = {kind for kind, (text, query) in FOUND.items() if text not in dale.finds(query)}
+def test_what_a_person_expects_is_found(chat_server: ChatServer) -> None:
+    dale = log_in_after_messages(chat_server, *(text for text, _ in FOUND.values()))
+    missed = {kind for kind, (text, query) in FOUND.items() if text not in dale.search(query)}
     assert missed == set()
 
 
-def test_what_a_person_does_not_expect_is_not_found(town: Town) -> None:
-    dale = said(town, *(text for text, _ in NOT_FOUND.values()))
-    wrong = {kind for kind, (text, query) in NOT_FOUND.items() if text in dale.finds(query)}
+def test_what_a_person_does_not_expect_is_not_found(chat_server: ChatServer) -> None:
+    dale = log_in_after_messages(chat_server, *(text for text, _ in NOT_FOUND.values()))
+    wrong = {kind for kind, (text, query) in NOT_FOUND.items() if text in dale.search(query)}
     assert wrong == set()
 
 
-def test_operators_and_quotes_in_a_search_are_text_and_never_an_error(town: Town) -> None:
-    dale = said(town, "cat", "dog", "cat or dog", 'say "cat"')
+def test_operators_and_quotes_in_a_search_are_text_and_never_an_error(chat_server: ChatServer) -> None:
+    dale = log_in_after_messages(chat_server, "cat", "dog", "cat or dog", 'say "cat"')
     wrong = {}
     for query in OPERATORS:
-        answer = dale.ask("search", text=query)
+        answer = dale.request("search", text=query)
         if answer["response"] != 200 or not isinstance(answer["messages"], list):
             wrong[query] = answer
     assert wrong == {}
-    assert dale.finds("cat OR dog") == ["cat or dog"]
-    assert set(dale.finds('"cat"')) == {"cat", "cat or dog", 'say "cat"'}
+    assert dale.search("cat OR dog") == ["cat or dog"]
+    assert set(dale.search('"cat"')) == {"cat", "cat or dog", 'say "cat"'}
 
 
-def test_what_is_found_is_cut_to_the_frame_limit_and_says_so(town: Town) -> None:
+def test_what_is_found_is_cut_to_the_frame_limit_and_says_so(chat_server: ChatServer) -> None:
     words = [f"needle {number} " + "x" * 15000 for number in range(8)]
-    dale = said(town, *words)
-    answer = dale.ask("search", text="needle")
+    dale = log_in_after_messages(chat_server, *words)
+    answer = dale.request("search", text="needle")
     found = texts(answer["messages"])
     assert answer["more"] is True and 1 <= len(found) < 8
     assert found == words[::-1][: len(found)]
 
 
-def test_a_search_that_has_no_time_left_says_that_it_is_incomplete(town: Town) -> None:
-    hank = town.comes("hank")
-    hank.sends("hank", "needle")
-    assert "incomplete" not in hank.ask("search", text="needle")
-    town.restarts(search_timeout=1e-6)
-    answer = town.comes("hank").ask("search", text="needle")
+def test_a_search_that_has_no_time_left_says_that_it_is_incomplete(chat_server: ChatServer) -> None:
+    hank = chat_server.log_in("hank")
+    hank.send_messages("hank", "needle")
+    assert "incomplete" not in hank.request("search", text="needle")
+    chat_server.restart(search_timeout=1e-6)
+    answer = chat_server.log_in("hank").request("search", text="needle")
     assert (answer["response"], answer["messages"], answer["incomplete"]) == (200, [], True)

@@ -7,144 +7,146 @@ from pathlib import Path
 import gevent
 import pytest
 
-from tests.support.accounts import Person, Place, Population, Town, seqs, texts
+from tests.support.accounts import ChatServer, PopulatedStore, ProcessAddress, UserClient, seqs, texts
 from tests.support.course_clients import CLASSIC, Frame
-from tests.support.native_clients import Dial
+from tests.support.native_clients import Connector
 from tests.support.server import ServerProcess
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 COUNT, SIZE = 4000, 3000
 """More than the socket buffers between two ends of a loopback connection take."""
 
 
-def wordy(start: int, count: int, size: int = SIZE) -> list[str]:
+def make_texts(start: int, count: int, size: int = SIZE) -> list[str]:
     return [f"{number} ".ljust(size, "x") for number in range(start, start + count)]
 
 
-def floods(sender: Person, to: str, start: int = 1, count: int = COUNT, size: int = SIZE) -> None:
+def send_flood(sender: UserClient, to: str, start: int = 1, count: int = COUNT, size: int = SIZE) -> None:
     """Sends in portions of 500, every one of which is answered 200 with the next seq."""
     for first in range(start, start + count, 500):
-        answers = sender.pours(to, wordy(first, min(500, start + count - first), size))
+        answers = sender.send_pipelined(to, make_texts(first, min(500, start + count - first), size))
         assert [(one["response"], one["seq"]) for one in answers] == [
             (200, seq) for seq in range(first, first + len(answers))
         ]
 
 
 @pytest.fixture
-def narrow(settle: Callable[..., Town]) -> Town:
-    return settle(outbox_frames=50)
+def narrow(start_chat_server: Callable[..., ChatServer]) -> ChatServer:
+    return start_chat_server(outbox_frames=50)
 
 
-def test_who_did_not_read_gets_everything_in_order_once_and_is_synced_again(narrow: Town) -> None:
-    dale, hank, bobby = narrow.comes("dale"), narrow.comes("hank"), narrow.comes("bobby")
+def test_who_did_not_read_gets_everything_in_order_once_and_is_synced_again(narrow: ChatServer) -> None:
+    dale, hank, bobby = narrow.log_in("dale"), narrow.log_in("hank"), narrow.log_in("bobby")
     dale.send({"action": "probe", "id": "before"})
-    assert dale.recv()["id"] == "before"
-    floods(hank, "dale")
-    assert bobby.sends("hank", "nobody is held up") == [1]
-    assert hank.event("msg")["message"] == "nobody is held up"
-    heard = dale.until_synced()
+    assert dale.receive()["id"] == "before"
+    send_flood(hank, "dale")
+    assert bobby.send_messages("hank", "nobody is held up") == [1]
+    assert hank.next_event("msg")["message"] == "nobody is held up"
+    heard = dale.receive_until_synced()
     assert seqs(heard) == list(range(1, COUNT + 1))
-    assert texts(heard) == wordy(1, COUNT)
-    assert hank.sends("dale", "live again") == [COUNT + 1]
-    assert dale.event()["message"] == "live again"
+    assert texts(heard) == make_texts(1, COUNT)
+    assert hank.send_messages("dale", "live again") == [COUNT + 1]
+    assert dale.next_event()["message"] == "live again"
 
 
-def test_who_reads_again_while_more_is_sent_gets_every_message_once(narrow: Town) -> None:
-    dale, hank = narrow.comes("dale"), narrow.comes("hank")
-    floods(hank, "dale")
-    sending = gevent.spawn(floods, hank, "dale", COUNT + 1, 2000, 300)
-    heard = dale.hears(COUNT + 2000)
-    sending.get(timeout=PATIENCE)
+def test_who_reads_again_while_more_is_sent_gets_every_message_once(narrow: ChatServer) -> None:
+    dale, hank = narrow.log_in("dale"), narrow.log_in("hank")
+    send_flood(hank, "dale")
+    sending = gevent.spawn(send_flood, hank, "dale", COUNT + 1, 2000, 300)
+    heard = dale.receive_messages(COUNT + 2000)
+    sending.get(timeout=TEST_TIMEOUT)
     assert seqs(heard) == list(range(1, COUNT + 2001))
-    assert dale.unheard() == []
-    assert hank.sends("dale", "live again") == [COUNT + 2001]
-    assert dale.event("msg")["message"] == "live again"
+    assert dale.take_events() == []
+    assert hank.send_messages("dale", "live again") == [COUNT + 2001]
+    assert dale.next_event("msg")["message"] == "live again"
 
 
-def test_every_conversation_of_a_slow_reader_comes_in_order(narrow: Town) -> None:
-    dale, hank, bobby = narrow.comes("dale"), narrow.comes("hank"), narrow.comes("bobby")
+def test_every_conversation_of_a_slow_reader_comes_in_order(narrow: ChatServer) -> None:
+    dale, hank, bobby = narrow.log_in("dale"), narrow.log_in("hank"), narrow.log_in("bobby")
     for person in (dale, hank, bobby):
-        assert person.ask("join", room="#dev")["response"] == 200
+        assert person.request("join", room="#dev")["response"] == 200
     jobs = [
-        gevent.spawn(floods, sender, to, 1, 1500)
-        for sender, to in ((hank, "dale"), (bobby, "dale"), (narrow.comes("hank", "phone"), "#dev"))
+        gevent.spawn(send_flood, sender, to, 1, 1500)
+        for sender, to in ((hank, "dale"), (bobby, "dale"), (narrow.log_in("hank", "phone"), "#dev"))
     ]
     gevent.joinall(jobs, timeout=20, raise_error=True)
-    heard = dale.until_synced()
+    heard = dale.receive_until_synced()
     assert len(heard) == 4500
     for sender, to in (("hank", "dale"), ("bobby", "dale"), ("hank", "#dev")):
         assert seqs(one for one in heard if (one["from"], one["to"]) == (sender, to)) == list(range(1, 1501))
-    assert dale.unheard() == []
+    assert dale.take_events() == []
 
 
-def test_what_a_slow_reader_asks_is_answered_when_it_reads(narrow: Town) -> None:
-    dale, hank = narrow.comes("dale"), narrow.comes("hank")
-    floods(hank, "dale", count=2000)
+def test_what_a_slow_reader_asks_is_answered_when_it_reads(narrow: ChatServer) -> None:
+    dale, hank = narrow.log_in("dale"), narrow.log_in("hank")
+    send_flood(hank, "dale", count=2000)
     asked = [f"p{number}" for number in range(20)]
     for one in asked:
         dale.send({"action": "probe", "id": one})
     dale.send({"action": "msg", "id": "said", "to": "hank", "message": "in between"})
     answers: dict[str, Frame] = {}
     while len(answers) < len(asked) + 1:
-        if "response" in (frame := dale.recv()):
+        if "response" in (frame := dale.receive()):
             answers[frame["id"]] = frame
         else:
             dale.events.append(frame)
     assert {answer["response"] for answer in answers.values()} == {200}
     assert set(answers) == {*asked, "said"} and answers["said"]["seq"] == 2001
-    assert hank.event("msg")["message"] == "in between"
-    assert seqs(dale.hears(2000)) == list(range(1, 2001))
+    assert hank.next_event("msg")["message"] == "in between"
+    assert seqs(dale.receive_messages(2000)) == list(range(1, 2001))
 
 
-def test_a_slow_reader_who_hangs_up_gets_the_rest_at_its_next_login(narrow: Town) -> None:
-    dale, hank = narrow.comes("dale"), narrow.comes("hank")
-    floods(hank, "dale", count=2500)
-    assert seqs(dale.hears(1000)) == list(range(1, 1001))
-    dale.acknowledges("hank", 1000)
+def test_a_slow_reader_who_hangs_up_gets_the_rest_at_its_next_login(narrow: ChatServer) -> None:
+    dale, hank = narrow.log_in("dale"), narrow.log_in("hank")
+    send_flood(hank, "dale", count=2500)
+    assert seqs(dale.receive_messages(1000)) == list(range(1, 1001))
+    dale.acknowledge("hank", 1000)
     dale.close()
-    assert seqs(narrow.comes("dale").backlog) == list(range(1001, 2501))
+    assert seqs(narrow.log_in("dale").backlog) == list(range(1001, 2501))
 
 
-def test_a_slow_account_is_never_too_busy_for_guests_and_course_clients(narrow: Town) -> None:
-    dale, guest, cathy = narrow.comes("dale"), narrow.guest("guest"), narrow.course(CLASSIC, "cathy")
-    floods(guest, "dale", count=2500)
+def test_a_slow_account_is_never_too_busy_for_guests_and_course_clients(narrow: ChatServer) -> None:
+    dale, guest, cathy = narrow.log_in("dale"), narrow.log_in_guest("guest"), narrow.log_in_course(CLASSIC, "cathy")
+    send_flood(guest, "dale", count=2500)
     for number in range(100):
-        cathy.say("dale", f"{number}")
-    cathy.say("guest", "all said")
-    assert guest.event("msg")["message"] == "all said"
-    heard = dale.hears(2600)
+        cathy.send_message("dale", f"{number}")
+    cathy.send_message("guest", "all said")
+    assert guest.next_event("msg")["message"] == "all said"
+    heard = dale.receive_messages(2600)
     for name, count in (("guest", 2500), ("cathy", 100)):
         assert seqs(frame for frame in heard if frame["from"] == name) == list(range(1, count + 1))
-    assert dale.unheard() == []
+    assert dale.take_events() == []
 
 
-def test_what_a_slow_reader_had_not_read_when_the_server_stopped_waits_for_it(settle: Callable[..., Town]) -> None:
-    town = settle(outbox_frames=50, drain_timeout=0.2)
-    town.comes("dale")
-    floods(town.comes("hank"), "dale", count=2500)
-    town.server.stop()
-    town.opens()
-    assert seqs(town.comes("dale").backlog) == list(range(1, 2501))
+def test_what_a_slow_reader_had_not_read_when_the_server_stopped_waits_for_it(
+    start_chat_server: Callable[..., ChatServer],
+) -> None:
+    chat_server = start_chat_server(outbox_frames=50, drain_timeout=0.2)
+    chat_server.log_in("dale")
+    send_flood(chat_server.log_in("hank"), "dale", count=2500)
+    chat_server.server.stop()
+    chat_server.start()
+    assert seqs(chat_server.log_in("dale").backlog) == list(range(1, 2501))
 
 
-def test_a_slow_device_does_not_hold_up_the_others(narrow: Town) -> None:
-    slow, fast, hank = narrow.comes("dale", "laptop"), narrow.comes("dale", "phone"), narrow.comes("hank")
+def test_a_slow_device_does_not_hold_up_the_others(narrow: ChatServer) -> None:
+    slow, fast, hank = narrow.log_in("dale", "laptop"), narrow.log_in("dale", "phone"), narrow.log_in("hank")
     for first in range(1, 2501, 500):
-        floods(hank, "dale", first, 500)
-        assert seqs(fast.hears(500)) == list(range(first, first + 500))
-    assert seqs(slow.until_synced()) == list(range(1, 2501))
+        send_flood(hank, "dale", first, 500)
+        assert seqs(fast.receive_messages(500)) == list(range(first, first + 500))
+    assert seqs(slow.receive_until_synced()) == list(range(1, 2501))
 
 
-def test_guests_and_course_clients_who_do_not_read_hold_up_no_room(narrow: Town) -> None:
-    hank, dale = narrow.comes("hank"), narrow.comes("dale")
-    deaf, cathy = narrow.guest("deaf", receive_buffer=4096), narrow.course(CLASSIC, "cathy")
+def test_guests_and_course_clients_who_do_not_read_hold_up_no_room(narrow: ChatServer) -> None:
+    hank, dale = narrow.log_in("hank"), narrow.log_in("dale")
+    deaf, cathy = narrow.log_in_guest("deaf", receive_buffer=4096), narrow.log_in_course(CLASSIC, "cathy")
     for person in (hank, dale, deaf):
-        assert person.ask("join", room="#dev")["response"] == 200
-    cathy.say("#dev", "hello")
-    assert dale.event("msg")["seq"] == 1
+        assert person.request("join", room="#dev")["response"] == 200
+    cathy.send_message("#dev", "hello")
+    assert dale.next_event("msg")["seq"] == 1
     for first in range(2, 2002, 500):
-        floods(hank, "#dev", first, 500)
-        assert seqs(dale.hears(500)) == list(range(first, first + 500))
+        send_flood(hank, "#dev", first, 500)
+        assert seqs(dale.receive_messages(500)) == list(range(first, first + 500))
 
 
 def resident_kilobytes(process: ServerProcess) -> int:
@@ -154,15 +156,15 @@ def resident_kilobytes(process: ServerProcess) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="how much memory a process uses is read from /proc")
 def test_a_reader_who_sleeps_through_many_megabytes_costs_the_server_few(
-    population: Population, dial: Dial, tmp_path: Path
+    populated_store: PopulatedStore, connector: Connector, tmp_path: Path
 ) -> None:
-    with ServerProcess("--ip", "127.0.0.1", "--store", population.copied(tmp_path)) as process:
-        address = Place(process.port())
-        dale, hank = (population.comes(address, dial, name) for name in ("dale", "hank"))
-        floods(hank, "dale", 1, 1000, 8000)
+    with ServerProcess("--ip", "127.0.0.1", "--store", populated_store.copy(tmp_path)) as process:
+        address = ProcessAddress(process.wait_for_port())
+        dale, hank = (populated_store.log_in(address, connector, name) for name in ("dale", "hank"))
+        send_flood(hank, "dale", 1, 1000, 8000)
         before = resident_kilobytes(process)
-        floods(hank, "dale", 1001, 5000, 8000)
+        send_flood(hank, "dale", 1001, 5000, 8000)
         grown = resident_kilobytes(process) - before
         assert grown < 12_000, f"40 MB that nobody read cost the server {grown} kB"
-        assert seqs(dale.until_synced()) == list(range(1, 6001))
-        dial.close()
+        assert seqs(dale.receive_until_synced()) == list(range(1, 6001))
+        connector.close()

@@ -12,7 +12,7 @@ from gevent.pool import Pool
 
 from gmessenger.server.net.listener import ClientListener, ConnectionCallback
 from gmessenger.server.net.sockets import format_address, listen_tcp
-from tests.support.server import PATIENCE, dial
+from tests.support.server import TEST_TIMEOUT, open_connection
 
 
 class Host:
@@ -43,15 +43,15 @@ def test_the_socket_does_not_wait_and_is_closed_when_nothing_more_is_done_with_i
             sock.recv(1)
         host.heard.set(address)
 
-    with host.serve(receive), dial(host.port) as hank:
-        assert host.heard.get(timeout=PATIENCE) == format_address(hank.getsockname())
-        assert host.pool.join(PATIENCE)
+    with host.serve(receive), open_connection(host.port) as hank:
+        assert host.heard.get(timeout=TEST_TIMEOUT) == format_address(hank.getsockname())
+        assert host.pool.join(TEST_TIMEOUT)
         assert hank.recv(1) == b""
 
 
 def test_it_is_closed_when_the_greenlet_is_killed(host: Host) -> None:
-    with host.serve(lambda *_: gevent.sleep(PATIENCE)), dial(host.port) as hank:
-        with gevent.Timeout(PATIENCE):
+    with host.serve(lambda *_: gevent.sleep(TEST_TIMEOUT)), open_connection(host.port) as hank:
+        with gevent.Timeout(TEST_TIMEOUT):
             while not host.pool:
                 gevent.sleep(0.01)
         host.pool.kill()
@@ -62,5 +62,5 @@ def test_a_greenlet_holds_no_dict_of_its_own(host: Host) -> None:
     def receive(*_: object) -> None:
         host.heard.set(vars(gevent.getcurrent()))
 
-    with host.serve(receive), dial(host.port):
-        assert host.heard.get(timeout=PATIENCE) == {}
+    with host.serve(receive), open_connection(host.port):
+        assert host.heard.get(timeout=TEST_TIMEOUT) == {}

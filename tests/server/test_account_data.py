@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.admin_cli import Line
+from tests.support.admin_cli import AdminTestClient
 
 PASSWORD = "correct horse"
-Enter = Callable[..., Line]
+Enter = Callable[..., AdminTestClient]
 
 
 @pytest.fixture
 def enter(server: RunningServer) -> Iterator[Enter]:
     """Somebody with an account: registers at the first time, logs in later."""
-    lines: list[Line] = []
+    lines: list[AdminTestClient] = []
 
-    def enter(name: str, *, registering: bool = True, **user: Any) -> Line:
-        lines.append(line := Line(server.port))
-        if line.enters(name, **user)["response"] == 401:
-            assert line.enters(name, password=PASSWORD, **user)["response"] == 200
+    def enter(name: str, *, registering: bool = True, **user: Any) -> AdminTestClient:
+        lines.append(line := AdminTestClient(server.port))
+        if line.log_in(name, **user)["response"] == 401:
+            assert line.log_in(name, password=PASSWORD, **user)["response"] == 200
         elif registering:
-            assert line.asks(action="register", id="r", password=PASSWORD)["response"] == 201
+            assert line.request(action="register", id="r", password=PASSWORD)["response"] == 201
         return line
 
     yield enter
@@ -33,16 +33,16 @@ def enter(server: RunningServer) -> Iterator[Enter]:
         line.close()
 
 
-def says(line: Line, to: str, *texts: str) -> None:
+def says(line: AdminTestClient, to: str, *texts: str) -> None:
     for number, text in enumerate(texts):
-        answer = line.asks(action="msg", id=f"{to}{number}{text[:20]}", to=to, message=text)
+        answer = line.request(action="msg", id=f"{to}{number}{text[:20]}", to=to, message=text)
         assert answer["response"] == 200, answer
 
 
-def exported(line: Line) -> list[dict[str, Any]]:
+def exported(line: AdminTestClient) -> list[dict[str, Any]]:
     found, answer = [], {"more": True, "after": 0}
     while answer["more"]:
-        answer = line.asks(action="export", id="e", after=answer["after"])
+        answer = line.request(action="export", id="e", after=answer["after"])
         assert answer["response"] == 200, answer
         found += answer["messages"]
     return found
@@ -51,7 +51,7 @@ def exported(line: Line) -> list[dict[str, Any]]:
 def test_an_export_is_all_that_one_may_read_oldest_first(enter: Enter) -> None:
     hank, dale = enter("hank"), enter("dale")
     says(dale, "dale", "to myself")
-    hank.asks(action="join", id="j", room="#dev")
+    hank.request(action="join", id="j", room="#dev")
     says(hank, "#dev", "in the room")
     says(hank, "dale", "to dale")
     says(dale, "hank", "to hank")
@@ -71,7 +71,7 @@ def test_an_export_in_pages_neither_leaves_out_nor_repeats(enter: Enter) -> None
 
 def test_a_guest_has_nothing_to_export_or_forget(enter: Enter) -> None:
     guest = enter("bobby", registering=False)
-    for answer in (guest.asks(action="export", id="e"), guest.asks(action="forget", id="f", password=PASSWORD)):
+    for answer in (guest.request(action="export", id="e"), guest.request(action="forget", id="f", password=PASSWORD)):
         assert (answer["response"], answer["code"]) == (403, "accounts_only")
 
 
@@ -80,13 +80,13 @@ def test_forgetting_erases_what_was_said_and_frees_the_name(enter: Enter, server
     says(hank, "dale", "secret")
     says(phone, "dale", "secret too")
     says(dale, "hank", "kept")
-    assert hank.asks(action="forget", id="f", password="wrong password")["response"] == 402
-    assert hank.asks(action="forget", id="f", password=PASSWORD)["response"] == 200
-    assert hank.hears()["code"] == "account_deleted" and hank.lines.readline() == b""
-    assert "account_deleted" in [json.loads(line).get("code") for line in phone.lines]
-    history = dale.asks(action="history", id="h", **{"with": "hank"})["messages"]
+    assert hank.request(action="forget", id="f", password="wrong password")["response"] == 402
+    assert hank.request(action="forget", id="f", password=PASSWORD)["response"] == 200
+    assert hank.receive()["code"] == "account_deleted" and hank.reader.readline() == b""
+    assert "account_deleted" in [json.loads(line).get("code") for line in phone.reader]
+    history = dale.request(action="history", id="h", **{"with": "hank"})["messages"]
     assert [(each["message"], each.get("erased")) for each in history] == [("", True), ("", True), ("kept", None)]
-    assert dale.asks(action="search", id="s", text="secret")["messages"] == []
+    assert dale.request(action="search", id="s", text="secret")["messages"] == []
     fresh = enter("hank")
     assert exported(fresh) == []
     assert server.app.store.backlog(1) == {}

@@ -14,7 +14,7 @@ from gmessenger.launcher.services import Postgres, Redis
 from gmessenger.server import check as checking
 from gmessenger.store import open_store
 from gmessenger.store.postgres import schema
-from tests.support.server import ServerProcess, dial
+from tests.support.server import ServerProcess, open_connection
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -39,17 +39,17 @@ def test_all_is_well_and_nothing_is_made(capsys: pytest.CaptureFixture[str], sto
 
 def test_a_running_server_is_named_and_goes_on(capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path) -> None:
     with ServerProcess("--store", store) as server:
-        port, process = server.port(), server.process.pid
+        port, process = server.wait_for_port(), server.process.pid
         before = sorted(path.name for path in (tmp_path / "deep").iterdir())
         code, out, err = check(capsys, "--store", store, "--port", str(port))
         assert (code, err) == (0, "")
         assert f"in use by process {process}" in out
         assert f"{port}, which process {process}, the running server of this store, listens on" in out
         assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == before
-        with dial(port) as hank:
+        with open_connection(port) as hank:
             hank.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
             assert b"200" in hank.recv(1024)
-        assert server.end(signal.SIGTERM)[0] == 0
+        assert server.stop(signal.SIGTERM)[0] == 0
     code, out, _ = check(capsys, "--store", store, "--port", str(port))
     assert code == 0 and "which is free" in out and "schema" in out and "in use" not in out
 
@@ -122,7 +122,7 @@ def test_a_running_server_of_a_shared_store_has_its_port(
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     url = postgres.database()
     with ServerProcess("--store", url, STATE_DIRECTORY=str(tmp_path)) as server:
-        port, process = server.port(), server.process.pid
+        port, process = server.wait_for_port(), server.process.pid
         code, out, err = check(capsys, "--store", url, "--port", str(port))
     assert (code, err) == (0, "")
     assert f"{port}, which process {process}, the running server of this store, listens on" in out

@@ -25,7 +25,7 @@ from gmessenger.server import control, maintenance
 from gmessenger.store import open_store
 from gmessenger.store.sqlite.verify import verify_file
 from tests.conftest import RunningServer
-from tests.support.server import dial
+from tests.support.server import open_connection
 
 Ask = Callable[..., Any]
 
@@ -317,7 +317,7 @@ def test_registrations_invites_and_forgetting_are_logged(
     operator: Operator, server: RunningServer, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
     invite = operator.asks("add_invite")
-    with dial(server.port) as sock, sock.makefile("rb") as lines:
+    with open_connection(server.port) as sock, sock.makefile("rb") as lines:
         sock.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
         for request in (
             {"action": "register", "id": "r", "password": "correct horse", "invite": invite},

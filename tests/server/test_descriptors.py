@@ -20,7 +20,7 @@ from gevent.server import StreamServer
 from gmessenger.paths import short_socket_path
 from gmessenger.server.net import descriptors
 from tests.conftest import RunningServer
-from tests.support.server import PATIENCE, ServerProcess, dial
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection
 
 HELLO = b'{"action":"presence","jim":2,"user":{"account_name":"guest%d"}}\n'
 COUNT = 60
@@ -30,8 +30,8 @@ COUNT = 60
 def short_of_files(tmp_path: Path, left: int) -> Iterator[tuple[ServerProcess, int]]:
     """A server that may open so many files more than it has open; and its port."""
     with ServerProcess("--store", f"sqlite:///{tmp_path}/m.db", "--health", f"unix:{tmp_path}/health") as server:
-        port = server.port()
-        with dial(port) as hank:  # what is opened for the first one who comes is open
+        port = server.wait_for_port()
+        with open_connection(port) as hank:  # what is opened for the first one who comes is open
             hank.sendall(HELLO % 0)
             hank.makefile("rb").readline()
         may_open(server, left)
@@ -63,10 +63,10 @@ def get_all_at_once(server: ServerProcess, stack: contextlib.ExitStack, place: s
     came = []
     for _ in range(COUNT if isinstance(place, int) else 15):  # of a socket in a file, so many may wait
         if isinstance(place, int):
-            came.append(stack.enter_context(dial(place)))
+            came.append(stack.enter_context(open_connection(place)))
         else:
             sock = stack.enter_context(socket.socket(socket.AF_UNIX))
-            sock.settimeout(PATIENCE)
+            sock.settimeout(TEST_TIMEOUT)
             with short_socket_path(Path(place)) as address:
                 sock.connect(address)
             came.append(sock)
@@ -85,10 +85,10 @@ def test_who_comes_beyond_the_descriptors_is_answered_503_and_the_log_says_why(l
         assert set(answers) <= {200, 503} and answers[503] >= COUNT - left and answers.total() == COUNT
         stack.close()
         may_open(server, 50)
-        with dial(port) as hank:
+        with open_connection(port) as hank:
             hank.sendall(HELLO % COUNT)
             assert answer(hank) == 200
-        code, log = server.end(signal.SIGTERM)
+        code, log = server.stop(signal.SIGTERM)
     assert code == 0 and "Traceback" not in log
     (said,) = [line for line in log.splitlines() if " cannot_accept " in line]
     assert "Too many open files" in said
@@ -98,15 +98,15 @@ def test_without_any_descriptor_it_waits_and_goes_on(tmp_path: Path) -> None:
     """Not even the spare one helps: the limit is below what is open."""
     with short_of_files(tmp_path, 20) as (server, port):
         may_open(server, -15)
-        with dial(port) as hank:
+        with open_connection(port) as hank:
             hank.sendall(HELLO % 1)
             wait_for_the_log(server)
             may_open(server, 50)
             assert answer(hank) in (200, 503)  # 503 where it comes to be accepted just when there is room for that
-        with dial(port) as hank:
+        with open_connection(port) as hank:
             hank.sendall(HELLO % 1)
             assert answer(hank) == 200
-        code, log = server.end(signal.SIGTERM)
+        code, log = server.stop(signal.SIGTERM)
     assert code == 0 and "Traceback" not in log
 
 
@@ -120,7 +120,7 @@ def test_health_says_so_too(tmp_path: Path) -> None:
         answers = Counter(sock.makefile("rb").readline().split()[1] for sock in came)
         assert set(answers) == {b"200", b"503"} and answers.total() == len(came)
         may_open(server, 50)
-        code, log = server.end(signal.SIGTERM)
+        code, log = server.stop(signal.SIGTERM)
     assert code == 0 and "Traceback" not in log
 
 
@@ -145,7 +145,7 @@ def test_whatever_accepting_fails_with_it_is_tried_again_without_a_traceback(
         return accept(listener)
 
     monkeypatch.setattr(StreamServer, "do_read", fails)
-    with dial(server.port) as hank:
+    with open_connection(server.port) as hank:
         hank.sendall(HELLO % 1)
         assert answer(hank) in (200, 503)
     assert failures == [5] and capfd.readouterr() == ("", "")

@@ -19,7 +19,7 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.server.jim.course import CourseHandler
 from gmessenger.server.jim.native import NativeHandler
 from tests.conftest import RunningServer
-from tests.support.server import PATIENCE, dial
+from tests.support.server import TEST_TIMEOUT, open_connection
 
 COURSE = b'{"action":"presence","user":{"account_name":"dale"}}'
 NATIVE = b'{"action":"presence","jim":2,"user":{"account_name":"%s"}}\n'
@@ -51,7 +51,7 @@ WAYS: dict[str, Callable[[socket.socket], object]] = {
 
 
 def until_empty(server: RunningServer, left: int = 0) -> None:
-    with gevent.Timeout(PATIENCE):
+    with gevent.Timeout(TEST_TIMEOUT):
         while server.app.connection_count > left:
             gevent.sleep(0.01)
 
@@ -78,9 +78,9 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
     presence: bytes, leave: Callable[[socket.socket], object], server: RunningServer
 ) -> None:
     before = len(voices())
-    with dial(server.port) as hank:
+    with open_connection(server.port) as hank:
         hank.sendall(NATIVE % b"hank")
-        dale = dial(server.port)
+        dale = open_connection(server.port)
         dale.sendall(presence)
         dale.recv(1024)
         hank.sendall(b'{"action":"msg","to":"dale","message":"hi"}\n' * 200 + b'{"action":"probe","id":"last"}\n')
@@ -89,7 +89,7 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
         leave(dale)
     until_empty(server)
     gevent.sleep(0.3)  # a timer left behind would be due by now, and hold on to its connection
-    with gevent.Timeout(PATIENCE, False):  # the other end's greenlet may still be at its last lines
+    with gevent.Timeout(TEST_TIMEOUT, False):  # the other end's greenlet may still be at its last lines
         while len(voices()) > before:
             gevent.sleep(0.05)
     assert len(left := voices()) <= before, [(type(each), *holders(each)) for each in left]
@@ -97,7 +97,7 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
 
 @pytest.mark.parametrize("quits", [b"", b'{"action":"quit"}\n'], ids=["", "quit"])
 def test_who_asks_and_half_closes_is_answered_whole(quits: bytes, server: RunningServer) -> None:
-    with dial(server.port) as hank:
+    with open_connection(server.port) as hank:
         hank.sendall(NATIVE % b"hank")
         hank.sendall(b"".join(b'{"action":"users","id":"%d"}\n' % number for number in range(900)) + quits)
         hank.shutdown(socket.SHUT_WR)
@@ -106,7 +106,7 @@ def test_who_asks_and_half_closes_is_answered_whole(quits: bytes, server: Runnin
 
 
 def test_who_half_closes_still_learns_that_its_message_was_stored(server: RunningServer) -> None:
-    with dial(server.port) as hank:
+    with open_connection(server.port) as hank:
         hank.sendall(NATIVE % b"hank" + b'{"action":"register","id":"r","password":"12345678"}\n')
         hank.sendall(b'{"action":"msg","id":"m","to":"hank","message":"note"}\n')
         hank.shutdown(socket.SHUT_WR)
@@ -120,7 +120,7 @@ def test_leaving_while_nothing_can_be_stored_is_no_mistake_of_the_server(
     def refuses() -> None:
         raise StoreUnavailable
 
-    with dial(server.port) as hank:
+    with open_connection(server.port) as hank:
         hank.sendall(NATIVE % b"hank" + b'{"action":"register","id":"r","password":"12345678"}\n')
         answers = hank.makefile("rb")
         while b'"id":"r"' not in answers.readline():
@@ -136,7 +136,7 @@ def test_leaving_while_nothing_can_be_stored_is_no_mistake_of_the_server(
 
 def test_a_slow_reader_is_not_asked_whether_it_is_there(start_server: Callable[..., RunningServer]) -> None:
     server = start_server(close_timeout=0.1)
-    with dial(server.port) as hank, dial(server.port) as dale:
+    with open_connection(server.port) as hank, open_connection(server.port) as dale:
         for person, name in ((hank, b"hank"), (dale, b"dale")):
             person.sendall(NATIVE % name)
         message = b'{"action":"msg","to":"dale","message":"' + b"x" * 16_000 + b'"}\n'
@@ -151,7 +151,7 @@ def test_a_slow_reader_is_not_asked_whether_it_is_there(start_server: Callable[.
 def test_a_mistake_in_writing_ends_the_connection_and_no_other(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with dial(server.port) as hank, dial(server.port) as dale:
+    with open_connection(server.port) as hank, open_connection(server.port) as dale:
         hank.sendall(NATIVE % b"hank")
         dale.sendall(NATIVE % b"dale")
         dale.recv(1024)
@@ -169,7 +169,7 @@ def test_a_mistake_in_writing_ends_the_connection_and_no_other(
 
 def test_those_who_were_here_together_are_told_to_come_back_one_by_one(server: RunningServer) -> None:
     with contextlib.ExitStack() as everybody:
-        crowd = [everybody.enter_context(dial(server.port)) for _ in range(6)]
+        crowd = [everybody.enter_context(open_connection(server.port)) for _ in range(6)]
         lines = [each.makefile("rb") for each in crowd]
         for number, (each, answers) in enumerate(zip(crowd, lines, strict=True)):
             each.sendall(NATIVE % f"name{number}".encode())
@@ -179,5 +179,5 @@ def test_those_who_were_here_together_are_told_to_come_back_one_by_one(server: R
         told = [json.loads(answers.readline())["retry_in"] for answers in lines]
         for each in crowd:
             each.close()
-        stopping.get(timeout=PATIENCE)
+        stopping.get(timeout=TEST_TIMEOUT)
     assert all(2.0 <= each <= 4.0 for each in told) and len(set(told)) > 1

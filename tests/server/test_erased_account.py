@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gmessenger.store.search_text import tokenize
-from tests.support.admin_cli import PASSWORD, Line, Place
+from tests.support.admin_cli import PASSWORD, AdminTestClient, StoreDirectory
 from tests.support.leftovers import find_traces
 from tests.support.server import ServerProcess
 
@@ -25,29 +25,30 @@ class Served:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
-        self.admin = Place(folder)
-        self.lines: list[Line] = []
+        self.admin = StoreDirectory(folder)
+        self.lines: list[AdminTestClient] = []
         self.hank, self.dale = (self.enter(name) for name in ("hank", "dale"))
         self.phone = self.enter("hank", device="phone")
         for number in range(30):
             self.say(self.dale, "hank", f"kept {number}")
             self.say(self.hank, "dale", f"{SAID} {number}")
-        self.hank.asks(action="join", id="j", room="#secretroom")
-        self.hank.asks(action="topic", id="t", room="#secretroom", topic="a telling topic")
+        self.hank.request(action="join", id="j", room="#secretroom")
+        self.hank.request(action="topic", id="t", room="#secretroom", topic="a telling topic")
         self.say(self.phone, "#secretroom", SAID)
 
-    def enter(self, name: str, **user: str) -> Line:
-        self.lines.append(line := Line(self.port))
-        if line.enters(name, **user)["response"] == 401:
-            assert line.enters(name, password=PASSWORD, **user)["response"] == 200
+    def enter(self, name: str, **user: str) -> AdminTestClient:
+        self.lines.append(line := AdminTestClient(self.port))
+        if line.log_in(name, **user)["response"] == 401:
+            assert line.log_in(name, password=PASSWORD, **user)["response"] == 200
         elif not user:
-            assert line.asks(action="register", id="r", password=PASSWORD)["response"] == 201
+            assert line.request(action="register", id="r", password=PASSWORD)["response"] == 201
         return line
 
-    def say(self, line: Line, to: str, text: str) -> None:
+    def say(self, line: AdminTestClient, to: str, text: str) -> None:
         self.lines[0].sock.settimeout(20)
         assert (
-            line.asks(action="msg", id=hashlib.md5(text.encode()).hexdigest(), to=to, message=text)["response"] == 200
+            line.request(action="msg", id=hashlib.md5(text.encode()).hexdigest(), to=to, message=text)["response"]
+            == 200
         )
 
     def traces(self, *needles: str | bytes) -> list[str]:
@@ -58,42 +59,42 @@ class Served:
 def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
     folder = tmp_path / "store"
     with ServerProcess("--store", f"sqlite:///{folder}/messenger.db", "--store-timeout", f"{request.param}") as server:
-        served = Served(folder, server.port())
+        served = Served(folder, server.wait_for_port())
         yield served
         for line in served.lines:
             line.close()
 
 
 def forget(served: Served) -> list[str | bytes]:
-    assert served.hank.asks(action="forget", id="f", password=PASSWORD)["response"] == 200
+    assert served.hank.request(action="forget", id="f", password=PASSWORD)["response"] == 200
     return [*FORMS]
 
 
 def prune(served: Served) -> list[str | bytes]:
-    assert served.admin.admin_process("prune", "--older-than", "0.00000001d").code == 0
+    assert served.admin.try_run_process("prune", "--older-than", "0.00000001d").exit_code == 0
     return [*FORMS]
 
 
 def delete_room(served: Served) -> list[str | bytes]:
-    assert served.hank.asks(action="forget", id="f", password=PASSWORD)["response"] == 200
-    assert served.admin.admin_process("room", "delete", "#secretroom").code == 0
+    assert served.hank.request(action="forget", id="f", password=PASSWORD)["response"] == 200
+    assert served.admin.try_run_process("room", "delete", "#secretroom").exit_code == 0
     return ["#secretroom", "telling topic"]
 
 
 def delete_account(served: Served) -> list[str | bytes]:
     device = served.enter("hank", device="a telling device")
-    assert device.asks(action="block", id="b", user="annoyer")["response"] in (200, 404)
-    assert served.admin.admin_process("user", "delete", "hank").code == 0
+    assert device.request(action="block", id="b", user="annoyer")["response"] in (200, 404)
+    assert served.admin.try_run_process("user", "delete", "hank").exit_code == 0
     return ["telling device"]
 
 
 def drop_device(served: Served) -> list[str | bytes]:
-    line = Line(served.port)
-    token = line.enters("dale", password=PASSWORD, device="a telling device")["session"]
+    line = AdminTestClient(served.port)
+    token = line.log_in("dale", password=PASSWORD, device="a telling device")["session"]
     line.close()
     for number in range(20):
-        line = Line(served.port)
-        assert line.enters("dale", password=PASSWORD, device=f"device {number}")["response"] == 200
+        line = AdminTestClient(served.port)
+        assert line.log_in("dale", password=PASSWORD, device=f"device {number}")["response"] == 200
         line.close()
     return ["telling device", hashlib.sha256(str(token).encode()).digest()]
 
@@ -116,11 +117,11 @@ def test_a_forget_that_another_process_reads_into_is_answered_503_and_done_when_
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
         assert reader.stdout is not None
         reader.stdout.readline()
-        answer = served.hank.asks(action="forget", id="f", password=PASSWORD)
+        answer = served.hank.request(action="forget", id="f", password=PASSWORD)
         assert (answer["response"], answer["code"]) == (503, "store_unavailable")
         served.say(served.dale, "dale", "others go on")
         reader.communicate(b"\n")
-    while (answer := served.hank.asks(action="forget", id="f", password=PASSWORD))["response"] == 503:
+    while (answer := served.hank.request(action="forget", id="f", password=PASSWORD))["response"] == 503:
         pass
     # What was begun may have been finished beside it, and the session ended.
     assert answer["response"] == 200 or answer["code"] == "account_deleted"

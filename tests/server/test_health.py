@@ -111,7 +111,7 @@ def test_a_store_that_does_not_answer_is_asked_once_however_many_want_to_know(
 def test_files_that_turned_read_only_are_noticed(tmp_path: Path) -> None:
     place, disk = f"{tmp_path}/health", FrozenFiles(tmp_path)
     with ServerProcess("--store", f"sqlite:///{tmp_path}/m.db", "--health", f"unix:{place}") as server:
-        server.port()
+        server.wait_for_port()
         assert asks(place, "/readyz")[0] == 200
         disk.fill(server)  # type: ignore[arg-type]
         assert resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)[0] == 0

@@ -19,8 +19,8 @@ from gmessenger.server import snapshot
 from gmessenger.server.metrics import METRICS, make_registry
 from tests.conftest import RunningServer
 from tests.server.test_health import asks, place_of
-from tests.support.native_clients import Dial
-from tests.support.tls import Authority, Encrypted
+from tests.support.native_clients import Connector
+from tests.support.tls import CertificateAuthority, TlsAddress
 
 Start = Callable[..., RunningServer]
 COURSE = b'{"action":"presence","user":{"account_name":"%s"}}'
@@ -31,9 +31,9 @@ OF_A_CLUSTER = [
 
 
 @pytest.fixture
-def dial() -> Iterator[Dial]:
-    with Dial() as dial:
-        yield dial
+def connector() -> Iterator[Connector]:
+    with Connector() as connector:
+        yield connector
 
 
 class Watched:
@@ -61,18 +61,18 @@ def watched(start_server: Start) -> Watched:
     return Watched(start_server(health="127.0.0.1:0", max_text=100, max_connections=5))
 
 
-def test_connections_and_logins_are_counted_by_what_they_are(watched: Watched, dial: Dial) -> None:
+def test_connections_and_logins_are_counted_by_what_they_are(watched: Watched, connector: Connector) -> None:
     before, server = watched.shown(), watched.server
-    hank = dial.native(server, "hank")
-    assert hank.ask("register", password=SECRET)["response"] == 201
-    token = dial.native(server, "bill").ask("register", password=SECRET)["session"]
-    stranger = dial.wire(server)
+    hank = connector.open_native(server, "hank")
+    assert hank.request("register", password=SECRET)["response"] == 201
+    token = connector.open_native(server, "bill").request("register", password=SECRET)["session"]
+    stranger = connector.open_raw(server)
     stranger.send_bytes(COURSE % b"dale")
-    assert stranger.recv()["response"] == 200
-    assert dial.native(server).present("hank", password="wrong horse")["response"] == 402
-    again = dial.native(server)
-    assert again.present("bill", session=token)["response"] == 200
-    assert dial.wire(server).recv()["response"] == 503
+    assert stranger.receive()["response"] == 200
+    assert connector.open_native(server).try_log_in("hank", password="wrong horse")["response"] == 402
+    again = connector.open_native(server)
+    assert again.try_log_in("bill", session=token)["response"] == 200
+    assert connector.open_raw(server).receive()["response"] == 503
     grown = watched.grown(before)
     assert grown["gmessenger_connections", "native", "account", "plain"] in (2, 3)  # who was replaced may be leaving
     assert grown["gmessenger_connections", "course", "guest", "plain"] == 1
@@ -83,19 +83,19 @@ def test_connections_and_logins_are_counted_by_what_they_are(watched: Watched, d
     assert grown["gmessenger_logins_total", "resumed"] == grown["gmessenger_logins_total", "wrong_password"] == 1
 
 
-def test_messages_are_counted_by_what_became_of_them(watched: Watched, dial: Dial) -> None:
-    hank, guest, other = (dial.native(watched.server, name) for name in ("hank", "guest", "other"))
-    hank.ask("register", password=SECRET)
-    assert hank.event()["action"] == "synced"
+def test_messages_are_counted_by_what_became_of_them(watched: Watched, connector: Connector) -> None:
+    hank, guest, other = (connector.open_native(watched.server, name) for name in ("hank", "guest", "other"))
+    hank.request("register", password=SECRET)
+    assert hank.next_event()["action"] == "synced"
     before = watched.shown()
     for _ in range(2):
-        assert hank.ask("msg", id="m1", to="guest", message="hi")["seq"] == 1
-    assert hank.ask("msg", id="m1", to="guest", message="other")["code"] == "id_reused"
-    assert guest.ask("msg", to="other", message="hi")["response"] == 202
-    assert guest.ask("msg", to="#all", message="hi")["response"] == 202
-    assert hank.ask("msg", to="nobody", message="hi")["response"] == 404
-    assert hank.ask("msg", to="guest", message="x" * 101)["response"] == 413
-    other.hear()
+        assert hank.request("msg", id="m1", to="guest", message="hi")["seq"] == 1
+    assert hank.request("msg", id="m1", to="guest", message="other")["code"] == "id_reused"
+    assert guest.request("msg", to="other", message="hi")["response"] == 202
+    assert guest.request("msg", to="#all", message="hi")["response"] == 202
+    assert hank.request("msg", to="nobody", message="hi")["response"] == 404
+    assert hank.request("msg", to="guest", message="x" * 101)["response"] == 413
+    other.receive_message()
     grown = watched.grown(before)
     commits = grown.pop(("gmessenger_store_commit_seconds_count",))
     assert commits >= grown["gmessenger_store_batch_messages_count",] >= 1
@@ -114,11 +114,11 @@ def test_messages_are_counted_by_what_became_of_them(watched: Watched, dial: Dia
     }
 
 
-def test_nobody_is_named(watched: Watched, dial: Dial) -> None:
-    hank = dial.native(watched.server, "henrietta")
-    hank.ask("register", password=SECRET)
-    hank.ask("join", room="#secretive")
-    hank.ask("msg", to="#secretive", message="nobody-is-told-this")
+def test_nobody_is_named(watched: Watched, connector: Connector) -> None:
+    hank = connector.open_native(watched.server, "henrietta")
+    hank.request("register", password=SECRET)
+    hank.request("join", room="#secretive")
+    hank.request("msg", to="#secretive", message="nobody-is-told-this")
     status, text = asks(place_of(watched.server), "/metrics")
     assert status == 200 and not any(word in text for word in ("henrietta", "secretive", "nobody-is", "127.0.0.1"))
     assert f"# TYPE {METRICS[0].full_name} gauge" in text
@@ -129,17 +129,17 @@ def test_programs_that_speak_openmetrics_are_answered_in_it(watched: Watched) ->
     assert text.endswith("# EOF")
 
 
-def test_each_server_has_its_own(watched: Watched, start_server: Start, dial: Dial) -> None:
+def test_each_server_has_its_own(watched: Watched, start_server: Start, connector: Connector) -> None:
     other = Watched(start_server(health="127.0.0.1:0", store="memory:"))
-    dial.native(other.server, "hank")
+    connector.open_native(other.server, "hank")
     assert watched.shown()["gmessenger_logins_total", "ok"] == 0
     assert other.shown()["gmessenger_logins_total", "ok"] == 1
 
 
-def test_histograms_add_up(watched: Watched, dial: Dial) -> None:
-    hank = dial.native(watched.server, "hank")
-    hank.ask("register", password=SECRET)
-    hank.ask("msg", to="hank", message="hi")
+def test_histograms_add_up(watched: Watched, connector: Connector) -> None:
+    hank = connector.open_native(watched.server, "hank")
+    hank.request("register", password=SECRET)
+    hank.request("msg", to="hank", message="hi")
     shown = watched.shown()
     for row in METRICS:
         if row.kind == "histogram":
@@ -149,13 +149,13 @@ def test_histograms_add_up(watched: Watched, dial: Dial) -> None:
 
 
 def test_encrypted_connections_are_told_apart_and_the_certificates_end_is_shown(
-    start_server: Start, dial: Dial, tmp_path: Path
+    start_server: Start, connector: Connector, tmp_path: Path
 ) -> None:
-    authority = Authority(tmp_path)
+    authority = CertificateAuthority(tmp_path)
     server = start_server(health="127.0.0.1:0", tls_certificate=str(authority.issue()), tls_port=0)
     watched = Watched(server)
     assert server.app.tls_port and server.app.certificate
-    dial.native(Encrypted(server, authority), "hank")
+    connector.open_native(TlsAddress(server, authority), "hank")
     shown = watched.shown()
     assert shown["gmessenger_connections", "native", "guest", "tls"] == 1
     assert shown["gmessenger_connections_opened_total", "tls"] == 1
@@ -193,11 +193,11 @@ def test_a_server_that_is_alone_tells_nothing_of_others(watched: Watched) -> Non
 
 
 def test_what_a_server_tells_of_the_others(
-    start_server: Start, dial: Dial, postgres: Postgres, redis_server: Redis
+    start_server: Start, connector: Connector, postgres: Postgres, redis_server: Redis
 ) -> None:
     shared = {"store": postgres.database(), "bus": redis_server.url}
     watched, there = Watched(start_server(health="127.0.0.1:0", **shared)), start_server(**shared)
-    dial.native(there, "peggy")
+    connector.open_native(there, "peggy")
     with gevent.Timeout(10):
         while (shown := watched.shown()).get(("gmessenger_names_elsewhere",)) != 1:
             pass

@@ -20,9 +20,9 @@ from tests.client.conftest import IMPATIENT
 from tests.conftest import RunningServer
 from tests.server.test_proxy_protocol import header
 from tests.server.test_tls import until
-from tests.support.native_clients import Dial
-from tests.support.server import dial
-from tests.support.tls import Authority
+from tests.support.native_clients import Connector
+from tests.support.server import open_connection
+from tests.support.tls import CertificateAuthority
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"webpage"}}\n'
 BODY = PRESENCE + b'{"action":"msg","id":"x","to":"hank","message":"from a page"}\n'
@@ -46,21 +46,21 @@ Start = Callable[..., RunningServer]
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+def authority(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 @pytest.fixture
-def server(start_server: Start, authority: Authority) -> RunningServer:
+def server(start_server: Start, authority: CertificateAuthority) -> RunningServer:
     return start_server(
         tls_certificate=str(authority.issue()), tls_port=0, proxy_from=(ip_network("127.0.0.0/8"),), login_timeout=5.0
     )
 
 
-def connect(server: RunningServer, authority: Authority, way: str) -> socket.socket:
+def connect(server: RunningServer, authority: CertificateAuthority, way: str) -> socket.socket:
     """A connection on one of the server's two ports, behind a balancer's header as `server` wants it."""
     tls = way == "tls"
-    sock = dial(server.app.tls_port if tls else server.port)
+    sock = open_connection(server.app.tls_port if tls else server.port)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(header("192.0.2.7"))
     return authority.context.wrap_socket(sock, server_hostname="localhost") if tls else sock
@@ -80,7 +80,7 @@ def rest(sock: socket.socket) -> bytes:
 @pytest.mark.parametrize("way", ["plain", "tls"])
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_another_protocol_is_closed_before_anything_of_it_is_acted_upon(
-    opening: str, way: str, slowly: bool, server: RunningServer, authority: Authority
+    opening: str, way: str, slowly: bool, server: RunningServer, authority: CertificateAuthority
 ) -> None:
     said = OPENINGS[opening]
     pieces = [said[:40_000][place : place + 1] for place in range(len(said))] if slowly and len(said) < 1000 else [said]
@@ -98,7 +98,7 @@ def test_another_protocol_is_closed_before_anything_of_it_is_acted_upon(
     assert sum(server.app.acceptor.rejected_count.values()) == 1
 
 
-def test_http_is_answered_in_http(server: RunningServer, authority: Authority) -> None:
+def test_http_is_answered_in_http(server: RunningServer, authority: CertificateAuthority) -> None:
     for way in ("plain", "tls"):
         with connect(server, authority, way) as sock:
             sock.sendall(OPENINGS["POST"] + BODY)
@@ -106,7 +106,9 @@ def test_http_is_answered_in_http(server: RunningServer, authority: Authority) -
     assert server.app.acceptor.rejected_count["http"] == 2
 
 
-def test_it_is_in_the_log(server: RunningServer, authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_in_the_log(
+    server: RunningServer, authority: CertificateAuthority, caplog: pytest.LogCaptureFixture
+) -> None:
     log.LOGGER.propagate = True
     caplog.set_level(logging.INFO, "gmessenger")
     with connect(server, authority, "plain") as sock:
@@ -119,7 +121,7 @@ def test_it_is_in_the_log(server: RunningServer, authority: Authority, caplog: p
 @pytest.mark.parametrize(
     "rubbish", [b"hello\n", b"\x00\xff\x16\x03\x01\n", b"POSTAL code\n", b"]\n", b"\xef\xbb\xbf\r\n"]
 )
-def test_a_clumsy_client_gets_in(rubbish: bytes, server: RunningServer, authority: Authority) -> None:
+def test_a_clumsy_client_gets_in(rubbish: bytes, server: RunningServer, authority: CertificateAuthority) -> None:
     for way in ("plain", "tls"):
         with connect(server, authority, way) as sock:
             sock.sendall(rubbish + PRESENCE)
@@ -128,21 +130,21 @@ def test_a_clumsy_client_gets_in(rubbish: bytes, server: RunningServer, authorit
             assert json.loads(lines.readline())["response"] == 200
 
 
-def test_a_plain_client_on_the_tls_port_is_told(start_server: Start, authority: Authority) -> None:
+def test_a_plain_client_on_the_tls_port_is_told(start_server: Start, authority: CertificateAuthority) -> None:
     server = start_server(tls_certificate=str(authority.issue()), tls_port=0)
     for said in (PRESENCE, b" ", b"rubbish", PRESENCE * 1000):
-        with dial(server.app.tls_port) as sock:
+        with open_connection(server.app.tls_port) as sock:
             sock.sendall(said)
             answer = json.loads(rest(sock))
         assert (answer["response"], answer["code"]) == (400, "tls_needed")
-    with dial(server.app.tls_port) as sock:
+    with open_connection(server.app.tls_port) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert rest(sock).startswith(b"HTTP/1.1 400 ")
     until(lambda: not server.app.connection_count)
     assert server.app.acceptor.rejected_count == {"not_tls": 5}
 
 
-def test_our_client_says_so_in_both_directions(start_server: Start, authority: Authority) -> None:
+def test_our_client_says_so_in_both_directions(start_server: Start, authority: CertificateAuthority) -> None:
     server = start_server(tls_certificate=str(authority.issue()), tls_port=0)
     with pytest.raises(Refused, match="This port speaks TLS: connect with TLS") as caught:
         Client("127.0.0.1", server.app.tls_port, "hank", timeouts=IMPATIENT).start()
@@ -151,10 +153,10 @@ def test_our_client_says_so_in_both_directions(start_server: Start, authority: A
         Client("127.0.0.1", server.port, "hank", tls=TlsConfig(ca=authority.file), timeouts=IMPATIENT).start()
 
 
-def test_a_tls_client_on_the_plain_port_gets_an_alert(start_server: Start, authority: Authority) -> None:
+def test_a_tls_client_on_the_plain_port_gets_an_alert(start_server: Start, authority: CertificateAuthority) -> None:
     server = start_server()
-    with dial(server.port) as sock, pytest.raises(ssl.SSLError) as caught:
+    with open_connection(server.port) as sock, pytest.raises(ssl.SSLError) as caught:
         authority.context.wrap_socket(sock, server_hostname="localhost")
     assert caught.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
-    with Dial() as others:
-        assert others.native(server).present("hank")["response"] == 200
+    with Connector() as others:
+        assert others.open_native(server).try_log_in("hank")["response"] == 200

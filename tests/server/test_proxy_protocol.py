@@ -13,7 +13,7 @@ import pytest
 
 from gmessenger.wire.proxy_protocol import V2_SIGNATURE
 from tests.conftest import RunningServer
-from tests.support.server import dial
+from tests.support.server import open_connection
 
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"%s"%s}}\n'
 LOCAL = V2_SIGNATURE + b"\x20\x00\x00\x00"
@@ -51,14 +51,14 @@ def addresses(server: RunningServer) -> list[str]:
     ],
 )
 def test_the_clients_address_is_the_one_in_the_header(behind: RunningServer, said: bytes, address: str) -> None:
-    with dial(behind.port) as hank:
+    with open_connection(behind.port) as hank:
         hank.sendall(said + PRESENCE % (b"hank", b""))
         assert answer(hank)["response"] == 200
         assert addresses(behind) == [address]
 
 
 def test_a_header_may_come_in_pieces(behind: RunningServer) -> None:
-    with dial(behind.port) as hank:
+    with open_connection(behind.port) as hank:
         hank.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in header("192.0.2.7"):
             hank.sendall(bytes((byte,)))
@@ -69,7 +69,7 @@ def test_a_header_may_come_in_pieces(behind: RunningServer) -> None:
 
 @pytest.mark.parametrize("said", [LOCAL, UNKNOWN, b"PROXY UNKNOWN\r\n", header("127.0.0.9"), header("::1")])
 def test_without_a_clients_address_it_is_the_balancers_own(behind: RunningServer, said: bytes) -> None:
-    with dial(behind.port) as hank:
+    with open_connection(behind.port) as hank:
         hank.sendall(said + PRESENCE % (b"hank", b""))
         assert answer(hank)["response"] == 200
         assert addresses(behind) == ["{}:{}".format(*hank.getsockname())]
@@ -89,14 +89,14 @@ PASSWORD = b',"password":"long enough"'
     ],
 )
 def test_no_header_makes_a_line_one_of_this_machine(behind: RunningServer, said: bytes, word: str) -> None:
-    with dial(behind.port) as hank:
+    with open_connection(behind.port) as hank:
         hank.sendall(said + PRESENCE % (b"hank", PASSWORD))
         assert answer(hank)["code"] == word
 
 
 @pytest.mark.parametrize("said", [PRESENCE % (b"hank", b""), V2_SIGNATURE + b"\x11\x11\x00\x00", b"\x16\x03\x01"])
 def test_from_a_balancer_the_header_is_a_must(behind: RunningServer, said: bytes) -> None:
-    with dial(behind.port) as hank:
+    with open_connection(behind.port) as hank:
         hank.sendall(said)
         with contextlib.suppress(ConnectionResetError):  # it was closed over what was not read
             assert hank.recv(100) == b""
@@ -104,7 +104,7 @@ def test_from_a_balancer_the_header_is_a_must(behind: RunningServer, said: bytes
 
 def test_who_begins_a_header_and_does_not_end_it_is_closed(start_server: Start) -> None:
     server = start_server(proxy_from=(ip_network("127.0.0.1"),), proxy_timeout=0.05)
-    with dial(server.port) as silent, dial(server.port) as slow:
+    with open_connection(server.port) as silent, open_connection(server.port) as slow:
         slow.sendall(V2_SIGNATURE)
         assert (silent.recv(100), slow.recv(100)) == (b"", b"")
 
@@ -112,7 +112,7 @@ def test_who_begins_a_header_and_does_not_end_it_is_closed(start_server: Start) 
 @pytest.mark.parametrize("believed", [(), (ip_network("192.0.2.0/24"),)])
 def test_who_is_not_named_is_not_believed(start_server: Start, believed: Any) -> None:
     server = start_server(proxy_from=believed)
-    with dial(server.port) as hank:
+    with open_connection(server.port) as hank:
         hank.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.1 12345 7777\r\n" + PRESENCE % (b"hank", b""))
         lines = hank.makefile("rb")
         while b'"response":200' not in lines.readline():

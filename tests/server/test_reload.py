@@ -21,7 +21,7 @@ import pytest
 from gmessenger.certificates import make_self_signed
 from gmessenger.config.parser import SERVER
 from tests import ROOT
-from tests.support.server import PATIENCE, ServerProcess, dial
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection
 
 
 class Reloading:
@@ -34,7 +34,7 @@ class Reloading:
         self.server = self._open.enter_context(ServerProcess("-c", str(ini), "--log-format", "json"))
         assert self.server.process.stderr is not None
         self._log = self.server.process.stderr
-        self.port = self.server.port()
+        self.port = self.server.wait_for_port()
         self.hank = self.login("hank")
 
     def __enter__(self) -> Reloading:
@@ -47,7 +47,7 @@ class Reloading:
         self._ini.write_text(f"[server]\nstore = memory:\n{text}")
 
     def login(self, name: str) -> Native:
-        return Native(self._open.enter_context(dial(self.port)), name)
+        return Native(self._open.enter_context(open_connection(self.port)), name)
 
     def reload(self, text: str) -> None:
         self.write(text)
@@ -97,17 +97,17 @@ def test_who_is_connected_is_bound_by_the_new_limits_at_once(ini: Path) -> None:
         greeting = it.hank.asks(action="presence", jim=2, user={"account_name": "hank"})
         assert greeting["alert"].startswith("Be kind.\nOr go.\n") and greeting["limits"]["text"] == 100
         assert it.login("dale").welcome["code"] == "guests_refused"
-        assert it.server.end(signal.SIGTERM)[0] == 0
+        assert it.server.stop(signal.SIGTERM)[0] == 0
 
 
 def test_times_and_numbers_of_connections_too(ini: Path) -> None:
-    with Reloading(ini, "") as it, dial(it.port) as nameless:
+    with Reloading(ini, "") as it, open_connection(it.port) as nameless:
         nameless.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"!"}}\n')
         assert b"bad_name" in nameless.recv(1000)
         it.reload("login-timeout = 0.05\nmax-connections = 1\n")
         it.logged("reloaded")
         assert nameless.recv(100) == b""
-        with dial(it.port) as surplus:
+        with open_connection(it.port) as surplus:
             assert json.loads(surplus.makefile("rb").readline())["code"] == "server_full"
         assert it.hank.says("still here") is None
 
@@ -165,14 +165,17 @@ def test_what_takes_a_restart_is_named(ini: Path) -> None:
 def test_the_level_of_the_log_follows_and_the_file_is_opened_again(ini: Path, tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     ini.write_text("[server]\n")
-    with ServerProcess("-c", str(ini), "--log-file", str(log)) as server, dial(server.port()) as hank:
+    with (
+        ServerProcess("-c", str(ini), "--log-file", str(log)) as server,
+        open_connection(server.wait_for_port()) as hank,
+    ):
         native = Native(hank, "hank")
         log.rename(tmp_path / "old.log")
         ini.write_text("[server]\nlog-level = debug\n")
         server.process.send_signal(signal.SIGHUP)
         while not log.exists() or "request_refused" not in log.read_text():
             assert native.asks(action="status", status="")["code"] == "bad_request"
-        assert server.end(signal.SIGTERM)[0] == 0
+        assert server.stop(signal.SIGTERM)[0] == 0
     assert "server_started" in (tmp_path / "old.log").read_text() and "server_stopped" in log.read_text()
 
 
@@ -195,7 +198,7 @@ def test_a_terminal_that_is_closed_takes_its_server_along() -> None:
             pass
         os.close(its)
         os.close(ours)
-        _, log = process.communicate(timeout=PATIENCE)
+        _, log = process.communicate(timeout=TEST_TIMEOUT)
     assert (process.returncode, "reason=SIGHUP" in log) == (0, True)
 
 

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from tests.conftest import RunningServer
-from tests.support.server import PATIENCE, dial
+from tests.support.server import TEST_TIMEOUT, open_connection
 
 NATIVE = b'{"action":"presence","jim":2,"user":{"account_name":"%s"}}\n'
 Start = Callable[..., RunningServer]
@@ -24,7 +24,7 @@ class Line(contextlib.ExitStack):
 
     def __init__(self, server: RunningServer, name: bytes) -> None:
         super().__init__()
-        self.socket = self.enter_context(dial(server.port))
+        self.socket = self.enter_context(open_connection(server.port))
         self._lines = self.enter_context(self.socket.makefile("rb"))
         self.send(NATIVE % name)
         assert [json.loads(self.read()).get("response") for _ in range(2)] == [200, None]
@@ -47,7 +47,7 @@ def login() -> Iterator[Callable[..., Line]]:
 
 def test_who_does_not_log_in_is_closed(start_server: Start) -> None:
     server = start_server(login_timeout=0.05)
-    with dial(server.port) as silent, dial(server.port) as slow:
+    with open_connection(server.port) as silent, open_connection(server.port) as slow:
         slow.sendall(b'{"action":"pres')
         assert (silent.recv(100), slow.recv(100)) == (b"", b"")
 
@@ -71,7 +71,7 @@ def test_who_does_not_answer_a_probe_is_closed(start_server: Start, login: Login
 
 def test_course_clients_are_not_probed(start_server: Start) -> None:
     server = start_server(probe_after=0.02, probe_timeout=0.02)
-    with dial(server.port) as dale:
+    with open_connection(server.port) as dale:
         dale.sendall(b'{"action":"presence","user":{"account_name":"dale"}}')
         dale.recv(1024)
         dale.settimeout(0.3)
@@ -82,12 +82,12 @@ def test_course_clients_are_not_probed(start_server: Start) -> None:
 def test_one_connection_more_is_answered_503(start_server: Start, login: Login) -> None:
     server = start_server(max_connections=2)
     kept = [login(server, b"hank"), login(server, b"dale")]
-    with dial(server.port) as surplus:
+    with open_connection(server.port) as surplus:
         answer = json.loads(surplus.makefile("rb").readline())
         assert (answer["response"], answer["code"]) == (503, "server_full")
         assert surplus.recv(100) == b""
     kept[0].close()
-    with gevent.Timeout(PATIENCE):
+    with gevent.Timeout(TEST_TIMEOUT):
         while server.app.connection_count > 1:
             gevent.sleep(0.01)
     login(server, b"bill")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gmessenger import __version__
-from tests.support.server import PATIENCE, ServerProcess, dial, run
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection, run_server
 
 FAULTS = [
     (["--port", "high"], {}, 2, "--port: expected a port from 0 to 65535, not 'high'"),
@@ -34,7 +34,7 @@ def test_a_fault_is_one_line_and_an_exit_code(
     (tmp_path / "typo.ini").write_text("[server]\nprot = 1\n")
     (tmp_path / "section.ini").write_text("[client]\nport = 1\n")
     (tmp_path / "value.ini").write_text("[server]\nport = 100%\n")
-    returned, out, err = run(*[argument.format(tmp=tmp_path) for argument in arguments], **environ)
+    returned, out, err = run_server(*[argument.format(tmp=tmp_path) for argument in arguments], **environ)
     assert (returned, out) == (code, "")
     assert sentence in err and err.startswith("gmessenger-server: ") and err.count("\n") == 1
 
@@ -43,7 +43,7 @@ def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for ip in ("127.0.0.1", ""):
-            code, _, err = run("--ip", ip, "--port", str(port), "--log-file", "-")
+            code, _, err = run_server("--ip", ip, "--port", str(port), "--log-file", "-")
             assert (code, err.count("\n")) == (69, 1)
             assert f"port {port}" in err and "in use" in err
 
@@ -51,8 +51,8 @@ def test_a_port_in_use_is_named() -> None:
 def test_of_two_servers_started_alike_the_second_hears_of_the_port(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/messenger.db"
     with ServerProcess("--store", store) as first:
-        port = first.port()
-        code, _, err = run("--port", str(port), "--store", store, "--log-file", "-")
+        port = first.wait_for_port()
+        code, _, err = run_server("--port", str(port), "--store", store, "--log-file", "-")
         assert (code, err.count("\n")) == (69, 1)
         assert f"port {port}" in err and "in use" in err
 
@@ -60,8 +60,8 @@ def test_of_two_servers_started_alike_the_second_hears_of_the_port(tmp_path: Pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_cleanly_and_clients_are_told(number: signal.Signals) -> None:
     with ServerProcess("--close-timeout", "0.2") as server:
-        port = server.port()
-        with dial(port) as hank, dial(port) as dale:
+        port = server.wait_for_port()
+        with open_connection(port) as hank, open_connection(port) as dale:
             hank.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
             dale.sendall(b'{"action":"presence","user":{"account_name":"dale"}}')
             lines = hank.makefile("rb")
@@ -77,13 +77,16 @@ def test_a_signal_stops_it_cleanly_and_clients_are_told(number: signal.Signals) 
             while b"last words" in (frame := dale.recv(1024)):
                 pass
             assert frame == b""
-        code, log = server.end()
+        code, log = server.stop()
     assert code == 0
     assert "server_stopped" in log and "undelivered=0" in log and "Traceback" not in log
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    with ServerProcess("--close-timeout", "60", "--drain-timeout", "60") as server, dial(server.port()) as hank:
+    with (
+        ServerProcess("--close-timeout", "60", "--drain-timeout", "60") as server,
+        open_connection(server.wait_for_port()) as hank,
+    ):
         hank.sendall(b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n')
         hank.recv(1024)
         server.process.send_signal(signal.SIGTERM)
@@ -92,14 +95,14 @@ def test_a_second_signal_ends_it_at_once() -> None:
         server.process.send_signal(signal.SIGHUP)  # a server that stops does not reload any more, and goes on stopping
         hank.sendall(b'{"action":"probe"}\n')
         assert server.process.poll() is None
-        assert server.end(signal.SIGTERM)[0] == 143
+        assert server.stop(signal.SIGTERM)[0] == 143
 
 
 def test_it_listens_on_ipv4_and_ipv6_by_default() -> None:
     with ServerProcess() as server:
-        port = server.port()
+        port = server.wait_for_port()
         for host in ("127.0.0.1", "::1") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
-            with socket.create_connection((host, port), timeout=PATIENCE) as hank:
+            with socket.create_connection((host, port), timeout=TEST_TIMEOUT) as hank:
                 hank.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
                 assert b"200" in hank.recv(1024)
                 hank.sendall(b'{"action":"quit"}')
@@ -107,22 +110,22 @@ def test_it_listens_on_ipv4_and_ipv6_by_default() -> None:
 
 
 def test_a_host_name_may_stand_for_several_addresses() -> None:
-    with ServerProcess("--ip", "localhost") as server, dial(server.port()) as hank:
+    with ServerProcess("--ip", "localhost") as server, open_connection(server.wait_for_port()) as hank:
         hank.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
         assert b"200" in hank.recv(1024)
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "server.ini").write_text("[server]\nport = 1\nmax-text = 5\n")
-    code, out, _ = run("-c", str(tmp_path / "server.ini"), "--version", MESSENGER_PORT="0")
+    code, out, _ = run_server("-c", str(tmp_path / "server.ini"), "--version", MESSENGER_PORT="0")
     assert (code, out) == (0, f"gmessenger {__version__}\n")
 
 
 def test_the_log_is_json_when_asked() -> None:
-    with ServerProcess("--log-format", "json") as server, dial(server.port()) as hank:
+    with ServerProcess("--log-format", "json") as server, open_connection(server.wait_for_port()) as hank:
         hank.sendall(b'{"action":"presence","user":{"account_name":"hank"}}')
         hank.recv(1024)
-        _, log = server.end(signal.SIGTERM)
+        _, log = server.stop(signal.SIGTERM)
     lines = [json.loads(line) for line in log.splitlines()]
     assert [line["event"] for line in lines][:2] == ["server_started", "login"]
     assert lines[1]["name"] == "hank"

@@ -20,9 +20,9 @@ from gmessenger.store.postgres.writer import PostgresWriter
 from gmessenger.store.sqlite import reader_pool
 from gmessenger.store.sqlite.writer import SqliteWriter
 from tests.conftest import RunningServer
-from tests.protocol.test_malformed_requests import REQUESTS, SILENT
-from tests.support.accounts import PASSWORD, Person
-from tests.support.native_clients import Dial
+from tests.protocol.test_malformed_requests import REQUESTS, UNANSWERED
+from tests.support.accounts import PASSWORD, UserClient
+from tests.support.native_clients import Connector
 
 SECRET = 'relation "accounts" at 10.0.0.9 FATAL: SECRET'
 MORE: dict[str, dict[str, Any]] = {
@@ -76,21 +76,21 @@ def breaks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_word_of_a_database_is_ever_in_a_frame(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, told: Callable[[], list[str]]
 ) -> None:
-    with closing(Person(server)) as hank, Dial() as dial:
-        hank.enter("hank").register()
-        assert hank.ask("join", room="#dev")["response"] == 200
+    with closing(UserClient(server)) as hank, Connector() as connector:
+        hank.start_session("hank").register()
+        assert hank.request("join", room="#dev")["response"] == 200
         server.app.messenger.authenticator.accounts["hank"].role = "operator"
-        assert hank.say("#dev", "something to read")["response"] == 200
-        guest = dial.native(server, "guest")
+        assert hank.send_message("#dev", "something to read")["response"] == 200
+        guest = connector.open_native(server, "guest")
         with monkeypatch.context() as patch:
             breaks(patch)
             refused = []
             for action, fields in (REQUESTS | MORE).items():
-                if action not in SILENT:
-                    refused.append(hank.ask(action, **fields))
-            refused.append(hank.say("hank", "hello"))
-            refused.append(dial.native(server).present("hank", password=PASSWORD))
-            refused.append(guest.ask("register", password=PASSWORD))
+                if action not in UNANSWERED:
+                    refused.append(hank.request(action, **fields))
+            refused.append(hank.send_message("hank", "hello"))
+            refused.append(connector.open_native(server).try_log_in("hank", password=PASSWORD))
+            refused.append(guest.request("register", password=PASSWORD))
         for answer in refused:
             assert not any(word in json.dumps(answer) for word in ("SECRET", "FATAL", "10.0.0.9", "accounts")), answer
         unavailable = [answer for answer in refused if answer["response"] == 503]
@@ -120,8 +120,8 @@ def test_what_cannot_be_kept_is_a_400_that_is_not_to_be_tried_again(
     monkeypatch.setattr(
         Dispatcher, "_new_message", lambda *given: post(*given[:-2], given[-2].replace("bad", "\ud800"), given[-1])
     )
-    with closing(Person(server)) as hank:
-        hank.enter("hank").register()
-        answers = hank.pours("hank", ["one", "bad", "two"])
+    with closing(UserClient(server)) as hank:
+        hank.start_session("hank").register()
+        answers = hank.send_pipelined("hank", ["one", "bad", "two"])
         assert [answer["response"] for answer in answers] == [200, 400, 200]
         assert answers[1]["code"] == "not_storable"

@@ -14,25 +14,25 @@ from gmessenger.store import open_store
 from gmessenger.store.sqlite.verify import verify_file
 from tests.conftest import RunningServer
 from tests.server.test_health import asks
-from tests.support.admin_cli import PASSWORD, Line
+from tests.support.admin_cli import PASSWORD, AdminTestClient
 from tests.support.server import ServerProcess
 
 
-def say(line: Line, text: str) -> dict[str, object]:
-    return line.asks(action="msg", id=text, to="dale", message=text)
+def say(line: AdminTestClient, text: str) -> dict[str, object]:
+    return line.request(action="msg", id=text, to="dale", message=text)
 
 
-def enter(port: int) -> Line:
-    line = Line(port)
-    assert line.enters("dale")["response"] == 200
-    assert line.asks(action="register", id="r", password=PASSWORD)["response"] == 201
+def enter(port: int) -> AdminTestClient:
+    line = AdminTestClient(port)
+    assert line.log_in("dale")["response"] == 200
+    assert line.request(action="register", id="r", password=PASSWORD)["response"] == 201
     return line
 
 
 def test_the_first_message_after_the_move_is_refused_and_a_stop_loses_nothing(tmp_path: Path) -> None:
     file, health = tmp_path / "m.db", f"unix:{tmp_path}/health"
     with ServerProcess("--store", f"sqlite:///{file}", "--health", health) as server:
-        line = enter(server.port())
+        line = enter(server.wait_for_port())
         for number in range(20):
             assert say(line, f"before {number}")["response"] == 200
         assert asks(health.removeprefix("unix:"), "/readyz")[0] == 200
@@ -44,7 +44,7 @@ def test_the_first_message_after_the_move_is_refused_and_a_stop_loses_nothing(tm
         status, sentence = asks(health.removeprefix("unix:"), "/readyz")
         assert status == 503 and "moved or replaced" in sentence
         line.close()
-        code, log = server.end(signal.SIGTERM)
+        code, log = server.stop(signal.SIGTERM)
     assert code == 0 and " ERROR store_moved " in log and str(file) in log
     assert verify_file(tmp_path / "gone.db").counts["messages"] == 20
     assert file.read_bytes() == b""
@@ -95,16 +95,16 @@ def test_the_stop_of_a_server_whose_folder_was_moved_leaves_the_next_ones_socket
     folder = tmp_path / "folder"
     store = f"sqlite:///{folder}/m.db"
     with ServerProcess("--store", store) as first:
-        first.port()
+        first.wait_for_port()
         folder.rename(tmp_path / "old")
         with ServerProcess("--store", store) as second:
-            port = second.port()
+            port = second.wait_for_port()
             socket = file_identity(folder / "m.db.socket")
             assert socket is not None
-            assert first.end(signal.SIGTERM)[0] == 0
+            assert first.stop(signal.SIGTERM)[0] == 0
             assert file_identity(folder / "m.db.socket") == socket
             line = enter(port)
             assert say(line, "stored")["response"] == 200
             line.close()
-            assert second.end(signal.SIGTERM)[0] == 0
+            assert second.stop(signal.SIGTERM)[0] == 0
     assert verify_file(folder / "m.db").counts["messages"] == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gmessenger.server.systemd import SystemdNotifier
-from tests.support.server import PATIENCE, ServerProcess, dial
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection
 
 ABSTRACT = "@gmessenger-test-"
 
@@ -21,7 +21,7 @@ def notify(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[soc
     """Where systemd listens, and what it calls that in the environment."""
     address = str(tmp_path / "notify") if request.param == "path" else f"{ABSTRACT}{tmp_path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(TEST_TIMEOUT)
         sock.bind(address if address[0] == "/" else f"\0{address[1:]}")
         yield sock, address
 
@@ -44,7 +44,7 @@ def test_a_life_as_systemd_hears_it(notify: tuple[socket.socket, str], tmp_path:
     surroundings = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"}
     with ServerProcess("-c", str(ini), **surroundings) as server:
         assert words(sock) == {"READY": "1", "STATUS": "0 connections"}
-        with dial(server.port()):
+        with open_connection(server.wait_for_port()):
             assert until(sock, "WATCHDOG")["WATCHDOG"] == "1"
             while words(sock) != {"WATCHDOG": "1", "STATUS": "1 connections"}:
                 pass
@@ -59,14 +59,14 @@ def test_a_life_as_systemd_hears_it(notify: tuple[socket.socket, str], tmp_path:
         assert "did you mean port?" in until(sock, "READY")["STATUS"]
         server.process.send_signal(signal.SIGTERM)
         assert "stopping" in until(sock, "STOPPING")["STATUS"]
-        assert server.end()[0] == 0
+        assert server.stop()[0] == 0
 
 
 @pytest.mark.parametrize("address", ["", "vsock:2:1234", "/nobody/listens/here"])
 def test_without_systemd_nothing_is_said_and_nothing_fails(address: str) -> None:
     with ServerProcess("--store", "memory:", NOTIFY_SOCKET=address) as server:
-        server.port()
-        code, log = server.end(signal.SIGHUP, signal.SIGTERM)
+        server.wait_for_port()
+        code, log = server.stop(signal.SIGHUP, signal.SIGTERM)
     assert (code, "greenlet_failed" in log) == (0, False)
 
 

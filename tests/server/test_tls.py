@@ -24,21 +24,21 @@ from gmessenger.config.options import ServerOptions
 from gmessenger.errors import ConfigError
 from gmessenger.server.net.tls import CertificateManager, certificate_from_options
 from tests.conftest import RunningServer
-from tests.support.native_clients import Dial, Native
-from tests.support.server import PATIENCE, ServerProcess, dial, run
-from tests.support.tls import Authority, Encrypted, pin_in
+from tests.support.native_clients import Connector, NativeClient
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection, run_server
+from tests.support.tls import CertificateAuthority, TlsAddress, pin_in
 
 Start = Callable[..., RunningServer]
 PRESENCE = b'{"action":"presence","jim":2,"user":{"account_name":"hank"}}\n'
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+def authority(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 @pytest.fixture
-def begin(start_server: Start, authority: Authority) -> Start:
+def begin(start_server: Start, authority: CertificateAuthority) -> Start:
     certificate = authority.issue()
     return lambda **options: start_server(**{"tls_certificate": str(certificate), "tls_port": 0} | options)
 
@@ -52,35 +52,37 @@ def events(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[dict[str, A
 
 
 def until(what: Callable[[], object]) -> None:
-    with gevent.Timeout(PATIENCE):
+    with gevent.Timeout(TEST_TIMEOUT):
         while not what():
             gevent.sleep(0.01)
 
 
-def shown(server: RunningServer, authority: Authority) -> str:
+def shown(server: RunningServer, authority: CertificateAuthority) -> str:
     """The pin of the certificate that a new connection is shown."""
-    with dial(server.app.tls_port or 0) as sock:
+    with open_connection(server.app.tls_port or 0) as sock:
         tls = authority.context.wrap_socket(sock, server_hostname="localhost")
         with tls:
             return pin_of(tls.getpeercert(binary_form=True) or b"")
 
 
-def native(server: RunningServer, authority: Authority, name: str = "hank") -> Native:
-    line = Native(Encrypted(server, authority))
-    line.login(name)
+def native(server: RunningServer, authority: CertificateAuthority, name: str = "hank") -> NativeClient:
+    line = NativeClient(TlsAddress(server, authority))
+    line.log_in(name)
     return line
 
 
-def test_silent_peers_hold_up_nobody_and_are_given_up(begin: Start, authority: Authority, events: Any) -> None:
+def test_silent_peers_hold_up_nobody_and_are_given_up(
+    begin: Start, authority: CertificateAuthority, events: Any
+) -> None:
     server = begin(tls_handshake_timeout=0.5, max_connections=30)
-    silent = [dial(server.app.tls_port) for _ in range(20)]
+    silent = [open_connection(server.app.tls_port) for _ in range(20)]
     hank = native(server, authority)
-    assert hank.ask("probe")["response"] == 200
+    assert hank.request("probe")["response"] == 200
     for each in silent:
         assert each.recv(100) == b""
         each.close()
     assert {event["reason"] for event in events("handshake_failed")} == {"no handshake in time"}
-    assert hank.ask("probe")["response"] == 200
+    assert hank.request("probe")["response"] == 200
     hank.close()
 
 
@@ -95,7 +97,7 @@ def test_silent_peers_hold_up_nobody_and_are_given_up(begin: Start, authority: A
 )
 def test_what_is_no_tls_is_closed_with_a_quiet_word(said: bytes, reason: str, begin: Start, events: Any) -> None:
     server = begin()
-    with dial(server.app.tls_port) as sock:
+    with open_connection(server.app.tls_port) as sock:
         sock.sendall(said)
         sock.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
@@ -108,30 +110,32 @@ def test_what_is_no_tls_is_closed_with_a_quiet_word(said: bytes, reason: str, be
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_tls_older_than_1_2_is_refused(begin: Start, authority: Authority) -> None:
+def test_tls_older_than_1_2_is_refused(begin: Start, authority: CertificateAuthority) -> None:
     server = begin()
     context = authority.context
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with dial(server.app.tls_port) as sock, pytest.raises(ssl.SSLError, match="alert protocol version"):
+    with open_connection(server.app.tls_port) as sock, pytest.raises(ssl.SSLError, match="alert protocol version"):
         context.wrap_socket(sock, server_hostname="localhost")
 
 
 def test_a_stop_does_not_wait_for_those_who_shake_no_hands(begin: Start) -> None:
-    server = begin(drain_timeout=PATIENCE)
-    with dial(server.app.tls_port) as silent:
+    server = begin(drain_timeout=TEST_TIMEOUT)
+    with open_connection(server.app.tls_port) as silent:
         until(lambda: server.app.connection_count)
         server.stop()
         assert silent.recv(100) == b""
 
 
-def test_who_does_not_log_in_is_closed(begin: Start, authority: Authority) -> None:
+def test_who_does_not_log_in_is_closed(begin: Start, authority: CertificateAuthority) -> None:
     server = begin(login_timeout=0.05)
-    with dial(server.app.tls_port) as silent:
+    with open_connection(server.app.tls_port) as silent:
         assert silent.recv(100) == b""
 
 
-def test_a_reload_is_seen_by_new_connections_and_felt_by_no_other(begin: Start, authority: Authority) -> None:
+def test_a_reload_is_seen_by_new_connections_and_felt_by_no_other(
+    begin: Start, authority: CertificateAuthority
+) -> None:
     server = begin()
     assert server.app.certificate is not None
     before = server.app.certificate.expires_at
@@ -142,11 +146,11 @@ def test_a_reload_is_seen_by_new_connections_and_felt_by_no_other(begin: Start, 
     assert server.app.certificate.reload()
     assert shown(server, authority) == renewed
     assert server.app.certificate.expires_at < before
-    assert hank.ask("probe")["response"] == 200
+    assert hank.request("probe")["response"] == 200
     hank.close()
 
 
-def test_a_changed_file_is_loaded_by_itself(begin: Start, authority: Authority) -> None:
+def test_a_changed_file_is_loaded_by_itself(begin: Start, authority: CertificateAuthority) -> None:
     server = begin(tls_check=0.02)
     renewed = pin_in(authority.issue())
     until(lambda: shown(server, authority) == renewed)
@@ -154,7 +158,7 @@ def test_a_changed_file_is_loaded_by_itself(begin: Start, authority: Authority) 
 
 @pytest.mark.parametrize("bad", [b"", b"rubbish", None], ids=["empty", "rubbish", "gone"])
 def test_a_bad_new_certificate_is_refused_once_and_the_old_one_kept(
-    bad: bytes | None, begin: Start, authority: Authority, events: Any
+    bad: bytes | None, begin: Start, authority: CertificateAuthority, events: Any
 ) -> None:
     server = begin(tls_check=0.02)
     assert server.app.certificate is not None
@@ -173,7 +177,9 @@ def test_a_bad_new_certificate_is_refused_once_and_the_old_one_kept(
     until(lambda: shown(server, authority) == renewed)
 
 
-def test_half_of_a_renewal_is_refused_until_the_other_half_is_there(begin: Start, authority: Authority) -> None:
+def test_half_of_a_renewal_is_refused_until_the_other_half_is_there(
+    begin: Start, authority: CertificateAuthority
+) -> None:
     other = authority.issue("other.pem")
     certificate, key = (authority.folder / name for name in ("cert.pem", "key.pem"))
     for path in (certificate, key):
@@ -187,7 +193,9 @@ def test_half_of_a_renewal_is_refused_until_the_other_half_is_there(begin: Start
 
 
 @pytest.mark.parametrize(("days", "warnings"), [(13, 1), (20, 0)])
-def test_the_last_fortnight_is_warned_of(days: int, warnings: int, authority: Authority, events: Any) -> None:
+def test_the_last_fortnight_is_warned_of(
+    days: int, warnings: int, authority: CertificateAuthority, events: Any
+) -> None:
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
     file = authority.issue(not_after=ends)
     certificate = CertificateManager(file, file)
@@ -198,15 +206,15 @@ def test_the_last_fortnight_is_warned_of(days: int, warnings: int, authority: Au
 
 
 def test_passwords_are_taken_on_an_encrypted_line_from_anywhere(
-    begin: Start, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    begin: Start, authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = begin()
     monkeypatch.setattr("gmessenger.server.jim.handler.is_loopback", lambda address: False)
     hank = native(server, authority)
-    assert hank.ask("register", password="correct horse")["response"] == 201
+    assert hank.request("register", password="correct horse")["response"] == 201
     hank.close()
-    with Dial() as plain:
-        assert plain.native(server).present("hank", password="correct horse")["code"] == "password_exposed"
+    with Connector() as plain:
+        assert plain.open_native(server).try_log_in("hank", password="correct horse")["code"] == "password_exposed"
 
 
 FAULTS = [
@@ -228,7 +236,7 @@ FAULTS = [
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cryptography.hazmat.primitives import serialization as form
 
-    authority = Authority(tmp_path_factory.mktemp("faulty"))
+    authority = CertificateAuthority(tmp_path_factory.mktemp("faulty"))
     key = form.load_pem_private_key(authority.issue("a.pem").read_bytes(), None)
     phrase = form.BestAvailableEncryption(b"phrase")
     secret = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, phrase)
@@ -249,20 +257,20 @@ def test_a_certificate_that_cannot_be_used_is_said_in_one_sentence(
     assert sentence.format(tmp=faulty) in str(problem.value)
 
 
-def test_files_may_begin_with_a_byte_order_mark(begin: Start, authority: Authority) -> None:
+def test_files_may_begin_with_a_byte_order_mark(begin: Start, authority: CertificateAuthority) -> None:
     certificate, key = authority.issue("marked.pem"), authority.folder / "key.pem"
     key.write_bytes(certificate.read_bytes())
     for each in (certificate, key):
         each.write_bytes(b"\xef\xbb\xbf" + each.read_bytes())
     server = begin(tls_certificate=str(certificate), tls_key=str(key))
     hank = native(server, authority)
-    assert hank.ask("probe")["response"] == 200
+    assert hank.request("probe")["response"] == 200
     hank.close()
 
 
 def test_a_bad_certificate_ends_the_start_with_78(faulty: Path) -> None:
     given = ["--tls-certificate", f"{faulty}/a.pem", "--tls-key", f"{faulty}/secret.pem"]
-    code, out, err = run("--ip", "127.0.0.1", "--port", "0", "--tls-port", "0", "--log-file", "-", *given)
+    code, out, err = run_server("--ip", "127.0.0.1", "--port", "0", "--tls-port", "0", "--log-file", "-", *given)
     assert (code, out, err.count("\n")) == (78, "", 1)
 
 
@@ -273,12 +281,12 @@ def test_a_tls_port_that_is_taken_is_named_and_the_plain_one_let_go(begin: Start
             begin(tls_port=port)
 
 
-def test_it_says_where_it_listens(authority: Authority) -> None:
+def test_it_says_where_it_listens(authority: CertificateAuthority) -> None:
     certificate = str(authority.issue())
     with ServerProcess("--tls-certificate", certificate, "--tls-port", "0") as process:
         assert process.process.stdout is not None
         line = process.process.stdout.readline()
         port = int(line.partition("and on port ")[2].partition(" with TLS")[0])
-        with dial(port) as sock, authority.context.wrap_socket(sock, server_hostname="localhost") as tls:
+        with open_connection(port) as sock, authority.context.wrap_socket(sock, server_hostname="localhost") as tls:
             tls.sendall(PRESENCE)
             assert json.loads(tls.makefile("rb").readline())["response"] == 200

@@ -16,7 +16,7 @@ from gmessenger.errors import ExitError
 from gmessenger.store import open_store
 from gmessenger.store.sqlite import schema
 from gmessenger.store.sqlite.reader_pool import ReaderPool
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 connect = sqlite3.connect
 
@@ -84,7 +84,7 @@ def test_a_store_that_cannot_be_opened_leaves_no_connection(
 def test_a_store_that_was_used_leaves_no_connection(tmp_path: Path, opened: Opened) -> None:
     store = open_store(f"sqlite:///{tmp_path}/messenger.db")
     for each in [gevent.spawn(store.search, 1, "words", None, 5, 9.0) for _ in range(9)]:
-        each.get(timeout=PATIENCE)
+        each.get(timeout=TEST_TIMEOUT)
     assert opened.left()
     store.close()
     assert opened.left() == []
@@ -107,6 +107,6 @@ def test_a_connection_that_is_in_use_while_its_readers_are_closed_is_closed_afte
     closing = gevent.spawn(readers.close)
     gevent.sleep(0)
     goes_on.set()
-    closing.get(timeout=PATIENCE)
-    assert reading.get(timeout=PATIENCE) == 7
+    closing.get(timeout=TEST_TIMEOUT)
+    assert reading.get(timeout=TEST_TIMEOUT) == 7
     assert opened and opened.left() == []

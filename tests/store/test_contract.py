@@ -27,7 +27,7 @@ from gmessenger.chat.records import (
 from gmessenger.chat.storage import Store
 from gmessenger.errors import IdReused, InvalidInvite, NameTaken, NoSuchRoom, NotStorable, PasswordRequired, WireError
 from gmessenger.store import common, group_commit, open_store
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 DIRECT = "dale hank"
 
@@ -45,7 +45,7 @@ class Kept:
         results: list[AsyncResult[Any]] = [AsyncResult() for _ in posts]
         for post, result in zip(posts, results, strict=True):
             self.store.append(post, lambda *outcome, result=result: result.set(outcome))
-        return [result.get(timeout=PATIENCE) for result in results]
+        return [result.get(timeout=TEST_TIMEOUT) for result in results]
 
     def says(self, text: str = "hi", conversation: str = DIRECT, **more: Any) -> NewMessage:
         return NewMessage(
@@ -521,7 +521,7 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
         gevent.sleep(0)
     kept.store.create_room("#dev", "#Dev", kept.dale, 2.0)
     assert kept.posts(kept.says("new", "#dev")) == [(1, False, None)]
-    deleting.get(timeout=PATIENCE)
+    deleting.get(timeout=TEST_TIMEOUT)
     assert kept.texts([each.message for each in kept.store.export_page(0, 99)[0]]) == ["new"]
     assert (kept.finds("old"), [room.head for room in kept.store.rooms()]) == ([], [1])
 

@@ -20,7 +20,7 @@ from gmessenger.store.sqlite.datafile import lock_holder
 from gmessenger.store.sqlite.file_copy import spare_path
 from gmessenger.store.sqlite.verify import inspect_file, verify_file
 from tests.store.test_contract import DIRECT, Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
     writing = gevent.spawn(lambda: [kept.posts(kept.says("more")) for _ in range(50)])
     gevent.sleep(0.01)
     kept.store.backup(str(backup))
-    writing.get(timeout=PATIENCE)
+    writing.get(timeout=TEST_TIMEOUT)
     kept.store.close()
     found = verify_file(backup)
     assert found.faults == [] and 3000 <= found.counts["messages"] <= 3050

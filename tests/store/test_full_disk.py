@@ -12,7 +12,7 @@ import pytest
 
 from gmessenger.store.sqlite.schema import VERSION
 from tests import ROOT
-from tests.support.server import PATIENCE
+from tests.support.server import TEST_TIMEOUT
 
 PROGRAM: Final = """
 import os, resource, sys, subprocess
@@ -55,7 +55,7 @@ SIZES: Final = (4, 8, 16, 32, 48, 64, 96, 128, 160, 200)
 def run(how: str, kilobytes: int, folder: Path, *, kill: bool) -> list[str]:
     alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])] if how == "tmpfs" else []
     command = [*alone, sys.executable, "-c", PROGRAM, how, str(kilobytes), str(folder), "kill" if kill else "-"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TEST_TIMEOUT)
     if (how == "tmpfs" and done.returncode != 0 and "unshare" in done.stderr) or "CalledProcessError" in done.stderr:
         pytest.skip(f"no small disk can be made here: {done.stderr.strip()[-100:]}")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr

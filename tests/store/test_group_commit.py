@@ -13,7 +13,7 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.store import open_store
 from gmessenger.store.group_commit import await_result
 from gmessenger.store.sqlite.store import SqliteStore
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 NO_TIME = 0.001  # seconds
 
@@ -52,7 +52,7 @@ def test_a_change_is_answered_whatever_hook_of_the_writer_fails(
     store: SqliteStore, failures: list[BaseException], hook: str, is_refused: bool
 ) -> None:
     setattr(store, hook, _fail_once(getattr(store, hook)))
-    with gevent.Timeout(PATIENCE):
+    with gevent.Timeout(TEST_TIMEOUT):
         if is_refused:
             with pytest.raises(StoreUnavailable):
                 store.writer.execute(lambda db: 5)
@@ -64,7 +64,7 @@ def test_a_change_is_answered_whatever_hook_of_the_writer_fails(
 
 def test_a_timeout_of_the_callers_own_is_not_taken_for_the_writers() -> None:
     with pytest.raises(gevent.Timeout) as raised, gevent.Timeout(NO_TIME) as own:
-        await_result(AsyncResult(), PATIENCE, "disk")
+        await_result(AsyncResult(), TEST_TIMEOUT, "disk")
     assert raised.value is own
     with pytest.raises(StoreUnavailable):
         await_result(AsyncResult(), NO_TIME, "disk")
@@ -72,22 +72,22 @@ def test_a_timeout_of_the_callers_own_is_not_taken_for_the_writers() -> None:
 
 def test_no_timeout_of_a_caller_becomes_an_answer_about_the_disk(store: SqliteStore) -> None:
     release = Event()
-    held = gevent.spawn(store.writer.execute, lambda db: release.wait(PATIENCE))
+    held = gevent.spawn(store.writer.execute, lambda db: release.wait(TEST_TIMEOUT))
     gevent.idle()
-    for wait in (lambda: store.writer.execute(lambda db: None, PATIENCE), store.flush):
+    for wait in (lambda: store.writer.execute(lambda db: None, TEST_TIMEOUT), store.flush):
         with pytest.raises(gevent.Timeout), gevent.Timeout(NO_TIME):
             wait()
     release.set()
-    held.get(timeout=PATIENCE)
+    held.get(timeout=TEST_TIMEOUT)
 
 
 def test_a_job_that_was_given_up_before_it_began_is_not_run_later(store: SqliteStore) -> None:
     release, ran = Event(), []
-    held = gevent.spawn(store.writer.execute, lambda db: release.wait(PATIENCE))
+    held = gevent.spawn(store.writer.execute, lambda db: release.wait(TEST_TIMEOUT))
     gevent.idle()
     with pytest.raises(StoreUnavailable):
         store.writer.run_exclusive(lambda: ran.append("late"), NO_TIME)
     release.set()
-    held.get(timeout=PATIENCE)
-    store.writer.run_exclusive(lambda: ran.append("in time"), PATIENCE)
+    held.get(timeout=TEST_TIMEOUT)
+    store.writer.run_exclusive(lambda: ran.append("in time"), TEST_TIMEOUT)
     assert ran == ["in time"]

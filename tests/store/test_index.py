@@ -24,7 +24,7 @@ from gmessenger.store.search_text import MAX_NORMALIZED, MAX_QUERY, MAX_TOKEN, M
 from gmessenger.store.sqlite import inserter, messages, pruning, schema, search_index, usage
 from gmessenger.store.sqlite.verify import verify_file
 from tests.store.test_contract import DIRECT, Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 LONGEST = 16_384
 _random = random.Random(13)
@@ -429,8 +429,8 @@ def test_a_node_goes_on_where_another_ends_before_the_words_are_made_again(
     with psycopg.connect(url) as another:
         another.execute("SELECT pg_advisory_xact_lock(%s)", (reindex.REINDEX_LOCK,))
         reindexing = gevent.spawn(old.store.reindex, progress)
-        assert again.wait(PATIENCE) and not reindexing.ready() and old.searches("old").incomplete
-    reindexing.get(timeout=PATIENCE)
+        assert again.wait(TEST_TIMEOUT) and not reindexing.ready() and old.searches("old").incomplete
+    reindexing.get(timeout=TEST_TIMEOUT)
     hits = old.searches("old", limit=100)
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
     old.store.close()

@@ -19,9 +19,9 @@ from gmessenger.store import verify_store
 from gmessenger.store.sqlite.datafile import DataFile, lock_holder
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.verify import verify_file
-from tests.support.admin_cli import Place as Admin
+from tests.support.admin_cli import StoreDirectory as Admin
 from tests.support.server import ServerProcess
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 class Opened:
@@ -38,7 +38,7 @@ class Opened:
     def says(self, text: str) -> WireError | None:
         result: AsyncResult[WireError | None] = AsyncResult()
         self.store.append(NewMessage("dale hank", "Hank", "Dale", text, 1.0), lambda seq, _, error: result.set(error))
-        return result.get(timeout=PATIENCE)
+        return result.get(timeout=TEST_TIMEOUT)
 
     def rename(self, part: str = "", to: str = "gone") -> Path:
         target = self.top / to
@@ -222,7 +222,7 @@ def served(tmp_path: Path) -> Iterator[Path]:
     """The file of a store that a server has open."""
     file = tmp_path / "served" / "m.db"
     with ServerProcess("--store", f"sqlite:///{file}") as server:
-        server.port()
+        server.wait_for_port()
         yield file
 
 
@@ -271,19 +271,19 @@ def test_by_another_name_a_store_in_use_is_neither_verified_nor_restored(served:
     backup = served.parent / "backup.db"
     SqliteStore(backup).close()
     for command in (["restore", str(backup)], ["prune", "--older-than", "1d"], ["user", "list"]):
-        done = admin.admin_process(*command)
-        assert (done.code, "under another name" in done.err) == (69, True), done
-    copied = admin.admin_process("copy", admin.url, f"sqlite:///{served.parent}/copy.db")
-    assert (copied.code, "under another name" in copied.err) == (69, True), copied
+        done = admin.try_run_process(*command)
+        assert (done.exit_code, "under another name" in done.stderr) == (69, True), done
+    copied = admin.try_run_process("copy", admin.url, f"sqlite:///{served.parent}/copy.db")
+    assert (copied.exit_code, "under another name" in copied.stderr) == (69, True), copied
 
 
 @pytest.mark.parametrize("name", [symbolic_link, link_to_its_folder], ids=lambda name: name.__name__)
 def test_commands_reach_the_server_by_a_link(served: Path, name: Callable[[Path], Path]) -> None:
     admin = Admin(served.parent)
     admin.url = f"sqlite:///{name(served)}"
-    assert "connections" in admin.admin_process("status").out
-    verified = admin.admin_process("verify")
-    assert verified.code == 0, verified
+    assert "connections" in admin.try_run_process("status").stdout
+    verified = admin.try_run_process("verify")
+    assert verified.exit_code == 0, verified
 
 
 def test_a_lock_on_the_file_hinders_no_connection(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from gmessenger.store.postgres.verify import inspect_database, verify_database
 from gmessenger.store.postgres.writer import INDEX_ONLY_SETTINGS
 from tests import ROOT
 from tests.store.test_contract import DIRECT, Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_nothing_is_lost_or_doubled_where_the_server_ends_and_comes_back(
     with pytest.raises(StoreUnavailable):
         kept.store.check_writable()
     fragile.start()
-    told = saying.get(timeout=PATIENCE)
+    told = saying.get(timeout=TEST_TIMEOUT)
     assert [seq for seq, _ in told] == list(range(1, 151)) and sum(refused for _, refused in told) > 0
     kept.store.check_writable()
     texts = [placed.message.text for placed in kept.store.export_page(0, 999)[0]]

@@ -20,7 +20,7 @@ from gmessenger.store.postgres.inserter import LOCK_NAMES
 from gmessenger.store.postgres.leases import HEARTBEAT_NODE, TAKE_OVER_LEASE
 from gmessenger.store.postgres.rooms import MARK_DELETED
 from tests.store.test_contract import DIRECT, Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 STRAY = (
@@ -87,7 +87,7 @@ def test_nothing_comes_to_stay_of_an_account_that_is_deleted_meanwhile(
 ) -> None:
     with beside.change(*[(statement, (beside.kept.hank,)) for statement in DELETE_ACCOUNT]):
         asked = beside.until_it_waits(ask, beside.kept)
-    assert asked.get(timeout=PATIENCE) == answer
+    assert asked.get(timeout=TEST_TIMEOUT) == answer
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
 
@@ -96,7 +96,7 @@ def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(besid
         asked = beside.until_it_waits(
             beside.kept.store.register, "bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev"]
         )
-    account, device = asked.get(timeout=PATIENCE)
+    account, device = asked.get(timeout=TEST_TIMEOUT)
     assert account.key == "bill" and device.cursors == {}
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
@@ -104,10 +104,10 @@ def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(besid
 def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(beside: Beside) -> None:
     with beside.change((LOCK_NAMES, (["hank"],))):  # as who begins one
         asked = beside.until_it_waits(beside.kept.store.delete_account, beside.kept.hank)
-    assert asked.get(timeout=PATIENCE) is None
+    assert asked.get(timeout=TEST_TIMEOUT) is None
     with beside.change((LOCK_NAME, ("hank",))):  # as who deletes one
         asked = beside.until_it_waits(beside.kept.posts, beside.kept.says(account=beside.kept.dale))
-    assert asked.get(timeout=PATIENCE) == [(1, False, None)]
+    assert asked.get(timeout=TEST_TIMEOUT) == [(1, False, None)]
     assert beside.kept.store.visible_from(beside.kept.dale, DIRECT) == 1
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
@@ -121,5 +121,5 @@ def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(beside: Be
         pass
     with beside.change((HEARTBEAT_NODE, ("other",)), (TAKE_OVER_LEASE, ("other", "bill"))):
         asked = beside.until_it_waits(store.renew_leases)
-    assert asked.get(timeout=PATIENCE) == []
+    assert asked.get(timeout=TEST_TIMEOUT) == []
     assert (store.name_holder("bill"), store.name_holder("joe")) == ("other", None)

@@ -14,7 +14,7 @@ from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
 from tests.store.test_contract import DIRECT, Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(kept: K
         export.join(0.3)
         assert not export.ready()
         slow.commit()
-        found, more = export.get(timeout=PATIENCE)
+        found, more = export.get(timeout=TEST_TIMEOUT)
     assert [placed.message.text for placed in found] == ["late", "early"] and not more
 
 

@@ -23,7 +23,7 @@ from gmessenger.store.sqlite import purger
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.verify import verify_file
 from tests.support.leftovers import find_matches, find_traces
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 SAID = "Xylographa Äußerungen 東京都"
 FOLDED = tokenize(SAID)
@@ -52,69 +52,71 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.store.close()
-    found = verify_file(place.file)
+def store_dir(tmp_path: Path) -> Iterator[Place]:
+    store_dir = Place(tmp_path)
+    yield store_dir
+    store_dir.store.close()
+    found = verify_file(store_dir.file)
     assert found.faults == []
 
 
-def said(place: Place) -> None:
+def said(store_dir: Place) -> None:
     for batch in range(5):  # beside others, so that pages are shared
-        place.says(*(f"{SAID} {batch} {number}" if number % 3 == 0 else f"otherwise {number}" for number in range(60)))
+        store_dir.says(
+            *(f"{SAID} {batch} {number}" if number % 3 == 0 else f"otherwise {number}" for number in range(60))
+        )
 
 
-def forget(place: Place) -> list[str | bytes]:
-    said(place)
-    place.store.erase_messages(place.hank)
+def forget(store_dir: Place) -> list[str | bytes]:
+    said(store_dir)
+    store_dir.store.erase_messages(store_dir.hank)
     return [SAID, *FOLDED]
 
 
-def prune(place: Place) -> list[str | bytes]:
-    said(place)
-    place.says("kept", time=50.0)
-    place.store.prune(10.0)
+def prune(store_dir: Place) -> list[str | bytes]:
+    said(store_dir)
+    store_dir.says("kept", time=50.0)
+    store_dir.store.prune(10.0)
     return [SAID, *FOLDED]
 
 
-def delete_room(place: Place) -> list[str | bytes]:
-    place.store.create_room("#secretroom", "#secretroom", place.hank, 1.0)
-    place.store.set_topic("#secretroom", "a telling topic")
-    place.says(SAID, conversation="#secretroom")
-    place.store.delete_room("#secretroom")
+def delete_room(store_dir: Place) -> list[str | bytes]:
+    store_dir.store.create_room("#secretroom", "#secretroom", store_dir.hank, 1.0)
+    store_dir.store.set_topic("#secretroom", "a telling topic")
+    store_dir.says(SAID, conversation="#secretroom")
+    store_dir.store.delete_room("#secretroom")
     return [SAID, *FOLDED, "#secretroom", "telling topic"]
 
 
-def delete_account(place: Place) -> list[str | bytes]:
-    place.enters("a telling device", "token")
-    place.store.block(place.hank, {"annoyer": "Annoyer"})
-    place.store.delete_account(place.hank)
+def delete_account(store_dir: Place) -> list[str | bytes]:
+    store_dir.enters("a telling device", "token")
+    store_dir.store.block(store_dir.hank, {"annoyer": "Annoyer"})
+    store_dir.store.delete_account(store_dir.hank)
     return ["digest of hank", hashlib.sha256(b"token").digest(), "telling device", "annoyer"]
 
 
-def set_topic(place: Place) -> list[str | bytes]:
-    place.store.create_room("#dev", "#dev", place.hank, 1.0)
-    place.store.set_topic("#dev", "a telling topic")
-    place.store.set_topic("#dev", "")
+def set_topic(store_dir: Place) -> list[str | bytes]:
+    store_dir.store.create_room("#dev", "#dev", store_dir.hank, 1.0)
+    store_dir.store.set_topic("#dev", "a telling topic")
+    store_dir.store.set_topic("#dev", "")
     return ["telling topic"]
 
 
-def unblock(place: Place) -> list[str | bytes]:
-    place.store.block(place.hank, {"annoyer": "Annoyer"})
-    place.store.unblock(place.hank, "annoyer")
+def unblock(store_dir: Place) -> list[str | bytes]:
+    store_dir.store.block(store_dir.hank, {"annoyer": "Annoyer"})
+    store_dir.store.unblock(store_dir.hank, "annoyer")
     return ["annoyer"]
 
 
-def lift(place: Place) -> list[str | bytes]:
-    place.store.add_sanction(Sanction("mute", "bobby", "Hank", "a telling reason", 1.0))
-    place.store.remove_sanctions("mute", ["bobby"])
+def lift(store_dir: Place) -> list[str | bytes]:
+    store_dir.store.add_sanction(Sanction("mute", "bobby", "Hank", "a telling reason", 1.0))
+    store_dir.store.remove_sanctions("mute", ["bobby"])
     return ["bobby", "telling reason"]
 
 
-def use_invite(place: Place) -> list[str | bytes]:
-    place.store.add_invite("please", 1.0)
-    place.store.create_account("peggy", "Peggy", "digest of peggy", 1.0, invite="please")
+def use_invite(store_dir: Place) -> list[str | bytes]:
+    store_dir.store.add_invite("please", 1.0)
+    store_dir.store.create_account("peggy", "Peggy", "digest of peggy", 1.0, invite="please")
     return [hashlib.sha256(b"please").digest()]
 
 
@@ -123,42 +125,44 @@ ERASES = (forget, prune, delete_room, delete_account, set_topic, unblock, lift, 
 
 @pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)
 def test_what_is_erased_is_in_no_file_once_it_is_purged(
-    place: Place, erase: Callable[[Place], list[str | bytes]]
+    store_dir: Place, erase: Callable[[Place], list[str | bytes]]
 ) -> None:
-    needles = erase(place)
-    assert place.traces(*needles), "it was never in a file"
-    place.store.purge()
-    assert place.traces(*needles) == []
+    needles = erase(store_dir)
+    assert store_dir.traces(*needles), "it was never in a file"
+    store_dir.store.purge()
+    assert store_dir.traces(*needles) == []
 
 
-def set_password(place: Place) -> list[str | bytes]:
-    place.enters("laptop", "token")
-    place.store.set_password(place.hank, "another digest")
+def set_password(store_dir: Place) -> list[str | bytes]:
+    store_dir.enters("laptop", "token")
+    store_dir.store.set_password(store_dir.hank, "another digest")
     return ["digest of hank", hashlib.sha256(b"token").digest()]
 
 
-def drop_device(place: Place) -> list[str | bytes]:
+def drop_device(store_dir: Place) -> list[str | bytes]:
     for number in range(21):
-        place.enters(f"device {number}!", f"token {number}")
+        store_dir.enters(f"device {number}!", f"token {number}")
     return ["device 0!", hashlib.sha256(b"token 0").digest()]
 
 
 @pytest.mark.parametrize("erase", [set_password, drop_device], ids=lambda erase: erase.__name__)
-def test_secrets_are_gone_without_being_asked_for(place: Place, erase: Callable[[Place], list[str | bytes]]) -> None:
-    assert place.traces(*erase(place)) == []
+def test_secrets_are_gone_without_being_asked_for(
+    store_dir: Place, erase: Callable[[Place], list[str | bytes]]
+) -> None:
+    assert store_dir.traces(*erase(store_dir)) == []
 
 
 @pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)
 def test_what_nothing_waits_for_is_purged_soon(
-    place: Place, erase: Callable[[Place], list[str | bytes]], monkeypatch: pytest.MonkeyPatch
+    store_dir: Place, erase: Callable[[Place], list[str | bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purger, "PURGE_INTERVAL", 0.01)
-    needles = erase(place)
-    assert place.store.purger is not None
+    needles = erase(store_dir)
+    assert store_dir.store.purger is not None
     with gevent.Timeout(20):
-        while place.store.purger.is_needed:
+        while store_dir.store.purger.is_needed:
             gevent.sleep(0.01)
-    assert place.traces(*needles) == []
+    assert store_dir.traces(*needles) == []
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -214,26 +218,26 @@ def read_until(file: Path, done: threading.Event) -> threading.Thread:
     return thread
 
 
-def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_up(place: Place) -> None:
-    place.store._timeout = 0.3
-    place.says(SAID)
+def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_up(store_dir: Place) -> None:
+    store_dir.store._timeout = 0.3
+    store_dir.says(SAID)
     done = threading.Event()
-    reader = read_until(place.file, done)
-    place.store.erase_messages(place.hank)
-    purging = gevent.spawn(place.store.purge)
-    place.says("meanwhile")
+    reader = read_until(store_dir.file, done)
+    store_dir.store.erase_messages(store_dir.hank)
+    purging = gevent.spawn(store_dir.store.purge)
+    store_dir.says("meanwhile")
     with pytest.raises(StoreUnavailable, match="may still contain traces"):
-        purging.get(timeout=PATIENCE)
+        purging.get(timeout=TEST_TIMEOUT)
     done.set()
     reader.join()
-    place.store.purge()
-    assert place.traces(SAID, *FOLDED) == []
+    store_dir.store.purge()
+    assert store_dir.traces(SAID, *FOLDED) == []
 
 
 def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_be_gone(
-    place: Place,
+    store_dir: Place,
 ) -> None:
-    place.says(SAID)
+    store_dir.says(SAID)
     begun, go_on = threading.Event(), threading.Event()
 
     def wait() -> int:
@@ -245,77 +249,77 @@ def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_b
         db.create_function("wait", 0, wait)
         return db.execute("SELECT count(*), wait() FROM messages").fetchall()
 
-    reading = gevent.spawn(place.store.read, slow)
+    reading = gevent.spawn(store_dir.store.read, slow)
     while not begun.is_set():
         gevent.sleep(0.01)
-    place.store.erase_messages(place.hank)
-    purging = gevent.spawn(place.store.purge)
+    store_dir.store.erase_messages(store_dir.hank)
+    purging = gevent.spawn(store_dir.store.purge)
     gevent.sleep(0.2)
     assert not purging.ready()
     go_on.set()
-    purging.get(timeout=PATIENCE)
-    reading.get(timeout=PATIENCE)
-    assert place.traces(SAID, *FOLDED) == []
+    purging.get(timeout=TEST_TIMEOUT)
+    reading.get(timeout=TEST_TIMEOUT)
+    assert store_dir.traces(SAID, *FOLDED) == []
 
 
-def test_one_purge_serves_all_that_wait_for_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert place.store.purger is not None
+def test_one_purge_serves_all_that_wait_for_it(store_dir: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store_dir.store.purger is not None
     purges: list[bool] = []
-    purge = place.store.purger._purge
+    purge = store_dir.store.purger._purge
 
     def counted(deadline: float, thorough: bool) -> None:
         purges.append(thorough)
         purge(deadline, thorough)
 
-    monkeypatch.setattr(place.store.purger, "_purge", counted)
-    place.says(SAID)
-    place.store.erase_messages(place.hank)
-    gevent.joinall([gevent.spawn(place.store.purge) for _ in range(10)], raise_error=True)
+    monkeypatch.setattr(store_dir.store.purger, "_purge", counted)
+    store_dir.says(SAID)
+    store_dir.store.erase_messages(store_dir.hank)
+    gevent.joinall([gevent.spawn(store_dir.store.purge) for _ in range(10)], raise_error=True)
     assert purges == [True]
-    place.store.purge()
+    store_dir.store.purge()
     assert purges == [True]
 
 
-def test_pages_are_read_again_only_after_a_checkpoint(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert place.store.purger is not None
+def test_pages_are_read_again_only_after_a_checkpoint(store_dir: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store_dir.store.purger is not None
     scans: list[int] = []
-    scan = place.store.purger._scan
+    scan = store_dir.store.purger._scan
 
     def counted(suspects: set[int], size: int, free: set[int]) -> None:
         scans.append(1)
         scan(suspects, size, free)
 
-    monkeypatch.setattr(place.store.purger, "_scan", counted)
+    monkeypatch.setattr(store_dir.store.purger, "_scan", counted)
     for _ in range(3):
-        said(place)
-        place.store.erase_messages(place.hank)
-        place.store.purge()
-        assert place.traces(SAID, *FOLDED) == []
+        said(store_dir)
+        store_dir.store.erase_messages(store_dir.hank)
+        store_dir.store.purge()
+        assert store_dir.traces(SAID, *FOLDED) == []
     assert len(scans) == 1
-    said(place)
-    place.store._checkpoint_now()
-    place.store.erase_messages(place.hank)
-    place.store.purge()
-    assert len(scans) == 2 and place.traces(SAID, *FOLDED) == []
+    said(store_dir)
+    store_dir.store._checkpoint_now()
+    store_dir.store.erase_messages(store_dir.hank)
+    store_dir.store.purge()
+    assert len(scans) == 2 and store_dir.traces(SAID, *FOLDED) == []
 
 
 def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    said(place)
-    place.store.erase_messages(place.hank)
-    place.store.close()
-    assert place.traces(SAID, *FOLDED) == []
+    store_dir = Place(tmp_path)
+    said(store_dir)
+    store_dir.store.erase_messages(store_dir.hank)
+    store_dir.store.close()
+    assert store_dir.traces(SAID, *FOLDED) == []
 
 
 def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Path) -> None:
-    place = Place(tmp_path / "killed")
-    said(place)
-    place.store.erase_messages(place.hank)
+    store_dir = Place(tmp_path / "killed")
+    said(store_dir)
+    store_dir.store.erase_messages(store_dir.hank)
     copies = tmp_path / "copies"
     copies.mkdir()
     left = [str(tmp_path / "killed" / f"store.db{part}") for part in ("", "-wal")]
     subprocess.run(["cp", *left, str(copies)], check=True)  # what a kill leaves
-    place.store.close()
+    store_dir.store.close()
     assert find_traces(copies, [SAID])
     store = SqliteStore(copies / "store.db")
     assert store.purger is not None and store.purger.is_needed
@@ -325,11 +329,11 @@ def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Pat
 
 @pytest.mark.parametrize("is_begun_anew", [False, True])
 def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
-    place: Place, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
+    store_dir: Place, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
 ) -> None:
-    said(place)
-    place.store.purge()
-    purger = place.store.purger
+    said(store_dir)
+    store_dir.store.purge()
+    purger = store_dir.store.purger
     assert purger is not None
     read, run, scanned = purger._read_wal, purger._in_thread, []
     looks: list[set[int]] = []
@@ -337,7 +341,7 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
     def read_and_commit(work: Any) -> set[int]:
         looks.append(read(work))
         if len(looks) == 1:
-            place.says("meanwhile")
+            store_dir.says("meanwhile")
             monkeypatch.setattr(purger, "_in_thread", checkpoint)
         return looks[-1]
 
@@ -345,12 +349,12 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
         monkeypatch.setattr(purger, "_in_thread", run)
         done = run(call)
         if is_begun_anew:  # by the first commit behind a checkpoint
-            place.says("behind that")
+            store_dir.says("behind that")
         return done
 
     monkeypatch.setattr(purger, "_read_wal", read_and_commit)
     monkeypatch.setattr(purger, "_scan", lambda *_: scanned.append(True))
-    place.says("before")
+    store_dir.says("before")
     purger._find_work(everywhere=False)
     assert len(looks) == 2 and looks[1]
     assert scanned == ([True] if is_begun_anew else [])

@@ -19,7 +19,7 @@ from gmessenger.store import open_store
 from gmessenger.store.postgres import changefeed
 from tests import ROOT
 from tests.store.test_contract import DIRECT, Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 class Nodes:
@@ -288,7 +288,7 @@ def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres)
     )
     command = [sys.executable, "-c", program, postgres.database()]
     started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    identities = {each.communicate(timeout=PATIENCE)[0] for each in started}
+    identities = {each.communicate(timeout=TEST_TIMEOUT)[0] for each in started}
     assert len(identities) == 1 and identities.pop().strip()
 
 

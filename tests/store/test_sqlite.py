@@ -21,7 +21,7 @@ from gmessenger.store.sqlite import messages, schema
 from gmessenger.store.sqlite.database import Database
 from gmessenger.store.sqlite.search_index import IndexBatch
 from tests.store.test_contract import Kept
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 POST = NewMessage("dale hank", "Hank", "Dale", "hi", 1.0)
 
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 def kept(store: object) -> int:
     outcome: AsyncResult[int] = AsyncResult()
     store.append(POST, lambda seq, duplicate, error: outcome.set(seq))  # type: ignore[attr-defined]
-    return outcome.get(timeout=PATIENCE)
+    return outcome.get(timeout=TEST_TIMEOUT)
 
 
 def test_file_and_directories_are_made_for_their_owner_only(file: Path) -> None:
@@ -186,7 +186,7 @@ def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: 
         gevent.sleep(0.05)
         assert not waiting.ready()
         other.execute("ROLLBACK")
-    assert waiting.get(timeout=PATIENCE) == 2
+    assert waiting.get(timeout=TEST_TIMEOUT) == 2
     store.close()
 
 

@@ -15,63 +15,63 @@ from typing import Any
 from gmessenger.admin.start import run
 from gmessenger.store import open_store
 from tests import ROOT
-from tests.support.server import PATIENCE, ServerProcess, dial
+from tests.support.server import TEST_TIMEOUT, ServerProcess, open_connection
 
 PASSWORD = "correct horse"
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """How a command ended, and what it said."""
 
-    code: int
-    out: str
-    err: str
+    exit_code: int
+    stdout: str
+    stderr: str
 
 
-class Line:
+class AdminTestClient:
     """A native connection that reads one frame after the other."""
 
     def __init__(self, port: int) -> None:
-        self.sock = dial(port)
-        self.lines = self.sock.makefile("rb")
+        self.sock = open_connection(port)
+        self.reader = self.sock.makefile("rb")
 
-    def asks(self, **frame: Any) -> dict[str, Any]:
+    def request(self, **frame: Any) -> dict[str, Any]:
         """The answer to a request; what came before it is forgotten."""
         self.sock.sendall(json.dumps(frame).encode() + b"\n")
-        while "response" not in (answer := self.hears()):
+        while "response" not in (answer := self.receive()):
             pass
         return answer
 
-    def hears(self) -> dict[str, Any]:
-        return dict(json.loads(self.lines.readline()))
+    def receive(self) -> dict[str, Any]:
+        return dict(json.loads(self.reader.readline()))
 
-    def enters(self, name: str, **user: Any) -> dict[str, Any]:
-        return self.asks(action="presence", jim=2, user={"account_name": name, **user})
+    def log_in(self, name: str, **user: Any) -> dict[str, Any]:
+        return self.request(action="presence", jim=2, user={"account_name": name, **user})
 
     def close(self) -> None:
-        self.lines.close()
+        self.reader.close()
         self.sock.close()
 
 
-class Place:
+class StoreDirectory:
     """A directory with a store in it, and the commands that are about this store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / "messenger.db"
         self.url = f"sqlite:///{self.file}"
-        self.open: list[Line] = []
+        self.clients: list[AdminTestClient] = []
 
-    def dials(self, port: int) -> Line:
-        self.open.append(Line(port))
-        return self.open[-1]
+    def connect(self, port: int) -> AdminTestClient:
+        self.clients.append(AdminTestClient(port))
+        return self.clients[-1]
 
     def close(self) -> None:
-        for line in self.open:
+        for line in self.clients:
             line.close()
 
-    def admin(self, *arguments: str, typed: str = "") -> Done:
+    def try_run(self, *arguments: str, typed: str = "") -> CommandResult:
         """One command, run in this process; `typed` is what its input holds."""
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         before = sys.stdin
@@ -84,9 +84,9 @@ class Place:
         finally:
             sys.stdin = before
         out.flush()
-        return Done(code, out.buffer.getvalue().decode(), err.getvalue())  # type: ignore[attr-defined]
+        return CommandResult(code, out.buffer.getvalue().decode(), err.getvalue())  # type: ignore[attr-defined]
 
-    def admin_process(self, *arguments: str, typed: str = "", **environ: str) -> Done:
+    def try_run_process(self, *arguments: str, typed: str = "", **environ: str) -> CommandResult:
         """One command, as operators run it: in a process of its own."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         done = subprocess.run(
@@ -96,30 +96,30 @@ class Place:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TEST_TIMEOUT,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
-    def does(self, *arguments: str, typed: str = "") -> str:
+    def run(self, *arguments: str, typed: str = "") -> str:
         """A command that succeeds; what it printed."""
-        done = self.admin(*arguments, typed=typed)
-        assert (done.code, done.err) == (0, ""), done
-        return done.out
+        done = self.try_run(*arguments, typed=typed)
+        assert (done.exit_code, done.stderr) == (0, ""), done
+        return done.stdout
 
-    def does_alone(self, *arguments: str) -> str:
+    def run_process(self, *arguments: str) -> str:
         """The same in a process of its own."""
-        done = self.admin_process(*arguments)
-        assert (done.code, done.err) == (0, ""), done
-        return done.out
+        done = self.try_run_process(*arguments)
+        assert (done.exit_code, done.stderr) == (0, ""), done
+        return done.stdout
 
-    def makes(self) -> None:
+    def create_store(self) -> None:
         """An empty store, as the first start of a server leaves it."""
         open_store(self.url).close()
 
-    def adds(self, name: str) -> None:
+    def add_user(self, name: str) -> None:
         if not self.file.exists():
-            self.makes()
-        self.does("user", "add", name, typed=PASSWORD + "\n")
+            self.create_store()
+        self.run("user", "add", name, typed=PASSWORD + "\n")
 
-    def serves(self, *arguments: str) -> ServerProcess:
+    def start_server(self, *arguments: str) -> ServerProcess:
         return ServerProcess("--store", self.url, "--ip", "127.0.0.1", "--close-timeout", "0.3", *arguments)

@@ -15,12 +15,12 @@ from gevent.event import Event
 from gmessenger.bus.envelopes import Keyring, Sealer, open_envelope, read_envelope
 from gmessenger.bus.protocol import FIRST_PAGE, LAST_PAGE, ChannelNames, Packet, decode_packet, encode_packet
 from tests import ROOT
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 CLUSTER = "springfield"
 KEY = b"d'oh" * 8
 
-ALONE = """
+NODE_SCRIPT = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent
 from gmessenger.bus import open_bus
@@ -35,77 +35,77 @@ gevent.sleep(60)
 """
 
 
-class Ear:
+class RecordingListener:
     """Keeps what it hears, and what is shown by others: cards by node and name."""
 
     def __init__(self) -> None:
-        self.received_: list[tuple[str, bytes]] = []
-        self.cards: dict[str, dict[str, bytes]] = {}
-        self.told: list[tuple[Any, ...]] = []
-        self.misses: list[str] = []
-        self.resumes = 0
-        self._heard = Event()
+        self.received: list[tuple[str, bytes]] = []
+        self.presences: dict[str, dict[str, bytes]] = {}
+        self.presence_events: list[tuple[Any, ...]] = []
+        self.gaps: list[str] = []
+        self.connect_count = 0
+        self._changed = Event()
 
     def on_data(self, node: str, data: bytes) -> None:
-        self.received_.append((node, data))
-        self._heard.set()
+        self.received.append((node, data))
+        self._changed.set()
 
     def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
-        self.told.append((node, key, entry))
+        self.presence_events.append((node, key, entry))
         if entry is None:
-            del self.cards[node][key]
+            del self.presences[node][key]
         else:
-            self.cards.setdefault(node, {})[key] = entry
-        self._heard.set()
+            self.presences.setdefault(node, {})[key] = entry
+        self._changed.set()
 
     def on_node_gone(self, node: str) -> None:
-        self.told.append((node,))
-        self.cards.pop(node, None)
-        self._heard.set()
+        self.presence_events.append((node,))
+        self.presences.pop(node, None)
+        self._changed.set()
 
     def on_gap(self, node: str) -> None:
-        self.misses.append(node)
-        self._heard.set()
+        self.gaps.append(node)
+        self._changed.set()
 
     def on_connected(self) -> None:
-        self.resumes += 1
-        self._heard.set()
+        self.connect_count += 1
+        self._changed.set()
 
-    def wait(self, until: Callable[[], object]) -> None:
+    def wait_until(self, until: Callable[[], object]) -> None:
         """Wait until something is so, which is looked at whenever anything is heard, and now and then."""
-        with gevent.Timeout(PATIENCE):
+        with gevent.Timeout(TEST_TIMEOUT):
             while not until():
-                self._heard.wait(0.02)
-                self._heard.clear()
+                self._changed.wait(0.02)
+                self._changed.clear()
 
-    def wait_for(self, *data: bytes) -> None:
+    def expect_data(self, *data: bytes) -> None:
         """Wait until exactly this was received since the last time, whoever sent it."""
-        self.wait(lambda: len(self.received_) >= len(data))
-        assert [each for _, each in self.received_] == list(data)
-        self.received_.clear()
+        self.wait_until(lambda: len(self.received) >= len(data))
+        assert [each for _, each in self.received] == list(data)
+        self.received.clear()
 
 
-class Child:
+class NodeProcess:
     """A node in another process, which shows one name. It may be killed, and stand still."""
 
     def __init__(self, url: str, node: str, timeout: float, key: str, card: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", ALONE, url, node, str(timeout), key, card], cwd=ROOT, stdout=subprocess.PIPE
+            [sys.executable, "-c", NODE_SCRIPT, url, node, str(timeout), key, card], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None
-        self._said = self._process.stdout
-        assert self._said.readline() == b"there\n"
+        self._stdout = self._process.stdout
+        assert self._stdout.readline() == b"there\n"
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._said.close()
+        self._stdout.close()
 
 
-class Peer:
+class FakePeer:
     """A node that is played by hand over a client of Redis: it says what it is told to, and proves that it lives.
 
     Whoever has the cluster's key can be one; who has another key cannot.
@@ -113,63 +113,64 @@ class Peer:
 
     def __init__(self, client: Any, node: str, key: bytes = KEY, cluster: str = CLUSTER) -> None:
         self.node = node
-        self.keys = ChannelNames(cluster, node)
+        self.channels = ChannelNames(cluster, node)
         self._client = client
-        self._ring = Keyring(key, cluster, time.monotonic)
-        self._sealer = Sealer(self._ring, node)
-        self.number = 0
-        self.cards: dict[str, bytes] = {}
+        self._keyring = Keyring(key, cluster, time.monotonic)
+        self._sealer = Sealer(self._keyring, node)
+        self.version = 0
+        self.presence: dict[str, bytes] = {}
         """What it shows to whoever asks."""
         self.seqs: dict[str, int] = {}
-        self.heard: list[tuple[str, Packet]] = []
-        self._listens = client.pubsub()
-        self._listens.subscribe(self.keys.broadcast, self.keys.of_node(node))
+        self.received: list[tuple[str, Packet]] = []
+        self._pubsub = client.pubsub()
+        self._pubsub.subscribe(self.channels.broadcast, self.channels.of_node(node))
 
     def seal(self, channel: str, parcel: Packet) -> bytes:
         return self._sealer.seal(channel, encode_packet(parcel))
 
-    def say(self, number: int = 0, to: str = "", skip: int = 0, **parcel: Any) -> bytes:
+    def publish(self, number: int = 0, to: str = "", skip: int = 0, **parcel: Any) -> bytes:
         """Publish a parcel to all, or to one node; where it is to `skip` some, as if so many had not come."""
-        channel = self.keys.of_node(to) if to else self.keys.broadcast
+        channel = self.channels.of_node(to) if to else self.channels.broadcast
         self.seqs[to] = self.seqs.get(to, 0) + 1 + skip
         data = self.seal(channel, Packet(number, self.seqs[to], **parcel))
         self._client.publish(channel, data)
         return data
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         """Take in what was published, and prove to whoever asks that we live."""
-        while (message := self._listens.get_message(ignore_subscribe_messages=True)) is not None:
+        while (message := self._pubsub.get_message(ignore_subscribe_messages=True)) is not None:
             channel, envelope = message["channel"].decode(), read_envelope(message["data"])
             if envelope is None or envelope.node == self.node:
                 continue
-            cipher = self._ring.make_cipher(envelope.key_id, envelope.node, envelope.boot)
+            cipher = self._keyring.make_cipher(envelope.key_id, envelope.node, envelope.boot)
             body = open_envelope(cipher, envelope, channel) if cipher is not None else None
             if body is None:
                 continue
             parcel = decode_packet(body)
             assert parcel is not None
-            self.heard.append((envelope.node, parcel))
+            self.received.append((envelope.node, parcel))
             if parcel.challenge:
-                self.say(self.number, envelope.node, proof=parcel.challenge, broadcast_seq=self.seqs.get("", 0))
+                self.publish(self.version, envelope.node, proof=parcel.challenge, broadcast_seq=self.seqs.get("", 0))
             if parcel.requested_from is not None:
-                self.say(self.number, envelope.node, presence=self.cards, page=FIRST_PAGE | LAST_PAGE)
+                self.publish(self.version, envelope.node, presence=self.presence, page=FIRST_PAGE | LAST_PAGE)
 
-    def join(self, ear: Ear, bus: Any) -> Peer:
+    def join(self, ear: RecordingListener, bus: Any) -> FakePeer:
         """Be known to a bus, and have told it what there is to be shown."""
-        self.say()
-        self.wait(
-            ear, lambda: self.node in bus.nodes and any(parcel.requested_from is not None for _, parcel in self.heard)
+        self.publish()
+        self.wait_until(
+            ear,
+            lambda: self.node in bus.nodes and any(parcel.requested_from is not None for _, parcel in self.received),
         )
         return self
 
-    def wait(self, ear: Ear, until: Callable[[], object]) -> None:
+    def wait_until(self, ear: RecordingListener, until: Callable[[], object]) -> None:
         """Answer until something is so."""
 
         def look() -> object:
-            self.hear()
+            self.receive()
             return until()
 
-        ear.wait(look)
+        ear.wait_until(look)
 
     def close(self) -> None:
-        self._listens.close()
+        self._pubsub.close()

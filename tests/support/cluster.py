@@ -15,12 +15,12 @@ from gmessenger.cluster.sequencing import Sequencer
 from gmessenger.launcher.services import Postgres
 from gmessenger.server.server import Server
 from tests.conftest import RunningServer
-from tests.support.accounts import Population
-from tests.support.timeouts import PATIENCE
+from tests.support.accounts import PopulatedStore
+from tests.support.timeouts import TEST_TIMEOUT
 
-SIZE: Final = 2
-RESENT_AFTER: Final = 2.0
-SENTINELS: Final = itertools.count()
+NODE_COUNT: Final = 2
+RESEND_INTERVAL: Final = 2.0
+SENTINEL_NUMBERS: Final = itertools.count()
 """What is sent on the bus to see how far it has come."""
 
 
@@ -29,19 +29,19 @@ def is_shared(store: str) -> bool:
     return store.startswith("postgresql:")
 
 
-class SharedPopulation(Population):
+class SharedPopulatedStore(PopulatedStore):
     """One whose store is a database; the copy that was given last is dropped with the next."""
 
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(postgres.database())
         self._postgres = postgres
-        self._given: list[str] = []
+        self._copies: list[str] = []
 
-    def copied(self, folder: Path) -> str:
-        while self._given:
-            self._postgres.drop(self._given.pop())
-        self._given.append(self._postgres.copy(self.store))
-        return self._given[-1]
+    def copy(self, folder: Path) -> str:
+        while self._copies:
+            self._postgres.drop(self._copies.pop())
+        self._copies.append(self._postgres.copy(self.store))
+        return self._copies[-1]
 
 
 class RunningCluster:
@@ -52,18 +52,18 @@ class RunningCluster:
 
     host = RunningServer.host
 
-    def __init__(self, is_calm: bool, size: int = SIZE, **options: Any) -> None:
-        self._is_calm = is_calm
+    def __init__(self, is_calm: bool, size: int = NODE_COUNT, **options: Any) -> None:
+        self._settles = is_calm
         self.nodes = [RunningServer(**options) for _ in range(size)]
-        self._doors = itertools.cycle(self.nodes)
-        self._passed: dict[bytes, Event] = {}
+        self._next_node = itertools.cycle(self.nodes)
+        self._awaited_sentinels: dict[bytes, Event] = {}
         for node in self.nodes:
-            self._listens(node.app)
-        gevent.wait([gevent.spawn(self._meets, node.app) for node in self.nodes], timeout=PATIENCE)
+            self._intercept_sentinels(node.app)
+        gevent.wait([gevent.spawn(self._wait_for_peers, node.app) for node in self.nodes], timeout=TEST_TIMEOUT)
 
     @property
     def port(self) -> int:
-        return next(self._doors).port
+        return next(self._next_node).port
 
     @property
     def app(self) -> Server:
@@ -77,54 +77,54 @@ class RunningCluster:
     def stop(self) -> None:
         gevent.joinall([gevent.spawn(node.stop) for node in self.nodes], raise_error=True)
 
-    def calm(self, *, always: bool) -> None:
+    def settle(self, *, always: bool) -> None:
         """Wait until everything that was said and done has come everywhere."""
-        if always or self._is_calm:
-            self._rest()
+        if always or self._settles:
+            self._settle()
 
-    def _rest(self) -> None:
+    def _settle(self) -> None:
         apps = [node.app for node in self.nodes if not node.app.stopping]
         for _ in range(2):  # what has come may have had something said
-            _together([partial(self._hears, *pair) for pair in itertools.permutations(apps, 2)])
-            _together([app.store.flush for app in apps])
-            _together([app.node._follower.sync for app in apps])
-            _together([partial(self._brings, app.node.sequencer) for app in apps])
+            _run_all([partial(self._wait_for_bus, *pair) for pair in itertools.permutations(apps, 2)])
+            _run_all([app.store.flush for app in apps])
+            _run_all([app.node._follower.sync for app in apps])
+            _run_all([partial(self._wait_for_sequencer, app.node.sequencer) for app in apps])
 
-    def _meets(self, app: Server) -> None:
-        with gevent.Timeout(PATIENCE):
+    def _wait_for_peers(self, app: Server) -> None:
+        with gevent.Timeout(TEST_TIMEOUT):
             while len(app.node.bus.nodes) < len(self.nodes) - 1:
                 gevent.sleep(0.005)
 
-    def _listens(self, app: Server) -> None:
+    def _intercept_sentinels(self, app: Server) -> None:
         """Have a node say which sentinels it has heard; it does nothing else with them."""
         hear = app.node.on_data
 
         def received(node: str, data: bytes) -> None:
-            if data in self._passed:
-                self._passed[data].set()
+            if data in self._awaited_sentinels:
+                self._awaited_sentinels[data].set()
             else:
                 hear(node, data)
 
         app.node.on_data = received
 
-    def _hears(self, one: Server, other: Server) -> None:
+    def _wait_for_bus(self, one: Server, other: Server) -> None:
         """Whatever `one` has said on the bus until now has come to `other`."""
-        sentinel = f"sentinel {next(SENTINELS)}".encode()
-        passed = self._passed[sentinel] = Event()
-        with gevent.Timeout(2 * PATIENCE):
+        sentinel = f"sentinel {next(SENTINEL_NUMBERS)}".encode()
+        passed = self._awaited_sentinels[sentinel] = Event()
+        with gevent.Timeout(2 * TEST_TIMEOUT):
             while not passed.ready():  # a link may be lost on a machine that has much to do, and the sentinel with it
                 one.node.bus.send(sentinel, {other.store.node})
-                passed.wait(RESENT_AFTER)
-        del self._passed[sentinel]
+                passed.wait(RESEND_INTERVAL)
+        del self._awaited_sentinels[sentinel]
 
     @staticmethod
-    def _brings(ordering: Sequencer) -> None:
-        with gevent.Timeout(PATIENCE):
+    def _wait_for_sequencer(ordering: Sequencer) -> None:
+        with gevent.Timeout(TEST_TIMEOUT):
             while ordering._unchecked_heads or any(
                 line.buffered or line.is_filling for line in ordering._states.values()
             ):
                 gevent.sleep(0.005)
 
 
-def _together(steps: Sequence[Callable[[], None]]) -> None:
+def _run_all(steps: Sequence[Callable[[], None]]) -> None:
     gevent.joinall([gevent.spawn(step) for step in steps], raise_error=True)

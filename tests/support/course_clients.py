@@ -1,4 +1,4 @@
-"""Minimal course clients, one for every spelling of section 3 of the protocol, as a table of `Spelling` rows.
+"""Minimal course clients, one for every spelling of section 3 of the protocol, as a table of `CourseVariant` rows.
 They do what the published ones do: objects without a newline go out, one recv(1024) and one json.loads come in."""
 
 import itertools
@@ -17,21 +17,21 @@ from tests.support.course_forms import (
     REQUEST,
     TEXT_KEYS,
     UPPERCASE,
-    Envelope,
     Frame,
-    Heard,
-    Reader,
-    ordinary,
+    FrameReader,
+    ReceivedText,
+    ResponseForm,
+    ordinary_reader,
     read_request,
     read_status,
     read_uppercase,
 )
-from tests.support.loop_lag import LATENESS
-from tests.support.timeouts import PATIENCE as TIMEOUT
+from tests.support.loop_lag import LOOP_LAG
+from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
-PACE, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
+PUSH_INTERVAL, AFTER_PRESENCE, AFTER_LISTS, TOLERANCE = 0.12, 0.2, 2.4, 0.04
 
-AT_ONCE: WeakSet[object] = WeakSet()
+CONCURRENT_GREENLETS: WeakSet[object] = WeakSet()
 """The greenlets of those who do something at the same time as others."""
 
 
@@ -42,36 +42,36 @@ class Address(Protocol):
     port: int
 
 
-def dressed(sock: socket.socket, server: Address) -> socket.socket:
+def wrap_tls(sock: socket.socket, server: Address) -> socket.socket:
     """The connected socket, encrypted where the server wants that."""
     context = getattr(server, "context", None)
     return context.wrap_socket(sock, server_hostname=server.host) if context is not None else sock
 
 
-def calm(server: Address, *, always: bool = False) -> None:
+def settle(server: Address, *, always: bool = False) -> None:
     """Where the server is several: wait until all that was said has come everywhere, so that one test holds for both.
 
     Where the cluster is one for hasty people, and for those who do something at once, it only waits `always`.
     """
-    if hasattr(server, "calm") and (always or gevent.getcurrent() not in AT_ONCE):
-        server.calm(always=always)
+    if hasattr(server, "settle") and (always or gevent.getcurrent() not in CONCURRENT_GREENLETS):
+        server.settle(always=always)
 
 
 @dataclass(frozen=True)
-class Spelling:
+class CourseVariant:
     """One published way of speaking: what it sends, and the only frames it survives."""
 
     name: str
     presence: Callable[[str], Frame]
     message: Callable[[str, str, str], Frame]
-    leave: Callable[[str], Frame | None]
-    read: Reader
-    envelope: Envelope = ORDINARY
-    cap: int = 1000
-    greeted: bool = False
+    quit: Callable[[str], Frame | None]
+    read: FrameReader
+    response_form: ResponseForm = ORDINARY
+    max_frame: int = 1000
+    is_greeted: bool = False
 
 
-def enters(place: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
+def presence_form(place: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
     """A presence with the name at `place`, a dot before the key of a nested object, which `user` adds to."""
     outer, _, inner = place.partition(".")
 
@@ -81,7 +81,9 @@ def enters(place: str, action: str = "presence", clock: Callable[[], Any] = time
     return presence
 
 
-def says(action: str, to: str, text: str, sender: str = "from", **more: Any) -> Callable[[str, str, str], Frame]:
+def message_form(
+    action: str, to: str, text: str, sender: str = "from", **more: Any
+) -> Callable[[str, str, str], Frame]:
     return lambda me, addressee, words: {
         "action": action,
         "time": time.time(),
@@ -92,11 +94,11 @@ def says(action: str, to: str, text: str, sender: str = "from", **more: Any) -> 
     }
 
 
-def leaves(action: str, place: str | None = None) -> Callable[[str], Frame]:
+def quit_form(action: str, place: str | None = None) -> Callable[[str], Frame]:
     return lambda me: {"action": action, "time": time.time()} | ({place: me} if place else {})
 
 
-def vanishes(me: str) -> None:
+def no_quit(me: str) -> None:
     return None
 
 
@@ -104,26 +106,26 @@ def clock() -> str:
     return time.strftime("%H:%M:%S")
 
 
-def plain(
+def plain_variant(
     name: str, presence: Any, own: tuple[str, str, str], leave: Any, form: str = "message", **more: Any
-) -> Spelling:
+) -> CourseVariant:
     """A row with the ordinary envelope and frame; `own` is its action, addressee key and text key."""
     action, to, text = own
     texts = more.pop("texts", TEXT_KEYS if form == "message" else None)
-    read = ordinary(form, (action, text), texts, from_user="from_user" in presence("x"))
-    return Spelling(name, presence, says(action, to, text, **more), leave, read)
+    read = ordinary_reader(form, (action, text), texts, from_user="from_user" in presence("x"))
+    return CourseVariant(name, presence, message_form(action, to, text, **more), leave, read)
 
 
-def status(name: str, leave: Any, action: str = "presence", encoding: str = "ascii") -> Spelling:
-    presence = enters("user.account_name", action, status="Yep, I am here!")
-    message = says("msg", "to", "message", encoding=encoding)
-    return Spelling(
-        name, lambda me: {**presence(me), "type": "status"}, message, leave, read_status, ORDINARY, greeted=True
+def status_variant(name: str, leave: Any, action: str = "presence", encoding: str = "ascii") -> CourseVariant:
+    presence = presence_form("user.account_name", action, status="Yep, I am here!")
+    message = message_form("msg", "to", "message", encoding=encoding)
+    return CourseVariant(
+        name, lambda me: {**presence(me), "type": "status"}, message, leave, read_status, ORDINARY, is_greeted=True
     )
 
 
-def uppercase(name: str, leave: str | None) -> Spelling:
-    return Spelling(
+def uppercase_variant(name: str, leave: str | None) -> CourseVariant:
+    return CourseVariant(
         name,
         lambda me: {"ACTION": "presence", "TIME": time.time(), "USER": {"AUTHUSER": me}},
         lambda me, to, text: {"ACTION": "message", "TIME": time.time(), "FROM": to, "MESSAGE_TEXT": text},
@@ -133,11 +135,11 @@ def uppercase(name: str, leave: str | None) -> Spelling:
     )
 
 
-def request(name: str, leave: str | None) -> Spelling:
+def request_variant(name: str, leave: str | None) -> CourseVariant:
     def framed(action: str, body: Any) -> Frame:
         return {"type": "request", "action": action, "body": body, "time": time.time()}
 
-    return Spelling(
+    return CourseVariant(
         name,
         lambda me: framed("presence", me),
         lambda me, to, text: framed("msg", {"sender": me, "to": to, "text": text}),
@@ -148,80 +150,105 @@ def request(name: str, leave: str | None) -> Spelling:
     )
 
 
-def mixed_case(name: str) -> Spelling:
-    return Spelling(
+def mixed_case_variant(name: str) -> CourseVariant:
+    return CourseVariant(
         name,
         lambda me: {"Action": "presence", "Time": time.time(), "User": {"Account_Name": me}},
         lambda me, to, text: {"Action": "message", "Time": time.time(), "To": to, "mess_text": text},
         lambda me: {"Action": "exit", "Account_Name": me},
-        ordinary("message", ("message", "mess_text")),
+        ordinary_reader("message", ("message", "mess_text")),
     )
 
 
-account = enters("user.account_name")
-ANCESTOR = plain(
+account_presence = presence_form("user.account_name")
+ANCESTOR = plain_variant(
     "ancestor",
-    enters("from_user.account_name"),
+    presence_form("from_user.account_name"),
     ("message", "to_user", "message_text"),
-    leaves("quit"),
+    quit_form("quit"),
     sender="from_user",
 )
-CLASSIC = plain(
-    "classic", account, ("message", "destination", "mess_text"), leaves("exit", "account_name"), sender="sender"
+CLASSIC = plain_variant(
+    "classic",
+    account_presence,
+    ("message", "destination", "mess_text"),
+    quit_form("exit", "account_name"),
+    sender="sender",
 )
-STATUS = status("status", leaves("quit"))
-UPPER = uppercase("upper", "quit")
-ASKING = request("asking", "quit")
-CLOCK = plain("clock", enters("user.account_name", clock=clock), ("m", "to", "text"), leaves("q", "from"), "m")
-PRESENSE = plain(
+STATUS = status_variant("status", quit_form("quit"))
+UPPER = uppercase_variant("upper", "quit")
+REQUEST_FORM = request_variant("asking", "quit")
+CLOCK = plain_variant(
+    "clock", presence_form("user.account_name", clock=clock), ("m", "to", "text"), quit_form("q", "from"), "m"
+)
+PRESENSE = plain_variant(
     "presense",
-    enters("user.account_name", "presense"),
+    presence_form("user.account_name", "presense"),
     ("message", "to", "msg_txt"),
-    leaves("exit"),
+    quit_form("exit"),
     texts=("msg_txt",),
 )
-MSG = plain("msg", account, ("msg", "to", "message"), leaves("quit", "account_name"))
-DOTTED = enters("user.account_name", status="online")
-DIALECTS = (ANCESTOR, CLASSIC, STATUS, UPPER, ASKING, CLOCK, PRESENSE, MSG)
-SPELLINGS = (
+MSG = plain_variant("msg", account_presence, ("msg", "to", "message"), quit_form("quit", "account_name"))
+ONLINE_PRESENCE = presence_form("user.account_name", status="online")
+DIALECTS = (ANCESTOR, CLASSIC, STATUS, UPPER, REQUEST_FORM, CLOCK, PRESENSE, MSG)
+VARIANTS = (
     *DIALECTS,
-    plain("receiver", account, ("message", "message_receiver", "message_text"), leaves("exit")),
-    plain("client_name", enters("user.client_name"), ("message", "to", "text"), leaves("quit", "client_name")),
-    plain("user", enters("user"), ("message", "to", "message"), leaves("exit", "user")),
-    plain("account_name", enters("account_name"), ("message", "to", "mess_text"), leaves("q")),
-    plain("from_user.msg", enters("from_user.account_name"), ("msg", "to_user", "text"), vanishes, sender="from_user"),
-    plain("vanishing", account, ("message", "destination", "message_text"), vanishes),
-    plain("keyed", enters("user.account_name", public_key="MFww"), ("msg", "to", "mess_text"), leaves("exit")),
-    plain("typed", lambda me: {**account(me), "type": "presence"}, ("message", "destination", "text"), leaves("quit")),
-    plain("away", DOTTED, ("msg", "to", "message"), leaves("quit"), "msg"),
-    plain("away.text", DOTTED, ("msg", "to", "text"), leaves("exit", "account_name"), "msg"),
-    plain("clock.message", enters("account_name", clock=clock), ("m", "to", "message"), vanishes, "m"),
-    plain(
-        "presense.msg", enters("user", "presense"), ("msg", "to", "msg_txt"), leaves("q", "user"), texts=("msg_txt",)
+    plain_variant("receiver", account_presence, ("message", "message_receiver", "message_text"), quit_form("exit")),
+    plain_variant(
+        "client_name", presence_form("user.client_name"), ("message", "to", "text"), quit_form("quit", "client_name")
     ),
-    status("status.presense", leaves("exit", "account_name"), action="presense", encoding="utf-8"),
-    status("status.vanishing", vanishes),
-    uppercase("upper.exit", "exit"),
-    uppercase("upper.vanishing", None),
-    request("asking.vanishing", None),
-    mixed_case("mixed"),
+    plain_variant("user", presence_form("user"), ("message", "to", "message"), quit_form("exit", "user")),
+    plain_variant("account_name", presence_form("account_name"), ("message", "to", "mess_text"), quit_form("q")),
+    plain_variant(
+        "from_user.msg",
+        presence_form("from_user.account_name"),
+        ("msg", "to_user", "text"),
+        no_quit,
+        sender="from_user",
+    ),
+    plain_variant("vanishing", account_presence, ("message", "destination", "message_text"), no_quit),
+    plain_variant(
+        "keyed", presence_form("user.account_name", public_key="MFww"), ("msg", "to", "mess_text"), quit_form("exit")
+    ),
+    plain_variant(
+        "typed",
+        lambda me: {**account_presence(me), "type": "presence"},
+        ("message", "destination", "text"),
+        quit_form("quit"),
+    ),
+    plain_variant("away", ONLINE_PRESENCE, ("msg", "to", "message"), quit_form("quit"), "msg"),
+    plain_variant("away.text", ONLINE_PRESENCE, ("msg", "to", "text"), quit_form("exit", "account_name"), "msg"),
+    plain_variant("clock.message", presence_form("account_name", clock=clock), ("m", "to", "message"), no_quit, "m"),
+    plain_variant(
+        "presense.msg",
+        presence_form("user", "presense"),
+        ("msg", "to", "msg_txt"),
+        quit_form("q", "user"),
+        texts=("msg_txt",),
+    ),
+    status_variant("status.presense", quit_form("exit", "account_name"), action="presense", encoding="utf-8"),
+    status_variant("status.vanishing", no_quit),
+    uppercase_variant("upper.exit", "exit"),
+    uppercase_variant("upper.vanishing", None),
+    request_variant("asking.vanishing", None),
+    mixed_case_variant("mixed"),
 )
 
 
 class CourseClient:
     """A blocking console client of one spelling; whatever it would die of raises AssertionError."""
 
-    def __init__(self, server: Address, spelling: Spelling, name: str) -> None:
-        self.spelling, self.name, self.spoken = spelling, name, False
+    def __init__(self, server: Address, spelling: CourseVariant, name: str) -> None:
+        self.variant, self.name, self.has_sent = spelling, name, False
         self.arrivals: list[float] = []
-        self._unread, self._began = b"", time.monotonic()
-        LATENESS.begin()
+        self._unread, self._started_at = b"", time.monotonic()
+        LOOP_LAG.start()
         self.server = server
-        calm(server)
-        self.sock = dressed(socket.create_connection((server.host, server.port), TIMEOUT), server)
+        settle(server)
+        self.sock = wrap_tls(socket.create_connection((server.host, server.port), TIMEOUT), server)
 
     def send(self, frame: Frame) -> None:
-        calm(self.server)
+        settle(self.server)
         self.sock.sendall(json.dumps(frame).encode())
 
     def receive(self) -> Frame:
@@ -229,12 +256,12 @@ class CourseClient:
         data = self._unread
         if not data.endswith(b"\n"):
             data += self.sock.recv(1024)
-        data, self._unread = self._apart(data)
+        data, self._unread = self._split_late(data)
         self.arrivals.append(time.monotonic())
         assert data, f"{self.name} was hung up on"
         assert data.endswith(b"\n"), f"{self.name} got a frame without its newline: {data!r}"
-        assert len(data) <= self.spelling.cap, (
-            f"{self.name} got {len(data)} bytes, {self.spelling.cap} at most: {data!r}"
+        assert len(data) <= self.variant.max_frame, (
+            f"{self.name} got {len(data)} bytes, {self.variant.max_frame} at most: {data!r}"
         )
         try:
             frame = json.loads(data)
@@ -243,53 +270,55 @@ class CourseClient:
         assert isinstance(frame, dict), f"{self.name} got no object: {data!r}"
         return frame
 
-    def _apart(self, data: bytes) -> tuple[bytes, bytes]:
+    def _split_late(self, data: bytes) -> tuple[bytes, bytes]:
         """One object at a time, where we have been so late that several had come: that is not the server's fault."""
         end = data.find(b"\n") + 1
-        late = 0 < end < len(data) and LATENESS.much_since(self.arrivals[-1] if self.arrivals else self._began)
+        late = 0 < end < len(data) and LOOP_LAG.has_lagged_since(
+            self.arrivals[-1] if self.arrivals else self._started_at
+        )
         return (data[:end], data[end:]) if late else (data, b"")
 
-    def enter(self) -> Self:
-        self.send(self.spelling.presence(self.name))
-        self.spelling.envelope.check_accepted(self.receive())
-        if self.spelling.greeted:
-            sender, greeting = self.hear()
+    def log_in(self) -> Self:
+        self.send(self.variant.presence(self.name))
+        self.variant.response_form.check_accepted(self.receive())
+        if self.variant.is_greeted:
+            sender, greeting = self.receive_message()
             assert sender == "server" and greeting, f"greeted by {sender!r} with {greeting!r}"
         return self
 
-    def refused(self) -> None:
+    def expect_refused(self) -> None:
         """Says its presence, is refused in its envelope and hung up on."""
-        self.send(self.spelling.presence(self.name))
-        self.spelling.envelope.check_refused(self.receive())
+        self.send(self.variant.presence(self.name))
+        self.variant.response_form.check_rejected(self.receive())
         assert self.sock.recv(1024) == b"", f"{self.name} was refused but not hung up on"
 
-    def say(self, to: str, text: str) -> None:
-        self.send(self.spelling.message(self.name, to, text))
-        self.spoken = True
+    def send_message(self, to: str, text: str) -> None:
+        self.send(self.variant.message(self.name, to, text))
+        self.has_sent = True
 
-    def hear(self) -> Heard:
-        while (heard := self.spelling.read(self.receive(), self.name, self.spoken)) is None:
+    def receive_message(self) -> ReceivedText:
+        while (heard := self.variant.read(self.receive(), self.name, self.has_sent)) is None:
             pass
         return heard
 
-    def hear_all(self, expected: Iterable[Heard]) -> None:
+    def receive_messages(self, expected: Iterable[ReceivedText]) -> None:
         missing = set(expected)
         while missing:
-            heard = self.hear()
+            heard = self.receive_message()
             assert heard in missing, f"{self.name} heard {heard} unasked or twice"
             missing.remove(heard)
 
-    def keeps_pace(self, since: int = 1, pace: float = PACE) -> None:
+    def check_pacing(self, since: int = 1, pace: float = PUSH_INTERVAL) -> None:
         """The frames pushed from number `since` on were that far apart, each and all together."""
         pushes = self.arrivals[since:]
-        if LATENESS.much_since(pushes[0]):
+        if LOOP_LAG.has_lagged_since(pushes[0]):
             return  # who was late himself cannot tell how far apart they came
         gaps = [later - earlier for earlier, later in itertools.pairwise(pushes)]
         assert all(gap >= pace - TOLERANCE for gap in gaps), f"{self.name} was pushed frames {min(gaps):.3f} s apart"
         assert sum(gaps) >= pace * len(gaps) - TOLERANCE, f"{self.name} was pushed {len(gaps) + 1} frames too fast"
 
-    def leave(self) -> None:
-        if (frame := self.spelling.leave(self.name)) is not None:
+    def quit(self) -> None:
+        if (frame := self.variant.quit(self.name)) is not None:
             self.send(frame)
         self.close()
 

@@ -6,64 +6,68 @@ from dataclasses import dataclass
 from typing import Any
 
 Frame = dict[str, Any]
-Heard = tuple[str, str]
-Reader = Callable[[Frame, str, bool], Heard | None]
+ReceivedText = tuple[str, str]
+FrameReader = Callable[[Frame, str, bool], ReceivedText | None]
 TEXT_KEYS = ("mess_text", "message_text", "text")
 ORDINARY_KEYS = frozenset({"action", "time", "from", "sender", "to", "destination", "user"})
 
 
 @dataclass(frozen=True)
-class Envelope:
+class ResponseForm:
     """How the answer to a presence looks: `accepted` is the whole of it, `refused` what a refusal holds."""
 
     accepted: Frame
-    refused: Frame
-    sentences: tuple[str, ...]
-    clock: str = "time"
+    rejected: Frame
+    text_fields: tuple[str, ...]
+    time_field: str = "time"
 
     def check_accepted(self, answer: Frame) -> None:
-        assert isinstance(answer.get(self.clock), float), f"{self.clock} is not a float: {answer}"
-        assert answer == {**self.accepted, self.clock: answer[self.clock]}, f"not the promised answer: {answer}"
+        assert isinstance(answer.get(self.time_field), float), f"{self.time_field} is not a float: {answer}"
+        assert answer == {**self.accepted, self.time_field: answer[self.time_field]}, (
+            f"not the promised answer: {answer}"
+        )
 
-    def check_refused(self, answer: Frame) -> None:
-        assert self.refused.items() <= answer.items(), f"not a refusal in this envelope: {answer}"
-        assert all(answer.get(key) and isinstance(answer[key], str) for key in self.sentences), answer
+    def check_rejected(self, answer: Frame) -> None:
+        assert self.rejected.items() <= answer.items(), f"not a refusal in this envelope: {answer}"
+        assert all(answer.get(key) and isinstance(answer[key], str) for key in self.text_fields), answer
 
 
-ORDINARY = Envelope({"response": 200, "responce": 200, "alert": "OK"}, {"response": 400}, ("error", "alert"))
-UPPERCASE = Envelope(
+ORDINARY = ResponseForm({"response": 200, "responce": 200, "alert": "OK"}, {"response": 400}, ("error", "alert"))
+UPPERCASE = ResponseForm(
     {"ACTION": "ALERT", "RESPONSE": 200, "ALERT": "OK"}, {"ACTION": "ALERT", "RESPONSE": 400}, ("ALERT",), "TIME"
 )
-REQUEST = Envelope({"type": "response", "code": 200, "message": "OK"}, {"type": "response", "code": 400}, ("message",))
+REQUEST = ResponseForm(
+    {"type": "response", "code": 200, "message": "OK"}, {"type": "response", "code": 400}, ("message",)
+)
 
 
-def keys_are(frame: Frame, keys: Iterable[str]) -> None:
+def check_keys(frame: Frame, keys: Iterable[str]) -> None:
     assert set(frame) == set(keys), f"dies of keys {sorted(set(frame) ^ set(keys))} in {frame}"
 
 
-def named(value: Any) -> str:
+def sender_name(value: Any) -> str:
     """`from_user` may be a name or an object holding one; the protocol does not say which."""
     return value["account_name"] if isinstance(value, dict) else value
 
 
-def ordinary(
+def ordinary_reader(
     action: str, own: tuple[str, str], texts: tuple[str, ...] | None = TEXT_KEYS, from_user: bool = False
-) -> Reader:
+) -> FrameReader:
     """The frame of any other presence: `action` and `texts` before a word was said, `own` (action, text key) after."""
 
-    def read(frame: Frame, me: str, spoken: bool) -> Heard | None:
+    def read(frame: Frame, me: str, spoken: bool) -> ReceivedText | None:
         if not spoken and action == "message" and frame.get("action") == "msg":
             return None  # the msg form sent ahead of the one that is understood
         expected = own[0] if spoken else action
         assert frame.get("action") == expected, f"knows only action {expected}: {frame}"
         keys = {own[1]} if spoken else set(texts or {*frame} & {*TEXT_KEYS, "message"})
-        keys_are(frame, ORDINARY_KEYS | keys | ({"from_user", "to_user"} if from_user else set()))
+        check_keys(frame, ORDINARY_KEYS | keys | ({"from_user", "to_user"} if from_user else set()))
         assert isinstance(frame["time"], int | float), f"time is not a number: {frame}"
         senders = {frame["from"], frame["sender"], frame["user"]["account_name"]}
         addressees, said = {frame["to"], frame["destination"]}, {frame[key] for key in keys}
         if from_user:
-            senders.add(named(frame["from_user"]))
-            addressees.add(named(frame["to_user"]))
+            senders.add(sender_name(frame["from_user"]))
+            addressees.add(sender_name(frame["to_user"]))
         assert addressees == {me}, f"not addressed to {me}: {frame}"
         assert len(senders) == len(said) == 1, f"contradicts itself: {frame}"
         return senders.pop(), said.pop()
@@ -71,21 +75,21 @@ def ordinary(
     return read
 
 
-def read_status(frame: Frame, me: str, spoken: bool) -> Heard:
-    keys_are(frame, ("action", "time", "to", "from", "encoding", "message"))
+def read_status(frame: Frame, me: str, spoken: bool) -> ReceivedText:
+    check_keys(frame, ("action", "time", "to", "from", "encoding", "message"))
     assert frame["action"] == "msg" and frame["to"] == me, f"not a msg to {me}: {frame}"
     assert isinstance(frame["time"], int | float) and isinstance(frame["encoding"], str), frame
     return frame["from"], frame["message"]
 
 
-def read_uppercase(frame: Frame, me: str, spoken: bool) -> Heard:
-    keys_are(frame, ("RESPONSE", "AUTHUSER", "FROM", "MESSAGE_TEXT", "TIME"))
+def read_uppercase(frame: Frame, me: str, spoken: bool) -> ReceivedText:
+    check_keys(frame, ("RESPONSE", "AUTHUSER", "FROM", "MESSAGE_TEXT", "TIME"))
     assert frame["RESPONSE"] == "message" and frame["FROM"] == me, f"not a message to {me}: {frame}"
     return frame["AUTHUSER"], frame["MESSAGE_TEXT"]
 
 
-def read_request(frame: Frame, me: str, spoken: bool) -> Heard:
-    keys_are(frame, ("type", "action", "body", "time"))
-    keys_are(frame["body"], ("sender", "to", "text"))
+def read_request(frame: Frame, me: str, spoken: bool) -> ReceivedText:
+    check_keys(frame, ("type", "action", "body", "time"))
+    check_keys(frame["body"], ("sender", "to", "text"))
     assert (frame["type"], frame["action"], frame["body"]["to"]) == ("request", "msg", me), frame
     return frame["body"]["sender"], frame["body"]["text"]

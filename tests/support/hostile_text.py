@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any, Final
 
 from gmessenger.sanitize import unicode16
-from tests.support.scripted_server import FakeServer, Frame, Peer
+from tests.support.scripted_server import ClientConnection, FakeServer, Frame
 
 CONTROLS: Final = "".join(map(chr, (*range(1, 32), *range(0x7F, 0xA0))))
 HIDDEN: Final = (
@@ -100,7 +100,7 @@ WELCOME: Final[Frame] = {
     "alert": f"{HOSTILE.replace(FORGED, MARK)}",  # it may have lines of its own
     "limits": {"frame": 65_536, "text": 16_384, HOSTILE: HOSTILE},
 }
-LAST: Final = "nothing more follows"
+LAST_MESSAGE: Final = "nothing more follows"
 
 
 class HostileServer(FakeServer):
@@ -112,7 +112,7 @@ class HostileServer(FakeServer):
     def __init__(self, *, refuses: bool = False, account: bool = False) -> None:
         super().__init__()
         self.refuses, self.account = refuses, account
-        self.asked: list[str] = []
+        self.actions: list[str] = []
         self._thread = Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -123,22 +123,22 @@ class HostileServer(FakeServer):
                 peer = self.accept()
             except OSError:
                 return
-            Thread(target=self._answer, args=(peer,), daemon=True).start()
+            Thread(target=self._serve_connection, args=(peer,), daemon=True).start()
 
-    def _answer(self, peer: Peer) -> None:
+    def _serve_connection(self, peer: ClientConnection) -> None:
         peer.sock.settimeout(60)
         with contextlib.suppress(OSError, EOFError, ValueError):
             while True:
-                self._take(peer, peer.read())
+                self._on_frame(peer, peer.receive())
 
-    def _take(self, peer: Peer, frame: Frame) -> None:
+    def _on_frame(self, peer: ClientConnection, frame: Frame) -> None:
         action = frame.get("action", "")
-        self.asked.append(action)
+        self.actions.append(action)
         if action == "presence":
             peer.send({**WELCOME, "account": self.account}, {"action": "synced"}, *EVENTS)
         elif action == "msg" and frame["to"] == "end":
-            peer.answer(frame)
-            peer.say("end", LAST)
+            peer.respond(frame)
+            peer.push_message("end", LAST_MESSAGE)
         elif "id" in frame:
             refusal = {"response": 400, "code": "bad_request", "error": HOSTILE}
             answer: dict[str, Any] = refusal if self.refuses else {"response": 200, **LISTS}
@@ -153,7 +153,7 @@ READER: Final[Frame] = {
     "session": {"handed_over": True, "behind": True, "waiting": 1},
     "devices": [{"name": HOSTILE, "sender": False, "acknowledged": True, "session": None}],
 }
-WAY: Final[Frame] = {
+TRACE: Final[Frame] = {
     "conversation": HOSTILE,
     "seq": 1,
     "time": 1.0,
@@ -176,8 +176,8 @@ CONTROL_ANSWERS: Final[Frame] = {
     "prune": 3,
     "messages": {"messages": [{"id": HOSTILE, "from": HOSTILE, "text": HOSTILE + "\x7f\u202e"}], "after": None},
     "sanctions": {"bans": [SANCTION], "mutes": [SANCTION], "more": False},
-    "trace": WAY,
-    "trace_id": [WAY, WAY],
+    "trace": TRACE,
+    "trace_id": [TRACE, TRACE],
     "kick": 1,
     "ban": None,
     "status": {

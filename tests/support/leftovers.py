@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # In a process of its own: one that has the store open and closes another descriptor of its files loses SQLite's locks.
-LOOK = """
+SEARCH_SCRIPT = """
 import pathlib, sys
 needles = sys.stdin.buffer.read().split(b"\\0")
 for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
@@ -19,7 +19,7 @@ for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
                 print(file.name, repr(needle))
 """
 
-MATCH = """
+MATCH_SCRIPT = """
 import pathlib, re, sys
 for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
     if file.is_file():
@@ -32,11 +32,13 @@ def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
     """List which files below a folder hold which of these, in whatever case."""
     coded = [needle.encode() if isinstance(needle, str) else needle for needle in needles]
     asked = b"\0".join(needle.lower() for needle in coded)
-    done = subprocess.run([sys.executable, "-c", LOOK, str(folder)], input=asked, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SEARCH_SCRIPT, str(folder)], input=asked, capture_output=True, check=True
+    )
     return done.stdout.decode().splitlines()
 
 
 def find_matches(folder: Path, pattern: str) -> set[str]:
     """Find all that matches a pattern in the files below a folder."""
-    done = subprocess.run([sys.executable, "-c", MATCH, str(folder), pattern], capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", MATCH_SCRIPT, str(folder), pattern], capture_output=True, check=True)
     return set(done.stdout.decode().splitlines())

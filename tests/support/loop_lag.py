@@ -8,35 +8,37 @@ from typing import Final
 
 import gevent
 
-EVERY: Final = 0.02
-MUCH: Final = 0.04
+SAMPLE_INTERVAL: Final = 0.02
+MAX_LAG: Final = 0.04
 """Seconds late that make two things which were far apart come together."""
 
 
-class Lateness:
+class LoopLag:
     """Feels the pulse of the loop from its first use on."""
 
     def __init__(self) -> None:
-        self._beats: deque[tuple[float, float]] = deque(maxlen=10_000)
-        self._beating: gevent.Greenlet | None = None
+        self._samples: deque[tuple[float, float]] = deque(maxlen=10_000)
+        self._greenlet: gevent.Greenlet | None = None
 
-    def begin(self) -> None:
-        if self._beating is None:
-            self._beats.append((time.monotonic(), 0.0))
-            self._beating = gevent.spawn(self._beat)
+    def start(self) -> None:
+        if self._greenlet is None:
+            self._samples.append((time.monotonic(), 0.0))
+            self._greenlet = gevent.spawn(self._run)
 
-    def much_since(self, then: float) -> bool:
+    def has_lagged_since(self, then: float) -> bool:
         """Whether somebody who wanted to run since then had to wait for long, or still has."""
-        last = self._beats[-1][0]
-        return time.monotonic() - last - EVERY > MUCH or any(late > MUCH for at, late in self._beats if at >= then)
+        last = self._samples[-1][0]
+        return time.monotonic() - last - SAMPLE_INTERVAL > MAX_LAG or any(
+            late > MAX_LAG for at, late in self._samples if at >= then
+        )
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         while True:
-            due = time.monotonic() + EVERY
-            gevent.sleep(EVERY)
+            due = time.monotonic() + SAMPLE_INTERVAL
+            gevent.sleep(SAMPLE_INTERVAL)
             now = time.monotonic()
-            self._beats.append((now, now - due))
+            self._samples.append((now, now - due))
 
 
-LATENESS: Final = Lateness()
+LOOP_LAG: Final = LoopLag()
 """That of this process, whose server and clients share one loop."""

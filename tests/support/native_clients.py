@@ -1,5 +1,7 @@
-"""The tests' end of a connection: raw bytes (`Wire`), a native session on it (`Native`), and many things at once.
-Everything waits for an event with a timeout; nothing sleeps."""
+"""Native clients: a raw connection, a session on it, and helpers to run many at once.
+
+Everything waits for an event with a timeout; nothing sleeps.
+"""
 
 import itertools
 import json
@@ -10,36 +12,45 @@ from typing import Any, Self
 
 import gevent
 
-from tests.support.course_clients import AT_ONCE, TIMEOUT, Address, CourseClient, Frame, Spelling, calm, dressed
+from tests.support.course_clients import (
+    CONCURRENT_GREENLETS,
+    TIMEOUT,
+    Address,
+    CourseClient,
+    CourseVariant,
+    Frame,
+    settle,
+    wrap_tls,
+)
 
 
-def dumped(**frame: Any) -> bytes:
+def encode_frame(**frame: Any) -> bytes:
     return json.dumps(frame, ensure_ascii=False).encode() + b"\n"
 
 
-class Wire:
+class RawConnection:
     """A connection that reads the server's frames, each of which must be one line of UTF-8."""
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
         self.server = server
-        calm(server)
+        settle(server)
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(TIMEOUT)
         self.sock.connect((server.host, server.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = dressed(self.sock, server)
+        self.sock = wrap_tls(self.sock, server)
         self.unread = b""
 
     def send_bytes(self, data: bytes) -> None:
         self.sock.sendall(data)
 
     def send(self, frame: Frame) -> None:
-        calm(self.server)
-        self.send_bytes(dumped(**frame))
+        settle(self.server)
+        self.send_bytes(encode_frame(**frame))
 
-    def line(self) -> bytes:
+    def receive_line(self) -> bytes:
         while b"\n" not in self.unread:
             data = self.sock.recv(65536)
             if not data:
@@ -48,26 +59,26 @@ class Wire:
         line, _, self.unread = self.unread.partition(b"\n")
         return line
 
-    def recv(self) -> Frame:
-        frame = json.loads(self.line())
+    def receive(self) -> Frame:
+        frame = json.loads(self.receive_line())
         assert isinstance(frame, dict), frame
         return frame
 
-    def rest(self) -> list[Frame]:
+    def receive_until_closed(self) -> list[Frame]:
         """All frames up to the end of the connection, which has to come."""
         frames = []
         try:
             while True:
-                frames.append(self.recv())
+                frames.append(self.receive())
         except (EOFError, ConnectionError):
             assert self.unread == b"", f"half a frame before the end: {self.unread!r}"
             return frames
 
     def expect_closed(self) -> None:
-        assert self.rest() == []
+        assert self.receive_until_closed() == []
 
-    def expect_bad(self) -> Frame:
-        answer = self.recv()
+    def expect_error(self) -> Frame:
+        answer = self.receive()
         assert answer["response"] == 400 and answer["error"] and answer["code"], answer
         return answer
 
@@ -75,7 +86,7 @@ class Wire:
         self.sock.close()
 
 
-class Native(Wire):
+class NativeClient(RawConnection):
     """A session that said `jim: 2`; `events` keeps what came between a request and its answer."""
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
@@ -84,82 +95,82 @@ class Native(Wire):
         self.events: deque[Frame] = deque()
         self.ids = (f"r{number}" for number in itertools.count())
 
-    def present(self, name: Any, **user: Any) -> Frame:
+    def try_log_in(self, name: Any, **user: Any) -> Frame:
         """One try to log in, and its answer."""
         self.send({"action": "presence", "jim": 2, "user": {"account_name": name, **user}})
-        return self.recv()
+        return self.receive()
 
-    def login(self, name: str, **user: Any) -> Frame:
-        answer = self.present(name, **user)
+    def log_in(self, name: str, **user: Any) -> Frame:
+        answer = self.try_log_in(name, **user)
         assert answer["response"] == 200, answer
-        assert self.recv()["action"] == "synced"
+        assert self.receive()["action"] == "synced"
         self.name = name
         return answer
 
-    def ask(self, action: str, **fields: Any) -> Frame:
+    def request(self, action: str, **fields: Any) -> Frame:
         """The answer to one request; events that come first are kept."""
         identity = fields.setdefault("id", next(self.ids))
         self.send({"action": action, **fields})
-        while "response" not in (frame := self.recv()):
+        while "response" not in (frame := self.receive()):
             self.events.append(frame)
         assert frame.get("id") == identity, f"not the answer to {identity}: {frame}"
         return frame
 
-    def say(self, to: str, text: str) -> Frame:
-        return self.ask("msg", to=to, message=text)
+    def send_message(self, to: str, text: str) -> Frame:
+        return self.request("msg", to=to, message=text)
 
-    def event(self, action: str | None = None) -> Frame:
+    def next_event(self, action: str | None = None) -> Frame:
         """The next event, or the next with that action, in the order they came."""
         while True:
-            frame = self.events.popleft() if self.events else self.recv()
+            frame = self.events.popleft() if self.events else self.receive()
             assert "response" not in frame, f"an answer nobody waits for: {frame}"
             if action in (None, frame["action"]):
                 return frame
 
-    def hear(self) -> tuple[str, str]:
-        frame = self.event("msg")
+    def receive_message(self) -> tuple[str, str]:
+        frame = self.next_event("msg")
         assert frame["to"] == self.name, frame
         return frame["from"], frame["message"]
 
-    def heard_nothing(self) -> None:
+    def expect_no_events(self) -> None:
         """Nothing but the answer to a probe comes, so nothing was on its way."""
-        calm(self.server, always=True)
-        assert self.ask("probe")["response"] == 200
+        settle(self.server, always=True)
+        assert self.request("probe")["response"] == 200
         assert not self.events, list(self.events)
 
 
-class Dial:
+class Connector:
     """Opens connections of every sort and closes them all at the end of the test."""
 
     def __init__(self) -> None:
-        self.open: list[Wire | CourseClient] = []
+        self.connections: list[RawConnection | CourseClient] = []
 
-    def wire(self, server: Address, receive_buffer: int = 0) -> Wire:
-        self.open.append(wire := Wire(server, receive_buffer))
+    def open_raw(self, server: Address, receive_buffer: int = 0) -> RawConnection:
+        self.connections.append(wire := RawConnection(server, receive_buffer))
         return wire
 
-    def native(self, server: Address, name: str | None = None, receive_buffer: int = 0) -> Native:
-        self.open.append(native := Native(server, receive_buffer))
+    def open_native(self, server: Address, name: str | None = None, receive_buffer: int = 0) -> NativeClient:
+        self.connections.append(native := NativeClient(server, receive_buffer))
         if name is not None:
-            native.login(name)
+            native.log_in(name)
         return native
 
-    def stranger(self, server: Address, spelling: Spelling, name: str) -> CourseClient:
+    def open_course(self, server: Address, spelling: CourseVariant, name: str) -> CourseClient:
         """A course client that has not said its presence."""
-        self.open.append(client := CourseClient(server, spelling, name))
+        self.connections.append(client := CourseClient(server, spelling, name))
         return client
 
-    def course(self, server: Address, spelling: Spelling, name: str) -> CourseClient:
-        return self.stranger(server, spelling, name).enter()
+    def log_in_course(self, server: Address, spelling: CourseVariant, name: str) -> CourseClient:
+        return self.open_course(server, spelling, name).log_in()
 
-    def courses(self, server: Address, names: Mapping[str, Spelling]) -> list[CourseClient]:
+    def log_in_courses(self, server: Address, names: Mapping[str, CourseVariant]) -> list[CourseClient]:
         """Many at once, so that a greeting is waited for once."""
-        clients = [self.stranger(server, spelling, name) for name, spelling in names.items()]
-        assert together({client.name: client.enter for client in clients}) == {}
+        clients = [self.open_course(server, spelling, name) for name, spelling in names.items()]
+        assert run_together({client.name: client.log_in for client in clients}) == {}
         return clients
 
     def close(self) -> None:
-        for connection in self.open:
+        for connection in self.connections:
             connection.close()
 
     def __enter__(self) -> Self:
@@ -169,10 +180,10 @@ class Dial:
         self.close()
 
 
-def together(jobs: Mapping[str, Callable[[], object]], seconds: float = 30) -> dict[str, str]:
+def run_together(jobs: Mapping[str, Callable[[], object]], seconds: float = 30) -> dict[str, str]:
     """Runs every job in a greenlet of its own; what went wrong, by name."""
     greenlets = {name: gevent.spawn(job) for name, job in jobs.items()}
-    AT_ONCE.update(greenlets.values())
+    CONCURRENT_GREENLETS.update(greenlets.values())
     gevent.joinall(list(greenlets.values()), timeout=seconds)
     wrong = {name: repr(one.exception or "not finished") for name, one in greenlets.items() if not one.successful()}
     gevent.killall([one for one in greenlets.values() if not one.ready()])

@@ -20,7 +20,7 @@ from gevent import monkey
 from gevent.select import select
 
 from tests import ROOT
-from tests.support.timeouts import PATIENCE as TIMEOUT
+from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
 # The patched one closes some time later, and only then does the other end notice.
 close = monkey.get_original("os", "close")
@@ -40,7 +40,7 @@ def environment(log: Path | str, **more: str) -> dict[str, str]:
     }
 
 
-def take_the_terminal() -> None:
+def become_session_leader() -> None:
     """In the child: a session of its own, whose terminal fd 0 is, so that Ctrl-C means this process and no other."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGHUP):  # whatever nohup and the like made of them for the tests
@@ -48,7 +48,7 @@ def take_the_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-class Person:
+class PtyClient:
     """Somebody at a terminal: types, and sees what the client writes to it."""
 
     def __init__(self, argv: list[str], log: Path | str, columns: int = 200, *, rows: int = 24, **env: str) -> None:
@@ -61,33 +61,33 @@ class Person:
             stderr=slave,
             cwd=ROOT,
             env=environment(log, **env),
-            preexec_fn=take_the_terminal,
+            preexec_fn=become_session_leader,
         )
         close(slave)
         os.set_blocking(self.master, False)
         self.seen = ""
 
-    def types(self, text: str) -> None:
+    def type(self, text: str) -> None:
         data = text.encode()
         while data:
             select([], [self.master], [])
             data = data[os.write(self.master, data) :]
 
-    def line(self, text: str) -> None:
-        self.types(text + "\n")
+    def type_line(self, text: str) -> None:
+        self.type(text + "\n")
 
-    def sees(self, pattern: str) -> re.Match[str]:
+    def wait_for(self, pattern: str) -> re.Match[str]:
         """Wait until the pattern is written; what came up to its end is forgotten."""
         ends_at = time.monotonic() + TIMEOUT
         while (found := re.search(pattern, self.seen)) is None:
-            assert self._more(ends_at), f"no {pattern!r} in {self.seen!r}"
+            assert self._read_more(ends_at), f"no {pattern!r} in {self.seen!r}"
         self.seen = self.seen[found.end() :]
         return found
 
-    def leaves(self) -> int:
+    def wait_for_exit(self) -> int:
         """The exit code, once the process has ended; the rest of what it wrote stays in `seen`."""
         ends_at = time.monotonic() + TIMEOUT
-        while self._more(ends_at):
+        while self._read_more(ends_at):
             pass
         return self.process.wait(timeout=TIMEOUT)
 
@@ -98,16 +98,16 @@ class Person:
         close(self.master)
         self.master = -1
 
-    def _more(self, ends_at: float) -> bool:
+    def _read_more(self, ends_at: float) -> bool:
         readable, _, _ = select([self.master], [], [], max(0.0, ends_at - time.monotonic()))
         try:
             data = os.read(self.master, 65_536) if readable else b""
         except OSError:  # nobody has the other end open any more
             return False
-        self._got(data)
+        self._on_output(data)
         return bool(data)
 
-    def _got(self, data: bytes) -> None:
+    def _on_output(self, data: bytes) -> None:
         self.seen += data.decode(errors="replace")
 
     def __enter__(self) -> Self:

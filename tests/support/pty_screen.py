@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pyte
 
-from tests.support.pty_client import TIMEOUT, Person
+from tests.support.pty_client import TIMEOUT, PtyClient
 
 KEYS: Final = {
     "enter": "\r",
@@ -40,7 +40,7 @@ def key(name: str) -> str:
     return chr(ord(letter.upper()) ^ 0x40) if modifier == "ctrl" else f"\x1b{letter}"
 
 
-class Viewer(Person):
+class PtyScreen(PtyClient):
     """A `Person` who looks at a whole screen. `restored` says whether the terminal is as it was found."""
 
     def __init__(self, argv: list[str], log: Path | str, columns: int = 100, rows: int = 30, **env: str) -> None:
@@ -49,8 +49,8 @@ class Viewer(Person):
         self.raw = b""
         super().__init__(argv, log, columns, rows=rows, **({"TERM": "xterm-256color"} | env))
 
-    def _got(self, data: bytes) -> None:
-        super()._got(data)
+    def _on_output(self, data: bytes) -> None:
+        super()._on_output(data)
         self.raw += data
         self._stream.feed(data)
 
@@ -59,25 +59,25 @@ class Viewer(Person):
         """The screen's rows as they are now."""
         return "\n".join(row.rstrip() for row in self.screen.display)
 
-    def shows(self, pattern: str, within: float = TIMEOUT) -> re.Match[str]:
+    def wait_until_shown(self, pattern: str, within: float = TIMEOUT) -> re.Match[str]:
         """Wait until the screen shows it, `^` and `$` being the ends of rows."""
         ends_at = time.monotonic() + within
         while (found := re.search(pattern, self.display, re.MULTILINE)) is None:
-            assert self._more(ends_at), f"no {pattern!r} on\n{self.display}"
+            assert self._read_more(ends_at), f"no {pattern!r} on\n{self.display}"
         return found
 
-    def hides(self, pattern: str, within: float = TIMEOUT) -> None:
+    def wait_until_hidden(self, pattern: str, within: float = TIMEOUT) -> None:
         """Wait until the screen does not show it any more."""
         ends_at = time.monotonic() + within
         while re.search(pattern, self.display, re.MULTILINE) is not None:
-            assert self._more(ends_at), f"still {pattern!r} on\n{self.display}"
+            assert self._read_more(ends_at), f"still {pattern!r} on\n{self.display}"
 
     def press(self, *names: str) -> None:
         for name in names:
-            self.types(key(name))
+            self.type(key(name))
 
-    def pastes(self, text: str) -> None:
-        self.types(text.join(PASTE))
+    def paste(self, text: str) -> None:
+        self.type(text.join(PASTE))
 
     def resize(self, columns: int, rows: int) -> None:
         """The kernel tells the program."""
@@ -90,7 +90,7 @@ class Viewer(Person):
         return termios.tcgetattr(self.master)[:4]
 
     @property
-    def restored(self) -> bool:
+    def is_restored(self) -> bool:
         """Whether it echoes and reads lines, shows the cursor, and pastes and the mouse are as they were."""
         cooked = bool(self.modes[3] & termios.ICANON and self.modes[3] & termios.ECHO)
         last = {mode: max(self.raw.rfind(f"\x1b[?{mode}{end}".encode()) for end in "hl") for mode in (1049, 2004, 25)}

@@ -18,7 +18,7 @@ def reserve_port(port: int = 0) -> socket.socket:
     return sock
 
 
-class Peer:
+class ClientConnection:
     """One accepted connection, as the server sees it."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -26,7 +26,7 @@ class Peer:
         self.unread = b""
         sock.settimeout(TIMEOUT)
 
-    def read(self) -> Frame:
+    def receive(self) -> Frame:
         """The next frame; EOFError when the client has left."""
         while b"\n" not in self.unread:
             data = self.sock.recv(65_536)
@@ -39,51 +39,53 @@ class Peer:
         return frame
 
     def expect(self, action: str) -> Frame:
-        frame = self.read()
+        frame = self.receive()
         assert frame.get("action") == action, frame
         return frame
 
-    def expect_left(self) -> None:
+    def expect_closed(self) -> None:
         """The client closes its end; a `quit` may come first."""
         try:
-            while self.read() == {"action": "quit"}:
+            while self.receive() == {"action": "quit"}:
                 pass
         except (EOFError, ConnectionError):
             return
         raise AssertionError("the client is still there")
 
-    def write(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes) -> None:
         self.sock.sendall(data)
 
     def send(self, *frames: Frame) -> None:
         """All in one write."""
-        self.write(b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames))
+        self.send_bytes(b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames))
 
-    def answer(self, request: Frame, response: int = 202, **fields: Any) -> None:
+    def respond(self, request: Frame, response: int = 202, **fields: Any) -> None:
         self.send({"response": response, "id": request.get("id"), "time": 1.0, **fields})
 
-    def let_in(self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS, **more: Any) -> Frame:
+    def accept_login(
+        self, session: str = "token", greeting: str = "Be kind.", limits: Frame = LIMITS, **more: Any
+    ) -> Frame:
         """Read a presence and let it in; returns the presence."""
         presence = self.expect("presence")
         welcome = {"response": 200, "jim": 2, "account": False, "session": session, "server": "fake/1", **more}
         self.send({**welcome, "time": 1.0, "limits": limits, "alert": greeting}, {"action": "synced"})
         return presence
 
-    def turn_away(self, response: int, code: str, error: str, **fields: Any) -> Frame:
+    def reject_login(self, response: int, code: str, error: str, **fields: Any) -> Frame:
         presence = self.expect("presence")
         self.send({"response": response, "code": code, "error": error, "time": 1.0, **fields})
         return presence
 
-    def take(self, count: int) -> list[str]:
+    def accept_messages(self, count: int) -> list[str]:
         """Accept that many messages; their texts."""
         texts = []
         for _ in range(count):
             message = self.expect("msg")
-            self.answer(message)
+            self.respond(message)
             texts.append(message["message"])
         return texts
 
-    def say(self, sender: str, text: str, to: str = "hank", **more: Any) -> None:
+    def push_message(self, sender: str, text: str, to: str = "hank", **more: Any) -> None:
         self.send({"action": "msg", "from": sender, "to": to, "time": time.time(), "message": text, **more})
 
     def restart(self) -> None:
@@ -103,16 +105,16 @@ class FakeServer:
         self.listener.settimeout(TIMEOUT)
         self.host = "127.0.0.1"
         self.port: int = self.listener.getsockname()[1]
-        self.peers: list[Peer] = []
+        self.connections: list[ClientConnection] = []
 
-    def accept(self) -> Peer:
-        self.peers.append(peer := Peer(self.listener.accept()[0]))
+    def accept(self) -> ClientConnection:
+        self.connections.append(peer := ClientConnection(self.listener.accept()[0]))
         return peer
 
-    def enter(self, **welcome: Any) -> Peer:
+    def accept_and_log_in(self, **welcome: Any) -> ClientConnection:
         """Accept the next connection and let it in."""
         peer = self.accept()
-        peer.let_in(**welcome)
+        peer.accept_login(**welcome)
         return peer
 
     def stop_listening(self) -> None:
@@ -122,7 +124,7 @@ class FakeServer:
 
     def close(self) -> None:
         self.listener.close()
-        for peer in self.peers:
+        for peer in self.connections:
             peer.close()
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from tests import ROOT
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 class ServerProcess:
@@ -33,7 +33,7 @@ class ServerProcess:
         self.process.kill()
         self.process.communicate()
 
-    def port(self) -> int:
+    def wait_for_port(self) -> int:
         """The port it says it listens on."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -41,19 +41,19 @@ class ServerProcess:
         assert found, line
         return int(found[1])
 
-    def end(self, *signals: signal.Signals) -> tuple[int, str]:
+    def stop(self, *signals: signal.Signals) -> tuple[int, str]:
         """Its exit code and its log, after these signals."""
         for number in signals:
             self.process.send_signal(number)
-        _, log = self.process.communicate(timeout=PATIENCE)
+        _, log = self.process.communicate(timeout=TEST_TIMEOUT)
         return self.process.returncode, log
 
 
-def dial(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+def open_connection(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=TEST_TIMEOUT)
 
 
-def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
+def run_server(*arguments: str, **environ: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a server that does not get far."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
     done = subprocess.run(
@@ -62,6 +62,6 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
         env=clean | environ,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TEST_TIMEOUT,
     )
     return done.returncode, done.stdout, done.stderr

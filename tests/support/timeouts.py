@@ -5,5 +5,5 @@ from __future__ import annotations
 
 from typing import Final
 
-PATIENCE: Final = 60.0
+TEST_TIMEOUT: Final = 60.0
 """Seconds."""

@@ -12,7 +12,7 @@ import trustme
 from gmessenger.certificates import pin_of
 
 
-class Authority:
+class CertificateAuthority:
     """Vouches for what it issues into a folder; `context` is that of a client who believes it."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,12 +39,12 @@ class Authority:
         return path
 
 
-class Encrypted:
+class TlsAddress:
     """The TLS port of a running server, as the tests' clients take it."""
 
     host = "127.0.0.1"
 
-    def __init__(self, server: Any, authority: Authority) -> None:
+    def __init__(self, server: Any, authority: CertificateAuthority) -> None:
         self.port = server.app.tls_port
         self.context = authority.context
 

@@ -20,34 +20,34 @@ from gmessenger.terminal.tui.app import TuiApp
 from gmessenger.terminal.tui.conversation import Conversation, Entry
 from gmessenger.terminal.tui.model import Model
 
-SOON = 10.0
+SCREEN_TIMEOUT = 10.0
 """Seconds after which something that should be on the screen is given up."""
 
 
-class Asked:
+class RecordingActions:
     """Actions that only note what is asked of them."""
 
     def __init__(self) -> None:
-        self.log: list[tuple[str, Any]] = []
-        self.refused: str | None = None
+        self.calls: list[tuple[str, Any]] = []
+        self.rejected: str | None = None
         self.names: Sequence[str] = ()
         self.rooms: Sequence[str] = ()
-        self.waiting = 0
+        self.pending = 0
 
     def submit(self, text: str) -> None:
-        self.log.append(("submit", text))
+        self.calls.append(("submit", text))
 
     def on_conversation_opened(self, conversation: Conversation) -> None:
-        self.log.append(("look_at", conversation.name))
+        self.calls.append(("look_at", conversation.name))
 
     def mark_seen(self) -> None:
-        self.log.append(("seen", None))
+        self.calls.append(("seen", None))
 
     def load_earlier(self, conversation: Conversation) -> None:
-        self.log.append(("earlier", conversation.name))
+        self.calls.append(("earlier", conversation.name))
 
     def take_back_rejected(self) -> str | None:
-        return self.refused
+        return self.rejected
 
     def names_to_complete(self) -> Sequence[str]:
         return self.names
@@ -56,25 +56,25 @@ class Asked:
         return self.rooms
 
     def jump_to_next_hit(self) -> None:
-        self.log.append(("jump", None))
+        self.calls.append(("jump", None))
 
     def on_draft_changed(self) -> None:
-        self.log.append(("typed", None))
+        self.calls.append(("typed", None))
 
     def pending_count(self) -> int:
-        return self.waiting
+        return self.pending
 
     def interrupt(self) -> None:
-        self.log.append(("interrupt", None))
+        self.calls.append(("interrupt", None))
 
     def quit(self) -> None:
-        self.log.append(("leave", None))
+        self.calls.append(("leave", None))
 
-    def of(self, what: str) -> list[Any]:
-        return [value for kind, value in self.log if kind == what]
+    def calls_of(self, what: str) -> list[Any]:
+        return [value for kind, value in self.calls if kind == what]
 
 
-class Paper(io.StringIO):
+class ScreenOutput(io.StringIO):
     """What the screen is written to: a terminal of pyte's, which has no descriptor."""
 
     def __init__(self, columns: int, rows: int) -> None:
@@ -94,35 +94,35 @@ class Paper(io.StringIO):
         raise io.UnsupportedOperation
 
 
-class Sitting:
+class TuiSession:
     """Somebody at a full screen."""
 
     def __init__(
         self, tmp_path: Path, book: Model | None = None, columns: int = 80, rows: int = 24, **more: Any
     ) -> None:
-        self.book = book or Model("hank")
-        self.asked = Asked()
+        self.model = book or Model("hank")
+        self.actions = RecordingActions()
         self.columns, self.rows = columns, rows
-        self.paper = Paper(columns, rows)
+        self.screen_output = ScreenOutput(columns, rows)
         self._stack = ExitStack()
         self._pipe = self._stack.enter_context(create_pipe_input())
         depth = ColorDepth.DEPTH_8_BIT
         output = Vt100_Output(
-            self.paper, self._size, term="xterm-256color", enable_cpr=False, default_color_depth=depth
+            self.screen_output, self._size, term="xterm-256color", enable_cpr=False, default_color_depth=depth
         )
         self.output = output
         self.ui = TuiApp(
-            self.book, self.asked, history_file=tmp_path / "history", input=self._pipe, output=output, **more
+            self.model, self.actions, history_file=tmp_path / "history", input=self._pipe, output=output, **more
         )
 
-    def __enter__(self) -> Sitting:
+    def __enter__(self) -> TuiSession:
         self._greenlet = gevent.spawn(self.ui.run)
-        self.sees("[")
+        self.wait_for("[")
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.ui.stop()
-        self._greenlet.join(SOON)
+        self._greenlet.join(SCREEN_TIMEOUT)
         assert self._greenlet.ready(), "the screen did not stop"
         self._stack.close()
         self._greenlet.get()
@@ -130,35 +130,35 @@ class Sitting:
     def _size(self) -> Size:
         return Size(rows=self.rows, columns=self.columns)
 
-    def types(self, text: str) -> None:
+    def type(self, text: str) -> None:
         self._pipe.send_text(text)
 
     @property
     def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.paper.screen.display]
+        return [line.rstrip() for line in self.screen_output.screen.display]
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         return "\n".join(self.lines)
 
-    def sees(self, text: str) -> None:
-        self.until(lambda: text in self.shown, f"{text!r} is not shown")
+    def wait_for(self, text: str) -> None:
+        self.wait_until(lambda: text in self.text, f"{text!r} is not shown")
 
-    def sees_no(self, text: str) -> None:
-        self.until(lambda: text not in self.shown, f"{text!r} is still shown")
+    def wait_until_gone(self, text: str) -> None:
+        self.wait_until(lambda: text not in self.text, f"{text!r} is still shown")
 
-    def until(self, true: Callable[[], object], otherwise: str = "it did not come about") -> None:
-        end = time.monotonic() + SOON
+    def wait_until(self, true: Callable[[], object], otherwise: str = "it did not come about") -> None:
+        end = time.monotonic() + SCREEN_TIMEOUT
         while not true():
-            assert time.monotonic() < end, f"{otherwise}:\n{self.shown}"
+            assert time.monotonic() < end, f"{otherwise}:\n{self.text}"
             gevent.sleep(0.005)
 
-    def redrawn(self) -> None:
+    def wait_for_redraw(self) -> None:
         """Wait until what has happened so far is drawn, and what drawing has begun is done."""
         for _ in range(2):
             self.ui.invalidate()
             before = self._renders()
-            self.until(lambda before=before: self._renders() > before)
+            self.wait_until(lambda before=before: self._renders() > before)
 
     def _renders(self) -> int:
         app = self.ui._app
@@ -166,14 +166,14 @@ class Sitting:
 
     def resize(self, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
-        self.paper.screen.resize(rows, columns)
+        self.screen_output.screen.resize(rows, columns)
         app = self.ui._app
         assert app is not None
         self.ui.call(app._on_resize)
-        self.redrawn()
+        self.wait_for_redraw()
 
 
-def say(
+def add_message(
     conversation: Conversation, text: str, *, at: float = 1_763_800_000.0, sender: str = "dale", **more: Any
 ) -> Entry:
     """Somebody has said something."""

@@ -18,59 +18,61 @@ from gmessenger.terminal.tui.app import TuiApp
 from gmessenger.terminal.tui.controller import Controller
 from gmessenger.terminal.tui.fullscreen import FullScreenMode
 from gmessenger.terminal.tui.model import Model
-from tests.support.tui import SOON, Paper, Sitting
+from tests.support.tui import SCREEN_TIMEOUT, ScreenOutput, TuiSession
 
 PASSWORD = "correct horse"
-IMPATIENT = Timeouts(connect=2, response=2, probe_after=2, retry_for=20, initial_backoff=0.02, max_backoff=0.1)
+SHORT_TIMEOUTS = Timeouts(connect=2, response=2, probe_after=2, retry_for=20, initial_backoff=0.02, max_backoff=0.1)
 
 
-class Seat(Sitting):
+class TuiClient(TuiSession):
     """Somebody at a full screen that is connected to `server`. Where files go is said by `$STATE_DIRECTORY`."""
 
     def __init__(
         self, server: Any, name: str, *, password: str | None = None, columns: int = 110, rows: int = 30, **more: Any
     ) -> None:
         self.columns, self.rows = columns, rows
-        self.paper = Paper(columns, rows)
+        self.screen_output = ScreenOutput(columns, rows)
         self._stack = ExitStack()
         self._pipe = self._stack.enter_context(create_pipe_input())
-        self.output = Vt100_Output(self.paper, self._size, term="xterm-256color", enable_cpr=False)
+        self.output = Vt100_Output(self.screen_output, self._size, term="xterm-256color", enable_cpr=False)
         options = ClientOptions(host=server.host, port=server.port, name=name, answer_timeout=2.0, **more)
-        self.link = Client(server.host, server.port, name, password=password, device="desk", timeouts=IMPATIENT)
-        self.ending = ExitController()
+        self.client = Client(server.host, server.port, name, password=password, device="desk", timeouts=SHORT_TIMEOUTS)
+        self.exit_controller = ExitController()
         self.drafts_file = state_file(options, name, "drafts")
-        self.mode = FullScreenMode(options, self.link, self.link.start, self.ending, make_view=self._sight)
+        self.mode = FullScreenMode(
+            options, self.client, self.client.start, self.exit_controller, make_view=self._make_view
+        )
 
-    def _sight(self, book: Model, acting: Controller, options: ClientOptions) -> TuiApp:
-        self.book, self.acting = book, acting
+    def _make_view(self, book: Model, acting: Controller, options: ClientOptions) -> TuiApp:
+        self.model, self.controller = book, acting
         history = state_file(options, book.own_name, "history")
         self.ui = TuiApp(book, acting, history_file=history, input=self._pipe, output=self.output)
         return self.ui
 
-    def __enter__(self) -> Seat:
-        self._greenlet = self.ending.spawn(self.mode.run)
-        self._result: Greenlet[..., int] = gevent.spawn(self.ending.wait)
-        self.sees("● connected")
+    def __enter__(self) -> TuiClient:
+        self._greenlet = self.exit_controller.spawn(self.mode.run)
+        self._result: Greenlet[..., int] = gevent.spawn(self.exit_controller.wait)
+        self.wait_for("● connected")
         return self
 
-    def leaves(self) -> int:
+    def wait_for_exit(self) -> int:
         """The exit code, once it is known; raises what the program ends with."""
-        self._result.join(SOON)
+        self._result.join(SCREEN_TIMEOUT)
         return int(self._result.get(timeout=0))
 
-    def dies(self) -> None:
+    def crash(self) -> None:
         """As by `kill -9`: nothing is put in order."""
-        self.acting.drafts._get_state = lambda: None  # type: ignore[assignment, return-value]
-        self.link.abort()
+        self.controller.drafts._get_state = lambda: None  # type: ignore[assignment, return-value]
+        self.client.abort()
 
     def __exit__(self, *failure: object) -> None:
-        self.ending.exit()
-        self._result.join(SOON)
-        self._greenlet.join(SOON)
+        self.exit_controller.exit()
+        self._result.join(SCREEN_TIMEOUT)
+        self._greenlet.join(SCREEN_TIMEOUT)
         assert self._greenlet.ready(), "the screen did not stop"
-        self.link.abort()
+        self.client.abort()
         self._stack.close()
 
-    def line(self, *lines: str) -> None:
+    def type_lines(self, *lines: str) -> None:
         for each in lines:
-            self.types(f"{each}\r")
+            self.type(f"{each}\r")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests import ROOT
-from tests.support.pty_client import Person, command, environment
+from tests.support.pty_client import PtyClient, command, environment
 
-Sit = Callable[..., Person]
+Sit = Callable[..., PtyClient]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -25,8 +25,8 @@ def sit(log: Path) -> Iterator[Sit]:
     """Sit somebody down at a terminal, in line mode: server, options, and how wide it is."""
     with ExitStack() as people:
 
-        def down(server: Any, *arguments: str, columns: int = 200, **env: str) -> Person:
-            return people.enter_context(Person(command(server, "--plain", *arguments), log, columns, **env))
+        def down(server: Any, *arguments: str, columns: int = 200, **env: str) -> PtyClient:
+            return people.enter_context(PtyClient(command(server, "--plain", *arguments), log, columns, **env))
 
         yield down
 

@@ -15,46 +15,46 @@ from tests.terminal.test_rooms_and_history import come, entry, next_request
 def test_all_messages_go_into_a_new_file_of_ones_own(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
     hank, peer = come(fake, sit)
     file = tmp_path / "mine.jsonl"
-    hank.line(f"/export me {file}")
+    hank.type_line(f"/export me {file}")
     for after, more in ((0, True), (7, False)):
         asked = next_request(peer)
         assert (asked["action"], asked.get("after", 0)) == ("export", after)
-        peer.answer(asked, 200, messages=[entry(after + 1, "п"), entry(after + 2, "hi")], more=more, after=after + 7)
-    hank.sees("-- 4 messages are in ")
+        peer.respond(asked, 200, messages=[entry(after + 1, "п"), entry(after + 2, "hi")], more=more, after=after + 7)
+    hank.wait_for("-- 4 messages are in ")
     assert [json.loads(line)["seq"] for line in file.read_text("utf-8").splitlines()] == [1, 2, 8, 9]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    hank.line(f"/export me {file}")
-    hank.sees("-- cannot write .*: File exists")
-    hank.line("/export dale")
-    hank.sees(r"-- Usage: /export me \[FILE\]")
+    hank.type_line(f"/export me {file}")
+    hank.wait_for("-- cannot write .*: File exists")
+    hank.type_line("/export dale")
+    hank.wait_for(r"-- Usage: /export me \[FILE\]")
 
 
 def test_of_a_file_that_could_not_be_written_whole_nothing_is_left(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
     hank, peer = come(fake, sit)
     file = tmp_path / "mine.jsonl"
-    hank.line(f"/export me {file}")
-    peer.answer(next_request(peer), 200, messages=[entry(1, "hi")], more=True, after=1)
-    peer.answer(next_request(peer), 503, code="store_unavailable", error="Not now.")
-    hank.sees("-- Not now.")
+    hank.type_line(f"/export me {file}")
+    peer.respond(next_request(peer), 200, messages=[entry(1, "hi")], more=True, after=1)
+    peer.respond(next_request(peer), 503, code="store_unavailable", error="Not now.")
+    hank.wait_for("-- Not now.")
     assert not file.exists()
 
 
 def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
-    hank.line("/forget me")
-    hank.sees(r"cannot be undone.*\r\nYour password \(empty to cancel\): $")
-    hank.line("")
-    hank.sees("-- cancelled; nothing was erased")
-    hank.line("/forget me")
-    hank.sees(r"\(empty to cancel\): $")
-    hank.line("correct horse")
+    hank.type_line("/forget me")
+    hank.wait_for(r"cannot be undone.*\r\nYour password \(empty to cancel\): $")
+    hank.type_line("")
+    hank.wait_for("-- cancelled; nothing was erased")
+    hank.type_line("/forget me")
+    hank.wait_for(r"\(empty to cancel\): $")
+    hank.type_line("correct horse")
     asked = next_request(peer)
     assert (asked["action"], asked["password"]) == ("forget", "correct horse")
-    peer.answer(asked, 200)
+    peer.respond(asked, 200)
     peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
     peer.close()
-    shown = hank.sees("(?s).*-- all your messages are erased and your account is deleted")[0]
-    assert hank.leaves() == 0
+    shown = hank.wait_for("(?s).*-- all your messages are erased and your account is deleted")[0]
+    assert hank.wait_for_exit() == 0
     assert "horse" not in shown + hank.seen and "connection lost" not in shown + hank.seen
 
 
@@ -68,24 +68,24 @@ def test_forgetting_removes_what_this_machine_keeps_of_the_account(fake: FakeSer
         each.parent.mkdir(exist_ok=True)
         each.write_text("a telling text", "utf-8")
     assert {each.parent.name for each in files} == {"unsent", "drafts", "history"}
-    hank.line("/forget me")
-    hank.sees(r"\(empty to cancel\): $")
-    hank.line("correct horse")
-    peer.answer(next_request(peer), 200)
+    hank.type_line("/forget me")
+    hank.wait_for(r"\(empty to cancel\): $")
+    hank.type_line("correct horse")
+    peer.respond(next_request(peer), 200)
     peer.send({"response": 403, "code": "account_deleted", "error": "Gone.", "time": 1.0})
     peer.close()
-    hank.sees("(?s).*-- all your messages are erased and your account is deleted")
-    assert hank.leaves() == 0
+    hank.wait_for("(?s).*-- all your messages are erased and your account is deleted")
+    assert hank.wait_for_exit() == 0
     assert [each for each in files if each.exists()] == [] and all(each.exists() for each in others)
 
 
 def test_the_maker_of_a_room_takes_somebody_out(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
-    hank.line("/join #dev")
-    peer.answer(peer.expect("join"), 200, members=["hank", "dale"], topic="", seq=0)
-    hank.sees("to #dev> ")
-    hank.line("/remove dale")
+    hank.type_line("/join #dev")
+    peer.respond(peer.expect("join"), 200, members=["hank", "dale"], topic="", seq=0)
+    hank.wait_for("to #dev> ")
+    hank.type_line("/remove dale")
     asked = next_request(peer)
     assert (asked["action"], asked["room"], asked["user"]) == ("remove", "#dev", "dale")
-    peer.answer(asked, 200)
-    hank.sees("-- dale is no longer in #dev")
+    peer.respond(asked, 200)
+    hank.wait_for("-- dale is no longer in #dev")

@@ -17,7 +17,7 @@ from gmessenger.terminal.line_terminal import LineTerminal
 from gmessenger.terminal.passwords import EchoControl, log_in_with_password, password_from_options
 from gmessenger.terminal.stdio import OutputWriter, StdinReader
 from tests.client.conftest import IMPATIENT
-from tests.support.pty_client import TIMEOUT, Person
+from tests.support.pty_client import TIMEOUT, PtyClient
 from tests.support.scripted_server import FakeServer, Frame
 from tests.terminal.conftest import Sit, Start
 from tests.terminal.test_line_mode import READY
@@ -26,43 +26,43 @@ NEEDED = (401, "password_needed", "This name is an account: give its password.")
 WRONG = (402, "wrong_password", "The name or the password is wrong.")
 
 
-def echoes(person: Person) -> bool:
+def echoes(person: PtyClient) -> bool:
     return bool(termios.tcgetattr(person.master)[3] & termios.ECHO)
 
 
-def asked(fake: FakeServer, sit: Sit) -> Person:
+def asked(fake: FakeServer, sit: Sit) -> PtyClient:
     """Hank, who is being asked for his password."""
     hank = sit(fake, "--name", "hank")
-    assert "password" not in fake.accept().turn_away(*NEEDED)["user"]
-    hank.sees("-- This name is an account: give its password.\r\nPassword for hank: $")
+    assert "password" not in fake.accept().reject_login(*NEEDED)["user"]
+    hank.wait_for("-- This name is an account: give its password.\r\nPassword for hank: $")
     return hank
 
 
 def test_a_password_is_asked_for_and_not_shown(fake: FakeServer, sit: Sit) -> None:
     hank = asked(fake, sit)
     assert not echoes(hank)
-    hank.line("wrong horse")
-    assert fake.accept().turn_away(*WRONG)["user"]["password"] == "wrong horse"
-    hank.sees("-- The name or the password is wrong.\r\nPassword for hank: $")
-    hank.line("right horse")
+    hank.type_line("wrong horse")
+    assert fake.accept().reject_login(*WRONG)["user"]["password"] == "wrong horse"
+    hank.wait_for("-- The name or the password is wrong.\r\nPassword for hank: $")
+    hank.type_line("right horse")
     peer = fake.accept()
-    assert peer.let_in()["user"]["password"] == "right horse"
-    hank.sees(READY)
+    assert peer.accept_login()["user"]["password"] == "right horse"
+    hank.wait_for(READY)
     assert echoes(hank) and "horse" not in hank.seen
     peer.close()
-    again: Frame = fake.accept().let_in()
+    again: Frame = fake.accept().accept_login()
     assert again["session"] == "token" and "password" not in again["user"]
 
 
 def test_three_wrong_passwords_are_enough(fake: FakeServer, sit: Sit) -> None:
     hank = asked(fake, sit)
     for _ in range(2):
-        hank.line("wrong horse")
-        fake.accept().turn_away(*WRONG)
-        hank.sees("Password for hank: $")
-    hank.line("wrong horse")
-    fake.accept().turn_away(*WRONG)
-    assert hank.leaves() == 77
+        hank.type_line("wrong horse")
+        fake.accept().reject_login(*WRONG)
+        hank.wait_for("Password for hank: $")
+    hank.type_line("wrong horse")
+    fake.accept().reject_login(*WRONG)
+    assert hank.wait_for_exit() == 77
     assert hank.seen.endswith("gmessenger-client: The name or the password is wrong.\r\n")
     assert "horse" not in hank.seen
 
@@ -70,15 +70,15 @@ def test_three_wrong_passwords_are_enough(fake: FakeServer, sit: Sit) -> None:
 @pytest.mark.parametrize(("typed", "code"), [("\x03", 0), ("\x04", 77), ("\n", 77)])
 def test_no_password_after_all(fake: FakeServer, sit: Sit, typed: str, code: int) -> None:
     hank = asked(fake, sit)
-    hank.types(typed)
-    assert hank.leaves() == code
+    hank.type(typed)
+    assert hank.wait_for_exit() == code
     assert echoes(hank)
 
 
 def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
     hank = asked(fake, sit)
     hank.signal(signal.SIGTERM)
-    assert hank.leaves() == 143
+    assert hank.wait_for_exit() == 143
     assert echoes(hank)
 
 
@@ -88,7 +88,7 @@ def test_nobody_is_asked_for_what_could_not_be_sent(fake: FakeServer, monkeypatc
         link = Client(fake.host, fake.port, "hank", plain_passwords=plain, timeouts=IMPATIENT)
         asked: list[str] = []
         entering = gevent.spawn(log_in_with_password, link, link.start, asked.append)
-        fake.accept().turn_away(*NEEDED)
+        fake.accept().reject_login(*NEEDED)
         with pytest.raises(Refused) as caught:
             entering.get(timeout=TIMEOUT)
         assert len(asked) == questions
@@ -154,7 +154,7 @@ class Silent(EchoControl):
 @pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []])
 def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start: Start, way: list[str]) -> None:
     process = start(fake, "--name", "hank", *way)
-    fake.accept().turn_away(*NEEDED)
+    fake.accept().reject_login(*NEEDED)
     _, err = process.communicate(b"", timeout=TIMEOUT)
     assert process.returncode == 77
     assert err.decode() == (
@@ -166,7 +166,7 @@ def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start: Start, way: list[str
 def test_a_password_from_a_file(fake: FakeServer, start: Start, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("correct horse\nand a remark\n")
     process = start(fake, "--name", "hank", "--listen", "--password-file", str(tmp_path / "password"))
-    card = fake.accept().turn_away(*WRONG)["user"]
+    card = fake.accept().reject_login(*WRONG)["user"]
     assert card == {
         "account_name": "hank",
         "password": "correct horse",
@@ -178,12 +178,12 @@ def test_a_password_from_a_file(fake: FakeServer, start: Start, tmp_path: Path) 
 
 def test_a_password_from_the_environment(fake: FakeServer, sit: Sit) -> None:
     hank = sit(fake, "--name", "hank", "--device", "desk", MESSENGER_PASSWORD="correct horse")
-    assert fake.accept().let_in()["user"] == {
+    assert fake.accept().accept_login()["user"] == {
         "account_name": "hank",
         "password": "correct horse",
         "device": "desk",
     }
-    hank.sees(READY)
+    hank.wait_for(READY)
 
 
 def test_where_passwords_come_from(tmp_path: Path) -> None:

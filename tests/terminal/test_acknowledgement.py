@@ -7,20 +7,20 @@ import subprocess
 import pytest
 
 from tests.support.pty_client import TIMEOUT
-from tests.support.scripted_server import FakeServer, Peer
+from tests.support.scripted_server import ClientConnection, FakeServer
 from tests.terminal.conftest import Sit, Start
 from tests.terminal.test_line_mode import READY
 
 SHORT = 0.3
 
 
-def acknowledged(peer: Peer) -> int:
+def acknowledged(peer: ClientConnection) -> int:
     """The last number acknowledged, once no more acknowledgements come."""
     last = 0
     peer.sock.settimeout(SHORT)
     try:
         while True:
-            frame = peer.read()
+            frame = peer.receive()
             last = frame["seq"] if frame["action"] == "ack" else last
     except (TimeoutError, EOFError):
         return last
@@ -28,9 +28,9 @@ def acknowledged(peer: Peer) -> int:
 
 def test_a_reader_that_takes_nothing(fake: FakeServer, start: Start) -> None:
     bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 401):
-        peer.say("dale", "x" * 1000, "bot", seq=seq)
+        peer.push_message("dale", "x" * 1000, "bot", seq=seq)
     last = acknowledged(peer)
     assert 10 < last < 200  # a pipe's worth
     bot.send_signal(signal.SIGKILL)
@@ -41,22 +41,22 @@ def test_a_reader_that_takes_nothing(fake: FakeServer, start: Start) -> None:
 
 def test_a_stopped_terminal(fake: FakeServer, sit: Sit) -> None:
     hank = sit(fake, "--name", "hank")
-    peer = fake.enter(account=True)
-    hank.sees(READY)
-    hank.types("\x13")  # Ctrl-S
+    peer = fake.accept_and_log_in(account=True)
+    hank.wait_for(READY)
+    hank.type("\x13")  # Ctrl-S
     for seq in range(1, 101):
-        peer.say("dale", f"{seq} " + "x" * 1000, seq=seq)
+        peer.push_message("dale", f"{seq} " + "x" * 1000, seq=seq)
     assert acknowledged(peer) < 50
-    hank.types("\x11")  # Ctrl-Q
-    hank.sees("dale: 100 ")
+    hank.type("\x11")  # Ctrl-Q
+    hank.wait_for("dale: 100 ")
     assert acknowledged(peer) == 100
 
 
 def test_a_reader_that_takes_nothing_until_the_client_is_stopped(fake: FakeServer, start: Start) -> None:
     bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 401):
-        peer.say("dale", "x" * 1000, "bot", seq=seq)
+        peer.push_message("dale", "x" * 1000, "bot", seq=seq)
     last = acknowledged(peer)
     bot.send_signal(signal.SIGTERM)
     assert bot.wait(timeout=TIMEOUT) == 143
@@ -66,9 +66,9 @@ def test_a_reader_that_takes_nothing_until_the_client_is_stopped(fake: FakeServe
 
 def test_a_reader_that_leaves(fake: FakeServer, start: Start) -> None:
     bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 401):
-        peer.say("dale", "x" * 1000, "bot", seq=seq)
+        peer.push_message("dale", "x" * 1000, "bot", seq=seq)
     last = acknowledged(peer)
     assert bot.stdout is not None
     bot.stdout.close()
@@ -78,9 +78,9 @@ def test_a_reader_that_leaves(fake: FakeServer, start: Start) -> None:
 
 def test_what_is_read_at_once_is_acknowledged_when_the_client_is_stopped(fake: FakeServer, start: Start) -> None:
     bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
-    peer = fake.enter(account=True)
+    peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 21):
-        peer.say("dale", "text", "bot", seq=seq)
+        peer.push_message("dale", "text", "bot", seq=seq)
     assert bot.stdout is not None
     for _ in range(20):
         bot.stdout.readline()
@@ -92,11 +92,11 @@ def test_what_is_read_at_once_is_acknowledged_when_the_client_is_stopped(fake: F
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_a_stopped_terminal_of_a_client_that_ends(fake: FakeServer, sit: Sit, number: signal.Signals) -> None:
     hank = sit(fake, "--name", "hank")
-    peer = fake.enter(account=True)
-    hank.sees(READY)
-    hank.types("\x13")  # Ctrl-S
+    peer = fake.accept_and_log_in(account=True)
+    hank.wait_for(READY)
+    hank.type("\x13")  # Ctrl-S
     for seq in range(1, 101):
-        peer.say("dale", f"{seq} " + "x" * 1000, seq=seq)
+        peer.push_message("dale", f"{seq} " + "x" * 1000, seq=seq)
     last = acknowledged(peer)
     hank.signal(number)
     assert max(last, acknowledged(peer)) == last

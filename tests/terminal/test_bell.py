@@ -2,46 +2,46 @@
 
 from gmessenger.terminal.bell import BELL_INTERVAL, BellPolicy
 from gmessenger.terminal.format_events import mention_matcher
-from tests.support.pty_client import Person
-from tests.support.scripted_server import FakeServer, Frame, Peer
+from tests.support.pty_client import PtyClient
+from tests.support.scripted_server import ClientConnection, FakeServer, Frame
 from tests.terminal.conftest import Sit, Start
 from tests.terminal.test_pipe_mode import ended, feed
 
 READY = r"interrupted it\.\r\n> "
 
 
-def seated(fake: FakeServer, sit: Sit, *arguments: str, account: bool = True) -> tuple[Person, Peer]:
+def seated(fake: FakeServer, sit: Sit, *arguments: str, account: bool = True) -> tuple[PtyClient, ClientConnection]:
     hank = sit(fake, "--name", "hank", *arguments)
-    peer = fake.enter(account=account)
-    hank.sees(READY)
+    peer = fake.accept_and_log_in(account=account)
+    hank.wait_for(READY)
     return hank, peer
 
 
 def test_a_message_to_oneself_rings_and_a_mention_in_a_room(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit, account=False)
-    peer.say("dale", "one of many", "#dev")
-    hank.sees(r"^\r +\r\[\d\d:\d\d\] #dev dale: one of many\r\n> $")
-    peer.say("dale", "and Hank?", "#dev")
-    hank.sees(r"^\a\r +\r\[\d\d:\d\d\] #dev dale: and Hank\?\r\n> $")
-    peer.say("dale", "one", "hank")
-    hank.sees("dale: one\r\n> $")
+    peer.push_message("dale", "one of many", "#dev")
+    hank.wait_for(r"^\r +\r\[\d\d:\d\d\] #dev dale: one of many\r\n> $")
+    peer.push_message("dale", "and Hank?", "#dev")
+    hank.wait_for(r"^\a\r +\r\[\d\d:\d\d\] #dev dale: and Hank\?\r\n> $")
+    peer.push_message("dale", "one", "hank")
+    hank.wait_for("dale: one\r\n> $")
 
 
 def test_a_direct_message_rings(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit, account=False)
-    peer.say("dale", "one", "hank")
-    hank.sees(r"^\a\r +\r\[\d\d:\d\d\] dale: one\r\n> $")
+    peer.push_message("dale", "one", "hank")
+    hank.wait_for(r"^\a\r +\r\[\d\d:\d\d\] dale: one\r\n> $")
 
 
 def test_who_wants_silence_has_it(fake: FakeServer, sit: Sit, start: Start) -> None:
     hank, peer = seated(fake, sit, "--bell", "no", account=False)
-    peer.say("dale", "one", "hank")
-    hank.sees(r"^\r +\r\[\d\d:\d\d\] dale: one\r\n> $")
-    hank.line("/quit")
-    assert hank.leaves() == 0
+    peer.push_message("dale", "one", "hank")
+    hank.wait_for(r"^\r +\r\[\d\d:\d\d\] dale: one\r\n> $")
+    hank.type_line("/quit")
+    assert hank.wait_for_exit() == 0
     process = start(fake, "--name", "hank")
-    peer = fake.enter()
-    peer.say("dale", "one", "hank")
+    peer = fake.accept_and_log_in()
+    peer.push_message("dale", "one", "hank")
     assert process.stdout is not None
     while b"dale: one" not in (line := process.stdout.readline()):
         assert b"\a" not in line
@@ -52,24 +52,24 @@ def test_who_wants_silence_has_it(fake: FakeServer, sit: Sit, start: Start) -> N
 
 def test_what_was_shown_is_read_when_a_line_is_typed(fake: FakeServer, sit: Sit) -> None:
     hank, peer = seated(fake, sit)
-    peer.say("dale", "one", "hank", seq=1)
-    peer.say("dale", "two", "hank", seq=2)
-    peer.say("dale", "in a room", "#dev", seq=7)
-    hank.sees("in a room")
-    hank.line("/msg dale three")
+    peer.push_message("dale", "one", "hank", seq=1)
+    peer.push_message("dale", "two", "hank", seq=2)
+    peer.push_message("dale", "in a room", "#dev", seq=7)
+    hank.wait_for("in a room")
+    hank.type_line("/msg dale three")
     *before, message = frames_until(peer, "msg")
     assert [(each["with"], each["seq"]) for each in before if each["action"] == "read"] == [("dale", 2), ("#dev", 7)]
-    peer.answer(message, 200, seq=3)
-    hank.sees("-- sent to dale")
-    hank.line("")
+    peer.respond(message, 200, seq=3)
+    hank.wait_for("-- sent to dale")
+    hank.type_line("")
     assert frames_until(peer, "read")[-1]["seq"] == 3
 
 
-def frames_until(peer: Peer, action: str) -> list[Frame]:
+def frames_until(peer: ClientConnection, action: str) -> list[Frame]:
     """Read frames up to the first with this action; acknowledgements may come at any time."""
-    frames = [peer.read()]
+    frames = [peer.receive()]
     while frames[-1]["action"] != action:
-        frames.append(peer.read())
+        frames.append(peer.receive())
     return frames
 
 

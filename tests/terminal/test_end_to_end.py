@@ -32,33 +32,33 @@ QUICK = Timeouts(initial_backoff=0.02, max_backoff=0.1)
 
 def test_two_people_chat(server: RunningServer, sit: Sit) -> None:
     hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
-    hank.sees(r"Connected to gmessenger/.*\r\n.*\r\nYou are hank")
-    hank.sees(READY)
-    dale.sees(READY)
-    hank.line("/users")
-    hank.sees(r"-- 2 here:\r\n   dale\r\n   hank \(you\)")
-    hank.line("/msg dale привет 👍")
-    hank.sees("-- sent to dale")
-    dale.sees(r"\[\d\d:\d\d\] hank: привет 👍\r\n> ")
-    dale.line("/msg hank hello \x1b[31m")
-    hank.sees(r"dale: hello \^\[\[31m\r\nto dale> ")
-    dale.line("/status away")
-    hank.sees("-- dale is away")
-    dale.line("3")
-    assert dale.leaves() == 0
-    hank.line("still there?")
-    hank.sees("-- not sent to dale: dale has left, .* The text was: still there[?]")
-    hank.line("/msg nobody hi")
-    hank.sees("-- not sent to nobody: This name is not known on this server")
-    hank.types("\x04")
-    assert hank.leaves() == 0
+    hank.wait_for(r"Connected to gmessenger/.*\r\n.*\r\nYou are hank")
+    hank.wait_for(READY)
+    dale.wait_for(READY)
+    hank.type_line("/users")
+    hank.wait_for(r"-- 2 here:\r\n   dale\r\n   hank \(you\)")
+    hank.type_line("/msg dale привет 👍")
+    hank.wait_for("-- sent to dale")
+    dale.wait_for(r"\[\d\d:\d\d\] hank: привет 👍\r\n> ")
+    dale.type_line("/msg hank hello \x1b[31m")
+    hank.wait_for(r"dale: hello \^\[\[31m\r\nto dale> ")
+    dale.type_line("/status away")
+    hank.wait_for("-- dale is away")
+    dale.type_line("3")
+    assert dale.wait_for_exit() == 0
+    hank.type_line("still there?")
+    hank.wait_for("-- not sent to dale: dale has left, .* The text was: still there[?]")
+    hank.type_line("/msg nobody hi")
+    hank.wait_for("-- not sent to nobody: This name is not known on this server")
+    hank.type("\x04")
+    assert hank.wait_for_exit() == 0
 
 
 def test_a_taken_name(server: RunningServer, sit: Sit) -> None:
     hank = sit(server, "--name", "hank")
-    hank.sees(READY)
+    hank.wait_for(READY)
     other = sit(server, "--name", "HANK")
-    assert other.leaves() == 77
+    assert other.wait_for_exit() == 77
     assert "name is already in use" in other.seen
 
 
@@ -146,45 +146,45 @@ def test_resuming(server: RunningServer, link: Callable[[str], Owner]) -> None:
 def test_an_account_from_its_making_to_its_second_device(server: RunningServer, sit: Sit) -> None:
     hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
     for person, name in ((hank, "hank"), (dale, "dale")):
-        person.sees(READY)
-        person.line("/register")
-        person.sees(f"A password for {name}: $")
-        person.line("correct horse")
-        person.sees("Repeat the password: $")
-        person.line("correct horse")
-        person.sees(f"-- {name} is now your account")
-        person.line("/join #dev")
-        person.sees("(?s)-- you are in #dev, with .*to #dev> ")
-    hank.line("3")
-    assert hank.leaves() == 0
-    dale.line("the deploy is at five")
-    dale.sees("-- sent to #dev")
-    dale.line("/msg hank call me")
-    dale.sees("-- sent to hank")
+        person.wait_for(READY)
+        person.type_line("/register")
+        person.wait_for(f"A password for {name}: $")
+        person.type_line("correct horse")
+        person.wait_for("Repeat the password: $")
+        person.type_line("correct horse")
+        person.wait_for(f"-- {name} is now your account")
+        person.type_line("/join #dev")
+        person.wait_for("(?s)-- you are in #dev, with .*to #dev> ")
+    hank.type_line("3")
+    assert hank.wait_for_exit() == 0
+    dale.type_line("the deploy is at five")
+    dale.wait_for("-- sent to #dev")
+    dale.type_line("/msg hank call me")
+    dale.wait_for("-- sent to hank")
     hank = sit(server, "--name", "hank")
-    hank.sees("Password for hank: $")
-    hank.line("correct horse")
-    hank.sees(READY)
-    hank.sees("#dev dale: the deploy is at five")
-    hank.sees(r"\] dale: call me")
-    hank.line("/search DEPLOY")
-    hank.sees(r"-- found 1 message:\r\n  1 \[\d\d:\d\d\] #dev dale: the deploy is at five")
+    hank.wait_for("Password for hank: $")
+    hank.type_line("correct horse")
+    hank.wait_for(READY)
+    hank.wait_for("#dev dale: the deploy is at five")
+    hank.wait_for(r"\] dale: call me")
+    hank.type_line("/search DEPLOY")
+    hank.wait_for(r"-- found 1 message:\r\n  1 \[\d\d:\d\d\] #dev dale: the deploy is at five")
     phone = sit(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
-    phone.sees(READY)
-    phone.line("/msg dale from the phone")
-    hank.sees("you, on another device, to dale: from the phone")
-    dale.sees("hank: from the phone")
-    hank.line("/msg dale from the desk")
-    phone.sees("you, on another device, to dale: from the desk")
-    dale.line("/history 3")
-    dale.sees(r"(?s)dale: call me\r\n.*hank: from the phone\r\n.*hank: from the desk\r\n")
+    phone.wait_for(READY)
+    phone.type_line("/msg dale from the phone")
+    hank.wait_for("you, on another device, to dale: from the phone")
+    dale.wait_for("hank: from the phone")
+    hank.type_line("/msg dale from the desk")
+    phone.wait_for("you, on another device, to dale: from the desk")
+    dale.type_line("/history 3")
+    dale.wait_for(r"(?s)dale: call me\r\n.*hank: from the phone\r\n.*hank: from the desk\r\n")
     for person in (hank, dale, phone):
-        person.types("\x04")
-        assert person.leaves() == 0
+        person.type("\x04")
+        assert person.wait_for_exit() == 0
     again = sit(server, "--name", "hank", MESSENGER_PASSWORD="correct horse")
-    again.sees(READY)
-    again.types("\x04")
-    assert again.leaves() == 0
+    again.wait_for(READY)
+    again.type("\x04")
+    assert again.wait_for_exit() == 0
     assert "from" not in again.seen and "call me" not in again.seen
 
 
@@ -193,18 +193,18 @@ def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable
     hank.link.register("correct horse")
     hank.link.close()
     person = sit(server, "--name", "HANK", MESSENGER_PASSWORD="correct horse")
-    person.sees(READY)
-    person.line("/users")
-    person.sees(r"   hank \(you\)")
+    person.wait_for(READY)
+    person.type_line("/users")
+    person.wait_for(r"   hank \(you\)")
     for typed, seen in (
         ("/join dev", "-- you are in #dev"),
         ("/members dev", r"-- 1 in #dev:\r\n   hank \(you\)"),
         ("/leave dev", "-- you have left #dev"),
     ):
-        person.line(typed)
-        person.sees(seen)
-    person.types("\x04")
-    assert person.leaves() == 0
+        person.type_line(typed)
+        person.wait_for(seen)
+    person.type("\x04")
+    assert person.wait_for_exit() == 0
 
 
 def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Owner], start: Start) -> None:

@@ -14,7 +14,7 @@ from gmessenger.terminal.exec_mode import MAX_VARIABLE, CommandRunner, environme
 from gmessenger.terminal.main import main
 from gmessenger.wire.events import MessageEvent
 from tests.support.pty_client import TIMEOUT
-from tests.support.scripted_server import FakeServer, Peer
+from tests.support.scripted_server import ClientConnection, FakeServer
 from tests.terminal.conftest import Start
 
 Process = subprocess.Popen[bytes]
@@ -34,10 +34,12 @@ def script(tmp_path: Path) -> Script:
     return written
 
 
-def executing(start: Start, fake: FakeServer, command: str, *more: str, account: bool = False) -> tuple[Process, Peer]:
+def executing(
+    start: Start, fake: FakeServer, command: str, *more: str, account: bool = False
+) -> tuple[Process, ClientConnection]:
     words = ("--name", "bot", "--listen", "--exec", command, *more)
     process = start(fake, *words, stdin=subprocess.DEVNULL, password="secret")
-    return process, fake.enter(account=account)
+    return process, fake.accept_and_log_in(account=account)
 
 
 def lines(process: Process, count: int) -> list[str]:
@@ -63,8 +65,8 @@ def left(process: Process, number: signal.Signals = signal.SIGINT) -> int:
 def test_each_message_in_turn_with_its_environment(fake: FakeServer, start: Start, script: Script) -> None:
     told = '"$GMESSENGER_FROM" "$GMESSENGER_TO" "$GMESSENGER_CONVERSATION" "$GMESSENGER_SEQ" "$GMESSENGER_TIME"'
     process, peer = executing(start, fake, script(f'echo "$1" {told}; cat; env | grep -c secret') + " 'two words'")
-    peer.say("dale", "$(touch /tmp/x); `id` привет", "bot", time=1.5)
-    peer.say("hank", "in a room\nof two lines", "#dev", seq=7, time=1763800009.5)
+    peer.push_message("dale", "$(touch /tmp/x); `id` привет", "bot", time=1.5)
+    peer.push_message("hank", "in a room\nof two lines", "#dev", seq=7, time=1763800009.5)
     assert lines(process, 3) == ["two words dale bot dale  1.500000", "$(touch /tmp/x); `id` привет", "0"]
     assert lines(process, 4) == ["two words hank #dev #dev 7 1763800009.500000", "in a room", "of two lines", "0"]
     assert left(process) == 0
@@ -72,20 +74,20 @@ def test_each_message_in_turn_with_its_environment(fake: FakeServer, start: Star
 
 def test_with_json_the_command_reads_the_frame(fake: FakeServer, start: Start) -> None:
     process, peer = executing(start, fake, "cat", "--json")
-    peer.write(b'{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"hi"}\n')
+    peer.send_bytes(b'{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"hi"}\n')
     assert lines(process, 1) == ['{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"hi"}']
     assert left(process) == 0
 
 
 def test_a_message_is_done_with_when_its_command_has_ended(fake: FakeServer, start: Start, script: Script) -> None:
     process, peer = executing(start, fake, script("cat; read line; exit 3"), account=True)
-    peer.say("dale", "one", "bot", seq=1)
+    peer.push_message("dale", "one", "bot", seq=1)
     assert lines(process, 1) == ["one"]
     says(process, "-- the command for a message from dale ended with exit code 3")
     assert peer.expect("ack")["seq"] == 1  # a failure does not keep back what comes after it
-    peer.say("bot", "my own, elsewhere", "dale", seq=2)
+    peer.push_message("bot", "my own, elsewhere", "dale", seq=2)
     assert peer.expect("ack")["seq"] == 2
-    peer.say("dale", "three", "bot", seq=3)
+    peer.push_message("dale", "three", "bot", seq=3)
     assert lines(process, 1) == ["three"]
     assert left(process) == 0
 
@@ -94,8 +96,8 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
     fake: FakeServer, start: Start, script: Script
 ) -> None:
     process, peer = executing(start, fake, script("sleep 1000 & echo here; wait"), "--exec-timeout", "0.2")
-    peer.say("dale", "one", "bot")
-    peer.say("dale", "two", "bot")
+    peer.push_message("dale", "one", "bot")
+    peer.push_message("dale", "two", "bot")
     says(process, "from dale was terminated: it ran longer than 0.2 s")
     says(process, "from dale was terminated: it ran longer than 0.2 s")
     assert left(process) == 0
@@ -108,19 +110,19 @@ def test_the_end_of_the_program_is_that_of_the_command(
     fake: FakeServer, start: Start, script: Script, number: signal.Signals, code: int
 ) -> None:
     process, peer = executing(start, fake, script("trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait"))
-    peer.say("dale", "one", "bot", seq=1)
+    peer.push_message("dale", "one", "bot", seq=1)
     assert lines(process, 1) == ["here"]
     assert left(process, number) == code
     assert process.stdout is not None
     assert process.stdout.read() == b"asked\n"
-    assert peer.read() == {"action": "quit"}  # and no ack: it comes again
+    assert peer.receive() == {"action": "quit"}  # and no ack: it comes again
 
 
 def test_a_command_that_is_gone_ends_the_program(fake: FakeServer, start: Start, script: Script) -> None:
     command = script("echo here")
     process, peer = executing(start, fake, command)
     Path(command.strip("'")).unlink()
-    peer.say("dale", "one", "bot")
+    peer.push_message("dale", "one", "bot")
     out, err = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, out) == (73, b"")
     assert b"gmessenger-client: Cannot run " in err and b"No such file or directory.\n" in err
@@ -175,8 +177,8 @@ def test_how_a_command_ended_is_said_in_words() -> None:
 def test_the_line_is_kept_while_a_command_runs(fake: FakeServer, start: Start, tmp_path: Path) -> None:
     os.mkfifo(gate := tmp_path / "gate")
     process, peer = executing(start, fake, f"cat {gate}", "--probe-after", "0.1")
-    peer.say("dale", "one", "bot")
-    assert peer.read() == {"action": "probe"}
+    peer.push_message("dale", "one", "bot")
+    assert peer.receive() == {"action": "probe"}
     gate.write_text("opened\n")
     assert lines(process, 1) == ["opened"]
     assert left(process) == 0

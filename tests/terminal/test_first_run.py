@@ -14,13 +14,13 @@ from gmessenger.errors import FileError
 from gmessenger.terminal.main import main
 from gmessenger.terminal.saved_config import save_values
 from tests import ROOT
-from tests.support.pty_client import TIMEOUT, Person, environment
-from tests.support.scripted_server import FakeServer, Peer
+from tests.support.pty_client import TIMEOUT, PtyClient, environment
+from tests.support.scripted_server import ClientConnection, FakeServer
 
 GREETED = r"Connected to fake/1\."
 
 
-Come = Callable[..., Person]
+Come = Callable[..., PtyClient]
 
 
 @pytest.fixture
@@ -38,155 +38,155 @@ def come(log: Path, home: Path) -> Iterator[Come]:
     """Start the client with these words only, at a terminal that is too dumb for more than lines."""
     with ExitStack() as people:
 
-        def down(*words: str) -> Person:
+        def down(*words: str) -> PtyClient:
             argv = [sys.executable, "-m", "gmessenger", "client", *words]
-            return people.enter_context(Person(argv, log, HOME=str(home), TERM="dumb"))
+            return people.enter_context(PtyClient(argv, log, HOME=str(home), TERM="dumb"))
 
         yield down
 
 
-def guest(fake: FakeServer, registration: str | None = "open") -> Peer:
+def guest(fake: FakeServer, registration: str | None = "open") -> ClientConnection:
     peer = fake.accept()
-    peer.let_in(**({"registration": registration} if registration else {}))
+    peer.accept_login(**({"registration": registration} if registration else {}))
     return peer
 
 
 def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come()
-    hank.sees(r"Server \[127\.0\.0\.1\]: $")
-    hank.line("[what?")
-    hank.sees("-- a server is HOST or HOST:PORT")
-    hank.line(f" {fake.host}:{fake.port} ")
-    hank.sees("Your name: $")
-    hank.line("")
-    hank.sees("Your name: $")
-    hank.line(" hank ")
+    hank.wait_for(r"Server \[127\.0\.0\.1\]: $")
+    hank.type_line("[what?")
+    hank.wait_for("-- a server is HOST or HOST:PORT")
+    hank.type_line(f" {fake.host}:{fake.port} ")
+    hank.wait_for("Your name: $")
+    hank.type_line("")
+    hank.wait_for("Your name: $")
+    hank.type_line(" hank ")
     guest(fake)
-    hank.sees("-- you are a guest: .*\r\n")
-    hank.sees(r"A password for hank \(Enter: not now\): $")
-    hank.line("")
-    hank.sees("-- not registered; /register does it")
+    hank.wait_for("-- you are a guest: .*\r\n")
+    hank.wait_for(r"A password for hank \(Enter: not now\): $")
+    hank.type_line("")
+    hank.wait_for("-- not registered; /register does it")
     kept = f"host = {fake.host}, port = {fake.port}, name = hank"
     told = f"-- saved in {config}: {kept}; the next start asks no questions"
-    hank.sees(r"\s+".join(map(re.escape, told.split())))  # wherever a line of the terminal ends
-    hank.sees(GREETED)
+    hank.wait_for(r"\s+".join(map(re.escape, told.split())))  # wherever a line of the terminal ends
+    hank.wait_for(GREETED)
     assert config.read_text().endswith(f"[client]\nhost = {fake.host}\nport = {fake.port}\nname = hank\n")
     assert (config.stat().st_mode & 0o777, config.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     again = come()
     guest(fake)
-    again.sees(GREETED)
+    again.wait_for(GREETED)
     assert "?" not in again.seen and "name:" not in again.seen
-    again.line("/quit")
-    assert again.leaves() == 0
+    again.type_line("/quit")
+    assert again.wait_for_exit() == 0
 
 
 def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come(fake.host, "-p", str(fake.port))
-    hank.sees("Your name: $")
-    hank.line("hank")
+    hank.wait_for("Your name: $")
+    hank.type_line("hank")
     peer = guest(fake)
     for first, second in (("one thing", "another"), ("short", "short")):
-        hank.sees("A password for hank .*: $")
-        hank.line(first)
-        hank.sees("Repeat the password: $")
-        hank.line(second)
+        hank.wait_for("A password for hank .*: $")
+        hank.type_line(first)
+        hank.wait_for("Repeat the password: $")
+        hank.type_line(second)
         if first != second:
-            hank.sees("-- the passwords differ")
-    peer.answer(peer.expect("register"), 400, code="bad_password", error="Too short.")
-    hank.sees("-- .+\r\n")
-    hank.sees("A password for hank .*: $")
-    hank.line("correct horse")
-    hank.sees("Repeat the password: $")
-    hank.line("correct horse")
+            hank.wait_for("-- the passwords differ")
+    peer.respond(peer.expect("register"), 400, code="bad_password", error="Too short.")
+    hank.wait_for("-- .+\r\n")
+    hank.wait_for("A password for hank .*: $")
+    hank.type_line("correct horse")
+    hank.wait_for("Repeat the password: $")
+    hank.type_line("correct horse")
     asked = peer.expect("register")
     assert asked["password"] == "correct horse" and "invite" not in asked
-    peer.answer(asked, 201, session="other")
-    hank.sees("-- hank is now your account")
-    hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank;")
-    hank.sees(r"the\s+next\s+start\s+asks\s+only\s+for\s+the\s+password\r\n")
-    hank.sees(GREETED)
+    peer.respond(asked, 201, session="other")
+    hank.wait_for("-- hank is now your account")
+    hank.wait_for(f"host = {fake.host}, port = {fake.port}, name = hank;")
+    hank.wait_for(r"the\s+next\s+start\s+asks\s+only\s+for\s+the\s+password\r\n")
+    hank.wait_for(GREETED)
     assert "horse" not in config.read_text() + hank.seen
 
 
 @pytest.mark.parametrize("registration", ["closed", None])
 def test_it_offers_no_account_where_there_is_none(fake: FakeServer, come: Come, registration: str | None) -> None:
     hank = come(fake.host, str(fake.port))
-    hank.sees("Your name: $")
-    hank.line("hank")
+    hank.wait_for("Your name: $")
+    hank.type_line("hank")
     guest(fake, registration)
-    hank.sees("-- saved")
-    hank.sees(GREETED)
+    hank.wait_for("-- saved")
+    hank.wait_for(GREETED)
     assert "password" not in hank.seen.split("/msg")[0]
 
 
 def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come) -> None:
     hank = come(fake.host, str(fake.port))
-    hank.line("hank")
+    hank.type_line("hank")
     peer = guest(fake, "invite")
     for question in ("A password for hank .*: $", "Repeat the password: $"):
-        hank.sees(question)
-        hank.line("correct horse")
-    hank.sees("Your invitation code: $")
-    hank.line("let-me-in")
+        hank.wait_for(question)
+        hank.type_line("correct horse")
+    hank.wait_for("Your invitation code: $")
+    hank.type_line("let-me-in")
     assert peer.expect("register")["invite"] == "let-me-in"
 
 
 def test_a_name_that_is_refused_is_asked_again_and_not_remembered(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come(fake.host, str(fake.port))
-    hank.line("hank")
-    fake.accept().turn_away(409, "name_in_use", "This name is already in use; choose another.")
-    hank.sees("-- This name is already in use; choose another.\r\n")
-    hank.sees(r"Your name \[hank\]: $")
-    hank.line("")
+    hank.type_line("hank")
+    fake.accept().reject_login(409, "name_in_use", "This name is already in use; choose another.")
+    hank.wait_for("-- This name is already in use; choose another.\r\n")
+    hank.wait_for(r"Your name \[hank\]: $")
+    hank.type_line("")
     peer = fake.accept()
-    assert peer.turn_away(400, "bad_name", "A name is made of letters.")["user"]["account_name"] == "hank"
-    hank.sees(r"Your name \[hank\]: $")
+    assert peer.reject_login(400, "bad_name", "A name is made of letters.")["user"]["account_name"] == "hank"
+    hank.wait_for(r"Your name \[hank\]: $")
     assert not config.exists()
-    hank.line("hanka")
+    hank.type_line("hanka")
     guest(fake, "closed")
-    hank.sees("-- saved .*name = hanka;")
-    hank.sees(GREETED)
-    hank.line("/quit")
-    assert hank.leaves() == 0
+    hank.wait_for("-- saved .*name = hanka;")
+    hank.wait_for(GREETED)
+    hank.type_line("/quit")
+    assert hank.wait_for_exit() == 0
 
 
 def test_a_server_that_cannot_be_reached_is_asked_again(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come()
-    hank.sees("Server .*: $")
-    hank.line("nosuchhost.invalid:99")
-    hank.sees("Your name: $")
-    hank.line("hank")
-    hank.sees("-- Cannot reach nosuchhost.invalid:99: .*\r\n")
-    hank.sees(r"Server \[nosuchhost.invalid:99\]: $")
-    hank.line("")
-    hank.sees("-- Cannot reach nosuchhost.invalid:99: .*\r\n")
-    hank.sees(r"Server \[nosuchhost.invalid:99\]: $")
-    hank.line(f"{fake.host}:{fake.port}")
+    hank.wait_for("Server .*: $")
+    hank.type_line("nosuchhost.invalid:99")
+    hank.wait_for("Your name: $")
+    hank.type_line("hank")
+    hank.wait_for("-- Cannot reach nosuchhost.invalid:99: .*\r\n")
+    hank.wait_for(r"Server \[nosuchhost.invalid:99\]: $")
+    hank.type_line("")
+    hank.wait_for("-- Cannot reach nosuchhost.invalid:99: .*\r\n")
+    hank.wait_for(r"Server \[nosuchhost.invalid:99\]: $")
+    hank.type_line(f"{fake.host}:{fake.port}")
     peer = fake.accept()
-    assert peer.let_in()["user"]["account_name"] == "hank"
-    hank.sees(f"host = {fake.host}, port = {fake.port}, name = hank;")
+    assert peer.accept_login()["user"]["account_name"] == "hank"
+    hank.wait_for(f"host = {fake.host}, port = {fake.port}, name = hank;")
 
 
 def test_what_was_not_asked_is_not_asked_again(fake: FakeServer, come: Come) -> None:
     hank = come("--name", "hank", fake.host, str(fake.port))
-    fake.accept().turn_away(409, "name_in_use", "This name is already in use; choose another.")
-    assert hank.leaves() == 77
+    fake.accept().reject_login(409, "name_in_use", "This name is already in use; choose another.")
+    assert hank.wait_for_exit() == 77
     bob = come("nosuchhost.invalid")
-    bob.sees("Your name: $")
-    bob.line("bob")
-    assert bob.leaves() == 69
+    bob.wait_for("Your name: $")
+    bob.type_line("bob")
+    assert bob.wait_for_exit() == 69
 
 
 def test_ctrl_c_at_a_question_leaves_the_row_to_the_shell(fake: FakeServer, come: Come) -> None:
     hank = come()
-    hank.sees("Server .*: $")
-    hank.types("\x03")
-    assert hank.leaves() == 0 and hank.seen == "^C\r\n"
+    hank.wait_for("Server .*: $")
+    hank.type("\x03")
+    assert hank.wait_for_exit() == 0 and hank.seen == "^C\r\n"
     dale = come(fake.host, str(fake.port), "-n", "dale")
-    fake.accept().turn_away(401, "password_needed", "A password is needed.")
-    dale.sees("Password for dale: $")
-    dale.types("\x03")
-    assert dale.leaves() == 0 and dale.seen.endswith("\r")  # wiped
+    fake.accept().reject_login(401, "password_needed", "A password is needed.")
+    dale.wait_for("Password for dale: $")
+    dale.type("\x03")
+    assert dale.wait_for_exit() == 0 and dale.seen.endswith("\r")  # wiped
 
 
 def test_nothing_is_written_where_another_file_is_named(
@@ -194,41 +194,41 @@ def test_nothing_is_written_where_another_file_is_named(
 ) -> None:
     (other := tmp_path / "other.ini").write_text("[client]\n")
     hank = come(fake.host, str(fake.port), "-c", str(other))
-    hank.sees("Your name: $")
-    hank.line("hank")
+    hank.wait_for("Your name: $")
+    hank.type_line("hank")
     guest(fake)
-    hank.sees(GREETED)
+    hank.wait_for(GREETED)
     assert (config.exists(), other.read_text()) == (False, "[client]\n")
 
 
 def test_with_a_server_and_a_name_nothing_is_asked_or_remembered(fake: FakeServer, come: Come, config: Path) -> None:
     hank = come(fake.host, str(fake.port), "-n", "hank")
     guest(fake)
-    hank.sees(GREETED)
-    hank.line("/quit")
-    assert hank.leaves() == 0
+    hank.wait_for(GREETED)
+    hank.type_line("/quit")
+    assert hank.wait_for_exit() == 0
     assert not config.exists()
 
 
 def test_a_directory_that_cannot_be_written_stops_nobody(fake: FakeServer, come: Come, home: Path) -> None:
     home.write_text("not a directory")
     hank = come(fake.host, str(fake.port))
-    hank.sees("Your name: $")
-    hank.line("hank")
+    hank.wait_for("Your name: $")
+    hank.type_line("hank")
     guest(fake, "closed")
-    hank.sees("-- Cannot write the config file .*: Not a directory")
-    hank.sees(GREETED)
+    hank.wait_for("-- Cannot write the config file .*: Not a directory")
+    hank.wait_for(GREETED)
 
 
 def test_the_end_of_the_input_is_no_answer(come: Come) -> None:
     for answers in ([], ["localhost"]):
         hank = come()
         for answer in answers:
-            hank.line(answer)
-            hank.sees("Your name: $")
-        hank.sees(": $" if not answers else "")
-        hank.types("\x04")
-        assert hank.leaves() == 0
+            hank.type_line(answer)
+            hank.wait_for("Your name: $")
+        hank.wait_for(": $" if not answers else "")
+        hank.type("\x04")
+        assert hank.wait_for_exit() == 0
 
 
 def test_a_pipe_is_asked_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,8 +249,8 @@ def test_a_pipe_has_the_name_from_the_file(fake: FakeServer, log: Path, home: Pa
     process.stdin.write(b"hi\n")
     process.stdin.close()
     peer = fake.accept()
-    assert peer.let_in()["user"]["account_name"] == "hank"
-    assert peer.take(1) == ["hi"]
+    assert peer.accept_login()["user"]["account_name"] == "hank"
+    assert peer.accept_messages(1) == ["hi"]
     assert process.wait(timeout=TIMEOUT) == 0
 
 

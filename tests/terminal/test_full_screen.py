@@ -18,11 +18,11 @@ import gevent
 import pytest
 
 from tests.support.pty_client import TIMEOUT, command
-from tests.support.pty_screen import Viewer
-from tests.support.scripted_server import FakeServer, Frame, Peer
-from tests.support.timeouts import PATIENCE
+from tests.support.pty_screen import PtyScreen
+from tests.support.scripted_server import ClientConnection, FakeServer, Frame
+from tests.support.timeouts import TEST_TIMEOUT
 
-View = Callable[..., Viewer]
+View = Callable[..., PtyScreen]
 ACCOUNT = {"account": True}
 
 
@@ -31,47 +31,47 @@ def view(tmp_path: Path) -> Iterator[View]:
     """Sit somebody down in front of a screen: server, options, size."""
     with ExitStack() as people:
 
-        def down(server: Any, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> Viewer:
+        def down(server: Any, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> PtyScreen:
             argv = command(server, "--name", "hank", *arguments)
-            return people.enter_context(Viewer(argv, tmp_path / "client.log", columns, rows, **env))
+            return people.enter_context(PtyScreen(argv, tmp_path / "client.log", columns, rows, **env))
 
         yield down
 
 
-def seated(fake: FakeServer, view: View, *arguments: str, **more: Any) -> tuple[Viewer, Peer]:
+def seated(fake: FakeServer, view: View, *arguments: str, **more: Any) -> tuple[PtyScreen, ClientConnection]:
     """Hank, connected, turned to his conversation with Dale."""
     hank = view(fake, *arguments, **more)
-    peer = fake.enter(greeting="Be kind.")
-    hank.shows("connected")
-    hank.types("/msg dale\r")
-    hank.shows(r"@dale.*$")
+    peer = fake.accept_and_log_in(greeting="Be kind.")
+    hank.wait_until_shown("connected")
+    hank.type("/msg dale\r")
+    hank.wait_until_shown(r"@dale.*$")
     return hank, peer
 
 
-def said(peer: Peer) -> Frame:
+def said(peer: ClientConnection) -> Frame:
     """The next message; what the client asks by itself meanwhile is not known here."""
-    while (frame := peer.read()).get("action") != "msg":
-        peer.answer(frame, 400, code="unknown_action", error="Unknown.")
+    while (frame := peer.receive()).get("action") != "msg":
+        peer.respond(frame, 400, code="unknown_action", error="Unknown.")
     return frame
 
 
 def test_it_shows_who_and_where_and_ends_as_the_seed_did(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view)
-    hank.shows("● connected")
-    hank.shows(r"\[hank\]")
-    hank.types("hello, Борис 👍\r")
+    hank.wait_until_shown("● connected")
+    hank.wait_until_shown(r"\[hank\]")
+    hank.type("hello, Борис 👍\r")
     message = said(peer)
     assert (message["to"], message["message"]) == ("dale", "hello, Борис 👍")
-    hank.shows("hello, Борис 👍 +…")
-    peer.answer(message, 200, seq=1)
-    hank.shows("hello, Борис 👍 +✓")
+    hank.wait_until_shown("hello, Борис 👍 +…")
+    peer.respond(message, 200, seq=1)
+    hank.wait_until_shown("hello, Борис 👍 +✓")
     peer.send({"action": "delivered", "with": "dale", "seq": 1})
-    hank.shows("hello, Борис 👍 +✓✓")
-    peer.say("dale", "hi hank")
-    hank.shows(r"dale │ hi hank")
-    hank.types("3\r")
-    assert hank.leaves() == 0
-    assert hank.restored
+    hank.wait_until_shown("hello, Борис 👍 +✓✓")
+    peer.push_message("dale", "hi hank")
+    hank.wait_until_shown(r"dale │ hi hank")
+    hank.type("3\r")
+    assert hank.wait_for_exit() == 0
+    assert hank.is_restored
 
 
 @pytest.mark.parametrize(
@@ -81,24 +81,24 @@ def test_the_words_of_the_seed_and_those_that_were_nearly_right(
     fake: FakeServer, view: View, word: str, shown: str
 ) -> None:
     hank, _ = seated(fake, view)
-    hank.types(f"{word}\r")
-    hank.shows(shown)
+    hank.type(f"{word}\r")
+    hank.wait_until_shown(shown)
 
 
 def test_a_refused_message_says_why_and_is_taken_back(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view)
-    hank.types("anybody?\r")
-    peer.answer(said(peer), 404, code="never_seen", error="Nobody of that name was ever here.")
-    hank.shows("✗ .*Alt-e")
+    hank.type("anybody?\r")
+    peer.respond(said(peer), 404, code="never_seen", error="Nobody of that name was ever here.")
+    hank.wait_until_shown("✗ .*Alt-e")
     hank.press("alt-e")
-    hank.types(" again\r")
+    hank.type(" again\r")
     assert said(peer)["message"] == "anybody? again"
 
 
 def test_a_paste_of_several_lines_waits_to_be_sent(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view)
-    hank.pastes("one\ntwo\tand\nthree")
-    hank.shows(r"^three")
+    hank.paste("one\ntwo\tand\nthree")
+    hank.wait_until_shown(r"^three")
     hank.press("enter")
     assert said(peer)["message"] == "one\ntwo\tand\nthree"
 
@@ -106,42 +106,42 @@ def test_a_paste_of_several_lines_waits_to_be_sent(fake: FakeServer, view: View)
 @pytest.mark.parametrize("size", [(200, 50), (50, 15), (20, 6)])
 def test_it_takes_any_size(fake: FakeServer, view: View, size: tuple[int, int]) -> None:
     hank, peer = seated(fake, view)
-    peer.say("dale", "before")
-    hank.shows("before")
-    hank.types("a draft")
+    peer.push_message("dale", "before")
+    hank.wait_until_shown("before")
+    hank.type("a draft")
     hank.resize(*size)
-    peer.say("dale", "after")
-    hank.shows("after")
-    hank.shows("a draft")
+    peer.push_message("dale", "after")
+    hank.wait_until_shown("after")
+    hank.wait_until_shown("a draft")
     assert len(hank.screen.display) == size[1]
 
 
 def test_what_is_typed_while_the_line_is_down_is_sent_when_it_is_back(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view)
-    hank.types("half a li")
+    hank.type("half a li")
     peer.close()
-    hank.shows("offline|reconnecting")
-    hank.types("ne\r")
-    hank.shows("half a line +…")
-    hank.types("the next one")
-    again = fake.enter()
+    hank.wait_until_shown("offline|reconnecting")
+    hank.type("ne\r")
+    hank.wait_until_shown("half a line +…")
+    hank.type("the next one")
+    again = fake.accept_and_log_in()
     message = said(again)
     assert message["message"] == "half a line"
-    again.answer(message, 202)
-    hank.shows("half a line +✓")
-    hank.shows("● connected")
-    hank.shows(r"\] the next one$")
+    again.respond(message, 202)
+    hank.wait_until_shown("half a line +✓")
+    hank.wait_until_shown("● connected")
+    hank.wait_until_shown(r"\] the next one$")
 
 
 def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view)
     text = "the quick brown fox"
     for number in range(500):
-        peer.say("dale", f"number {number}")
+        peer.push_message("dale", f"number {number}")
         if number % 20 == 0:
-            hank.types(text[number // 20 : number // 20 + 1])
-    hank.shows("number 499")
-    hank.shows(rf"\] {text}$")
+            hank.type(text[number // 20 : number // 20 + 1])
+    hank.wait_until_shown("number 499")
+    hank.wait_until_shown(rf"\] {text}$")
     hank.press("enter")
     assert said(peer)["message"] == text
 
@@ -156,8 +156,8 @@ def test_signals_end_it_and_the_terminal_is_as_it_was(
 ) -> None:
     hank, _ = seated(fake, view)
     hank.signal(number)
-    assert hank.leaves() == code
-    assert hank.restored
+    assert hank.wait_for_exit() == code
+    assert hank.is_restored
 
 
 def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(fake: FakeServer, view: View) -> None:
@@ -172,33 +172,33 @@ def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(f
     hank.screen.reset()
     peer.close()
     hank.signal(signal.SIGCONT)
-    hank.shows(r"@dale")
+    hank.wait_until_shown(r"@dale")
     assert not hank.modes[3] & (termios.ICANON | termios.ECHO)
-    hank.types("what did I miss?\rhalf a line")
-    again = fake.enter()
-    again.answer(said(again), 202)
-    hank.shows(r"caught up: 1 of your messages was sent$")
-    hank.shows(r"\] half a line$")
+    hank.type("what did I miss?\rhalf a line")
+    again = fake.accept_and_log_in()
+    again.respond(said(again), 202)
+    hank.wait_until_shown(r"caught up: 1 of your messages was sent$")
+    hank.wait_until_shown(r"\] half a line$")
 
 
 def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, view: View) -> None:
     hank, _ = seated(fake, view)
-    hank.types("not this")
+    hank.type("not this")
     hank.press("ctrl-c")
-    hank.hides("not this")
+    hank.wait_until_hidden("not this")
     hank.press("ctrl-c")
-    hank.shows("press Ctrl-C again to quit")
-    hank.types("still here")
-    hank.shows("still here$")
+    hank.wait_until_shown("press Ctrl-C again to quit")
+    hank.type("still here")
+    hank.wait_until_shown("still here$")
     hank.press("ctrl-c", "ctrl-c")
-    assert hank.leaves() == 0
-    assert hank.restored
+    assert hank.wait_for_exit() == 0
+    assert hank.is_restored
 
 
 def test_a_terminal_that_hangs_up_ends_it(fake: FakeServer, view: View) -> None:
     hank, _ = seated(fake, view)
     hank.hang_up()
-    assert hank.process.wait(timeout=PATIENCE) == 129
+    assert hank.process.wait(timeout=TEST_TIMEOUT) == 129
 
 
 def until_saved(folder: Path, *texts: bytes) -> None:
@@ -213,44 +213,44 @@ def until_saved(folder: Path, *texts: bytes) -> None:
 
 def test_drafts_are_there_again_after_a_crash(fake: FakeServer, view: View, tmp_path: Path) -> None:
     hank, _ = seated(fake, view)
-    hank.types("for dale")
+    hank.type("for dale")
     hank.press("alt-0")
-    hank.hides("for dale")
-    hank.types("/msg peggy\r")
-    hank.shows("@peggy")
-    hank.types("for peggy")
-    hank.shows("for peggy$")
+    hank.wait_until_hidden("for dale")
+    hank.type("/msg peggy\r")
+    hank.wait_until_shown("@peggy")
+    hank.type("for peggy")
+    hank.wait_until_shown("for peggy$")
     hank.press("alt-0")
-    hank.hides("for peggy")
+    hank.wait_until_hidden("for peggy")
     until_saved(tmp_path, b"for dale", b"for peggy")
     hank.process.kill()
     hank.process.wait()
     again = view(fake)
-    fake.enter()
-    again.shows("● connected")
-    again.shows("@dale")
-    again.types("/msg dale\r")
-    again.shows("for dale$")
+    fake.accept_and_log_in()
+    again.wait_until_shown("● connected")
+    again.wait_until_shown("@dale")
+    again.type("/msg dale\r")
+    again.wait_until_shown("for dale$")
     again.press("alt-0")
-    again.types("/msg peggy\r")
-    again.shows("for peggy$")
+    again.type("/msg peggy\r")
+    again.wait_until_shown("for peggy$")
 
 
 def test_strangers_cannot_disturb_the_screen(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view)
     for text in ("\x1b[2J\x1b]0;pwned\x07gone", "\u202eevil", "a" + "\u0301" * 500, "🇩🇪👨‍👩‍👧‍👦 flags", "w" * 10_000):
-        peer.say("dale", text)
-    peer.say("dale", "the end")
-    hank.shows("the end")
-    hank.types("still here")
-    hank.shows(r"\] still here$")
+        peer.push_message("dale", text)
+    peer.push_message("dale", "the end")
+    hank.wait_until_shown("the end")
+    hank.type("still here")
+    hank.wait_until_shown(r"\] still here$")
     assert b"\x1b]" not in hank.raw
 
 
 def test_without_colours_there_are_none(fake: FakeServer, view: View) -> None:
     hank, peer = seated(fake, view, NO_COLOR="1")
-    peer.say("dale", "hi")
-    hank.shows("hi$")
+    peer.push_message("dale", "hi")
+    hank.wait_until_shown("hi$")
     assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7])[;m]", hank.raw)
 
 
@@ -264,17 +264,17 @@ def test_times_are_those_of_the_locale(
     if not (made / "LC_TIME").exists():  # the exit code of localedef tells nothing of that
         pytest.skip("there is nothing here to make a locale of")
     hank = view(fake, *arguments, LOCPATH=str(tmp_path), LC_TIME=made.name)
-    fake.enter().say("dale", "hi hank")
-    hank.shows(r"\d\d:\d\d [AP]M.* dale\b.*hi hank" if arguments else "@dale")
+    fake.accept_and_log_in().push_message("dale", "hi hank")
+    hank.wait_until_shown(r"\d\d:\d\d [AP]M.* dale\b.*hi hank" if arguments else "@dale")
     if not arguments:
         hank.press("alt-1")
-        hank.shows(r"\d\d:\d\d [AP]M +dale │ hi hank")
+        hank.wait_until_shown(r"\d\d:\d\d [AP]M +dale │ hi hank")
 
 
 def test_line_mode_where_it_is_asked_for_or_the_terminal_can_no_more(fake: FakeServer, view: View) -> None:
     for arguments, env in ((("--plain",), {}), ((), {"TERM": "dumb"})):
         hank = view(fake, *arguments, **env)
-        fake.enter()
-        hank.sees("You are hank")
+        fake.accept_and_log_in()
+        hank.wait_for("You are hank")
         assert b"\x1b" not in hank.raw
         assert os.get_terminal_size(hank.master).columns == 100

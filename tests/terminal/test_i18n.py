@@ -337,26 +337,26 @@ def test_what_a_server_keeps(
 
 def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
     anna = sit(server, "--name", "аня", **RUSSIAN)
-    anna.sees(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
-    anna.sees("Текст без команды уходит последнему адресату.*")
-    anna.line("привет")
-    anna.sees("-- Получателя ещё нет: сначала напишите /msg ИМЯ ТЕКСТ\\.")
-    anna.line("/uesrs")
-    anna.sees("-- Команды /uesrs нет\\. Может быть, /users[?]")
-    anna.line("/users")
-    anna.sees(r"-- здесь 1 человек:\r\n   аня \(это вы\)")
-    anna.line("/msg боря привет")
-    anna.sees("-- не отправлено [(]боря[)]: Это имя на сервере неизвестно\\. Текст: привет\r\nкому: боря> ")
-    anna.line("/join #дом")
-    anna.sees("-- Такой комнаты нет, а создавать комнаты можно только с учётной записью\\.")
-    anna.line("/msg боря " + "я" * 2000)
-    anna.sees("Это имя на сервере неизвестно")
-    anna.line("/status " + "я" * 100)
-    anna.sees("-- Состояние — это от 1 до")
-    anna.line("/history")
-    anna.sees("-- в беседе боря раньше ничего не было|-- Это можно только с учётной записью")
-    anna.line("3")
-    assert anna.leaves() == 0
+    anna.wait_for(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
+    anna.wait_for("Текст без команды уходит последнему адресату.*")
+    anna.type_line("привет")
+    anna.wait_for("-- Получателя ещё нет: сначала напишите /msg ИМЯ ТЕКСТ\\.")
+    anna.type_line("/uesrs")
+    anna.wait_for("-- Команды /uesrs нет\\. Может быть, /users[?]")
+    anna.type_line("/users")
+    anna.wait_for(r"-- здесь 1 человек:\r\n   аня \(это вы\)")
+    anna.type_line("/msg боря привет")
+    anna.wait_for("-- не отправлено [(]боря[)]: Это имя на сервере неизвестно\\. Текст: привет\r\nкому: боря> ")
+    anna.type_line("/join #дом")
+    anna.wait_for("-- Такой комнаты нет, а создавать комнаты можно только с учётной записью\\.")
+    anna.type_line("/msg боря " + "я" * 2000)
+    anna.wait_for("Это имя на сервере неизвестно")
+    anna.type_line("/status " + "я" * 100)
+    anna.wait_for("-- Состояние — это от 1 до")
+    anna.type_line("/history")
+    anna.wait_for("-- в беседе боря раньше ничего не было|-- Это можно только с учётной записью")
+    anna.type_line("3")
+    assert anna.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
 def test_nobody_there(fake: FakeServer, sit: Sit, environ: dict[str, str], said: str) -> None:
     fake.stop_listening()
     anna = sit(fake, "--name", "аня", "--retry-for", "0.01", **environ)
-    assert anna.leaves() == 69
+    assert anna.wait_for_exit() == 69
     told, ended = anna.seen.splitlines(keepends=True)
     assert ended == said.format(port=fake.port)
     assert re.match(r"-- .* (Trying again in|Следующая попытка через) 0[.,]\d (s|с)\.\r\n", told)
@@ -377,18 +377,21 @@ def test_nobody_there(fake: FakeServer, sit: Sit, environ: dict[str, str], said:
 
 def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
     anna = sit(fake, "--name", "аня", **RUSSIAN)
-    peer = fake.enter()
-    anna.sees("Ваше имя здесь")
+    peer = fake.accept_and_log_in()
+    anna.wait_for("Ваше имя здесь")
     peer.close()
-    anna.sees("-- связь прервана: сервер закрыл соединение; новая попытка через [0-9,]+ с; набранные до тех пор")
-    fake.enter()
-    anna.sees("-- снова на связи\r\n")
+    anna.wait_for("-- связь прервана: сервер закрыл соединение; новая попытка через [0-9,]+ с; набранные до тех пор")
+    fake.accept_and_log_in()
+    anna.wait_for("-- снова на связи\r\n")
 
 
 def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
     anna = sit(fake, "--name", "аня", **RUSSIAN)
-    fake.accept().turn_away(403, "banned", "Go away.")
-    assert (anna.leaves(), anna.seen) == (77, "gmessenger-client: Оператор запретил вам вход на этот сервер.\r\n")
+    fake.accept().reject_login(403, "banned", "Go away.")
+    assert (anna.wait_for_exit(), anna.seen) == (
+        77,
+        "gmessenger-client: Оператор запретил вам вход на этот сервер.\r\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from gmessenger.terminal.main import main
 from gmessenger.text import Text
 from tests import ROOT
 from tests.support.pty_client import TIMEOUT, close, command, environment
-from tests.support.scripted_server import FakeServer, Peer
+from tests.support.scripted_server import ClientConnection, FakeServer
 from tests.terminal.conftest import Start
 
 Process = subprocess.Popen[bytes]
@@ -39,40 +39,42 @@ def feed(process: Process, data: bytes, *, end: bool = True) -> None:
         process.stdin = None
 
 
-def sending(start: Start, fake: FakeServer, given: bytes, to: str = "hank", *more: str) -> tuple[Process, Peer]:
+def sending(
+    start: Start, fake: FakeServer, given: bytes, to: str = "hank", *more: str
+) -> tuple[Process, ClientConnection]:
     process = start(fake, "--name", "cron", "--to", to, *more)
     feed(process, given)
-    return process, fake.enter()
+    return process, fake.accept_and_log_in()
 
 
-def refuse(peer: Peer, code: str = "not_here", error: str = "They have left.", response: int = 410) -> None:
-    peer.answer(peer.expect("msg"), response, code=code, error=error)
+def refuse(peer: ClientConnection, code: str = "not_here", error: str = "They have left.", response: int = 410) -> None:
+    peer.respond(peer.expect("msg"), response, code=code, error=error)
 
 
 def test_every_line_is_sent_that_says_something(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, "backup done\n\n \t\u3000\r\n  привет\r\nlast\n\n".encode())
-    assert peer.take(3) == ["backup done", "  привет", "last"]
-    assert peer.read() == {"action": "quit"}
+    assert peer.accept_messages(3) == ["backup done", "  привет", "last"]
+    assert peer.receive() == {"action": "quit"}
     assert ended(process) == (0, "", "")
 
 
 def test_the_whole_input_is_one_message(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, "backup done\n\n  привет\r\nlast\n".encode(), "hank", "--whole")
-    assert peer.take(1) == ["backup done\n\n  привет\nlast"]
-    assert peer.read() == {"action": "quit"}
+    assert peer.accept_messages(1) == ["backup done\n\n  привет\nlast"]
+    assert peer.receive() == {"action": "quit"}
     assert ended(process) == (0, "", "")
 
 
 def test_a_whole_input_of_nothing_is_no_message(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"\n \n", "hank", "--whole")
-    assert peer.read() == {"action": "quit"}
+    assert peer.receive() == {"action": "quit"}
     assert ended(process) == (0, "", "")
 
 
 @pytest.mark.parametrize("given", [b"x" * 300_000, b"xx\n" * 100_000])
 def test_a_whole_input_that_is_too_long(fake: FakeServer, start: Start, given: bytes) -> None:
     process = start(fake, "--name", "cron", "--to", "hank", "--whole")
-    fake.enter()
+    fake.accept_and_log_in()
     assert ended(process, given) == (
         75,
         "",
@@ -83,7 +85,7 @@ def test_a_whole_input_that_is_too_long(fake: FakeServer, start: Start, given: b
 
 def test_a_refused_line(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"one\ntwo\nthree\n")
-    peer.take(1)
+    peer.accept_messages(1)
     refuse(peer, error="They have left\x1b.")
     refuse(peer, error="They are still away.")
     assert ended(process) == (
@@ -95,9 +97,9 @@ def test_a_refused_line(fake: FakeServer, start: Start) -> None:
 
 def test_a_line_too_long_is_reported_and_the_others_sent(fake: FakeServer, start: Start) -> None:
     process = start(fake, "--name", "cron", "--to", "hank")
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     feed(process, b"one\n" + b"x" * 70_000 + b"\n" + b"y" * 300_000 + b"\nfour\n")
-    assert peer.take(2) == ["one", "four"]
+    assert peer.accept_messages(2) == ["one", "four"]
     code, _, err = ended(process)
     assert code == 75
     assert "Not sent: 2 of 4 lines. The first: " in err
@@ -106,7 +108,7 @@ def test_a_line_too_long_is_reported_and_the_others_sent(fake: FakeServer, start
 
 def test_unanswered_lines_after_a_loss_for_good(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"one\ntwo\n", "hank", "--retry-for", "0.2")
-    peer.take(1)
+    peer.accept_messages(1)
     peer.expect("msg")
     fake.stop_listening()
     peer.close()
@@ -120,10 +122,10 @@ def test_a_loss_in_between(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"one\ntwo\n")
     first = peer.expect("msg")
     peer.restart()
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     assert peer.expect("msg") == first
-    peer.answer(first)
-    peer.take(1)
+    peer.respond(first)
+    peer.accept_messages(1)
     assert ended(process)[0] == 0
 
 
@@ -131,7 +133,7 @@ def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start: St
     process = start(fake, "--name", "cron", "--to", "hank")
     assert process.stdin is not None
     os.set_blocking(process.stdin.fileno(), False)
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     written = 0
     line = b"x" * 1023 + b"\n"
     while select([], [process.stdin.fileno()], [], 0.4)[1] and written < 10_000_000:
@@ -140,20 +142,20 @@ def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start: St
     os.set_blocking(process.stdin.fileno(), True)
     process.stdin.close()
     process.stdin = None
-    peer.take(-(-written // 1024))
+    peer.accept_messages(-(-written // 1024))
     assert ended(process)[0] == 0
 
 
 def test_later_is_tried_again(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"one\n")
-    peer.answer(peer.expect("msg"), 429, code="recipient_busy", error="Busy.", retry_after=0.05)
-    assert peer.take(1) == ["one"]
+    peer.respond(peer.expect("msg"), 429, code="recipient_busy", error="Busy.", retry_after=0.05)
+    assert peer.accept_messages(1) == ["one"]
     assert ended(process) == (0, "", "")
 
 
 def test_a_room_is_joined_first(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"one\n", "#ops")
-    peer.answer(peer.expect("join"), 200, members=["cron"])
+    peer.respond(peer.expect("join"), 200, members=["cron"])
     assert peer.expect("msg")["to"] == "#ops"
     peer.sock.sendall(b"")
     process.kill()
@@ -170,14 +172,14 @@ def test_a_room_that_cannot_be_joined(
     fake: FakeServer, start: Start, response: int, code: str, error: str, said: str
 ) -> None:
     process, peer = sending(start, fake, b"one\n", "#ops")
-    peer.answer(peer.expect("join"), response, code=code, error=error)
-    peer.expect_left()
+    peer.respond(peer.expect("join"), response, code=code, error=error)
+    peer.expect_closed()
     assert ended(process) == (77, "", f"gmessenger-client: {said}\n")
 
 
 def test_everybody_needs_no_joining(fake: FakeServer, start: Start) -> None:
     process, peer = sending(start, fake, b"one\n", "#all")
-    assert peer.take(1) == ["one"]
+    assert peer.accept_messages(1) == ["one"]
     assert ended(process)[0] == 0
 
 
@@ -185,14 +187,14 @@ def test_everybody_needs_no_joining(fake: FakeServer, start: Start) -> None:
 def test_control_c_while_sending(fake: FakeServer, start: Start, answered: bool, code: int) -> None:
     process = start(fake, "--name", "cron", "--to", "hank")
     feed(process, b"one\n", end=False)
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     message = peer.expect("msg")
     if answered:
-        peer.answer(message)
+        peer.respond(message)
         feed(process, b"two\n", end=False)
-        peer.take(1)
+        peer.accept_messages(1)
         peer.send({"action": "probe"})
-        peer.read()  # so the answer before it was heard
+        peer.receive()  # so the answer before it was heard
     process.send_signal(signal.SIGINT)
     assert ended(process)[0] == code
 
@@ -207,7 +209,7 @@ def test_control_c_before_anything_was_sent(fake: FakeServer, start: Start) -> N
 def test_what_was_not_answered_is_counted_however_it_ends(fake: FakeServer, start: Start) -> None:
     process = start(fake, "--name", "hank")
     feed(process, b"/msg dale one\n/msg dale two\n", end=False)
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     peer.expect("msg"), peer.expect("msg")
     process.send_signal(signal.SIGTERM)
     code, _, err = ended(process)
@@ -224,9 +226,9 @@ def test_nohup(fake: FakeServer, log: Path) -> None:
         env=environment(log),
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     process.send_signal(signal.SIGHUP)
-    peer.say("dale", "still there?", "bot")
+    peer.push_message("dale", "still there?", "bot")
     assert process.stdout is not None
     assert b"still there?" in process.stdout.readline()
     process.terminate()
@@ -239,16 +241,16 @@ FRAMES = [
 ]
 
 
-def listening(start: Start, fake: FakeServer, *more: str, **streams: Any) -> tuple[Process, Peer]:
+def listening(start: Start, fake: FakeServer, *more: str, **streams: Any) -> tuple[Process, ClientConnection]:
     process = start(fake, "--name", "bot", "--listen", *more, **({"stdin": subprocess.DEVNULL} | streams))
-    return process, fake.enter()
+    return process, fake.accept_and_log_in()
 
 
 def test_listening_prints_the_very_frames_at_once(fake: FakeServer, start: Start) -> None:
     process, peer = listening(start, fake, "--json")
     assert process.stdout is not None and process.stderr is not None
     for frame in FRAMES:
-        peer.write(frame + b"\n")
+        peer.send_bytes(frame + b"\n")
         peer.send({"action": "synced"})
         assert process.stdout.readline() == frame + b"\n"
     process.send_signal(signal.SIGINT)
@@ -260,7 +262,7 @@ def test_what_the_account_says_itself_is_for_programs_that_ask_for_it(fake: Fake
     own = b'{"action":"msg","from":"bot","to":"dale","time":1.5,"message":"said elsewhere","id":"x1","seq":1}'
     for more, printed in (((), [FRAMES[0]]), (("--own",), [own, FRAMES[0]])):
         process, peer = listening(start, fake, "--json", *more)
-        peer.write(own + b"\n" + FRAMES[0] + b"\n")
+        peer.send_bytes(own + b"\n" + FRAMES[0] + b"\n")
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in printed] == [frame + b"\n" for frame in printed]
         process.send_signal(signal.SIGINT)
@@ -269,12 +271,12 @@ def test_what_the_account_says_itself_is_for_programs_that_ask_for_it(fake: Fake
 
 def test_listening_in_words(fake: FakeServer, start: Start) -> None:
     process, peer = listening(start, fake)
-    peer.write(b"\n".join(FRAMES) + b"\n")
+    peer.send_bytes(b"\n".join(FRAMES) + b"\n")
     assert process.stdout is not None
     lines = [process.stdout.readline().decode().split("] ")[-1] for _ in range(3)]
     assert lines == ["dale: п^[[2J\n", "bob: one\n", "        two\n"]
     peer.restart()
-    fake.enter()
+    fake.accept_and_log_in()
     assert process.stderr is not None
     told = [process.stderr.readline().decode() for _ in range(3)]
     assert told[:2] == ["Connected to fake/1.\n", "Be kind.\n"] and told[2].startswith("-- connection lost")
@@ -285,7 +287,7 @@ def test_listening_in_words(fake: FakeServer, start: Start) -> None:
 def test_listening_never_reads(fake: FakeServer, start: Start) -> None:
     process, peer = listening(start, fake, stdin=subprocess.PIPE)
     feed(process, b"exit\n/quit\n")
-    peer.say("dale", "hi", "bot")
+    peer.push_message("dale", "hi", "bot")
     assert process.stdout is not None
     assert b"dale: hi" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
@@ -294,12 +296,12 @@ def test_listening_never_reads(fake: FakeServer, start: Start) -> None:
 
 def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start: Start) -> None:
     process, peer = listening(start, fake, "--json")
-    peer.write(FRAMES[0] + b"\n")
+    peer.send_bytes(FRAMES[0] + b"\n")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
     process.stdout.close()  # and nothing more is to be printed
     process.stdout = None
-    peer.expect_left()
+    peer.expect_closed()
     assert process.wait(timeout=TIMEOUT) == 0
     assert process.stderr.read() == b"Connected to fake/1.\nBe kind.\n"
 
@@ -307,7 +309,7 @@ def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start: S
 def test_a_full_disk(fake: FakeServer, start: Start) -> None:
     with Path("/dev/full").open("wb") as full:
         process, peer = listening(start, fake, "--json", stdout=full)
-        peer.write(FRAMES[0] + b"\n")
+        peer.send_bytes(FRAMES[0] + b"\n")
         code, _, err = ended(process)
     assert code == 73
     assert err.endswith("gmessenger-client: Cannot write the output: No space left on device.\n")
@@ -317,9 +319,9 @@ def test_a_slow_reader_does_not_stop_the_heartbeat(fake: FakeServer, start: Star
     process, peer = listening(start, fake, "--json", "--probe-after", "0.1", "--answer-timeout", "0.2")
     frame = FRAMES[0][:-1] + b',"pad":"' + b"x" * 1000 + b'"}\n'
     for _ in range(2000):
-        peer.write(frame)
+        peer.send_bytes(frame)
     for _ in range(4):
-        assert peer.read() == {"action": "probe"}
+        assert peer.receive() == {"action": "probe"}
     assert process.stdout is not None
     for _ in range(2000):
         assert process.stdout.readline() == frame
@@ -329,9 +331,9 @@ def test_a_slow_reader_does_not_stop_the_heartbeat(fake: FakeServer, start: Star
 
 def test_line_mode_in_a_pipe(fake: FakeServer, start: Start) -> None:
     process = start(fake, "--name", "hank")
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     feed(process, b"1\ndale\nhi\n\nplain\nhelp\n/msg bob yo", end=True)
-    assert peer.take(3) == ["hi", "plain", "yo"]
+    assert peer.accept_messages(3) == ["hi", "plain", "yo"]
     code, out, err = ended(process)
     assert (code, err) == (0, "")
     assert out.count("-- sent to dale\n") == 2
@@ -341,7 +343,7 @@ def test_line_mode_in_a_pipe(fake: FakeServer, start: Start) -> None:
 
 def test_line_mode_with_unanswered_lines(fake: FakeServer, start: Start) -> None:
     process = start(fake, "--name", "hank", "--answer-timeout", "0.1")
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     feed(process, b"/msg dale hi\n")
     peer.expect("msg")
     assert ended(process)[0] == 75
@@ -349,16 +351,16 @@ def test_line_mode_with_unanswered_lines(fake: FakeServer, start: Start) -> None
 
 def test_line_mode_whose_reader_leaves_still_sends(fake: FakeServer, start: Start) -> None:
     process = start(fake, "--name", "hank")
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
     process.stdout = None
     feed(process, b"/msg dale one\n/users\n", end=False)
-    asked = {request["action"]: request for request in (peer.read(), peer.read())}
-    peer.answer(asked["users"], 200, users=[])
-    peer.answer(asked["msg"])
-    peer.expect_left()
+    asked = {request["action"]: request for request in (peer.receive(), peer.receive())}
+    peer.respond(asked["users"], 200, users=[])
+    peer.respond(asked["msg"])
+    peer.expect_closed()
     assert process.wait(timeout=TIMEOUT) == 0
 
 
@@ -374,7 +376,7 @@ def test_closed_standard_streams(fake: FakeServer, log: Path, closed: tuple[int,
         cwd=ROOT,
         env=environment(log),
     )
-    assert fake.enter().read() == {"action": "quit"}
+    assert fake.accept_and_log_in().receive() == {"action": "quit"}
     assert process.wait(timeout=TIMEOUT) == 0
 
 
@@ -427,10 +429,10 @@ def test_a_server_that_is_not_there_yet_is_waited_for(start: Start, way: list[st
         assert told is not None
         assert b"Connection refused. Trying again in " in told.readline()
         with FakeServer(once.port) as fake:
-            peer = fake.enter()
+            peer = fake.accept_and_log_in()
             if way == ["--to", "dale"]:
                 feed(process, b"at last\n")
-                assert peer.take(1) == ["at last"]
+                assert peer.accept_messages(1) == ["at last"]
                 assert ended(process)[0] == 0
 
 
@@ -467,10 +469,10 @@ def test_what_is_waited_for_is_what_may_come(cause: OSError, typed: bool, waits:
 def test_a_server_without_room_is_waited_for(fake: FakeServer, start: Start) -> None:
     process = start(fake, "--name", "cron", "--to", "hank")
     feed(process, b"one\n")
-    fake.accept().turn_away(503, "server_full", "The server is full.", retry_after=0.1)
+    fake.accept().reject_login(503, "server_full", "The server is full.", retry_after=0.1)
     assert process.stderr is not None
     assert b"The server is full. Trying again in" in process.stderr.readline()
-    assert fake.enter().take(1) == ["one"]
+    assert fake.accept_and_log_in().accept_messages(1) == ["one"]
     assert ended(process)[0] == 0
 
 
@@ -482,9 +484,9 @@ def test_a_log_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_log_tells_what_happened_but_not_what_was_said(fake: FakeServer, start: Start, log: Path) -> None:
     process = start(fake, "--name", "cron", "--to", "hank", "--log-level", "debug", "--log-format", "json")
     feed(process, b"the secret text\n")
-    peer = fake.enter()
-    peer.say("hank", "a secret answer", "cron")
-    peer.take(1)
+    peer = fake.accept_and_log_in()
+    peer.push_message("hank", "a secret answer", "cron")
+    peer.accept_messages(1)
     assert ended(process)[0] == 0
     text = log.read_text()
     assert "secret" not in text
@@ -502,7 +504,7 @@ def test_an_unexpected_fault_is_one_sentence_and_a_traceback_in_the_log(
     program = f"{broken}from gmessenger.terminal.main import main; raise SystemExit(main())"
     argv = [sys.executable, "-c", program, *command(fake, "--name", "hank")[4:]]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment(log))
-    fake.enter()
+    fake.accept_and_log_in()
     code, _, err = ended(process)
     assert code == 1
     assert err.count("\n") == 1 and "KeyError" in err and str(log) in err
@@ -533,7 +535,7 @@ def test_a_name_that_is_not_utf_8(fake: FakeServer, log: Path) -> None:
 def test_an_input_that_never_ends_is_no_obstacle_to_leaving(fake: FakeServer, start: Start) -> None:
     reading, writing = os.pipe()
     process = start(fake, "--name", "cron", "--to", "hank", stdin=reading)
-    peer = fake.enter()
+    peer = fake.accept_and_log_in()
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
     code, out, err = ended(process)
     assert (code, out) == (77, "") and err.startswith("gmessenger-client: You are elsewhere. (Two clients")

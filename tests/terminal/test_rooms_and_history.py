@@ -10,18 +10,18 @@ from gmessenger.client import Accepted, MessageDelivered
 from gmessenger.client.sender import make_message
 from gmessenger.terminal.line_mode import SLOW_DELIVERY, DeliveryTracker
 from gmessenger.wire.events import ResponseFrame
-from tests.support.pty_client import Person
-from tests.support.scripted_server import FakeServer, Frame, Peer
+from tests.support.pty_client import PtyClient
+from tests.support.scripted_server import ClientConnection, FakeServer, Frame
 from tests.terminal.conftest import Sit
 from tests.terminal.test_line_mode import READY
 
 NOW = time.time()
 
 
-def come(fake: FakeServer, sit: Sit, *, account: bool = True) -> tuple[Person, Peer]:
+def come(fake: FakeServer, sit: Sit, *, account: bool = True) -> tuple[PtyClient, ClientConnection]:
     hank = sit(fake, "--name", "hank")
-    peer = fake.enter(account=account)
-    hank.sees(READY)
+    peer = fake.accept_and_log_in(account=account)
+    hank.wait_for(READY)
     return hank, peer
 
 
@@ -31,160 +31,162 @@ def entry(seq: int, text: str, sender: str = "dale", to: str = "#dev", **more: s
 
 def test_a_room(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
-    hank.line("/topic")
-    hank.sees("-- which room[?] give its name, as in /leave #ROOM, or write")
-    hank.line("/go @dale")
-    hank.sees("to dale> ")
-    hank.line("/join dev")
+    hank.type_line("/topic")
+    hank.wait_for("-- which room[?] give its name, as in /leave #ROOM, or write")
+    hank.type_line("/go @dale")
+    hank.wait_for("to dale> ")
+    hank.type_line("/join dev")
     asked = peer.expect("join")
     assert asked["room"] == "#dev"
-    peer.answer(asked, 200, members=["hank", "dale\x1b"], topic="be\x07 kind", seq=0)
-    hank.sees(r"-- you are in #dev, with hank, dale\^\[\r\n-- the topic of #dev: be\^G kind\r\nto #dev> ")
-    hank.line("hello")
+    peer.respond(asked, 200, members=["hank", "dale\x1b"], topic="be\x07 kind", seq=0)
+    hank.wait_for(r"-- you are in #dev, with hank, dale\^\[\r\n-- the topic of #dev: be\^G kind\r\nto #dev> ")
+    hank.type_line("hello")
     message = peer.expect("msg")
     assert (message["to"], message["message"]) == ("#dev", "hello")
-    peer.answer(message, 200, seq=1)
-    hank.sees("-- sent to #dev")
-    peer.say("dale", "hi", "#dev", seq=2)
-    hank.sees(r"\[\d\d:\d\d\] #dev dale: hi\r\n")
+    peer.respond(message, 200, seq=1)
+    hank.wait_for("-- sent to #dev")
+    peer.push_message("dale", "hi", "#dev", seq=2)
+    hank.wait_for(r"\[\d\d:\d\d\] #dev dale: hi\r\n")
     user = {"account_name": "bob"}
     peer.send({"action": "join", "room": "#dev", "user": user}, {"action": "leave", "room": "#dev", "user": user})
-    hank.sees(r"-- bob has joined #dev\r\n.*-- bob has left #dev\r\n")
+    hank.wait_for(r"-- bob has joined #dev\r\n.*-- bob has left #dev\r\n")
     peer.send({"action": "leave", "room": "#dev", "user": user, "by": "dale"})
     peer.send({"action": "topic", "room": "#dev", "user": user, "topic": "deploys"})
-    hank.sees(r"-- dale removed bob from #dev\r\n.*-- bob changed the topic of #dev: deploys\r\n")
-    hank.line("/topic cats")
-    peer.answer(next_request(peer), 200)
-    hank.sees("-- the topic of #dev: cats")
-    hank.line("/members")
-    peer.answer(next_request(peer), 200, users=[{"account_name": "dale", "status": "away"}])
-    hank.sees(r"-- 1 in #dev:\r\n   dale \(away\)\r\n")
-    hank.line("/rooms")
-    peer.answer(next_request(peer), 200, rooms=[{"room": "#dev", "members": 2, "topic": "cats"}], more=False)
-    hank.sees(r"-- 1 room:\r\n   #dev \(2\) cats\r\n")
-    hank.line("/leave")
-    peer.answer(next_request(peer), 200)
-    hank.sees("-- you have left #dev\r\n> ")
+    hank.wait_for(r"-- dale removed bob from #dev\r\n.*-- bob changed the topic of #dev: deploys\r\n")
+    hank.type_line("/topic cats")
+    peer.respond(next_request(peer), 200)
+    hank.wait_for("-- the topic of #dev: cats")
+    hank.type_line("/members")
+    peer.respond(next_request(peer), 200, users=[{"account_name": "dale", "status": "away"}])
+    hank.wait_for(r"-- 1 in #dev:\r\n   dale \(away\)\r\n")
+    hank.type_line("/rooms")
+    peer.respond(next_request(peer), 200, rooms=[{"room": "#dev", "members": 2, "topic": "cats"}], more=False)
+    hank.wait_for(r"-- 1 room:\r\n   #dev \(2\) cats\r\n")
+    hank.type_line("/leave")
+    peer.respond(next_request(peer), 200)
+    hank.wait_for("-- you have left #dev\r\n> ")
 
 
-def next_request(peer: Peer) -> Frame:
+def next_request(peer: ClientConnection) -> Frame:
     """The next frame that says not just how far somebody has come."""
-    while (frame := peer.read())["action"] in ("ack", "read"):
+    while (frame := peer.receive())["action"] in ("ack", "read"):
         pass
     return frame
 
 
 def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
-    hank.line("/history")
-    hank.sees("-- which conversation[?]")
-    hank.line("/msg dale")
-    hank.line("/history 3")
+    hank.type_line("/history")
+    hank.wait_for("-- which conversation[?]")
+    hank.type_line("/msg dale")
+    hank.type_line("/history 3")
     asked = peer.expect("history")
     assert (asked["with"], asked["limit"]) == ("dale", 3)
     page = [entry(2, "two\x1b", to="hank"), {"seq": 3, "erased": True, "message": ""}]
-    peer.answer(asked, 200, messages=page, more=True)  # cut to the frame
+    peer.respond(asked, 200, messages=page, more=True)  # cut to the frame
     asked = peer.expect("history")
     assert (asked["before"], asked["limit"]) == (2, 1)
-    peer.answer(asked, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
-    hank.sees(
+    peer.respond(asked, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
+    hank.wait_for(
         r"-- the last 3 messages with dale:\r\n\[\d\d:\d\d\] hank: one\r\n\[\d\d:\d\d\] dale: two\^\[\r\n"
         r"-- this message has been erased\r\n-- end of earlier messages\r\n"
     )
-    hank.line("/search two words")
+    hank.type_line("/search two words")
     asked = peer.expect("search")
     assert asked["text"] == "two words"
     found = [entry(9, "new", "hank", "dale", **{"with": "dale"}), entry(4, "old", **{"with": "#dev"})]
-    peer.answer(asked, 200, messages=found, more=False)
-    hank.sees(r"-- found 2 messages:\r\n  1 \[\d\d:\d\d\] #dev dale: old\r\n  2 \[\d\d:\d\d\] hank to dale: new\r\n")
-    hank.line("/jump")  # to the newest first
+    peer.respond(asked, 200, messages=found, more=False)
+    hank.wait_for(
+        r"-- found 2 messages:\r\n  1 \[\d\d:\d\d\] #dev dale: old\r\n  2 \[\d\d:\d\d\] hank to dale: new\r\n"
+    )
+    hank.type_line("/jump")  # to the newest first
     asked = peer.expect("history")
     assert (asked["with"], asked["before"]) == ("dale", 15)
-    peer.answer(asked, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
-    hank.sees(
+    peer.respond(asked, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
+    hank.wait_for(
         r"-- messages around the search result, in dale:\r\n"
         r"  \[\d\d:\d\d\] dale: before\r\n> \[\d\d:\d\d\] hank: new\r\n-- end of search results\r\nto dale> "
     )
-    hank.line("/jump 1")
+    hank.type_line("/jump 1")
     asked = peer.expect("history")
     assert (asked["with"], asked["before"]) == ("#dev", 10)
-    peer.answer(asked, 200, messages=[entry(4, "old", to="#dev")], more=False)
-    hank.sees(r"> \[\d\d:\d\d\] #dev dale: old\r\n.*\r\nto #dev> ")
-    hank.line("/jump 3")
-    hank.sees("-- there is no such search result; they are numbered 1 to 2\r\n")
+    peer.respond(asked, 200, messages=[entry(4, "old", to="#dev")], more=False)
+    hank.wait_for(r"> \[\d\d:\d\d\] #dev dale: old\r\n.*\r\nto #dev> ")
+    hank.type_line("/jump 3")
+    hank.wait_for("-- there is no such search result; they are numbered 1 to 2\r\n")
     for typed, with_, text in (
         ("#dev two words", "#dev", "two words"),
         ("@dale  word", "dale", "word"),
         ("#dev", None, "#dev"),
         ("# x", None, "# x"),
     ):
-        hank.line(f"/search {typed}")
+        hank.type_line(f"/search {typed}")
         asked = peer.expect("search")
         assert (asked.get("with"), asked["text"]) == (with_, text)
-        peer.answer(asked, 200, messages=[], more=False)
-        hank.sees("-- nothing found")
-    hank.line("/jump")
-    hank.sees("-- there are no search results yet; /search WORDS searches for messages")
+        peer.respond(asked, 200, messages=[], more=False)
+        hank.wait_for("-- nothing found")
+    hank.type_line("/jump")
+    hank.wait_for("-- there are no search results yet; /search WORDS searches for messages")
     for messages, said in (([], "-- nothing found"), ([entry(9, "new", **{"with": "#dev"})], "#dev dale: new")):
-        hank.line("/search all")
-        peer.answer(peer.expect("search"), 200, messages=messages, more=False, incomplete=True)
-        hank.sees(
+        hank.type_line("/search all")
+        peer.respond(peer.expect("search"), 200, messages=messages, more=False, incomplete=True)
+        hank.wait_for(
             rf"{said}\r\n-- the search is incomplete: there may be more results; try less common words, or one room"
         )
-    hank.line("/search nothing")
-    peer.answer(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
-    hank.sees("-- Only accounts may do this")
+    hank.type_line("/search nothing")
+    peer.respond(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
+    hank.wait_for("-- Only accounts may do this")
 
 
 def test_a_hole_is_marked(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
-    peer.say("dale", "one", seq=1)
-    peer.say("dale", "three", seq=3)
-    hank.sees("dale: one")
-    peer.answer(next_request(peer), 200, messages=[entry(2, "two", to="hank")], more=False)
-    hank.sees(
+    peer.push_message("dale", "one", seq=1)
+    peer.push_message("dale", "three", seq=3)
+    hank.wait_for("dale: one")
+    peer.respond(next_request(peer), 200, messages=[entry(2, "two", to="hank")], more=False)
+    hank.wait_for(
         r"-- 1 message with dale arrived out of order; here it is, with those that follow:\r\n"
         r".*dale: two\r\n.*dale: three\r\n"
     )
-    peer.say("hank", "from afar", "dale", seq=4, id="x")
-    hank.sees(r"\] you, on another device, to dale: from afar\r\n")
+    peer.push_message("hank", "from afar", "dale", seq=4, id="x")
+    hank.wait_for(r"\] you, on another device, to dale: from afar\r\n")
 
 
 def test_registering(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit, account=False)
-    hank.line("/register")
-    hank.sees("A password for hank: $")
-    hank.line("correct horse")
-    hank.sees("Repeat the password: $")
-    hank.line("another horse")
-    hank.sees("-- the passwords differ; nothing was registered\r\n> $")
-    hank.line("/register invitation")
-    hank.sees("A password for hank: $")
-    hank.line("correct horse")
-    hank.sees("Repeat the password: $")
-    hank.line("correct horse")
+    hank.type_line("/register")
+    hank.wait_for("A password for hank: $")
+    hank.type_line("correct horse")
+    hank.wait_for("Repeat the password: $")
+    hank.type_line("another horse")
+    hank.wait_for("-- the passwords differ; nothing was registered\r\n> $")
+    hank.type_line("/register invitation")
+    hank.wait_for("A password for hank: $")
+    hank.type_line("correct horse")
+    hank.wait_for("Repeat the password: $")
+    hank.type_line("correct horse")
     asked = peer.expect("register")
     assert (asked["password"], asked["invite"]) == ("correct horse", "invitation")
-    peer.answer(asked, 201, account=True, session="new")
-    hank.sees("-- hank is now your account")
+    peer.respond(asked, 201, account=True, session="new")
+    hank.wait_for("-- hank is now your account")
     peer.close()
-    assert fake.accept().let_in(account=True)["session"] == "new"
+    assert fake.accept().accept_login(account=True)["session"] == "new"
 
 
 def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
     hank, peer = come(fake, sit)
-    hank.line("/msg dale one")
+    hank.type_line("/msg dale one")
     asked = peer.expect("msg")
     hank.signal(signal.SIGKILL)
-    hank.leaves()
+    hank.wait_for_exit()
     (kept,) = (tmp_path / "unsent").iterdir()
     assert asked["id"] in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
     hank = sit(fake, "--name", "hank", "--answer-timeout", "0.5")
-    peer = fake.enter(account=True)
-    hank.sees("-- 1 message of the last session had no answer; sending it again")
+    peer = fake.accept_and_log_in(account=True)
+    hank.wait_for("-- 1 message of the last session had no answer; sending it again")
     assert peer.expect("msg") == asked
-    hank.types("\x04")
-    assert hank.leaves() == 75
+    hank.type("\x04")
+    assert hank.wait_for_exit() == 75
     assert "without an answer, saved and sent at the next start: 1." in hank.seen
 
 

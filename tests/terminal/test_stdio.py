@@ -12,7 +12,7 @@ from gmessenger.errors import FileError
 from gmessenger.terminal.line_terminal import LineTerminal
 from gmessenger.terminal.stdio import MAX_LINE, MAX_QUEUED_LINES, OutputWriter, StdinReader, TruncatedLine, TtyReader
 from tests.support.pty_client import close
-from tests.support.timeouts import PATIENCE as TIMEOUT
+from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
 Pipe = Callable[[], tuple[int, int]]
 

@@ -16,9 +16,9 @@ import pytest
 
 from tests import ROOT
 from tests.conftest import RunningServer
-from tests.support.native_clients import Dial
+from tests.support.native_clients import Connector
 from tests.support.pty_client import command, environment
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
 PROMPT = "tmux-shell$ "
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -39,7 +39,7 @@ class Pane:
 
     def _tmux(self, *arguments: str) -> str:
         argv = ["tmux", "-S", str(self._socket), *arguments]
-        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=TEST_TIMEOUT).stdout
 
     def keys(self, *names: str) -> None:
         """As tmux calls them: `Enter`, `C-z`, `M-a`."""
@@ -61,7 +61,7 @@ class Pane:
 
     def shows(self, pattern: str) -> None:
         """Look now and then until the pane shows it; tmux tells nobody."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TEST_TIMEOUT
         while re.search(pattern, display := self.display, re.MULTILINE) is None:
             assert time.monotonic() < deadline, f"no {pattern!r} in\n{display}"
             time.sleep(0.05)
@@ -83,21 +83,21 @@ def typed(server: Any, folder: Path, *arguments: str) -> str:
     return shlex.join(["env", *(f"{key}={value}" for key, value in env.items()), *command(server, *arguments)])
 
 
-def test_an_evening_in_tmux(server: RunningServer, dial: Dial, pane: Pane, tmp_path: Path) -> None:
-    dale = dial.native(server, "dale")
+def test_an_evening_in_tmux(server: RunningServer, connector: Connector, pane: Pane, tmp_path: Path) -> None:
+    dale = connector.open_native(server, "dale")
     pane.line(f"cd {ROOT} && {typed(server, tmp_path, '--name', 'hank')}")
     pane.shows("● connected")
     pane.line("/msg dale привет, Дейл 👍")
     pane.shows(r"hank │ привет, Дейл 👍 +✓")
-    assert dale.event("msg")["message"] == "привет, Дейл 👍"
-    dale.say("hank", "こんにちは")
+    assert dale.next_event("msg")["message"] == "привет, Дейл 👍"
+    dale.send_message("hank", "こんにちは")
     pane.shows(r"dale │ こんにちは")
     pane.types("half a thou")
     pane.keys("C-z")
     pane.shows("Stopped")
     pane.line("echo $((20+22))")
     pane.shows("^42$")
-    dale.say("hank", "while you were away")
+    dale.send_message("hank", "while you were away")
     pane.line("fg")
     pane.shows("while you were away")
     pane.shows(r"\] half a thou$")
@@ -111,6 +111,6 @@ def test_an_evening_in_tmux(server: RunningServer, dial: Dial, pane: Pane, tmp_p
 
 
 @pytest.fixture
-def dial() -> Iterator[Dial]:
-    with Dial() as connections:
+def connector() -> Iterator[Connector]:
+    with Connector() as connections:
         yield connections

@@ -12,7 +12,7 @@ import pytest
 from gmessenger.client import Client
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
-from tests.support.tui_client import IMPATIENT, PASSWORD, Seat
+from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def log_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Seat]]:
+def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., TuiClient]]:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     with ExitStack() as people:
-        yield lambda server, name, **more: people.enter_context(Seat(server, name, **more))
+        yield lambda server, name, **more: people.enter_context(TuiClient(server, name, **more))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def link(server: RunningServer) -> Iterator[Callable[..., Owner]]:
     links: list[Client] = []
 
     def start(name: str, *, account: bool = True, **more: Any) -> Owner:
-        links.append(Client(server.host, server.port, name, timeouts=IMPATIENT, device="phone", **more))
+        links.append(Client(server.host, server.port, name, timeouts=SHORT_TIMEOUTS, device="phone", **more))
         links[-1].start()
         if account:
             links[-1].register(PASSWORD)
@@ -46,5 +46,5 @@ def link(server: RunningServer) -> Iterator[Callable[..., Owner]]:
 @pytest.fixture
 def hank(server: RunningServer) -> None:
     """Hank is an account."""
-    with Client(server.host, server.port, "hank", timeouts=IMPATIENT) as once:
+    with Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as once:
         once.register(PASSWORD)

@@ -11,38 +11,38 @@ from gmessenger.client import Accepted, ChatEvent, Client, MessageReceived, User
 from gmessenger.terminal.tui.model import ConnectionPhase, Model
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
-from tests.support.tui_client import IMPATIENT, PASSWORD, Seat
+from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
 
 def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_anew(
-    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner]
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]
 ) -> None:
     dale = link("dale")
     hank = seat(server, "hank")
     for text in ("one", "two"):
         dale.link.send("hank", text)
-    hank.until(lambda: hank.book.find("dale") is not None and hank.book.open("dale").last_seq == 2)
-    hank.link._reconnector._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
-    hank.until(lambda: hank.book.connection.phase is ConnectionPhase.LOST)
-    hank.until(lambda: hank.book.connection.phase is ConnectionPhase.CONNECTED)
+    hank.wait_until(lambda: hank.model.find("dale") is not None and hank.model.open("dale").last_seq == 2)
+    hank.client._reconnector._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
+    hank.wait_until(lambda: hank.model.connection.phase is ConnectionPhase.LOST)
+    hank.wait_until(lambda: hank.model.connection.phase is ConnectionPhase.CONNECTED)
     dale.link.send("hank", "three")
     assert dale.next(Accepted).response.seq is not None
     dale.link.send("hank", "four")
-    hank.until(lambda: any(entry.text == "four" for entry in hank.book.open("dale").entries))
-    said = [entry.text for entry in hank.book.open("dale").entries if entry.sender]
+    hank.wait_until(lambda: any(entry.text == "four" for entry in hank.model.open("dale").entries))
+    said = [entry.text for entry in hank.model.open("dale").entries if entry.sender]
     assert said == ["one", "two", "three", "four"]
-    assert hank.book.open("dale").unread == 4
+    assert hank.model.open("dale").unread == 4
 
 
 def test_what_blocked_people_have_said_meanwhile_is_not_shown(
     server: RunningServer,
-    seat: Callable[..., Seat],
+    seat: Callable[..., TuiClient],
     link: Callable[..., Owner],
     hank: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dale = link("dale")
-    with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=IMPATIENT) as phone:
+    with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as phone:
         dale.link.join("#dev")
         phone.join("#dev")
         phone.block("dale")
@@ -63,5 +63,5 @@ def test_what_blocked_people_have_said_meanwhile_is_not_shown(
     monkeypatch.setattr(Client, "blocks", slowly)
     monkeypatch.setattr(Model, "apply", noted)
     at = seat(server, "hank", password=PASSWORD)
-    at.until(lambda: sum(isinstance(event, MessageReceived) for event in applied) == 2)
-    assert [entry for entry in at.book.open("#dev").entries if entry.sender] == []
+    at.wait_until(lambda: sum(isinstance(event, MessageReceived) for event in applied) == 2)
+    assert [entry for entry in at.model.open("#dev").entries if entry.sender] == []

@@ -9,72 +9,72 @@ import pytest
 from gmessenger.client import Accepted, Client, MessageReceived, ReadMarkerMoved
 from tests.client.conftest import Owner
 from tests.conftest import RunningServer
-from tests.support.tui_client import IMPATIENT, PASSWORD, Seat
+from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
 
 def test_what_history_brings_before_ones_eyes_counts_as_read(
-    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], hank: None
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner], hank: None
 ) -> None:
     dale = link("dale")
-    with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=IMPATIENT) as before:
+    with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as before:
         for text in ("one", "two"):
             dale.link.send("hank", text)
         seen = Owner(before)
         for _ in range(2):
             seen.next(MessageReceived)  # acknowledged, and not read
-    phone = Owner(Client(server.host, server.port, "hank", password=PASSWORD, device="phone", timeouts=IMPATIENT))
+    phone = Owner(Client(server.host, server.port, "hank", password=PASSWORD, device="phone", timeouts=SHORT_TIMEOUTS))
     phone.link.start()
     at = seat(server, "hank", password=PASSWORD)
-    at.until(lambda: at.book.find("dale") is not None and at.book.open("dale").unread == 2)
-    at.types("\x1b1")
-    at.sees("two")
+    at.wait_until(lambda: at.model.find("dale") is not None and at.model.open("dale").unread == 2)
+    at.type("\x1b1")
+    at.wait_for("two")
     read = phone.next(ReadMarkerMoved)
     assert (read.conversation, read.seq) == ("dale", 2)
     phone.link.close()
 
 
 def test_what_was_hidden_is_there_with_its_history_and_members_when_one_turns_to_it_again(
-    server: RunningServer, seat: Callable[..., Seat], link: Callable[..., Owner], hank: None
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner], hank: None
 ) -> None:
     dale = link("dale")
     dale.link.join("#dev")
     at = seat(server, "hank", password=PASSWORD, columns=120)
-    at.line("/join dev")
-    at.sees("you are in #dev")
-    at.line("one", "two")
-    at.until(lambda: at.book.current.last_seq == 2)
-    at.line("/hide")
-    at.until(lambda: at.book.find("#dev") is None)
+    at.type_lines("/join dev")
+    at.wait_for("you are in #dev")
+    at.type_lines("one", "two")
+    at.wait_until(lambda: at.model.current.last_seq == 2)
+    at.type_lines("/hide")
+    at.wait_until(lambda: at.model.find("#dev") is None)
     dale.link.send("#dev", "three")
     dale.next(Accepted)
-    at.until(lambda: at.book.find("#dev") is not None)
-    at.types("\x1b1")
-    at.until(lambda: set(at.book.current.members) == {"dale", "hank"})
-    at.until(lambda: at.book.current.first_seq == 1)
+    at.wait_until(lambda: at.model.find("#dev") is not None)
+    at.type("\x1b1")
+    at.wait_until(lambda: set(at.model.current.members) == {"dale", "hank"})
+    at.wait_until(lambda: at.model.current.first_seq == 1)
 
 
 def test_who_comes_in_while_the_topic_is_asked_for_is_a_member(
     server: RunningServer,
-    seat: Callable[..., Seat],
+    seat: Callable[..., TuiClient],
     link: Callable[..., Owner],
     hank: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Client(server.host, server.port, "hank", password=PASSWORD, device="phone", timeouts=IMPATIENT) as phone:
+    with Client(server.host, server.port, "hank", password=PASSWORD, device="phone", timeouts=SHORT_TIMEOUTS) as phone:
         phone.join("#dev")
     dale = link("dale")
     topic = Client.topic
     at = seat(server, "hank", password=PASSWORD, columns=120)
-    at.until(lambda: at.book.find("#dev") is not None)
+    at.wait_until(lambda: at.model.find("#dev") is not None)
 
     def slowly(line: Client, room: str) -> str:
         dale.link.join("#dev")
-        at.until(lambda: "dale" in at.book.open("#dev").members)
+        at.wait_until(lambda: "dale" in at.model.open("#dev").members)
         return topic(line, room)
 
     monkeypatch.setattr(Client, "topic", slowly)
-    at.types("\x1b1")
-    at.until(lambda: at.book.current.members == {"hank": "hank", "dale": "dale"})
-    at.redrawn()
-    at.until(lambda: at.acting.loader._jobs.drain(1))
-    assert set(at.book.current.members) == {"hank", "dale"}
+    at.type("\x1b1")
+    at.wait_until(lambda: at.model.current.members == {"hank": "hank", "dale": "dale"})
+    at.wait_for_redraw()
+    at.wait_until(lambda: at.controller.loader._jobs.drain(1))
+    assert set(at.model.current.members) == {"hank", "dale"}

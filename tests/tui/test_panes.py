@@ -10,7 +10,7 @@ from gmessenger.terminal.tui.model import ConnectionPhase, ConnectionState, Mode
 from gmessenger.terminal.tui.panes import OffscreenCounts, Panes
 from gmessenger.terminal.tui.style import ASCII, NAME_COLOURS, STYLES, UNICODE, Symbols, name_style, symbols_for
 from gmessenger.terminal.tui.text_wrap import Fragments
-from tests.support.tui import say
+from tests.support.tui import add_message
 
 NOW = 1_763_800_000.0
 
@@ -24,10 +24,10 @@ def book() -> Model:
     book = Model("hank")
     for name in ("#dev", "dale", "#random"):
         book.open(name)
-    book.open("dale").count_unread(say(book.open("dale"), "hi"))
+    book.open("dale").count_unread(add_message(book.open("dale"), "hi"))
     for mention in (False, True):
         room = book.open("#random")
-        room.count_unread(say(room, "hank?", is_mention=mention))
+        room.count_unread(add_message(room, "hank?", is_mention=mention))
     return book
 
 
@@ -59,7 +59,7 @@ def test_the_list_says_what_is_new_above_and_below(book: Model, signs: Symbols, 
     panes = Panes(book, signs)
     for number in range(200):
         friend = book.open(f"friend{number}")
-        friend.count_unread(say(friend, "psst", is_mention=number == 199))
+        friend.count_unread(add_message(friend, "psst", is_mention=number == 199))
     assert text(panes.conversations(20, 10))[-1].rstrip() == f"  {below} 195! new"
     book.switch_to(book.conversations[100])
     rows = text(panes.conversations(20, 10))
@@ -70,7 +70,7 @@ def test_the_list_says_what_is_new_above_and_below(book: Model, signs: Symbols, 
     for each in book:
         each.mark_read()
     assert not any("new" in row for row in text(panes.conversations(20, 10)))
-    book.conversations[0].count_unread(say(book.home, "news"))
+    book.conversations[0].count_unread(add_message(book.home, "news"))
     assert len(text(panes.conversations(20, 2))) == 2
 
 
@@ -123,9 +123,9 @@ def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(book: Model, pane
     book.connection = ConnectionState(ConnectionPhase.CONNECTED)
     for number in range(100):
         friend = book.open(f"friend{number}")
-        friend.count_unread(say(friend, "psst"))
+        friend.count_unread(add_message(friend, "psst"))
     room = book.open("#dev")
-    room.count_unread(say(room, "anybody?"))
+    room.count_unread(add_message(room, "anybody?"))
     shown = [text(panes.status(columns, NOW, 0, OffscreenCounts()))[0].strip() for columns in (90, 54, 40, 30)]
     assert shown == [
         "[● connected] [hank] 0:gmessenger [Act: 3(2!),2(1),4(1),5(1),6(1),7(1),8(1),9(1),…+95]",

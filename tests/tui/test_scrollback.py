@@ -12,7 +12,7 @@ from gmessenger.terminal.tui.graphemes import width
 from gmessenger.terminal.tui.model import Model
 from gmessenger.terminal.tui.scrollback import Scrollback
 from gmessenger.terminal.tui.style import ASCII, UNICODE
-from tests.support.tui import say
+from tests.support.tui import add_message
 
 NOON = 1_763_812_800.0
 
@@ -29,7 +29,7 @@ class Reader:
         self.back = Scrollback(self.book, self.entries, UNICODE, calendar)
         self.columns, self.rows = columns, rows
         for number in range(count):
-            say(self.room, f"message {number}", seq=1000 + number, at=NOON)
+            add_message(self.room, f"message {number}", seq=1000 + number, at=NOON)
         self.sight()
 
     def sight(self) -> list[str]:
@@ -44,7 +44,7 @@ class Reader:
 def test_the_newest_is_at_the_bottom() -> None:
     reader = Reader()
     assert reader.numbers() == list(range(90, 100))
-    say(reader.room, "message 100", seq=1100, at=NOON)
+    add_message(reader.room, "message 100", seq=1100, at=NOON)
     assert reader.numbers()[-1] == 100 and reader.back.at_bottom and reader.back.below == 0
 
 
@@ -54,7 +54,7 @@ def test_what_comes_below_does_not_move_the_view() -> None:
     before = reader.sight()
     assert reader.numbers() == list(range(82, 92)) and not reader.back.at_bottom and reader.back.below == 8
     for number in range(100, 120):
-        say(reader.room, f"message {number}", seq=1000 + number, at=NOON)
+        add_message(reader.room, f"message {number}", seq=1000 + number, at=NOON)
     assert reader.sight() == before and reader.back.below == 28
     reader.back.scroll_pages(1)
     assert not reader.back.at_bottom
@@ -98,7 +98,7 @@ def test_where_everything_is_in_sight_one_is_at_both_ends(count: int) -> None:
 def test_scrolling_there_and_back_ends_where_it_began(steps: list[int], columns: int, rows: int) -> None:
     reader = Reader(60, columns, rows)
     for number in range(20):
-        say(reader.room, f"message {number} " + "long " * number, at=NOON + number * 40_000)
+        add_message(reader.room, f"message {number} " + "long " * number, at=NOON + number * 40_000)
     reader.sight()
     for step in steps:
         reader.back.scroll(step)
@@ -115,7 +115,7 @@ def test_scrolling_there_and_back_ends_where_it_began(steps: list[int], columns:
 
 def test_a_place_in_a_wide_message_is_kept_when_the_width_changes() -> None:
     reader = Reader(40)
-    say(reader.room, "wide " * 300, at=NOON)
+    add_message(reader.room, "wide " * 300, at=NOON)
     reader.sight()
     reader.back.scroll(-12)
     for columns in (40, 200, 20, 80):
@@ -148,7 +148,7 @@ def test_conversations_keep_their_places() -> None:
 def test_the_unread_line_and_the_days() -> None:
     reader = Reader(3)
     reader.room.marker = reader.room.entries[1]
-    say(reader.room, "message 3", at=NOON + 86_400)
+    add_message(reader.room, "message 3", at=NOON + 86_400)
     rows = [row for row in reader.sight() if row]
     kinds = ["new" if " new " in row else "day" if "2025" in row else "text" for row in rows[1:]]
     assert kinds == ["day", "text", "new", "text", "text", "day", "text"]
@@ -187,7 +187,7 @@ def test_what_became_of_a_message_is_said_and_drawn_anew_when_it_changes(
     state: MessageState, reason: str, ending: str
 ) -> None:
     reader = Reader(0)
-    entry = say(reader.room, "hi", sender="hank", is_own=True, at=NOON)
+    entry = add_message(reader.room, "hi", sender="hank", is_own=True, at=NOON)
     assert reader.sight()[-1].endswith("│ hi")
     entry.set_state(state, reason)
     assert reader.sight()[-1].endswith(f"│ {ending}")
@@ -206,7 +206,7 @@ def test_what_became_of_a_message_is_said_and_drawn_anew_when_it_changes(
 )
 def test_one_message_cannot_be_endless(text: str) -> None:
     reader = Reader(0)
-    say(reader.room, text, at=NOON)
+    add_message(reader.room, text, at=NOON)
     reader.sight()
     assert len(reader.entries.rows(reader.room.entries[0], 80, 6)) <= MAX_ENTRY_ROWS + 4
     assert len(text) <= MAX_ENTRY_TEXT or "rest is too long to be shown" in "\n".join(reader.sight())
@@ -224,7 +224,7 @@ def test_the_text_alone() -> None:
 def test_no_row_is_wider_than_the_screen(columns: int) -> None:
     reader = Reader(0, columns, 60)
     for text in ("語" * 100, "word " * 50, "x" * 300, "see https://example.org/" + "a" * 300, "👨‍👩‍👧🇩🇪 क्ष " * 20):
-        entry = say(reader.room, text, sender="名前の長い人" * 5, is_own=True, at=NOON)
+        entry = add_message(reader.room, text, sender="名前の長い人" * 5, is_own=True, at=NOON)
         entry.set_state(MessageState.REJECTED, "For a reason that is rather long.")
     assert all(width("".join(text for _, text in row)) <= max(columns, 8) for row in reader.back.render(columns, 60))
 

@@ -12,8 +12,8 @@ from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
 from gmessenger.terminal.tui.terminal_input import KeyParser
-from tests.support.pty_client import Person, command
-from tests.support.scripted_server import FakeServer, Peer
+from tests.support.pty_client import PtyClient, command
+from tests.support.scripted_server import ClientConnection, FakeServer
 
 UNKNOWN = (
     "\x1b[99z",
@@ -40,39 +40,39 @@ UNKNOWN = (
 def test_what_is_typed_before_the_screen_is_up_is_done(
     fake: FakeServer, log_path: Path, typed: str, said: Sequence[str]
 ) -> None:
-    with Person(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
+    with PtyClient(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
         peer = fake.accept()
-        hank.types(typed)
-        hank.sees("(?s)" + ".*".join("." for _ in typed if _.isalpha()))  # echoed: the terminal has it
-        peer.let_in()
+        hank.type(typed)
+        hank.wait_for("(?s)" + ".*".join("." for _ in typed if _.isalpha()))  # echoed: the terminal has it
+        peer.accept_login()
         assert [_text(peer) for _ in said] == list(said)
 
 
 def test_half_a_line_goes_on_in_the_input_line(fake: FakeServer, log_path: Path) -> None:
-    with Person(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
+    with PtyClient(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
         peer = fake.accept()
-        hank.types("/msg dale one\rtwo ha")
-        hank.sees("two ha")
-        peer.let_in()
+        hank.type("/msg dale one\rtwo ha")
+        hank.wait_for("two ha")
+        peer.accept_login()
         assert _text(peer) == "one"
-        hank.types("lves\r")
+        hank.type("lves\r")
         assert _text(peer) == "two halves"
 
 
 def test_ctrl_d_before_the_screen_is_up_leaves(fake: FakeServer, log_path: Path) -> None:
-    with Person(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
+    with PtyClient(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
         peer = fake.accept()
-        hank.types("/msg dale bye\r\x04")
-        hank.sees("bye")
-        peer.let_in()
+        hank.type("/msg dale bye\r\x04")
+        hank.wait_for("bye")
+        peer.accept_login()
         assert _text(peer) == "bye"
-        assert hank.leaves() == 0
+        assert hank.wait_for_exit() == 0
 
 
-def _text(peer: Peer) -> str:
-    while (frame := peer.read()).get("action") != "msg":
-        peer.answer(frame, 400, code="unknown_action", error="?")
-    peer.answer(frame)
+def _text(peer: ClientConnection) -> str:
+    while (frame := peer.receive()).get("action") != "msg":
+        peer.respond(frame, 400, code="unknown_action", error="?")
+    peer.respond(frame)
     return str(frame["message"])
 
 
