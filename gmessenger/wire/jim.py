@@ -30,7 +30,7 @@ from gmessenger.wire.events import (
     ServerEvent,
     UnknownEvent,
 )
-from gmessenger.wire.framing import LineReader, Malformed, Oversize, StreamReader, is_nested_too_deep
+from gmessenger.wire.framing import MAX_LINE_DEPTH, LineReader, Malformed, Oversize, StreamReader, is_nested_too_deep
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
@@ -81,9 +81,11 @@ def decode_requests(frames: list[bytes | Oversize], max_frame: int, max_bad_fram
     with one takes much longer than to read it.
     """
     try:
+        whole = b"\n".join(frames)  # type: ignore[arg-type]
+        if _may_be_nested_too_deep(whole, len(frames)):
+            return _decode_one_by_one(frames, max_frame, max_bad_frames)
         # Hundreds at a time, and nearly always all of them good: no bytecode runs for each.
         found: list[Any] = list(map(_REQUEST_DECODER.decode, frames))  # type: ignore[arg-type]
-        whole = b"\n".join(frames)  # type: ignore[arg-type]
         if not whole.isascii():
             whole.decode()
     except (TypeError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -92,6 +94,11 @@ def decode_requests(frames: list[bytes | Oversize], max_frame: int, max_bad_fram
     if b"\\" in whole and b"\\u0000" in whole:
         return _decode_one_by_one(frames, max_frame, max_bad_frames)
     return [request if request.id is UNSET or _is_valid_id(request.id) else InvalidFrame(BadId()) for request in found]
+
+
+def _may_be_nested_too_deep(whole: bytes, frames: int) -> bool:
+    """Return whether one of several frames may exceed MAX_LINE_DEPTH: each that is an object has a brace of its own."""
+    return whole.count(b"[") + whole.count(b"{") >= MAX_LINE_DEPTH + frames
 
 
 def _decode_one_by_one(frames: list[bytes | Oversize], max_frame: int, max_bad_frames: int) -> list[ClientEvent]:

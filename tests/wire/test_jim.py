@@ -10,10 +10,12 @@ from msgspec import UNSET
 
 from gmessenger.errors import BadFrame, TextTooLong, WireError
 from gmessenger.wire import events
+from gmessenger.wire.framing import MAX_LINE_DEPTH
 from gmessenger.wire.jim import (
     EventDecoder,
     RequestDecoder,
     decode_request,
+    decode_requests,
     decode_server_frame,
     encode,
     encode_error,
@@ -202,3 +204,11 @@ def test_of_frames_that_a_later_client_may_send_all_are_answered() -> None:
     hearing = RequestDecoder(65_536, 100)
     hearing.feed(PRESENCE)
     assert len(hearing.feed(b'{"action":"dance"}\n' * 300)) == 300
+
+
+@pytest.mark.parametrize("depth", [MAX_LINE_DEPTH, 60_000])
+def test_a_frame_that_is_nested_too_deep_is_refused_among_others_as_alone(depth: int) -> None:
+    good, nested = b'{"action":"probe","id":"a"}', b'{"action":"probe","x":' + b"[" * depth + b"]" * depth + b"}"
+    found = decode_requests([good, nested, good], 200_000)
+    assert [type(event) for event in found] == [events.ProbeRequest, events.InvalidFrame, events.ProbeRequest]
+    assert type(decode_request(nested)) is events.InvalidFrame
