@@ -16,7 +16,7 @@ from gmessenger.store.common import VerifyReport, cut_page, message_from_row
 from gmessenger.store.sqlite import schema
 from gmessenger.store.sqlite.database import FILE_SUFFIXES, Database
 from gmessenger.store.sqlite.datafile import StoreLock, check_not_served
-from gmessenger.store.sqlite.file_copy import copy_to_handle, copy_to_path, spare_path
+from gmessenger.store.sqlite.file_copy import backup_error, copy_to_handle, copy_to_path, spare_path
 from gmessenger.store.sqlite.messages import COLUMNS
 from gmessenger.store.sqlite.verify import open_store_readonly, verify_file
 
@@ -53,8 +53,11 @@ class BackupStore(Database):
         spare, target = spare_path(self._path.resolve()), os.fdopen(os.dup(fd), "r+b")
 
         def work(db: sqlite3.Connection) -> int:
-            with target:  # the thread's own: who handed it over may be gone before this ends
-                return copy_to_handle(db, target, Path(file), spare)
+            try:
+                with target:  # the thread's own: who handed it over may be gone before this ends
+                    return copy_to_handle(db, target, Path(file), spare)
+            except OSError as error:  # closing writes once more what could not be written, and may fail with it again
+                raise backup_error(error) from error
 
         with self.backup_lock:
             return self.read(work)

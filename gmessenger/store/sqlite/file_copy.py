@@ -54,8 +54,12 @@ def copy_to_handle(db: sqlite3.Connection, target: IO[bytes], path: Path, spare:
         sync_file(target.fileno())
         return os.fstat(target.fileno()).st_size
     except (sqlite3.Error, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f"Cannot write the backup: {reason}.") from error
+        raise backup_error(error) from error
+
+
+def backup_error(error: Exception) -> FileError:
+    """Return the error that says why a backup could not be written."""
+    return FileError(f"Cannot write the backup: {getattr(error, 'strerror', None) or error}.")
 
 
 def _copy_via_spare(spare: Path, db: sqlite3.Connection, target: IO[bytes]) -> None:
