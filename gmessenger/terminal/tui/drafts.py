@@ -15,7 +15,7 @@ from gevent.lock import BoundedSemaphore
 
 from gmessenger.durability import replace_file
 from gmessenger.terminal.state_files import NEW_SUFFIX
-from gmessenger.terminal.tui.line_escaping import escape_line, unescape_line
+from gmessenger.terminal.tui.line_escapes import escape_line, unescape_line
 from gmessenger.threads import run_in_thread
 
 SAVE_DELAY: Final = 0.4

@@ -31,7 +31,7 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.state_files import NEW_SUFFIX
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.graphemes import grapheme_cells
-from gmessenger.terminal.tui.line_escaping import escape_line, unescape_line
+from gmessenger.terminal.tui.line_escapes import escape_line, unescape_line
 from gmessenger.terminal.tui.model import Model
 
 MAX_HISTORY_LINES: Final = 1000
