@@ -6,31 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from gmessenger.client import (
-    Accepted,
-    ChatEvent,
-    Connected,
-    Deferred,
-    Disconnected,
-    GapDetected,
-    MemberJoined,
-    MemberLeft,
-    MessageDelivered,
-    MessageEvent,
-    MessageReceived,
-    MessageSentElsewhere,
-    Notice,
-    OutgoingMessage,
-    PresenceChanged,
-    ReadMarkerMoved,
-    Rejected,
-    RoomClosedByOperator,
-    RoomReopened,
-    SearchHit,
-    Synced,
-    TopicChanged,
-    fold,
-)
+from gmessenger.client import MessageEvent, OutgoingMessage, SearchHit, events, fold
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_duration, format_time
 from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
@@ -127,7 +103,7 @@ def format_reason(reason: str | Exception) -> str:
     return sanitize(localize(reason))
 
 
-def _connected(event: Connected) -> str:
+def _connected(event: events.Connected) -> str:
     if event.reconnected:
         return as_notice(_("connected again"))
     connected = _("Connected to {server}.", server=sanitize(event.server))
@@ -161,13 +137,13 @@ def format_flushing(count: int) -> str:
     )
 
 
-def _disconnected(event: Disconnected) -> str | None:
+def _disconnected(event: events.Disconnected) -> str | None:
     if event.attempt & (event.attempt - 1):
         return None  # the 1st, 2nd, 4th, 8th … failure is news
     return as_notice(_("connection lost: {reason}; trying again in {time}", **_disconnect_values(event)))
 
 
-def format_disconnected(event: Disconnected) -> str:
+def format_disconnected(event: events.Disconnected) -> str:
     """The line was lost just now, while somebody may be typing."""
     said = _(
         "connection lost: {reason}; trying again in {time}; messages you type meanwhile are sent then",
@@ -176,17 +152,17 @@ def format_disconnected(event: Disconnected) -> str:
     return as_notice(said)
 
 
-def _disconnect_values(event: Disconnected) -> dict[str, str]:
+def _disconnect_values(event: events.Disconnected) -> dict[str, str]:
     return {"reason": format_reason(event.reason), "time": format_duration(event.retry_in)}
 
 
-def _synced(event: Synced) -> str | None:
+def _synced(event: events.Synced) -> str | None:
     if not (event.reconnected and event.message_count):
         return None  # at first it would only say that what stands there has come
     return as_notice(ngettext("caught up: {count} message", "caught up: {count} messages", event.message_count))
 
 
-def _gap_detected(event: GapDetected) -> str:
+def _gap_detected(event: events.GapDetected) -> str:
     said = _gap_filled if event.is_filled else _gap_lost
     return as_notice(said(event.count, sanitize(event.conversation), room=event.conversation.startswith("#")))
 
@@ -223,7 +199,7 @@ def _gap_lost(count: int, name: str, *, room: bool) -> str:
     )
 
 
-def _member_left(event: MemberLeft) -> str:
+def _member_left(event: events.MemberLeft) -> str:
     name, room = sanitize(event.name), sanitize(event.room)
     if event.by is not None:
         return as_notice(_("{by} removed {name} from {room}", by=sanitize(event.by), name=name, room=room))
@@ -240,7 +216,7 @@ def format_topic(room: str, topic: str, by: str = "") -> str:
     return as_notice(_("the topic of {room}: {topic}", room=shown, topic=about))
 
 
-def _room_closed(event: RoomClosedByOperator) -> str:
+def _room_closed(event: events.RoomClosedByOperator) -> str:
     said = _("{name} has closed {room}", name=operator_name(event.name), room=sanitize(event.room))
     return as_notice(said + reason_suffix(event.reason))
 
@@ -255,51 +231,53 @@ def format_status(status: str) -> str:
     return _(status) if status in PRESENCE_SENTENCES else sanitize(status)
 
 
-def _presence(event: PresenceChanged) -> str:
+def _presence(event: events.PresenceChanged) -> str:
     sentence = PRESENCE_SENTENCES.get(event.status, N_("{name} is {status}"))
     return as_notice(_(sentence, name=sanitize(event.name), status=sanitize(event.status)))
 
 
-def _rejected(event: Rejected) -> str:
+def _rejected(event: events.Rejected) -> str:
     return format_not_sent(event.message.to, event.message.text, event.reason)
 
 
-def _deferred(event: Deferred) -> str:
+def _deferred(event: events.Deferred) -> str:
     name = sanitize(event.message.to)
     return as_notice(_("not sent to {name} yet: {reason} Trying again.", name=name, reason=format_reason(event.reason)))
 
 
-def _notice(event: Notice) -> str:
+def _notice(event: events.Notice) -> str:
     sentence = format_reason(event.text)
     return as_notice(sentence if event.is_local else _("the server says: {sentence}", sentence=sentence))
 
 
-EVENT_FORMATTERS: Final[dict[type[ChatEvent], Callable[[Any], str | None]]] = {
-    Connected: _connected,
-    Synced: _synced,
-    Disconnected: _disconnected,
-    MessageReceived: lambda event: format_message(event.delivery),
-    MessageSentElsewhere: lambda event: format_own_message(event.delivery),
-    GapDetected: _gap_detected,
-    MessageDelivered: lambda event: as_notice(_("{name} has received all your messages", name=sanitize(event.name))),
-    ReadMarkerMoved: lambda event: None,  # here everything is shown as it comes
-    Accepted: lambda event: as_notice(_("sent to {name}", name=sanitize(event.message.to))),
-    Rejected: _rejected,
-    Deferred: _deferred,
-    PresenceChanged: _presence,
-    MemberJoined: lambda event: as_notice(
+EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]]] = {
+    events.Connected: _connected,
+    events.Synced: _synced,
+    events.Disconnected: _disconnected,
+    events.MessageReceived: lambda event: format_message(event.delivery),
+    events.MessageSentElsewhere: lambda event: format_own_message(event.delivery),
+    events.GapDetected: _gap_detected,
+    events.MessageDelivered: lambda event: as_notice(
+        _("{name} has received all your messages", name=sanitize(event.name))
+    ),
+    events.ReadMarkerMoved: lambda event: None,  # here everything is shown as it comes
+    events.Accepted: lambda event: as_notice(_("sent to {name}", name=sanitize(event.message.to))),
+    events.Rejected: _rejected,
+    events.Deferred: _deferred,
+    events.PresenceChanged: _presence,
+    events.MemberJoined: lambda event: as_notice(
         _("{name} has joined {room}", name=sanitize(event.name), room=sanitize(event.room))
     ),
-    MemberLeft: _member_left,
-    RoomClosedByOperator: _room_closed,
-    RoomReopened: lambda event: as_notice(
+    events.MemberLeft: _member_left,
+    events.RoomClosedByOperator: _room_closed,
+    events.RoomReopened: lambda event: as_notice(
         _("{name} has opened {room} again", name=operator_name(event.name), room=sanitize(event.room))
     ),
-    TopicChanged: lambda event: format_topic(event.room, event.topic, event.name),
-    Notice: _notice,
+    events.TopicChanged: lambda event: format_topic(event.room, event.topic, event.name),
+    events.Notice: _notice,
 }
 
 
-def format_event(event: ChatEvent) -> str | None:
+def format_event(event: events.ChatEvent) -> str | None:
     """What is said of an event; None where silence is better."""
     return EVENT_FORMATTERS[type(event)](event)

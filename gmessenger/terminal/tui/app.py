@@ -332,7 +332,7 @@ class TuiApp:
         failure = context.get("exception")
         log.log_event("greenlet_failed", exception=failure, what="screen")
         said = _("Internal error ({kind}); details are in the log.", kind=type(failure).__name__)
-        if self._recovery_timer is None:
+        if self._recovery_timer is None and not loop.is_closed():
             self._model.add_notice(said, time.time(), self._model.current)
             self._recovery_timer = loop.call_later(TICK_INTERVAL, self._redraw_after_error)
 

@@ -7,30 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from gmessenger.client import (
-    Accepted,
-    ChatEvent,
-    Connected,
-    Deferred,
-    Disconnected,
-    GapDetected,
-    MemberJoined,
-    MemberLeft,
-    MessageDelivered,
-    MessageEvent,
-    MessageReceived,
-    MessageSentElsewhere,
-    Notice,
-    OutgoingMessage,
-    PresenceChanged,
-    ReadMarkerMoved,
-    Rejected,
-    RoomClosedByOperator,
-    RoomReopened,
-    Synced,
-    TopicChanged,
-    fold,
-)
+from gmessenger.client import MessageEvent, OutgoingMessage, events, fold
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
 from gmessenger.terminal.format_events import ERASED_MESSAGE, mention_matcher
@@ -186,7 +163,7 @@ class Model:
         """Put in what the server says was said before; returns how much of it is new here."""
         return conversation.add_earlier(self._make_entry(each) for each in messages if not self._is_hidden(each))
 
-    def apply(self, event: ChatEvent, now: float) -> bool:
+    def apply(self, event: events.ChatEvent, now: float) -> bool:
         """Write an event down; says whether it is worth a bell. `now` is Unix seconds."""
         return bool(EVENT_REDUCERS[type(event)](self, event, now))
 
@@ -203,7 +180,7 @@ class Model:
     def _is_hidden(self, delivery: MessageEvent) -> bool:
         return delivery.to.startswith("#") and self._is_from_blocked(delivery)
 
-    def _on_message(self, event: MessageReceived, now: float) -> bool:
+    def _on_message(self, event: events.MessageReceived, now: float) -> bool:
         delivery = event.delivery
         if self._is_hidden(delivery):
             return False
@@ -216,26 +193,26 @@ class Model:
             where.count_unread(entry)
         return entry.is_mention or not room
 
-    def _on_sent_elsewhere(self, event: MessageSentElsewhere, now: float) -> None:
+    def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
         where = self.open(event.delivery.to)
         where.add(self._make_entry(event.delivery))
         where.mark_own_sent()
 
-    def _on_accepted(self, event: Accepted, now: float) -> None:
+    def _on_accepted(self, event: events.Accepted, now: float) -> None:
         where, entry = self._own_entry(event.message, now)
         if event.response.seq is not None:
             where.assign_seq(entry, event.response.seq)
             where.mark_own_sent()
         entry.set_state(MessageState.STORED if event.response.seq is not None else MessageState.RELAYED)
 
-    def _on_rejected(self, event: Rejected, now: float) -> bool:
+    def _on_rejected(self, event: events.Rejected, now: float) -> bool:
         where, entry = self._own_entry(event.message, now)
         entry.set_state(MessageState.REJECTED, format_events.format_reason(event.reason))
         if where is not self.current:
             where.count_unread(entry)
         return True
 
-    def _on_deferred(self, event: Deferred, now: float) -> None:
+    def _on_deferred(self, event: events.Deferred, now: float) -> None:
         self._own_entry(event.message, now)[1].set_state(
             MessageState.WAITING, format_events.format_reason(event.reason)
         )
@@ -245,81 +222,81 @@ class Model:
         where = self.open(message.to)
         return where, where.find(message) or self.add_sent(message, now)
 
-    def _on_delivered(self, event: MessageDelivered, now: float) -> None:
+    def _on_delivered(self, event: events.MessageDelivered, now: float) -> None:
         if (where := self.find(event.name)) is not None:
             where.mark_delivered(event.seq)
 
-    def _on_read_marker(self, event: ReadMarkerMoved, now: float) -> None:
+    def _on_read_marker(self, event: events.ReadMarkerMoved, now: float) -> None:
         if (where := self.find(event.conversation)) is not None:
             where.move_read_marker(event.seq, is_current=where is self.current)
 
-    def _on_presence(self, event: PresenceChanged, now: float) -> None:
+    def _on_presence(self, event: events.PresenceChanged, now: float) -> None:
         self.presence[fold(event.name)] = event.status
         where = self.find(event.name)
         if where is not None:
             self.add_notice(format_events.format_event(event) or "", now, where)
 
-    def _on_joined(self, event: MemberJoined, now: float) -> None:
+    def _on_joined(self, event: events.MemberJoined, now: float) -> None:
         where = self.open(event.room)
         where.members[fold(event.name)] = event.name
         self.presence[fold(event.name)] = STATUS_ONLINE
         self._notify_room(event, event.room, now)
 
-    def _on_left(self, event: MemberLeft, now: float) -> None:
+    def _on_left(self, event: events.MemberLeft, now: float) -> None:
         where = self.open(event.room)
         where.members.pop(fold(event.name), None)
         self._notify_room(event, event.room, now)
 
-    def _on_topic(self, event: TopicChanged, now: float) -> None:
+    def _on_topic(self, event: events.TopicChanged, now: float) -> None:
         self.open(event.room).topic = sanitize(event.topic)
         self._notify_room(event, event.room, now)
 
-    def _on_room_state(self, event: RoomClosedByOperator | RoomReopened, now: float) -> None:
-        self.open(event.room).is_closed = isinstance(event, RoomClosedByOperator)
+    def _on_room_state(self, event: events.RoomClosedByOperator | events.RoomReopened, now: float) -> None:
+        self.open(event.room).is_closed = isinstance(event, events.RoomClosedByOperator)
         self._notify_room(event, event.room, now)
 
-    def _notify_room(self, event: ChatEvent, room: str, now: float) -> None:
+    def _notify_room(self, event: events.ChatEvent, room: str, now: float) -> None:
         self.add_notice(format_events.format_event(event) or "", now, self.open(room))
 
-    def _on_gap(self, event: GapDetected, now: float) -> None:
+    def _on_gap(self, event: events.GapDetected, now: float) -> None:
         self.add_notice(format_events.format_event(event) or "", now, self.open(event.conversation))
 
-    def _on_connected(self, event: Connected, now: float) -> None:
+    def _on_connected(self, event: events.Connected, now: float) -> None:
         self.connection = ConnectionState(ConnectionPhase.CONNECTED)
         for each in self.conversations if event.seqs_reset else ():
             each.reset_seqs()
         self.is_operator = event.is_operator
         self._on_notice(event, now)
 
-    def _on_disconnected(self, event: Disconnected, now: float) -> None:
+    def _on_disconnected(self, event: events.Disconnected, now: float) -> None:
         reason = format_events.format_reason(event.reason)
         self.connection = ConnectionState(ConnectionPhase.LOST, now + event.retry_in, reason)
         self._on_notice(event, now)
 
-    def _on_notice(self, event: ChatEvent, now: float) -> None:
+    def _on_notice(self, event: events.ChatEvent, now: float) -> None:
         if (told := format_events.format_event(event)) is not None:
             self.add_notice(told, now)
 
 
-EVENT_REDUCERS: Final[dict[type[ChatEvent], Callable[[Model, Any, float], bool | None]]] = {
-    Connected: Model._on_connected,
-    Synced: lambda book, event, now: None,  # there is more to be said of it than the event knows
-    Disconnected: Model._on_disconnected,
-    MessageReceived: Model._on_message,
-    MessageSentElsewhere: Model._on_sent_elsewhere,
-    GapDetected: Model._on_gap,
-    MessageDelivered: Model._on_delivered,
-    ReadMarkerMoved: Model._on_read_marker,
-    Accepted: Model._on_accepted,
-    Rejected: Model._on_rejected,
-    Deferred: Model._on_deferred,
-    PresenceChanged: Model._on_presence,
-    MemberJoined: Model._on_joined,
-    MemberLeft: Model._on_left,
-    TopicChanged: Model._on_topic,
-    RoomClosedByOperator: Model._on_room_state,
-    RoomReopened: Model._on_room_state,
-    Notice: Model._on_notice,
+EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float], bool | None]]] = {
+    events.Connected: Model._on_connected,
+    events.Synced: lambda book, event, now: None,  # there is more to be said of it than the event knows
+    events.Disconnected: Model._on_disconnected,
+    events.MessageReceived: Model._on_message,
+    events.MessageSentElsewhere: Model._on_sent_elsewhere,
+    events.GapDetected: Model._on_gap,
+    events.MessageDelivered: Model._on_delivered,
+    events.ReadMarkerMoved: Model._on_read_marker,
+    events.Accepted: Model._on_accepted,
+    events.Rejected: Model._on_rejected,
+    events.Deferred: Model._on_deferred,
+    events.PresenceChanged: Model._on_presence,
+    events.MemberJoined: Model._on_joined,
+    events.MemberLeft: Model._on_left,
+    events.TopicChanged: Model._on_topic,
+    events.RoomClosedByOperator: Model._on_room_state,
+    events.RoomReopened: Model._on_room_state,
+    events.Notice: Model._on_notice,
 }
 """What each event writes into the book."""
 
