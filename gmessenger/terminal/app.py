@@ -34,6 +34,7 @@ from gmessenger.errors import (
 from gmessenger.paths import STDERR
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.exec_mode import ExecMode
+from gmessenger.terminal.format_events import format_unexpected_error
 from gmessenger.terminal.i18n import N_, _, as_notice, localize
 from gmessenger.terminal.line_mode import LineMode
 from gmessenger.terminal.line_terminal import LineTerminal, make_line_terminal
@@ -47,7 +48,6 @@ from gmessenger.terminal.stdio import is_stdin_tty, open_stderr, open_stdin, ope
 FLUSH_TIMEOUT: Final = 1.0
 """Seconds that what is still to be written has at the end."""
 EXIT_UNEXPECTED: Final = 1
-UNEXPECTED_ERROR: Final = N_("Internal error ({fault}); details are in the log: {place}")
 HINT_TLS: Final = N_(
     "(--tls encrypts the connection; --plain-passwords sends the password without encryption, if the server accepts "
     "it.)"
@@ -217,8 +217,7 @@ class ClientApp:
 
     def _log_unexpected(self, error: Exception) -> str:
         log.log_event("greenlet_failed", exception=error, what="client")
-        place = self._options.log_destination(CLIENT.section)
-        return _(UNEXPECTED_ERROR, fault=type(error).__name__, place=place)
+        return format_unexpected_error(error, self._options.log_destination(CLIENT.section))
 
     def _finish(self, code: int, message: str) -> None:
         self._echo.restore()

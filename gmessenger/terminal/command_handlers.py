@@ -22,12 +22,10 @@ from gmessenger.errors import (
 from gmessenger.log import traced
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
-from gmessenger.terminal.format_events import format_reason, format_topic
+from gmessenger.terminal.format_events import STATUS_ONLINE, format_reason, format_topic
 from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
 from gmessenger.terminal.moderation_handlers import ModerationHandlers
 
-STATUS_ONLINE: Final = "online"
-"""The status of who has said nothing else."""
 CONTEXT_MESSAGES: Final = 5
 """Messages before and after one that was found."""
 NOT_CONNECTED: Final = N_("the connection is lost; try again when it is back")

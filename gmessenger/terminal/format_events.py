@@ -60,7 +60,16 @@ LIMIT_FORMATTERS: Final[dict[str, Callable[[int], str]]] = {
     "characters": lambda limit: ngettext("{count} character", "{count} characters", limit),
     "bytes typed at once": lambda limit: ngettext("{count} byte typed at once", "{count} bytes typed at once", limit),
 }
-PRESENCE_SENTENCES: Final = {N_("online"): N_("{name} is here"), N_("offline"): N_("{name} has left")}
+STATUS_ONLINE: Final = N_("online")
+"""The status of a user who has set none."""
+STATUS_OFFLINE: Final = N_("offline")
+PRESENCE_SENTENCES: Final = {STATUS_ONLINE: N_("{name} is here"), STATUS_OFFLINE: N_("{name} has left")}
+UNEXPECTED_ERROR: Final = N_("Internal error ({fault}); details are in the log: {place}")
+
+
+def format_unexpected_error(error: Exception, log_destination: str) -> str:
+    """Report a defect of the program, and where its traceback is; not sanitized."""
+    return _(UNEXPECTED_ERROR, fault=type(error).__name__, place=log_destination)
 
 
 def reason_suffix(reason: str) -> str:

@@ -11,6 +11,7 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time
 from gmessenger.terminal.format_events import (
     PRESENCE_SENTENCES,
+    STATUS_ONLINE,
     format_hit,
     format_message,
     format_status,
@@ -200,6 +201,6 @@ def _user_names(present: Sequence[UserInfo], own_name: str) -> Iterable[str]:
 
 
 def _remarks(card: UserInfo, own_name: str) -> str:
-    remarks = [format_status(card.status)] if card.status and card.status != "online" else []
+    remarks = [format_status(card.status)] if card.status and card.status != STATUS_ONLINE else []
     remarks += [_("you")] if fold(card.account_name) == fold(own_name) else []
     return f" ({', '.join(remarks)})" if remarks else ""

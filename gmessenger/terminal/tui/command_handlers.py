@@ -90,13 +90,9 @@ class TuiCommandHandlers(CommandHandlers):
         self._view.send(to, text)
 
     def take_back_rejected(self) -> tuple[str, str] | None:
-        here = self._model.current
-        refused = here.last_rejected()
-        if refused is None:
-            return None
-        here.entries.remove(refused)
-        here.had_rejected = True
-        return here.name, refused.source_text
+        current = self._model.current
+        entry = current.take_back_rejected()
+        return (current.name, entry.source_text) if entry is not None else None
 
     def history(self, count: int) -> None:
         """It is here already, or comes when one scrolls to it."""

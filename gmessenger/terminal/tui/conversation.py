@@ -204,6 +204,13 @@ class Conversation:
         """The newest message of one's own that was refused."""
         return next((entry for entry in reversed(self.entries) if entry.state is MessageState.REJECTED), None)
 
+    def take_back_rejected(self) -> Entry | None:
+        """Remove and return the newest rejected message of the user; None if there is none."""
+        if (entry := self.last_rejected()) is not None:
+            self.entries.remove(entry)
+            self.had_rejected = True
+        return entry
+
     @property
     def is_failed_attempt(self) -> bool:
         """Whether one wanted to say something to somebody, it was refused, and there is nothing else."""

@@ -16,7 +16,7 @@ from gmessenger.client import Client, MessageEvent
 from gmessenger.config.options import ClientOptions
 from gmessenger.config.parser import CLIENT
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.format_events import format_reason
+from gmessenger.terminal.format_events import format_reason, format_unexpected_error
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.lifecycle import flush_before_exit
 from gmessenger.terminal.shutdown import EXIT_HANGUP, EXIT_INTERRUPTED, HURRY_TIMEOUT, ExitController
@@ -126,14 +126,7 @@ class FullScreenMode:
 
     def _on_error(self, error: Exception) -> None:
         log.log_event("greenlet_failed", exception=error, what="full screen")
-        place = self._options.log_destination(CLIENT.section)
-        self._controller.show(
-            _(
-                "Internal error ({fault}); details are in the log: {place}",
-                fault=type(error).__name__,
-                place=sanitize(place),
-            )
-        )
+        self._controller.show(sanitize(format_unexpected_error(error, self._options.log_destination(CLIENT.section))))
 
     def _on_draft_error(self, error: Exception) -> None:
         if not isinstance(error, OSError):

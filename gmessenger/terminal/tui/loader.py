@@ -16,6 +16,7 @@ from gmessenger.client import Client, ConversationInfo, UserInfo, fold
 from gmessenger.client.requests import MAX_PAGE
 from gmessenger.errors import Forbidden, MessengerError, NoSuchRoom, NotFound, UnknownAction
 from gmessenger.sanitize import sanitize
+from gmessenger.terminal.format_events import STATUS_ONLINE
 from gmessenger.terminal.tui.conversation import MAX_ENTRIES, Conversation, Entry
 from gmessenger.terminal.tui.jobs import JobQueue
 from gmessenger.terminal.tui.model import MAX_CONVERSATIONS, Model
@@ -222,4 +223,4 @@ class Loader:
 
     def _set_members(self, room: Conversation, users: list[UserInfo]) -> None:
         room.members = {fold(card.account_name): sanitize(card.account_name) for card in users}
-        self._model.presence |= {fold(card.account_name): card.status or "online" for card in users}
+        self._model.presence |= {fold(card.account_name): card.status or STATUS_ONLINE for card in users}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from gmessenger.client import MessageEvent, OutgoingMessage, events, fold
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
-from gmessenger.terminal.format_events import ERASED_MESSAGE, mention_matcher
+from gmessenger.terminal.format_events import ERASED_MESSAGE, STATUS_ONLINE, mention_matcher
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 
@@ -57,8 +57,6 @@ def _is_evictable(conversation: Conversation) -> bool:
 
 HOME_NAME: Final = ""
 """The name of the conversation with this program itself, which is always there and always first."""
-STATUS_OFFLINE: Final = "offline"
-STATUS_ONLINE: Final = "online"
 
 
 class ConnectionPhase(Enum):
@@ -89,13 +87,17 @@ class Model:
         self.connection = ConnectionState()
         self.home = Conversation(HOME_NAME, is_complete=True)
         self._list = ConversationList(self.home)
-        self.conversations = self._list.conversations
         self.current = self.home
         self.presence: dict[str, str] = {}
         """What is known of how others are, by their folded names: `online`, `offline`, or their words."""
         self.is_operator = False
         self._is_from_blocked = is_from_blocked
         self._is_mention = mention_matcher(own_name)
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """All conversations in the order of their numbers; the first is `home`."""
+        return self._list.conversations
 
     def __iter__(self) -> Iterator[Conversation]:
         return iter(self.conversations)

@@ -9,16 +9,15 @@ from typing import Final
 
 from gmessenger.client import fold
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.format_events import format_status
+from gmessenger.terminal.format_events import STATUS_OFFLINE, STATUS_ONLINE, format_status
 from gmessenger.terminal.i18n import _, ngettext
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.graphemes import ellipsize, format_name, pad, width
-from gmessenger.terminal.tui.model import HOME_NAME, STATUS_OFFLINE, ConnectionPhase, Model
+from gmessenger.terminal.tui.model import HOME_NAME, ConnectionPhase, Model
 from gmessenger.terminal.tui.style import Symbols, name_style
 from gmessenger.terminal.tui.text_wrap import Fragments
 
 PROGRAM_NAME: Final = "gmessenger"
-STATUS_ONLINE: Final = "online"
 LIST_WIDTHS: Final = ((140, 26), (100, 20), (70, 18))
 """From so many columns of the terminal on, the list of conversations has so many."""
 MEMBER_WIDTHS: Final = ((140, 22), (100, 16))
