@@ -14,7 +14,6 @@ from gmessenger.client import Client, SearchHit, fold
 from gmessenger.errors import (
     AccountsOnly,
     InsecureTransport,
-    MessengerError,
     NameTaken,
     RegistrationClosed,
     WireError,
@@ -23,12 +22,12 @@ from gmessenger.log import traced
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.format_events import STATUS_ONLINE, format_reason, format_topic
+from gmessenger.terminal.handler_base import NOT_CONNECTED, room_name
 from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
 from gmessenger.terminal.moderation_handlers import ModerationHandlers
 
 CONTEXT_MESSAGES: Final = 5
 """Messages before and after one that was found."""
-NOT_CONNECTED: Final = N_("the connection is lost; try again when it is back")
 ERASE_WARNING: Final = N_(
     "all your messages will be erased for all users, and your account will be deleted. This cannot be undone."
 )
@@ -76,10 +75,6 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _room_name(room: str) -> str:
-    return room if room.startswith("#") else f"#{room}"
-
-
 class CommandHandlers(ModerationHandlers):
     """What every mode's desk does alike. Plain lines go to its `addressee`; `leave` is whatever ends the mode."""
 
@@ -90,21 +85,8 @@ class CommandHandlers(ModerationHandlers):
 
     @property
     @abstractmethod
-    def recipient(self) -> str | None:
-        """To whom, or to which room, plain lines go."""
-
-    @recipient.setter
-    @abstractmethod
-    def recipient(self, name: str | None) -> None: ...
-
-    @property
-    @abstractmethod
     def can_prompt(self) -> bool:
         """Whether somebody sees what is asked, and answers."""
-
-    @abstractmethod
-    def show(self, text: str) -> None:
-        """Show lines, which are safe already."""
 
     @abstractmethod
     def run_dialogue(self, dialogue: Dialogue) -> None:
@@ -200,7 +182,7 @@ class CommandHandlers(ModerationHandlers):
 
     @traced("room")
     def join(self, room: str) -> None:
-        self._show_result(lambda: self._join(_room_name(room)))
+        self._show_result(lambda: self._join(room_name(room)))
 
     def _join(self, room: str) -> str:
         answer = self._client.join(room)
@@ -356,24 +338,3 @@ class CommandHandlers(ModerationHandlers):
     def quit(self) -> None:
         """Leave the mode, which ends the program."""
         self._quit_mode()
-
-    def _with_room(self, request: Callable[[str], str], room: str = "") -> None:
-        """Ask about the room that is named, or else the one that plain lines go to."""
-        room = _room_name(room) if room else self.recipient or ""
-        if room.startswith("#"):
-            self._show_result(lambda: request(room))
-        else:
-            self.show(as_notice(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first")))
-
-    def _show_result(self, request: Callable[[], str | None]) -> None:
-        """Ask the server something and show what comes of it, or say why nothing does."""
-        if said := self._call_server(request):
-            self.show(said)
-
-    def _call_server(self, request: Callable[[], str | None]) -> str | None:
-        if not self._client.connected:
-            return as_notice(_(NOT_CONNECTED))
-        try:
-            return request()
-        except MessengerError as error:
-            return as_notice(format_reason(error))

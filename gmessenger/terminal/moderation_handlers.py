@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-
 from gmessenger.client import Client, Connected, MessageEvent
 from gmessenger.client.sequencing import fold
 from gmessenger.log import traced
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
+from gmessenger.terminal.handler_base import HandlerBase
 from gmessenger.terminal.i18n import _, as_notice
 
 SECONDS_PER_MINUTE = 60.0
 
 
-class ModerationHandlers(ABC):
+class ModerationHandlers(HandlerBase):
     """The part of a desk that keeps the peace. `operator` says whether the server let us in as one."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        super().__init__(client)
         self._blocked: set[str] = set()
         self._is_operator = False
 
@@ -33,14 +31,6 @@ class ModerationHandlers(ABC):
         self._is_operator = event.is_operator
         if event.block_count:
             self.load_blocks()
-
-    @abstractmethod
-    def _show_result(self, request: Callable[[], str | None]) -> None:
-        """Ask the server something and show what comes of it."""
-
-    @abstractmethod
-    def _with_room(self, request: Callable[[str], str], room: str = "") -> None:
-        """Ask about a room, or the addressee."""
 
     def is_from_blocked(self, event: MessageEvent) -> bool:
         """Whether it is said in a room by somebody whom we block: the server cannot leave it out."""

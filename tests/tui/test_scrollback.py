@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
-from gmessenger.terminal.tui.entries import MAX_ENTRY_ROWS, MAX_ENTRY_TEXT, EntryRenderer, TimeFormatter
+from gmessenger.terminal.tui.entries import MAX_ENTRY_ROWS, MAX_ENTRY_TEXT, EntryRenderer
 from gmessenger.terminal.tui.graphemes import width
 from gmessenger.terminal.tui.model import Model
 from gmessenger.terminal.tui.scrollback import Scrollback
@@ -24,9 +24,8 @@ class Reader:
         self.book = Model("hank")
         self.room: Conversation = self.book.open("#dev")
         self.book.switch_to(self.room)
-        calendar = TimeFormatter()
-        self.entries = EntryRenderer(UNICODE, calendar)
-        self.back = Scrollback(self.book, self.entries, UNICODE, calendar)
+        self.entries = EntryRenderer(UNICODE)
+        self.back = Scrollback(self.book, self.entries, UNICODE)
         self.columns, self.rows = columns, rows
         for number in range(count):
             add_message(self.room, f"message {number}", seq=1000 + number, at=NOON)

@@ -22,7 +22,7 @@ from typing import Any, Final, TextIO, cast
 import gevent
 from gevent import get_hub
 from gevent.selectors import GeventSelector
-from prompt_toolkit.application import Application, create_app_session, get_app
+from prompt_toolkit.application import Application, create_app_session
 from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.output import ColorDepth, Output
@@ -33,11 +33,11 @@ from gmessenger.sanitize import sanitize
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.completion import ChatCompleter
 from gmessenger.terminal.tui.conversation import Conversation, Entry
-from gmessenger.terminal.tui.entries import EntryRenderer, TimeFormatter
+from gmessenger.terminal.tui.entries import EntryRenderer
 from gmessenger.terminal.tui.graphemes import ellipsize
 from gmessenger.terminal.tui.input_line import InputLine, PendingPrompt
 from gmessenger.terminal.tui.keybindings import ControllerActions, KeyActions, make_key_bindings
-from gmessenger.terminal.tui.layout import LayoutSpec, make_layout
+from gmessenger.terminal.tui.layout import LayoutSpec, make_layout, terminal_columns
 from gmessenger.terminal.tui.model import ConnectionPhase, Model
 from gmessenger.terminal.tui.panes import OffscreenCounts, Panes, display_name
 from gmessenger.terminal.tui.scrollback import Scrollback
@@ -142,9 +142,8 @@ class TuiApp:
         self._recovery_timer: asyncio.TimerHandle | None = None
         encoding = output.encoding() if output is not None else getattr(sys.stdout, "encoding", None)
         self._symbols = symbols_for(encoding)
-        calendar = TimeFormatter()
-        self._entry_renderer = EntryRenderer(self._symbols, calendar)
-        self._scrollback = Scrollback(model, self._entry_renderer, self._symbols, calendar)
+        self._entry_renderer = EntryRenderer(self._symbols)
+        self._scrollback = Scrollback(model, self._entry_renderer, self._symbols)
         self._input_line = InputLine(model, ChatCompleter(model, actions), history_file, actions.on_draft_changed)
         self._key_actions = KeyActions(model, actions, self._scrollback, self._entry_renderer, self._input_line)
         self._app: Application[None] | None = None
@@ -270,8 +269,8 @@ class TuiApp:
         return OffscreenCounts(None if back.at_bottom else back.below, back.new_above)
 
     def _prompt(self) -> Fragments:
-        columns = get_app().output.get_size().columns
-        return [("", f"[{ellipsize(display_name(self._model.current), max(columns // 4, 4))}] ")]
+        columns = max(terminal_columns() // 4, 4)
+        return [("", f"[{ellipsize(display_name(self._model.current), columns)}] ")]
 
     def _sync_input_line(self) -> None:
         """Before anything is typed or drawn: the input line is that of the current conversation, or of a question."""

@@ -14,8 +14,8 @@ from gmessenger.client import Client, Connected, SearchHit, fold
 from gmessenger.errors import BadText, ExitError
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
-from gmessenger.terminal.command_handlers import NOT_CONNECTED
 from gmessenger.terminal.commands import CommandError, ParsedCommand, no_recipient_hint, parse_line
+from gmessenger.terminal.handler_base import NOT_CONNECTED
 from gmessenger.terminal.i18n import _, as_notice
 from gmessenger.terminal.tui.command_handlers import TuiCommandHandlers
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState

@@ -9,41 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
-from functools import lru_cache
 from typing import Final
 
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal import dates
-from gmessenger.terminal.dates import UNKNOWN_TIME
+from gmessenger.terminal.dates import format_time_of_day, time_of_day_width
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 from gmessenger.terminal.tui.graphemes import format_name, pad, width
 from gmessenger.terminal.tui.style import Symbols, name_style
 from gmessenger.terminal.tui.text_wrap import Fragments, ScreenRow, wrap
-
-
-class TimeFormatter:
-    """Writes moments, which are Unix seconds, in local time, as the locale has it."""
-
-    def __init__(self) -> None:
-        self.width = max(len(self.format_time(hour * 3600)) for hour in (0, 12))
-
-    def format_time(self, timestamp: float) -> str:
-        """The time of day."""
-        then = _local_time(timestamp)
-        return UNKNOWN_TIME if then is None else dates.format_time_of_day(then)
-
-    def date(self, timestamp: float) -> date | None:
-        """The day; None where that is no time at all."""
-        then = _local_time(timestamp)
-        return then.date() if then is not None else None
-
-
-@lru_cache(maxsize=8192)
-def _local_time(timestamp: float) -> datetime | None:
-    return dates.local_time(timestamp)
-
 
 TABLE_ROW: Final = re.compile(r"(?P<names> *\S.*? {2,})(?P<what>\S.*)")
 """A row of a table: something, two spaces at least, and what is said of it."""
@@ -120,8 +94,9 @@ class EntryRenderer:
     so that it can be copied.
     """
 
-    def __init__(self, symbols: Symbols, time_formatter: TimeFormatter) -> None:
-        self._symbols, self._time_formatter = symbols, time_formatter
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+        self._time_width = time_of_day_width()
         self._cache: dict[Entry, RenderedEntry] = {}
         self._text_only = False
 
@@ -158,7 +133,7 @@ class EntryRenderer:
 
     def _render_beside(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
         """Time and name in front of the text."""
-        time, gutter = self._time_formatter.width, f" {self._symbols.vertical_line} "
+        time, gutter = self._time_width, f" {self._symbols.vertical_line} "
         first = [
             *self._time_fragments(entry),
             _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, name_width, align_right=True)),
@@ -173,7 +148,7 @@ class EntryRenderer:
 
     def _render_below(self, entry: Entry, columns: int) -> list[Fragments]:
         """Time and name in a row of their own, and the text below, from the edge on."""
-        room = max(columns - self._time_formatter.width - 1, 1)
+        room = max(columns - self._time_width - 1, 1)
         head = [
             *self._time_fragments(entry),
             _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, room).rstrip()),
@@ -181,9 +156,7 @@ class EntryRenderer:
         return [head, *(row.fragments for row in self._text_rows(entry, columns, columns))]
 
     def _time_fragments(self, entry: Entry) -> Fragments:
-        return [
-            ("class:time", pad(self._time_formatter.format_time(entry.timestamp), self._time_formatter.width) + " ")
-        ]
+        return [("class:time", pad(format_time_of_day(entry.timestamp), self._time_width) + " ")]
 
     def _text_rows(self, entry: Entry, columns: int, full_width: int) -> list[ScreenRow]:
         rows = (wrap if entry.sender else wrap_notice)(entry.text[:MAX_ENTRY_TEXT], columns, full_width)

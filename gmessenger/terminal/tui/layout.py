@@ -82,7 +82,7 @@ def make_layout(spec: LayoutSpec, input_line: InputLine) -> Layout:
     body = FloatContainer(
         HSplit(
             [
-                ConditionalContainer(_bar(spec.title), Condition(lambda: _rows() >= MIN_ROWS_FOR_TITLE)),
+                ConditionalContainer(_bar(spec.title), Condition(lambda: terminal_rows() >= MIN_ROWS_FOR_TITLE)),
                 _panes(spec),
                 _bar(spec.status),
                 ConditionalContainer(_input(spec, write), Condition(lambda: input_line.prompt is None)),
@@ -103,7 +103,7 @@ def _panes(spec: LayoutSpec) -> Container:
         [
             ConditionalContainer(_pane(spec.conversations, lambda: _list_width(spec)), left),
             ConditionalContainer(Window(border, width=1), left),
-            _pane(spec.text, lambda: _columns() - _side_width(spec)),
+            _pane(spec.text, lambda: terminal_columns() - _side_width(spec)),
             ConditionalContainer(Window(border, width=1), right),
             ConditionalContainer(_pane(spec.members, lambda: _members_width(spec)), right),
         ],
@@ -113,12 +113,12 @@ def _panes(spec: LayoutSpec) -> Container:
 
 def _list_width(spec: LayoutSpec) -> int:
     """Columns of the list of conversations."""
-    return 0 if spec.is_text_only() else pane_width(LIST_WIDTHS, _columns())
+    return 0 if spec.is_text_only() else pane_width(LIST_WIDTHS, terminal_columns())
 
 
 def _members_width(spec: LayoutSpec) -> int:
     """Columns of the list of members."""
-    return pane_width(MEMBER_WIDTHS, _columns()) if spec.is_in_room() and not spec.is_text_only() else 0
+    return pane_width(MEMBER_WIDTHS, terminal_columns()) if spec.is_in_room() and not spec.is_text_only() else 0
 
 
 def _side_width(spec: LayoutSpec) -> int:
@@ -150,19 +150,23 @@ def _prompt(input_line: InputLine) -> Window:
 
     def prefix(number: int, wrapped: int) -> StyleAndTextTuples:
         words = input_line.prompt.text if input_line.prompt is not None else ""
-        return [("class:question", ellipsize(words, max(_columns() - 8, 1)))] if (number, wrapped) == (0, 0) else []
+        return (
+            [("class:question", ellipsize(words, max(terminal_columns() - 8, 1)))]
+            if (number, wrapped) == (0, 0)
+            else []
+        )
 
     return Window(control, height=_input_height, wrap_lines=True, dont_extend_height=True, get_line_prefix=prefix)
 
 
 def _input_height() -> Dimension:
     """A third of the screen is for what one writes."""
-    return Dimension(min=1, max=max(1, _rows() // 3))
+    return Dimension(min=1, max=max(1, terminal_rows() // 3))
 
 
-def _columns() -> int:
+def terminal_columns() -> int:
     return get_app().output.get_size().columns
 
 
-def _rows() -> int:
+def terminal_rows() -> int:
     return get_app().output.get_size().rows

@@ -9,7 +9,7 @@ from typing import Final
 from gmessenger.terminal import dates
 from gmessenger.terminal.i18n import N_, _
 from gmessenger.terminal.tui.conversation import Conversation, Entry
-from gmessenger.terminal.tui.entries import EntryRenderer, TimeFormatter
+from gmessenger.terminal.tui.entries import EntryRenderer
 from gmessenger.terminal.tui.graphemes import ellipsize, width
 from gmessenger.terminal.tui.model import Model
 from gmessenger.terminal.tui.style import Symbols
@@ -37,8 +37,8 @@ class ScrollPosition:
 class Scrollback:
     """The rows of the current conversation that are in sight, and the ways through it."""
 
-    def __init__(self, model: Model, renderer: EntryRenderer, symbols: Symbols, time_formatter: TimeFormatter) -> None:
-        self._model, self._renderer, self._symbols, self._time_formatter = model, renderer, symbols, time_formatter
+    def __init__(self, model: Model, renderer: EntryRenderer, symbols: Symbols) -> None:
+        self._model, self._renderer, self._symbols = model, renderer, symbols
         self._positions: dict[Conversation, ScrollPosition] = {}
         self._width, self._height = 80, 1
         self._name_width = 0
@@ -186,8 +186,8 @@ class Scrollback:
         entry = current.entries[index]
         rows = self._renderer.rows(entry, self._width, self._name_width)
         separators = []
-        day = self._time_formatter.date(entry.timestamp)
-        before = self._time_formatter.date(current.entries[index - 1].timestamp) if index else None
+        day = dates.local_date(entry.timestamp)
+        before = dates.local_date(current.entries[index - 1].timestamp) if index else None
         if day is not None and day != before:
             separators.append(self._separator(dates.format_day(day), "class:day"))
         if entry is current.search_hit:
