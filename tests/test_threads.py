@@ -10,13 +10,13 @@ import gevent
 import pytest
 
 from gmessenger.threads import run_in_thread
-from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 def test_the_loop_goes_on_while_a_call_blocks() -> None:
     reading, writing = os.pipe()
     gevent.spawn(os.write, writing, b"x")
-    with gevent.Timeout(TIMEOUT):
+    with gevent.Timeout(TEST_TIMEOUT):
         assert run_in_thread(partial(os.read, reading, 1)) == b"x"
     for end in (reading, writing):
         os.close(end)

@@ -19,9 +19,9 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from gmessenger.terminal.tui.app import TuiApp
 from gmessenger.terminal.tui.conversation import Conversation, Entry
 from gmessenger.terminal.tui.model import Model
-from tests.support.timeouts import PATIENCE
+from tests.support.timeouts import TEST_TIMEOUT
 
-SCREEN_TIMEOUT = PATIENCE
+SCREEN_TIMEOUT = TEST_TIMEOUT
 """Seconds after which something that should be on the screen is given up."""
 
 
