@@ -25,7 +25,7 @@ from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.storage import Store
-from gmessenger.cluster.interfaces import SharedStore, is_shared
+from gmessenger.cluster.interfaces import ChangeDetails, SharedStore, is_shared
 from gmessenger.config.options import AdminOptions
 from gmessenger.errors import (
     ERRORS,
@@ -181,7 +181,7 @@ class RecordingPeers(Peers):
         self._store = store
 
     def kick(self, key: str, by: str, reason: str) -> None:
-        self._store.publish_change("kick", [key], {"by": by, "reason": reason})
+        self._store.publish_change("kick", [key], ChangeDetails(by, reason))
 
 
 @contextmanager

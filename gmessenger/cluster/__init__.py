@@ -1,1 +1,1 @@
-"""A node of a cluster: delivers what other nodes stored, follows their changes, relays between guests."""
+"""Cluster node: deliver messages stored by other nodes, follow their changes, relay messages between guests."""

@@ -1,14 +1,12 @@
-"""What other nodes change about rooms, made so here; whoever is in a room here is told as if it had been done here.
+"""Application of other nodes' changes: read the new state from the store, update memory, notify local sessions.
 
-Applying: what another node has changed is asked of the store and made so in memory, and whoever is here is told.
-
-A change only says what it is about. Whether it was heard of twice or late does not matter.
+A `Change` only names its subject, so it does not matter whether one arrives twice or late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeVar
 
 from gmessenger import log
 from gmessenger.chat.delivery import DeliveryService
@@ -17,14 +15,19 @@ from gmessenger.chat.outbox import RoomEvent, SessionReplaced
 from gmessenger.chat.records import Account, RoomRecord, Sanction
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.router import Router
-from gmessenger.chat.sanctions import SanctionRegistry, with_reason
+from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reason
 from gmessenger.chat.session import Session
-from gmessenger.cluster.interfaces import Change, SharedStore
+from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDeleted, AccountDisabled, Banned, Kicked, NameTaken, PasswordRequired, WireError
 
 
 class RoomChangeApplier:
-    """Nothing here blocks. `taken_in` is told of rooms that were not known here before."""
+    """Applies changes of rooms to memory and notifies the members. No method blocks.
+
+    Args of the constructor:
+        accounts: all accounts by id.
+        on_room_loaded: called for each room that was not known on this node before.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,13 @@ class RoomChangeApplier:
         self._on_room_loaded = on_room_loaded
 
     def update_room(self, key: str, stored: RoomRecord | None, by: str) -> None:
-        """A room is so now, or is gone."""
+        """Create, update or delete a room.
+
+        Args:
+            key: the folded name of the room.
+            stored: the room as it is in the store; None if it has been deleted.
+            by: name of the user who made the change, for the notification; may be empty.
+        """
         room = self._rooms.get(key)
         if room is not None and (stored is None or stored.id != room.id):
             self._sanctions.discard("close", key)
@@ -59,7 +68,12 @@ class RoomChangeApplier:
                 self._set_visible_from(room, account, stored.members[id])
 
     def update_member(self, key: str, account: Account, visible_from: int | None, by: str) -> None:
-        """An account is in a room and may read from a seq on, or is in it no more."""
+        """Add an account to a room, or remove it.
+
+        Args:
+            visible_from: first seq that the account may read; None if it is not a member any more.
+            by: name of the user who removed it, empty if it left by itself.
+        """
         room = self._rooms.get(key)
         if room is None:
             return
@@ -68,20 +82,20 @@ class RoomChangeApplier:
                 room, account.key, account, RoomEvent("leave", room.name, account.name, by=by or None), None
             )
             return
-        new = account.id not in room.members
+        is_new = account.id not in room.members
         room.members[account.id] = account
-        if new:
+        if is_new:
             self._rooms.notify(room, RoomEvent("join", room.name, account.name), None)
         self._set_visible_from(room, account, visible_from)
 
     def _set_visible_from(self, room: Room, account: Account, visible_from: int) -> None:
-        """Its sessions here are owed what was said from there on."""
+        """Set the read position of a member, and have its sessions catch up on the messages after it."""
         self._rooms.set_cursor(account.key, room.key, visible_from - 1)
         for session in self._router.sessions(account.key):
             self._delivery.check_gap(session, room.key, room.head)
 
     def update_closure(self, key: str, closure: Sanction | None, by: str) -> None:
-        """A room is closed, or open."""
+        """Close a room, or reopen it (None)."""
         room = self._rooms.get(key)
         if room is None or (room.closure is None) == (closure is None):
             return
@@ -90,13 +104,13 @@ class RoomChangeApplier:
         )
 
     def expel(self, key: str, guest: str, by: str) -> None:
-        """A guest has been taken out of a room, wherever that guest is."""
+        """Remove a guest from a room, whichever node the guest is on."""
         room = self._rooms.get(key)
         if room is None:
             return
         if guest in room.guests:
-            change = RoomEvent("leave", room.name, room.guests[guest].name, by=by)
-            self._rooms.remove_member(room, guest, None, change, None)
+            event = RoomEvent("leave", room.name, room.guests[guest].name, by=by)
+            self._rooms.remove_member(room, guest, None, event, None)
         elif (name := room.remote_guests.pop(guest, None)) is not None:
             self._rooms.notify(room, RoomEvent("leave", room.name, name, by=by), None)
 
@@ -111,20 +125,23 @@ class RoomChangeApplier:
 
 
 ValueT = TypeVar("ValueT")
-SANCTION_VERBS: Final = {
+SANCTION_VERBS: Final[dict[SanctionKind, tuple[str, str]]] = {
     "name": ("ban", "unban"),
     "network": ("ban", "unban"),
     "mute": ("mute", "unmute"),
     "close": ("close", "open"),
 }
-"""What a sanction of a kind is called in the log when it is imposed, and when it is lifted."""
-UNKNOWN_LOGIN_COUNT: Final = 2**62
+"""Method logged for a sanction, by its kind: when it is imposed, and when it is lifted."""
+UNKNOWN_LOGIN_COUNT: Final = 2**62  # more than any device has: a deleted device counts as replaced
 MAX_READS: Final = 5
-"""How often something is asked again because this node has changed something meanwhile."""
+"""Number of attempts to read a value that this node does not change meanwhile."""
 
 
 class ChangeApplier:
-    """Blocks as the store does; what it does in memory it does without letting anybody in between."""
+    """Applies each kind of change.
+
+    Blocks while it reads the store; updates of memory never yield to other greenlets.
+    """
 
     def __init__(
         self,
@@ -135,8 +152,12 @@ class ChangeApplier:
         name_on_device: Callable[[int], str],
         replace_key: Callable[[], None],
     ) -> None:
-        """`name_on` says whose session is here on a device, by its id; nothing where none is. `rekey` has the bus use
-        the key that is kept now; it may raise `StoreUnavailable`.
+        """Create an applier.
+
+        Args:
+            clock: Unix seconds.
+            name_on_device: returns the folded name whose session is on a device id on this node; empty if none is.
+            replace_key: reads the bus key from the store and installs it; may raise `StoreUnavailable`.
         """
         self._store = store
         self._messenger = messenger
@@ -148,69 +169,81 @@ class ChangeApplier:
         self._is_certain = True
 
     def count_own_change(self) -> None:
-        """This node has changed something itself."""
+        """Note that this node has written to the store: a read that is under way may return the state before it."""
         self._own_changes += 1
 
     def apply(self, change: Change) -> bool:
-        """Make it so here; False where this node has changed so much meanwhile that it has to be asked again.
+        """Apply a change. May be repeated, also after an error.
 
-        Raises `StoreUnavailable`, and can then be asked again.
+        Returns:
+            False if this node wrote to the store during every attempt to read, so that the change must be applied
+            again later.
+
+        Raises:
+            StoreUnavailable: the new state could not be read.
         """
         self._is_certain = True
-        how = CHANGE_HANDLERS.get(change.kind)
-        if how is not None:  # else a later release knows
-            how(self, *change.subject, change.details)
+        handler = CHANGE_HANDLERS.get(change.kind)
+        if handler is not None:  # else it is of a later release
+            handler(self, *change.subject, change.details)
         return self._is_certain
 
     def resync(self) -> None:
-        """Make everything so. Raises `StoreUnavailable`, and can then be asked again."""
-        messenger, store = self._messenger, self._store
+        """Compare everything in memory with the store, and update it. May be repeated.
+
+        Raises:
+            StoreUnavailable: the store could not be read.
+        """
         self._replace_key()
-        accounts = {account.id: account for account in self._read(store.accounts)}
-        for id in accounts.keys() | messenger.authenticator.accounts_by_id.keys():
+        accounts = {account.id: account for account in self._read(self._store.accounts)}
+        for id in accounts.keys() | self._messenger.authenticator.accounts_by_id.keys():
             self._update_account(id, accounts.get(id))
+        self._resync_blocks(accounts)
+        self._resync_rooms_and_sanctions()
+        self._resync_sessions()
+
+    def _resync_blocks(self, accounts: Iterable[int]) -> None:
         blocks: dict[int, dict[str, str]] = {id: {} for id in accounts}
-        for id, key, name in self._read(store.blocks):
+        for id, key, name in self._read(self._store.blocks):
             blocks.setdefault(id, {})[key] = name
         for id, names in blocks.items():
             self._update_blocks(id, names)
-        sanctions = {(each.kind, each.target): each for each in self._read(store.sanctions)}
-        rooms = {room.key: room for room in self._read(store.rooms)}
+
+    def _resync_rooms_and_sanctions(self) -> None:
+        messenger = self._messenger
+        stored = {(sanction.kind, sanction.target): sanction for sanction in self._read(self._store.sanctions)}
+        rooms = {room.key: room for room in self._read(self._store.rooms)}
         for key in rooms.keys() | {room.key for room in messenger.rooms}:
             self._room_changes.update_room(key, rooms.get(key), "")
-        for kind, target in sanctions.keys() | {(each.kind, each.target) for each in messenger.sanctions}:
-            self._update_sanction(kind, target, sanctions.get((kind, target)), "")
-        self._resync_sessions()
+        for kind, target in stored.keys() | {(sanction.kind, sanction.target) for sanction in messenger.sanctions}:
+            self._update_sanction(kind, target, stored.get((kind, target)), "")
 
     def _resync_sessions(self) -> None:
-        """Who was connected all the time may have been replaced, and has to look what it was not sent."""
-        sessions = [session for session in self._messenger.router if session.device is not None]
-        entries = self._store.login_counts([session.device.id for session in sessions if session.device is not None])
-        for session in sessions:
-            if (
-                session.device is not None
-                and entries.get(session.device.id, UNKNOWN_LOGIN_COUNT) > session.device.login_count
-            ):
+        """End sessions whose device has logged in elsewhere; have the others look for messages they were not sent."""
+        sessions = [(session, session.device) for session in self._messenger.router if session.device is not None]
+        login_counts = self._store.login_counts([device.id for _, device in sessions])
+        for session, device in sessions:
+            if login_counts.get(device.id, UNKNOWN_LOGIN_COUNT) > device.login_count:
                 self.replace_session(session)
             elif not session.catching_up:
                 self._messenger.delivery.restart_catch_up(session)
 
     def replace_session(self, session: Session) -> None:
-        """Another session has taken its place, elsewhere."""
+        """End a session that another one, on another node, has replaced."""
         self._messenger.logout(session)
         session.outbox.push(SessionReplaced(self._clock()))
         session.outbox.close_after_drain()
 
     def _read(self, query: Callable[[], ValueT]) -> ValueT:
-        """How something is now: asked again where it may have been changed here before the answer came."""
+        """Query the store, again if this node wrote to it meanwhile: the result may be older than memory then."""
         for _ in range(MAX_READS):
-            before, answer = self._own_changes, query()
+            before, result = self._own_changes, query()
             if before == self._own_changes:
-                return answer
+                return result
         self._is_certain = False
-        return answer
+        return result
 
-    def _handle_account(self, id: int, details: dict[str, Any]) -> None:
+    def _handle_account(self, id: int, details: ChangeDetails) -> None:
         self._update_account(id, self._read(lambda: self._store.account(id)))
 
     def _update_account(self, id: int, stored: Account | None) -> None:
@@ -245,39 +278,38 @@ class ChangeApplier:
             self._close_sessions(known.key, AccountDisabled())
         known.disabled = stored.disabled
 
-    def _handle_room(self, key: str, details: dict[str, Any]) -> None:
-        self._room_changes.update_room(key, self._read(lambda: self._store.room(key)), details.get("by", ""))
+    def _handle_room(self, key: str, details: ChangeDetails) -> None:
+        self._room_changes.update_room(key, self._read(lambda: self._store.room(key)), details.by)
 
-    def _handle_member(self, room: str, account: int, details: dict[str, Any]) -> None:
-        visible = self._read(lambda: self._store.visible_from(account, room))
-        who = self._messenger.authenticator.accounts_by_id.get(account)
-        if who is not None:
-            self._room_changes.update_member(room, who, visible, details.get("by", ""))
+    def _handle_member(self, room: str, account: int, details: ChangeDetails) -> None:
+        visible_from = self._read(lambda: self._store.visible_from(account, room))
+        member = self._messenger.authenticator.accounts_by_id.get(account)
+        if member is not None:
+            self._room_changes.update_member(room, member, visible_from, details.by)
 
-    def _handle_sanction(self, kind: Any, target: str, details: dict[str, Any]) -> None:
-        kept = self._read(lambda: self._store.sanction(kind, target))
-        self._update_sanction(kind, target, kept, details.get("by", ""))
+    def _handle_sanction(self, kind: SanctionKind, target: str, details: ChangeDetails) -> None:
+        stored = self._read(lambda: self._store.sanction(kind, target))
+        self._update_sanction(kind, target, stored, details.by)
 
-    def _update_sanction(self, kind: Any, target: str, stored: Sanction | None, by: str) -> None:
-        sanctions, before = self._messenger.sanctions, self._messenger.sanctions.find(kind, target)
+    def _update_sanction(self, kind: SanctionKind, target: str, stored: Sanction | None, by: str) -> None:
+        sanctions = self._messenger.sanctions
+        before = sanctions.find(kind, target)
         if stored is None:
             sanctions.discard(kind, target)
         else:
             sanctions.load(stored)
-        if stored != before:
-            who, reason = (stored.by, stored.reason) if stored is not None else (by, "")
-            log.log_event(
-                "moderated", by=who, method=SANCTION_VERBS[kind][stored is None], what=target, reason=reason or None
-            )
-        stored = sanctions.find(kind, target)  # None where it is over
+        is_new = stored != before
+        if is_new:
+            _log_sanction(kind, target, stored, by)
+        active = sanctions.find(kind, target)  # None if it has expired
         if kind == "close":
-            self._room_changes.update_closure(target, stored, by)
-        elif stored is not None and stored != before and kind == "name":
-            self._close_sessions(target, sanctions.error_for(Banned, stored))
-        elif stored is not None and stored != before and kind == "network":
-            self._messenger.moderation.disconnect_network(stored)
+            self._room_changes.update_closure(target, active, by)
+        elif active is not None and is_new and kind == "name":
+            self._close_sessions(target, sanctions.error_for(Banned, active))
+        elif active is not None and is_new and kind == "network":
+            self._messenger.moderation.disconnect_network(active)
 
-    def _handle_blocks(self, id: int, details: dict[str, Any]) -> None:
+    def _handle_blocks(self, id: int, details: ChangeDetails) -> None:
         self._update_blocks(id, self._read(lambda: self._store.blocked_by(id)))
 
     def _update_blocks(self, id: int, names: Mapping[str, str]) -> None:
@@ -285,41 +317,48 @@ class ChangeApplier:
         if account is not None:
             self._messenger.blocks.load(account.key, names)
 
-    def _handle_device(self, id: int, details: dict[str, Any]) -> None:
+    def _handle_device(self, id: int, details: ChangeDetails) -> None:
         if self._session_on_device(id) is None:
             return
-        entry = self._read(lambda: self._store.login_counts([id])).get(id, UNKNOWN_LOGIN_COUNT)
+        login_count = self._read(lambda: self._store.login_counts([id])).get(id, UNKNOWN_LOGIN_COUNT)
         session = self._session_on_device(id)
-        if session is not None and session.device is not None and entry > session.device.login_count:
+        if session is not None and session.device is not None and login_count > session.device.login_count:
             self.replace_session(session)
 
     def _session_on_device(self, device: int) -> Session | None:
         sessions = self._messenger.router.sessions(self._name_on_device(device))
-        return next((each for each in sessions if each.device is not None and each.device.id == device), None)
+        return next((one for one in sessions if one.device is not None and one.device.id == device), None)
 
-    def _handle_guest(self, key: str, details: dict[str, Any]) -> None:
-        if self._store.name_holder(key) is None:  # it has come back here since
+    def _handle_guest(self, key: str, details: ChangeDetails) -> None:
+        if self._store.name_holder(key) is None:  # the guest has resumed on this node since
             return
         for session in list(self._messenger.router.sessions(key)):
             if session.account is None:
                 self.replace_session(session)
 
-    def _handle_kick(self, key: str, details: dict[str, Any]) -> None:
-        reason = details.get("reason", "")
-        log.log_event("moderated", by=details.get("by", ""), method="kick", what=key, reason=reason or None)
-        self._close_sessions(key, with_reason(Kicked, reason))
+    def _handle_kick(self, key: str, details: ChangeDetails) -> None:
+        log.log_event("moderated", by=details.by, method="kick", what=key, reason=details.reason or None)
+        self._close_sessions(key, with_reason(Kicked, details.reason))
 
-    def _handle_bus_key(self, details: dict[str, Any]) -> None:
+    def _handle_bus_key(self, details: ChangeDetails) -> None:
         self._replace_key()
 
-    def _handle_expel(self, room: str, key: str, details: dict[str, Any]) -> None:
-        self._room_changes.expel(room, key, details.get("by", ""))
+    def _handle_expel(self, room: str, key: str, details: ChangeDetails) -> None:
+        self._room_changes.expel(room, key, details.by)
 
     def _close_sessions(self, key: str, error: WireError) -> None:
         self._messenger.session_closer.close_all(key, error)
 
     def _close_session(self, session: Session, error: WireError) -> None:
         self._messenger.session_closer.close(session, error)
+
+
+def _log_sanction(kind: SanctionKind, target: str, stored: Sanction | None, by: str) -> None:
+    imposed, lifted = SANCTION_VERBS[kind]
+    if stored is not None:
+        log.log_event("moderated", by=stored.by, method=imposed, what=target, reason=stored.reason or None)
+    else:
+        log.log_event("moderated", by=by, method=lifted, what=target, reason=None)
 
 
 CHANGE_HANDLERS: Final[dict[str, Callable[..., None]]] = {
@@ -334,4 +373,4 @@ CHANGE_HANDLERS: Final[dict[str, Callable[..., None]]] = {
     "expel": ChangeApplier._handle_expel,
     "bus key": ChangeApplier._handle_bus_key,
 }
-"""How each kind of change is made so; each is given the change's subject and details."""
+"""Handler of each kind of change; it is called with the parts of the change's subject, and its details."""

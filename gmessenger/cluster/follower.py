@@ -1,4 +1,4 @@
-"""Following: what other nodes change is read and made so here, when they say that there is something, and anyway."""
+"""Poll the store for changes of other nodes and apply them: on a notice over the bus, and at regular intervals."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.timeslice import TimeSlice
 
 FAST_POLL_DURATION: Final = 1.0
-"""Seconds after somebody came here: other nodes that did not know it yet may have kept something for them."""
+"""Seconds of fast polling after a login here: nodes that had not seen it yet sent this node no hints for the name."""
 FAST_POLL_INTERVAL: Final = 0.2
-"""Seconds between two looks then."""
+"""Seconds between two polls in that time."""
 MIN_POLL_INTERVAL: Final = 0.02
-"""Seconds between two looks for which nobody waits, however many changes there are."""
-STORE_RETRY_DELAY: Final = 0.5
+"""Seconds between two polls that no caller waits for, however many notices arrive."""
+STORE_RETRY_DELAY: Final = 0.5  # seconds
 MAX_APPLY_FAILURES: Final = 5
+"""Number of attempts after which a change is skipped, if the store is writable: the change itself is at fault."""
 
 
 class ChangeFollower:
-    """`apply` makes a change so and says whether it is sure of it; `heads` is told of conversations that moved on;
-    `compare` makes everything so, where changes were missed. `every` is how long it waits, in seconds, for somebody to
-    say that there is something.
-    """
+    """Greenlet that polls the store and hands what it finds to the rest of the node. `run` blocks; `wake` does not."""
 
     def __init__(
         self,
@@ -41,6 +39,15 @@ class ChangeFollower:
         timeout: float,
         on_error: Callable[[str, BaseException], None],
     ) -> None:
+        """Create a follower.
+
+        Args:
+            apply: applies a change; returns False if it must be applied again later.
+            on_heads: called with (conversation key, seq) of conversations that have advanced, after all changes.
+            resync: compares all state with the store; called where changes were missed.
+            poll_interval: seconds between two polls without a notice.
+            timeout: seconds that `sync` waits for a poll.
+        """
         self._store = store
         self._apply_change = apply
         self._on_heads = on_heads
@@ -61,44 +68,49 @@ class ChangeFollower:
         self._stopped = False
 
     def wake(self) -> None:
-        """There is something to be read."""
+        """Poll now, or as soon as `MIN_POLL_INTERVAL` allows."""
         self._wakeup.set()
 
     def poll_fast(self) -> None:
-        """Somebody has come: look more often for a moment."""
+        """Poll every `FAST_POLL_INTERVAL` for the next second: a name has come online here."""
         self._fast_until = self._monotonic() + FAST_POLL_DURATION
         self._wakeup.set()
 
     def sync(self) -> None:
-        """Wait until a look that has begun after this call is over. Raises `StoreUnavailable`."""
-        looked = self._next_sync = self._next_sync or AsyncResult()
+        """Block until a poll that began after this call is complete.
+
+        Raises:
+            StoreUnavailable: the poll failed, or took longer than `timeout`.
+        """
+        poll = self._next_sync = self._next_sync or AsyncResult()
         self._wakeup.set()
         self._sync_requested.set()
-        answer = looked.wait(self._timeout)  # None where nobody has answered
-        failure = answer[0] if answer is not None else StoreUnavailable()
-        if failure is not None:
-            raise failure
+        result = poll.wait(self._timeout)  # None after the timeout
+        error = result[0] if result is not None else StoreUnavailable()
+        if error is not None:
+            raise error
 
     def stop(self) -> None:
+        """Have `run` return."""
         self._stopped = True
         self._wakeup.set()
 
     def run(self) -> None:
-        """Look until `stop`."""
-        looked = -MIN_POLL_INTERVAL
+        """Poll until `stop`."""
+        polled_at = -MIN_POLL_INTERVAL
         while True:
             self._wakeup.wait(FAST_POLL_INTERVAL if self._monotonic() < self._fast_until else self._poll_interval)
-            self._sync_requested.wait(max(0.0, looked + MIN_POLL_INTERVAL - self._monotonic()))
+            self._sync_requested.wait(max(0.0, polled_at + MIN_POLL_INTERVAL - self._monotonic()))
             self._sync_requested.clear()
             if self._stopped:
                 return
-            looked = self._monotonic()
+            polled_at = self._monotonic()
             self._wakeup.clear()
             waiting, self._next_sync = self._next_sync, None
-            failure = self._try_poll()
+            error = self._try_poll()
             if waiting is not None:
-                waiting.set((failure,))
-            if failure is not None:
+                waiting.set((error,))
+            if error is not None:
                 gevent.sleep(STORE_RETRY_DELAY)
 
     def _try_poll(self) -> StoreUnavailable | None:
@@ -109,7 +121,7 @@ class ChangeFollower:
                 log.log_event("store_away", reason=str(error.__cause__ or error).strip())
             self._store_is_away = True
             return error
-        except Exception as failure:  # nobody else looks
+        except Exception as failure:  # the greenlet must survive: nothing else polls
             self._on_error("following", failure)
             return StoreUnavailable()
         if self._store_is_away:
@@ -118,42 +130,42 @@ class ChangeFollower:
         return None
 
     def _poll(self) -> None:
-        news = self._store.poll_changes()
-        self._changes.extend(news.changes)
-        self._moved_heads.update(news.heads)
-        self._needs_resync |= not news.is_complete
+        polled = self._store.poll_changes()
+        self._changes.extend(polled.changes)
+        self._moved_heads.update(polled.heads)
+        self._needs_resync |= not polled.is_complete
         if self._needs_resync:
             self._resync()
             log.log_event("compared_with_store")
             self._needs_resync = False
-        turn = TimeSlice()
+        time_slice = TimeSlice()
         for _ in range(len(self._changes)):
             self._apply_or_requeue(self._changes[0])
-            turn.yield_if_expired()
-        # Only now: who has come into a conversation just now is to have what was said since.
+            time_slice.yield_if_expired()
+        # After the changes: a session that one of them put into a room needs the messages since then, too.
         moved, self._moved_heads = self._moved_heads, {}
         self._on_heads(moved.items())
 
     def _apply_or_requeue(self, change: Change) -> None:
-        """Make a change so; what cannot be done now is done with the next look, but not for ever."""
+        """Apply the first queued change. One that fails stays queued for the next poll, `MAX_APPLY_FAILURES` times."""
         try:
-            sure = self._apply_change(change)
+            is_certain = self._apply_change(change)
         except StoreUnavailable as error:
             self._failures += 1
             if self._failures < MAX_APPLY_FAILURES or not self._is_store_well():
                 raise
             self._on_error("a change of another server", error)
-            sure = True
-        except Exception as failure:  # the others are to be done all the same
+            is_certain = True
+        except Exception as failure:  # the changes after it must be applied all the same
             self._on_error("a change of another server", failure)
-            sure = True
+            is_certain = True
         self._failures = 0
         self._changes.popleft()
-        if not sure:
+        if not is_certain:
             self._changes.append(change)
 
     def _is_store_well(self) -> bool:
-        """Whether the store is well, and it is this change that it cannot tell about."""
+        """Return whether the store works, so that the failure is due to the change itself."""
         try:
             self._store.check_writable()
         except StoreUnavailable:

@@ -1,4 +1,7 @@
-"""What nodes say to each other over the bus, as bytes: msgpack, small and decoded into structs by their tags."""
+"""Frames between the nodes of a cluster: msgpack arrays on the bus, told apart by tag.
+
+Fields travel by position, so their order is part of the format and their names are not.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,16 @@ from msgspec import MsgspecError, Struct, msgpack
 from gmessenger.chat.records import NewMessage
 
 EXPIRED: Final = "late"
-"""What stands in the place of an error's word where the question came too late to be answered; no error has it."""
+"""Value of `RelayReply.error` for a request that arrived after its deadline. No error has this code."""
 
 
 class MessageHint(Struct, array_like=True, gc=False):
-    """A post that another node has kept under `seq`; `said` as in `Message`, `room` the id of the room it is in."""
+    """A message that another node has stored.
+
+    Attributes:
+        action: the action word of `chat.outbox.Message`.
+        room: id of the room; 0 in a direct conversation.
+    """
 
     conversation: str
     seq: int
@@ -21,83 +29,105 @@ class MessageHint(Struct, array_like=True, gc=False):
     to: str
     text: str
     time: float
-    said: str
+    action: str
     device: int | None
     id: str | None
     room: int = 0
 
     def to_message(self) -> NewMessage:
+        """Convert the hint to the record that the storing node has committed."""
         return NewMessage(self.conversation, self.sender, self.to, self.text, self.time, None, self.device, self.id)
 
 
 class HintBatch(Struct, array_like=True, tag=1):
-    """Posts of one conversation, in the order of their seqs."""
+    """Messages of one conversation, in the order of their seqs."""
 
     hints: list[MessageHint]
 
 
 class ChangeNotice(Struct, array_like=True, tag=2):
-    """There are changes to be read."""
+    """Hint that the store has new changes."""
 
 
 class ReceiptFrame(Struct, array_like=True, tag=3):
-    """For every session of a name (`to`, folded): `with_` has it up to `seq`, or the name itself has read so far."""
+    """A delivery or read receipt for all sessions of a name.
+
+    Attributes:
+        to: folded name of the recipient of the receipt.
+        peer: whom the conversation is with, as the recipient sees it.
+        seq: the last message covered.
+        is_read: True for a read receipt, False for a delivery receipt.
+    """
 
     to: str
-    with_: str
+    peer: str
     seq: int
-    read: bool
+    is_read: bool
 
 
 class BroadcastFrame(Struct, array_like=True, tag=4):
-    """A message to everybody present."""
+    """A broadcast message, for every session on the other nodes."""
 
     sender: str
     text: str
     time: float
-    said: str
+    action: str
 
 
 class RelayRequest(Struct, array_like=True, tag=5):
-    """A message from guest to guest (`key`, folded, as `by` is); `ref` is for the answer.
+    """A message between guests, to be put into the recipient's outboxes on another node.
 
-    It is given up to `until`, by the receiver's steady clock. What is sent again has the same `mark`, if it has one.
+    Attributes:
+        ref: number of the request, repeated in the reply.
+        deadline: monotonic time on the receiving node up to which the message may be delivered.
+        dedup_key: equal for a message and its repetitions; empty where the client gave no id.
+        sender_key: folded name of the sender.
+        key: folded name of the recipient.
     """
 
     ref: int
-    until: float
-    mark: str
-    by: str
+    deadline: float
+    dedup_key: str
+    sender_key: str
     key: str
     sender: str
     to: str
     text: str
     time: float
-    said: str
+    action: str
 
 
 class ReserveRequest(Struct, array_like=True, tag=6):
-    """Room in a guest's outbox is wanted for a message of such a weight; it is kept under `ref`. `until` is when
-    nobody waits for that any more, as in `RelayRequest`.
+    """Request to reserve space in a guest's outboxes for a message that is being stored.
+
+    Attributes:
+        ref: number of the request; it identifies the reservation later.
+        deadline: see `RelayRequest`.
+        sender_key: folded name of the sender.
+        key: folded name of the recipient.
+        size: characters to reserve, overhead included.
     """
 
     ref: int
-    until: float
-    by: str
+    deadline: float
+    sender_key: str
     key: str
-    weight: int
+    size: int
 
 
 class ReleaseNotice(Struct, array_like=True, tag=7):
-    """The room that was kept under `ref` is free when the message has come, or soon: it may not come."""
+    """Notice that a reservation is to be freed: once the message has been delivered, or after `RELEASE_DELAY`."""
 
     ref: int
 
 
 class RelayReply(Struct, array_like=True, tag=8):
-    """The outcome of a `RelayRequest` or `ReserveRequest`: in how many outboxes, the code of an error, or `EXPIRED`.
+    """Reply to a `RelayRequest` or `ReserveRequest`.
 
-    `at` is when, by the steady clock of whoever answers.
+    Attributes:
+        taken: number of outboxes that accepted the message or the reservation.
+        error: code of an error, `EXPIRED`, or empty.
+        at: monotonic time of the replying node.
     """
 
     ref: int
@@ -121,7 +151,7 @@ _decoder: Final = msgpack.Decoder(NodeFrame)
 
 
 def decode(data: bytes) -> NodeFrame | None:
-    """A frame; None for what is none, as a node of another release may send."""
+    """Decode a frame; None for one that is not understood, as a node of another release may send."""
     try:
         frame: NodeFrame = _decoder.decode(data)
     except (MsgspecError, UnicodeDecodeError):

@@ -1,15 +1,13 @@
-"""The records that pass between a node and what it shares with the others.
+"""Interfaces of a cluster node to its surroundings: the shared store and the bus, and the records they exchange.
 
-What a node asks of a store that it shares with others, and of the bus between them.
-
-The store is the truth and numbers the messages. The bus only hints: what it loses, doubles or brings in another order
-costs time, never a message.
+The store is authoritative and numbers the messages. The bus carries hints only: a frame that is lost, duplicated or
+reordered costs time, never a message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeGuard
+from typing import Final, Literal, Protocol, TypeAlias, TypeGuard
 
 from msgspec import Struct, field
 
@@ -21,37 +19,49 @@ ChangeKind: TypeAlias = Literal[
 ]
 
 
+class ChangeDetails(Struct, frozen=True, omit_defaults=True):
+    """Facts about a change that the store keeps nowhere else.
+
+    Attributes:
+        by: name of the user who made the change; empty where no client is notified of it.
+        reason: reason given for a kick.
+    """
+
+    by: str = ""
+    reason: str = ""
+
+
 class Change(Struct):
-    """What a node has changed, by what it is about; how it is now is asked of the store.
+    """Notification of what a node has changed, by subject; the new state itself is read from the store.
 
-    | kind | subject | |
+    | kind | subject | meaning |
     |---|---|---|
-    | account | its id | made, deleted, disabled, enabled, given a role or a password |
-    | room | its key | made, deleted, given a topic |
-    | member | the room's key, the account's id | joined or left |
-    | sanction | its kind, its target | imposed or lifted |
-    | blocks | the account's id | blocked or unblocked somebody |
-    | device | its id | a session has entered on it, or it was dropped for another |
-    | guest | the name folded | has come back elsewhere |
-    | kick | the name folded | `details` has the `reason`; to be done once |
-    | expel | the room's key, a guest's name folded | to be done once |
-    | bus key | | the nodes have another key for the bus |
-
-    `details["by"]` is whose doing it was, where somebody is to be told.
+    | account | account id | created, deleted, disabled, enabled, given a role or a password |
+    | room | room key | created, deleted, given a topic |
+    | member | room key, account id | joined or left |
+    | sanction | sanction kind, target | imposed or lifted |
+    | blocks | account id | the account blocked or unblocked a name |
+    | device | device id | a session logged in on it, or it was replaced by another device |
+    | guest | folded name | the guest resumed its session on another node |
+    | kick | folded name | to be applied once; `details.reason` |
+    | expel | room key, folded name of a guest | to be applied once |
+    | bus key | | the cluster has a new bus key |
     """
 
     node: str
-    kind: str  # a `OptionType`, or what a later release knows
+    kind: str  # a `ChangeKind`, or one that a later release has added
     subject: list[str | int]
-    details: dict[str, Any] = field(default_factory=dict)
+    details: ChangeDetails = ChangeDetails()
 
 
 class ChangeSet(Struct):
-    """What has happened since the last look: other nodes' changes, each once and about in the order they were made in,
-    and the heads of conversations that anybody's messages have moved on.
+    """Result of one poll of the store.
 
-    Where it is not `complete`, changes were missed that are kept no more, or one of this node's own may have been made
-    though it was told otherwise: everything has to be read again.
+    Attributes:
+        changes: changes of the other nodes, each once, roughly in the order in which they were made.
+        heads: (conversation key, seq) of the conversations whose head has advanced, whichever node stored the message.
+        is_complete: False where changes were missed because they are no longer kept, or where a change of this node
+            was reported as failed and may be committed nevertheless: everything has to be read again.
     """
 
     changes: Sequence[Change] = ()
@@ -60,8 +70,11 @@ class ChangeSet(Struct):
 
 
 class LeaseClaim(Struct):
-    """A guest's name is held; whether it was `taken` from another node, and how far the conversations of two go that it
-    is in: what was said there before is not for whoever has the name now.
+    """Result of claiming a guest's name.
+
+    Attributes:
+        was_taken_over: the name was held by another node until now.
+        heads: last seq of each direct conversation of the name. Older messages belong to its previous holder.
     """
 
     was_taken_over: bool
@@ -69,9 +82,15 @@ class LeaseClaim(Struct):
 
 
 class BusStats(Struct):
-    """What a bus has done: hints sent and received, `lost` those that nobody could be sent, and how often it came back
-    after it had been away. `missed` is how many parcels of other nodes did not come, `rejected` what was on the bus and
-    not believed, by reason.
+    """Counters of a bus since it was opened.
+
+    Attributes:
+        sent: frames published.
+        received: frames received from other nodes.
+        lost: frames that could not be published.
+        reconnects: how often the connection to Redis was restored.
+        missed: packets of other nodes that did not arrive, by their sequence numbers.
+        rejected: published messages that failed authentication, by reason.
     """
 
     sent: int = 0
@@ -83,143 +102,154 @@ class BusStats(Struct):
 
 
 LEASE_TTL: Final = 30.0
-"""Seconds for which a node that has beaten lives: so long nobody else is given what it holds."""
+"""Seconds after the last renewal for which the names held by a node are not given to another one."""
 
 
 class SharedStore(Store, Protocol):
-    """A store that several nodes have open. Whatever one of them changes, it leaves a `Change` with it, in the same
-    transaction.
+    """A store that several nodes have open. Every write also records a `Change`, in the same transaction.
 
     Every method may raise `StoreUnavailable`.
     """
 
     @property
     def node(self) -> str:
-        """This process, for as long as it has the store open: a random word."""
+        """Random id of this process, valid for as long as it has the store open."""
 
     @property
     def cluster(self) -> str:
-        """What all who have this store open have in common, and nobody else: a copy of the store is another cluster."""
+        """Id that all nodes with this store open have in common. A copy of the store is another cluster."""
 
     def bus_key(self) -> bytes:
-        """What the nodes have in common, and nobody else who does not read the store: 32 bytes, as they are now.
+        """Read the current bus key of the cluster: 32 bytes, known only to those who can read the store.
 
-        A copy of the store, and one that was restored, has other ones.
+        A copied or restored store has a new key.
         """
 
-    on_change: Callable[[], None]
-    """Called when a `Change` of this node is on disk, before whoever made it goes on; must not block. (Not for a device
-    that was entered: the only one whom that concerns is shown it.)
-    """
+    def set_change_listener(self, on_change: Callable[[], None]) -> None:
+        """Have `on_change` called whenever a `Change` of this node is on disk, before the writing call returns.
+
+        It must not block. It is not called for a device that logged in: the one node concerned sees it by presence.
+        """
 
     def poll_changes(self) -> ChangeSet:
-        """What has happened since the last call, or since the store was opened. Nothing is ever left out, whatever
-        was being committed meanwhile; a head may be told again.
+        """Return the changes since the previous call, or since the store was opened.
+
+        No change is ever skipped, whatever is being committed meanwhile; a head may be reported twice.
         """
 
-    def publish_change(self, kind: ChangeKind, subject: Sequence[str | int], details: Mapping[str, Any]) -> None:
-        """Leave a change of which nothing else is kept."""
+    def publish_change(self, kind: ChangeKind, subject: Sequence[str | int], details: ChangeDetails) -> None:
+        """Record a change that has no other representation in the store."""
 
     def account(self, id: int) -> Account | None:
-        """An account as it is now."""
+        """Read an account by id."""
 
     def account_by_name(self, key: str) -> Account | None:
-        """The account of a folded name."""
+        """Read an account by folded name."""
 
     def room(self, key: str) -> RoomRecord | None:
-        """A room as it is now, with its members."""
+        """Read a room with its members."""
 
     def sanction(self, kind: str, target: str) -> Sanction | None:
-        """What is imposed on a target."""
+        """Read the sanction on a target."""
 
     def blocked_by(self, account: int) -> Mapping[str, str]:
-        """Whom an account blocks: names as shown, by their folded form."""
+        """Read the names that an account blocks: displayed names by folded name."""
 
     def login_counts(self, devices: Sequence[int]) -> Mapping[int, int]:
-        """How often each of these devices has been entered; what is gone is left out."""
+        """Read how often each device has logged in; deleted devices are left out."""
 
     def renew_leases(self) -> Collection[str]:
-        """This node lives, and holds its guests' names for another lease. Returns the folded names it holds.
+        """Renew the lease on all guest names of this node, and free those of dead nodes.
 
-        What dead nodes held is free again.
+        Returns:
+            The folded names that this node holds.
         """
 
     def claim_name(self, key: str, token: str, resumed_token: str | None) -> LeaseClaim:
-        """Hold a guest's name for this node, to be resumed with a token (kept as a hash). (Among this node's own guests
-        it sees to it itself that a name is used once: what it holds already it may claim again.)
+        """Hold a guest's name for this node. A name that this node holds already may be claimed again.
 
-        Raises `NameInUse` where another node that lives holds it, unless `resumed` is the token of the guest there:
-        then it is `taken` from there, that token stays, and the other node hears of it by a `Change`. Raises
-        `NameTaken` where it is an account's.
+        Args:
+            key: the folded name.
+            token: session token with which the guest can resume; stored as a hash.
+            resumed_token: token of an earlier session. If it is that of the guest on the node that holds the name, the
+                name and that token are taken over, and the other node learns it by a `Change`.
+
+        Raises:
+            NameInUse: another living node holds the name.
+            NameTaken: the name is an account's.
         """
 
     def name_holder(self, key: str) -> str | None:
-        """The other node that lives and holds a guest's name."""
+        """Return the other living node that holds a guest's name, if any."""
 
     def release_names(self, keys: Collection[str]) -> None:
-        """These guests' names are free, as far as this node holds them."""
+        """Free these guests' names, as far as this node holds them."""
 
     def release_node(self) -> None:
-        """This node goes: all its names are free."""
+        """Free all names that this node holds: it is stopping."""
 
 
 class BusListener(Protocol):
-    """Who listens to a bus. Called in the bus's own greenlet, in the order in which each node spoke; may not block."""
+    """Callbacks of a bus.
+
+    They are called in the bus's own greenlet, in the order in which each node sent its frames, and must not block.
+    """
 
     def on_data(self, node: str, data: bytes) -> None:
-        """Another node has sent this."""
+        """Another node has sent a frame."""
 
     def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
-        """How a name is present on another node; None where it is not, or no more."""
+        """The presence entry of a name on another node has changed; None if it was removed."""
 
     def on_node_gone(self, node: str) -> None:
-        """A node has ended, or has not been heard of for too long: it shows nothing any more."""
+        """A node has stopped or timed out: all its presence entries are void."""
 
     def on_gap(self, node: str) -> None:
-        """Something that a node has said did not come; where `node` is empty, something came that is not understood."""
+        """A frame of a node was lost; `node` is empty where a packet came that cannot be decrypted."""
 
     def on_connected(self) -> None:
-        """The bus is there, at first or again; what was sent meanwhile is lost. (What others show is told first.)"""
+        """The bus has (re)connected, after `on_presence` for all entries; frames sent meanwhile were lost."""
 
 
 class Bus(Protocol):
-    """What carries hints between the nodes of a cluster. Nothing waits for it, and nothing is lost with it."""
+    """Unreliable broadcast and unicast between the nodes of a cluster, and the presence entries each node shows."""
 
     @property
     def connected(self) -> bool:
-        """Whether others can hear now, as far as is known."""
+        """Whether frames reach the other nodes now, as far as is known."""
 
     @property
     def state_since(self) -> float:
-        """When that began, by a steady clock."""
+        """Monotonic time of the last change of `connected`."""
 
     @property
     def nodes(self) -> Collection[str]:
-        """The other nodes that have been heard of."""
+        """The other nodes that are known to be alive."""
 
     @property
     def stats(self) -> BusStats:
-        """What it has done since it was opened."""
+        """Counters since the bus was opened."""
 
     def start(self, listener: BusListener) -> None:
-        """Connect, and stay connected."""
+        """Connect in the background, and reconnect whenever the connection is lost."""
 
     def send(self, data: bytes, nodes: Collection[str] | None = None) -> None:
-        """Send to these nodes, or to every other one. Never waits: what is sent in one turn of the loop goes together.
+        """Queue a frame for some nodes, or for all others. Never blocks.
 
-        Dropped while the bus is away.
+        Frames queued within one turn of the loop are published together. While the bus is down they are dropped.
         """
 
     def set_presence(self, key: str, entry: bytes | None) -> None:
-        """This node shows a name so from now on, or no more; kept as long as this node is heard of. Never waits."""
+        """Show a presence entry to the other nodes, or remove it (None). Never blocks.
 
-    def replace_key(self, key: bytes) -> None:
-        """The cluster has another key: seal with it from now on. What comes sealed with the one before is taken for a
-        minute.
+        Entries are kept over reconnects.
         """
 
+    def replace_key(self, key: bytes) -> None:
+        """Encrypt with another cluster key from now on. The previous one is accepted for another minute."""
+
     def close(self) -> None:
-        """Say goodbye, if somebody hears it, and let go."""
+        """Publish what is queued and the departure of this node, if connected, and disconnect."""
 
 
 def is_shared(store: Store) -> TypeGuard[SharedStore]:

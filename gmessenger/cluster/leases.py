@@ -1,4 +1,4 @@
-"""Leases: a guest's name is one guest's in the whole cluster, for as long as the node lives where that guest is."""
+"""Leases on guest names: in the whole cluster, a name belongs to one guest for as long as the guest's node lives."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from gmessenger.cluster.interfaces import LEASE_TTL, SharedStore
 from gmessenger.errors import NameInUse, StoreUnavailable, WireError
 
 RENEW_INTERVAL: Final = LEASE_TTL / 6
-"""Seconds between two beats."""
+"""Seconds between two renewals."""
 LOCK_STRIPES: Final = 64
+"""Number of locks that all names share by hash: one per name would have to be discarded at the right moment."""
 CLAIM_RETRY_DELAYS: Final = (0.02, 0.05, 0.1, 0.2)
-"""Seconds between the tries to have a name that is in use."""
-RELEASE_BATCH: Final = 1000
-WATCHDOG_INTERVAL: Final = 1.0
-STORE_RETRY_DELAY: Final = 1.0
+"""Seconds between the attempts to claim a name that is in use."""
+RELEASE_BATCH: Final = 1000  # names freed at one time, so that the next renewal is not delayed
+WATCHDOG_INTERVAL: Final = 1.0  # seconds
+STORE_RETRY_DELAY: Final = 1.0  # seconds
 
 
 class LeaseKeeper:
-    """Claims block, each name's one after the other; `run` renews what is held, `guard` what cannot be renewed."""
+    """Claims, renews and frees the guest names of this node.
+
+    `claim` blocks; claims of one name are serialized. `renew_loop` and `watchdog` each run in a greenlet of their own.
+    """
 
     def __init__(
         self,
@@ -49,17 +53,17 @@ class LeaseKeeper:
         self._renewed_at = monotonic()
 
     def claim(self, session: Session, resumed_token: str | None) -> None:
-        """As `Elsewhere.claim`; also raises `NameInUse` for the name of another guest who is here.
+        """Implement `Peers.claim`; also raises `NameInUse` for the name of another guest on this node.
 
-        One who has left another node a moment ago may hold the name there still: it is asked for again.
+        Retries `CLAIM_RETRY_DELAYS`: a node that the guest has just left may not have freed the name yet.
         """
-        for pause in CLAIM_RETRY_DELAYS:
+        for delay in CLAIM_RETRY_DELAYS:
             try:
                 return self._claim(session, resumed_token)
             except NameInUse:
                 if session.key in self._router:
                     raise
-            gevent.sleep(pause)
+            gevent.sleep(delay)
         return self._claim(session, resumed_token)
 
     def _claim(self, session: Session, resumed_token: str | None) -> None:
@@ -68,24 +72,25 @@ class LeaseKeeper:
             self._releasing.pop(key, None)
             if any(other.account is not None or other.token != resumed_token for other in self._router.sessions(key)):
                 raise NameInUse
-            began = self._monotonic()
+            started_at = self._monotonic()
             claim = self._store.claim_name(key, session.token, resumed_token)
-            self._renewed_at = max(began, self._renewed_at)  # whoever claims, lives
+            self._renewed_at = max(started_at, self._renewed_at)  # a claim renews the lease of the node
             if claim.was_taken_over and resumed_token is not None:
                 session.token = resumed_token
             session.delivered |= claim.heads
 
     def release(self, key: str) -> None:
-        """The guest of that name has left; should another come at once, the name is kept."""
+        """Free a name whose guest has left, in the background. A claim before that keeps it."""
         self._releasing[key] = None
         self._wakeup.set()
 
     def stop(self) -> None:
+        """Have `renew_loop` and `watchdog` return."""
         self._stopped.set()
         self._wakeup.set()
 
     def renew_loop(self) -> None:
-        """Renew and release until `stop`."""
+        """Renew the leases and free names until `stop`."""
         due = self._monotonic()
         while not self._stopped.is_set():
             self._wakeup.wait(max(0.0, due - self._monotonic()))
@@ -102,17 +107,16 @@ class LeaseKeeper:
                 due = self._monotonic() + STORE_RETRY_DELAY
 
     def watchdog(self) -> None:
-        """Until `stop`: without a lease nobody may use these names here, since others may have them by now."""
+        """Close all guest sessions when the lease cannot be renewed, until `stop`: others may get their names then."""
         while not self._stopped.wait(WATCHDOG_INTERVAL):
             if self._monotonic() - self._renewed_at > LEASE_TTL - 2 * WATCHDOG_INTERVAL:
                 self._close_guests()
 
     def _release_batch(self) -> None:
-        """At most so many at a time: the next beat must not be late for them."""
         keys = [key for key in list(self._releasing)[:RELEASE_BATCH] if not self._lock_for(key).locked()]
-        with ExitStack() as turns:
-            for turn in {id(self._lock_for(key)): self._lock_for(key) for key in keys}.values():
-                turns.enter_context(turn)
+        with ExitStack() as locks:
+            for lock in {id(self._lock_for(key)): self._lock_for(key) for key in keys}.values():
+                locks.enter_context(lock)
             free = [key for key in keys if key in self._releasing and not _has_guests(self._router, key)]
             if free:
                 self._store.release_names(free)
@@ -122,25 +126,24 @@ class LeaseKeeper:
             self._wakeup.set()
 
     def _renew(self) -> None:
-        began = self._monotonic()
+        started_at = self._monotonic()
         held = set(self._store.renew_leases())
-        self._renewed_at = max(began, self._renewed_at)
-        here = {session.key: session for session in self._router if session.account is None}
-        for key, session in here.items():
+        self._renewed_at = max(started_at, self._renewed_at)
+        guests = {session.key: session for session in self._router if session.account is None}
+        for key, session in guests.items():
             if key not in held:
                 self._claim_again(key, session)
-        for key in held - here.keys():
-            if not self._lock_for(key).locked():  # else somebody is coming under it
+        for key in held - guests.keys():
+            if not self._lock_for(key).locked():  # else a login with that name is under way
                 self.release(key)
 
     def _lock_for(self, key: str) -> BoundedSemaphore:
-        """Names share turns: a semaphore for each would have to be thrown away at the right moment."""
         return self._locks[hash(key) % LOCK_STRIPES]
 
     def _claim_again(self, key: str, session: Session) -> None:
-        """The lease was over before it could be renewed, or its guest has gone elsewhere with it."""
+        """Claim a name whose lease has expired; close the session if it now belongs to another node."""
         with self._lock_for(key):
-            if session not in self._router.sessions(key):  # it has left since
+            if session not in self._router.sessions(key):  # the guest has left meanwhile
                 return
             try:
                 self._store.claim_name(key, session.token, None)

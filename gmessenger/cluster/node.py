@@ -1,4 +1,4 @@
-"""A node: one server of a cluster, put together from a messenger, the store it shares and the bus."""
+"""One server of a cluster: connects a messenger with the shared store and the bus."""
 
 from __future__ import annotations
 
@@ -16,29 +16,27 @@ from gmessenger.cluster import frames
 from gmessenger.cluster.changes import ChangeApplier, RoomChangeApplier
 from gmessenger.cluster.follower import ChangeFollower
 from gmessenger.cluster.frames import encode
-from gmessenger.cluster.interfaces import Bus, SharedStore
 from gmessenger.cluster.leases import LeaseKeeper
-from gmessenger.cluster.peers import ClusterPeers
+from gmessenger.cluster.peers import ClusterPeers, PeerServices
 from gmessenger.cluster.presence import PresenceSync
 from gmessenger.cluster.relay import RelayClient, RelayServer
 from gmessenger.cluster.sequencing import HintPublisher, Sequencer
 from gmessenger.errors import StoreUnavailable
 from gmessenger.names import fold
 
-STOP_TIMEOUT: Final = 2.0
-"""Seconds."""
+STOP_TIMEOUT: Final = 2.0  # seconds
 
 
 class ClusterNode:
-    """`elsewhere` is what its messenger is made with; then `join`, `start`, and at last `stop`.
+    """Creates the parts of a node and dispatches the bus's callbacks to them. `start` it, and at last `stop` it.
 
-    `every` is how often, in seconds, it asks the store what others did, besides when they say so.
+    It is the `BusListener` of its bus: the `on_*` methods are called in the bus's greenlet and do not block.
     """
 
     def __init__(
         self,
-        store: SharedStore,
-        bus: Bus,
+        peers: ClusterPeers,
+        messenger: Messenger,
         spawn: Spawn,
         call_later: CallLater,
         clock: Callable[[], float],
@@ -46,72 +44,89 @@ class ClusterNode:
         poll_interval: float,
         on_error: Callable[[str, BaseException], None],
     ) -> None:
-        self._store = store
-        self.bus = bus
-        self._spawn = spawn
-        self._call_later = call_later
-        self._clock = clock
-        self._monotonic = monotonic
-        self._poll_interval = poll_interval
-        self._on_error = on_error
-        self._ended: list[Event] = []
-        self.peers = ClusterPeers(store, bus)
+        """Connect a messenger to the other nodes.
 
-    def attach(self, messenger: Messenger) -> None:
-        """Have the messenger hear of the others, and they of it."""
+        Args:
+            peers: the peers that the messenger was created with; they know the store and the bus.
+            clock: Unix seconds.
+            poll_interval: seconds between two polls of the store for changes, besides those that a notice triggers.
+        """
+        self.peers = peers
+        self.bus = peers.bus
+        self._store = peers.store
         self._messenger = messenger
-        router, rooms, policy = messenger.router, messenger.rooms, messenger.policy
-        spawn, later, elsewhere = self._spawn, self._call_later, self.peers
-        store, bus, presence = self._store, self.bus, messenger.presence
-        showing = self._presence_sync = PresenceSync(
-            bus, elsewhere, router, rooms, presence, messenger.seen_names, self.on_connected
+        self._spawn = spawn
+        self._ended: list[Event] = []
+        router, rooms, presence = messenger.router, messenger.rooms, messenger.presence
+        self._presence_sync = PresenceSync(
+            self.bus, peers, router, rooms, presence, messenger.seen_names, self.on_connected
         )
-        self.sequencer = Sequencer(store, messenger.fan_out, rooms, messenger.delivery, spawn, later)
-        self._hint_publisher = HintPublisher(bus, elsewhere, rooms, presence, self.sequencer.accept)
-        messenger.fan_out.sequencer = self._hint_publisher.publish
-        accounts = messenger.authenticator.accounts_by_id
-        changes = RoomChangeApplier(
-            rooms, router, messenger.delivery, messenger.sanctions, accounts, showing.add_remote_guests
-        )
-        self._change_applier = ChangeApplier(
-            store, messenger, changes, self._clock, showing.name_on_device, self._replace_key
-        )
-        following = self._follower = ChangeFollower(
-            store,
+        self.sequencer = Sequencer(self._store, messenger.fan_out, rooms, messenger.delivery, spawn, call_later)
+        self._hint_publisher = HintPublisher(self.bus, peers, rooms, presence, self.sequencer.accept)
+        self._change_applier = self._create_change_applier(clock)
+        self._follower = ChangeFollower(
+            self._store,
             self._change_applier.apply,
             self.sequencer.on_heads,
             self._change_applier.resync,
-            self._monotonic,
-            self._poll_interval,
-            policy.store_timeout,
-            self._on_error,
+            monotonic,
+            poll_interval,
+            messenger.policy.store_timeout,
+            on_error,
         )
-        self._leases = LeaseKeeper(store, router, messenger.session_closer, self._monotonic, self._on_error)
-        self._relay_client = RelayClient(bus, elsewhere, policy, self._monotonic)
-        blocks, patience = messenger.blocks, lambda: 2 * policy.store_timeout
-        self._relay_server = RelayServer(bus, router, blocks, presence, later, self._monotonic, patience)
+        self._leases = LeaseKeeper(self._store, router, messenger.session_closer, monotonic, on_error)
+        self._relay_client = RelayClient(self.bus, peers, messenger.policy, monotonic)
+        self._relay_server = RelayServer(
+            self.bus,
+            router,
+            messenger.blocks,
+            presence,
+            call_later,
+            monotonic,
+            lambda: 2 * messenger.policy.store_timeout,
+        )
+        messenger.fan_out.sequencer = self._hint_publisher.publish
         messenger.fan_out.on_deliver = self._relay_server.on_deliver
-        store.on_change = self._on_own_change
-        elsewhere.attach(showing, following, self.sequencer, self._leases, self._relay_client)
+        self._store.set_change_listener(self._on_own_change)
+        peers.attach(
+            PeerServices(self._presence_sync, self._follower, self.sequencer, self._leases, self._relay_client)
+        )
+
+    def _create_change_applier(self, clock: Callable[[], float]) -> ChangeApplier:
+        messenger, presence_sync = self._messenger, self._presence_sync
+        room_changes = RoomChangeApplier(
+            messenger.rooms,
+            messenger.router,
+            messenger.delivery,
+            messenger.sanctions,
+            messenger.authenticator.accounts_by_id,
+            presence_sync.add_remote_guests,
+        )
+        return ChangeApplier(
+            self._store, messenger, room_changes, clock, presence_sync.name_on_device, self._replace_key
+        )
 
     def start(self) -> None:
-        """Take part."""
-        with suppress(StoreUnavailable):  # it is tried again and again
+        """Renew the leases, connect the bus and start the node's greenlets. Blocks for one write to the store."""
+        with suppress(StoreUnavailable):  # the lease keeper retries
             self._store.renew_leases()
         self.bus.start(self)
-        runs = {"following": self._follower.run, "leases": self._leases.renew_loop, "guard": self._leases.watchdog}
-        for what, run in runs.items():
+        loops = {"following": self._follower.run, "leases": self._leases.renew_loop, "guard": self._leases.watchdog}
+        for name, loop in loops.items():
             self._ended.append(ended := Event())
-            self._spawn(what, _run, run, ended)
+            self._spawn(name, _run, loop, ended)
 
     def stop(self) -> None:
-        """Take part no more: the others are told, and the names are free."""
+        """Stop the greenlets, leave the bus and free the guest names.
+
+        Blocks for at most `STOP_TIMEOUT` for each greenlet, the bus's reply timeout, and one write to the store.
+        """
         self._follower.stop()
         self._leases.stop()
         for ended in self._ended:
             ended.wait(STOP_TIMEOUT)
         self.bus.close()
-        with suppress(StoreUnavailable):  # they are free when the lease is over
+        with suppress(StoreUnavailable):  # the names become free when the lease expires
             self._store.release_node()
 
     def on_data(self, node: str, data: bytes) -> None:
@@ -141,22 +156,20 @@ class ClusterNode:
     def _handle_hints(self, node: str, hints: frames.HintBatch) -> None:
         self._hint_publisher.on_hints(hints)
 
-    def _handle_change_notice(self, node: str, changed: frames.ChangeNotice) -> None:
+    def _handle_change_notice(self, node: str, notice: frames.ChangeNotice) -> None:
         self._follower.wake()
 
-    def _handle_receipt(self, node: str, receipt: frames.ReceiptFrame) -> None:
-        parcel = (
-            ReadReceipt(receipt.with_, receipt.seq) if receipt.read else DeliveryReceipt(receipt.with_, receipt.seq)
-        )
-        for session in self._messenger.router.sessions(receipt.to):
+    def _handle_receipt(self, node: str, frame: frames.ReceiptFrame) -> None:
+        receipt = ReadReceipt(frame.peer, frame.seq) if frame.is_read else DeliveryReceipt(frame.peer, frame.seq)
+        for session in self._messenger.router.sessions(frame.to):
             if session.accepts_push:
-                session.outbox.offer(parcel)
+                session.outbox.offer(receipt)
 
-    def _handle_broadcast(self, node: str, broadcast: frames.BroadcastFrame) -> None:
-        message = Message(broadcast.sender, BROADCAST_TARGET, broadcast.text, broadcast.time, broadcast.said)
-        sender, hide = fold(broadcast.sender), self._messenger.blocks.is_hidden
+    def _handle_broadcast(self, node: str, frame: frames.BroadcastFrame) -> None:
+        message = Message(frame.sender, BROADCAST_TARGET, frame.text, frame.time, frame.action)
+        sender_key, is_hidden = fold(frame.sender), self._messenger.blocks.is_hidden
         for session in self._messenger.router:
-            if not hide(session.key, sender):
+            if not is_hidden(session.key, sender_key):
                 self._messenger.stats.deliveries += session.outbox.offer(message)
 
     def _handle_relay_request(self, node: str, request: frames.RelayRequest) -> None:
@@ -172,9 +185,9 @@ class ClusterNode:
         self._relay_client.on_reply(node, reply)
 
 
-def _run(run: Callable[[], None], ended: Event) -> None:
+def _run(loop: Callable[[], None], ended: Event) -> None:
     try:
-        run()
+        loop()
     finally:
         ended.set()
 
@@ -189,4 +202,4 @@ FRAME_HANDLERS: Final[dict[type, Callable[[ClusterNode, str, Any], None]]] = {
     frames.ReleaseNotice: ClusterNode._handle_release,
     frames.RelayReply: ClusterNode._handle_relay_reply,
 }
-"""What a node does with what others say."""
+"""Handler of each type of frame; it is called with the node that sent the frame."""

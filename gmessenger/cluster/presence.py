@@ -1,4 +1,4 @@
-"""Showing: who is here is shown to the other nodes, and who is there becomes known here."""
+"""Presence across nodes: publish the names that are online here, and track those on the other nodes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gmessenger.chat.router import Router
 from gmessenger.cluster.interfaces import Bus
 
 PRESENCE_TIMEOUT: Final = 1.0
-"""Seconds."""
+"""Seconds that `wait_for` waits for an entry."""
 _encode: Final = msgpack.Encoder().encode
 _decoder: Final = msgpack.Decoder(PeerPresence)
 
 
 class PresenceSync:
-    """Fills `elsewhere.shown`. Nothing here blocks."""
+    """Publishes the presence entries of this node and fills `Peers.presences`. Only `wait_for` blocks."""
 
     def __init__(
         self,
@@ -34,7 +34,12 @@ class PresenceSync:
         seen_names: SeenNames,
         on_duplicate_device: Callable[[], None],
     ) -> None:
-        """`twice` is called when a device that is here is shown elsewhere: there should be a change to be read."""
+        """Create the synchronisation.
+
+        Args:
+            on_duplicate_device: called when another node shows a device that has a session here, so that a change
+                which ends one of the two must be in the store.
+        """
         self._bus = bus
         self._peers = peers
         self._router = router
@@ -47,7 +52,7 @@ class PresenceSync:
         self._names_by_device: dict[int, str] = {}
 
     def publish(self, key: str) -> None:
-        """Tell the others how a name is present here now."""
+        """Publish the presence of a name on this node as it is now, or remove it."""
         sessions = self._router.sessions(key)
         self._index_devices(key, tuple(session.device.id for session in sessions if session.device is not None))
         if not sessions:
@@ -55,7 +60,7 @@ class PresenceSync:
             return
         latest = sessions[-1]
         rooms = [room.key for room in self._rooms.guest_rooms(latest)] if latest.account is None else ()
-        card = PeerPresence(
+        entry = PeerPresence(
             latest.name,
             latest.status,
             latest.status_since,
@@ -64,10 +69,10 @@ class PresenceSync:
             self._devices_by_name.get(key, ()),
             tuple(rooms),
         )
-        self._bus.set_presence(key, _encode(card))
+        self._bus.set_presence(key, _encode(entry))
 
     def name_on_device(self, device: int) -> str:
-        """Whose session is here on a device; nothing where none is."""
+        """Return the folded name with a session on a device on this node; empty if there is none."""
         return self._names_by_device.get(device, "")
 
     def _index_devices(self, key: str, devices: tuple[int, ...]) -> None:
@@ -78,49 +83,52 @@ class PresenceSync:
             self._names_by_device.update(dict.fromkeys(devices, key))
 
     def on_presence(self, node: str, key: str, entry: bytes | None) -> None:
-        """Another node shows a name so, or no more."""
+        """Handle a changed or removed (None) presence entry of another node."""
         new = _decode_entry(entry)
-        there = self._peers.presences.get(key, {})
-        old = there.get(node)
+        by_node = self._peers.presences.get(key, {})
+        old = by_node.get(node)
         if new == old:
             return
         name = (new or old or PeerPresence(key, "", 0.0, True, 0)).name
         self._presence.before_change(key, name)
         if new is not None:
-            self._peers.presences.setdefault(key, there)[node] = new
+            self._peers.presences.setdefault(key, by_node)[node] = new
             if key in self._awaited:
                 self._awaited[key].set()
             self._seen_names.add(key, name)
             if not self._names_by_device.keys().isdisjoint(new.devices):
                 self._on_duplicate_device()
         else:
-            there.pop(node, None)
-            if not there:
+            by_node.pop(node, None)
+            if not by_node:
                 self._peers.presences.pop(key, None)
         self._update_rooms(key, name, _rooms_in(old) - self._peers.rooms_of(key), _rooms_in(new) - _rooms_in(old))
 
     def wait_for(self, key: str) -> None:
-        """Wait until another node shows a name that it has, but not for long: its word may be lost."""
-        shown = self._awaited.setdefault(key, Event())
-        shown.wait(PRESENCE_TIMEOUT)
+        """Block until another node shows a name, at most `PRESENCE_TIMEOUT`: its packet may have been lost."""
+        appeared = self._awaited.setdefault(key, Event())
+        appeared.wait(PRESENCE_TIMEOUT)
         self._awaited.pop(key, None)
 
     def on_node_gone(self, node: str) -> None:
-        """A node shows nothing any more."""
-        for key in [key for key, there in self._peers.presences.items() if node in there]:
+        """Remove all presence entries of a node."""
+        for key in [key for key, by_node in self._peers.presences.items() if node in by_node]:
             self.on_presence(node, key, None)
 
     def add_remote_guests(self, room: Room) -> None:
-        """A room has become known here: guests elsewhere may be in it."""
-        for key, there in self._peers.presences.items():
-            for shown in there.values():
-                if room.key in shown.rooms:
-                    room.remote_guests[key] = shown.name
+        """Add the guests of other nodes to a room that has just become known here."""
+        for key, by_node in self._peers.presences.items():
+            for presence in by_node.values():
+                if room.key in presence.rooms:
+                    room.remote_guests[key] = presence.name
 
     def _update_rooms(self, key: str, name: str, left: set[str], joined: set[str]) -> None:
-        """Who moves is shown by two nodes for a while, of which one may be this: whoever was told stays told."""
+        """Update the guests of rooms and notify the members.
+
+        A guest that moves to another node is shown by both for a while; that must not be notified as a leave and join.
+        """
         for room in filter(None, map(self._rooms.get, left)):
-            if room.remote_guests.pop(key, None) is not None:  # else they were told who has taken it out
+            if room.remote_guests.pop(key, None) is not None:  # else `expel` has notified them already
                 self._rooms.notify(room, RoomEvent("leave", room.name, name), None)
         for room in filter(None, map(self._rooms.get, joined)):
             if key not in room.remote_guests and key not in room.guests:
@@ -129,7 +137,7 @@ class PresenceSync:
 
 
 def _decode_entry(entry: bytes | None) -> PeerPresence | None:
-    """What a card says; nothing where it says what nobody understands here."""
+    """Decode a presence entry; None for one of a release that is not understood."""
     try:
         return _decoder.decode(entry) if entry is not None else None
     except MsgspecError:

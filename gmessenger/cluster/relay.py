@@ -1,11 +1,10 @@
-"""Being asked by other nodes for what is to be given to guests who are here.
+"""Relay of messages between guests on different nodes, and reservation of space in their outboxes.
 
-Asking another node to give something to a guest who is there.
-
-Nobody waits for ever for an answer, and what arrives after that is not done: else what was refused with 503 were heard
-all the same. So each question says until when it may be done, by the clock of the node that is asked. From its answers
-we know how far that clock is ahead of ours (a little further, since an answer takes a while: so nothing is done later
-than we think). A node whose clock we do not know answers that the question is late, and is asked again.
+`RelayClient` asks the recipient's node and blocks until it replies or `RELAY_TIMEOUT` has passed. A request that
+arrives later must not be executed, or a message refused with 503 would be delivered nevertheless. Each request
+therefore carries a deadline on the clock of the node that is asked. The offset between the two monotonic clocks is
+learned from replies; as a reply takes time, the estimate errs towards an earlier deadline. A node whose offset is
+unknown is sent a deadline that has passed; it replies with `EXPIRED` and its time, and is asked again.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from gevent.event import AsyncResult
 from msgspec import Struct
@@ -32,24 +31,35 @@ from gmessenger.cluster.interfaces import Bus
 from gmessenger.errors import Blocked, RecipientBusy, RecipientGone, StoreUnavailable, WireError
 
 DEDUP_TTL: Final = 60.0
-"""Seconds in which what was given once is not given again."""
+"""Seconds for which a repeated message is recognised and not delivered again."""
 MAX_DEDUP_KEYS: Final = 10_000
 RELEASE_DELAY: Final = 1.0
-"""Seconds for which a message that was stored elsewhere may wait here for what comes before it."""
+"""Seconds that a message stored on another node may wait here for the messages before it."""
+
+
+class MessageShape(NamedTuple):
+    """What is known of a message before it is stored: folded names of sender and recipient, and characters to reserve.
+
+    Messages of one shape may use each other's reservations.
+    """
+
+    sender_key: str
+    recipient_key: str
+    size: int
 
 
 class HeldReservation(Struct):
-    """What is kept for a message: who sends it to whom and its weight, and in which outboxes."""
+    """A reservation held for a node that stores a message."""
 
-    sender_recipient_size: tuple[str, str, int]
+    shape: MessageShape
     outboxes: Sequence[Outbox]
 
 
 class RelayServer:
-    """Does what other nodes ask, for guests who are here. Nothing here blocks.
+    """Executes the requests of other nodes for guests on this node. No method blocks.
 
-    Room that is kept for a message is free when the message is given, or when it has not been for a second after it was
-    redeemed, or `patience` seconds after it was wanted. `steady` is a clock that only goes forward.
+    A reservation is freed when its message is delivered, `RELEASE_DELAY` after the requesting node has released it, or
+    `reservation_ttl()` seconds after it was made, whichever is first.
     """
 
     def __init__(
@@ -71,111 +81,108 @@ class RelayServer:
         self._reservation_ttl = reservation_ttl
         self._relayed: dict[str, tuple[float, int]] = {}
         self._reservations: dict[tuple[str, int], HeldReservation] = {}
-        self._reservations_by_owner: dict[tuple[str, str, int], dict[tuple[str, int], None]] = {}
+        self._reservations_by_shape: dict[MessageShape, dict[tuple[str, int], None]] = {}
 
     def on_relay_request(self, node: str, request: RelayRequest) -> None:
-        """A message from guest to guest; one that was given already is only answered again."""
-        _, taken = self._relayed.get(request.mark, (0.0, 0))
-        if taken:
-            self._reply(node, request.ref, taken)
+        """Deliver a message to a guest and reply. A message that was delivered before is only replied to."""
+        _, count = self._relayed.get(request.dedup_key, (0.0, 0))
+        if count:
+            self._reply(node, request.ref, count)
             return
-        message = Message(request.sender, request.to, request.text, request.time, request.said)
-        error, took = self._try_outboxes(request, lambda outbox: outbox.offer(message))
-        if took:
-            self._presence.link(request.by, request.key)
-            self._remember_relayed(request.mark, len(took))
-        self._reply(node, request.ref, len(took), error)
+        message = Message(request.sender, request.to, request.text, request.time, request.action)
+        error, outboxes = self._try_outboxes(request, lambda outbox: outbox.offer(message))
+        if outboxes:
+            self._presence.link(request.sender_key, request.key)
+            self._remember_relayed(request.dedup_key, len(outboxes))
+        self._reply(node, request.ref, len(outboxes), error)
 
     def on_reserve_request(self, node: str, request: ReserveRequest) -> None:
-        """Room for a message."""
-        place = node, request.ref
-        if place in self._reservations:  # the bus has brought it twice
+        """Reserve space in a guest's outboxes and reply."""
+        id = node, request.ref
+        if id in self._reservations:  # the bus has duplicated the request
             return
-        error, took = self._try_outboxes(request, lambda outbox: outbox.reserve(request.weight))
-        if took:
-            whose = request.by, request.key, request.weight
-            self._reservations[place] = HeldReservation(whose, took)
-            self._reservations_by_owner.setdefault(whose, {})[place] = None
-            self._call_later(self._reservation_ttl(), lambda: self._release(place))
-        self._reply(node, request.ref, len(took), error)  # last: it is given back whatever becomes of the answer
+        error, outboxes = self._try_outboxes(request, lambda outbox: outbox.reserve(request.size))
+        if outboxes:
+            shape = MessageShape(request.sender_key, request.key, request.size)
+            self._reservations[id] = HeldReservation(shape, outboxes)
+            self._reservations_by_shape.setdefault(shape, {})[id] = None
+            self._call_later(self._reservation_ttl(), lambda: self._release(id))
+        self._reply(node, request.ref, len(outboxes), error)  # last: freed in time even if the reply fails
 
     def on_release(self, node: str, ref: int) -> None:
-        """The message comes, if it has not come, or will not come."""
-        place = node, ref
-        if place in self._reservations:
-            self._call_later(RELEASE_DELAY, lambda: self._release(place))
+        """Free a reservation in a moment: its message is on the way, or will not come."""
+        id = node, ref
+        if id in self._reservations:
+            self._call_later(RELEASE_DELAY, lambda: self._release(id))
 
     def on_deliver(self, committed: Sequence[CommittedMessage]) -> None:
-        """These are given now: whoever has room kept for one of them needs it now."""
+        """Free the reservations of messages that are about to be delivered: the messages take their space."""
         if not self._reservations or committed[0].room is not None:
             return
-        for each in committed:
-            # One that weighs as much, of the same two, may take the place of another.
-            awaited = self._reservations_by_owner.get(
-                (each.sender_key, each.to_key, len(each.message.text) + PENDING_MESSAGE_OVERHEAD)
-            )
-            if awaited:
-                self._release(next(iter(awaited)))
+        for message in committed:
+            size = len(message.message.text) + PENDING_MESSAGE_OVERHEAD
+            ids = self._reservations_by_shape.get(MessageShape(message.sender_key, message.to_key, size))
+            if ids:
+                self._release(next(iter(ids)))
 
     def _release(self, node_and_ref: tuple[str, int]) -> None:
-        room = self._reservations.pop(node_and_ref, None)
-        if room is None:
+        reservation = self._reservations.pop(node_and_ref, None)
+        if reservation is None:
             return
-        awaited = self._reservations_by_owner[room.sender_recipient_size]
-        del awaited[node_and_ref]
-        if not awaited:
-            del self._reservations_by_owner[room.sender_recipient_size]
-        for outbox in room.outboxes:
-            outbox.release(room.sender_recipient_size[2])
+        ids = self._reservations_by_shape[reservation.shape]
+        del ids[node_and_ref]
+        if not ids:
+            del self._reservations_by_shape[reservation.shape]
+        for outbox in reservation.outboxes:
+            outbox.release(reservation.shape.size)
 
     def _try_outboxes(
         self, request: RelayRequest | ReserveRequest, take: Callable[[Outbox], bool]
     ) -> tuple[str, list[Outbox]]:
-        """Which outboxes took it, or why none did."""
-        outboxes = [each.outbox for each in self._router.sessions(request.key) if each.account is None]
+        """Return the outboxes that accepted the request, or the error code if none did."""
+        outboxes = [session.outbox for session in self._router.sessions(request.key) if session.account is None]
         error: str = ""
-        taken: list[Outbox] = []
-        if self._monotonic() > request.until:
+        accepted: list[Outbox] = []
+        if self._monotonic() > request.deadline:
             error = EXPIRED
         elif not outboxes:
             error = RecipientGone.code
-        elif self._blocks.is_hidden(request.key, request.by):
+        elif self._blocks.is_hidden(request.key, request.sender_key):
             error = Blocked.code
-        elif not (taken := [outbox for outbox in outboxes if take(outbox)]):
+        elif not (accepted := [outbox for outbox in outboxes if take(outbox)]):
             error = RecipientBusy.code
-        return error, taken
+        return error, accepted
 
-    def _reply(self, node: str, ref: int, taken: int, error: str = "") -> None:
-        self._bus.send(encode(RelayReply(ref, taken, error, self._monotonic())), {node})
+    def _reply(self, node: str, ref: int, count: int, error: str = "") -> None:
+        self._bus.send(encode(RelayReply(ref, count, error, self._monotonic())), {node})
 
-    def _remember_relayed(self, mark: str, taken: int) -> None:
+    def _remember_relayed(self, dedup_key: str, count: int) -> None:
         now = self._monotonic()
         while self._relayed:
             oldest = next(iter(self._relayed))
             if len(self._relayed) < MAX_DEDUP_KEYS and now - self._relayed[oldest][0] < DEDUP_TTL:
                 break
             del self._relayed[oldest]
-        if mark:
-            self._relayed[mark] = now, taken
+        if dedup_key:
+            self._relayed[dedup_key] = now, count
 
 
-RELAY_TIMEOUT: Final = 2.0
-"""Seconds."""
+RELAY_TIMEOUT: Final = 2.0  # seconds for each node asked
 MAX_NODES_TRIED: Final = 2
-"""Nodes that show the same guest: one where it is, and one where it was."""
+"""Of the nodes that show the same guest: the one where it is, and the one where it was."""
 MAX_ATTEMPTS: Final = 3
 CLOCK_OFFSET_TTL: Final = 60.0
-"""Seconds in which two clocks do not come apart by as much as matters."""
+"""Seconds for which a clock offset is used: the drift in that time does not matter."""
 MAX_CLOCK_OFFSETS: Final = 1000
-UNKNOWN_TIME: Final = float("-inf")
+UNKNOWN_OFFSET: Final = float("-inf")
 REPLY_ERRORS: Final[dict[str, type[WireError]]] = {each.code: each for each in (Blocked, RecipientBusy)}
 
 RequestFactory: TypeAlias = Callable[[int, float], RelayRequest | ReserveRequest]
-"""Makes what is asked under a `ref`, `until` then."""
+"""Creates a request from its `ref` and `deadline`."""
 
 
 class RelayClient:
-    """Asks, and blocks until the other node has answered. `steady` is a clock that only goes forward."""
+    """Sends requests to the node of a guest. `relay` and `reserve` block until it has replied."""
 
     def __init__(self, bus: Bus, peers: Peers, policy: Policy, monotonic: Callable[[], float]) -> None:
         self._bus = bus
@@ -187,65 +194,66 @@ class RelayClient:
         self._clock_offsets: dict[str, tuple[float, float]] = {}
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
-        """As `Peers.relay`."""
-        said = (message.sender, message.to, message.text, message.time, message.action)
-        mark = _dedup_key(sender.token, key, message.text, id) if id is not None else ""
-        return self._request_each(key, lambda ref, until: RelayRequest(ref, until, mark, sender.key, key, *said))[
-            1
-        ].taken
+        """Implement `Peers.relay`."""
+        content = (message.sender, message.to, message.text, message.time, message.action)
+        dedup_key = _dedup_key(sender.token, key, message.text, id) if id is not None else ""
+        _, reply = self._request_each(
+            key, lambda ref, deadline: RelayRequest(ref, deadline, dedup_key, sender.key, key, *content)
+        )
+        return reply.taken
 
     def reserve(self, sender: str, key: str, size: int) -> Sequence[Reservation]:
-        """As `Peers.reserve`."""
-        node, answer = self._request_each(key, lambda ref, until: ReserveRequest(ref, until, sender, key, size))
-        return (RemoteReservation(self._bus, node, answer.ref),)
+        """Implement `Peers.reserve`."""
+        node, reply = self._request_each(key, lambda ref, deadline: ReserveRequest(ref, deadline, sender, key, size))
+        return (RemoteReservation(self._bus, node, reply.ref),)
 
     def on_reply(self, node: str, reply: RelayReply) -> None:
-        """Another node has answered."""
+        """Hand a reply to the greenlet that waits for it, and learn the clock offset of the node."""
         self._update_clock_offset(node, reply.at)
-        waiting = self._pending.get(reply.ref)
-        if waiting is not None:
-            waiting.set(reply)
+        pending = self._pending.get(reply.ref)
+        if pending is not None:
+            pending.set(reply)
 
     def _request_each(self, key: str, make_request: RequestFactory) -> tuple[str, RelayReply]:
-        """Ask where the guest came last, then where it is shown too: a node may have died, and nobody knows it yet."""
-        there = self._peers.presences.get(key, {})
-        guests = [node for node, shown in there.items() if shown.is_guest]
-        silent = False
-        for node in sorted(guests, key=lambda node: there[node].since, reverse=True)[:MAX_NODES_TRIED]:
-            answer = self._request(node, make_request)
-            if answer is not None and answer.error != RecipientGone.code:
-                self._raise_for_error(answer)
-                return node, answer
-            silent = silent or answer is None
-        if silent:
+        """Ask the node where the guest logged in last, then the other one that shows it: the first may have died."""
+        presences = self._peers.presences.get(key, {})
+        nodes = [node for node, presence in presences.items() if presence.is_guest]
+        is_unsure = False
+        for node in sorted(nodes, key=lambda node: presences[node].since, reverse=True)[:MAX_NODES_TRIED]:
+            reply = self._request(node, make_request)
+            if reply is not None and reply.error != RecipientGone.code:
+                self._raise_for_error(reply)
+                return node, reply
+            is_unsure = is_unsure or reply is None
+        if is_unsure:
             raise StoreUnavailable("The server where that guest is connected does not answer.")
         raise RecipientGone
 
     def _request(self, node: str, make_request: RequestFactory) -> RelayReply | None:
-        """What a node answers; None where it does not."""
+        """Return the reply of a node; None where it does not reply in time."""
         if not self._bus.connected:
             raise StoreUnavailable("The servers of this cluster cannot reach each other now.")
-        give_up = self._monotonic() + RELAY_TIMEOUT
+        deadline = self._monotonic() + RELAY_TIMEOUT
         for _ in range(MAX_ATTEMPTS):
-            answer = self._send_and_wait(node, make_request, give_up)
-            if answer is None or answer.error != EXPIRED:
-                return answer
+            reply = self._send_and_wait(node, make_request, deadline)
+            if reply is None or reply.error != EXPIRED:
+                return reply
         return None
 
     def _send_and_wait(self, node: str, make_request: RequestFactory, deadline: float) -> RelayReply | None:
-        ref, ahead = next(self._refs), self._clock_offset(node)
-        waiting = self._pending[ref] = AsyncResult()
-        self._bus.send(encode(make_request(ref, deadline + ahead)), {node})
+        ref, offset = next(self._refs), self._clock_offset(node)
+        pending = self._pending[ref] = AsyncResult()
+        self._bus.send(encode(make_request(ref, deadline + offset)), {node})
         try:
-            return waiting.wait(max(0.0, deadline - self._monotonic()))  # None where nothing came
+            return pending.wait(max(0.0, deadline - self._monotonic()))  # None after the timeout
         finally:
             del self._pending[ref]
-            if not waiting.ready():
-                self._bus.send(encode(ReleaseNotice(ref)), {node})  # should it have kept room
+            if not pending.ready():
+                self._bus.send(encode(ReleaseNotice(ref)), {node})  # the node may have made the reservation
 
     def _clock_offset(self, node: str) -> float:
-        ahead, found = self._clock_offsets.get(node, (UNKNOWN_TIME, UNKNOWN_TIME))
-        return ahead if self._monotonic() - found < CLOCK_OFFSET_TTL else UNKNOWN_TIME
+        offset, measured_at = self._clock_offsets.get(node, (UNKNOWN_OFFSET, UNKNOWN_OFFSET))
+        return offset if self._monotonic() - measured_at < CLOCK_OFFSET_TTL else UNKNOWN_OFFSET
 
     def _update_clock_offset(self, node: str, at: float) -> None:
         now = self._monotonic()
@@ -255,13 +263,13 @@ class RelayClient:
             self._clock_offsets[node] = (at - now, now)
 
     def _raise_for_error(self, reply: RelayReply) -> None:
-        refusal = REPLY_ERRORS.get(reply.error)
-        if refusal is not None:
-            raise refusal(retry_after=self._policy.busy_retry_after) if refusal is RecipientBusy else refusal()
+        error = REPLY_ERRORS.get(reply.error)
+        if error is not None:
+            raise error(retry_after=self._policy.busy_retry_after) if error is RecipientBusy else error()
 
 
 class RemoteReservation:
-    """Room that another node keeps in a guest's outbox."""
+    """A reservation in the outboxes of a guest on another node."""
 
     def __init__(self, bus: Bus, node: str, ref: int) -> None:
         self._bus = bus
@@ -269,10 +277,10 @@ class RemoteReservation:
         self._ref = ref
 
     def release(self, size: int) -> None:
-        """The message itself goes the same way, and takes its room when its turn comes there."""
+        """Release the reservation. The message follows on the bus, and takes the space when it is delivered there."""
         self._bus.send(encode(ReleaseNotice(self._ref)), {self._node})
 
 
 def _dedup_key(token: str, key: str, text: str, id: str) -> str:
-    """What only the same message has, sent again in the same session, and what betrays nothing of that."""
+    """Hash what only the repetition of a message in the same session has in common. It does not reveal the token."""
     return blake2b("\0".join((token, key, id, text)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,9 +1,10 @@
-"""Ordering: what several nodes keep of one conversation is brought to its sessions here in the order of its seqs.
+"""Order of the messages that several nodes store, and the hints by which nodes announce them to each other.
 
-A node that has seq n takes n + 1 as it comes, its own or another's. What comes before its turn waits a moment for what
-is between; what does not come is read from the store, once for everybody here.
+`Sequencer` delivers the messages of a conversation to its local sessions in the order of their seqs, whichever node has
+stored them. A message that arrives early is buffered for `HINT_DELAY`; what is still missing then is read from the
+store, once for all sessions of this node.
 
-Hinting: other nodes are told what this one has kept, those of them where somebody is who is to hear it.
+`HintPublisher` sends what this node has stored to the nodes with sessions in the conversation.
 """
 
 from __future__ import annotations
@@ -26,19 +27,24 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.names import fold
 
 HINT_DELAY: Final = 0.02
-"""Seconds in which a hint that is on its way arrives."""
+"""Seconds to wait for a hint that may be on the way before the gap is read from the store."""
 HEAD_CHECK_DELAY: Final = 0.25
-"""Seconds in which what was committed has been brought, usually: only then a head is looked into."""
-MAX_BUFFERED: Final = 1000
+"""Seconds after which the hints of committed messages have usually arrived: heads are compared only then."""
+MAX_BUFFERED: Final = 1000  # early messages of a conversation; more are dropped and read from the store
 MAX_CONVERSATIONS: Final = 20_000
 MAX_PARALLEL_READS: Final = 4
-GAP_BATCH: Final = 200
-STORE_RETRY_DELAY: Final = 1.0
+GAP_BATCH: Final = 200  # messages read at one time
+STORE_RETRY_DELAY: Final = 1.0  # seconds
 
 
 class SequenceState(Struct):
-    """A conversation that somebody here is in. Up to `at` everything has been brought; `early` are those whose turn has
-    not come, `head` is known of.
+    """Delivery state of a conversation with sessions on this node.
+
+    Attributes:
+        delivered: the highest seq up to which everything has been delivered.
+        buffered: messages that arrived before their turn, by seq.
+        head: the highest seq known to exist.
+        is_filling: a wait for hints or a read of the store is under way.
     """
 
     delivered: int
@@ -48,7 +54,10 @@ class SequenceState(Struct):
 
 
 class Sequencer:
-    """Stands between what is kept and those who are here; `take` is called for one node's posts in their order."""
+    """Delivers committed messages in the order of their seqs. Only `deliver_owed` blocks.
+
+    The messages of one node must be passed to `accept` in their order; those of several nodes may interleave.
+    """
 
     def __init__(
         self,
@@ -69,67 +78,74 @@ class Sequencer:
         self._read_slots = BoundedSemaphore(MAX_PARALLEL_READS)
         self._unchecked_heads: dict[str, int] = {}
         self.gap_messages = 0
-        """How many messages had to be read from the store, because no hint of them came in time."""
+        """Number of messages read from the store because no hint of them arrived in time."""
 
     def accept(self, committed: list[CommittedMessage]) -> None:
-        """Posts of one conversation, by this node or by another: bring those whose turn it is."""
+        """Deliver messages of one conversation, stored by this node or another; buffer those that are early."""
         conversation = committed[0].message.conversation
         sessions = self._recipients(conversation)
-        line = self._state(conversation, sessions, committed[0].seq)
-        if line is None:
+        state = self._state(conversation, sessions, committed[0].seq)
+        if state is None:
             return
-        for each in committed:
-            if each.seq > line.delivered:
-                line.buffered[each.seq] = each
-        self._deliver_ready(line, sessions)
-        if line.buffered:
-            self._wait_for_gap(conversation, line)
+        for message in committed:
+            if message.seq > state.delivered:
+                state.buffered[message.seq] = message
+        self._deliver_ready(state, sessions)
+        if state.buffered:
+            self._wait_for_gap(conversation, state)
 
     def on_heads(self, heads: Iterable[tuple[str, int]]) -> None:
-        """Conversations have got as far as this: look, a little later, whether everybody here has it."""
+        """Note the heads of conversations, and compare them with what was delivered after `HEAD_CHECK_DELAY`.
+
+        Args:
+            heads: (conversation key, highest seq).
+        """
         new: dict[str, int] = {}
         for key, head in heads:
             room = self._rooms.get(key)
             if room is not None:
                 room.head = max(room.head, head)
-            line = self._states.get(key)
-            if line is None or line.delivered < head:
+            state = self._states.get(key)
+            if state is None or state.delivered < head:
                 new[key] = head
         if new and not self._unchecked_heads:
             self._call_later(HEAD_CHECK_DELAY, self._check_heads)
         self._unchecked_heads |= new
 
     def forget(self, conversation: str) -> None:
-        """It is over: should there be one of that key again, its seqs begin anew."""
+        """Drop the state of a deleted conversation: one with the same key would begin with seq 1 again."""
         self._states.pop(conversation, None)
         self._unchecked_heads.pop(conversation, None)
 
     def deliver_owed(self, session: Session, cursors: Mapping[str, int]) -> None:
-        """A guest becomes an account that is owed nothing up to its cursors: what was on its way to it comes now.
+        """Deliver the messages up to the cursors of a guest that is becoming an account, before it has the cursors.
 
-        Raises `StoreUnavailable`.
+        The account would count them as received. Blocks while it reads the store.
+
+        Raises:
+            StoreUnavailable: the messages could not be read.
         """
         for conversation, head in cursors.items():
             while (sent := session.delivered.get(conversation, 0)) < head:
                 page = self._store.history(conversation, 1, None, sent, GAP_BATCH)
-                for each in page.messages:
-                    if session.delivered.get(conversation, 0) < each.seq <= head:
-                        self._delivery.deliver(self._committed(each), (session,))
+                for message in page.messages:
+                    if session.delivered.get(conversation, 0) < message.seq <= head:
+                        self._delivery.deliver(self._committed(message), (session,))
                 session.delivered[conversation] = max(
                     session.delivered.get(conversation, 0),
                     page.messages[-1].seq if page.more and page.messages else head,
                 )
 
     def _check_heads(self) -> None:
-        doubtful, self._unchecked_heads = self._unchecked_heads, {}
-        for conversation, head in doubtful.items():
-            line = self._state(conversation, self._recipients(conversation), head + 1)
-            if line is not None and line.delivered < head:
-                line.head = max(head, line.head)
-                self._start_filling(conversation, line)
+        heads, self._unchecked_heads = self._unchecked_heads, {}
+        for conversation, head in heads.items():
+            state = self._state(conversation, self._recipients(conversation), head + 1)
+            if state is not None and state.delivered < head:
+                state.head = max(head, state.head)
+                self._start_filling(conversation, state)
 
     def _recipients(self, conversation: str) -> Sequence[Session]:
-        """Those here that a conversation's messages go to."""
+        """Return the local sessions that the messages of a conversation go to."""
         if conversation[:1] == "#":
             room = self._rooms.get(conversation)
             return self._rooms.sessions(room) if room is not None else ()
@@ -137,30 +153,32 @@ class Sequencer:
         return self._fan_out.direct_sessions(one, other)
 
     def _state(self, conversation: str, sessions: Sequence[Session], seq: int) -> SequenceState | None:
-        """The line of a conversation that has got to `seq`, begun where those are who take what comes live.
+        """Return the state of a conversation whose message `seq` has arrived; None if it has no local sessions.
 
-        None where nobody here is in it: whoever comes into it begins at its end.
+        A new state begins at the lowest seq that a live session was sent. Without sessions none is kept: a session that
+        joins later begins at the head.
         """
-        line = self._states.get(conversation)
+        state = self._states.get(conversation)
         if not sessions:
-            if line is not None and not line.is_filling:
+            if state is not None and not state.is_filling:
                 del self._states[conversation]
             return None
-        if line is None:
-            live = [each.delivered.get(conversation, 0) for each in sessions if not each.catching_up]
+        if state is None:
+            live = [session.delivered.get(conversation, 0) for session in sessions if not session.catching_up]
             self._evict()
-            line = self._states[conversation] = SequenceState(min(live, default=seq - 1))
-        return line
+            state = self._states[conversation] = SequenceState(min(live, default=seq - 1))
+        return state
 
     def _evict(self) -> None:
         if len(self._states) >= MAX_CONVERSATIONS:
-            for key in [key for key, line in self._states.items() if not line.buffered and not line.is_filling][::2]:
+            idle = [key for key, state in self._states.items() if not state.buffered and not state.is_filling]
+            for key in idle[::2]:
                 del self._states[key]
 
     def _deliver_ready(self, state: SequenceState, sessions: Sequence[Session]) -> None:
         run: list[CommittedMessage] = []
-        while (kept := state.buffered.pop(state.delivered + 1, None)) is not None:
-            run.append(kept)
+        while (message := state.buffered.pop(state.delivered + 1, None)) is not None:
+            run.append(message)
             state.delivered += 1
         if run:
             self._fan_out.deliver(run, sessions)
@@ -168,7 +186,7 @@ class Sequencer:
     def _wait_for_gap(self, conversation: str, state: SequenceState) -> None:
         if len(state.buffered) > MAX_BUFFERED:
             state.head = max(state.head, *state.buffered)
-            state.buffered.clear()  # they are read with the others
+            state.buffered.clear()  # they are read from the store with the gap
         if not state.is_filling:
             state.is_filling = True
             self._call_later(HINT_DELAY, lambda: self._on_hint_timeout(conversation, state))
@@ -195,19 +213,19 @@ class Sequencer:
     def _read_page(self, conversation: str, state: SequenceState) -> None:
         before = state.delivered
         page = self._store.history(conversation, 1, None, before, GAP_BATCH)
-        for each in page.messages:
-            if each.seq > state.delivered:
-                state.buffered[each.seq] = self._committed(each)
+        for message in page.messages:
+            if message.seq > state.delivered:
+                state.buffered[message.seq] = self._committed(message)
         self.gap_messages += len(page.messages)
-        if page.first_seq > state.delivered + 1:  # what is between is kept no more
+        if page.first_seq > state.delivered + 1:  # the messages before were pruned
             state.delivered = page.first_seq - 1
-        if not page.messages and state.delivered == before:  # somebody tells of what there is not
+        if not page.messages and state.delivered == before:  # a hint or head of messages that do not exist
             state.buffered.clear()
             state.head = state.delivered
         self._deliver_ready(state, self._recipients(conversation))
 
     def _committed(self, message: StoredMessage) -> CommittedMessage:
-        post = NewMessage(
+        new = NewMessage(
             message.conversation,
             message.sender,
             message.to,
@@ -217,19 +235,22 @@ class Sequencer:
             message.device,
             message.id,
         )
-        return committed_from(post, message.seq, "", self._rooms, message.erased)
+        return committed_from(new, message.seq, "", self._rooms, message.erased)
 
 
 def committed_from(
     message: NewMessage, seq: int, action: str, rooms: RoomRegistry, erased: bool = False
 ) -> CommittedMessage:
-    """What was kept by another node, as if it had been kept by this."""
+    """Describe a message stored by another node as if this one had committed it. It has no sender session."""
     room = rooms.get(message.conversation) if message.conversation[:1] == "#" else None
     return CommittedMessage(message, seq, action, fold(message.sender), None, room, fold(message.to), erased)
 
 
 class HintPublisher:
-    """`take` is what this node does with posts in their order: its own, and other nodes'."""
+    """Sends hints of committed messages to other nodes, and passes those of other nodes on. No method blocks.
+
+    `accept` is the sequencer's: it gets the messages of all nodes.
+    """
 
     def __init__(
         self,
@@ -246,39 +267,37 @@ class HintPublisher:
         self._accept = accept
 
     def publish(self, committed: list[CommittedMessage]) -> None:
-        """This node has kept posts of one conversation."""
+        """Announce messages of one conversation that this node has committed, and deliver them here."""
         nodes = self._interested_nodes(committed[0])
         if nodes:
-            hints = [_make_hint(each) for each in committed]
+            hints = [_make_hint(message) for message in committed]
             self._bus.send(encode(HintBatch(hints)), nodes)
         self._accept(committed)
 
     def on_hints(self, hints: HintBatch) -> None:
-        """Another node has."""
+        """Deliver messages that another node has committed."""
         if not hints.hints:
             return
-        kept = [committed_from(each.to_message(), each.seq, each.said, self._rooms) for each in hints.hints]
-        room, first = kept[0].room, kept[0]
-        if room is not None and room.id != hints.hints[0].room:
-            return  # the room of that name is another, here or there: what is kept is found by its head
-        if room is not None:
-            room.head = max(room.head, kept[-1].seq)
+        committed = [committed_from(hint.to_message(), hint.seq, hint.action, self._rooms) for hint in hints.hints]
+        first = committed[0]
+        if first.room is not None and first.room.id != hints.hints[0].room:
+            return  # one of the nodes has a room of that name that was deleted; the head shows what is missing
+        if first.room is not None:
+            first.room.head = max(first.room.head, committed[-1].seq)
         elif first.message.conversation[:1] != "#":
             self._presence.link(first.sender_key, first.to_key)
-        self._accept(kept)
+        self._accept(committed)
 
     def _interested_nodes(self, committed: CommittedMessage) -> set[str]:
-        """The nodes where somebody is who hears it."""
-        shown = self._peers.presences
-        if not shown:
+        """Return the nodes with sessions in the conversation."""
+        presences = self._peers.presences
+        if not presences:
             return set()
         if committed.room is None:
-            return {node for key in (committed.sender_key, committed.to_key) for node in shown.get(key, ())}
-        if (
-            committed.room.size > MAX_PRESENCE_MEMBERS
-        ):  # looking at all its members would cost more than telling everybody
+            return {node for key in (committed.sender_key, committed.to_key) for node in presences.get(key, ())}
+        if committed.room.size > MAX_PRESENCE_MEMBERS:  # looking up all members costs more than a broadcast
             return set(self._bus.nodes)
-        return {node for key in _room_keys(committed.room) for node in shown.get(key, ())}
+        return {node for key in _room_keys(committed.room) for node in presences.get(key, ())}
 
 
 def _room_keys(room: Room) -> Iterable[str]:
@@ -287,16 +306,16 @@ def _room_keys(room: Room) -> Iterable[str]:
 
 
 def _make_hint(committed: CommittedMessage) -> MessageHint:
-    post = committed.message
+    message = committed.message
     return MessageHint(
-        post.conversation,
+        message.conversation,
         committed.seq,
-        post.sender,
-        post.to,
-        post.text,
-        post.time,
+        message.sender,
+        message.to,
+        message.text,
+        message.time,
         committed.action,
-        post.device,
-        post.id,
+        message.device,
+        message.id,
         committed.room.id if committed.room is not None else 0,
     )

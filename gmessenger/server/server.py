@@ -42,28 +42,48 @@ from gmessenger.store import file_from_url, open_store
 
 if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
+    from gmessenger.cluster.peers import ClusterPeers
     from gmessenger.server.health import HealthServer
 
 
-def create_node(
-    store: Store, options: ServerOptions, supervisor: Supervisor, call_later: CallLater
-) -> ClusterNode | None:
-    """The node that a server is; None for one that is alone. Raises `ConfigError` for a bus that leads to nobody."""
+def create_peers(store: Store, options: ServerOptions, supervisor: Supervisor) -> ClusterPeers | None:
+    """Create the peers of a server whose store is shared; None for a server outside a cluster.
+
+    Raises:
+        ConfigError: the bus's URL is invalid, or the store cannot be shared.
+        FileError: the bus's key cannot be read from the store.
+    """
     if not is_shared(store):
         if options.bus:
             raise ConfigError("--bus is for servers that share a store: it needs --store postgresql://….")
         return None
-    # Only now: most servers are alone.
+    # Imported only here: most servers are not in a cluster.
     from gmessenger.bus import open_bus
-    from gmessenger.cluster.node import ClusterNode
+    from gmessenger.cluster.peers import ClusterPeers
 
     try:
         key = store.bus_key()
     except StoreUnavailable as error:
         raise FileError(f"The store cannot be read: {error}") from error
     bus = open_bus(options.bus, store.node, store.cluster, key, options.bus_timeout, supervisor.report)
+    return ClusterPeers(store, bus)
+
+
+def create_node(
+    peers: ClusterPeers, messenger: Messenger, options: ServerOptions, supervisor: Supervisor, call_later: CallLater
+) -> ClusterNode:
+    """Create the cluster node that connects a messenger to its peers."""
+    from gmessenger.cluster.node import ClusterNode
+
     return ClusterNode(
-        store, bus, supervisor.spawn, call_later, time.time, time.monotonic, options.cluster_check, supervisor.report
+        peers,
+        messenger,
+        supervisor.spawn,
+        call_later,
+        time.time,
+        time.monotonic,
+        options.cluster_check,
+        supervisor.report,
     )
 
 
@@ -94,7 +114,7 @@ class Server:
         self._stopped = Event()
         self.store = self._open_store()
         try:
-            self.node = create_node(self.store, options, self.supervisor, self._call_later)
+            peers = create_peers(self.store, options, self.supervisor)
         except ExitError:
             self._release()
             raise
@@ -111,10 +131,13 @@ class Server:
             password_verifier,
             time.monotonic,
             near.networks_of,
-            self.node.peers if self.node is not None else None,
+            peers,
         )
-        if self.node is not None:
-            self.node.attach(self.messenger)
+        self.node = (
+            create_node(peers, self.messenger, options, self.supervisor, self._call_later)
+            if peers is not None
+            else None
+        )
         self.acceptor = Acceptor(self._context, self.messenger, self.certificate, near, lambda: self.stopping)
         administration = AdminService(
             self.messenger, self.store, password_verifier, time.time, lambda: status_report(self)

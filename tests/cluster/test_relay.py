@@ -235,7 +235,7 @@ def test_room_is_kept_until_the_message_is_given(full: FullOutbox) -> None:
     full.deliver()
     assert full.pair.received == ["for gus"]
     full.pair.remote.house.a_second_passes()
-    assert (full.outbox._reserved, full.pair.remote.relay_server._reservations_by_owner) == ((0, 0), {})
+    assert (full.outbox._reserved, full.pair.remote.relay_server._reservations_by_shape) == ((0, 0), {})
 
 
 def test_a_message_that_comes_before_its_promise_is_redeemed_has_its_room(full: FullOutbox) -> None:

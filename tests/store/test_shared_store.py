@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from gmessenger.chat.records import Credential, DeviceLogin, NewMessage, Sanction
-from gmessenger.cluster.interfaces import Change, SharedStore
+from gmessenger.cluster.interfaces import Change, ChangeDetails, SharedStore
 from gmessenger.errors import AccountDisabled, IdReused, NameInUse, NameTaken
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
@@ -41,7 +41,7 @@ class Nodes:
         """What the other node hears: kind, subject, and who did it."""
         news = self.beside.poll_changes()
         assert news.is_complete
-        return [(change.kind, *change.subject, change.details.get("by")) for change in news.changes]
+        return [(change.kind, *change.subject, change.details.by or None) for change in news.changes]
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
     (lambda on: on.here.block(on.hank, {"dale": "Dale"}), [("blocks", 1, None)]),
     (lambda on: on.here.unblock(on.hank, "dale"), [("blocks", 1, None)]),
     (
-        lambda on: on.here.publish_change("kick", ["dale"], {"reason": "noise", "by": "hank"}),
+        lambda on: on.here.publish_change("kick", ["dale"], ChangeDetails("hank", "noise")),
         [("kick", "dale", "hank")],
     ),
     (lambda on: on.here.check_writable(), []),
@@ -142,7 +142,7 @@ def test_what_one_node_changes_the_others_hear_once(
     nodes.here.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
     nodes.beside.poll_changes()
     told: list[bool] = []
-    nodes.here.on_change = lambda: told.append(True)  # type: ignore[attr-defined]
+    nodes.here.set_change_listener(lambda: told.append(True))  # type: ignore[attr-defined]
     act(nodes)
     assert nodes.hears() == heard
     in_a_hurry = [each for each in heard if each[0] != "device"]
@@ -173,7 +173,7 @@ def test_a_transaction_that_is_overtaken_is_heard_of_when_it_is_committed(nodes:
         slow.execute("INSERT INTO moves (heads) VALUES ('{\"#slow\": 7}')")
         for round in range(3):
             nodes.here.set_topic("#dev", "work")
-            nodes.here.publish_change("kick", ["hank"], {})
+            nodes.here.publish_change("kick", ["hank"], ChangeDetails())
             nodes.kept.posts(nodes.kept.says())
             news = nodes.beside.poll_changes()
             assert [change.subject for change in news.changes] == [["hank"]]
@@ -187,7 +187,7 @@ def test_a_transaction_that_is_overtaken_is_heard_of_when_it_is_committed(nodes:
 def test_a_node_that_slept_for_too_long_has_to_read_everything_again(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nodes.here.publish_change("kick", ["dale"], {})  # type: ignore[attr-defined]
+    nodes.here.publish_change("kick", ["dale"], ChangeDetails())  # type: ignore[attr-defined]
     nodes.kept.posts(nodes.kept.says())
     monkeypatch.setattr(changefeed, "CHANGE_TTL", 0.0)
     monkeypatch.setattr(changefeed, "CLEANUP_INTERVAL", 0.0)
@@ -203,7 +203,7 @@ def test_news_are_never_missed_whatever_is_committed_meanwhile(nodes: Nodes) -> 
 
     def say(number: int) -> None:
         for each in range(5):
-            nodes.here.publish_change("kick", [f"{number} {each}"], {})  # type: ignore[attr-defined]
+            nodes.here.publish_change("kick", [f"{number} {each}"], ChangeDetails())  # type: ignore[attr-defined]
             nodes.here.append(nodes.kept.says(conversation=f"hank n{number}"), lambda *_: None)
 
     jobs = [gevent.spawn(say, number) for number in range(20)]

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from gmessenger.cluster.interfaces import Change, ChangeKind, ChangeSet
+from gmessenger.cluster.interfaces import Change, ChangeDetails, ChangeKind, ChangeSet
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
@@ -75,7 +75,9 @@ class ChangeFeed(Database):
             raise
         rows, heads = _decode_changes(found or "[]"), _decode_heads(moved or "[]")
         changes = [
-            Change(node, kind, subject, details) for _, node, kind, subject, details in rows if node != self.node
+            Change(node, kind, subject, _details_from_json(details))
+            for _, node, kind, subject, details in rows
+            if node != self.node
         ]
         complete = self._last_snapshot is None or not (unsure or missed)
         self._last_snapshot = last
@@ -96,13 +98,18 @@ class ChangeFeed(Database):
             with suppress(StoreUnavailable):  # another time, or another node
                 self.write(lambda db: db.execute(DELETE_OLD_CHANGES, {"kept": CHANGE_TTL}), self.node_pool)
 
-    def publish_change(self, kind: ChangeKind, subject: Sequence[str | int], details: Mapping[str, Any]) -> None:
-        self.change(lambda db: self.record_change(db, kind, *subject, **details))
+    def publish_change(self, kind: ChangeKind, subject: Sequence[str | int], details: ChangeDetails) -> None:
+        self.change(lambda db: self.record_change(db, kind, *subject, by=details.by, reason=details.reason))
 
 
 def _select_news(db: PgConnection, last: str | None) -> tuple[Any, ...]:
     ((row),) = db.execute(SELECT_NEWS, {"last": last}).fetchall()
     return row
+
+
+def _details_from_json(details: Mapping[str, Any]) -> ChangeDetails:
+    """Read the fields that are known; a later release may write others."""
+    return ChangeDetails(str(details.get("by", "")), str(details.get("reason", "")))
 
 
 def _newest_heads(moves: Sequence[Mapping[str, int]]) -> dict[str, int]:

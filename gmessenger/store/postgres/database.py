@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 from psycopg import Connection
 
-from gmessenger.cluster.interfaces import ChangeKind
+from gmessenger.cluster.interfaces import ChangeDetails, ChangeKind
 from gmessenger.errors import StoreUnavailable, WireError
 from gmessenger.store.common import IDENTITY
 from gmessenger.store.group_commit import CompletionNotifier
@@ -45,7 +45,7 @@ class Database(CompletionNotifier):
     ) -> None:
         super().__init__(on_error)
         self.node = secrets.token_hex(6)
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change: Callable[[], None] = lambda: None
         self.is_stale = False
         """Whether what this node has in memory may not be what is kept."""
         self.stale_again_at = math.inf
@@ -76,6 +76,9 @@ class Database(CompletionNotifier):
             return bytes.fromhex(key)
 
         return self.write(find, self.node_pool)
+
+    def set_change_listener(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
 
     def close(self) -> None:
         self.writer.close()
@@ -109,7 +112,7 @@ class Database(CompletionNotifier):
                 self.invalidate()
             raise
         finally:
-            self.on_change()
+            self._on_change()
         return result
 
     def invalidate(self) -> None:
@@ -120,10 +123,11 @@ class Database(CompletionNotifier):
         self.is_stale = True
         self.stale_again_at = time.monotonic() + self.pool.timeout + SERVER_GRACE
 
-    def record_change(self, db: PgConnection, kind: ChangeKind, *subject: str | int, **details: Any) -> None:
-        """Have the other nodes hear of a change, if it is committed."""
-        said = {name: value for name, value in details.items() if value}
-        db.execute(INSERT_CHANGE, (self.node, kind, _json(subject), _json(said)))
+    def record_change(
+        self, db: PgConnection, kind: ChangeKind, *subject: str | int, by: str = "", reason: str = ""
+    ) -> None:
+        """Record a `Change` in the current transaction: the other nodes read it once that is committed."""
+        db.execute(INSERT_CHANGE, (self.node, kind, _json(subject), _json(ChangeDetails(by, reason))))
 
 
 def _in_transaction(db: PgConnection, body: Callable[[PgConnection], ResultT]) -> ResultT:
@@ -131,5 +135,5 @@ def _in_transaction(db: PgConnection, body: Callable[[PgConnection], ResultT]) -
         return body(db)
 
 
-def _json(value: Sequence[Any] | dict[str, Any]) -> str:
+def _json(value: Sequence[str | int] | ChangeDetails) -> str:
     return msgspec.json.encode(value).decode()
