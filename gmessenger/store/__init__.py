@@ -1,4 +1,4 @@
-"""Stores of accounts, devices, rooms and messages, in SQLite or PostgreSQL; `open_store` opens one by URL."""
+"""Stores of accounts, rooms and messages, in SQLite or PostgreSQL; `open_store` opens one by URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helpers of both backends: limits, hashes, pages of rows, pending cursors, and reports of verification.
+"""Helpers of both backends: limits, hashes, pages of rows, pending cursors, verification reports.
 
 Imports no database: neither backend imports anything of the other.
 """

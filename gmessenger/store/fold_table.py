@@ -1,4 +1,4 @@
-"""The folded form of one character: a table for `str.translate`, filled when a character is first met.
+"""The folded form of each character: a table for `str.translate` that fills itself as they are met.
 
 Case, accents and compatibility forms are folded; a character that is no part of a word becomes a space, a symbol a
 word of its own.
@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Final
 
 HIRAGANA: Final = range(0x3041, 0x3097)
-"""Like Korean, it is not taken apart: a voiced one would lose its sound."""
+"""Like Korean, it is not decomposed: a voiced kana would lose its mark."""
 KATAKANA: Final = range(0x30A1, 0x30FF)
 MAX_TABLE_CODE: Final = 0x20000
-"""Code points from here on are ideographs, variants of characters, or nothing: they are not remembered."""
+"""Code points from here on are ideographs, variation selectors or unassigned: they are not cached."""
 DROPPED_MARKS: Final = frozenset(
     code
     for code in chain(
@@ -28,14 +28,14 @@ DROPPED_MARKS: Final = frozenset(
     )
     if unicodedata.category(chr(code)) in ("Mn", "Me", "Sk")
 )
-"""Marks that are left out, and skin tones. Every other mark is a vowel or a consonant of its script, and stays."""
+"""Marks that are dropped, and skin tones. Other marks are vowels or consonants of their script, and stay."""
 SYMBOLS: Final = frozenset(
     chain(
         *(range(0x2190, 0x2200), range(0x2300, 0x2400), range(0x25A0, 0x27C0), range(0x2900, 0x2980)),
         *(range(0x2B00, 0x2C00), range(0x1F000, 0x1FB00)),
     )
 )
-"""Emoji and arrows, by their blocks: new ones are found before this Python knows them."""
+"""Emoji and arrows, by block: so new ones can be searched before this Python knows them."""
 REGIONAL_INDICATORS: Final = range(0x1F1E6, 0x1F200)
 """Letters that make a flag in pairs."""
 UNDECOMPOSED_LETTERS: Final = frozenset("йїў")
@@ -57,7 +57,7 @@ class FoldTable(dict[int, "int | str"]):
     """Maps a code point to its folded form. At most `MAX_TABLE_CODE` entries, some 15 MB."""
 
     def __missing__(self, code: int) -> int | str:
-        """Fold a character that is met for the first time."""
+        """Fold and cache a character that is met for the first time."""
         if code >= MAX_TABLE_CODE:
             return _fold_uncached(code)
         is_itself = 0x3400 <= code < 0xA000 or 0xAC00 <= code < 0xD7A4  # ideographs, and Korean syllables
@@ -71,7 +71,7 @@ def _fold_uncached(code: int) -> int | str:
         return unicodedata.normalize("NFKC", chr(code))
     if code in IDEOGRAPHS:
         return code
-    return " " if code < 0xE0000 or code >= 0xE1000 else ""  # tags and variations
+    return " " if code < 0xE0000 or code >= 0xE1000 else ""  # tags and variation selectors
 
 
 def _fold(code: int) -> int | str:
@@ -87,7 +87,7 @@ def _fold(code: int) -> int | str:
 
 
 def _fold_component(char: str) -> str:
-    """One character of a decomposition: itself, its plain letter, a space, or nothing."""
+    """Fold one character of a decomposition: to itself, its plain letter, a space, or nothing."""
     code = ord(char)
     if code in DROPPED_MARKS or code == TATWEEL:
         return ""

@@ -1,4 +1,4 @@
-"""Group commit, for both backends: the queue of messages, the writer's loop, the completion of a batch.
+"""Group commit, for both backends: the queue of messages, the writer's loop, completion of a batch.
 
 `AppendQueue` holds the messages that wait for the next commit and bounds them. `GroupCommitLoop` is the greenlet that
 commits batch after batch: what arrives during a commit forms the next batch. `CompletionNotifier` calls back in the

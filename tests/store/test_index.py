@@ -288,7 +288,7 @@ class Old(Kept):
 
 
 def _old_sqlite(file: Path) -> None:
-    step = schema.MIGRATIONS.index(schema.INDEX_ANEW)
+    step = schema.MIGRATIONS.index(schema.REPLACE_INDEX)
     with sqlite3.connect(file) as db:
         for statement in (*chain.from_iterable(schema.MIGRATIONS[:step]), *OLD_ROWS, f"PRAGMA user_version = {step}"):
             db.execute(statement)
@@ -304,7 +304,7 @@ def _old_sqlite(file: Path) -> None:
 
 
 def _old_postgres(url: str) -> None:
-    step = postgres_schema.MIGRATIONS.index(postgres_schema.WORDS_BY_CONVERSATION)
+    step = postgres_schema.MIGRATIONS.index(postgres_schema.MARK_ALL_UNINDEXED)
     with psycopg.connect(url) as db:
         for statement in (*postgres_schema.MIGRATIONS[:step], *OLD_ROWS):
             db.execute(statement)  # type: ignore[arg-type]

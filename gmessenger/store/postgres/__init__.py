@@ -1,1 +1,1 @@
-"""The store in PostgreSQL, which the nodes of a cluster share; it numbers the messages and announces changes."""
+"""The store in PostgreSQL, shared by the nodes of a cluster: it numbers messages and reports changes."""

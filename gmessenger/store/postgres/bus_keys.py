@@ -1,6 +1,6 @@
-"""The key with which the nodes of a cluster seal their messages to each other: a fact of the store that they share.
+"""The secret key with which nodes of a cluster authenticate their bus messages; kept in the store.
 
-It is made by the first node that asks for it. A database that a dump was read into has another one.
+The first node that needs it creates it. A database that a dump was read into gets another one.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ RECORD_KEY_CHANGE: Final = "INSERT INTO changes (node, kind, subject, details) V
 
 
 def make_key() -> str:
-    """Make a key, as it is kept."""
+    """Return a new random key, in hexadecimal."""
     return secrets.token_hex(KEY_BYTES)
 
 
 def replace_bus_key(url: str) -> None:
-    """Give the nodes of a store another key; those that run follow.
+    """Replace the key of a store; running nodes read the new one.
 
     Blocks. Raises `FileError` or `ConfigError`.
     """
-    address = ConnectionSettings(url, TIMEOUT)
-    with address.connect_first() as db:
+    settings = ConnectionSettings(url, TIMEOUT)
+    with settings.connect_first() as db:
         try:
             with db.transaction():
-                schema.migrate(db, address.shown_url)
+                schema.migrate(db, settings.shown_url)
                 db.execute(REPLACE_KEY, (make_key(),))
                 db.execute(RECORD_KEY_CHANGE)
         except psycopg.Error as error:
-            raise FileError(f"The store {address.shown_url} cannot be written: {describe_error(error)}.") from error
+            raise FileError(f"The store {settings.shown_url} cannot be written: {describe_error(error)}.") from error

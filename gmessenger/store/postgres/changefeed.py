@@ -1,7 +1,7 @@
-"""What other nodes have done, found without a clock and without knowing how long a transaction takes.
+"""The change feed: what other nodes have committed, found by snapshots instead of a clock.
 
-Every row that tells of something carries the number of the transaction that wrote it. Each look remembers its snapshot,
-and the next one reads what was written by transactions that were not visible in that: all of it, and nothing twice.
+Each row of `changes` and `moves` has the id of the transaction that wrote it. A poll remembers its snapshot, and the
+next one reads the rows of the transactions that were not visible in it: all of them, and none twice.
 """
 
 from __future__ import annotations
@@ -43,68 +43,70 @@ INSERT INTO facts SELECT 'dropped', max(tx::text::numeric)::text
 FROM (SELECT tx FROM old UNION ALL SELECT tx FROM gone) AS dropped HAVING count(*) > 0
 ON CONFLICT (name) DO UPDATE SET value = greatest(facts.value::numeric, excluded.value::numeric)::text
 """
-CHANGE_TTL: Final = 900.0
-"""Seconds; a node that has not looked for longer reads everything again."""
-CLEANUP_INTERVAL: Final = 60.0
+CHANGE_TTL: Final = 900.0  # seconds; a node that has not polled for longer reads everything again
+CLEANUP_INTERVAL: Final = 60.0  # seconds
 
 ChangeRow: TypeAlias = tuple[int, str, str, list[str | int], dict[str, Any]]
+"""Id, node, kind, subject and details."""
+NewsRow: TypeAlias = tuple[str, bool, str | None, str | None]
 _decode_changes: Final = msgspec.json.Decoder(list[ChangeRow]).decode
 _decode_heads: Final = msgspec.json.Decoder(list[dict[str, int]]).decode
 
 
 class ChangeFeed(Database):
-    """The part of the contract that tells what happened."""
+    """The part of the store that reports the changes of other nodes."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._last_snapshot: str | None = None
-        """What was visible to the last look."""
+        """The snapshot of the last poll, as PostgreSQL writes it; None before the first."""
         self._last_cleanup = time.monotonic()
         try:
-            self.poll_changes()  # what was before is no news
+            self.poll_changes()  # changes from before the start are not reported
         except BaseException:
             self.close()
             raise
 
     def poll_changes(self) -> ChangeSet:
-        unsure = self._pop_stale()
+        was_stale = self._pop_stale()
         try:
-            last, missed, found, moved = self.node_pool.run(lambda db: _select_news(db, self._last_snapshot))
+            snapshot, has_gap, change_rows, moves = self.node_pool.run(lambda db: _select_news(db, self._last_snapshot))
         except StoreUnavailable:
-            self.is_stale |= unsure
+            self.is_stale |= was_stale
             raise
-        rows, heads = _decode_changes(found or "[]"), _decode_heads(moved or "[]")
+        rows, heads = _decode_changes(change_rows or "[]"), _decode_heads(moves or "[]")
         changes = [
             Change(node, kind, subject, _details_from_json(details))
             for _, node, kind, subject, details in rows
             if node != self.node
         ]
-        complete = self._last_snapshot is None or not (unsure or missed)
-        self._last_snapshot = last
+        is_complete = self._last_snapshot is None or not (was_stale or has_gap)
+        self._last_snapshot = snapshot
         self._delete_old_changes()
-        return ChangeSet(changes, list(_newest_heads(heads).items()), complete)
+        return ChangeSet(changes, list(_newest_heads(heads).items()), is_complete)
 
     def _pop_stale(self) -> bool:
-        """Whether what this node has in memory may not be what is kept; from now on it is."""
-        due = time.monotonic() >= self.stale_again_at
-        if due:
+        """Return whether this node's memory may differ from the store, and reset that."""
+        is_due = time.monotonic() >= self.stale_again_at
+        if is_due:
             self.stale_again_at = math.inf
-        unsure, self.is_stale = self.is_stale or due, False
-        return unsure
+        was_stale, self.is_stale = self.is_stale or is_due, False
+        return was_stale
 
     def _delete_old_changes(self) -> None:
         if time.monotonic() - self._last_cleanup > CLEANUP_INTERVAL:
             self._last_cleanup = time.monotonic()
-            with suppress(StoreUnavailable):  # another time, or another node
+            with suppress(StoreUnavailable):  # tried again later, or by another node
                 self.write(lambda db: db.execute(DELETE_OLD_CHANGES, {"kept": CHANGE_TTL}), self.node_pool)
 
     def publish_change(self, kind: ChangeKind, subject: Sequence[str | int], details: ChangeDetails) -> None:
         self.change(lambda db: self.record_change(db, kind, *subject, by=details.by, reason=details.reason))
 
 
-def _select_news(db: PgConnection, last: str | None) -> tuple[Any, ...]:
-    ((row),) = db.execute(SELECT_NEWS, {"last": last}).fetchall()
-    return row
+def _select_news(db: PgConnection, last: str | None) -> NewsRow:
+    """Return a new snapshot, whether rows since the last are missing, and changes and heads as JSON."""
+    ((snapshot, has_gap, changes, moves),) = db.execute(SELECT_NEWS, {"last": last}).fetchall()
+    return snapshot, has_gap, changes, moves
 
 
 def _details_from_json(details: Mapping[str, Any]) -> ChangeDetails:
@@ -113,6 +115,7 @@ def _details_from_json(details: Mapping[str, Any]) -> ChangeDetails:
 
 
 def _newest_heads(moves: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Return the highest head of each conversation."""
     heads: dict[str, int] = {}
     for move in moves:
         for key, head in move.items():

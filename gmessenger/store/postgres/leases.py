@@ -1,4 +1,4 @@
-"""Which node has which guest: a lease that ends with the node. The database's clock is the only one that counts."""
+"""Leases of guests' names, which end with their node. Times are those of the database's clock only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEARTBEAT_NODE: Final = (
     "INSERT INTO nodes VALUES (%s, clock_timestamp()) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
 )
 EXPIRE_NODES: Final = "DELETE FROM nodes WHERE seen < clock_timestamp() - %s * interval '1 second' RETURNING name"
-# By the names of those nodes: a guest may be moving to one that cannot be seen to live yet.
+# By the names of those nodes: a guest may be moving to a node whose heartbeat is not visible yet.
 RELEASE_OF_NODES: Final = "DELETE FROM guests WHERE node = ANY(%s)"
 SELECT_HELD: Final = "SELECT key FROM guests WHERE node = %s"
 IS_ACCOUNT: Final = "SELECT FROM accounts WHERE key = %s"
@@ -36,7 +36,7 @@ REMOVE_NODE: Final = ("DELETE FROM guests WHERE node = %s", "DELETE FROM nodes W
 
 
 class NameLeases(Database):
-    """The part of the contract that is about the names of guests."""
+    """The part of the store that leases the names of guests to nodes."""
 
     def renew_leases(self) -> Collection[str]:
         def change(db: PgConnection) -> list[str]:
@@ -63,9 +63,10 @@ class NameLeases(Database):
             self.record_change(db, "guest", key)
             return True
 
-        taken = self.change(change, self.node_pool)
+        was_taken_over = self.change(change, self.node_pool)
         return LeaseClaim(
-            taken, dict(self.node_pool.run(lambda db: db.execute(SELECT_DIRECT_HEADS, {"key": key}).fetchall()))
+            was_taken_over,
+            dict(self.node_pool.run(lambda db: db.execute(SELECT_DIRECT_HEADS, {"key": key}).fetchall())),
         )
 
     def name_holder(self, key: str) -> str | None:
@@ -84,6 +85,6 @@ class NameLeases(Database):
 
 
 def _expire_nodes(db: PgConnection) -> None:
-    """What dead nodes held is free again."""
+    """Delete nodes without a heartbeat for `LEASE_TTL`, and the leases that they held."""
     if dead := [name for (name,) in db.execute(EXPIRE_NODES, (LEASE_TTL,)).fetchall()]:
         db.execute(RELEASE_OF_NODES, (dead,))

@@ -1,6 +1,6 @@
-"""The words of messages made again in slices, newest messages first, where an earlier release made them.
+"""Rebuild the search vectors in batches, newest messages first, while the store is in use.
 
-One node at a time does a slice. A node that finds another at it waits, and goes on where that one has ended.
+One node at a time does a batch. A node that finds another at it waits, and goes on where that one ended.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from gmessenger.store.postgres.pruning import Pruner
 from gmessenger.store.postgres.tsvector import make_tsvector
 from gmessenger.timeslice import TimeSlice
 
-REINDEX_LOCK: Final = 0x676D7264
-"""The advisory lock of who makes them."""
+REINDEX_LOCK: Final = 0x676D7264  # advisory lock
 PEER_CHECK_INTERVAL: Final = 1.0  # seconds
 FIND_UNINDEXED: Final = "SELECT value::bigint FROM facts WHERE name = 'unindexed'"
 SELECT_UNINDEXED: Final = (
@@ -37,17 +36,17 @@ CLEAR_UNINDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"
 
 
 class IndexRebuild(Pruner):
-    """The part of the contract that rebuilds an index made by an earlier release."""
+    """The part of the store that rebuilds search vectors made by an earlier release."""
 
     def reindex(self, progress: Callable[[int], None] = lambda left: None) -> int:
         count = left = self._count_unindexed()
         while left:
             progress(left)
-            done = self._run_exclusive(REINDEX_LOCK, _index_slice)
-            if done is None:  # another node is at it, which may end before it is done
+            remaining = self._run_exclusive(REINDEX_LOCK, _reindex_batch)
+            if remaining is None:  # another node is at it, and may end before it has finished
                 gevent.sleep(PEER_CHECK_INTERVAL)
-                done = self._count_unindexed()
-            left = done
+                remaining = self._count_unindexed()
+            left = remaining
         return count
 
     def _count_unindexed(self) -> int:
@@ -55,20 +54,20 @@ class IndexRebuild(Pruner):
         return int(rows[0][0]) if rows else 0
 
 
-def _index_slice(db: PgConnection) -> int:
-    """Index the newest messages that are not; returns below which id none is."""
+def _reindex_batch(db: PgConnection) -> int:
+    """Index a batch of the newest unindexed messages; return the id below which none is indexed, or 0."""
     row = db.execute(FIND_UNINDEXED).fetchone()
     if row is None:
         return 0
     rows = db.execute(SELECT_UNINDEXED, (row[0], common.REINDEX_BATCH, common.REINDEX_BATCH_TEXT)).fetchall()
-    turn = TimeSlice()
-    words: list[str] = []
+    time_slice = TimeSlice()
+    vectors: list[str] = []
     for _, key, text in rows:
-        words.append(make_tsvector(key, text))
-        turn.yield_if_expired()
+        vectors.append(make_tsvector(key, text))
+        time_slice.yield_if_expired()
     if not rows:
         db.execute(CLEAR_UNINDEXED)
         return 0
-    db.execute(SET_VECTORS, ([row[0] for row in rows], words))
+    db.execute(SET_VECTORS, ([row[0] for row in rows], vectors))
     db.execute(SET_UNINDEXED, (str(rows[-1][0]),))
     return int(rows[-1][0])

@@ -1,7 +1,7 @@
-"""The schema, and the numbered steps that lead to it; a step that was released is never changed again.
+"""The schema, and the migrations that lead to it. A released migration MUST NOT change.
 
-Several nodes may start at once, and older ones may be at work meanwhile: a step makes what is new and leaves what they
-use. Keys are compared by their code points, whatever the language of the database.
+Several nodes may start at once, and older ones may run meanwhile: a migration adds what is new and leaves what they
+use. Keys are compared by code point, whatever the collation of the database.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ CREATE TABLE guests (
 CREATE INDEX guests_by_node ON guests (node);
 """
 
-SCHEMA_2: Final = """
+ADD_USAGE: Final = """
 -- How many bytes of text are kept of each account, and under 0 of guests: counted by triggers, whatever node or program
 -- changes what is kept. Each connection counts in one of 16 rows, so that no two nodes wait for each other there.
 CREATE TABLE usage (
@@ -182,29 +182,28 @@ CREATE TRIGGER usage_removed AFTER DELETE ON messages
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_usage();
 """
 
-WORDS_BY_CONVERSATION: Final = """
+MARK_ALL_UNINDEXED: Final = """
 -- Each word begins with its conversation. What was there before is indexed from its newest on, while nodes run: what is
 -- below this id is not yet.
 INSERT INTO facts SELECT 'unindexed', (max(id) + 1)::text FROM messages HAVING count(*) > 0
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 """
 
-MIGRATIONS: Final[tuple[LiteralString, ...]] = (INITIAL_SCHEMA, SCHEMA_2, WORDS_BY_CONVERSATION)
-"""What leads from version n to n + 1; the version is the fact `schema`."""
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (INITIAL_SCHEMA, ADD_USAGE, MARK_ALL_UNINDEXED)
+"""Statements that lead from version n to n + 1; the version is the fact `schema`."""
 VERSION: Final = len(MIGRATIONS)
 MIN_PROGRAM_VERSION: Final = 3
-"""The oldest program, by the version it knows, that can work with this schema: the fact `works from`."""
+"""Schema version that a program must know to work with this schema; stored as the fact `works from`."""
 
-SCHEMA_LOCK: Final = 0x676D6573
-"""What our advisory locks are known by ("gmes")."""
+SCHEMA_LOCK: Final = 0x676D6573  # "gmes": the advisory lock of migrations
 MIGRATION_TIMEOUT: Final = "SET LOCAL statement_timeout = '10min'"
-"""A step may take long, and whoever starts meanwhile waits for it."""
+"""A migration may take long; nodes that start meanwhile wait for it."""
 TAKE_LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
 HAS_FACTS: Final = "SELECT to_regclass('facts') IS NOT NULL"
 FACTS: Final = "SELECT name, value FROM facts WHERE name IN ('schema', 'works from', 'place')"
 SET_FACT: Final = "INSERT INTO facts VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 SELECT_DATABASE_ID: Final = (
-    # What a dump was read into is another store, where the same transaction numbers will come again.
+    # A database that a dump was read into is another store: the same transaction ids will come again.
     "SELECT (SELECT system_identifier FROM pg_control_system())::text || ' ' || oid FROM pg_database "
     "WHERE datname = current_database()"
 )
@@ -215,13 +214,13 @@ NEW_IDENTITY: Final = (
 
 
 def read_facts(db: Connection[Any]) -> dict[str, str]:
-    """What a database says of its schema: nothing where there is no store in it."""
-    made = db.execute(HAS_FACTS).fetchone()
-    return dict(db.execute(FACTS).fetchall()) if made and made[0] else {}
+    """Return the facts about the schema by name; none where the database has no store."""
+    row = db.execute(HAS_FACTS).fetchone()
+    return dict(db.execute(FACTS).fetchall()) if row and row[0] else {}
 
 
 def require_known_schema(facts: dict[str, str], shown: str) -> None:
-    """Raises `ConfigError` where a store says of itself that it is too new for this program to work with."""
+    """Raise `ConfigError` where the store needs a later program; `shown` is its redacted URL."""
     if int(facts.get("works from", 0)) > VERSION:
         raise ConfigError(
             f"The store {shown} has schema {facts['schema']}, made by a later release; this one knows schema {VERSION}."
@@ -229,9 +228,9 @@ def require_known_schema(facts: dict[str, str], shown: str) -> None:
 
 
 def migrate(db: Connection[Any], shown: str) -> None:
-    """Take the schema to this program's version, unless it is newer: then leave it.
+    """Bring the schema up to this program's version; leave a newer one that it can work with.
 
-    Raises `ConfigError` where it is so new that this program cannot work with it.
+    Blocks. Raises `ConfigError` where this program cannot work with it; `shown` is the redacted URL for that.
     """
     with db.transaction():
         db.execute(MIGRATION_TIMEOUT)
@@ -248,6 +247,7 @@ def migrate(db: Connection[Any], shown: str) -> None:
 
 
 def _check_database_id(db: Connection[Any], known: str | None) -> None:
+    """Renew the identity where a dump was read into another database."""
     row = db.execute(SELECT_DATABASE_ID).fetchone()
     if row is not None and row[0] != known:
         db.execute(SET_FACT, ("place", row[0]))
@@ -255,7 +255,7 @@ def _check_database_id(db: Connection[Any], known: str | None) -> None:
 
 
 def renew_identity(db: Connection[Any]) -> None:
-    """What is in the database is another store than it was: its numbers will be given again."""
+    """Make it another store, as its seqs will be given again; drop what nodes told each other."""
     db.execute(NEW_IDENTITY)
     for table in ("changes", "moves", "guests", "nodes"):
         db.execute(SQL("DELETE FROM {}").format(Identifier(table)))

@@ -31,7 +31,7 @@ DROP: Final = (
     "DELETE FROM blocks WHERE account_id = ?",
     "DELETE FROM accounts WHERE id = ?",
 )
-"""Everything of an account except its messages, in this order."""
+"""Delete all of an account but its messages, in this order."""
 ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (?,?)"
 USE_INVITE: Final = "DELETE FROM invites WHERE hash = ?"
 TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = ?"  # noqa: S105
@@ -60,14 +60,22 @@ ADD_CURSOR: Final = "INSERT INTO cursors VALUES (?,?,?)"
 JOIN_DIRECT: Final = "INSERT INTO participants VALUES (?,?,?,0)"
 ADD_MEMBER: Final = "INSERT INTO participants SELECT ?, id, head + 1, 0 FROM conversations WHERE key = ?"
 FIND_DIRECT_CONVERSATIONS: Final = (
-    # Two ranges of indexes: there may be hundreds of thousands of conversations, and the loop waits.
+    # Two ranges of indexes: there may be hundreds of thousands of conversations, and this runs on the loop.
     "SELECT id, head FROM conversations WHERE key >= :key || ' ' AND key < :key || '!' "
     "UNION SELECT id, head FROM conversations WHERE substr(key, instr(key, ' ') + 1) = :key AND instr(key, ' ') > 0"
 )
 
+# The columns of sanctions are in the order of the record's fields.
+SANCTIONS: Final = 'SELECT kind, target, "by", reason, since, until FROM sanctions'
+IMPOSE: Final = 'INSERT OR REPLACE INTO sanctions (kind, target, "by", reason, since, until) VALUES (?,?,?,?,?,?)'
+LIFT: Final = "DELETE FROM sanctions WHERE kind = ? AND target = ?"
+BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
+BLOCK: Final = "INSERT OR REPLACE INTO blocks (account_id, key, name) VALUES (?,?,?)"
+UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = ? AND key = ?"
+
 
 class AccountStore(Database):
-    """The part of the contract that is about who may log in, and from where."""
+    """The part of the store that has accounts, devices, sanctions and blocks."""
 
     def accounts(self) -> Sequence[Account]:
         rows = self.read(lambda db: db.execute(ALL).fetchall())
@@ -152,65 +160,15 @@ class AccountStore(Database):
         return (int(row[0]), str(row[1])) if row else None
 
     def begin_session(self, account: int, login: DeviceLogin, time: float, credential: Credential) -> Device:
-        def enter(db: sqlite3.Connection) -> Device:
+        def change(db: sqlite3.Connection) -> Device:
             self.write_cursors(db)
             if not _is_proof_valid(db, account, credential):
                 raise PasswordRequired
             return _log_in_device(db, account, login, time)
 
-        device = self.writer.execute(enter)
+        device = self.writer.execute(change)
         self.schedule_purge(thorough=bool(device.evicted), now=bool(device.evicted))
         return device
-
-
-def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
-    """Whether what was shown a moment ago is good in this transaction, too: a password may have been changed since."""
-    if proof.token is not None:
-        row = db.execute(TOKEN, (hash_secret(proof.token),)).fetchone()
-        return row is not None and row[0] == account
-    row = db.execute(PASSWORD, (account,)).fetchone()
-    return row is not None and row[0] == proof.password_hash
-
-
-def _log_in_device(db: sqlite3.Connection, account: int, entry: DeviceLogin, time: float) -> Device:
-    row = db.execute(DEVICE, (account, entry.device)).fetchone()
-    device = row[0] if row else _add_device(db, account, entry.device, time)
-    db.execute(USE_DEVICE, (time, device))
-    # One line per device: an older token of the same device has been replaced with its session.
-    db.execute(DROP_TOKENS_OF_DEVICE, (device,))
-    db.execute(ADD_TOKEN, (hash_secret(entry.token), account, device, time))
-    dropped = _drop_unused_devices(db, account, {device, *entry.live_devices})
-    cursors = db.execute(CURSORS, (device, account)).fetchall()
-    return Device(device, entry.device, dict(cursors), dropped)
-
-
-def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
-    by_use = [device for (device,) in db.execute(DEVICES_BY_USE, (account,)).fetchall()]
-    dropped = sorted(by_use, key=lambda device: device not in live)[MAX_DEVICES:]
-    for device in dropped:
-        for statement in DROP_DEVICE:
-            db.execute(statement, (device,))
-    return dropped
-
-
-def _add_device(db: sqlite3.Connection, account: int, name: str, time: float) -> int:
-    device = int(db.execute(ADD_DEVICE, (account, name, time)).lastrowid or 0)
-    furthest = db.execute(FURTHEST, (account,)).fetchall()
-    db.executemany(ADD_CURSOR, [(device, conversation, seq) for conversation, seq in furthest])
-    return device
-
-
-# The columns are in the order of the record's fields.
-SANCTIONS: Final = 'SELECT kind, target, "by", reason, since, until FROM sanctions'
-IMPOSE: Final = 'INSERT OR REPLACE INTO sanctions (kind, target, "by", reason, since, until) VALUES (?,?,?,?,?,?)'
-LIFT: Final = "DELETE FROM sanctions WHERE kind = ? AND target = ?"
-BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
-BLOCK: Final = "INSERT OR REPLACE INTO blocks (account_id, key, name) VALUES (?,?,?)"
-UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = ? AND key = ?"
-
-
-class SanctionStore(Database):
-    """The part of the contract that is about keeping the peace."""
 
     def sanctions(self) -> Sequence[Sanction]:
         return [Sanction(*row) for row in self.read(lambda db: db.execute(SANCTIONS).fetchall())]
@@ -237,3 +195,42 @@ class SanctionStore(Database):
     def unblock(self, account: int, key: str) -> None:
         self.writer.execute(lambda db: db.execute(UNBLOCK, (account, key)))
         self.schedule_purge()
+
+
+def _is_proof_valid(db: sqlite3.Connection, account: int, proof: Credential) -> bool:
+    """Return whether a token or password hash that was checked before is still valid in this transaction."""
+    if proof.token is not None:
+        row = db.execute(TOKEN, (hash_secret(proof.token),)).fetchone()
+        return row is not None and row[0] == account
+    row = db.execute(PASSWORD, (account,)).fetchone()
+    return row is not None and row[0] == proof.password_hash
+
+
+def _log_in_device(db: sqlite3.Connection, account: int, login: DeviceLogin, time: float) -> Device:
+    """Begin a session on a device, created where missing; evict the devices that exceed `MAX_DEVICES`."""
+    row = db.execute(DEVICE, (account, login.device)).fetchone()
+    device = row[0] if row else _add_device(db, account, login.device, time)
+    db.execute(USE_DEVICE, (time, device))
+    # One token per device: a new session replaces the one that the device had.
+    db.execute(DROP_TOKENS_OF_DEVICE, (device,))
+    db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
+    evicted = _drop_unused_devices(db, account, {device, *login.live_devices})
+    cursors = db.execute(CURSORS, (device, account)).fetchall()
+    return Device(device, login.device, dict(cursors), evicted)
+
+
+def _drop_unused_devices(db: sqlite3.Connection, account: int, live: set[int]) -> list[int]:
+    by_use = [device for (device,) in db.execute(DEVICES_BY_USE, (account,)).fetchall()]
+    dropped = sorted(by_use, key=lambda device: device not in live)[MAX_DEVICES:]
+    for device in dropped:
+        for statement in DROP_DEVICE:
+            db.execute(statement, (device,))
+    return dropped
+
+
+def _add_device(db: sqlite3.Connection, account: int, name: str, time: float) -> int:
+    """Add a device whose cursors begin at the furthest of the account's other devices."""
+    device = int(db.execute(ADD_DEVICE, (account, name, time)).lastrowid or 0)
+    furthest = db.execute(FURTHEST, (account,)).fetchall()
+    db.executemany(ADD_CURSOR, [(device, conversation, seq) for conversation, seq in furthest])
+    return device

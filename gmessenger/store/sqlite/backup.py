@@ -20,14 +20,13 @@ from gmessenger.store.sqlite.file_copy import backup_error, copy_to_handle, copy
 from gmessenger.store.sqlite.messages import COLUMNS
 from gmessenger.store.sqlite.verify import open_store_readonly, verify_file
 
-EXPORT_TEXT_COLUMN: Final = 5
-"""Its column, behind the row's number."""
+EXPORT_TEXT_COLUMN: Final = 5  # of the exported rows
 EXPORT_ALL: Final = (
     f"SELECT m.rowid, {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
 )
 EXPORT_READABLE: Final = (
-    # CROSS JOIN: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
+    # CROSS JOIN: messages are read once in the order of their rows, instead of being sorted for each page.
     f"SELECT m.rowid, {COLUMNS} FROM messages m CROSS JOIN conversations c CROSS JOIN participants p "  # noqa: S608
     "WHERE c.id = m.conversation_id AND p.conversation_id = c.id AND p.account_id = ? AND m.seq >= p.visible "
     "AND m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
@@ -35,7 +34,7 @@ EXPORT_READABLE: Final = (
 
 
 class BackupStore(Database):
-    """The part of the contract that gives everything away."""
+    """The part of the store that exports messages and writes backups."""
 
     def export_page(self, after: int, limit: int, account: int | None = None) -> tuple[list[ExportedMessage], bool]:
         query, parameters = (
@@ -52,26 +51,30 @@ class BackupStore(Database):
                 return self.read(lambda db: copy_to_path(db, Path(file)))
         spare, target = spare_path(self._path.resolve()), os.fdopen(os.dup(fd), "r+b")
 
-        def work(db: sqlite3.Connection) -> int:
+        def copy(db: sqlite3.Connection) -> int:
             try:
-                with target:  # the thread's own: who handed it over may be gone before this ends
+                with target:  # a duplicate: the caller may close its descriptor before this ends
                     return copy_to_handle(db, target, Path(file), spare)
-            except OSError as error:  # closing writes once more what could not be written, and may fail with it again
+            except OSError as error:  # closing writes again what could not be written, and may fail again
                 raise backup_error(error) from error
 
         with self.backup_lock:
-            return self.read(work)
+            return self.read(copy)
 
 
 def restore_file(file: Path, store: Path) -> tuple[VerifyReport, Path | None]:
-    """Make a store what a backup was; returns what was found in the backup, and where the old store is.
+    """Replace a store with a verified backup; return the backup's report and the old store's new path.
 
-    The backup is verified first and copied beside the store, so that the exchange itself is a matter of names. Raises
-    `StoreLocked`, `FileError` for a backup that is damaged or none, or `ConfigError` for one of a newer schema.
+    The backup is copied beside the store first, so that the exchange itself is only renaming. Blocks.
+
+    Raises:
+        StoreLocked: a process has the store open.
+        FileError: the file is damaged or no backup, or the store cannot be written.
+        ConfigError: the backup has a newer schema.
     """
-    found = verify_file(file)
-    if found.faults:
-        raise FileError(f"{file} is damaged, and the store is unchanged: {found.faults[0]}")
+    report = verify_file(file)
+    if report.faults:
+        raise FileError(f"{file} is damaged, and the store is unchanged: {report.faults[0]}")
     store = store.resolve()
     lock = StoreLock(store)
     try:
@@ -90,11 +93,11 @@ def restore_file(file: Path, store: Path) -> tuple[VerifyReport, Path | None]:
         sync_directory(store.parent)
     finally:
         lock.release()
-    return found, old
+    return report, old
 
 
 def _renew_identity(store: Path) -> None:
-    """What was said after the backup is gone, and its numbers will be given again: clients have to hear of it."""
+    """Give the store a new identity, so that clients do not take seqs given from now on for known ones."""
     with closing(sqlite3.connect(store, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = FULL")
         if db.execute("PRAGMA user_version").fetchone()[0] >= schema.WITH_FACTS:
@@ -102,11 +105,11 @@ def _renew_identity(store: Path) -> None:
 
 
 def _move_aside(store: Path) -> Path:
-    """Rename the store, with what its log holds, so that it can still be opened under its new name."""
+    """Rename the store with its log, so that it can still be opened; return its new path."""
     old = store.with_name(f"{store.name}.{datetime.datetime.now():%Y-%m-%dT%H-%M-%S}")
     if old.exists():
         raise FileError(f"The file {old} already exists.")
     for part in reversed(FILE_SUFFIXES):
-        if (piece := store.with_name(store.name + part)).exists():
-            piece.rename(old.with_name(old.name + part))
+        if (path := store.with_name(store.name + part)).exists():
+            path.rename(old.with_name(old.name + part))
     return old

@@ -1,9 +1,11 @@
-"""A store's database as a file: an open descriptor, which file that is, and a lock on it under whatever name.
+"""The database file of a store: its descriptor, its identity, and the locks against other processes.
 
-SQLite forgets all its locks on a file when its process closes *any* descriptor of it. So the descriptor is opened
-before the first connection and closed after the last; the file is opened in no other way while the store is open.
+SQLite loses all its locks on a file when its process closes *any* descriptor of it. So `DataFile` opens its descriptor
+before the first connection and closes it after the last; the file is opened in no other way while the store is open.
 
-One process at a time: the lock beside a store's file, held for as long as the process has the store open.
+Two locks, because neither is enough: `StoreLock`, an flock on a file beside the store, names the process that has it,
+but a store opened through a link to the database has another lock file. A byte of the database itself, locked with an
+open file description lock (Linux), is the same under every name, but names no process.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from gmessenger.store.sqlite.file_format import HEADER_BYTES, ByteRange, find_sl
 
 SHARED_FIRST: Final = 0x40000002
 SHARED_BYTES: Final = 510
-"""The bytes by which SQLite's connections say that they have a file open (`SHARED_FIRST` in its os.h)."""
+"""The bytes that SQLite's connections lock while they have a file open (`SHARED_FIRST` in its os.h)."""
 OWNER_BYTE: Final = SHARED_FIRST + SHARED_BYTES
-"""A byte that SQLite neither locks nor uses: the process that has it locked is the one server of the file."""
+"""A byte that SQLite neither locks nor uses; the process that has the store open holds a lock on it."""
 SET_LOCK: Final = getattr(fcntl, "F_OFD_SETLK", None)
 GET_LOCK: Final = getattr(fcntl, "F_OFD_GETLK", None)
-"""Locks that belong to a descriptor, and are not lost when another one of the same file is closed (Linux)."""
-FLOCK_STRUCT: Final = struct.Struct("@hhqqi4x")
+"""Open file description locks (Linux): not lost when another descriptor of the same file is closed."""
+FLOCK_STRUCT: Final = struct.Struct("@hhqqi4x")  # struct flock of fcntl(2)
 OTHER_NAME: Final = "The store {store} is in use by another process, which opened the file under another name."
 ADVICE_MOVED: Final = "move it back to its name to continue; or stop this server and start one with the file's new name"
 ADVICE_DELETED: Final = "do not stop this server before you have saved it: cp /proc/{process}/fd/{descriptor} FILE"
@@ -38,11 +40,12 @@ FileIdentity: TypeAlias = tuple[int, int]
 
 
 class DataFile:
-    """The file, from its making until `close`. `path` is its name as it was given, `real` without symbolic links."""
+    """An open and locked database file. `path` is its absolute name, `real` the same with links resolved."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, made if need be, and lock it. Raises `FileError`, or `StoreLocked` where another process is
-        its server, under this name or another.
+        """Open the file, created where it is missing for its owner only, and lock it.
+
+        Raises `FileError`, or `StoreLocked` where another process has it open, under this name or another.
         """
         self.path = Path.cwd() / path
         self.real = path.resolve()
@@ -59,8 +62,10 @@ class DataFile:
             raise StoreLocked(OTHER_NAME.format(store=path))
 
     def keep_companions(self) -> None:
-        """Remember the files beside it, and keep SQLite from removing them by their names, or moving the log into the
-        file, when the last connection is closed. Called while a connection has all of them open.
+        """Remember the log and its index; keep SQLite from removing them with the last connection.
+
+        SQLite would remove them by their names, which may be other files by then. MUST be called while a connection
+        has the log open.
         """
         for part in ("-wal", "-shm"):
             with suppress(OSError):
@@ -70,14 +75,15 @@ class DataFile:
         self._is_held = True
 
     def release_companions(self) -> None:
-        """Let the last connection that is closed remove the files beside it."""
+        """Let SQLite remove the log and its index when the last connection is closed."""
         _lock_byte(self._descriptor, fcntl.F_UNLCK, SHARED_FIRST)
         self._is_held = False
 
     def close(self) -> None:
-        """Close it; call this after every connection of this process has been closed.
+        """Close the file. MUST be called after every connection of this process was closed.
 
-        A lock that is still held stays so until the process ends: a thread may have a connection that it will close.
+        While the companions are kept, a thread may still have a connection: then only the lock is given up, and the
+        descriptor stays open until the process ends.
         """
         if self._is_held:
             _lock_byte(self._descriptor, fcntl.F_UNLCK, OWNER_BYTE)
@@ -85,7 +91,7 @@ class DataFile:
             os.close(self._descriptor)
 
     def find_fault(self) -> str:
-        """Return why new data would not be found under the store's name, as a sentence; empty where it would."""
+        """Return why new data would not be found under the store's name, in a sentence; empty where it would."""
         for name, identity in ((self.path, self._identity), *self._companions.items()):
             try:
                 if _file_identity(name.stat()) != identity:
@@ -95,25 +101,25 @@ class DataFile:
         return ""
 
     def advise(self) -> str:
-        """Say what can be done where there is a fault."""
+        """Return what the operator can do where `find_fault` found one."""
         if os.fstat(self._descriptor).st_nlink:
             return ADVICE_MOVED
         return ADVICE_DELETED.format(process=os.getpid(), descriptor=self._descriptor)
 
     def is_open_elsewhere(self) -> bool:
-        """Whether another process has the database open."""
-        asked = FLOCK_STRUCT.pack(fcntl.F_WRLCK, os.SEEK_SET, SHARED_FIRST + 1, SHARED_BYTES - 1, 0)
-        found = fcntl.fcntl(self._descriptor, fcntl.F_GETLK, asked)
+        """Return whether another process has the database open."""
+        query = FLOCK_STRUCT.pack(fcntl.F_WRLCK, os.SEEK_SET, SHARED_FIRST + 1, SHARED_BYTES - 1, 0)
+        found = fcntl.fcntl(self._descriptor, fcntl.F_GETLK, query)
         return bool(FLOCK_STRUCT.unpack(found)[0] != fcntl.F_UNLCK)
 
     @property
     def wal_path(self) -> Path:
-        """The write-ahead log. Unlike the file itself it may be opened and closed: SQLite has no locks on it."""
+        """Return the path of the write-ahead log. It may be opened and closed: SQLite has no locks on it."""
         return self.real.with_name(f"{self.real.name}-wal")
 
     @property
     def wal_size(self) -> int:
-        """Bytes of the write-ahead log; 0 where there is none."""
+        """Return the bytes of the write-ahead log; 0 where there is none."""
         try:
             return self.wal_path.stat().st_size
         except OSError:
@@ -121,29 +127,29 @@ class DataFile:
 
     @property
     def size(self) -> int:
-        """Bytes of the database."""
+        """Return the bytes of the database."""
         return os.fstat(self._descriptor).st_size
 
     def read(self, offset: int, size: int) -> bytes:
-        """Read so many bytes, fewer at the end. Blocks on the disk. Raises OSError."""
+        """Read `size` bytes, fewer at the end of the file. Blocks on the disk. Raises OSError."""
         return os.pread(self._descriptor, size, offset)
 
     def sync(self) -> None:
-        """Wait until all writes are on disk."""
+        """Wait until all writes are on disk. Blocks. Raises OSError."""
         sync_file(self._descriptor)
 
     def get_page_size(self) -> int:
-        """Return the bytes of a page; 0 where there is none yet."""
+        """Return the bytes of a page; 0 for an empty file."""
         return get_page_size(self.read(0, HEADER_BYTES))
 
     def list_free_pages(self, size: int) -> set[int]:
-        """List the pages that belong to nothing; `size` is a page's."""
+        """List the free pages; `size` is the bytes of a page."""
         return list_free_pages(self.read(0, HEADER_BYTES), lambda number: self.read((number - 1) * size, size))
 
     def zero_slack(self, number: int, size: int, free: set[int]) -> bool:
-        """Write zeros over what a page of `size` bytes holds and nothing uses; say whether there was anything.
+        """Write zeros over the unused parts of a page of `size` bytes; return whether they held anything.
 
-        While this runs nothing may write to the database: neither to the file nor to its log, which MUST be empty.
+        The log MUST be empty, and nothing may write to the database meanwhile. Blocks on the disk. Raises OSError.
         """
         start = (number - 1) * size
         page = self.read(start, size)
@@ -156,14 +162,17 @@ class DataFile:
 
 
 def find_erasable(page: bytes, number: int, free: set[int]) -> list[ByteRange]:
-    """Find what a page holds and nothing uses: all of it where it is one of the `free` ones."""
+    """Find the unused parts of a page that are not zero: all of it where it is one of the `free` pages."""
     if number not in free:
         return find_slack(page, number)
     return [] if page.startswith(bytes(len(page))) else [(0, len(page))]
 
 
 def is_served(file: Path) -> bool:
-    """Whether a server has this file, by whatever name. Not for a process that has it open itself: see above."""
+    """Return whether a process has this file open as its store, by any name.
+
+    MUST NOT be called by a process that has it open: closing a descriptor loses SQLite's locks.
+    """
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except OSError:
@@ -175,14 +184,17 @@ def is_served(file: Path) -> bool:
 
 
 def _lock_byte(descriptor: int, kind: int, byte: int) -> bool:
-    """Take or leave a lock on one byte; say whether it was to be had. Where the system has no such locks: yes."""
+    """Lock or unlock one byte; return False where another process holds it.
+
+    True where the system has no such locks.
+    """
     if SET_LOCK is None:
         return True
     try:
         fcntl.fcntl(descriptor, SET_LOCK, FLOCK_STRUCT.pack(kind, os.SEEK_SET, byte, 1, 0))
     except (BlockingIOError, PermissionError):
         return False
-    except OSError:  # a file system without locks, where SQLite would not work, either, and says so better
+    except OSError:  # a file system without locks: SQLite does not work there either, and explains it better
         return True
     return True
 
@@ -205,8 +217,9 @@ UNKNOWN_PROCESS: Final = "unknown"
 
 
 def lock_holder(store: Path) -> str | None:
-    """The process that has a store open, if one has, by this name or another. Nothing is made, and nothing held
-    afterwards. Not for a process that has it open itself.
+    """Return the id of the process that has a store open, by any name; None if none has.
+
+    Creates nothing and holds nothing afterwards. MUST NOT be called by a process that has the store open.
     """
     try:
         file = os.open(_lock_path(store), os.O_RDONLY)
@@ -216,7 +229,7 @@ def lock_holder(store: Path) -> str | None:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read_holder(file)
-    except OSError:  # there are no locks on this disk: whoever wants to open the store is told
+    except OSError:  # a file system without locks: opening the store reports it
         return None
     finally:
         os.close(file)
@@ -224,21 +237,19 @@ def lock_holder(store: Path) -> str | None:
 
 
 def check_not_served(store: Path) -> None:
-    """Raises `StoreLocked` where a server has the file by another name: its log is beside that one, and cannot be seen
-    from here.
-    """
+    """Raise `StoreLocked` where a process has the file open by another name: its log is beside that name."""
     if is_served(store):
         raise StoreLocked(OTHER_NAME.format(store=store))
 
 
 class StoreLock:
-    """Held from its making until `release`, or the end of the process, whatever ended it.
+    """The lock file beside a store, locked until `release` or the end of the process.
 
-    The file itself stays: removing it would let two processes hold two locks of the same name.
+    The lock file is never removed: two processes could hold locks on two files of the same name.
     """
 
     def __init__(self, store: Path) -> None:
-        """Raises `StoreLocked` where another process holds it, `FileError` where there is no place for it."""
+        """Lock the store. Raises `StoreLocked` where another process has, `FileError` where it cannot be."""
         path = _lock_path(store)
         try:
             store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -254,7 +265,7 @@ class StoreLock:
         except OSError as error:
             os.close(self._file)
             raise FileError(f"The store {store} cannot be locked: {error.strerror}.") from error
-        with contextlib.suppress(OSError):  # on a full disk it is nobody's name, and held all the same
+        with contextlib.suppress(OSError):  # on a full disk it names no process, and is locked all the same
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 

@@ -1,4 +1,4 @@
-"""Ids of messages that are kept no more: to send one again stays harmless for a month, however soon messages go."""
+"""Ids of pruned messages, remembered for `DEDUP_TTL`: a message sent again is not stored again."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ DELETE_IDS_OF_ACCOUNT: Final = "DELETE FROM past_ids WHERE device_id IN (SELECT 
 DELETE_OLD_IDS: Final = "DELETE FROM past_ids WHERE time < ?"
 
 ExpiredMessageId = tuple[int, str, int, int, str, float]
-"""Device, the client's id, conversation, seq, text, time."""
+"""Device id, the client's message id, conversation id, seq, text, time."""
 
 
 def has_ids(db: sqlite3.Connection) -> bool:
-    """Whether there is anything to look for."""
+    """Return whether any ids of pruned messages are remembered."""
     return bool(db.execute("SELECT EXISTS (SELECT 1 FROM past_ids)").fetchone()[0])
 
 
 def remember(db: sqlite3.Connection, ids: Iterable[ExpiredMessageId]) -> None:
-    """Remember the ids of messages that go now."""
+    """Remember the ids of messages that are pruned now."""
     db.executemany(INSERT_ID, [(*where, seq, text_digest(text), time) for *where, seq, text, time in ids])
 
 
 def forget(db: sqlite3.Connection, before: float) -> None:
-    """Forget the ids of messages that old."""
+    """Forget the ids of messages from before a time, in Unix seconds."""
     db.execute(DELETE_OLD_IDS, (before,))
 
 
 def find(
     db: sqlite3.Connection, device: int, id: str, conversation: int, text: str
 ) -> tuple[int, WireError | None] | None:
-    """The seq that a message with this id had, and what is wrong with sending it again; None where there was none."""
+    """Return the seq that a pruned message had, and `IdReused` if its text was another; None if unknown."""
     row = db.execute(FIND_ID, (device, id, conversation)).fetchone()
     return row and (int(row[0]), None if row[1] == text_digest(text) else IdReused())

@@ -1,4 +1,4 @@
-"""A database written into another file while everything goes on."""
+"""Copy a database into another file while it is in use."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ COPY_CHUNK: Final = 1_048_576  # bytes
 
 
 def spare_path(store: Path) -> Path:
-    """Return the path a store is copied to before it is handed to a process whose disk cannot be reached from here."""
+    """Return the path of the intermediate copy that `copy_to_handle` may make."""
     return store.with_name(f"{store.name}.backup")
 
 
 def remove_spare(store: Path) -> None:
-    """Remove what a server that was killed in the middle of a backup has left. Raises `FileError`."""
+    """Remove the copy that a server killed during a backup has left. Raises `FileError`."""
     try:
         spare_path(store.resolve()).unlink(missing_ok=True)
     except OSError as error:
@@ -29,22 +29,22 @@ def remove_spare(store: Path) -> None:
 
 
 def copy_to_path(db: sqlite3.Connection, file: Path) -> int:
-    """Write a database into a new file, in one piece and on disk when it returns; says how many bytes.
+    """Write a database into a new file, on disk when it returns; return its bytes.
 
-    Raises `FileError`.
+    Blocks: call it in a thread. Raises `FileError`.
     """
     with create_file(file) as output:
         return copy_to_handle(db, output, Path(output.name), None)
 
 
 def copy_to_handle(db: sqlite3.Connection, target: IO[bytes], path: Path, spare: Path | None) -> int:
-    """Write a database into an open and empty file, on disk when it returns; says how many bytes.
+    """Write a database into an open and empty file, on disk when it returns; return its bytes.
 
     Args:
-        path: what the file is called where it was opened; used where it is called so here, too.
-        spare: where a copy can be made first, where it is not. It takes as much room as the database, for a moment.
+        path: the name under which another process opened the file; used if it is the same file here.
+        spare: where an intermediate copy is made if it is not. Takes as much room as the database.
 
-    Raises: `FileError`.
+    Blocks: call it in a thread. Raises `FileError`.
     """
     try:
         if spare is None or _is_same_file(path, target):
@@ -63,7 +63,7 @@ def backup_error(error: Exception) -> FileError:
 
 
 def _copy_via_spare(spare: Path, db: sqlite3.Connection, target: IO[bytes]) -> None:
-    """SQLite writes files by their path only, and in a place of its own the server cannot reach every path."""
+    """Copy to a path first: SQLite writes to paths only, and a sandboxed server cannot reach every path."""
     spare.unlink(missing_ok=True)
     try:
         os.close(os.open(spare, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -77,7 +77,7 @@ def _copy_via_spare(spare: Path, db: sqlite3.Connection, target: IO[bytes]) -> N
 
 
 def _is_same_file(path: Path, target: IO[bytes]) -> bool:
-    """Whether an open file is found by a path here, and may be written there."""
+    """Return whether a path here is the open file, and may be written."""
     try:
         found = path.stat()
         same = stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.fstat(target.fileno()))

@@ -1,8 +1,8 @@
-"""Pages of a SQLite file and frames of its log, as bytes: where a page holds remains of deleted content.
+"""SQLite's file format, as far as it tells where pages hold remains of deleted content.
 
 `PRAGMA secure_delete` clears a row that is deleted. It does not clear the copies that SQLite leaves in the unused part
-of a page when it moves rows to other pages (`rebuildPage`): whatever is erased later stays readable there. The layout
-is that of "Database File Format" in SQLite's manual.
+of a page, the slack, when it moves rows to other pages (`rebuildPage`): what is erased later stays readable there. The
+layout is that of "Database File Format" in SQLite's manual.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 HEADER_BYTES: Final = 100
-"""What the first page has before its b-tree."""
+"""The file's header, which the first page has before its b-tree."""
 PAGE_HEADER_BYTES: Final = {2: 12, 5: 12, 10: 8, 13: 8}
-"""Bytes before the cell pointers, by the kind of a b-tree's page. No other page begins with one of these numbers as
-long as there are fewer than 2^24 pages (64 GB): the others begin with the number of a page."""
+"""Bytes before the cell pointers, by the kind of a b-tree's page. Other pages begin with the number of a page: with
+fewer than 2^24 pages (64 GB) its first byte is none of these."""
 MAX_PAGES: Final = 2**24
 BTREE_HEADER: Final = struct.Struct(">xHHHx")
 FREE_BLOCK: Final = struct.Struct(">HH")
@@ -26,11 +26,11 @@ WAL_HEADER_BYTES: Final = 32
 FRAME_HEADER_BYTES: Final = 24
 
 ByteRange: TypeAlias = tuple[int, int]
-"""Where something begins, and behind which byte it ends."""
+"""The first byte of a range, and the byte after its last."""
 
 
 def get_page_size(header: bytes) -> int:
-    """Return the bytes of a page, from the first 100 bytes of the file; 0 where that is no database."""
+    """Return the bytes of a page, from the first 100 bytes of a file; 0 where it is no database."""
     if len(header) < HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):
         return 0
     size = int.from_bytes(header[16:18], "big")
@@ -38,9 +38,9 @@ def get_page_size(header: bytes) -> int:
 
 
 def find_slack(page: bytes, number: int) -> list[ByteRange]:
-    """Find the parts of a page that hold nothing and are not all zero; `number` is the page's, from 1 on.
+    """Find the unused parts of a page that are not zero. The first page has number 1.
 
-    Looks at pages of b-trees only; of a page that makes no sense it finds nothing.
+    Looks at pages of b-trees only; finds nothing in a page that is malformed.
     """
     start = HEADER_BYTES if number == 1 else 0
     if len(page) < HEADER_BYTES + BTREE_HEADER.size:  # it is not in the file yet
@@ -67,7 +67,7 @@ def find_slack(page: bytes, number: int) -> list[ByteRange]:
 
 
 def list_free_pages(header: bytes, read_page: Callable[[int], bytes]) -> set[int]:
-    """List the pages that belong to nothing, from the file's first 100 bytes; the pages that list them are left out."""
+    """List the free pages but for those of the free list itself; `header` is the file's first 100 bytes."""
     total, trunk = int.from_bytes(header[28:32], "big"), int.from_bytes(header[32:36], "big")
     free: set[int] = set()
     walked: set[int] = set()
@@ -84,7 +84,7 @@ def list_free_pages(header: bytes, read_page: Callable[[int], bytes]) -> set[int
 
 
 def read_wal_header(log: bytes) -> tuple[int, list[int]]:
-    """Return the bytes of a page and the salts of a write-ahead log's frames, from its first 32 bytes; 0 for none."""
+    """Return the page size and the salts of a log, from its first 32 bytes; size 0 for an empty log."""
     if len(log) < WAL_HEADER_BYTES:
         return 0, []
     _, _, size, _, *salts = WAL_HEADER.unpack_from(log)
@@ -92,15 +92,16 @@ def read_wal_header(log: bytes) -> tuple[int, list[int]]:
 
 
 def list_wal_pages(frames: bytes, size: int, salts: list[int]) -> tuple[list[int], int]:
-    """List the pages that some frames of a log are of, up to the log's end, and how many of these frames are committed:
-    those behind may be written over.
+    """List the page numbers of frames up to the log's end; return how many of them are committed, too.
+
+    Frames after those may be overwritten.
     """
-    found: list[int] = []
+    numbers: list[int] = []
     committed = 0
-    for place in range(0, len(frames) - FRAME_HEADER_BYTES + 1, FRAME_HEADER_BYTES + size):
-        number, pages, *mine = FRAME_HEADER.unpack_from(frames, place)
-        if mine != salts:  # from here on it is what the log was before it began anew
+    for offset in range(0, len(frames) - FRAME_HEADER_BYTES + 1, FRAME_HEADER_BYTES + size):
+        number, pages, *frame_salts = FRAME_HEADER.unpack_from(frames, offset)
+        if frame_salts != salts:  # left from before the log was begun anew
             break
-        found.append(number)
-        committed = len(found) if pages else committed
-    return found, committed
+        numbers.append(number)
+        committed = len(numbers) if pages else committed
+    return numbers, committed

@@ -1,7 +1,4 @@
-"""Messages in SQLite: appended, acknowledged, paged and searched.
-
-Which conversations an account takes part in, in SQLite: nothing is looked at but their heads.
-"""
+"""Messages and conversations in SQLite: append, acknowledge, page, search and trace."""
 
 from __future__ import annotations
 
@@ -74,12 +71,31 @@ SELECT_HIT: Final = (
     f"SELECT {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE m.rowid = ? AND NOT m.erased AND c.key NOT LIKE '!%'"
 )
-SEARCH_BATCH: Final = 20  # conversations that are searched with one question
-MAX_QUERY_TERMS: Final = 250  # words of such a question, in all its conversations: FTS5 bounds the depth of one
+SEARCH_BATCH: Final = 20  # conversations that are searched with one query
+MAX_QUERY_TERMS: Final = 250  # words of such a query, in all its conversations: FTS5 bounds its depth
+
+SELECT_CONVERSATIONS: Final = (
+    # The page is cut before anything is joined to it: a thousand conversations cost little more than two hundred.
+    # Compared by `substr`, because `LIKE` would take the `_` of a name for any character.
+    "WITH mine AS ("
+    " SELECT c.id, c.name, c.head, max(p.visible, c.first) AS first, p.read, CASE"
+    " WHEN c.key LIKE '#%' THEN c.key"
+    " WHEN substr(c.key, 1, length(me.key) + 1) = me.key || ' ' THEN substr(c.key, length(me.key) + 2)"
+    " ELSE substr(c.key, 1, instr(c.key, ' ') - 1) END AS other"
+    " FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id"
+    " WHERE p.account_id = :account AND c.key NOT LIKE '!%'"
+    "), page AS ("
+    " SELECT * FROM mine WHERE other > :after AND (head >= first OR other LIKE '#%') ORDER BY other LIMIT :limit"
+    ") SELECT other, CASE WHEN other LIKE '#%' THEN page.name"
+    ' ELSE coalesce(a.name, CASE WHEN m.account_id = :account THEN m."to" ELSE m.sender END, other) END,'
+    " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END"
+    " FROM page LEFT JOIN accounts a ON a.key = other"
+    " LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first ORDER BY other"
+)
 
 
 class MessageStore(Database):
-    """The part of the contract that is about what was said."""
+    """The part of the store that has messages and conversations."""
 
     def append(self, message: NewMessage, callback: AppendCallback) -> None:
         self.inserter.add(message, callback)
@@ -105,7 +121,7 @@ class MessageStore(Database):
 
     def page(self, account: int, conversation: str, after: int) -> MessagePage:
         def find(db: sqlite3.Connection) -> MessagePage:
-            # Two questions: in one, the index would be entered at the first that may be read, not behind `after`.
+            # Two queries: one would enter the index at the first visible message, not behind `after`.
             row = db.execute(VISIBLE, (conversation, account)).fetchone()
             if row is None:
                 return MessagePage([], False)
@@ -138,25 +154,25 @@ class MessageStore(Database):
     def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> SearchResult:
         if not (words := parse_query(text)):
             return SearchResult([])
-        until = time.monotonic() + timeout
-        newest = NewestFirstSearch(limit + 1, until)
-        together = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
+        deadline = time.monotonic() + timeout
+        search = NewestFirstSearch(limit + 1, deadline)
+        batch = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
 
         def find(db: sqlite3.Connection) -> bool:
-            def some(places: Sequence[SearchScope]) -> list[int]:
-                parameters = {"words": fts_query([place.id for place in places], words), "account": account}
+            def search_scopes(scopes: Sequence[SearchScope]) -> list[int]:
+                parameters = {"words": fts_query([scope.id for scope in scopes], words), "account": account}
                 return [row for (row,) in execute_interruptible(db, SEARCH, parameters | {"limit": limit + 1})]
 
             try:
-                ((lacking,),) = execute_interruptible(db, SELECT_FIRST_INDEXED, {})
-                places = execute_interruptible(db, SELECT_SCOPES, {"account": account, "conversation": conversation})
+                ((unindexed,),) = execute_interruptible(db, SELECT_FIRST_INDEXED, {})
+                scopes = execute_interruptible(db, SELECT_SCOPES, {"account": account, "conversation": conversation})
             except SearchTimeout:
                 return True
-            newest.run([SearchScope(*row) for row in places], some, together)
-            return newest.is_incomplete(lacking)
+            search.run([SearchScope(*row) for row in scopes], search_scopes, batch)
+            return search.is_incomplete(unindexed)
 
-        incomplete = self.read_until(until, find)
-        messages, more = self.read(lambda db: page_from_rows(_iter_hits(db, newest.rows), limit))
+        incomplete = self.read_until(deadline, find)
+        messages, more = self.read(lambda db: page_from_rows(_iter_hits(db, search.rows), limit))
         return SearchResult(messages, more, incomplete)
 
     def stored_bytes(self, account: int | None) -> int:
@@ -169,8 +185,8 @@ class MessageStore(Database):
                 return None
             id, head, first = row
             sent = db.execute(SENT, (id, seq)).fetchone()
-            found = readers_from_rows(db.execute(READERS, (id,)))
-            return MessageTrace(first, head, _sent_from_row(sent) if sent else None, found)
+            readers = readers_from_rows(db.execute(READERS, (id,)))
+            return MessageTrace(first, head, _sent_from_row(sent) if sent else None, readers)
 
         uncommitted = self.cursors.uncommitted(conversation)  # before they can be committed unseen
         return advance_cursors(self.read(find), uncommitted)
@@ -178,9 +194,17 @@ class MessageStore(Database):
     def find_by_message_id(self, account: int, id: str) -> list[tuple[str, int]]:
         return self.read(lambda db: db.execute(SENT_AS, (account, id, MAX_SENT_AS)).fetchall())
 
+    def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
+        def find(db: sqlite3.Connection) -> list[ConversationRow]:
+            parameters = {"account": account, "after": after, "limit": limit + 1}
+            return [ConversationRow(*row) for row in db.execute(SELECT_CONVERSATIONS, parameters)]
+
+        rows = self.read(find)
+        return rows[:limit], len(rows) > limit
+
 
 def execute_interruptible(db: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Any]:
-    """Execute a statement. Raises `SearchTimeout` where it was told to stop."""
+    """Execute a query and return its rows. Raises `SearchTimeout` where it was interrupted."""
     try:
         return db.execute(statement, parameters).fetchall()
     except sqlite3.OperationalError as error:
@@ -190,42 +214,10 @@ def execute_interruptible(db: sqlite3.Connection, statement: str, parameters: di
 
 
 def _iter_hits(db: sqlite3.Connection, row_ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
-    for number in row_ids:
-        yield from db.execute(SELECT_HIT, (number,))
+    for row_id in row_ids:
+        yield from db.execute(SELECT_HIT, (row_id,))
 
 
 def _sent_from_row(row: tuple[Any, ...]) -> SentInfo:
     sender, to, time, size, erased, device_id, device, id = row
     return SentInfo(sender, to, time, size, bool(erased), device_id, device, id)
-
-
-SELECT_CONVERSATIONS: Final = (
-    # The page is cut before anything is looked up for it: a page of a thousand conversations costs little more than one
-    # of two hundred. Compared by `substr`, because `LIKE` would take the `_` of a name for any character.
-    "WITH mine AS ("
-    " SELECT c.id, c.name, c.head, max(p.visible, c.first) AS first, p.read, CASE"
-    " WHEN c.key LIKE '#%' THEN c.key"
-    " WHEN substr(c.key, 1, length(me.key) + 1) = me.key || ' ' THEN substr(c.key, length(me.key) + 2)"
-    " ELSE substr(c.key, 1, instr(c.key, ' ') - 1) END AS other"
-    " FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id"
-    " WHERE p.account_id = :account AND c.key NOT LIKE '!%'"
-    "), page AS ("
-    " SELECT * FROM mine WHERE other > :after AND (head >= first OR other LIKE '#%') ORDER BY other LIMIT :limit"
-    ") SELECT other, CASE WHEN other LIKE '#%' THEN page.name"
-    ' ELSE coalesce(a.name, CASE WHEN m.account_id = :account THEN m."to" ELSE m.sender END, other) END,'
-    " CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END"
-    " FROM page LEFT JOIN accounts a ON a.key = other"
-    " LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first ORDER BY other"
-)
-
-
-class ConversationStore(Database):
-    """The part of the contract that says what there is to read."""
-
-    def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
-        def find(db: sqlite3.Connection) -> list[ConversationRow]:
-            parameters = {"account": account, "after": after, "limit": limit + 1}
-            return [ConversationRow(*row) for row in db.execute(SELECT_CONVERSATIONS, parameters)]
-
-        found = self.read(find)
-        return found[:limit], len(found) > limit

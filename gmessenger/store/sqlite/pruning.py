@@ -1,7 +1,7 @@
-"""Taking messages away again, in slices: none of them holds up what is being said meanwhile.
+"""Prune and blank messages in batches, each a small part of a commit: new messages are not delayed.
 
-A slice chooses rows and folds their text on the loop's thread, a few milliseconds; what takes long, the words' index
-and the rows themselves, is two statements in the commit's own thread.
+A batch is chosen and its texts normalised on the loop's thread, in a few milliseconds; what takes long, removing the
+rows and their index entries, is two statements in the commit thread.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from gmessenger.store.sqlite import dedup
 from gmessenger.store.sqlite.database import CommitStep, Database
 from gmessenger.store.sqlite.search_index import index_text
 
-MAX_PRUNE_TEXT: Final = 16_384  # characters of a slice, unless they are all one message's: they have to be folded
+MAX_PRUNE_TEXT: Final = 16_384  # characters of a batch, which are normalised; a single message may have more
 
 MessageRow: TypeAlias = tuple[int, int, str]
-"""A message's row number, its conversation's and its text."""
+"""The row of a message, the id of its conversation, and its text."""
 
 
 def _statement_step(statement: str) -> CommitStep:
@@ -36,8 +36,7 @@ UNINDEX_STALE: Final = _statement_step(
 DELETE_STALE: Final = _statement_step("DELETE FROM messages WHERE rowid IN (SELECT id FROM stale)")
 BLANK_STALE: Final = _statement_step("UPDATE messages SET text = '', erased = 1 WHERE rowid IN (SELECT id FROM stale)")
 CLEAR_STALE: Final = _statement_step("DELETE FROM stale")
-MERGE_CHUNK: Final = 500
-"""Pages of the index."""
+MERGE_CHUNK: Final = 500  # pages of the index
 DROP_CONVERSATION: Final = (
     "DELETE FROM participants WHERE conversation_id = ?",
     "DELETE FROM cursors WHERE conversation_id = ?",
@@ -59,25 +58,25 @@ SELECT_LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
 
 
 class Pruner(Database):
-    """The part of the contract that makes the store forget."""
+    """The part of the store that erases and prunes messages."""
 
     def erase_messages(self, account: int) -> int:
         last = self.read(lambda db: int(db.execute(SELECT_LAST_ROW).fetchone()[0]))
         erased = 0
         for start in range(0, last, common.SCAN_CHUNK):
             rows = self.read(partial(_select_sent_by, account, start, min(start + common.SCAN_CHUNK, last)))
-            for place in range(0, len(rows), common.PRUNE_BATCH):
-                erased += self._blank_messages(rows[place : place + common.PRUNE_BATCH])
+            for index in range(0, len(rows), common.PRUNE_BATCH):
+                erased += self._blank_messages(rows[index : index + common.PRUNE_BATCH])
         self._merge_index(erased)
         if erased:
             self.schedule_purge()
         return erased
 
     def prune(self, before: float) -> int:
-        # A conversation keeps an unbroken end: nothing goes whose successor stays for being older.
-        found = self.read(lambda db: db.execute(SELECT_PRUNABLE, (before,)).fetchall())
+        # Seqs must have no gaps: nothing behind the first message that stays is pruned, even if it is older.
+        rows = self.read(lambda db: db.execute(SELECT_PRUNABLE, (before,)).fetchall())
         ids_from = before - common.DEDUP_TTL
-        dropped = self._drop_older([(int(conversation), int(kept)) for conversation, kept in found], ids_from)
+        dropped = self._drop_older([(int(conversation), int(first)) for conversation, first in rows], ids_from)
         self.writer.execute(partial(self._delete_old_ids, ids_from))
         self.finish_deletions()
         return dropped
@@ -87,26 +86,28 @@ class Pruner(Database):
         self.inserter.recheck_past_ids()
 
     def finish_deletions(self) -> None:
-        """Finish with the conversations that were deleted, now or before the process ended in the middle of it."""
+        """Delete the messages of deleted conversations, also of those that an earlier process did not finish."""
         for conversation, head in self.read(lambda db: db.execute(SELECT_DELETED).fetchall()):
             self._drop_older([(conversation, head + 1)])
             self.writer.execute(partial(_drop_conversation, conversation))
             self.schedule_purge()
 
     def _drop_older(self, first_kept: Sequence[tuple[int, int]], ids_from: float = math.inf) -> int:
-        """Drop what conversations (by their ids) have before the seq that is kept; says how many messages.
+        """Delete the oldest messages of conversations, in batches; return how many.
 
-        The ids of messages not older than `ids_from` stay known.
+        Args:
+            first_kept: the id of each conversation, and the first seq that it keeps.
+            ids_from: Unix seconds; the ids of messages that are not older stay remembered.
         """
-        waiting = list(reversed(first_kept))
+        todo = list(reversed(first_kept))
         dropped = 0
 
         def stage(db: sqlite3.Connection) -> int:
             if not math.isinf(ids_from):
                 self.inserter.recheck_past_ids()
-            return _stage_older(db, waiting, ids_from)
+            return _stage_older(db, todo, ids_from)
 
-        while waiting:
+        while todo:
             dropped += self._run_in_commit(stage, UNINDEX_STALE, DELETE_STALE)
             gevent.sleep(common.PRUNE_DELAY)
         self._merge_index(dropped)
@@ -115,16 +116,16 @@ class Pruner(Database):
         return dropped
 
     def _merge_index(self, dropped: int) -> None:
-        """Merge the index until nothing in it holds a word that was taken out: it only notes that they are gone."""
+        """Merge the index until it holds no removed word: removing one only adds a note to the index."""
         merging = dropped > 0
-        pages = -MERGE_CHUNK  # the first time: everything is to be merged with everything
+        pages = -MERGE_CHUNK  # the first time: merge everything with everything
         while merging:
             merging = self._merge_chunk(pages)
             pages = MERGE_CHUNK
             gevent.sleep(common.PRUNE_DELAY)
 
     def _merge_chunk(self, pages: int) -> bool:
-        """Do a part of it; says whether there was anything to do."""
+        """Merge some pages in a commit; return whether there was anything to merge."""
         changed: list[int] = []
         self._run_in_commit(lambda db: 0, partial(_merge_pages, pages, changed))
         return changed[-1] > 1  # one row is the command itself (SQLite's manual, FTS5, "merge")
@@ -136,8 +137,8 @@ class Pruner(Database):
 
         def change(db: sqlite3.Connection) -> int:
             nonlocal more
-            found, more = take_rows_within_limit(db.execute(choose, rows))
-            return _stage_stale(db, found)
+            batch, more = take_rows_within_limit(db.execute(choose, rows))
+            return _stage_stale(db, batch)
 
         while more:
             blanked += self._run_in_commit(change, UNINDEX_STALE, BLANK_STALE)
@@ -145,7 +146,10 @@ class Pruner(Database):
         return blanked
 
     def _run_in_commit(self, choose: Callable[[sqlite3.Connection], int], *steps: CommitStep) -> int:
-        """Choose rows on the loop, then have steps done with them before the COMMIT, in its thread."""
+        """Choose rows on the loop, then have the commit thread run steps on them; return what `choose` does.
+
+        Blocks the greenlet until both are on disk.
+        """
 
         def change(db: sqlite3.Connection) -> int:
             self.run_commit_steps(db)  # of a batch whose caller was killed: its rows must not be mixed with these
@@ -153,7 +157,7 @@ class Pruner(Database):
             self.add_commit_steps(*steps, CLEAR_STALE)
             return chosen
 
-        with self.prune_lock:  # one slice at a time: they share a table
+        with self.prune_lock:  # one batch at a time: they share the table `stale`
             return self.writer.execute(change)
 
 
@@ -173,13 +177,13 @@ def _select_sent_by(account: int, after: int, last: int, db: sqlite3.Connection)
 
 
 def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: float) -> int:
-    """Set a slice of what may go aside; what is left over stays in `waiting`, whose last is the next."""
+    """Put a batch of what may be deleted into `stale`; return how many. The rest stays in `todo`."""
     taken = size = 0
     erased: list[tuple[Any, ...]] = []
     while todo and taken < common.PRUNE_BATCH and size < MAX_PRUNE_TEXT:
-        conversation, kept = todo[-1]
+        conversation, first_kept = todo[-1]
         rows, more = take_rows_within_limit(
-            db.execute(SELECT_OLDER, (conversation, kept, common.PRUNE_BATCH - taken)), size
+            db.execute(SELECT_OLDER, (conversation, first_kept, common.PRUNE_BATCH - taken)), size
         )
         more = more or len(rows) == common.PRUNE_BATCH - taken
         taken += len(rows)
@@ -194,26 +198,26 @@ def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: 
                 if device is not None and id is not None and time >= ids_from
             ),
         )
-        first = rows[-1][3] + 1 if more else kept
+        first = rows[-1][3] + 1 if more else first_kept
         db.execute(ADVANCE_FIRST, (first, conversation, first))
-        if first >= kept:
+        if first >= first_kept:
             todo.pop()
-    db.executemany("DELETE FROM messages WHERE rowid = ?", erased)  # tombstones are in no index
+    db.executemany("DELETE FROM messages WHERE rowid = ?", erased)  # tombstones are not in the index
     return taken
 
 
 def take_rows_within_limit(rows: Iterable[Any], size: int = 0) -> tuple[list[Any], bool]:
-    """Take rows, whose third column is a text, until they hold as much as a slice may; says whether any were left.
+    """Take rows, whose third column is a text, up to `MAX_PRUNE_TEXT`; return whether any were left, too.
 
-    `size` is what the slice holds already, in characters.
+    `size` is the number of characters that the batch has already.
     """
-    found: list[Any] = []
+    taken: list[Any] = []
     for row in rows:
-        if found and size >= MAX_PRUNE_TEXT:
-            return found, True
-        found.append(row)
+        if taken and size >= MAX_PRUNE_TEXT:
+            return taken, True
+        taken.append(row)
         size += len(row[2])
-    return found, False
+    return taken, False
 
 
 def _stage_stale(db: sqlite3.Connection, rows: list[MessageRow]) -> int:

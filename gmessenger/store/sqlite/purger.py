@@ -1,7 +1,7 @@
 """Purge erased content from the store's files: from the log, and from the unused parts of pages.
 
-Three things keep erased content: the write-ahead log has pages as they were before; so have the unused parts of pages
-(`pages.py`); and the index of words has notes of what was taken out, until they are merged away (`erasing.py`).
+Three places keep erased content: the write-ahead log has older versions of pages; pages have copies in their slack
+(`file_format.py`); and the search index has notes of removed words until they are merged away (`pruning.py`).
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from gmessenger.timeslice import TimeSlice
 
 ResultT = TypeVar("ResultT")
 PURGE_INTERVAL: Final = 60.0  # seconds
-"""Within this time is gone what nothing waits for: a topic that was replaced, the digest of a used invite."""
+"""Within this time what no request waits for is purged: a replaced topic, the digest of a used invite."""
 MIN_IDLE_FACTOR: Final = 20
-"""A purge that nothing waits for begins so many times later as the last one took: a large store is read at leisure."""
-PAGE_CHUNK: Final = 256
+"""A purge that no request waits for comes this many times later than the last one took: it reads all pages."""
+PAGE_CHUNK: Final = 256  # pages that are read at a time
 CHECKPOINT_BUSY_TIMEOUT: Final = 50  # milliseconds
-"""For so long the writer is held up for readers that have not finished; they are waited for beside it before."""
+"""For so long the writer is held up for readers; those known to be long were waited for before, beside it."""
 MAX_WRITER_HOLD: Final = 0.02  # seconds
-"""For so long pages are cleared while the writer waits; the others have to wait until it has had a turn."""
+"""For so long pages are cleared while the writer waits; then it has a turn before the rest of them."""
 MIN_RETRY_DELAY: Final = 0.05  # seconds
 MAX_RETRY_DELAY: Final = 0.5  # seconds
 PURGE_TIMED_OUT: Final = "It is erased, but the store's files may still contain traces of it. Repeat the request later."
 
 
 class _PurgeWork:
-    """The rest of one purge: pages to look at, and how far the log was read, by its salts and in frames."""
+    """What is left of one purge: pages to clear, and how far the log was read (its salts, and frames)."""
 
     def __init__(self) -> None:
         self.suspects: set[int] = set()
@@ -54,12 +54,7 @@ class _PurgeWork:
 
 
 class Purger:
-    """Clears a store's files of erased content.
-
-    `db` is a connection for it alone. `checkpoints` is held while it is at work, and by whatever else moves the log
-    into the database. `is_reading` says whether a long query of this process is under way. `on_error` is told of a
-    mistake.
-    """
+    """Clears a store's files of erased content, on request or by a timer. Used on the loop's thread."""
 
     def __init__(
         self,
@@ -70,6 +65,14 @@ class Purger:
         is_reading: Callable[[], bool],
         on_error: Callable[[str, BaseException], None],
     ) -> None:
+        """Set up; reads and writes nothing yet.
+
+        Args:
+            db: a connection that nothing else uses meanwhile.
+            checkpoint_lock: held during a purge, and by everything else that moves the log into the database.
+            is_reading: returns whether a long query of this process is under way.
+            on_error: called with what failed and the exception, for mistakes of our own in a purge by the timer.
+        """
         self._file = file
         self._db = db
         self._writer = writer
@@ -79,26 +82,26 @@ class Purger:
         self._pool = ThreadPool(1)
         self._purge_lock = BoundedSemaphore()
         self._erase_count = 0
-        """Counts erasures."""
+        """The number of erasures so far."""
         self._thorough_count = 0
-        """The count at the last erasure that needs a thorough purge."""
+        """The number at the last erasure that needs a thorough purge."""
         self._purged_thorough = 0
-        """The count up to which erased content is gone from all pages."""
+        """The number of the last erasure whose content is gone from all pages."""
         self._purged_quick = 0
-        """The count up to which it is gone from the log and from the pages that were in it."""
+        """The number of the last erasure whose content is gone from the log and from the pages that were in it."""
         self._is_scanned = False
-        """Whether nothing but pages that are in the log can have unused parts that are not clear."""
+        """Whether only pages in the log can have slack that is not zero."""
         self._timer: Greenlet[..., object] | None = None
         self._last_duration = 0.0
         db.execute(f"PRAGMA busy_timeout = {CHECKPOINT_BUSY_TIMEOUT}")
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything was erased that may still be there."""
+        """Return whether erased content may still be in the files."""
         return self._purged_thorough < self._thorough_count or self._purged_quick < self._erase_count
 
     def schedule(self, *, thorough: bool = True) -> None:
-        """Something was erased, and that is committed. It is purged within a minute or so if nothing asks for it."""
+        """Note a committed erasure: it is purged within a minute or so, unless `purge` is called before."""
         self._erase_count += 1
         if thorough:
             self._thorough_count = self._erase_count
@@ -108,22 +111,24 @@ class Purger:
             )
 
     def purge(self, timeout: float, *, thorough: bool = True) -> None:
-        """Clear the files of all that was noted before the call.
+        """Clear the files of all that was erased before the call. Blocks the greenlet.
 
-        Writing goes on meanwhile, but for the moment in which the log is emptied. Not `thorough`: of the log, and of
-        those pages that are in it; what copies there are in other pages goes with the next thorough one.
+        The writer goes on meanwhile, but for the moment in which the log is emptied.
 
         Args:
-            timeout: seconds. Readers of the log are waited for: a backup, or another process.
+            timeout: seconds. Waits for readers of the log: a backup, or another process.
+            thorough: False clears the log and the pages that are in it; copies in other pages go with the next
+                thorough purge.
+
         Raises:
-            StoreUnavailable: it is not done in time, or the disk will not.
+            StoreUnavailable: it is not done in time, or the disk failed.
         """
-        wanted, deadline = self._erase_count, time.monotonic() + timeout
+        target, deadline = self._erase_count, time.monotonic() + timeout
         if not self._purge_lock.acquire(timeout=timeout):
             raise StoreUnavailable(PURGE_TIMED_OUT)
         try:
             thorough = thorough and self._purged_thorough < self._thorough_count
-            if thorough or self._purged_quick < wanted:
+            if thorough or self._purged_quick < target:
                 self._purge(deadline, thorough)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(PURGE_TIMED_OUT) from error
@@ -131,9 +136,9 @@ class Purger:
             self._purge_lock.release()
 
     def rescue(self, timeout: float) -> None:
-        """Move what the log has into the database, wherever that is now: then one file has everything.
+        """Move the content of the log into the database, wherever that is now: then one file has everything.
 
-        Not where another process has it open: that may have another log, of which nothing is known here.
+        Not where another process has the database open: it may have another log. Blocks up to `timeout` seconds.
         """
         self._writer.run_exclusive(self._move_log, timeout)
 
@@ -142,11 +147,11 @@ class Purger:
             self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     def note_checkpoint(self) -> None:
-        """Pages of the log have become pages of the database, and none was looked at."""
+        """Note that a checkpoint moves pages from the log into the database: their slack was not looked at."""
         self._is_scanned = False
 
     def close(self) -> None:
-        """Have no more of this; the connection is not closed here."""
+        """Stop the timer and the thread; the connection stays open."""
         if self._timer is not None:
             self._timer.kill()
         self._pool.kill()
@@ -163,39 +168,37 @@ class Purger:
             self._on_error("purge", failure)
 
     def _purge(self, deadline: float, thorough: bool) -> None:
-        covered, began, was_swept = self._erase_count, time.monotonic(), self._is_scanned
+        covered, started, was_scanned = self._erase_count, time.monotonic(), self._is_scanned
         self._check_not_moved()
-        with self._checkpoint_lock:  # from here on the log is not begun anew unseen
-            self._is_scanned = False  # until this has come to its end
-            work = self._find_work(everywhere=thorough and not was_swept)
+        with self._checkpoint_lock:  # from here on only the writer can begin the log anew
+            self._is_scanned = False  # until this purge has ended
+            work = self._find_work(everywhere=thorough and not was_scanned)
             delay = MIN_RETRY_DELAY
             while True:
-                is_settled = not self._must_wait_for_readers(deadline) and self._try_clear(work, deadline)
-                if is_settled and not work.suspects:
+                is_cleared = not self._must_wait_for_readers(deadline) and self._try_clear(work, deadline)
+                if is_cleared and not work.suspects:
                     break
                 if time.monotonic() > deadline:
                     raise StoreUnavailable(PURGE_TIMED_OUT)
-                delay = MIN_RETRY_DELAY if is_settled else min(2 * delay, MAX_RETRY_DELAY)
+                delay = MIN_RETRY_DELAY if is_cleared else min(2 * delay, MAX_RETRY_DELAY)
                 gevent.sleep(delay)
-        self._is_scanned = thorough or was_swept
+        self._is_scanned = thorough or was_scanned
         self._purged_quick = max(covered, self._purged_quick)
         if self._is_scanned:
             self._purged_thorough = max(covered, self._purged_thorough)
-        self._last_duration = time.monotonic() - began
+        self._last_duration = time.monotonic() - started
 
     def _must_wait_for_readers(self, deadline: float) -> bool:
         return self._is_reading() and time.monotonic() < deadline
 
     def _find_work(self, *, everywhere: bool) -> _PurgeWork:
-        """Find the pages with something in them that nothing uses, while they go on being changed: `everywhere`, or
-        among those that are in the log.
-        """
+        """Find the pages whose slack is not zero: `everywhere`, or in the log. The writer goes on meanwhile."""
         work = _PurgeWork()
         logged, salts = self._read_wal(work), work.salts
         _, frames, moved = self._in_thread(lambda: self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
         if frames > work.frames:  # something was committed after the log was read
             logged |= self._read_wal(work)
-            everywhere = everywhere or work.salts != salts  # begun anew: nothing tells which pages those were
+            everywhere = everywhere or work.salts != salts  # begun anew: which pages those were is unknown
         size = self._file.get_page_size()
         if not size or self._file.size // size >= MAX_PAGES:
             return work
@@ -203,33 +206,33 @@ class Purger:
         if everywhere:
             self._scan(work.suspects, size, free)
         else:
-            turn = TimeSlice()
+            time_slice = TimeSlice()
             for number in logged:
                 if find_erasable(self._file.read((number - 1) * size, size), number, free):
                     work.suspects.add(number)
-                turn.yield_if_expired()
+                time_slice.yield_if_expired()
         if moved < frames:  # a reader holds the log, so older versions of pages were looked at
             work.suspects |= logged
         return work
 
     def _scan(self, suspects: set[int], size: int, free: set[int]) -> None:
-        turn = TimeSlice()
+        time_slice = TimeSlice()
         for first in range(0, self._file.size // size, PAGE_CHUNK):
             chunk = self._in_thread(partial(self._file.read, first * size, PAGE_CHUNK * size))
-            for place in range(len(chunk) // size):
-                number = first + place + 1
-                if find_erasable(chunk[place * size : (place + 1) * size], number, free):
+            for index in range(len(chunk) // size):
+                number = first + index + 1
+                if find_erasable(chunk[index * size : (index + 1) * size], number, free):
                     suspects.add(number)
-                turn.yield_if_expired()
+                time_slice.yield_if_expired()
 
     def _try_clear(self, work: _PurgeWork, deadline: float) -> bool:
-        """Empty the log and clear some pages; return whether it could. Pages logged meanwhile are suspect, too."""
+        """Empty the log and clear some pages, with those logged meanwhile; return False where it could not."""
         return self._writer.run_exclusive(
             partial(self._truncate_and_clear, work), max(1.0, deadline - time.monotonic())
         )
 
     def _check_not_moved(self) -> None:
-        if self._file.find_fault():  # neither the file nor its log can be said to be ours alone
+        if self._file.find_fault():  # another process may have the file, or its log, open
             raise StoreUnavailable(PURGE_TIMED_OUT)
 
     def _truncate_and_clear(self, work: _PurgeWork) -> bool:
@@ -248,9 +251,9 @@ class Purger:
             self._db.execute("ROLLBACK")
 
     def _read_wal(self, work: _PurgeWork) -> set[int]:
-        """List the pages that were logged since this was last asked, and remember how far that was."""
+        """List the pages that were logged since the last call for this purge."""
         logged: set[int] = set()
-        turn = TimeSlice()
+        time_slice = TimeSlice()
         with self._file.wal_path.open("rb") as log:
             size, salts = read_wal_header(log.read(WAL_HEADER_BYTES))
             if not size:
@@ -266,7 +269,7 @@ class Purger:
                 at += len(numbers)
                 if len(numbers) * frame < len(frames):
                     break
-                turn.yield_if_expired()
+                time_slice.yield_if_expired()
         return logged
 
     def _clear_pages(self, suspects: set[int]) -> bool:
@@ -274,10 +277,10 @@ class Purger:
         if self._file.wal_size or not size:
             return False
         free = self._in_thread(partial(self._file.list_free_pages, size))
-        turn, cleared, end = TimeSlice(), 0, time.monotonic() + MAX_WRITER_HOLD
+        time_slice, cleared, end = TimeSlice(), 0, time.monotonic() + MAX_WRITER_HOLD
         while suspects and time.monotonic() < end:
             cleared += self._file.zero_slack(suspects.pop(), size, free)
-            turn.yield_if_expired()
+            time_slice.yield_if_expired()
         if cleared:
             self._in_thread(self._file.sync)
         return True

@@ -1,4 +1,4 @@
-"""Connections that read, each used by one thread at a time."""
+"""Connections for queries, each used by one thread of a pool at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.sqlite.writer import run_in_thread
 
 ResultT = TypeVar("ResultT")
-INTERRUPT_INTERVAL: Final = 0.05  # seconds after which a query that has begun since the last interrupt is interrupted
+INTERRUPT_INTERVAL: Final = 0.05  # seconds between interrupts of a query after its deadline
 
 
 class ReaderPool:
-    """At most `number` queries at a time. Those of another object never wait for them."""
+    """Runs up to `size` queries at a time in threads; opens connections as needed. Used on the loop only."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], size: int) -> None:
         self._connect = connect
@@ -32,11 +32,11 @@ class ReaderPool:
         self._started: list[float] = []
 
     def is_busy_for(self, seconds: float) -> bool:
-        """Whether a query has been under way for so long."""
-        return any(began < time.monotonic() - seconds for began in self._started)
+        """Return whether a query has been running for so long."""
+        return any(started < time.monotonic() - seconds for started in self._started)
 
     def close(self) -> None:
-        """Let go of threads and connections; one that is in use is closed when it is given back."""
+        """Close idle connections and end the threads; a connection in use is closed when its query ends."""
         self._is_closed = True
         self._pool.kill()
         while self._idle:
@@ -48,9 +48,14 @@ class ReaderPool:
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> ResultT:
-        """Run a query in a thread; at the monotonic time `until` its statement is interrupted.
+        """Run a query in a thread and return its result. Blocks the greenlet.
 
-        Raises `StoreUnavailable`, also where it is not its turn within `patience` seconds. Blocks its greenlet.
+        Args:
+            timeout: seconds to wait for a free thread.
+            deadline: monotonic time from which its statements are interrupted.
+
+        Raises:
+            StoreUnavailable: the database failed, or no thread was free in time.
         """
         if not self._slots.acquire(timeout=timeout):
             raise StoreUnavailable("Too many searches are running: try again in a moment.")
@@ -65,22 +70,22 @@ class ReaderPool:
         except sqlite3.Error as error:
             raise _unavailable(error) from error
         query = _Query(function, db)
-        self._started.append(began := time.monotonic())
+        self._started.append(started := time.monotonic())
         try:
             with _interrupt_at(db, deadline):
-                found = run_in_thread(self._pool, query.run)
+                result = run_in_thread(self._pool, query.run)
         except MessengerError:
             self._put_back(db)
             raise
-        except BaseException as failure:  # also of one that was killed: the thread may be at it still
+        except BaseException as failure:  # also where the greenlet was killed: the thread may go on
             query.abandon()
             if isinstance(failure, sqlite3.Error):
                 raise _unavailable(failure) from failure
             raise
         finally:
-            self._started.remove(began)
+            self._started.remove(started)
         self._put_back(db)
-        return cast(ResultT, found)
+        return cast(ResultT, result)
 
     def _put_back(self, db: sqlite3.Connection) -> None:
         if self._is_closed:
@@ -90,7 +95,7 @@ class ReaderPool:
 
 
 class _Query:
-    """A query on its way; its connection is closed when both the thread and who asked have done with it."""
+    """A running query. Once abandoned, its connection is closed when the thread has finished with it."""
 
     def __init__(self, function: Callable[[sqlite3.Connection], object], db: sqlite3.Connection) -> None:
         self._function = function
@@ -98,6 +103,7 @@ class _Query:
         self._is_done = self._is_abandoned = False
 
     def run(self) -> object:
+        """Run the query. Called in a thread."""
         try:
             return self._function(self._db)
         finally:
@@ -106,6 +112,7 @@ class _Query:
                 self._db.close()
 
     def abandon(self) -> None:
+        """Close the connection as soon as the thread does not use it. Called on the loop."""
         self._is_abandoned = True
         if self._is_done:
             self._db.close()
@@ -113,11 +120,11 @@ class _Query:
 
 @contextmanager
 def _interrupt_at(db: sqlite3.Connection, deadline: float | None) -> Iterator[None]:
-    """Interrupt what a connection executes from the monotonic time `until` on."""
+    """Interrupt what a connection executes from the monotonic time `deadline` on; never for None."""
     if deadline is None:
         yield
         return
-    # Again and again: an interrupt between two statements of a query is lost.
+    # Repeatedly: an interrupt between two statements of a query is lost.
     timer = gevent.get_hub().loop.timer(max(0.0, deadline - time.monotonic()), INTERRUPT_INTERVAL)
     timer.start(db.interrupt)
     try:

@@ -23,7 +23,7 @@ MARK_DELETED: Final = "UPDATE conversations SET key = '!' || id WHERE key = ?"
 
 
 class RoomStore(Pruner):
-    """The part of the contract that is about rooms; what is said in them is `MessageStore`'."""
+    """The part of the store that has rooms and their members; their messages are in `MessageStore`."""
 
     def rooms(self) -> Sequence[RoomRecord]:
         return self.read(_select_rooms)
@@ -37,10 +37,10 @@ class RoomStore(Pruner):
 
     def join(self, room: str, account: int) -> int:
         def change(db: sqlite3.Connection) -> int:
-            known = self.inserter.conversation(db, room)
-            if known is None:
+            conversation = self.inserter.conversation(db, room)
+            if conversation is None:
                 raise NoSuchRoom
-            db.execute(JOIN, (account, known.id, known.head + 1))
+            db.execute(JOIN, (account, conversation.id, conversation.head + 1))
             visible: int = db.execute(VISIBLE, (room, account)).fetchone()[0]
             return visible - 1
 
@@ -48,9 +48,9 @@ class RoomStore(Pruner):
 
     def leave(self, room: str, account: int, by: str = "") -> None:
         def change(db: sqlite3.Connection) -> None:
-            known = self.inserter.conversation(db, room)
-            if known is not None:
-                db.execute(LEAVE, (known.id, account))
+            conversation = self.inserter.conversation(db, room)
+            if conversation is not None:
+                db.execute(LEAVE, (conversation.id, account))
 
         self.writer.execute(change)
 
@@ -60,7 +60,7 @@ class RoomStore(Pruner):
 
     def delete_room(self, room: str) -> None:
         def change(db: sqlite3.Connection) -> None:
-            # Out of everybody's sight at once; what was said goes after it, and a new room of the name is another.
+            # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
             db.execute(MARK_DELETED, (room,))
             db.execute(LIFT, ("close", room))
             self.inserter.reset_cache()

@@ -1,4 +1,4 @@
-"""The schema, and the numbered steps that lead to it; a step that was released is never changed again."""
+"""The schema, and the migrations that lead to it. A released migration MUST NOT change."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def _table(name: str, *columns: str, rowid: bool = True) -> str:
     return f"\nCREATE TABLE {name} (\n\t{body}\n){end}\n\n"
 
 
-# Merging a little with every commit cost one in a hundred of them 50 ms in a store of a million messages; merged only
-# when there are many pieces of a size, it is 1.4 ms, and searching is no slower to a person.
+# In a store of a million messages, merging a little with every commit cost one commit in a hundred 50 ms; merging only
+# many segments of one size costs it 1.4 ms, and searches are not noticeably slower.
 FEWER_MERGES: Final = "INSERT INTO words (words, rank) VALUES ('automerge', 0)"
 
 ID: Final = "id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"
-FIRST: Final = (
+INITIAL_SCHEMA: Final = (
     _table(
         "accounts",
         ID,
@@ -96,23 +96,23 @@ FIRST: Final = (
     ),
     "CREATE INDEX ix_tokens_device_id ON tokens (device_id)",
     "CREATE INDEX ix_tokens_account_id ON tokens (account_id)",
-    # Contentless: the text is folded before it is indexed, and the messages table has it anyway.
+    # Contentless: the text is normalised before it is indexed, and the table of messages has it anyway.
     "CREATE VIRTUAL TABLE words USING fts5(folded, content='', detail=full, tokenize='unicode61 remove_diacritics 0')",
     FEWER_MERGES,
 )
 
 NEW_IDENTITY: Final = "INSERT OR REPLACE INTO facts VALUES ('identity', lower(hex(randomblob(8))))"
-SECOND: Final = (
+ADD_FACTS_AND_PAST_IDS: Final = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     NEW_IDENTITY,
-    # Whose a message is was to be told from its device before, which may have been dropped.
+    # Before, the author of a message was known by its device only, which may have been deleted.
     "ALTER TABLE messages ADD COLUMN account_id INTEGER",
     "UPDATE messages SET account_id = (SELECT account_id FROM devices d WHERE d.id = device_id)",
     dedup.CREATE_TABLE,
     "CREATE INDEX conversations_by_second ON conversations (substr(key, instr(key, ' ') + 1))",
 )
 
-MODERATION: Final = (
+ADD_SANCTIONS_AND_BLOCKS: Final = (
     _table(
         "sanctions",
         "kind TEXT NOT NULL",
@@ -134,21 +134,25 @@ MODERATION: Final = (
     ),
 )
 
-WORDS_BY_CONVERSATION: Final = (
-    # Each word begins with its conversation's number (`store/sqlite/search_index.py`). Folded as it is, nothing has
-    # to be known of Unicode here: with `ascii`, whatever is not ASCII is a letter.
+CREATE_INDEX: Final = (
+    # Each word begins with its conversation's id (`store/sqlite/search_index.py`). The text is normalised before, so
+    # the tokenizer need not know Unicode: for `ascii` all characters beyond ASCII are letters.
     "CREATE VIRTUAL TABLE words USING fts5(folded, content='', detail=full, tokenize='ascii')"
 )
-UNINDEXED: Final = (
-    # What was there before is indexed from its newest on, while the server runs; what is below this row is not yet.
+MARK_ALL_UNINDEXED: Final = (
+    # Older messages are indexed while the server runs, newest first; those below this row are not indexed yet.
     "INSERT OR REPLACE INTO facts SELECT 'unindexed', max(rowid) + 1 FROM messages HAVING count(*) > 0"
 )
-INDEX_ANEW: Final = ("DROP TABLE words", WORDS_BY_CONVERSATION, FEWER_MERGES, UNINDEXED)
+REPLACE_INDEX: Final = ("DROP TABLE words", CREATE_INDEX, FEWER_MERGES, MARK_ALL_UNINDEXED)
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (FIRST, SECOND, MODERATION, usage.SCHEMA, INDEX_ANEW)
-"""What leads from version n to n + 1; the version is the file's `user_version`."""
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    INITIAL_SCHEMA,
+    ADD_FACTS_AND_PAST_IDS,
+    ADD_SANCTIONS_AND_BLOCKS,
+    usage.SCHEMA,
+    REPLACE_INDEX,
+)
+"""Statements that lead from version n to n + 1; the version is the file's `user_version`."""
 VERSION: Final = len(MIGRATIONS)
-WITH_FACTS: Final = 2
-"""The version from which on a store has an identity."""
-WITH_USAGE: Final = 4
-"""The version from which on the bytes kept of each account are counted."""
+WITH_FACTS: Final = 2  # the first version whose stores have an identity
+WITH_USAGE: Final = 4  # the first version that counts the bytes stored of each account

@@ -1,6 +1,7 @@
-"""SQLite's index of words: each begins with the number of its conversation, so messages of others do not slow a search.
+"""The search index of SQLite (FTS5): each word begins with the id of its conversation.
 
-A row of the index is made here when a message is stored, and letter by letter the same when it is taken out again.
+So messages of other conversations do not slow a search. A message's entry is made here when it is stored, and must be
+made letter by letter the same when it is removed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ INDEX_BATCH: Final = (
     "INSERT INTO words (rowid, folded) SELECT m.rowid, replace(j.value, ' ', ' ' || m.conversation_id || 'x') "
     "FROM json_each(:rows) AS j CROSS JOIN messages AS m ON m.rowid = :first + j.key"
 )
-"""One statement for a batch: it runs without the interpreter, and JSON costs the loop a tenth of a table's rows."""
+"""One statement for a batch: it runs without the interpreter lock, and JSON costs the loop a tenth of what rows do."""
 
 INDEX_OLD: Final = (
     "INSERT INTO words (rowid, folded) "
@@ -34,26 +35,25 @@ SELECT_UNINDEXED: Final = (
     "SELECT rowid, conversation_id, text, erased FROM messages WHERE rowid < ? ORDER BY rowid DESC LIMIT ?"
 )
 
-TEXT_SEPARATOR: Final = "\0"
-"""Stands between texts that are folded together."""
+TEXT_SEPARATOR: Final = "\0"  # between texts that are normalised together
 SEPARATED_ASCII_TABLE: Final = b"\0" + ASCII_TABLE[1:]
 
 _encode: Final = json.Encoder().encode
 
 
 def conversation_prefix(conversation: int) -> str:
-    """Return what stands before each word of this conversation."""
+    """Return the beginning of each word of a conversation, with the space before it."""
     return f" {conversation}x"
 
 
 def index_text(conversation: int, text: str) -> str:
-    """Return what the index is given for a message of this conversation."""
-    begin = conversation_prefix(conversation)
-    return "".join(f"{begin}{word}" for word in tokenize(text))
+    """Return the index entry of a message: its normalised words, each behind the conversation's prefix."""
+    prefix = conversation_prefix(conversation)
+    return "".join(f"{prefix}{word}" for word in tokenize(text))
 
 
 def index_words(texts: Sequence[str]) -> list[str]:
-    """Return the words of each text, each behind a space, for `IndexBatch`; quickly where all are short and ASCII."""
+    """Return the normalised words of each text, each word behind a space; fast where all are short ASCII."""
     if not texts:
         return []
     joined = f" {f'{TEXT_SEPARATOR} '.join(texts)}"
@@ -61,67 +61,68 @@ def index_words(texts: Sequence[str]) -> list[str]:
         lines = joined.encode().translate(SEPARATED_ASCII_TABLE).decode()
         while "  " in lines:
             lines = lines.replace("  ", " ")
-        found = lines.rstrip(" ").replace(f" {TEXT_SEPARATOR}", TEXT_SEPARATOR).split(TEXT_SEPARATOR)
-        if len(found) == len(texts):  # else one of them has that character itself
-            return found
+        words = lines.rstrip(" ").replace(f" {TEXT_SEPARATOR}", TEXT_SEPARATOR).split(TEXT_SEPARATOR)
+        if len(words) == len(texts):  # else one of the texts has that character itself
+            return words
     return ["".join(f" {word}" for word in tokenize(text)) for text in texts]
 
 
 def fts_query(conversations: Sequence[int], parsed: Sequence[Sequence[str]]) -> str:
-    """Return the FTS5 query for all phrases in one of these conversations, the last of them perhaps only begun."""
+    """Return the FTS5 query for all phrases of a parsed query in any one of some conversations."""
     end = "*" if is_prefix_query(parsed) else ""
     return " OR ".join(
-        "(" + " ".join(f'"{begin}{begin.join(phrase)}"' for phrase in parsed) + f"{end})"
-        for begin in map(conversation_prefix, conversations)
+        "(" + " ".join(f'"{prefix}{prefix.join(phrase)}"' for phrase in parsed) + f"{end})"
+        for prefix in map(conversation_prefix, conversations)
     )
 
 
 class IndexBatch:
-    """Folded messages, from the row `first` on without a gap: folded on the loop, indexed in the commit's thread."""
+    """The index entries of one commit: collected on the loop, written by the commit thread."""
 
     __slots__ = ("_chunks", "first_row")
 
     def __init__(self, first: int) -> None:
+        """`first` is the row of the first message; the others follow it without a gap."""
         self.first_row = first
         self._chunks: list[bytes] = []
 
-    def extend(self, folded: list[str]) -> None:
-        """Take in what `index_words` made of the texts that come next."""
-        if folded:
-            self._chunks.append(_encode(folded)[1:-1])
+    def extend(self, words: list[str]) -> None:
+        """Add the words of the messages that follow, from `index_words`."""
+        if words:
+            self._chunks.append(_encode(words)[1:-1])
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Make the messages findable. Blocks for as long as inserting the messages did: call it in a thread."""
+        """Index the messages. Takes as long as inserting them did: call it in a thread."""
         if self._chunks:
             db.execute(INDEX_BATCH, {"first": self.first_row, "rows": (b"[" + b",".join(self._chunks) + b"]").decode()})
 
 
 def check_folding_version(db: sqlite3.Connection) -> None:
-    """Begin a new index where the words of this one were folded in another way, or by another Unicode.
+    """Begin a new index where this one was normalised by another version, or another version of Unicode.
 
-    To take a message out of the index its words have to be the very ones that were put in.
+    A message can be removed from the index only with the very words that were put in.
     """
     folding = f"{FOLDING_VERSION} {unicodedata.unidata_version}"
     row = db.execute(FIND_FOLDING).fetchone()
     if row is not None and row[0] == folding:
         return
     db.execute("BEGIN IMMEDIATE")
-    for step in schema.INDEX_ANEW if row is not None else ():
+    for step in schema.REPLACE_INDEX if row is not None else ():
         db.execute(step)
     db.execute(SET_FACT, ("folding", folding))
     db.execute("COMMIT")
 
 
 def first_indexed_row(db: sqlite3.Connection) -> int:
-    """Return the row below which messages are not in the index yet; 0 where all are."""
+    """Return the row below which messages are not indexed yet; 0 where all are."""
     row = db.execute(FIND_UNINDEXED).fetchone()
     return int(row[0]) if row else 0
 
 
 def pop_unindexed(db: sqlite3.Connection) -> tuple[int, str]:
-    """Take the newest messages that are not indexed; return about how many are left, and rows for `write_old`.
+    """Mark the newest unindexed messages as indexed; return about how many are left, and their rows.
 
-    From then on they count as indexed, so both belong into one transaction.
+    `write_old` MUST write the rows in the same transaction.
     """
     before = lowest = first_indexed_row(db)
     size = 0
@@ -142,5 +143,5 @@ def pop_unindexed(db: sqlite3.Connection) -> tuple[int, str]:
 
 
 def write_old(db: sqlite3.Connection, rows: str) -> None:
-    """Add rows to the index. Blocks: call it in a thread."""
+    """Write the rows of `pop_unindexed` to the index. Takes long: call it in a thread."""
     db.execute(INDEX_OLD, (rows,))

@@ -1,13 +1,13 @@
-"""The SQLite store, put together: the contract fulfilled by one class for each of its parts."""
+"""The SQLite store: all parts of the `Store` contract in one class."""
 
 from __future__ import annotations
 
-from gmessenger.store.sqlite.accounts import AccountStore, SanctionStore
+from gmessenger.store.sqlite.accounts import AccountStore
 from gmessenger.store.sqlite.backup import BackupStore
-from gmessenger.store.sqlite.messages import ConversationStore, MessageStore
+from gmessenger.store.sqlite.messages import MessageStore
 from gmessenger.store.sqlite.reindex import IndexRebuild
 from gmessenger.store.sqlite.rooms import RoomStore
 
 
-class SqliteStore(AccountStore, MessageStore, ConversationStore, RoomStore, SanctionStore, BackupStore, IndexRebuild):
-    """Fulfils the contract. `path` None keeps everything in this process."""
+class SqliteStore(AccountStore, MessageStore, RoomStore, BackupStore, IndexRebuild):
+    """A store in one SQLite file, or, with `path` None, in the memory of this process."""

@@ -1,4 +1,4 @@
-"""A SQLite store as tables: all the rows of one that nobody has open, and a new one made of such rows."""
+"""A SQLite store as plain tables: the source or the target of a transfer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Final
 from gmessenger.durability import sync_directory, sync_path
 from gmessenger.errors import FileError
 from gmessenger.store.common import IDENTITY
+from gmessenger.store.sqlite.database import FILE_SUFFIXES
 from gmessenger.store.sqlite.datafile import StoreLock
 from gmessenger.store.sqlite.search_index import index_text
 from gmessenger.store.sqlite.store import SqliteStore
 from gmessenger.store.sqlite.usage import COUNT_ALL
-from gmessenger.store.sqlite.verify import open_store_readonly as reading_file
+from gmessenger.store.sqlite.verify import open_store_readonly
 from gmessenger.store.tables import BadRowCallback, Table, TableRow
 
-INSERT_BATCH: Final = 500
+INSERT_BATCH: Final = 500  # rows
 BAD_ROW_ERRORS: Final = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
-"""What is wrong with a row itself."""
+"""Errors of a row itself."""
 COLUMN_NAMES: Final = {("messages", "id"): "rowid"}
 ROWID_TABLES: Final = ("messages",)
-"""Tables whose rows are numbered by their place: the next one comes behind the last."""
+"""Tables without a sequence: the next id follows the highest."""
 SET_IDENTITY: Final = "UPDATE facts SET value = ? WHERE name = 'identity'"
 LAST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?"
 LAST_ROW: Final = "SELECT coalesce(max(rowid), 0) FROM messages"
@@ -33,13 +34,13 @@ SET_SEQUENCE: Final = (
     "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)",
 )
 INDEX_ROW: Final = "INSERT INTO words (rowid, folded) VALUES (?,?)"
-# Of what is not whole at the end nothing is kept.
+# A target that was not finished is removed: no journal, no sync.
 UNSAFE_PRAGMAS: Final = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN")
 TEMPORARY_NAME: Final = "{}.copying"
 
 
 class TableIO:
-    """A file's tables."""
+    """The tables of a database file, over one connection."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -65,10 +66,10 @@ class TableIO:
     def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
         marks = ",".join("?" * len(table.columns))
         insert = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks})"  # noqa: S608
-        while some := list(islice(rows, INSERT_BATCH)):
-            taken = self._insert(insert, some, on_bad_row)
+        while batch := list(islice(rows, INSERT_BATCH)):
+            inserted = self._insert(insert, batch, on_bad_row)
             if table.name == "messages":
-                self._index(table, taken)
+                self._index(table, inserted)
 
     def _insert(self, insert: str, rows: list[TableRow], on_bad_row: BadRowCallback) -> list[TableRow]:
         """Insert rows and return those that could be. There is no journal: it goes on behind a bad row."""
@@ -96,15 +97,19 @@ class TableIO:
         self._db.execute(SET_IDENTITY, (identity,))
 
     def _index(self, table: Table, rows: list[TableRow]) -> None:
-        id, where, text, erased = (table.columns.index(name) for name in ("id", "conversation_id", "text", "erased"))
+        names = ("id", "conversation_id", "text", "erased")
+        id, conversation, text, erased = (table.columns.index(name) for name in names)
         self._db.executemany(
-            INDEX_ROW, [(row[id], index_text(row[where], row[text])) for row in rows if not row[erased]]
+            INDEX_ROW, [(row[id], index_text(row[conversation], row[text])) for row in rows if not row[erased]]
         )
 
 
 @contextmanager
 def open_source(file: Path) -> Iterator[TableIO]:
-    """The store in a file, brought to this program's schema and locked. Raises `StoreLocked` or `FileError`."""
+    """Open the store in a file as a source: migrated, locked, read-only.
+
+    Raises `StoreLocked` or `FileError`. Blocks.
+    """
     if not file.exists():
         raise FileError(f"The store {file} does not exist.")
     store = SqliteStore(file)
@@ -112,7 +117,7 @@ def open_source(file: Path) -> Iterator[TableIO]:
     store.close()
     lock = StoreLock(file.resolve())
     try:
-        with reading_file(file) as db:
+        with open_store_readonly(file) as db:
             yield TableIO(db)
     except sqlite3.Error as error:
         raise FileError(f"Cannot read the store {file}: {error}.") from error
@@ -122,33 +127,36 @@ def open_source(file: Path) -> Iterator[TableIO]:
 
 @contextmanager
 def open_sink(file: Path) -> Iterator[TableIO]:
-    """A store in a new file, which gets its name when it is intact. Raises `StoreLocked` or `FileError`."""
+    """Open a new store as a target; at the end of the block it is synced and gets its name.
+
+    Raises `StoreLocked`, or `FileError` where the file exists or cannot be written; leaves nothing then. Blocks.
+    """
     lock = StoreLock(file)
-    fresh = file.with_name(TEMPORARY_NAME.format(file.name))
+    temporary = file.with_name(TEMPORARY_NAME.format(file.name))
     try:
         if file.exists():
             raise FileError(f"The store {file} already exists.")
-        _remove_files(fresh)
-        SqliteStore(fresh).close()
-        with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+        _remove_files(temporary)
+        SqliteStore(temporary).close()
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as db:
             for statement in UNSAFE_PRAGMAS:
                 db.execute(statement)
             yield TableIO(db)
             db.execute(COUNT_ALL)
             db.execute("COMMIT")
-        sync_path(fresh)
-        fresh.rename(file)
+        sync_path(temporary)
+        temporary.rename(file)
         sync_directory(file.parent)
     except sqlite3.Error as error:
         raise FileError(f"Cannot write the store {file}: {error}.") from error
     finally:
-        _remove_files(fresh)
+        _remove_files(temporary)
         lock.release()
 
 
-def _remove_files(fresh: Path) -> None:
-    for part in ("", "-wal", "-shm", "-journal", ".lock"):
-        fresh.with_name(fresh.name + part).unlink(missing_ok=True)
+def _remove_files(database: Path) -> None:
+    for suffix in (*FILE_SUFFIXES, "-journal", ".lock"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _columns(table: Table) -> str:

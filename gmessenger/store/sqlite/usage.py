@@ -1,7 +1,7 @@
 # ruff: noqa: S608  (these statements are made of constants of this module)
-"""How many bytes of text are kept of each account and of all guests, counted with every change in its transaction.
+"""Bytes of text stored per account and of all guests; updated in the transaction of each change.
 
-Insertions are counted in the commit's thread; deletions and changes by triggers, whatever their statement.
+Insertions are counted by the commit thread, deletions and updates by triggers.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-GUESTS_ID: Final = 0
-"""Under which id guests' words are counted; no account has it."""
+GUESTS_ID: Final = 0  # the row of all guests; no account has this id
 TEXT_BYTES: Final = "length(CAST({} AS BLOB))"  # octet_length is younger than the oldest SQLite we run on
 SELECT_USAGE: Final = f"SELECT coalesce(account_id, {GUESTS_ID}), sum({TEXT_BYTES.format('text')}) FROM messages"
 COUNT_ALL: Final = f"INSERT INTO usage {SELECT_USAGE} GROUP BY 1"
@@ -32,11 +31,11 @@ SCHEMA: Final = (
 
 
 def add_usage(db: sqlite3.Connection, first: int) -> None:
-    """Count the rows from `first` on. Reads each text once: run it in a thread."""
+    """Add the messages from row `first` on to the counts. Reads each text once: call it in a thread."""
     db.execute(ADD_USAGE, (first,))
 
 
 def find_usage(db: sqlite3.Connection, account: int | None) -> int:
-    """How many bytes are kept of an account, or of guests."""
+    """Return the bytes stored of an account, or of all guests for None."""
     row = db.execute(FIND_USAGE, (account if account is not None else GUESTS_ID,)).fetchone()
     return int(row[0]) if row else 0

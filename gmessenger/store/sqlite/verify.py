@@ -1,4 +1,4 @@
-"""Read-only checks of a SQLite store or backup: verification, and status without opening it for writing."""
+"""Read-only checks of a SQLite store or backup: verification, and status without opening it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ COUNT_UNINDEXED: Final = (
     "SELECT count(*) FROM messages WHERE NOT erased "
     "AND rowid < (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'unindexed')"
 )
-"""Messages that the index, which is being made again, has not come to yet."""
+"""Messages that an index being rebuilt does not have yet."""
 COUNT_MISCOUNTED: Final = (
     f"SELECT count(*) FROM (SELECT account FROM ("  # noqa: S608
     "SELECT account_id AS account, bytes FROM usage UNION ALL "
     f"SELECT coalesce(account_id, {usage.GUESTS_ID}), -{usage.TEXT_BYTES.format('text')} FROM messages"
     ") GROUP BY account HAVING sum(bytes) != 0)"
 )
-"""Accounts, and 0 for guests, whose stored bytes are not as many as `usage` says."""
+"""Accounts (0: all guests) whose stored bytes differ from those in `usage`."""
 SELECT_VERSION: Final = "PRAGMA user_version"
 COUNT_TABLES: Final = "SELECT count(*) FROM sqlite_master"
 COUNT_ORPHANS: Final = "SELECT count(*) FROM messages WHERE conversation_id NOT IN (SELECT id FROM conversations)"
@@ -46,36 +46,36 @@ ORDINARY_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AN
 
 
 def verify_file(file: Path) -> VerifyReport:
-    """Look through a file. Raises `FileError` for one that is no store, `ConfigError` for a newer schema."""
-    found = VerifyReport()
+    """Verify a store or backup. Blocks. Raises `FileError` for no store, `ConfigError` for a newer schema."""
+    report = VerifyReport()
     try:
         with open_store_readonly(file) as db:
-            found.faults += _check_integrity(db)
-            if not found.faults:
-                db.execute("BEGIN")  # one moment of a store that goes on changing
-                found.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNT_QUERIES.items()}
-                found.faults += describe_seq_gaps(
-                    db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), found.counts, _count_unindexed(db)
+            report.faults += _check_integrity(db)
+            if not report.faults:
+                db.execute("BEGIN")  # one snapshot of a store that may be in use
+                report.counts = {what: int(db.execute(query).fetchone()[0]) for what, query in COUNT_QUERIES.items()}
+                report.faults += describe_seq_gaps(
+                    db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts, _count_unindexed(db)
                 )
-                found.faults += _check_orphans(db) + _check_search_index(db) + _check_usage(db)
+                report.faults += _check_orphans(db) + _check_search_index(db) + _check_usage(db)
     except sqlite3.Error as error:
-        found.faults.append(f"it cannot be read: {error}.")
-    return found
+        report.faults.append(f"it cannot be read: {error}.")
+    return report
 
 
 @contextmanager
 def open_store_readonly(file: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write. Raises `FileError` or `ConfigError` where the file is no store we know."""
+    """Open a store read-only. Raises `FileError` for no store, `ConfigError` for a newer schema."""
     with open_readonly(file) as db:
         _check_schema(db, file)
         yield db
 
 
 def schema_version(file: Path) -> int:
-    """The schema of a store; 0 of one that a first start has not put anything into. Raises as `reading`."""
+    """Return the schema version of a store, 0 for an empty database. Raises as `open_store_readonly`."""
     with open_readonly(file) as db:
         with suppress(sqlite3.Error):
-            (version,), (tables,) = (db.execute(each).fetchone() for each in (SELECT_VERSION, COUNT_TABLES))
+            (version,), (tables,) = (db.execute(query).fetchone() for query in (SELECT_VERSION, COUNT_TABLES))
             if not version and not tables:
                 return 0
         _check_schema(db, file)
@@ -84,22 +84,22 @@ def schema_version(file: Path) -> int:
 
 @contextmanager
 def open_readonly(file: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a database of whatever kind that cannot write. Raises `FileError`."""
+    """Open any SQLite database read-only. Raises `FileError`."""
     try:
         # Not `is_file`: from Python 3.14 on it says False of a name that is too long or a folder that may not be read.
         if not stat.S_ISREG(file.stat().st_mode):
             raise FileError(f"The file {file} does not exist.")
-        # Without a log beside it nobody has it open; reading one needs a file more, which must not be made for nothing.
+        # Without a log no process has it open; `immutable` then avoids creating the index of a log.
         file = file.resolve()
         if lock_holder(file) == UNKNOWN_PROCESS:
             check_not_served(file)
-        alone = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+        immutable = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
     except FileNotFoundError:
         raise FileError(f"The file {file} does not exist.") from None
     except OSError as error:
         raise FileError(f"Cannot open {file}: {error.strerror}.") from error
     try:
-        db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro{alone}", uri=True, isolation_level=None)
+        db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro{immutable}", uri=True, isolation_level=None)
     except sqlite3.Error as error:
         raise FileError(f"Cannot open {file}: {error}.") from error
     with closing(db):
@@ -130,12 +130,14 @@ def _check_usage(db: sqlite3.Connection) -> list[str]:
 
 
 def _check_integrity(db: sqlite3.Connection) -> list[str]:
-    """What SQLite finds damaged. From 3.44 on it looks into the search index, too: what is said of that is another
-    matter, since an index can be made again."""
+    """Return what SQLite finds damaged; tell damage of the search index apart, as it can be rebuilt.
+
+    From version 3.44 on SQLite looks into the index, too.
+    """
     if not (lines := _integrity_check(db, MAX_FAULTS)):
         return []
-    sound = not any(_integrity_check(db, f"'{name}'") for (name,) in db.execute(ORDINARY_TABLES))
-    return [f"{'its search index' if sound else 'it'} is damaged: {line}." for line in lines]
+    only_index = not any(_integrity_check(db, f"'{name}'") for (name,) in db.execute(ORDINARY_TABLES))
+    return [f"{'its search index' if only_index else 'it'} is damaged: {line}." for line in lines]
 
 
 def _integrity_check(db: sqlite3.Connection, what: object) -> list[str]:
@@ -147,23 +149,23 @@ def _integrity_check(db: sqlite3.Connection, what: object) -> list[str]:
 
 
 def _check_orphans(db: sqlite3.Connection) -> list[str]:
-    stray = int(db.execute(COUNT_ORPHANS).fetchone()[0])
-    return [f"{stray} messages belong to no conversation."] if stray else []
+    orphans = int(db.execute(COUNT_ORPHANS).fetchone()[0])
+    return [f"{orphans} messages belong to no conversation."] if orphans else []
 
 
 def _check_search_index(db: sqlite3.Connection) -> list[str]:
-    """Reads the search index to its end: it should have as many words as were put into it."""
+    """Read the whole search index: it should have as many words as were put into it."""
     try:
         db.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
-        found = int(db.execute("SELECT coalesce(sum(cnt), 0) FROM temp.vocabulary").fetchone()[0])
+        actual = int(db.execute("SELECT coalesce(sum(cnt), 0) FROM temp.vocabulary").fetchone()[0])
     except sqlite3.Error as error:
         return [f"its search index is damaged: {error}."]
-    put = sum(_decode_word_count(size) for (size,) in db.execute("SELECT sz FROM words_docsize"))
-    return [] if found == put else [f"its search index has {found} words instead of {put}."]
+    expected = sum(_decode_word_count(size) for (size,) in db.execute("SELECT sz FROM words_docsize"))
+    return [] if actual == expected else [f"its search index has {actual} words instead of {expected}."]
 
 
 def _decode_word_count(size: bytes) -> int:
-    """How many words a message has, as the index has it: seven bits a byte, the highest first."""
+    """Decode the word count of an index entry: seven bits a byte, the highest first."""
     number = 0
     for byte in size:
         number = number << 7 | byte & 0x7F
@@ -177,8 +179,10 @@ def _count_unindexed(db: sqlite3.Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """`schema` is None where there is no store yet, `holder` the process that has it open, `free` in bytes, or None
-    where the disk does not tell.
+    """What is known of a store without opening it.
+
+    `schema` is None where there is no store yet; `holder` is the id of the process that has it open; `free` is the
+    free space in bytes, None where the file system does not tell.
     """
 
     schema: int | None
@@ -187,28 +191,31 @@ class StoreStatus:
 
 
 def inspect_file(file: Path) -> StoreStatus:
-    """Look at a store's file. Raises `FileError` where it could not be used, `ConfigError` for a newer schema."""
+    """Return the status of a store's file.
+
+    Raises `FileError` where a server could not use it, `ConfigError` for a newer schema.
+    """
     file = file.resolve()
-    place = next(each for each in file.parents if each.exists())
-    if not place.is_dir():
-        raise FileError(f"The store {file} cannot be made: {place} is not a directory.")
-    for each in (file, place):
-        if each.exists() and not os.access(each, os.W_OK):
-            raise FileError(f"The store {file} cannot be written: {each} is not writable for this user.")
-    return StoreStatus(_existing_schema(file) if file.exists() else None, lock_holder(file), _free_space(place))
+    directory = next(parent for parent in file.parents if parent.exists())
+    if not directory.is_dir():
+        raise FileError(f"The store {file} cannot be made: {directory} is not a directory.")
+    for path in (file, directory):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise FileError(f"The store {file} cannot be written: {path} is not writable for this user.")
+    return StoreStatus(_existing_schema(file) if file.exists() else None, lock_holder(file), _free_space(directory))
 
 
-def _free_space(place: Path) -> int | None:
-    """Not every file system tells; some say that they have no blocks at all."""
+def _free_space(directory: Path) -> int | None:
+    """Return the free bytes; None where the file system does not tell, or says that it has no blocks."""
     try:
-        usage = shutil.disk_usage(place)
+        usage = shutil.disk_usage(directory)
     except OSError:
         return None
     return usage.free if usage.total else None
 
 
 def _existing_schema(file: Path) -> int:
-    if file.stat().st_size == 0:  # made, and left before anything was in it
+    if file.stat().st_size == 0:  # left by a first start that was killed
         return 0
     try:
         return schema_version(file)

@@ -46,13 +46,13 @@ class BatchHooks(Protocol):
         """Return why nothing may be stored now, or None. MUST NOT yield; an exception refuses the batch."""
 
     def on_begin(self, db: sqlite3.Connection) -> None:
-        """Insert messages, in the new transaction before its changes. May yield; an exception refuses the batch."""
+        """Insert messages, in the transaction before its changes. May yield; an exception refuses the batch."""
 
     def on_rollback(self) -> None:
         """Drop caches of the database: a change of the batch was rolled back. MUST NOT yield or raise."""
 
     def before_commit(self, db: sqlite3.Connection) -> Callable[[], None]:
-        """Return a job for the commit thread, run before COMMIT. MUST NOT yield; an exception refuses the batch."""
+        """Return a job that the commit thread runs first. MUST NOT yield; an exception refuses the batch."""
 
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
         """Take the outcome of a batch (`error` None: it is on disk) and return the completion that reports it.
