@@ -58,7 +58,7 @@ def copy_to_handle(db: sqlite3.Connection, target: IO[bytes], path: Path, spare:
 
 
 def backup_error(error: Exception) -> FileError:
-    """Return the error that says why a backup could not be written."""
+    """Convert an error of the disk or the database to the error of a backup that cannot be written."""
     return FileError(f"Cannot write the backup: {getattr(error, 'strerror', None) or error}.")
 
 
