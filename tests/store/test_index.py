@@ -358,7 +358,7 @@ def test_what_goes_before_it_is_in_the_new_index_leaves_it_whole(file: Path, mon
     assert verify_file(file).faults == []
     assert old.store.prune(3.0) == 2
     assert verify_file(file).faults == []
-    old.store._index_slice()  # type: ignore[attr-defined]
+    old.store._reindex_batch()  # type: ignore[attr-defined]
     assert verify_file(file).faults == []
     assert old.store.prune(6.0) == 3 and old.store.prune(46.0) == 40
     assert verify_file(file).faults == []
