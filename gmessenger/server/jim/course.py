@@ -7,18 +7,19 @@ connection with nothing to be told costs no greenlet beside its reader.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from gmessenger.chat.auth import LoginRequest
+from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import BROADCAST_TARGET, EndOfStream, Message
 from gmessenger.chat.session import Session
 from gmessenger.errors import BadName, BadRequest, BroadcastDisabled, NotLoggedIn, TextTooLong, WireError
 from gmessenger.names import fold
-from gmessenger.server.jim.handler import ConnectionHandler
+from gmessenger.server.jim.handler import Command, ConnectionHandler
+from gmessenger.server.net.connection import Connection
 from gmessenger.wire import dialects, events
 from gmessenger.wire.course import CourseCodec
-from gmessenger.wire.events import ClientEvent
 from gmessenger.wire.jim import encode_error
 
 GREETING_SENDER: Final = "server"
@@ -27,24 +28,13 @@ REPORTED_ERRORS: Final = (BroadcastDisabled, TextTooLong, BadRequest)
 """Refusals a course client hears of. Whether a message found its reader it did not ask, and some die of being told."""
 
 
-class CourseHandler:
+class CourseHandler(ConnectionHandler):
     """Answers one course connection in its own dialect."""
 
-    __slots__ = (
-        "_codec",
-        "_frames",
-        "_push_allowed_at",
-        "_pushed_at",
-        "_timer",
-        "connection_handler",
-        "is_closing",
-        "session",
-    )
+    __slots__ = ("_codec", "_frames", "_push_allowed_at", "_pushed_at", "_timer")
 
-    def __init__(self, connection_handler: ConnectionHandler, codec: CourseCodec) -> None:
-        self.connection_handler = connection_handler
-        self.session: Session | None = None
-        self.is_closing = False
+    def __init__(self, connection: Connection, messenger: Messenger, codec: CourseCodec) -> None:
+        super().__init__(connection, messenger)
         self._codec = codec
         self._frames: Iterator[bytes] = iter(())
         self._push_allowed_at = 0.0  # when the next push may follow the last answer
@@ -53,36 +43,26 @@ class CourseHandler:
 
     @property
     def is_backlogged(self) -> bool:
-        """Whether requests must wait: their answers would not be read."""
-        return self.connection_handler.connection.writer.is_blocked
+        return self.connection.writer.is_blocked
 
-    @property
-    def pending_frames(self) -> int:
-        return self.session.outbox.pending_frames if self.session is not None else 0
-
-    def handle(self, event: ClientEvent) -> None:
-        if type(event) is events.CoursePresence:
-            self._handle_presence(event.name)
-        elif type(event) is events.CourseQuit:
-            self.close_gracefully("quit")
-        elif self.session is None:
+    def handle(self, command: Command[Any], request: Any) -> None:
+        if command.needs_login and self.session is None:
             raise NotLoggedIn
-        else:
-            COURSE_HANDLERS.get(type(event), CourseHandler._reject_native_request)(self, self.session, event)
+        command.handler(self, self.session, request)  # type: ignore[arg-type]  # None only for rows that need no login
 
     def send_error(self, error: WireError, id: str | None = None) -> None:
         if self.session is None or isinstance(error, REPORTED_ERRORS):
-            self._send_response(self._codec.encode_error(str(error), self.connection_handler.now()))
+            self._send_response(self._codec.encode_error(str(error), self.now()))
 
     def close_gracefully(self, reason: str) -> None:
         """Listen to nothing more and say nothing more: it has left, or lost its place in the stream."""
         self.is_closing = True
-        self.connection_handler.connection.close_gracefully(reason)
+        self.connection.close_gracefully(reason)
 
     def handle_unreadable(self, event: events.InvalidFrame) -> None:
         # What could not be read was said in no dialect: it is refused in the plain form.
         if not (event.fatal and self.session is not None):
-            self._send_response(encode_error(event.error, self.connection_handler.now(), event.id))
+            self._send_response(encode_error(event.error, self.now(), event.id))
 
     def connection_closed(self) -> None:
         """Nobody reads any more: what is queued is let go, and the timer that would push it."""
@@ -98,38 +78,33 @@ class CourseHandler:
         return False
 
     def handle_message(self, session: Session, message: events.CourseMessage) -> None:
-        if message.to is None:
-            self.connection_handler.messenger.message_service.send(
-                session, BROADCAST_TARGET, message.text, action=message.action
-            )
-        elif message.to[:1] == "#":
-            self.connection_handler.messenger.message_service.join_and_send(
-                session, message.to, message.text, message.action
-            )
+        """Send a message; to a room, join it first; without a target, to everybody present."""
+        service = self.messenger.message_service
+        if message.to is not None and message.to[:1] == "#":
+            service.join_and_send(session, message.to, message.text, message.action)
         else:
-            self.connection_handler.messenger.message_service.send(
-                session, message.to, message.text, action=message.action
-            )
+            service.send(session, message.to or BROADCAST_TARGET, message.text, action=message.action)
 
     def handle_list(self, session: Session, request: events.CourseList) -> None:
-        names = session.contacts if request.contacts else self.connection_handler.messenger.known_names()
-        self._send_response(self._codec.encode_list(names, self.connection_handler.now()))
+        names = session.contacts if request.contacts else self.messenger.known_names()
+        self._send_response(self._codec.encode_list(names, self.now()))
 
     def handle_contact(self, session: Session, request: events.CourseContact) -> None:
         if request.name is not None:
             change = session.add_contact if request.add else session.remove_contact
             change(request.name)
-        self._send_response(self._codec.encode_ok(self.connection_handler.now()))
+        self._send_response(self._codec.encode_ok(self.now()))
 
-    def _reject_native_request(self, session: Session, event: ClientEvent) -> None:
-        """It has taken up the native tongue in the middle of a course session."""
+    def reject_native_request(self) -> None:
+        """Refuse a request of the native protocol within a course session, and close the connection."""
         self._reject(BadRequest("This connection is logged in as a course client."))
 
-    def _handle_presence(self, name: str | None) -> None:
+    def handle_presence(self, name: str | None) -> None:
+        """Log in, or confirm the login to a client that asks again; a refusal closes the connection."""
         if self.session is not None:
             if name is None or fold(name) != self.session.key:
                 return self._reject(BadName("This connection is logged in under another name."))
-            return self._send_response(self._codec.encode_ok(self.connection_handler.now()), dialects.PRESENCE_DELAY)
+            return self._send_response(self._codec.encode_ok(self.now()), dialects.PRESENCE_DELAY)
         try:
             self._log_in(name)
         except WireError as error:
@@ -139,22 +114,18 @@ class CourseHandler:
     def _log_in(self, name: str | None) -> None:
         if name is None:
             raise BadName("The presence gives no name.")
-        login = LoginRequest(name, "course", False, self.connection_handler.connection.address)
-        self.session, _ = self.connection_handler.log_in(
-            login, self.connection_handler.make_outbox(self._schedule_push, self._flush)
-        )
-        self._send_response(self._codec.encode_ok(self.connection_handler.now()), dialects.PRESENCE_DELAY)
+        login = LoginRequest(name, "course", False, self.connection.address)
+        session, _ = self.log_in(login, self.make_outbox(self._schedule_push, self._flush))
+        self._send_response(self._codec.encode_ok(self.now()), dialects.PRESENCE_DELAY)
         if self._codec.dialect.expects_greeting:
-            self.session.outbox.offer(
-                Message(GREETING_SENDER, self.session.name, GREETING, self.connection_handler.now())
-            )
+            session.outbox.offer(Message(GREETING_SENDER, session.name, GREETING, self.now()))
 
     def _reject(self, error: WireError) -> None:
-        self._send_response(self._codec.encode_error(str(error), self.connection_handler.now()))
+        self._send_response(self._codec.encode_error(str(error), self.now()))
         self.close_gracefully(error.code)
 
     def _send_response(self, frame: bytes, gap: float = dialects.FRAME_INTERVAL) -> None:
-        self.connection_handler.connection.writer.write(frame)
+        self.connection.writer.write(frame)
         self._push_allowed_at = time.monotonic() + gap
 
     @property
@@ -166,12 +137,8 @@ class CourseHandler:
     def _schedule_push(self) -> None:
         """Something waits where nothing did: say it as soon as the last frame is old enough."""
         if self._timer is None:
-            self._timer = self.connection_handler.connection.context.hub.loop.timer(
-                max(0.0, self._next_push_at - time.monotonic())
-            )
-            self._timer.start(
-                self.connection_handler.connection.context.supervisor.guard("course pacing", self._on_timer)
-            )
+            self._timer = self.connection.context.hub.loop.timer(max(0.0, self._next_push_at - time.monotonic()))
+            self._timer.start(self.connection.context.supervisor.guard("course pacing", self._on_timer))
 
     def _flush(self) -> None:
         """A paced reader cannot be hurried."""
@@ -179,9 +146,9 @@ class CourseHandler:
     def _on_timer(self) -> None:
         self._timer.close()
         self._timer = None
-        if self.connection_handler.connection.is_closing or self.session is None:
+        if self.connection.is_closing or self.session is None:
             return
-        writer = self.connection_handler.connection.writer
+        writer = self.connection.writer
         if writer.is_blocked:  # it has not read the last frame: the writer's own timeout will end it
             self._push_allowed_at = time.monotonic() + dialects.FRAME_INTERVAL
         elif time.monotonic() < self._next_push_at:
@@ -202,12 +169,5 @@ class CourseHandler:
                 text = room + parcel.text
                 self._frames = self._codec.encode_message(parcel.sender, session.name, text, parcel.action, parcel.time)
             elif type(parcel) is EndOfStream:
-                self.connection_handler.connection.close_gracefully("left")
+                self.connection.close_gracefully("left")
         return frame
-
-
-COURSE_HANDLERS: Final[dict[type, Callable[[CourseHandler, Session, Any], None]]] = {
-    events.CourseMessage: CourseHandler.handle_message,
-    events.CourseList: CourseHandler.handle_list,
-    events.CourseContact: CourseHandler.handle_contact,
-}

@@ -1,10 +1,12 @@
-"""The door between a connection and the messenger: logging in, and being turned away."""
+"""The base of both kinds of JIM connections, and the row that says how one of their requests is handled."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from gmessenger import log
 from gmessenger.chat.auth import LoginRequest
@@ -15,26 +17,101 @@ from gmessenger.chat.throttle import AnonymousBuckets
 from gmessenger.errors import InsecureTransport, LoginThrottled, WireError, WrongPassword
 from gmessenger.server.net.connection import Connection
 from gmessenger.server.net.remote import is_loopback
+from gmessenger.wire import events
 
 MAX_LOGIN_FAILURES: Final = 10
 """Wrong passwords on one connection before it has to wait."""
-LOGIN_FAILURE_DELAY: Final = 30.0
+LOGIN_FAILURE_DELAY: Final = 30.0  # seconds
+HandlerT = TypeVar("HandlerT", bound="ConnectionHandler")
 
 
-class ConnectionHandler:
-    """What a voice needs to let somebody in: the connection they are on and the messenger they want."""
+@dataclass(frozen=True, slots=True)
+class Command(Generic[HandlerT]):
+    """How one kind of request is handled.
 
-    __slots__ = ("_anonymous_buckets", "_failures", "_login_blocked_until", "connection", "messenger")
+    `handler(connection, session, request)` does what is asked; where `needs_login` is False, `session` may be None.
+    `cost` is in requests of the rate limit; a message is charged by `MessageService`, by its size and recipients.
+    `delay_only`: too fast, it is delayed but never refused, because it has no answer. `flush_first`: everything that
+    the session has acknowledged is committed before the handler runs. `is_message`: a refusal counts in the metric
+    `messages_refused`. `batchable`: consecutive requests to the same name or room may be handled as one batch.
+    """
+
+    handler: Callable[[HandlerT, Session, Any], object]
+    cost: float = 1.0
+    needs_login: bool = True
+    needs_secure_transport: bool = False
+    delay_only: bool = False
+    flush_first: bool = True
+    is_message: bool = False
+    batchable: bool = False
+
+
+class ConnectionHandler(ABC):
+    """Handle the requests of one connection. `session` is None before the login.
+
+    All methods are called from the connection's reading greenlet, except where a subclass says otherwise.
+    """
+
+    __slots__ = (
+        "_anonymous_buckets",
+        "_failures",
+        "_login_blocked_until",
+        "connection",
+        "is_closing",
+        "messenger",
+        "session",
+    )
 
     def __init__(self, connection: Connection, messenger: Messenger) -> None:
         self.connection = connection
         self.messenger = messenger
-        self._anonymous_buckets: AnonymousBuckets | None = None  # before anybody logged in
+        self.session: Session | None = None
+        self.is_closing = False
+        self._anonymous_buckets: AnonymousBuckets | None = None  # rate limit until the login
         self._failures = 0
-        self._login_blocked_until = 0.0
+        self._login_blocked_until = 0.0  # monotonic seconds
+
+    def take_over(self, previous: ConnectionHandler) -> None:
+        """Continue what the handler of the other kind has counted on this connection before the login."""
+        self._anonymous_buckets = previous._anonymous_buckets
+        self._failures = previous._failures
+        self._login_blocked_until = previous._login_blocked_until
+
+    @property
+    @abstractmethod
+    def is_backlogged(self) -> bool:
+        """Whether requests must wait, because their responses would not be read."""
+
+    @abstractmethod
+    def handle(self, command: Command[Any], request: Any) -> None:
+        """Do what a request asks, as its row says. May block. Raises `WireError`."""
+
+    @abstractmethod
+    def handle_unreadable(self, event: events.InvalidFrame) -> None:
+        """Answer a frame that could not be decoded."""
+
+    @abstractmethod
+    def send_error(self, error: WireError, id: str | None = None) -> None:
+        """Answer that the request `id` was refused."""
+
+    @abstractmethod
+    def send_probe(self) -> bool:
+        """Ask whether the client is alive; False where the dialect cannot ask."""
+
+    @abstractmethod
+    def close_gracefully(self, reason: str) -> None:
+        """Handle no more requests and close the connection."""
+
+    @abstractmethod
+    def connection_closed(self) -> None:
+        """Release what only an open connection needs."""
+
+    @property
+    def pending_frames(self) -> int:
+        return self.session.outbox.pending_frames if self.session is not None else 0
 
     def now(self) -> float:
-        """The time frames are stamped with, in Unix seconds."""
+        """Return the time that frames are stamped with, in Unix seconds."""
         return time.time()
 
     def make_outbox(
@@ -43,18 +120,29 @@ class ConnectionHandler:
         options = self.connection.options
         return Outbox(options.outbox_frames, options.outbox_bytes, on_ready, flush, accepts_batches=accepts_batches)
 
-    def charge(self, session: Session | None, cost: float) -> None:
-        """A request costs so much: waits while that is too fast, and so holds back reading. Raises `RateLimited`."""
-        if session is None:
-            self._anonymous_buckets = self._anonymous_buckets or self.messenger.throttle.anonymous_buckets(
-                self.connection.address
-            )
-            self.messenger.throttle.charge_request(self._anonymous_buckets, cost)
-        else:
-            self.messenger.throttle.charge_request(session, cost)
+    def charge(self, cost: float) -> None:
+        """Charge a request to the session, or to the address before the login. Blocks while it comes too fast.
+
+        Raises `RateLimited`.
+        """
+        if self.session is not None:
+            self.messenger.throttle.charge_request(self.session, cost)
+            return
+        self._anonymous_buckets = self._anonymous_buckets or self.messenger.throttle.anonymous_buckets(
+            self.connection.address
+        )
+        self.messenger.throttle.charge_request(self._anonymous_buckets, cost)
+
+    def report(self, task: str, error: Exception) -> None:
+        """Log and count an internal error."""
+        self.connection.context.supervisor.report(task, error, self.connection.address)
 
     def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
-        """`Messenger.login`, told to the log whichever way it goes; too many wrong passwords shut the door a while."""
+        """Log in, and log the outcome. Returns the session and what its predecessor had not been sent.
+
+        Raises as `Messenger.login`, and `LoginThrottled` for LOGIN_FAILURE_DELAY after MAX_LOGIN_FAILURES wrong
+        passwords on this connection.
+        """
         try:
             self._check_login_failures()
             session, left_over = self.messenger.login(login, outbox)
@@ -65,6 +153,7 @@ class ConnectionHandler:
                 "login_refused", name=login.name, code=error.code, address=login.address, protocol=login.protocol
             )
             raise
+        self.session = session
         self._anonymous_buckets = None
         self.messenger.stats.logins["ok" if login.token is None else "resumed"] += 1
         log.log_event(
@@ -78,16 +167,17 @@ class ConnectionHandler:
         return session, left_over
 
     def require_secure_transport(self) -> None:
-        """Raises `InsecureTransport` where a password said on this line could be overheard."""
+        """Raise `InsecureTransport` where a password on this connection could be read by others."""
         connection = self.connection
-        # What a balancer's client says has crossed a network, whatever address the balancer gives.
-        near = is_loopback(connection.address) and not connection.is_proxied
-        if not (connection.is_encrypted or near or connection.options.plain_passwords):
+        # Behind a balancer, the bytes have crossed a network whatever address the balancer gives.
+        is_local = is_loopback(connection.address) and not connection.is_proxied
+        if not (connection.is_encrypted or is_local or connection.options.plain_passwords):
             raise InsecureTransport
 
-    def log_out(self, session: Session, reason: str) -> None:
-        """The session is over, its name free; what waits for it may still be written."""
-        if self.messenger.logout(session):
+    def log_out(self, reason: str) -> None:
+        """End the session and free its name; what waits in its outbox may still be written."""
+        session = self.session
+        if session is not None and self.messenger.logout(session):
             log.log_event("session_ended", name=session.name, address=session.address, reason=reason)
 
     def _check_login_failures(self) -> None:

@@ -1,4 +1,4 @@
-"""The JIM front: one port for native and course connections; which of the two it is shows at the presence."""
+"""JIM on one connection: decode what arrives, choose the native or the course handler, charge and dispatch requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import BROADCAST_TARGET
 from gmessenger.errors import InternalError, RateLimited, WireError
 from gmessenger.server.jim.commands import (
-    COURSE_REQUESTS,
-    DEFAULT_COST,
-    DELAY_ONLY_REQUESTS,
+    BATCHABLE_REQUESTS,
+    COURSE_COMMANDS,
+    INVALID_FRAME_COST,
     MESSAGE_REQUESTS,
-    REQUEST_COSTS,
+    find_command,
 )
 from gmessenger.server.jim.course import CourseHandler
-from gmessenger.server.jim.handler import ConnectionHandler
 from gmessenger.server.jim.native import NativeHandler
 from gmessenger.server.net.connection import Connection
 from gmessenger.timeslice import TimeSlice
@@ -34,12 +33,16 @@ shortest held up all others for 100 ms. (Lines are read much faster.)"""
 
 
 class JimProtocol:
-    """A connection that speaks JIM. `hear` never raises: a mistake of ours is logged and answered 500."""
+    """A connection that speaks JIM. `data_received` never raises: an internal error is logged and answered 500.
 
-    __slots__ = ("_bad_frames", "_connection_handler", "_decoder", "_handler")
+    The handler is chosen by the first request; until the login it may still change from course to native.
+    """
+
+    __slots__ = ("_bad_frames", "_connection", "_decoder", "_handler", "_messenger")
 
     def __init__(self, connection: Connection, messenger: Messenger) -> None:
-        self._connection_handler = ConnectionHandler(connection, messenger)
+        self._connection = connection
+        self._messenger = messenger
         self._decoder = RequestDecoder(connection.options.max_frame, connection.options.max_bad_frames)
         self._handler: NativeHandler | CourseHandler | None = None
         self._bad_frames = 0
@@ -64,25 +67,23 @@ class JimProtocol:
         self._receive(data)
 
     def _receive_chunks(self, data: bytes) -> bytes:
-        """Hear a stream a piece at a time, as long as it is one; returns what is left to be heard."""
-        turn, start = TimeSlice(), 0
+        """Handle a stream in chunks while it is one; returns the rest of the data."""
+        time_slice, start = TimeSlice(), 0
         while len(data) - start > STREAM_CHUNK and not self._decoder.is_native:
             self._receive(data[start : start + STREAM_CHUNK])
             start += STREAM_CHUNK
-            if self._connection_handler.connection.is_closing or (
-                self._handler is not None and self._handler.is_closing
-            ):
+            if self._connection.is_closing or (self._handler is not None and self._handler.is_closing):
                 return b""
-            self._yield(turn)
+            self._yield(time_slice)
         return data[start:]
 
     def _receive(self, data: bytes) -> None:
-        heard = self._decoder.feed(data)
-        if len(heard) > 1:
-            self._dispatch_batch(heard)
-        elif heard and type(heard[0]) is ForeignProtocol:
-            self._reject_foreign(heard[0].protocol)
-        elif heard and self._dispatch(heard[0]) and self._connection_handler.connection.writer.is_blocked:
+        received = self._decoder.feed(data)
+        if len(received) > 1:
+            self._dispatch_batch(received)
+        elif received and type(received[0]) is ForeignProtocol:
+            self._reject_foreign(received[0].protocol)
+        elif received and self._dispatch(received[0]) and self._connection.writer.is_blocked:
             self._yield(TimeSlice())
 
     def send_probe(self) -> bool:
@@ -97,115 +98,129 @@ class JimProtocol:
             self._handler.connection_closed()
 
     def session_lost(self, reason: str) -> None:
-        if self._handler is not None and self._handler.session is not None:
-            self._connection_handler.log_out(self._handler.session, reason)
+        if self._handler is not None:
+            self._handler.log_out(reason)
 
     def _dispatch_batch(self, received: list[ClientEvent]) -> None:
-        """Act on events; what was said to one name or room without a pause goes there at once, where it can."""
-        turn, alone = TimeSlice(), 0
-        for addressee, said in groupby(received, _batch_target):
-            run = list(said)
-            if addressee is not None and len(run) > 1 and self._try_batch(run):
-                self._yield(turn)
+        """Handle several requests; consecutive messages to one target as a batch where possible."""
+        time_slice, count = TimeSlice(), 0
+        for target, group in groupby(received, _batch_target):
+            requests = list(group)
+            if target is not None and len(requests) > 1 and self._try_batch(requests):
+                self._yield(time_slice)
                 continue
-            for event in run:
-                if not self._dispatch(event):
+            for request in requests:
+                if not self._dispatch(request):
                     return
-                alone += 1
+                count += 1
                 # (A message to a name is cheap, and shortly answered.)
-                if addressee is None or addressee[:1] == "#" or not alone % MESSAGE_BATCH:
-                    self._yield(turn)
+                if target is None or target[:1] == "#" or not count % MESSAGE_BATCH:
+                    self._yield(time_slice)
 
     def _yield(self, time_slice: TimeSlice) -> None:
-        """Between two events: let what waits be written where that is much, and others have their turn."""
+        """Between two requests: write responses where they pile up, and let other greenlets run when it is time."""
         if self._handler is not None and self._handler.is_backlogged:
-            self._connection_handler.connection.writer.drain()
+            self._connection.writer.drain()
         time_slice.yield_if_expired()
 
     def _reject_foreign(self, protocol: str) -> None:
-        """Close a connection that speaks another protocol, after a word in that protocol where there is one."""
-        connection = self._connection_handler.connection
+        """Close a connection that speaks another protocol, after a reply in that protocol if there is one."""
+        connection = self._connection
         connection.context.rejected_count[protocol] += 1
         log.log_event("connection_refused", address=connection.address, reason=f"it speaks {protocol}")
         connection.writer.write(REJECTIONS.get(protocol, b""))
         connection.close_gracefully(f"it speaks {protocol}")
 
     def _handler_for(self, event: ClientEvent) -> NativeHandler | CourseHandler:
-        """The voice that answers while nobody has logged in: of the kind that was heard."""
-        voice = self._handler
-        native = self._decoder.is_native if type(event) is InvalidFrame else type(event) not in COURSE_REQUESTS
-        if voice is None or isinstance(voice, NativeHandler) is not native:
-            voice = (
-                NativeHandler(self._connection_handler)
-                if native
-                else CourseHandler(self._connection_handler, self._decoder.course_codec)
-            )
-            self._handler = voice
-        return voice
+        """Return the handler for a connection that has not logged in: of the kind of this request."""
+        previous = self._handler
+        is_native = self._decoder.is_native if type(event) is InvalidFrame else type(event) not in COURSE_COMMANDS
+        if previous is not None and (type(previous) is NativeHandler) is is_native:
+            return previous
+        handler = (
+            NativeHandler(self._connection, self._messenger)
+            if is_native
+            else CourseHandler(self._connection, self._messenger, self._decoder.course_codec)
+        )
+        if previous is not None:
+            handler.take_over(previous)
+        self._handler = handler
+        return handler
 
     def _try_batch(self, messages: list[Any]) -> bool:
-        """Whether it was possible to act on messages to one name or room at once."""
-        voice = self._handler
-        if type(voice) is not NativeHandler or voice.is_closing or self._connection_handler.connection.is_closing:
+        """Handle messages to one target as a batch; False if they have to be handled one by one."""
+        handler = self._handler
+        if type(handler) is not NativeHandler or handler.is_closing or self._connection.is_closing:
             return False
         try:
-            return voice.handle_batch(messages)
+            return handler.handle_batch(messages)
         except Exception as failure:
-            self._report_error(voice, failure)
+            self._report_error(handler, failure)
             return True
 
     def _dispatch(self, event: ClientEvent) -> bool:
-        """Act on an event; False, and nothing is done, where nothing more is to be listened to."""
-        voice = self._handler
-        if voice is None or voice.session is None:
-            voice = self._handler_for(event)
-        if self._connection_handler.connection.is_closing or voice.is_closing:
+        """Handle a request; False, and it is not handled, if the connection is closing."""
+        handler = self._handler
+        if handler is None or handler.session is None:
+            handler = self._handler_for(event)
+        if self._connection.is_closing or handler.is_closing:
             return False
         try:
-            if price := REQUEST_COSTS.get(type(event), DEFAULT_COST):
-                self._charge(voice, event, price)
-            if type(event) is InvalidFrame:
-                self._handle_unreadable(voice, event)
+            if type(event) is events.MessageRequest and type(handler) is NativeHandler:  # nearly always
+                handler.send_message(event)
+            elif type(event) is InvalidFrame:
+                self._handle_unreadable(handler, event)
             else:
-                voice.handle(event)
+                self._handle_request(handler, event)
         except WireError as error:
-            if type(event) in MESSAGE_REQUESTS:
-                self._connection_handler.messenger.stats.refused[error.code] += 1
-            log.log_event("request_refused", name=self.user_name, code=error.code)
-            voice.send_error(error, _request_id(event))
+            self._refuse(handler, event, error)
         except Exception as failure:
-            self._report_error(voice, failure, _request_id(event))
+            self._report_error(handler, failure, _request_id(event))
         return True
 
+    def _handle_request(self, handler: NativeHandler | CourseHandler, request: Any) -> None:
+        command = find_command(handler, request)
+        if command.cost:
+            self._charge(handler, command.cost, delay_only=command.delay_only)
+        handler.handle(command, request)
+
+    def _refuse(self, handler: NativeHandler | CourseHandler, request: Any, error: WireError) -> None:
+        if type(request) in MESSAGE_REQUESTS:
+            self._messenger.stats.refused[error.code] += 1
+        log.log_event("request_refused", name=self.user_name, code=error.code)
+        handler.send_error(error, _request_id(request))
+
     def _report_error(self, handler: NativeHandler | CourseHandler, error: Exception, id: str | None = None) -> None:
-        self._connection_handler.connection.context.supervisor.report(
-            "request", error, self._connection_handler.connection.address
-        )
+        handler.report("request", error)
         handler.send_error(InternalError(), id)
 
-    def _charge(self, handler: NativeHandler | CourseHandler, event: ClientEvent, cost: float) -> None:
+    def _charge(self, handler: NativeHandler | CourseHandler, cost: float, *, delay_only: bool) -> None:
         try:
-            self._connection_handler.charge(handler.session, cost)
+            handler.charge(cost)
         except RateLimited:
-            if type(event) not in DELAY_ONLY_REQUESTS:
+            if not delay_only:
                 raise
 
     def _handle_unreadable(self, handler: NativeHandler | CourseHandler, event: InvalidFrame) -> None:
+        self._charge(handler, INVALID_FRAME_COST, delay_only=True)
         error = event.error
         self._bad_frames += error.code not in TOLERATED_CODES
         if set(str(self._bad_frames)[1:]) <= {"0"}:  # the 1st to 9th, 10th, 20th … 100th, 200th …
-            address = self._connection_handler.connection.address
             log.log_event(
-                "frame_refused", address=address, name=self.user_name, code=error.code, count=self._bad_frames
+                "frame_refused",
+                address=self._connection.address,
+                name=self.user_name,
+                code=error.code,
+                count=self._bad_frames,
             )
         handler.handle_unreadable(event)
-        if event.fatal or self._bad_frames >= self._connection_handler.connection.options.max_bad_frames:
+        if event.fatal or self._bad_frames >= self._connection.options.max_bad_frames:
             handler.close_gracefully(error.code)
 
 
-def _batch_target(event: ClientEvent) -> str | None:
-    """The name or room that a message goes to; None for everything else, and for what goes to everybody at once."""
-    return event.to if type(event) is events.MessageRequest and event.to != BROADCAST_TARGET else None
+def _batch_target(event: Any) -> str | None:
+    """Return the name or room that a message may be batched for; None for everything else, and for broadcasts."""
+    return event.to if type(event) in BATCHABLE_REQUESTS and event.to != BROADCAST_TARGET else None
 
 
 def _request_id(event: ClientEvent) -> str | None:

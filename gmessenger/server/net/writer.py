@@ -55,10 +55,10 @@ class ConnectionWriter:
         "_offset",
         "_on_drained",
         "_on_lost",
+        "_pull",
         "_scheduler",
         "_supervisor",
         "_transport",
-        "pull",
     )
 
     def __init__(
@@ -72,7 +72,11 @@ class ConnectionWriter:
         self._offset = 0  # how much of what is pending has left: cutting it off each time would copy the rest
         self._greenlet: Greenlet[..., object] | None = None
         self._on_drained: Callable[[], None] | None = None
-        self.pull: Callable[[], bytes] = bytes
+        self._pull: Callable[[], bytes] = bytes
+
+    def set_source(self, pull: Callable[[], bytes]) -> None:
+        """Set where pending bytes come from: `pull` removes them from where they wait and returns them."""
+        self._pull = pull
 
     @property
     def is_blocked(self) -> bool:
@@ -97,13 +101,13 @@ class ConnectionWriter:
     def flush(self) -> None:
         """Write what waits, now, as far as the socket takes it."""
         if self._greenlet is None:
-            self._buffer = self.pull()  # nothing is left of what was before, else there were a greenlet
+            self._buffer = self._pull()  # nothing is left of what was before, else there were a greenlet
             self._send()
 
     def call_when_drained(self, callback: Callable[[], None]) -> None:
         """Call `then` once all that was written has left; `source` is not asked again."""
         self._on_drained = callback
-        self.pull = bytes
+        self._pull = bytes
         # Not at once: `source` itself may have come to the end, and what it returns is still to be written.
         self._scheduler.schedule(self)
 
@@ -115,7 +119,7 @@ class ConnectionWriter:
 
     def close(self) -> None:
         """Write no more."""
-        self.pull, self._on_drained = bytes, None
+        self._pull, self._on_drained = bytes, None
         self._clear()
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None and greenlet is not gevent.getcurrent():
@@ -162,7 +166,7 @@ class ConnectionWriter:
             while self._buffer:
                 socket.wait_write(self._transport.fileno(), self._scheduler.write_timeout, TimeoutError())
                 if self._try_send():
-                    self._buffer = self.pull()
+                    self._buffer = self._pull()
         except TimeoutError:
             self._on_lost("reads nothing")
         except Exception as failure:
