@@ -15,8 +15,8 @@ import pytest
 from msgspec import json
 
 from gmessenger.server.net.sockets import PeerCredentials
-from tests.support.accounts import PASSWORD, Person, Town
-from tests.support.moderation import office
+from tests.support.accounts import PASSWORD, ChatServer, UserClient
+from tests.support.moderation import admin_service
 
 RECORDED = Path(__file__).with_name("response_bytes.txt")
 NOW = 1_763_800_000.25
@@ -30,34 +30,34 @@ class Transcript:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
 
-    def ask(self, person: Person, action: str, **fields: Any) -> None:
+    def ask(self, client: UserClient, action: str, **fields: Any) -> None:
         """Send a request and keep its response, which is the next frame that is one."""
         frame = {"action": action, "id": f"x{len(self.lines)}", **fields}
-        person.send({key: value for key, value in frame.items() if value is not None})
-        while not (line := person.line()).startswith(b'{"response"'):
+        client.send({key: value for key, value in frame.items() if value is not None})
+        while not (line := client.receive_line()).startswith(b'{"response"'):
             pass
         self.lines.append(action.encode() + b" " + MASKED.sub(rb'"\1":"-"', line))
 
-    def present(self, person: Person, name: str, **fields: Any) -> None:
-        self.ask(person, "presence", jim=2, user={"account_name": name, **fields})
+    def present(self, client: UserClient, name: str, **fields: Any) -> None:
+        self.ask(client, "presence", jim=2, user={"account_name": name, **fields})
 
 
-def record_people(town: Town) -> list[bytes]:
+def record_people(server: ChatServer) -> list[bytes]:
     """Every request that is not about history, from accounts, guests and an operator."""
     transcript = Transcript()
     ask = transcript.ask
-    office(town).grant("hank")
-    stranger = town.dials()
+    admin_service(server).grant("hank")
+    stranger = server.connect()
     transcript.present(stranger, "hank")
     transcript.present(stranger, "hank", password="wrong")
     ask(stranger, "msg", to="dale", message="hi")
     ask(stranger, "users")
-    hank, dale = town.dials(), town.dials()
+    hank, dale = server.connect(), server.connect()
     transcript.present(hank, "hank", password=PASSWORD, device="desk")
     transcript.present(hank, "hank", password=PASSWORD)
     transcript.present(hank, "dale")
     transcript.present(dale, "dale", password=PASSWORD, device="desk")
-    guest = town.dials()
+    guest = server.connect()
     transcript.present(guest, "Bill")
     for action, fields in (
         ("join", {"room": "#dev"}),
@@ -115,7 +115,7 @@ def record_people(town: Town) -> list[bytes]:
     return transcript.lines
 
 
-def record_moderation(transcript: Transcript, hank: Person, dale: Person) -> None:
+def record_moderation(transcript: Transcript, hank: UserClient, dale: UserClient) -> None:
     for action, fields in (
         ("mute", {"user": "dale", "for": 600, "reason": "пауза"}),
         ("mute", {"user": "peggy"}),
@@ -142,11 +142,11 @@ def record_moderation(transcript: Transcript, hank: Person, dale: Person) -> Non
     transcript.ask(hank, "unmute", user="dale")
 
 
-def record_history(town: Town) -> list[bytes]:
+def record_history(server: ChatServer) -> list[bytes]:
     """Pages of messages, whole and cut to the size of a frame, from either end."""
     transcript = Transcript()
     ask = transcript.ask
-    bobby, peggy = town.dials(), town.dials()
+    bobby, peggy = server.connect(), server.connect()
     transcript.present(bobby, "bobby", password=PASSWORD, device="desk")
     transcript.present(peggy, "peggy", password=PASSWORD, device="desk")
     ask(bobby, "history", **{"with": "peggy"})
@@ -201,9 +201,9 @@ CONTROL_REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-def record_control(town: Town) -> list[bytes]:
+def record_control(server: ChatServer) -> list[bytes]:
     """What the control socket answers; `status` differs from run to run."""
-    control = town.server.app._control
+    control = server.server.app._control
     credentials = PeerCredentials(None, None)
     requests = [(method, json.encode({"verb": method, "arguments": it})) for method, it in CONTROL_REQUESTS.items()]
     answers = [(method, control._respond(line, None, credentials)) for method, line in requests]
@@ -211,16 +211,16 @@ def record_control(town: Town) -> list[bytes]:
 
 
 def test_responses_are_the_recorded_bytes(
-    settle: Callable[..., Town], monkeypatch: pytest.MonkeyPatch, as_cluster: str
+    start_chat_server: Callable[..., ChatServer], monkeypatch: pytest.MonkeyPatch, as_cluster: str
 ) -> None:
     if as_cluster:
         pytest.skip("the order of what two servers know is not recorded")
     monkeypatch.setattr(time, "time", lambda: NOW)
-    town = settle()
-    lines = [*record_people(town)]
-    town.restarts(max_frame=4096, retention_days=0)
-    lines += record_history(town)
-    lines += record_control(town)
+    server = start_chat_server()
+    lines = [*record_people(server)]
+    server.restart(max_frame=4096, retention_days=0)
+    lines += record_history(server)
+    lines += record_control(server)
     if os.environ.get("GMESSENGER_RECORD"):
         RECORDED.write_bytes(b"\n".join(lines) + b"\n")
     assert lines == RECORDED.read_bytes().splitlines()
