@@ -305,7 +305,7 @@ class Authenticator:
         if session.key in self.accounts:
             raise PasswordRequired("This name belongs to an account.")
         if predecessor is not None:
-            session.delivered |= predecessor.delivered
+            session.sync.resume(predecessor.sync)
             left_over = [each for each in predecessor.outbox.drain() if isinstance(each, Message | MessageBatch)]
             self.replace_session(predecessor)
         return session, left_over

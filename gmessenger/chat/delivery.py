@@ -78,14 +78,15 @@ class DeliveryService:
 
         `own` are the seqs that are not in it because the session has said them itself.
         """
-        if session.catching_up:
-            session.dirty = True
+        sync = session.sync
+        if sync.catching_up:
+            sync.fall_behind(conversation, batch.last_seq)
             return True
-        sent = session.delivered.get(conversation, 0)
-        in_turn = sent == batch.first_seq - 1 or (session.account is None and sent < batch.first_seq)
-        if not in_turn or not session.outbox.offer_batch(batch, len(batch.messages)):
+        if not sync.is_next(conversation, batch.first_seq):
             return False
-        session.delivered[conversation] = batch.last_seq
+        if not session.outbox.offer_batch(batch, len(batch.messages)):
+            return False
+        sync.advance(conversation, batch.last_seq)
         self.stats.deliveries += len(batch.messages)
         if own_seqs:
             self._acknowledge(session, conversation, own_seqs)
@@ -97,51 +98,39 @@ class DeliveryService:
 
     def check_gap(self, session: Session, conversation: str, head: int) -> None:
         """What came while the session was on its way into a conversation must not wait for the next message."""
-        if session.account is not None and not session.catching_up and head > session.delivered.get(conversation, 0):
-            self.restart_catch_up(session)
+        if session.account is not None and session.sync.fall_behind(conversation, head):
+            self.start_catch_up(session)
 
     def _deliver_live(self, session: Session, conversation: str, seq: int, message: Message) -> bool:
         """Hand it over live if its turn has come; says whether it did."""
-        if session.account is None:
-            if seq > session.delivered.get(conversation, 0):
-                session.delivered[conversation] = seq  # should it become an account, it is done with this
-                return session.outbox.offer(message)
-        elif session.catching_up:
-            session.dirty = True
-        elif seq > session.delivered.get(conversation, 0):
-            if seq == session.delivered.get(conversation, 0) + 1 and session.outbox.offer(message):
-                session.delivered[conversation] = seq
-                return True
-            self.restart_catch_up(session)
+        sync = session.sync
+        if sync.is_next(conversation, seq) and session.outbox.offer(message):
+            sync.advance(conversation, seq)
+            return True
+        if sync.fall_behind(conversation, seq):
+            self.start_catch_up(session)
         return False
 
     def restart_catch_up(self, session: Session) -> None:
         """Have an account's session page from the store whatever it has not been sent."""
-        session.catching_up = session.dirty = True
+        session.sync.start_catch_up()
         self.start_catch_up(session)
 
     def _count_own(self, session: Session, conversation: str, seq: int) -> None:
         """A session's own message, which it has."""
-        if session.device is None:
-            session.delivered[conversation] = max(seq, session.delivered.get(conversation, 0))
-        elif session.catching_up:
-            session.dirty = True
-        elif session.delivered.get(conversation, 0) != seq - 1:
-            self.restart_catch_up(session)
-        else:
-            session.delivered[conversation] = seq
+        if session.sync.is_next(conversation, seq):
+            session.sync.advance(conversation, seq)
             self._acknowledge(session, conversation, (seq,))
+        elif session.sync.fall_behind(conversation, seq):
+            self.start_catch_up(session)
 
     def _acknowledge(self, session: Session, conversation: str, own_seqs: Iterable[int]) -> None:
         """What a session said itself moves its device's cursor on, as far as it owes nothing before it."""
         if session.device is None:
             return
-        acked = before = session.acknowledged.get(conversation, 0)
-        for seq in own_seqs:
-            acked += seq == acked + 1
-        if acked != before:
-            session.acknowledged[conversation] = acked
-            self._store.acknowledge(session.device.id, conversation, acked)
+        acknowledged = session.sync.acknowledge_own(conversation, own_seqs)
+        if acknowledged:
+            self._store.acknowledge(session.device.id, conversation, acknowledged)
 
     def _run_catch_up(self, session: Session) -> None:
         try:
@@ -152,36 +141,43 @@ class DeliveryService:
 
     def _catch_up(self, session: Session) -> None:
         while not session.outbox.closed:
-            session.dirty = False
+            session.sync.begin_pass()
             try:
                 self._send_backlog(session)
             except StoreUnavailable:
                 Event().wait(STORE_RETRY_DELAY)
                 continue
-            if not session.dirty:
-                session.catching_up = False
+            if session.sync.caught_up():
                 session.outbox.push(CatchUpDone())
                 return
 
     def _send_backlog(self, session: Session) -> None:
-        assert session.account is not None
-        for conversation, head in sorted(self._store.backlog(session.account.id).items()):
-            while session.delivered.get(conversation, 0) < head and not session.outbox.closed:
-                page = self._store.page(session.account.id, conversation, session.delivered.get(conversation, 0))
-                for remembered in page.messages:
-                    self._send_stored(session, remembered)
-                if not page.more:
-                    # What was pruned is owed to nobody, nor what was said in a room after one was taken out of it.
-                    session.delivered[conversation] = max(head, session.delivered.get(conversation, 0))
+        """Send what the store has after what was sent, conversation by conversation.
 
-    def _send_stored(self, session: Session, message: StoredMessage) -> None:
+        Stops early where the session is closed, or has left a conversation meanwhile: then its seqs may begin anew.
+        """
+        assert session.account is not None
+        sync = session.sync
+        for conversation, head in sorted(self._store.backlog(session.account.id).items()):
+            while sync.delivered(conversation) < head and not session.outbox.closed:
+                page = self._store.page(session.account.id, conversation, sync.delivered(conversation))
+                if not all(self._send_stored(session, message) for message in page.messages) or sync.is_pass_stale:
+                    return
+                if not page.more:
+                    # What was pruned is not owed, nor what was said in a room after the account was removed from it.
+                    sync.advance(conversation, head)
+
+    def _send_stored(self, session: Session, message: StoredMessage) -> bool:
+        """Block until there is room, and send it, unless the session's device sent it. False where the pass is over."""
         assert session.device is not None
-        if message.device == session.device.id:
-            session.delivered[message.conversation] = message.seq
-        elif session.outbox.wait_for_room():
+        is_from_device = message.device == session.device.id
+        if not (is_from_device or session.outbox.wait_for_room()) or session.sync.is_pass_stale:
+            return False
+        if not is_from_device:
             session.outbox.push(message_from_stored(message, is_own=fold(message.sender) == session.key))
             self.stats.deliveries += 1
-            session.delivered[message.conversation] = message.seq
+        session.sync.advance(message.conversation, message.seq)
+        return True
 
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:

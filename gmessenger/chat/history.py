@@ -36,11 +36,9 @@ class HistoryService:
         if session.device is None:
             return
         conversation = conversation_key(session, target)
-        seq = min(seq, session.delivered.get(conversation, 0))
-        if seq <= session.acknowledged.get(conversation, 0):
+        seq = session.sync.acknowledge(conversation, seq)
+        if not seq:
             return
-        session.acknowledged[conversation] = seq
-        session.ack_pending = True
         self._store.acknowledge(session.device.id, conversation, seq)
         if target[:1] != "#" and fold(target) != session.key:
             delivered = DeliveryReceipt(session.name, seq)

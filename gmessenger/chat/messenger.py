@@ -131,7 +131,7 @@ class Messenger:
             for parcel in undelivered:
                 session.outbox.offer(parcel)
             return
-        for conversation in session.delivered:
+        for conversation in session.sync:
             if conversation[:1] != "#":
                 one, _, other = conversation.partition(" ")
                 self.presence.link(one, other)

@@ -229,7 +229,8 @@ class RoomRegistry:
         """Be in the room from now on; returns what was the last seq before."""
         if session.account is None:
             room.guests[session.key] = session
-            session.delivered[room.key] = room.head  # what it had of one of this name before is nothing
+            session.sync.forget(room.key)  # what it was sent of an earlier room of this name
+            session.sync.set_start(room.key, room.head)
             self._router.peers.presence_changed(session.key)
             return room.head
         head = self._store.join(room.key, session.account.id)
@@ -307,8 +308,7 @@ class RoomRegistry:
         self._room_names.discard(room.name)
         self._router.peers.conversation_deleted(room.key)
         for session in self.sessions(room):
-            session.delivered.pop(room.key, None)
-            session.acknowledged.pop(room.key, None)
+            session.sync.forget(room.key)
             if session.accepts_push:
                 session.outbox.offer(RoomEvent("leave", room.name, session.name, by="server"))
 
@@ -372,8 +372,7 @@ class RoomRegistry:
     def set_cursor(self, key: str, room: str, head: int) -> None:
         """A name has joined a room: what was said before is not for it."""
         for session in self._router.sessions(key):
-            session.delivered[room] = max(head, session.delivered.get(room, 0))
-            session.acknowledged[room] = max(head, session.acknowledged.get(room, 0))
+            session.sync.set_start(room, head)
 
     def _remove_stored_member(
         self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session
@@ -398,8 +397,7 @@ class RoomRegistry:
         self.notify(room, event, actor)
         del room.members[account.id]
         for session in self._router.sessions(account.key):  # should it come back, it begins anew
-            session.delivered.pop(room.key, None)
-            session.acknowledged.pop(room.key, None)
+            session.sync.forget(room.key)
 
     def notify(self, room: Room, event: RoomEvent, actor: Session | None) -> None:
         """Everybody in the room but the session whose doing it is: that one has its answer."""

@@ -202,7 +202,7 @@ class Dispatcher:
     def _relay_batch(self, session: Session, key: str, texts: list[str], ids: MessageIds) -> bool:
         """From guest to guest, as one parcel; False where it does not fit."""
         outboxes = self._router.outboxes.get(key)
-        if outboxes is None or (session.ack_pending and any(ids)):
+        if outboxes is None or (session.sync.ack_pending and any(ids)):
             return False
         weight = sum(map(len, texts)) + MESSAGE_OVERHEAD * len(texts)
         if not all(outbox.make_room_for(len(texts), weight) for outbox in outboxes):
@@ -239,8 +239,7 @@ class Dispatcher:
             )
         except WireError:
             return False
-        session.ack_pending = True
-        session.pending_characters += weight
+        session.add_pending(weight)
         return True
 
     def _respond_relayed(self, session: Session, id: str | None, time: float, deliveries: int) -> None:
@@ -262,8 +261,7 @@ class Dispatcher:
                 self._store.append(pending.message, pending)
         else:
             self._store.append(pending.message, pending)
-        pending.session.ack_pending = True
-        pending.session.pending_characters += len(pending.message.text) + PENDING_MESSAGE_OVERHEAD
+        pending.session.add_pending(len(pending.message.text) + PENDING_MESSAGE_OVERHEAD)
 
     def on_stored(self, pending: PendingMessage, seq: int, duplicate: bool, error: WireError | None) -> None:
         """What became of it: answer, and bring it to those whose turn it is now."""
@@ -309,9 +307,9 @@ class PendingMessage(Struct, gc=False):
 
 def flush_acknowledgements(session: Session, store: Store) -> None:
     """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
-    if session.ack_pending:
+    if session.sync.ack_pending:
         store.flush()
-        session.ack_pending = False
+        session.sync.flushed()
 
 
 class MessageService:

@@ -11,21 +11,24 @@ from gevent.event import Event
 from gmessenger.chat.outbox import ONLINE, Outbox
 from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
+from gmessenger.chat.sync_state import SyncState
 from gmessenger.names import MAX_NAME, fold
 
 MAX_CONTACTS: Final = 200
 
 
 class Session:
-    """One connection that has logged in under `name`; `key` is the name folded.
+    """One connection that has logged in under `name`.
 
-    `front` names the door it came through. `told` is whether it may be told of what it did not ask for; a session that
-    may not be is a course client's. An account's session has a `device`, and knows by conversation up to where it has
-    been sent what is kept (`sent`) and has been acknowledged (`acked`). While it is `behind` it is sent nothing live
-    but catches up from the store; `missed` tells that something came meanwhile. It is `owing` while what it has
-    acknowledged may not be on disk; `unsettled` is how much of what it said is on its way there, in characters.
-    `pace` is what its name has left to say, `shares` what a guest's network has, `since` when it came, or said last how
-    it is.
+    `key`: the name folded.
+    `protocol`: the protocol's name, for the log.
+    `accepts_push`: push events may be sent; False for course clients, which are sent messages and responses only.
+    `account`, `device`: None for a guest.
+    `sync`: what the session was sent and has acknowledged.
+    `pending_characters`: the size of its messages that were handed to the store and are not committed.
+    `buckets`: the rate limit's state of the name, shared by all its sessions; `network_buckets`: a guest's network's.
+    `token`: resumes a guest's session, or logs in an account's again without a password.
+    `status`, `status_since`: `online` or what the session set; Unix seconds of the login, or when it was set.
     """
 
     __slots__ = (
@@ -33,14 +36,9 @@ class Session:
         "_progress",
         "accepts_push",
         "account",
-        "ack_pending",
-        "acknowledged",
         "address",
         "buckets",
-        "catching_up",
-        "delivered",
         "device",
-        "dirty",
         "key",
         "name",
         "network_buckets",
@@ -49,6 +47,7 @@ class Session:
         "protocol",
         "status",
         "status_since",
+        "sync",
         "token",
     )
 
@@ -62,11 +61,7 @@ class Session:
         self.address = address
         self.account: Account | None = None
         self.device: Device | None = None
-        self.delivered: dict[str, int] = {}
-        self.acknowledged: dict[str, int] = {}
-        self.catching_up = False
-        self.dirty = False
-        self.ack_pending = False
+        self.sync = SyncState()
         self.pending_characters = 0
         self.buckets = SenderBuckets()
         self.network_buckets: Sequence[tuple[SenderBuckets, int]] = ()
@@ -93,24 +88,31 @@ class Session:
         return list(self._contacts.values())
 
     def bind_account(self, account: Account) -> None:
-        """The session is this account's; nothing is sent to it live until it has caught up with its device."""
+        """Make it a session of an account. Nothing is sent to it live until it has caught up."""
         self.account = account
-        self.catching_up = self.dirty = True
+        self.sync.require_all()
 
     def bind_device(self, device: Device) -> None:
-        """The session is on this device, which has acknowledged up to its cursors."""
+        """Bind the account's session to a device, which has acknowledged up to its cursors."""
         self.device = device
-        self.delivered = {key: max(seq, self.delivered.get(key, 0)) for key, seq in device.cursors.items()}
-        self.acknowledged = dict(device.cursors)
+        self.sync.load_cursors(device.cursors)
+
+    def add_pending(self, size: int) -> None:
+        """Record that messages of this size, in characters, were handed to the store."""
+        self.pending_characters += size
+        self.sync.expect_flush()
 
     def release_pending(self, size: int) -> None:
-        """So much less is on its way to the disk."""
+        """Record that as much was committed, or was not stored."""
         self.pending_characters -= size
         if self._progress is not None:
             self._progress.set()
 
     def wait_for_store(self, max_pending: int, timeout: float) -> bool:
-        """Wait until no more than `most` is on its way to the disk; False after `timeout` seconds without progress."""
+        """Block until at most `max_pending` characters are pending.
+
+        Returns False after `timeout` seconds without progress. Called from the session's own greenlet.
+        """
         while self.pending_characters > max_pending:
             self._progress = Event()
             if not self._progress.wait(timeout):
@@ -119,7 +121,7 @@ class Session:
         return True
 
     def add_contact(self, name: str) -> None:
-        """Remember a contact for as long as the session lasts; beyond the bound the oldest is forgotten."""
+        """Add a contact for as long as the session lasts; beyond MAX_CONTACTS the oldest is dropped."""
         if len(name) <= MAX_NAME:
             self.remove_contact(name)
             self._contacts[fold(name)] = name

@@ -103,8 +103,8 @@ def _session_fields(session: Session | None, conversation: str, seq: int) -> dic
     if session is None:
         return None
     return {
-        "handed_over": session.delivered.get(conversation, 0) >= seq,
-        "behind": session.catching_up,
+        "handed_over": session.sync.delivered(conversation) >= seq,
+        "behind": session.sync.catching_up,
         "waiting": session.outbox.pending_frames,
     }
 

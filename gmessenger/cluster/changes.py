@@ -225,7 +225,7 @@ class ChangeApplier:
         for session, device in sessions:
             if login_counts.get(device.id, UNKNOWN_LOGIN_COUNT) > device.login_count:
                 self.replace_session(session)
-            elif not session.catching_up:
+            elif not session.sync.catching_up:
                 self._messenger.delivery.restart_catch_up(session)
 
     def replace_session(self, session: Session) -> None:

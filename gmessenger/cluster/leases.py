@@ -77,7 +77,7 @@ class LeaseKeeper:
             self._renewed_at = max(started_at, self._renewed_at)  # a claim renews the lease of the node
             if claim.was_taken_over and resumed_token is not None:
                 session.token = resumed_token
-            session.delivered |= claim.heads
+            session.sync.set_heads(claim.heads)
 
     def release(self, key: str) -> None:
         """Free a name whose guest has left, in the background. A claim before that keeps it."""

@@ -126,15 +126,12 @@ class Sequencer:
             StoreUnavailable: the messages could not be read.
         """
         for conversation, head in cursors.items():
-            while (sent := session.delivered.get(conversation, 0)) < head:
+            while (sent := session.sync.delivered(conversation)) < head:
                 page = self._store.history(conversation, 1, None, sent, GAP_BATCH)
                 for message in page.messages:
-                    if session.delivered.get(conversation, 0) < message.seq <= head:
+                    if session.sync.delivered(conversation) < message.seq <= head:
                         self._delivery.deliver(self._committed(message), (session,))
-                session.delivered[conversation] = max(
-                    session.delivered.get(conversation, 0),
-                    page.messages[-1].seq if page.more and page.messages else head,
-                )
+                session.sync.advance(conversation, page.messages[-1].seq if page.more and page.messages else head)
 
     def _check_heads(self) -> None:
         heads, self._unchecked_heads = self._unchecked_heads, {}
@@ -164,7 +161,7 @@ class Sequencer:
                 del self._states[conversation]
             return None
         if state is None:
-            live = [session.delivered.get(conversation, 0) for session in sessions if not session.catching_up]
+            live = [session.sync.delivered(conversation) for session in sessions if not session.sync.catching_up]
             self._evict()
             state = self._states[conversation] = SequenceState(min(live, default=seq - 1))
         return state

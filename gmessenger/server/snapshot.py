@@ -73,7 +73,7 @@ class ServerSnapshot:
 
 def take_snapshot(server: ServerView) -> ServerSnapshot:
     """Count. Ten thousand connections take about 10 ms, in which nothing else runs."""
-    sessions = [(session.catching_up, session.outbox.pending_frames) for session in server.messenger.router]
+    sessions = [(session.sync.catching_up, session.outbox.pending_frames) for session in server.messenger.router]
     depths = [depth for _, depth in sessions]
     return ServerSnapshot(
         Counter(

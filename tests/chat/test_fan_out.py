@@ -38,7 +38,7 @@ def settle(house: House) -> None:
 
 def until_live(session: Session) -> None:
     with gevent.Timeout(5):
-        while session.catching_up:
+        while session.sync.catching_up:
             gevent.sleep(0)
 
 
@@ -66,7 +66,7 @@ def test_who_has_all_before_it_is_given_one_bundle_and_all_share_it(house: House
     (one,), (other,) = told(dale), told(gus)
     assert isinstance(one, MessageBatch) and one is other
     assert [(each.text, each.seq) for each in one.messages] == [(text, seq) for seq, text in enumerate(SAID, 1)]
-    assert dale.delivered["#dev"] == gus.delivered["#dev"] == 5 and told(hank) == []
+    assert dale.sync.delivered("#dev") == gus.sync.delivered("#dev") == 5 and told(hank) == []
     assert house.messenger.stats.deliveries == 10
 
 
@@ -75,7 +75,7 @@ def test_who_speaks_is_not_told_its_own_and_hears_the_others_in_order(house: Hou
     says(house, hank, dale)
     assert heard(hank) == [("m1", 2), ("m3", 4)]
     assert heard(dale) == [("m0", 1), ("m2", 3), ("m4", 5)]
-    assert hank.delivered["#dev"] == dale.delivered["#dev"] == 5
+    assert hank.sync.delivered("#dev") == dale.sync.delivered("#dev") == 5
 
 
 def test_who_speaks_is_given_one_bundle_too_and_acknowledges_its_own_as_far_as_it_owes_nothing(house: House) -> None:
@@ -84,9 +84,10 @@ def test_who_speaks_is_given_one_bundle_too_and_acknowledges_its_own_as_far_as_i
     (bundle,) = told(hank)
     assert isinstance(bundle, MessageBatch) and [each.seq for each in bundle.messages] == [3, 4]
     assert heard(gus) == [("m0", 1), ("m1", 2), ("m2", 3), ("m4", 5)]
-    assert (hank.delivered["#dev"], hank.acknowledged["#dev"]) == (5, 2)  # its fifth waits for the third and fourth
+    # Its fifth is not acknowledged before the third and the fourth.
+    assert (hank.sync.delivered("#dev"), hank.sync.acknowledged("#dev")) == (5, 2)
     assert hank.device is not None and house.store.cursors.uncommitted("#dev")[hank.device.id] == 2
-    assert (dale.delivered["#dev"], dale.acknowledged["#dev"]) == (5, 0)
+    assert (dale.sync.delivered("#dev"), dale.sync.acknowledged("#dev")) == (5, 0)
     assert house.messenger.stats.deliveries == 2 + 4 + 4
 
 
@@ -101,31 +102,33 @@ def test_another_device_of_who_speaks_hears_all_of_it_in_order_and_its_own_with_
     assert [(each.seq, each.id) for each in hanks.messages] == [(2, None), (3, "i2"), (4, None)]
     assert [(each.seq, each.id) for each in phones.messages] == [(1, "i0"), (2, None), (4, None)]
     assert [(each.seq, each.id) for each in dales.messages] == [(1, None), (3, None)]
-    assert (hank.delivered["#dev"], phone.delivered["#dev"], phone.acknowledged.get("#dev", 0)) == (4, 4, 0)
+    assert (hank.sync.delivered("#dev"), phone.sync.delivered("#dev"), phone.sync.acknowledged("#dev")) == (4, 4, 0)
 
 
 def test_who_speaks_and_misses_something_before_it_catches_up(house: House) -> None:
     hank, dale = enter(house, "hank"), enter(house, "dale")
     says(house, dale)
     hank.outbox.drain()
-    hank.delivered["#dev"] = 3  # a hole
+    hank.sync.forget("#dev")
+    hank.sync.set_start("#dev", 3)  # a gap
     says(house, hank, dale)
-    assert hank.catching_up and heard(hank) == []
+    assert hank.sync.catching_up and heard(hank) == []
     until_live(hank)
     assert heard(hank) == [("m3", 4), ("m4", 5), ("m1", 7), ("m3", 9)]
 
 
 def test_who_speaks_while_it_is_behind_is_given_nothing_live(house: House) -> None:
     hank, dale = enter(house, "hank"), enter(house, "dale")
-    hank.catching_up, hank.dirty = True, False
+    hank.sync.start_catch_up()
+    hank.sync.begin_pass()
     says(house, hank, dale)
-    assert hank.dirty and told(hank) == [] and hank.delivered["#dev"] == 0
+    assert not hank.sync.caught_up() and told(hank) == [] and hank.sync.delivered("#dev") == 0
 
 
 def test_who_alone_speaks_has_nothing_put_into_its_outbox(house: House) -> None:
     hank = enter(house, "hank")
     says(house, hank)
-    assert told(hank) == [] and hank.delivered["#dev"] == hank.acknowledged["#dev"] == 5
+    assert told(hank) == [] and hank.sync.delivered("#dev") == hank.sync.acknowledged("#dev") == 5
 
 
 def test_a_course_client_hears_one_thing_at_a_time(house: House) -> None:
@@ -139,7 +142,7 @@ def test_who_has_no_room_for_it_falls_behind_and_catches_up(house: House) -> Non
     dale.outbox.offer(CatchUpDone())
     dale.outbox.offer(CatchUpDone())
     says(house, hank)
-    assert dale.catching_up and heard(dale) == []
+    assert dale.sync.catching_up and heard(dale) == []
     with gevent.Timeout(5):
         got: list[tuple[str, int | None]] = []
         while len(got) < 5:
@@ -162,8 +165,8 @@ def test_what_two_say_to_each_other_is_brought_together_too(house: House) -> Non
     settle(house)
     ((hanks,), (dales,)) = told(hank), told(dale)
     assert [each.seq for each in hanks.messages] == [2] and [each.seq for each in dales.messages] == [1, 3]
-    assert (hank.delivered["dale hank"], hank.acknowledged["dale hank"]) == (3, 1)
-    assert (dale.delivered["dale hank"], dale.acknowledged.get("dale hank", 0)) == (3, 0)
+    assert (hank.sync.delivered("dale hank"), hank.sync.acknowledged("dale hank")) == (3, 1)
+    assert (dale.sync.delivered("dale hank"), dale.sync.acknowledged("dale hank")) == (3, 0)
 
 
 def test_what_one_says_to_oneself_goes_to_ones_other_devices(house: House) -> None:

@@ -89,7 +89,7 @@ def test_everybody_hears_everything_once_and_in_order(seqs: list[int], together:
     far.run_due()
     far.announce_head()
     expected = [(f"far {seq}", seq) for seq in range(1, COUNT + 1)]
-    assert heard(hank) == expected and not hank.catching_up
+    assert heard(hank) == expected and not hank.sync.catching_up
     assert heard(gus) == expected
 
 
@@ -101,7 +101,7 @@ def test_in_turn_nothing_is_asked_of_the_store(far: RemoteConversation) -> None:
     far.deliver_hints(4)
     assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4]
     far.announce_head()
-    assert far.sequencer.gap_messages == 0 and not hank.catching_up
+    assert far.sequencer.gap_messages == 0 and not hank.sync.catching_up
 
 
 def test_what_was_held_back_comes_with_what_was_between(far: RemoteConversation) -> None:
@@ -123,7 +123,7 @@ def test_own_posts_wait_for_others_between_them(far: RemoteConversation) -> None
     assert heard(dale) == []
     far.deliver_hints(1)
     assert heard(dale) == [("far 1", 1), ("near", 2)]
-    assert heard(hank) == [("far 1", 1)] and hank.delivered["#dev"] == 2
+    assert heard(hank) == [("far 1", 1)] and hank.sync.delivered("#dev") == 2
 
 
 def test_what_no_hint_told_of_is_read_from_the_store_once_for_all(far: RemoteConversation) -> None:
@@ -159,7 +159,7 @@ def test_what_was_erased_meanwhile_comes_as_a_tombstone(far: RemoteConversation)
 def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(far: RemoteConversation) -> None:
     far.store_messages(2, "bill gus", "gus")
     gus = far.house.login("gus")
-    gus.delivered["bill gus"] = 2  # as who claims the name is told
+    gus.sync.set_heads({"bill gus": 2})  # as who claims the name is told
     far.store_messages(2, "bill gus", "gus")
     far.deliver_hints(4)
     far.announce_head("bill gus")
@@ -177,7 +177,7 @@ def test_who_comes_later_under_a_guests_name_is_not_given_what_was_for_that_one(
     far.store_messages(1, "bill gus", "gus")  # given elsewhere
     far.announce_head("bill gus")
     second = far.house.login("gus")
-    second.delivered["bill gus"] = 2
+    second.sync.set_heads({"bill gus": 2})
     far.store_messages(1, "bill gus", "gus")
     far.announce_head("bill gus")
     assert [seq for _, seq in heard(second)] == [3]
