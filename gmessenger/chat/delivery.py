@@ -11,13 +11,13 @@ A room of a thousand that hears a hundred messages is a thousand parcels, and no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from gevent.event import Event
 from msgspec import Struct
 
 from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
-from gmessenger.chat.records import NewMessage, StoredMessage
+from gmessenger.chat.records import Device, NewMessage, StoredMessage
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
@@ -30,7 +30,7 @@ STORE_RETRY_DELAY: Final = 1.0
 """Seconds before a store that was not available is asked again."""
 
 Spawn = Callable[..., object]
-"""`spawn(what, function, *args)` runs a function in a greenlet whose failure is seen."""
+"""`spawn(what, function, *args)` runs a function in a greenlet whose failure is reported under that description."""
 
 
 class CommittedMessage(Struct, gc=False):
@@ -48,6 +48,10 @@ class CommittedMessage(Struct, gc=False):
     erased: bool = False
 
 
+CommittedHandler: TypeAlias = Callable[[list[CommittedMessage]], object]
+"""Takes committed messages of one conversation, ordered by seq."""
+
+
 class DeliveryService:
     """Brings kept messages to sessions, and counts what it and others bring."""
 
@@ -57,19 +61,26 @@ class DeliveryService:
         self.stats = stats
 
     def deliver(self, committed: CommittedMessage, sessions: Iterable[Session]) -> None:
-        """A post was kept: give it to these sessions, and to the sender's own as is due to a sender."""
-        parcel = message_from_committed(committed)
-        conversation, given = committed.message.conversation, 0
+        """Deliver a committed message to these sessions, its sender's own included.
+
+        The session that sent it is sent nothing: it has the message. The sender's other sessions get its id with it.
+        """
+        shared = message_from_committed(committed)
+        conversation, seq, sent = committed.message.conversation, committed.seq, 0
         for session in sessions:
-            if session.key != committed.sender_key:
-                given += self._deliver_live(session, conversation, committed.seq, parcel)
-            elif is_sender_session(session, committed):
-                self._count_own(session, conversation, committed.seq)
-            else:
-                given += self._deliver_live(
-                    session, conversation, committed.seq, message_from_committed(committed, committed.message.id)
-                )
-        self.stats.deliveries += given
+            message = shared
+            if session.key == committed.sender_key:
+                if is_sender_session(session, committed):
+                    self._count_own(session, conversation, seq)
+                    continue
+                message = message_from_committed(committed, committed.message.id)
+            sync = session.sync
+            if sync.is_next(conversation, seq) and session.outbox.offer(message):
+                sync.advance(conversation, seq)
+                sent += 1
+            elif sync.fall_behind(conversation, seq):
+                self.start_catch_up(session)
+        self.stats.deliveries += sent
 
     def deliver_batch(
         self, session: Session, conversation: str, batch: MessageBatch, own_seqs: Sequence[int] = ()
@@ -78,18 +89,17 @@ class DeliveryService:
 
         `own` are the seqs that are not in it because the session has said them itself.
         """
-        sync = session.sync
-        if sync.catching_up:
-            sync.fall_behind(conversation, batch.last_seq)
-            return True
+        sync, count = session.sync, len(batch.messages)
         if not sync.is_next(conversation, batch.first_seq):
-            return False
-        if not session.outbox.offer_batch(batch, len(batch.messages)):
+            if sync.catching_up:
+                sync.fall_behind(conversation, batch.last_seq)
+            return sync.catching_up
+        if not session.outbox.offer_batch(batch, count):
             return False
         sync.advance(conversation, batch.last_seq)
-        self.stats.deliveries += len(batch.messages)
-        if own_seqs:
-            self._acknowledge(session, conversation, own_seqs)
+        self.stats.deliveries += count
+        if own_seqs and session.device is not None:
+            self._acknowledge(session, session.device, conversation, own_seqs)
         return True
 
     def start_catch_up(self, session: Session) -> None:
@@ -101,16 +111,6 @@ class DeliveryService:
         if session.account is not None and session.sync.fall_behind(conversation, head):
             self.start_catch_up(session)
 
-    def _deliver_live(self, session: Session, conversation: str, seq: int, message: Message) -> bool:
-        """Hand it over live if its turn has come; says whether it did."""
-        sync = session.sync
-        if sync.is_next(conversation, seq) and session.outbox.offer(message):
-            sync.advance(conversation, seq)
-            return True
-        if sync.fall_behind(conversation, seq):
-            self.start_catch_up(session)
-        return False
-
     def restart_catch_up(self, session: Session) -> None:
         """Have an account's session page from the store whatever it has not been sent."""
         session.sync.start_catch_up()
@@ -118,19 +118,19 @@ class DeliveryService:
 
     def _count_own(self, session: Session, conversation: str, seq: int) -> None:
         """A session's own message, which it has."""
-        if session.sync.is_next(conversation, seq):
-            session.sync.advance(conversation, seq)
-            self._acknowledge(session, conversation, (seq,))
-        elif session.sync.fall_behind(conversation, seq):
+        sync = session.sync
+        if sync.is_next(conversation, seq):
+            sync.advance(conversation, seq)
+            if session.device is not None:
+                self._acknowledge(session, session.device, conversation, (seq,))
+        elif sync.fall_behind(conversation, seq):
             self.start_catch_up(session)
 
-    def _acknowledge(self, session: Session, conversation: str, own_seqs: Iterable[int]) -> None:
-        """What a session said itself moves its device's cursor on, as far as it owes nothing before it."""
-        if session.device is None:
-            return
+    def _acknowledge(self, session: Session, device: Device, conversation: str, own_seqs: Iterable[int]) -> None:
+        """Move the device's cursor over the session's own messages, up to the first unacknowledged one of others."""
         acknowledged = session.sync.acknowledge_own(conversation, own_seqs)
         if acknowledged:
-            self._store.acknowledge(session.device.id, conversation, acknowledged)
+            self._store.acknowledge(device.id, conversation, acknowledged)
 
     def _run_catch_up(self, session: Session) -> None:
         try:
@@ -221,10 +221,13 @@ def history_entry(stored: StoredMessage, **more: Any) -> dict[str, Any]:
 
 
 class FanOut:
-    """`bring` has to be called after the last `add`, before anybody else has a turn: the store does.
+    """Collects the messages of one commit, and delivers those of each conversation together.
 
-    What was gathered of a conversation goes through `order`, which is `give`: where several servers keep messages, it
-    waits there for those between. `giving` is told of what is given, before it is.
+    `flush` MUST be called after the last `add` of a commit, before the loop runs anything else: the store's
+    notification does so (`Store.set_batch_listener`). Neither blocks.
+
+    On a cluster, what is collected goes through the node's sequencer, which orders messages of several nodes and calls
+    `deliver`: see `attach`. Sequencer and fan-out need each other, so it cannot be an argument of the constructor.
     """
 
     def __init__(self, rooms: RoomRegistry, router: Router, delivery: DeliveryService) -> None:
@@ -232,22 +235,35 @@ class FanOut:
         self._router = router
         self._delivery = delivery
         self._committed: dict[str, list[CommittedMessage]] = {}
-        self.sequencer: Callable[[list[CommittedMessage]], None] = self.deliver
-        self.on_deliver: Callable[[list[CommittedMessage]], object] = lambda kept: None
+        self._sequencer: CommittedHandler = self.deliver
+        self._on_deliver: CommittedHandler | None = None
+
+    def attach(self, sequencer: CommittedHandler, on_deliver: CommittedHandler | None = None) -> None:
+        """Pass what is committed to `sequencer` instead of `deliver`, and call `on_deliver` before each delivery.
+
+        Called once, by the node of a cluster, before the server listens.
+        """
+        self._sequencer = sequencer
+        self._on_deliver = on_deliver
 
     def add(self, committed: CommittedMessage) -> None:
-        """A post was kept; posts to a conversation come in the order of their seqs."""
+        """Collect a message. Those of one conversation come in the order of their seqs."""
         self._committed.setdefault(committed.message.conversation, []).append(committed)
 
     def flush(self) -> None:
-        """Give what was gathered to those who are there. Where that raises, call it again for what is left."""
+        """Deliver what was collected. Where that raises, call it again for the rest."""
         while self._committed:
-            self.sequencer(self._committed.pop(next(iter(self._committed))))
+            self._sequencer(self._committed.pop(next(iter(self._committed))))
 
     def deliver(self, committed: list[CommittedMessage], sessions: Sequence[Session] | None = None) -> None:
-        """Bring posts of one conversation, in the order of their seqs, to those who are here, or to these sessions."""
-        self.on_deliver(committed)
-        sessions = self.recipient_sessions(committed[0]) if sessions is None else sessions
+        """Deliver messages of one conversation, ordered by seq, to these sessions, or to all recipients of this server.
+
+        More than one, if their seqs are consecutive, go as one batch to each session that accepts it.
+        """
+        if self._on_deliver is not None:
+            self._on_deliver(committed)
+        if sessions is None:
+            sessions = self.recipient_sessions(committed[0])
         if len(committed) > 1 and committed[-1].seq - committed[0].seq + 1 == len(committed):
             self._deliver_batch(committed, sessions)
         else:

@@ -1,17 +1,15 @@
-"""The verbs: what a session may do. Every front calls these and no front does anything else to the messenger.
-
-Refusals are raised as `WireError`; what the asker and others are told is put into outboxes.
-"""
+"""The messenger: composes the services of the chat, and owns the lifecycle of sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
 from gmessenger.chat.blocks import BlockList
-from gmessenger.chat.delivery import DeliveryService, Spawn
+from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.directory import Directory
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.moderation import Moderation
@@ -37,10 +35,16 @@ from gmessenger.log import traced
 
 
 class Messenger:
-    """The one object all fronts share. `clock` is Unix seconds; `later(seconds, call)` calls back.
+    """The services of one server's chat, made from a store, and the lifecycle of its sessions.
 
-    `steady` is a clock that only goes forward. `origins` says for which networks an address counts. `elsewhere` is what
-    there is of other servers.
+    A session begins with `login` and `welcome`, may become an account's with `register`, and ends with `logout`, or
+    with `erase_account`. What else a session may ask for is a method of the service concerned: `message_service`,
+    `room_service`, `history_service`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
+    cluster and the admin service alike. The table of requests of a protocol names the method of each. The requests
+    below (`users`, `set_status`, `history` …) are here only to send the response for a service that returns its result.
+
+    Errors are raised as `WireError`; responses and events go to the outboxes of sessions. A method may block as the
+    store does, unless it says otherwise.
     """
 
     def __init__(
@@ -55,43 +59,58 @@ class Messenger:
         networks_of: Callable[[str], WeightedNetworks] = lambda address: (),
         peers: Peers | None = None,
     ) -> None:
+        """Read accounts, rooms, sanctions and blocks from the store, and deliver what is appended to it from now on.
+
+        Args:
+            clock: the time, in Unix seconds.
+            call_later: calls a function in so many seconds.
+            spawn: runs a function in a greenlet, and reports its failure.
+            monotonic: seconds on a clock that never goes back; `clock` where it is left out.
+            networks_of: the networks whose rate limits an address shares.
+            peers: the other nodes of the cluster.
+        """
+        monotonic = monotonic or clock
         self.policy = policy
-        self.router = Router(peers)
-        self.stats = MessengerStats()
         self._clock = clock
         self._store = store
-        trials = LoginThrottle(passwords or PasswordVerifier(), self._limits, monotonic or clock, networks_of)
-        self.throttle = Throttle(self._limits, monotonic or clock, networks_of)
-        self.sanctions = SanctionRegistry(store, clock)
-        self.authenticator = Authenticator(store, self.router, trials, clock, self.sanctions.check_login, policy)
-        self._change_runner = ChangeRunner(spawn, clock, policy.store_timeout)
-        accounts = self.authenticator.accounts
-        self.rooms = rooms = RoomRegistry(store, self.router, self.authenticator.accounts_by_id, clock, self._limits)
-        self.history_service = HistoryService(store, self.router, rooms, accounts, policy)
-        dismissal = self.session_closer = SessionCloser(self.router, self.logout, clock)
-        self.moderation = Moderation(
-            self.sanctions, self.router, rooms, accounts, dismissal, self._change_runner, clock
+        self.stats = stats = MessengerStats()
+        self.router = router = Router(peers)
+        self._change_runner = change_runner = ChangeRunner(spawn, clock, policy.store_timeout)
+        self.session_closer = session_closer = SessionCloser(router, self.logout, clock)
+
+        self.throttle = throttle = Throttle(self._limits, monotonic, networks_of)
+        self.sanctions = sanctions = SanctionRegistry(store, clock)
+        login_throttle = LoginThrottle(passwords or PasswordVerifier(), self._limits, monotonic, networks_of)
+        self.authenticator = Authenticator(store, router, login_throttle, clock, sanctions.check_login, policy)
+        accounts, accounts_by_id = self.authenticator.accounts, self.authenticator.accounts_by_id
+
+        find_closure = partial(sanctions.find, "close")
+        self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, clock, self._limits, find_closure)
+        self.blocks = blocks = BlockList(store, accounts_by_id, change_runner, clock)
+        self.seen_names = SeenNames(policy)
+        self.presence = presence = PresenceTracker(
+            router, call_later, lambda key: rooms.roommates(accounts.get(key)), blocks.is_hidden
         )
-        self.blocks = blocks = BlockList(store, self.authenticator.accounts_by_id, self._change_runner, clock)
+
+        self.delivery = delivery = DeliveryService(store, spawn, stats)
+        self.fan_out = FanOut(rooms, router, delivery)
+        store.set_batch_listener(self.fan_out.flush)
+        quotas = StorageQuotas(store, policy, monotonic)
+        was_seen = self.seen_names.__contains__
+        dispatcher = Dispatcher(
+            store, router, rooms, self.fan_out, blocks, accounts, was_seen, clock, policy, quotas, stats
+        )
+        self.message_service = MessageService(policy, throttle, sanctions, dispatcher, rooms, presence, router)
+
+        self._directory = directory = Directory(router, rooms, presence, blocks.is_hidden, policy)
+        self.room_service = RoomService(
+            rooms, delivery, directory, change_runner, self._respond, sanctions.check_not_muted
+        )
+        self.history_service = HistoryService(store, router, rooms, accounts, policy)
+        self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, change_runner, clock)
         self.account_data = AccountData(
-            store, self.authenticator, rooms, blocks, trials, dismissal, self.router.peers, clock
+            store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers, clock
         )
-        self.delivery = DeliveryService(store, spawn, self.stats)
-        seen = self.seen_names = SeenNames(policy)
-        quotas = StorageQuotas(store, policy, monotonic or clock)
-        posting = Dispatcher(
-            store, self.router, rooms, self.delivery, blocks, accounts, seen.__contains__, clock, policy, quotas
-        )
-        self.fan_out = posting.fan_out
-        presence = self.presence = PresenceTracker(
-            self.router, call_later, lambda key: rooms.roommates(accounts.get(key)), blocks.is_hidden
-        )
-        lists = self._directory = Directory(self.router, rooms, presence, blocks.is_hidden, policy)
-        self.message_service = MessageService(
-            policy, self.throttle, self.sanctions, posting, rooms, presence, self.router
-        )
-        check_voice = self.sanctions.check_not_muted
-        self.room_service = RoomService(rooms, self.delivery, lists, self._change_runner, self._respond, check_voice)
 
     @property
     def store_identity(self) -> str:

@@ -49,8 +49,6 @@ class Moderation:
         self._session_closer = session_closer
         self._change_runner = change_runner
         self._clock = clock
-        for room in rooms:
-            room.closure = sanctions.find("close", room.key)
 
     def run_as_operator(self, session: Session, id: str | None, method: OperatorMethod, *arguments: Any) -> None:
         """Have an operator's session do something; answers 200. Raises `OperatorsOnly`, and what the verb raises."""

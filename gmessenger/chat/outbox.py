@@ -219,7 +219,6 @@ class Outbox(SimpleQueue[Outbound]):
         "_room_available",
         "_size",
         "closed",
-        "name",
     )
 
     def __init__(
@@ -245,7 +244,6 @@ class Outbox(SimpleQueue[Outbound]):
         self._reserved = (0, 0)
         self._room_available: Event | None = None
         self.closed = False
-        self.name = ""
 
     @property
     def pending_frames(self) -> int:
@@ -285,29 +283,34 @@ class Outbox(SimpleQueue[Outbound]):
         self._reserved = (self._reserved[0] - 1, self._reserved[1] - size)
 
     def offer(self, event: Outbound) -> bool:
-        """Put a parcel in unless the outbox is full or closed; says whether it did."""
-        return self.make_room() and self.push(event)
+        """Append an event, unless the outbox is full after `flush`, or closed. Returns True if it was appended."""
+        frames, size = self._reserved  # as `make_room`, without the calls: nearly all that is delivered comes here
+        if self._size + size > self._max_size or len(self.queue) + self._extra_frames + frames >= self._max_frames:
+            self._flush()
+            if self.is_full:
+                return False
+        return self.push(event)
 
-    def push(self, event: Outbound) -> bool:
-        """Put in what is owed whatever the bound: answers, whose number is bounded by not reading requests."""
+    def push(self, event: Outbound, frames: int = 1) -> bool:
+        """Append an event of so many frames, whatever the bound. Returns False if the outbox is closed.
+
+        For what is bounded otherwise: responses, since no request is read while `is_full`, and what room was made for.
+        """
         if self.closed:
             return False
-        idle = not self.queue
+        is_idle = not self.queue
         self._size += event.size
-        # The queue's own list, as in `take_all`: nobody ever waits in get or put here.
+        if frames != 1:
+            self._extra_frames += frames - 1
+        # The queue's own list, as in `drain`: nothing ever waits in get or put here.
         self.queue.append(event)
-        if idle:
+        if is_idle:
             self._on_ready()
         return True
 
-    def push_batch(self, event: Outbound, frames: int) -> bool:
-        """Put in a parcel of so many frames."""
-        self._extra_frames += frames - 1
-        return self.push(event)
-
     def offer_batch(self, event: Outbound, frames: int) -> bool:
-        """Put in a parcel of so many frames, or none, unless they do not all fit; says whether it did."""
-        return self.make_room_for(frames, event.size) and (not frames or self.push_batch(event, frames))
+        """Append an event of so many frames, if all of them fit after `flush`. Returns True if it was, or has none."""
+        return self.make_room_for(frames, event.size) and (not frames or self.push(event, frames))
 
     def drain(self) -> list[Outbound]:
         """Everything that waits, in order."""
@@ -345,9 +348,11 @@ class Outbox(SimpleQueue[Outbound]):
         self._notify_room()
 
     def _fits(self, frames: int, size: int) -> bool:
-        promised, promised_weight = self._reserved
-        fits = len(self.queue) + self._extra_frames + frames + promised <= self._max_frames
-        return fits and self._size + size + promised_weight <= self._max_size
+        reserved_frames, reserved_size = self._reserved
+        return (
+            len(self.queue) + self._extra_frames + frames + reserved_frames <= self._max_frames
+            and self._size + size + reserved_size <= self._max_size
+        )
 
     def _create_queue(self, items: Iterable[Outbound] = ()) -> Any:
         # A list: a deque holds more than a kilobyte for good, and everybody who is connected has an outbox.

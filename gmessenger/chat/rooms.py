@@ -149,12 +149,14 @@ class RoomRegistry:
         accounts_by_id: dict[int, Account],
         clock: Callable[[], float],
         limits: Callable[[], Limits],
+        find_closure: Callable[[str], Sanction | None],
     ) -> None:
         self._store = store
         self._router = router
         self._accounts_by_id = accounts_by_id
         self._clock = clock
         self._limits = limits
+        self._find_closure = find_closure
         self._rooms: dict[str, Room] = {}
         self._quotas = RoomQuotas()
         self._room_names = ConfusableIndex()
@@ -168,6 +170,7 @@ class RoomRegistry:
         """A room that the store has, there from now on, or the one that is there already."""
         members = {id: self._accounts_by_id[id] for id in record.members if id in self._accounts_by_id}
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
+        room.closure = self._find_closure(record.key)
         self._room_names.add(record.name)
         return self._rooms.setdefault(record.key, room)
 

@@ -38,7 +38,7 @@ class Router:
     def names(self) -> dict[str, str]:
         """Who is present, wherever that is: names as shown, by their folded form."""
         there = {key: next(iter(shown.values())).name for key, shown in self.peers.presences.items()}
-        return there | {key: outboxes[0].name for key, outboxes in self.outboxes.items()}
+        return there | {key: sessions[0].name for key, sessions in self._sessions.items()}
 
     def sessions(self, key: str) -> list[Session]:
         """Those of a name that are here."""

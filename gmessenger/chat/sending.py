@@ -9,7 +9,7 @@ from typing import Final, Self
 from msgspec import Struct
 
 from gmessenger.chat.blocks import BlockList
-from gmessenger.chat.delivery import CommittedMessage, DeliveryService, FanOut
+from gmessenger.chat.delivery import CommittedMessage, FanOut
 from gmessenger.chat.outbox import BROADCAST_TARGET, MESSAGE_OVERHEAD, Message, Outbox, Response, TextBatch
 from gmessenger.chat.peers import Reservation
 from gmessenger.chat.policy import Policy
@@ -21,6 +21,7 @@ from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.sanctions import SanctionRegistry
 from gmessenger.chat.session import Session
+from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.throttle import Throttle
 from gmessenger.errors import (
@@ -85,27 +86,26 @@ class Dispatcher:
         store: Store,
         router: Router,
         rooms: RoomRegistry,
-        delivery: DeliveryService,
+        fan_out: FanOut,
         blocks: BlockList,
         accounts: dict[str, Account],
         was_seen: Callable[[str], bool],
         clock: Callable[[], float],
         policy: Policy,
         quotas: StorageQuotas,
+        stats: MessengerStats,
     ) -> None:
         self._store = store
         self._router = router
-        self._delivery = delivery
         self._rooms = rooms
-        self.fan_out = FanOut(rooms, router, delivery)
-        store.on_batch_completed = self.fan_out.flush
+        self._fan_out = fan_out
         self._blocks = blocks
         self._accounts = accounts
         self._was_seen = was_seen
         self._clock = clock
         self._policy = policy
         self._quotas = quotas
-        self._stats = delivery.stats
+        self._stats = stats
 
     def send_direct(self, session: Session, key: str, to: str, text: str, id: str | None, action: str) -> None:
         """A message to a name; kept if either end is an account, else handed over."""
@@ -142,9 +142,9 @@ class Dispatcher:
 
     def _guest_name(self, key: str, to: str) -> str:
         """The name of a guest who is present, as it is shown."""
-        outboxes = self._router.outboxes.get(key)
-        if outboxes is not None:
-            return outboxes[0].name
+        sessions = self._router.sessions(key)
+        if sessions:
+            return sessions[0].name
         shown = self._router.peers.latest(key)
         if shown is None:
             raise (
@@ -207,8 +207,8 @@ class Dispatcher:
         weight = sum(map(len, texts)) + MESSAGE_OVERHEAD * len(texts)
         if not all(outbox.make_room_for(len(texts), weight) for outbox in outboxes):
             return False
-        breath = TextBatch(session.name, outboxes[0].name, texts, self._clock(), weight)
-        taken = sum(outbox.push_batch(breath, len(texts)) for outbox in outboxes)
+        breath = TextBatch(session.name, self._router.sessions(key)[0].name, texts, self._clock(), weight)
+        taken = sum(outbox.push(breath, len(texts)) for outbox in outboxes)
         self._stats.relayed += len(texts)
         self._stats.deliveries += taken * len(texts)
         for id in filter(None, ids):
@@ -283,7 +283,7 @@ class Dispatcher:
             self._stats.duplicates += 1
             return
         self._stats.stored += 1
-        self.fan_out.add(CommittedMessage(post, seq, pending.action, session.key, session, room, pending.to_key))
+        self._fan_out.add(CommittedMessage(post, seq, pending.action, session.key, session, room, pending.to_key))
 
 
 class PendingMessage(Struct, gc=False):

@@ -55,7 +55,6 @@ class Session:
         self.name = name
         self.key = fold(name)
         self.outbox = outbox
-        outbox.name = name
         self.protocol = protocol
         self.accepts_push = accepts_push
         self.address = address

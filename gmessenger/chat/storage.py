@@ -70,10 +70,12 @@ class Store(Protocol):
     def append_all(self, messages: Sequence[tuple[NewMessage, AppendCallback]]) -> None:
         """`append` all of them, or, where that raises, none."""
 
-    on_batch_completed: Callable[[], None]
-    """Called when `done` of some posts has been called, before anybody else has a turn, and again where it raises: each
-    time it has done some of what there was.
-    """
+    def set_batch_listener(self, on_batch_completed: Callable[[], None]) -> None:
+        """Have it called when callbacks of appended messages were called, before the loop runs anything else.
+
+        Where it raises it is called again; each time it MUST have done a part of what there was. It must not block.
+        Called once, by the messenger: what the callbacks collect can be delivered together.
+        """
 
     def accounts(self) -> Sequence[Account]:
         """Every account."""

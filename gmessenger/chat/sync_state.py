@@ -118,8 +118,7 @@ class SyncState:
         acknowledged = before = self._acknowledged.get(conversation, 0)
         for seq in seqs:
             acknowledged += seq == acknowledged + 1
-        acknowledged = min(acknowledged, self._delivered.get(conversation, 0))
-        if acknowledged <= before:
+        if acknowledged == before or acknowledged > self._delivered.get(conversation, 0):
             return 0
         self._acknowledged[conversation] = acknowledged
         return acknowledged

@@ -62,7 +62,6 @@ class RoomChangeApplier:
             self._merge_room(room, stored, by)
         elif stored is not None:
             room = self._rooms.load(stored)
-            room.closure = self._sanctions.find("close", key)
             self._on_room_loaded(room)
             for id, account in room.members.items():
                 self._set_visible_from(room, account, stored.members[id])

@@ -85,8 +85,7 @@ class ClusterNode:
             monotonic,
             lambda: 2 * messenger.policy.store_timeout,
         )
-        messenger.fan_out.sequencer = self._hint_publisher.publish
-        messenger.fan_out.on_deliver = self._relay_server.on_deliver
+        messenger.fan_out.attach(self._hint_publisher.publish, self._relay_server.on_deliver)
         self._store.set_change_listener(self._on_own_change)
         peers.attach(
             PeerServices(self._presence_sync, self._follower, self.sequencer, self._leases, self._relay_client)

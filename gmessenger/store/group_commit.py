@@ -44,7 +44,11 @@ class CompletionNotifier:
         """`on_error` is called with what failed and the exception, where a callback raised."""
         self._on_error = on_error or (lambda what, failure: None)
         self.stats = StoreStats()
-        self.on_batch_completed: Callable[[], None] = lambda: None
+        self._on_batch_completed: Callable[[], None] = lambda: None
+
+    def set_batch_listener(self, on_batch_completed: Callable[[], None]) -> None:
+        """Call it after the callbacks of appended messages, before the loop runs anything else."""
+        self._on_batch_completed = on_batch_completed
 
     def find_fault(self) -> str:
         """Return why nothing can be stored although the disk works; empty for a store without files."""
@@ -77,7 +81,7 @@ class CompletionNotifier:
     def _notify_batch(self) -> None:
         while True:
             try:
-                return self.on_batch_completed()
+                return self._on_batch_completed()
             except Exception as failure:  # the messages behind it are on disk too: go on with them
                 self._on_error("delivery", failure)
 

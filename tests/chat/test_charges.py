@@ -387,7 +387,7 @@ def test_a_room_made_under_two_spellings_at_once_is_remembered_under_its_own() -
     account = store.create_account("hank", "Hank", "digest", 1.0)
     session: Any = SimpleNamespace(account=account, key="hank")
     rooms = RoomRegistry(
-        store, cast(Any, None), {account.id: account}, lambda: 1.0, lambda: Limits(max_rooms_created=9)
+        store, cast(Any, None), {account.id: account}, lambda: 1.0, lambda: Limits(max_rooms_created=9), lambda _: None
     )
     makers = [gevent.spawn(rooms._create, session, name) for name in ("#Dev", "#DEV", "#dev")]
     gevent.joinall(makers, raise_error=True, timeout=TEST_TIMEOUT)
@@ -477,7 +477,7 @@ class Broken:
 
     def __init__(self, hurdle: BaseException) -> None:
         self.hurdle = hurdle
-        self.identity, self.is_persistent, self.on_batch_completed = "", False, lambda: None
+        self.identity, self.is_persistent = "", False
 
     def __getattr__(self, name: str) -> Any:
         def stumble(*_: object, **__: object) -> None:

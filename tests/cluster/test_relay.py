@@ -48,7 +48,7 @@ class RelayNode:
             self.monotonic,
             lambda: 60.0,
         )
-        messenger.fan_out.on_deliver = self.relay_server.on_deliver
+        messenger.fan_out.attach(messenger.fan_out.deliver, self.relay_server.on_deliver)
 
     def monotonic(self) -> float:
         return time.monotonic() + self.clock_offset

@@ -34,7 +34,7 @@ class RemoteConversation:
             spawn,
             lambda _, call: self.house.due.append(call),
         )
-        messenger.fan_out.sequencer = self.sequencer.accept
+        messenger.fan_out.attach(self.sequencer.accept)
         self.stored: dict[int, NewMessage] = {}
 
     def store_messages(self, count: int, conversation: str = "#dev", to: str = "#dev") -> None:
@@ -211,7 +211,7 @@ def test_a_hint_of_what_there_is_not_moves_nobody_on(far: RemoteConversation) ->
 def test_a_guest_hears_not_itself_though_its_own_came_from_the_store(far: RemoteConversation) -> None:
     enter(far.house, "hank")
     gus = enter(far.house, "gus", account=False)
-    far.house.messenger.fan_out.sequencer = lambda kept: None  # the settling is late
+    far.house.messenger.fan_out.attach(lambda committed: None)  # the callback is late
     far.house.messenger.message_service.send(gus, "#dev", "mine")
     far.house.store.flush()
     far.store_messages(1)
