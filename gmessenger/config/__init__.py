@@ -1,1 +1,1 @@
-"""Options: their table, types, parser, config files, sources of values, and shell completion."""
+"""Configuration: the table of options, their types, the parser, config files, origins of values, shell completion."""

@@ -1,4 +1,4 @@
-"""What a shell needs to complete a command's line, made from the command's own parser (`--print-completion`)."""
+"""Completion scripts for shells (`--print-completion`), made by shtab from a command's parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE: Final = "FILE"
 
 
 def add_completion_option(parser: ArgumentParser) -> None:
-    """Have the parser take the option."""
+    """Add `--print-completion` to a parser."""
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,
@@ -25,7 +25,7 @@ def add_completion_option(parser: ArgumentParser) -> None:
 
 
 class _PrintCompletion(Action):
-    """Prints what the shell is to evaluate, and ends."""
+    """Prints the script that a shell evaluates, and raises SystemExit."""
 
     def __call__(
         self,
@@ -39,8 +39,8 @@ class _PrintCompletion(Action):
 
 
 def completion_script(parser: ArgumentParser, shell: str) -> str:
-    """The words for one of SHELLS, with what there is to choose and where a file belongs."""
-    import shtab  # takes as long as everything else together, and nobody else needs it
+    """Return the completion script for one of SHELLS, with the choices of options, and files where they take one."""
+    import shtab  # its import takes as long as all others together
 
     for action in _walk_actions(parser):
         metavar = str(action.metavar or "")
@@ -52,8 +52,9 @@ def completion_script(parser: ArgumentParser, shell: str) -> str:
 
 
 def _walk_actions(parser: ArgumentParser) -> Iterator[Action]:
+    """Yield the actions of a parser and of all its subcommands."""
     for action in parser._actions:
         yield action
         if isinstance(action, _SubParsersAction):
-            for below in action.choices.values():
-                yield from _walk_actions(below)
+            for subparser in action.choices.values():
+                yield from _walk_actions(subparser)

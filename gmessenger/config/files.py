@@ -1,6 +1,6 @@
-"""Config files: how one is read, a section of an ini file, and the text of those that are shipped.
+"""Config files: parsing one section of an ini file, and rendering the files that are shipped.
 
-Every fault is a `ConfigError`, one sentence that names the file and the key.
+Every error is a `ConfigError` that names the file and the key.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RELOAD_COMMENT: Final = (
 
 
 def check_value(row: Option, value: str, source: str) -> None:
-    """Whether an option can have that value, which was given `where`. Raises `ConfigError`."""
+    """Check that an option accepts a value. Raises `ConfigError`, which names the `source`."""
     try:
         if row.value_type is not FLAG:
             row.value_type.parse(value)
@@ -42,6 +42,7 @@ def check_value(row: Option, value: str, source: str) -> None:
 
 
 def open_file(path: str) -> IO[str]:
+    """Open a config file. Raises `ConfigError`."""
     try:
         return open_text(path)
     except OSError as error:
@@ -50,18 +51,18 @@ def open_file(path: str) -> IO[str]:
 
 
 def section_parser(section: str, rows: Sequence[Option], used: Sequence[Option]) -> type[_SectionParser]:
-    """What reads the section that has these rows, and takes from it what concerns the command."""
+    """Return a parser class for ConfigArgParse that accepts `rows` in a section, and returns the `used` ones."""
     known = {_key(row): row for row in rows if row.in_files}
-    fields = {"section": section, "known": known, "taken": frozenset(map(_key, used))}
-    return type("_FileParser", (_SectionParser,), fields)
+    attributes = {"section": section, "known": known, "used": frozenset(map(_key, used))}
+    return type("_FileParser", (_SectionParser,), attributes)
 
 
 class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
-    """Reads the one section of an ini file; an unknown section or key is a fault, never ignored."""
+    """Parses an ini file with one section; an unknown section or key is an error."""
 
     section: ClassVar[str]
     known: ClassVar[Mapping[str, Option]]
-    taken: ClassVar[frozenset[str]]
+    used: ClassVar[frozenset[str]]
 
     def get_syntax_description(self) -> str:
         return f"key = value lines under [{self.section}]"
@@ -81,17 +82,18 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
         items = [
             (key, self._strip_comment(key, text)) for key, text in (ini.items(self.section) if ini.sections() else [])
         ]
-        return OrderedDict(item for item in items if self._check_item(stream.name, *item) and item[0] in self.taken)
+        return OrderedDict(item for item in items if self._check_item(stream.name, *item) and item[0] in self.used)
 
     def serialize(self, items: OrderedDict[str, str]) -> str:
         raise NotImplementedError("print-config prints the shipped file")
 
     def _strip_comment(self, key: str, text: str) -> str:
-        """Return what a key is set to, without the comment behind it."""
+        """Return the value of a key without the comment after it."""
         row = self.known.get(key)
         return strip_comment(row.value_type, text) if row is not None else text
 
     def _check_item(self, file: str, key: str, value: str) -> bool:
+        """Check a key and its value; return False if it counts as not set: an empty value, where that is none."""
         if key not in self.known:
             near = difflib.get_close_matches(key, self.known, 1)
             raise ConfigError(
@@ -105,26 +107,26 @@ class _SectionParser(configargparse.ConfigFileParser):  # type: ignore[misc]
 
 
 def _read_ini(stream: IO[str]) -> configparser.RawConfigParser:
-    # No interpolation: a % is a percent sign.
+    # RawConfigParser does not interpolate: a % is a percent sign.
     ini = configparser.RawConfigParser(strict=True, default_section="\0", inline_comment_prefixes=None)
     try:
         ini.read_file(stream)
     except (configparser.Error, UnicodeDecodeError) as error:
-        fault = redact_text(str(error).replace("\\n", " ").replace("\n", " "))
+        reason = redact_text(str(error).replace("\\n", " ").replace("\n", " "))
         raise ConfigError(
-            Text("Cannot read the config file {file}: {reason}", file=stream.name, reason=fault)
-        ) from None  # what it was raised from repeats the line
+            Text("Cannot read the config file {file}: {reason}", file=stream.name, reason=reason)
+        ) from None  # the original error quotes the line, which may hold a password
     return ini
 
 
 def strip_comment(value_type: OptionType, text: str) -> str:
-    """Return each line of a value without the comment behind it, as its kind has them; it may be all there is."""
-    # The space that was between the = and the value is gone: without it a comment behind nothing would be the value.
+    """Return a value without the comments after its lines, by the comment pattern of its type; it may become empty."""
+    # A space is put back before the value, so that a comment directly after the = is one.
     return "\n".join(value_type.comment_pattern.split(f" {line}", 1)[0].strip() for line in text.split("\n"))
 
 
 def render_config(description: str, section: str, rows: Sequence[Option], *, reloadable: bool) -> str:
-    """The text of the file; `reloads` says that a running program can read it again."""
+    """Return the text of a shipped config file. `reloadable`: a running program can read it again."""
     lines = [
         f"# {description}",
         "#",
@@ -143,8 +145,8 @@ def render_config(description: str, section: str, rows: Sequence[Option], *, rel
 
 def _comment_lines(row: Option, reloadable: bool) -> list[str]:
     restart = " Needs a restart." if row.needs_restart and reloadable else ""
-    what = f"{row.description[0].upper()}{row.description[1:]}. Change it {row.when_to_change}.{restart}"
-    return textwrap.wrap(what, 110, initial_indent="# ", subsequent_indent="# ")
+    comment = f"{row.description[0].upper()}{row.description[1:]}. Change it {row.when_to_change}.{restart}"
+    return textwrap.wrap(comment, 110, initial_indent="# ", subsequent_indent="# ")
 
 
 def _assignment(row: Option) -> str:

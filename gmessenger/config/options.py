@@ -1,6 +1,6 @@
-"""Every option of every command, as two tables: the fields of `ServerOptions` and of `ClientOptions`.
+"""The tables of options: the fields of `ServerOptions`, `ClientOptions` and `AdminOptions`.
 
-The command lines, the environment variables, the config files and their comments, and the tables of
+Command lines, environment variables, config files with their comments, manual pages and the tables of
 docs/operations/configuration.md are all made from these rows.
 """
 
@@ -36,14 +36,14 @@ DEFAULT_TLS_PORT: Final = 7778
 MEMORY_URL: Final = "memory:"
 Registration = Literal["open", "invite", "closed"]
 FLAG: Final = OptionType("", bool)
-"""A switch: on the command line it takes no value, in a file or the environment yes or no."""
+"""A switch: without a value on the command line, yes or no in a file or the environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One row: `what` it sets, `when` to change it, its `kind` of value, and short or further `spellings`.
+    """A row of a table. A running server applies a new value at a reload, unless the option `needs_restart`.
 
-    A running server follows a new value at a reload, unless the row says that it takes a `restart`.
+    `aliases`: short or further names on the command line. `secret`: the value is never shown.
     """
 
     key: str
@@ -60,21 +60,22 @@ class Option:
 
     @property
     def long_name(self) -> str:
+        """The name on the command line, such as `--tls-port`."""
         return "--" + self.key.replace("_", "-")
 
     @property
     def default_text(self) -> str:
-        """The default as people write it; empty where there is none."""
+        """The default as in a config file; empty if there is none."""
         return "" if self.value_type is FLAG else format_value(self.default)
 
     @property
     def env_var(self) -> str:
-        """Its variable; empty where it has none."""
+        """The environment variable; empty if it has none."""
         return ENVIRONMENT_PREFIX + self.key.upper() if self.in_environment else ""
 
 
 def format_value(value: Any) -> str:
-    """A value as people write it; empty where there is none."""
+    """Return a value as in a config file; empty for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -96,7 +97,7 @@ def option(
     needs_restart: bool = False,
     in_environment: bool = True,
 ) -> Any:
-    """A dataclass field that is a row of the option table."""
+    """Return a dataclass field that is a row of the table."""
     row = (
         description,
         when_to_change,
@@ -112,13 +113,13 @@ def option(
 
 
 def option_rows(options_class: type[ServerOptions] | type[ClientOptions] | type[AdminOptions]) -> tuple[Option, ...]:
-    """The rows of a command's table, in the order of its help and its file: what it is for first, its log last."""
-    rows = [Option(each.name, each.default, *each.metadata["row"]) for each in fields(options_class)]
+    """Return the rows of a table in the order of its fields, but for the log's options, which come last."""
+    rows = [Option(column.name, column.default, *column.metadata["row"]) for column in fields(options_class)]
     return tuple(sorted(rows, key=lambda row: row.key.startswith("log_")))
 
 
 def default_store_url(port: int) -> str:
-    """Where the server on that port remembers when it is not told where; on port 0 it is only tried out."""
+    """Return the URL of the default store for a port; for port 0, which is for trials, a store in memory."""
     if port == 0:
         return MEMORY_URL
     return f"sqlite:///{paths.state_directory() / paths.file_stem(port)}.db"
@@ -126,7 +127,7 @@ def default_store_url(port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """What both commands can be told about their log, and to tell what they were told."""
+    """The options that the server and the client share: of the log, and --check."""
 
     log_file: str | None = option(
         None,
@@ -153,16 +154,17 @@ class LogOptions:
     )
 
     def log_destination(self, program: str) -> str:
+        """Return the log file, or `-` for stderr."""
         return self.log_file or paths.default_log_file(program)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions(LogOptions):
-    """The table of `gmessenger-server`; sizes are bytes and times seconds."""
+    """The options of `gmessenger-server`; sizes in bytes, times in seconds."""
 
     @property
     def store_url(self) -> str:
-        """As given; else a file for each port, as two servers on one machine are two servers, and none for port 0."""
+        """The option, or the default for the port: servers on one machine have different ports."""
         return self.store or default_store_url(self.port)
 
     ip: str = option(
@@ -499,11 +501,11 @@ class ServerOptions(LogOptions):
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions(LogOptions):
-    """The table of `gmessenger-client`; times are seconds."""
+    """The options of `gmessenger-client`; times in seconds."""
 
     @property
     def server_port(self) -> int:
-        """As given; else where servers are usually found."""
+        """The option, or the default port, with TLS or without."""
         return self.port or (DEFAULT_TLS_PORT if self.tls else DEFAULT_PORT)
 
     host: str = option(
@@ -592,7 +594,7 @@ class ClientOptions(LogOptions):
         "its environment; no shell is used",
         "in scripts",
         in_files=False,
-        in_environment=False,  # it would be passed on to every client that the command starts
+        in_environment=False,  # a command would pass it on to clients that it starts
     )
     exec_timeout: float = option(
         60.0,
@@ -641,10 +643,11 @@ class ClientOptions(LogOptions):
 
 @dataclass(frozen=True, slots=True)
 class AdminOptions:
-    """The table of `gmessenger-admin`: which server is meant, as that server was told itself."""
+    """The options of `gmessenger-admin`: which store it works on. It reads the server's config file."""
 
     @property
     def store_url(self) -> str:
+        """The option, or the default for the port, as the server has it."""
         return self.store or default_store_url(self.port)
 
     store: str = option(
@@ -670,5 +673,5 @@ class AdminOptions:
         "asks for the password, or reads it from standard input when that is not a terminal",
         "in scripts",
         in_files=False,
-        in_environment=False,  # that variable is the client's, and whose password it holds nobody knows
+        in_environment=False,  # MESSENGER_PASSWORD_FILE is the client's own
     )

@@ -1,7 +1,7 @@
-"""Reads a command's options: command line, then environment, then config file, then default (ConfigArgParse).
+"""Parse a program's options: command line, then environment, then config file, then default (ConfigArgParse).
 
-Every fault is one sentence that names the option and where it was given; only the command line's own exit with 2.
-The help is in the language of the process's text domain, as the parser's own words are; only the client chooses one.
+Every error is one sentence that names the option and its source: `UsageError` (exit code 2) for the command line,
+`ConfigError` (78) otherwise. Help is translated by the process's gettext domain, which only the client sets.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ NOT_GIVEN: Final = object()
 
 @dataclass(frozen=True)
 class Program(Generic[OptionsT]):
-    """A command: the section of its config file, its option table, and the arguments it takes without a dash.
+    """A program: the section of its config file, its table of options, and its positional arguments.
 
-    `reads` is whose config file it reads, if not its own: it takes what it knows from it. A `personal` command is used
-    by people, who may have a config file of their own, which is read when no other one is named.
+    `config_program`: the program whose config file it reads, if not its own; it uses the options that it knows.
+    `has_user_config`: without --config it reads the user's file (~/.config/gmessenger/).
     """
 
     section: str
@@ -57,7 +57,7 @@ class Program(Generic[OptionsT]):
     config_program: Program[Any] | None = None
     has_user_config: bool = False
     endpoint_keys: tuple[str, str] | None = None
-    """The keys of a host, which may be given as HOST:PORT, and of the port that it then sets."""
+    """The keys of the host, which may be given as HOST:PORT, and of the port."""
 
     @property
     def name(self) -> str:
@@ -69,6 +69,7 @@ class Program(Generic[OptionsT]):
 
     @property
     def config_owner(self) -> Program[Any]:
+        """The program to which the config file belongs."""
         return self.config_program or self
 
 
@@ -91,19 +92,22 @@ ADMIN: Final = Program(
 def parse_options(
     program: Program[OptionsT], arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
 ) -> OptionsT:
-    """The options as given. Raises `UsageError` (2) or `ConfigError` (78); --help and the like raise SystemExit."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--print-config" in given:
+    """Return the options with their values. Raises `UsageError` or `ConfigError`; SystemExit for --help and the like.
+
+    `arguments`: by default those of the process.
+    """
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    if "--print-config" in args:
         print_text(default_config(program.config_owner))
         raise SystemExit(0)
     environment = own_environment(program, environ)
     _check_environment(program, environment)
-    namespace = vars(make_parser(program).parse_args(given, env_vars=environment))
+    namespace = vars(make_parser(program).parse_args(args, env_vars=environment))
     for key in program.positionals:
         if (value := namespace.pop(f"{key}_given")) is not None:
             namespace[key] = value
     if program.endpoint_keys is not None:
-        _split_endpoint(program, namespace, given, *program.endpoint_keys)
+        _split_endpoint(program, namespace, args, *program.endpoint_keys)
     return program.options_class(**{row.key: namespace[row.key] for row in program.rows})
 
 
@@ -112,42 +116,42 @@ def _split_endpoint(
 ) -> None:
     """Take the port out of a host that was given as HOST:PORT.
 
-    It wins over a port from elsewhere, but for one on the command line. Raises `UsageError` where both are there and
-    differ.
+    It takes precedence over any other port, except one on the command line. Raises `UsageError` if the command line has
+    both and they differ.
     """
     if not namespace[host_key]:
         return
     namespace[host_key], port = split_host_port(namespace[host_key])
     if port in (None, namespace[port_key]):
         return
-    on_line = keys_on_command_line(program, arguments)
-    if port_key not in on_line:
+    given_keys = keys_on_command_line(program, arguments)
+    if port_key not in given_keys:
         namespace[port_key] = port
-    elif host_key in on_line:
+    elif host_key in given_keys:
         raise UsageError(Text("The port is given twice: {one} and {other}.", one=port, other=namespace[port_key]))
 
 
 def keys_on_command_line(program: Program[Any], arguments: list[str]) -> set[str]:
-    """Return the keys of the options that the command line itself sets."""
+    """Return the keys of the options that the command line sets."""
     parser = make_parser(program)
     parser.set_defaults(**{row.key: NOT_GIVEN for row in program.rows})
-    nothing = f"[{program.config_owner.section}]\n"
-    namespace = vars(parser.parse_args(arguments, env_vars={}, config_file_contents=nothing))
-    bare = {key for key in program.positionals if namespace[f"{key}_given"] is not None}
-    return bare | {row.key for row in program.rows if namespace[row.key] is not NOT_GIVEN}
+    empty_file = f"[{program.config_owner.section}]\n"
+    namespace = vars(parser.parse_args(arguments, env_vars={}, config_file_contents=empty_file))
+    positionals = {key for key in program.positionals if namespace[f"{key}_given"] is not None}
+    return positionals | {row.key for row in program.rows if namespace[row.key] is not NOT_GIVEN}
 
 
 def own_environment(program: Program[Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are ours; an empty one counts as unset. A person's own config file counts as named by one."""
-    ours = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
-    own = config_file(program.section, environ) if program.has_user_config else None
-    return {CONFIG_ENV_VAR: str(own)} | ours if own is not None and _is_file(own) else ours
+    """Return the MESSENGER_ variables that are not empty. The user's own config file counts as named by one."""
+    variables = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
+    user_file = config_file(program.section, environ) if program.has_user_config else None
+    return {CONFIG_ENV_VAR: str(user_file)} | variables if user_file and _is_file(user_file) else variables
 
 
 def _is_file(file: Path) -> bool:
     try:
         return file.is_file()
-    except OSError:  # in a directory that is not for us
+    except OSError:  # in a directory that this user may not read
         return False
 
 
@@ -160,7 +164,7 @@ USER_CONFIG_HELP: Final = "The default config file is ~/.config/gmessenger/clien
 
 
 class _OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
-    """ConfigArgParse's parser, with errors raised instead of printed."""
+    """ConfigArgParse's parser, which raises errors instead of printing them and exiting."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:
@@ -175,22 +179,22 @@ class _OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
 
 def _describe_error(message: str, cause: BaseException | None) -> Text:
-    """What the parser complains of, in sentences that can be said in another language where they are known."""
+    """Return the parser's error without secrets; translatable, if it is one of the two that have a text."""
     if isinstance(cause, ArgumentError) and isinstance(cause.message, Text) and cause.argument_name:
-        fault = redact_error(cause.message)
+        redacted = redact_error(cause.message)
         return Text(
             "Argument {name}: {fault}",
             name=cause.argument_name,
-            fault=cause.message if fault == cause.message else fault,
+            fault=cause.message if redacted == cause.message else redacted,
         )
-    begins, _, words = message.partition(": ")
-    if begins == "unrecognized arguments":
+    kind, _, words = message.partition(": ")
+    if kind == "unrecognized arguments":
         return Text("Unrecognized arguments: {words}", words=redact_text(words))
     return Text(redact_error(message[:1].upper() + message[1:].rstrip(".")))
 
 
 def make_parser(program: Program[Any]) -> _OptionParser:
-    """The parser of a command, as ConfigArgParse has it; `parse` is what to use it by."""
+    """Return the parser of a program, for completion and for tests; `parse_options` is the function to use."""
     parser = _OptionParser(
         prog=program.name,
         description=gettext(program.description),
@@ -230,39 +234,31 @@ def make_parser(program: Program[Any]) -> _OptionParser:
 
 
 def _epilog(program: Program[Any]) -> str:
-    every = gettext(EPILOG).format(prefix=ENVIRONMENT_PREFIX, section=program.config_owner.section)
-    return f"{every} {gettext(USER_CONFIG_HELP)}" if program.has_user_config else every
+    epilog = gettext(EPILOG).format(prefix=ENVIRONMENT_PREFIX, section=program.config_owner.section)
+    return f"{epilog} {gettext(USER_CONFIG_HELP)}" if program.has_user_config else epilog
 
 
 def _add_option(parser: _OptionParser, row: Option) -> None:
     # The long name comes last: ConfigArgParse hands on values from files and the environment under the last one.
     names = [*row.aliases, row.long_name]
     default = f" [{row.default_text}]" if row.default_text else ""
-    what = f"{gettext(row.description)}{default}".replace("%", "%%")
-    if row.value_type is FLAG:
-        parser.add_argument(
-            *names, dest=row.key, action="store_true", default=row.default, env_var=row.env_var or None, help=what
-        )
-    else:
-        kind = row.value_type
-        parser.add_argument(
-            *names,
-            dest=row.key,
-            type=kind.parse,
-            default=row.default,
-            env_var=row.env_var or None,
-            metavar=gettext(kind.metavar),
-            help=what,
-        )
+    description = f"{gettext(row.description)}{default}".replace("%", "%%")
+    value_arguments: dict[str, Any] = {"action": "store_true"}
+    if row.value_type is not FLAG:
+        value_arguments = {"type": row.value_type.parse, "metavar": gettext(row.value_type.metavar)}
+    parser.add_argument(
+        *names, dest=row.key, default=row.default, env_var=row.env_var or None, help=description, **value_arguments
+    )
 
 
 def _check_environment(program: Program[Any], environment: Mapping[str, str]) -> None:
+    """Check the values of variables. Raises `ConfigError`, where ConfigArgParse would blame the command line."""
     for row in program.rows:
         if (value := environment.get(row.env_var)) is not None:
             check_value(row, value, Text("The environment variable {name}", name=row.env_var))
 
 
 def default_config(program: Program[Any]) -> str:
-    """The shipped config file."""
-    about = f"{program.name}: {program.description}"
-    return render_config(about, program.section, program.rows, reloadable=program is SERVER)
+    """Return the text of the shipped config file."""
+    title = f"{program.name}: {program.description}"
+    return render_config(title, program.section, program.rows, reloadable=program is SERVER)

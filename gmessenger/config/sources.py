@@ -1,4 +1,4 @@
-"""Which value every option of a command has, and where it came from: what `--check` prints."""
+"""The value of each option and its source, as `--check` prints them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from gmessenger.sanitize import sanitize
 from gmessenger.urls import REDACTED, redact_text, redact_url
 
 URL: Final = "URL"
-"""How the value is called of options that name a service."""
+"""The metavar of options that name a service, whose value may hold a password."""
 COMMAND_LINE: Final = "command line"
 DEFAULT: Final = "default"
+MAX_VALUE_WIDTH: Final = 40  # columns; a longer value moves its source to the right
 
 
 @dataclass(frozen=True, slots=True)
 class OptionSource:
-    """One option, its value, and its `source`: the command line, a variable of the environment, a file, or nobody."""
+    """An option, its value, and its `source`: the command line, an environment variable, a file, or the default."""
 
     option: Option
     value: Any
@@ -37,46 +38,49 @@ class OptionSource:
 
     @property
     def display_value(self) -> str:
-        """The value for everybody's eyes."""
+        """The value, without secrets and safe for a terminal."""
         if self.option.secret and self.value:
             return REDACTED
-        hide = redact_url if self.option.value_type.metavar == URL else redact_text
-        return sanitize(hide(format_value(self.value)))
+        redact = redact_url if self.option.value_type.metavar == URL else redact_text
+        return sanitize(redact(format_value(self.value)))
 
 
 def resolve_sources(
     program: Program[OptionsT], arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
 ) -> tuple[OptionsT, list[OptionSource]]:
-    """The options as `parse` returns them, and of each where it came from. Raises as `parse` does."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    options = parse_options(program, words, environ)
+    """Return the options as `parse_options` does, and the source of each. Raises what `parse_options` raises."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    options = parse_options(program, args, environ)
     environment = own_environment(program, environ)
-    on_line, in_files = keys_on_command_line(program, words), _keys_in_files(program, words, environment)
+    given_keys, file_keys = keys_on_command_line(program, args), _keys_in_files(program, args, environment)
 
     def source(row: Option) -> str:
-        if row.key in on_line:
+        if row.key in given_keys:
             return COMMAND_LINE
-        return row.env_var if row.env_var in environment else in_files.get(row.long_name.removeprefix("--"), DEFAULT)
+        return row.env_var if row.env_var in environment else file_keys.get(row.long_name.removeprefix("--"), DEFAULT)
 
     return options, [OptionSource(row, getattr(options, row.key), source(row)) for row in program.rows]
 
 
 def config_file_in_use(program: Program[Any], arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """The config file that is read, if any. Raises as `parse` does."""
+    """Return the config file that is read; None if there is none. Raises what `parse_options` raises."""
     namespace = make_parser(program).parse_args(list(arguments), env_vars=own_environment(program, environ))
     file: str | None = namespace.config
     return file
 
 
 def format_sources(sources: Sequence[OptionSource]) -> list[str]:
-    """A line for each option, in columns."""
-    wide = max(len(each.option.long_name) for each in sources)
-    long = min(40, max(len(each.display_value) for each in sources))
-    return [f"{each.option.long_name:{wide}}  {each.display_value:{long}}  {gettext(each.source)}" for each in sources]
+    """Return a line for each option, in columns: name, value, source."""
+    name_width = max(len(row.option.long_name) for row in sources)
+    value_width = min(MAX_VALUE_WIDTH, max(len(row.display_value) for row in sources))
+    return [
+        f"{row.option.long_name:{name_width}}  {row.display_value:{value_width}}  {gettext(row.source)}"
+        for row in sources
+    ]
 
 
 def _keys_in_files(program: Program[Any], arguments: list[str], environment: dict[str, str]) -> dict[str, str]:
-    """The keys that a config file sets, and its name."""
+    """Return the keys that a config file sets, each with the file's name."""
     parser = make_parser(program)
     parser.parse_args(arguments, env_vars=environment)
     sources = parser.get_source_to_settings_dict()

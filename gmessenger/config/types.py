@@ -1,4 +1,4 @@
-"""The kinds of value an option takes: how each is read, and what is said when it cannot be."""
+"""Types of option values: parsing and checking, with an error message for each."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gmessenger.hosts import ascii_host, split_host_port
 from gmessenger.text import Text
 
 COMMENT_PATTERN: Final = re.compile(r"\s[#;]")
-"""Where a comment begins behind a value in a config file."""
+"""The beginning of a comment after a value in a config file."""
 TEXT_COMMENT_PATTERN: Final = re.compile(r"\s#(?=\s|$)")
-"""The same behind a text to be shown, which may well say `#dev` or `1 ; 2`."""
+"""The same after a text for people, which may contain `#dev` or `1 ; 2`."""
 TRUE_WORDS = ("yes", "true", "on", "1")
 FALSE_WORDS = ("no", "false", "off", "0")
 
 
 @dataclass(frozen=True, slots=True)
 class OptionType:
-    """`read` turns text into the value, or raises ArgumentTypeError with what was expected."""
+    """A type. `parse` converts text to a value, or raises ArgumentTypeError, which says what was expected."""
 
     metavar: str
     parse: Callable[[str], Any]
@@ -34,18 +34,19 @@ class OptionType:
 
 
 def text(metavar: str) -> OptionType:
+    """Any text."""
     return OptionType(metavar, str)
 
 
 def file_path() -> OptionType:
-    """A file; `~` at its beginning is a home directory, as in a shell."""
+    """The path of a file; `~` at its beginning is a home directory, as in a shell."""
     return OptionType("FILE", os.path.expanduser)
 
 
 def host(metavar: str) -> OptionType:
-    """A host name or an address, perhaps in brackets, perhaps with a port; empty for none."""
+    """A host name or an address, optionally in brackets or with a port; may be empty."""
 
-    def read(value: str) -> str:
+    def parse(value: str) -> str:
         stripped = value.strip()
         if stripped:
             try:
@@ -56,108 +57,122 @@ def host(metavar: str) -> OptionType:
                 ) from None
         return stripped
 
-    return OptionType(metavar, read)
+    return OptionType(metavar, parse)
 
 
 def command_line() -> OptionType:
-    """A command with its arguments, quoted as in a shell; it stays the text that it was."""
+    """A command with its arguments, quoted as in a shell; the value is the text itself."""
 
-    def read(value: str) -> str:
+    def parse(value: str) -> str:
         try:
-            found = shlex.split(value)
+            words = shlex.split(value)
         except ValueError as error:
             fault = Text("expected a command, not {value!r}: {fault}", value=value, fault=str(error).lower())
             raise ArgumentTypeError(fault) from None
-        if not found:
+        if not words:
             raise ArgumentTypeError("expected a command, not nothing")
         return value
 
-    return OptionType("CMD", read)
+    return OptionType("CMD", parse)
 
 
 def networks() -> OptionType:
-    """Addresses and networks, as a tuple of `ip_network`."""
+    """Addresses and networks, separated by commas; the value is a tuple of `ip_network`."""
 
-    def read(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    def parse(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
         try:
-            return tuple(ip_network(each.strip(), strict=False) for each in value.split(",") if each.strip())
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
         except ValueError:
             raise ArgumentTypeError(
                 f"expected addresses or networks (192.0.2.7,2001:db8::/32) with commas between, not {value!r}"
             ) from None
 
-    return OptionType("ADDRESS,…", read)
+    return OptionType("ADDRESS,…", parse)
 
 
 def printable_text(max_length: int) -> OptionType:
-    """Something to be shown to people: printable, in lines that end where the text has `\\n`."""
+    """A text for people: printable, with `\\n` for the end of a line."""
 
-    def read(value: str) -> str:
-        said = value.replace("\\n", "\n").strip()
-        if len(said) > max_length or not all(line.isprintable() for line in said.split("\n")):
+    def parse(value: str) -> str:
+        unescaped = value.replace("\\n", "\n").strip()
+        if len(unescaped) > max_length or not all(line.isprintable() for line in unescaped.split("\n")):
             raise ArgumentTypeError(
-                f"expected at most {max_length} printable characters, not {len(said)}: {value[:40]!r}"
+                f"expected at most {max_length} printable characters, not {len(unescaped)}: {value[:40]!r}"
             )
-        return said
+        return unescaped
 
-    return OptionType("TEXT", read, comment_pattern=TEXT_COMMENT_PATTERN)
+    return OptionType("TEXT", parse, comment_pattern=TEXT_COMMENT_PATTERN)
 
 
 def choice(*choices: str) -> OptionType:
-    def read(value: str) -> str:
+    """One of some words."""
+
+    def parse(value: str) -> str:
         if value not in choices:
             raise ArgumentTypeError(
                 Text("expected one of {choices}, not {value!r}", choices=", ".join(choices), value=value)
             )
         return value
 
-    return OptionType("{" + ",".join(choices) + "}", read, choices)
+    return OptionType("{" + ",".join(choices) + "}", parse, choices)
 
 
 def boolean() -> OptionType:
-    def read(value: str) -> bool:
+    """Yes or no, in one of the spellings of TRUE_WORDS and FALSE_WORDS."""
+
+    def parse(value: str) -> bool:
         if value.lower() not in TRUE_WORDS + FALSE_WORDS:
             raise ArgumentTypeError(Text("expected yes or no, not {value!r}", value=value))
         return value.lower() in TRUE_WORDS
 
-    return OptionType("{yes,no}", read)
+    return OptionType("{yes,no}", parse)
 
 
 def _integer(metavar: str, minimum: int, maximum: int, expected: str) -> OptionType:
-    def read(value: str) -> int:
+    def parse(value: str) -> int:
         digits = value.strip()
         if not (digits.isascii() and digits.isdigit() and len(digits) < 12 and minimum <= int(digits) <= maximum):
             raise ArgumentTypeError(Text(expected, least=minimum, most=maximum, value=value))
         return int(value)
 
-    return OptionType(metavar, read)
+    return OptionType(metavar, parse)
 
 
 def port_number(minimum: int = 0) -> OptionType:
+    """A TCP port."""
+
     return _integer("PORT", minimum, 65_535, Text("expected a port from {least} to {most}, not {value!r}"))
 
 
 def count(minimum: int, maximum: int = 10**9) -> OptionType:
+    """A whole number."""
+
     return _integer("N", minimum, maximum, Text("expected a whole number from {least}, not {value!r}"))
 
 
 def byte_count(minimum: int) -> OptionType:
+    """A number of bytes, at most 1 GiB."""
+
     return _integer("BYTES", minimum, 2**30, Text("expected a number of bytes from {least} to {most}, not {value!r}"))
 
 
 def sha256_digest() -> OptionType:
-    def read(value: str) -> str:
+    """A SHA-256 digest in hexadecimal, with or without colons; the value has none."""
+
+    def parse(value: str) -> str:
         algorithm, _, digits = value.strip().lower().partition(":")
         digits = digits.replace(":", "")
         if algorithm != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
             raise ArgumentTypeError(Text("expected sha256: and 64 hexadecimal digits, not {value!r}", value=value))
         return f"{algorithm}:{digits}"
 
-    return OptionType("sha256:HEX", read)
+    return OptionType("sha256:HEX", parse)
 
 
 def seconds() -> OptionType:
-    def read(value: str) -> float:
+    """A number of seconds above 0, at most 10^8 (three years)."""
+
+    def parse(value: str) -> float:
         try:
             number = float(value)
         except ValueError:
@@ -166,20 +181,20 @@ def seconds() -> OptionType:
             raise ArgumentTypeError(Text("expected a number of seconds above 0, not {value!r}", value=value))
         return number
 
-    return OptionType("SECONDS", read)
+    return OptionType("SECONDS", parse)
 
 
 def listen_address() -> OptionType:
-    """Somewhere to listen, or nowhere."""
+    """An address to listen on, HOST:PORT or unix:/PATH; may be empty."""
 
-    def read(value: str) -> str:
+    def parse(value: str) -> str:
         host, _, number = value.rpartition(":")
         is_port = number.isascii() and number.isdigit() and len(number) < 6 and int(number) < 65_536
         if value and not value.startswith("unix:/") and not (is_port and _is_host(host)):
             raise ArgumentTypeError(f"expected HOST:PORT or unix:/PATH, not {value!r}")
         return value
 
-    return OptionType("PLACE", read)
+    return OptionType("PLACE", parse)
 
 
 def _is_host(host: str) -> bool:
@@ -189,7 +204,9 @@ def _is_host(host: str) -> bool:
 
 
 def days() -> OptionType:
-    def read(value: str) -> float:
+    """A number of days, 0 for none."""
+
+    def parse(value: str) -> float:
         try:
             number = float(value)
         except ValueError:
@@ -198,4 +215,4 @@ def days() -> OptionType:
             raise ArgumentTypeError(f"expected a number of days, or 0, not {value!r}")
         return number
 
-    return OptionType("DAYS", read)
+    return OptionType("DAYS", parse)
