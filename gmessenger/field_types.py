@@ -13,9 +13,8 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta
 
 from gmessenger.errors import BadId, BadName, BadPassword, BadRequest, WireError
+from gmessenger.names import MAX_RAW_NAME
 
-MAX_RAW_NAME: Final = 129
-"""Four times the characters of a name, as normalisation may make fewer of them, and a room's `#`."""
 MAX_STATUS: Final = 32
 OFFLINE: Final = "offline"
 """The status of absent users, which no user can set."""

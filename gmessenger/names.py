@@ -15,8 +15,12 @@ from gmessenger.errors import BadName
 from gmessenger.identifiers import has_hidden_dot, identifier_table, skeleton
 
 MAX_NAME: Final = 32
+ROOM_PREFIX: Final = "#"
+"""The first character of every room's name, and of no user's."""
 MAX_NORMALIZED: Final = 4 * MAX_NAME
-"""Characters beyond which nothing is normalised: sorting a thousand accents takes a time that others would wait."""
+"""Characters beyond which no name is normalised: that sorts the marks of a letter, in quadratic time."""
+MAX_RAW_NAME: Final = MAX_NORMALIZED + len(ROOM_PREFIX)
+"""Characters of a name as it arrives, before normalisation, with a room's prefix."""
 RESERVED: Final = frozenset({"all", "server", "system"})
 RESERVED_SKELETONS: Final = frozenset(
     skeleton(form) for word in RESERVED for form in (word, word.upper(), word.title())
@@ -64,10 +68,13 @@ def normalize_name(name: str) -> str:
 
 
 def fold(name: str) -> str:
-    """What two spellings of the same name have in common: the key under which a name is looked up."""
+    """Return the key of a name: the same for all its spellings, whatever their case and Unicode form.
+
+    Never raises. What is too long to be a name is its own key.
+    """
     if name.isascii():
         return name.lower()
-    if len(name) > MAX_NORMALIZED:
+    if len(name) > MAX_RAW_NAME:
         return name
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "durability": {"errors"},
     "errors": set(),
     "extras": set(),
-    "field_types": {"errors"},
+    "field_types": {"errors", "names"},
     "hosts": set(),
     "identifiers": set(),
     "names": {"errors", "identifiers"},

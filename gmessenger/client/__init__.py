@@ -25,7 +25,7 @@ from gmessenger.client.events import (
 )
 from gmessenger.client.responses import ConversationInfo, SearchHit, SearchResults
 from gmessenger.client.sender import OutgoingMessage
-from gmessenger.client.sequencing import fold
+from gmessenger.names import fold
 from gmessenger.wire.events import MessageEvent, UserInfo
 
 __all__ = [

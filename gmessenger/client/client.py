@@ -21,8 +21,9 @@ from gmessenger.client.receiver import Receiver
 from gmessenger.client.reconnect import Reconnector
 from gmessenger.client.requests import ChatRequests, PendingRequests
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue, is_too_large, make_message
-from gmessenger.client.sequencing import AckBatcher, Resequencer, conversation_name, fold
+from gmessenger.client.sequencing import AckBatcher, Resequencer, conversation_name
 from gmessenger.errors import AccountDeleted, Refused, Unreachable
+from gmessenger.names import fold
 from gmessenger.text import Text
 from gmessenger.wire.events import ForgetRequest, RegisterRequest, Request, ResponseFrame
 

@@ -28,7 +28,7 @@ from gmessenger.client.heartbeat import MIN_SUSPEND, Heartbeat, Liveness, suspen
 from gmessenger.client.requests import PendingRequests
 from gmessenger.client.responses import error_from_response, is_error, is_retryable
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue
-from gmessenger.client.sequencing import Resequencer, fold
+from gmessenger.client.sequencing import Resequencer
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,
@@ -41,6 +41,7 @@ from gmessenger.errors import (
     RecipientGone,
     Refused,
 )
+from gmessenger.names import fold
 from gmessenger.text import Text
 from gmessenger.wire.events import (
     MAX_SEQ,

@@ -29,8 +29,8 @@ from gmessenger.client.responses import (
     parse_conversations,
     parse_messages,
 )
-from gmessenger.client.sequencing import fold
 from gmessenger.errors import RateLimited, Unreachable
+from gmessenger.names import fold
 from gmessenger.text import Text
 from gmessenger.wire.events import (
     BanRequest,

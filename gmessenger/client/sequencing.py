@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,16 +15,12 @@ from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import GapDetected, MessageReceived, MessageSentElsewhere
 from gmessenger.client.responses import encode_request, is_error, is_retryable, parse_messages
 from gmessenger.client.sender import Sender, SendQueue
+from gmessenger.names import fold
 from gmessenger.wire.events import AckRequest, HistoryRequest, MessageEvent, ResponseFrame
 from gmessenger.wire.jim import encode
 
 MAX_OWN_SEQS: Final = 1000
 """Numbers of one's own messages that are remembered before the conversation's place is known."""
-
-
-def fold(name: str) -> str:
-    """What the spellings of one name have in common."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def conversation_name(delivery: MessageEvent, own_key: str) -> str:

@@ -195,7 +195,7 @@ class CommandHandlers(ModerationHandlers):
 
     def _leave_room(self, room: str) -> str:
         self._client.leave(room)
-        if room.casefold() == (self.recipient or "").casefold():
+        if fold(room) == fold(self.recipient or ""):
             self.recipient = None
         return as_notice(_("you have left {room}", room=sanitize(room)))
 
@@ -216,7 +216,7 @@ class CommandHandlers(ModerationHandlers):
         return format_topic(room, topic)
 
     def _topic(self, room: str) -> str:
-        topics = (each.get("topic") for each in self._client.rooms() if str(each.get("room")).lower() == room.lower())
+        topics = (each.get("topic") for each in self._client.rooms() if fold(str(each.get("room"))) == fold(room))
         return format_topic(room, str(next(topics, "") or ""))
 
     @traced("count")

@@ -90,12 +90,12 @@ class DeliveryTracker:
     def on_accepted(self, event: Accepted) -> None:
         seq = event.response.seq
         if seq is not None and not event.message.to.startswith("#"):
-            waiting = self._undelivered.setdefault(event.message.to.casefold(), deque(maxlen=MAX_TRACKED))
+            waiting = self._undelivered.setdefault(fold(event.message.to), deque(maxlen=MAX_TRACKED))
             waiting.append((seq, self._monotonic()))
 
     def was_slow(self, event: MessageDelivered) -> bool:
         """Whether a message that is now delivered had been waiting for its addressee."""
-        waiting = self._undelivered.get(event.name.casefold(), deque())
+        waiting = self._undelivered.get(fold(event.name), deque())
         late = False
         while waiting and waiting[0][0] <= event.seq:
             late = self._monotonic() - waiting.popleft()[1] >= SLOW_DELIVERY or late

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gmessenger.client import Client, Connected, MessageEvent
-from gmessenger.client.sequencing import fold
 from gmessenger.log import traced
+from gmessenger.names import fold
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.handler_base import HandlerBase

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import json
 
 from gmessenger.errors import BadRequest, BadText
-from gmessenger.field_types import MAX_RAW_NAME
+from gmessenger.names import MAX_RAW_NAME
 from gmessenger.wire import dialects
 from gmessenger.wire.dialects import Dialect, JsonMapping, first_string, lower_keys
 from gmessenger.wire.events import (

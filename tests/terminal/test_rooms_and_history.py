@@ -190,6 +190,19 @@ def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -
     assert "without an answer, saved and sent at the next start: 1." in hank.seen
 
 
+def test_a_room_is_the_same_in_every_spelling(fake: FakeServer, sit: Sit) -> None:
+    hank, peer = come(fake, sit)
+    hank.line("/join #Straße")
+    peer.answer(peer.expect("join"), 200, members=["hank"], topic="", seq=0)
+    hank.sees("to #Straße> ")
+    hank.line("/topic")
+    peer.answer(next_request(peer), 200, rooms=[{"room": "#ＳtraSSe", "members": 1, "topic": "roads"}], more=False)
+    hank.sees("-- the topic of #Straße: roads")
+    hank.line("/leave #STRAẞE")
+    peer.answer(next_request(peer), 200)
+    hank.sees("-- you have left #STRAẞE\r\n> ")
+
+
 @pytest.mark.parametrize(("seconds", "news"), [(SLOW_DELIVERY - 1, False), (SLOW_DELIVERY, True)])
 def test_a_word_about_what_is_delivered_late(seconds: float, news: bool) -> None:
     now = 0.0
@@ -201,3 +214,11 @@ def test_a_word_about_what_is_delivered_late(seconds: float, news: bool) -> None
     assert marks.was_slow(MessageDelivered("dale", 1)) is news
     assert marks.was_slow(MessageDelivered("dale", 2)) is news
     assert not marks.was_slow(MessageDelivered("dale", 3)) and not marks.was_slow(MessageDelivered("bob", 1))
+
+
+def test_delivery_is_recognised_under_another_spelling_of_the_name() -> None:
+    now = 0.0
+    tracker = DeliveryTracker(lambda: now)
+    tracker.on_accepted(Accepted(make_message("ｄａｌｅ", "hi"), ResponseFrame(200, seq=1)))
+    now = SLOW_DELIVERY
+    assert tracker.was_slow(MessageDelivered("Dale", 1))
