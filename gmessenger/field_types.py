@@ -12,19 +12,20 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta
 
+from gmessenger.constants import OFFLINE
 from gmessenger.errors import BadId, BadName, BadPassword, BadRequest, WireError
 from gmessenger.names import MAX_RAW_NAME
 
 MAX_STATUS: Final = 32
-OFFLINE: Final = "offline"
-"""The status of absent users, which no user can set."""
 MAX_TOPIC: Final = 400
 MAX_REASON: Final = 200
 MAX_DEVICE: Final = 128
 MAX_QUERY: Final = 4096
 MAX_PATH: Final = 4096
-MAX_NUMBER: Final = 2**53
-"""Larger numbers lose precision in other programs (2^53), and could not be compared with stored ones."""
+MAX_ID: Final = 64
+"""Bytes of the id of a request."""
+MAX_SEQ: Final = 2**53
+"""The highest seq and the largest number in a request: beyond it floats, and so JavaScript, lose precision."""
 MAX_SECONDS: Final = 3_155_760_000
 """A century is for good."""
 MAX_DAYS: Final = 100_000
@@ -40,10 +41,10 @@ Topic: TypeAlias = Annotated[str, Meta(max_length=MAX_TOPIC)]
 Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
 Address: TypeAlias = Annotated[str, Meta(max_length=64)]
 Query: TypeAlias = Annotated[str, Meta(max_length=MAX_QUERY)]
-Id: TypeAlias = Annotated[str, Meta(max_length=64)]
+Id: TypeAlias = Annotated[str, Meta(max_length=MAX_ID)]
 FilePath: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
 
-Number: TypeAlias = Annotated[int, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Number: TypeAlias = Annotated[int, Meta(ge=-MAX_SEQ, le=MAX_SEQ)]
 """A seq or a count."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 """How long something lasts."""

@@ -10,6 +10,8 @@ from typing import Final
 MAX_HOST_NAME: Final = 253
 """Characters of a host name (RFC 1035, 2.3.4, without the dot at its end)."""
 MAX_PORT: Final = 65_535
+IPV6_SITE_PREFIX: Final = 64
+"""Bits of an IPv6 address that its owner does not choose: who has one address has all with the same prefix."""
 HOST_PORT_PATTERN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 FORBIDDEN_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
 """Characters that no host name has, and that would make it something else in a URL."""
@@ -44,6 +46,11 @@ def strip_brackets(host: str) -> str:
     """Take the brackets off an IPv6 address; leave anything else as it is."""
     inner = host[1:-1]
     return inner if host[:1] == "[" and host[-1:] == "]" and ":" in inner and _is_address(inner) else host
+
+
+def is_certainly_address(text: str) -> bool:
+    """Return whether a text can only be an address or a network: names have no `:` or `/`, but may be `203.0.113.7`."""
+    return ":" in text or "/" in text
 
 
 def ascii_host(host: str) -> str:

@@ -20,7 +20,9 @@ STORAGE = ("chat.storage", "chat.records", "chat.stats")
 SHARED = ("cluster.interfaces",)
 """What a node, the shared store and the bus between nodes have in common."""
 GROUND = {
+    "backoff",
     "console",
+    "constants",
     "durability",
     "errors",
     "extras",
@@ -37,11 +39,13 @@ GROUND = {
 }
 """Modules that import nothing of ours, or only each other; everything may import them."""
 MAY_IMPORT: dict[str, set[str]] = {
+    "backoff": set(),
     "console": {"errors", "sanitize", "text"},
+    "constants": set(),
     "durability": {"errors"},
     "errors": set(),
     "extras": set(),
-    "field_types": {"errors", "names"},
+    "field_types": {"constants", "errors", "names"},
     "hosts": set(),
     "identifiers": set(),
     "names": {"errors", "identifiers"},

@@ -20,13 +20,13 @@ from msgspec import DecodeError, json
 
 from gmessenger.chat.admin import ADMIN_METHODS, AdminService, check_arguments
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.moderation import SERVER_OWNER
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.storage import Store
 from gmessenger.cluster.interfaces import ChangeDetails, SharedStore, is_shared
 from gmessenger.config.options import AdminOptions
+from gmessenger.constants import MEMORY_URL, SERVER_OWNER
 from gmessenger.errors import (
     ERRORS,
     ConfigError,
@@ -38,7 +38,7 @@ from gmessenger.errors import (
     Unreachable,
 )
 from gmessenger.paths import control_socket, short_socket_path
-from gmessenger.store import MEMORY_URL, file_from_url, open_store, require_postgres_driver
+from gmessenger.store import file_from_url, open_store, require_postgres_driver
 from gmessenger.urls import redact_url
 
 

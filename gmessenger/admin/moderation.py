@@ -9,10 +9,11 @@ from typing import Any
 
 from gmessenger.admin.client import AdminClient, connect, require_running
 from gmessenger.admin.results import SanctionPage, SanctionRow, parse_result
-from gmessenger.chat.networks import is_certainly_address, looks_like_address
+from gmessenger.chat.networks import looks_like_address
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line, print_row
 from gmessenger.errors import UsageError
+from gmessenger.hosts import is_certainly_address
 
 
 def kick(options: AdminOptions, args: Namespace) -> int:

@@ -21,10 +21,10 @@ from gmessenger.admin.results import (
 from gmessenger.config.options import AdminOptions
 from gmessenger.console import print_line
 from gmessenger.errors import UsageError
+from gmessenger.field_types import MAX_SEQ
+from gmessenger.names import is_room
 
 ROW_FORMAT: Final = "{:<13}{}"
-MAX_SEQ: Final = 2**53
-"""The highest seq that the control socket takes (`field_types.MAX_NUMBER`): no conversation gets that far."""
 
 
 def status(options: AdminOptions, args: Namespace) -> int:
@@ -91,7 +91,7 @@ def trace(options: AdminOptions, args: Namespace) -> int:
 
 def _fetch_traces(client: AdminClient, words: list[str]) -> list[TraceReport]:
     match words:
-        case [room, seq] if room.startswith("#"):
+        case [room, seq] if is_room(room):
             return [parse_result(client.call("trace", name=room, seq=_parse_seq(seq)), TraceReport)]
         case [account, id]:
             return parse_result(client.call("trace_id", name=account, id=id), list[TraceReport])

@@ -16,12 +16,13 @@ from gmessenger import log
 from gmessenger.chat.auth import invite_fingerprint, make_invite
 from gmessenger.chat.delivery import history_entry
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.moderation import OPERATOR_ROLE, SERVER_OWNER, Moderation
+from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.records import Account
 from gmessenger.chat.router import SessionCloser
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
+from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
 from gmessenger.errors import (
     AccountDeleted,
     AccountDisabled,

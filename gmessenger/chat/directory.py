@@ -6,11 +6,11 @@ import heapq
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gmessenger.chat.outbox import OFFLINE
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.router import Router
+from gmessenger.constants import OFFLINE
 from gmessenger.names import fold
 
 USERS_PAGE: Final = 200

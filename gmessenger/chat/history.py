@@ -12,11 +12,11 @@ from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
+from gmessenger.constants import MAX_HISTORY_PAGE
 from gmessenger.errors import AccountsOnly, BadRequest, NotFound, NotMember
-from gmessenger.names import direct_key, fold
+from gmessenger.names import direct_key, fold, is_room
 
 DEFAULT_PAGE: Final = 50
-MAX_PAGE: Final = 500
 
 
 class HistoryService:
@@ -40,7 +40,7 @@ class HistoryService:
         if not seq:
             return
         self._store.acknowledge(session.device.id, conversation, seq)
-        if target[:1] != "#" and fold(target) != session.key:
+        if not is_room(target) and fold(target) != session.key:
             delivered = DeliveryReceipt(session.name, seq)
             self._router.peers.send_receipt(fold(target), delivered)
             for other in self._router.sessions(fold(target)):
@@ -105,7 +105,7 @@ class HistoryService:
 
     def _raise_unreadable(self, target: str) -> None:
         """Say why there is nothing to read, unless there just is nothing yet."""
-        if target[:1] == "#":
+        if is_room(target):
             self._rooms.find(target)
             raise NotMember
         if fold(target) not in self._accounts and fold(target) not in self._router:
@@ -119,12 +119,12 @@ class HistoryService:
 
 def conversation_key(session: Session, target: str) -> str:
     """The conversation's key: a room's own, or both names in order."""
-    return fold(target) if target[:1] == "#" else direct_key(session.key, fold(target))
+    return fold(target) if is_room(target) else direct_key(session.key, fold(target))
 
 
 def target_of(session: Session, conversation: str, message: Any) -> str:
     """The other end of a conversation, as it is shown to this session."""
-    if conversation[:1] == "#":
+    if is_room(conversation):
         return str(message.to)
     return str(message.to if fold(message.sender) == session.key else message.sender)
 
@@ -138,5 +138,5 @@ def _page_size(limit: int | None) -> int:
     if limit is None:
         return DEFAULT_PAGE
     if limit < 1:
-        raise BadRequest(f"A limit is a number from 1 to {MAX_PAGE}.")
-    return min(limit, MAX_PAGE)
+        raise BadRequest(f"A limit is a number from 1 to {MAX_HISTORY_PAGE}.")
+    return min(limit, MAX_HISTORY_PAGE)

@@ -13,10 +13,10 @@ from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.directory import Directory
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.moderation import Moderation
-from gmessenger.chat.outbox import OFFLINE, CatchUpDone, Outbound, Outbox, Response, ServerMoving
+from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, Response, ServerMoving
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
-from gmessenger.chat.policy import MAX_STATUS, Policy
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import CallLater, PresenceTracker, SeenNames
 from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
@@ -30,8 +30,11 @@ from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tasks import ChangeRunner
 from gmessenger.chat.throttle import Throttle, WeightedNetworks
+from gmessenger.constants import OFFLINE
 from gmessenger.errors import AccountDeleted, BadRequest, NameTaken
+from gmessenger.field_types import MAX_STATUS
 from gmessenger.log import traced
+from gmessenger.names import is_room
 
 
 class Messenger:
@@ -151,7 +154,7 @@ class Messenger:
                 session.outbox.offer(parcel)
             return
         for conversation in session.sync:
-            if conversation[:1] != "#":
+            if not is_room(conversation):
                 one, _, other = conversation.partition(" ")
                 self.presence.link(one, other)
         self.delivery.start_catch_up(session)

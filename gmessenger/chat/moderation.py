@@ -16,13 +16,11 @@ from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.sanctions import SanctionKind, SanctionRegistry, with_reason
 from gmessenger.chat.session import Session
 from gmessenger.chat.tasks import ChangeRunner
+from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
 from gmessenger.errors import BadRequest, Banned, Forbidden, Kicked, OperatorsOnly, RecipientGone
+from gmessenger.field_types import MAX_REASON
 from gmessenger.names import fold, normalize_name
 
-OPERATOR_ROLE: Final = "operator"
-SERVER_OWNER: Final = "server"
-"""A name that nobody can have."""
-MAX_REASON: Final = 200
 SANCTIONS_PAGE: Final = 100
 
 OperatorMethod = Callable[..., dict[str, Any] | None]

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from gmessenger.errors import BadRequest
+from gmessenger.hosts import IPV6_SITE_PREFIX
 
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 PrefixKey: TypeAlias = tuple[int, int, int]
-IPV6_SITE_PREFIX: Final = 64
-"""The part of an IPv6 address that its owner does not choose: who has one address has all that begin like it."""
 IPV4_MAPPED_PREFIX: Final = 96
 """The part of an IPv6 address that says that it is an IPv4 address."""
 
@@ -32,11 +31,6 @@ def parse_network(text: str) -> IpNetwork:
     if "/" in text or network.is_loopback:
         return network
     return network.supernet(new_prefix=IPV6_SITE_PREFIX)
-
-
-def is_certainly_address(text: str) -> bool:
-    """Whether this can only be an address or a network: names have neither `:` nor `/`, but may be `203.0.113.7`."""
-    return ":" in text or "/" in text
 
 
 def looks_like_address(text: str) -> bool:

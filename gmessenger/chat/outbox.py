@@ -17,10 +17,6 @@ from msgspec import Struct
 
 from gmessenger.errors import WireError
 
-BROADCAST_TARGET: Final = "#all"
-"""The addressee of a message to everybody present; no room can take the name."""
-ONLINE: Final = "online"
-OFFLINE: Final = "offline"
 MESSAGE_OVERHEAD: Final = 128
 """What a message in an outbox weighs besides its text."""
 

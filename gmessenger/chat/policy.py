@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final, Literal
 
 from gmessenger.chat.ratelimit import Limits
 from gmessenger.chat.session import Session
+from gmessenger.constants import RegistrationMode
+from gmessenger.field_types import MAX_STATUS
 from gmessenger.names import MAX_NAME
-
-MAX_STATUS: Final = 32
-RegistrationMode = Literal["open", "invite", "closed"]
 
 
 @dataclass(slots=True)

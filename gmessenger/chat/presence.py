@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
-from gmessenger.chat.outbox import OFFLINE, PresenceUpdate
+from gmessenger.chat.outbox import PresenceUpdate
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.router import Router
+from gmessenger.constants import OFFLINE
 
 COALESCE_DELAY: Final = 1.0
 """Seconds over which comings and goings are gathered, so that a reconnect tells nobody anything."""

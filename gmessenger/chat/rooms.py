@@ -27,7 +27,8 @@ from gmessenger.errors import (
     RoomFull,
     TooManyRooms,
 )
-from gmessenger.names import check_name, fold
+from gmessenger.field_types import MAX_TOPIC
+from gmessenger.names import check_name, fold, is_room
 
 
 @dataclass(slots=True)
@@ -134,7 +135,6 @@ class RoomQuotas:
             )
 
 
-MAX_TOPIC = 400
 MAX_PRESENCE_MEMBERS = 100
 """Members beyond which a room is too large for everybody to be told of everybody's coming and going."""
 
@@ -212,7 +212,7 @@ class RoomRegistry:
         Raises `BadName`, `NameConfusable` where another room looks the same, `BadRequest`, `NoSuchRoom`, `RoomClosed`,
         `TooManyRooms` or `RoomFull`.
         """
-        if name[:1] != "#":
+        if not is_room(name):
             raise BadRequest("The name of a room begins with '#'.")
         self._router.peers.sync()  # who is told who is there should be told of everybody
         room = self.get(fold(name)) or self._create(session, f"#{check_name(name[1:])}")

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gmessenger.chat.blocks import BlockList
 from gmessenger.chat.delivery import CommittedMessage, FanOut
-from gmessenger.chat.outbox import BROADCAST_TARGET, MESSAGE_OVERHEAD, Message, Outbox, Response, TextBatch
+from gmessenger.chat.outbox import MESSAGE_OVERHEAD, Message, Outbox, Response, TextBatch
 from gmessenger.chat.peers import Reservation
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import PresenceTracker
@@ -34,7 +34,7 @@ from gmessenger.errors import (
     TextTooLong,
     WireError,
 )
-from gmessenger.names import direct_key, fold
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, direct_key, fold
 
 
 class OutboxReservations:
@@ -187,7 +187,7 @@ class Dispatcher:
 
         Takes the looks once that each message costs otherwise: in rooms they were a quarter of all the work.
         """
-        if key[:1] == "#":
+        if key[:1] == ROOM_PREFIX:
             room = self._rooms.writable_by(key, session)
             return room is not None and self._store_batch(session, key, room.name, texts, ids, action, room=room)
         if key in self._blocks.by_user:
@@ -342,14 +342,14 @@ class MessageService:
         `BroadcastDisabled` or `RateLimited`.
         While the session is too fast, or much of its own is still on its way to the disk, it waits.
         """
-        self._throttle.charge_message(session, len(text), self._recipient_count(to) if to[:1] == "#" else 0)
+        self._throttle.charge_message(session, len(text), self._recipient_count(to) if to[:1] == ROOM_PREFIX else 0)
         if self._sanctions.muted:
             self._sanctions.check_not_muted(session.key)
         if len(text) > self._policy.max_text:
             raise TextTooLong(f"A message has at most {self._policy.max_text} characters.", limit=self._policy.max_text)
         if session.pending_characters > self._policy.max_pending_characters:
             self._wait_for_store(session)
-        if to[:1] != "#":
+        if to[:1] != ROOM_PREFIX:
             key = fold(to)
             self._dispatcher.send_direct(session, key, to, text, id, action)
             self._presence.link(session.key, key)
@@ -370,7 +370,7 @@ class MessageService:
         if self._sanctions.muted or longest > self._policy.max_text:
             return False
         key = fold(to)
-        audience = self._recipient_count(key) if key[:1] == "#" else 0
+        audience = self._recipient_count(key) if key[:1] == ROOM_PREFIX else 0
         short = longest < CHARACTERS_PER_UNIT  # as nearly all are
         price = (
             len(texts) * message_cost(0, audience)
@@ -384,7 +384,7 @@ class MessageService:
             if not self._dispatcher.send_batch(session, key, texts, ids, action):
                 return False
             charge.commit()
-        if key[:1] != "#":
+        if key[:1] != ROOM_PREFIX:
             self._presence.link(session.key, key)
         return True
 

@@ -8,10 +8,11 @@ from typing import Final, Literal
 
 from gevent.event import Event
 
-from gmessenger.chat.outbox import ONLINE, Outbox
+from gmessenger.chat.outbox import Outbox
 from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
 from gmessenger.chat.sync_state import SyncState
+from gmessenger.constants import ONLINE
 from gmessenger.names import MAX_NAME, fold
 
 MAX_CONTACTS: Final = 200

@@ -13,7 +13,7 @@ from gmessenger.chat.records import Account, DeviceCursor, MessageTrace, ReaderI
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import BadRequest, NotFound
-from gmessenger.names import direct_key, fold
+from gmessenger.names import direct_key, fold, is_room, names_of_direct
 
 MAX_SEQ: Final = 2**63 - 1
 
@@ -29,7 +29,7 @@ class MessageTracer:
 
     def trace(self, name: str, seq: int, other: str | None) -> dict[str, Any]:
         """A message in a room, or between two names. Raises as `Administration.trace`."""
-        if name[:1] == "#":
+        if is_room(name):
             conversation, shown = self._rooms.find(name).key, name
         elif other is None:
             raise BadRequest("A conversation is a room, or two names.")
@@ -84,9 +84,9 @@ class MessageTracer:
                 }
 
     def _guest_sessions(self, conversation: str) -> list[Session]:
-        if conversation[:1] == "#":
+        if is_room(conversation):
             return list(self._rooms.find(conversation).guests.values())
-        sessions = [session for key in conversation.split(" ") for session in self._router.sessions(key)]
+        sessions = [session for key in names_of_direct(conversation) for session in self._router.sessions(key)]
         return [session for session in sessions if session.account is None]
 
 

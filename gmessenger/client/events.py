@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from gmessenger.client.responses import error_from_response
 from gmessenger.client.sender import OutgoingMessage
+from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import TextTooLong
 from gmessenger.text import Text
 from gmessenger.wire.events import MessageEvent, ResponseFrame
-
-OPERATOR_ROLE: Final = "operator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,10 @@ from gmessenger.errors import (
     RecipientGone,
     Refused,
 )
+from gmessenger.field_types import MAX_SEQ
 from gmessenger.names import fold
 from gmessenger.text import Text
 from gmessenger.wire.events import (
-    MAX_SEQ,
     CloseEvent,
     DeliveredEvent,
     JoinEvent,

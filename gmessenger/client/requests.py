@@ -29,7 +29,9 @@ from gmessenger.client.responses import (
     parse_conversations,
     parse_messages,
 )
+from gmessenger.constants import MAX_HISTORY_PAGE
 from gmessenger.errors import RateLimited, Unreachable
+from gmessenger.hosts import is_certainly_address
 from gmessenger.names import fold
 from gmessenger.text import Text
 from gmessenger.wire.events import (
@@ -138,11 +140,6 @@ class RetryingRequests(ABC):
                 gevent.sleep(pause)
 
 
-def is_network_address(target: str) -> bool:
-    """Whether this is an IPv6 address, or a network in CIDR notation, and cannot be a name as `203.0.113.7` can."""
-    return ":" in target or "/" in target
-
-
 class OperatorRequests(RetryingRequests):
     """Everything raises as a question does; `OperatorsOnly` for everybody else. The counts are of sessions concerned.
 
@@ -166,12 +163,12 @@ class OperatorRequests(RetryingRequests):
         """Let nobody in under a name or from an address; the answer has how many `sessions` that closed, and the
         `address` as it was understood.
         """
-        user, address = (None, target) if is_network_address(target) else (target, None)
+        user, address = (None, target) if is_certainly_address(target) else (target, None)
         return self._request(BanRequest(user=user, address=address, duration=seconds, reason=reason))
 
     def unban(self, target: str) -> None:
         """Let them in again."""
-        self._request(UnbanRequest(address=target) if is_network_address(target) else UnbanRequest(user=target))
+        self._request(UnbanRequest(address=target) if is_certainly_address(target) else UnbanRequest(user=target))
 
     def bans(self) -> list[dict[str, Any]]:
         """Who may not come in: `user` or `address`, `by`, `since`, and where there are any, `reason` and `until`."""
@@ -196,9 +193,6 @@ class OperatorRequests(RetryingRequests):
             lambda page: page.bans or page.mutes or [],
             lambda each: each.get("user") or each.get("address"),
         )
-
-
-MAX_PAGE: Final = 500
 
 
 class ChatRequests(OperatorRequests):
@@ -274,7 +268,7 @@ class ChatRequests(OperatorRequests):
         more = True
         while more and len(found) < count:
             answer = self._request(
-                HistoryRequest(target=conversation, before=before, limit=min(count - len(found), MAX_PAGE))
+                HistoryRequest(target=conversation, before=before, limit=min(count - len(found), MAX_HISTORY_PAGE))
             )
             page = [delivery for _, delivery in parse_messages(answer, conversation)]
             found = page + found
@@ -287,7 +281,7 @@ class ChatRequests(OperatorRequests):
 
         The list's `incomplete` says whether there may be more because the server's time for it was over.
         """
-        answer = self._request(SearchRequest(text=text, target=conversation, limit=min(count, MAX_PAGE)))
+        answer = self._request(SearchRequest(text=text, target=conversation, limit=min(count, MAX_HISTORY_PAGE)))
         found = SearchResults(
             SearchHit(str(entry.get("with", "")), delivery) for entry, delivery in parse_messages(answer)
         )

@@ -15,7 +15,7 @@ from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import GapDetected, MessageReceived, MessageSentElsewhere
 from gmessenger.client.responses import encode_request, is_error, is_retryable, parse_messages
 from gmessenger.client.sender import Sender, SendQueue
-from gmessenger.names import fold
+from gmessenger.names import fold, is_room
 from gmessenger.wire.events import AckRequest, HistoryRequest, MessageEvent, ResponseFrame
 from gmessenger.wire.jim import encode
 
@@ -25,7 +25,7 @@ MAX_OWN_SEQS: Final = 1000
 
 def conversation_name(delivery: MessageEvent, own_key: str) -> str:
     """The room, or the other end; `me` is folded."""
-    if delivery.to.startswith("#") or fold(delivery.sender) == own_key:
+    if is_room(delivery.to) or fold(delivery.sender) == own_key:
         return delivery.to
     return delivery.sender
 

@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from gmessenger.chat.delivery import Spawn
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import BROADCAST_TARGET, DeliveryReceipt, Message, ReadReceipt
+from gmessenger.chat.outbox import DeliveryReceipt, Message, ReadReceipt
 from gmessenger.chat.presence import CallLater
 from gmessenger.cluster import frames
 from gmessenger.cluster.changes import ChangeApplier, RoomChangeApplier
@@ -22,7 +22,7 @@ from gmessenger.cluster.presence import PresenceSync
 from gmessenger.cluster.relay import RelayClient, RelayServer
 from gmessenger.cluster.sequencing import HintPublisher, Sequencer
 from gmessenger.errors import StoreUnavailable
-from gmessenger.names import fold
+from gmessenger.names import BROADCAST_TARGET, fold
 
 STOP_TIMEOUT: Final = 2.0  # seconds
 

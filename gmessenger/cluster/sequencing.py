@@ -24,7 +24,7 @@ from gmessenger.chat.session import Session
 from gmessenger.cluster.frames import HintBatch, MessageHint, encode
 from gmessenger.cluster.interfaces import Bus, SharedStore
 from gmessenger.errors import StoreUnavailable
-from gmessenger.names import fold
+from gmessenger.names import ROOM_PREFIX, fold
 
 HINT_DELAY: Final = 0.02
 """Seconds to wait for a hint that may be on the way before the gap is read from the store."""
@@ -143,7 +143,7 @@ class Sequencer:
 
     def _recipients(self, conversation: str) -> Sequence[Session]:
         """Return the local sessions that the messages of a conversation go to."""
-        if conversation[:1] == "#":
+        if conversation[:1] == ROOM_PREFIX:
             room = self._rooms.get(conversation)
             return self._rooms.sessions(room) if room is not None else ()
         one, _, other = conversation.partition(" ")
@@ -239,7 +239,7 @@ def committed_from(
     message: NewMessage, seq: int, action: str, rooms: RoomRegistry, erased: bool = False
 ) -> CommittedMessage:
     """Describe a message stored by another node as if this one had committed it. It has no sender session."""
-    room = rooms.get(message.conversation) if message.conversation[:1] == "#" else None
+    room = rooms.get(message.conversation) if message.conversation[:1] == ROOM_PREFIX else None
     return CommittedMessage(message, seq, action, fold(message.sender), None, room, fold(message.to), erased)
 
 
@@ -281,7 +281,7 @@ class HintPublisher:
             return  # one of the nodes has a room of that name that was deleted; the head shows what is missing
         if first.room is not None:
             first.room.head = max(first.room.head, committed[-1].seq)
-        elif first.message.conversation[:1] != "#":
+        elif first.message.conversation[:1] != ROOM_PREFIX:
             self._presence.link(first.sender_key, first.to_key)
         self._accept(committed)
 

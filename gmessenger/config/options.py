@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from gmessenger import log, paths
 from gmessenger.config.types import (
@@ -29,12 +29,11 @@ from gmessenger.config.types import (
     sha256_digest,
     text,
 )
+from gmessenger.constants import MEMORY_URL, RegistrationMode
 
 ENVIRONMENT_PREFIX: Final = "MESSENGER_"
 DEFAULT_PORT: Final = paths.DEFAULT_PORT
 DEFAULT_TLS_PORT: Final = 7778
-MEMORY_URL: Final = "memory:"
-Registration = Literal["open", "invite", "closed"]
 FLAG: Final = OptionType("", bool)
 """A switch: without a value on the command line, yes or no in a file or the environment."""
 
@@ -230,7 +229,7 @@ class ServerOptions(LogOptions):
         "a text shown to each user at login, before the notice of which messages are stored; \\n begins a new line",
         "to say who runs the server, and its rules",
     )
-    registration: Registration = option(
+    registration: RegistrationMode = option(
         "open",
         choice("open", "invite", "closed"),
         "who may register an account: any user (open), holders of an invitation (invite), or nobody (closed)",

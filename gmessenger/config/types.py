@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
-from gmessenger.hosts import ascii_host, split_host_port
+from gmessenger.hosts import MAX_PORT, ascii_host, split_host_port
 from gmessenger.text import Text
 
 COMMENT_PATTERN: Final = re.compile(r"\s[#;]")
@@ -141,7 +141,7 @@ def _integer(metavar: str, minimum: int, maximum: int, expected: str) -> OptionT
 def port_number(minimum: int = 0) -> OptionType:
     """A TCP port."""
 
-    return _integer("PORT", minimum, 65_535, Text("expected a port from {least} to {most}, not {value!r}"))
+    return _integer("PORT", minimum, MAX_PORT, Text("expected a port from {least} to {most}, not {value!r}"))
 
 
 def count(minimum: int, maximum: int = 10**9) -> OptionType:
@@ -189,7 +189,7 @@ def listen_address() -> OptionType:
 
     def parse(value: str) -> str:
         host, _, number = value.rpartition(":")
-        is_port = number.isascii() and number.isdigit() and len(number) < 6 and int(number) < 65_536
+        is_port = number.isascii() and number.isdigit() and len(number) < 6 and int(number) <= MAX_PORT
         if value and not value.startswith("unix:/") and not (is_port and _is_host(host)):
             raise ArgumentTypeError(f"expected HOST:PORT or unix:/PATH, not {value!r}")
         return value

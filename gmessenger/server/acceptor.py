@@ -29,6 +29,7 @@ from gmessenger.chat.ratelimit import BucketTable, Charge, RateLimit, TokenBucke
 from gmessenger.chat.throttle import WeightedNetworks
 from gmessenger.config.options import ServerOptions
 from gmessenger.errors import BadProxyHeader, ServerFull, TooManyConnections, WireError
+from gmessenger.hosts import IPV6_SITE_PREFIX
 from gmessenger.server.jim.protocol import JimProtocol
 from gmessenger.server.net.connection import Connection, ServerContext
 from gmessenger.server.net.descriptors import is_near_limit
@@ -58,7 +59,7 @@ def reject(transport: Transport, error: WireError, timeout: float) -> None:
         transport.recv(1024)  # closing it over what it has said would take our answer along
 
 
-IPV6_LIMIT_PREFIXES: Final = ((64, 1), (48, 8))
+IPV6_LIMIT_PREFIXES: Final = ((IPV6_SITE_PREFIX, 1), (48, 8))
 """Bits of an IPv6 address that say which network it is in, and how much more than one address that may do."""
 RETRY_AFTER: Final = 10.0
 

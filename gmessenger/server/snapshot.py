@@ -16,11 +16,12 @@ from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.stats import LATENCY_BOUNDS, Histogram
 from gmessenger.chat.storage import Store
 from gmessenger.config.options import ServerOptions
+from gmessenger.constants import MEMORY_URL
 from gmessenger.errors import ExitError
 from gmessenger.server.acceptor import Acceptor
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import CertificateManager
-from gmessenger.store import MEMORY_URL, file_from_url
+from gmessenger.store import file_from_url
 from gmessenger.urls import redact_url
 
 if TYPE_CHECKING:

@@ -8,19 +8,18 @@ from pathlib import Path
 
 from gmessenger.chat.storage import Store
 from gmessenger.cluster.interfaces import SharedStore
+from gmessenger.constants import MEMORY_URL
 from gmessenger.errors import ConfigError
 from gmessenger.extras import install_command
 from gmessenger.store.common import VerifyReport
 from gmessenger.urls import redact_url
 
-MEMORY_URL = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 DEFAULT_TIMEOUT = 30.0  # seconds
 DEFAULT_CONNECTIONS = 4
 
 __all__ = [
-    "MEMORY_URL",
     "POSTGRES_PREFIXES",
     "SQLITE_PREFIX",
     "file_from_url",

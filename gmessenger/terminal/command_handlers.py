@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 from gmessenger.client import Client, SearchHit, fold
+from gmessenger.constants import ONLINE
 from gmessenger.errors import (
     AccountsOnly,
     InsecureTransport,
@@ -19,9 +20,10 @@ from gmessenger.errors import (
     WireError,
 )
 from gmessenger.log import traced
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
-from gmessenger.terminal.format_events import STATUS_ONLINE, format_reason, format_topic
+from gmessenger.terminal.format_events import format_reason, format_topic
 from gmessenger.terminal.handler_base import NOT_CONNECTED, room_name
 from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
 from gmessenger.terminal.moderation_handlers import ModerationHandlers
@@ -166,14 +168,14 @@ class CommandHandlers(ModerationHandlers):
         self._show_result(lambda: self._set_status(status) if status else self._own_status())
 
     def _set_status(self, status: str) -> str:
-        status = STATUS_ONLINE if status.casefold() == STATUS_ONLINE else status
+        status = ONLINE if status.casefold() == ONLINE else status
         self._client.set_status(status)
         self.on_own_status(status)
         return format_results.status(status)
 
     def _own_status(self) -> str:
         own = [card for card in self._client.users() if fold(card.account_name) == fold(self._client.name)]
-        status = (own[0].status if own else None) or STATUS_ONLINE
+        status = (own[0].status if own else None) or ONLINE
         self.on_own_status(status)
         return format_results.own_status(status)
 
@@ -228,9 +230,7 @@ class CommandHandlers(ModerationHandlers):
 
     def _history(self, to: str, count: int) -> str:
         said = self._client.history(to, count)
-        return format_results.history(
-            to, [each for each in said if not to.startswith("#") or not self.is_from_blocked(each)]
-        )
+        return format_results.history(to, [each for each in said if not is_room(to) or not self.is_from_blocked(each)])
 
     @traced()
     def search(self, words: str) -> None:
@@ -268,7 +268,7 @@ class CommandHandlers(ModerationHandlers):
         self.recipient = hit.conversation
         near = [each for each in said if abs((each.seq or 0) - seq) <= CONTEXT_MESSAGES]
         return format_results.search_context(
-            hit, [each for each in near if not hit.conversation.startswith("#") or not self.is_from_blocked(each)]
+            hit, [each for each in near if not is_room(hit.conversation) or not self.is_from_blocked(each)]
         )
 
     @traced("name")

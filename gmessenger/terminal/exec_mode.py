@@ -16,6 +16,7 @@ from gevent.subprocess import Popen, TimeoutExpired
 from gmessenger.client import Client, MessageEvent, MessageReceived, MessageSentElsewhere
 from gmessenger.config.options import ClientOptions
 from gmessenger.errors import FileError
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.i18n import N_, _, as_notice
 from gmessenger.terminal.passwords import PASSWORD_ENV_VAR
@@ -74,7 +75,7 @@ def environment_for(event: MessageEvent) -> dict[str, str]:
     told = {
         "FROM": event.sender,
         "TO": to,
-        "CONVERSATION": to if to.startswith("#") else event.sender,
+        "CONVERSATION": to if is_room(to) else event.sender,
         "TEXT": event.message,
         "TIME": f"{event.time:.6f}",
         "SEQ": str(event.seq or ""),

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gmessenger.client import MessageEvent, OutgoingMessage, SearchHit, events, fold
+from gmessenger.constants import OFFLINE, ONLINE, SERVER_OWNER
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_duration, format_time
 from gmessenger.terminal.i18n import N_, _, as_notice, localize, localize_greeting, ngettext
@@ -32,7 +34,7 @@ def format_message(event: MessageEvent) -> str:
 def format_own_message(event: MessageEvent) -> str:
     """What one has written oneself, but not here; what history brings back does not say from where."""
     elsewhere, to = bool(event.id), sanitize(event.to)
-    if event.to.startswith("#"):
+    if is_room(event.to):
         return _format_lines(event, _("you, on another device") if elsewhere else _("you, earlier"))
     by = _("you, on another device, to {name}", name=to) if elsewhere else _("you, earlier, to {name}", name=to)
     return _format_lines(event, by)
@@ -41,14 +43,14 @@ def format_own_message(event: MessageEvent) -> str:
 def format_hit(hit: SearchHit, own_name: str) -> str:
     """A message that search found; one's own says to whom it went."""
     delivery, sender = hit.delivery, sanitize(hit.delivery.sender)
-    own = fold(delivery.sender) == fold(own_name) and not delivery.to.startswith("#")
+    own = fold(delivery.sender) == fold(own_name) and not is_room(delivery.to)
     return _format_lines(delivery, _("{name} to {to}", name=sender, to=sanitize(hit.conversation)) if own else sender)
 
 
 def _format_lines(event: MessageEvent, author: str) -> str:
     if event.erased is True:
         return as_notice(_(ERASED_MESSAGE))
-    room = f"{sanitize(event.to)} " if event.to.startswith("#") else ""
+    room = f"{sanitize(event.to)} " if is_room(event.to) else ""
     first, *further = event.message.replace("\r\n", "\n").split("\n")
     lines = [f"[{format_time(event.time)}] {room}{author}: {sanitize(first)}"]
     return "\n".join(lines + [CONTINUATION_INDENT + sanitize(line) for line in further])
@@ -60,10 +62,9 @@ LIMIT_FORMATTERS: Final[dict[str, Callable[[int], str]]] = {
     "characters": lambda limit: ngettext("{count} character", "{count} characters", limit),
     "bytes typed at once": lambda limit: ngettext("{count} byte typed at once", "{count} bytes typed at once", limit),
 }
-STATUS_ONLINE: Final = N_("online")
-"""The status of a user who has set none."""
-STATUS_OFFLINE: Final = N_("offline")
-PRESENCE_SENTENCES: Final = {STATUS_ONLINE: N_("{name} is here"), STATUS_OFFLINE: N_("{name} has left")}
+TRANSLATED_STATUSES: Final = {ONLINE: N_("online"), OFFLINE: N_("offline")}
+"""The statuses that the program itself sets; users' own are shown as they are."""
+PRESENCE_SENTENCES: Final = {ONLINE: N_("{name} is here"), OFFLINE: N_("{name} has left")}
 UNEXPECTED_ERROR: Final = N_("Internal error ({fault}); details are in the log: {place}")
 
 
@@ -173,7 +174,7 @@ def _synced(event: events.Synced) -> str | None:
 
 def _gap_detected(event: events.GapDetected) -> str:
     said = _gap_filled if event.is_filled else _gap_lost
-    return as_notice(said(event.count, sanitize(event.conversation), room=event.conversation.startswith("#")))
+    return as_notice(said(event.count, sanitize(event.conversation), room=is_room(event.conversation)))
 
 
 def _gap_filled(count: int, name: str, *, room: bool) -> str:
@@ -232,12 +233,12 @@ def _room_closed(event: events.RoomClosedByOperator) -> str:
 
 def operator_name(name: str) -> str:
     """Who has done what operators do."""
-    return _("the owner of the server") if name == "server" else sanitize(name)
+    return _("the owner of the server") if name == SERVER_OWNER else sanitize(name)
 
 
 def format_status(status: str) -> str:
     """How somebody is: in the reader's language, as far as it is not in their own words."""
-    return _(status) if status in PRESENCE_SENTENCES else sanitize(status)
+    return _(TRANSLATED_STATUSES[status]) if status in TRANSLATED_STATUSES else sanitize(status)
 
 
 def _presence(event: events.PresenceChanged) -> str:

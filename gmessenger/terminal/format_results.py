@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gmessenger.client import MessageEvent, SearchHit, SearchResults, UserInfo, fold
+from gmessenger.constants import ONLINE
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time
 from gmessenger.terminal.format_events import (
     PRESENCE_SENTENCES,
-    STATUS_ONLINE,
     format_hit,
     format_message,
     format_status,
@@ -128,7 +129,7 @@ def _format_sanction(sanction: Mapping[str, Any]) -> str:
 
 def history(conversation: str, messages: Sequence[MessageEvent]) -> str:
     """What was said before."""
-    name, room, count = sanitize(conversation), conversation.startswith("#"), len(messages)
+    name, room, count = sanitize(conversation), is_room(conversation), len(messages)
     if not messages:
         return as_notice(
             _("there is nothing earlier in {name}", name=name)
@@ -201,6 +202,6 @@ def _user_names(present: Sequence[UserInfo], own_name: str) -> Iterable[str]:
 
 
 def _remarks(card: UserInfo, own_name: str) -> str:
-    remarks = [format_status(card.status)] if card.status and card.status != STATUS_ONLINE else []
+    remarks = [format_status(card.status)] if card.status and card.status != ONLINE else []
     remarks += [_("you")] if fold(card.account_name) == fold(own_name) else []
     return f" ({', '.join(remarks)})" if remarks else ""

@@ -8,6 +8,7 @@ from typing import Final
 
 from gmessenger.client import Client
 from gmessenger.errors import MessengerError
+from gmessenger.names import is_room
 from gmessenger.terminal.format_events import format_reason
 from gmessenger.terminal.i18n import N_, _, as_notice
 
@@ -16,7 +17,7 @@ NOT_CONNECTED: Final = N_("the connection is lost; try again when it is back")
 
 def room_name(room: str) -> str:
     """Return the name of a room that may have been typed without its `#`."""
-    return room if room.startswith("#") else f"#{room}"
+    return room if is_room(room) else f"#{room}"
 
 
 class HandlerBase(ABC):
@@ -46,7 +47,7 @@ class HandlerBase(ABC):
     def _with_room(self, request: Callable[[str], str], room: str = "") -> None:
         """Run a request about a room: the one that is named, else the recipient."""
         room = room_name(room) if room else self.recipient or ""
-        if room.startswith("#"):
+        if is_room(room):
             self._show_result(lambda: request(room))
         else:
             self.show(as_notice(_("which room? give its name, as in /leave #ROOM, or write /join #ROOM first")))

@@ -29,6 +29,7 @@ from gmessenger.client import (
 )
 from gmessenger.config.options import ClientOptions
 from gmessenger.errors import MessengerError
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
 from gmessenger.terminal.bell import BellPolicy
@@ -56,7 +57,7 @@ class ShownMessages:
         """Note an event that was shown; events without a stored message are ignored."""
         if isinstance(event, MessageReceived):
             delivery = event.delivery
-            self._add(delivery.to if delivery.to.startswith("#") else delivery.sender, delivery.seq or None)
+            self._add(delivery.to if is_room(delivery.to) else delivery.sender, delivery.seq or None)
         elif isinstance(event, MessageSentElsewhere):
             self._add(event.delivery.to, event.delivery.seq or None)
         elif isinstance(event, Accepted):
@@ -89,7 +90,7 @@ class DeliveryTracker:
 
     def on_accepted(self, event: Accepted) -> None:
         seq = event.response.seq
-        if seq is not None and not event.message.to.startswith("#"):
+        if seq is not None and not is_room(event.message.to):
             waiting = self._undelivered.setdefault(fold(event.message.to), deque(maxlen=MAX_TRACKED))
             waiting.append((seq, self._monotonic()))
 
@@ -196,7 +197,7 @@ class LineMode:
         """Return whether to ring now: for a direct message, or one in a room that mentions the user."""
         if not isinstance(event, MessageReceived):
             return False
-        is_for_me = not event.delivery.to.startswith("#") or self._is_mention(event.delivery.message)
+        is_for_me = not is_room(event.delivery.to) or self._is_mention(event.delivery.message)
         return is_for_me and self._bell_policy.may_ring()
 
     def _format_event(self, event: ChatEvent) -> str | None:
@@ -208,7 +209,7 @@ class LineMode:
             return None
         if (
             isinstance(event, MessageReceived)
-            and event.delivery.to.startswith("#")
+            and is_room(event.delivery.to)
             and self._handlers.is_from_blocked(event.delivery)
         ):
             return None
@@ -221,7 +222,7 @@ class LineMode:
     def _conversation_name(self, event: MessageReceived | MessageSentElsewhere) -> str:
         """The conversation that a message belongs to."""
         delivery = event.delivery
-        direct = isinstance(event, MessageReceived) and not delivery.to.startswith("#")
+        direct = isinstance(event, MessageReceived) and not is_room(delivery.to)
         return delivery.sender if direct else delivery.to
 
     def _format_connected(self, event: Connected) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from gmessenger.client import Client, Disconnected, MessageReceived, MessageSentElsewhere, Notice, Rejected
 from gmessenger.config.options import ClientOptions
 from gmessenger.errors import BadText, ExitError, MessagesNotSent, Refused, UnknownAction, WireError
+from gmessenger.names import BROADCAST_TARGET, is_room
 from gmessenger.terminal import format_events
 from gmessenger.terminal.event_log import log_client_event
 from gmessenger.terminal.i18n import N_, _, as_notice, localize
@@ -21,7 +22,6 @@ WHOLE_NOT_SENT: Final = N_("Not sent: {reason}")
 MAX_SEND_RETRY: Final = 60.0
 """Seconds."""
 FLUSH_INTERVAL: Final = 1.0
-BROADCAST_NAME: Final = "#all"
 """Looks like a room, but everybody is in it."""
 
 
@@ -55,7 +55,7 @@ class SendMode:
         """Raises `Unreachable` and `Refused`, the latter for the room too."""
         StartupRetry(retry_for(self._options), self._stderr.write_line).start(self._client)
         following = self._exit_controller.spawn(self._run_events)
-        if self._to.startswith("#") and self._to != BROADCAST_NAME:
+        if is_room(self._to) and self._to != BROADCAST_TARGET:
             self._join()
         for text in self._read_whole() if self._options.whole else self._lines:
             if isinstance(text, TruncatedLine) or text.strip():  # a blank line says nothing to anybody

@@ -6,13 +6,13 @@ a course client spelled them stays inside this package.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from gmessenger import field_types as fields
 from gmessenger.errors import WireError
-from gmessenger.field_types import Number, Seconds
+from gmessenger.field_types import MAX_SEQ, Number, Seconds
 
 
 class LoginInfo(Struct, omit_defaults=True):
@@ -35,8 +35,6 @@ class UserInfo(Struct, omit_defaults=True):
     status: str | None = None
 
 
-MAX_SEQ: Final = 2**53
-"""The highest seq there can be: beyond it, JSON's numbers are not whole in other programs."""
 Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 """A seq from a server; a frame with one that cannot be is not understood."""
 

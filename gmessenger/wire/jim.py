@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType, json
 from msgspec.structs import astuple
 
 from gmessenger.errors import BadFrame, BadId, BadRequest, BadText, FrameTooLong, UnknownAction, WireError
-from gmessenger.field_types import length_error
+from gmessenger.field_types import MAX_ID, length_error
 from gmessenger.wire.course import CourseCodec
 from gmessenger.wire.events import (
     ClientEvent,
@@ -34,7 +34,6 @@ from gmessenger.wire.framing import MAX_LINE_DEPTH, LineReader, Malformed, Overs
 from gmessenger.wire.protocol_detection import JIM, ProtocolDetector
 
 JIM_VERSION: Final = 2
-MAX_ID: Final = 64
 
 _REQUEST_DECODER: Final = json.Decoder(NativeRequest)
 _ACTIONS: Final = frozenset(request.__struct_config__.tag for request in NativeRequest.__args__)

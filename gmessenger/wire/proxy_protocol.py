@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
 
 from gmessenger.errors import BadProxyHeader
+from gmessenger.hosts import MAX_PORT
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 V2_SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
@@ -106,6 +107,6 @@ def _parse_v1(line: bytes) -> ProxyHeader:
 
 
 def _parse_port(digits: str) -> int:
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) < 65_536):
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= MAX_PORT):
         raise ValueError(digits)
     return int(digits)

@@ -12,7 +12,8 @@ from msgspec import inspect
 
 from gmessenger.chat.admin import ADMIN_METHODS, check_arguments
 from gmessenger.errors import BadFrame, BadName, BadPassword, BadRequest, WireError
-from gmessenger.field_types import MAX_NUMBER, MAX_QUERY, MAX_RAW_NAME
+from gmessenger.field_types import MAX_QUERY, MAX_SEQ
+from gmessenger.names import MAX_RAW_NAME
 from gmessenger.wire.events import CourseContact, CourseMessage, CoursePresence, InvalidFrame, NativeRequest
 from gmessenger.wire.jim import RequestDecoder, decode_request
 
@@ -178,7 +179,7 @@ BAD_ARGUMENTS = [
     ("prune", {"days": 1e308}),
     ("messages", {"after": 2**63}),
     ("messages", {"after": 0, "limit": -(2**70)}),
-    ("trace", {"name": "#dev", "seq": MAX_NUMBER + 1}),
+    ("trace", {"name": "#dev", "seq": MAX_SEQ + 1}),
     ("trace_id", {"name": "dale", "id": "x" * 65}),
     ("backup", {"file": "x" * 5000}),
     ("sanctions", {"kind": "bans", "after": "x" * 200}),

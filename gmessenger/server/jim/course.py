@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import BROADCAST_TARGET, EndOfStream, Message
+from gmessenger.chat.outbox import EndOfStream, Message
 from gmessenger.chat.session import Session
 from gmessenger.errors import BadName, BadRequest, BroadcastDisabled, NotLoggedIn, TextTooLong, WireError
-from gmessenger.names import fold
+from gmessenger.names import BROADCAST_TARGET, fold, is_room
 from gmessenger.server.jim.handler import Command, ConnectionHandler
 from gmessenger.server.net.connection import Connection
 from gmessenger.wire import dialects, events
@@ -80,7 +80,7 @@ class CourseHandler(ConnectionHandler):
     def handle_message(self, session: Session, message: events.CourseMessage) -> None:
         """Send a message; to a room, join it first; without a target, to everybody present."""
         service = self.messenger.message_service
-        if message.to is not None and message.to[:1] == "#":
+        if message.to is not None and is_room(message.to):
             service.join_and_send(session, message.to, message.text, message.action)
         else:
             service.send(session, message.to or BROADCAST_TARGET, message.text, action=message.action)
@@ -165,7 +165,7 @@ class CourseHandler(ConnectionHandler):
         while (frame := next(self._frames, None)) is None and not session.outbox.empty():
             parcel = session.outbox.pop()
             if type(parcel) is Message:
-                room = f"[{parcel.to}] " if parcel.to[:1] == "#" and parcel.to != BROADCAST_TARGET else ""
+                room = f"[{parcel.to}] " if is_room(parcel.to) and parcel.to != BROADCAST_TARGET else ""
                 text = room + parcel.text
                 self._frames = self._codec.encode_message(parcel.sender, session.name, text, parcel.action, parcel.time)
             elif type(parcel) is EndOfStream:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from gmessenger.chat.outbox import (
-    BROADCAST_TARGET,
     CatchUpDone,
     DeliveryReceipt,
     LivenessProbe,
@@ -24,6 +23,7 @@ from gmessenger.chat.outbox import (
     TextBatch,
 )
 from gmessenger.errors import LoggedInElsewhere as ReplacedError
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.wire import events
 from gmessenger.wire.events import MessageEvent, UserInfo
 from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode_lines
@@ -31,7 +31,7 @@ from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode
 
 def encode_message(message: Message, recipient: str) -> Encodable:
     """A message on its way to the session of that name."""
-    if message.to[:1] != "#":
+    if message.to[:1] != ROOM_PREFIX:
         return _message_event(message)
     if message.to == BROADCAST_TARGET:
         return MessageEvent(message.sender, recipient, message.time, message.text, broadcast=True)
@@ -65,7 +65,7 @@ def _encode_presence(change: PresenceUpdate) -> Encodable:
 
 def _encode_message_batch(batch: MessageBatch) -> Encodable:
     # A room's of pieces, because those who said some of it get bundles of their own of the same messages.
-    piece = _encode_shared if batch.messages[0].to[:1] == "#" else _message_event
+    piece = _encode_shared if batch.messages[0].to[:1] == ROOM_PREFIX else _message_event
     written: Raw = batch.encoded or pre_encode_lines([piece(message) for message in batch.messages])
     batch.encoded = written
     return written

@@ -14,6 +14,7 @@ from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
 from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
+from gmessenger.field_types import MAX_ID
 from gmessenger.names import fold
 from gmessenger.server.jim.encoder import ENCODERS, encode_message
 from gmessenger.server.jim.handler import Command, ConnectionHandler
@@ -21,7 +22,6 @@ from gmessenger.server.net.connection import Connection
 from gmessenger.wire import events
 from gmessenger.wire.jim import (
     JIM_VERSION,
-    MAX_ID,
     Encodable,
     encode_error,
     encode_lines,

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from gmessenger import log
 from gmessenger.chat.messenger import Messenger
-from gmessenger.chat.outbox import BROADCAST_TARGET
 from gmessenger.errors import InternalError, RateLimited, WireError
+from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX
 from gmessenger.server.jim.commands import (
     BATCHABLE_REQUESTS,
     COURSE_COMMANDS,
@@ -114,7 +114,7 @@ class JimProtocol:
                     return
                 count += 1
                 # (A message to a name is cheap, and shortly answered.)
-                if target is None or target[:1] == "#" or not count % MESSAGE_BATCH:
+                if target is None or target[:1] == ROOM_PREFIX or not count % MESSAGE_BATCH:
                     self._yield(time_slice)
 
     def _yield(self, time_slice: TimeSlice) -> None:

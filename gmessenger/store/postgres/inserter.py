@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gmessenger.chat.records import NewMessage
 from gmessenger.chat.storage import AppendCallback
 from gmessenger.errors import IdReused, NoSuchRoom
+from gmessenger.names import ROOM_PREFIX, names_of_direct
 from gmessenger.store.common import CursorsByDevice, text_digest
 from gmessenger.store.group_commit import AppendResult, QueuedAppend
 from gmessenger.store.postgres.pool import PgConnection
@@ -104,13 +105,13 @@ class BatchInserter:
         """
         sent, repeated = _deduplicate([message for message, _ in appends])
         keys = sorted({message.conversation for message in sent})
-        new_keys = [key for key in keys if key not in self._known_conversations and key[:1] != "#"]
+        new_keys = [key for key in keys if key not in self._known_conversations and key[:1] != ROOM_PREFIX]
         # Before anything is locked: this may take long, and yields.
         rows = (_encode_messages(sent), _encode_vectors(sent))
         with db.pipeline():
             db.execute("BEGIN")
             if new_keys:
-                db.execute(LOCK_NAMES, ([name for key in new_keys for name in key.split(" ")],))
+                db.execute(LOCK_NAMES, ([name for key in new_keys for name in names_of_direct(key)],))
                 db.execute(CREATE_DIRECT, (new_keys,))
             if sent:
                 db.execute(LOCK_CONVERSATIONS, (keys,))

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from gmessenger.chat.records import NewMessage
 from gmessenger.errors import IdReused, NoSuchRoom, NotStorable, WireError
+from gmessenger.names import ROOM_PREFIX, names_of_direct
 from gmessenger.store.common import bisect_bad
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.store.group_commit import AppendQueue, AppendResult, QueuedAppend
@@ -117,16 +118,16 @@ class MessageInserter(AppendQueue):
         if conversation is None:
             row = db.execute(CONVERSATION, (key,)).fetchone()
             if row is None:
-                if key[:1] == "#" and not name:
+                if key[:1] == ROOM_PREFIX and not name:
                     return None
                 added = db.execute(ADD_CONVERSATION, (key, name or key, creator))
                 conversation = ConversationHead(int(added.lastrowid or 0), 0)
             else:
                 conversation = ConversationHead(row[0], row[1])
             self._heads[key] = conversation
-            if key[:1] != "#":
+            if key[:1] != ROOM_PREFIX:
                 # A name that is an account by now may read from here on; done again when accounts change (reset_cache).
-                db.execute(ADD_DIRECT_PARTICIPANTS, (conversation.id, conversation.head + 1, *key.split(" ")))
+                db.execute(ADD_DIRECT_PARTICIPANTS, (conversation.id, conversation.head + 1, *names_of_direct(key)))
         return conversation
 
     def _insert_chunk(self, db: sqlite3.Connection, appends: list[QueuedAppend]) -> list[str]:

@@ -11,11 +11,12 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from gmessenger.client import fold
+from gmessenger.names import ROOM_PREFIX
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.commands import COMMANDS, COMMANDS_BY_NAME, ChatCommand
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.keybindings import ControllerActions
-from gmessenger.terminal.tui.model import ROOM_PREFIX, USER_PREFIX, Model, find_by_prefix
+from gmessenger.terminal.tui.model import USER_PREFIX, Model, find_by_prefix
 
 LAST_WORD: Final = re.compile(r"[^\s]*$")
 CONVERSATION_ARGUMENT: Final = "N|NAME"

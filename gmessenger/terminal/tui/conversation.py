@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from gmessenger.client import OutgoingMessage, fold
+from gmessenger.names import is_room
 
 MAX_ENTRIES: Final = 10_000
 """What is kept of a conversation; the server has the rest."""
@@ -90,7 +91,7 @@ class Conversation:
 
     @property
     def is_room(self) -> bool:
-        return self.name.startswith("#")
+        return is_room(self.name)
 
     @property
     def first_seq(self) -> int | None:

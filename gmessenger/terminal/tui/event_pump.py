@@ -11,6 +11,7 @@ from typing import Final
 
 from gmessenger.client import Accepted, ChatEvent, Client, Connected, MessageReceived, Rejected, Synced, fold
 from gmessenger.config.options import ClientOptions
+from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
 from gmessenger.terminal.bell import BellPolicy
@@ -52,7 +53,7 @@ class CatchUpSummary:
             self._caught_up = True
         elif isinstance(event, MessageReceived) and not self._caught_up:
             delivery = event.delivery
-            where = fold(delivery.to if delivery.to.startswith("#") else delivery.sender)
+            where = fold(delivery.to if is_room(delivery.to) else delivery.sender)
             self._received[where] = self._received.get(where, 0) + 1
         elif isinstance(event, Accepted | Rejected) and self._pending:
             self._pending -= 1

@@ -13,10 +13,9 @@ from typing import Final
 import gevent
 
 from gmessenger.client import Client, ConversationInfo, UserInfo, fold
-from gmessenger.client.requests import MAX_PAGE
+from gmessenger.constants import MAX_HISTORY_PAGE, ONLINE
 from gmessenger.errors import Forbidden, MessengerError, NoSuchRoom, NotFound, UnknownAction
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.format_events import STATUS_ONLINE
 from gmessenger.terminal.tui.conversation import MAX_ENTRIES, Conversation, Entry
 from gmessenger.terminal.tui.jobs import JobQueue
 from gmessenger.terminal.tui.model import MAX_CONVERSATIONS, Model
@@ -151,7 +150,7 @@ class Loader:
         try:
             while self._is_reachable(conversation, seq):
                 distance = (conversation.first_seq or seq) - seq
-                self._load_page(conversation, min(max(distance + FIRST_PAGE // 2, FIRST_PAGE), MAX_PAGE))
+                self._load_page(conversation, min(max(distance + FIRST_PAGE // 2, FIRST_PAGE), MAX_HISTORY_PAGE))
         except NO_HISTORY_ERRORS:
             conversation.is_complete = True
         except MessengerError:  # the line was lost: the caller shows what is loaded
@@ -162,7 +161,7 @@ class Loader:
     def _is_reachable(self, conversation: Conversation, seq: int) -> bool:
         """Whether a message lies before what is loaded, and near enough to be fetched."""
         earliest = conversation.first_seq
-        near = earliest is None or 0 < earliest - seq <= MAX_ENTRIES - len(conversation.entries) - MAX_PAGE
+        near = earliest is None or 0 < earliest - seq <= MAX_ENTRIES - len(conversation.entries) - MAX_HISTORY_PAGE
         return near and not conversation.is_complete
 
     def _schedule_page(self, conversation: Conversation, count: int) -> None:
@@ -223,4 +222,4 @@ class Loader:
 
     def _set_members(self, room: Conversation, users: list[UserInfo]) -> None:
         room.members = {fold(card.account_name): sanitize(card.account_name) for card in users}
-        self._model.presence |= {fold(card.account_name): card.status or STATUS_ONLINE for card in users}
+        self._model.presence |= {fold(card.account_name): card.status or ONLINE for card in users}

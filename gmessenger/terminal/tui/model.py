@@ -8,9 +8,11 @@ from enum import Enum
 from typing import Any, Final
 
 from gmessenger.client import MessageEvent, OutgoingMessage, events, fold
+from gmessenger.constants import ONLINE
+from gmessenger.names import ROOM_PREFIX, is_room
 from gmessenger.sanitize import sanitize, sanitize_lines
 from gmessenger.terminal import format_events
-from gmessenger.terminal.format_events import ERASED_MESSAGE, STATUS_ONLINE, mention_matcher
+from gmessenger.terminal.format_events import ERASED_MESSAGE, mention_matcher
 from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 
@@ -180,14 +182,14 @@ class Model:
         return Entry(delivery.time, sender, text, own, seq, state, is_mention=mention)
 
     def _is_hidden(self, delivery: MessageEvent) -> bool:
-        return delivery.to.startswith("#") and self._is_from_blocked(delivery)
+        return is_room(delivery.to) and self._is_from_blocked(delivery)
 
     def _on_message(self, event: events.MessageReceived, now: float) -> bool:
         delivery = event.delivery
         if self._is_hidden(delivery):
             return False
         entry = self._make_entry(delivery)
-        room = delivery.to.startswith("#")
+        room = is_room(delivery.to)
         where = self.home if delivery.broadcast is True else self.open(delivery.to if room else delivery.sender)
         if not where.add(entry):
             return False
@@ -241,7 +243,7 @@ class Model:
     def _on_joined(self, event: events.MemberJoined, now: float) -> None:
         where = self.open(event.room)
         where.members[fold(event.name)] = event.name
-        self.presence[fold(event.name)] = STATUS_ONLINE
+        self.presence[fold(event.name)] = ONLINE
         self._notify_room(event, event.room, now)
 
     def _on_left(self, event: events.MemberLeft, now: float) -> None:
@@ -303,7 +305,6 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
 """What each event writes into the book."""
 
 
-ROOM_PREFIX: Final = "#"
 USER_PREFIX: Final = "@"
 
 

@@ -8,8 +8,9 @@ from math import ceil
 from typing import Final
 
 from gmessenger.client import fold
+from gmessenger.constants import OFFLINE, ONLINE
 from gmessenger.sanitize import sanitize
-from gmessenger.terminal.format_events import STATUS_OFFLINE, STATUS_ONLINE, format_status
+from gmessenger.terminal.format_events import format_status
 from gmessenger.terminal.i18n import _, ngettext
 from gmessenger.terminal.tui.conversation import Conversation
 from gmessenger.terminal.tui.graphemes import ellipsize, format_name, pad, width
@@ -104,18 +105,18 @@ class Panes:
 
     def _status_of(self, name: str) -> str:
         if fold(name) == fold(self.model.own_name):
-            return self._own_status() if self.model.connection.phase is ConnectionPhase.CONNECTED else STATUS_OFFLINE
+            return self._own_status() if self.model.connection.phase is ConnectionPhase.CONNECTED else OFFLINE
         return self.model.presence.get(fold(name), "")
 
     def _own_status(self) -> str:
-        return self.model.presence.get(fold(self.model.own_name), STATUS_ONLINE)
+        return self.model.presence.get(fold(self.model.own_name), ONLINE)
 
     def _presence_order(self, name: str) -> int:
         status = self._status_of(name)
-        return 2 if not status else 1 if status == STATUS_OFFLINE else 0
+        return 2 if not status else 1 if status == OFFLINE else 0
 
     def _presence_symbol(self, name: str) -> str:
-        signs = {STATUS_ONLINE: self.symbols.online, STATUS_OFFLINE: self.symbols.offline, "": " "}
+        signs = {ONLINE: self.symbols.online, OFFLINE: self.symbols.offline, "": " "}
         return signs.get(self._status_of(name), self.symbols.away)
 
     def title(self, columns: int) -> list[Fragments]:
@@ -155,11 +156,7 @@ class Panes:
     def _own_name_part(self) -> str:
         """One's name, and how one is where that is something to know."""
         status, name = self._own_status(), sanitize(self.model.own_name)
-        return (
-            f"[{name}]"
-            if status == STATUS_ONLINE
-            else f"[{name}: {ellipsize(format_status(status), MAX_STATUS_WIDTH)}]"
-        )
+        return f"[{name}]" if status == ONLINE else f"[{name}: {ellipsize(format_status(status), MAX_STATUS_WIDTH)}]"
 
     def _connection_part(self, now: float) -> tuple[str, str]:
         """A sign, and words."""

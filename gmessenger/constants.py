@@ -1,0 +1,20 @@
+"""Values that several packages must agree on and that belong to none of them."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+ONLINE: Final = "online"
+"""The status of a user who has set no other."""
+OFFLINE: Final = "offline"
+"""The status of an absent user, which no user can set."""
+OPERATOR_ROLE: Final = "operator"
+"""The role of an account that may moderate."""
+SERVER_OWNER: Final = "server"
+"""Who moderates through `gmessenger-admin`; a reserved name, so no user can have it."""
+RegistrationMode: TypeAlias = Literal["open", "invite", "closed"]
+"""Whether guests may register, as the server's option and the greeting of a client say it."""
+MEMORY_URL: Final = "memory:"
+"""The URL of a store that keeps nothing after the server stops."""
+MAX_HISTORY_PAGE: Final = 500
+"""Messages in one response to a history or search request."""
