@@ -24,7 +24,8 @@ from typing import Final
 from benchmarks.accounts import name_of, populate, token_of
 from benchmarks.pair import Pair
 from benchmarks.server_process import HOST, Served, many_files, source
-from gmessenger.client.config import Backoff, Timeouts
+from gmessenger.backoff import Backoff
+from gmessenger.client.config import Timeouts
 
 BOUND: Final = 60.0
 RATE: Final = 50.0

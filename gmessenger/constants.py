@@ -16,5 +16,7 @@ RegistrationMode: TypeAlias = Literal["open", "invite", "closed"]
 """Whether guests may register, as the server's option and the greeting of a client say it."""
 MEMORY_URL: Final = "memory:"
 """The URL of a store that keeps nothing after the server stops."""
+STORE_RETRY_DELAY: Final = 1.0
+"""Seconds before a store that was unavailable is tried again."""
 MAX_HISTORY_PAGE: Final = 500
 """Messages in one response to a history or search request."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from random import SystemRandom
 from typing import Final
 
 import gevent
@@ -23,6 +22,7 @@ from gevent import Greenlet
 from gevent.event import Event
 
 from gmessenger import log
+from gmessenger.backoff import Backoff
 from gmessenger.bus.authentication import REJECT_REASONS, UNKNOWN_KEY, PacketAuthenticator
 from gmessenger.bus.connection import ConnectionPair, RedisEndpoint
 from gmessenger.bus.envelopes import Keyring, Sealer
@@ -66,7 +66,6 @@ MAX_RECONNECT_DELAY: Final = 1.0
 KEY_CHECK_INTERVAL: Final = 1.0
 """Seconds between two looks for another key, however often one is named that is not known."""
 INTERNAL_ERROR: Final = "an internal error"
-uniform: Final = SystemRandom().uniform
 
 
 class RedisBus:
@@ -98,7 +97,7 @@ class RedisBus:
         self.connected = False
         self.state_since = monotonic()
         self._logged_lost = self._was_connected = self._has_echo = False
-        self._reconnect_delay = MIN_RECONNECT_DELAY
+        self._backoff = Backoff(MIN_RECONNECT_DELAY, MAX_RECONNECT_DELAY)
         self._publisher = Publisher(
             self._channels,
             self._intervals,
@@ -167,8 +166,7 @@ class RedisBus:
             if reason != NODE_STOPPED and not self._logged_lost:
                 self._logged_lost = True
                 log.log_event("bus_lost", address=self._endpoint.address, reason=reason)
-            self._closing.wait(self._reconnect_delay * uniform(0.5, 1.0))
-            self._reconnect_delay = min(2 * self._reconnect_delay, MAX_RECONNECT_DELAY)
+            self._closing.wait(self._backoff.next_delay())
 
     def _connect_and_subscribe(self, listener: Subscriber) -> str:
         """Why there is no link, or none any more."""
@@ -214,7 +212,7 @@ class RedisBus:
         self.stats.reconnects += self._was_connected
         self._was_connected = True
         self._logged_lost = False
-        self._reconnect_delay = MIN_RECONNECT_DELAY
+        self._backoff.reset()
         log.log_event("bus_connected", address=self._endpoint.address, nodes=len(self.nodes))
 
     def _set_connected(self, *, connected: bool) -> None:

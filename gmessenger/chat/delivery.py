@@ -11,7 +11,7 @@ A room of a thousand that hears a hundred messages is a thousand parcels, and no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from gevent.event import Event
 from msgspec import Struct
@@ -23,11 +23,9 @@ from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
 from gmessenger.chat.stats import MessengerStats
 from gmessenger.chat.storage import Store
+from gmessenger.constants import STORE_RETRY_DELAY
 from gmessenger.errors import StoreUnavailable
 from gmessenger.names import fold
-
-STORE_RETRY_DELAY: Final = 1.0
-"""Seconds before a store that was not available is asked again."""
 
 Spawn = Callable[..., object]
 """`spawn(what, function, *args)` runs a function in a greenlet whose failure is reported under that description."""

@@ -1,12 +1,10 @@
-"""Configuration of a client: timeouts, reconnect backoff, and TLS verification."""
+"""Configuration of a client: timeouts and TLS verification."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from random import SystemRandom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,33 +37,6 @@ class Timeouts:
     """One message being answered "later", from the first time on; then that answer is final."""
     max_outage: float = inf
     """The same where it is an account's and the server that cannot do its part: nothing it said is thrown away."""
-
-
-class Backoff:
-    """Growing pauses, each drawn between half of its longest and that: a server that comes back is not stormed."""
-
-    def __init__(
-        self, initial: float, max_delay: float, uniform: Callable[[float, float], float] | None = None
-    ) -> None:
-        self._initial = initial
-        self._max_delay = max_delay
-        self._uniform = uniform or SystemRandom().uniform
-        self._ceiling = initial
-
-    def next_delay(self) -> float:
-        """Seconds to pause now; the next one is longer."""
-        ceiling = self._ceiling
-        self._ceiling = min(ceiling * 2, self._max_delay)
-        return self._uniform(ceiling / 2, ceiling)
-
-    def jitter_requested(self, seconds: float) -> float:
-        """A pause that a server asked for, jittered: never shorter than asked, nor than the first and next of ours."""
-        seconds = max(seconds, self._initial)
-        return max(self._uniform(seconds, seconds * 1.5), self.next_delay())
-
-    def reset(self) -> None:
-        """Start from the first pause again."""
-        self._ceiling = self._initial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Final
 import gevent
 from gevent import Greenlet
 
-from gmessenger.client.config import Backoff, Timeouts
+from gmessenger.backoff import Backoff
+from gmessenger.client.config import Timeouts
 from gmessenger.client.connection import ServerConnection, describe_error
 from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import Disconnected
@@ -160,8 +161,8 @@ class Reconnector:
     def _retry_delay(self, retry_after: float, attempt: int) -> float:
         """Return the seconds to pause: at least our own pause, and what the server asked for as far as that is sane."""
         if attempt == 1 and self._receiver.reconnect_after is not None:
-            return self._backoff.jitter_requested(self._cap_retry_after(self._receiver.reconnect_after))
-        return max(self._backoff.next_delay(), self._cap_retry_after(retry_after))
+            return self._backoff.spread_requested(self._cap_retry_after(self._receiver.reconnect_after))
+        return self._backoff.next_delay(at_least=self._cap_retry_after(retry_after))
 
     def _cap_retry_after(self, retry_after: float) -> float:
         return min(max(retry_after, 0.0), self._timeouts.max_retry_after)

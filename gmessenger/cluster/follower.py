@@ -20,7 +20,7 @@ FAST_POLL_INTERVAL: Final = 0.2
 """Seconds between two polls in that time."""
 MIN_POLL_INTERVAL: Final = 0.02
 """Seconds between two polls that no caller waits for, however many notices arrive."""
-STORE_RETRY_DELAY: Final = 0.5  # seconds
+POLL_RETRY_DELAY: Final = 0.5  # seconds
 MAX_APPLY_FAILURES: Final = 5
 """Number of attempts after which a change is skipped, if the store is writable: the change itself is at fault."""
 
@@ -111,7 +111,7 @@ class ChangeFollower:
             if waiting is not None:
                 waiting.set((error,))
             if error is not None:
-                gevent.sleep(STORE_RETRY_DELAY)
+                gevent.sleep(POLL_RETRY_DELAY)
 
     def _try_poll(self) -> StoreUnavailable | None:
         try:

@@ -14,6 +14,7 @@ from gmessenger import log
 from gmessenger.chat.router import Router, SessionCloser
 from gmessenger.chat.session import Session
 from gmessenger.cluster.interfaces import LEASE_TTL, SharedStore
+from gmessenger.constants import STORE_RETRY_DELAY
 from gmessenger.errors import NameInUse, StoreUnavailable, WireError
 
 RENEW_INTERVAL: Final = LEASE_TTL / 6
@@ -24,7 +25,6 @@ CLAIM_RETRY_DELAYS: Final = (0.02, 0.05, 0.1, 0.2)
 """Seconds between the attempts to claim a name that is in use."""
 RELEASE_BATCH: Final = 1000  # names freed at one time, so that the next renewal is not delayed
 WATCHDOG_INTERVAL: Final = 1.0  # seconds
-STORE_RETRY_DELAY: Final = 1.0  # seconds
 
 
 class LeaseKeeper:

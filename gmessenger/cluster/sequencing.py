@@ -23,6 +23,7 @@ from gmessenger.chat.rooms import MAX_PRESENCE_MEMBERS, Room, RoomRegistry
 from gmessenger.chat.session import Session
 from gmessenger.cluster.frames import HintBatch, MessageHint, encode
 from gmessenger.cluster.interfaces import Bus, SharedStore
+from gmessenger.constants import STORE_RETRY_DELAY
 from gmessenger.errors import StoreUnavailable
 from gmessenger.names import ROOM_PREFIX, fold
 
@@ -34,7 +35,6 @@ MAX_BUFFERED: Final = 1000  # early messages of a conversation; more are dropped
 MAX_CONVERSATIONS: Final = 20_000
 MAX_PARALLEL_READS: Final = 4
 GAP_BATCH: Final = 200  # messages read at one time
-STORE_RETRY_DELAY: Final = 1.0  # seconds
 
 
 class SequenceState(Struct):

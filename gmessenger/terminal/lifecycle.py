@@ -8,8 +8,8 @@ from typing import Final
 
 import gevent
 
+from gmessenger.backoff import Backoff
 from gmessenger.client import Client, Timeouts
-from gmessenger.client.config import Backoff
 from gmessenger.client.dialer import is_resolution_error, is_unknown_host
 from gmessenger.errors import MessagesNotSent, Unreachable
 from gmessenger.terminal import format_events
@@ -42,7 +42,7 @@ class StartupRetry:
                 if not self._retry_for or left < 0 or self._is_final(error.__cause__):
                     raise
                 asked = getattr(error.__cause__, "retry_after", 0.0)  # by a server that has no room just now
-                pause = min(max(pauses.next_delay(), min(asked, patience.max_retry_after)), left)
+                pause = min(pauses.next_delay(at_least=min(asked, patience.max_retry_after)), left)
                 attempt += 1
                 if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th … failure is news
                     reason = format_reason(error)

@@ -17,7 +17,6 @@ from gmessenger.client import (
     ReadMarkerMoved,
     Rejected,
 )
-from gmessenger.client.config import Backoff
 from gmessenger.errors import Refused, Unreachable
 from tests.client.conftest import Begin
 from tests.support.scripted_server import TIMEOUT, FakeServer
@@ -179,22 +178,6 @@ def test_moving_without_going_is_not_waited_for(fake: FakeServer, begin: Begin) 
     peer.send({"action": "moving", "retry_in": 0.0})
     peer.expect_closed()
     fake.accept_and_log_in()
-
-
-def test_pauses_grow_and_are_jittered() -> None:
-    drawn: list[tuple[float, float]] = []
-
-    def draw(low: float, high: float) -> float:
-        drawn.append((low, high))
-        return high
-
-    pauses = Backoff(1.0, 30.0, draw)
-    assert [pauses.next_delay() for _ in range(8)] == [1, 2, 4, 8, 16, 30, 30, 30]
-    assert drawn[:3] == [(0.5, 1), (1, 2), (2, 4)]
-    pauses.reset()
-    assert pauses.next_delay() == 1
-    assert 2.0 <= Backoff(1.0, 30.0).jitter_requested(2.0) <= 3.0
-    assert len({Backoff(1.0, 30.0).next_delay() for _ in range(20)}) > 1
 
 
 def test_pauses_start_again_once_the_line_has_stood(fake: FakeServer, begin: Begin) -> None:

@@ -17,6 +17,7 @@ from gevent import Greenlet
 from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 
+from gmessenger.backoff import Backoff
 from gmessenger.errors import StoreUnavailable
 from gmessenger.store.sqlite.datafile import DataFile, find_erasable
 from gmessenger.store.sqlite.file_format import (
@@ -173,15 +174,16 @@ class Purger:
         with self._checkpoint_lock:  # from here on only the writer can begin the log anew
             self._is_scanned = False  # until this purge has ended
             work = self._find_work(everywhere=thorough and not was_scanned)
-            delay = MIN_RETRY_DELAY
+            backoff = Backoff(2 * MIN_RETRY_DELAY, MAX_RETRY_DELAY, jitter=0.0)
             while True:
                 is_cleared = not self._must_wait_for_readers(deadline) and self._try_clear(work, deadline)
                 if is_cleared and not work.suspects:
                     break
                 if time.monotonic() > deadline:
                     raise StoreUnavailable(PURGE_TIMED_OUT)
-                delay = MIN_RETRY_DELAY if is_cleared else min(2 * delay, MAX_RETRY_DELAY)
-                gevent.sleep(delay)
+                if is_cleared:
+                    backoff.reset()
+                gevent.sleep(MIN_RETRY_DELAY if is_cleared else backoff.next_delay())
         self._is_scanned = thorough or was_scanned
         self._purged_quick = max(covered, self._purged_quick)
         if self._is_scanned:
