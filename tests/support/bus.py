@@ -24,13 +24,13 @@ NODE_SCRIPT = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent
 from gmessenger.bus import open_bus
-from tests.support.bus import CLUSTER, KEY, Ear
-url, node, timeout, key, card = sys.argv[1:]
-bus, ear = open_bus(url, node, CLUSTER, KEY, float(timeout)), Ear()
-bus.set_presence(key, card.encode())
-bus.start(ear)
-ear.wait(lambda: bus.connected)
-print("there", flush=True)
+from tests.support.bus import CLUSTER, KEY, RecordingListener
+url, node, timeout, key, entry = sys.argv[1:]
+bus, listener = open_bus(url, node, CLUSTER, KEY, float(timeout)), RecordingListener()
+bus.set_presence(key, entry.encode())
+bus.start(listener)
+listener.wait_until(lambda: bus.connected)
+print("connected", flush=True)
 gevent.sleep(60)
 """
 
@@ -94,7 +94,7 @@ class NodeProcess:
         )
         assert self._process.stdout is not None
         self._stdout = self._process.stdout
-        assert self._stdout.readline() == b"there\n"
+        assert self._stdout.readline() == b"connected\n"
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
