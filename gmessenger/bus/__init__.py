@@ -1,4 +1,4 @@
-"""The bus between the nodes of a cluster: hints and presence over Redis, or nothing for a server that is alone."""
+"""Bus between the nodes of a cluster: hints and presence over Redis, or no operation for a single server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NullBus:
         """Do nothing: no connection is open."""
 
 
-DEFAULT_NODE_TIMEOUT: Final = 15.0
+DEFAULT_NODE_TIMEOUT: Final = 15.0  # seconds
 SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 __all__ = ["DEFAULT_NODE_TIMEOUT", "check_bus_url", "open_bus"]
@@ -55,13 +55,18 @@ def open_bus(
     on_error: Callable[[str, BaseException], None] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Bus:
-    """The bus that a URL names: none where it is empty, else a Redis.
+    """Create the bus for a URL: a `RedisBus`, or a `NullBus` if the URL is empty. It does not connect yet.
 
-    `node` is who we are among those of the `cluster`; several clusters may share a Redis. `key` is 32 bytes that the
-    nodes of the cluster have in common, and nobody else: without it, what is on the bus can neither be read nor forged.
-    A node that has said nothing for `timeout` seconds of a steady `clock` is gone. `failed` is told of mistakes, the
-    bus's own and its listener's. Whether the Redis is there is found out later. Raises `ConfigError` for a URL that
-    names none.
+    Args:
+        url: see `SCHEMES`.
+        node: id of this node in its cluster.
+        cluster: id of the cluster; several clusters may share a Redis.
+        key: 32 secret bytes shared by the nodes: without them, packets can neither be read nor forged.
+        timeout: seconds of silence after which a node is considered gone.
+        on_error: called with a location and an exception for unexpected failures of the bus or its listener.
+
+    Raises:
+        ConfigError: the URL is invalid, or redis-py is not installed.
     """
     if not url:
         return NullBus()
@@ -71,23 +76,28 @@ def open_bus(
 
 
 def check_bus_url(url: str, timeout: float = DEFAULT_NODE_TIMEOUT) -> str:
-    """What is there, in words. Raises `ConfigError` as `open_bus` does, and `Unreachable` where nothing answers."""
+    """Connect to the Redis of a URL once, and describe it for `--check`.
+
+    Raises:
+        ConfigError: as `open_bus`.
+        Unreachable: Redis cannot be reached, or refuses the connection.
+    """
     if not url:
         return "none, this server is alone"
     with _importing_backend(url):
         from gmessenger.bus.connection import RedisEndpoint
-    exchange = RedisEndpoint(url, Intervals(timeout).reply_timeout)
+    endpoint = RedisEndpoint(url, Intervals(timeout).reply_timeout)
     try:
-        line = exchange.connect()
+        connection = endpoint.connect()
     except ConnectionError as error:
         raise Unreachable(f"The bus {redact_url(url)!r} cannot be used: {error}") from error
-    line.close()
-    return f"Redis {line.version} at {exchange.address}"
+    connection.close()
+    return f"Redis {connection.version} at {endpoint.address}"
 
 
 @contextmanager
 def _importing_backend(url: str) -> Iterator[None]:
-    """Where the modules are imported that a URL takes. Raises `ConfigError` where there are none for it."""
+    """Turn an unknown scheme or a missing redis-py into a `ConfigError`."""
     if not url.startswith(SCHEMES):
         raise ConfigError(f"The bus {redact_url(url)!r} is not one of {', '.join(SCHEMES)}.")
     try:

@@ -1,15 +1,13 @@
-"""Challenges: random bytes that prove, when they are sealed and returned, that the envelope is not a replay.
+"""Authentication of packets: accept one only if a node of the cluster has sealed it for this node, recently and once.
 
-Admission: what comes out of Redis is believed if a node of the cluster has sealed it for us just now, and once.
+    header      known format, known key                                     else `unreadable`, `key`
+    peer        counter higher than that of the last packet                 else `replayed`
+    decrypts    with the key of that process, for the channel it came on    else `forged`
+    stranger    returns the challenge that was sent to it                   else it is challenged, the packet dropped
 
-    header      our form, a key that we have                                    else `unreadable`, `key`
-    known       the number is higher than that of the last one                  else `replayed`
-    opens       with the key of that process, for the channel on which it came  else `forged`
-    unknown     it returns the challenge that we have sent to it                else it is challenged, and not heard
-
-Whoever listens to Redis may have kept what was said on any other day. A process that we do not know is therefore heard
-once it has proved that it lives: it is asked with a challenge and answers with it. Two nodes need three parcels to know
-each other, and whoever is known first knows the other by then, so nothing that is meant for somebody is lost to that.
+Redis, or whoever can read its channels, may have recorded packets at any time. A process that is not yet known as a
+peer is therefore sent a random challenge, and becomes a peer by returning it. After three packets two nodes know each
+other. The one that accepts first is already known to the other, so no packet meant for a known peer is dropped.
 """
 
 from __future__ import annotations
@@ -29,9 +27,9 @@ MAX_CHALLENGED: Final = 1000
 
 
 class Challenges:
-    """Those of this process: one for all peers, changed every `lifetime` seconds; the one before it counts, too.
+    """The challenge of this process, one for all strangers, and when each of them was sent it.
 
-    `now` is given by the caller, from a clock that only goes forward.
+    It is replaced every `lifetime` seconds; the previous one is still accepted. All times are monotonic seconds.
     """
 
     def __init__(self, lifetime: float) -> None:
@@ -41,18 +39,18 @@ class Challenges:
         self._challenged_at: dict[bytes, tuple[float, float]] = {}
 
     def make(self, now: float) -> bytes:
-        """Return the bytes that a peer has to return."""
+        """Return the bytes that a stranger has to return."""
         if now - self._made_at >= self._lifetime:
             self._previous, self._current = self._current, secrets.token_bytes(CHALLENGE_BYTES)
             self._made_at = now
         return self._current
 
     def is_met(self, proof: bytes) -> bool:
-        """Whether these are the bytes, compared in constant time."""
+        """Return whether `proof` is a valid challenge, comparing in constant time."""
         return hmac.compare_digest(proof, self._current) or hmac.compare_digest(proof, self._previous)
 
     def is_due(self, boot: bytes, now: float, delay: float) -> bool:
-        """Whether a process that has proved nothing is to be asked, or again after a `pause`; that counts as asking."""
+        """Return whether a stranger should be challenged, at most once per `delay` seconds, and record it if so."""
         first, last = self._challenged_at.get(boot, (now, float("-inf")))
         if now - last < delay:
             return False
@@ -62,11 +60,11 @@ class Challenges:
         return True
 
     def seconds_unanswered(self, boot: bytes, now: float) -> float:
-        """Return for how many seconds a process has owed us an answer."""
+        """Return for how many seconds a stranger has not answered its first challenge."""
         return now - self._challenged_at.get(boot, (now, now))[0]
 
     def forget(self, boot: bytes) -> None:
-        """It has answered."""
+        """Forget a stranger that has become a peer."""
         self._challenged_at.pop(boot, None)
 
 
@@ -77,12 +75,12 @@ REPLAYED: Final = "replayed"
 STALE: Final = "stale"
 TOO_MANY_NODES: Final = "full"
 REJECT_REASONS: Final = (UNREADABLE, UNKNOWN_KEY, FORGED, REPLAYED, STALE, TOO_MANY_NODES)
-"""Why something was rejected. `key`: sealed with a key that is not, or not yet, known here; `stale`: a node's, but one
-that does not answer; `full`: there are too many nodes."""
+"""Why a packet was rejected. `key`: sealed with a key that is not (yet) known here; `stale`: of a process that does not
+answer challenges; `full`: there are too many peers."""
 
 
 class PacketAuthenticator:
-    """Turns published messages into parcels of nodes. Nothing here blocks or raises, whatever the input."""
+    """Turns published messages into packets of peers. No method blocks or raises, whatever the input."""
 
     def __init__(
         self,
@@ -108,7 +106,7 @@ class PacketAuthenticator:
     def is_echo(self, channel: str, envelope: Envelope) -> bool:
         """Return whether this is an envelope of our own to our own channel, seen for the first time."""
         if channel != self._own_channel:
-            return False  # our own broadcasts come back to us, too
+            return False  # own broadcasts come back, too
         if envelope.boot != self._sealer.boot:
             self._on_reject(STALE)
         elif envelope.counter <= self._last_echo_counter:
@@ -121,7 +119,7 @@ class PacketAuthenticator:
         return False
 
     def parse(self, data: bytes) -> Envelope | None:
-        """Parse a published message; None, and a rejection is counted, where it is no envelope."""
+        """Parse a published message; count a rejection and return None if it is not an acceptable envelope."""
         envelope = read_envelope(data)
         if envelope is None:
             self._on_reject(UNREADABLE)
@@ -132,53 +130,53 @@ class PacketAuthenticator:
         return None
 
     def authenticate(self, channel: str, envelope: Envelope) -> tuple[PeerState, Packet] | None:
-        """Return who has said what; None where it is not to be heard."""
-        node = self._peers.find(envelope.node)
-        if node is not None and node.boot == envelope.boot:
-            return self._from_known(channel, envelope, node)
+        """Return the peer and its packet; None if it is rejected or its sender is not a peer yet."""
+        peer = self._peers.find(envelope.node)
+        if peer is not None and peer.boot == envelope.boot:
+            return self._from_known(channel, envelope, peer)
         return self._from_unknown(channel, envelope)
 
-    def _from_known(self, channel: str, envelope: Envelope, node: PeerState) -> tuple[PeerState, Packet] | None:
-        if envelope.counter <= node.counter:
+    def _from_known(self, channel: str, envelope: Envelope, peer: PeerState) -> tuple[PeerState, Packet] | None:
+        if envelope.counter <= peer.counter:
             self._on_reject(REPLAYED)
             return None
-        parcel = self._open(channel, envelope, node)
-        if parcel is None:
+        packet = self._open(channel, envelope, peer)
+        if packet is None:
             return None
-        node.counter = envelope.counter
-        if parcel.challenge and channel == self._own_channel:
-            self._replies.send_proof(node.name, parcel.challenge)
-        return node, parcel
+        peer.counter = envelope.counter
+        if packet.challenge and channel == self._own_channel:
+            self._replies.send_proof(peer.name, packet.challenge)
+        return peer, packet
 
     def _from_unknown(self, channel: str, envelope: Envelope) -> tuple[PeerState, Packet] | None:
         if envelope.counter <= self._peers.last_counter(envelope.boot):
             self._on_reject(REPLAYED)
             return None
-        node = PeerState(envelope.node, envelope.boot, envelope.counter, self._peers.now)
-        parcel = self._open(channel, envelope, node)
-        if parcel is None:
+        peer = PeerState(envelope.node, envelope.boot, envelope.counter, self._peers.now)
+        packet = self._open(channel, envelope, peer)
+        if packet is None:
             return None
-        if parcel.challenge:
-            self._replies.send_proof(node.name, parcel.challenge)
-        if parcel.proof and channel == self._own_channel and self.challenges.is_met(parcel.proof):
-            return self._add_peer(node, parcel)
+        if packet.challenge:
+            self._replies.send_proof(peer.name, packet.challenge)
+        if packet.proof and channel == self._own_channel and self.challenges.is_met(packet.proof):
+            return self._add_peer(peer, packet)
         now = self._peers.now
-        if self.challenges.seconds_unanswered(node.boot, now) > self._intervals.reply_timeout:
+        if self.challenges.seconds_unanswered(peer.boot, now) > self._intervals.reply_timeout:
             self._on_reject(STALE)
-        if self.challenges.is_due(node.boot, now, self._intervals.echo):
-            self._replies.send_challenge(node.name, self.challenges.make(now))
+        if self.challenges.is_due(peer.boot, now, self._intervals.echo):
+            self._replies.send_challenge(peer.name, self.challenges.make(now))
         return None
 
-    def _add_peer(self, node: PeerState, packet: Packet) -> tuple[PeerState, Packet] | None:
-        if self._peers.is_full and self._peers.find(node.name) is None:
+    def _add_peer(self, peer: PeerState, packet: Packet) -> tuple[PeerState, Packet] | None:
+        if self._peers.is_full and self._peers.find(peer.name) is None:
             self._on_reject(TOO_MANY_NODES)
             return None
-        self.challenges.forget(node.boot)
-        self._peers.add(node, packet)
-        return node, packet
+        self.challenges.forget(peer.boot)
+        self._peers.add(peer, packet)
+        return peer, packet
 
-    def _open(self, channel: str, envelope: Envelope, node: PeerState) -> Packet | None:
-        cipher = node.ciphers.get(envelope.key_id)
+    def _open(self, channel: str, envelope: Envelope, peer: PeerState) -> Packet | None:
+        cipher = peer.ciphers.get(envelope.key_id)
         if cipher is None:
             cipher = self._keyring.make_cipher(envelope.key_id, envelope.node, envelope.boot)
             if cipher is None:
@@ -188,10 +186,10 @@ class PacketAuthenticator:
         if body is None:
             self._on_reject(FORGED)
             return None
-        if envelope.key_id not in node.ciphers:
-            known = {id: each for id, each in node.ciphers.items() if self._keyring.has(id)}
-            node.ciphers = known | {envelope.key_id: cipher}
-        parcel = decode_packet(body)
-        if parcel is None:
+        if envelope.key_id not in peer.ciphers:
+            known = {id: each for id, each in peer.ciphers.items() if self._keyring.has(id)}
+            peer.ciphers = known | {envelope.key_id: cipher}
+        packet = decode_packet(body)
+        if packet is None:
             self._on_reject(UNREADABLE)
-        return parcel
+        return packet

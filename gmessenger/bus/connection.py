@@ -1,10 +1,8 @@
-"""Lines to a Redis: how its URL is read, and one connection as this package uses it.
+"""Connections to Redis: a URL parsed into an endpoint, one connection, and the pair of connections that a bus uses.
 
-A connection of redis-py is taken without the client around it: of that client's pools, retries and answers made nice
-nothing is needed here, and they cost more than the rest. It speaks RESP3, where what is published comes between the
-answers, so that what is asked on a line that listens is answered in the order in which it happened.
-
-A link: the two lines to Redis for as long as both are well. When one is lost, both are made anew.
+redis-py's `Connection` is used without its client: pools, retries and decoded replies are not needed and cost more than
+the rest. It speaks RESP3, where published messages arrive between replies on one connection, in the order in which they
+happened.
 """
 
 from __future__ import annotations
@@ -16,17 +14,17 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from redis.connection import Connection, DefaultParser, UnixDomainSocketConnection, parse_url
-from redis.exceptions import ConnectionError as TooMuch
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
-from redis.exceptions import TimeoutError as NothingRead
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gmessenger.errors import ConfigError
 from gmessenger.hosts import ascii_host
 from gmessenger.urls import redact_url
 
 RedisCommand: TypeAlias = Sequence[str | bytes | int]
-MAX_REPLY: Final = 32 * 2**20  # bytes; the largest batch that a node may have waiting is half of that
-REPLY_TIMEOUT: Final = 10.0  # seconds from the first byte of an answer to its last
+MAX_REPLY: Final = 32 * 2**20  # bytes; twice `publisher.MAX_QUEUED`, the most that a node publishes at once
+REPLY_TIMEOUT: Final = 10.0  # seconds from the first byte of a reply to its last
 REDIS_ERRORS: Final = (
     RedisError,
     OSError,
@@ -37,39 +35,44 @@ REDIS_ERRORS: Final = (
     MemoryError,
     RecursionError,
 )
-"""Exceptions of redis-py where a server goes away, refuses, or is no Redis: it does not check its input."""
+"""What redis-py raises if a server disconnects, refuses or is not a Redis: it does not validate its input."""
 
 
 class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]
-    """The library's, within a bound; and it does not make a text of everything published, for a log that is none."""
+    """redis-py's parser with a bound on the size and duration of a reply."""
 
     _unfinished_bytes = 0
-    """Bytes of an answer that has begun and not ended yet."""
+    """Bytes received of a reply that is not complete."""
     _began_at = 0.0
 
     def handle_pubsub_push_response(self, response: list[Any]) -> list[Any]:
+        """Return a published message without formatting it for redis-py's debug log, as the base class does."""
         return response
 
-    def read_from_socket(self, *given: Any, **named: Any) -> Any:
-        """Read the available bytes. Raises redis-py's `ConnectionError` for an answer over a bound of size or time."""
+    def read_from_socket(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the available bytes into the parser.
+
+        Raises:
+            redis.exceptions.ConnectionError: the reply exceeds `MAX_REPLY` or `REPLY_TIMEOUT`.
+        """
         before = self._reader.len()
-        read = super().read_from_socket(*given, **named)
+        read = super().read_from_socket(*args, **kwargs)
         if not self._unfinished_bytes:
             self._began_at = time.monotonic()
         self._unfinished_bytes += self._reader.len() - before
         if self._unfinished_bytes > MAX_REPLY or time.monotonic() - self._began_at > REPLY_TIMEOUT:
-            raise TooMuch("its reply is too long")
+            raise RedisConnectionError("its reply is too long")
         return read
 
-    def read_response(self, *given: Any, **named: Any) -> Any:
-        answer = super().read_response(*given, **named)
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        reply = super().read_response(*args, **kwargs)
         self._unfinished_bytes = self._reader.len() if self._reader is not None else 0
-        return answer
+        return reply
 
 
 CONNECTION_OPTIONS: Final[dict[str, Any]] = {
     "protocol": 3,
-    "driver_info": None,  # two questions less at every beginning
+    "driver_info": None,  # saves two commands per connection
     "decode_responses": False,
     "parser_class": BoundedParser,
     "health_check_interval": 0,
@@ -77,19 +80,19 @@ CONNECTION_OPTIONS: Final[dict[str, Any]] = {
     "socket_keepalive": True,
     "socket_read_size": 65_536,
 }
-"""What a URL does not choose."""
+"""Settings that override those of the URL."""
 URL_PATTERN: Final = re.compile(
     r"(rediss?://([^@/?#]*@)?[^@/?#]*(/[^@?#]*)?|unix://([^@/?#]*@)?/(?![^?]*:[^?]*@)[^?#]*)(\?[^@]*)?", re.DOTALL
 )
-"""In any other URL, part of the password may be parsed as the host, and hosts are shown in errors."""
+"""URLs of any other form may be split inside the password; what is parsed as the host is shown in errors."""
 HOST_PATTERN: Final = re.compile(r"[\w.-]*|[\dA-Fa-f:.]+(%\w+)?")
 MAX_VERSION: Final = 40  # characters
-MAX_REASON: Final = 200  # characters of what a Redis says of itself
+MAX_REASON: Final = 200  # characters of an error message from Redis
 URL_FORMS: Final = "redis://HOST:PORT/DATABASE, rediss://HOST:PORT/DATABASE, unix:///PATH"
 
 
 class RedisConnection:
-    """One connection, for one greenlet at a time. Whatever goes wrong with it is a `ConnectionError` that says why."""
+    """A connection for one greenlet at a time. Every failure is raised as a `ConnectionError` with the reason."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -97,14 +100,14 @@ class RedisConnection:
         self.version = connection.handshake_metadata[b"version"].decode("ascii", "replace")[:MAX_VERSION]
 
     def send(self, *commands: RedisCommand) -> None:
-        """Send without waiting for answers, which are heard between everything else."""
+        """Send commands without waiting for the replies; `read` returns them among the published messages."""
         try:
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         except REDIS_ERRORS as error:
             raise ConnectionError(_reason(error)) from error
 
     def execute(self, *commands: RedisCommand) -> list[Any]:
-        """Send all of them at once, and wait for what each is answered. A refusal of one ends the line."""
+        """Send commands in one write and return their replies. An error reply is raised, too."""
         self.send(*commands)
         try:
             return [self._connection.read_response() for _ in commands]
@@ -112,21 +115,21 @@ class RedisConnection:
             raise ConnectionError(_reason(error)) from error
 
     def read(self, timeout: float) -> Any:
-        """What comes next, an answer or something published (a list); None where nothing does for so many seconds."""
+        """Return the next reply or published message (a list); None after `timeout` seconds without one."""
         try:
             return self._connection.read_response(timeout=timeout, disconnect_on_error=False, push_request=True)
-        except NothingRead:
+        except RedisTimeoutError:
             return None
         except REDIS_ERRORS as error:
             raise ConnectionError(_reason(error)) from error
 
     def kill_client(self, client_id: int) -> None:
-        """Have Redis drop another line, with all that it has not read of it yet; where we may not, it is not done."""
+        """Have Redis close another connection and drop its unread commands. Does nothing if it is not permitted."""
         try:
             self._connection.send_command("CLIENT", "KILL", "ID", client_id, check_health=False)
             self._connection.read_response()
         except ResponseError:
-            pass  # it has ended already
+            pass  # closed already, or not permitted
         except REDIS_ERRORS as error:
             raise ConnectionError(_reason(error)) from error
 
@@ -139,9 +142,17 @@ def _reason(error: Exception) -> str:
 
 
 class RedisEndpoint:
-    """The Redis that a URL names. Raises `ConfigError` where it names none."""
+    """Address and settings of a Redis."""
 
     def __init__(self, url: str, timeout: float) -> None:
+        """Parse a URL.
+
+        Args:
+            timeout: seconds for connecting, and for each read or write.
+
+        Raises:
+            ConfigError: the URL is invalid.
+        """
         try:
             settings = parse_url(url) | CONNECTION_OPTIONS  # type: ignore[no-untyped-call]
             path = urlsplit(url).path.strip("/")
@@ -158,14 +169,14 @@ class RedisEndpoint:
             if not is_file:
                 ascii_host(unused.host)
         except (ValueError, TypeError, RedisError):
-            # What was wrong is not told: it may be a piece of a password.
+            # Without the cause: it may contain part of a password.
             raise ConfigError(
                 f"The bus {redact_url(url)!r} is none of {URL_FORMS} with settings of redis-py."
             ) from None
         self.address = unused.path if is_file else f"{unused.host}:{unused.port}"
 
     def connect(self) -> RedisConnection:
-        """A new line. Raises `ConnectionError`."""
+        """Open a connection. Raises `ConnectionError`. Blocks for at most the timeout of each step."""
         connection = self._connection_class(**self._settings)
         try:
             connection.connect()
@@ -176,16 +187,17 @@ class RedisEndpoint:
 
 
 class ConnectionPair:
-    """One line to speak on and one to listen on, each used by one greenlet, which ends when the link is lost.
+    """One connection to publish and one to subscribe, each used by one greenlet. If one fails, both are replaced.
 
-    Nobody is interrupted while he waits for Redis: every such wait is a short one.
+    A greenlet is not interrupted while it waits for Redis: each such wait is short, and it checks `failure` after it.
     """
 
     def __init__(self, endpoint: RedisEndpoint, on_failed: Callable[[], None]) -> None:
-        """Raises `ConnectionError`."""
+        """Open both connections. Raises `ConnectionError`."""
         self.failure = ""
         self.subscriber_count = 0
-        """How many listened to all when this node said first that it is there; strangers may be among them."""
+        """Subscribers of the broadcast channel at the last heartbeat, as Redis counted them; they may not all be nodes.
+        """
         self._on_failed = on_failed
         self.subscribing = endpoint.connect()
         try:
@@ -195,12 +207,12 @@ class ConnectionPair:
             raise
 
     def fail(self, reason: str) -> None:
-        """The link is not well any more, which is told once."""
+        """Record the reason of the first failure, and call `on_failed` for it."""
         if not self.failure:
             self.failure = reason
             self._on_failed()
 
     def close(self) -> None:
-        """When nobody uses it any more."""
+        """Close both connections. Both greenlets must have ended."""
         self.publishing.close()
         self.subscribing.close()

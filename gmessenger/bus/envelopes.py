@@ -1,11 +1,11 @@
-"""Envelopes: what a node publishes is encrypted and authenticated with the cluster's key, which Redis never sees.
+"""Envelopes: encrypt and authenticate what a node publishes with the cluster's key, which Redis never sees.
 
-    form  1 byte      key  4      boot  16      counter  8      length  1      node      the parcel, AES-256-GCM
+    version  1 byte      key id  4      boot  16      counter  8      length  1      node      packet, AES-256-GCM
 
-The header is in the clear and authenticated, together with the name of the channel: an envelope that is copied to
-another channel, or attributed to another node, does not open. Each process has a key of its own, derived from the
-cluster's by its `boot` (random) and its name, and its `counter` goes up by one with every envelope. It is the nonce, so
-none is used twice, and a receiver accepts each number once and no smaller one after it.
+The header is in the clear, and authenticated together with the name of the channel: an envelope that is copied to
+another channel or attributed to another node does not decrypt. Each process has a key of its own, derived from the
+cluster's key, its random `boot` and its node id. Its `counter` increases by one with every envelope and is the nonce,
+so that none is used twice; a receiver accepts only increasing counters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 ENVELOPE_VERSION: Final = 2
-"""The first byte. A node that speaks another form is not understood, and is not there for this one."""
+"""The first byte. Nodes with different versions do not see each other."""
 KEY_BYTES: Final = 32
 BOOT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
@@ -32,7 +32,7 @@ _HEADER: Final = Struct(f">B4s{BOOT_BYTES}sQB")
 
 
 class Envelope(NamedTuple):
-    """A published message, parsed and not decrypted yet: none of its fields can be trusted."""
+    """A parsed envelope, not decrypted yet: none of its fields can be trusted."""
 
     key_id: bytes
     boot: bytes
@@ -43,22 +43,22 @@ class Envelope(NamedTuple):
 
 
 def read_envelope(data: bytes) -> Envelope | None:
-    """Parse an envelope; None where `data` is not one."""
+    """Parse an envelope; None if `data` is not one."""
     if len(data) < _HEADER.size:
         return None
-    form, key_id, boot, counter, length = _HEADER.unpack_from(data)
+    version, key_id, boot, counter, length = _HEADER.unpack_from(data)
     end = _HEADER.size + length
     try:
         node = data[_HEADER.size : end].decode()
     except UnicodeDecodeError:
         return None
-    if form != ENVELOPE_VERSION or not node or len(data) <= end:
+    if version != ENVELOPE_VERSION or not node or len(data) <= end:
         return None
     return Envelope(key_id, boot, counter, node, data[:end], data[end:])
 
 
 def open_envelope(cipher: AESGCM, envelope: Envelope, channel: str) -> bytes | None:
-    """Decrypt an envelope that came on a channel; None where it was not sealed for that channel with that key."""
+    """Decrypt an envelope that came on a channel; None if it was not sealed for that channel with that key."""
     try:
         return cipher.decrypt(_nonce(envelope.counter), envelope.ciphertext, envelope.header + channel.encode())
     except InvalidTag:
@@ -66,9 +66,10 @@ def open_envelope(cipher: AESGCM, envelope: Envelope, channel: str) -> bytes | N
 
 
 class Keyring:
-    """The key of a cluster, and the one before it for a minute after it was replaced.
+    """The key of a cluster, and the previous one for `OLD_KEY_TTL` after it was replaced.
 
-    `clock` is steady. Raises ValueError for a key that has not `KEY_BYTES`.
+    Raises:
+        ValueError: a key does not have `KEY_BYTES`.
     """
 
     def __init__(self, key: bytes, cluster: str, monotonic: Callable[[], float]) -> None:
@@ -80,17 +81,17 @@ class Keyring:
         self.current = self._add(key)
 
     def replace(self, key: bytes) -> bool:
-        """Seal with another key from now on; False where it is the same."""
+        """Make another key the current one; False if it is already."""
         if key == self._keys[self.current]:
             return False
         old = self.current
         self.current = self._add(key)
-        self._keys = {id: each for id, each in self._keys.items() if id in (old, self.current)}
+        self._keys = {id: kept for id, kept in self._keys.items() if id in (old, self.current)}
         self._old_id, self._old_until = old, self._monotonic() + OLD_KEY_TTL
         return True
 
     def make_cipher(self, key_id: bytes, node: str, boot: bytes) -> AESGCM | None:
-        """Make the cipher of one process; None where the key is not, or no more, the cluster's."""
+        """Derive the cipher of one process; None if the key is unknown or has expired."""
         key = self._keys.get(key_id)
         if key is None or not self.has(key_id):
             return None
@@ -110,7 +111,7 @@ class Keyring:
 
 
 class Sealer:
-    """Seals what this process publishes. `boot` is it, among all that ever had this name."""
+    """Seals what this process publishes. `boot` tells the process from earlier ones with the same node id."""
 
     def __init__(self, keyring: Keyring, node: str) -> None:
         self._keyring = keyring
@@ -123,7 +124,7 @@ class Sealer:
 
     @property
     def cipher(self) -> AESGCM:
-        """That of the key that is the cluster's now."""
+        """The cipher of this process with the current key."""
         if self._cipher is None or self._key_id != self._keyring.current:
             self._key_id = self._keyring.current
             self._cipher = self._keyring.make_cipher(self._key_id, self._node, self.boot)
@@ -131,7 +132,7 @@ class Sealer:
         return self._cipher
 
     def seal(self, channel: str, body: bytes) -> bytes:
-        """Make the next envelope, which opens on that channel only."""
+        """Encrypt a packet into the next envelope, for one channel."""
         cipher = self.cipher
         self.counter += 1
         header = _HEADER.pack(ENVELOPE_VERSION, self._key_id, self.boot, self.counter, len(self._name)) + self._name

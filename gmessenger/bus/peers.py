@@ -1,8 +1,7 @@
-"""State of the other nodes: the presence that each shows, its last sequence numbers, and when it was last heard.
+"""State of the other nodes: their presence entries, sequence numbers, and when each was last heard.
 
-Whatever comes here was said by a node of the cluster, and said now: `admission.py` sees to that. A card is told to the
-listener when it is another one than before, however often and on whatever way it came. Time is that of the link: while
-it is away, none goes by.
+All input has been authenticated (see `authentication`). The listener is called when a presence entry differs from the
+known one, however it arrived. Time is counted only while the bus is connected.
 """
 
 from __future__ import annotations
@@ -16,14 +15,21 @@ from gmessenger.bus.protocol import FIRST_PAGE, LAST_PAGE, UNCHANGED, Packet
 from gmessenger.cluster.interfaces import BusListener
 
 MAX_NODES: Final = 1000
-"""However many there are that have the key."""
+"""Bound on memory, whatever processes with the key do."""
 
 
 class PeerState:
-    """Another node, which lives: the cards it shows, the number of that state, and how far it has been heard.
+    """Another node that is alive.
 
-    `counter` is that of its last envelope, `seqs` those of the last parcels to all (True) and to us (False): None where
-    what comes next is the first that we can know of. `pages` are the cards of a reading that is under way.
+    Attributes:
+        counter: counter of its last envelope.
+        heard_at: time of its last packet.
+        version: version of its presence entries, -1 if unknown.
+        presence: entries by folded name.
+        incoming_presence: entries of the pages received so far; None if no transfer is under way.
+        seqs: seq of its last broadcast (True) and of its last packet to this node (False); None if unknown, so that
+            the next packet cannot show a gap.
+        ciphers: its ciphers by key id.
     """
 
     __slots__ = ("boot", "ciphers", "counter", "heard_at", "incoming_presence", "name", "presence", "seqs", "version")
@@ -41,10 +47,7 @@ class PeerState:
 
 
 class PeerTable:
-    """The other nodes. `failed` is told of the listener's mistakes, `lost` of how many parcels of a node did not come.
-
-    `wanted` is called for a node that has to be asked for what it shows.
-    """
+    """The peers of this node. Turns their packets into calls of the listener. No method blocks."""
 
     def __init__(
         self,
@@ -55,6 +58,15 @@ class PeerTable:
         on_gap: Callable[[str, int], None],
         request_presence: Callable[[str], None],
     ) -> None:
+        """Create an empty table.
+
+        Args:
+            own: id of this node.
+            timeout: seconds of silence after which a peer is removed.
+            on_error: called with exceptions of the listener.
+            on_gap: called with a node and how many of its packets were lost.
+            request_presence: called with a node whose entries have to be requested.
+        """
         self._listener = listener
         self._own = own
         self._timeout = timeout
@@ -77,7 +89,7 @@ class PeerTable:
         return self._nodes.get(name)
 
     def add(self, node: PeerState, packet: Packet) -> None:
-        """A node has proved with this parcel that it lives; another process that had its name is gone."""
+        """Add a peer that has answered a challenge with this packet, in place of an earlier process of its node."""
         self.remove(node.name)
         node.heard_at = self.now
         node.seqs = {True: packet.broadcast_seq, False: packet.seq}
@@ -85,7 +97,12 @@ class PeerTable:
         self._request_presence(node.name)
 
     def receive(self, node: PeerState, packet: Packet, *, to_all: bool, is_requested: bool) -> None:
-        """A node has spoken. Where it is `read_soon` anyway, its cards are left to that."""
+        """Handle a packet of a peer.
+
+        Args:
+            to_all: it came on the broadcast channel.
+            is_requested: the peer's entries have been requested, so that changes in this packet need not be applied.
+        """
         node.heard_at = self.now
         self._check_gap(node, packet, to_all)
         if packet.page:
@@ -98,17 +115,17 @@ class PeerTable:
                 self._update_presence(node, packet.presence)
             else:
                 self._request_presence(node.name)
-        received = self._listener.on_data
+        on_data = self._listener.on_data
         for data in packet.payloads:
             try:
-                received(node.name, data)
-            except Exception as failure:  # the next one may be about somebody else
+                on_data(node.name, data)
+            except Exception as failure:  # the frames after it must be handled all the same
                 self._on_error("bus", failure)
         if packet.is_leaving:
             self.remove(node.name)
 
     def _check_gap(self, node: PeerState, packet: Packet, to_all: bool) -> None:
-        """Detect frames that were lost: a gap in the sequence numbers, or fewer than the node counted as sent."""
+        """Detect lost packets: a gap in the seqs, or fewer packets received than the heartbeat says were sent."""
         seq = node.seqs[to_all]
         missed = packet.seq - seq - 1 if seq is not None else 0
         node.seqs[to_all] = packet.seq
@@ -116,7 +133,7 @@ class PeerTable:
             before, sent = node.seqs[False], packet.node_seqs.get(self._own, 0)
             missed = max(0, missed) + (max(0, sent - before) if before is not None else 0)
             node.seqs[False] = sent
-        if missed > 0:  # else the node has begun to count anew, since it had lost sight of us
+        if missed > 0:  # negative if the peer has restarted its count after it had lost this node
             node.incoming_presence = None
             self._on_gap(node.name, missed)
             self._notify(self._listener.on_gap, node.name)
@@ -129,14 +146,14 @@ class PeerTable:
             _apply_changes(node.incoming_presence, packet.presence)
         if packet.page & LAST_PAGE and node.incoming_presence is not None:
             gone: dict[str, bytes | None] = {key: None for key in node.presence if key not in node.incoming_presence}
-            cards, node.incoming_presence = gone | node.incoming_presence, None
+            changes, node.incoming_presence = gone | node.incoming_presence, None
             node.version = packet.version
-            self._update_presence(node, cards)
+            self._update_presence(node, changes)
         elif packet.page & UNCHANGED:
             node.version = packet.version
 
     def on_reconnect(self) -> None:
-        """Restart the timeouts and sequence numbers of all nodes, and ask each for its presence: frames were lost."""
+        """Reset timeouts and seqs of all peers, and request their entries: packets were lost meanwhile."""
         for node in self._nodes.values():
             node.heard_at = self.now
             node.seqs = {True: None, False: None}
@@ -144,20 +161,22 @@ class PeerTable:
             self._request_presence(node.name)
 
     def advance_clock(self, seconds: float) -> None:
-        """The link was well for so long. Those who said nothing for too long are gone."""
+        """Count seconds for which the bus was connected, and remove the peers that have timed out."""
         self.now += seconds
         for name, node in list(self._nodes.items()):
             if self.now - node.heard_at > self._timeout:
                 self.remove(name)
 
     def notify_connected(self) -> None:
+        """Tell the listener that the bus has connected."""
         self._notify(self._listener.on_connected)
 
     def notify_unreadable(self) -> None:
-        """Something has come that others may understand."""
+        """Tell the listener that a packet came which cannot be decrypted: the cluster may have a new key."""
         self._notify(self._listener.on_gap, "")
 
     def remove(self, name: str) -> None:
+        """Remove a peer, but keep its counter so that its packets cannot be replayed."""
         node = self._nodes.pop(name, None)
         if node is None:
             return
@@ -167,14 +186,14 @@ class PeerTable:
         self._notify(self._listener.on_node_gone, name)
 
     def last_counter(self, boot: bytes) -> int:
-        """Return the last counter of a process that was forgotten, or -1: its older frames are replays."""
+        """Return the last counter of a removed process, or -1: packets up to it are replays."""
         return self._last_counters.get(boot, -1)
 
     def _update_presence(self, node: PeerState, changes: Mapping[str, bytes | None]) -> None:
-        for key, card in changes.items():
-            if node.presence.get(key) != card:
-                _apply_changes(node.presence, {key: card})
-                self._notify(self._listener.on_presence, node.name, key, card)
+        for key, entry in changes.items():
+            if node.presence.get(key) != entry:
+                _apply_changes(node.presence, {key: entry})
+                self._notify(self._listener.on_presence, node.name, key, entry)
 
     def _notify(self, function: Callable[..., None], *arguments: object) -> None:
         try:
@@ -184,8 +203,8 @@ class PeerTable:
 
 
 def _apply_changes(presence: dict[str, bytes], changes: Mapping[str, bytes | None]) -> None:
-    for key, card in changes.items():
-        if card is None:
+    for key, entry in changes.items():
+        if entry is None:
             presence.pop(key, None)
         else:
-            presence[key] = card
+            presence[key] = entry

@@ -1,9 +1,7 @@
-"""The shelf: what this node shows, card by card, with a number for its state; it is read by asking the node for pages.
+"""Exchange of presence entries: those of this node with their version, requests to peers, and replies to theirs.
 
-Pages are cut when they are sent, so each card in them is as it is then, and what changes later comes after it: whoever
-reads takes pages and changes in the order in which they come.
-
-Replies: what single nodes are to be told or asked besides hints, one of each for a node, with the next round.
+Entries are transferred in pages. A page has each entry as it is when the page is sent, and later changes follow it, so
+a reader applies pages and changes in the order in which they arrive.
 """
 
 from __future__ import annotations
@@ -15,12 +13,12 @@ from msgspec import Struct
 
 from gmessenger.bus.protocol import FIRST_PAGE, LAST_PAGE, UNCHANGED
 
-MAX_PRESENCE_PAGE: Final = 128 * 2**10  # bytes, but for its last card
-ENTRY_OVERHEAD: Final = 16  # bytes for each card
+MAX_PRESENCE_PAGE: Final = 128 * 2**10  # bytes; the last entry of a page may exceed it
+ENTRY_OVERHEAD: Final = 16  # bytes of each entry
 
 
 class OwnPresence:
-    """What this node shows. Nothing here blocks."""
+    """The presence entries of this node. `version` increases by one with each set of changes published."""
 
     def __init__(self) -> None:
         self._entries: dict[str, bytes] = {}
@@ -32,7 +30,7 @@ class OwnPresence:
         return bool(self._changes)
 
     def set(self, key: str, entry: bytes | None) -> bool:
-        """Whether that is something new."""
+        """Set or remove (None) an entry; return whether that is a change."""
         if self._entries.get(key) == entry:
             return False
         if entry is None:
@@ -43,17 +41,18 @@ class OwnPresence:
         return True
 
     def take_changes(self) -> Mapping[str, bytes | None]:
-        """What has changed since the last call; where anything has, the number is the next one."""
-        changed, self._changes = self._changes, {}
-        self.version += bool(changed)
-        return changed
+        """Return the changes since the previous call; if there are any, increase the version."""
+        changes, self._changes = self._changes, {}
+        self.version += bool(changes)
+        return changes
 
     def pages(self) -> PresencePager:
+        """Start a transfer of all entries."""
         return PresencePager(self._entries)
 
 
 class PresencePager:
-    """One reader's way through the shelf."""
+    """A transfer of all entries to one peer, page by page."""
 
     def __init__(self, entries: Mapping[str, bytes]) -> None:
         self._entries = entries
@@ -62,26 +61,26 @@ class PresencePager:
         self._page = FIRST_PAGE
 
     def next_page(self) -> tuple[dict[str, bytes], int]:
-        """Return some cards and which page they are: never fewer than one page, and nothing after the last."""
-        cards: dict[str, bytes] = {}
+        """Return the next entries and the flags `FIRST_PAGE` and `LAST_PAGE`. At least one page is sent."""
+        entries: dict[str, bytes] = {}
         size, page = 0, self._page
         while self._remaining and size < MAX_PRESENCE_PAGE:
             key = self._remaining.pop()
-            card = self._entries.get(key)
-            if card is not None:  # else it was taken away since
-                cards[key] = card
-                size += len(key) + len(card) + ENTRY_OVERHEAD
+            entry = self._entries.get(key)
+            if entry is not None:  # else it was removed meanwhile
+                entries[key] = entry
+                size += len(key) + len(entry) + ENTRY_OVERHEAD
         self._page = 0
-        return cards, page if self._remaining else page | LAST_PAGE
+        return entries, page if self._remaining else page | LAST_PAGE
 
 
 MAX_REPLIES: Final = 1000
 MAX_PARALLEL_REQUESTS: Final = 4
-"""Nodes that are asked for their state at one time: Redis buffers little for a slow reader."""
+"""Peers whose entries are requested at one time: Redis buffers little for a slow subscriber."""
 
 
 class PeerReply(Struct):
-    """See `Parcel`."""
+    """Fields of the next `Packet` to one peer."""
 
     challenge: bytes = b""
     proof: bytes = b""
@@ -89,9 +88,10 @@ class PeerReply(Struct):
 
 
 class ReplyQueue:
-    """What waits to be told, and the readings of our own shelf. `wake` is called when there is something."""
+    """Replies that wait for the publisher's next round, one per peer, and transfers of this node's entries."""
 
     def __init__(self, presence: OwnPresence, on_ready: Callable[[], None]) -> None:
+        """Create an empty queue; `on_ready` is called when it has something to send."""
         self._presence = presence
         self._on_ready = on_ready
         self._pending: dict[str, PeerReply] = {}
@@ -101,44 +101,47 @@ class ReplyQueue:
         return bool(self._pending or self._pagers)
 
     def send_challenge(self, node: str, challenge: bytes) -> None:
+        """Challenge a stranger."""
         if (reply := self._reply(node)) is not None:
             reply.challenge = challenge
 
     def send_proof(self, node: str, challenge: bytes) -> None:
+        """Answer the challenge of a node."""
         if (reply := self._reply(node)) is not None:
             reply.proof = challenge
 
     def request_presence(self, node: str, known_version: int) -> None:
-        """Ask a node for its state; `number` is that of the state known here."""
+        """Request the entries of a peer, unless it still has `known_version`."""
         if (reply := self._reply(node)) is not None:
             reply.requested_from = known_version
 
     def send_presence(self, node: str, known_version: int) -> None:
-        """Send our state to a node, unless `number` says that it has the current one."""
+        """Send the entries of this node to a peer, unless `known_version` is the current one."""
         if node in self._pagers or len(self._pagers) < MAX_REPLIES:
             self._pagers[node] = known_version
             self._on_ready()
 
     def drain(self) -> dict[str, PeerReply]:
-        waiting, self._pending = self._pending, {}
-        return waiting
+        """Take all replies, by peer."""
+        replies, self._pending = self._pending, {}
+        return replies
 
     def drain_pages(self) -> dict[str, tuple[dict[str, bytes], int]]:
-        """Return a page for each node that reads; of the shelf as it is after its changes were taken."""
-        readings, self._pagers = self._pagers, {}
+        """Take the next page, or `UNCHANGED`, for each peer with a transfer. Call `take_changes` before."""
+        transfers, self._pagers = self._pagers, {}
         pages: dict[str, tuple[dict[str, bytes], int]] = {}
-        for node, reading in readings.items():
-            if reading == self._presence.version:
+        for node, transfer in transfers.items():
+            if transfer == self._presence.version:
                 pages[node] = {}, UNCHANGED
                 continue
-            going_on = reading if isinstance(reading, PresencePager) else self._presence.pages()
-            pages[node] = _, page = going_on.next_page()
+            pager = transfer if isinstance(transfer, PresencePager) else self._presence.pages()
+            pages[node] = _, page = pager.next_page()
             if not page & LAST_PAGE:
-                self._pagers[node] = going_on
+                self._pagers[node] = pager
         return pages
 
     def clear(self) -> None:
-        """The link is lost: nodes that wait ask again."""
+        """Drop everything after the connection was lost: the peers ask again."""
         self._pending.clear()
         self._pagers.clear()
 
@@ -153,10 +156,15 @@ class ReplyQueue:
 
 
 class PresenceRequests:
-    """Nodes that have to be asked for their state: a few at a time; one that does not answer is retried later."""
+    """Peers whose entries have to be requested: a few at a time; one that does not answer is asked again."""
 
     def __init__(self, send_request: Callable[[str], bool], timeout: float) -> None:
-        """`ask` asks a node, and says whether that is known at all."""
+        """Create an empty queue.
+
+        Args:
+            send_request: sends a request to a peer; returns False if it is not known any more.
+            timeout: seconds after which an unanswered request is repeated.
+        """
         self._send_request = send_request
         self._timeout = timeout
         self._queue: dict[str, None] = {}
@@ -169,21 +177,23 @@ class PresenceRequests:
         return bool(self._queue or self._requested_at)
 
     def add(self, node: str) -> None:
+        """Request the entries of a peer, again if that is under way."""
         self._requested_at.pop(node, None)
         self._queue[node] = None
 
     def complete(self, node: str) -> None:
-        """A node has answered."""
+        """Note that a peer has answered."""
         self._requested_at.pop(node, None)
 
     def clear(self) -> None:
+        """Forget all requests."""
         self._queue.clear()
         self._requested_at.clear()
 
     def send_due(self, now: float) -> None:
-        """Ask whom it is time to ask."""
-        for node, at in list(self._requested_at.items()):
-            if now - at > self._timeout:
+        """Send the requests whose turn it is; `now` is in monotonic seconds."""
+        for node, requested_at in list(self._requested_at.items()):
+            if now - requested_at > self._timeout:
                 self.add(node)
         for node in list(self._queue):
             if len(self._requested_at) >= MAX_PARALLEL_REQUESTS:

@@ -1,14 +1,12 @@
-"""Parcels: what one node says at a time to one destination, as MessagePack; an envelope is put around it.
+"""Bus protocol: packets (MessagePack) and their sequence numbers, channel names, and intervals.
 
-One of them holds all that a node has to say to one destination in one turn: hints, and, where it goes to all, changes
-of what the node shows.
+A packet holds all that a node has to say to one destination in one round: frames, and, on the broadcast channel,
+changes of its presence entries. An envelope is put around it.
 
-Whatever a node shows has a number, which goes up by one with each parcel that has `cards` for all. Every parcel carries
-it: who knows an older state than that has missed something. Every parcel has a `seq` besides, by destination and
-without holes: who does not get the next one has missed one. A beat says how many have gone to each node, so that the
-loss of the last one is noticed, too.
-
-What a cluster's channels in Redis are called, and how often a node speaks.
+Presence entries have a version, which increases by one with each broadcast that changes them. Every packet carries it:
+a receiver that knows an older one has missed changes, and requests all entries. Every packet also has a `seq`,
+consecutive per destination: a gap shows that one was lost. A heartbeat says how many packets have gone to each node, so
+that the loss of the last one is noticed, too.
 """
 
 from __future__ import annotations
@@ -26,15 +24,20 @@ UNCHANGED: Final = 4
 
 
 class Packet(Struct, array_like=True):
-    """What a node says. `cards` are the names that it shows in another way than before; None: no more.
+    """One message of a node to one destination. Fields travel by position.
 
-    | | |
-    |---|---|
-    | `ask` | random bytes: whoever gets them says them again as `proof` that it lives now |
-    | `sent` | in a proof, the seq of what has gone to all up to now |
-    | `counts` | in a beat: the seq of what has gone to each node up to now |
-    | `wants` | the other is asked for what it shows; the number is that of the state known here, -1 none |
-    | `page` | an answer to that: `cards` are a page of all there are, or `UNCHANGED` |
+    Attributes:
+        version: version of the sender's presence entries.
+        seq: number of the packet among those to its destination.
+        payloads: frames for the listener.
+        presence: changed presence entries by folded name, None for a removed one; or a page of all entries.
+        is_leaving: the sender is stopping.
+        challenge: random bytes that the receiver has to return as `proof`.
+        proof: a challenge of the receiver, returned to prove that the sender is running now.
+        broadcast_seq: in a packet with a proof, seq of the sender's last broadcast.
+        node_seqs: in a heartbeat, seq of the last packet to each node.
+        requested_from: requests the receiver's entries; the version known to the sender, -1 for none.
+        page: in the reply to that, flags `FIRST_PAGE` and `LAST_PAGE`, or `UNCHANGED`; else 0.
     """
 
     version: int
@@ -59,7 +62,7 @@ def encode_packet(packet: Packet) -> bytes:
 
 
 def decode_packet(data: bytes) -> Packet | None:
-    """What somebody has said; None where it is not a parcel."""
+    """Decode a packet; None if `data` is not one."""
     try:
         return _decode(data)
     except (MsgspecError, UnicodeDecodeError):
@@ -68,12 +71,9 @@ def decode_packet(data: bytes) -> Packet | None:
 
 @dataclass(frozen=True, slots=True)
 class ChannelNames:
-    """| | |
-    |---|---|
-    | `…:all` | a channel that every node listens to |
-    | `…:node:ID` | a channel that one node listens to |
+    """Names of a cluster's channels in Redis: one for broadcasts, and one for each node.
 
-    There is nothing else: no key is ever written, so there is none to forge, to delete or to lose.
+    The bus uses nothing else of Redis: no key is ever written, so none can be forged, deleted or lost.
     """
 
     cluster: str
@@ -84,34 +84,36 @@ class ChannelNames:
 
     @property
     def broadcast(self) -> str:
+        """The channel that every node subscribes to."""
         return self._named("all")
 
     def of_node(self, node: str) -> str:
+        """Return the channel that only `node` subscribes to."""
         return self._named(f"node:{node}")
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often a node speaks, in seconds, and how long it waits: `timeout` is when the others give it up."""
+    """Intervals and timeouts of a bus in seconds, derived from the silence after which a node is considered gone."""
 
     node_timeout: float
 
     @property
     def heartbeat(self) -> float:
-        """Pause between what tells the others that this node lives, and how much it has said."""
+        """Between two heartbeats, which show the others that this node is alive and how much it has sent."""
         return self.node_timeout / 5
 
     @property
     def echo(self) -> float:
-        """Pause between what a node publishes to itself, to see whether the link is well."""
+        """Between two packets that a node publishes to itself, to check the connections."""
         return min(1.0, self.node_timeout / 5)
 
     @property
     def reply_timeout(self) -> float:
-        """How long Redis or a node may take to answer, or a pulse to come back. With a pulse before: less than 5 s."""
+        """For a reply of Redis or a peer, or the return of an echo. With one echo interval: less than 5 s."""
         return min(2.5, self.node_timeout / 2)
 
     @property
     def startup_delay(self) -> float:
-        """How long a node that has just connected waits for listeners that do not answer it."""
+        """For subscribers that do not answer a node which has just connected; they may not be nodes."""
         return self.echo / 2

@@ -1,9 +1,7 @@
-"""What waits to be sent: batches of hints by destination, within a bound.
+"""Publisher: the queue of frames by destination, and the greenlet that publishes everything queued in one round trip.
 
-The speaker: brings out what this node has to say, all that waits in one round trip.
-
-There is no timer for that: while one round is under way, what is sent waits and forms the next. In a round, what goes
-to all is published first, so that what single nodes are told about this node's state is not ahead of it.
+There is no timer: what is queued while one round is under way forms the next. In a round, broadcasts are published
+first, so that packets to single nodes are never ahead of them with the version of the presence entries.
 """
 
 from __future__ import annotations
@@ -21,13 +19,13 @@ from gmessenger.bus.protocol import ChannelNames, Intervals, Packet, encode_pack
 from gmessenger.cluster.interfaces import BusStats
 
 MAX_QUEUED: Final = 16 * 2**20
-"""Bytes, counted once for each destination."""
+"""Bytes, counted for each destination."""
 PUBLISH_BATCH: Final = 256 * 2**10
-"""Bytes from which on the next batch is begun: a large parcel holds up everybody's small ones."""
+"""Bytes after which a new batch is started: a large packet delays the small ones of all nodes."""
 
 
 class PublishBatch:
-    """What goes out together: hints to all, and to single nodes."""
+    """Frames to be published in one round, to all nodes and to single ones."""
 
     __slots__ = ("by_node", "count", "size", "to_all")
 
@@ -39,7 +37,7 @@ class PublishBatch:
 
 
 class PublishQueue:
-    """The batches, oldest first. The bound is one of memory: who sends more than goes out loses what is too much."""
+    """Batches in order, bounded by memory: frames beyond the bound are dropped."""
 
     __slots__ = ("_batches", "_max_size", "size")
 
@@ -52,7 +50,7 @@ class PublishQueue:
         return bool(self._batches)
 
     def add(self, data: bytes, nodes: Collection[str] | None) -> bool:
-        """Whether there was room for it."""
+        """Append a frame for some nodes, or for all (None); False if the queue is full."""
         size = len(data) if nodes is None else len(data) * len(nodes)
         if self.size + size > self._max_size:
             return False
@@ -70,7 +68,7 @@ class PublishQueue:
         return True
 
     def pop(self) -> PublishBatch | None:
-        """The oldest batch, if any."""
+        """Remove and return the oldest batch, if any."""
         if not self._batches:
             return None
         batch = self._batches.popleft()
@@ -78,7 +76,7 @@ class PublishQueue:
         return batch
 
     def clear(self) -> int:
-        """Nobody can be sent any of it; how many hints that were."""
+        """Drop everything; return the number of frames."""
         count = sum(batch.count for batch in self._batches)
         self._batches.clear()
         self.size = 0
@@ -90,9 +88,9 @@ IMMEDIATELY: Final = 0.0
 
 
 class Publisher:
-    """What waits to be said, what this node shows, and the greenlet's work of a link: `speak`.
+    """Queues what this node sends; `run` is the greenlet that publishes it over one connection pair.
 
-    `nodes` says which are known, `challenge` makes what the others are asked to say again.
+    All other methods return at once, and may be called while there is no connection.
     """
 
     def __init__(
@@ -105,6 +103,12 @@ class Publisher:
         nodes: Callable[[], Collection[str]],
         make_challenge: Callable[[], bytes],
     ) -> None:
+        """Create a publisher.
+
+        Args:
+            nodes: returns the known peers.
+            make_challenge: returns the challenge for strangers who receive a heartbeat.
+        """
         self._channels = channels
         self._intervals = intervals
         self._stats = stats
@@ -117,64 +121,63 @@ class Publisher:
         self._wakeup = Event()
         self.replies = ReplyQueue(self._presence, self._wakeup.set)
         self._broadcast_seq = 0
-        """The seq of what has gone to all, and by node of what has gone to single ones."""
-        self._node_seqs: dict[str, int] = {}
+        self._node_seqs: dict[str, int] = {}  # seq of the last packet to each node
         self._closing = False
         self._last_client_id: int | None = None
         self._heartbeat_at = self._echo_at = IMMEDIATELY
 
     def send(self, data: bytes, nodes: Collection[str] | None) -> bool:
-        """Whether there was room for it."""
-        taken = self._queue.add(data, nodes)
+        """Queue a frame for some nodes, or for all (None); False if the queue is full."""
+        is_queued = self._queue.add(data, nodes)
         self._wakeup.set()
-        return taken
+        return is_queued
 
     def set_presence(self, key: str, entry: bytes | None) -> None:
+        """Set or remove (None) a presence entry of this node."""
         if self._presence.set(key, entry):
             self._wakeup.set()
 
     def wake(self) -> None:
-        """There is something new to see to."""
+        """Have `run` check for work, or for the failure of the connections."""
         self._wakeup.set()
 
     def close(self) -> None:
-        """Say what waits and then goodbye."""
+        """Have `run` publish what is queued, then the departure of this node, and end."""
         self._closing = True
         self._wakeup.set()
 
     def clear(self) -> None:
-        """Nobody hears what waits; what is shown stays."""
+        """Drop frames and replies after the connection was lost; presence entries stay."""
         self._stats.lost += self._queue.clear()
         self.replies.clear()
 
     def run(self, pair: ConnectionPair) -> None:
-        """For as long as the link is well. Raises `ConnectionError`."""
-        line = pair.publishing
+        """Publish until the connections fail. Raises `ConnectionError`."""
+        connection = pair.publishing
         if self._last_client_id is not None:
-            line.kill_client(
-                self._last_client_id
-            )  # what that had not been read of yet would come after what is said now
-        self._last_client_id = line.client_id
+            # Commands of the lost connection that Redis has not read yet would be executed after those of this one.
+            connection.kill_client(self._last_client_id)
+        self._last_client_id = connection.client_id
         self._heartbeat_at = IMMEDIATELY
         while not pair.failure:
             self._wakeup.clear()
-            self._publish_pending(pair, line)
+            self._publish_pending(pair, connection)
             if self._queue or self._presence.has_changes or self.replies:
                 continue
             if self._closing:
                 pair.fail(NODE_STOPPED)
-                line.execute(self._broadcast_command(Packet(self._presence.version, is_leaving=True)))
+                connection.execute(self._broadcast_command(Packet(self._presence.version, is_leaving=True)))
             else:
                 self._wakeup.wait(max(0.0, min(self._echo_at, self._heartbeat_at) - self._monotonic()))
 
     def _publish_pending(self, pair: ConnectionPair, connection: RedisConnection) -> None:
-        """Say all there is."""
+        """Publish one batch, all replies, and what is due, in one round trip."""
         now = self._monotonic()
         batch = self._queue.pop() or PublishBatch()
         commands: list[RedisCommand] = []
-        if beats := now >= self._heartbeat_at:
+        if with_heartbeat := now >= self._heartbeat_at:
             self._heartbeat_at = now + self._intervals.heartbeat
-        commands += self._broadcast_commands(batch, beats)
+        commands += self._broadcast_commands(batch, with_heartbeat)
         commands += self._node_commands(batch)
         if now >= self._echo_at:
             self._echo_at = now + self._intervals.echo
@@ -184,38 +187,38 @@ class Publisher:
         if not commands:
             return
         try:
-            answers = connection.execute(*commands)
+            replies = connection.execute(*commands)
         except ConnectionError:
             self._stats.lost += batch.count
             raise
         self._stats.sent += batch.count
-        if beats:
-            pair.subscriber_count = _subscriber_count(answers[0])
+        if with_heartbeat:
+            pair.subscriber_count = _subscriber_count(replies[0])
 
     def _broadcast_commands(self, batch: PublishBatch, with_heartbeat: bool) -> list[RedisCommand]:
-        cards = self._presence.take_changes()
-        if not (batch.to_all or cards or with_heartbeat):
+        changes = self._presence.take_changes()
+        if not (batch.to_all or changes or with_heartbeat):
             return []
-        parcel = Packet(self._presence.version, payloads=batch.to_all, presence=cards)
+        packet = Packet(self._presence.version, payloads=batch.to_all, presence=changes)
         if with_heartbeat:
             known = self._nodes()
             self._node_seqs = {node: seq for node, seq in self._node_seqs.items() if node in known}
-            parcel.challenge, parcel.node_seqs = self._make_challenge(), self._node_seqs
-        return [self._broadcast_command(parcel)]
+            packet.challenge, packet.node_seqs = self._make_challenge(), self._node_seqs
+        return [self._broadcast_command(packet)]
 
     def _node_commands(self, batch: PublishBatch) -> list[RedisCommand]:
         replies, pages = self.replies.drain(), self.replies.drain_pages()
-        said: list[RedisCommand] = []
+        commands: list[RedisCommand] = []
         for node in batch.by_node.keys() | replies.keys() | pages.keys():
             reply = replies.get(node) or PeerReply()
-            cards, page = pages.get(node, ({}, 0))
-            parcel = Packet(self._presence.version, payloads=batch.by_node.get(node, ()), presence=cards, page=page)
-            parcel.challenge, parcel.proof, parcel.requested_from = reply.challenge, reply.proof, reply.requested_from
-            if parcel.proof:
-                parcel.broadcast_seq = self._broadcast_seq
-            parcel.seq = self._node_seqs[node] = self._node_seqs.get(node, 0) + 1
-            said.append(self._publish_command(self._channels.of_node(node), parcel))
-        return said
+            entries, page = pages.get(node, ({}, 0))
+            packet = Packet(self._presence.version, payloads=batch.by_node.get(node, ()), presence=entries, page=page)
+            packet.challenge, packet.proof, packet.requested_from = reply.challenge, reply.proof, reply.requested_from
+            if packet.proof:
+                packet.broadcast_seq = self._broadcast_seq
+            packet.seq = self._node_seqs[node] = self._node_seqs.get(node, 0) + 1
+            commands.append(self._publish_command(self._channels.of_node(node), packet))
+        return commands
 
     def _broadcast_command(self, packet: Packet) -> RedisCommand:
         self._broadcast_seq += 1

@@ -1,14 +1,12 @@
-"""Notices: what may happen as often as a stranger likes is counted, and told to the log once a minute at most.
+"""Bus over Redis 6 or later (no Redis Cluster, no Sentinel), by publish/subscribe: nothing is stored in Redis.
 
-A bus over Redis (6 or later; no Redis Cluster, no Sentinel): what is published reaches those who listen just then.
+    RedisBus._run   greenlet: connects, subscribes, and reconnects when a connection is lost
+    Publisher.run   greenlet for each connection pair: publishes frames, presence changes and heartbeats
+    Subscriber.run  called by `_run`: receives packets and requests presence entries
 
-    keep_linked    a greenlet: makes the link, listens, and when it is lost makes it anew
-    Speaker        a greenlet for each link: says what waits, what this node shows, beats
-    Listener       what keep_linked runs: hears the others, asks them what they show
-
-Redis keeps nothing, and is told nothing: what each node shows is in its own memory, and whoever has to know asks it.
-What others publish there is believed when `PacketAuthenticator` has seen that a node of the cluster has sealed it.
-A link counts as well when all have said what they show and something of our own has come back on it.
+Presence entries are in the memory of the node that shows them, and sent to the peers that ask. Packets are accepted
+when `PacketAuthenticator` has verified them. The bus counts as connected when all peers have sent their entries and an
+echo of this node has come back.
 """
 
 from __future__ import annotations
@@ -34,11 +32,11 @@ from gmessenger.bus.subscriber import Subscriber
 from gmessenger.cluster.interfaces import BusListener, BusStats
 
 EVENT_LOG_INTERVAL: Final = 60.0  # seconds
-MAX_COUNTED_KINDS: Final = 20
+MAX_COUNTED_KINDS: Final = 20  # further kinds are not counted
 
 
 class ThrottledEventLog:
-    """Counts kinds of one event; the first is told at once, what comes within a minute of it together after that."""
+    """Log of an event that strangers can cause at will: the first at once, later ones as counts once a minute."""
 
     def __init__(self, event: str, monotonic: Callable[[], float]) -> None:
         self._event = event
@@ -47,6 +45,7 @@ class ThrottledEventLog:
         self._logged_at = monotonic() - EVENT_LOG_INTERVAL
 
     def add(self, kind: str, count: int = 1) -> None:
+        """Count an event of a kind, and log it if nothing was logged within the last minute."""
         if kind in self._counts or len(self._counts) < MAX_COUNTED_KINDS:
             self._counts[kind] += count
         self.flush()
@@ -61,16 +60,18 @@ class ThrottledEventLog:
         self._logged_at = self._monotonic()
 
 
-MIN_RECONNECT_DELAY: Final = 0.05
-MAX_RECONNECT_DELAY: Final = 1.0
+MIN_RECONNECT_DELAY: Final = 0.05  # seconds
+MAX_RECONNECT_DELAY: Final = 1.0  # seconds
 KEY_CHECK_INTERVAL: Final = 1.0
-"""Seconds between two looks for another key, however often one is named that is not known."""
+"""Seconds between two checks for a new cluster key, however many packets are sealed with unknown ones."""
 INTERNAL_ERROR: Final = "an internal error"
 
 
 class RedisBus:
-    """See `Bus` and `open_bus`. What is sent to all comes in the order of sending, and so does what is sent to one;
-    between the two there is none.
+    """Implements `Bus` over Redis; see `open_bus`.
+
+    Broadcasts arrive in the order of sending, and so do frames to one node; broadcasts and those are not ordered among
+    each other.
     """
 
     def __init__(
@@ -117,24 +118,23 @@ class RedisBus:
         return self._peers.nodes if self._peers is not None else ()
 
     def start(self, listener: BusListener) -> None:
-        speaker, pace = self._publisher, self._intervals
-        wishes = PresenceRequests(self._request_presence, pace.reply_timeout)
-        others = PeerTable(
-            listener, self._channels.own_node, pace.node_timeout, self._on_error, self._on_gap, wishes.add
+        publisher, intervals = self._publisher, self._intervals
+        requests = PresenceRequests(self._request_presence, intervals.reply_timeout)
+        peers = self._peers = PeerTable(
+            listener, self._channels.own_node, intervals.node_timeout, self._on_error, self._on_gap, requests.add
         )
-        self._peers = others
         self._authenticator = PacketAuthenticator(
-            self._channels, pace, self._keyring, self._sealer, others, speaker.replies, self._on_reject
+            self._channels, intervals, self._keyring, self._sealer, peers, publisher.replies, self._on_reject
         )
         subscriber = Subscriber(
             self._channels,
-            pace,
+            intervals,
             self.stats,
             self._monotonic,
-            others,
+            peers,
             self._authenticator,
-            speaker.replies,
-            wishes,
+            publisher.replies,
+            requests,
             self._on_echo,
             self._on_connected,
             self._flush_logs,
@@ -158,9 +158,9 @@ class RedisBus:
             self._connect_greenlet.join(self._intervals.reply_timeout)
         self._set_connected(connected=False)
 
-    def _run(self, listener: Subscriber) -> None:
+    def _run(self, subscriber: Subscriber) -> None:
         while not self._closing.is_set():
-            reason = self._connect_and_subscribe(listener)
+            reason = self._connect_and_subscribe(subscriber)
             self._set_connected(connected=False)
             self._publisher.clear()
             if reason != NODE_STOPPED and not self._logged_lost:
@@ -168,36 +168,36 @@ class RedisBus:
                 log.log_event("bus_lost", address=self._endpoint.address, reason=reason)
             self._closing.wait(self._backoff.next_delay())
 
-    def _connect_and_subscribe(self, listener: Subscriber) -> str:
-        """Why there is no link, or none any more."""
+    def _connect_and_subscribe(self, subscriber: Subscriber) -> str:
+        """Connect and receive until a connection fails; return the reason."""
         try:
-            link = ConnectionPair(self._endpoint, self._on_connection_failed)
+            pair = ConnectionPair(self._endpoint, self._on_connection_failed)
         except ConnectionError as error:
             return str(error)
-        speaker: Greenlet[..., object] | None = None
+        publishing: Greenlet[..., object] | None = None
         try:
-            listener.subscribe(link)
-            speaker = self._spawn(self._run_publisher, link)
-            listener.run(link)
+            subscriber.subscribe(pair)
+            publishing = self._spawn(self._run_publisher, pair)
+            subscriber.run(pair)
         except ConnectionError as error:
-            link.fail(str(error))
+            pair.fail(str(error))
         except Exception as failure:
             self._on_error("bus", failure)
-            link.fail(INTERNAL_ERROR)
+            pair.fail(INTERNAL_ERROR)
         finally:
-            if speaker is not None:
-                speaker.join()
-            link.close()
-        return link.failure
+            if publishing is not None:
+                publishing.join()
+            pair.close()
+        return pair.failure
 
-    def _run_publisher(self, link: ConnectionPair) -> None:
+    def _run_publisher(self, pair: ConnectionPair) -> None:
         try:
-            self._publisher.run(link)
+            self._publisher.run(pair)
         except ConnectionError as error:
-            link.fail(str(error))
+            pair.fail(str(error))
         except Exception as failure:
             self._on_error("bus", failure)
-            link.fail(INTERNAL_ERROR)
+            pair.fail(INTERNAL_ERROR)
 
     def _on_connection_failed(self) -> None:
         self._has_echo = False
@@ -249,5 +249,5 @@ class RedisBus:
 
     def _spawn(self, function: Callable[..., object], *arguments: object) -> Greenlet[..., object]:
         greenlet = gevent.spawn(function, *arguments)
-        greenlet.link_exception(lambda dead: self._on_error("bus", dead.exception or RuntimeError("bus")))
+        greenlet.link_exception(lambda failed: self._on_error("bus", failed.exception or RuntimeError("bus")))
         return greenlet

@@ -1,6 +1,7 @@
-"""The listener: receives published frames, and asks nodes whose frames were lost for their presence.
+"""Subscriber: receive published packets, and request the presence entries of peers whose packets were lost.
 
-That what is sent is heard is seen by our own: the speaker publishes something at each pulse, and here it has to come.
+Whether packets arrive at all is checked with the node's own: the publisher sends one to this node at each echo
+interval, and it has to come back.
 """
 
 from __future__ import annotations
@@ -21,11 +22,7 @@ MESSAGE_TYPE: Final = b"message"
 
 
 class Subscriber:
-    """The greenlet's work of a link: `listen`.
-
-    `echoed` is called when what we say comes back, `resumed` when a link is well, before the others are told, and
-    `look` at each pulse.
-    """
+    """Receives on one connection pair after the other: `subscribe`, then `run`. Both block."""
 
     def __init__(
         self,
@@ -41,6 +38,13 @@ class Subscriber:
         on_connected: Callable[[], None],
         on_interval: Callable[[], None],
     ) -> None:
+        """Create a subscriber.
+
+        Args:
+            on_echo: called when a packet of this node to itself has come back.
+            on_connected: called when the bus is connected, before the listener is told.
+            on_interval: called at each echo interval.
+        """
         self._channel_names = channels
         self._intervals = intervals
         self._stats = stats
@@ -58,55 +62,55 @@ class Subscriber:
         self._is_ready = self._echoed = False
         self._echo_at = self._connected_at = 0.0
 
-    def subscribe(self, link: ConnectionPair) -> None:
-        """What is published from now on is heard. Raises `ConnectionError`."""
-        line = link.subscribing
-        line.send(("SUBSCRIBE", *self._names_by_channel.values()))
+    def subscribe(self, pair: ConnectionPair) -> None:
+        """Subscribe to both channels. Raises `ConnectionError`."""
+        connection = pair.subscribing
+        connection.send(("SUBSCRIBE", *self._names_by_channel.values()))
         for _ in self._names_by_channel:
-            if line.read(self._intervals.reply_timeout) is None:
+            if connection.read(self._intervals.reply_timeout) is None:
                 raise ConnectionError("it does not answer")
         self._is_ready = self._echoed = False
 
-    def run(self, link: ConnectionPair) -> None:
-        """For as long as the link is well. Raises `ConnectionError`."""
-        line, turn = link.subscribing, TimeSlice()
+    def run(self, pair: ConnectionPair) -> None:
+        """Receive until the connections fail. Raises `ConnectionError`."""
+        connection, time_slice = pair.subscribing, TimeSlice()
         self._requests.clear()
         self._peers.on_reconnect()
         self._echo_at = self._peers.now
-        looked = self._connected_at = self._monotonic()
-        while not link.failure:
-            self._read(line)
-            turn.yield_if_expired()
+        checked_at = self._connected_at = self._monotonic()
+        while not pair.failure:
+            self._read(connection)
+            time_slice.yield_if_expired()
             now = self._monotonic()
             self._requests.send_due(now)
-            if not self._is_ready and self._has_synced(link, now):
+            if not self._is_ready and self._has_synced(pair, now):
                 self._is_ready = True
                 self._on_connected()
                 self._peers.notify_connected()
-            if now - looked >= self._intervals.echo:
-                self._check_timeouts(link, now - looked)
-                looked = now
+            if now - checked_at >= self._intervals.echo:
+                self._check_timeouts(pair, now - checked_at)
+                checked_at = now
 
-    def _read(self, line: RedisConnection) -> None:
-        said = line.read(self._intervals.echo if self._is_ready else self._intervals.startup_delay)
-        if isinstance(said, list) and len(said) == 3 and said[0] == MESSAGE_TYPE and isinstance(said[2], bytes):
-            channel = self._names_by_channel.get(said[1]) if isinstance(said[1], bytes) else None
+    def _read(self, connection: RedisConnection) -> None:
+        reply = connection.read(self._intervals.echo if self._is_ready else self._intervals.startup_delay)
+        if isinstance(reply, list) and len(reply) == 3 and reply[0] == MESSAGE_TYPE and isinstance(reply[2], bytes):
+            channel = self._names_by_channel.get(reply[1]) if isinstance(reply[1], bytes) else None
             if channel is not None:
-                self._handle(channel, said[2])
+                self._handle(channel, reply[2])
 
-    def _has_synced(self, link: ConnectionPair, now: float) -> bool:
-        """Whether our own frames come back, and the presence of every other node that answers is known."""
+    def _has_synced(self, pair: ConnectionPair, now: float) -> bool:
+        """Return whether echoes come back, and the entries of every peer that answers are known."""
         waited = now - self._connected_at
-        are_all_known = bool(link.subscriber_count) and len(self._peers.nodes) >= link.subscriber_count - 1
+        are_all_known = bool(pair.subscriber_count) and len(self._peers.nodes) >= pair.subscriber_count - 1
         is_known = not self._requests and (are_all_known or waited >= self._intervals.startup_delay)
         return self._echoed and (is_known or waited >= self._intervals.reply_timeout)
 
-    def _check_timeouts(self, link: ConnectionPair, seconds: float) -> None:
-        """Who has not been heard of for too long? Maybe the link itself."""
-        # While this process stood still, nobody else was silent: what they said has only not been read yet.
+    def _check_timeouts(self, pair: ConnectionPair, seconds: float) -> None:
+        """Remove the peers that have timed out, or fail the connections if no echo comes back."""
+        # If this process was suspended, its peers were not silent: their packets have only not been read yet.
         self._peers.advance_clock(min(seconds, 2 * self._intervals.echo))
         if self._peers.now - self._echo_at > self._intervals.reply_timeout + self._intervals.echo:
-            link.fail(NO_ECHO)
+            pair.fail(NO_ECHO)
         self._on_interval()
 
     def _handle(self, channel: str, data: bytes) -> None:
@@ -118,15 +122,15 @@ class Subscriber:
                 self._echo_at, self._echoed = self._peers.now, True
                 self._on_echo()
             return
-        taken = self._authenticator.authenticate(channel, envelope)
-        if taken is None:
+        authenticated = self._authenticator.authenticate(channel, envelope)
+        if authenticated is None:
             return
-        node, parcel = taken
-        self._stats.received += len(parcel.payloads)
+        peer, packet = authenticated
+        self._stats.received += len(packet.payloads)
         self._peers.receive(
-            node, parcel, to_all=channel == self._channel_names.broadcast, is_requested=node.name in self._requests
+            peer, packet, to_all=channel == self._channel_names.broadcast, is_requested=peer.name in self._requests
         )
-        if parcel.page & (LAST_PAGE | UNCHANGED):
-            self._requests.complete(node.name)
-        if parcel.requested_from is not None:
-            self._replies.send_presence(node.name, parcel.requested_from)
+        if packet.page & (LAST_PAGE | UNCHANGED):
+            self._requests.complete(peer.name)
+        if packet.requested_from is not None:
+            self._replies.send_presence(peer.name, packet.requested_from)
