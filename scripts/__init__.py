@@ -1,1 +1,1 @@
-"""Programs for developers: generators of documents and tables. The product imports nothing from here."""
+"""Developers' programs: generators of documents, catalogs and lock files. The product imports nothing from here."""

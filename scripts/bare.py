@@ -1,9 +1,9 @@
-"""Run the README's two commands on a bare Debian: `make test-bare`, or with `SUITE=forky` on another release.
+"""Run `make run` and `make test` on a bare Debian: `make test-bare`, or with `SUITE=forky` on another release.
 
-The system is what `debootstrap --variant=minbase` makes, with Python, venv, make and git: no database, no locale, no
-terminal, an ordinary user. Of this machine it gets the certificates that it trusts and how pip reaches its index,
-nothing else. It lies in $BARE_FOLDER, by default ~/.cache/gmessenger/bare, is kept where it exists, and is entered in
-namespaces of its own; a fresh clone of this checkout is put into it. What is skipped there is said at the end.
+The system is made by `debootstrap --variant=minbase`, with Python, venv, make and git: no database, no locale, no
+terminal, an ordinary user. From this machine it gets only the trusted certificates and pip's configuration. It is kept
+in $BARE_FOLDER, by default ~/.cache/gmessenger/bare, and entered in namespaces of its own; a fresh clone of this
+checkout is put into it. pytest's summary says which tests are skipped there.
 """
 
 from __future__ import annotations
@@ -40,18 +40,19 @@ ID: Final = 1000
 PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy")
 DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
 DEFAULT_PORT: Final = 7777
-INSTALL_TIMEOUT: Final = 600.0  # seconds, from `make run` to a server: everything is fetched and installed
-ANSWER_TIMEOUT: Final = 60.0  # seconds, for a client to say what is waited for
-END_TIMEOUT: Final = 60.0  # seconds, from the end of the input to the end of everything
+INSTALL_TIMEOUT: Final = 600.0  # seconds, from `make run` to a server: it downloads and installs everything
+ANSWER_TIMEOUT: Final = 60.0  # seconds, for a client to print an expected line
+END_TIMEOUT: Final = 60.0  # seconds, from the end of the input to the end of the process
 
 
-def fail(sentence: str) -> NoReturn:
-    print(f"test-bare: {sentence}", file=sys.stderr, flush=True)
+def fail(message: str) -> NoReturn:
+    """Print an error and raise SystemExit."""
+    print(f"test-bare: {message}", file=sys.stderr, flush=True)
     raise SystemExit(1)
 
 
-def say(sentence: str) -> None:
-    print(f"test-bare: {sentence}", flush=True)
+def report(message: str) -> None:
+    print(f"test-bare: {message}", flush=True)
 
 
 def run(*command: str | Path, **environ: str) -> None:
@@ -59,7 +60,7 @@ def run(*command: str | Path, **environ: str) -> None:
 
 
 def output(*command: str | Path) -> str:
-    """What a command says; nothing where it is not there or fails."""
+    """Return the standard output of a command; empty if it fails or is not installed."""
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -70,179 +71,180 @@ def output(*command: str | Path) -> str:
 
 
 def install_tools() -> None:
-    """Install what makes the system, on a Debian; elsewhere it has to be there."""
-    lacking = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
-    lacking += [] if KEYRING.exists() else ["debian-archive-keyring"]
-    if lacking and shutil.which("apt-get"):
+    """Install the tools that make the system, with apt-get; without it, fail if one is missing."""
+    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    missing += [] if KEYRING.exists() else ["debian-archive-keyring"]
+    if missing and shutil.which("apt-get"):
         run("apt-get", "update", "-qq")
-        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *lacking, DEBIAN_FRONTEND="noninteractive")
-    elif lacking:
-        fail(f"needs {', '.join(lacking)}")
+        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, DEBIAN_FRONTEND="noninteractive")
+    elif missing:
+        fail(f"needs {', '.join(missing)}")
 
 
 def mirror() -> str:
-    """Where this machine has its Debian from, if it is one."""
-    told = output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian")
-    return next(iter(told.split()), MIRROR)
+    """Return the Debian mirror of this machine's apt, or the default one."""
+    urls = output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian")
+    return next(iter(urls.split()), MIRROR)
 
 
 def proxies() -> dict[str, str]:
-    """How this machine reaches others, by variable; apt may have a way of its own."""
-    found = {name: os.environ.get(name) or os.environ.get(name.upper()) or "" for name in PROXIES}
-    return {name: value for name, value in found.items() if value}
+    """Return the proxy variables of this process's environment; apt may have other proxies."""
+    values = {name: os.environ.get(name) or os.environ.get(name.upper()) or "" for name in PROXIES}
+    return {name: value for name, value in values.items() if value}
 
 
 def apt_proxy() -> dict[str, str]:
-    told = re.search(r"='(.+)'", output("apt-config", "shell", "found", "Acquire::http::Proxy"))
-    return {"http_proxy": told[1]} if told else {}
+    """Return the proxy of apt's configuration, as a variable."""
+    match = re.search(r"='(.+)'", output("apt-config", "shell", "proxy", "Acquire::http::Proxy"))
+    return {"http_proxy": match[1]} if match else {}
 
 
 def make_system(suite: str) -> Path:
-    """The root of the system, made unless it is there. One that is half made is never taken for one."""
+    """Return the root of the system, which is made unless it exists. It gets its name only when it is complete."""
     root = FOLDER / suite
     if root.exists():
-        made = time.strftime("%Y-%m-%d", time.localtime(root.stat().st_mtime))
-        say(f"{root} is of {made}; remove it to have it made again")
+        date = time.strftime("%Y-%m-%d", time.localtime(root.stat().st_mtime))
+        report(f"{root} was made on {date}; remove it to have it made again")
         return root
     partial = FOLDER / f"{suite}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    say(f"making {root}")
+    report(f"making {root}")
     packages = f"--include={','.join(PACKAGES)}"
-    trusted = (f"--keyring={KEYRING}",) if KEYRING.exists() else ()
+    keyring = (f"--keyring={KEYRING}",) if KEYRING.exists() else ()
     with (FOLDER / f"{suite}.log").open("w") as log:
-        known = (SCRIPTS / suite).exists()  # a release may be younger than the debootstrap of this machine
-        script = () if known else (SCRIPTS / "sid",)
-        command = ("debootstrap", "--variant=minbase", packages, *trusted, suite, partial, mirror(), *script)
+        is_known = (SCRIPTS / suite).exists()  # a release may be newer than the debootstrap of this machine
+        script = () if is_known else (SCRIPTS / "sid",)
+        command = ("debootstrap", "--variant=minbase", packages, *keyring, suite, partial, mirror(), *script)
         environ = {**os.environ, **apt_proxy()}
-        ended = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environ, check=False)
-    if ended.returncode:
-        fail(f"debootstrap ended with {ended.returncode}: {log.name}")
+        done = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environ, check=False)
+    if done.returncode:
+        fail(f"debootstrap ended with {done.returncode}: {log.name}")
     run("chroot", partial, "useradd", "--uid", str(ID), "--create-home", USER)
     partial.rename(root)
     return root
 
 
-# What is brought in.
+# Configuration from this machine.
 
 
 def pip_settings() -> dict[str, str]:
-    """How pip is configured here, by name; what the environment says wins over files, as with pip itself."""
+    """Return pip's settings on this machine, by name; the environment takes precedence over files, as with pip."""
     lines = output(sys.executable, "-m", "pip", "config", "list").splitlines()
-    found = dict(line.split("=", 1) for line in lines if "=" in line)
-    ordered = sorted(found, key=lambda name: name.startswith(":env:"))
-    return {name.rpartition(".")[2]: str(ast.literal_eval(found[name])) for name in ordered}
+    settings = dict(line.split("=", 1) for line in lines if "=" in line)
+    names = sorted(settings, key=lambda name: name.startswith(":env:"))
+    return {name.rpartition(".")[2]: str(ast.literal_eval(settings[name])) for name in names}
 
 
-def bring_in(root: Path) -> list[Path]:
-    """Bring in names, certificates and how pip is configured. Returns the folders that are still to be mounted."""
+def configure(root: Path) -> list[Path]:
+    """Copy host names, certificates and pip's settings into the system. Return folders that must be mounted there."""
     for name in ("resolv.conf", "hosts"):
         shutil.copy(Path("/etc", name), root / "etc" / name)
-    trusted = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or f"/{CERTIFICATES}"
+    certificates = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or f"/{CERTIFICATES}"
     settings = pip_settings()
-    if Path(trusted).exists():
+    if Path(certificates).exists():
         (root / CERTIFICATES).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(trusted, root / CERTIFICATES)
+        shutil.copy(certificates, root / CERTIFICATES)
         settings["cert"] = f"/{CERTIFICATES}"
     lines = (f"{name} = {value}".replace("\n", "\n    ") for name, value in settings.items())
     (root / "etc" / "pip.conf").write_text("\n".join(["[global]", *lines, ""]), "utf-8")
     folders = []
-    for named in (word.removeprefix("file://") for value in settings.values() for word in value.split()):
-        here, there = Path(named), root / named.lstrip("/")
-        if named == f"/{CERTIFICATES}" or not here.is_absolute():
+    for path in (word.removeprefix("file://") for value in settings.values() for word in value.split()):
+        source, target = Path(path), root / path.lstrip("/")
+        if path == f"/{CERTIFICATES}" or not source.is_absolute():
             continue
-        if here.is_file():
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(here, there)
-        elif here.is_dir():  # an index of files links to what lies beside it
-            folders.append(here.parent if here.name == "simple" else here)
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+        elif source.is_dir():  # an index of files links to files beside it
+            folders.append(source.parent if source.name == "simple" else source)
     return folders
 
 
 def clone(root: Path) -> None:
-    """A home as it is on the first day, and in it what has been committed here."""
+    """Make a new home directory with a clone of this checkout's commits."""
     shutil.rmtree(root / HOME, ignore_errors=True)
     shutil.copytree(root / "etc" / "skel", root / HOME)
-    trusting = ("git", "-c", "safe.directory=*")  # in CI the checkout may be another user's
-    if output(*trusting, "-C", TOP, "status", "--porcelain"):
-        say("what is not committed is left out")
-    run(*trusting, "clone", "--quiet", "--no-local", TOP, root / HOME / "gmessenger")
+    git = ("git", "-c", "safe.directory=*")  # in CI the checkout may be another user's
+    if output(*git, "-C", TOP, "status", "--porcelain"):
+        report("uncommitted changes are left out")
+    run(*git, "clone", "--quiet", "--no-local", TOP, root / HOME / "gmessenger")
     run("chown", "-R", f"{ID}:{ID}", root / HOME)
 
 
-# Inside of the namespaces.
+# Inside the namespaces.
 
 
 def mount(root: Path, folders: list[Path]) -> None:
-    """What every system has mounted: processes, devices, terminals, shared memory; and places for what is temporary."""
+    """Mount /proc, devices, terminals, shared memory, temporary directories, and the folders of `configure`."""
     run("mount", "--bind", root, root)
     run("mount", "-t", "proc", "proc", root / "proc")
     run("mount", "-t", "tmpfs", "-o", "mode=0755", "dev", root / "dev")
     for name in DEVICES:
         (root / "dev" / name).touch()
         run("mount", "--bind", Path("/dev", name), root / "dev" / name)
-    for name, there in {
+    for name, target in {
         "fd": "/proc/self/fd",
         "ptmx": "pts/ptmx",
         "stdin": "fd/0",
         "stdout": "fd/1",
         "stderr": "fd/2",
     }.items():
-        (root / "dev" / name).symlink_to(there)
+        (root / "dev" / name).symlink_to(target)
     for name in ("pts", "shm"):
         (root / "dev" / name).mkdir()
     run("mount", "-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=0620", "devpts", root / "dev" / "pts")
-    for place in ("dev/shm", "tmp", "var/tmp"):
-        run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / place)
+    for name in ("dev/shm", "tmp", "var/tmp"):
+        run("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / name)
     for folder in folders:
-        place_for = root / str(folder).lstrip("/")
-        place_for.mkdir(parents=True, exist_ok=True)
-        run("mount", "--bind", "-o", "ro", folder, place_for)
+        mount_point = root / str(folder).lstrip("/")
+        mount_point.mkdir(parents=True, exist_ok=True)
+        run("mount", "--bind", "-o", "ro", folder, mount_point)
 
 
-class Newcomer:
+class OrdinaryUser:
     """An ordinary user of the system, whose commands run in the fresh clone."""
 
     def __init__(self, root: Path, **environ: str) -> None:
         environ = {"HOME": f"/{HOME}", "USER": USER, "PATH": "/usr/bin:/bin"} | proxies() | environ
-        self._before = (
+        self._prefix = (
             *("chroot", f"--userspec={ID}:{ID}", "--groups=", str(root), "env", "-i"),
             *(f"{name}={value}" for name, value in environ.items()),
             *("sh", "-c", 'cd ~/gmessenger && exec sh -c "$1"', "sh"),
         )
 
     def run(self, command: str) -> int:
-        say(f"$ {command}")
-        return subprocess.run([*self._before, command], stdin=subprocess.DEVNULL, check=False).returncode
+        report(f"$ {command}")
+        return subprocess.run([*self._prefix, command], stdin=subprocess.DEVNULL, check=False).returncode
 
-    def talk(self, command: str) -> Talk:
-        say(f"$ {command}")
-        return Talk([*self._before, command])
+    def start(self, command: str) -> PipedProcess:
+        report(f"$ {command}")
+        return PipedProcess([*self._prefix, command])
 
 
-class Talk:
-    """A program that reads and writes by pipes, with what it has said so far."""
+class PipedProcess:
+    """A program with pipes; its output is echoed, and can be waited for by lines."""
 
     def __init__(self, command: list[str]) -> None:
-        piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        self._process = subprocess.Popen(command, text=True, encoding="utf-8", bufsize=1, **piped)  # type: ignore[call-overload]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self._process = subprocess.Popen(command, text=True, encoding="utf-8", bufsize=1, **pipes)  # type: ignore[call-overload]
         self._lines: Queue[str] = Queue()
         self._reader = Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 
-    def _read(self, said: IO[str]) -> None:
-        for line in said:
+    def _read(self, stdout: IO[str]) -> None:
+        for line in stdout:
             print(f"  | {line}", end="", flush=True)
             self._lines.put(line)
         self._lines.put("")
 
     def expect(self, wanted: str, timeout: float) -> str:
-        """The next line with these words."""
-        for line in self._until(time.monotonic() + timeout):
+        """Return the next line that contains a text. Raises SystemExit after `timeout` seconds."""
+        for line in self._lines_until(time.monotonic() + timeout):
             if wanted in line:
                 return line
-        fail(f"{wanted!r} was not said")
+        fail(f"no line with {wanted!r}")
 
-    def _until(self, deadline: float) -> Iterator[str]:
+    def _lines_until(self, deadline: float) -> Iterator[str]:
         try:
             while line := self._lines.get(timeout=max(0.0, deadline - time.monotonic())):
                 yield line
@@ -254,7 +256,7 @@ class Talk:
         self._process.stdin.write(f"{line}\n")
 
     def end(self) -> int:
-        """Say nothing more, and wait for its end. Returns its exit code."""
+        """Close its input and wait for its end; return its exit code."""
         self._process.stdin.close()
         code = self._process.wait(END_TIMEOUT)
         self._reader.join(END_TIMEOUT)
@@ -272,12 +274,12 @@ def is_free(port: int) -> bool:
 
 
 def try_run(root: Path) -> None:
-    """`make run` without a terminal: a server and a client; then a second client, and a message to it and back."""
-    elsewhere = {} if is_free(DEFAULT_PORT) else {"MESSENGER_PORT": str(DEFAULT_PORT + 10_000)}
-    user = Newcomer(root, **elsewhere)
-    first = user.talk("make run")
+    """Test `make run` without a terminal: a server and a client; then a second client, and a message each way."""
+    environ = {} if is_free(DEFAULT_PORT) else {"MESSENGER_PORT": str(DEFAULT_PORT + 10_000)}
+    user = OrdinaryUser(root, **environ)
+    first = user.start("make run")
     first.expect("For more clients, each in another terminal", INSTALL_TIMEOUT)
-    second = user.talk(first.expect(" client ", ANSWER_TIMEOUT).strip())
+    second = user.start(first.expect(" client ", ANSWER_TIMEOUT).strip())
     second.expect("You are test2.", ANSWER_TIMEOUT)
     first.expect("You are test1.", ANSWER_TIMEOUT)
     first.type("/msg test2 is anybody there?")
@@ -290,29 +292,29 @@ def try_run(root: Path) -> None:
         fail(f"`make run` ended with {code}")
 
 
-def as_first_process() -> None:
-    """Stay behind as what the first process of a system is there for: it waits for all that others left.
+def run_as_init() -> None:
+    """Be process 1 of the namespace, which reaps orphans; return in a child, which does the work.
 
-    Returns in a child, which does the work; the whole ends when that does, with its exit code.
+    This process ends when the child does, with its exit code.
     """
     worker = os.fork()
     if not worker:
         return
     while True:
-        ended, status = os.wait()
-        if ended == worker:
+        pid, status = os.wait()
+        if pid == worker:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def inside(root: Path, folders: list[Path]) -> None:
-    as_first_process()
+def run_inside(root: Path, folders: list[Path]) -> None:
+    run_as_init()
     mount(root, folders)
     run("chroot", root, "python3", "-VV")
     try_run(root)
     rerun = {name: os.environ[name] for name in ("RERUN_FAILED",) if name in os.environ}
-    if code := Newcomer(root, **rerun).run("make test"):
+    if code := OrdinaryUser(root, **rerun).run("make test"):
         fail(f"`make test` ended with {code}")
-    say("both commands work here")
+    report("both commands work here")
 
 
 def main() -> None:
@@ -321,19 +323,19 @@ def main() -> None:
     parser.add_argument("--inside", nargs="+", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        return inside(options.inside[0], options.inside[1:])
+        return run_inside(options.inside[0], options.inside[1:])
     if os.geteuid():
-        fail("it makes and enters a system of its own, which takes root")
+        fail("needs root, to make and enter a system of its own")
     FOLDER.mkdir(parents=True, exist_ok=True)
     install_tools()
-    with (FOLDER / f"{options.suite}.lock").open("w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
+    with (FOLDER / f"{options.suite}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         root = make_system(options.suite)
-        folders = bring_in(root)
+        folders = configure(root)
         clone(root)
-        apart = ("unshare", "--mount", "--pid", "--fork", "--ipc", "--uts", "--kill-child")
-        again = (sys.executable, __file__, options.suite, "--inside", root, *folders)
-        code = subprocess.run([*apart, *again], stdin=subprocess.DEVNULL, check=False).returncode
+        unshare = ("unshare", "--mount", "--pid", "--fork", "--ipc", "--uts", "--kill-child")
+        command = (sys.executable, __file__, options.suite, "--inside", root, *folders)
+        code = subprocess.run([*unshare, *command], stdin=subprocess.DEVNULL, check=False).returncode
         shutil.rmtree(root / HOME, ignore_errors=True)
     raise SystemExit(code)
 

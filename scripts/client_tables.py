@@ -1,4 +1,4 @@
-"""Write the tables of docs/client.md anew, from the library's docstrings: `python -m scripts.client_tables`."""
+"""Write the tables of docs/client.md, from the library's docstrings: `python -m scripts.client_tables`."""
 
 from __future__ import annotations
 
@@ -16,56 +16,60 @@ from gmessenger.client import ChatEvent, Client, Timeouts, config
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "client.md"
 
 
-def events() -> Iterator[str]:
+def event_rows() -> Iterator[str]:
+    """Yield the table of events: its head, then a row for each."""
     yield "| event | what it tells |\n|---|---|\n"
     for event in get_args(ChatEvent):
         fields = ", ".join(field.name for field in dataclasses.fields(event))
         yield f"| `{event.__name__}({fields})` | {flat(event.__doc__)} |\n"
 
 
-def calls() -> Iterator[str]:
+def method_rows() -> Iterator[str]:
+    """Yield the table of the client's public methods and properties: its head, then a row for each."""
     yield "| call | what it does |\n|---|---|\n"
-    for owner in Client.__mro__:
-        for name, member in vars(owner).items():
+    for class_ in Client.__mro__:
+        for name, member in vars(class_).items():
             if not name.startswith("_") and member.__doc__:
-                yield f"| `{name}{asked(member)}` | {flat(member.__doc__)} |\n"
+                yield f"| `{name}{parameters(member)}` | {flat(member.__doc__)} |\n"
 
 
-def asked(member: Any) -> str:
-    """What a method wants to know, without types; nothing of a property."""
+def parameters(member: Any) -> str:
+    """Return the parameters of a method, without types; nothing for a property."""
     if isinstance(member, property):
         return ""
-    found = list(inspect.signature(member).parameters.values())[1:]
-    named = (each.name + ("" if each.default is each.empty else f"={each.default!r}") for each in found)
-    return f"({', '.join(named)})"
+    _, *others = inspect.signature(member).parameters.values()
+    names = (other.name + ("" if other.default is other.empty else f"={other.default!r}") for other in others)
+    return f"({', '.join(names)})"
 
 
-def patient() -> Iterator[str]:
+def timeout_rows() -> Iterator[str]:
+    """Yield the table of timeouts: its head, then a row for each. The text is the docstring after the field."""
     yield "| | seconds | how long it waits for |\n|---|---|---|\n"
     (body,) = (
         node.body
         for node in ast.parse(inspect.getsource(config)).body
         if isinstance(node, ast.ClassDef) and node.name == Timeouts.__name__
     )
-    said = {
-        node.target.id: after.value.value
-        for node, after in zip(body, [*body[1:], None], strict=True)
+    descriptions = {
+        node.target.id: following.value.value
+        for node, following in zip(body, [*body[1:], None], strict=True)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
     }
     for field in dataclasses.fields(Timeouts):
         seconds: Any = field.default
         shown = "for ever" if isinf(seconds) else f"{seconds:g}"
-        yield f"| `{field.name}` | {shown} | {flat(str(said.get(field.name, '')))} |\n"
+        yield f"| `{field.name}` | {shown} | {flat(str(descriptions.get(field.name, '')))} |\n"
 
 
 def flat(text: str | None) -> str:
+    """Return a docstring on one line."""
     return " ".join((text or "").split())
 
 
 def with_tables(text: str) -> str:
-    """The document with its tables as they should be, each under a heading of its own."""
-    for heading, rows in (("Events", events()), ("Calls", calls()), ("Timeouts", patient())):
+    """Return the document with its tables made anew, each under its heading. Raises ValueError."""
+    for heading, rows in (("Events", event_rows()), ("Calls", method_rows()), ("Timeouts", timeout_rows())):
         table = "".join(rows)
         found = re.search(rf"^## {heading}\n(?:[^|#\n].*\n|\n)*((?:\|.*\n)+)", text, re.MULTILINE)
         if found is None:

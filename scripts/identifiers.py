@@ -1,11 +1,11 @@
-"""Write gmessenger/identifiers.txt: which characters names are made of, and what they look like.
+"""Write gmessenger/identifiers.txt: the characters that names may have, and their skeletons.
 
-Read out of ICU (Debian: libicu-dev) by way of its C interface: Identifier_Status=Allowed of UTS 39 is the spoof
-checker's recommended set, what a character looks like its skeleton. Run it where a newer ICU is installed:
+They are read from ICU (Debian: libicu-dev) with its C API: Identifier_Status=Allowed of UTS 39 is the spoof checker's
+recommended set. Run it where a newer ICU is installed:
 
     python scripts/identifiers.py [LIBICUI18N LIBICUUC VERSION]
 
-The file says which version of ICU and of Unicode it was made from; the tests need no ICU.
+The file has the versions of ICU and Unicode; the tests need no ICU.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any, Final
 TARGET: Final = Path(__file__).parent.parent / "gmessenger/identifiers.txt"
 UNICODE: Final = range(0x110000)
 SURROGATES: Final = range(0xD800, 0xE000)
-LONGEST: Final = 256
+MAX_LENGTH: Final = 256  # characters; names are shorter
 DOT_ABOVE: Final = "\u0307"
 AMENDED: Final = {0x4CF: "l"}
-"""What Unicode says otherwise: the palochka is an l to everybody's eyes, and only in italics anything like an i."""
+"""Skeletons that replace Unicode's: the palochka looks like an l, and like an i only in italics."""
 HIDDEN_OVERLAY: Final = 256  # USPOOF_HIDDEN_OVERLAY
 MASK_LETTERS: Final = 0b111110  # U_GC_L_MASK: Lu Ll Lt Lm Lo
 MASK_MARKS: Final = 0b111000000  # U_GC_M_MASK: Mn Me Mc
@@ -36,7 +36,7 @@ SCRIPT: Final = 0x100A  # UCHAR_SCRIPT
 
 
 class Icu:
-    """The few functions of ICU that are needed. Each call that fails raises OSError."""
+    """The functions of ICU that are used here. A failing call raises OSError."""
 
     def __init__(self, i18n: str, uc: str, version: str) -> None:
         self._i18n, self._uc, self._version = ctypes.CDLL(i18n), ctypes.CDLL(uc), version
@@ -51,35 +51,35 @@ class Icu:
         self._type = self._function(self._uc, "u_charType", ctypes.c_int8)
 
     def versions(self) -> tuple[str, str]:
-        """ICU's own version, and that of Unicode."""
+        """Return the versions of ICU and of Unicode."""
         return self._version_of("u_getVersion"), self._version_of("u_getUnicodeVersion")
 
     def recommended(self) -> Iterator[int]:
-        """Code points whose Identifier_Status is Allowed."""
+        """Return the code points whose Identifier_Status is Allowed."""
         get = self._function(self._i18n, "uspoof_getRecommendedSet", ctypes.c_void_p)
         contains = self._function(self._uc, "uset_contains", ctypes.c_int8)
-        found = ctypes.c_void_p(self._call(get))
-        return (code for code in UNICODE if code not in SURROGATES and contains(found, ctypes.c_int32(code)))
+        allowed = ctypes.c_void_p(self._call(get))
+        return (code for code in UNICODE if code not in SURROGATES and contains(allowed, ctypes.c_int32(code)))
 
     def is_in_names(self, code: int) -> bool:
-        """Whether it is a letter, a mark or a decimal digit."""
+        """Return whether a code point is a letter, a mark or a decimal digit."""
         return bool((MASK_LETTERS | MASK_MARKS | MASK_DIGITS) >> self._type(ctypes.c_int32(code)) & 1)
 
     def skeleton(self, text: str) -> str:
-        given, out = text.encode(), ctypes.create_string_buffer(4 * LONGEST)
-        length = self._call(self._skeleton, self._checker, 0, given, len(given), out, len(out))
+        data, out = text.encode(), ctypes.create_string_buffer(4 * MAX_LENGTH)
+        length = self._call(self._skeleton, self._checker, 0, data, len(data), out, len(out))
         return out.raw[:length].decode()
 
     def hides_dot(self, code: int) -> bool:
-        """Whether a dot above cannot be seen on this character."""
+        """Return whether a dot above cannot be seen on this character."""
         spoof = self._function(self._i18n, "uspoof_setChecks", None)
         self._call(spoof, self._checker, HIDDEN_OVERLAY)
-        given = (chr(code) + DOT_ABOVE).encode()
-        return bool(self._call(self._check, self._checker, given, len(given), None) & HIDDEN_OVERLAY)
+        data = (chr(code) + DOT_ABOVE).encode()
+        return bool(self._call(self._check, self._checker, data, len(data), None) & HIDDEN_OVERLAY)
 
     def decomposed(self, text: str) -> str:
-        given, out = text.encode("utf-16-le"), ctypes.create_string_buffer(4 * LONGEST)
-        length = self._call(self._normalize, self._nfd, given, len(given) // 2, out, 2 * LONGEST)
+        data, out = text.encode("utf-16-le"), ctypes.create_string_buffer(4 * MAX_LENGTH)
+        length = self._call(self._normalize, self._nfd, data, len(data) // 2, out, 2 * MAX_LENGTH)
         return out.raw[: 2 * length].decode("utf-16-le")
 
     def scripts(self, code: int) -> tuple[str, ...]:
@@ -105,8 +105,8 @@ class Icu:
         return ".".join(map(str, out[:2]))
 
 
-def installed() -> Icu:
-    """The ICU of this system, or the one that the command line names."""
+def load_icu() -> Icu:
+    """Load the ICU of this system, or the one that the command line names. Raises SystemExit."""
     if sys.argv[1:]:
         return Icu(*sys.argv[1:4])
     i18n, uc = find_library("icui18n"), find_library("icuuc")
@@ -115,8 +115,8 @@ def installed() -> Icu:
     return Icu(i18n, uc, re.sub(r"\D", "", i18n.partition(".so.")[2]))
 
 
-def written(icu: Icu) -> Iterator[str]:
-    """The lines of the file."""
+def render(icu: Icu) -> Iterator[str]:
+    """Yield the lines of the file."""
     version, unicode = icu.versions()
     yield f"# Written by scripts/identifiers.py from ICU {version}, Unicode {unicode}. Do not edit."
     allowed = [code for code in icu.recommended() if icu.is_in_names(code)]
@@ -127,17 +127,17 @@ def written(icu: Icu) -> Iterator[str]:
     yield "dots " + " ".join(f"{code:X}" for code in hiding)
     yield "# What a character of a decomposed name looks like, where that is something else."
     parts = sorted({ord(part) for code in allowed for part in icu.decomposed(chr(code))} | set(b"_-."))
-    looks = {code: look for code in parts if (look := icu.skeleton(chr(code))) != chr(code)}
-    _check(icu, allowed, looks)
-    for code, look in (looks | AMENDED).items():
-        yield f"{code:X}>{' '.join(f'{ord(each):X}' for each in look)}"
+    skeletons = {code: skeleton for code in parts if (skeleton := icu.skeleton(chr(code))) != chr(code)}
+    _check(icu, allowed, skeletons)
+    for code, skeleton in (skeletons | AMENDED).items():
+        yield f"{code:X}>{' '.join(f'{ord(char):X}' for char in skeleton)}"
 
 
 def _runs(codes: list[int], scripts: Callable[[int], tuple[str, ...]]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """Code points that follow one another and are used in the same scripts."""
+    """Yield runs of consecutive code points that are used in the same scripts: first, last, scripts."""
     for (_, used), run in groupby(enumerate(codes), lambda pair: (pair[1] - pair[0], scripts(pair[1]))):
-        found = [code for _, code in run]
-        yield found[0], found[-1], used
+        members = [code for _, code in run]
+        yield members[0], members[-1], used
 
 
 def _range(run: tuple[int, int, tuple[str, ...]]) -> str:
@@ -145,17 +145,17 @@ def _range(run: tuple[int, int, tuple[str, ...]]) -> str:
     return f"{first:X}{f'-{last:X}' if last != first else ''} {' '.join(used)}"
 
 
-def _check(icu: Icu, allowed: list[int], looks: dict[int, str]) -> None:
-    """That skeletons made of the table are those of ICU, for each character and for random words."""
+def _check(icu: Icu, allowed: list[int], skeletons: dict[int, str]) -> None:
+    """Check that the table gives ICU's skeletons, for each character and for random words. Raises SystemExit."""
     draw = random.Random(39)  # noqa: S311
     words = [chr(code) for code in allowed] + ["".join(map(chr, draw.choices(allowed, k=8))) for _ in range(50_000)]
     for word in words:
-        made = icu.decomposed("".join(looks.get(ord(part), part) for part in icu.decomposed(word)))
-        if made != icu.skeleton(word):
-            raise SystemExit(f"{word!r} looks like {icu.skeleton(word)!r}, and the table says {made!r}")
+        skeleton = icu.decomposed("".join(skeletons.get(ord(part), part) for part in icu.decomposed(word)))
+        if skeleton != icu.skeleton(word):
+            raise SystemExit(f"{word!r} looks like {icu.skeleton(word)!r}, and the table says {skeleton!r}")
 
 
 if __name__ == "__main__":
-    lines = list(written(installed()))
+    lines = list(render(load_icu()))
     TARGET.write_text("\n".join(lines) + "\n", encoding="ascii")
     print(f"{TARGET}: {len(lines)} lines")

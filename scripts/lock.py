@@ -1,8 +1,7 @@
-"""Lock what `make` installs: `make lock` after a range in setup.py has changed, `make lock UPGRADE=1` for the newest.
+"""Write the lock files: `make lock` after a change in setup.py, `make lock UPGRADE=1` for the newest versions.
 
-Each lock file names every package with its exact version and the hashes of its files, for every system and every
-Python from 3.11 on, and the setuptools that the project itself is built with. No file names an index: where packages
-come from is the business of the machine that installs them.
+A lock file has the exact version and hashes of every package, for all systems and for Python from 3.11 on, and of the
+setuptools that builds the project. It names no index: each machine has its own.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ LOCKS: Final[dict[str, tuple[str, ...]]] = {
     "requirements.txt": (),
     "requirements-fuzz.txt": ("fuzz",),
 }
-"""By file, the extras of setup.py that are in it. The widest is the first: the others take their versions from it."""
+"""The extras of setup.py in each file. The first has them all: the others take their versions from it."""
 COMPILE: Final = (
     *("pip", "compile", "setup.py", "-", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--quiet", "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
@@ -29,12 +28,14 @@ COMPILE: Final = (
 
 def main() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
-        build = "\n".join(tomllib.load(file)["build-system"]["requires"])
-    widest = next(iter(LOCKS))
+        build_requirements = "\n".join(tomllib.load(file)["build-system"]["requires"])
+    first = next(iter(LOCKS))
     for name, extras in LOCKS.items():
-        arguments = [*COMPILE, "--output-file", name, *(f"--extra={each}" for each in extras)]
-        arguments += [*sys.argv[1:]] if name == widest else ["--constraints", widest]
-        subprocess.run([sys.executable, "-m", "uv", *arguments], cwd=ROOT, input=build, text=True, check=True)
+        arguments = [*COMPILE, "--output-file", name, *(f"--extra={extra}" for extra in extras)]
+        arguments += sys.argv[1:] if name == first else ["--constraints", first]
+        subprocess.run(
+            [sys.executable, "-m", "uv", *arguments], cwd=ROOT, input=build_requirements, text=True, check=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the manual pages anew, from the tables of options and commands: `python -m scripts.man_pages`."""
+"""Write the manual pages, from the tables of options and commands: `python -m scripts.man_pages`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gmessenger import __version__
-from gmessenger.admin import commands as administration
+from gmessenger.admin.commands import COMMANDS as ADMIN_COMMANDS
 from gmessenger.config.options import FLAG, Option
 from gmessenger.config.parser import ADMIN, CLIENT, SERVER, Program
-from gmessenger.terminal import commands as conversation
+from gmessenger.terminal import commands as chat_commands
 
 PAGES: Final = Path(__file__).parent.parent / "docs" / "man"
 ALL: Final = (SERVER, CLIENT, ADMIN)
@@ -26,7 +26,7 @@ DESCRIPTIONS: Final = {
     ADMIN: "Works on a running server, through a socket beside its store, and where none runs on the store itself. To "
     "be run as the same user as the server.",
 }
-FURTHER: Final = (
+GENERAL_OPTIONS: Final = (
     ("-c, --config FILE", "A config file."),
     (
         "--print-completion SHELL",
@@ -69,44 +69,44 @@ EXIT_CODES: Final = (
 
 
 def _as_phrase(sentence: str) -> str:
-    """Turn a sentence into what follows a dash: a small letter first, and no full stop."""
+    """Return a sentence without its capital letter and full stop, to follow a dash."""
     return sentence[0].lower() + sentence[1:].rstrip(".")
 
 
-def page(command: Program[Any]) -> str:
-    """The manual page of a command, as man(7) has it."""
-    others = [f".BR {plain(each.name)} (1)" for each in ALL if each is not command]
+def page(program: Program[Any]) -> str:
+    """Return the manual page of a program in the format of man(7)."""
+    others = [f".BR {plain(other.name)} (1)" for other in ALL if other is not program]
     sections = {
-        "NAME": f"{plain(command.name)} \\- {plain(_as_phrase(command.description))}",
-        "SYNOPSIS": f".B {plain(command.name)}\n{plain(ARGUMENTS[command])}",
-        "DESCRIPTION": plain(DESCRIPTIONS[command]),
-        "OPTIONS": items((*map(option, command.rows), *further(command))),
-        "COMMANDS": {SERVER: "", CLIENT: typed(), ADMIN: given()}[command],
-        "ENVIRONMENT": plain(ENVIRONMENT.format(section=command.config_owner.section)) + password(command),
-        "FILES": items(FILES[command]),
+        "NAME": f"{plain(program.name)} \\- {plain(_as_phrase(program.description))}",
+        "SYNOPSIS": f".B {plain(program.name)}\n{plain(ARGUMENTS[program])}",
+        "DESCRIPTION": plain(DESCRIPTIONS[program]),
+        "OPTIONS": items((*map(option, program.rows), *general_options(program))),
+        "COMMANDS": {SERVER: "", CLIENT: chat_command_items(), ADMIN: admin_command_items()}[program],
+        "ENVIRONMENT": plain(ENVIRONMENT.format(section=program.config_owner.section)) + password_item(program),
+        "FILES": items(FILES[program]),
         "EXIT STATUS": items(EXIT_CODES),
         "SEE ALSO": f"{others[0]} ,\n{others[1]}",
     }
-    title = f'.TH {command.name.upper()} 1 "" "gmessenger {__version__}" "User Commands"\n'
+    title = f'.TH {program.name.upper()} 1 "" "gmessenger {__version__}" "User Commands"\n'
     return title + "".join(f".SH {head}\n{text.strip()}\n" for head, text in sections.items() if text)
 
 
 def option(row: Option) -> tuple[str, str]:
-    """An option with what it sets, its default, and when to change it."""
+    """Return an option's names, and its description with the default and when to change it."""
     value = "" if row.value_type is FLAG else f" {row.value_type.metavar}"
     use = f" [{row.default_text}]. Change it" if row.default_text else ". Of use"
     return ", ".join((*row.aliases, row.long_name)) + value, f"{capital(row.description)}{use} {row.when_to_change}."
 
 
-def further(command: Program[Any]) -> list[tuple[str, str]]:
-    """Options that set nothing."""
-    return [(names, what.format(program=command.name)) for names, what in FURTHER]
+def general_options(program: Program[Any]) -> list[tuple[str, str]]:
+    """Return the options that all programs have."""
+    return [(names, description.format(program=program.name)) for names, description in GENERAL_OPTIONS]
 
 
-def typed() -> str:
-    """What can be typed in the client."""
-    rows = [(", ".join((*row.bare_words, *row.names)), row) for row in conversation.COMMANDS]
-    return plain(conversation.HELP_NOTES) + items(
+def chat_command_items() -> str:
+    """Return the commands of the client."""
+    rows = [(", ".join((*row.bare_words, *row.names)), row) for row in chat_commands.COMMANDS]
+    return plain(chat_commands.HELP_NOTES) + items(
         (
             f"{names} {row.arguments}".rstrip(),
             f"{capital(row.description)}{' (operators)' if row.operators_only else ''}.",
@@ -115,36 +115,36 @@ def typed() -> str:
     )
 
 
-def given() -> str:
-    """What the administration can be told to do."""
+def admin_command_items() -> str:
+    """Return the commands of `gmessenger-admin`."""
     needs = {(True, False): " (needs the server stopped)", (False, True): " (needs it running)"}
     return items(
         (row.usage, f"{capital(row.description)}{needs.get((row.needs_stopped, row.needs_running), '')}.")
-        for row in administration.COMMANDS
+        for row in ADMIN_COMMANDS
     )
 
 
-def password(command: Program[Any]) -> str:
-    said = "A password; it is not passed on to anything that the client starts."
-    return items([("MESSENGER_PASSWORD", said)]) if command is CLIENT else ""
+def password_item(program: Program[Any]) -> str:
+    description = "A password; it is not passed on to anything that the client starts."
+    return items([("MESSENGER_PASSWORD", description)]) if program is CLIENT else ""
 
 
 def items(rows: Iterable[tuple[str, str]]) -> str:
-    """Terms, each with what is said of it below."""
-    return "".join(f"\n.TP\n.B {plain(term)}\n{plain(said)}" for term, said in rows)
+    """Return a list of terms, each with its description below."""
+    return "".join(f"\n.TP\n.B {plain(term)}\n{plain(description)}" for term, description in rows)
 
 
-def capital(said: str) -> str:
-    return said[0].upper() + said[1:]
+def capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def plain(text: str) -> str:
-    """Text that means itself: no line is a request, and every sign can be copied as what it is."""
+    """Return filled text with roff's requests escaped, and signs that can be copied from the page as ASCII."""
     filled = textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
     return re.sub(r"^\.", r"\\&.", filled.translate(SIGNS), flags=re.MULTILINE)
 
 
 if __name__ == "__main__":
     PAGES.mkdir(parents=True, exist_ok=True)
-    for each in ALL:
-        (PAGES / f"{each.name}.1").write_text(page(each), "utf-8")
+    for program in ALL:
+        (PAGES / f"{program.name}.1").write_text(page(program), "utf-8")

@@ -13,18 +13,19 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "operations" / "configuration
 HEAD = "| option | default | what it sets |\n|---|---|---|\n"
 
 
-def row_of(row: Option) -> str:
+def render_row(row: Option) -> str:
+    """Return an option as a row of Markdown."""
     names = ", ".join(f"`{name}`" for name in (row.long_name, *row.aliases))
     default = f"`{row.default_text}`" if row.default_text else ""
     return f"| {names} | {default} | {row.description.split(' [default')[0]} |\n"
 
 
-def with_tables(text: str, *commands: Program[Any]) -> str:
-    """Replace the tables of these commands in the document by what the table of options says."""
-    for command in commands:
-        table = HEAD + "".join(map(row_of, command.rows))
-        before, rest = re.split(rf"(?<=### {command.name}\n\n)(?:\|.*\n)+", text, maxsplit=1)
-        text = before + table + rest
+def with_tables(text: str, *programs: Program[Any]) -> str:
+    """Return the document with the tables of these programs made anew."""
+    for program in programs:
+        table = HEAD + "".join(map(render_row, program.rows))
+        before, after = re.split(rf"(?<=### {program.name}\n\n)(?:\|.*\n)+", text, maxsplit=1)
+        text = before + table + after
     return text
 
 

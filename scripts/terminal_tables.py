@@ -1,4 +1,4 @@
-"""Write the tables of docs/terminal.md anew, from those of commands and keys: `python -m scripts.terminal_tables`."""
+"""Write the tables of commands and keys in docs/terminal.md: `python -m scripts.terminal_tables`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "terminal.md"
 HEAD: Final = "| {} | what it does |\n|---|---|\n"
 
 
-def commands() -> Iterator[str]:
+def command_rows() -> Iterator[str]:
+    """Yield the table of commands: its head, then a row for each."""
     yield HEAD.format("command")
     for command in COMMANDS:
         # A bar would end the cell, in code as well.
@@ -25,19 +26,18 @@ def commands() -> Iterator[str]:
         yield f"| {words.replace('|', ' or ')} | {command.description}{operators} |\n"
 
 
-def keys() -> Iterator[str]:
+def key_rows() -> Iterator[str]:
+    """Yield the table of keys: its head, then a row for each."""
     yield HEAD.format("key")
     for key in KEY_BINDINGS:
         yield f"| {key.label} | {key.description} |\n"
 
 
 def with_tables(text: str) -> str:
-    """The document with its tables as they should be."""
-    for rows in (commands(), keys()):
-        head, *others = rows
-        table = head + "".join(others)
-        before, rest = re.split(rf"{re.escape(head)}(?:\|.*\n)*", text, maxsplit=1)
-        text = before + table + rest
+    """Return the document with its tables made anew."""
+    for table in (list(command_rows()), list(key_rows())):
+        before, after = re.split(rf"{re.escape(table[0])}(?:\|.*\n)*", text, maxsplit=1)
+        text = before + "".join(table) + after
     return text
 
 

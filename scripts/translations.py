@@ -1,7 +1,7 @@
-"""Write the catalogs of the client's messages anew: `make words` (`python -m scripts.translations`) after a change.
+"""Update the catalogs of the client's messages: `make words` (`python -m scripts.translations`) after a change.
 
-Into each `gmessenger.po` it puts what is new, to be translated by hand, and takes out what is gone; then it compiles
-them. The compiled ones are in the tree, too: a checkout speaks every language without a step of building.
+Adds new messages to each `gmessenger.po`, to be translated by hand, removes old ones, and compiles the catalogs. The
+compiled ones are in the tree, too, so that a checkout needs no build.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ PLACES = (
     "names.py",
     "paths.py",
 )
-"""Where people's sentences are: of `chat`, `wire` and `names` what a server refuses with."""
+"""Modules with messages for users; those of `chat`, `wire` and `names` are errors of the server."""
 SYSTEM = (
     *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPIPE),
     *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
 )
-"""Why a line or a file fails, as the C library says it."""
+"""Errors of connections and files, whose messages are the C library's."""
 RESOLVER = (
     "Name or service not known",
     "Temporary failure in name resolution",
@@ -62,7 +62,7 @@ PARSER = (
     "expected one argument",
     "ignored explicit argument %r",
 )
-"""What argparse says of itself, by way of gettext."""
+"""Messages of argparse, which looks them up with gettext."""
 HEADERS = ("Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
 KEYWORDS = {
     **dict.fromkeys(("_", "N_", "gettext", "Text"), None),
@@ -71,8 +71,8 @@ KEYWORDS = {
 }
 
 
-def tables() -> Iterator[str]:
-    """The sentences that are in tables, where a mark at each would be in the way of reading them."""
+def table_messages() -> Iterator[str]:
+    """Yield the messages in tables, where no `_` or `Text` marks them."""
     for command in COMMANDS:
         yield from (command.description, command.arguments)
     for row in CLIENT.rows:
@@ -85,74 +85,76 @@ def tables() -> Iterator[str]:
     yield from RESOLVER + PARSER
 
 
-def marked(
+def extract_marked(
     file: IO[bytes], keywords: Container[str], comment_tags: object, options: object
 ) -> Iterator[tuple[int, str, tuple[str | None, ...], list[str]]]:
-    """A method of extraction, in Babel's terms: its own for Python does not look into f-strings."""
+    """Yield the marked messages of a file: an extraction method for Babel, whose own does not look into f-strings."""
     calls = [node for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Call)]
     for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         if (name := getattr(call.func, "id", "")) in keywords:
-            texts = (each.value if isinstance(each, ast.Constant) else None for each in call.args)
-            yield call.lineno, name, tuple(text if isinstance(text, str) else None for text in texts), []
+            values = (arg.value if isinstance(arg, ast.Constant) else None for arg in call.args)
+            yield call.lineno, name, tuple(value if isinstance(value, str) else None for value in values), []
 
 
-def extracted() -> Catalog:
-    """Every sentence that the client may say."""
-    method: Any = marked  # Babel's types have what comes out of it in another order than Babel takes it
-    found = Catalog(project=DOMAIN, charset="utf-8")
+def extract_all() -> Catalog:
+    """Return a catalog of all messages of the client, untranslated."""
+    method: Any = extract_marked  # Babel's type of a method has another order of results than Babel accepts
+    catalog = Catalog(project=DOMAIN, charset="utf-8")
     for place in PLACES:
         files = sorted((PACKAGE / place).rglob("*.py")) or [PACKAGE / place]
         for file in files:
-            for _, sentence, _, _ in extract_from_file(method, file, keywords=KEYWORDS):
-                found.add(sentence, locations=[(str(file.relative_to(PACKAGE.parent)), 0)])
-    for sentence in filter(None, tables()):
-        found.add(sentence)
-    return found
+            for _, message, _, _ in extract_from_file(method, file, keywords=KEYWORDS):
+                catalog.add(message, locations=[(str(file.relative_to(PACKAGE.parent)), 0)])
+    for message in filter(None, table_messages()):
+        catalog.add(message)
+    return catalog
 
 
 class ReproducibleCatalog(Catalog):
-    """A catalog that is written in the same bytes at any time, by any version of Babel.
+    """A catalog whose file has the same bytes whenever and with whichever version of Babel it is written.
 
-    Its header states what readers of the file need, and neither when nor by which program it was written.
+    Its header has what readers of the file need, without date and program.
     """
 
     def __iter__(self) -> Iterator[Message]:
         for message in super().__iter__():
             if message.id == "":
-                stated = dict(line.split(": ", 1) for line in str(message.string).splitlines() if ": " in line)
-                message.string = "".join(f"{name}: {stated[name]}\n" for name in HEADERS)
+                fields = dict(line.split(": ", 1) for line in str(message.string).splitlines() if ": " in line)
+                message.string = "".join(f"{name}: {fields[name]}\n" for name in HEADERS)
             yield message
 
 
-def read(file: Path) -> Catalog:
-    """Read a catalog with the header that is in the file: plural forms are the file's, not Babel's of today."""
+def read_catalog(file: Path) -> Catalog:
+    """Read a catalog with the header of the file: its plural forms, not those of Babel's present version."""
     locale = file.parent.parent.name
     with file.open("rb") as opened:
-        found = read_po(opened, locale=locale, domain=DOMAIN)
+        original = read_po(opened, locale=locale, domain=DOMAIN)
     catalog = ReproducibleCatalog(locale, DOMAIN, charset="utf-8")
-    for message in found:
+    for message in original:
         catalog[message.id] = message
-    catalog.header_comment = found.header_comment
+    catalog.header_comment = original.header_comment
     return catalog
 
 
-def compiled(catalog: Catalog) -> bytes:
-    written = BytesIO()
-    write_mo(written, catalog)
-    return written.getvalue()
+def compile_catalog(catalog: Catalog) -> bytes:
+    """Return the bytes of a `.mo` file."""
+    output = BytesIO()
+    write_mo(output, catalog)
+    return output.getvalue()
 
 
-def renewed(file: Path) -> bytes:
-    """What is new in the catalog has no translation yet, and no guess at one."""
-    catalog = read(file)
-    catalog.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
+def update_catalog(file: Path) -> bytes:
+    """Return the bytes of a `.po` file with all messages of today; new ones are untranslated, without guesses."""
+    catalog = read_catalog(file)
+    catalog.update(extract_all(), no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()
-    written = BytesIO()
-    write_po(written, catalog, width=120, include_lineno=False, sort_output=False)
-    return written.getvalue()
+    output = BytesIO()
+    write_po(output, catalog, width=120, include_lineno=False, sort_output=False)
+    return output.getvalue()
 
 
 def untranslated(catalog: Catalog) -> list[object]:
+    """Return the ids of messages that lack a translation, or one of its plural forms."""
     forms = ((message.id, message.string) for message in catalog if message.id)
     return [id for id, string in forms if not string or not all(string)]
 
@@ -162,8 +164,8 @@ def catalogs() -> list[Path]:
 
 
 if __name__ == "__main__":
-    for each in catalogs():
-        each.write_bytes(renewed(each))
-        each.with_suffix(".mo").write_bytes(compiled(read(each)))
-        missing = untranslated(read(each))
-        print(f"{each.relative_to(PACKAGE.parent)}: {len(missing)} to be translated", *missing, sep="\n  ")
+    for file in catalogs():
+        file.write_bytes(update_catalog(file))
+        file.with_suffix(".mo").write_bytes(compile_catalog(read_catalog(file)))
+        missing = untranslated(read_catalog(file))
+        print(f"{file.relative_to(PACKAGE.parent)}: {len(missing)} to be translated", *missing, sep="\n  ")

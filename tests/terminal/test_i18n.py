@@ -24,7 +24,17 @@ from gmessenger.terminal.i18n import SERVER_TEXTS, _, localize, localize_greetin
 from gmessenger.terminal.main import main
 from gmessenger.text import Fragment, ServerText, Text
 from gmessenger.wire.events import ResponseFrame
-from scripts.translations import HEADERS, PACKAGE, PLACES, catalogs, compiled, extracted, read, renewed, untranslated
+from scripts.translations import (
+    HEADERS,
+    PACKAGE,
+    PLACES,
+    catalogs,
+    compile_catalog,
+    extract_all,
+    read_catalog,
+    untranslated,
+    update_catalog,
+)
 from tests.conftest import RunningServer
 from tests.support.scripted_server import FakeServer
 from tests.terminal.conftest import Sit
@@ -89,7 +99,7 @@ def catalog_file(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def catalog(catalog_file: Path) -> Catalog:
-    return read(catalog_file)
+    return read_catalog(catalog_file)
 
 
 def test_there_are_catalogs() -> None:
@@ -97,7 +107,7 @@ def test_there_are_catalogs() -> None:
 
 
 def test_nothing_is_missing_or_left_over(catalog: Catalog) -> None:
-    assert {message.id for message in catalog} == {message.id for message in extracted()}, "make words"
+    assert {message.id for message in catalog} == {message.id for message in extract_all()}, "make words"
     assert not untranslated(catalog)
     assert not catalog.obsolete
     assert not [message.id for message in catalog if message.id and message.fuzzy]
@@ -134,9 +144,11 @@ COUNTS = (*range(25), 100, 101, 102, 111, 1_000_000)
 
 def test_what_is_compiled_is_what_is_written(catalog_file: Path) -> None:
     """As gettext reads it: how a compiled file is laid out is the business of the compiler of the day."""
-    shipped, anew = map(translations, (catalog_file.with_suffix(".mo").read_bytes(), compiled(read(catalog_file))))
+    shipped, anew = map(
+        translations, (catalog_file.with_suffix(".mo").read_bytes(), compile_catalog(read_catalog(catalog_file)))
+    )
     assert shipped.info() == anew.info(), "make words"
-    for message in read(catalog_file):
+    for message in read_catalog(catalog_file):
         one, many = message.id if message.pluralizable else (message.id, message.id)
         assert shipped.gettext(one) == anew.gettext(one), "make words"
         for count in COUNTS if message.pluralizable else ():
@@ -155,10 +167,10 @@ def test_no_catalog_states_when_or_by_what_it_was_written(catalog_file: Path) ->
 
 
 def test_another_version_of_babel_writes_the_same_catalog(catalog_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    today = renewed(catalog_file), compiled(read(catalog_file))
+    today = update_catalog(catalog_file), compile_catalog(read_catalog(catalog_file))
     monkeypatch.setattr("babel.messages.catalog.VERSION", "99.9")
     monkeypatch.setattr("babel.messages.catalog.get_plural", lambda locale: pytest.fail("Babel's idea of plurals"))
-    assert (renewed(catalog_file), compiled(read(catalog_file))) == today
+    assert (update_catalog(catalog_file), compile_catalog(read_catalog(catalog_file))) == today
 
 
 @pytest.mark.parametrize(
