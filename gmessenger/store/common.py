@@ -50,12 +50,12 @@ def text_digest(text: str) -> bytes:
 
 def readers_from_rows(rows: Iterable[tuple[Any, ...]]) -> list[ReaderInfo]:
     """Return the participants of a conversation, from one row per device (device None: none)."""
-    found: dict[int, ReaderInfo] = {}
+    readers: dict[int, ReaderInfo] = {}
     for account, visible, read, device, name, cursor in rows:
-        reader = found.setdefault(account, ReaderInfo(account, visible, read, []))
+        reader = readers.setdefault(account, ReaderInfo(account, visible, read, []))
         if device is not None:
             reader.devices.append(DeviceCursor(device, name, cursor))
-    return list(found.values())
+    return list(readers.values())
 
 
 def message_from_row(row: tuple[Any, ...]) -> StoredMessage:
@@ -66,8 +66,8 @@ def message_from_row(row: tuple[Any, ...]) -> StoredMessage:
 
 def page_from_rows(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[StoredMessage], bool]:
     """Return the messages that fit in a page, and whether there are more; see `cut_page`."""
-    found, more = cut_page(rows, limit)
-    return [message_from_row(row) for row in found], more
+    page, more = cut_page(rows, limit)
+    return [message_from_row(row) for row in page], more
 
 
 def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
@@ -77,14 +77,14 @@ def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) 
         rows: of a query with LIMIT `limit + 1`; read no further than the page goes.
         text_column: its characters count; a page ends after the row that exceeds `MAX_PAGE_CHARACTERS`.
     """
-    found: list[tuple[Any, ...]] = []
-    weight = 0
+    page: list[tuple[Any, ...]] = []
+    size = 0
     for row in rows:
-        if len(found) == limit or weight > MAX_PAGE_CHARACTERS:
-            return found, True
-        found.append(row)
-        weight += len(row[text_column])
-    return found, False
+        if len(page) == limit or size > MAX_PAGE_CHARACTERS:
+            return page, True
+        page.append(row)
+        size += len(row[text_column])
+    return page, False
 
 
 class PendingCursors:

@@ -10,7 +10,6 @@ from msgspec.structs import asdict
 from gmessenger.chat.records import Account, Device, DeviceLogin, Sanction
 from gmessenger.errors import InvalidInvite, NameTaken
 from gmessenger.store.common import hash_secret
-from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.devices import DeviceStore, log_in_device
 from gmessenger.store.postgres.inserter import NAME_LOCK_BASE, NAME_LOCK_COUNT
 from gmessenger.store.postgres.pool import PgConnection
@@ -27,7 +26,7 @@ FIND_DIRECT_CONVERSATIONS: Final = (
     "UNION SELECT id FROM conversations WHERE split_part(key, ' ', 2) = %(key)s AND strpos(key, ' ') > 0"
 )
 ADD_DIRECT_PARTICIPANT: Final = (
-    # Locked, as by who writes to them: what is being said just now is from before.
+    # Locked, as by the writers of messages: those that are being written now are from before the account.
     f"WITH mine AS (SELECT id, head FROM conversations WHERE id IN ({FIND_DIRECT_CONVERSATIONS}) "  # noqa: S608
     "ORDER BY key FOR NO KEY UPDATE) "
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT %(account)s, id, head + 1 FROM mine"
@@ -42,7 +41,7 @@ SET_ROLE: Final = "UPDATE accounts SET role = %s WHERE id = %s"
 DROP_TOKENS: Final = "DELETE FROM tokens WHERE account_id = %s"
 FIND_KEY: Final = "SELECT key FROM accounts WHERE id = %s"
 DELETE_ACCOUNT: Final = (
-    "DELETE FROM accounts WHERE id = %s",  # first: it is what an entering session has locked
+    "DELETE FROM accounts WHERE id = %s",  # first: it is what a login has locked
     "DELETE FROM past_ids WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
     "DELETE FROM cursors WHERE device_id IN (SELECT id FROM devices WHERE account_id = %s)",
     DROP_TOKENS,
@@ -53,9 +52,27 @@ DELETE_ACCOUNT: Final = (
 ADD_INVITE: Final = "INSERT INTO invites (hash, created) VALUES (%s, %s)"
 PASSWORD: Final = "SELECT password FROM accounts WHERE id = %s"  # noqa: S105
 
+SELECT_SANCTIONS: Final = "SELECT kind, target, by, reason, since, until FROM sanctions"
+FIND_SANCTION: Final = f"{SELECT_SANCTIONS} WHERE kind = %s AND target = %s"
+IMPOSE: Final = (
+    "INSERT INTO sanctions (kind, target, by, reason, since, until) "
+    "VALUES (%(kind)s, %(target)s, %(by)s, %(reason)s, %(since)s, %(until)s) "
+    "ON CONFLICT (kind, target) DO UPDATE SET by = excluded.by, reason = excluded.reason, since = excluded.since, "
+    "until = excluded.until"
+)
+LIFT: Final = "DELETE FROM sanctions WHERE kind = %s AND target = %s"
+BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
+BLOCKED_BY: Final = "SELECT key, name FROM blocks WHERE account_id = %s"
+BLOCK: Final = (
+    # Locked: nothing must be added to an account that is being deleted.
+    "INSERT INTO blocks (account_id, key, name) SELECT id, %s, %s FROM accounts WHERE id = %s FOR KEY SHARE "
+    "ON CONFLICT (account_id, key) DO UPDATE SET name = excluded.name"
+)
+UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = %s AND key = %s"
+
 
 class AccountStore(DeviceStore):
-    """The part of the contract that is about who there is."""
+    """The part of the store that has accounts, sanctions and blocks."""
 
     def accounts(self) -> Sequence[Account]:
         return [Account(*row) for row in self.read(lambda db: db.execute(SELECT_ACCOUNTS).fetchall())]
@@ -132,7 +149,7 @@ class AccountStore(DeviceStore):
     def delete_account(self, account: int) -> None:
         def change(db: PgConnection) -> None:
             for (key,) in db.execute(FIND_KEY, (account,)).fetchall():
-                db.execute(LOCK_NAME, (key,))  # whoever begins a conversation with it has it, or finds it gone
+                db.execute(LOCK_NAME, (key,))  # a conversation begun with it meanwhile is from before or after
             for statement in DELETE_ACCOUNT:
                 db.execute(statement, (account,))
             self.record_change(db, "account", account)
@@ -141,29 +158,6 @@ class AccountStore(DeviceStore):
 
     def add_invite(self, invite: str, time: float) -> None:
         self.write(lambda db: db.execute(ADD_INVITE, (hash_secret(invite), time)))
-
-
-SELECT_SANCTIONS: Final = "SELECT kind, target, by, reason, since, until FROM sanctions"
-FIND_SANCTION: Final = f"{SELECT_SANCTIONS} WHERE kind = %s AND target = %s"
-IMPOSE: Final = (
-    "INSERT INTO sanctions (kind, target, by, reason, since, until) "
-    "VALUES (%(kind)s, %(target)s, %(by)s, %(reason)s, %(since)s, %(until)s) "
-    "ON CONFLICT (kind, target) DO UPDATE SET by = excluded.by, reason = excluded.reason, since = excluded.since, "
-    "until = excluded.until"
-)
-LIFT: Final = "DELETE FROM sanctions WHERE kind = %s AND target = %s"
-BLOCKS: Final = "SELECT account_id, key, name FROM blocks"
-BLOCKED_BY: Final = "SELECT key, name FROM blocks WHERE account_id = %s"
-BLOCK: Final = (
-    # Of an account that is being deleted nothing must come to stay.
-    "INSERT INTO blocks (account_id, key, name) SELECT id, %s, %s FROM accounts WHERE id = %s FOR KEY SHARE "
-    "ON CONFLICT (account_id, key) DO UPDATE SET name = excluded.name"
-)
-UNBLOCK: Final = "DELETE FROM blocks WHERE account_id = %s AND key = %s"
-
-
-class SanctionStore(Database):
-    """The part of the contract that is about keeping the peace."""
 
     def sanctions(self) -> Sequence[Sanction]:
         return [Sanction(*row) for row in self.read(lambda db: db.execute(SELECT_SANCTIONS).fetchall())]

@@ -1,4 +1,4 @@
-"""The database, and what this node asks of it; the questions themselves are in the classes that build on this."""
+"""A node's connections to the database, its queries and changes; a store's parts build on it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gmessenger.store.postgres.pool import SERVER_GRACE, ConnectionPool, Connect
 from gmessenger.store.postgres.writer import PostgresWriter
 
 ResultT = TypeVar("ResultT")
-NODE_CONNECTIONS: Final = 2
-SEARCH_CONNECTIONS: Final = 2
+NODE_CONNECTIONS: Final = 2  # for leases and the change feed, which must not wait behind requests
+SEARCH_CONNECTIONS: Final = 2  # for searches: other queries, those of logins above all, never wait behind one
 DATABASE_ID: Final = "SELECT value FROM facts WHERE name = 'place'"
 WRITE_CHECK: Final = (
     "INSERT INTO facts VALUES ('checked', now()::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -32,9 +32,9 @@ INSERT_CHANGE: Final = "INSERT INTO changes (node, kind, subject, details) VALUE
 
 
 class Database(CompletionNotifier):
-    """Connections for questions and changes, and the writer's own.
+    """The connection pools of a node, and the writer of its messages.
 
-    A change besides messages is a transaction of its own; what it leaves for the other nodes is in the same one.
+    A change other than messages is a transaction of its own; the rows that report it to other nodes are in the same.
     """
 
     is_persistent = True
@@ -43,34 +43,34 @@ class Database(CompletionNotifier):
     def __init__(
         self, url: str, on_error: Callable[[str, BaseException], None] | None, timeout: float, connections: int
     ) -> None:
+        """Connect and bring the schema up to date; see `open_store`. Blocks."""
         super().__init__(on_error)
         self.node = secrets.token_hex(6)
         self._on_change: Callable[[], None] = lambda: None
         self.is_stale = False
-        """Whether what this node has in memory may not be what is kept."""
+        """Whether this node's memory may differ from the store."""
         self.stale_again_at = math.inf
-        address = ConnectionSettings(url, timeout)
-        self.pool = ConnectionPool(address, connections, timeout)
-        # Whatever people ask for, what a node asks for itself must not wait behind it.
-        self.node_pool = ConnectionPool(address, NODE_CONNECTIONS, timeout)
-        # Other questions, those of logins above all, never wait behind a search.
-        self.search_pool = ConnectionPool(address, SEARCH_CONNECTIONS, timeout)
-        with address.connect_first() as db:
-            self.identity = self._load_schema(db, address)
+        settings = ConnectionSettings(url, timeout)
+        self.pool = ConnectionPool(settings, connections, timeout)
+        self.node_pool = ConnectionPool(settings, NODE_CONNECTIONS, timeout)
+        self.search_pool = ConnectionPool(settings, SEARCH_CONNECTIONS, timeout)
+        with settings.connect_first() as db:
+            self.identity = self._load_schema(db, settings)
         self.writer = PostgresWriter(self.pool, self._notify, self._on_error, self.stats)
 
     def _load_schema(self, db: Connection[Any], settings: ConnectionSettings) -> str:
+        """Migrate, set the cluster's id and return the store's identity. Raises `ConfigError` or `FileError`."""
         try:
             schema.migrate(db, settings.shown_url)
-            row, place = db.execute(IDENTITY).fetchone(), db.execute(DATABASE_ID).fetchone()
+            row, database_id = db.execute(IDENTITY).fetchone(), db.execute(DATABASE_ID).fetchone()
         except psycopg.Error as error:
             raise settings.to_error(error) from None
-        self.cluster = hashlib.sha256(f"{row} {place}".encode()).hexdigest()[:16]
+        self.cluster = hashlib.sha256(f"{row} {database_id}".encode()).hexdigest()[:16]
         return str(row[0]) if row else ""
 
     def bus_key(self) -> bytes:
         def find(db: PgConnection) -> bytes:
-            # Whoever comes first makes it; what others made meanwhile is seen by the second statement.
+            # The first node creates it; the second statement sees what another one created meanwhile.
             db.execute(bus_keys.INSERT_KEY, (bus_keys.make_key(),))
             ((key,),) = db.execute(bus_keys.FIND_KEY).fetchall()
             return bytes.fromhex(key)
@@ -93,21 +93,27 @@ class Database(CompletionNotifier):
         self.write(lambda db: db.execute(WRITE_CHECK))
 
     def read(self, query: Callable[[PgConnection], ResultT]) -> ResultT:
-        """Ask something."""
+        """Run a query on a pooled connection. Blocks the greenlet. Raises `StoreUnavailable`."""
         return self.pool.run(query)
 
     def write(self, body: Callable[[PgConnection], ResultT], pool: ConnectionPool | None = None) -> ResultT:
-        """Change something that no other node has to hear of; it is on disk when this returns."""
-        began = time.monotonic()
+        """Run a change in a transaction of its own; it is on disk when this returns. Blocks.
+
+        May run `body` again after a conflict. Not for changes that other nodes must follow: see `change`.
+        """
+        started = time.monotonic()
         result = (pool or self.pool).run(lambda db: _in_transaction(db, body))
-        self.stats.commit_seconds.add(time.monotonic() - began)
+        self.stats.commit_seconds.add(time.monotonic() - started)
         return result
 
     def change(self, body: Callable[[PgConnection], ResultT], pool: ConnectionPool | None = None) -> ResultT:
-        """Change something, and leave with it what the others are to hear."""
+        """Run a change that reports itself to other nodes (`record_change`); return when it is on disk.
+
+        Blocks. Where its outcome is unknown, this node's memory counts as stale.
+        """
         try:
             result = self.write(body, pool)
-        except BaseException as error:  # also of one that was killed meanwhile
+        except BaseException as error:  # also where the greenlet was killed
             if not isinstance(error, WireError) or isinstance(error, StoreUnavailable):
                 self.invalidate()
             raise
@@ -116,9 +122,9 @@ class Database(CompletionNotifier):
         return result
 
     def invalidate(self) -> None:
-        """A change may have been made, and others hear of it, though whoever asked for it was told otherwise.
+        """Have this node read everything again, as a change may be committed though its caller got an error.
 
-        So this node has to look how everything is: now, and when a server that is still at it will have given up.
+        Now, and again when the server must have given up a transaction that it may still be running.
         """
         self.is_stale = True
         self.stale_again_at = time.monotonic() + self.pool.timeout + SERVER_GRACE

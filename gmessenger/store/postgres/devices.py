@@ -16,7 +16,7 @@ LOCK_ACCOUNT: Final = "SELECT password, disabled FROM accounts WHERE id = %s FOR
 FIND_TOKEN: Final = "SELECT t.account_id, d.name FROM tokens t JOIN devices d ON d.id = t.device_id WHERE t.hash = %s"  # noqa: S105
 UPSERT_DEVICE: Final = (
     "INSERT INTO devices (account_id, name, used, entry) VALUES (%s, %s, %s, 1) "
-    # The first entry is what made the device: one that was copied from another store has had none here.
+    # The first login creates the device; one that was transferred from another store has had none here.
     "ON CONFLICT (account_id, name) DO UPDATE SET used = excluded.used, entry = greatest(devices.entry, 1) + 1 "
     "RETURNING id, entry"
 )
@@ -45,7 +45,7 @@ SELECT_LOGIN_COUNTS: Final = "SELECT id, entry FROM devices WHERE id = ANY(%s)"
 
 
 class DeviceStore(Database):
-    """The part of the contract that is about where an account is used."""
+    """The part of the store that has devices, their tokens and cursors."""
 
     def find_token(self, token: str) -> tuple[int, str] | None:
         row = self.read(lambda db: db.execute(FIND_TOKEN, (hash_secret(token),)).fetchone())
@@ -55,12 +55,12 @@ class DeviceStore(Database):
         def change(db: PgConnection) -> Device:
             _check_proof(db, account, credential)
             device = log_in_device(db, account, login, time)
-            for id in (device.id, *device.evicted):  # some were thought to be used by nobody
+            for id in (device.id, *device.evicted):  # another node may have counted some as unused
                 self.record_change(db, "device", id)
             return device
 
         self.flush()
-        # Nobody is woken: who has a session on the device is shown that there is another.
+        # `write`, as no node needs to look at once: one that has a session on the device learns of the other anyway.
         return self.write(change)
 
     def acknowledge(self, device: int, conversation: str, seq: int) -> None:
@@ -72,33 +72,36 @@ class DeviceStore(Database):
 
 
 def _check_proof(db: PgConnection, account: int, proof: Credential) -> None:
-    """What was shown a moment ago has to be good in this transaction, too, and stays so until its end."""
+    """Check again a token or password hash that was checked before, and lock the account.
+
+    Raises `AccountDisabled`, or `PasswordRequired` where it is not valid any more.
+    """
     with db.pipeline():
         locked = db.execute(LOCK_ACCOUNT, (account,))
-        found = db.execute(FIND_TOKEN, (hash_secret(proof.token),)) if proof.token is not None else None
-    row, shown = locked.fetchone(), found.fetchone() if found is not None else None
+        selected = db.execute(FIND_TOKEN, (hash_secret(proof.token),)) if proof.token is not None else None
+    row, token_row = locked.fetchone(), selected.fetchone() if selected is not None else None
     if row is not None and row[1]:
         raise AccountDisabled
-    if row is not None and found is not None:
-        good = shown is not None and shown[0] == account
+    if row is not None and selected is not None:
+        is_valid = token_row is not None and token_row[0] == account
     else:
-        good = row is not None and row[0] == proof.password_hash
-    if not good:
+        is_valid = row is not None and row[0] == proof.password_hash
+    if not is_valid:
         raise PasswordRequired
 
 
-def log_in_device(db: PgConnection, account: int, entry: DeviceLogin, time: float) -> Device:
-    """A session begins on a device: in the caller's transaction, which has the account for itself."""
-    ((device, entries),) = db.execute(UPSERT_DEVICE, (account, replace_nul(entry.device), time)).fetchall()
-    if entries == 1:
+def log_in_device(db: PgConnection, account: int, login: DeviceLogin, time: float) -> Device:
+    """Begin a session on a device, in a transaction that has the account locked; evict surplus devices."""
+    ((device, login_count),) = db.execute(UPSERT_DEVICE, (account, replace_nul(login.device), time)).fetchall()
+    if login_count == 1:
         db.execute(INHERIT_CURSORS, {"device": device, "account": account})
     with db.pipeline():
-        # One line per device: an older token of the same device has been replaced with its session.
+        # One token per device: a new session replaces the one that the device had.
         db.execute(DROP_TOKENS, (device,))
-        db.execute(ADD_TOKEN, (hash_secret(entry.token), account, device, time))
-        unused = db.execute(SELECT_UNUSED_DEVICES, (account, [device, *entry.live_devices], MAX_DEVICES))
+        db.execute(ADD_TOKEN, (hash_secret(login.token), account, device, time))
+        unused = db.execute(SELECT_UNUSED_DEVICES, (account, [device, *login.live_devices], MAX_DEVICES))
         cursors = db.execute(SELECT_CURSORS, (device, account))
-    dropped = [id for (id,) in unused.fetchall()]
-    for statement in DELETE_DEVICES if dropped else ():
-        db.execute(statement, (dropped,))
-    return Device(device, entry.device, dict(cursors.fetchall()), dropped, entries)
+    evicted = [id for (id,) in unused.fetchall()]
+    for statement in DELETE_DEVICES if evicted else ():
+        db.execute(statement, (evicted,))
+    return Device(device, login.device, dict(cursors.fetchall()), evicted, login_count)

@@ -32,56 +32,57 @@ NAME_LOCK_COUNT: Final = 128  # advisory locks that names are spread over; a tra
 NAME_LOCK_BASE: Final = 0x676D0000  # the first of their numbers
 LOCK_NAMES: Final = (
     # If an account of that name is created meanwhile, it finds the conversation, or the conversation finds it.
-    f"SELECT pg_advisory_xact_lock_shared({NAME_LOCK_BASE} + place) FROM ("  # noqa: S608
-    f"SELECT DISTINCT abs(hashtext(name) %% {NAME_LOCK_COUNT}) AS place "
-    "FROM unnest(%s::text[]) AS name ORDER BY place) AS places"
+    f"SELECT pg_advisory_xact_lock_shared({NAME_LOCK_BASE} + number) FROM ("  # noqa: S608
+    f"SELECT DISTINCT abs(hashtext(name) %% {NAME_LOCK_COUNT}) AS number "
+    "FROM unnest(%s::text[]) AS name ORDER BY number) AS numbers"
 )
 CREATE_DIRECT: Final = (
-    "WITH made AS ("
+    "WITH created AS ("
     " INSERT INTO conversations (key, name) SELECT key, key FROM unnest(%s::text[]) AS key ORDER BY key"
     " ON CONFLICT (key) DO NOTHING RETURNING id, key"
-    ") INSERT INTO participants (account_id, conversation_id, visible) SELECT a.id, made.id, 1 FROM made "
-    "JOIN accounts a ON a.key IN (split_part(made.key, ' ', 1), split_part(made.key, ' ', 2))"
+    ") INSERT INTO participants (account_id, conversation_id, visible) SELECT a.id, created.id, 1 FROM created "
+    "JOIN accounts a ON a.key IN (split_part(created.key, ' ', 1), split_part(created.key, ' ', 2))"
 )
 LOCK_CONVERSATIONS: Final = (
     "SELECT count(*) FROM (SELECT FROM conversations WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE) AS locked"
 )
 INSERT_BATCH: Final = """
--- Was it kept before? `+ 0`: else the planner may want to read the whole conversation for each message to find out.
-WITH given AS (
-    SELECT g.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS before,
-        m.text = g.text AS same, encode(p.digest, 'hex') AS digest
+-- `+ 0`: else the planner may read the whole conversation of each message to find its duplicate.
+WITH batch AS (
+    SELECT b.*, c.id AS conversation_id, c.head, coalesce(m.seq, p.seq) AS duplicate_seq,
+        m.text = b.text AS same, encode(p.digest, 'hex') AS digest
     FROM ROWS FROM (
         json_to_recordset(%s::json) AS (conversation text, sender text, "to" text, text text, time double precision,
             account bigint, device bigint, id text),
         json_array_elements_text(%s::json)
-    ) WITH ORDINALITY AS g(conversation, sender, "to", text, time, account, device, id, words, place)
-    LEFT JOIN conversations c ON c.key = g.conversation
-    LEFT JOIN messages m ON m.device_id = g.device AND m.client_id = g.id AND m.conversation_id + 0 = c.id
-    LEFT JOIN past_ids p ON p.device_id = g.device AND p.client_id = g.id AND p.conversation_id = c.id
+    ) WITH ORDINALITY AS b(conversation, sender, "to", text, time, account, device, id, words, ordinal)
+    LEFT JOIN conversations c ON c.key = b.conversation
+    LEFT JOIN messages m ON m.device_id = b.device AND m.client_id = b.id AND m.conversation_id + 0 = c.id
+    LEFT JOIN past_ids p ON p.device_id = b.device AND p.client_id = b.id AND p.conversation_id = c.id
 ), numbered AS (
-    SELECT *, head + count(*) FILTER (WHERE before IS NULL) OVER (PARTITION BY conversation_id ORDER BY place) AS seq
-    FROM given
-), kept AS (
+    SELECT *, head + count(*) FILTER (WHERE duplicate_seq IS NULL)
+        OVER (PARTITION BY conversation_id ORDER BY ordinal) AS seq
+    FROM batch
+), inserted AS (
     INSERT INTO messages (conversation_id, seq, account_id, device_id, time, client_id, sender, "to", text, words)
     SELECT conversation_id, seq, account, device, time, id, sender, "to", text, words::tsvector
-    FROM numbered WHERE before IS NULL AND conversation_id IS NOT NULL ORDER BY place
-), moved AS (
-    UPDATE conversations c SET head = now.head
-    FROM (SELECT conversation_id, max(seq) AS head FROM numbered WHERE before IS NULL GROUP BY 1) AS now
-    WHERE c.id = now.conversation_id RETURNING c.key, c.head
-), told AS (
-    INSERT INTO moves (heads) SELECT json_object_agg(key, head) FROM moved HAVING count(*) > 0
+    FROM numbered WHERE duplicate_seq IS NULL AND conversation_id IS NOT NULL ORDER BY ordinal
+), advanced AS (
+    UPDATE conversations c SET head = newest.head
+    FROM (SELECT conversation_id, max(seq) AS head FROM numbered WHERE duplicate_seq IS NULL GROUP BY 1) AS newest
+    WHERE c.id = newest.conversation_id RETURNING c.key, c.head
+), reported AS (
+    INSERT INTO moves (heads) SELECT json_object_agg(key, head) FROM advanced HAVING count(*) > 0
 )
-SELECT json_agg(coalesce(before, seq, 0) ORDER BY place)::text,
-    json_agg(json_build_array(place - 1, same, digest)) FILTER (WHERE before IS NOT NULL)::text
+SELECT json_agg(coalesce(duplicate_seq, seq, 0) ORDER BY ordinal)::text,
+    json_agg(json_build_array(ordinal - 1, same, digest)) FILTER (WHERE duplicate_seq IS NOT NULL)::text
 FROM numbered
 """
 ADVANCE_CURSORS: Final = """
 INSERT INTO cursors (device_id, conversation_id, seq)
-SELECT d.id, c.id, least(given.seq, c.head)
-FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS given(device, conversation, seq)
-JOIN devices d ON d.id = given.device JOIN conversations c ON c.key = given.conversation ORDER BY d.id, c.id
+SELECT d.id, c.id, least(a.seq, c.head)
+FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS a(device, conversation, seq)
+JOIN devices d ON d.id = a.device JOIN conversations c ON c.key = a.conversation ORDER BY d.id, c.id
 ON CONFLICT (device_id, conversation_id) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq
 """
 

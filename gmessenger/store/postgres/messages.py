@@ -1,7 +1,4 @@
-"""Messages in PostgreSQL: appended, paged and searched.
-
-Which conversations an account takes part in, in PostgreSQL: nothing is looked at but their heads.
-"""
+"""Messages and conversations in PostgreSQL: append, page, search, trace and export."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ from gmessenger.store.search_text import parse_query
 
 FIND_USAGE: Final = "SELECT coalesce(sum(bytes), 0)::bigint FROM usage WHERE account_id = %s"
 MESSAGE_COLUMNS: Final = 'c.key, m.seq, m.sender, m."to", m.text, m.time, m.device_id, m.client_id, m.erased'
-# Seqs have no holes: both ends of a page are known before it is read, and nothing else of the conversation is.
+# Seqs have no gaps: both ends of a page are known before it is read, so nothing else of the conversation is read.
 SELECT_AFTER: Final = (
     f"SELECT {MESSAGE_COLUMNS} FROM conversations c CROSS JOIN LATERAL ("  # noqa: S608
     " SELECT * FROM messages WHERE conversation_id = c.id AND seq > greatest(least(%(after)s, c.head), c.first - 1)"
@@ -62,9 +59,9 @@ SELECT_SCOPES: Final = (
     "AND (%(conversation)s::text IS NULL OR c.key = %(conversation)s) ORDER BY m.id DESC"
 )
 SEARCH: Final = (
-    # `+ 0`: by the index of words alone, or else the planner may want to read whole conversations.
-    "SELECT m.id FROM messages m JOIN unnest(%(ids)s::bigint[], %(visible)s::bigint[]) AS place(id, visible) "
-    "ON place.id = m.conversation_id + 0 WHERE m.words @@ %(words)s::tsquery AND m.seq + 0 >= place.visible "
+    # `+ 0`: use the index of words alone; else the planner may choose to read whole conversations.
+    "SELECT m.id FROM messages m JOIN unnest(%(ids)s::bigint[], %(visible)s::bigint[]) AS scope(id, visible) "
+    "ON scope.id = m.conversation_id + 0 WHERE m.words @@ %(words)s::tsquery AND m.seq + 0 >= scope.visible "
     "AND NOT m.erased ORDER BY m.id + 0 DESC LIMIT %(limit)s"
 )
 SELECT_HITS: Final = (
@@ -76,7 +73,7 @@ EXPORT_ALL: Final = (
     "WHERE m.id > %(after)s AND m.id <= %(end)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 EXPORT_READABLE: Final = (
-    # OFFSET 0: the messages are walked once in their order, whoever asks, instead of being sorted for each page.
+    # OFFSET 0: messages are read once in the order of their ids, instead of being sorted for each page.
     f"SELECT {MESSAGE_COLUMNS}, m.id FROM ("  # noqa: S608
     " SELECT * FROM messages WHERE id > %(after)s AND id <= %(end)s ORDER BY id OFFSET 0"
     ") AS m JOIN conversations c ON c.id = m.conversation_id "
@@ -84,17 +81,16 @@ EXPORT_READABLE: Final = (
     "WHERE left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 FIND_NEXT_ID: Final = "SELECT min(id) FROM messages WHERE id > %s"
-EXPORT_CHUNK: Final = 50_000
-"""Messages that are walked through at a time."""
+EXPORT_CHUNK: Final = 50_000  # ids that are read through at a time
 SELECT_LAST_ID: Final = "SELECT last_value FROM messages_id_seq"
 SELECT_OPEN_WRITES: Final = (
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted "
     "AND relation = 'messages'::regclass "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-POLL_INTERVAL: Final = 0.01
-SEARCH_BATCH: Final = 20  # conversations that are searched with one question
-MAX_QUERY_TERMS: Final = 1_000  # words of such a question, in all its conversations: the parser is recursive
+POLL_INTERVAL: Final = 0.01  # seconds
+SEARCH_BATCH: Final = 20  # conversations that are searched with one query
+MAX_QUERY_TERMS: Final = 1_000  # words of such a query, in all its conversations: its parser is recursive
 SEARCH_SETTINGS: Final = (
     "SELECT set_config('statement_timeout', %s, true), set_config('enable_seqscan', 'off', true), "
     "set_config('enable_indexscan', 'off', true)"
@@ -128,9 +124,30 @@ SENT_AS: Final = (
     "WHERE d.account_id = %s AND left(c.key, 1) <> '!' ORDER BY m.id DESC LIMIT %s"
 )
 
+SELECT_CONVERSATIONS: Final = """
+WITH mine AS (
+    SELECT c.id, c.name, c.head, greatest(p.visible, c.first) AS first, p.read, left(c.key, 1) = '#' AS is_room,
+        CASE WHEN left(c.key, 1) = '#' THEN c.key
+            WHEN split_part(c.key, ' ', 1) = me.key THEN split_part(c.key, ' ', 2)
+            ELSE split_part(c.key, ' ', 1) END AS other
+    FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id
+    WHERE p.account_id = %(account)s AND left(c.key, 1) <> '!'
+), page AS (
+    -- Cut before anything is joined to it.
+    SELECT * FROM mine WHERE other > %(after)s AND (head >= first OR is_room) ORDER BY other LIMIT %(limit)s
+)
+SELECT other,
+    CASE WHEN is_room THEN page.name
+        ELSE coalesce(a.name, CASE WHEN m.account_id = %(account)s THEN m."to" ELSE m.sender END, other) END,
+    CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END
+FROM page LEFT JOIN accounts a ON a.key = other
+LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first
+ORDER BY other
+"""
+
 
 class MessageStore(Database):
-    """The part of the contract that is about what was said."""
+    """The part of the store that has messages and conversations."""
 
     def append(self, message: NewMessage, callback: AppendCallback) -> None:
         self.writer.queue.add(message, callback)
@@ -150,7 +167,7 @@ class MessageStore(Database):
 
     def page(self, account: int, conversation: str, after: int) -> MessagePage:
         def find(db: PgConnection) -> MessagePage:
-            # Two questions: in one, the index would be entered at the first that may be read, not behind `after`.
+            # Two queries: one would enter the index at the first visible message, not behind `after`.
             row = db.execute(VISIBLE, (conversation, account)).fetchone()
             if row is None:
                 return MessagePage([], False)
@@ -176,38 +193,38 @@ class MessageStore(Database):
                     *_select_page(db, SELECT_AFTER, limit, conversation=conversation, after=start), first
                 )
             end = before if before is not None else 2**62
-            found, more = _select_page(
+            messages, more = _select_page(
                 db, SELECT_BEFORE, limit, conversation=conversation, before=end, visible=visible_from
             )
-            return MessagePage(found[::-1], more, first)
+            return MessagePage(messages[::-1], more, first)
 
         return self.read(find)
 
     def search(self, account: int, text: str, conversation: str | None, limit: int, timeout: float) -> SearchResult:
         if not (words := parse_query(text)):
             return SearchResult([])
-        together = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
+        batch = max(1, min(SEARCH_BATCH, MAX_QUERY_TERMS // sum(map(len, words))))
 
         def find(db: PgConnection) -> tuple[list[int], bool]:
-            until = time.monotonic() + timeout
-            newest = NewestFirstSearch(limit + 1, until)
+            deadline = time.monotonic() + timeout
+            search = NewestFirstSearch(limit + 1, deadline)
 
-            def some(places: Sequence[SearchScope]) -> list[int]:
+            def search_scopes(scopes: Sequence[SearchScope]) -> list[int]:
                 parameters = {
-                    "ids": [place.id for place in places],
-                    "visible": [place.visible for place in places],
-                    "words": make_tsquery([place.index_key for place in places], words),
+                    "ids": [scope.id for scope in scopes],
+                    "visible": [scope.visible for scope in scopes],
+                    "words": make_tsquery([scope.index_key for scope in scopes], words),
                     "limit": limit + 1,
                 }
-                return _search_ids(db, parameters, until)
+                return _search_ids(db, parameters, deadline)
 
-            lacking = db.execute(FIND_UNINDEXED).fetchone()
-            places = db.execute(SELECT_SCOPES, {"account": account, "conversation": conversation}).fetchall()
-            newest.run([SearchScope(*place) for place in places], some, together)
-            return newest.rows, newest.is_incomplete(lacking[0] if lacking else 0)
+            unindexed = db.execute(FIND_UNINDEXED).fetchone()
+            scopes = db.execute(SELECT_SCOPES, {"account": account, "conversation": conversation}).fetchall()
+            search.run([SearchScope(*row) for row in scopes], search_scopes, batch)
+            return search.rows, search.is_incomplete(unindexed[0] if unindexed else 0)
 
-        found, incomplete = self.search_pool.run(find)
-        messages, more = self.read(lambda db: page_from_rows(db.execute(SELECT_HITS, (found,)), limit))
+        ids, incomplete = self.search_pool.run(find)
+        messages, more = self.read(lambda db: page_from_rows(db.execute(SELECT_HITS, (ids,)), limit))
         return SearchResult(messages, more, incomplete)
 
     def stored_bytes(self, account: int | None) -> int:
@@ -237,10 +254,11 @@ class MessageStore(Database):
             rows = self._export_rows(EXPORT_ALL, after=after, end=end, limit=limit + 1)
         else:
             rows = self._export_readable(after, end, limit + 1, account)
-        found, more = cut_page(rows, limit)
-        return [ExportedMessage(row[-1], message_from_row(row[:-1])) for row in found], more
+        page, more = cut_page(rows, limit)
+        return [ExportedMessage(row[-1], message_from_row(row[:-1])) for row in page], more
 
     def _export_readable(self, after: int, end: int, limit: int, account: int) -> list[tuple[Any, ...]]:
+        """Return the rows of messages that an account may read, with ids after `after` up to `end`."""
         rows: list[tuple[Any, ...]] = []
         while len(rows) < limit:
             ((first,),) = self.read(lambda db, after=after: db.execute(FIND_NEXT_ID, (after,)).fetchall())  # type: ignore[misc]
@@ -256,35 +274,40 @@ class MessageStore(Database):
         return self.read(lambda db: db.execute(statement, parameters).fetchall())
 
     def _last_settled_id(self) -> int:
-        """The last id before which no message will come to be seen any more.
+        """Return an id up to which no further message will appear.
 
-        Ids are given before their messages are committed, so those are waited for that were writing when it was given.
-        Raises `StoreUnavailable` where that takes too long.
+        Ids are given before their messages are committed, so this waits for the transactions that are writing now.
+        Blocks. Raises `StoreUnavailable` where that takes too long.
         """
         ((last,),) = self.read(lambda db: db.execute(SELECT_LAST_ID).fetchall())
-        until = time.monotonic() + self.pool.timeout
+        deadline = time.monotonic() + self.pool.timeout
         writing = self._open_writes()
         while writing:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise StoreUnavailable("A write has been running for too long.")
             gevent.sleep(POLL_INTERVAL)
             writing &= self._open_writes()
         return int(last)
 
     def _open_writes(self) -> set[str]:
-        """The transactions that may have been given ids."""
+        """Return the transactions that may have been given ids."""
         return {transaction for (transaction,) in self.read(lambda db: db.execute(SELECT_OPEN_WRITES).fetchall())}
 
     def backup(self, file: str, fd: int | None = None) -> int:
         raise FileError("A PostgreSQL store is backed up with pg_dump.")
 
+    def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
+        parameters = {"account": account, "after": after, "limit": limit + 1}
+        rows = self.read(lambda db: db.execute(SELECT_CONVERSATIONS, parameters).fetchall())
+        return [ConversationRow(*row) for row in rows[:limit]], len(rows) > limit
+
 
 def _search_ids(db: PgConnection, parameters: dict[str, Any], deadline: float) -> list[int]:
-    """The messages that a search finds in some conversations. Raises `SearchTimeout`."""
-    left = max(1, int((deadline - time.monotonic()) * 1000))  # none would be no limit
+    """Return the ids of matches in some conversations. Blocks. Raises `SearchTimeout` at the deadline."""
+    remaining = max(1, int((deadline - time.monotonic()) * 1000))  # milliseconds; 0 would be no limit
     try:
         with db.transaction():
-            db.execute(SEARCH_SETTINGS, (f"{left}ms",))
+            db.execute(SEARCH_SETTINGS, (f"{remaining}ms",))
             return [id for (id,) in db.execute(SEARCH, parameters).fetchall()]
     except QueryCanceled as error:
         raise SearchTimeout from error
@@ -292,34 +315,3 @@ def _search_ids(db: PgConnection, parameters: dict[str, Any], deadline: float) -
 
 def _select_page(db: PgConnection, statement: Any, limit: int, **parameters: Any) -> tuple[list[StoredMessage], bool]:
     return page_from_rows(db.execute(statement, {**parameters, "limit": limit + 1}), limit)
-
-
-SELECT_CONVERSATIONS: Final = """
-WITH mine AS (
-    SELECT c.id, c.name, c.head, greatest(p.visible, c.first) AS first, p.read, left(c.key, 1) = '#' AS is_room,
-        CASE WHEN left(c.key, 1) = '#' THEN c.key
-            WHEN split_part(c.key, ' ', 1) = me.key THEN split_part(c.key, ' ', 2)
-            ELSE split_part(c.key, ' ', 1) END AS other
-    FROM participants p JOIN conversations c ON c.id = p.conversation_id JOIN accounts me ON me.id = p.account_id
-    WHERE p.account_id = %(account)s AND left(c.key, 1) <> '!'
-), page AS (
-    -- Cut before anything is looked up for it.
-    SELECT * FROM mine WHERE other > %(after)s AND (head >= first OR is_room) ORDER BY other LIMIT %(limit)s
-)
-SELECT other,
-    CASE WHEN is_room THEN page.name
-        ELSE coalesce(a.name, CASE WHEN m.account_id = %(account)s THEN m."to" ELSE m.sender END, other) END,
-    CASE WHEN head >= first THEN head ELSE 0 END, first, read, CASE WHEN NOT m.erased THEN m.time END
-FROM page LEFT JOIN accounts a ON a.key = other
-LEFT JOIN messages m ON m.conversation_id = page.id AND m.seq = head AND head >= first
-ORDER BY other
-"""
-
-
-class ConversationStore(Database):
-    """The part of the contract that says what there is to read."""
-
-    def conversations(self, account: int, after: str, limit: int) -> tuple[list[ConversationRow], bool]:
-        parameters = {"account": account, "after": after, "limit": limit + 1}
-        rows = self.read(lambda db: db.execute(SELECT_CONVERSATIONS, parameters).fetchall())
-        return [ConversationRow(*row) for row in rows[:limit]], len(rows) > limit

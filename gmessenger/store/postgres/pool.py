@@ -1,4 +1,4 @@
-"""Connection settings and the connection pool of PostgreSQL; a connection that failed is discarded."""
+"""Connection settings and the connection pool of PostgreSQL; connections that failed are closed."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from gmessenger.hosts import ascii_host
 from gmessenger.store.failures import FAILURE_LOG
 from gmessenger.urls import redact_url
 
-CONNECT_TIMEOUT: Final = 5
-"""Seconds after which a server that does not answer is not there."""
+CONNECT_TIMEOUT: Final = 5  # seconds, for each address of the server
 SERVER_REFUSAL: Final = re.compile("FATAL:|no password supplied")
-"""What a server's own refusal begins with, or ours to go on with it; anything else is about the way there."""
+"""In libpq's message: the server refused the login, or no password is known; all else is about the network."""
 TRANSIENT_REFUSAL: Final = re.compile("starting up|shutting down|recovery|too many|remaining connection slots")
 """Refusals that pass by themselves."""
 URL_FORM: Final = re.compile(r"postgres(ql)?://([^:@/]*(:[^@/]*)?@)?[^@/?]*(/[^@/?]*)?(\?[^@]*)?", re.DOTALL)
-"""libpq takes more, and then looks for a host by a piece of the password, and says so."""
+"""libpq accepts more: it may take a piece of the password for a host, and print it."""
 EMPTY_URLS: Final = ("postgresql://", "postgres://", "postgresql:///", "postgres:///")
 HOST_FORM: Final = re.compile(r"/[^@]*|@[\w.-]+|[\w.-]*|[\dA-Fa-f:.]+(%\w+)?")
 MIN_SERVER_VERSION: Final = 13_00_00
 DEFAULT_PARAMETERS: Final = {
     "application_name": "gmessenger",
-    # A network that is cut says nothing: what was sent and is not answered for so long is lost.
+    # A cut network is silent: what is not acknowledged for so long counts as lost.
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "keepalives_count": "3",
@@ -44,9 +43,9 @@ DEFAULT_PARAMETERS: Final = {
 }
 SESSION_SETTINGS: Final[LiteralString] = (
     "SELECT set_config('statement_timeout', %(timeout)s, false), set_config('lock_timeout', '0', false), "
-    # A node that stands still in the middle of a transaction must not hold up the others.
+    # A node that hangs within a transaction must not hold up the others.
     "set_config('idle_in_transaction_session_timeout', '5s', false), "
-    # Nor one whose network is cut, and in the middle of a pipeline the server knows no other limit.
+    # Nor one whose network is cut: within a pipeline the server has no other limit.
     "set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
     "set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false), "
     "set_config('default_transaction_isolation', 'read committed', false), "
@@ -57,10 +56,10 @@ SESSION_SETTINGS: Final[LiteralString] = (
 
 
 class ConnectionSettings:
-    """What a URL names; `shown` is the URL with its password masked."""
+    """How to connect to the database of a URL; `shown_url` is the URL without its password."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        """Raises `ConfigError` for a URL that libpq does not understand."""
+        """Parse a URL; `timeout` is that of statements, in seconds. Raises `ConfigError` for an invalid URL."""
         self.shown_url = redact_url(url)
         self._timeout = timeout
         try:
@@ -76,7 +75,7 @@ class ConnectionSettings:
             raise ConfigError(f"The store {self.shown_url} has an invalid host name.") from None
 
     def _explain_url(self) -> str:
-        """What libpq says of it, unless that is about the password."""
+        """Return why the URL is invalid, as the end of a sentence; never with a piece of the password."""
         try:
             conninfo_to_dict(self.shown_url)
         except psycopg.ProgrammingError as error:
@@ -84,10 +83,10 @@ class ConnectionSettings:
         return ": in its password, write characters other than letters and digits as %XX"
 
     def connect(self) -> Connection[Any]:
-        """A connection, as the store needs it. Raises psycopg's errors."""
-        found = self._resolve_hosts()
-        timeout = int(found.pop("connect_timeout", None) or CONNECT_TIMEOUT)
-        db = psycopg.connect(**{**DEFAULT_PARAMETERS, **found}, connect_timeout=timeout, autocommit=True)
+        """Open a connection with the session settings of a store. Blocks. Raises psycopg's errors or OSError."""
+        parameters = self._resolve_hosts()
+        timeout = int(parameters.pop("connect_timeout", None) or CONNECT_TIMEOUT)
+        db = psycopg.connect(**{**DEFAULT_PARAMETERS, **parameters}, connect_timeout=timeout, autocommit=True)
         try:
             self._set_up_session(db)
         except BaseException:
@@ -96,19 +95,20 @@ class ConnectionSettings:
         return db
 
     def connect_first(self) -> Connection[Any]:
-        """The first connection. Raises `ConfigError` or `FileError` where there cannot be one."""
+        """Open a connection at start. Blocks. Raises `ConfigError` or `FileError`, see `to_error`."""
         try:
             return self.connect()
         except (psycopg.Error, OSError) as error:
             raise self.to_error(error) from None
 
     def to_error(self, error: Exception) -> ExitError:
-        """Why a program has to end."""
+        """Convert an error to that of a program: `ConfigError` where trying again is no use, else `FileError`."""
         sentence = f"Cannot open the store {self.shown_url}: {describe_error(error)}."
-        lasts = SERVER_REFUSAL.search(str(error)) and not TRANSIENT_REFUSAL.search(str(error))
-        return ConfigError(sentence) if lasts else FileError(sentence)
+        is_permanent = SERVER_REFUSAL.search(str(error)) and not TRANSIENT_REFUSAL.search(str(error))
+        return ConfigError(sentence) if is_permanent else FileError(sentence)
 
     def _set_up_session(self, db: Connection[Any]) -> None:
+        """Apply `SESSION_SETTINGS`. Raises `ConfigError` for an old server or an encoding other than UTF-8."""
         if db.info.server_version < MIN_SERVER_VERSION:
             raise ConfigError(
                 f"The store {self.shown_url} needs PostgreSQL of at least version {MIN_SERVER_VERSION // 10000}."
@@ -120,23 +120,23 @@ class ConnectionSettings:
             )
 
     def _resolve_hosts(self) -> dict[str, Any]:
-        """What was given, with addresses for the names: libpq would look them up itself, and everybody would wait."""
+        """Return the parameters with addresses of the hosts: libpq would resolve names and block the loop."""
         hosts = self._hosts
         if not hosts or "hostaddr" in self._parameters or len(self._resolver_names) < len(set(hosts)):
             return dict(self._parameters)
         ports = str(self._parameters.get("port") or "").split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
-        found = [
-            (host, port, str(where[4][0]))
+        endpoints = [
+            (host, port, str(info[4][0]))
             for host, port in zip(hosts, ports, strict=True)
-            for where in socket.getaddrinfo(self._resolver_names[host], None, type=socket.SOCK_STREAM)
+            for info in socket.getaddrinfo(self._resolver_names[host], None, type=socket.SOCK_STREAM)
         ]
-        names, numbers, addresses = (",".join(each) for each in zip(*found, strict=True))
-        return {**self._parameters, "host": names, "port": numbers, "hostaddr": addresses}
+        host, port, hostaddr = (",".join(values) for values in zip(*endpoints, strict=True))
+        return {**self._parameters, "host": host, "port": port, "hostaddr": hostaddr}
 
 
 def _is_plausible(parameters: Mapping[str, Any]) -> bool:
-    """Whether what libpq takes for hosts, ports and a user can be some: it tells of them where they are none."""
+    """Return whether hosts, ports and user are well-formed: libpq's errors might print a password."""
     hosts = f"{parameters.get('host') or ''},{parameters.get('hostaddr') or ''}".split(",")
     ports = str(parameters.get("port") or "").split(",")
     are_ports = all(port.isdecimal() or not port for port in ports)
@@ -144,37 +144,35 @@ def _is_plausible(parameters: Mapping[str, Any]) -> bool:
 
 
 def describe_error(error: Exception) -> str:
-    """What a database or a system said, in one line without its end."""
+    """Return the first line of an error's message, without its full stop."""
     line = str(error).strip().partition("\n")[0]
     return line.removeprefix("connection failed: ").rstrip(". ") or type(error).__name__
 
 
 ResultT = TypeVar("ResultT")
 PgConnection: TypeAlias = Connection[tuple[Any, ...]]
-# What becomes of a connection is told by the errors it raises; psycopg would tell it on stderr as well.
+# Failures of connections raise errors; psycopg would print them on stderr as well.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 RETRYABLE: Final = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
     psycopg.errors.UniqueViolation,
 )
-"""What happens to one who was not alone, and is well the next time."""
+"""Conflicts with other transactions: trying again helps."""
 BAD_DATA_ERRORS: Final = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeError)
-"""What is wrong with what is to be kept itself, whatever is tried, and however often."""
+"""Errors of the data itself: trying again does not help."""
 MAX_ATTEMPTS: Final = 5
-RETRY_DELAY: Final = 0.02
-RECONNECT_DELAY: Final = 0.2
-"""Seconds after a failure to connect in which nobody tries: they are refused at once."""
-FAILED_MARK: Final = " failed: "
-"""What libpq says between an address and what is wrong with it."""
+RETRY_DELAY: Final = 0.02  # seconds, times the number of the attempt
+RECONNECT_DELAY: Final = 0.2  # seconds after a failure to connect in which requests are refused at once
+FAILED_MARK: Final = " failed: "  # what libpq writes between an address and the error
 SERVER_GRACE: Final = 1.0
-"""Seconds that a server has, beyond the time it was given itself, to say that something took too long."""
+"""Seconds that a server has, beyond its own timeout, to answer that a statement took too long."""
 
 
 class ConnectionPool:
-    """Connections, at most so many at a time. What goes wrong with one is `StoreUnavailable`, and it is not used again.
+    """Lends up to `size` connections at a time; closes those that failed.
 
-    A server that does not answer is waited for `timeout` seconds.
+    A server that does not answer fails after `timeout` seconds and `SERVER_GRACE`. All methods block the greenlet.
     """
 
     def __init__(self, settings: ConnectionSettings, size: int, timeout: float) -> None:
@@ -186,7 +184,7 @@ class ConnectionPool:
         self._closed = False
 
     def connect(self) -> PgConnection:
-        """One more connection, its caller's own. Raises `StoreUnavailable`."""
+        """Open a connection beside the pool, which its caller owns. Raises `StoreUnavailable`."""
         if self._closed or time.monotonic() < self._no_connect_before:
             raise StoreUnavailable
         try:
@@ -196,20 +194,24 @@ class ConnectionPool:
             raise to_store_unavailable(error) from error
 
     def close(self) -> None:
-        """Close those that nobody uses; the others are closed when they are given back."""
+        """Close idle connections; those in use are closed when they come back."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
 
     def run(self, function: Callable[[PgConnection], ResultT]) -> ResultT:
-        """Do something with a connection; again where it was not alone.
+        """Run a function with a connection and return its result; run it again after a conflict.
 
-        So `work` may run more than once: what it does is one transaction, or changes nothing.
+        It may run more than once, so it MUST be one transaction, or change nothing.
+
+        Raises:
+            NotStorable: the database cannot hold the data.
+            StoreUnavailable: any other failure of the database.
         """
         for attempt in range(MAX_ATTEMPTS):
             try:
-                with self.connection() as line:
-                    return function(line)
+                with self.connection() as db:
+                    return function(db)
             except RETRYABLE as error:
                 failure: psycopg.Error = error
                 gevent.sleep(RETRY_DELAY * attempt)
@@ -222,19 +224,20 @@ class ConnectionPool:
 
     @contextmanager
     def connection(self) -> Iterator[PgConnection]:
+        """Lend a connection. Raises psycopg's errors, and `StoreUnavailable` where none is free in time."""
         with self._slot():
-            line = self._pop_idle() or self.connect()
+            db = self._pop_idle() or self.connect()
             try:
-                with self.deadline(line):
-                    yield line
+                with self.deadline(db):
+                    yield db
             except psycopg.Error:
-                line.close()  # of a pipeline that failed psycopg believes that all of it was prepared
+                db.close()  # after a pipeline that failed psycopg believes that all its statements were prepared
                 raise
             finally:
-                if self._closed or line.closed or line.info.transaction_status != TransactionStatus.IDLE:
-                    line.close()
+                if self._closed or db.closed or db.info.transaction_status != TransactionStatus.IDLE:
+                    db.close()
                 else:
-                    self._idle.append(line)
+                    self._idle.append(db)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -247,15 +250,15 @@ class ConnectionPool:
 
     def _pop_idle(self) -> PgConnection | None:
         while self._idle:
-            line = self._idle.pop()
-            if is_alive(line):
-                return line
-            line.close()
+            db = self._idle.pop()
+            if is_alive(db):
+                return db
+            db.close()
         return None
 
     @contextmanager
     def deadline(self, connection: PgConnection) -> Iterator[None]:
-        """Hang up where the server does not answer in time: whoever waits for it hears that the connection is gone."""
+        """Shut the socket down where the block takes too long: what waits for the server gets an error then."""
         timer = gevent.get_hub().loop.timer(self.timeout + SERVER_GRACE)
         timer.start(_shut_down_socket, connection)
         try:
@@ -266,14 +269,14 @@ class ConnectionPool:
 
 
 def to_store_unavailable(error: Exception) -> StoreUnavailable:
-    """What is answered where the database failed. What it said to us, and where it is, is for operators."""
+    """Convert an error of the database; its text goes to the log only, without the server's address."""
     return StoreUnavailable(detail=describe_error(error).rpartition(FAILED_MARK)[2])
 
 
 def is_alive(connection: PgConnection) -> bool:
-    """Whether a connection that nobody uses is there still, as far as its server has told us."""
+    """Return whether an idle connection is usable, as far as its server has told."""
     try:
-        for _ in range(2):  # its last words, and the end
+        for _ in range(2):  # a last message, and the end of the stream
             connection.pgconn.consume_input()
     except psycopg.Error:
         return False
@@ -282,5 +285,5 @@ def is_alive(connection: PgConnection) -> bool:
 
 def _shut_down_socket(connection: PgConnection) -> None:
     if not connection.closed:
-        with socket.socket(fileno=os.dup(connection.fileno())) as beside:
-            beside.shutdown(socket.SHUT_RDWR)
+        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)

@@ -1,14 +1,15 @@
-"""Taking messages away again, in slices: none of them holds up what is being said meanwhile.
+"""Prune and blank messages in batches, each a short transaction: new messages are not delayed.
 
-One node at a time does a slice, and one that finds another at it leaves it all to that.
+One node at a time prunes: a node that finds another at it leaves all of it to that one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby, takewhile
 from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import gevent
 
@@ -17,7 +18,9 @@ from gmessenger.store.postgres.database import Database
 from gmessenger.store.postgres.pool import PgConnection
 
 ResultT = TypeVar("ResultT")
-PRUNE_LOCK: Final = 0x676D7072
+OldRow: TypeAlias = tuple[int, int, int | None, str | None, str, float]
+"""Conversation id, seq, device id, the client's message id, text and time of a message."""
+PRUNE_LOCK: Final = 0x676D7072  # advisory lock; plus a conversation's id: of deleting that
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 SELECT_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM messages"
 BLANK_MESSAGES: Final = (
@@ -25,13 +28,13 @@ BLANK_MESSAGES: Final = (
     "SELECT id FROM messages WHERE account_id = %s AND id > %s AND id <= %s AND NOT erased ORDER BY id LIMIT %s)"
 )
 SELECT_PRUNABLE: Final = (
-    # Whose first message is old; nothing else has to be looked at.
+    # Conversations whose first message is old: no other message has to be read.
     "SELECT c.id FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.first "
     "WHERE m.time < %s AND c.id > %s AND left(c.key, 1) <> '!' ORDER BY c.id LIMIT %s"
 )
-MAX_PRUNE_TEXT: Final = 262_144  # characters of a slice, unless they are all one message's
+MAX_PRUNE_TEXT: Final = 262_144  # characters of a batch; a single message may have more
 SELECT_OLDEST: Final = (
-    # Seqs have no holes: what is behind the first so many is never looked at.
+    # Seqs have no gaps: messages behind the first `limit` are never read.
     "SELECT id, seq, device_id, client_id, text, time, total FROM ("
     " SELECT *, sum(length(text)) OVER (ORDER BY id, seq) - length(text) AS size, count(*) OVER () AS total FROM ("
     "  SELECT c.id, m.seq, m.device_id, m.client_id, m.text, m.time FROM conversations c CROSS JOIN LATERAL ("
@@ -50,7 +53,7 @@ INSERT_IDS: Final = (
     "ON CONFLICT DO NOTHING"
 )
 DELETE_MESSAGES: Final = (
-    # Each by its place: a range would be entered at its start, among all that was dropped before.
+    # Each by its seq: a range would be entered at its start, among the dead rows of earlier batches.
     "DELETE FROM messages m USING unnest(%s::bigint[], %s::bigint[]) AS old(conversation, seq) "
     "WHERE m.conversation_id = old.conversation AND m.seq = old.seq"
 )
@@ -65,7 +68,7 @@ SELECT_DELETED: Final = "SELECT id FROM conversations WHERE key >= '!' AND key <
 LOCK_CONVERSATION: Final = "SELECT first, head FROM conversations WHERE id = %s FOR NO KEY UPDATE"
 DELETE_CHUNK: Final = "DELETE FROM messages WHERE conversation_id = %s AND seq >= %s AND seq < %s"
 DELETE_CONVERSATION: Final = (
-    # Itself first: who is at something in it is waited for, and what that has left goes, too.
+    # The conversation first: this waits for transactions that write to it, whose rows are deleted then, too.
     "DELETE FROM conversations WHERE id = %s",
     "DELETE FROM messages WHERE conversation_id = %s",
     "DELETE FROM participants WHERE conversation_id = %s",
@@ -75,7 +78,7 @@ DELETE_CONVERSATION: Final = (
 
 
 class Pruner(Database):
-    """The part of the contract that makes the store forget."""
+    """The part of the store that erases and prunes messages."""
 
     def erase_messages(self, account: int) -> int:
         self.flush()
@@ -95,39 +98,40 @@ class Pruner(Database):
         return blanked
 
     def purge(self) -> None:
-        """Return at once: what the files of a database keep, and for how long, is its own business."""
+        """Return at once: the database's own files are not in our hands."""
 
     def prune(self, before: float) -> int:
         after = dropped = 0
-        while old := self._find_prunable(before, after):
-            found = self._run_exclusive(PRUNE_LOCK, lambda db, old=old: _drop_older(db, old, before))  # type: ignore[misc]
-            if found is None:
+        while ids := self._find_prunable(before, after):
+            result = self._run_exclusive(PRUNE_LOCK, partial(_drop_older, ids, before))
+            if result is None:
                 break
-            finished, count = found
+            finished, count = result
             after = max(after, finished)
             dropped += count
-        else:  # not while another node is at the messages: it would take us for one that is at them itself
+        else:  # not while another node prunes messages: finding the lock taken, it would leave them to this node
             while self._run_exclusive(PRUNE_LOCK, lambda db: _delete_old_ids(db, before - common.DEDUP_TTL)):
                 pass
         self.finish_deletions()
         return dropped
 
     def _find_prunable(self, before: float, after: int) -> list[int]:
+        """Return the ids of some conversations whose first message is older than a time, from id `after` on."""
         rows = self.read(lambda db: db.execute(SELECT_PRUNABLE, (before, after, common.PRUNE_BATCH)).fetchall())
         return [id for (id,) in rows]
 
     def finish_deletions(self) -> None:
-        """Finish with the conversations that were deleted, now or before a process ended in the middle of it."""
+        """Delete the messages of deleted conversations, also of those that another process did not finish."""
         for (conversation,) in self.read(lambda db: db.execute(SELECT_DELETED).fetchall()):
-            while self._run_exclusive(PRUNE_LOCK + conversation, lambda db, id=conversation: _delete_chunk(db, id)):  # type: ignore[misc]
+            while self._run_exclusive(PRUNE_LOCK + conversation, partial(_delete_chunk, conversation)):
                 pass
 
     def _run_exclusive(self, lock: int, step: Callable[[PgConnection], ResultT]) -> ResultT | None:
-        """Do a slice, and take breath; None where somebody else is at one."""
+        """Run a batch in a transaction with an advisory lock, then sleep; None if another node has the lock."""
 
         def change(db: PgConnection) -> ResultT | None:
-            ((is_ours,),) = db.execute(TRY_LOCK, (lock,)).fetchall()
-            return step(db) if is_ours else None
+            ((is_locked,),) = db.execute(TRY_LOCK, (lock,)).fetchall()
+            return step(db) if is_locked else None
 
         result = self.write(change)
         gevent.sleep(common.PRUNE_DELAY)
@@ -135,12 +139,12 @@ class Pruner(Database):
 
 
 def _delete_old_ids(db: PgConnection, before: float) -> bool:
-    """Forget the oldest ids; whether there may be more."""
+    """Forget ids of messages from before a time; return whether there may be more."""
     return db.execute(DELETE_OLD_IDS, (before, common.SCAN_CHUNK)).rowcount >= common.SCAN_CHUNK
 
 
-def _delete_chunk(db: PgConnection, conversation: int) -> bool:
-    """Drop the beginning of a conversation, and with its end all of it; whether there is more."""
+def _delete_chunk(conversation: int, db: PgConnection) -> bool:
+    """Delete the first messages of a conversation, and it with the last; return whether there are more."""
     row = db.execute(LOCK_CONVERSATION, (conversation,)).fetchone()
     if row is None:
         return False
@@ -155,22 +159,22 @@ def _delete_chunk(db: PgConnection, conversation: int) -> bool:
     return True
 
 
-def _drop_older(db: PgConnection, conversations: Sequence[int], before: float) -> tuple[int, int]:
-    """Drop a slice of what these have from before a time; the last of them that is done with, and how many messages.
+def _drop_older(conversations: Sequence[int], before: float, db: PgConnection) -> tuple[int, int]:
+    """Delete a batch of old messages; return the last finished conversation, and how many messages.
 
-    A conversation keeps an unbroken end: nothing goes whose predecessor stays for being younger.
+    Seqs must have no gaps: nothing behind the first message that stays is deleted, even if it is older.
     """
-    given = {"conversations": list(conversations), "limit": common.PRUNE_BATCH, "size": MAX_PRUNE_TEXT}
-    found = db.execute(SELECT_OLDEST, given).fetchall()
-    rows = [row[:-1] for row in found]
-    is_last = len(rows) < common.PRUNE_BATCH and (not found or found[0][-1] == len(found))
-    old: list[tuple[Any, ...]] = []
+    parameters = {"conversations": list(conversations), "limit": common.PRUNE_BATCH, "size": MAX_PRUNE_TEXT}
+    selected = db.execute(SELECT_OLDEST, parameters).fetchall()
+    rows: list[OldRow] = [row[:-1] for row in selected]
+    is_last = len(rows) < common.PRUNE_BATCH and (not selected or selected[0][-1] == len(selected))
+    old: list[OldRow] = []
     finished = 0
-    for conversation, beginning in groupby(rows, key=itemgetter(0)):
-        whole = list(beginning)
-        gone = list(takewhile(lambda row: row[5] < before, whole))
-        old += gone
-        if len(gone) < len(whole) or is_last:
+    for conversation, group in groupby(rows, key=itemgetter(0)):
+        oldest = list(group)
+        prunable = list(takewhile(lambda row: row[5] < before, oldest))
+        old += prunable
+        if len(prunable) < len(oldest) or is_last:
             finished = conversation
     locked = {id for (id,) in db.execute(LOCK_CONVERSATIONS, (list({row[0] for row in old}),))}
     old = [row for row in old if row[0] in locked]
@@ -179,15 +183,15 @@ def _drop_older(db: PgConnection, conversations: Sequence[int], before: float) -
     return finished, len(old)
 
 
-def _delete_messages(db: PgConnection, rows: list[tuple[Any, ...]], ids_from: float) -> None:
-    """Drop the first messages of conversations; their ids stay known for as long as somebody may send them again."""
-    known = [
+def _delete_messages(db: PgConnection, rows: list[OldRow], ids_from: float) -> None:
+    """Delete the first messages of conversations; remember the ids of those not older than `ids_from`."""
+    ids = [
         (device, id, conversation, seq, common.text_digest(text), time)
         for conversation, seq, device, id, text, time in rows
         if device is not None and id is not None and time >= ids_from
     ]
-    if known:
-        db.execute(INSERT_IDS, [list(column) for column in zip(*known, strict=True)])
+    if ids:
+        db.execute(INSERT_IDS, [list(column) for column in zip(*ids, strict=True)])
     db.execute(DELETE_MESSAGES, ([row[0] for row in rows], [row[1] for row in rows]))
     first = {row[0]: row[1] + 1 for row in rows}
     db.execute(ADVANCE_FIRST, (list(first), list(first.values())))

@@ -28,8 +28,8 @@ SELECT_UNINDEXED: Final = (
     ") AS sized WHERE before <= %s ORDER BY id DESC"
 )
 SET_VECTORS: Final = (
-    "UPDATE messages m SET words = given.words::tsvector FROM unnest(%s::bigint[], %s::text[]) AS given(id, words) "
-    "WHERE m.id = given.id AND NOT m.erased"
+    "UPDATE messages m SET words = v.words::tsvector FROM unnest(%s::bigint[], %s::text[]) AS v(id, words) "
+    "WHERE m.id = v.id AND NOT m.erased"
 )
 SET_UNINDEXED: Final = "UPDATE facts SET value = %s WHERE name = 'unindexed'"
 CLEAR_UNINDEXED: Final = "DELETE FROM facts WHERE name = 'unindexed'"

@@ -24,7 +24,7 @@ INSERT_ROOM: Final = (
 )
 LOCK_ROOM: Final = "SELECT id, head FROM conversations WHERE key = %s FOR KEY SHARE"
 JOIN: Final = (
-    # Of an account that is being deleted nothing must come to stay.
+    # Locked: nothing must be added to an account that is being deleted.
     "INSERT INTO participants (account_id, conversation_id, visible) SELECT id, %s, %s FROM accounts WHERE id = %s "
     "FOR KEY SHARE ON CONFLICT DO NOTHING"
 )
@@ -38,7 +38,7 @@ LIFT_CLOSE: Final = "DELETE FROM sanctions WHERE kind = 'close' AND target = %s"
 
 
 class RoomStore(Pruner):
-    """The part of the contract that is about rooms; what is said in them is `MessageStore`'."""
+    """The part of the store that has rooms and their members; their messages are in `MessageStore`."""
 
     def rooms(self) -> Sequence[RoomRecord]:
         return [_room_from_row(row) for row in self.read(lambda db: db.execute(SELECT_ROOMS).fetchall())]
@@ -54,7 +54,7 @@ class RoomStore(Pruner):
                     self.record_change(db, "room", key)
                 if row := db.execute(FIND_ROOM, (key,)).fetchone():
                     return _room_from_row(row)
-            raise StoreUnavailable  # there was one each time, and each time it was deleted before it could be read
+            raise StoreUnavailable  # each time there was a room, and it was deleted before it could be read
 
         return self.change(change)
 
@@ -66,10 +66,10 @@ class RoomStore(Pruner):
             id, head = row
             if db.execute(JOIN, (id, head + 1, account)).rowcount:
                 self.record_change(db, "member", room, account)
-            found = db.execute(VISIBLE, (account, id)).fetchone()
-            if found is None:
+            visible = db.execute(VISIBLE, (account, id)).fetchone()
+            if visible is None:
                 raise AccountDeleted
-            return int(found[0]) - 1
+            return int(visible[0]) - 1
 
         return self.change(change)
 
@@ -89,7 +89,7 @@ class RoomStore(Pruner):
 
     def delete_room(self, room: str) -> None:
         def change(db: PgConnection) -> None:
-            # Out of everybody's sight at once; what was said goes after it, and a new room of the name is another.
+            # Hidden at once; its messages are deleted afterwards. A new room of the name is another conversation.
             if db.execute(MARK_DELETED, (room,)).rowcount:
                 self.record_change(db, "room", room)
             if db.execute(LIFT_CLOSE, (room,)).rowcount:

@@ -1,16 +1,14 @@
-"""The PostgreSQL store, put together: the contract fulfilled by one class for each of its parts."""
+"""The PostgreSQL store: all parts of the `SharedStore` contract in one class."""
 
 from __future__ import annotations
 
-from gmessenger.store.postgres.accounts import AccountStore, SanctionStore
+from gmessenger.store.postgres.accounts import AccountStore
 from gmessenger.store.postgres.changefeed import ChangeFeed
 from gmessenger.store.postgres.leases import NameLeases
-from gmessenger.store.postgres.messages import ConversationStore, MessageStore
+from gmessenger.store.postgres.messages import MessageStore
 from gmessenger.store.postgres.reindex import IndexRebuild
 from gmessenger.store.postgres.rooms import RoomStore
 
 
-class PostgresStore(
-    AccountStore, MessageStore, ConversationStore, RoomStore, SanctionStore, NameLeases, ChangeFeed, IndexRebuild
-):
-    """Fulfils the contract, and that of a store which several nodes share."""
+class PostgresStore(AccountStore, MessageStore, RoomStore, NameLeases, ChangeFeed, IndexRebuild):
+    """A store in a PostgreSQL database that the nodes of a cluster share."""

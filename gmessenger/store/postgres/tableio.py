@@ -1,8 +1,6 @@
-"""A store in PostgreSQL as tables: all the rows of one that no node has open, and an empty one filled with such rows.
+"""A PostgreSQL store as plain tables, to transfer it; and the identity of a restored store.
 
-Both are one transaction: what is read is of one moment, and what is written is nobody's before all of it is there.
-
-A database that a dump was read into: another store, though it may look like the one that was there before.
+Reading and writing are one transaction each: a source is one snapshot, a target is visible only when it is complete.
 """
 
 from __future__ import annotations
@@ -32,12 +30,13 @@ BAD_ROW_ERRORS: Final = (
     psycopg.errors.ProgramLimitExceeded,
     UnicodeError,
 )
-"""What is wrong with a row itself."""
-TRANSFER_TIMEOUT: Final = 30.0
-COPY_BATCH: Final = 2000
+"""Errors of a row itself."""
+TRANSFER_TIMEOUT: Final = 30.0  # seconds to connect and to migrate
+COPY_BATCH: Final = 2000  # rows
+RESTORE_TIMEOUT: Final = 30.0  # seconds
 NO_TIMEOUTS: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '5s'"
 NO_LOCAL_TIMEOUT: Final = "SET LOCAL statement_timeout = 0"
-"""In a transaction in which the schema was made: that has set a limit of its own."""
+"""For a transaction that has migrated, which sets a limit of its own."""
 SET_IDENTITY: Final = "UPDATE facts SET value = %s WHERE name = 'identity'"
 SELECT_ROWS: Final = SQL("SELECT {} FROM {}")
 COUNT_ROWS: Final = SQL("SELECT count(*) FROM {}")
@@ -49,12 +48,12 @@ SET_SEQUENCE: Final = "SELECT setval(%s, %s)"
 
 
 class TableIO:
-    """A database's tables, within a transaction."""
+    """The tables of a database, within a transaction."""
 
     def __init__(self, db: Connection[Any]) -> None:
         self._db = db
         self._conversation_keys: dict[int, str] = {}
-        """Of the conversations that were taken: they come before their messages."""
+        """Keys by id of the inserted conversations: search vectors of their messages begin with a digest of them."""
 
     @property
     def identity(self) -> str:
@@ -72,15 +71,15 @@ class TableIO:
         return int(self._select_value(LAST_ID.format(SQL(self._sequence(table)))))
 
     def convert_row(self, row: TableRow) -> TableRow:
-        fits = tuple(replace_nul(value) if isinstance(value, str) else value for value in row)
-        return row if fits == row else fits
+        converted = tuple(replace_nul(value) if isinstance(value, str) else value for value in row)
+        return row if converted == row else converted
 
     def insert_rows(self, table: Table, rows: Iterator[TableRow], on_bad_row: BadRowCallback) -> None:
         if table.name == "conversations":
             rows = self._note_keys(table, rows)
-        while some := list(islice(rows, COPY_BATCH)):
+        while batch := list(islice(rows, COPY_BATCH)):
             bisect_bad(
-                some,
+                batch,
                 partial(self._copy_rows, table),
                 lambda row, error: on_bad_row(row, describe_error(error)),
                 BAD_ROW_ERRORS,
@@ -90,11 +89,13 @@ class TableIO:
         """Copy rows into a table in a savepoint of their own. Raises psycopg's errors."""
         of_messages = table.name == "messages"
         columns = SQL(", ").join([_columns(table), Identifier("words")]) if of_messages else _columns(table)
-        truths = [table.columns.index(name) for name in table.booleans]
+        boolean_columns = [table.columns.index(name) for name in table.booleans]
         statement = COPY_ROWS.format(Identifier(table.name), columns)
         with self._db.transaction(), self._db.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row(self._with_vector(table, row) if of_messages else _convert_booleans(row, truths))
+                copy.write_row(
+                    self._with_vector(table, row) if of_messages else _convert_booleans(row, boolean_columns)
+                )
 
     def set_sequence(self, table: Table, last: int) -> None:
         if last:
@@ -104,15 +105,18 @@ class TableIO:
         self._db.execute(SET_IDENTITY, (identity,))
 
     def _note_keys(self, table: Table, rows: Iterator[TableRow]) -> Iterator[TableRow]:
+        """Yield the rows of conversations and remember their keys."""
         id, key = (table.columns.index(name) for name in ("id", "key"))
         for row in rows:
             self._conversation_keys[row[id]] = row[key]
             yield row
 
     def _with_vector(self, table: Table, row: TableRow) -> TableRow:
-        text, erased, where = (table.columns.index(name) for name in ("text", "erased", "conversation_id"))
-        words = None if row[erased] else make_tsvector(self._conversation_keys.get(row[where], ""), row[text])
-        return (*_convert_booleans(row, [erased]), words)
+        """Return the row of a message with its search vector appended."""
+        text, erased, conversation = (table.columns.index(name) for name in ("text", "erased", "conversation_id"))
+        key = self._conversation_keys.get(row[conversation], "")
+        vector = None if row[erased] else make_tsvector(key, row[text])
+        return (*_convert_booleans(row, [erased]), vector)
 
     def _sequence(self, table: Table) -> str:
         return str(self._select_value(FIND_SEQUENCE, (table.name,)))
@@ -124,13 +128,16 @@ class TableIO:
 
 @contextmanager
 def open_source(url: str) -> Iterator[TableIO]:
-    """A database that no node has open. Raises `ServerRunning`, `FileError` or `ConfigError`."""
-    address = ConnectionSettings(url, TRANSFER_TIMEOUT)
-    with _connect_unlimited(address) as db:
-        schema.migrate(db, address.shown_url)
-        require_no_nodes(db, address)
+    """Open a store that no node has open as a source, in one snapshot.
+
+    Blocks. Raises `ServerRunning`, `FileError` or `ConfigError`.
+    """
+    settings = ConnectionSettings(url, TRANSFER_TIMEOUT)
+    with _connect_unlimited(settings) as db:
+        schema.migrate(db, settings.shown_url)
+        require_no_nodes(db, settings)
         db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        for table in TABLES:  # a node that starts now waits, and is told so by its own patience
+        for table in TABLES:  # a node that starts now waits for these, up to its own timeout
             db.execute(LOCK_TABLE.format(Identifier(table.name)))
         yield TableIO(db)
         db.execute("ROLLBACK")
@@ -138,21 +145,24 @@ def open_source(url: str) -> Iterator[TableIO]:
 
 @contextmanager
 def open_sink(url: str) -> Iterator[TableIO]:
-    """A database without a store, or with one that has nothing in it. Raises as `reading`."""
-    address = ConnectionSettings(url, TRANSFER_TIMEOUT)
-    with _connect_unlimited(address) as db, db.transaction():
-        schema.migrate(db, address.shown_url)
+    """Open a database without a store, or with an empty one, as a target; commit at the end of the block.
+
+    Blocks. Raises as `open_source`.
+    """
+    settings = ConnectionSettings(url, TRANSFER_TIMEOUT)
+    with _connect_unlimited(settings) as db, db.transaction():
+        schema.migrate(db, settings.shown_url)
         db.execute(NO_LOCAL_TIMEOUT)
-        require_no_nodes(db, address)
-        rows = TableIO(db)
-        full = [table.name for table in TABLES if rows.count(table)]
-        if full:
-            raise FileError(f"The store {address.shown_url} is not empty: it has {', '.join(full)}.")
-        yield rows
+        require_no_nodes(db, settings)
+        tables = TableIO(db)
+        filled = [table.name for table in TABLES if tables.count(table)]
+        if filled:
+            raise FileError(f"The store {settings.shown_url} is not empty: it has {', '.join(filled)}.")
+        yield tables
 
 
 def require_no_nodes(db: Connection[Any], settings: ConnectionSettings) -> None:
-    """Raises `ServerRunning` where nodes live."""
+    """Raise `ServerRunning` where nodes have the store open."""
     if nodes := count_live_nodes(db):
         raise ServerRunning(
             f"Servers run on {settings.shown_url}: {nodes}. Stop them first (one that was killed counts as running for "
@@ -162,7 +172,7 @@ def require_no_nodes(db: Connection[Any], settings: ConnectionSettings) -> None:
 
 @contextmanager
 def _connect_unlimited(settings: ConnectionSettings) -> Iterator[Connection[Any]]:
-    """A connection on which things may take long."""
+    """Connect without a limit for statements; turn psycopg's errors into `FileError`."""
     with settings.connect_first() as db:
         try:
             db.execute(NO_TIMEOUTS)
@@ -176,27 +186,25 @@ def _columns(table: Table) -> Composed:
 
 
 def _convert_booleans(row: TableRow, boolean_columns: list[int]) -> TableRow:
-    """The row with what is true or false as PostgreSQL has it."""
+    """Return the row with 0 and 1 as booleans in some columns."""
     return (
-        tuple(bool(value) if place in boolean_columns else value for place, value in enumerate(row))
+        tuple(bool(value) if index in boolean_columns else value for index, value in enumerate(row))
         if boolean_columns
         else row
     )
 
 
-RESTORE_TIMEOUT = 30.0
-
-
 def renew_identity(url: str) -> None:
-    """Give it another identity: clients have to hear that what was said after the dump is gone, and its numbers will be
-    given again. Raises `ServerRunning`, `FileError` or `ConfigError`.
+    """Give a database that a dump was read into a new identity, as seqs of after the dump are given again.
+
+    Blocks. Raises `ServerRunning`, `FileError` or `ConfigError`.
     """
-    address = ConnectionSettings(url, RESTORE_TIMEOUT)
-    with address.connect_first() as db:
+    settings = ConnectionSettings(url, RESTORE_TIMEOUT)
+    with settings.connect_first() as db:
         try:
             with db.transaction():
-                schema.migrate(db, address.shown_url)
-                require_no_nodes(db, address)
+                schema.migrate(db, settings.shown_url)
+                require_no_nodes(db, settings)
                 schema.renew_identity(db)
         except psycopg.Error as error:
-            raise FileError(f"The store {address.shown_url} cannot be written: {describe_error(error)}.") from error
+            raise FileError(f"The store {settings.shown_url} cannot be written: {describe_error(error)}.") from error

@@ -1,4 +1,4 @@
-"""Read-only checks of a PostgreSQL store: verification of one snapshot, and status without joining the cluster."""
+"""Read-only checks of a PostgreSQL store: verification of a snapshot, and status of the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gmessenger.store.common import MAX_FAULTS, SELECT_SEQ_GAPS, VerifyReport, d
 from gmessenger.store.postgres import schema
 from gmessenger.store.postgres.pool import ConnectionSettings, describe_error
 
-INSPECT_TIMEOUT: Final = 10.0
+INSPECT_TIMEOUT: Final = 10.0  # seconds
 SELECT_SERVER: Final = (
     "SELECT split_part(current_setting('server_version'), ' ', 1), "
     "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, "
@@ -31,9 +31,11 @@ SELECT_UNSAFE_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """`shown` is the URL with its password masked. `schema` is None where there is no store yet, `nodes` how many have
-    it open, `size` in bytes, `connections` how many the server lets in, `off` which of its settings have it not wait
-    for its disk.
+    """What is known of a database without joining the cluster.
+
+    `shown_url` is the URL without its password; `schema` is None where there is no store yet; `nodes` counts the
+    servers that have it open; `size` is in bytes; `connections` is the limit for ordinary users; `unsafe_settings` are
+    those by which the server does not wait for its disk.
     """
 
     shown_url: str
@@ -46,36 +48,39 @@ class DatabaseStatus:
 
 
 def inspect_database(url: str) -> DatabaseStatus:
-    """Look at a database. Raises `FileError` where it cannot be written, else as `verify_database`."""
-    address = ConnectionSettings(url, INSPECT_TIMEOUT)
-    with address.connect_first() as db:
+    """Return the status of a database. Blocks.
+
+    Raises `FileError` where it cannot be written or reached, else `ConfigError`.
+    """
+    settings = ConnectionSettings(url, INSPECT_TIMEOUT)
+    with settings.connect_first() as db:
         try:
-            ((server, connections, writable, may_make, size),) = db.execute(SELECT_SERVER).fetchall()
+            ((server, connections, is_writable, may_create, size),) = db.execute(SELECT_SERVER).fetchall()
             facts = schema.read_facts(db)
-            ((may_write,),) = db.execute(MAY_WRITE).fetchall() if facts else [(may_make,)]
+            ((may_write,),) = db.execute(MAY_WRITE).fetchall() if facts else [(may_create,)]
             nodes = count_live_nodes(db) if facts else 0
-            off = tuple(name for (name,) in db.execute(SELECT_UNSAFE_SETTINGS).fetchall())
+            unsafe = tuple(name for (name,) in db.execute(SELECT_UNSAFE_SETTINGS).fetchall())
         except psycopg.Error as error:
-            raise address.to_error(error) from None
-    if not writable:
-        raise FileError(f"The store {address.shown_url} cannot be written: its server is read-only.")
+            raise settings.to_error(error) from None
+    if not is_writable:
+        raise FileError(f"The store {settings.shown_url} cannot be written: its server is read-only.")
     if not may_write:
-        raise FileError(f"The store {address.shown_url} cannot be written by this user.")
-    schema.require_known_schema(facts, address.shown_url)
+        raise FileError(f"The store {settings.shown_url} cannot be written by this user.")
+    schema.require_known_schema(facts, settings.shown_url)
     version = int(facts["schema"]) if facts else None
-    return DatabaseStatus(address.shown_url, server, version, nodes, size, connections, off)
+    return DatabaseStatus(settings.shown_url, server, version, nodes, size, connections, unsafe)
 
 
 def count_live_nodes(db: Connection[Any]) -> int:
-    """How many nodes have the store open, as far as is known."""
+    """Return the number of nodes that have the store open, by their heartbeats."""
     ((nodes,),) = db.execute(COUNT_NODES, (LEASE_TTL,)).fetchall()
     return int(nodes)
 
 
-VERIFY_TIMEOUT: Final = 10.0
+VERIFY_TIMEOUT: Final = 10.0  # seconds to connect
 BEGIN_SNAPSHOT: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    "SET LOCAL statement_timeout = 0",  # it is long, and disturbs nobody
+    "SET LOCAL statement_timeout = 0",  # it takes long, and holds up no other transaction
 )
 COUNT_QUERIES: Final = {
     "accounts": "SELECT count(*) FROM accounts",
@@ -115,33 +120,34 @@ HAS_USAGE: Final = "SELECT (to_regclass('usage') IS NOT NULL)::int"
 
 
 def verify_database(url: str) -> VerifyReport:
-    """Look through a database. Raises `FileError` for one that is no store or not there, and `ConfigError` for a
-    newer schema or where it does not let us in.
+    """Verify one snapshot of a store. Blocks.
+
+    Raises `FileError` where there is no store or no server, `ConfigError` for a newer schema or a refused login.
     """
-    address = ConnectionSettings(url, VERIFY_TIMEOUT)
-    found = VerifyReport()
-    with address.connect_first() as db:
-        require_store(db, address)
+    settings = ConnectionSettings(url, VERIFY_TIMEOUT)
+    report = VerifyReport()
+    with settings.connect_first() as db:
+        require_store(db, settings)
         try:
             for statement in BEGIN_SNAPSHOT:
                 db.execute(statement)
-            verify_transaction(db, found)
+            verify_transaction(db, report)
         except psycopg.Error as error:
-            found.faults.append(f"it cannot be read: {describe_error(error)}.")
-    return found
+            report.faults.append(f"it cannot be read: {describe_error(error)}.")
+    return report
 
 
 def verify_transaction(db: Connection[Any], report: VerifyReport) -> None:
-    """Look through what a transaction sees."""
+    """Verify what a transaction sees; add the counts and faults to a report."""
     report.counts = {what: _select_count(db, query) for what, query in COUNT_QUERIES.items()}
     report.faults += describe_seq_gaps(db.execute(SELECT_SEQ_GAPS).fetchmany(MAX_FAULTS), report.counts)
-    strays = {what: _select_count(db, query) for what, query in ORPHAN_QUERIES.items()}
-    report.faults += [f"{count} {what}." for what, count in strays.items() if count]
+    orphans = {what: _select_count(db, query) for what, query in ORPHAN_QUERIES.items()}
+    report.faults += [f"{count} {what}." for what, count in orphans.items() if count]
     report.faults += describe_miscounted(_select_count(db, COUNT_MISCOUNTED) if _select_count(db, HAS_USAGE) else 0)
 
 
 def require_store(db: Connection[Any], settings: ConnectionSettings) -> None:
-    """Raises `FileError` where a database has no store, `ConfigError` where that is too new."""
+    """Raise `FileError` where a database has no store, `ConfigError` where its schema is too new."""
     try:
         facts = schema.read_facts(db)
     except psycopg.Error as error:

@@ -121,7 +121,7 @@ class PostgresWriter(GroupCommitLoop):
         """Insert a batch; return the error that refused all of it, and the result of each message."""
         if not appends and not cursors:
             return None, ()
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             results = self._insert(appends, cursors)
         except Exception as error:
@@ -134,7 +134,7 @@ class PostgresWriter(GroupCommitLoop):
             # Also those that wait: they would wait for as long, and order is kept.
             refused = appends + self.queue.drain()
             return unavailable, [AppendResult(callback, error=unavailable) for _, callback in refused]
-        self._stats.commit_seconds.add(time.monotonic() - began)
+        self._stats.commit_seconds.add(time.monotonic() - started)
         return None, results
 
     def _insert(self, appends: Sequence[QueuedAppend], cursors: CursorsByDevice) -> Sequence[AppendResult]:

@@ -146,8 +146,8 @@ class MessageStore(Database):
                 return MessagePage(*page_from_rows(rows, limit), first)
             end = before if before is not None else 2**62
             rows = db.execute(BEFORE, (conversation, end, visible_from, limit + 1))
-            found, more = page_from_rows(rows, limit)
-            return MessagePage(found[::-1], more, first)
+            messages, more = page_from_rows(rows, limit)
+            return MessagePage(messages[::-1], more, first)
 
         return self.read(find)
 

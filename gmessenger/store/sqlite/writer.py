@@ -177,7 +177,7 @@ class SqliteWriter(GroupCommitLoop):
 
     def _run_changes(self, changes: Sequence[QueuedChange]) -> tuple[WireError | None, Sequence[ChangeOutcome]]:
         """Commit a batch; return the error that refused all of it, if any, and the outcome of each change."""
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             if (storage_error := self._hooks.find_storage_error()) is not None:
                 self._stats.failed_commits += 1
@@ -191,7 +191,7 @@ class SqliteWriter(GroupCommitLoop):
             FAILURE_LOG.log("store_failed", error)
             unavailable = StoreUnavailable("The server cannot store anything now.", detail=str(error))
             return unavailable, [(None, unavailable)] * len(changes)
-        self._stats.commit_seconds.add(time.monotonic() - began)
+        self._stats.commit_seconds.add(time.monotonic() - started)
         return None, outcomes
 
     def _commit(self, changes: Sequence[QueuedChange]) -> list[ChangeOutcome]:
