@@ -1,4 +1,4 @@
-"""Every connection to a file is closed, whatever happens to what it was opened for."""
+"""Every connection to a database file is closed, whatever fails."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support.timeouts import TEST_TIMEOUT
 connect = sqlite3.connect
 
 
-class Opened(list[sqlite3.Connection]):
-    """The connections that were opened, and which of them are open still."""
+class OpenedConnections(list[sqlite3.Connection]):
+    """The connections that were opened."""
 
-    def left(self) -> list[sqlite3.Connection]:
+    def still_open(self) -> list[sqlite3.Connection]:
         return [db for db in self if is_open(db)]
 
 
@@ -36,15 +36,15 @@ def is_open(db: sqlite3.Connection) -> bool:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
-    found = Opened()
+def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedConnections:
+    connections = OpenedConnections()
 
-    def opens(*given: object, **named: object) -> sqlite3.Connection:
-        found.append(connect(*given, **named))
-        return found[-1]
+    def opens(*args: object, **options: object) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))
+        return connections[-1]
 
     monkeypatch.setattr(sqlite3, "connect", opens)
-    return found
+    return connections
 
 
 def no_database(file: Path) -> None:
@@ -72,26 +72,26 @@ def changed(file: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize("spoil", [no_database, of_a_later_release, that_cannot_be_migrated])
 def test_a_store_that_cannot_be_opened_leaves_no_connection(
-    spoil: Callable[[Path], None], tmp_path: Path, opened: Opened
+    spoil: Callable[[Path], None], tmp_path: Path, opened: OpenedConnections
 ) -> None:
     file = tmp_path / "messenger.db"
     spoil(file)
     with pytest.raises(ExitError):
         open_store(f"sqlite:///{file}")
-    assert opened and opened.left() == []
+    assert opened and opened.still_open() == []
 
 
-def test_a_store_that_was_used_leaves_no_connection(tmp_path: Path, opened: Opened) -> None:
+def test_a_store_that_was_used_leaves_no_connection(tmp_path: Path, opened: OpenedConnections) -> None:
     store = open_store(f"sqlite:///{tmp_path}/messenger.db")
     for each in [gevent.spawn(store.search, 1, "words", None, 5, 9.0) for _ in range(9)]:
         each.get(timeout=TEST_TIMEOUT)
-    assert opened.left()
+    assert opened.still_open()
     store.close()
-    assert opened.left() == []
+    assert opened.still_open() == []
 
 
 def test_a_connection_that_is_in_use_while_its_readers_are_closed_is_closed_after(
-    tmp_path: Path, opened: Opened
+    tmp_path: Path, opened: OpenedConnections
 ) -> None:
     begun, goes_on = Event(), get_original("threading", "Event")()
 
@@ -109,4 +109,4 @@ def test_a_connection_that_is_in_use_while_its_readers_are_closed_is_closed_afte
     goes_on.set()
     closing.get(timeout=TEST_TIMEOUT)
     assert reading.get(timeout=TEST_TIMEOUT) == 7
-    assert opened and opened.left() == []
+    assert opened and opened.still_open() == []

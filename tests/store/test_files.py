@@ -1,4 +1,4 @@
-"""What is about files: one process at a time, backups, verifying, restoring."""
+"""Files of a SQLite store: one process at a time, backups, verification, restoring."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gmessenger.store.sqlite.backup import restore_file
 from gmessenger.store.sqlite.datafile import lock_holder
 from gmessenger.store.sqlite.file_copy import spare_path
 from gmessenger.store.sqlite.verify import inspect_file, verify_file
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 
@@ -28,19 +28,19 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
-def filled(file: Path, count: int = 10) -> Kept:
-    kept = Kept(open_store(f"sqlite:///{file}"))
-    kept.posts(*[kept.says(f"text {number}", time=float(number)) for number in range(count)])
-    return kept
+def filled(file: Path, count: int = 10) -> StoreDriver:
+    driver = StoreDriver(open_store(f"sqlite:///{file}"))
+    driver.append(*[driver.message(f"text {number}", time=float(number)) for number in range(count)])
+    return driver
 
 
 def test_a_store_is_opened_once_at_a_time_by_whatever_name(file: Path) -> None:
-    kept = filled(file)
+    driver = filled(file)
     (other := file.with_name("other.db")).symlink_to(file)
     for path in (file, other):
         with pytest.raises(StoreLocked, match="in use by process"):
             open_store(f"sqlite:///{path}")
-    kept.store.close()
+    driver.store.close()
     open_store(f"sqlite:///{other}").close()
 
 
@@ -54,12 +54,12 @@ def test_a_store_that_cannot_be_opened_is_not_held(file: Path) -> None:
 
 
 def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
-    kept, backup = filled(file, 3000), file.with_name("backup.db")
-    writing = gevent.spawn(lambda: [kept.posts(kept.says("more")) for _ in range(50)])
+    driver, backup = filled(file, 3000), file.with_name("backup.db")
+    writing = gevent.spawn(lambda: [driver.append(driver.message("more")) for _ in range(50)])
     gevent.sleep(0.01)
-    kept.store.backup(str(backup))
+    driver.store.backup(str(backup))
     writing.get(timeout=TEST_TIMEOUT)
-    kept.store.close()
+    driver.store.close()
     found = verify_file(backup)
     assert found.faults == [] and 3000 <= found.counts["messages"] <= 3050
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
@@ -67,13 +67,13 @@ def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
 
 
 def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(file: Path) -> None:
-    kept = filled(file)
+    driver = filled(file)
     with pytest.raises(FileError, match="File exists"):
-        kept.store.backup(str(file))
+        driver.store.backup(str(file))
     with pytest.raises(FileError, match="No such file"):
-        kept.store.backup(str(file.parent / "missing" / "backup.db"))
-    kept.store.backup(str(file.with_name("backup.db")))
-    kept.store.close()
+        driver.store.backup(str(file.parent / "missing" / "backup.db"))
+    driver.store.backup(str(file.with_name("backup.db")))
+    driver.store.close()
 
 
 def test_what_is_kept_in_memory_is_not_backed_up(tmp_path: Path) -> None:
@@ -84,25 +84,25 @@ def test_what_is_kept_in_memory_is_not_backed_up(tmp_path: Path) -> None:
 
 
 def test_an_open_store_is_verified_and_agrees_after_every_slice(file: Path) -> None:
-    kept = filled(file, 1800)
-    pruning = gevent.spawn(kept.store.prune, 1700.0)
+    driver = filled(file, 1800)
+    pruning = gevent.spawn(driver.store.prune, 1700.0)
     while not pruning.ready():
         assert verify_file(file).faults == []
         gevent.sleep(0.005)
     assert verify_file(file).counts["messages"] == 100
-    kept.store.erase_messages(kept.hank)
+    driver.store.erase_messages(driver.hank)
     assert verify_file(file).faults == []
-    kept.store.close()
+    driver.store.close()
     assert verify_file(file).faults == [] and not file.with_name("store.db-wal").exists()
 
 
 def test_a_restored_store_goes_on_where_the_backup_was(file: Path) -> None:
-    kept, backup = filled(file, 5), file.with_name("backup.db")
-    kept.store.backup(str(backup))
-    kept.posts(kept.says("late"))
+    driver, backup = filled(file, 5), file.with_name("backup.db")
+    driver.store.backup(str(backup))
+    driver.append(driver.message("late"))
     with pytest.raises(StoreLocked):
         restore_file(backup, file)
-    kept.store.close()
+    driver.store.close()
     _, old = restore_file(backup, file)
     assert old is not None and verify_file(old).counts["messages"] == 6
     again = open_store(f"sqlite:///{file}")
@@ -111,22 +111,22 @@ def test_a_restored_store_goes_on_where_the_backup_was(file: Path) -> None:
 
 
 def test_a_log_that_was_left_behind_is_restored_with_its_file(file: Path, tmp_path: Path) -> None:
-    """As when the files of a server that was killed are copied."""
-    kept = filled(file, 5)
+    """As where the files of a killed server are copied."""
+    driver = filled(file, 5)
     copies = tmp_path / "copies"
     copies.mkdir()
     for path in file.parent.glob("store.db*"):
         (copies / path.name).write_bytes(path.read_bytes())
-    kept.store.close()
+    driver.store.close()
     found, old = restore_file(copies / "store.db", tmp_path / "new" / "store.db")
     assert (found.counts["messages"], old) == (5, None)
 
 
 def test_a_store_keeps_its_identity_and_a_restored_one_has_another(file: Path) -> None:
-    kept = filled(file)
-    identity = kept.store.identity
-    kept.store.backup(str(file.with_name("backup.db")))
-    kept.store.close()
+    driver = filled(file)
+    identity = driver.store.identity
+    driver.store.backup(str(file.with_name("backup.db")))
+    driver.store.close()
     again = open_store(f"sqlite:///{file}")
     assert again.identity == identity and identity
     again.close()
@@ -175,10 +175,12 @@ def test_verify_compares_the_bytes_counted_for_quotas_with_those_stored(file: Pa
 
 
 def test_words_that_were_erased_are_nowhere_in_the_file(file: Path) -> None:
-    kept = filled(file)
-    kept.posts(kept.says("a diagnosis of zyxwvutsyndrome"), *[kept.says(f"{number}") for number in range(50)])
-    assert kept.store.erase_messages(kept.hank) == 61
-    kept.store.close()
+    driver = filled(file)
+    driver.append(
+        driver.message("a diagnosis of zyxwvutsyndrome"), *[driver.message(f"{number}") for number in range(50)]
+    )
+    assert driver.store.erase_messages(driver.hank) == 61
+    driver.store.close()
     assert b"zyxwvutsyndrome" not in file.read_bytes() and verify_file(file).faults == []
 
 

@@ -1,4 +1,4 @@
-"""A first start on a full disk: one sentence, and nothing left that is in the way of the next."""
+"""A first start on a full disk: one error message, and no file left that hinders the next start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writers: each change is answered whatever fails, and a timeout of the caller's own is not taken for the writer's."""
+"""The writer: every change gets an answer, whatever fails; timeouts of callers stay their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_TIME = 0.001  # seconds
 
 
 class Mistake(Exception):
-    """Raised by a hook of the writer's."""
+    """Raised by a hook of the writer."""
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def store(tmp_path: Path, failures: list[BaseException]) -> Iterator[SqliteStore
 def _fail_once(then: Callable[..., object]) -> Callable[..., object]:
     calls: list[object] = []
 
-    def hook(*given: object) -> object:
-        calls.append(given)
+    def hook(*args: object) -> object:
+        calls.append(args)
         if len(calls) == 1:
             raise Mistake
-        return then(*given)
+        return then(*args)
 
     return hook
 

@@ -1,4 +1,4 @@
-"""The index of words: what it costs to make it and to search in it, and one that an earlier release has made."""
+"""The search index: what making and searching it costs, and indexes of earlier releases."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from gmessenger.store.postgres import schema as postgres_schema
 from gmessenger.store.search_text import MAX_NORMALIZED, MAX_QUERY, MAX_TOKEN, MAX_TOKENS, parse_query, tokenize
 from gmessenger.store.sqlite import inserter, messages, pruning, schema, search_index, usage
 from gmessenger.store.sqlite.verify import verify_file
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 LONGEST = 16_384
 _random = random.Random(13)
 
 
-def some_of(*ranges: range) -> str:
-    """As many characters as a text may have, of these code points."""
+def random_text(*ranges: range) -> str:
+    """Return random characters of these ranges, as many as a text may have."""
     codes = [code for each in ranges for code in each if not 0xD800 <= code < 0xE000]
     return "".join(chr(_random.choice(codes)) for _ in range(LONGEST))
 
 
 WORST: dict[str, str] = {
     "eighteen letters of one": "\ufdfa" * LONGEST,
-    "ideographs": some_of(range(0x4E00, 0x9F00)),
-    "rare ideographs": some_of(range(0x20000, 0x2A000)),
-    "Korean syllables": some_of(range(0xAC00, 0xD7A0)),
-    "Korean letters": some_of(range(0x1100, 0x1200)),
+    "ideographs": random_text(range(0x4E00, 0x9F00)),
+    "rare ideographs": random_text(range(0x20000, 0x2A000)),
+    "Korean syllables": random_text(range(0xAC00, 0xD7A0)),
+    "Korean letters": random_text(range(0x1100, 0x1200)),
     "stacked accents": ("e" + "\u0301\u0323\u0302" * 5) * 1024,
     "marks in the wrong order": "\u0323\u0301" * (LONGEST // 2),
     "marks that are vowels, in the wrong order": "\u0915" + "\u094d\u093c" * (LONGEST // 2),
     "marks of Tibetan": "\u0f71\u0f72\u0f74\u0f39" * (LONGEST // 4),
     "a syllable with a thousand tones": "\u0e01" + "\u0e38\u0e48" * (LONGEST // 2),
-    "Thai": some_of(range(0x0E01, 0x0E3B), range(0x0E40, 0x0E4F)),
-    "Khmer": some_of(range(0x1780, 0x17D4)),
+    "Thai": random_text(range(0x0E01, 0x0E3B), range(0x0E40, 0x0E4F)),
+    "Khmer": random_text(range(0x1780, 0x17D4)),
     "voiced kana taken apart": "か\u3099" * (LONGEST // 2),
     "sounds without kana": "\u3099\u309a" * (LONGEST // 2),
     "narrow kana": "ｶﾞ" * (LONGEST // 2),
-    "emoji": some_of(range(0x1F300, 0x1F600)),
+    "emoji": random_text(range(0x1F300, 0x1F600)),
     "families": "👨‍👩‍👧‍👦" * (LONGEST // 7),
     "flags": "🇷🇺" * (LONGEST // 2),
     "one letter a word": "a " * (LONGEST // 2),
@@ -60,13 +60,13 @@ WORST: dict[str, str] = {
     "one word that is not ASCII": "ж" * LONGEST,
     "scripts by turns": "a漢" * (LONGEST // 2),
     "squares that are words": "㌀" * LONGEST,
-    "every character": some_of(range(0x80, 0x110000)),
+    "every character": random_text(range(0x80, 0x110000)),
     "characters seen for the first time": "".join(_random.sample([*map(chr, range(0x80, 0x3000))], 11_000)),
 }
 
 
 class CountingTable(fold_table.FoldTable):
-    """Counts the characters that were folded."""
+    """A fold table that counts the characters that were folded."""
 
     def __init__(self) -> None:
         self.folded = 0
@@ -76,8 +76,8 @@ class CountingTable(fold_table.FoldTable):
         return super().__getitem__(code)
 
 
-class Normalized:
-    """Counts the characters that were normalised, and no run of marks may be sorted that is long."""
+class CountingUnicodeData:
+    """A `unicodedata` that counts normalised characters, and fails where a long run of marks is sorted."""
 
     def __init__(self) -> None:
         self.characters = 0
@@ -96,7 +96,7 @@ class Normalized:
 def test_what_is_folded_of_a_text_and_the_words_made_of_it_are_bounded(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table, normalized = CountingTable(), Normalized()
+    table, normalized = CountingTable(), CountingUnicodeData()
     monkeypatch.setattr(search_text, "_FOLD_TABLE", table)
     for module in (search_text, fold_table):
         monkeypatch.setattr(module, "unicodedata", normalized)
@@ -133,13 +133,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def opened(request: pytest.FixtureRequest, file: Path) -> Iterator[Callable[[], Kept]]:
+def opened(request: pytest.FixtureRequest, file: Path) -> Iterator[Callable[[], StoreDriver]]:
     url = f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
     stores: list[Store] = []
 
-    def open_() -> Kept:
+    def open_() -> StoreDriver:
         stores.append(open_store(url))
-        return Kept(stores[-1])
+        return StoreDriver(stores[-1])
 
     yield open_
     for store in stores:
@@ -147,41 +147,43 @@ def opened(request: pytest.FixtureRequest, file: Path) -> Iterator[Callable[[], 
 
 
 @pytest.fixture
-def kept(opened: Callable[[], Kept]) -> Kept:
+def driver(opened: Callable[[], StoreDriver]) -> StoreDriver:
     return opened()
 
 
-def long_texts(kept: Kept) -> list[Any]:
-    return [kept.says(f"needle{number} " + "\ufdfa" * (LONGEST - 20)) for number in range(6)]
+def long_texts(driver: StoreDriver) -> list[Any]:
+    return [driver.message(f"needle{number} " + "\ufdfa" * (LONGEST - 20)) for number in range(6)]
 
 
 def test_the_loop_folds_no_more_at_a_time_than_a_message_or_two(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(f"sqlite:///{file}")
-    kept = Kept(store)
-    turns: list[int] = []
-    fold_all = inserter.index_words
-    monkeypatch.setattr(inserter, "index_words", lambda texts: (turns.append(sum(map(len, texts))), fold_all(texts))[1])
-    slices: list[int] = []
-    set_aside = pruning._stage_stale
+    driver = StoreDriver(store)
+    chunks: list[int] = []
+    index_words_of = inserter.index_words
+    monkeypatch.setattr(
+        inserter, "index_words", lambda texts: (chunks.append(sum(map(len, texts))), index_words_of(texts))[1]
+    )
+    batches: list[int] = []
+    stage_stale = pruning._stage_stale
     monkeypatch.setattr(
         pruning,
         "_stage_stale",
-        lambda db, rows: (slices.append(sum(len(row[2]) for row in rows)), set_aside(db, rows))[1],
+        lambda db, rows: (batches.append(sum(len(row[2]) for row in rows)), stage_stale(db, rows))[1],
     )
-    kept.posts(*long_texts(kept), *[kept.says(f"short {number}") for number in range(600)])
-    assert kept.finds("needle3") and max(turns) <= inserter.MAX_INSERT_TEXT + LONGEST and len(turns) >= 5
-    assert kept.store.erase_messages(kept.hank) == 606
-    assert max(slices) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(slices) >= 4
-    kept.posts(*long_texts(kept))
-    slices.clear()
-    assert kept.store.prune(99.0) == 612
-    assert max(slices) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(slices) >= 3
+    driver.append(*long_texts(driver), *[driver.message(f"short {number}") for number in range(600)])
+    assert driver.find_texts("needle3") and max(chunks) <= inserter.MAX_INSERT_TEXT + LONGEST and len(chunks) >= 5
+    assert driver.store.erase_messages(driver.hank) == 606
+    assert max(batches) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(batches) >= 4
+    driver.append(*long_texts(driver))
+    batches.clear()
+    assert driver.store.prune(99.0) == 612
+    assert max(batches) <= pruning.MAX_PRUNE_TEXT + LONGEST and len(batches) >= 3
     assert verify_file(file).faults == []
     store.close()
 
 
-def steps(kept: Kept, file: Path) -> int:
-    """How much SQLite does to search, counted in its machine's instructions and the pages of the index it reads."""
+def count_steps(driver: StoreDriver, file: Path) -> int:
+    """Count the instructions of SQLite's virtual machine that a search takes."""
     taken = [0]
 
     def count() -> int:
@@ -189,47 +191,47 @@ def steps(kept: Kept, file: Path) -> int:
         return 0
 
     with sqlite3.connect(file) as db:
-        places = db.execute(messages.SELECT_SCOPES, {"account": kept.dale, "conversation": None}).fetchall()
+        places = db.execute(messages.SELECT_SCOPES, {"account": driver.dale, "conversation": None}).fetchall()
         db.set_progress_handler(count, 1)
         match = search_index.fts_query([place[0] for place in places], parse_query("hello wor"))
-        db.execute(messages.SEARCH, {"words": match, "account": kept.dale, "limit": 10}).fetchall()
+        db.execute(messages.SEARCH, {"words": match, "account": driver.dale, "limit": 10}).fetchall()
     db.close()
     return taken[0]
 
 
 def test_what_one_may_not_read_costs_nothing(file: Path) -> None:
     store = open_store(f"sqlite:///{file}")
-    kept = Kept(store)
+    driver = StoreDriver(store)
     bill = store.create_account("bill", "Bill", "hash", 1.0).id
-    kept.posts(*[kept.says(f"hello world {number}") for number in range(20)])
+    driver.append(*[driver.message(f"hello world {number}") for number in range(20)])
     store.flush()
-    before = steps(kept, file)
-    kept.posts(*[kept.says(f"hello world {number}", "bill hank") for number in range(5000)])
-    kept.posts(*[kept.says(f"worm{number} hello", "bill hank") for number in range(5000)])
+    before = count_steps(driver, file)
+    driver.append(*[driver.message(f"hello world {number}", "bill hank") for number in range(5000)])
+    driver.append(*[driver.message(f"worm{number} hello", "bill hank") for number in range(5000)])
     store.flush()
-    assert steps(kept, file) <= 3 * before
-    assert len(kept.finds("hello wor", bill)) == 10 and len(kept.finds("hello wor", kept.dale)) == 10
+    assert count_steps(driver, file) <= 3 * before
+    assert len(driver.find_texts("hello wor", bill)) == 10 and len(driver.find_texts("hello wor", driver.dale)) == 10
     store.close()
 
 
-def test_in_many_conversations_what_is_newest_is_found_whatever_may_not_be_read(kept: Kept) -> None:
-    posts = [kept.says(f"hello {number}", f"g{number % 45} hank") for number in range(450)]
-    kept.posts(*posts)
-    hits = kept.searches("hello", limit=60)
-    assert kept.texts(hits.messages) == [f"hello {number}" for number in range(449, 389, -1)] and hits.more
-    assert kept.finds("hello 107") == ["hello 107"]
-    late = kept.store.create_account("g7", "G7", "hash", 2.0).id
-    kept.posts(kept.says("hello late", "g7 hank"))
-    assert kept.finds("hello", late) == ["hello late"]
+def test_in_many_conversations_what_is_newest_is_found_whatever_may_not_be_read(driver: StoreDriver) -> None:
+    posts = [driver.message(f"hello {number}", f"g{number % 45} hank") for number in range(450)]
+    driver.append(*posts)
+    hits = driver.search("hello", limit=60)
+    assert driver.texts(hits.messages) == [f"hello {number}" for number in range(449, 389, -1)] and hits.more
+    assert driver.find_texts("hello 107") == ["hello 107"]
+    late = driver.store.create_account("g7", "G7", "hash", 2.0).id
+    driver.append(driver.message("hello late", "g7 hank"))
+    assert driver.find_texts("hello", late) == ["hello late"]
     long_query = " ".join(f"word{number}" for number in range(300)) + " " + "漢字" * 400
-    assert kept.finds(long_query) == []
+    assert driver.find_texts(long_query) == []
 
 
-def test_a_search_without_time_says_that_it_is_incomplete(kept: Kept) -> None:
-    kept.posts(kept.says("hello"))
-    hits = kept.store.search(kept.hank, "hello", None, 10, -1.0)
+def test_a_search_without_time_says_that_it_is_incomplete(driver: StoreDriver) -> None:
+    driver.append(driver.message("hello"))
+    hits = driver.store.search(driver.hank, "hello", None, 10, -1.0)
     assert (hits.messages, hits.more, hits.incomplete) == ([], False, True)
-    assert not kept.searches("hello").incomplete and not kept.searches("nothing").incomplete
+    assert not driver.search("hello").incomplete and not driver.search("nothing").incomplete
 
 
 ENDLESS = (
@@ -242,29 +244,29 @@ def test_a_search_is_interrupted_and_nobody_who_reads_waits_for_one(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(f"sqlite:///{file}")
-    kept = Kept(store)
-    kept.posts(kept.says("hello", "bill hank"), kept.says("hello"))
+    driver = StoreDriver(store)
+    driver.append(driver.message("hello", "bill hank"), driver.message("hello"))
     monkeypatch.setattr(messages, "SEARCH", ENDLESS)
-    searches = [gevent.spawn(store.search, kept.hank, "hello", None, 10, 0.5) for _ in range(4)]
+    searches = [gevent.spawn(store.search, driver.hank, "hello", None, 10, 0.5) for _ in range(4)]
     gevent.sleep(0)
     for _ in range(20):
-        assert store.backlog(kept.hank) == {"bill hank": 1, DIRECT: 1}
+        assert store.backlog(driver.hank) == {"bill hank": 1, DIRECT: 1}
     assert not any(search.ready() for search in searches)
     gevent.joinall(searches, raise_error=True, timeout=30)
     assert [(search.value.messages, search.value.incomplete) for search in searches] == [([], True)] * 4
     monkeypatch.undo()
-    assert len(kept.finds("hello")) == 2
+    assert len(driver.find_texts("hello")) == 2
     store.close()
 
 
 def test_in_memory_a_search_holds_the_loop_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store("memory:")
-    kept = Kept(store)
-    kept.posts(kept.says("hello"))
+    driver = StoreDriver(store)
+    driver.append(driver.message("hello"))
     monkeypatch.setattr(messages, "SEARCH", ENDLESS)
-    assert store.search(kept.hank, "hello", None, 10, 3600.0).incomplete
+    assert store.search(driver.hank, "hello", None, 10, 3600.0).incomplete
     monkeypatch.undo()
-    assert kept.finds("hello") == ["hello"]
+    assert driver.find_texts("hello") == ["hello"]
     store.close()
 
 
@@ -275,8 +277,8 @@ OLD_ROWS = (
 )
 
 
-class Old(Kept):
-    """A store with fifty messages in an index that an earlier release has made: its words are of no conversation."""
+class OldStoreDriver(StoreDriver):
+    """A store of an earlier release: fifty messages, indexed without the prefix of their conversation."""
 
     def __init__(self, url: str, file: Path) -> None:
         self.url, self.hank, self.dale = url, 1, 2
@@ -317,10 +319,10 @@ def _old_postgres(url: str) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def old(request: pytest.FixtureRequest, file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Old]:
+def old(request: pytest.FixtureRequest, file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OldStoreDriver]:
     monkeypatch.setattr(common, "REINDEX_BATCH", 10)
     url = f"sqlite:///{file}" if request.param == "sqlite" else request.getfixturevalue("postgres").database()
-    found = Old(url, file)
+    found = OldStoreDriver(url, file)
     yield found
     found.store.close()
 
@@ -329,24 +331,26 @@ def newest(number: int) -> list[str]:
     return [f"old number{each}" for each in range(50, 50 - number, -1)]
 
 
-def test_a_store_of_an_earlier_release_is_searched_while_its_index_is_made_again(old: Old, file: Path) -> None:
-    assert old.finds("old") == [] and old.searches("old").incomplete
-    old.posts(old.says("new"))
-    hits = old.searches("new")
+def test_a_store_of_an_earlier_release_is_searched_while_its_index_is_made_again(
+    old: OldStoreDriver, file: Path
+) -> None:
+    assert old.find_texts("old") == [] and old.search("old").incomplete
+    old.append(old.message("new"))
+    hits = old.search("new")
     assert (old.texts(hits.messages), hits.incomplete) == (["new"], True)
     found: list[list[str]] = []
-    lefts: list[int] = []
+    remaining: list[int] = []
 
     def progress(left: int) -> None:
-        lefts.append(left)
-        found.append(old.texts(old.searches("old", limit=100).messages))
+        remaining.append(left)
+        found.append(old.texts(old.search("old", limit=100).messages))
 
     assert old.store.reindex(progress) == 51
-    assert found[:2] == [[], newest(10)] and len(found) >= 5 and lefts == sorted(lefts, reverse=True)
-    hits = old.searches("old", limit=100)
+    assert found[:2] == [[], newest(10)] and len(found) >= 5 and remaining == sorted(remaining, reverse=True)
+    hits = old.search("old", limit=100)
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
     assert old.store.reindex() == 0
-    assert old.store.erase_messages(old.hank) == 51 and old.finds("old") == []
+    assert old.store.erase_messages(old.hank) == 51 and old.find_texts("old") == []
     old.store.close()
     if old.url.startswith("sqlite"):
         assert verify_file(file).faults == [] and b"number17" not in file.read_bytes()
@@ -354,7 +358,7 @@ def test_a_store_of_an_earlier_release_is_searched_while_its_index_is_made_again
 
 def test_what_goes_before_it_is_in_the_new_index_leaves_it_whole(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "REINDEX_BATCH", 10)
-    old = Old(f"sqlite:///{file}", file)
+    old = OldStoreDriver(f"sqlite:///{file}", file)
     assert verify_file(file).faults == []
     assert old.store.prune(3.0) == 2
     assert verify_file(file).faults == []
@@ -363,36 +367,36 @@ def test_what_goes_before_it_is_in_the_new_index_leaves_it_whole(file: Path, mon
     assert old.store.prune(6.0) == 3 and old.store.prune(46.0) == 40
     assert verify_file(file).faults == []
     old.store.reindex()
-    assert old.finds("old") == newest(5)
+    assert old.find_texts("old") == newest(5)
     old.store.close()
     assert verify_file(file).faults == []
 
 
 def test_rows_are_not_given_again_where_the_new_index_has_not_come_to(file: Path) -> None:
-    old = Old(f"sqlite:///{file}", file)
+    old = OldStoreDriver(f"sqlite:///{file}", file)
     assert old.store.prune(99.0) == 50
-    old.posts(old.says("new"))
+    old.append(old.message("new"))
     old.store.reindex()
-    assert old.finds("new") == ["new"] and old.store.erase_messages(old.hank) == 1
+    assert old.find_texts("new") == ["new"] and old.store.erase_messages(old.hank) == 1
     old.store.close()
     assert verify_file(file).faults == []
 
 
 def test_an_index_that_another_unicode_has_made_is_made_again(file: Path) -> None:
     url = f"sqlite:///{file}"
-    kept = Kept(open_store(url))
-    kept.posts(kept.says("old"))
-    kept.store.close()
+    driver = StoreDriver(open_store(url))
+    driver.append(driver.message("old"))
+    driver.store.close()
     with sqlite3.connect(file) as db:
         db.execute("UPDATE facts SET value = '2 5.2.0' WHERE name = 'folding'")
     db.close()
-    kept.store = open_store(url)
-    assert kept.searches("old").incomplete
-    assert kept.store.reindex() > 0 and kept.finds("old") == ["old"] and not kept.searches("old").incomplete
-    kept.store.close()
-    kept.store = open_store(url)
-    assert kept.store.reindex() == 0 and kept.finds("old") == ["old"]
-    kept.store.close()
+    driver.store = open_store(url)
+    assert driver.search("old").incomplete
+    assert driver.store.reindex() > 0 and driver.find_texts("old") == ["old"] and not driver.search("old").incomplete
+    driver.store.close()
+    driver.store = open_store(url)
+    assert driver.store.reindex() == 0 and driver.find_texts("old") == ["old"]
+    driver.store.close()
 
 
 def test_a_batch_is_folded_as_each_of_its_texts_is() -> None:
@@ -404,10 +408,10 @@ def test_a_batch_is_folded_as_each_of_its_texts_is() -> None:
 def test_two_nodes_make_the_words_again_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "REINDEX_BATCH", 5)
     monkeypatch.setattr(reindex, "PEER_CHECK_INTERVAL", 0.01)
-    old = Old(url := postgres.database(), Path())
+    old = OldStoreDriver(url := postgres.database(), Path())
     other = open_store(url)
     gevent.joinall([gevent.spawn(node.reindex) for node in (old.store, other)], raise_error=True, timeout=60)
-    hits = old.searches("old", limit=100)
+    hits = old.search("old", limit=100)
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
     old.store.close()
     other.close()
@@ -425,12 +429,12 @@ def test_a_node_goes_on_where_another_ends_before_the_words_are_made_again(
         if len(looks) > 1:
             again.set()
 
-    old = Old(url := postgres.database(), Path())
+    old = OldStoreDriver(url := postgres.database(), Path())
     with psycopg.connect(url) as another:
         another.execute("SELECT pg_advisory_xact_lock(%s)", (reindex.REINDEX_LOCK,))
         reindexing = gevent.spawn(old.store.reindex, progress)
-        assert again.wait(TEST_TIMEOUT) and not reindexing.ready() and old.searches("old").incomplete
+        assert again.wait(TEST_TIMEOUT) and not reindexing.ready() and old.search("old").incomplete
     reindexing.get(timeout=TEST_TIMEOUT)
-    hits = old.searches("old", limit=100)
+    hits = old.search("old", limit=100)
     assert (old.texts(hits.messages), hits.incomplete) == (newest(50), False)
     old.store.close()

@@ -1,4 +1,4 @@
-"""A store whose files are moved, replaced or removed while a process has it open, and one that has several names."""
+"""Stores whose files are moved, replaced or removed while open, and stores with several names."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.support.server import ServerProcess
 from tests.support.timeouts import TEST_TIMEOUT
 
 
-class Opened:
-    """A store with twenty messages in it, in a folder of its own."""
+class OpenedStore:
+    """An open store with twenty messages, in a folder of its own."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -46,8 +46,8 @@ class Opened:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opened]:
-    opened = Opened(tmp_path)
+def opened(tmp_path: Path) -> Iterator[OpenedStore]:
+    opened = OpenedStore(tmp_path)
     yield opened
     opened.store.close()
 
@@ -58,59 +58,59 @@ def messages(file: Path) -> int:
     return found.counts["messages"]
 
 
-def move(opened: Opened) -> None:
+def move(opened: OpenedStore) -> None:
     opened.rename()
 
 
-def replace_by_nothing(opened: Opened) -> None:
+def replace_by_nothing(opened: OpenedStore) -> None:
     opened.rename()
     opened.file.touch()
 
 
-def replace_by_another(opened: Opened) -> None:
+def replace_by_another(opened: OpenedStore) -> None:
     opened.rename()
     opened.file.write_bytes(b"another store's, and no business of ours" * 1000)
 
 
-def move_the_folder(opened: Opened) -> None:
+def move_the_folder(opened: OpenedStore) -> None:
     opened.folder.rename(opened.top / "elsewhere")
 
 
-def another_folder(opened: Opened) -> None:
+def another_folder(opened: OpenedStore) -> None:
     move_the_folder(opened)
     opened.folder.mkdir()
     opened.file.write_bytes(b"another")
 
 
-def move_the_log(opened: Opened) -> None:
+def move_the_log(opened: OpenedStore) -> None:
     opened.rename("-wal")
 
 
-def remove_the_index_of_the_log(opened: Opened) -> None:
+def remove_the_index_of_the_log(opened: OpenedStore) -> None:
     Path(f"{opened.file}-shm").unlink()
 
 
-def remove(opened: Opened) -> None:
+def remove(opened: OpenedStore) -> None:
     opened.file.unlink()
 
 
-def remove_all(opened: Opened) -> None:
+def remove_all(opened: OpenedStore) -> None:
     shutil.rmtree(opened.folder)
 
 
-WAYS = (
+DAMAGES = (
     *(move, replace_by_nothing, replace_by_another, move_the_folder, another_folder, move_the_log),
     *(remove_the_index_of_the_log, remove, remove_all),
 )
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_nothing_is_said_to_be_stored_and_nothing_that_is_not_ours_is_touched(
-    opened: Opened, way: Callable[[Opened], None]
+    opened: OpenedStore, damage: Callable[[OpenedStore], None]
 ) -> None:
     assert opened.store.find_fault() == ""
-    way(opened)
-    there = {path: path.read_bytes() for path in (opened.file,) if path.exists() and path.stat().st_size < 100_000}
+    damage(opened)
+    before = {path: path.read_bytes() for path in (opened.file,) if path.exists() and path.stat().st_size < 100_000}
     assert isinstance(opened.says("after"), StoreUnavailable)
     assert opened.store.find_fault().startswith(str(opened.file)) and opened.store.suggest_remedy()
     for asked in (
@@ -121,27 +121,29 @@ def test_nothing_is_said_to_be_stored_and_nothing_that_is_not_ours_is_touched(
         with pytest.raises(StoreUnavailable, match="moved or replaced"):
             asked()
     opened.store.close()
-    if way not in (move_the_log, remove_the_index_of_the_log):
-        assert {path: path.read_bytes() for path in there} == there
+    if damage not in (move_the_log, remove_the_index_of_the_log):
+        assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize("way", [move, replace_by_nothing, replace_by_another], ids=lambda way: way.__name__)
-def test_the_moved_file_has_all_that_was_stored(opened: Opened, way: Callable[[Opened], None]) -> None:
-    way(opened)
+@pytest.mark.parametrize("damage", [move, replace_by_nothing, replace_by_another], ids=lambda damage: damage.__name__)
+def test_the_moved_file_has_all_that_was_stored(opened: OpenedStore, damage: Callable[[OpenedStore], None]) -> None:
+    damage(opened)
     assert opened.says("after") is not None
     opened.store.close()
     assert messages(opened.top / "gone") == 20
 
 
-def test_a_folder_that_was_moved_has_all_that_was_stored(opened: Opened) -> None:
+def test_a_folder_that_was_moved_has_all_that_was_stored(opened: OpenedStore) -> None:
     move_the_folder(opened)
     opened.store.close()
     assert messages(opened.top / "elsewhere" / "m.db") == 20
 
 
-@pytest.mark.parametrize("way", [move_the_log, remove_the_index_of_the_log], ids=lambda way: way.__name__)
-def test_without_its_log_the_store_has_all_that_was_stored(opened: Opened, way: Callable[[Opened], None]) -> None:
-    way(opened)
+@pytest.mark.parametrize("damage", [move_the_log, remove_the_index_of_the_log], ids=lambda damage: damage.__name__)
+def test_without_its_log_the_store_has_all_that_was_stored(
+    opened: OpenedStore, damage: Callable[[OpenedStore], None]
+) -> None:
+    damage(opened)
     assert opened.says("after") is not None
     opened.store.close()
     assert messages(opened.file) == 20
@@ -151,7 +153,7 @@ def test_without_its_log_the_store_has_all_that_was_stored(opened: Opened, way: 
 
 
 @pytest.mark.parametrize("part", ["", "-wal"])
-def test_a_file_that_was_put_back_is_used_again(opened: Opened, part: str) -> None:
+def test_a_file_that_was_put_back_is_used_again(opened: OpenedStore, part: str) -> None:
     target = opened.rename(part)
     assert opened.says("while it was away") is not None
     target.rename(f"{opened.file}{part}")
@@ -160,7 +162,7 @@ def test_a_file_that_was_put_back_is_used_again(opened: Opened, part: str) -> No
     assert messages(opened.file) == 21
 
 
-def test_what_was_removed_can_be_saved_by_its_descriptor(opened: Opened) -> None:
+def test_what_was_removed_can_be_saved_by_its_descriptor(opened: OpenedStore) -> None:
     remove_all(opened)
     assert opened.says("after") is not None
     opened.store.writer.run_exclusive(lambda: None, 10.0)  # behind what moves the log into the file
@@ -171,7 +173,7 @@ def test_what_was_removed_can_be_saved_by_its_descriptor(opened: Opened) -> None
     assert messages(opened.top / "saved") == 20
 
 
-def test_what_was_stored_can_be_read_and_backed_up_while_it_is_away(opened: Opened) -> None:
+def test_what_was_stored_can_be_read_and_backed_up_while_it_is_away(opened: OpenedStore) -> None:
     opened.store.export_page(0, 10)  # a connection that reads is there
     move(opened)
     assert opened.says("after") is not None
@@ -180,7 +182,7 @@ def test_what_was_stored_can_be_read_and_backed_up_while_it_is_away(opened: Open
     assert messages(opened.top / "backup") == 20
 
 
-def test_nothing_is_purged_where_the_files_are_not_ours(opened: Opened) -> None:
+def test_nothing_is_purged_where_the_files_are_not_ours(opened: OpenedStore) -> None:
     move(opened)
     opened.store.schedule_purge()
     with pytest.raises(StoreUnavailable):
@@ -200,7 +202,9 @@ def test_a_link_that_leads_elsewhere_by_now_is_noticed(tmp_path: Path) -> None:
     assert (tmp_path / "two.db").stat().st_size == 0 and verify_file(tmp_path / "one.db").faults == []
 
 
-def test_another_process_that_has_the_moved_file_open_keeps_the_log_from_being_moved_into_it(opened: Opened) -> None:
+def test_another_process_that_has_the_moved_file_open_keeps_the_log_from_being_moved_into_it(
+    opened: OpenedStore,
+) -> None:
     target = opened.rename()
     hold = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA user_version').fetchone(); "
     hold += "db.execute('BEGIN'); db.execute('SELECT * FROM sqlite_master').fetchall(); print(); input()"
@@ -219,7 +223,7 @@ def test_another_process_that_has_the_moved_file_open_keeps_the_log_from_being_m
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Path]:
-    """The file of a store that a server has open."""
+    """Return the file of a store that a server has open."""
     file = tmp_path / "served" / "m.db"
     with ServerProcess("--store", f"sqlite:///{file}") as server:
         server.wait_for_port()

@@ -1,4 +1,4 @@
-"""Which bytes of a SQLite file are no part of the database: found by its format, checked by SQLite itself."""
+"""Unused bytes of a SQLite file: found by the file format, checked by SQLite itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEEDS = range(6)
 
 
 def leaf(pointers: bytes, gap: bytes, content: bytes, free: int = 0, cells: int = 1) -> bytes:
-    """A leaf of a table of 512 bytes."""
+    """Return the leaf page of a table, of 512 bytes."""
     top = 512 - len(content)
     header = bytes([13]) + free.to_bytes(2, "big") + cells.to_bytes(2, "big") + top.to_bytes(2, "big") + b"\0"
     page = header + pointers + gap
@@ -56,7 +56,7 @@ def test_of_a_page_that_makes_no_sense_nothing_is_touched(page: bytes) -> None:
 
 
 def churn(db: sqlite3.Connection, seed: int) -> None:
-    """Rows of every size come, change and go, in tables and indexes of every kind."""
+    """Insert, update and delete rows of every size, in tables and indexes of every kind."""
     chance = random.Random(seed)
     db.execute("CREATE TABLE IF NOT EXISTS t (a INTEGER PRIMARY KEY, b TEXT, c BLOB)")
     db.execute("CREATE TABLE IF NOT EXISTS w (a TEXT PRIMARY KEY, b TEXT) WITHOUT ROWID")

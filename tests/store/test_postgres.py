@@ -1,4 +1,4 @@
-"""What only a store in PostgreSQL has: a server that comes and goes, a password, a schema that others use, too."""
+"""PostgreSQL only: a server that stops and returns, passwords, a schema that other releases use."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ from gmessenger.store.postgres.pool import to_store_unavailable
 from gmessenger.store.postgres.verify import inspect_database, verify_database
 from gmessenger.store.postgres.writer import INDEX_ONLY_SETTINGS
 from tests import ROOT
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture(scope="module")
 def fragile() -> Iterator[Postgres]:
-    """A server that is ended as nobody would like to do it to that of all tests."""
+    """A database server that tests may stop; the others share one that they may not."""
     if "PostgreSQL" in missing():
         pytest.skip("PostgreSQL is not installed")
-    with Postgres(settings={"fsync": "off"}) as server:  # what is killed is it, and not the machine
+    with Postgres(settings={"fsync": "off"}) as server:  # the server is killed, never the machine
         yield server
 
 
 @pytest.fixture
-def open_(fragile: Postgres) -> Iterator[Callable[..., Kept]]:
+def open_(fragile: Postgres) -> Iterator[Callable[..., StoreDriver]]:
     stores: list[Any] = []
     fragile.start()
     url = fragile.database()
 
-    def open_(**options: Any) -> Kept:
+    def open_(**options: Any) -> StoreDriver:
         stores.append(open_store(url, **options))
-        return Kept(stores[-1])
+        return StoreDriver(stores[-1])
 
     yield open_
     for store in stores:
         store.close()
 
 
-def until_kept(kept: Kept, device: int, number: int) -> tuple[int, int]:
-    """As a client does: say it again until it is kept; its seq, and how often it was refused."""
+def send_until_stored(driver: StoreDriver, device: int, number: int) -> tuple[int, int]:
+    """Send a message until it is stored, as clients do; return its seq and the number of refusals."""
     refused = 0
     while True:
-        ((seq, _, error),) = kept.posts(kept.says(str(number), device=device, id=f"m{number}"))
+        ((seq, _, error),) = driver.append(driver.message(str(number), device=device, id=f"m{number}"))
         if error is None:
             return seq, refused
         assert isinstance(error, StoreUnavailable), error
@@ -74,44 +74,44 @@ def until_kept(kept: Kept, device: int, number: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_nothing_is_lost_or_doubled_where_the_server_ends_and_comes_back(
-    fragile: Postgres, open_: Callable[..., Kept], end: str
+    fragile: Postgres, open_: Callable[..., StoreDriver], end: str
 ) -> None:
-    kept = open_()
-    device = kept.device(kept.hank, "laptop").id
+    driver = open_()
+    device = driver.log_in(driver.hank, "laptop").id
 
     def say() -> list[tuple[int, int]]:
-        return [until_kept(kept, device, number) for number in range(150)]
+        return [send_until_stored(driver, device, number) for number in range(150)]
 
-    saying = gevent.spawn(say)
-    while not kept.page():
+    sending = gevent.spawn(say)
+    while not driver.page():
         gevent.sleep(0.01)
     getattr(fragile, end)()
     with pytest.raises(StoreUnavailable):
-        kept.store.check_writable()
+        driver.store.check_writable()
     fragile.start()
-    told = saying.get(timeout=TEST_TIMEOUT)
+    told = sending.get(timeout=TEST_TIMEOUT)
     assert [seq for seq, _ in told] == list(range(1, 151)) and sum(refused for _, refused in told) > 0
-    kept.store.check_writable()
-    texts = [placed.message.text for placed in kept.store.export_page(0, 999)[0]]
+    driver.store.check_writable()
+    texts = [placed.message.text for placed in driver.store.export_page(0, 999)[0]]
     assert texts == [str(number) for number in range(150)]
 
 
 def test_a_server_that_stands_still_is_waited_for_no_longer_than_one_is_told(
-    fragile: Postgres, open_: Callable[..., Kept]
+    fragile: Postgres, open_: Callable[..., StoreDriver]
 ) -> None:
-    kept = open_(timeout=0.2)
-    device = kept.device(kept.hank, "laptop").id
-    until_kept(kept, device, 1)
+    driver = open_(timeout=0.2)
+    device = driver.log_in(driver.hank, "laptop").id
+    send_until_stored(driver, device, 1)
     fragile.pause()
     try:
-        ((_, _, error),) = kept.posts(kept.says("2", device=device, id="m2"))
+        ((_, _, error),) = driver.append(driver.message("2", device=device, id="m2"))
         assert isinstance(error, StoreUnavailable)
         with pytest.raises(StoreUnavailable):
-            kept.store.accounts()
+            driver.store.accounts()
     finally:
         fragile.go_on()
-    assert until_kept(kept, device, 2)[0] == 2
-    assert len(kept.store.accounts()) == 2
+    assert send_until_stored(driver, device, 2)[0] == 2
+    assert len(driver.store.accounts()) == 2
 
 
 def test_whoever_gives_up_in_the_middle_leaves_nothing_to_the_next(postgres: Postgres) -> None:
@@ -127,44 +127,46 @@ def test_whoever_gives_up_in_the_middle_leaves_nothing_to_the_next(postgres: Pos
 
 def test_a_message_that_the_database_cannot_hold_is_refused_and_no_other(postgres: Postgres) -> None:
     failures: list[str] = []
-    kept = Kept(open_store(postgres.database(), lambda what, failure: failures.append(what)))
-    device = kept.device(kept.hank, "laptop").id
-    posts = [kept.says(text, device=device, id=text) for text in ("a", "c", "\ud800", "d")]
-    kept.store.acknowledge(device, DIRECT, 2)
-    outcomes = kept.posts(*posts)
+    driver = StoreDriver(open_store(postgres.database(), lambda what, failure: failures.append(what)))
+    device = driver.log_in(driver.hank, "laptop").id
+    posts = [driver.message(text, device=device, id=text) for text in ("a", "c", "\ud800", "d")]
+    driver.store.acknowledge(device, DIRECT, 2)
+    outcomes = driver.append(*posts)
     kinds: list[type[WireError | None]] = [type(error) for *_, error in outcomes]
     assert kinds == [type(None), type(None), NotStorable, type(None)]
     assert [seq for seq, *_ in outcomes] == [1, 2, 0, 3] and failures == []
-    assert kept.device(kept.hank, "laptop").cursors == {DIRECT: 2}
-    kept.store.close()
+    assert driver.log_in(driver.hank, "laptop").cursors == {DIRECT: 2}
+    driver.store.close()
 
 
 def test_a_character_that_the_database_cannot_hold_is_replaced(postgres: Postgres) -> None:
-    kept = Kept(open_store(postgres.database()))
-    device = kept.device(kept.hank, "lap\0top").id
-    post = kept.says(r"a\u0000 b" + "\0", device=device, id="m\0")
-    assert kept.posts(post, post) == [(1, False, None), (1, True, None)]
-    assert kept.posts(post) == [(1, True, None)] and kept.store.find_by_message_id(kept.hank, "m\0") == [(DIRECT, 1)]
-    assert kept.texts(kept.page()) == [r"a\u0000 b" + "\ufffd"] == kept.finds("a")
-    kept.store.prune(99.0)
-    assert kept.posts(post) == [(1, True, None)]
-    kept.store.close()
+    driver = StoreDriver(open_store(postgres.database()))
+    device = driver.log_in(driver.hank, "lap\0top").id
+    post = driver.message(r"a\u0000 b" + "\0", device=device, id="m\0")
+    assert driver.append(post, post) == [(1, False, None), (1, True, None)]
+    assert driver.append(post) == [(1, True, None)] and driver.store.find_by_message_id(driver.hank, "m\0") == [
+        (DIRECT, 1)
+    ]
+    assert driver.texts(driver.page()) == [r"a\u0000 b" + "\ufffd"] == driver.find_texts("a")
+    driver.store.prune(99.0)
+    assert driver.append(post) == [(1, True, None)]
+    driver.store.close()
 
 
 def test_what_is_said_twice_in_one_breath_is_kept_once(postgres: Postgres) -> None:
-    kept = Kept(open_store(postgres.database()))
-    device = kept.device(kept.hank, "laptop").id
+    driver = StoreDriver(open_store(postgres.database()))
+    device = driver.log_in(driver.hank, "laptop").id
     said = [("x", "m1"), ("y", "m1"), ("x", "m1"), ("z", "m2")]
-    outcomes = kept.posts(*[kept.says(text, device=device, id=id) for text, id in said])
+    outcomes = driver.append(*[driver.message(text, device=device, id=id) for text, id in said])
     assert [(seq, again, type(error)) for seq, again, error in outcomes] == [
         (1, False, type(None)),
         (1, True, IdReused),
         (1, True, type(None)),
         (2, False, type(None)),
     ]
-    outcomes = kept.posts(*[kept.says("x", "#not", device=device, id="m1")] * 2)
+    outcomes = driver.append(*[driver.message("x", "#not", device=device, id="m1")] * 2)
     assert [seq for seq, *_ in outcomes] == [0, 0] and all(error for *_, error in outcomes)
-    kept.store.close()
+    driver.store.close()
 
 
 @pytest.mark.parametrize(
@@ -266,13 +268,13 @@ def test_it_is_backed_up_by_the_databases_own_means(postgres: Postgres, tmp_path
 
 def test_closing_keeps_what_waits(postgres: Postgres) -> None:
     url = postgres.database()
-    kept = Kept(open_store(url))
+    driver = StoreDriver(open_store(url))
     outcomes: AsyncResult[int] = AsyncResult()
-    kept.store.append(kept.says(), lambda seq, *_: outcomes.set(seq))
-    kept.store.close()
+    driver.store.append(driver.message(), lambda seq, *_: outcomes.set(seq))
+    driver.store.close()
     assert outcomes.get(timeout=1) == 1
     with pytest.raises(StoreUnavailable):
-        kept.store.accounts()
+        driver.store.accounts()
 
 
 FAULTS = [
@@ -291,11 +293,11 @@ def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
     url = postgres.database()
     with pytest.raises(FileError, match="gmessenger store"):
         verify_database(url)
-    kept = Kept(open_store(url))
-    device = kept.device(kept.hank, "laptop").id
-    kept.posts(*[kept.says()] * 5)
-    kept.store.acknowledge(device, DIRECT, 5)
-    kept.store.flush()
+    driver = StoreDriver(open_store(url))
+    device = driver.log_in(driver.hank, "laptop").id
+    driver.append(*[driver.message()] * 5)
+    driver.store.acknowledge(device, DIRECT, 5)
+    driver.store.flush()
     found = verify_store(url)
     assert found.faults == [] and (found.counts["messages"], found.counts["accounts"]) == (5, 2)
     with psycopg.connect(url) as db:
@@ -303,11 +305,11 @@ def test_a_database_is_verified_while_a_node_has_it(postgres: Postgres) -> None:
             with db.transaction(force_rollback=True):
                 db.execute(damage)
                 assert says in " ".join(faults(db)), damage
-    kept.store.close()
+    driver.store.close()
 
 
 def faults(db: psycopg.Connection[Any]) -> list[str]:
-    """What is found within a transaction that is not to be committed."""
+    """Return the faults that verification finds within an open transaction."""
     found = VerifyReport()
     verify.verify_transaction(db, found)
     return found.faults
@@ -318,8 +320,8 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
     assert inspect_database(url).schema is None
     store: Any = open_store(url)
     store.renew_leases()
-    condition = inspect_database(url)
-    assert (condition.schema, condition.nodes, condition.server.partition(".")[0].isdigit()) == (
+    status = inspect_database(url)
+    assert (status.schema, status.nodes, status.server.partition(".")[0].isdigit()) == (
         schema.VERSION,
         1,
         True,
@@ -332,13 +334,13 @@ def test_a_database_is_looked_at_before_a_start(postgres: Postgres) -> None:
 
 
 def test_whether_a_message_was_kept_before_is_looked_for_by_its_id_alone(
-    fragile: Postgres, open_: Callable[..., Kept]
+    fragile: Postgres, open_: Callable[..., StoreDriver]
 ) -> None:
-    kept = open_()
-    device = kept.device(kept.hank, "laptop").id
-    kept.posts(*(kept.says(str(number), device=device, id=f"m{number}") for number in range(200)))
-    assert isinstance(kept.store, Database)
-    with kept.store.pool.settings.connect() as db:
+    driver = open_()
+    device = driver.log_in(driver.hank, "laptop").id
+    driver.append(*(driver.message(str(number), device=device, id=f"m{number}") for number in range(200)))
+    assert isinstance(driver.store, Database)
+    with driver.store.pool.settings.connect() as db:
         db.execute(INDEX_ONLY_SETTINGS)
         plan = "\n".join(row[0] for row in db.execute("EXPLAIN " + INSERT_BATCH, ("[]", "[]")).fetchall())
     # Else it may read the whole conversation for each message, as the planner likes where it knows little of it.

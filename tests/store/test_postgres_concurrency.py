@@ -1,4 +1,4 @@
-"""What is asked of PostgreSQL while something else is being changed there, and not yet committed."""
+"""Requests to PostgreSQL while another transaction has changed something and not committed it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gmessenger.store.postgres.accounts import DELETE_ACCOUNT, LOCK_NAME
 from gmessenger.store.postgres.inserter import LOCK_NAMES
 from gmessenger.store.postgres.leases import HEARTBEAT_NODE, TAKE_OVER_LEASE
 from gmessenger.store.postgres.rooms import MARK_DELETED
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -31,12 +31,12 @@ STRAY = (
 
 
 class Beside:
-    """A store, and a transaction beside it."""
+    """A store, and another connection with a transaction of its own."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.kept = Kept(open_store(url))
-        self.kept.room("#dev")
+        self.driver = StoreDriver(open_store(url))
+        self.driver.create_room("#dev")
 
     def asks(self, question: Any) -> Any:
         with psycopg.connect(self._url, autocommit=True) as db:
@@ -45,14 +45,14 @@ class Beside:
 
     @contextmanager
     def change(self, *statements: tuple[Any, tuple[Any, ...]]) -> Iterator[psycopg.Connection[Any]]:
-        """Is committed at the end."""
+        """Run statements in the other transaction, which is committed at the end of the block."""
         with psycopg.connect(self._url) as db:
             for statement, parameters in statements:
                 db.execute(statement, parameters)
             yield db
 
     def until_it_waits(self, call: Callable[..., Any], *arguments: Any) -> Greenlet[Any, Any]:
-        """Ask the store for something that has to wait for the transaction."""
+        """Start a request that must wait for the other transaction."""
         asked: Greenlet[Any, Any] = gevent.spawn(_outcome, call, *arguments)
         with gevent.Timeout(10):
             while not self.asks(WAITING):
@@ -72,21 +72,21 @@ def _outcome(call: Callable[..., Any], *arguments: Any) -> Any:
 def beside(postgres: Postgres) -> Iterator[Beside]:
     beside = Beside(postgres.database())
     yield beside
-    beside.kept.store.close()
+    beside.driver.store.close()
 
 
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
-        (lambda kept: kept.store.join("#dev", kept.hank), AccountDeleted),
-        (lambda kept: kept.store.block(kept.hank, {"dale": "Dale"}), None),
+        (lambda driver: driver.store.join("#dev", driver.hank), AccountDeleted),
+        (lambda driver: driver.store.block(driver.hank, {"dale": "Dale"}), None),
     ],
 )
 def test_nothing_comes_to_stay_of_an_account_that_is_deleted_meanwhile(
-    beside: Beside, ask: Callable[[Kept], Any], answer: Any
+    beside: Beside, ask: Callable[[StoreDriver], Any], answer: Any
 ) -> None:
-    with beside.change(*[(statement, (beside.kept.hank,)) for statement in DELETE_ACCOUNT]):
-        asked = beside.until_it_waits(ask, beside.kept)
+    with beside.change(*[(statement, (beside.driver.hank,)) for statement in DELETE_ACCOUNT]):
+        asked = beside.until_it_waits(ask, beside.driver)
     assert asked.get(timeout=TEST_TIMEOUT) == answer
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
@@ -94,7 +94,7 @@ def test_nothing_comes_to_stay_of_an_account_that_is_deleted_meanwhile(
 def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(beside: Beside) -> None:
     with beside.change((MARK_DELETED, ("#dev",))):
         asked = beside.until_it_waits(
-            beside.kept.store.register, "bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev"]
+            beside.driver.store.register, "bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev"]
         )
     account, device = asked.get(timeout=TEST_TIMEOUT)
     assert account.key == "bill" and device.cursors == {}
@@ -103,17 +103,17 @@ def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(besid
 
 def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(beside: Beside) -> None:
     with beside.change((LOCK_NAMES, (["hank"],))):  # as who begins one
-        asked = beside.until_it_waits(beside.kept.store.delete_account, beside.kept.hank)
+        asked = beside.until_it_waits(beside.driver.store.delete_account, beside.driver.hank)
     assert asked.get(timeout=TEST_TIMEOUT) is None
     with beside.change((LOCK_NAME, ("hank",))):  # as who deletes one
-        asked = beside.until_it_waits(beside.kept.posts, beside.kept.says(account=beside.kept.dale))
+        asked = beside.until_it_waits(beside.driver.posts, beside.driver.message(account=beside.driver.dale))
     assert asked.get(timeout=TEST_TIMEOUT) == [(1, False, None)]
-    assert beside.kept.store.visible_from(beside.kept.dale, DIRECT) == 1
+    assert beside.driver.store.visible_from(beside.driver.dale, DIRECT) == 1
     assert [beside.asks(question) for question in STRAY] == [0, 0]
 
 
 def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(beside: Beside) -> None:
-    store: Any = beside.kept.store
+    store: Any = beside.driver.store
     with beside.change(
         ("INSERT INTO nodes VALUES ('dead', now() - interval '1 hour')", ()),
         ("INSERT INTO guests VALUES ('bill', 'dead', ''), ('joe', 'dead', '')", ()),

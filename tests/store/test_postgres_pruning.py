@@ -1,4 +1,4 @@
-"""How a store in PostgreSQL forgets: in slices, each of which has a connection for no longer than it takes."""
+"""Pruning in PostgreSQL: in batches, each of which uses a connection only for as long as it takes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gmessenger.store import common, open_store, verify_store
 from gmessenger.store.postgres import pool, rooms
 from gmessenger.store.postgres import pruning as postgres_erasing
 from gmessenger.store.postgres.pruning import DELETE_CONVERSATION, Pruner, _delete_chunk, _delete_messages
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 
-SET_ASIDE = "UPDATE conversations SET key = '!' || id WHERE key = '#dev' RETURNING id"
+MARK_DELETED = "UPDATE conversations SET key = '!' || id WHERE key = '#dev' RETURNING id"
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def url(postgres: Postgres) -> str:
 
 
 @pytest.fixture
-def kept(url: str) -> Iterator[Kept]:
-    kept = Kept(open_store(url, connections=1))
-    yield kept
-    kept.store.close()
+def driver(url: str) -> Iterator[StoreDriver]:
+    driver = StoreDriver(open_store(url, connections=1))
+    yield driver
+    driver.store.close()
 
 
 def left(url: str) -> dict[str, Any]:
-    """How many rows there are of what belongs to conversations."""
+    """Count the rows that belong to conversations."""
     with psycopg.connect(url) as db:
         tables = ("conversations", "messages", "participants", "cursors", "past_ids")
         return {table: db.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in tables}
@@ -42,13 +42,13 @@ def test_pruning_may_take_longer_than_a_server_is_waited_for(url: str, monkeypat
     monkeypatch.setattr(pool, "SERVER_GRACE", 0.0)
     monkeypatch.setattr(common, "PRUNE_BATCH", 10)
     monkeypatch.setattr(common, "PRUNE_DELAY", 0.05)
-    kept = Kept(open_store(url, timeout=1.0))
-    kept.posts(*(kept.says(str(number), time=1.0) for number in range(300)))
-    assert kept.store.prune(2.0) == 300
-    kept.store.close()
+    driver = StoreDriver(open_store(url, timeout=1.0))
+    driver.append(*(driver.message(str(number), time=1.0) for number in range(300)))
+    assert driver.store.prune(2.0) == 300
+    driver.store.close()
 
 
-def test_a_slice_is_bounded_by_its_text(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_is_bounded_by_its_text(driver: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     def count_and_drop(db: Any, rows: list[tuple[Any, ...]], ids_from: float) -> None:
@@ -59,52 +59,54 @@ def test_a_slice_is_bounded_by_its_text(kept: Kept, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(postgres_erasing, "_delete_messages", count_and_drop)
     names = [f"#room{number}" for number in range(3)]
     for room in names:
-        kept.room(room)
-        kept.posts(*(kept.says("x" * 60, room, time=1.0) for _ in range(5)), kept.says("y" * 600, room, time=1.0))
-        kept.posts(kept.says("young", room, time=3.0), kept.says("old again", room, time=1.0))
-    assert kept.store.prune(2.0) == 18
+        driver.create_room(room)
+        driver.append(
+            *(driver.message("x" * 60, room, time=1.0) for _ in range(5)), driver.message("y" * 600, room, time=1.0)
+        )
+        driver.append(driver.message("young", room, time=3.0), driver.message("old again", room, time=1.0))
+    assert driver.store.prune(2.0) == 18
     assert len(sizes) >= 9 and max(sizes) <= 100 + 600
     for room in names:
-        assert kept.texts(kept.store.history(room, 1, None, None, 50).messages) == ["young", "old again"]
+        assert driver.texts(driver.store.history(room, 1, None, None, 50).messages) == ["young", "old again"]
 
 
-def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(kept: Kept, url: str) -> None:
+def test_rooms_are_deleted_with_a_single_connection_and_at_the_same_time(driver: StoreDriver, url: str) -> None:
     names = [f"#room{number}" for number in range(4)]
     for room in names:
-        kept.room(room)
-        kept.store.join(room, kept.dale)
-        kept.posts(*(kept.says(str(number), room) for number in range(common.PRUNE_BATCH // 4)))
-    gevent.joinall([gevent.spawn(kept.store.delete_room, room) for room in names], timeout=20, raise_error=True)
+        driver.create_room(room)
+        driver.store.join(room, driver.dale)
+        driver.append(*(driver.message(str(number), room) for number in range(common.PRUNE_BATCH // 4)))
+    gevent.joinall([gevent.spawn(driver.store.delete_room, room) for room in names], timeout=20, raise_error=True)
     assert set(left(url).values()) == {0}
 
 
 def test_a_room_of_which_a_part_is_gone_is_whole_to_who_verifies(
-    kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(common, "PRUNE_BATCH", 5)
-    kept.room("#dev")
-    kept.store.join("#dev", kept.dale)
-    device = kept.device(kept.dale, "laptop").id
-    kept.posts(*(kept.says(str(number), "#dev", device=device, id=f"m{number}") for number in range(12)))
-    kept.store.acknowledge(device, "#dev", 12)
-    kept.store.flush()
-    assert isinstance(kept.store, Pruner)
-    ((room,),) = kept.store.write(lambda db: db.execute(SET_ASIDE).fetchall())
+    driver.create_room("#dev")
+    driver.store.join("#dev", driver.dale)
+    device = driver.log_in(driver.dale, "laptop").id
+    driver.append(*(driver.message(str(number), "#dev", device=device, id=f"m{number}") for number in range(12)))
+    driver.store.acknowledge(device, "#dev", 12)
+    driver.store.flush()
+    assert isinstance(driver.store, Pruner)
+    ((room,),) = driver.store.write(lambda db: db.execute(MARK_DELETED).fetchall())
     for messages in (7, 2):
-        assert kept.store.write(lambda db: _delete_chunk(db, room))
+        assert driver.store.write(lambda db: _delete_chunk(room, db))
         assert left(url)["messages"] == messages and verify_store(url).faults == []
-    kept.store.finish_deletions()
+    driver.store.finish_deletions()
     assert set(left(url).values()) == {0}
 
 
 def test_whoever_makes_a_room_that_is_being_deleted_has_a_new_one(
-    kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept.room("#dev")
+    driver.create_room("#dev")
     beside = psycopg.connect(url, autocommit=True)
 
     class Late:
-        """A connection beside which a room is deleted as soon as it was found to be there."""
+        """A connection that deletes a room as soon as a query has found it."""
 
         def __init__(self, line: pool.PgConnection) -> None:
             self.line = line
@@ -113,15 +115,15 @@ def test_whoever_makes_a_room_that_is_being_deleted_has_a_new_one(
         def execute(self, statement: Any, parameters: Any) -> Any:
             done = self.line.execute(statement, parameters)
             if statement == rooms.INSERT_ROOM and not self.deleted:
-                beside.execute(SET_ASIDE)
+                beside.execute(MARK_DELETED)
                 self.deleted = True
             return done
 
-    change = kept.store.change  # type: ignore[attr-defined]
-    monkeypatch.setattr(kept.store, "change", lambda work: change(lambda db: work(Late(db))))
-    made = kept.store.create_room("#dev", "#Dev", kept.dale, 1.0)
+    change = driver.store.change  # type: ignore[attr-defined]
+    monkeypatch.setattr(driver.store, "change", lambda work: change(lambda db: work(Late(db))))
+    made = driver.store.create_room("#dev", "#Dev", driver.dale, 1.0)
     beside.close()
-    assert (made.name, made.creator, kept.store.rooms()) == ("#Dev", kept.dale, [made])
+    assert (made.name, made.creator, driver.store.rooms()) == ("#Dev", driver.dale, [made])
 
 
 def test_what_belongs_to_a_conversation_is_found_without_looking_through_everything(url: str) -> None:
@@ -135,23 +137,25 @@ def test_what_belongs_to_a_conversation_is_found_without_looking_through_everyth
 
 
 def test_what_is_old_goes_in_slices_from_many_conversations(
-    kept: Kept, url: str, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(common, "PRUNE_BATCH", 7)
-    device = kept.device(kept.hank, "laptop").id
+    device = driver.log_in(driver.hank, "laptop").id
     keys = [DIRECT, *(f"hank n{number}" for number in range(9))]
     posts = [
-        kept.says(f"{key} {time}", key, time=float(time), device=device, id=f"{key} {time}")
+        driver.message(f"{key} {time}", key, time=float(time), device=device, id=f"{key} {time}")
         for key in keys
         for time in (1, 1, 1, 5, 1)[len(key) % 2 :]
     ]
     posts = list({post.id: post for post in posts}.values())
-    posts += [kept.says("more", DIRECT, time=1.0) for _ in range(20)]
-    kept.posts(*posts)
-    assert kept.store.prune(2.0) == sum(post.time == 1.0 and post.text != "more" for post in posts)
-    assert verify_store(url).faults == [] and kept.store.prune(2.0) == 0
-    again = [(key, kept.posts(kept.says(f"{key} 1", key, time=1.0, device=device, id=f"{key} 1"))) for key in keys]
+    posts += [driver.message("more", DIRECT, time=1.0) for _ in range(20)]
+    driver.append(*posts)
+    assert driver.store.prune(2.0) == sum(post.time == 1.0 and post.text != "more" for post in posts)
+    assert verify_store(url).faults == [] and driver.store.prune(2.0) == 0
+    again = [
+        (key, driver.append(driver.message(f"{key} 1", key, time=1.0, device=device, id=f"{key} 1"))) for key in keys
+    ]
     assert all(outcome == [(1, True, None)] for _, outcome in again)
-    assert kept.store.prune(6.0) == sum(post.time == 5.0 or post.text == "more" for post in posts)
+    assert driver.store.prune(6.0) == sum(post.time == 5.0 or post.text == "more" for post in posts)
     assert left(url)["messages"] == 0
     assert left(url)["past_ids"] == sum(post.id is not None for post in posts)

@@ -1,4 +1,4 @@
-"""How a store in PostgreSQL is read: a page costs what it holds, and nothing is left out for coming late."""
+"""Reading from PostgreSQL: a page costs what it holds, and no late message is left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import messages
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 
@@ -23,10 +23,10 @@ def url(postgres: Postgres) -> str:
 
 
 @pytest.fixture
-def kept(url: str) -> Iterator[Kept]:
-    kept = Kept(open_store(url))
-    yield kept
-    kept.store.close()
+def driver(url: str) -> Iterator[StoreDriver]:
+    driver = StoreDriver(open_store(url))
+    yield driver
+    driver.store.close()
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def kept(url: str) -> Iterator[Kept]:
     ],
 )
 def test_a_page_reads_no_more_messages_than_it_holds(
-    kept: Kept, url: str, statement: str, where: dict[str, int]
+    driver: StoreDriver, url: str, statement: str, where: dict[str, int]
 ) -> None:
-    kept.posts(*(kept.says(str(number)) for number in range(600)))
+    driver.append(*(driver.message(str(number)) for number in range(600)))
     with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as db:
         db.execute("ANALYZE")
         parameters = where | {"conversation": DIRECT, "limit": 10}
@@ -55,15 +55,15 @@ def _most(node: dict[str, Any]) -> int:
     return max([rows, *(_most(inner) for inner in node.get("Plans", ()))])
 
 
-def test_pages_of_a_conversation_whose_beginning_is_gone_are_full(kept: Kept) -> None:
-    kept.posts(*(kept.says(str(number), time=1.0 if number < 50 else 5.0) for number in range(100)))
-    assert kept.store.prune(2.0) == 50
-    store = kept.store
+def test_pages_of_a_conversation_whose_beginning_is_gone_are_full(driver: StoreDriver) -> None:
+    driver.append(*(driver.message(str(number), time=1.0 if number < 50 else 5.0) for number in range(100)))
+    assert driver.store.prune(2.0) == 50
+    store = driver.store
     assert [each.seq for each in store.history(DIRECT, 1, None, 0, 3).messages] == [51, 52, 53]
     assert [each.seq for each in store.history(DIRECT, 1, 53, None, 5).messages] == [51, 52]
     assert [each.seq for each in store.history(DIRECT, 98, 2**62, None, 5).messages] == [98, 99, 100]
     assert store.history(DIRECT, 1, None, 2**63 - 1, 5).messages == []
-    assert [each.seq for each in kept.page(0)] == list(range(51, 101))
+    assert [each.seq for each in driver.page(0)] == list(range(51, 101))
 
 
 SAY = (
@@ -72,12 +72,12 @@ SAY = (
 )
 
 
-def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(kept: Kept, url: str) -> None:
+def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(driver: StoreDriver, url: str) -> None:
     with psycopg.connect(url) as slow:
         slow.execute("INSERT INTO conversations (key, name, head) VALUES ('x y', 'x', 1)")
         slow.execute(SAY)
-        kept.posts(kept.says("early"))
-        export = gevent.spawn(kept.store.export_page, 0, 9)
+        driver.append(driver.message("early"))
+        export = gevent.spawn(driver.store.export_page, 0, 9)
         export.join(0.3)
         assert not export.ready()
         slow.commit()
@@ -86,30 +86,34 @@ def test_an_export_waits_for_what_was_given_a_place_and_is_not_yet_there(kept: K
 
 
 def test_an_export_does_not_wait_for_ever(url: str) -> None:
-    kept = Kept(open_store(url, timeout=0.3))
+    driver = StoreDriver(open_store(url, timeout=0.3))
     with psycopg.connect(url) as slow:
         slow.execute("UPDATE messages SET time = time")
         with pytest.raises(StoreUnavailable, match="too long"):
-            kept.store.export_page(0, 9)
-    kept.store.close()
+            driver.store.export_page(0, 9)
+    driver.store.close()
 
 
-def test_an_export_goes_on_where_there_is_nothing_for_long(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_goes_on_where_there_is_nothing_for_long(
+    driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(messages, "EXPORT_CHUNK", 3)
-    said = [kept.says(str(number), DIRECT if number % 20 in (7, 8, 19) else "bill joe") for number in range(60)]
-    kept.posts(*said)
+    said = [driver.message(str(number), DIRECT if number % 20 in (7, 8, 19) else "bill joe") for number in range(60)]
+    driver.append(*said)
     after, more, texts = 0, True, []
     while more:
-        page, more = kept.store.export_page(after, 2, kept.dale)
+        page, more = driver.store.export_page(after, 2, driver.dale)
         after = page[-1].position
         texts += [placed.message.text for placed in page]
     assert texts == [post.text for post in said if post.conversation == DIRECT]
-    assert kept.store.export_page(after, 2, kept.dale) == ([], False)
+    assert driver.store.export_page(after, 2, driver.dale) == ([], False)
 
 
-def test_a_search_that_takes_too_long_ends_with_what_it_has_found(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_takes_too_long_ends_with_what_it_has_found(
+    driver: StoreDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(messages, "SEARCH_BATCH", 1)
-    kept.posts(kept.says("hello there", "bill hank"), kept.says("hello"))
+    driver.append(driver.message("hello there", "bill hank"), driver.message("hello"))
     found = messages._search_ids
     asked: list[object] = []
 
@@ -122,6 +126,6 @@ def test_a_search_that_takes_too_long_ends_with_what_it_has_found(kept: Kept, mo
         return found(db, parameters, until)  # type: ignore[arg-type]
 
     monkeypatch.setattr(messages, "_search_ids", ids)
-    hits = kept.store.search(kept.hank, "hello", None, 10, 0.3)
-    assert (kept.texts(hits.messages), hits.incomplete) == (["hello"], True)
-    assert kept.store.backlog(kept.hank) == {"bill hank": 1, DIRECT: 1}
+    hits = driver.store.search(driver.hank, "hello", None, 10, 0.3)
+    assert (driver.texts(hits.messages), hits.incomplete) == (["hello"], True)
+    assert driver.store.backlog(driver.hank) == {"bill hank": 1, DIRECT: 1}

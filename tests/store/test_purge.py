@@ -1,4 +1,4 @@
-"""What was erased is in none of the store's files when that is answered."""
+"""Erased content is in none of the store's files once a purge has returned."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SAID = "Xylographa Äußerungen 東京都"
 FOLDED = tokenize(SAID)
 
 
-class Place:
-    """A store of hank's and dale's in a folder of its own."""
+class StoreFolder:
+    """A store with the accounts hank and dale, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,35 +52,35 @@ class Place:
 
 
 @pytest.fixture
-def store_dir(tmp_path: Path) -> Iterator[Place]:
-    store_dir = Place(tmp_path)
+def store_dir(tmp_path: Path) -> Iterator[StoreFolder]:
+    store_dir = StoreFolder(tmp_path)
     yield store_dir
     store_dir.store.close()
     found = verify_file(store_dir.file)
     assert found.faults == []
 
 
-def said(store_dir: Place) -> None:
+def said(store_dir: StoreFolder) -> None:
     for batch in range(5):  # beside others, so that pages are shared
         store_dir.says(
             *(f"{SAID} {batch} {number}" if number % 3 == 0 else f"otherwise {number}" for number in range(60))
         )
 
 
-def forget(store_dir: Place) -> list[str | bytes]:
+def forget(store_dir: StoreFolder) -> list[str | bytes]:
     said(store_dir)
     store_dir.store.erase_messages(store_dir.hank)
     return [SAID, *FOLDED]
 
 
-def prune(store_dir: Place) -> list[str | bytes]:
+def prune(store_dir: StoreFolder) -> list[str | bytes]:
     said(store_dir)
     store_dir.says("kept", time=50.0)
     store_dir.store.prune(10.0)
     return [SAID, *FOLDED]
 
 
-def delete_room(store_dir: Place) -> list[str | bytes]:
+def delete_room(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.create_room("#secretroom", "#secretroom", store_dir.hank, 1.0)
     store_dir.store.set_topic("#secretroom", "a telling topic")
     store_dir.says(SAID, conversation="#secretroom")
@@ -88,33 +88,33 @@ def delete_room(store_dir: Place) -> list[str | bytes]:
     return [SAID, *FOLDED, "#secretroom", "telling topic"]
 
 
-def delete_account(store_dir: Place) -> list[str | bytes]:
+def delete_account(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.enters("a telling device", "token")
     store_dir.store.block(store_dir.hank, {"annoyer": "Annoyer"})
     store_dir.store.delete_account(store_dir.hank)
     return ["digest of hank", hashlib.sha256(b"token").digest(), "telling device", "annoyer"]
 
 
-def set_topic(store_dir: Place) -> list[str | bytes]:
+def set_topic(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.create_room("#dev", "#dev", store_dir.hank, 1.0)
     store_dir.store.set_topic("#dev", "a telling topic")
     store_dir.store.set_topic("#dev", "")
     return ["telling topic"]
 
 
-def unblock(store_dir: Place) -> list[str | bytes]:
+def unblock(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.block(store_dir.hank, {"annoyer": "Annoyer"})
     store_dir.store.unblock(store_dir.hank, "annoyer")
     return ["annoyer"]
 
 
-def lift(store_dir: Place) -> list[str | bytes]:
+def lift(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.add_sanction(Sanction("mute", "bobby", "Hank", "a telling reason", 1.0))
     store_dir.store.remove_sanctions("mute", ["bobby"])
     return ["bobby", "telling reason"]
 
 
-def use_invite(store_dir: Place) -> list[str | bytes]:
+def use_invite(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.add_invite("please", 1.0)
     store_dir.store.create_account("peggy", "Peggy", "digest of peggy", 1.0, invite="please")
     return [hashlib.sha256(b"please").digest()]
@@ -125,7 +125,7 @@ ERASES = (forget, prune, delete_room, delete_account, set_topic, unblock, lift, 
 
 @pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)
 def test_what_is_erased_is_in_no_file_once_it_is_purged(
-    store_dir: Place, erase: Callable[[Place], list[str | bytes]]
+    store_dir: StoreFolder, erase: Callable[[StoreFolder], list[str | bytes]]
 ) -> None:
     needles = erase(store_dir)
     assert store_dir.traces(*needles), "it was never in a file"
@@ -133,13 +133,13 @@ def test_what_is_erased_is_in_no_file_once_it_is_purged(
     assert store_dir.traces(*needles) == []
 
 
-def set_password(store_dir: Place) -> list[str | bytes]:
+def set_password(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.enters("laptop", "token")
     store_dir.store.set_password(store_dir.hank, "another digest")
     return ["digest of hank", hashlib.sha256(b"token").digest()]
 
 
-def drop_device(store_dir: Place) -> list[str | bytes]:
+def drop_device(store_dir: StoreFolder) -> list[str | bytes]:
     for number in range(21):
         store_dir.enters(f"device {number}!", f"token {number}")
     return ["device 0!", hashlib.sha256(b"token 0").digest()]
@@ -147,14 +147,14 @@ def drop_device(store_dir: Place) -> list[str | bytes]:
 
 @pytest.mark.parametrize("erase", [set_password, drop_device], ids=lambda erase: erase.__name__)
 def test_secrets_are_gone_without_being_asked_for(
-    store_dir: Place, erase: Callable[[Place], list[str | bytes]]
+    store_dir: StoreFolder, erase: Callable[[StoreFolder], list[str | bytes]]
 ) -> None:
     assert store_dir.traces(*erase(store_dir)) == []
 
 
 @pytest.mark.parametrize("erase", ERASES, ids=lambda erase: erase.__name__)
 def test_what_nothing_waits_for_is_purged_soon(
-    store_dir: Place, erase: Callable[[Place], list[str | bytes]], monkeypatch: pytest.MonkeyPatch
+    store_dir: StoreFolder, erase: Callable[[StoreFolder], list[str | bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purger, "PURGE_INTERVAL", 0.01)
     needles = erase(store_dir)
@@ -169,7 +169,7 @@ def test_what_nothing_waits_for_is_purged_soon(
 def test_no_copy_is_left_of_what_sqlite_has_moved_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Rooms go, messages grow old and people are forgotten, again and again: rows are moved before they are erased."""
+    """Delete rooms, prune and erase messages again and again: SQLite moves rows before they are erased."""
     monkeypatch.setattr(common, "PRUNE_DELAY", 0.0)
     chance, store = random.Random(seed), SqliteStore(tmp_path / "store.db")
     people = {f"u{number}": store.create_account(f"u{number}", f"u{number}", "", 1.0).id for number in range(12)}
@@ -202,7 +202,7 @@ def test_no_copy_is_left_of_what_sqlite_has_moved_about(
 
 
 def read_until(file: Path, done: threading.Event) -> threading.Thread:
-    """Read, in a thread that the loop knows nothing of, as another process would."""
+    """Read in a thread that gevent does not know, as another process would."""
     started = threading.Event()
 
     def read() -> None:
@@ -218,7 +218,7 @@ def read_until(file: Path, done: threading.Event) -> threading.Thread:
     return thread
 
 
-def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_up(store_dir: Place) -> None:
+def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_up(store_dir: StoreFolder) -> None:
     store_dir.store._timeout = 0.3
     store_dir.says(SAID)
     done = threading.Event()
@@ -235,7 +235,7 @@ def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_
 
 
 def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_be_gone(
-    store_dir: Place,
+    store_dir: StoreFolder,
 ) -> None:
     store_dir.says(SAID)
     begun, go_on = threading.Event(), threading.Event()
@@ -262,7 +262,7 @@ def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_b
     assert store_dir.traces(SAID, *FOLDED) == []
 
 
-def test_one_purge_serves_all_that_wait_for_it(store_dir: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_purge_serves_all_that_wait_for_it(store_dir: StoreFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store_dir.store.purger is not None
     purges: list[bool] = []
     purge = store_dir.store.purger._purge
@@ -280,7 +280,7 @@ def test_one_purge_serves_all_that_wait_for_it(store_dir: Place, monkeypatch: py
     assert purges == [True]
 
 
-def test_pages_are_read_again_only_after_a_checkpoint(store_dir: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_read_again_only_after_a_checkpoint(store_dir: StoreFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store_dir.store.purger is not None
     scans: list[int] = []
     scan = store_dir.store.purger._scan
@@ -304,7 +304,7 @@ def test_pages_are_read_again_only_after_a_checkpoint(store_dir: Place, monkeypa
 
 
 def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) -> None:
-    store_dir = Place(tmp_path)
+    store_dir = StoreFolder(tmp_path)
     said(store_dir)
     store_dir.store.erase_messages(store_dir.hank)
     store_dir.store.close()
@@ -312,7 +312,7 @@ def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) ->
 
 
 def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Path) -> None:
-    store_dir = Place(tmp_path / "killed")
+    store_dir = StoreFolder(tmp_path / "killed")
     said(store_dir)
     store_dir.store.erase_messages(store_dir.hank)
     copies = tmp_path / "copies"
@@ -329,7 +329,7 @@ def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Pat
 
 @pytest.mark.parametrize("is_begun_anew", [False, True])
 def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
-    store_dir: Place, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
+    store_dir: StoreFolder, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
 ) -> None:
     said(store_dir)
     store_dir.store.purge()

@@ -1,4 +1,4 @@
-"""The steps of the SQLite schema: a released one stays as it is to the letter, or stores in the field would differ."""
+"""Migrations of SQLite: released ones never change, or existing stores would differ from new ones."""
 
 from __future__ import annotations
 

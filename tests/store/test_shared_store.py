@@ -1,4 +1,4 @@
-"""What several nodes ask of a store that they share."""
+"""The `SharedStore` contract: what several nodes of a cluster ask of one store."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store
 from gmessenger.store.postgres import changefeed
 from tests import ROOT
-from tests.store.test_contract import DIRECT, Kept
+from tests.store.test_contract import DIRECT, StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 
 class Nodes:
-    """Two nodes of one store: `here` has made two accounts, `there` has heard of it."""
+    """Two nodes of one store: `here` has created two accounts, which `there` has polled."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.here, self.there = (open_store(url) for _ in range(2))
-        self.kept = Kept(self.here)
-        self.hank, self.dale = self.kept.hank, self.kept.dale
+        self.driver = StoreDriver(self.here)
+        self.hank, self.dale = self.driver.hank, self.driver.dale
         self.beside: SharedStore = self.there  # type: ignore[assignment]
         self.beside.poll_changes()
 
@@ -37,8 +37,8 @@ class Nodes:
         self.here.close()
         self.there.close()
 
-    def hears(self) -> list[tuple[Any, ...]]:
-        """What the other node hears: kind, subject, and who did it."""
+    def poll_changes(self) -> list[tuple[Any, ...]]:
+        """Return the changes that the other node polls: kind, subject, and who made them."""
         news = self.beside.poll_changes()
         assert news.is_complete
         return [(change.kind, *change.subject, change.details.by or None) for change in news.changes]
@@ -52,10 +52,10 @@ def nodes(postgres: Postgres) -> Iterator[Nodes]:
 
 
 def test_two_nodes_number_the_messages_of_one_conversation_without_a_gap(nodes: Nodes) -> None:
-    nodes.kept.room("#dev")
-    device = nodes.kept.device(nodes.hank, "laptop").id
+    nodes.driver.create_room("#dev")
+    device = nodes.driver.log_in(nodes.hank, "laptop").id
     posts = [
-        nodes.kept.says(str(number), "#dev" if number % 2 else DIRECT, device=device, id=f"m{number}")
+        nodes.driver.message(str(number), "#dev" if number % 2 else DIRECT, device=device, id=f"m{number}")
         for number in range(400)
     ]
     told: list[tuple[int, int, bool]] = []
@@ -78,10 +78,10 @@ def test_two_nodes_number_the_messages_of_one_conversation_without_a_gap(nodes: 
 
 
 def test_an_id_that_another_node_has_kept_is_not_kept_for_another_text(nodes: Nodes) -> None:
-    device = nodes.kept.device(nodes.hank, "laptop").id
-    nodes.kept.posts(nodes.kept.says("x", device=device, id="m1"))
-    nodes.kept.store = nodes.there
-    ((seq, again, error),) = nodes.kept.posts(nodes.kept.says("y", device=device, id="m1"))
+    device = nodes.driver.log_in(nodes.hank, "laptop").id
+    nodes.driver.append(nodes.driver.message("x", device=device, id="m1"))
+    nodes.driver.store = nodes.there
+    ((seq, again, error),) = nodes.driver.append(nodes.driver.message("y", device=device, id="m1"))
     assert (seq, again, type(error)) == (1, True, IdReused)
 
 
@@ -105,13 +105,13 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
         lambda on: on.here.register("bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev", "#gone"]),
         [("account", 3, None), ("member", "#dev", 3, None), ("device", 1, None)],
     ),
-    (lambda on: on.kept.device(on.hank, "laptop"), [("device", 1, None)]),
+    (lambda on: on.driver.log_in(on.hank, "laptop"), [("device", 1, None)]),
     (lambda on: on.here.set_password(on.hank, "other"), [("account", 1, None)]),
     (lambda on: on.here.set_disabled(on.hank, True), [("account", 1, None)]),
     (lambda on: on.here.set_role(on.hank, "operator"), [("account", 1, None)]),
     (lambda on: on.here.delete_account(on.hank), [("account", 1, None)]),
-    (lambda on: on.kept.room("#new"), [("room", "#new", None)]),
-    (lambda on: on.kept.room("#dev"), []),
+    (lambda on: on.driver.create_room("#new"), [("room", "#new", None)]),
+    (lambda on: on.driver.create_room("#dev"), []),
     (lambda on: on.here.set_topic("#dev", "work", "dale"), [("room", "#dev", "dale")]),
     (lambda on: on.here.join("#dev", on.dale), [("member", "#dev", 2, None)]),
     (lambda on: on.here.join("#dev", on.hank), []),
@@ -137,16 +137,16 @@ ACTIONS: list[tuple[Callable[[Nodes], Any], list[tuple[Any, ...]]]] = [
 def test_what_one_node_changes_the_others_hear_once(
     nodes: Nodes, act: Callable[[Nodes], Any], heard: list[tuple[Any, ...]]
 ) -> None:
-    nodes.kept.room("#dev")
+    nodes.driver.create_room("#dev")
     nodes.here.join("#dev", nodes.hank)
     nodes.here.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
     nodes.beside.poll_changes()
     told: list[bool] = []
     nodes.here.set_change_listener(lambda: told.append(True))  # type: ignore[attr-defined]
     act(nodes)
-    assert nodes.hears() == heard
+    assert nodes.poll_changes() == heard
     in_a_hurry = [each for each in heard if each[0] != "device"]
-    assert nodes.hears() == [] and bool(told) >= bool(in_a_hurry)
+    assert nodes.poll_changes() == [] and bool(told) >= bool(in_a_hurry)
     assert nodes.here.poll_changes().changes == []  # type: ignore[attr-defined]
 
 
@@ -155,7 +155,7 @@ def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:
     nodes.here.set_password(nodes.hank, "other")
     account = there.account(nodes.hank)
     assert account is not None and (account.generation, there.account_by_name("hank")) == (1, account)
-    nodes.kept.room("#dev")
+    nodes.driver.create_room("#dev")
     nodes.here.join("#dev", nodes.dale)
     assert there.room("#dev") == nodes.here.rooms()[0] and there.room("#not") is None
     nodes.here.add_sanction(muted := Sanction("mute", "dale", "hank", "", 1.0))
@@ -174,7 +174,7 @@ def test_a_transaction_that_is_overtaken_is_heard_of_when_it_is_committed(nodes:
         for round in range(3):
             nodes.here.set_topic("#dev", "work")
             nodes.here.publish_change("kick", ["hank"], ChangeDetails())
-            nodes.kept.posts(nodes.kept.says())
+            nodes.driver.append(nodes.driver.message())
             news = nodes.beside.poll_changes()
             assert [change.subject for change in news.changes] == [["hank"]]
             assert news.heads == [(DIRECT, round + 1)]
@@ -188,7 +188,7 @@ def test_a_node_that_slept_for_too_long_has_to_read_everything_again(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.here.publish_change("kick", ["dale"], ChangeDetails())  # type: ignore[attr-defined]
-    nodes.kept.posts(nodes.kept.says())
+    nodes.driver.append(nodes.driver.message())
     monkeypatch.setattr(changefeed, "CHANGE_TTL", 0.0)
     monkeypatch.setattr(changefeed, "CLEANUP_INTERVAL", 0.0)
     assert nodes.here.poll_changes().is_complete  # type: ignore[attr-defined]
@@ -197,14 +197,14 @@ def test_a_node_that_slept_for_too_long_has_to_read_everything_again(
 
 
 def test_news_are_never_missed_whatever_is_committed_meanwhile(nodes: Nodes) -> None:
-    """Twenty at a time leave word, while another looks; and each is heard once."""
+    """Twenty greenlets publish changes while another node polls: it gets each change once."""
     heard: list[Any] = []
     heads: dict[str, int] = {}
 
     def say(number: int) -> None:
         for each in range(5):
             nodes.here.publish_change("kick", [f"{number} {each}"], ChangeDetails())  # type: ignore[attr-defined]
-            nodes.here.append(nodes.kept.says(conversation=f"hank n{number}"), lambda *_: None)
+            nodes.here.append(nodes.driver.message(conversation=f"hank n{number}"), lambda *_: None)
 
     jobs = [gevent.spawn(say, number) for number in range(20)]
     done = False
@@ -221,24 +221,24 @@ def test_news_are_never_missed_whatever_is_committed_meanwhile(nodes: Nodes) -> 
 
 
 def test_a_session_begins_by_what_is_good_now_and_is_counted(nodes: Nodes) -> None:
-    laptop = nodes.kept.device(nodes.hank, "laptop")
+    laptop = nodes.driver.log_in(nodes.hank, "laptop")
     again = nodes.there.begin_session(
         nodes.hank, DeviceLogin("laptop", "another"), 2.0, Credential(token="token of laptop")
     )
-    phone = nodes.kept.device(nodes.hank, "phone")
+    phone = nodes.driver.log_in(nodes.hank, "phone")
     assert (laptop.login_count, again.login_count, phone.login_count) == (1, 2, 1)
     assert nodes.beside.login_counts([laptop.id, phone.id, 999]) == {laptop.id: 2, phone.id: 1}
     nodes.there.set_disabled(nodes.hank, True)
     with pytest.raises(AccountDisabled):
-        nodes.kept.device(nodes.hank, "laptop")
+        nodes.driver.log_in(nodes.hank, "laptop")
 
 
 def test_a_device_that_is_dropped_for_another_is_told_of(nodes: Nodes) -> None:
-    first, *_ = [nodes.kept.device(nodes.hank, str(number)).id for number in range(20)]
-    nodes.hears()
-    another = nodes.kept.device(nodes.hank, "another")
+    first, *_ = [nodes.driver.log_in(nodes.hank, str(number)).id for number in range(20)]
+    nodes.poll_changes()
+    another = nodes.driver.log_in(nodes.hank, "another")
     assert another.evicted == [first]
-    assert nodes.hears() == [("device", another.id, None), ("device", first, None)]
+    assert nodes.poll_changes() == [("device", another.id, None), ("device", first, None)]
     assert nodes.beside.login_counts([first]) == {}
 
 
@@ -262,7 +262,7 @@ def test_a_guest_that_comes_back_elsewhere_takes_its_name_along(nodes: Nodes) ->
     here: Any = nodes.here
     nodes.beside.claim_name("bill", "secret", None)
     assert here.claim_name("bill", "another", "secret").was_taken_over
-    assert nodes.hears() == [("guest", "bill", None)]
+    assert nodes.poll_changes() == [("guest", "bill", None)]
     assert (here.renew_leases(), nodes.beside.renew_leases()) == (["bill"], [])
     assert nodes.beside.claim_name("bill", "another", "secret").was_taken_over  # the token that it had stays
 
@@ -293,17 +293,17 @@ def test_nodes_may_start_at_once_on_a_database_that_is_empty(postgres: Postgres)
 
 
 def test_nodes_that_prune_at_once_drop_each_message_once(nodes: Nodes) -> None:
-    nodes.kept.posts(*[nodes.kept.says(time=1.0)] * 1200)
+    nodes.driver.append(*[nodes.driver.message(time=1.0)] * 1200)
     jobs = [gevent.spawn(store.prune, 2.0) for store in (nodes.here, nodes.there)]
     gevent.joinall(jobs, timeout=20, raise_error=True)
     assert sum(job.value for job in jobs) == 1200
-    assert nodes.kept.posts(nodes.kept.says()) == [(1201, False, None)]
+    assert nodes.driver.append(nodes.driver.message()) == [(1201, False, None)]
 
 
 def test_what_is_open_elsewhere_has_nobody_hear_anything_twice(nodes: Nodes) -> None:
     with psycopg.connect(nodes.url) as db:
         db.execute("SELECT pg_current_xact_id()")
-        nodes.kept.posts(nodes.kept.says())
+        nodes.driver.append(nodes.driver.message())
         assert nodes.beside.poll_changes().heads == [(DIRECT, 1)]
         assert nodes.beside.poll_changes().heads == []
 

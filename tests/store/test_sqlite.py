@@ -1,4 +1,4 @@
-"""What only a store in a file has: its file, its schema's number, and what other processes do to it."""
+"""SQLite only: the file, its schema version, pipelined commits, other processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gmessenger.store import group_commit, open_store
 from gmessenger.store.sqlite import messages, schema
 from gmessenger.store.sqlite.database import Database
 from gmessenger.store.sqlite.search_index import IndexBatch
-from tests.store.test_contract import Kept
+from tests.store.test_contract import StoreDriver
 from tests.support.timeouts import TEST_TIMEOUT
 
 POST = NewMessage("dale hank", "Hank", "Dale", "hi", 1.0)
@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "down" / "messenger.db"
 
 
-def kept(store: object) -> int:
+def append_one(store: object) -> int:
     outcome: AsyncResult[int] = AsyncResult()
     store.append(POST, lambda seq, duplicate, error: outcome.set(seq))  # type: ignore[attr-defined]
     return outcome.get(timeout=TEST_TIMEOUT)
@@ -39,7 +39,7 @@ def kept(store: object) -> int:
 
 def test_file_and_directories_are_made_for_their_owner_only(file: Path) -> None:
     store = open_store(f"sqlite:///{file}")
-    kept(store)
+    append_one(store)
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()}
     store.close()
     assert modes["messenger.db"] == modes["messenger.db-wal"] == 0o600
@@ -49,13 +49,13 @@ def test_file_and_directories_are_made_for_their_owner_only(file: Path) -> None:
 def test_it_is_all_there_after_a_restart(file: Path) -> None:
     for expected in (1, 2, 3):
         store = open_store(f"sqlite:///{file}")
-        assert kept(store) == expected
+        assert append_one(store) == expected
         store.close()
 
 
 def test_a_closed_store_leaves_nothing_in_the_log(file: Path) -> None:
     store = open_store(f"sqlite:///{file}")
-    kept(store)
+    append_one(store)
     store.close()
     assert not file.with_name("messenger.db-wal").exists() or not file.with_name("messenger.db-wal").stat().st_size
 
@@ -100,8 +100,8 @@ def test_messages_that_arrive_during_a_commit_form_the_next_batch(file: Path) ->
 
 
 @pytest.fixture
-def hasty(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A store for which three messages are much, and which lets others go on after each that it delivers."""
+def pipelining(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Open a store that pipelines commits of three messages, and yields after each delivery."""
     monkeypatch.setattr(group_commit, "MIN_PIPELINED_BATCH", 3)
     monkeypatch.setattr(group_commit, "NOTIFY_SLICE", -1.0)
     store = open_store(f"sqlite:///{file}")
@@ -110,19 +110,21 @@ def hasty(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     store.close()
 
 
-def say(store: Database, told: list[str], count: int) -> None:
+def append_messages(store: Database, reported: list[str], count: int) -> None:
     for number in range(count):
-        store.inserter.add(POST, lambda seq, _, error, number=number: told.append(error.code if error else str(seq)))
+        store.inserter.add(
+            POST, lambda seq, _, error, number=number: reported.append(error.code if error else str(seq))
+        )
     store.writer.wake()
 
 
-def during_the_commit(store: Database, monkeypatch: pytest.MonkeyPatch, told: list[str], then: Any) -> None:
-    """When the first batch has been inserted, and not yet committed, three messages come; their insert does `then`."""
+def during_the_commit(store: Database, monkeypatch: pytest.MonkeyPatch, reported: list[str], then: Any) -> None:
+    """After the insert of the first batch append three messages; run `then` when they are inserted."""
     insert = store.inserter.insert
 
     def first(db: sqlite3.Connection) -> int | None:
         row = insert(db)
-        say(store, told, 3)
+        append_messages(store, reported, 3)
         monkeypatch.setattr(store.inserter, "insert", second)
         return row
 
@@ -135,54 +137,54 @@ def during_the_commit(store: Database, monkeypatch: pytest.MonkeyPatch, told: li
 
 
 def test_where_much_waits_it_is_inserted_while_the_last_batch_is_delivered_and_delivered_after_it(
-    hasty: Database, monkeypatch: pytest.MonkeyPatch
+    pipelining: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    during_the_commit(hasty, monkeypatch, told, lambda: told.append("inserted"))
-    say(hasty, told, 5)
-    hasty.flush()
-    hasty.flush()
-    assert told.index("inserted") < 5
-    told.remove("inserted")
-    assert told == [str(seq) for seq in range(1, 9)]
+    reported: list[str] = []
+    during_the_commit(pipelining, monkeypatch, reported, lambda: reported.append("inserted"))
+    append_messages(pipelining, reported, 5)
+    pipelining.flush()
+    pipelining.flush()
+    assert reported.index("inserted") < 5
+    reported.remove("inserted")
+    assert reported == [str(seq) for seq in range(1, 9)]
 
 
 def test_a_batch_that_fails_beside_the_last_ones_delivery_is_refused_after_it(
-    hasty: Database, monkeypatch: pytest.MonkeyPatch
+    pipelining: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     def fail() -> None:
-        assert len(told) < 5
+        assert len(reported) < 5
         raise sqlite3.OperationalError("disk I/O error")
 
-    during_the_commit(hasty, monkeypatch, told, fail)
-    say(hasty, told, 5)
-    hasty.flush()
-    hasty.flush()
-    assert told == ["1", "2", "3", "4", "5", *["store_unavailable"] * 3]
-    say(hasty, told, 1)
-    hasty.flush()
-    assert told[-1] == "6"
+    during_the_commit(pipelining, monkeypatch, reported, fail)
+    append_messages(pipelining, reported, 5)
+    pipelining.flush()
+    pipelining.flush()
+    assert reported == ["1", "2", "3", "4", "5", *["store_unavailable"] * 3]
+    append_messages(pipelining, reported, 1)
+    pipelining.flush()
+    assert reported[-1] == "6"
 
 
 def test_closing_waits_for_what_is_delivered_beside_the_next_batch(
-    hasty: Database, monkeypatch: pytest.MonkeyPatch
+    pipelining: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    during_the_commit(hasty, monkeypatch, told, lambda: None)
-    say(hasty, told, 5)
-    hasty.close()
-    assert told == [str(seq) for seq in range(1, 9)]
+    reported: list[str] = []
+    during_the_commit(pipelining, monkeypatch, reported, lambda: None)
+    append_messages(pipelining, reported, 5)
+    pipelining.close()
+    assert reported == [str(seq) for seq in range(1, 9)]
 
 
 def test_reading_goes_on_while_another_process_holds_the_lock_for_writing(file: Path) -> None:
     store = open_store(f"sqlite:///{file}")
-    kept(store)
+    append_one(store)
     with closing(sqlite3.connect(file, isolation_level=None)) as other, other:
         other.execute("BEGIN IMMEDIATE")
         assert len(store.history("dale hank", 1, None, None, 9).messages) == 1
-        waiting = gevent.spawn(kept, store)
+        waiting = gevent.spawn(append_one, store)
         gevent.sleep(0.05)
         assert not waiting.ready()
         other.execute("ROLLBACK")
@@ -194,27 +196,27 @@ def test_a_disk_that_has_stopped_is_said_to_be_unavailable(tmp_path: Path, monke
     stopped, goes_on = os.pipe()  # what no patching makes cooperative: it is waited for in the commit's thread
     store = open_store(f"sqlite:///{tmp_path}/store.db", timeout=0.3)
     monkeypatch.setattr(group_commit, "MAX_QUEUED_TEXT", 10)
-    kept = Kept(store)
+    append_one = StoreDriver(store)
     add = IndexBatch.write
     monkeypatch.setattr(IndexBatch, "write", lambda fresh, db: os.read(stopped, 1) and add(fresh, db))
     outcomes: list[int] = []
-    store.append(kept.says("in the commit"), lambda seq, *_: outcomes.append(seq))
+    store.append(append_one.message("in the commit"), lambda seq, *_: outcomes.append(seq))
     gevent.sleep(0)
     with pytest.raises(StoreUnavailable, match=r"has not answered for 0\.3 s"):
         store.flush()
-    store.append(kept.says("waiting, and long"), lambda seq, *_: outcomes.append(seq))
+    store.append(append_one.message("waiting, and long"), lambda seq, *_: outcomes.append(seq))
     with pytest.raises(StoreUnavailable, match="too many requests are waiting"):
-        store.append(kept.says("one too many"), lambda seq, *_: outcomes.append(seq))
+        store.append(append_one.message("one too many"), lambda seq, *_: outcomes.append(seq))
     os.write(goes_on, b"go")
     store.flush()
     assert outcomes == [1, 2]
     monkeypatch.undo()
-    assert kept.posts(kept.says("after"))[0][0] == 3
+    assert append_one.append(append_one.message("after"))[0][0] == 3
     store.close()
 
 
 def test_a_page_is_found_where_it_begins_however_much_comes_before(file: Path) -> None:
-    """Reading on must not become slower the further one has come: each page is entered by the index."""
+    """Every page is found through the index, so later pages are not slower."""
     store = open_store(f"sqlite:///{file}")
     plan: list[str] = []
 

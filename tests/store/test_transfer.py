@@ -1,4 +1,4 @@
-"""A store copied into another: everything is there, whatever kind keeps it; or nothing."""
+"""Transfer between backends: everything is copied, or nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gmessenger.chat.storage import Store
 from gmessenger.errors import ConfigError, FileError, IdReused, ServerRunning, StoreLocked, WireError
 from gmessenger.launcher.services import Postgres
 from gmessenger.store import open_store, transfer, verify_store
-from gmessenger.store.postgres import tableio as postgres_rows
-from gmessenger.store.sqlite import tableio as sqlite_rows
+from gmessenger.store.postgres import tableio as postgres_tableio
+from gmessenger.store.sqlite import tableio as sqlite_tableio
 from gmessenger.store.tables import TABLES, Table, TableRow
 from gmessenger.store.transfer import TransferReport
 
@@ -28,7 +28,7 @@ OWN = {
 """Columns that only one kind of store has."""
 
 
-def says(store: Store, post: NewMessage) -> tuple[int, bool, WireError | None]:
+def append_one(store: Store, post: NewMessage) -> tuple[int, bool, WireError | None]:
     outcomes: list[tuple[int, bool, WireError | None]] = []
     store.append(post, lambda *outcome: outcomes.append(outcome))
     store.flush()
@@ -36,7 +36,7 @@ def says(store: Store, post: NewMessage) -> tuple[int, bool, WireError | None]:
 
 
 def populate(store: Store) -> None:
-    """Something in every table, and something gone from each that forgets."""
+    """Add rows to every table, and delete some from each that can lose rows."""
     hank = store.create_account("hank", "Hank", "hash of hank", 1.0).id
     dale = store.create_account("dale", "Dale", "hash of dale", 1.5).id
     gone = store.create_account("gone", "Gone", "hash", 2.0).id
@@ -49,10 +49,10 @@ def populate(store: Store) -> None:
     store.set_topic("#dev", "Ёжики и 東京都")
     for number in range(1, 21):
         text = f"число {number} in 東京都 \U0001f389"
-        says(store, NewMessage("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))
-    says(store, NewMessage("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None))
-    says(store, NewMessage("hank peggy", "peggy", "Hank", "a guest", 30.0))
-    says(store, NewMessage("gone hank", "Gone", "Hank", "to be erased", 30.0, gone))
+        append_one(store, NewMessage("#dev", "Hank", "#dev", text, float(number), hank, phone.id, f"m{number}"))
+    append_one(store, NewMessage("dale hank", "Dale", "Hank", "between\nus", 30.0, dale, None, None))
+    append_one(store, NewMessage("hank peggy", "peggy", "Hank", "a guest", 30.0))
+    append_one(store, NewMessage("gone hank", "Gone", "Hank", "to be erased", 30.0, gone))
     store.acknowledge(phone.id, "#dev", 7)
     store.mark_read(hank, "#dev", 6)
     store.add_sanction(Sanction("mute", "peggy", "Hank", "noise", 30.0, 60.0))
@@ -68,8 +68,8 @@ def populate(store: Store) -> None:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> str:
-    """The URL of a store with something of everything."""
+def populated(tmp_path: Path) -> str:
+    """Return the URL of a store with rows in every table."""
     url = f"sqlite:///{tmp_path}/made.db"
     store = open_store(url)
     populate(store)
@@ -88,9 +88,9 @@ def columns_of_a_database(url: str) -> dict[str, set[str]]:
     return {table.name: {column for name, column in found if name == table.name} for table in TABLES}
 
 
-def test_every_column_is_copied(made: str, tmp_path: Path, postgres: Postgres) -> None:
+def test_every_column_is_copied(populated: str, tmp_path: Path, postgres: Postgres) -> None:
     url = postgres.database()
-    transfer.transfer(made, url)
+    transfer.transfer(populated, url)
     there = {"sqlite": columns_of_a_file(tmp_path / "made.db"), "postgres": columns_of_a_database(url)}
     for kind, tables in there.items():
         for table in TABLES:
@@ -100,9 +100,9 @@ def test_every_column_is_copied(made: str, tmp_path: Path, postgres: Postgres) -
             assert tables[table.name] == known | OWN[kind].get(table.name, set()), (kind, table.name)
 
 
-def test_there_and_back_again(made: str, tmp_path: Path, postgres: Postgres) -> None:
+def test_there_and_back_again(populated: str, tmp_path: Path, postgres: Postgres) -> None:
     database, another, back = postgres.database(), postgres.database(), f"sqlite:///{tmp_path}/deep/back.db"
-    first = transfer.transfer(made, database)
+    first = transfer.transfer(populated, database)
     assert all(total.rows for total in first.checksums.values()), first
     assert first.changed == 0
     for source, target in ((database, another), (another, back), (back, f"sqlite:///{tmp_path}/copy.db")):
@@ -112,20 +112,20 @@ def test_there_and_back_again(made: str, tmp_path: Path, postgres: Postgres) -> 
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
-def copy(request: pytest.FixtureRequest, made: str, tmp_path: Path) -> Callable[[], str]:
-    """Copies what was made into a store of a kind; returns its URL."""
+def copy(request: pytest.FixtureRequest, populated: str, tmp_path: Path) -> Callable[[], str]:
+    """Return a function that copies the store `made` into a new store and returns its URL."""
 
     def copied() -> str:
         url = f"sqlite:///{tmp_path}/new.db"
         url = request.getfixturevalue("postgres").database() if request.param == "postgres" else url
-        transfer.transfer(made, url)
+        transfer.transfer(populated, url)
         return url
 
     return copied
 
 
-def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str) -> None:
-    stores = [open_store(made)]
+def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated: str) -> None:
+    stores = [open_store(populated)]
     identity = stores[0].identity
     stores.pop().close()
     store = open_store(copy())
@@ -137,19 +137,25 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], made: str
         device, name = store.begin_session(hank, DeviceLogin("phone", "anew"), 51.0, Credential(token="secret")), "Hank"
         assert device.cursors["#dev"] == 7
         post = NewMessage("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")
-        assert says(store, post) == (20, True, None)
+        assert append_one(store, post) == (20, True, None)
         for text, error in (("число 3 in 東京都 \U0001f389", None), ("another", IdReused)):
-            seq, before, refused = says(store, NewMessage("#dev", name, "#dev", text, 52.0, hank, device.id, "m3"))
+            seq, before, refused = append_one(
+                store, NewMessage("#dev", name, "#dev", text, 52.0, hank, device.id, "m3")
+            )
             assert (seq, before, refused and type(refused)) == (3, True, error)
-        assert says(store, NewMessage("#dev", name, "#dev", "new", 53.0, hank, device.id, "m99")) == (21, False, None)
+        assert append_one(store, NewMessage("#dev", name, "#dev", "new", 53.0, hank, device.id, "m99")) == (
+            21,
+            False,
+            None,
+        )
         (room,) = store.rooms()
         assert (room.topic, room.head, room.first_seq) == ("Ёжики и 東京都", 21, 10)
     finally:
         store.close()
 
 
-def test_each_device_has_still_to_hear_what_it_had_not_heard(made: str, copy: Callable[[], str]) -> None:
-    store = open_store(made)
+def test_each_device_has_still_to_hear_what_it_had_not_heard(populated: str, copy: Callable[[], str]) -> None:
+    store = open_store(populated)
     hank = next(account.id for account in store.accounts() if account.key == "hank")
     laptop = store.begin_session(hank, DeviceLogin("laptop", "other"), 50.0, Credential(password_hash="hash of hank"))
     store.acknowledge(laptop.id, "#dev", 20)
@@ -176,15 +182,15 @@ def test_one_that_is_broken_off_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(postgres_rows.TableIO, "set_identity", broken)
-        patched.setattr(sqlite_rows.TableIO, "set_identity", broken)
+        patched.setattr(postgres_tableio.TableIO, "set_identity", broken)
+        patched.setattr(sqlite_tableio.TableIO, "set_identity", broken)
         with pytest.raises(KeyboardInterrupt):
             copy()
     assert verify_store(copy()).faults == []
 
 
 def test_to_copy_may_take_long(postgres: Postgres) -> None:
-    for side in (postgres_rows.open_sink, postgres_rows.open_source):
+    for side in (postgres_tableio.open_sink, postgres_tableio.open_source):
         with side(postgres.database()) as rows:
             for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 assert rows._select_value(f"SHOW {limit}") == "0", (side, limit)
@@ -199,20 +205,20 @@ def test_what_differs_is_not_kept(copy: Callable[[], str], monkeypatch: pytest.M
         return all_but_one
 
     with monkeypatch.context() as patched:
-        for side in (postgres_rows.TableIO, sqlite_rows.TableIO):
+        for side in (postgres_tableio.TableIO, sqlite_tableio.TableIO):
             patched.setattr(side, "insert_rows", torn(side.insert_rows))
         with pytest.raises(FileError, match=r"The copy differs: messages 14 \(\w+\) became 13"):
             copy()
     assert verify_store(copy()).faults == []
 
 
-def test_who_has_it_open_is_not_disturbed(made: str, tmp_path: Path, postgres: Postgres) -> None:
+def test_who_has_it_open_is_not_disturbed(populated: str, tmp_path: Path, postgres: Postgres) -> None:
     database = postgres.database()
-    store = open_store(made)
+    store = open_store(populated)
     with pytest.raises(StoreLocked):
-        transfer.transfer(made, database)
+        transfer.transfer(populated, database)
     store.close()
-    transfer.transfer(made, database)
+    transfer.transfer(populated, database)
     node: Any = open_store(database)
     node.renew_leases()
     with pytest.raises(ServerRunning, match=r"Servers run on postgresql://.*: 1"):
@@ -222,13 +228,13 @@ def test_who_has_it_open_is_not_disturbed(made: str, tmp_path: Path, postgres: P
     assert isinstance(transfer.transfer(database, f"sqlite:///{tmp_path}/back.db"), TransferReport)
 
 
-def test_what_is_there_stays(made: str, postgres: Postgres) -> None:
+def test_what_is_there_stays(populated: str, postgres: Postgres) -> None:
     database = postgres.database()
-    transfer.transfer(made, database)
+    transfer.transfer(populated, database)
     with pytest.raises(FileError, match="is not empty: it has accounts"):
-        transfer.transfer(made, database)
+        transfer.transfer(populated, database)
     with pytest.raises(FileError, match=r"The store .*made\.db already exists"):
-        transfer.transfer(database, made)
+        transfer.transfer(database, populated)
     with pytest.raises(ConfigError, match="in memory"):
         transfer.transfer("memory:", postgres.database())
     with pytest.raises(FileError, match=r"The store .* does not exist"):
@@ -239,7 +245,7 @@ def test_a_character_that_postgresql_has_not(tmp_path: Path, postgres: Postgres)
     url = f"sqlite:///{tmp_path}/nul.db"
     store = open_store(url)
     hank = store.create_account("hank", "hank", "hash", 1.0).id
-    says(store, NewMessage("hank hank", "hank", "hank", "nul: \0.", 2.0, hank))
+    append_one(store, NewMessage("hank hank", "hank", "hank", "nul: \0.", 2.0, hank))
     store.close()
     database = postgres.database()
     assert transfer.transfer(url, database).changed == 1
@@ -248,10 +254,12 @@ def test_a_character_that_postgresql_has_not(tmp_path: Path, postgres: Postgres)
     copied.close()
 
 
-def test_how_far_it_is_is_told(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_far_it_is_is_told(populated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "PROGRESS_INTERVAL", 10)
     told: list[tuple[str, int, int]] = []
-    transfer.transfer(made, f"sqlite:///{tmp_path}/copy.db", lambda table, *counts: told.append((table.name, *counts)))
+    transfer.transfer(
+        populated, f"sqlite:///{tmp_path}/copy.db", lambda table, *counts: told.append((table.name, *counts))
+    )
     assert [each for each in told if each[0] == "messages"] == [
         ("messages", 0, 14),
         ("messages", 10, 14),
@@ -265,7 +273,7 @@ LONG = "".join(chr(0x4E00 + 7919 * number % 20_000) for number in range(20_000))
 
 @pytest.fixture
 def odd(tmp_path: Path) -> str:
-    """A store of before devices had a bound: one of five is too much for PostgreSQL."""
+    """Return the URL of a store with a device name that is too long for PostgreSQL."""
     url = f"sqlite:///{tmp_path}/odd.db"
     store = open_store(url)
     hank = store.create_account("hank", "Hank", "hash of hank", 1.0).id
@@ -273,7 +281,7 @@ def odd(tmp_path: Path) -> str:
         device = store.begin_session(
             hank, DeviceLogin(name, f"token of {name}"), 3.0, Credential(password_hash="hash of hank")
         )
-        says(store, NewMessage("hank hank", "Hank", "Hank", f"from {name[:9]}", 4.0, hank, device.id, "m1"))
+        append_one(store, NewMessage("hank hank", "Hank", "Hank", f"from {name[:9]}", 4.0, hank, device.id, "m1"))
         store.acknowledge(device.id, "hank hank", 1)
     store.flush()
     store.close()
@@ -307,7 +315,7 @@ def test_it_may_be_left_out_with_what_belongs_to_it(odd: str, tmp_path: Path, po
 
 
 def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
-    """In the target, whatever the reason: here a trigger."""
+    """Here a trigger in the target refuses rows."""
     url, file = f"sqlite:///{tmp_path}/one.db", tmp_path / "two.db"
     store = open_store(url)
     for number in range(7):
@@ -316,9 +324,9 @@ def test_sqlite_goes_on_behind_a_bad_row(tmp_path: Path) -> None:
     when = "WHEN new.key IN ('n0', 'n3', 'n6') BEGIN SELECT raise(ABORT, 'no'); END"
     trigger = f"CREATE TRIGGER no BEFORE INSERT ON accounts {when}"
     bad: list[Any] = []
-    with sqlite_rows.open_sink(file) as target:
+    with sqlite_tableio.open_sink(file) as target:
         target._db.execute(trigger)
-        with sqlite_rows.open_source(tmp_path / "one.db") as source:
+        with sqlite_tableio.open_source(tmp_path / "one.db") as source:
             rows = source.iter_rows(TABLES[0])
             target.insert_rows(TABLES[0], rows, lambda row, reason: bad.append((row[1], reason)))
         target._db.execute("DROP TRIGGER no")
