@@ -21,6 +21,7 @@ from gmessenger.bus.envelopes import Envelope, Keyring, Sealer, open_envelope, r
 from gmessenger.bus.peers import PeerState, PeerTable
 from gmessenger.bus.presence import ReplyQueue
 from gmessenger.bus.protocol import ChannelNames, Intervals, Packet, decode_packet
+from gmessenger.lru_map import LruMap
 
 CHALLENGE_BYTES: Final = 16
 MAX_CHALLENGED: Final = 1000
@@ -36,7 +37,7 @@ class Challenges:
         self._lifetime = lifetime
         self._made_at = float("-inf")
         self._current = self._previous = secrets.token_bytes(CHALLENGE_BYTES)
-        self._challenged_at: dict[bytes, tuple[float, float]] = {}
+        self._challenged_at: LruMap[bytes, tuple[float, float]] = LruMap(MAX_CHALLENGED)
 
     def make(self, now: float) -> bytes:
         """Return the bytes that a stranger has to return."""
@@ -51,21 +52,19 @@ class Challenges:
 
     def is_due(self, boot: bytes, now: float, delay: float) -> bool:
         """Return whether a stranger should be challenged, at most once per `delay` seconds, and record it if so."""
-        first, last = self._challenged_at.get(boot, (now, float("-inf")))
+        first, last = self._challenged_at.peek(boot) or (now, float("-inf"))
         if now - last < delay:
             return False
-        if boot not in self._challenged_at and len(self._challenged_at) >= MAX_CHALLENGED:
-            del self._challenged_at[next(iter(self._challenged_at))]
         self._challenged_at[boot] = first, now
         return True
 
     def seconds_unanswered(self, boot: bytes, now: float) -> float:
         """Return for how many seconds a stranger has not answered its first challenge."""
-        return now - self._challenged_at.get(boot, (now, now))[0]
+        return now - (self._challenged_at.peek(boot) or (now, now))[0]
 
     def forget(self, boot: bytes) -> None:
         """Forget a stranger that has become a peer."""
-        self._challenged_at.pop(boot, None)
+        self._challenged_at.pop(boot)
 
 
 UNREADABLE: Final = "unreadable"

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gmessenger.bus.protocol import FIRST_PAGE, LAST_PAGE, UNCHANGED, Packet
 from gmessenger.cluster.interfaces import BusListener
+from gmessenger.lru_map import LruMap
 
 MAX_NODES: Final = 1000
 """Bound on memory, whatever processes with the key do."""
@@ -74,7 +75,7 @@ class PeerTable:
         self._on_gap = on_gap
         self._request_presence = request_presence
         self._nodes: dict[str, PeerState] = {}
-        self._last_counters: dict[bytes, int] = {}
+        self._last_counters: LruMap[bytes, int] = LruMap(MAX_NODES)
         self.now = 0.0
 
     @property
@@ -180,14 +181,13 @@ class PeerTable:
         node = self._nodes.pop(name, None)
         if node is None:
             return
-        if len(self._last_counters) >= MAX_NODES:
-            del self._last_counters[next(iter(self._last_counters))]
         self._last_counters[node.boot] = node.counter
         self._notify(self._listener.on_node_gone, name)
 
     def last_counter(self, boot: bytes) -> int:
         """Return the last counter of a removed process, or -1: packets up to it are replays."""
-        return self._last_counters.get(boot, -1)
+        counter = self._last_counters.peek(boot)
+        return counter if counter is not None else -1
 
     def _update_presence(self, node: PeerState, changes: Mapping[str, bytes | None]) -> None:
         for key, entry in changes.items():

@@ -41,6 +41,7 @@ from gmessenger.errors import (
     RegistrationThrottled,
     WrongPassword,
 )
+from gmessenger.lru_map import LruMap
 from gmessenger.names import check_name, fold
 
 INVITE_BYTES: Final = 18  # bytes
@@ -67,25 +68,20 @@ ThrottleErrorType: TypeAlias = type[LoginThrottled] | type[RegistrationThrottled
 
 
 class TrustedNetworks:
-    """From where accounts were used lately, the longest ago forgotten first: of each account no more than a few."""
+    """The networks from which accounts logged in lately: a few of each account, of a bounded number of accounts."""
 
     def __init__(self) -> None:
-        self._networks_by_account: dict[str, dict[str | None, None]] = {}
+        self._networks_by_account: LruMap[str, LruMap[str | None, None]] = LruMap(MAX_TRUSTED_ACCOUNTS)
 
     def __contains__(self, account_and_network: tuple[str, str | None]) -> bool:
         key, network = account_and_network
-        return network in self._networks_by_account.get(key, ())
+        return network in (self._networks_by_account.peek(key) or ())
 
     def add(self, key: str, network: str | None) -> None:
-        """An account was used from there."""
-        networks = self._networks_by_account.pop(key, {})
-        networks.pop(network, None)
+        """Record that an account logged in from a network."""
+        networks = self._networks_by_account.get(key) or LruMap(MAX_TRUSTED_NETWORKS)
         networks[network] = None
-        if len(networks) > MAX_TRUSTED_NETWORKS:
-            del networks[next(iter(networks))]
         self._networks_by_account[key] = networks
-        if len(self._networks_by_account) > MAX_TRUSTED_ACCOUNTS:
-            del self._networks_by_account[next(iter(self._networks_by_account))]
 
 
 class LoginThrottle:

@@ -15,6 +15,7 @@ from gmessenger.chat.policy import Policy
 from gmessenger.chat.session import Session
 from gmessenger.chat.storage import Store
 from gmessenger.errors import QuotaExceeded
+from gmessenger.lru_map import LruMap
 
 USAGE_TTL: Final = 60.0
 """Seconds."""
@@ -66,7 +67,7 @@ class StorageQuotas:
         self._store = store
         self._policy = policy
         self._clock = clock
-        self._usages: dict[int | None, StorageUsage] = {}
+        self._usages: LruMap[int | None, StorageUsage] = LruMap(MAX_CACHED_USAGES)
 
     def limit_for(self, session: Session) -> int:
         """How many bytes are kept of what such a session says; 0 is no limit."""
@@ -85,7 +86,7 @@ class StorageQuotas:
         return QuotaReservation(used, bytes_)
 
     def _cached_usage(self, account: int | None) -> StorageUsage:
-        used = self._usages.pop(account, None) or StorageUsage()
+        used = self._usages.get(account) or StorageUsage()
         self._usages[account] = used
         now = self._clock()
         if used.fetched_at is None or now - used.fetched_at >= USAGE_TTL:
@@ -95,6 +96,4 @@ class StorageQuotas:
             except BaseException:
                 used.fetched_at = before
                 raise
-        if len(self._usages) > MAX_CACHED_USAGES:
-            del self._usages[next(iter(self._usages))]
         return used

@@ -13,6 +13,7 @@ from gmessenger.chat.ratelimit import SenderBuckets
 from gmessenger.chat.records import Account, Device
 from gmessenger.chat.sync_state import SyncState
 from gmessenger.constants import ONLINE
+from gmessenger.lru_map import LruMap
 from gmessenger.names import MAX_NAME, fold
 
 MAX_CONTACTS: Final = 200
@@ -69,7 +70,7 @@ class Session:
         self._progress: Event | None = None
         self.token = secrets.token_urlsafe(24)
         self.status = ONLINE
-        self._contacts: dict[str, str] = {}
+        self._contacts: LruMap[str, str] | None = None  # only course clients have any
 
     def __repr__(self) -> str:
         return f"<Session {self.name} {self.address}>"
@@ -85,7 +86,7 @@ class Session:
 
     @property
     def contacts(self) -> list[str]:
-        return list(self._contacts.values())
+        return list(self._contacts.values()) if self._contacts is not None else []
 
     def bind_account(self, account: Account) -> None:
         """Make it a session of an account. Nothing is sent to it live until it has caught up."""
@@ -123,10 +124,10 @@ class Session:
     def add_contact(self, name: str) -> None:
         """Add a contact for as long as the session lasts; beyond MAX_CONTACTS the oldest is dropped."""
         if len(name) <= MAX_NAME:
-            self.remove_contact(name)
+            if self._contacts is None:
+                self._contacts = LruMap(MAX_CONTACTS)
             self._contacts[fold(name)] = name
-            if len(self._contacts) > MAX_CONTACTS:
-                del self._contacts[next(iter(self._contacts))]
 
     def remove_contact(self, name: str) -> None:
-        self._contacts.pop(fold(name), None)
+        if self._contacts is not None:
+            self._contacts.pop(fold(name))

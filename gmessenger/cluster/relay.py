@@ -29,6 +29,7 @@ from gmessenger.chat.session import Session
 from gmessenger.cluster.frames import EXPIRED, RelayReply, RelayRequest, ReleaseNotice, ReserveRequest, encode
 from gmessenger.cluster.interfaces import Bus
 from gmessenger.errors import Blocked, RecipientBusy, RecipientGone, StoreUnavailable, WireError
+from gmessenger.lru_map import LruMap
 
 DEDUP_TTL: Final = 60.0
 """Seconds for which a repeated message is recognised and not delivered again."""
@@ -191,7 +192,7 @@ class RelayClient:
         self._monotonic = monotonic
         self._refs = count(1)
         self._pending: dict[int, AsyncResult[RelayReply]] = {}
-        self._clock_offsets: dict[str, tuple[float, float]] = {}
+        self._clock_offsets: LruMap[str, tuple[float, float]] = LruMap(MAX_CLOCK_OFFSETS)
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
         """Implement `Peers.relay`."""
@@ -252,13 +253,11 @@ class RelayClient:
                 self._bus.send(encode(ReleaseNotice(ref)), {node})  # the node may have made the reservation
 
     def _clock_offset(self, node: str) -> float:
-        offset, measured_at = self._clock_offsets.get(node, (UNKNOWN_OFFSET, UNKNOWN_OFFSET))
+        offset, measured_at = self._clock_offsets.get(node) or (UNKNOWN_OFFSET, UNKNOWN_OFFSET)
         return offset if self._monotonic() - measured_at < CLOCK_OFFSET_TTL else UNKNOWN_OFFSET
 
     def _update_clock_offset(self, node: str, at: float) -> None:
         now = self._monotonic()
-        if len(self._clock_offsets) >= MAX_CLOCK_OFFSETS:
-            self._clock_offsets.clear()
         if at - now > self._clock_offset(node):
             self._clock_offsets[node] = (at - now, now)
 

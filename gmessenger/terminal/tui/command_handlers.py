@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from gmessenger.client import Client, SearchHit, fold
+from gmessenger.lru_map import LruMap
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_results
 from gmessenger.terminal.command_handlers import CommandHandlers, Dialogue
@@ -61,7 +62,7 @@ class TuiCommandHandlers(CommandHandlers):
         self._model = model
         self._jobs = jobs
         self._view = view
-        self.known_names: dict[str, str] = {}
+        self.known_names: LruMap[str, str] = LruMap(MAX_NAMES)
         """Whom and which rooms one has been told of, by their folded names: what may be meant by a few letters."""
 
     @property
@@ -126,9 +127,10 @@ class TuiCommandHandlers(CommandHandlers):
 
     def add_names(self, *names: str) -> None:
         """These may be meant."""
-        self.known_names |= {fold(name): sanitize(name) for name in names}
-        while len(self.known_names) > MAX_NAMES:
-            del self.known_names[next(iter(self.known_names))]
+        for name in names:
+            key, shown = fold(name), sanitize(name)
+            if self.known_names.peek(key) != shown:  # else it keeps its place among the completions
+                self.known_names[key] = shown
 
     def load_blocks(self) -> None:
         """At once: what blocked people have said in rooms meanwhile comes next."""

@@ -132,7 +132,7 @@ class Controller:
         """Who is in this room, then with whom and where one talks, then who was heard of."""
         here = self._model.current
         others = {each.key: each.name for each in self._model if each.name}
-        return list((here.members | others | self.handlers.known_names).values())
+        return list((here.members | others | dict(self.handlers.known_names.items())).values())
 
     def rooms_to_complete(self) -> Sequence[str]:
         self.loader.load_rooms()

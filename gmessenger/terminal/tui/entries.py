@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from gmessenger.lru_map import LruMap
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal.dates import format_time_of_day, time_of_day_width
 from gmessenger.terminal.i18n import _
@@ -97,7 +98,7 @@ class EntryRenderer:
     def __init__(self, symbols: Symbols) -> None:
         self._symbols = symbols
         self._time_width = time_of_day_width()
-        self._cache: dict[Entry, RenderedEntry] = {}
+        self._cache: LruMap[Entry, RenderedEntry] = LruMap(MAX_CACHED_ENTRIES)
         self._text_only = False
 
     @property
@@ -121,8 +122,6 @@ class EntryRenderer:
         """The entry in so many columns, with so many of them for the name."""
         sheet = self._cache.get(entry)
         if sheet is None or (sheet.version, sheet.width, sheet.name_width) != (entry.version, columns, name_width):
-            if len(self._cache) >= MAX_CACHED_ENTRIES:
-                self._cache.clear()  # what is in sight is soon there again
             sheet = self._cache[entry] = RenderedEntry(
                 entry.version, columns, name_width, self._render(entry, columns, name_width)
             )
