@@ -11,7 +11,6 @@ import pytest
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import (
-    BROADCAST_TARGET,
     CatchUpDone,
     EndOfStream,
     Message,
@@ -38,6 +37,7 @@ from gmessenger.errors import (
     TextTooLong,
     WrongPassword,
 )
+from gmessenger.names import BROADCAST_TARGET
 from gmessenger.store import open_store
 from tests.conftest import FAST
 from tests.support.timeouts import TEST_TIMEOUT
