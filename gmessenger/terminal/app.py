@@ -1,4 +1,4 @@
-"""One run of the client: puts a link, a mode and the standard streams together, and takes them apart again."""
+"""One run of the client: make the client, a mode and the standard streams, run them, and clean up."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from gmessenger.terminal.passwords import PASSWORD_ENV_VAR, EchoControl, passwor
 from gmessenger.terminal.pipe_mode import ListenMode, SendMode, retry_for
 from gmessenger.terminal.shutdown import EXIT_HANGUP, ExitController
 from gmessenger.terminal.state_files import device_name, erase_state, find_other_unsent, unsent_file
-from gmessenger.terminal.stdio import is_stdin_tty, open_stderr, open_stdin, open_stdout
+from gmessenger.terminal.stdio import StdinReader, is_stdin_tty, open_stderr, open_stdin, open_stdout
 
 FLUSH_TIMEOUT: Final = 1.0
-"""Seconds that what is still to be written has at the end."""
+"""Seconds for writing the remaining output at the end."""
 EXIT_UNEXPECTED: Final = 1
 HINT_TLS: Final = N_(
     "(--tls encrypts the connection; --plain-passwords sends the password without encryption, if the server accepts "
@@ -59,30 +59,30 @@ UNSENT_COUNT: Final = N_("Messages without an answer from the server: {count}.")
 NOT_ERASED: Final = N_("Some of your files on this machine could not be removed: {files}.")
 SIGNAL_EXIT_CODES: Final = {"SIGTERM": 143, "SIGHUP": EXIT_HANGUP, "SIGQUIT": 131}
 DUMB_TERMINALS: Final = ("", "dumb")
-"""Terminals that cannot put anything anywhere."""
+"""Values of TERM for terminals that cannot move the cursor."""
 
 
 def wants_full_screen(options: ClientOptions) -> bool:
-    """Whether somebody sits at a screen and wants all of it used."""
-    seen = is_stdin_tty() and sys.stdout is not None and os.isatty(1)
-    return seen and not options.plain and os.environ.get("TERM", "") not in DUMB_TERMINALS
+    """Return whether stdin and stdout are a terminal with cursor movement, and --plain is not set."""
+    is_tty = is_stdin_tty() and sys.stdout is not None and os.isatty(1)
+    return is_tty and not options.plain and os.environ.get("TERM", "") not in DUMB_TERMINALS
 
 
 class Mode(Protocol):
-    """A way to use the client, at a terminal or in a pipe. It tells its `ExitController` when it is over."""
+    """A way to use the client, at a terminal or in a pipe. It reports its end to the `ExitController`."""
 
     def run(self) -> None:
-        """What it raises ends the program too."""
+        """Run the mode; an error that it raises ends the program. !fix"""
 
     def interrupt(self) -> None:
-        """Ctrl-C was pressed, or nobody reads the output any more."""
+        """Handle Ctrl-C, or an output whose reader is gone."""
 
 
 class ClientApp:
-    """The program. Its greenlets: the mode's, the link's, and one for each of the two outputs."""
+    """The program. Greenlets: one for the mode, one for the client's connection, one for each of stdout and stderr."""
 
     def __init__(self, options: ClientOptions, arguments: Sequence[str] = ()) -> None:
-        """The `arguments` are those the options were read from."""
+        """arguments: the command line from which `options` were parsed."""
         self._options = options
         self._arguments = arguments
         self._password = password_from_options(options.password_file)
@@ -95,26 +95,26 @@ class ClientApp:
         self._mode: Mode | None = None
 
     def run(self) -> int:
-        """Run to the end; returns the exit code."""
+        """Run to the end, and return the exit code."""
         gevent.get_hub().exception_stream = cast(TextIO, SanitizedStderr())
         self._handle_signals()
         self._exit_controller.spawn(self._stdout.run, self._interrupt)
         self._exit_controller.spawn(self._run_stderr)
         self._exit_controller.spawn(self._run_mode)
         try:
-            code, sentence = self._exit_controller.wait(), ""
+            code, message = self._exit_controller.wait(), ""
         except ExitError as error:
-            code, sentence = error.exit_code, f"{localize(error)} {self._hint(error)}".rstrip()
+            code, message = error.exit_code, f"{localize(error)} {self._hint(error)}".rstrip()
             self._log_refused(error)
         except Exception as error:
-            code, sentence = EXIT_UNEXPECTED, self._log_unexpected(error)
-        self._finish(code, sentence)
+            code, message = EXIT_UNEXPECTED, self._log_unexpected(error)
+        self._finish(code, message)
         if code == EXIT_HANGUP:
-            os._exit(code)  # the interpreter's own end would touch a terminal that is not there any more
+            os._exit(code)  # the interpreter's shutdown would write to a terminal that is gone
         return code
 
     def _run_stderr(self) -> None:
-        with suppress(FileError):  # there is nowhere left to say so
+        with suppress(FileError):  # it could only be reported on stderr
             self._stderr.run(lambda: None)
 
     def _run_mode(self) -> None:
@@ -123,29 +123,40 @@ class ClientApp:
             mode.run()
 
     def _make_mode(self) -> Mode | None:
-        options, ending = self._options, self._exit_controller
+        options, exit_controller = self._options, self._exit_controller
         if options.listen:
-            listening = ExecMode if options.exec else ListenMode
-            return listening(options, self._make_client(options.name), self._stdout, self._stderr, ending)
+            mode = ExecMode if options.exec else ListenMode
+            return mode(options, self._make_client(options.name), self._stdout, self._stderr, exit_controller)
         lines = open_stdin()
         if options.to is not None:
-            return SendMode(options, self._make_client(options.name), lines, self._stderr, ending)
-        screen = self._line_terminal = make_line_terminal(self._stdout)
-        given = self._password is not None
-        first = FirstRun(options, self._arguments, screen, lines, self._echo, has_password=given)
-        arriving = LoginFlow(first, self._make_client_with, screen, lines, self._echo, options.retry_for)
-        if (link := arriving.make_client()) is None:
-            ending.exit()
+            return SendMode(options, self._make_client(options.name), lines, self._stderr, exit_controller)
+        return self._make_interactive_mode(lines)
+
+    def _make_interactive_mode(self, lines: StdinReader) -> Mode | None:
+        """Ask for what is missing, and return the mode for a person; None if there was no answer."""
+        options = self._options
+        terminal = self._line_terminal = make_line_terminal(self._stdout)
+        has_password = self._password is not None
+        first_run = FirstRun(options, self._arguments, terminal, lines, self._echo, has_password=has_password)
+        login = LoginFlow(first_run, self._make_client_with, terminal, lines, self._echo, options.retry_for)
+        if (client := login.make_client()) is None:
+            self._exit_controller.exit()
             return None
-        elsewhere = find_other_unsent(unsent_file(self._options, link.name)) if is_stdin_tty() else None
-        remark = as_notice(sanitize(elsewhere)) if elsewhere is not None else ""
+        other_unsent = find_other_unsent(unsent_file(self._options, client.name)) if is_stdin_tty() else None
+        notice = as_notice(sanitize(other_unsent)) if other_unsent is not None else ""
         if wants_full_screen(self._options):
-            return self._full_screen(link, partial(arriving.log_in, link), remark)
-        if remark:
-            screen.show(remark)
-        typed = is_stdin_tty()
+            return self._full_screen(client, partial(login.log_in, client), notice)
+        if notice:
+            terminal.show(notice)
         return LineMode(
-            self._options, link, screen, lines, ending, self._echo, interactive=typed, log_in=arriving.log_in
+            self._options,
+            client,
+            terminal,
+            lines,
+            self._exit_controller,
+            self._echo,
+            interactive=is_stdin_tty(),
+            log_in=login.log_in,
         )
 
     def _full_screen(self, client: Client, log_in: Callable[[], None], notice: str) -> Mode:
@@ -153,7 +164,7 @@ class ClientApp:
         from gmessenger.terminal.tui.fullscreen import FullScreenMode
 
         if self._options.log_destination(CLIENT.section) == STDERR and os.isatty(2):
-            log.configure(log.NO_LOG)  # it would be drawn over
+            log.configure(log.NO_LOG)  # stderr is the screen
         return FullScreenMode(self._options, client, log_in, self._exit_controller, notice)
 
     def _make_client_with(self, options: ClientOptions) -> Client:
@@ -162,14 +173,14 @@ class ClientApp:
 
     def _make_client(self, name: str | None) -> Client:
         options = self._options
-        in_a_pipe = options.to is not None
+        is_sending = options.to is not None
         seconds = retry_for(options)
-        patience = Timeouts(
+        timeouts = Timeouts(
             connect=options.connect_timeout,
             response=options.answer_timeout,
             probe_after=options.probe_after,
             retry_for=seconds,
-            max_outage=seconds if in_a_pipe else inf,
+            max_outage=seconds if is_sending else inf,
         )
         self._client = Client(
             options.host,
@@ -179,9 +190,9 @@ class ClientApp:
             device=device_name(options),
             tls=TlsConfig(ca=Path(options.ca) if options.ca else None, pin=options.pin) if options.tls else None,
             plain_passwords=options.plain_passwords,
-            receive_messages=options.to is None,  # it would be shown to nobody
-            unsent_file=unsent_file(options, name or "") if is_stdin_tty() and options.to is None else None,
-            timeouts=patience,
+            receive_messages=not is_sending,  # --to shows no messages
+            unsent_file=unsent_file(options, name or "") if is_stdin_tty() and not is_sending else None,
+            timeouts=timeouts,
         )
         return self._client
 
@@ -200,8 +211,8 @@ class ClientApp:
 
     def _hint(self, error: ExitError) -> str:
         cause = error.__cause__
-        exposed = self._client is not None and not self._client.can_send_password
-        if isinstance(cause, InsecureTransport) or (isinstance(cause, PasswordRequired) and exposed):
+        is_exposed = self._client is not None and not self._client.can_send_password
+        if isinstance(cause, InsecureTransport) or (isinstance(cause, PasswordRequired) and is_exposed):
             return _(HINT_TLS)
         if isinstance(cause, PasswordRequired) and self._password is None and not is_stdin_tty():
             return _(HINT_PASSWORD, variable=PASSWORD_ENV_VAR)
@@ -226,7 +237,7 @@ class ClientApp:
         unsent = self._client.pending_count if self._client is not None else 0
         self._stdout.drain(FLUSH_TIMEOUT)
         if self._client is not None:
-            self._client.abort()  # what was written is done with already
+            self._client.abort()  # the modes have flushed it already
             if self._client.is_erased and (left := erase_state(self._options, self._client.name)):
                 message = f"{message} {_(NOT_ERASED, files=', '.join(map(str, left)))}".lstrip()
         if unsent and code != MessagesNotSent.exit_code:

@@ -1,4 +1,4 @@
-"""What of a link's events goes into the log: that they happened, never what was said."""
+"""Log client events: that they happened, never their text."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ LOGGED_EVENTS: Final[dict[type[ChatEvent], tuple[str, Callable[[Any, ClientOptio
 
 
 def log_client_event(event: ChatEvent, options: ClientOptions) -> None:
-    """Log the event, if it is one that is logged."""
+    """Log an event if it has a row in LOGGED_EVENTS."""
     if type(event) in LOGGED_EVENTS:
-        word, fields = LOGGED_EVENTS[type(event)]
-        log.log_event(word, **fields(event, options))
+        log_event_name, fields = LOGGED_EVENTS[type(event)]
+        log.log_event(log_event_name, **fields(event, options))
 
 
 def _server_fields(options: ClientOptions) -> Fields:

@@ -1,4 +1,4 @@
-"""`--exec`: a command for each message that arrives, one at a time and in order, never through a shell."""
+"""`--exec`: run a command for each message that arrives, one at a time and in order, never through a shell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gmessenger.terminal.stdio import OutputWriter
 from gmessenger.text import Text
 
 MAX_VARIABLE: Final = 32_768
-"""Bytes of a variable; the system takes four times as many, and a longer text is whole on the command's input."""
+"""Bytes of an environment variable. Linux takes 131,072; the command gets a longer text whole on its stdin."""
 COMMAND_FAILED: Final = N_("the command for a message from {sender} ended with exit code {code}")
 COMMAND_KILLED: Final = N_("the command for a message from {sender} was terminated by {signal}")
 COMMAND_TIMED_OUT: Final = N_("the command for a message from {sender} was terminated: it ran longer than {seconds} s")
@@ -36,10 +36,11 @@ ENVIRONMENT_TOO_LARGE: Final = N_(
 
 
 class ExecMode(ListenMode):
-    """Nothing is printed: each message goes to a command, and is done with when that has ended, well or not.
+    """Run a command for each message instead of printing it; a message is acknowledged when its command has ended.
 
-    One that did not end well does not come again: it would for ever, and keep back all that came after it. What
-    oneself has written on another device goes to no command, lest it be answered.
+    The exit code does not matter: a message whose command failed is not delivered again, because it would fail each time
+    and block all messages behind it. Messages that the user sent on another device run no command, so that a bot does not
+    answer itself.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class ExecMode(ListenMode):
         exit_controller.on_exit(self._runner.terminate)
 
     def _handle_message(self, event: MessageReceived | MessageSentElsewhere) -> bool:
-        """Whether it is done with: not if the program was ended, and the command with it."""
+        """Run the command. Return whether to acknowledge the message: not if the program is ending."""
         if isinstance(event, MessageReceived) and event.delivery.erased is not True:
             fault = self._runner.run(
                 sanitize(event.delivery.sender), environment_for(event.delivery), self._command_input(event)
@@ -65,14 +66,14 @@ class ExecMode(ListenMode):
         return not self._exit_controller.is_set
 
     def _command_input(self, event: MessageReceived) -> bytes:
-        """What the command can read: the text, or the frame."""
+        """Return the stdin of the command: the text, or with --json the frame."""
         return (event.frame if self._options.json else event.delivery.message.encode(errors="replace")) + b"\n"
 
 
 def environment_for(event: MessageEvent) -> dict[str, str]:
-    """What the command is told of a message in its environment; all of it as its sender wrote it."""
+    """Return the environment variables that describe a message. Their values are not sanitized."""
     to = event.to
-    told = {
+    values = {
         "FROM": event.sender,
         "TO": to,
         "CONVERSATION": to if is_room(to) else event.sender,
@@ -80,17 +81,20 @@ def environment_for(event: MessageEvent) -> dict[str, str]:
         "TIME": f"{event.time:.6f}",
         "SEQ": str(event.seq or ""),
     }
-    return {f"GMESSENGER_{name}": _truncate_value(value) for name, value in told.items()}
+    return {f"GMESSENGER_{name}": _truncate_value(value) for name, value in values.items()}
 
 
 def _truncate_value(text: str) -> str:
-    """As a variable can have it: without NUL, and not too long."""
+    """Return the text as a variable may have it: without NUL, and at most MAX_VARIABLE bytes."""
     data = text.replace("\0", "\ufffd").encode(errors="replace")
     return data[:MAX_VARIABLE].decode(errors="ignore")
 
 
 class CommandRunner:
-    """Runs a command, one at a time and each for so many seconds at most."""
+    """Run a command, one process at a time.
+
+    timeout: seconds after which a process is terminated.
+    """
 
     def __init__(self, arguments: Sequence[str], timeout: float) -> None:
         self._arguments = arguments
@@ -98,9 +102,9 @@ class CommandRunner:
         self._process: Popen[bytes] | None = None
 
     def run(self, sender: str, environment: dict[str, str], stdin: bytes) -> str | None:
-        """Wait for it to end; returns None where it ended with 0, else what is to be said.
+        """Run the command, and wait for its end. Return None if it exited with 0, else a notice.
 
-        Raises `FileError` where it cannot be started whatever the message is.
+        Raises `FileError` if it cannot be started at all. Blocks the greenlet.
         """
         try:
             self._process = process = self._start(environment, stdin)
@@ -118,7 +122,10 @@ class CommandRunner:
             return as_notice(_(COMMAND_TIMED_OUT, sender=sender, seconds=f"{self._timeout:g}"))
 
     def terminate(self) -> None:
-        """End what is running, with all that it has started: ask, and after a moment do not ask."""
+        """Terminate the running process group: SIGTERM, and SIGKILL after HURRY_TIMEOUT seconds.
+
+        Blocks the greenlet for at most twice that. !fix
+        """
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -126,19 +133,19 @@ class CommandRunner:
         with suppress(TimeoutExpired):
             process.wait(HURRY_TIMEOUT)
         _kill_group(process, signal.SIGKILL)
-        with suppress(TimeoutExpired):  # it may be somebody else's by now, as what `sudo` starts
+        with suppress(TimeoutExpired):  # it may run as another user, as what `sudo` starts
             process.wait(HURRY_TIMEOUT)
 
     def _start(self, environment: dict[str, str], stdin: bytes) -> Popen[bytes]:
         inherited = {name: value for name, value in os.environb.items() if name != os.fsencode(PASSWORD_ENV_VAR)}
-        # Not a pipe: the command may read nothing of it, or leave it to somebody who never does.
+        # Not a pipe: writing would block if the command, or a process that it leaves, reads nothing.
         with TemporaryFile() as file:
             file.write(stdin)
             file.seek(0)
-            # A session of its own is a group of its own: what the command starts can be ended with it.
-            # As bytes: names and texts may be such as the locale of this process cannot say.
-            told = {os.fsencode(name): value.encode() for name, value in environment.items()}
-            return Popen(self._arguments, stdin=file, env=inherited | told, start_new_session=True)
+            # A new session is a new process group: what the command starts can be terminated with it.
+            # As bytes: the locale of this process may not be able to encode names and texts.
+            added = {os.fsencode(name): value.encode() for name, value in environment.items()}
+            return Popen(self._arguments, stdin=file, env=inherited | added, start_new_session=True)
 
 
 def _kill_group(process: Popen[bytes], number: signal.Signals) -> None:

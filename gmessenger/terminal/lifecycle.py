@@ -1,4 +1,4 @@
-"""Connecting at the start, with retries, and waiting for pending messages before the exit."""
+"""Connect at the start, with retries, and wait for pending messages before the exit."""
 
 from __future__ import annotations
 
@@ -19,37 +19,43 @@ from gmessenger.terminal.i18n import N_, _, as_notice
 
 
 class StartupRetry:
-    """Start links, trying again for `seconds` after the first failure; `say` is told of the 1st, 2nd, 4th … failure."""
+    """Start a client, and retry for `retry_for` seconds after the first failure.
+
+    show: called with a notice at the 1st, 2nd, 4th, 8th … failure. interactive: a host name that cannot be resolved
+    just now fails at once, because a person can correct it.
+    """
 
     def __init__(self, retry_for: float, show: Callable[[str], object], *, interactive: bool = False) -> None:
-        """With `typed` (a person at a terminal), a host name that cannot be resolved just now fails at once."""
         self._retry_for = retry_for
         self._show = show
         self._interactive = interactive
 
     def start(self, client: Client, password: str | None = None) -> None:
-        """Connect and log in. Raises `Unreachable` when the time is over, `Refused` at once. Blocks the greenlet."""
+        """Connect and log in. Raises `Unreachable` when the time is over, and `Refused` at once.
+
+        Blocks the greenlet.
+        """
         deadline: float | None = None
-        patience = Timeouts()
-        pauses = Backoff(patience.initial_backoff, patience.max_backoff)
+        timeouts = Timeouts()
+        backoff = Backoff(timeouts.initial_backoff, timeouts.max_backoff)
         attempt = 0
         while True:
             try:
                 return client.start(password)
             except Unreachable as error:
                 deadline = deadline or time.monotonic() + self._retry_for  # from the first failure on
-                left = deadline - time.monotonic()
-                if not self._retry_for or left < 0 or self._is_final(error.__cause__):
+                remaining = deadline - time.monotonic()
+                if not self._retry_for or remaining < 0 or self._is_final(error.__cause__):
                     raise
-                asked = getattr(error.__cause__, "retry_after", 0.0)  # by a server that has no room just now
-                pause = min(pauses.next_delay(at_least=min(asked, patience.max_retry_after)), left)
+                retry_after = getattr(error.__cause__, "retry_after", 0.0)  # set by a server that is full
+                delay = min(backoff.next_delay(at_least=min(retry_after, timeouts.max_retry_after)), remaining)
                 attempt += 1
-                if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th … failure is news
+                if attempt & (attempt - 1) == 0:  # the 1st, 2nd, 4th, 8th … failure is shown
                     reason = format_reason(error)
                     self._show(
-                        as_notice(_("{reason} Trying again in {time}.", reason=reason, time=format_duration(pause)))
+                        as_notice(_("{reason} Trying again in {time}.", reason=reason, time=format_duration(delay)))
                     )
-            gevent.sleep(pause)
+            gevent.sleep(delay)
 
     def _is_final(self, cause: BaseException | None) -> bool:
         return is_resolution_error(cause) if self._interactive else is_unknown_host(cause)
@@ -58,13 +64,18 @@ class StartupRetry:
 UNSENT_KEPT: Final = N_("Messages without an answer, saved and sent at the next start: {count}.")
 UNSENT_MAY_BE_LOST: Final = N_("Messages without an answer, which may be lost: {count}.")
 QUIET_FLUSH_TIMEOUT: Final = 0.3
-"""Seconds that answers usually take; waiting any longer is worth a word."""
+"""Seconds in which responses usually arrive; a longer wait is announced."""
 
 
 def flush_before_exit(client: Client, timeout: float, show: Callable[[str], object]) -> MessagesNotSent | None:
-    """Wait until everything is answered, for at most so long; returns what the program ends with if it is not."""
-    left = client.flush(QUIET_FLUSH_TIMEOUT)
-    if left:
-        show(format_events.format_flushing(left))
-        left = client.flush(timeout)
-    return MessagesNotSent(_(UNSENT_KEPT if client.is_durable else UNSENT_MAY_BE_LOST, count=left)) if left else None
+    """Wait until every message has its response, for at most `timeout` seconds.
+
+    Returns the error to end the program with if some are left. Blocks the greenlet.
+    """
+    unanswered = client.flush(QUIET_FLUSH_TIMEOUT)
+    if unanswered:
+        show(format_events.format_flushing(unanswered))
+        unanswered = client.flush(timeout)
+    if not unanswered:
+        return None
+    return MessagesNotSent(_(UNSENT_KEPT if client.is_durable else UNSENT_MAY_BE_LOST, count=unanswered))

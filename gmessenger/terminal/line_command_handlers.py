@@ -1,4 +1,4 @@
-"""The desk of line mode: it asks and answers by lines, one below the other."""
+"""The command handlers of line mode: prompts and results are lines, one below the other."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gmessenger.terminal.passwords import EchoControl
 from gmessenger.terminal.stdio import SEND_QUEUE_TIMEOUT, StdinReader
 
 MAX_NUMBERED: Final = 1000
-"""Conversations; what comes later has no number."""
+"""Conversations with a number; later ones get none."""
 MAX_LISTED: Final = 30
-"""Conversations that the server knows, the newest first, which have numbers though nothing came from there."""
+"""Conversations listed by the server, newest first, that get a number although nothing arrived in them."""
 REPRINT_HINT: Final = N_("Ctrl-R redraws the line you are typing, after a message has interrupted it.")
 KEYS_HELP: Final = N_(
     "  Ctrl-R  redraws the line you are typing\n  Ctrl-C  quits; pressed again, without waiting for answers\n  Ctrl-D  "
@@ -31,7 +31,10 @@ KEYS_HELP: Final = N_(
 
 
 class LineCommandHandlers(CommandHandlers):
-    """The `Desk` of line mode. `typed` says whether somebody types the lines."""
+    """Command handlers that show and ask by lines.
+
+    interactive: the lines are typed at a terminal, so sending does not wait for room in the send queue.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class LineCommandHandlers(CommandHandlers):
             self.add_conversation(name)
 
     def add_conversation(self, name: str) -> None:
-        """Give a conversation a number, which it keeps."""
+        """Give a conversation the next number, which it keeps; a conversation that has one keeps it."""
         if len(self._numbered) < MAX_NUMBERED:
             self._numbered.setdefault(fold(name), name)
 
@@ -76,10 +79,10 @@ class LineCommandHandlers(CommandHandlers):
 
     def run_dialogue(self, dialogue: Dialogue) -> None:
         with suppress(StopIteration):
-            question = next(dialogue)
+            prompt = next(dialogue)
             while True:
-                ask = self._ask_secret if question.is_secret else self._ask
-                question = dialogue.send(ask(question.text))
+                ask = self._ask_secret if prompt.is_secret else self._ask
+                prompt = dialogue.send(ask(prompt.text))
 
     def _ask_secret(self, question: str) -> str | None:
         with self._echo.off():
@@ -104,15 +107,15 @@ class LineCommandHandlers(CommandHandlers):
         self.show(format_events.format_not_sent(to, text, reason))
 
     def on_rejected(self, to: str, text: str) -> None:
-        """Keep it, to be sent again."""
+        """Remember a rejected message for `/again`."""
         self._rejected = to, text
 
     def take_back_rejected(self) -> tuple[str, str] | None:
-        refused, self._rejected = self._rejected, None
-        return refused
+        rejected, self._rejected = self._rejected, None
+        return rejected
 
     def go(self, target: str) -> None:
-        """Turn to a conversation by a number that `/go` shows, or by name; `@3` is the name 3."""
+        """Set the recipient by the number that `/go` lists, or by name; `@3` is the user named 3."""
         names = list(self._numbered.values())
         if not target:
             self._list_conversations()
@@ -124,10 +127,10 @@ class LineCommandHandlers(CommandHandlers):
             self.show(as_notice(_("there is no conversation {name}; /go lists them", name=sanitize(target))))
 
     def _list_conversations(self) -> None:
-        with suppress(MessengerError):  # the line is down, or the server does not know the question
+        with suppress(MessengerError):  # disconnected, or the server does not know the request
             if self._client.connected:
-                for each in self._client.conversations()[:MAX_LISTED]:
-                    self.add_conversation(each.name)
+                for info in self._client.conversations()[:MAX_LISTED]:
+                    self.add_conversation(info.name)
         self.show(format_results.conversations(list(enumerate(self._numbered.values(), 1)), self.recipient))
 
     def hide(self) -> None:

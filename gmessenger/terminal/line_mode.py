@@ -1,9 +1,4 @@
-"""Line mode's regard for who sits there: what calls for them, and what they have read.
-
-When it is worth a word that somebody has what was written to them: when it took a while.
-
-Line mode: what is typed goes out a line at a time, what comes in is shown below. For a terminal and for a pipe.
-"""
+"""Line mode: send what is typed, line by line, and show events as lines; for a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -46,7 +41,7 @@ from gmessenger.terminal.stdio import StdinReader, TruncatedLine
 
 
 class ShownMessages:
-    """Remember what line mode has shown; once a line is typed, somebody has read it."""
+    """Remember which messages line mode has shown; a line that is typed next means that they have been read."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -77,34 +72,39 @@ class ShownMessages:
 
 
 SLOW_DELIVERY: Final = 3.0
-"""Seconds; who is there has a message sooner, and "sent" says enough of it."""
+"""Seconds. A recipient who is online has a message sooner, and "sent to NAME" says enough then."""
 MAX_TRACKED: Final = 1000
+"""Undelivered messages that are remembered for each recipient."""
 
 
 class DeliveryTracker:
-    """Remembers, for each name, which messages the server has and the addressee does not. `clock` is monotonic."""
+    """Remember which messages the server has and the recipient does not, so that only late deliveries are reported.
+
+    monotonic: a clock in seconds.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._undelivered: dict[str, deque[tuple[int, float]]] = {}
 
     def on_accepted(self, event: Accepted) -> None:
+        """Note when the server stored a direct message."""
         seq = event.response.seq
         if seq is not None and not is_room(event.message.to):
             waiting = self._undelivered.setdefault(fold(event.message.to), deque(maxlen=MAX_TRACKED))
             waiting.append((seq, self._monotonic()))
 
     def was_slow(self, event: MessageDelivered) -> bool:
-        """Whether a message that is now delivered had been waiting for its addressee."""
+        """Return whether a message that is delivered now had waited for SLOW_DELIVERY seconds."""
         waiting = self._undelivered.get(fold(event.name), deque())
-        late = False
+        is_slow = False
         while waiting and waiting[0][0] <= event.seq:
-            late = self._monotonic() - waiting.popleft()[1] >= SLOW_DELIVERY or late
-        return late
+            is_slow = self._monotonic() - waiting.popleft()[1] >= SLOW_DELIVERY or is_slow
+        return is_slow
 
 
 class LineMode:
-    """A conversation by lines, and its beginning and end."""
+    """Line mode: reads lines in the greenlet of `run`, shows events in another one."""
 
     def __init__(
         self,
@@ -118,7 +118,10 @@ class LineMode:
         interactive: bool,
         log_in: Callable[[Client], None],
     ) -> None:
-        """`log_in` asks what it has to before anything else is shown."""
+        """interactive: lines are typed at a terminal.
+
+        log_in: logs in, with prompts if needed, before anything else is shown. !fix
+        """
         self._options = options
         self._client = client
         self._line_terminal = line_terminal
@@ -134,7 +137,7 @@ class LineMode:
         self._event_loop: Greenlet[..., object] | None = None
 
     def run(self) -> None:
-        """Log in, then talk until somebody has enough. Raises `Unreachable` or `Refused`."""
+        """Log in, then read lines until the end of the input or `/quit`. Raises `Unreachable` or `Refused`. Blocks."""
         self._log_in(self._client)
         self._event_loop = self._exit_controller.spawn(self._run_events)
         self._show_prompt()
@@ -148,7 +151,7 @@ class LineMode:
         self.quit()
 
     def interrupt(self) -> None:
-        """Ctrl-C: leave, with little patience; the second time at once."""
+        """Handle Ctrl-C: quit after a short flush; the second time, quit at once."""
         if self._leaving:
             self._exit_controller.exit(EXIT_INTERRUPTED)
         else:
@@ -162,12 +165,12 @@ class LineMode:
             return self._line_terminal.show(
                 as_notice(_("not sent: a line can have at most {limit}", limit=format_events.truncation_limit(line)))
             )
-        meaning = parse_line(line, is_operator=self._handlers.is_operator)
-        if isinstance(meaning, ParsedCommand):
-            return meaning.run(self._handlers)
-        if isinstance(meaning, CommandError):
-            return self._line_terminal.show(as_notice(sanitize(meaning.message)))
-        return self._send(meaning.text)
+        parsed = parse_line(line, is_operator=self._handlers.is_operator)
+        if isinstance(parsed, ParsedCommand):
+            return parsed.run(self._handlers)
+        if isinstance(parsed, CommandError):
+            return self._line_terminal.show(as_notice(sanitize(parsed.message)))
+        return self._send(parsed.text)
 
     def _send(self, text: str) -> None:
         if text and self._handlers.recipient is not None:
@@ -179,16 +182,17 @@ class LineMode:
         self._line_terminal.prompt(_("to {name}> ", name=to) if (to := self._handlers.recipient) else "> ")
 
     def _run_events(self) -> None:
+        """Show events until the client ends. An event is acknowledged once it is written out."""
         for event in self._client:
             log_client_event(event, self._options)
             if isinstance(event, Connected):
                 self._handlers.on_connected(event)
-            told = self._format_event(event)
-            if told is not None:
+            text = self._format_event(event)
+            if text is not None:
                 self._shown_messages.add(event)
-                self._line_terminal.show(told, ring=self._options.bell and self._rings(event))
+                self._line_terminal.show(text, ring=self._options.bell and self._rings(event))
                 if not self._line_terminal.drain():
-                    return  # there is no terminal any more; only what was shown may be acknowledged
+                    return  # the reader is gone: what was not shown must not be acknowledged
                 self._client.ack()
             if self._exit_controller.is_set:
                 return
@@ -220,33 +224,33 @@ class LineMode:
         return self._format_connected(event) if isinstance(event, Connected) else format_events.format_event(event)
 
     def _conversation_name(self, event: MessageReceived | MessageSentElsewhere) -> str:
-        """The conversation that a message belongs to."""
+        """Return the conversation that a message belongs to."""
         delivery = event.delivery
         direct = isinstance(event, MessageReceived) and not is_room(delivery.to)
         return delivery.sender if direct else delivery.to
 
     def _format_connected(self, event: Connected) -> str:
-        """What one wants to know besides, at a terminal."""
-        unanswered = self._client.pending_count
-        if event.reconnected and unanswered:
-            return format_events.format_reconnected(unanswered)
-        told = format_events.format_event(event) or ""
+        """Return what to show after a login or a reconnect."""
+        pending = self._client.pending_count
+        if event.reconnected and pending:
+            return format_events.format_reconnected(pending)
+        text = format_events.format_event(event) or ""
         if event.reconnected:
-            return told
-        left_over = [format_events.format_leftover(unanswered)] if unanswered else []
+            return text
+        leftover = [format_events.format_leftover(pending)] if pending else []
         return "\n".join(
-            (told, _("You are {name}.", name=sanitize(self._client.name)), *left_over, self._handlers.help_text())
+            (text, _("You are {name}.", name=sanitize(self._client.name)), *leftover, self._handlers.help_text())
         )
 
     def _quit_within(self, timeout: float) -> None:
         self._leaving = True
         self._line_terminal.clear_prompt()
-        unsaid = flush_before_exit(self._client, timeout, self._line_terminal.show)
+        unsent_error = flush_before_exit(self._client, timeout, self._line_terminal.show)
         self._line_terminal.drain(QUIET_FLUSH_TIMEOUT)
         self._client.abort()
         if self._event_loop is not None:
             self._event_loop.join(HURRY_TIMEOUT)
-        if unsaid is not None:
-            self._exit_controller.fail(unsaid)
+        if unsent_error is not None:
+            self._exit_controller.fail(unsent_error)
         else:
             self._exit_controller.exit()

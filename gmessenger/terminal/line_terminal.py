@@ -1,4 +1,4 @@
-"""The line mode's screen: lines one below the other and, where somebody types, a prompt that names the addressee."""
+"""The terminal of line mode: output lines, and below them a prompt that names the recipient."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BELL: Final = "\a"
 
 
 class LineTerminal:
-    """Keeps the prompt below everything shown. Nothing but carriage returns moves the cursor.
+    """Keep the prompt below all output. The only cursor movement is the carriage return.
 
-    What is being typed while a line is shown disappears from sight only: the terminal still has it, and shows it again
-    on Ctrl-R. `prompting` says whether somebody sees what is asked, and answers.
+    A line that is being typed when output arrives vanishes from the screen, but the terminal still has it and shows it
+    again on Ctrl-R. is_interactive: a person sees the prompt and can answer.
     """
 
     def __init__(self, output: OutputWriter, *, is_interactive: bool) -> None:
@@ -31,41 +31,44 @@ class LineTerminal:
 
     @property
     def width(self) -> int:
-        """Columns there are, or would be."""
+        """Columns of the terminal; DEFAULT_WIDTH if stdout is none."""
         try:
             return os.get_terminal_size(1).columns or DEFAULT_WIDTH
         except OSError:
             return DEFAULT_WIDTH
 
     def show(self, text: str, *, ring: bool = False) -> None:
-        """One or more lines, above the prompt; on a terminal broken between words. The text has to be safe already.
+        """Show one or more lines of sanitized text above the prompt, wrapped between words on a terminal.
 
-        `ring` has the terminal call whoever looks elsewhere.
+        ring: ring the bell first. Waits if the output queue is full.
         """
         lines = text.split("\n")
         if self.is_interactive:
             width = max(self.width - 1, MIN_WIDTH)
-            lines = [broken for line in lines for broken in _wrap_line(line, width)]
+            lines = [row for line in lines for row in _wrap_line(line, width)]
         bell = BELL if ring and self.is_interactive else ""
         self._output.write("\n".join([bell + self._erase_line() + lines[0], *lines[1:], self._redraw_prompt()]))
 
     def drain(self, timeout: float | None = None) -> bool:
-        """Wait until everything is on the screen, for as long as that has been stopped; says whether it is."""
+        """Wait until all output is written, for at most `timeout` seconds. Return whether it was."""
         return self._output.drain(timeout)
 
     def prompt(self, text: str) -> None:
-        """Ask for a line; the question stays below everything until it is answered."""
+        """Show a prompt; it stays below all output until a line is typed."""
         self._prompt = sanitize(text)
-        wiped = self._erase_line()
-        self._output.write(f"{wiped}{self._redraw_prompt()}")
+        erase = self._erase_line()
+        self._output.write(f"{erase}{self._redraw_prompt()}")
 
     def on_line_typed(self) -> None:
-        """A line was typed: the prompt it was typed at is history."""
+        """Note that the terminal echoed a typed line: the prompt before it is no longer the last line."""
         self._prompt = ""
         self._prompt_visible = False
 
     def ask(self, lines: StdinReader, question: str) -> str | None:
-        """The line typed in answer to a question; None at the end of the input."""
+        """Show a prompt, and return the line that is typed. Blocks.
+
+        Returns None at the end of the input, and "" if the line was too long.
+        """
         self.prompt(question)
         line = next(lines, None)
         if line is None:
@@ -74,12 +77,12 @@ class LineTerminal:
         return "" if isinstance(line, TruncatedLine) else line
 
     def clear_prompt(self) -> None:
-        """Nothing is asked any more."""
+        """Erase the prompt."""
         self._output.write(self._erase_line())
         self._prompt = ""
 
     def end_row(self) -> None:
-        """Whoever writes next, another program maybe, does not go on behind a question that nobody answered."""
+        """Begin a new row if a prompt is shown, so that the next output does not stand behind it."""
         if self._prompt_visible:
             self._output.write("\n")
             self._prompt_visible = False
@@ -89,16 +92,16 @@ class LineTerminal:
         return self._prompt if self._prompt_visible else ""
 
     def _erase_line(self) -> str:
-        """What wipes the line that the cursor is on, with whatever was typed there."""
-        wiped = f"\r{' ' * (self.width - 1)}\r" if self._prompt_visible else ""
+        """Return what erases the row of the prompt, with what was typed there."""
+        erase = f"\r{' ' * (self.width - 1)}\r" if self._prompt_visible else ""
         self._prompt_visible = False
-        return wiped
+        return erase
 
 
 def _wrap_line(line: str, width: int) -> list[str]:
-    """The line broken between words; one with a word that is too long is left to the terminal to break.
+    """Wrap a line between words.
 
-    So an address stays in one piece and can be clicked.
+    A line with a word that is too long is left to the terminal, so that a link stays in one piece. !fix
     """
     if max(map(len, line.split(" "))) > width - len(WRAP_INDENT):
         return [line]
@@ -113,5 +116,5 @@ def _wrap_line(line: str, width: int) -> list[str]:
 
 
 def make_line_terminal(output: OutputWriter) -> LineTerminal:
-    """Prompts only where somebody sees them and answers."""
+    """Return a line terminal that shows prompts if stdin and stdout are a terminal."""
     return LineTerminal(output, is_interactive=is_stdin_tty() and sys.stdout is not None and os.isatty(1))
