@@ -29,21 +29,25 @@ from gmessenger.terminal.i18n import N_, _, as_notice, ngettext
 from gmessenger.terminal.moderation_handlers import ModerationHandlers
 
 CONTEXT_MESSAGES: Final = 5
-"""Messages before and after one that was found."""
+"""Messages shown before and after a search hit."""
 ERASE_WARNING: Final = N_(
     "all your messages will be erased for all users, and your account will be deleted. This cannot be undone."
 )
 
 
 class SearchCursor:
-    """The messages that a search found, numbered as they are shown: from 1, the oldest."""
+    """The hits of a search, numbered as they are shown: from 1, the oldest."""
 
     def __init__(self, newest_first: Sequence[SearchHit]) -> None:
         self.hits = list(reversed(newest_first))
         self._selected = len(self.hits) + 1
 
     def select(self, number: int | None) -> SearchHit | None:
-        """Return the hit with this number, or None; without a number the one before the last taken, newest first."""
+        """Return the hit with this number, or None if there is none.
+
+        Without a number, return the hit before the last selected one, beginning with the newest and again after the
+        oldest.
+        """
         wanted = self._selected - 1 if number is None else number
         if number is None and wanted < 1:
             wanted = len(self.hits)
@@ -55,19 +59,25 @@ class SearchCursor:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Something to be typed in answer; unseen where it is `secret`."""
+    """A question to the person at the terminal.
+
+    is_secret: the answer is not echoed.
+    """
 
     text: str
     is_secret: bool = False
 
 
 Dialogue: TypeAlias = Generator[Prompt, str | None, None]
-"""Questions, each of which is sent its answer: None where nobody gives one."""
+"""A generator of prompts. Each is sent its answer, None if it is cancelled or the input has ended."""
 
 
 @contextmanager
 def _create_file(path: Path) -> Iterator[IO[bytes]]:
-    """For its owner only; of one that could not be written whole nothing is left."""
+    """Create a file with mode 0600, and remove it if the block raises.
+
+    Raises FileExistsError if it exists.
+    """
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -78,9 +88,10 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 class CommandHandlers(ModerationHandlers):
-    """What every mode's desk does alike. Plain lines go to its `addressee`; `leave` is whatever ends the mode."""
+    """The handlers that are the same in every mode; one method for each command. !fix"""
 
     def __init__(self, client: Client, quit_mode: Callable[[], None]) -> None:
+        """quit_mode: leaves the mode, which ends the program."""
         super().__init__(client)
         self._quit_mode = quit_mode
         self.search_cursor = SearchCursor([])
@@ -88,15 +99,15 @@ class CommandHandlers(ModerationHandlers):
     @property
     @abstractmethod
     def can_prompt(self) -> bool:
-        """Whether somebody sees what is asked, and answers."""
+        """Whether a person sees prompts and can answer them."""
 
     @abstractmethod
     def run_dialogue(self, dialogue: Dialogue) -> None:
-        """Ask, one after the other, what it wants to know."""
+        """Show the prompts of a dialogue one after the other, and send it the answers."""
 
     @abstractmethod
     def send(self, to: str, text: str) -> None:
-        """Send, or say why not."""
+        """Send a message, or show why it cannot be sent."""
 
     @abstractmethod
     def go(self, target: str) -> None:
@@ -116,21 +127,27 @@ class CommandHandlers(ModerationHandlers):
 
     @traced("to")
     def message(self, to: str, text: str) -> None:
+        """Set the recipient, and send it the text if there is one."""
         self.recipient = to
         if text:
             self.send(to, text)
 
     @abstractmethod
     def take_back_rejected(self) -> tuple[str, str] | None:
-        """What was refused last, and to whom it should have gone; it is settled with that."""
+        """Return the recipient and the text of the newest rejected message, and forget it;
+
+        None if there is none.
+        """
 
     def again(self, text: str) -> None:
-        if (refused := self.take_back_rejected()) is None:
+        """Send the newest rejected message again, or `text` instead of it."""
+        if (rejected := self.take_back_rejected()) is None:
             self.show(as_notice(_("no message was refused")))
         else:
-            self.send(refused[0], text or refused[1])
+            self.send(rejected[0], text or rejected[1])
 
     def prompt_for_message(self) -> None:
+        """Ask for a recipient and a text, and send it."""
         self.run_dialogue(self._message_dialogue())
 
     def _message_dialogue(self) -> Dialogue:
@@ -142,9 +159,13 @@ class CommandHandlers(ModerationHandlers):
             self.show(as_notice(_("nothing sent")))
 
     def register(self, invite: str) -> None:
-        closed = self._client.registration == "closed"
-        refused = NameTaken() if self._client.is_account else RegistrationClosed() if closed else None
-        if (obstacle := self._password_obstacle(refused)) is not None:
+        """Ask for a password, and register the user's name as an account.
+
+        invite: the invitation code, if the server asks for one.
+        """
+        is_closed = self._client.registration == "closed"
+        error = NameTaken() if self._client.is_account else RegistrationClosed() if is_closed else None
+        if (obstacle := self._password_obstacle(error)) is not None:
             return self.show(as_notice(obstacle))
         return self.run_dialogue(self._register_dialogue(invite))
 
@@ -161,10 +182,12 @@ class CommandHandlers(ModerationHandlers):
 
     @traced()
     def users(self) -> None:
+        """List the users who are online."""
         self._show_result(lambda: format_results.users(self._client.users(), self._client.name))
 
     @traced()
     def status(self, status: str) -> None:
+        """Set the user's status; show it if `status` is empty."""
         self._show_result(lambda: self._set_status(status) if status else self._own_status())
 
     def _set_status(self, status: str) -> str:
@@ -174,25 +197,27 @@ class CommandHandlers(ModerationHandlers):
         return format_results.status(status)
 
     def _own_status(self) -> str:
-        own = [card for card in self._client.users() if fold(card.account_name) == fold(self._client.name)]
+        own = [user for user in self._client.users() if fold(user.account_name) == fold(self._client.name)]
         status = (own[0].status if own else None) or ONLINE
         self.on_own_status(status)
         return format_results.own_status(status)
 
     def on_own_status(self, status: str) -> None:
-        """Note one's own status; modes that show it override this."""
+        """Note the user's status; modes that show it override this."""
 
     @traced("room")
     def join(self, room: str) -> None:
+        """Join a room, and make it the recipient."""
         self._show_result(lambda: self._join(room_name(room)))
 
     def _join(self, room: str) -> str:
-        answer = self._client.join(room)
+        response = self._client.join(room)
         self.recipient = room
-        return format_results.joined(room, answer.members or (), answer.topic or "")
+        return format_results.joined(room, response.members or (), response.topic or "")
 
     @traced("room")
     def leave_room(self, room: str) -> None:
+        """Leave a room, by default the recipient."""
         self._with_room(self._leave_room, room)
 
     def _leave_room(self, room: str) -> str:
@@ -203,14 +228,17 @@ class CommandHandlers(ModerationHandlers):
 
     @traced()
     def rooms(self) -> None:
+        """List the rooms."""
         self._show_result(lambda: format_results.rooms(self._client.rooms()))
 
     @traced("room")
     def members(self, room: str) -> None:
-        self._with_room(lambda here: format_results.members(here, self._client.members(here), self._client.name), room)
+        """List the members of a room, by default of the recipient."""
+        self._with_room(lambda name: format_results.members(name, self._client.members(name), self._client.name), room)
 
     @traced()
     def topic(self, topic: str) -> None:
+        """Set the topic of the room that is the recipient; show it if `topic` is empty."""
         self._with_room(lambda room: self._set_topic(room, topic) if topic else self._topic(room))
 
     def _set_topic(self, room: str, topic: str) -> str:
@@ -218,34 +246,39 @@ class CommandHandlers(ModerationHandlers):
         return format_topic(room, topic)
 
     def _topic(self, room: str) -> str:
-        topics = (each.get("topic") for each in self._client.rooms() if fold(str(each.get("room"))) == fold(room))
+        topics = (info.get("topic") for info in self._client.rooms() if fold(str(info.get("room"))) == fold(room))
         return format_topic(room, str(next(topics, "") or ""))
 
     @traced("count")
     def history(self, count: int) -> None:
+        """Show the latest messages of the conversation with the recipient."""
         to = self.recipient
         if to is None:
             return self.show(as_notice(_("which conversation? write /msg NAME or /join #ROOM first")))
         return self._show_result(lambda: self._history(to, count))
 
     def _history(self, to: str, count: int) -> str:
-        said = self._client.history(to, count)
-        return format_results.history(to, [each for each in said if not is_room(to) or not self.is_from_blocked(each)])
+        messages = self._client.history(to, count)
+        return format_results.history(
+            to, [message for message in messages if not is_room(to) or not self.is_from_blocked(message)]
+        )
 
     @traced()
     def search(self, words: str) -> None:
-        first, _, further = words.partition(" ")
-        narrowed = first[:1] in ("#", "@") and len(first) > 1 and further.strip()
-        text, with_ = (further.strip(), first.removeprefix("@")) if narrowed else (words, None)
-        self._show_result(lambda: self._search(text, with_))
+        """Search for messages; in one conversation if the first word is `#room` or `@name`."""
+        first, _, rest = words.partition(" ")
+        is_narrowed = first[:1] in ("#", "@") and len(first) > 1 and rest.strip()
+        text, conversation = (rest.strip(), first.removeprefix("@")) if is_narrowed else (words, None)
+        self._show_result(lambda: self._search(text, conversation))
 
     def _search(self, words: str, conversation: str | None) -> str:
-        found = self._client.search(words, conversation)
-        self.search_cursor = SearchCursor(found)
-        return format_results.search(found, self._client.name)
+        hits = self._client.search(words, conversation)
+        self.search_cursor = SearchCursor(hits)
+        return format_results.search(hits, self._client.name)
 
     @traced("number")
     def jump(self, number: int | None) -> None:
+        """Go to a search hit by its number; without a number, to the next one."""
         if not self.search_cursor.hits:
             self.show(as_notice(_("there are no search results yet; /search WORDS searches for messages")))
         elif (hit := self.search_cursor.select(number)) is None:
@@ -255,24 +288,26 @@ class CommandHandlers(ModerationHandlers):
             self.jump_to(hit)
 
     def jump_to(self, hit: SearchHit) -> None:
-        """Turn to the conversation of a hit, and show the messages around it."""
+        """Switch to the conversation of a hit, and show the messages around it."""
         self.show_around(hit)
 
     def show_around(self, hit: SearchHit) -> None:
-        """Show the messages around a hit, as lines."""
+        """Show the messages around a hit as lines, and make its conversation the recipient."""
         self._show_result(lambda: self._search_context(hit))
 
     def _search_context(self, hit: SearchHit) -> str:
         seq = hit.delivery.seq or 0
-        said = self._client.history(hit.conversation, 2 * CONTEXT_MESSAGES + 1, seq + CONTEXT_MESSAGES + 1)
+        messages = self._client.history(hit.conversation, 2 * CONTEXT_MESSAGES + 1, seq + CONTEXT_MESSAGES + 1)
         self.recipient = hit.conversation
-        near = [each for each in said if abs((each.seq or 0) - seq) <= CONTEXT_MESSAGES]
+        shown = [message for message in messages if abs((message.seq or 0) - seq) <= CONTEXT_MESSAGES]
         return format_results.search_context(
-            hit, [each for each in near if not is_room(hit.conversation) or not self.is_from_blocked(each)]
+            hit,
+            [message for message in shown if not is_room(hit.conversation) or not self.is_from_blocked(message)],
         )
 
     @traced("name")
     def remove(self, name: str) -> None:
+        """Remove a member from the room that is the recipient."""
         self._with_room(lambda room: self._remove(room, name))
 
     def _remove(self, room: str, name: str) -> str:
@@ -281,8 +316,9 @@ class CommandHandlers(ModerationHandlers):
 
     @traced("file")
     def export(self, file: str) -> None:
+        """Write all messages of the user to a new file, one JSON object on each line."""
         path = Path(file or f"{self._client.name}-messages.jsonl")
-        with suppress(RuntimeError):  # there is no such home directory: then it is a name like any other
+        with suppress(RuntimeError):  # no such home directory: `~` is an ordinary character
             path = path.expanduser()
         self._show_result(lambda: self._export(path))
 
@@ -304,12 +340,16 @@ class CommandHandlers(ModerationHandlers):
         )
 
     def forget(self) -> None:
+        """Erase all messages of the user, and the account, after asking for the password."""
         if (obstacle := self._password_obstacle(None if self._client.is_account else AccountsOnly())) is not None:
             return self.show(as_notice(obstacle))
         return self.run_dialogue(self._forget_dialogue())
 
     def _password_obstacle(self, error: WireError | None) -> str | None:
-        """Return why no password is asked for now, or None where one is; `refused` is what the server would answer."""
+        """Return why no password may be asked for now, or None.
+
+        error: what the server would respond, if the request makes no sense now.
+        """
         if not self.can_prompt:
             return _("a password must be typed at a terminal")
         if not self._client.connected:
@@ -333,6 +373,7 @@ class CommandHandlers(ModerationHandlers):
         return as_notice(_("all your messages are erased and your account is deleted"))
 
     def help(self) -> None:
+        """Show the table of commands. !fix"""
         self.show(self.help_text())
 
     def quit(self) -> None:

@@ -1,4 +1,4 @@
-"""The table of commands for every mode: parsing, help, and tables of text in columns."""
+"""The table of commands for all modes: parsing, usage, suggestions and help."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
 from gmessenger.terminal.i18n import N_, _
 
 MIN_COLUMN_WIDTH: Final = 20
-"""Columns in which something can still be explained."""
+"""Columns below which a description is too narrow to read."""
 COLUMN_GAP: Final = 2
 
 
 def format_two_columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
-    """The rows in fewer columns than `width`: side by side, or one below the other where that is too narrow."""
-    column = max(len(name) for name, _what in rows) + 2 * COLUMN_GAP
-    beside = width - 1 - column >= MIN_COLUMN_WIDTH
-    indent = column if beside else 3 * COLUMN_GAP
-    for name, what in rows:
-        first, *further = textwrap.wrap(what, max(width - 1 - indent, MIN_COLUMN_WIDTH))
+    """Format rows to fit `width` columns: side by side, or one below the other if that is too narrow."""
+    column = max(len(name) for name, _description in rows) + 2 * COLUMN_GAP
+    is_beside = width - 1 - column >= MIN_COLUMN_WIDTH
+    indent = column if is_beside else 3 * COLUMN_GAP
+    for name, description in rows:
+        first, *rest = textwrap.wrap(description, max(width - 1 - indent, MIN_COLUMN_WIDTH))
         head = f"{' ' * COLUMN_GAP}{name}"
-        yield from [f"{head:<{column}}{first}"] if beside else [head, " " * indent + first]
-        yield from (" " * indent + line for line in further)
+        yield from [f"{head:<{column}}{first}"] if is_beside else [head, " " * indent + first]
+        yield from (" " * indent + line for line in rest)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCommand:
-    """One row. `words` count only alone on a line, `slashed` anywhere at its beginning.
+    """One row of the table of commands.
 
-    The arguments are optional where they are written in brackets, and a number where that is called N or MINUTES. What
-    is for `operators` is not shown to others. What `ends`, blocks or erases something is never suggested.
+    bare_words: words that are the command if they stand alone on a line. names: words with a slash that begin a line.
+    arguments: optional ones in brackets; those called N or MINUTES must be numbers. operators_only: hidden from other
+    users. never_suggested: quits, blocks or erases something, so it is not proposed for a mistyped word.
     """
 
     bare_words: tuple[str, ...]
@@ -47,22 +48,23 @@ class ChatCommand:
     never_suggested: bool = False
 
     def accepts(self, arguments: str) -> bool:
-        """Whether there are arguments where there must be, and none where there are none to give."""
+        """Return whether the required arguments are there, and no others."""
         if self.arguments.startswith("me") and arguments.split(" ", maxsplit=1)[0].casefold() != "me":
-            return False  # not by chance, and not of somebody else
+            return False  # must be typed out: it cannot be undone
         optional = self.arguments.startswith("[") and self.arguments.endswith("]")
         return self._has_valid_numbers(arguments.split()) and (optional or bool(self.arguments) == bool(arguments))
 
     def _has_valid_numbers(self, words: list[str]) -> bool:
-        """Whether there is a number where there must be, and nothing behind it."""
+        """Return whether the arguments that must be numbers are, and nothing follows them."""
         names = [name.strip("[]") for name in self.arguments.split()]
         if not NUMBER_ARGUMENTS.intersection(names):
             return True
-        good = (_is_number(word) for name, word in zip(names, words, strict=False) if name in NUMBER_ARGUMENTS)
-        return len(words) <= len(names) and all(good)
+        are_numbers = (_is_number(word) for name, word in zip(names, words, strict=False) if name in NUMBER_ARGUMENTS)
+        return len(words) <= len(names) and all(are_numbers)
 
     @property
     def usage(self) -> str:
+        """The name and the arguments, as help shows them."""
         return f"{self.names[0]} {_(self.arguments)}".rstrip()
 
 
@@ -101,20 +103,23 @@ def _mute(handlers: CommandHandlers, arguments: str) -> None:
 
 
 def _ban(handlers: CommandHandlers, arguments: str) -> None:
-    whom, _, reason = arguments.partition(" ")
-    lasting, _, further = reason.strip().partition(" ")
-    minutes = _parse_minutes(lasting)
-    handlers.ban(whom, (reason if minutes is None else further).strip(), minutes)
+    target, _, reason = arguments.partition(" ")
+    duration, _, rest = reason.strip().partition(" ")
+    minutes = _parse_minutes(duration)
+    handlers.ban(target, (reason if minutes is None else rest).strip(), minutes)
 
 
 def _parse_minutes(text: str) -> int | None:
-    """What `30m`, `2h` or `7d` are in minutes, a bare number too; None for other words."""
+    """Return the minutes that `30m`, `2h`, `7d` or a bare number stand for; None for other words."""
     found = DURATION_PATTERN.fullmatch(text)
     return int(found[1]) * MINUTES_PER_UNIT[found[2]] if found else None
 
 
 def _close(handlers: CommandHandlers, room: str) -> None:
-    """Elsewhere a bare `/close` puts a window away; nobody shall close a room for everybody by that habit."""
+    """Close the named room; without a name, hide the conversation.
+
+    In other programs a bare `/close` closes a window: nobody must close a room for all members out of that habit.
+    """
     if room:
         handlers.close_room(room)
     else:
@@ -124,7 +129,7 @@ def _close(handlers: CommandHandlers, room: str) -> None:
 DEFAULT_HISTORY: Final = 20
 DURATION_PATTERN: Final = re.compile(r"(\d{1,4})([mhd]?)", re.ASCII)
 MINUTES_PER_UNIT: Final = {"": 1, "m": 1, "h": 60, "d": 1440}
-"""A unit of time in minutes."""
+"""The minutes of each unit of time."""
 COMMANDS: Final = (
     ChatCommand(
         ("1", "message"),
@@ -139,7 +144,7 @@ COMMANDS: Final = (
         ("/status",),
         "[WORDS]",
         "set or show your status; /status online clears it",
-        lambda handlers, how: handlers.status(how),
+        lambda handlers, status: handlers.status(status),
     ),
     ChatCommand(
         (),
@@ -244,7 +249,7 @@ COMMANDS: Final = (
         ("/unban",),
         "NAME|ADDRESS",
         "lift the ban of a user or an address",
-        lambda handlers, whom: handlers.unban(whom),
+        lambda handlers, target: handlers.unban(target),
         operators_only=True,
     ),
     ChatCommand((), ("/bans",), "", "list bans and mutes", lambda handlers, _: handlers.bans(), operators_only=True),
@@ -270,10 +275,10 @@ COMMANDS: Final = (
         ("/again",),
         "[TEXT]",
         "resend the message that was refused last, or TEXT instead of it",
-        lambda handlers, new: handlers.again(new),
+        lambda handlers, text: handlers.again(text),
     ),
     ChatCommand(
-        (), ("/go",), "[N|NAME]", "switch to a conversation, or list all", lambda handlers, where: handlers.go(where)
+        (), ("/go",), "[N|NAME]", "switch to a conversation, or list all", lambda handlers, target: handlers.go(target)
     ),
     ChatCommand(
         (), ("/hide",), "", "hide this conversation until its next message", lambda handlers, _: handlers.hide()
@@ -293,9 +298,9 @@ COMMANDS_BY_WORD: Final = {word: command for command in COMMANDS for word in com
 COMMANDS_BY_NAME: Final = {name: command for command in COMMANDS for name in command.names}
 
 SIMILARITY_CUTOFF: Final = 0.7
-"""How much alike (0 to 1) two words are of which one may be meant by the other."""
+"""Similarity (0 to 1) from which a command is suggested for another word."""
 SHORT_SIMILARITY_CUTOFF: Final = 0.8
-"""The same for the shortest, which are like many."""
+"""The same for names of at most MAX_SHORT_NAME characters, which resemble many others."""
 MAX_SHORT_NAME: Final = 3
 SLASH_HINT: Final = N_("(//… sends a text that begins with a slash.)")
 HELP_NOTES: Final = N_(
@@ -305,31 +310,32 @@ HELP_NOTES: Final = N_(
 
 @dataclass(frozen=True, slots=True)
 class ParsedCommand:
-    """A command, with what was typed behind it."""
+    """A command, and the arguments that were typed."""
 
     command: ChatCommand
     arguments: str
 
     def run(self, handlers: CommandHandlers) -> None:
+        """Carry out the command."""
         self.command.handler(handlers, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """A line for the addressee."""
+    """A line without a command: text for the recipient."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CommandError:
-    """A line that starts like a command and is none; `sentence` says what may have been meant."""
+    """A line that begins like a command and is none; the message says what may have been meant."""
 
     message: str
 
 
 def parse_line(line: str, *, is_operator: bool = False) -> ParsedCommand | PlainText | CommandError:
-    """What a typed line means; what is only for operators is suggested to no one else."""
+    """Parse a typed line. Commands for operators are suggested only to operators."""
     if line.startswith("//"):
         return PlainText(line[1:])
     if line.startswith("/"):
@@ -351,39 +357,42 @@ def _parse_command(name: str, arguments: str, is_operator: bool) -> ParsedComman
 def _describe_unknown(name: str, is_operator: bool) -> str:
     folded = name.casefold()
     if folded in FOREIGN_COMMANDS:
-        here = _(FOREIGN_COMMANDS[folded])
+        answer = _(FOREIGN_COMMANDS[folded])
         return _(
             "There is no command {name}. {here} /help lists the commands. {slash}",
             name=name,
-            here=here,
+            here=answer,
             slash=_(SLASH_HINT),
         )
-    near = _suggest(
+    suggestions = _suggest(
         folded, SIMILARITY_CUTOFF if len(name) > MAX_SHORT_NAME else SHORT_SIMILARITY_CUTOFF, is_operator=is_operator
     )
-    if not near:
+    if not suggestions:
         return _("There is no command {name}. /help lists the commands. {slash}", name=name, slash=_(SLASH_HINT))
     return _(
-        "There is no command {name}. Did you mean {command}? {slash}", name=name, command=near[0], slash=_(SLASH_HINT)
+        "There is no command {name}. Did you mean {command}? {slash}",
+        name=name,
+        command=suggestions[0],
+        slash=_(SLASH_HINT),
     )
 
 
 def _suggest(word: str, cutoff: float, *, is_operator: bool = False) -> list[str]:
-    """The command that may be meant, if there is one; none where the nearest would do harm to who did not mean it."""
-    known = [each for each, command in COMMANDS_BY_NAME.items() if is_operator or not command.operators_only]
-    meant = difflib.get_close_matches(word, known, 1, cutoff)
-    return [each for each in meant if not COMMANDS_BY_NAME[each].never_suggested]
+    """Return the most similar command, if any; none if it could do harm to a user who did not mean it."""
+    known = [name for name, command in COMMANDS_BY_NAME.items() if is_operator or not command.operators_only]
+    similar = difflib.get_close_matches(word, known, 1, cutoff)
+    return [name for name in similar if not COMMANDS_BY_NAME[name].never_suggested]
 
 
 def no_recipient_hint(line: str) -> str:
-    """What to say to a plain line while there is nobody to send it to."""
-    near = _suggest(f"/{line.strip().casefold()}", 0.75)
-    nobody = _("There is no recipient yet: write /msg NAME TEXT first.")
-    return _("{sentence} Did you mean {command}?", sentence=nobody, command=near[0]) if near else nobody
+    """Return what to show for a line of text while there is no recipient."""
+    suggestions = _suggest(f"/{line.strip().casefold()}", 0.75)
+    hint = _("There is no recipient yet: write /msg NAME TEXT first.")
+    return _("{sentence} Did you mean {command}?", sentence=hint, command=suggestions[0]) if suggestions else hint
 
 
 def help_text(width: int, *notes: str, is_operator: bool = False) -> str:
-    """The table and the notes, fitted into so many columns."""
+    """Return the table of commands and the notes, fitted to `width` columns. !fix"""
     rows = [
         (", ".join((*command.bare_words, command.usage)), _(command.description))
         for command in COMMANDS

@@ -36,11 +36,11 @@ ENVIRONMENT_TOO_LARGE: Final = N_(
 
 
 class ExecMode(ListenMode):
-    """Run a command for each message instead of printing it; a message is acknowledged when its command has ended.
+    """Run a command for each message instead of printing it.
 
-    The exit code does not matter: a message whose command failed is not delivered again, because it would fail each time
-    and block all messages behind it. Messages that the user sent on another device run no command, so that a bot does not
-    answer itself.
+    A message is acknowledged when its command has ended, whatever its exit code: if the message were delivered again,
+    the command would fail again and block all messages behind it. Messages that the user sent on another device run no
+    command, so that a bot does not answer itself.
     """
 
     def __init__(

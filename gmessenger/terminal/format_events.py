@@ -1,4 +1,4 @@
-"""Client events as text for a person: messages, mentions, and notices; all text is sanitized."""
+"""Format client events as text for a person: messages, mentions and notices; all text is sanitized."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gmessenger.terminal.stdio import TruncatedLine
 
 
 def mention_matcher(name: str) -> Callable[[str], bool]:
-    """Says of a text whether the name is in it as a word of its own, with or without an @."""
+    """Return a function that says whether a text contains the name as a word, with or without an @."""
     found = re.compile(rf"(?<!\w)@?{re.escape(name)}(?!\w)", re.IGNORECASE).search
     return lambda text: found(text) is not None
 
@@ -26,38 +26,45 @@ ERASED_MESSAGE: Final = N_("this message has been erased")
 
 
 def format_message(event: MessageEvent) -> str:
-    """A message with its time and sender, and its room if it came through one; further lines are indented."""
+    """Format a message with its time, sender, and room if it has one; further lines are indented."""
     sender = sanitize(event.sender)
     return _format_lines(event, _("{name} (to all)", name=sender) if event.broadcast is True else sender)
 
 
 def format_own_message(event: MessageEvent) -> str:
-    """What one has written oneself, but not here; what history brings back does not say from where."""
-    elsewhere, to = bool(event.id), sanitize(event.to)
+    """Format a message that the user sent on another device or earlier.
+
+    History does not say which: only a message with an id is known to be from another device.
+    """
+    is_other_device, to = bool(event.id), sanitize(event.to)
     if is_room(event.to):
-        return _format_lines(event, _("you, on another device") if elsewhere else _("you, earlier"))
-    by = _("you, on another device, to {name}", name=to) if elsewhere else _("you, earlier, to {name}", name=to)
-    return _format_lines(event, by)
+        return _format_lines(event, _("you, on another device") if is_other_device else _("you, earlier"))
+    author = (
+        _("you, on another device, to {name}", name=to) if is_other_device else _("you, earlier, to {name}", name=to)
+    )
+    return _format_lines(event, author)
 
 
 def format_hit(hit: SearchHit, own_name: str) -> str:
-    """A message that search found; one's own says to whom it went."""
+    """Format a search hit; an own message names its recipient."""
     delivery, sender = hit.delivery, sanitize(hit.delivery.sender)
-    own = fold(delivery.sender) == fold(own_name) and not is_room(delivery.to)
-    return _format_lines(delivery, _("{name} to {to}", name=sender, to=sanitize(hit.conversation)) if own else sender)
+    is_own = fold(delivery.sender) == fold(own_name) and not is_room(delivery.to)
+    return _format_lines(
+        delivery, _("{name} to {to}", name=sender, to=sanitize(hit.conversation)) if is_own else sender
+    )
 
 
 def _format_lines(event: MessageEvent, author: str) -> str:
     if event.erased is True:
         return as_notice(_(ERASED_MESSAGE))
     room = f"{sanitize(event.to)} " if is_room(event.to) else ""
-    first, *further = event.message.replace("\r\n", "\n").split("\n")
+    first, *rest = event.message.replace("\r\n", "\n").split("\n")
     lines = [f"[{format_time(event.time)}] {room}{author}: {sanitize(first)}"]
-    return "\n".join(lines + [CONTINUATION_INDENT + sanitize(line) for line in further])
+    return "\n".join(lines + [CONTINUATION_INDENT + sanitize(line) for line in rest])
 
 
 EXCERPT_LENGTH: Final = 40
-"""Characters of one's own text that are enough to know it again."""
+"""Characters of the user's text that are enough to recognise it."""
 LIMIT_FORMATTERS: Final[dict[str, Callable[[int], str]]] = {
     "characters": lambda limit: ngettext("{count} character", "{count} characters", limit),
     "bytes typed at once": lambda limit: ngettext("{count} byte typed at once", "{count} bytes typed at once", limit),
@@ -74,42 +81,45 @@ def format_unexpected_error(error: Exception, log_destination: str) -> str:
 
 
 def reason_suffix(reason: str) -> str:
-    """The end of a sentence that has a reason."""
+    """Return the end of a sentence with a reason, or nothing."""
     return f": {sanitize(reason)}" if reason else ""
 
 
 def truncation_limit(line: TruncatedLine) -> str:
-    """How much of a line can be read, where one was longer."""
+    """Return the limit that a truncated line exceeded."""
     return LIMIT_FORMATTERS[line.unit](line.limit)
 
 
 def format_waiting(message: OutgoingMessage) -> str:
-    """Said of a message at once when the line is down."""
+    """Format the notice for a message that was typed while the connection is lost."""
     return as_notice(
         _("queued: the connection is lost; this message goes to {name} when it is back", name=sanitize(message.to))
     )
 
 
 def format_not_sent(to: str, text: str, reason: str) -> str:
-    """A message that will not reach anybody, with enough of it to know which. The `reason` is a sentence."""
-    beginning = sanitize(text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + "…")
+    """Format the notice for a message that will not be delivered, with an excerpt of it.
+
+    reason: a sentence.
+    """
+    excerpt = sanitize(text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH] + "…")
     return as_notice(
         _(
             "not sent to {name}: {reason} The text was: {text}",
             name=sanitize(to),
             reason=format_reason(reason),
-            text=beginning,
+            text=excerpt,
         )
     )
 
 
 def send_queue_full(count: int) -> str:
-    """Why one more message is not taken."""
+    """Return why another message is not accepted."""
     return ngettext("{count} message is waiting already.", "{count} messages are waiting already.", count)
 
 
 def format_reason(reason: str | Exception) -> str:
-    """A reason that comes from below, fit to be read."""
+    """Translate and sanitize a reason from an error, the client or the server."""
     return sanitize(localize(reason))
 
 
@@ -121,12 +131,12 @@ def _connected(event: events.Connected) -> str:
 
 
 def format_reconnected(count: int) -> str:
-    """The line is back, and so many messages of one's own go out."""
+    """Format the notice that the connection is back, and `count` messages are being sent."""
     return as_notice(ngettext("connected again; sending {count} now", "connected again; sending {count} now", count))
 
 
 def format_leftover(count: int) -> str:
-    """What an earlier run of this program could not bring home."""
+    """Format the notice that `count` messages of an earlier run had no response."""
     return as_notice(
         ngettext(
             "{count} message of the last session had no answer; sending it again",
@@ -137,7 +147,7 @@ def format_leftover(count: int) -> str:
 
 
 def format_flushing(count: int) -> str:
-    """Why one is not away yet."""
+    """Format the notice that the client waits for `count` responses before it ends."""
     return as_notice(
         ngettext(
             "waiting for {count} answer; Ctrl-C quits at once",
@@ -149,17 +159,17 @@ def format_flushing(count: int) -> str:
 
 def _disconnected(event: events.Disconnected) -> str | None:
     if event.attempt & (event.attempt - 1):
-        return None  # the 1st, 2nd, 4th, 8th … failure is news
+        return None  # only the 1st, 2nd, 4th, 8th … failure is shown
     return as_notice(_("connection lost: {reason}; trying again in {time}", **_disconnect_values(event)))
 
 
 def format_disconnected(event: events.Disconnected) -> str:
-    """The line was lost just now, while somebody may be typing."""
-    said = _(
+    """Format the notice that the connection has just been lost, for a person who may be typing."""
+    text = _(
         "connection lost: {reason}; trying again in {time}; messages you type meanwhile are sent then",
         **_disconnect_values(event),
     )
-    return as_notice(said)
+    return as_notice(text)
 
 
 def _disconnect_values(event: events.Disconnected) -> dict[str, str]:
@@ -168,13 +178,13 @@ def _disconnect_values(event: events.Disconnected) -> dict[str, str]:
 
 def _synced(event: events.Synced) -> str | None:
     if not (event.reconnected and event.message_count):
-        return None  # at first it would only say that what stands there has come
+        return None  # after the first login, the messages shown say enough
     return as_notice(ngettext("caught up: {count} message", "caught up: {count} messages", event.message_count))
 
 
 def _gap_detected(event: events.GapDetected) -> str:
-    said = _gap_filled if event.is_filled else _gap_lost
-    return as_notice(said(event.count, sanitize(event.conversation), room=is_room(event.conversation)))
+    format_gap = _gap_filled if event.is_filled else _gap_lost
+    return as_notice(format_gap(event.count, sanitize(event.conversation), room=is_room(event.conversation)))
 
 
 def _gap_filled(count: int, name: str, *, room: bool) -> str:
@@ -217,27 +227,32 @@ def _member_left(event: events.MemberLeft) -> str:
 
 
 def format_topic(room: str, topic: str, by: str = "") -> str:
-    """What a room is about."""
-    shown, about = sanitize(room), sanitize(topic)
+    """Format the topic of a room.
+
+    by: who changed it; empty if it is only shown.
+    """
+    shown_room, shown_topic = sanitize(room), sanitize(topic)
     if not topic:
-        return as_notice(_("{room} has no topic", room=shown))
+        return as_notice(_("{room} has no topic", room=shown_room))
     if by:
-        return as_notice(_("{name} changed the topic of {room}: {topic}", room=shown, name=sanitize(by), topic=about))
-    return as_notice(_("the topic of {room}: {topic}", room=shown, topic=about))
+        return as_notice(
+            _("{name} changed the topic of {room}: {topic}", room=shown_room, name=sanitize(by), topic=shown_topic)
+        )
+    return as_notice(_("the topic of {room}: {topic}", room=shown_room, topic=shown_topic))
 
 
 def _room_closed(event: events.RoomClosedByOperator) -> str:
-    said = _("{name} has closed {room}", name=operator_name(event.name), room=sanitize(event.room))
-    return as_notice(said + reason_suffix(event.reason))
+    text = _("{name} has closed {room}", name=operator_name(event.name), room=sanitize(event.room))
+    return as_notice(text + reason_suffix(event.reason))
 
 
 def operator_name(name: str) -> str:
-    """Who has done what operators do."""
+    """Return the name of an operator; the server's owner has no name of a user."""
     return _("the owner of the server") if name == SERVER_OWNER else sanitize(name)
 
 
 def format_status(status: str) -> str:
-    """How somebody is: in the reader's language, as far as it is not in their own words."""
+    """Format a user's status: translated if it is online or offline, otherwise the user's own words."""
     return _(TRANSLATED_STATUSES[status]) if status in TRANSLATED_STATUSES else sanitize(status)
 
 
@@ -270,7 +285,7 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
     events.MessageDelivered: lambda event: as_notice(
         _("{name} has received all your messages", name=sanitize(event.name))
     ),
-    events.ReadMarkerMoved: lambda event: None,  # here everything is shown as it comes
+    events.ReadMarkerMoved: lambda event: None,  # lines have no unread counts
     events.Accepted: lambda event: as_notice(_("sent to {name}", name=sanitize(event.message.to))),
     events.Rejected: _rejected,
     events.Deferred: _deferred,
@@ -289,5 +304,5 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
 
 
 def format_event(event: events.ChatEvent) -> str | None:
-    """What is said of an event; None where silence is better."""
+    """Format an event as lines; None if it is not shown. !fix"""
     return EVENT_FORMATTERS[type(event)](event)

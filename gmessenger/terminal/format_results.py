@@ -1,4 +1,4 @@
-"""What a person reads in answer to a command: lists, what was said before, and that something is done."""
+"""Format the results of commands as text for a person; all text is sanitized."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ from gmessenger.terminal.i18n import _, as_notice, ngettext
 IPV4_PATTERN: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}", re.ASCII)
 
 
-def users(present: Sequence[UserInfo], own_name: str) -> str:
-    """Who is there, one a line."""
-    return _format_list(ngettext("{count} here:", "{count} here:", len(present)), _user_names(present, own_name))
+def users(users: Sequence[UserInfo], own_name: str) -> str:
+    """Format the users who are online, one on each line."""
+    return _format_list(ngettext("{count} here:", "{count} here:", len(users)), _user_names(users, own_name))
 
 
-def members(room: str, present: Sequence[UserInfo], own_name: str) -> str:
-    """Who is in a room, and who of them is not there just now."""
-    head = ngettext("{count} in {room}:", "{count} in {room}:", len(present), room=sanitize(room))
-    return _format_list(head, _user_names(present, own_name))
+def members(room: str, users: Sequence[UserInfo], own_name: str) -> str:
+    """Format the members of a room, one on each line, with those who are offline."""
+    head = ngettext("{count} in {room}:", "{count} in {room}:", len(users), room=sanitize(room))
+    return _format_list(head, _user_names(users, own_name))
 
 
 def joined(room: str, names: Sequence[str], topic: str) -> str:
-    """What one sees on coming into a room."""
-    here = as_notice(_("you are in {room}, with {names}", room=sanitize(room), names=sanitize(", ".join(names))))
-    return f"{here}\n{format_topic(room, topic)}" if topic else here
+    """Format the members and the topic of a room that the user has joined."""
+    notice = as_notice(_("you are in {room}, with {names}", room=sanitize(room), names=sanitize(", ".join(names))))
+    return f"{notice}\n{format_topic(room, topic)}" if topic else notice
 
 
-def rooms(listed: Sequence[Mapping[str, Any]]) -> str:
-    """The rooms there are, one a line."""
-    if not listed:
+def rooms(infos: Sequence[Mapping[str, Any]]) -> str:
+    """Format the list of rooms, one on each line."""
+    if not infos:
         return as_notice(_("there are no rooms; /join #NAME makes one"))
-    return _format_list(ngettext("{count} room:", "{count} rooms:", len(listed)), map(_format_room, listed))
+    return _format_list(ngettext("{count} room:", "{count} rooms:", len(infos)), map(_format_room, infos))
 
 
 def _format_room(info: Mapping[str, Any]) -> str:
     name, count = sanitize(str(info.get("room"))), info.get("members")
-    inside = _("({count}, closed)", count=count) if info.get("closed") else f"({count})"
-    return f"{name} {inside} {sanitize(str(info.get('topic') or ''))}".rstrip()
+    members = _("({count}, closed)", count=count) if info.get("closed") else f"({count})"
+    return f"{name} {members} {sanitize(str(info.get('topic') or ''))}".rstrip()
 
 
-def blocks(cards: Sequence[UserInfo]) -> str:
-    """Whom one does not hear from."""
-    if not cards:
+def blocks(users: Sequence[UserInfo]) -> str:
+    """Format the users that the user blocks."""
+    if not users:
         return as_notice(_("you have blocked no users"))
-    names = (sanitize(card.account_name) for card in cards)
+    names = (sanitize(user.account_name) for user in users)
     return _format_list(
-        ngettext("you have blocked {count} user:", "you have blocked {count} users:", len(cards)), names
+        ngettext("you have blocked {count} user:", "you have blocked {count} users:", len(users)), names
     )
 
 
@@ -78,34 +78,34 @@ def kicked(name: str, sessions: int) -> str:
 
 def muted(name: str, minutes: int | None, sessions: int) -> str:
     shown = sanitize(name)
-    said = _("{name} is muted", name=shown)
+    text = _("{name} is muted", name=shown)
     if minutes is not None:
-        said = ngettext(
+        text = ngettext(
             "{name} is muted for {count} minute", "{name} is muted for {count} minutes", minutes, name=shown
         )
-    return as_notice(said if sessions else _("{said}; no user of that name is online now", said=said))
+    return as_notice(text if sessions else _("{said}; no user of that name is online now", said=text))
 
 
 def banned(target: str, minutes: int | None, sessions: int) -> str:
     shown = sanitize(target)
-    said = _("{name} is banned", name=shown)
+    text = _("{name} is banned", name=shown)
     if minutes is not None:
-        said = ngettext(
+        text = ngettext(
             "{name} is banned for {count} minute", "{name} is banned for {count} minutes", minutes, name=shown
         )
-    told = ngettext("{said}: {count} connection closed", "{said}: {count} connections closed", sessions, said=said)
-    return as_notice(told) + ipv4_name_hint(target)
+    notice = ngettext("{said}: {count} connection closed", "{said}: {count} connections closed", sessions, said=text)
+    return as_notice(notice) + ipv4_name_hint(target)
 
 
 def ipv4_name_hint(target: str) -> str:
-    """That it was a name which has been banned, where it reads as an address; else nothing."""
+    """Return a line that says that a name was banned and not an address, if the name looks like one."""
     if not IPV4_PATTERN.fullmatch(target):
         return ""
     return "\n" + as_notice(_("that is the name {name}; the address is {name}/32", name=target))
 
 
 def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, Any]]) -> str:
-    """Who is banned and who is muted, one a line."""
+    """Format the bans and the mutes, one on each line."""
     parts = [
         _format_list(ngettext("{count} banned:", "{count} banned:", len(bans)), map(_format_sanction, bans))
         if bans
@@ -118,27 +118,27 @@ def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, An
 
 
 def _format_sanction(sanction: Mapping[str, Any]) -> str:
-    whom, by = sanitize(str(sanction.get("user") or sanction.get("address"))), operator_name(str(sanction.get("by")))
+    target, by = sanitize(str(sanction.get("user") or sanction.get("address"))), operator_name(str(sanction.get("by")))
     until = sanction.get("until")
     if isinstance(until, int | float):
-        said = _("{name}, by {by}, until {time}", name=whom, by=by, time=format_time(until))
+        text = _("{name}, by {by}, until {time}", name=target, by=by, time=format_time(until))
     else:
-        said = _("{name}, by {by}", name=whom, by=by)
-    return said + reason_suffix(str(sanction.get("reason") or ""))
+        text = _("{name}, by {by}", name=target, by=by)
+    return text + reason_suffix(str(sanction.get("reason") or ""))
 
 
 def history(conversation: str, messages: Sequence[MessageEvent]) -> str:
-    """What was said before."""
-    name, room, count = sanitize(conversation), is_room(conversation), len(messages)
+    """Format the latest messages of a conversation."""
+    name, in_room, count = sanitize(conversation), is_room(conversation), len(messages)
     if not messages:
         return as_notice(
             _("there is nothing earlier in {name}", name=name)
-            if room
+            if in_room
             else _("there is nothing earlier with {name}", name=name)
         )
     head = (
         ngettext("the last {count} message in {name}:", "the last {count} messages in {name}:", count, name=name)
-        if room
+        if in_room
         else ngettext(
             "the last {count} message with {name}:", "the last {count} messages with {name}:", count, name=name
         )
@@ -147,49 +147,49 @@ def history(conversation: str, messages: Sequence[MessageEvent]) -> str:
 
 
 def status(status: str) -> str:
-    """One has said how one is."""
+    """Format the user's status after a change."""
     if status in PRESENCE_SENTENCES:
         return as_notice(_("your status is {status} again", status=format_status(status)))
     return as_notice(_("your status is now: {status} (/status online clears it)", status=format_status(status)))
 
 
 def own_status(status: str) -> str:
-    """How one is, as others see it."""
-    said = _("your status: {status}; /status WORDS changes it", status=format_status(status))
-    back = _("/status online clears it")
-    return as_notice(said if status in PRESENCE_SENTENCES else f"{said}, {back}")
+    """Format the user's status, as other users see it."""
+    text = _("your status: {status}; /status WORDS changes it", status=format_status(status))
+    reset_hint = _("/status online clears it")
+    return as_notice(text if status in PRESENCE_SENTENCES else f"{text}, {reset_hint}")
 
 
 def conversations(names: Sequence[tuple[int, str]], current: str | None) -> str:
-    """The conversations there are, by the numbers with which `/go` finds them; plain lines go to the `current` one."""
+    """Format the conversations with the numbers that `/go` takes, and mark the current one."""
     if not names:
         return as_notice(_("there are no conversations yet; /msg NAME or /join #ROOM starts one"))
-    here = fold(current or "")
-    mark = {True: f" {_('(text without a command goes here)')}", False: ""}
-    lines = (f"{number:>3} {sanitize(name)}{mark[fold(name) == here]}" for number, name in names)
+    current_key = fold(current or "")
+    mark = {True: f" {_('(text without a command goes current_key)')}", False: ""}
+    lines = (f"{number:>3} {sanitize(name)}{mark[fold(name) == current_key]}" for number, name in names)
     return _format_list(_("conversations, for /go N:"), lines)
 
 
 def search_context(hit: SearchHit, messages: Sequence[MessageEvent]) -> str:
-    """What was said before and after a message that was found, which has a mark."""
+    """Format the messages around a search hit, and mark the hit."""
     lines = []
-    for each in messages:
-        first, *further = format_message(each).split("\n")
-        lines += [f"{'>' if each.seq == hit.delivery.seq else ' '} {first}", *(f"  {line}" for line in further)]
+    for message in messages:
+        first, *rest = format_message(message).split("\n")
+        lines += [f"{'>' if message.seq == hit.delivery.seq else ' '} {first}", *(f"  {line}" for line in rest)]
     head = _("messages around the search result, in {name}:", name=sanitize(hit.conversation))
     return "\n".join([as_notice(head), *lines, as_notice(_("end of search results"))])
 
 
 def search(results: SearchResults, own_name: str) -> str:
-    """What was found, the newest last, where one is looking; with the numbers by which `/jump` finds it."""
-    rest = [as_notice(_("the search is incomplete: there may be more results; try less common words, or one room"))]
-    rest = rest if results.is_incomplete else []
+    """Format search hits with the numbers that `/jump` takes, the newest last."""
+    notes = [as_notice(_("the search is incomplete: there may be more results; try less common words, or one room"))]
+    notes = notes if results.is_incomplete else []
     if not results:
-        return "\n".join([as_notice(_("nothing found")), *rest])
+        return "\n".join([as_notice(_("nothing found")), *notes])
     head = ngettext("found {count} message:", "found {count} messages:", len(results))
-    lines = [f"{number:>3} {format_hit(one, own_name)}" for number, one in enumerate(reversed(results), 1)]
+    lines = [f"{number:>3} {format_hit(hit, own_name)}" for number, hit in enumerate(reversed(results), 1)]
     return "\n".join(
-        [as_notice(head), *lines, *rest, as_notice(_("end of search results; /jump N goes to one of them"))]
+        [as_notice(head), *lines, *notes, as_notice(_("end of search results; /jump N goes to one of them"))]
     )
 
 
@@ -197,11 +197,11 @@ def _format_list(head: str, lines: Iterable[str]) -> str:
     return "\n".join([as_notice(head), *(f"   {line}" for line in lines)])
 
 
-def _user_names(present: Sequence[UserInfo], own_name: str) -> Iterable[str]:
-    return (sanitize(card.account_name) + _remarks(card, own_name) for card in present)
+def _user_names(users: Sequence[UserInfo], own_name: str) -> Iterable[str]:
+    return (sanitize(user.account_name) + _remarks(user, own_name) for user in users)
 
 
-def _remarks(card: UserInfo, own_name: str) -> str:
-    remarks = [format_status(card.status)] if card.status and card.status != ONLINE else []
-    remarks += [_("you")] if fold(card.account_name) == fold(own_name) else []
+def _remarks(user: UserInfo, own_name: str) -> str:
+    remarks = [format_status(user.status)] if user.status and user.status != ONLINE else []
+    remarks += [_("you")] if fold(user.account_name) == fold(own_name) else []
     return f" ({', '.join(remarks)})" if remarks else ""

@@ -21,7 +21,10 @@ def room_name(room: str) -> str:
 
 
 class HandlerBase(ABC):
-    """What the handlers of all commands share. A request blocks the calling greenlet until the server responds."""
+    """What the handlers of all commands share.
+
+    A request blocks the calling greenlet until the server responds.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
