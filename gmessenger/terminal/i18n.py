@@ -1,11 +1,9 @@
-"""The language of who sits at the terminal: gettext, with the English sentence as its own key.
+"""Translate texts with gettext; message ids are the English texts.
 
-Importing this reads nothing: everything is English until `choose` is called, which is for the program's start. What is
-written in tables when a module is imported is marked with `N_`, and translated by `_` when it is shown.
-
-What servers refuse with beyond the sentence of the error: sentences with names and numbers in them, known again.
-
-Sentences that come from below, from errors, the link and the server, in the language of who reads them.
+Importing this reads no files: everything is English until `install` is called, when the program starts. Texts in tables
+that are built at import are marked with `N_`, and translated with `_` when they are shown. Texts of errors, of the
+client library and of the server are translated by `localize`, which recognises the server's texts by their error code
+or by their pattern.
 """
 
 from __future__ import annotations
@@ -38,52 +36,55 @@ CATALOGS: Final = Path(__file__).parent / "locale"
 LOCALE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 NO_LANGUAGE_LOCALES: Final = frozenset({"C", "POSIX"})
 SOURCE_LANGUAGES: Final = NO_LANGUAGE_LOCALES | {"en"}
-"""What the sentences are in themselves."""
+"""Locales and languages that need no catalog."""
 ENGLISH: Final = gettext.NullTranslations()
 _catalog: gettext.NullTranslations = ENGLISH
 
 
 def install(environ: Mapping[str, str] = os.environ) -> None:
-    """Speak the first language that the environment asks for and that there is a catalog of; else English."""
+    """Use the catalog of the first language that the environment asks for; English if there is none."""
     global _catalog
     _catalog = gettext.translation(DOMAIN, CATALOGS, languages(environ), fallback=True)
-    # The option parser asks the process's own domain, for its words and ours.
+    # argparse translates its own texts and the options' help with the default domain.
     gettext.bindtextdomain(DOMAIN, str(CATALOGS))
     gettext.textdomain(DOMAIN if is_translated() else "messages")
 
 
 def languages(environ: Mapping[str, str]) -> list[str]:
-    """As gettext has it: LANGUAGE lists them, unless the locale is C. English needs no catalog, and ends the list."""
+    """Return the languages that the environment asks for, in order, as gettext does.
+
+    LANGUAGE lists them, unless the locale is C. English needs no catalog, so it ends the list.
+    """
     locale = next((environ[name] for name in LOCALE_VARIABLES if environ.get(name)), "")
-    wanted = "" if locale in NO_LANGUAGE_LOCALES else environ.get("LANGUAGE") or locale
+    requested = "" if locale in NO_LANGUAGE_LOCALES else environ.get("LANGUAGE") or locale
     return list(
-        takewhile(lambda name: re.split("[_.@]", name)[0] not in SOURCE_LANGUAGES, filter(None, wanted.split(":")))
+        takewhile(lambda name: re.split("[_.@]", name)[0] not in SOURCE_LANGUAGES, filter(None, requested.split(":")))
     )
 
 
 def is_translated() -> bool:
-    """Whether it is another language than the sentences themselves are in."""
+    """Return whether texts are translated, and not English."""
     return isinstance(_catalog, gettext.GNUTranslations)
 
 
 def N_(text: str) -> str:
-    """Marks a sentence for the catalogs, to be translated later."""
+    """Mark a text for the catalogs; it is translated later."""
     return text
 
 
 def _(sentence: str, /, **values: object) -> str:
-    """A sentence in the language that was chosen, with its `{placeholders}` filled in."""
-    said = _catalog.gettext(sentence) if sentence else ""  # "" is the key of the catalog's own head
-    return said.format(**values) if values else said
+    """Translate a text, and fill in its `{placeholders}`."""
+    text = _catalog.gettext(sentence) if sentence else ""  # the message id "" is the catalog's header
+    return text.format(**values) if values else text
 
 
 def as_notice(text: str) -> str:
-    """As it is shown among what people say: nobody has said this, the program tells it."""
+    """Mark a text as a notice: shown by the program, not sent by a user."""
     return f"-- {text}"
 
 
 def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
-    """The form that goes with `{count}` of something: languages have up to six of them."""
+    """Translate a text in the form for `count`; languages have up to six plural forms."""
     return _catalog.ngettext(one, many, count).format(count=count, **values)
 
 
@@ -122,15 +123,15 @@ SERVER_TEXT_PATTERNS: Final = tuple((template, _template_pattern(template)) for 
 
 
 def match_server_text(text: str) -> str | None:
-    """The sentence in the reader's language; None where it is not one of these."""
+    """Translate a text of the server that matches one of SERVER_TEXTS; None if none matches."""
     for template, pattern in SERVER_TEXT_PATTERNS:
-        if (found := pattern.fullmatch(text)) is not None:
-            return _(template, **found.groupdict())
+        if (match := pattern.fullmatch(text)) is not None:
+            return _(template, **match.groupdict())
     return None
 
 
 GENERIC_CODES: Final = frozenset({BadRequest.code, Forbidden.code})
-"""Words that say too little without the server's own sentence."""
+"""Error codes that say too little without the server's own text."""
 LIMIT_MESSAGES: Final[dict[str, Callable[[int], str]]] = {
     TextTooLong.code: lambda limit: ngettext(
         "A message has at most {count} character.", "A message has at most {count} characters.", limit
@@ -157,7 +158,7 @@ RETRY_MESSAGES: Final[dict[str, Callable[[int], str]]] = {
         seconds,
     ),
 }
-"""What can be said more exactly than by the error's own sentence."""
+"""Texts that say more than the error's own: they name the seconds to wait."""
 
 
 KEPT_FOREVER: Final = N_("Messages of accounts and rooms are kept for good, messages between guests not at all.")
@@ -167,11 +168,14 @@ KEPT_UNTIL_STOP: Final = N_(
 KEPT_FOR_DAYS_PATTERN: Final = re.compile(
     r"Messages of accounts and rooms are kept for (\d+) days, messages between guests not at all\."
 )
-"""What a server says of itself to everybody who comes in, behind its owner's own words."""
+"""The retention notice that the server appends to its greeting."""
 
 
 def localize_greeting(line: str) -> str:
-    """A line of a server's greeting: what is kept in it in the reader's language, its owner's words as they are."""
+    """Translate a line of a server's greeting if it is the retention notice.
+
+    The owner's own text stays as it is.
+    """
     if line in (KEPT_FOREVER, KEPT_UNTIL_STOP):
         return _(line)
     if (days := KEPT_FOR_DAYS_PATTERN.fullmatch(line)) is None or not is_translated():
@@ -184,15 +188,15 @@ def localize_greeting(line: str) -> str:
 
 
 def localize(message: str | Exception) -> str:
-    """The sentence, or that of an error. What is no sentence of ours stays as it is."""
-    sentence = str(message)
-    if isinstance(sentence, ServerText):
-        return _localize_server_text(sentence) if is_translated() else sentence
-    if isinstance(sentence, Fragment):
-        return localize(str(sentence.values["sentence"])).rstrip(".")
-    if isinstance(sentence, Text) and sentence.values:
-        return _(sentence.template, **{name: _localize_value(value) for name, value in sentence.values.items()})
-    return _(sentence)
+    """Translate a text, or the text of an error. Texts that are in no catalog stay as they are."""
+    text = str(message)
+    if isinstance(text, ServerText):
+        return _localize_server_text(text) if is_translated() else text
+    if isinstance(text, Fragment):
+        return localize(str(text.values["sentence"])).rstrip(".")
+    if isinstance(text, Text) and text.values:
+        return _(text.template, **{name: _localize_value(value) for name, value in text.values.items()})
+    return _(text)
 
 
 def _localize_value(value: object) -> object:
@@ -200,15 +204,15 @@ def _localize_value(value: object) -> object:
 
 
 def _localize_server_text(text: ServerText) -> str:
-    """What the server says, by its word; in its own words where there is no other way."""
-    own, kind = _(text.template), WIRE_ERRORS.get(text.code)
-    if (exact := _exact_message(text) or match_server_text(text.template)) is not None:
-        return exact
-    if kind is None or own != text.template:
-        return own
+    """Translate a server's text by its pattern or its error code, or show the server's own text."""
+    own_text, error_class = _(text.template), WIRE_ERRORS.get(text.code)
+    if (exact_text := _exact_message(text) or match_server_text(text.template)) is not None:
+        return exact_text
+    if error_class is None or own_text != text.template:
+        return own_text
     if text.code in GENERIC_CODES:
-        return _("{sentence} The server says: {own}", sentence=_(kind.message), own=own)
-    return _(kind.message)
+        return _("{sentence} The server says: {own}", sentence=_(error_class.message), own=own_text)
+    return _(error_class.message)
 
 
 def _exact_message(text: ServerText) -> str | None:

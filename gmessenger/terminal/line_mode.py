@@ -46,7 +46,7 @@ class ShownMessages:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._unread: dict[str, tuple[str, int]] = {}
-        """Conversation as shown, and its highest seq that was shown, by the folded name."""
+        """The highest seq shown of each conversation: folded name to (name, seq)."""
 
     def add(self, event: ChatEvent) -> None:
         """Note an event that was shown; events without a stored message are ignored."""

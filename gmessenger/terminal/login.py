@@ -1,9 +1,7 @@
-"""The first run: whoever comes without a server and a name is asked for them, once, and for no more than that.
+"""Log in for a person at a terminal, and ask for the server and the name if they are not configured.
 
-Asked in lines, before any mode takes the terminal over. The answers are remembered once the server has let them in, so
-that a slip of the finger is not; the password never.
-
-Somebody at a terminal comes to a server: asked for what is missing, and again where an answer was no good.
+The questions are asked in lines, before any mode takes over the terminal. The answers are saved when the server has
+accepted them, so that a typing mistake is not saved; the password never is.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from gmessenger.terminal.saved_config import save_values
 from gmessenger.terminal.stdio import StdinReader
 
 SERVER_OPTIONS: Final = ("host", "port", "tls", "ca", "pin")
-"""What belongs together, to find a server again and to trust no other one."""
+"""Options that belong together: where the server is, and how its certificate is verified."""
 ACCOUNT_OFFER: Final = N_(
     "you are a guest: your name is reserved only until you leave. With a password it becomes your account, and "
     "messages are stored for you while you are away."
@@ -45,7 +43,7 @@ REGISTRATIONS_OFFERED: Final = frozenset({"open", REGISTRATION_BY_INVITE})
 
 
 class FirstRun:
-    """Asks somebody at a terminal for what was not given, and for nothing that was."""
+    """Ask a person for the server and the name, unless they were given; save the answers after the login."""
 
     def __init__(
         self,
@@ -58,7 +56,7 @@ class FirstRun:
         *,
         has_password: bool = False,
     ) -> None:
-        """With `password_given`, by a file or the environment, it is not asked for at the next start either."""
+        """has_password: a file or the environment has the password, so the next start asks for none."""
         self._options = options
         self._arguments = arguments
         self._environ = environ
@@ -68,14 +66,14 @@ class FirstRun:
         self._has_password = has_password
         self._port = options.port
         self._typed_server = ""
-        """As it was typed."""
+        """The server as it was typed."""
         self._questions: list[Callable[[], bool]] = []
         self._answered: list[Callable[[], bool]] = []
-        """Those that were answered. Each says whether there was an answer."""
+        """Questions that were answered. A question returns whether there was an answer."""
         self._config_file: Path | None = None
-        """Where to remember what was asked; None where nothing was, or where there is no file of one's own."""
+        """Where the answers are saved; None if nothing was asked, or if another configuration file is in use."""
         self._options_to_save: Sequence[str] = ()
-        """Those options of PLACE that are to be remembered."""
+        """Those of SERVER_OPTIONS that are saved."""
 
     @property
     def has_asked(self) -> bool:
@@ -86,7 +84,7 @@ class FirstRun:
         return self._ask_server in self._answered
 
     def ask(self) -> ClientOptions | None:
-        """The options with a server and a name; None where there was no answer."""
+        """Ask the pending questions, and return the completed options; None if there was no answer. Blocks."""
         if not self._options.name:
             self._questions = [*self._server_questions(), self._ask_name]
         while self._questions:
@@ -96,34 +94,36 @@ class FirstRun:
         return self._options
 
     def ask_again(self, error: Refused | Unreachable) -> bool:
-        """Whether it can help to ask once more what was asked: then it is said why, and the next `ask` does."""
+        """Show why the login failed, and let the next `ask` repeat the question that caused it.
+
+        Returns False, and shows nothing, if asking again cannot help.
+        """
         cause, question = error.__cause__, self._ask_server if isinstance(error, Unreachable) else self._ask_name
-        hopeless = isinstance(error, Refused) and (
+        is_final = isinstance(error, Refused) and (
             not isinstance(cause, WireError) or isinstance(cause, InsecureTransport)
         )
-        if hopeless or question not in self._answered or not self._line_terminal.is_interactive:
+        if is_final or question not in self._answered or not self._line_terminal.is_interactive:
             return False
         self._show(format_reason(error))
         self._questions = [question]
         return True
 
     def on_logged_in(self, client: Client) -> None:
-        """To be called once, logged in: offers a guest an account, and remembers what was asked."""
+        """Offer a guest an account, and save the answers. Call it once, after the login. Blocks."""
         if self._config_file is not None:
             if client.registration in REGISTRATIONS_OFFERED:
                 self._offer_account(client)
             self._save_answers(self._config_file, client)
 
     def _server_questions(self) -> list[Callable[[], bool]]:
-        """Where the server is to be asked for, the question."""
+        """Return the question for the server if it is to be asked, and decide what is saved where."""
         if not self._line_terminal.is_interactive:
             return []
-        sources = {each.option.key: each.source for each in resolve_sources(CLIENT, self._arguments, self._environ)[1]}
-        own, read = (
-            paths.config_file(CLIENT.section, self._environ),
-            config_file_in_use(CLIENT, self._arguments, self._environ),
-        )
-        self._config_file = own if read in (None, str(own)) else None
+        values = resolve_sources(CLIENT, self._arguments, self._environ)[1]
+        sources = {value.option.key: value.source for value in values}
+        default_file = paths.config_file(CLIENT.section, self._environ)
+        file_in_use = config_file_in_use(CLIENT, self._arguments, self._environ)
+        self._config_file = default_file if file_in_use in (None, str(default_file)) else None
         if sources["host"] in (DEFAULT, COMMAND_LINE):
             self._options_to_save = [
                 "host",
@@ -132,10 +132,11 @@ class FirstRun:
         return [self._ask_server] if sources["host"] == DEFAULT else []
 
     def _ask_server(self) -> bool:
-        question = _("Server [{usual}]: ", usual=self._typed_server or self._options.host)
+        default = self._typed_server or self._options.host
+        question = _("Server [{usual}]: ", usual=default)
         while (answer := self._ask_line(question)) is not None:
             with suppress(ValueError):
-                host, port = split_host_port(answer or self._typed_server or self._options.host)
+                host, port = split_host_port(answer or default)
                 self._typed_server = answer or self._typed_server
                 self._options = replace(self._options, host=host, port=port or self._port)
                 self._options_to_save = (
@@ -148,14 +149,14 @@ class FirstRun:
         return False
 
     def _ask_name(self) -> bool:
-        usual = self._options.name or ""
-        question = _("Your name [{usual}]: ", usual=usual) if usual else _("Your name: ")
-        answer = ""
-        while not answer:
-            if (heard := self._ask_line(question)) is None:
+        default = self._options.name or ""
+        question = _("Your name [{usual}]: ", usual=default) if default else _("Your name: ")
+        name = ""
+        while not name:
+            if (answer := self._ask_line(question)) is None:
                 return False
-            answer = heard or usual
-        self._options = replace(self._options, name=answer)
+            name = answer or default
+        self._options = replace(self._options, name=name)
         return True
 
     def _ask_line(self, question: str) -> str | None:
@@ -181,7 +182,7 @@ class FirstRun:
         return self._show(_("nothing is registered; /register does it at any time"))
 
     def _register(self, client: Client, password: str) -> bool:
-        """Whether the name is an account now; else it was said why not."""
+        """Register the user's name. Return whether it is an account now; otherwise show why not."""
         if password != self._ask_secret(_("Repeat the password: ")):
             self._show(_("the passwords differ"))
             return False
@@ -205,15 +206,14 @@ class FirstRun:
         if not new:
             return None
         wants_password = client.is_account and not self._has_password
-        said = _(SAVED_BUT_PASSWORD if wants_password else SAVED, file=str(file), what=what)
-        return self._show(sanitize(said))
+        return self._show(sanitize(_(SAVED_BUT_PASSWORD if wants_password else SAVED, file=str(file), what=what)))
 
 
 class LoginFlow:
-    """Connect and log in for a person at a terminal. `call` makes the link for options that are complete.
+    """Connect and log in for a person at a terminal.
 
-    retry_for: seconds for which a server that is not there yet is tried again; one that was typed at the question is
-    asked for again instead.
+    make_client: makes a client from complete options. retry_for: seconds for which an unreachable server is tried
+    again; a server that was just typed is asked for again instead.
     """
 
     def __init__(
@@ -234,18 +234,22 @@ class LoginFlow:
         self._logged_in = False
 
     def make_client(self) -> Client | None:
-        """A link to log in; None where there was no answer. Raises `Refused` or `Unreachable`.
+        """Ask for what is missing, and return a client; None if there was no answer. Blocks.
 
-        Where something was asked it is logged in already: what the server does not take is asked again.
+        If something was asked, the client is logged in already, because what the server rejects is asked again. Raises
+        `Refused` or `Unreachable`.
         """
         while (options := self._first_run.ask()) is not None:
-            link = self._make_client(options)
-            if not self._first_run.has_asked or self._try_login(link):
-                return link
+            client = self._make_client(options)
+            if not self._first_run.has_asked or self._try_login(client):
+                return client
         return None
 
     def log_in(self, client: Client) -> None:
-        """To be called once, before anything else is shown. Raises `Refused` or `Unreachable`."""
+        """Log in, unless `make_client` did. Call it once, before anything else is shown. Blocks.
+
+        Raises `Refused` or `Unreachable`.
+        """
         if not self._logged_in:
             self._connect(client)
         self._first_run.on_logged_in(client)
@@ -262,12 +266,12 @@ class LoginFlow:
         return self._logged_in
 
     def _connect(self, client: Client) -> None:
-        # Where the server was typed just now, the question comes again at once: it may have been a slip.
+        # A server that was just typed is asked for again at once: the answer may have been a typing mistake.
         seconds = 0.0 if self._first_run.has_asked_server else self._retry_for
         startup = StartupRetry(seconds, self._line_terminal.show, interactive=self._line_terminal.is_interactive)
         if self._line_terminal.is_interactive:
             log_in_with_password(
-                client, partial(startup.start, client), lambda why: self._ask_password(client.name, why)
+                client, partial(startup.start, client), lambda reason: self._ask_password(client.name, reason)
             )
         else:
             startup.start(client)

@@ -1,4 +1,4 @@
-"""The entry point of gmessenger-client: reads the options, and ends with an exit code and at most one sentence."""
+"""The entry point of gmessenger-client: parse the options, run the client, and return its exit code."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from gmessenger.terminal.shutdown import EXIT_INTERRUPTED
 from gmessenger.terminal.stdio import is_stdin_tty, open_missing_descriptors
 
 UNIX_MODULES: Final = frozenset({"termios", "fcntl"})
-# What does not go together or is missing, and what is said of it.
+# Each condition under which the options make no sense together, and the error message.
 OPTION_CHECKS: Final[tuple[tuple[Callable[[ClientOptions], object], str], ...]] = (
-    (lambda given: given.to is not None and given.listen, "Use --to or --listen, not both."),
-    (lambda given: given.whole and given.to is None, "--whole works only with --to."),
-    (lambda given: given.json and not given.listen, "--json works only with --listen."),
-    (lambda given: given.exec and not given.listen, "--exec works only with --listen."),
-    (lambda given: given.own and (not given.json or given.exec), "--own works only with --listen --json."),
+    (lambda options: options.to is not None and options.listen, "Use --to or --listen, not both."),
+    (lambda options: options.whole and options.to is None, "--whole works only with --to."),
+    (lambda options: options.json and not options.listen, "--json works only with --listen."),
+    (lambda options: options.exec and not options.listen, "--exec works only with --listen."),
+    (lambda options: options.own and (not options.json or options.exec), "--own works only with --listen --json."),
     (
-        lambda given: given.exec and not which(shlex.split(given.exec)[0]),
+        lambda options: options.exec and not which(shlex.split(options.exec)[0]),
         "--exec does not name a program that can be run.",
     ),
-    (lambda given: (given.ca or given.pin) and not given.tls, "--ca and --pin work only with --tls."),
-    (lambda given: given.to == "", "--to needs a name or a #room."),
-    (lambda given: not given.name and (given.to or given.listen), "--to and --listen need --name."),
+    (lambda options: (options.ca or options.pin) and not options.tls, "--ca and --pin work only with --tls."),
+    (lambda options: options.to == "", "--to needs a name or a #room."),
+    (lambda options: not options.name and (options.to or options.listen), "--to and --listen need --name."),
     (
-        lambda given: not given.name and not is_stdin_tty(),
+        lambda options: not options.name and not is_stdin_tty(),
         "Give a name with --name: without a terminal, the client cannot ask for it.",
     ),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the client; returns its exit code. Raises nothing but SystemExit for --help and the like."""
+    """Run the client, and return its exit code. Raises SystemExit for --help and the like."""
     open_missing_descriptors()
     i18n.install()
     dates.set_time_locale()
@@ -64,14 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(options: ClientOptions) -> None:
-    """Raises `UsageError` for options that make no sense together."""
-    for wrong, sentence in OPTION_CHECKS:
-        if wrong(options):
-            raise UsageError(sentence)
+    """Raise `UsageError` if the options make no sense together."""
+    for is_wrong, message in OPTION_CHECKS:
+        if is_wrong(options):
+            raise UsageError(message)
 
 
 def configure_log(options: ClientOptions) -> None:
-    """A log that nobody asked for stops nobody. Raises `FileError` where the one that was cannot be written."""
+    """Open the log. A default log file that cannot be written is only reported.
+
+    Raises `FileError` if a file that was asked for cannot be written.
+    """
     try:
         log.configure(options.log_destination(CLIENT.section), options.log_level, options.log_format, SharedLog)
     except FileError as error:
@@ -82,7 +85,7 @@ def configure_log(options: ClientOptions) -> None:
 
 
 def run(options: ClientOptions, arguments: Sequence[str]) -> int:
-    """Run the client; returns its exit code. Raises `ExitError` where it cannot begin."""
+    """Run the client, and return its exit code. Raises `ExitError` if it cannot start."""
     try:
         from gmessenger.terminal.app import ClientApp
     except ImportError as error:

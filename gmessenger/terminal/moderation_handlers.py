@@ -1,4 +1,4 @@
-"""Carries out what is typed about those who disturb: everybody's blocks, and what operators may do."""
+"""Command handlers of moderation: blocks for all users; kicks, mutes, bans, closed rooms for operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS_PER_MINUTE = 60.0
 
 
 class ModerationHandlers(HandlerBase):
-    """The part of a desk that keeps the peace. `operator` says whether the server let us in as one."""
+    """The handlers of moderation commands; they keep the list of blocked users."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
@@ -33,18 +33,22 @@ class ModerationHandlers(HandlerBase):
             self.load_blocks()
 
     def is_from_blocked(self, event: MessageEvent) -> bool:
-        """Whether it is said in a room by somebody whom we block: the server cannot leave it out."""
+        """Return whether a blocked user sent the message.
+
+        For rooms only: the server drops direct messages itself.
+        """
         return fold(event.sender) in self._blocked
 
     def load_blocks(self) -> None:
-        """Ask whom we block."""
+        """Load the block list."""
         self._show_result(self._load_blocks)
 
     def _load_blocks(self) -> None:
-        self._blocked = {fold(card.account_name) for card in self._client.blocks()}
+        self._blocked = {fold(user.account_name) for user in self._client.blocks()}
 
     @traced("name")
     def block(self, name: str) -> None:
+        """Block a user."""
         self._show_result(lambda: self._block(name))
 
     def _block(self, name: str) -> str:
@@ -54,6 +58,7 @@ class ModerationHandlers(HandlerBase):
 
     @traced("name")
     def unblock(self, name: str) -> None:
+        """Unblock a user."""
         self._show_result(lambda: self._unblock(name))
 
     def _unblock(self, name: str) -> str:
@@ -63,50 +68,58 @@ class ModerationHandlers(HandlerBase):
 
     @traced()
     def blocks(self) -> None:
+        """List the users that the user blocks."""
         self._show_result(lambda: format_results.blocks(self._client.blocks()))
 
     @traced("name")
     def kick(self, name: str, reason: str) -> None:
+        """Disconnect a user."""
         self._show_result(lambda: format_results.kicked(name, self._client.kick(name, reason)))
 
     @traced("name", "minutes")
     def mute(self, name: str, minutes: int | None) -> None:
+        """Mute a user; for good if `minutes` is None."""
         self._show_result(lambda: self._mute(name, minutes))
 
     def _mute(self, name: str, minutes: int | None) -> str:
-        here = self._client.mute(name, minutes * SECONDS_PER_MINUTE if minutes is not None else None)
-        return format_results.muted(name, minutes, here)
+        sessions = self._client.mute(name, minutes * SECONDS_PER_MINUTE if minutes is not None else None)
+        return format_results.muted(name, minutes, sessions)
 
     @traced("name")
     def unmute(self, name: str) -> None:
+        """Unmute a user."""
         self._show_result(lambda: self._unmute(name))
 
     def _unmute(self, name: str) -> str:
         self._client.unmute(name)
         return as_notice(_("{name} is no longer muted", name=sanitize(name)))
 
-    @traced("whom")
-    def ban(self, whom: str, reason: str, minutes: int | None) -> None:
-        self._show_result(lambda: self._ban(whom, reason, minutes))
+    @traced("target")
+    def ban(self, target: str, reason: str, minutes: int | None) -> None:
+        """Ban a name, or an address if `target` is one; for good if `minutes` is None."""
+        self._show_result(lambda: self._ban(target, reason, minutes))
 
-    def _ban(self, whom: str, reason: str, minutes: int | None) -> str:
-        answer = self._client.ban(whom, minutes * SECONDS_PER_MINUTE if minutes is not None else None, reason)
-        return format_results.banned(answer.address or whom, minutes, answer.sessions or 0)
+    def _ban(self, target: str, reason: str, minutes: int | None) -> str:
+        response = self._client.ban(target, minutes * SECONDS_PER_MINUTE if minutes is not None else None, reason)
+        return format_results.banned(response.address or target, minutes, response.sessions or 0)
 
-    @traced("whom")
-    def unban(self, whom: str) -> None:
-        self._show_result(lambda: self._unban(whom))
+    @traced("target")
+    def unban(self, target: str) -> None:
+        """Lift the ban of a name or an address."""
+        self._show_result(lambda: self._unban(target))
 
-    def _unban(self, whom: str) -> str:
-        self._client.unban(whom)
-        return as_notice(_("{name} is no longer banned", name=sanitize(whom))) + format_results.ipv4_name_hint(whom)
+    def _unban(self, target: str) -> str:
+        self._client.unban(target)
+        return as_notice(_("{name} is no longer banned", name=sanitize(target))) + format_results.ipv4_name_hint(target)
 
     @traced()
     def bans(self) -> None:
+        """List the bans and the mutes."""
         self._show_result(lambda: format_results.sanctions(self._client.bans(), self._client.mutes()))
 
     @traced("room")
     def close_room(self, room: str) -> None:
+        """Close a room, by default the recipient."""
         self._with_room(self._close, room)
 
     def _close(self, room: str) -> str:
@@ -115,6 +128,7 @@ class ModerationHandlers(HandlerBase):
 
     @traced("room")
     def open_room(self, room: str) -> None:
+        """Open a closed room, by default the recipient."""
         self._with_room(self._open, room)
 
     def _open(self, room: str) -> str:

@@ -1,4 +1,4 @@
-"""Passwords: from a file, from the environment, or typed without being seen."""
+"""Passwords: from a file, from the environment, or typed without echo."""
 
 from __future__ import annotations
 
@@ -16,22 +16,27 @@ from gmessenger.text_files import read_password_file
 PASSWORD_ENV_VAR: Final = "MESSENGER_PASSWORD"  # noqa: S105
 MAX_PASSWORD_ATTEMPTS: Final = 3
 LFLAG: Final = 3
-"""Where termios keeps the flags that are about echoing."""
+"""The index of the local flags, ECHO among them, in what termios returns."""
 
 
 def password_from_options(file: str | None, environ: MutableMapping[str, str] = os.environ) -> str | None:
-    """The password that was given, or None. Raises `FileError`.
+    """Return the password from a file or else from the environment; None if there is none.
 
-    The file wins; the variable is removed, so that what this program may start does not inherit it.
+    Raises `FileError`.
+
+    The variable is removed, so that child processes do not inherit it.
     """
-    variable = environ.pop(PASSWORD_ENV_VAR, None) or None
-    return read_password_file(file) if file else variable
+    from_environment = environ.pop(PASSWORD_ENV_VAR, None) or None
+    return read_password_file(file) if file else from_environment
 
 
 def log_in_with_password(client: Client, start: Callable[[str | None], None], ask: Callable[[str], str | None]) -> None:
-    """Log in with `start`, which is given a password; where the server wants one, `ask` for it, TRIES times at most.
+    """Log in; if the server asks for a password, ask the user, at most MAX_PASSWORD_ATTEMPTS times.
 
-    Raises as `Link.start`; and `Refused`, without asking, where a password may not be sent.
+    Blocks.
+
+    start: connects and logs in with a password or None. ask: shows a reason, and returns the password that was typed.
+    Raises as `Client.start`; and `Refused`, without asking, if a password may not be sent.
     """
     password = None
     for _ in range(MAX_PASSWORD_ATTEMPTS):
@@ -41,8 +46,8 @@ def log_in_with_password(client: Client, start: Callable[[str | None], None], as
             if not isinstance(error.__cause__, PasswordRequired | WrongPassword):
                 raise
             if not client.can_send_password:
-                exposed = InsecureTransport()
-                raise Refused(str(exposed)) from exposed
+                insecure = InsecureTransport()
+                raise Refused(str(insecure)) from insecure
             password = ask(localize(error))
             if not password:
                 raise
@@ -50,7 +55,10 @@ def log_in_with_password(client: Client, start: Callable[[str | None], None], as
 
 
 class EchoControl:
-    """Whether the terminal shows what is typed. Whoever ends the program calls `restore`, whatever happened."""
+    """Turn the terminal's echo off while a password is typed.
+
+    `restore` must be called before the program ends.
+    """
 
     def __init__(self, fd: int = 0) -> None:
         self._fd = fd
@@ -58,18 +66,18 @@ class EchoControl:
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Show nothing but the ends of lines."""
-        self._before = before = termios.tcgetattr(self._fd)
-        silent = before[LFLAG] & ~termios.ECHO | termios.ECHONL
-        termios.tcsetattr(self._fd, termios.TCSANOW, [*before[:LFLAG], silent, *before[LFLAG + 1 :]])
+        """Turn off the echo within a block, except for line ends."""
+        self._before = saved = termios.tcgetattr(self._fd)
+        no_echo = saved[LFLAG] & ~termios.ECHO | termios.ECHONL
+        termios.tcsetattr(self._fd, termios.TCSANOW, [*saved[:LFLAG], no_echo, *saved[LFLAG + 1 :]])
         try:
             yield
         finally:
             self.restore()
 
     def restore(self) -> None:
-        """As it was before `off`; does no harm when it never was off, or when the terminal is gone."""
-        before, self._before = self._before, None
-        if before is not None:
+        """Restore the settings from before `off`, if that has not been done; the terminal may be gone."""
+        saved, self._before = self._before, None
+        if saved is not None:
             with suppress(termios.error):
-                termios.tcsetattr(self._fd, termios.TCSANOW, before)
+                termios.tcsetattr(self._fd, termios.TCSANOW, saved)

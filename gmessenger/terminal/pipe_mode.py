@@ -1,4 +1,4 @@
-"""The client as a command in a pipe: `--to` sends what it reads, `--listen` prints what it is sent."""
+"""The client as a command in a pipe: `--to` sends what it reads, `--listen` prints what it receives."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ from gmessenger.text import Text
 NOT_SENT: Final = N_("Not sent: {lost} of {count} lines. The first: {reason}")
 WHOLE_NOT_SENT: Final = N_("Not sent: {reason}")
 MAX_SEND_RETRY: Final = 60.0
-"""Seconds."""
+"""Seconds. A command in a pipe should fail while somebody still waits for it."""
 FLUSH_INTERVAL: Final = 1.0
-"""Looks like a room, but everybody is in it."""
+"""Seconds between two checks whether the client has ended."""
 
 
 def retry_for(options: ClientOptions) -> float:
-    """Seconds that a server which is not there, or not any more, is tried again for; with `--to` a minute at most."""
+    """Return the seconds for which an unreachable server is tried again: fewer with `--to`."""
     return min(options.retry_for, MAX_SEND_RETRY) if options.to is not None else options.retry_for
 
 
 class SendMode:
-    """Every line of the input becomes a message, or all of it one; the exit code says whether all of them arrived."""
+    """Send each line of the input as a message, or with `--whole` all of it as one.
+
+    Fails unless the server accepted all of them.
+    """
 
     def __init__(
         self,
@@ -52,24 +55,27 @@ class SendMode:
         self._first_error = ""
 
     def run(self) -> None:
-        """Raises `Unreachable` and `Refused`, the latter for the room too."""
+        """Send the input, and wait for the responses. Blocks.
+
+        Raises `Unreachable`, and `Refused`, also for the room.
+        """
         StartupRetry(retry_for(self._options), self._stderr.write_line).start(self._client)
-        following = self._exit_controller.spawn(self._run_events)
+        event_loop = self._exit_controller.spawn(self._run_events)
         if is_room(self._to) and self._to != BROADCAST_TARGET:
             self._join()
         for text in self._read_whole() if self._options.whole else self._lines:
-            if isinstance(text, TruncatedLine) or text.strip():  # a blank line says nothing to anybody
+            if isinstance(text, TruncatedLine) or text.strip():  # blank lines are not sent
                 self._line_count += 1
                 self._send(text)
-        # Each message has its own time to be answered in; all together they have none.
+        # Each message has its own response timeout; there is none for all of them.
         while self._client.flush(FLUSH_INTERVAL) and not self._client.closed:
             pass
         self._client.close()
-        following.join(HURRY_TIMEOUT)
+        event_loop.join(HURRY_TIMEOUT)
         self._finish(None)
 
     def interrupt(self) -> None:
-        """Ctrl-C: leave at once, with a code that says whether anything is left behind."""
+        """Handle Ctrl-C: exit at once, with a code that says whether messages are left."""
         if self._unsent_count:
             self._stderr.write_line(
                 as_notice(_("interrupted; lines without an answer: {count}", count=self._unsent_count))
@@ -89,7 +95,7 @@ class SendMode:
             raise Refused(Text("Cannot join {room}: {reason}", room=self._to, reason=str(error))) from error
 
     def _read_whole(self) -> Iterator[str | TruncatedLine]:
-        """The whole input as one text, without the end of its last line; of one that is too long only that it is."""
+        """Yield the whole input as one text without its last line end, or a TruncatedLine if it is too long."""
         lines: list[str] = []
         length = 0
         for line in self._lines:
@@ -116,7 +122,7 @@ class SendMode:
     def _on_rejected(self, reason: str) -> None:
         self._rejected_count += 1
         if not self._first_error:
-            # At once: the input may go on for days.
+            # Reported at once: the input may go on for days.
             self._first_error = reason
             self._stderr.write_line(as_notice(_("not sent: {reason}", reason=format_events.format_reason(reason))))
 
@@ -126,17 +132,17 @@ class SendMode:
                 log_client_event(event, self._options)
                 if isinstance(event, Rejected):
                     self._on_rejected(event.reason)
-                elif isinstance(event, Disconnected | Notice) and (told := format_events.format_event(event)):
-                    self._stderr.write_line(told)
+                elif isinstance(event, Disconnected | Notice) and (text := format_events.format_event(event)):
+                    self._stderr.write_line(text)
         except ExitError as error:
             self._finish(error)
 
     def _finish(self, error: ExitError | None) -> None:
         reason = self._first_error or (str(error) if error else N_("the server did not answer."))
         if self._unsent_count:
-            sentence = WHOLE_NOT_SENT if self._options.whole else NOT_SENT
+            template = WHOLE_NOT_SENT if self._options.whole else NOT_SENT
             counts = {"lost": self._unsent_count, "count": self._line_count}
-            self._exit_controller.fail(MessagesNotSent(_(sentence, **counts, reason=localize(reason))))
+            self._exit_controller.fail(MessagesNotSent(_(template, **counts, reason=localize(reason))))
         elif error is not None:
             self._exit_controller.fail(error)
         else:
@@ -144,7 +150,7 @@ class SendMode:
 
 
 class ListenMode:
-    """Everything received is printed, as frames or as lines; nothing is read."""
+    """Print all messages that arrive, as lines or with `--json` as frames; the input is not read."""
 
     def __init__(
         self,
@@ -161,27 +167,27 @@ class ListenMode:
         self._exit_controller = exit_controller
 
     def run(self) -> None:
-        """Raises `Unreachable` and `Refused`."""
+        """Log in, and print until the client ends. Blocks. Raises `Unreachable` and `Refused`."""
         StartupRetry(retry_for(self._options), self._stderr.write_line).start(self._client)
         for event in self._client:
             log_client_event(event, self._options)
             if isinstance(event, MessageReceived | MessageSentElsewhere):
                 if not self._handle_message(event):
-                    return  # only what is done with may be acknowledged
+                    return  # what was not written must not be acknowledged
                 self._client.ack()
-            elif (told := format_events.format_event(event)) is not None:
-                self._stderr.write_line(told)
+            elif (text := format_events.format_event(event)) is not None:
+                self._stderr.write_line(text)
             if self._exit_controller.is_set:
                 return
 
     def interrupt(self) -> None:
-        """Ctrl-C is how one leaves."""
+        """Handle Ctrl-C: exit; nothing is left to wait for."""
         self._exit_controller.exit()
 
     def _handle_message(self, event: MessageReceived | MessageSentElsewhere) -> bool:
-        """Print a message. Whether it is done with: not if nobody reads any more.
+        """Print a message. Return whether to acknowledge it: not if the reader of the output is gone.
 
-        A program is told what the account itself says only where it asks for that: it would answer itself.
+        With `--json`, messages of the account itself are printed only with `--own`: a bot would answer itself.
         """
         if self._options.json and isinstance(event, MessageSentElsewhere) and not self._options.own:
             return True

@@ -1,4 +1,4 @@
-"""Writes into somebody's own config file what they need not be asked again, and leaves alone what they wrote there."""
+"""Save answers in the user's configuration file, without changing what the user wrote there."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ NOT_UTF_8: Final = Text("it is not UTF-8")
 
 
 def save_values(file: Path, *groups: Mapping[str, str]) -> dict[str, str]:
-    """Set the keys of each group of which the file sets none yet; returns those that are new. Raises `FileError`.
+    """Set the keys of each group, unless the file sets one of them.
 
-    Whoever reads the file meanwhile, or after a crash, finds it as it was or as it is to be.
+    Return the keys and values that are new.
+
+    The file is replaced atomically. Raises `FileError`. Blocks.
     """
     try:
-        file = file.resolve()  # where it is a link into somebody's collection, the link stays
+        file = file.resolve()  # a symbolic link stays, and its target is written
         text = _read(file) if file.exists() else NEW_FILE_HEADER
-        unknown = [group for group in groups if not any(_key_pattern(key).search(text) for key in group)]
-        new = {key: value for group in unknown for key, value in group.items()}
+        unset = [group for group in groups if not any(_key_pattern(key).search(text) for key in group)]
+        new = {key: value for group in unset for key, value in group.items()}
         if new:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(file, insert_values(text, new).encode())
@@ -44,7 +46,7 @@ def _read(file: Path) -> str:
 
 
 def insert_values(text: str, values: Mapping[str, str]) -> str:
-    """The text with these keys: each below the line that mentions it in a comment, or at the section's end."""
+    """Return the text with these keys: each below the comment that mentions it, or at the section's end."""
     if SECTION_HEADER not in text.splitlines():
         text = f"{text}{SECTION_HEADER}\n"
     for key, value in values.items():

@@ -1,4 +1,4 @@
-"""How the program ends: several greenlets may say so, the first one is believed."""
+"""The end of the program: several greenlets may end it, and the first exit code or error counts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gevent.event import AsyncResult
 EXIT_INTERRUPTED: Final = 130
 EXIT_HANGUP: Final = 129
 HURRY_TIMEOUT: Final = 2.0
-"""Seconds that somebody in a hurry gives to answers, and everybody to what is not yet shown."""
+"""Seconds to wait for responses after Ctrl-C, and for output that is not yet shown."""
 
 
 class ExitController:
-    """The main greenlet waits here, whatever the others are doing."""
+    """Take the first exit code or error of any greenlet, and end the main greenlet's wait."""
 
     def __init__(self) -> None:
         self._result: AsyncResult[int] = AsyncResult()
@@ -24,32 +24,34 @@ class ExitController:
 
     @property
     def is_set(self) -> bool:
-        """Whether it was said how."""
+        """Whether there is an exit code or an error."""
         return self._result.ready()
 
     def exit(self, exit_code: int = 0) -> None:
+        """End the program with an exit code, unless it is ending already."""
         if not self._result.ready():
             self._result.set(exit_code)
 
     def fail(self, error: Exception) -> None:
+        """End the program with an error, unless it is ending already."""
         if not self._result.ready():
             self._result.set_exception(error)
 
     def on_exit(self, hook: Callable[[], object]) -> None:
-        """Have something done when it was said how the program ends, before it does; it must not take long."""
+        """Add a hook that the main greenlet calls before `wait` returns. It must not take long."""
         self._exit_hooks.append(hook)
 
     def wait(self) -> int:
-        """The exit code; raises what was failed with."""
+        """Wait for the end. Return the exit code, or raise the error. Call it in the main greenlet."""
         self._result.wait()
-        for act in self._exit_hooks:
-            act()
+        for hook in self._exit_hooks:
+            hook()
         code = self._result.get()
         assert code is not None
         return code
 
     def spawn(self, function: Callable[..., object], *arguments: object) -> Greenlet[..., object]:
-        """A greenlet whose failure ends the program."""
+        """Spawn a greenlet whose error ends the program."""
 
         def guarded() -> None:
             try:

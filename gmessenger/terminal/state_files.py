@@ -1,4 +1,4 @@
-"""Where the client keeps what it must not forget: one place for a name on a server, from a device."""
+"""Where the client keeps its state: one file of each kind for each server, name and device."""
 
 from __future__ import annotations
 
@@ -22,48 +22,53 @@ NEW_SUFFIX: Final = ".new"
 
 
 def device_name(options: ClientOptions) -> str:
-    """The device that was given; else the host's, a further one for each way to be a command in a pipe.
+    """Return the device from the options; by default the host's name, with a suffix in pipe modes.
 
-    So a command does not replace the client that somebody has open on the same machine.
+    The suffix keeps a command in a pipe from replacing the session of the client that is open on the same host.
     """
-    ways = {".to": options.to is not None, ".listen": options.listen}
-    return options.device or os.uname().nodename[:MAX_HOST_NAME] + "".join(way for way, used in ways.items() if used)
+    suffixes = {".to": options.to is not None, ".listen": options.listen}
+    return options.device or os.uname().nodename[:MAX_HOST_NAME] + "".join(
+        suffix for suffix, is_used in suffixes.items() if is_used
+    )
 
 
 def unsent_file(options: ClientOptions, name: str) -> Path:
-    """Where messages that were not answered wait."""
+    """Return the path of the journal of messages without a response."""
     return state_file(options, name, "unsent").with_suffix(".jsonl")
 
 
 def state_file(options: ClientOptions, name: str, kind: str) -> Path:
-    """Where something of this kind is kept. Raises `ConfigError` for somebody without a home."""
+    """Return the path of the state of one kind. Raises `ConfigError` if there is no home directory."""
     key = "\n".join((normalize_host(options.host), str(options.server_port), fold(name), device_name(options)))
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16]
     return paths.state_directory() / kind / digest
 
 
 def list_state(options: ClientOptions, name: str) -> list[Path]:
-    """List all files that are kept of a name on this device, whether they are there or not."""
+    """Return the paths of all state of a name on this device, whether the files exist or not."""
     files = [
         unsent_file(options, name),
         *(state_file(options, name, kind) for kind in (DRAFTS_DIRECTORY, HISTORY_DIRECTORY)),
     ]
-    return [each for file in files for each in (file, file.with_suffix(NEW_SUFFIX))]
+    return [path for file in files for path in (file, file.with_suffix(NEW_SUFFIX))]
 
 
 def erase_state(options: ClientOptions, name: str) -> list[Path]:
-    """Remove what waited to be sent, drafts, and what was typed under a name. Returns what could not be removed."""
-    left: list[Path] = []
+    """Remove unsent messages, drafts and the input history of a name.
+
+    Return the files that could not be removed.
+    """
+    failed: list[Path] = []
     for file in list_state(options, name):
         try:
             file.unlink(missing_ok=True)
         except OSError:
-            left.append(file)
-    return left
+            failed.append(file)
+    return failed
 
 
 def normalize_host(host: str) -> str:
-    """What the spellings of one host have in common: case, the last dot, an address's zeros; this machine's names."""
+    """Return one spelling of a host: for case, trailing dot, forms of an address, names of this host."""
     host = host.casefold().rstrip(".")
     try:
         address = ipaddress.ip_address(host)
@@ -73,9 +78,12 @@ def normalize_host(host: str) -> str:
 
 
 def find_other_unsent(file: Path) -> str | None:
-    """Where else messages wait to be sent, in a sentence: nobody would miss them before they are missed."""
+    """Return a sentence if messages to other servers or under other names are unsent.
+
+    Nothing else would mention them.
+    """
     with suppress(OSError):
-        others = [each for each in file.parent.glob("*.jsonl") if each != file and each.stat().st_size]
+        others = [journal for journal in file.parent.glob("*.jsonl") if journal != file and journal.stat().st_size]
         if others:
             return ngettext(
                 "unsent messages to other servers or under other names: {count} file in {directory}",

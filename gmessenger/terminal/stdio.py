@@ -1,4 +1,4 @@
-"""Standard input and output that may block, read and written in threads so that the event loop goes on."""
+"""Standard input and output that may block, read and written in threads."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from gmessenger.threads import run_in_thread
 
 
 def read_in_thread(fd: int, max_bytes: int) -> bytes:
-    """What there is, at most so many bytes; nothing at the end. Raises OSError."""
+    """Wait for input, and return up to `max_bytes` of it; b"" at the end. Raises OSError."""
     while True:
         try:
             return run_in_thread(partial(os.read, fd, max_bytes))
-        except BlockingIOError:  # somebody who shares the descriptor made it so
+        except BlockingIOError:  # another process that shares the descriptor made it non-blocking
             cooperative.select([fd], [], [])
 
 
 def write_in_thread(fd: int, data: bytes) -> None:
-    """All of it. Raises OSError."""
+    """Write all data. Waits as long as the reader takes nothing. Raises OSError."""
     while data:
         try:
             data = data[run_in_thread(partial(os.write, fd, data)) :]
@@ -41,7 +41,7 @@ def write_in_thread(fd: int, data: bytes) -> None:
 
 
 def is_reader_gone(fd: int) -> bool:
-    """Whether writing would fail because nobody has the other end of the pipe or terminal."""
+    """Return whether a write would fail because the other end of the pipe or terminal is closed."""
     if not hasattr(select, "poll"):
         return False
     poll = select.poll()
@@ -51,27 +51,30 @@ def is_reader_gone(fd: int) -> bool:
 
 READ_CHUNK: Final = 65_536
 MAX_LINE: Final = 262_144
-"""Characters; no server takes as many."""
+"""Characters of a line; no server accepts as many in a message."""
 MAX_TTY_LINE: Final = 4095
-"""Bytes of one typed line that a terminal hands on; it drops the rest without a word."""
+"""Bytes of a typed line that the kernel's line discipline passes on; it drops the rest silently."""
 SEND_QUEUE_TIMEOUT: Final = 600.0
-"""Seconds that reading is held back while too many messages wait; each of them is settled in less."""
+"""Seconds for which reading waits for room in the send queue; each message in it is resolved sooner."""
 
 
 @dataclass(frozen=True, slots=True)
 class TruncatedLine:
-    """A line that is not whole: longer than can be read. `limit` says how much can, `of` what."""
+    """A line that exceeded a limit, and is lost.
+
+    unit: what `limit` counts, a key of `format_events.LIMIT_FORMATTERS`.
+    """
 
     limit: int
     unit: str
 
 
 class StdinReader:
-    """Iterates over the lines of a file descriptor, without their ends; the last one needs none.
+    """Iterate over the lines of a file descriptor, without line ends; the last line needs none.
 
-    UTF-8, with U+FFFD for what is not, and without a byte order mark at its beginning. Not read with `sys.stdin`: its
-    lock, held in another thread, aborts the interpreter at exit, and gevent's own file object would make a descriptor
-    non-blocking that others share.
+    Decodes UTF-8, with U+FFFD for invalid bytes, and without a leading byte order mark. `sys.stdin` is not used: its
+    lock, held in another thread, aborts the interpreter at exit; and gevent's file objects would make a descriptor
+    non-blocking that other processes share.
     """
 
     def __init__(self, fd: int) -> None:
@@ -93,7 +96,7 @@ class StdinReader:
         return self._lines.popleft()
 
     def _read(self) -> bytes:
-        """What there is; nothing at the end, and when the terminal is gone."""
+        """Return what can be read; b"" at the end, and when the terminal is gone."""
         try:
             return read_in_thread(self._fd, READ_CHUNK)
         except OSError:
@@ -124,7 +127,7 @@ class StdinReader:
 
 
 class TtyReader(StdinReader):
-    """Lines of a terminal, which cuts long ones by itself: those come out as `Cut`."""
+    """Lines of a terminal, whose kernel truncates long ones: those are returned as TruncatedLine."""
 
     def _end_line(self) -> None:
         super()._end_line()
@@ -134,35 +137,39 @@ class TtyReader(StdinReader):
 
 
 def open_stdin() -> StdinReader:
-    """Lines of fd 0; none at all where the program was started without it."""
+    """Return a reader of fd 0; an empty one if the program was started without it."""
     if sys.stdin is None:
         return StdinReader(os.open(os.devnull, os.O_RDONLY))
     return TtyReader(0) if is_stdin_tty() else StdinReader(0)
 
 
 def is_stdin_tty() -> bool:
-    """Whether somebody types the input."""
+    """Return whether the input is typed at a terminal."""
     return sys.stdin is not None and os.isatty(0)
 
 
 def open_missing_descriptors() -> None:
-    """Open fd 0, 1 and 2 on nothing where they are closed, before a socket gets one of these numbers."""
+    """Open fd 0, 1 and 2 on /dev/null if they are closed, before a socket gets one of these numbers."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)
 
 
 MAX_QUEUED_LINES: Final = 256
+"""Lines that may wait to be written."""
 READER_CHECK_INTERVAL: Final = 0.5
-"""Seconds after which a reader who has left is missed while there is nothing to write."""
+"""Seconds between two checks whether the reader is gone, while there is nothing to write."""
 READER_GONE_ERRNOS: Final = frozenset({errno.EPIPE, errno.EIO, errno.EBADF})
-"""The reader has left (`| head -1`), or the terminal has. Everything else is a fault, a full disk for one."""
+"""Errors that mean that the reader (`| head -1`) or the terminal is gone.
+
+All others are faults, a full disk for one.
+"""
 
 
 class OutputWriter:
-    """Writes to a file descriptor from the greenlet that runs `run`, in the order of the calls.
+    """Write to a file descriptor in the greenlet of `run`, in the order of the calls.
 
-    A bounded number of lines may wait; then whoever writes waits too, for as long as the reader takes nothing.
+    When MAX_QUEUED_LINES wait, writing blocks the calling greenlet until the reader takes some.
     """
 
     def __init__(self, fd: int, encoding: str | None = None) -> None:
@@ -173,30 +180,33 @@ class OutputWriter:
         self._closed = False
 
     def write_line(self, line: str) -> None:
-        """A line of text. What the encoding cannot say is written as an escape."""
+        """Write a line of text. Characters that the encoding lacks are written as escapes."""
         self.write(line + "\n")
 
     def write(self, text: str) -> None:
         self.write_bytes(text.encode(self._encoding, "backslashreplace"))
 
     def write_json(self, frame: bytes) -> None:
-        """A line of JSON: byte for byte for programs, and for a terminal with escapes for what could steer it."""
+        """Write a frame as a line: to a program as it is, to a terminal with control characters escaped."""
         if self._is_tty:
             text = sanitize_json(frame.decode("utf-8", "replace"), self._encoding)
             frame = text.encode(self._encoding, "backslashreplace")
         self.write_bytes(frame + b"\n")
 
     def write_bytes(self, data: bytes) -> None:
-        """Once the reader has left, nothing comes of it."""
+        """Queue data; it is dropped once the reader is gone."""
         if data and not self._closed:
             self._queue.put(data)
 
     def drain(self, timeout: float | None = None) -> bool:
-        """Wait until everything is written, or nobody reads; for at most so long. Says whether everything was."""
+        """Wait until everything is written, for at most `timeout` seconds. Return whether it was."""
         return not self._closed and bool(self._queue.join(timeout)) and not self._closed  # it may be closed meanwhile
 
     def run(self, on_reader_gone: Callable[[], object]) -> None:
-        """Write what comes. Calls `reader_left` and returns when nobody reads; raises `FileError` for a fault."""
+        """Write what is queued.
+
+        Call `on_reader_gone` and return when the reader is gone; raise `FileError` for a fault.
+        """
         try:
             while True:
                 chunks = self._next_chunks()
@@ -230,7 +240,7 @@ class OutputWriter:
     def _close(self) -> None:
         self._closed = True
         self._mark_done(self._queue.unfinished_tasks)
-        while not self._queue.empty():  # lets go on who waits for room
+        while not self._queue.empty():  # unblocks greenlets that wait for room
             self._queue.get()
 
 
