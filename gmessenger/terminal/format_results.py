@@ -165,7 +165,7 @@ def conversations(names: Sequence[tuple[int, str]], current: str | None) -> str:
     if not names:
         return as_notice(_("there are no conversations yet; /msg NAME or /join #ROOM starts one"))
     current_key = fold(current or "")
-    mark = {True: f" {_('(text without a command goes current_key)')}", False: ""}
+    mark = {True: f" {_('(text without a command goes here)')}", False: ""}
     lines = (f"{number:>3} {sanitize(name)}{mark[fold(name) == current_key]}" for number, name in names)
     return _format_list(_("conversations, for /go N:"), lines)
 
