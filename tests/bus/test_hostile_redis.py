@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -229,6 +231,15 @@ def test_an_answer_that_trickles_is_not_waited_for(start_party: StartGroup, monk
     ear.wait_until(lambda: hung_up)
     party.close()
     server.stop()
+
+
+def test_short_replies_are_not_added_up(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that has little to say would lose its connection, and what is on its way, every `REPLY_TIMEOUT`."""
+    seconds = itertools.count(step=connection.REPLY_TIMEOUT / 4)
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    opened = connection.RedisEndpoint(redis_server.url, TEST_TIMEOUT).connect()
+    assert [opened.execute(("PUBLISH", "nobody", "x")) for _ in range(20)] == [[0]] * 20
+    opened.close()
 
 
 class ClosedSocket:
