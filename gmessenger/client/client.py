@@ -153,7 +153,8 @@ class Client(ChatRequests):
         Raises `Unreachable` (nobody there, or no room) or `Refused` (not under this name, or not with this password;
         its cause is the server's `WireError`), and may then be tried again.
         """
-        self._handshake.password = password or self._handshake.password
+        if password:
+            self._handshake.set_password(password)
         self._reconnector.start()
 
     def close(self) -> None:
@@ -247,7 +248,8 @@ class Client(ChatRequests):
     def register(self, password: str, invite: str | None = None) -> None:
         """Take the guest's name for ever. Raises as every question does."""
         answer = self._request(RegisterRequest(password=password, invite=invite))
-        self._handshake.password, self._handshake.token, self.registration = password, answer.session, None
+        self._handshake.set_credentials(password, answer.session)
+        self.registration = None
         self._resequencer.on_registered()
         self._set_account(is_account=True)
 
@@ -308,9 +310,9 @@ class Client(ChatRequests):
         self._send_capacity.update()
 
     def _set_account(self, *, is_account: bool) -> None:
-        self._ack_batcher.is_enabled = self.is_account = is_account
-        self._journal.is_enabled = is_account
-        self._journal.recover()
+        self.is_account = is_account
+        self._ack_batcher.set_account(is_account)
+        self._journal.set_account(is_account)
         self._sender.wake()
 
     def _on_resolved(self, message: OutgoingMessage) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, TypeAlias
 
 from gevent import socket, with_timeout
@@ -58,9 +58,18 @@ class ServerConnection:
         self._time_slice = TimeSlice()
         # Only a socket of TLS has this: it tells the other end that nothing was cut off.
         self._unwrap: Callable[[], object] | None = getattr(sock, "unwrap", None)
-        self.reading_paused = False
+        self._reading_paused = False
         self.is_private = self._unwrap is not None or _is_loopback(sock.getpeername()[0])
         """Whether nobody on the way can read what is said."""
+
+    @contextmanager
+    def reading_paused(self) -> Iterator[None]:
+        """Within the block nothing is read on purpose: a server that reads nothing either is not at fault."""
+        self._reading_paused = True
+        try:
+            yield
+        finally:
+            self._reading_paused = False
 
     def send(self, data: bytes, timeouts: Timeouts) -> None:
         """Write all of it, however slowly the other end reads, as long as it does."""
@@ -68,7 +77,7 @@ class ServerConnection:
         rest = memoryview(data)
         while rest:
             sent = with_timeout(timeouts.response, self._socket.send, rest[:SEND_CHUNK], timeout_value=0)
-            if not sent and not self.reading_paused:
+            if not sent and not self._reading_paused:
                 raise TimeoutError(Text("the server has read nothing for {seconds:g} s", seconds=timeouts.response))
             rest = rest[sent:]
         self._sending = False

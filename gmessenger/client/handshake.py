@@ -70,8 +70,16 @@ class Handshake:
         self._plain_passwords = plain_passwords
         self._is_private = True  # as far as is known
         self._receive_messages = receive_messages
-        self.password = password
-        self.token: str | None = None
+        self._password = password
+        self._token: str | None = None
+
+    def set_password(self, password: str) -> None:
+        """Use another password for the following logins."""
+        self._password = password
+
+    def set_credentials(self, password: str, token: str | None) -> None:
+        """Use the password and session token of a new account for the following logins."""
+        self._password, self._token = password, token
 
     @property
     def address(self) -> str:
@@ -111,14 +119,14 @@ class Handshake:
 
     def _log_in(self, connection: ServerConnection, deadline: float) -> ResponseFrame:
         answer = self._send_presence(connection, deadline)
-        if self.token is not None and self._is_token_rejected(answer):
-            self.token = None
+        if self._token is not None and self._is_token_rejected(answer):
+            self._token = None
             answer = self._send_presence(connection, deadline)
         if answer.response != LOGIN_OK:
             raise self._login_error(answer)
         if (answer.jim or 0) < JIM_VERSION:
             raise ConnectionError(Text("this server does not speak JIM 2"))
-        self.token = answer.session
+        self._token = answer.session
         return answer
 
     def _is_token_rejected(self, response: ResponseFrame) -> bool:
@@ -139,7 +147,7 @@ class Handshake:
         raise TimeoutError(Text("connected, but no answer within {seconds:g} s", seconds=self._timeouts.connect))
 
     def _encode_presence(self) -> bytes:
-        password = self.password if self.token is None else None
+        password = self._password if self._token is None else None
         if password is not None:
             self.require_confidential()
         card = {"account_name": self._name, "password": password, "device": self._device}
@@ -149,6 +157,6 @@ class Handshake:
         if not self._receive_messages:
             presence["receive"] = False
         try:
-            return encode_request(presence | ({"session": self.token} if self.token else {}))
+            return encode_request(presence | ({"session": self._token} if self._token else {}))
         except BadText as error:
             raise BadName from error

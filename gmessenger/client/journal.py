@@ -159,30 +159,39 @@ def _read_pending(fd: int) -> list[OutgoingMessage]:
 
 
 class UnsentJournal:
-    """Without a path, and while it is not `on`, it does nothing: the server does not know a guest's message again."""
+    """Keep an account's unanswered messages in a journal file; report a disk error once, by a `Notice`.
+
+    Does nothing without a path, and nothing until `set_account(True)`: the server stores no message of a guest, so it
+    would not recognise one that is sent again.
+    """
 
     def __init__(self, path: Path | None, event_queue: EventQueue, send_queue: SendQueue) -> None:
         self._file = JournalFile(path) if path is not None else None
         self._event_queue = event_queue
         self._send_queue = send_queue
         self._error_reported = False
-        self.is_enabled = False
+        self._is_account = False
 
     @property
     def holds_all_pending(self) -> bool:
         """Whether all that is unanswered when this process ends is sent by the next one."""
-        return self.is_enabled and self._file is not None and all(map(self._file.contains, self._send_queue))
+        return self._is_account and self._file is not None and all(map(self._file.contains, self._send_queue))
+
+    def set_account(self, is_account: bool) -> None:
+        """Begin or cease to keep messages, and recover those of an earlier process; called after each login."""
+        self._is_account = is_account
+        self.recover()
 
     def recover(self) -> None:
-        """Put into the outbox what another process left, if it has let go."""
-        if self.is_enabled and self._file is not None:
+        """Add to the send queue what an earlier process left, unless that process still has the file."""
+        if self._is_account and self._file is not None:
             with self._reporting_errors():
                 for message in self._file.open():
                     self._send_queue.add(message)
 
     def add(self, message: OutgoingMessage) -> None:
         """When this returns the message is on disk, if it can be."""
-        if self.is_enabled and self._file is not None:
+        if self._is_account and self._file is not None:
             self.recover()
             with self._reporting_errors():
                 # With those that could not be kept until now.

@@ -127,10 +127,9 @@ class Receiver:
     def _wait_for_room(self, connection: ServerConnection) -> None:
         if self._event_queue.wait_for_room(0):
             return
-        connection.reading_paused = True
-        while not self._event_queue.wait_for_room(self._timeouts.probe_after):
-            self._sender.send_now("probe", PROBE_FRAME)  # the server must not take us for gone
-        connection.reading_paused = False
+        with connection.reading_paused():
+            while not self._event_queue.wait_for_room(self._timeouts.probe_after):
+                self._sender.send_now("probe", PROBE_FRAME)  # or the server would close the connection as dead
         self._heartbeat.on_reading_resumed(time.monotonic())
 
     def _read_timeout(self) -> float:
@@ -197,7 +196,7 @@ class Receiver:
 
     def _on_moving(self, event: MovingEvent, frame: bytes) -> None:
         self.reconnect_after = event.retry_in
-        self._sender.paused = True
+        self._sender.pause()
         self._heartbeat.on_server_closing(time.monotonic())
 
     def _on_response(self, response: ResponseFrame, frame: bytes) -> None:

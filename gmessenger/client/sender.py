@@ -62,11 +62,11 @@ class SendRateLimiter:
         self._tokens -= price
         return True
 
-    def next_at(self) -> list[float]:
-        """When the message may be sent that has to wait, where there is one."""
+    def next_at(self) -> float | None:
+        """Return the time at which the message may be sent that was refused last; None where none was."""
         if not self._tokens_needed or self._refilled_at is None:
-            return []
-        return [self._refilled_at + (self._tokens_needed - self._tokens) / self._rate]
+            return None
+        return self._refilled_at + (self._tokens_needed - self._tokens) / self._rate
 
 
 MAX_IN_FLIGHT = 64
@@ -168,7 +168,9 @@ class SendQueue:
         """When the next message may be sent, of the deferred (those that are due already wait for an answer) or where
         the pace allows no more now."""
         due = [message.due_at for message in self._deferred.values() if message.due_at > now]
-        return min(due + self.rate_limiter.next_at(), default=None)
+        if (allowed_at := self.rate_limiter.next_at()) is not None:
+            due.append(allowed_at)
+        return min(due, default=None)
 
     def oldest_sent_at(self) -> float | None:
         """When the message was sent that has been in flight for longest."""
@@ -204,7 +206,11 @@ class Sender:
         self._timeouts = timeouts
         self._urgent: dict[str, bytes] = {}
         self._wakeup = Event()
-        self.paused = False
+        self._paused = False
+
+    def pause(self) -> None:
+        """Send no messages, only urgent frames, until `reset`."""
+        self._paused = True
 
     def send_now(self, key: str, frame: bytes) -> None:
         """Send a frame before all messages; of several of the same `what` that wait only the last is sent."""
@@ -219,7 +225,7 @@ class Sender:
         """A new line: nothing is urgent, nothing was sent, nothing holds messages back."""
         self._urgent.clear()
         self._send_queue.requeue_all()
-        self.paused = False
+        self._paused = False
 
     def run(self, connection: ServerConnection) -> None:
         """Send for as long as the connection lives. Raises OSError when it is down."""
@@ -235,5 +241,5 @@ class Sender:
     def _next_frames(self, now: float) -> list[bytes]:
         urgent = list(self._urgent.values())
         self._urgent.clear()
-        messages = [] if self.paused else self._send_queue.next_batch(now)
+        messages = [] if self._paused else self._send_queue.next_batch(now)
         return urgent + [message.frame for message in messages]

@@ -78,18 +78,25 @@ ACK_DELAY: Final = 0.05
 
 
 class AckBatcher:
-    """Does nothing while it is not `on`: guests acknowledge nothing."""
+    """Acknowledge what the user of the library is done with; of each conversation only the highest seq.
+
+    Does nothing until `set_account(True)`: guests acknowledge nothing.
+    """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._acked: dict[str, AckRequest] = {}
         self._unsent: set[str] = set()
-        self.is_enabled = False
+        self._is_account = False
+
+    def set_account(self, is_account: bool) -> None:
+        """Begin or cease to acknowledge; called after each login and registration."""
+        self._is_account = is_account
 
     def ack(self, conversation: str, seq: int) -> None:
         """The owner needs nothing any more up to `seq` of that conversation."""
         key = fold(conversation)
-        if self.is_enabled and (key not in self._acked or self._acked[key].seq < seq):
+        if self._is_account and (key not in self._acked or self._acked[key].seq < seq):
             self._acked[key] = AckRequest(target=conversation, seq=seq)
             self._schedule(key)
 
@@ -109,7 +116,7 @@ class AckBatcher:
 
     def encode_all(self) -> bytes:
         """Everything, for the last time."""
-        return b"".join(encode_request(ack) for ack in self._acked.values()) if self.is_enabled else b""
+        return b"".join(encode_request(ack) for ack in self._acked.values()) if self._is_account else b""
 
     def _schedule(self, key: str) -> None:
         if not self._unsent:
