@@ -1,74 +1,76 @@
-"""Every error of the program, as one tree.
+"""Every error of the programs, as one tree: class, status or exit code, code, and whether trying again can help.
 
     MessengerError
-    ├── WireError                     request_error; answered to a peer: status, code, message
-    │   ├── BadRequest 400            bad_request
-    │   │   ├── BadFrame              bad_frame
-    │   │   ├── UnknownAction         unknown_action
-    │   │   ├── BadId                 bad_id
-    │   │   ├── BadText               bad_text
-    │   │   ├── BadName               bad_name
-    │   │   │   └── NameConfusable    name_confusable
-    │   │   ├── BadPassword           bad_password
-    │   │   ├── AlreadyLoggedIn       already_logged_in
-    │   │   ├── TlsRequired           tls_needed
-    │   │   └── NotStorable           not_storable
-    │   ├── NotLoggedIn 401           not_logged_in
-    │   ├── PasswordRequired 401      password_needed
-    │   ├── WrongPassword 402         wrong_password
-    │   ├── Forbidden 403             forbidden
-    │   │   ├── GuestsDisabled        guests_refused
-    │   │   ├── BroadcastDisabled     broadcast_refused
-    │   │   ├── AccountsOnly          accounts_only
-    │   │   ├── AccountDisabled       account_disabled
-    │   │   ├── AccountDeleted        account_deleted
-    │   │   ├── InsecureTransport     password_exposed
-    │   │   ├── RegistrationClosed    registration_closed
-    │   │   ├── InvalidInvite         invite_refused
-    │   │   ├── NotMember             not_member
-    │   │   ├── NotCreator            not_creator
-    │   │   ├── OperatorsOnly         operators_only
-    │   │   ├── Kicked                kicked
-    │   │   ├── Banned                banned
-    │   │   ├── Muted                 muted
-    │   │   ├── Blocked               blocked
-    │   │   ├── RoomClosed            room_closed
-    │   │   ├── QuotaExceeded         quota_exceeded
-    │   │   ├── TooManyRooms          too_many_rooms
-    │   │   └── RoomFull              room_full
-    │   ├── NotFound 404              never_seen
-    │   ├── NoSuchRoom 404            no_such_room
-    │   ├── NameInUse 409             name_in_use
-    │   ├── NameTaken 409             name_taken
-    │   ├── IdReused 409              id_reused
-    │   ├── LoggedInElsewhere 409     replaced
-    │   ├── RecipientGone 410         not_here
-    │   ├── TextTooLong 413           too_long
-    │   │   └── FrameTooLong          frame_too_long
-    │   ├── RecipientBusy 429         recipient_busy      (retrying helps)
-    │   ├── RateLimited 429           too_fast            (retrying helps)
-    │   ├── LoginThrottled 429        too_many_failures   (retrying helps)
-    │   ├── RegistrationThrottled 429 too_many_registrations  (retrying helps)
-    │   ├── TooManyConnections 503    too_many_connections  (retrying helps)
-    │   ├── ServerFull 503            server_full         (retrying helps)
-    │   ├── StoreUnavailable 503      store_unavailable   (retrying helps)
-    │   └── InternalError 500         internal_error      (retrying helps)
-    ├── BadProxyHeader                bad_proxy_header; logged, and the connection is closed
-    └── ExitError                     exit_error; ends a program: exit code, message
-        ├── UsageError 2              usage_error
-        ├── ListenError 69            cannot_listen
-        ├── Unreachable 69            unreachable         (retrying helps)
-        ├── StoreLocked 69            store_in_use        (retrying helps)
-        ├── FileError 73              file_problem
-        ├── MessagesNotSent 75        not_all_sent        (retrying helps)
-        ├── ServerRunning 75          server_running      (retrying helps)
-        ├── Refused 77                refused
-        │   └── CertificateNotTrusted untrusted: the server did not prove who it is
-        └── ConfigError 78            config_problem
+    ├── WireError                           request_error
+    │   ├── BadRequest                 400  bad_request
+    │   │   ├── BadFrame               400  bad_frame
+    │   │   ├── UnknownAction          400  unknown_action
+    │   │   ├── BadId                  400  bad_id
+    │   │   ├── BadText                400  bad_text
+    │   │   ├── BadName                400  bad_name
+    │   │   │   └── NameConfusable     400  name_confusable
+    │   │   ├── BadPassword            400  bad_password
+    │   │   ├── AlreadyLoggedIn        400  already_logged_in
+    │   │   ├── TlsRequired            400  tls_needed
+    │   │   └── NotStorable            400  not_storable
+    │   ├── NotLoggedIn                401  not_logged_in
+    │   ├── PasswordRequired           401  password_needed
+    │   ├── WrongPassword              402  wrong_password
+    │   ├── Forbidden                  403  forbidden
+    │   │   ├── GuestsDisabled         403  guests_refused
+    │   │   ├── BroadcastDisabled      403  broadcast_refused
+    │   │   ├── AccountsOnly           403  accounts_only
+    │   │   ├── AccountDisabled        403  account_disabled
+    │   │   ├── AccountDeleted         403  account_deleted
+    │   │   ├── InsecureTransport      403  password_exposed
+    │   │   ├── RegistrationClosed     403  registration_closed
+    │   │   ├── InvalidInvite          403  invite_refused
+    │   │   ├── NotMember              403  not_member
+    │   │   ├── NotCreator             403  not_creator
+    │   │   ├── OperatorsOnly          403  operators_only
+    │   │   ├── Kicked                 403  kicked
+    │   │   ├── Banned                 403  banned
+    │   │   ├── Muted                  403  muted
+    │   │   ├── Blocked                403  blocked
+    │   │   ├── RoomClosed             403  room_closed
+    │   │   ├── QuotaExceeded          403  quota_exceeded
+    │   │   ├── TooManyRooms           403  too_many_rooms
+    │   │   └── RoomFull               403  room_full
+    │   ├── NotFound                   404  never_seen
+    │   ├── NoSuchRoom                 404  no_such_room
+    │   ├── NameInUse                  409  name_in_use
+    │   ├── NameTaken                  409  name_taken
+    │   ├── IdReused                   409  id_reused
+    │   ├── LoggedInElsewhere          409  replaced
+    │   ├── RecipientGone              410  not_here
+    │   ├── TextTooLong                413  too_long
+    │   │   └── FrameTooLong           413  frame_too_long
+    │   ├── RecipientBusy              429  recipient_busy          retryable
+    │   ├── RateLimited                429  too_fast                retryable
+    │   ├── LoginThrottled             429  too_many_failures       retryable
+    │   ├── RegistrationThrottled      429  too_many_registrations  retryable
+    │   ├── TooManyConnections         503  too_many_connections    retryable
+    │   ├── ServerFull                 503  server_full             retryable
+    │   ├── StoreUnavailable           503  store_unavailable       retryable
+    │   └── InternalError              500  internal_error          retryable
+    ├── BadProxyHeader                      bad_proxy_header
+    └── ExitError                           exit_error
+        ├── UsageError                   2  usage_error
+        ├── ListenError                 69  cannot_listen
+        ├── Unreachable                 69  unreachable             retryable
+        ├── StoreLocked                 69  store_in_use            retryable
+        ├── FileError                   73  file_problem
+        ├── MessagesNotSent             75  not_all_sent            retryable
+        ├── ServerRunning               75  server_running          retryable
+        ├── Refused                     77  refused
+        │   └── CertificateNotTrusted   77  untrusted
+        └── ConfigError                 78  config_problem
 
-Every class has a stable `code` of its own, which crosses sockets instead of the class's name. A `WireError` crosses
-the wire as `{"response": status, "code": code, "error": message}`; the code is what programs compare. An `ExitError` is
-printed as one line on stderr and becomes the exit status (sysexits.h).
+The `code` is what crosses sockets instead of the class's name: unique in the tree, and never changed once released.
+
+Errors below `WireError` are answered to a client as `{"response": status, "code": code, "error": message}`; programs
+compare the code. Errors below `ExitError` end a program: the message is one line on stderr, and the exit code
+(sysexits.h) is returned to the shell. A `BadProxyHeader` is logged, and the connection closed.
 """
 
 from __future__ import annotations
@@ -77,9 +79,10 @@ from typing import ClassVar, TypeVar
 
 
 class MessengerError(Exception):
-    """Root of the tree. `str(error)` is a sentence for a person; `retryable` says whether trying again can help.
+    """The root of the tree.
 
-    `code` names the class on every socket: unique in the tree, and never changed once it is released.
+    `str(error)` is a sentence for people: the class's `message`, unless another one is given. `retryable` says whether
+    the same thing can succeed later.
     """
 
     code: ClassVar[str] = "messenger_error"
@@ -91,7 +94,11 @@ class MessengerError(Exception):
 
 
 class WireError(MessengerError):
-    """A refusal with a wire code. `limit` and `retry_after` (seconds) are told to the peer where they are set."""
+    """A refused request, answered with `status`.
+
+    Where they are set, the response has the `limit` that was exceeded, and `retry_after`: the seconds after which the
+    request can succeed.
+    """
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "request_error"
@@ -104,10 +111,10 @@ class WireError(MessengerError):
         self.retry_after = retry_after
 
     def to_fields(self) -> dict[str, str | int | float]:
-        """What an answer says of the error besides its code."""
-        extras = {"limit": self.limit, "retry_after": self.retry_after}
-        known = {key: value for key, value in extras.items() if value is not None}
-        return {"error": str(self), "code": self.code, **known}
+        """Return the fields of the response that describe the error, without its status."""
+        optional = {"limit": self.limit, "retry_after": self.retry_after}
+        present = {key: value for key, value in optional.items() if value is not None}
+        return {"error": str(self), "code": self.code, **present}
 
 
 class BadRequest(WireError):
@@ -380,7 +387,10 @@ class ServerFull(WireError):
 
 
 class StoreUnavailable(WireError):
-    """`why` is what the database or the system said: for the log and for operators, never for a peer."""
+    """The store cannot be read or written just now.
+
+    `detail` is the message of the database or the operating system: for the log and the owner, never for clients.
+    """
 
     status = 503
     code = "store_unavailable"
@@ -400,7 +410,7 @@ class StoreUnavailable(WireError):
 
     @property
     def operator_message(self) -> str:
-        """The sentence, and why."""
+        """The message with its detail, for the log and the owner."""
         return f"{str(self).rstrip('.')}: {self.detail}." if self.detail else str(self)
 
 
@@ -412,14 +422,14 @@ class InternalError(WireError):
 
 
 class BadProxyHeader(MessengerError):
-    """What a balancer said of its client is not of the PROXY protocol."""
+    """A connection from a trusted proxy does not begin with a valid PROXY protocol header."""
 
     code = "bad_proxy_header"
     message = "This is not a PROXY protocol header."
 
 
 class ExitError(MessengerError):
-    """Ends a program with one line on stderr and `exit_code`."""
+    """Ends a program: one line on stderr, and `exit_code` for the shell."""
 
     code = "exit_error"
     exit_code: ClassVar[int] = 1
@@ -442,7 +452,7 @@ class Unreachable(ExitError):
 
 
 class StoreLocked(ExitError):
-    """As a port that is taken: what was to be served belongs to another process for now."""
+    """Another process has the store open."""
 
     code = "store_in_use"
     exit_code = 69
@@ -472,7 +482,7 @@ class Refused(ExitError):
 
 
 class CertificateNotTrusted(Refused):
-    """Whoever answers may be somebody else than the server that is meant: nothing was said to it."""
+    """The server did not prove its identity; nothing was sent to it after the TLS handshake."""
 
     code = "untrusted"
 
@@ -490,15 +500,15 @@ def _subclasses(root: type[ErrorT]) -> list[type[ErrorT]]:
 
 
 def _by_code(root: type[ErrorT]) -> dict[str, type[ErrorT]]:
-    """Return the classes below `root` by their words. Raises ValueError where two share one."""
-    found: dict[str, type[ErrorT]] = {}
+    """Return the classes below `root` by their codes. Raises ValueError where two have the same one."""
+    by_code: dict[str, type[ErrorT]] = {}
     for error in _subclasses(root):
-        if found.setdefault(error.code, error) is not error:
-            raise ValueError(f"{error.__name__} and {found[error.code].__name__} have the same word: {error.code}")
-    return found
+        if by_code.setdefault(error.code, error) is not error:
+            raise ValueError(f"{error.__name__} and {by_code[error.code].__name__} have the same code: {error.code}")
+    return by_code
 
 
 ERRORS: dict[str, type[MessengerError]] = _by_code(MessengerError)
-"""Every error by its word: how one crosses the control socket and the bus."""
+"""All errors by code, to restore one that crossed the control socket or the bus."""
 WIRE_ERRORS: dict[str, type[WireError]] = _by_code(WireError)
-"""Every error that is answered to a peer, by its word: the table the protocol document prints."""
+"""All errors that clients are answered with, by code; `docs/protocol.md` lists them."""

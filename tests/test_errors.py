@@ -1,4 +1,4 @@
-"""The error tree: drawn as it is, stable words, codes, and sentences."""
+"""The error tree: drawn as it is, with unique codes, statuses, exit codes and messages."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ def test_the_tree_is_drawn_whole() -> None:
 
 
 @pytest.mark.parametrize("error", WIRE_ERRORS.values(), ids=WIRE_ERRORS.keys())
-def test_a_wire_error_has_code_word_and_sentence(error: type[WireError]) -> None:
+def test_a_wire_error_has_status_code_and_message(error: type[WireError]) -> None:
     assert 400 <= error.status < 600
     assert re.fullmatch(r"[a-z_]+", error.code)
     assert error.message.endswith(".")
-    row = re.search(rf"{error.__name__} .*", errors.__doc__ or "")
-    assert row is None or error.code in row[0]
 
 
-def test_words_are_unique_in_the_whole_tree() -> None:
-    """The root and those that are never sent as well: none has its word from the class above it."""
-    words = [error.code for error in family(MessengerError)]
-    assert sorted(words) == sorted(set(words))
-    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", word) for word in words)
+def test_codes_are_unique_in_the_whole_tree() -> None:
+    """Also of the root and of errors that are never sent: none inherits its code."""
+    codes = [error.code for error in family(MessengerError)]
+    assert sorted(codes) == sorted(set(codes))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
     assert all("code" in vars(error) for error in family(MessengerError))
 
 
-def test_every_error_is_found_by_its_word() -> None:
-    assert {word: error.code for word, error in ERRORS.items()} == {word: word for word in ERRORS}
+def test_every_error_is_found_by_its_code() -> None:
+    assert {code: error.code for code, error in ERRORS.items()} == {code: code for code in ERRORS}
     assert set(ERRORS.values()) == family(MessengerError) - {MessengerError}
     assert set(WIRE_ERRORS.values()) == family(WireError) - {WireError}
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS.keys())
-def test_the_tree_is_drawn_with_the_words(error: type[MessengerError]) -> None:
+def test_the_tree_says_of_each_error_what_it_is(error: type[MessengerError]) -> None:
     (row,) = re.findall(rf"[├└]── {error.__name__}\b(.*)", errors.__doc__ or "")
-    assert re.search(rf"\b{error.code}\b", row)
+    number = getattr(error, "status", None) or getattr(error, "exit_code", None)
+    is_base = error in (WireError, ExitError)
+    numbers = [] if number is None or is_base else [str(number)]
+    assert row.split() == [*numbers, error.code, *(["retryable"] if error.retryable else [])]
 
 
 def test_exit_codes_are_those_of_the_manual() -> None:
