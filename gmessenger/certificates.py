@@ -1,4 +1,4 @@
-"""What certificates say, and making one that signs itself. Import it only where it is needed: it takes a while."""
+"""Reading certificates and making self-signed ones. Import it where it is needed only: `cryptography` loads slowly."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gmessenger.hosts import ascii_host, strip_brackets
 
-MAX_COMMON_NAME: Final = 64
+MAX_COMMON_NAME: Final = 64  # characters (X.520)
 CLOCK_SKEW: Final = datetime.timedelta(hours=1)
-"""Clocks differ: a certificate made now is valid where it is a little earlier, too."""
+"""A new certificate is valid from so long before now, as clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
-    """What is worth knowing of a certificate: whose it is, until when (Unix seconds), and the pin it goes by."""
+    """A certificate's hosts (names and addresses), the end of its validity (Unix seconds), and its pin."""
 
     names: tuple[str, ...]
     expires_at: float
@@ -33,17 +33,17 @@ class CertificateInfo:
 
     @property
     def expires_text(self) -> str:
-        """The day, as people write it."""
+        """The end of the validity, as text in UTC."""
         return datetime.datetime.fromtimestamp(self.expires_at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def pin_of(der: bytes) -> str:
-    """`sha256:` and the digest of a certificate in DER: what clients are given to know it by."""
+    """Return the pin of a certificate in DER, by which clients can trust it: `sha256:` and its digest."""
     return f"sha256:{sha256(der).hexdigest()}"
 
 
 def read_certificate(pem: bytes) -> CertificateInfo:
-    """Of the first certificate in a chain, which is the server's own. Raises ValueError where there is none."""
+    """Read the first certificate of a chain, which is the server's own. Raises ValueError if there is none."""
     leaf = x509.load_pem_x509_certificates(pem)[0]
     return CertificateInfo(
         _subject_names(leaf),
@@ -53,9 +53,9 @@ def read_certificate(pem: bytes) -> CertificateInfo:
 
 
 def key_pair_error(pem: bytes, key: bytes) -> str | None:
-    """Say what is wrong with a certificate and its key in PEM, as far as it can be told; None where nothing is.
+    """Return what is wrong with a certificate and its key in PEM; None if they fit.
 
-    OpenSSL's own words depend on its release, and on whether both are of one kind.
+    OpenSSL's own messages differ between its releases, and by the types of the two.
     """
     try:
         leaf = x509.load_pem_x509_certificates(pem)[0]
@@ -75,7 +75,10 @@ def _public_key_der(holder: PrivateKeyTypes | x509.Certificate) -> bytes:
 
 
 def make_self_signed(hosts: Sequence[str], days: float) -> bytes:
-    """A key (ECDSA, P-256) and its certificate for these names and addresses, in PEM. Raises ValueError."""
+    """Make a key (ECDSA, P-256) and a self-signed certificate for some hosts; return both in PEM.
+
+    Raises ValueError for a host that cannot exist.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:MAX_COMMON_NAME])])
     now = datetime.datetime.now(datetime.UTC)
@@ -86,7 +89,7 @@ def make_self_signed(hosts: Sequence[str], days: float) -> bytes:
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
-        # It is an authority for itself, so that clients can be given it with --ca, and for nothing below it.
+        # A CA, so that clients can use it with --ca, but without any certificates below it.
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .sign(key, hashes.SHA256())
@@ -102,10 +105,10 @@ def _private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _subject_names(leaf: x509.Certificate) -> tuple[str, ...]:
     try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    return tuple(str(each.value) for each in found if isinstance(each, x509.DNSName | x509.IPAddress))
+    return tuple(str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress))
 
 
 def _general_name(host: str) -> x509.GeneralName:

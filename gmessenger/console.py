@@ -1,4 +1,4 @@
-"""Standard output of the programs, into a terminal, a file or a pipe whose reader has gone."""
+"""Standard output and error of the programs: into a terminal, a file, or a pipe that may break."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from gmessenger.text import Text
 
 
 def print_text(text: str) -> None:
-    """Print a text as it is, and flush it. Raises `FileError` where it cannot be written, on a full disk for one.
+    """Print a text as it is, and flush it. Blocks.
 
-    Where the reader of a pipe has gone (`| head -1`), this and all further output is discarded.
+    If the reader of a pipe is gone (`| head -1`), this and all further output is discarded.
+
+    Raises:
+        FileError: the text cannot be written, for example because the disk is full.
     """
-    if sys.stdout is None:  # started with it closed
+    if sys.stdout is None:  # the program was started with stdout closed
         return
     try:
         sys.stdout.write(text)
@@ -32,33 +35,36 @@ def print_text(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Discard further output, and the rest of the buffer when the interpreter ends."""
+    """Discard further output, and what is still buffered when the interpreter ends."""
     with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def print_line(line: str, *, flush: bool = False) -> None:
-    """Print one line on the output, made safe. A newline within it ends no line.
+    """Print one sanitized line on stdout; a newline within it is escaped, as are unencodable characters.
 
-    What the encoding cannot say is written as an escape. Raises OSError. Blocks as `print` does.
+    Blocks as `print` does. Raises OSError.
     """
     _print(sanitize(line), sys.stdout, flush=flush)
 
 
-def print_error(sentence: str) -> None:
-    """The same on stderr, if the process has one."""
-    _print(sanitize(sentence), sys.stderr)
+def print_error(message: str) -> None:
+    """Print one sanitized line on stderr, if the process has one. Blocks. Raises OSError."""
+    _print(sanitize(message), sys.stderr)
 
 
 def print_row(*fields: str) -> None:
-    """Print one line of a table: the fields, each made safe, with tabs between. Raises OSError."""
+    """Print one row of a table on stdout: sanitized fields separated by tabs. Blocks. Raises OSError."""
     _print("\t".join(map(sanitize, fields)), sys.stdout)
 
 
 class SanitizedStderr(io.TextIOBase):
-    """A stream whose lines go to stderr, made safe: for who prints what an exception says, as gevent's hub does."""
+    """A text stream that sanitizes what is written to it and passes it on to stderr.
+
+    For libraries that print exceptions, such as gevent's hub: their messages may contain a peer's text.
+    """
 
     def writable(self) -> bool:
         return True
@@ -75,14 +81,14 @@ class SanitizedStderr(io.TextIOBase):
 
 
 def is_terminal(file: TextIO | None) -> bool:
-    """Return whether a stream is written to a terminal."""
+    """Return whether a stream leads to a terminal; False for a closed stream or None."""
     try:
         return file is not None and file.isatty()
-    except ValueError:  # it is closed
+    except ValueError:  # closed
         return False
 
 
-def _print(safe: str, file: TextIO | None, *, flush: bool = False) -> None:
+def _print(line: str, file: TextIO | None, *, flush: bool = False) -> None:
     if file is not None:
         encoding = getattr(file, "encoding", None) or "utf-8"
-        print(safe.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=flush)
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=flush)

@@ -14,13 +14,13 @@ from typing import IO, Final
 from gmessenger.errors import FileError
 
 SYNC_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EROFS, errno.EBADF})
-"""Errors that say that a file system, or a sandbox, has no such thing; what the disk says are others."""
+"""Errors by which a file system or a sandbox says that it cannot sync; those of a disk are others."""
 
 
 def sync_file(fd: int) -> None:
-    """Wait until an open file is on disk. Blocks. Raises OSError where the disk refuses it.
+    """Write an open file to disk. Blocks. Raises OSError if the disk fails.
 
-    A file system that cannot be asked for that is as durable as it is.
+    Does nothing on a file system that does not support it.
     """
     try:
         os.fsync(fd)
@@ -30,18 +30,18 @@ def sync_file(fd: int) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Wait until a file is on disk. Blocks. Raises OSError where the disk refuses it."""
-    handle = os.open(path, os.O_RDONLY)
+    """Write a file to disk. Blocks. Raises OSError if the disk fails."""
+    fd = os.open(path, os.O_RDONLY)
     try:
-        sync_file(handle)
+        sync_file(fd)
     finally:
-        os.close(handle)
+        os.close(fd)
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on disk. Blocks. Raises OSError where the disk refuses it.
+    """Write the names in a directory to disk. Blocks. Raises OSError if the disk fails.
 
-    Many systems cannot do that, and a directory may be one that can be written and not be read.
+    Does nothing on systems that do not support it, or if the directory may be written but not read.
     """
     with contextlib.suppress(PermissionError):
         sync_path(directory)
@@ -77,18 +77,19 @@ def replace_file(file: Path, data: bytes, part: Path | None = None) -> None:
 
 
 PART_SUFFIX: Final = ".part"
-"""How the name ends under which a file is written; it begins with a dot and the name that it is to have."""
-MAX_PART_PREFIX: Final = 100  # characters of it that the other one begins with; a file system takes 255 bytes
+"""The suffix of the temporary name of a file; before it are a dot, the final name and random characters."""
+MAX_PART_PREFIX: Final = 100  # characters of the final name in the temporary one; a name has at most 255 bytes
 
 
 @contextlib.contextmanager
 def create_file(file: Path) -> Iterator[IO[bytes]]:
-    """Yield a file to write to, mode 0600, whose `name` is not `file` yet; at the end of the block it is, and on disk.
+    """Create a file with mode 0600: yield it under a temporary name, and rename it, synced, when the block ends.
 
-    Nothing is ever overwritten, and where the block raises nothing is left behind; a killed process leaves the part it
-    had written under a name of its own. Blocks.
+    An existing file is never overwritten. If the block raises, nothing is left; a killed process leaves the temporary
+    file. Blocks.
 
-    Raises `FileError` where there is such a file, or none can be written.
+    Raises:
+        FileError: the file exists, or cannot be written.
     """
     try:
         if os.path.lexists(file):
@@ -111,12 +112,12 @@ def create_file(file: Path) -> Iterator[IO[bytes]]:
 
 
 def _rename_exclusively(part: Path, file: Path) -> None:
-    """Raises FileExistsError where there is such a file meanwhile."""
+    """Rename a file without overwriting another one. Raises FileExistsError if there is one by now."""
     try:
         file.hardlink_to(part)
     except FileExistsError:
         raise
-    except OSError:  # there are no links on this disk
+    except OSError:  # the file system has no hard links
         if os.path.lexists(file):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         part.rename(file)

@@ -1,4 +1,4 @@
-"""Names the command that installs an optional dependency."""
+"""Installing optional dependencies."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import sys
 
 
 def install_command(extra: str) -> str:
-    """The command, for the interpreter that misses something: this package is in no index, so it takes a checkout."""
+    """Return the command that installs an extra for this interpreter, from a checkout: no index has the package."""
     command = [sys.executable or "python3", "-m", "pip", "install", f".[{extra}]"]
     return f"in a checkout of gmessenger, {shlex.join(command)}"

@@ -1,7 +1,7 @@
-"""Types of request fields, of the wire and of the control socket: every string and every number has a bound, here.
+"""Types of the fields of requests, on the wire and on the control socket: every string and number has a bound.
 
-A string is counted in characters as it comes. What it may hold, and how long it is after normalisation, is looked at by
-what it is for; but nothing unbounded ever gets as far as that.
+Strings are bounded in characters as they arrive. Which characters are allowed, and the length after normalisation, is
+checked where the value is used; these bounds keep anything unbounded from getting there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ MAX_ID: Final = 64
 MAX_SEQ: Final = 2**53
 """The highest seq and the largest number in a request: beyond it floats, and so JavaScript, lose precision."""
 MAX_SECONDS: Final = 3_155_760_000
-"""A century is for good."""
+"""A hundred years: longer than any sanction needs."""
 MAX_DAYS: Final = 100_000
 
 Name: TypeAlias = Annotated[str, Meta(max_length=MAX_RAW_NAME)]
-"""Of an account, a guest or a room; also where a page begins behind one."""
+"""Of an account, a guest or a room; also of the last item of the previous page of a list."""
 Password: TypeAlias = Annotated[str, Meta(max_length=1024)]
 Token: TypeAlias = Annotated[str, Meta(max_length=256)]
-"""A secret of the server's own making: of a session, or an invite."""
+"""A secret that the server has made: a session token or an invite."""
 Device: TypeAlias = Annotated[str, Meta(max_length=MAX_DEVICE)]
 Status: TypeAlias = Annotated[str, Meta(max_length=MAX_STATUS)]
 Topic: TypeAlias = Annotated[str, Meta(max_length=MAX_TOPIC)]
@@ -47,7 +47,7 @@ FilePath: TypeAlias = Annotated[str, Meta(max_length=MAX_PATH)]
 Number: TypeAlias = Annotated[int, Meta(ge=-MAX_SEQ, le=MAX_SEQ)]
 """A seq or a count."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
-"""How long something lasts."""
+"""A duration."""
 Days: TypeAlias = Annotated[float, Meta(gt=0, le=MAX_DAYS)]
 
 ErrorFactory: TypeAlias = Callable[[], WireError]
@@ -61,13 +61,13 @@ LENGTH_ERRORS: Final[dict[str, ErrorFactory]] = {
     "reason": lambda: BadRequest(f"A reason is at most {MAX_REASON} printable characters."),
     "text": lambda: BadRequest(f"A search has at most {MAX_QUERY} characters."),
 }
-"""What a string that is too long is refused with, by its field; by `BadRequest` where it is not here."""
+"""The error for a string that is too long, by field; other fields are refused by a general `BadRequest`."""
 LENGTH_COMPLAINT: Final = re.compile(r"of length <= \d+ - at `\$(?:\.\w+)*?\.(\w+)`")
-"""How msgspec says it."""
+"""What msgspec says of a string that is too long."""
 
 
 def length_error(complaint: str) -> WireError | None:
-    """What a request is refused with, of which msgspec complains that a string is too long; None for all else."""
-    found = LENGTH_COMPLAINT.search(complaint)
-    refusal = LENGTH_ERRORS.get(found[1]) if found is not None else None
-    return refusal() if refusal is not None else None
+    """Return the error for a field that msgspec found too long; None for other complaints and fields."""
+    match = LENGTH_COMPLAINT.search(complaint)
+    make_error = LENGTH_ERRORS.get(match[1]) if match is not None else None
+    return make_error() if make_error is not None else None

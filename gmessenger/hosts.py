@@ -1,4 +1,4 @@
-"""Host names and addresses: read them as people write them, and turn them into what a resolver takes."""
+"""Host names and addresses: parsing what people write, and what resolvers take."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from ipaddress import ip_address
 from typing import Final
 
 MAX_HOST_NAME: Final = 253
-"""Characters of a host name (RFC 1035, 2.3.4, without the dot at its end)."""
+"""Characters of a host name (RFC 1035, 2.3.4), without a trailing dot."""
 MAX_PORT: Final = 65_535
 IPV6_SITE_PREFIX: Final = 64
 """Bits of an IPv6 address that its owner does not choose: who has one address has all with the same prefix."""
 HOST_PORT_PATTERN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 FORBIDDEN_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
-"""Characters that no host name has, and that would make it something else in a URL."""
+"""Characters that no host name has, and that would change the meaning of a URL."""
 
 
 def split_host_port(text: str) -> tuple[str, int | None]:
     """Split `HOST`, `HOST:PORT`, `ADDRESS`, `[ADDRESS]` or `[ADDRESS]:PORT` into a host without brackets and a port.
 
-    Returns None for a port that is not there. Raises ValueError where `text` is none of these, or no resolver could
-    know the host.
+    The port is None if there is none. Raises ValueError if `text` is none of these, or the host is invalid.
     """
     if _is_address(text):
         return text, None
@@ -38,12 +37,12 @@ def split_host_port(text: str) -> tuple[str, int | None]:
 
 
 def join_host_port(host: str, port: int) -> str:
-    """Write a host and a port as one word, an IPv6 address in brackets."""
+    """Return `HOST:PORT`, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def strip_brackets(host: str) -> str:
-    """Take the brackets off an IPv6 address; leave anything else as it is."""
+    """Return an IPv6 address without its brackets, and anything else as it is."""
     inner = host[1:-1]
     return inner if host[:1] == "[" and host[-1:] == "]" and ":" in inner and _is_address(inner) else host
 
@@ -54,10 +53,10 @@ def is_certainly_address(text: str) -> bool:
 
 
 def ascii_host(host: str) -> str:
-    """Return the ASCII form of a host that `getaddrinfo` takes, with or without brackets (IDNA 2003, as Python's own).
+    """Return the ASCII form (IDNA 2003, as Python's own) of a host for `getaddrinfo`; brackets are removed.
 
-    Raises ValueError for a name that cannot exist: an empty or overlong label, a control character, white space. The
-    resolver itself would print a traceback for some of these.
+    Raises ValueError for a name that cannot exist: an empty or overlong label, a control character, white space. For
+    some of these gevent's resolver would print a traceback.
     """
     host = strip_brackets(host)
     if _is_address(host):

@@ -1,6 +1,6 @@
-"""The log: a fixed vocabulary of events with fields, plain or JSON, to a file (`log_files`) or to stderr.
+"""The log: events with fields from one table, as plain text or JSON, to a file (`log_files`) or to stderr.
 
-No field ever holds the body of a message or a password; what may be logged is the table EVENTS and nothing else.
+What may be logged is in the table EVENTS and nothing else; no field ever holds the text of a message or a password.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ NO_LOG: Final = ""
 FileHandlerFactory: TypeAlias = Callable[[str, OnError], logging.Handler]
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("plain", "json")
-MAX_FIELD: Final = 200
+MAX_FIELD: Final = 200  # characters; longer values are cut
 CONTINUATION_INDENT: Final = "  "
-"""What a further line of the same event begins with."""
+"""How the further lines of an event begin, such as those of a traceback."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """One word of the vocabulary: how much it matters, and the fields it may carry."""
+    """A row of EVENTS: the level of an event, and the fields it may have."""
 
     level: int
     fields: frozenset[str]
@@ -106,47 +106,54 @@ EVENTS: Final[dict[str, EventSpec]] = {
 
 
 def log_event(name: str, /, *, exception: BaseException | None = None, **fields: object) -> None:
-    """Log one event of the vocabulary; `failure` adds its traceback. Raises ValueError for a field not in the table."""
-    kind = EVENTS[name]
-    if not LOGGER.isEnabledFor(kind.level):
+    """Log an event of the table EVENTS, with the traceback of an `exception` if one is given.
+
+    Fields that are None are left out of plain lines. Blocks while the line is written. Raises ValueError for a field
+    that is not in the table.
+    """
+    spec = EVENTS[name]
+    if not LOGGER.isEnabledFor(spec.level):
         return
-    if not kind.fields.issuperset(fields):
-        raise ValueError(f"{name} has no field {sorted(set(fields) - kind.fields)}")
-    trace = (type(exception), exception, exception.__traceback__) if exception is not None else None
-    LOGGER.log(kind.level, name, exc_info=trace, extra={"fields": fields})
+    if not spec.fields.issuperset(fields):
+        raise ValueError(f"{name} has no field {sorted(set(fields) - spec.fields)}")
+    exc_info = (type(exception), exception, exception.__traceback__) if exception is not None else None
+    LOGGER.log(spec.level, name, exc_info=exc_info, extra={"fields": fields})
 
 
 def configure(
     destination: str, level: str = "info", log_format: str = "plain", file_handler: FileHandlerFactory | None = None
 ) -> None:
-    """Send the log to the file `place`, `-` for stderr, or `NO_LOG`. Raises `FileError` if it cannot be written.
+    """Set up logging to a file, to stderr (`-`), or nowhere (`NO_LOG`); replaces an earlier set-up.
 
     Args:
-        file_handler: what writes to a file, which it opens when it is made and may raise OSError then;
-            `file_handler_for` chooses one where none is given. It MUST write somewhere for as long as it can, and call
-            the second of its arguments with the file and the reason where it does so otherwise than it should.
+        file_handler: makes the handler for a file, from its path and a callback for errors; by default
+            `file_handler_for` chooses. It may raise OSError. The handler MUST go on writing for as long as it can, and
+            call the callback with the file and the reason when it cannot write as it should.
+
+    Raises:
+        FileError: the file cannot be written.
     """
-    make: Callable[[], logging.Handler] = logging.StreamHandler
+    make_handler: Callable[[], logging.Handler] = logging.StreamHandler
     if destination == NO_LOG:
-        make = logging.NullHandler
+        make_handler = logging.NullHandler
     elif destination != STDERR:
         ensure_writable(destination, getattr(file_handler, "MODE", LOG_MODE))
-        make = functools.partial(file_handler or file_handler_for(destination), destination, _log_file_error)
+        make_handler = functools.partial(file_handler or file_handler_for(destination), destination, _log_file_error)
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"plain": {"()": PlainFormatter}, "json": {"()": JsonFormatter}},
-            "handlers": {"log": {"()": make, "formatter": log_format}},
+            "handlers": {"log": {"()": make_handler, "formatter": log_format}},
             "loggers": {"gmessenger": {"handlers": ["log"], "level": level.upper(), "propagate": False}},
         }
     )
-    logging.raiseExceptions = False  # a log that cannot be written any more must not write over what is on the screen
+    logging.raiseExceptions = False  # a log that cannot be written must not write to the screen
     trace_calls(level == "debug")
 
 
 def file_handler_for(file: str) -> FileHandlerFactory:
-    """What writes the log to a file: rotated daily in `logs/` of a checkout; elsewhere logrotate does that."""
+    """Return the handler class for a log file: one that rotates daily in `logs/` of a checkout, else for logrotate."""
     top = checkout_root()
     return DailyLog if top is not None and Path(file).resolve().parent == top / "logs" else WatchedLog
 
@@ -156,7 +163,11 @@ def _log_file_error(file: str, reason: str) -> None:
 
 
 def ensure_writable(destination: str, mode: int = LOG_MODE) -> None:
-    """Make sure that the log can go to `place`; a file that is not there is made with `mode`. Raises `FileError`."""
+    """Check that a log file can be written, and create it with `mode` if it is missing.
+
+    Raises:
+        FileError: it cannot be written; the message says why.
+    """
     if destination in (STDERR, NO_LOG):
         return
     try:
@@ -168,7 +179,7 @@ def ensure_writable(destination: str, mode: int = LOG_MODE) -> None:
 
 
 class PlainFormatter(logging.Formatter):
-    """`2026-11-22 12:00:01.123 INFO login name=hank …`: one line an event, values quoted where they must be."""
+    """Format an event as `2026-11-22 12:00:01.123 INFO login name=hank …`, with values quoted if necessary."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = getattr(record, "fields", {})
@@ -177,13 +188,13 @@ class PlainFormatter(logging.Formatter):
         line = " ".join(words)
         if not record.exc_info:
             return line
-        # An exception says what it was given: nothing of that may steer a terminal, or look like a line of the log.
+        # Exceptions quote foreign text: it must not control a terminal, or look like a line of the log.
         trace = sanitize_lines(self.formatException(record.exc_info))
-        return "\n".join([line, *(CONTINUATION_INDENT + each for each in trace.split("\n"))])
+        return "\n".join([line, *(CONTINUATION_INDENT + row for row in trace.split("\n"))])
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (ISO 8601 with its zone), level, event, its fields, traceback where there is one."""
+    """Format an event as a JSON object: time (ISO 8601 with zone), level, event, its fields, and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -199,7 +210,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _truncate(text: str) -> str:
-    """Whoever chose the text, a log line has an end."""
+    """Bound the length of a value, which may be chosen by a client."""
     return text if len(text) <= MAX_FIELD else text[:MAX_FIELD] + "…"
 
 
@@ -209,7 +220,7 @@ def _record_time(record: logging.LogRecord) -> datetime.datetime:
 
 def _quote(value: object) -> str:
     text = _truncate(str(value))
-    # Names and reasons come from strangers: nothing they hold may break the line or steer the terminal it is read in.
+    # Names and reasons are chosen by clients: they must not break the line, or control the terminal it is read in.
     return text if text and text.isprintable() and not set(text) & set(' "=') else sanitize_json(json.dumps(text))
 
 
@@ -218,10 +229,10 @@ _traced_functions: list[tuple[Callable[..., Any], tuple[str, ...]]] = []
 
 
 def traced(*arguments: str) -> Callable[[FunctionT], FunctionT]:
-    """Have the calls of a module's function or a class's method logged, with the named `arguments`, at DEBUG.
+    """Decorate a module's function or a method so that its calls can be logged, with the named `arguments`.
 
-    The function itself is returned, so while DEBUG is off a call costs nothing more; `trace_calls` puts a wrapper where
-    it lives. Name only arguments that may be logged: no bodies, no passwords.
+    It returns the function itself, so calls cost nothing more while they are not logged; `trace_calls` replaces it in
+    its module or class by a wrapper. Name no arguments that hold texts of messages or passwords.
     """
 
     def decorate(function: FunctionT) -> FunctionT:
@@ -234,7 +245,7 @@ def traced(*arguments: str) -> Callable[[FunctionT], FunctionT]:
 
 
 def trace_calls(enabled: bool) -> None:
-    """Put the logging wrapper around every decorated function, or take it off again."""
+    """Have the calls of all `traced` functions logged at DEBUG, or no longer."""
     for function, arguments in _traced_functions:
         *path, name = function.__qualname__.split(".")
         owner: Any = functools.reduce(getattr, path, importlib.import_module(function.__module__))
@@ -246,11 +257,11 @@ def _trace_wrapper(function: Callable[..., Any], arguments: tuple[str, ...]) -> 
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        given = bind(*args, **kwargs).arguments
+        bound = bind(*args, **kwargs).arguments
         fields: dict[str, Any] = {
             "function": function.__qualname__,
             "called_from": _caller(sys._getframe(1)),
-            "arguments": " ".join(f"{name}={given[name]!r}" for name in arguments if name in given),
+            "arguments": " ".join(f"{name}={bound[name]!r}" for name in arguments if name in bound),
         }
         started = time.perf_counter()
         try:
@@ -265,7 +276,7 @@ def _trace_wrapper(function: Callable[..., Any], arguments: tuple[str, ...]) -> 
 
 
 def _summarize(result: object) -> str:
-    """Numbers as they are; of anything that could hold somebody's words only its kind."""
+    """Describe a result: None and numbers by their value, anything that may hold a user's text by its type."""
     return repr(result) if result is None or isinstance(result, int | float) else type(result).__name__
 
 

@@ -1,8 +1,8 @@
-"""Names: which are allowed, how they are shown, and when two are the same.
+"""Names of users and rooms: which are allowed, when two are the same, and the keys of conversations.
 
-Letters, marks and digits of any script in general use (Identifier_Status=Allowed of UTS 39), and `_-.`; scripts are
-mixed only as UTS 39 calls highly restrictive, so that nobody can imitate a Latin name with Cyrillic letters while
-小林さん and हिन्दी are names like any other. What looks like a name that is taken is found in `lookalikes`.
+A name consists of letters, marks and digits of scripts in general use (UTS 39, Identifier_Status=Allowed), and `_-.`.
+Scripts may be mixed as UTS 39's "highly restrictive" level allows: 小林さん and हिन्दी are names, a Latin name with
+Cyrillic letters in it is not. Names that look like a taken one are found by `chat.confusables`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,29 @@ RESERVED: Final = frozenset({"all", "server", "system"})
 RESERVED_SKELETONS: Final = frozenset(
     skeleton(form) for word in RESERVED for form in (word, word.upper(), word.title())
 )
-"""What the reserved words look like."""
+"""The skeletons of the reserved words: no name may look like one of them."""
 PUNCTUATION: Final = frozenset("_-.")
-MAX_STACKED_MARKS: Final = 4
+MAX_STACKED_MARKS: Final = 4  # non-spacing marks on one letter
 INVISIBLE: Final = frozenset(
     map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, *range(0xFE00, 0xFE10), 0xFFA0))
 ) | frozenset(map(chr, range(0xE0100, 0xE01F0)))
-"""Letters and marks that show nothing (Unicode's default ignorables): two names could look the same."""
+"""Letters and marks that are not displayed (Unicode's default ignorables): names with and without look the same."""
 COMMON_SCRIPTS: Final = frozenset({"Zyyy", "Zinh"})
+"""Script codes of characters that belong to all scripts: Common and Inherited."""
 MIXABLE_SCRIPTS: Final = (
     frozenset({"Latn", "Hani", "Hira", "Kana"}),
     frozenset({"Latn", "Hani", "Bopo"}),
     frozenset({"Latn", "Hani", "Hang"}),
 )
-"""Scripts that one language writes together (UTS 39, highly restrictive)."""
+"""Scripts that may be mixed, as one language writes with all of them (UTS 39, highly restrictive)."""
 
 
 def check_name(name: str) -> str:
-    """Return a name that is to be taken as it is shown (NFKC). Raises `BadName` with what is wrong with it."""
+    """Return the displayed form (NFKC) of a name that is to be taken; every rule applies.
+
+    Raises:
+        BadName: the message says which rule it breaks.
+    """
     shown = normalize_name(name)
     if {skeleton(shown), skeleton(fold(shown)), skeleton(shown.upper())} & RESERVED_SKELETONS:
         raise BadName(f"The name {shown} is reserved.")
@@ -54,7 +59,11 @@ def check_name(name: str) -> str:
 
 
 def normalize_name(name: str) -> str:
-    """Return a name as it is shown (NFKC), also one that was taken when more was allowed. Raises `BadName`."""
+    """Return the displayed form (NFKC) of a name; also of one that was taken when the rules allowed more.
+
+    Raises:
+        BadName: the name is empty, too long, reserved, or has characters that no name ever had.
+    """
     if len(name) > MAX_NORMALIZED:
         raise BadName(f"A name has at most {MAX_NAME} characters.")
     shown = unicodedata.normalize("NFKC", name)
@@ -100,17 +109,17 @@ def _check_security(shown: str) -> None:
         raise BadName("A name has no characters that are obsolete or rarely used.")
     if has_hidden_dot(shown) or _repeats_mark(shown):
         raise BadName("A name has no invisible accents.")
-    if not _is_single_language([each for each in scripts if each is not None]):
+    if not _is_single_language([script for script in scripts if script is not None]):
         raise BadName("A name does not mix scripts whose letters look alike.")
 
 
 def _repeats_mark(shown: str) -> bool:
-    apart = unicodedata.normalize("NFD", shown)
-    return any(one == other and unicodedata.combining(one) for one, other in pairwise(apart))
+    decomposed = unicodedata.normalize("NFD", shown)
+    return any(char == following and unicodedata.combining(char) for char, following in pairwise(decomposed))
 
 
 def _stacks_marks(shown: str) -> bool:
-    run = MAX_STACKED_MARKS  # a mark at the beginning has no letter to stand on
+    run = MAX_STACKED_MARKS  # so that a name cannot begin with a mark
     for char in shown:
         run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
         if run > MAX_STACKED_MARKS:
@@ -119,10 +128,10 @@ def _stacks_marks(shown: str) -> bool:
 
 
 def _is_single_language(scripts: list[frozenset[str]]) -> bool:
-    scripts = [each for each in scripts if not each & COMMON_SCRIPTS]
+    scripts = [alternatives for alternatives in scripts if not alternatives & COMMON_SCRIPTS]
     if not scripts or frozenset.intersection(*scripts):
         return True
-    return any(all(each & together for each in scripts) for together in MIXABLE_SCRIPTS)
+    return any(all(alternatives & mixable for alternatives in scripts) for mixable in MIXABLE_SCRIPTS)
 
 
 def is_room(name: str) -> bool:
@@ -133,9 +142,9 @@ def is_room(name: str) -> bool:
     return name[:1] == ROOM_PREFIX
 
 
-def direct_key(one: str, other: str) -> str:
-    """Return the key of the direct conversation of two names, given folded in either order."""
-    return f"{one} {other}" if one < other else f"{other} {one}"
+def direct_key(name: str, other: str) -> str:
+    """Return the key of the direct conversation of two folded names, given in either order."""
+    return f"{name} {other}" if name < other else f"{other} {name}"
 
 
 def names_of_direct(key: str) -> list[str]:

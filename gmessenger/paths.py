@@ -1,4 +1,4 @@
-"""Where files live: beside the code when run from a checkout, else where the operating system's habits put them."""
+"""Where files are kept: in the checkout the program runs from, else in the standard directories of the system."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ DEFAULT_PORT: Final = 7777
 
 
 def checkout_root() -> Path | None:
-    """Return the top of the checkout this package runs from: where the folder `logs` is beside it; None elsewhere."""
+    """Return the checkout that this package runs from: the directory around it, if that has a `logs`; else None."""
     top = Path(__file__).resolve().parent.parent
     return top if (top / "logs").is_dir() else None
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where an installed program keeps what it must not forget (`$STATE_DIRECTORY`, else the XDG state directory).
+    """Return the directory for persistent data: `$STATE_DIRECTORY`, `data` in a checkout, or XDG's for state.
 
-    Raises `ConfigError` for somebody without a home.
+    Raises:
+        ConfigError: the user has no home directory.
     """
-    if given := environ.get("STATE_DIRECTORY"):
-        return Path(given.split(":")[0])
+    if directories := environ.get("STATE_DIRECTORY"):
+        return Path(directories.split(":")[0])
     if (top := checkout_root()) is not None:
         return top / "data"
     state = environ.get("XDG_STATE_HOME") or _home_directory() / ".local" / "state"
@@ -35,13 +36,13 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def config_file(program: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """A person's own config file for a command, whether there is one or not; None for somebody without a home.
+    """Return the path of the user's own config file for a program, existing or not; None without a home directory.
 
-    The same for a checkout as for what is installed: it belongs to the person, not to the program.
+    It is the same for a checkout and an installation: the file belongs to the user, not to the program.
     """
-    given, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
-    if Path(given).is_absolute():  # a relative one counts as unset, by the rules of XDG
-        return Path(given) / "gmessenger" / f"{program}.ini"
+    xdg_config, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
+    if Path(xdg_config).is_absolute():  # XDG: a relative path is ignored
+        return Path(xdg_config) / "gmessenger" / f"{program}.ini"
     return Path(home) / ".config" / "gmessenger" / f"{program}.ini" if home else None
 
 
@@ -49,30 +50,30 @@ def _home_directory() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
-        sentence = Text("There is no home directory: set $XDG_STATE_HOME to a directory for the program's files.")
-        raise ConfigError(sentence) from error
+        message = Text("There is no home directory: set $XDG_STATE_HOME to a directory for the program's files.")
+        raise ConfigError(message) from error
 
 
 def default_log_file(program: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The default of `--log-file`: `logs/` of a checkout, else stderr for the server and XDG state for the client."""
+    """Return the default of `--log-file`: in `logs/` of a checkout; else stderr (server) or XDG state (others)."""
     if (top := checkout_root()) is not None:
         return str(top / "logs" / f"{program}.log")
     return STDERR if program == "server" else str(state_directory(environ) / f"{program}.log")
 
 
 MAX_SOCKET_PATH: Final = 100
-"""Bytes that every system's Unix sockets have room for."""
+"""Bytes of a path that the Unix sockets of all systems accept."""
 
 
 def socket_next_to(store: Path) -> Path:
-    """Where the server of a store in a file listens for the operator on this machine."""
+    """Return the path of the control socket of a server with a store in a file."""
     real = store.resolve()
     return real.with_name(f"{real.name}.socket")
 
 
 def control_socket(store: Path | None, port: int) -> Path:
-    """Where a server listens for the operator on this machine: beside the file of its store, where that is in one;
-    else in the state directory, by its port. Raises `ConfigError` for somebody without a home.
+    """Return the path of a server's control socket: next to the file of its store, else by its port in the state
+    directory. Raises `ConfigError` if the user has no home directory.
     """
     if store is not None:
         return socket_next_to(store)
@@ -80,18 +81,21 @@ def control_socket(store: Path | None, port: int) -> Path:
 
 
 def file_stem(port: int) -> str:
-    """How the files begin that belong to the server on a port; servers on one machine have different ones."""
+    """Return how the names of the files of the server on a port begin; each server of a machine has its own."""
     return "messenger" if port == DEFAULT_PORT else f"messenger-{port}"
 
 
 @contextmanager
 def short_socket_path(path: Path) -> Iterator[str]:
-    """An address for a Unix socket at `path`, however deep it lies: by its directory's handle where it is too long."""
+    """Yield an address for a Unix socket at `path`: one relative to the directory's descriptor if the path is too long.
+
+    The address is valid within the block (Linux).
+    """
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
         yield str(path)
         return
-    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{handle}/{path.name}"
+        yield f"/proc/self/fd/{fd}/{path.name}"
     finally:
-        os.close(handle)
+        os.close(fd)

@@ -1,6 +1,6 @@
-"""Makes text safe to print at a terminal: the one place where every program of the package has that done.
+"""Sanitizing text for terminals and logs; all programs of the package use this module.
 
-Nothing that comes from elsewhere (a peer, a server, a file, the command line) may steer the terminal or hide in it.
+Text from outside (of a peer, a server, a file, the command line) must not control the terminal or be invisible in it.
 """
 
 from __future__ import annotations
@@ -10,36 +10,36 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-# Unicode 16, in which more is printable than older Pythons know; from 3.14 on Python has it itself.
+# Unicode 16, where more characters are printable than older Pythons know; Python has it since 3.14.
 if sys.version_info >= (3, 14):
     import unicodedata as unicode16
 else:
     import unicodedataplus as unicode16
 
 TAB_SPACES: Final = "    "
-JOINERS: Final = "\u200c\u200d"  # scripts and emoji are written with them
-JSON_WHITESPACE: Final = "\t\r\n"  # the only controls that JSON has between its tokens
+JOINERS: Final = "\u200c\u200d"  # needed to write some scripts and emoji
+JSON_WHITESPACE: Final = "\t\r\n"  # the control characters that JSON allows between tokens
 BIDI_CONTROLS: Final = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 def sanitize(text: str) -> str:
-    """Return the text on one line: controls as `^X`, C1 and directions as `<9b>`, non-characters as their number.
+    """Return a text in one line with control characters as `^X`, and C1, bidi controls and non-characters as `<9b>`.
 
-    Tabs and line separators become spaces; format characters that show nothing are dropped, except joiners.
+    Tabs and line separators become spaces; invisible format characters are removed, except joiners.
     """
-    # Printable in Unicode's sense means that nothing of this is in it.
+    # A printable text contains nothing that is replaced below.
     return text if text.isprintable() else "".join(map(_sanitize_char, text))
 
 
 def sanitize_lines(text: str) -> str:
-    """The same of each line of a text that may have several."""
+    """Return a text with each of its lines sanitized."""
     return "\n".join(sanitize(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def sanitize_json(text: str, encoding: str = "utf-8") -> str:
-    r"""Make a JSON text safe: the same value on one line, with `\uXXXX` for what `visible` does not show as it is.
+    r"""Return the same JSON value in one line, with `\uXXXX` for all that `sanitize` would replace.
 
-    Also escaped is what `encoding` (a terminal's) cannot say.
+    Characters that `encoding` (the terminal's) cannot represent are escaped, too.
     """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         return text if text.isprintable() else "".join(map(_escape_json_char, text))
@@ -54,8 +54,8 @@ def _sanitize_char(char: str) -> str:
         return char
     if char in BIDI_CONTROLS:
         return _hex_notation(char)
-    show = REPLACEMENTS.get(unicode16.category(char))
-    return char if show is None else show(char)
+    replace = REPLACEMENTS.get(unicode16.category(char))
+    return char if replace is None else replace(char)
 
 
 def _escape_json_char(char: str) -> str:
@@ -65,9 +65,9 @@ def _escape_json_char(char: str) -> str:
 
 
 def _unicode_escape(char: str) -> str:
-    """The character in JSON's escapes: two where UTF-16 takes two."""
+    """Return a character in JSON's notation: one escape for each of its UTF-16 code units."""
     units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))
+    return "".join(f"\\u{units[index]:02x}{units[index + 1]:02x}" for index in range(0, len(units), 2))
 
 
 def _is_encodable(char: str, encoding: str) -> bool:
@@ -79,7 +79,7 @@ def _is_encodable(char: str, encoding: str) -> bool:
 
 
 def _caret_notation(char: str) -> str:
-    """C0 and DEL as a terminal echoes them; C1 has no such custom."""
+    """Write C0 controls and DEL as terminals echo them (`^C`); there is no such notation for C1."""
     return "^" + chr(ord(char) ^ 0x40) if ord(char) < 0x80 else _hex_notation(char)
 
 
@@ -96,4 +96,4 @@ REPLACEMENTS: Final[dict[str, Callable[[str], str]]] = {
     "Zl": lambda char: " ",
     "Zp": lambda char: " ",
 }
-"""What becomes of the categories that are not shown as they are."""
+"""How characters are replaced, by Unicode category; those of other categories are kept."""

@@ -1,4 +1,4 @@
-"""Sentences that know what they were made of, so that who reads another language can be told the same in it."""
+"""English messages that keep their template and values, so that they can be translated when they are displayed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Self
 
 
 class Text(str):
-    """English, and a string as any other; its `template` is what catalogs know, its `values` are filled in.
+    """An English message: a string that remembers its `template`, a key of the catalogs, and the `values` in it.
 
-    A value may be a sentence itself. `str(error)` of an error that was made with one is still that sentence; anything
-    else made from it (an f-string, a slice) is a mere string, which nobody can translate.
+    A value may be a `Text` itself. `str(error)` of an exception made with a `Text` is that `Text`; whatever else is
+    derived from one (an f-string, a slice) is a plain string and cannot be translated.
     """
 
     template: str
@@ -19,28 +19,29 @@ class Text(str):
     __slots__ = ("template", "values")
 
     def __new__(cls, template: str, /, **values: object) -> Self:
-        made = super().__new__(cls, template.format(**values) if values else template)
-        made.template, made.values = template, values
-        return made
+        text = super().__new__(cls, template.format(**values) if values else template)
+        text.template, text.values = template, values
+        return text
 
     def __str__(self) -> str:
         return self
 
 
 class Fragment(Text):
-    """What a sentence says, to go on within another one: without its full stop, in whatever language."""
+    """A text without its full stop, to stand inside another one; translated, it has none either."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        made = str.__new__(cls, text.rstrip("."))
-        made.template, made.values = "{sentence}", {"sentence": text}
-        return made
+        fragment = str.__new__(cls, text.rstrip("."))
+        fragment.template, fragment.values = "{sentence}", {"sentence": text}
+        return fragment
 
 
 class ServerText(Text):
-    """A server's own sentence, as it is. The stable `word` that came with it, and the `limit` and `retry_after`
-    (seconds) where it has them, say the same to who reads another language.
+    """The message of an error as the server sent it, in English.
+
+    It is translated by the `code` of the error, with its `limit` and `retry_after` (seconds) if it has them.
     """
 
     code: str
@@ -50,6 +51,6 @@ class ServerText(Text):
     __slots__ = ("code", "limit", "retry_after")
 
     def __new__(cls, text: str, code: str, limit: int | None = None, retry_after: float | None = None) -> Self:
-        made = super().__new__(cls, text)
-        made.code, made.limit, made.retry_after = code, limit, retry_after
-        return made
+        message = super().__new__(cls, text)
+        message.code, message.limit, message.retry_after = code, limit, retry_after
+        return message

@@ -1,4 +1,4 @@
-"""Text files that people write: read as UTF-8, without the byte order mark that some editors put first."""
+"""Text files that people write: UTF-8, with or without the byte order mark that some editors add."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from gmessenger.errors import FileError
 from gmessenger.text import Text
 
 BYTE_ORDER_MARK: Final = "\ufeff"
-MAX_PASSWORD_LINE: Final = 4096  # characters; no server takes as long a password
+MAX_PASSWORD_LINE: Final = 4096  # characters; longer than any password may be
 
 
 def open_text(file: str | Path) -> IO[str]:
-    """Open a text file to be read. Raises OSError; reading raises UnicodeDecodeError where it is not UTF-8."""
+    """Open a text file for reading. Raises OSError; reading raises UnicodeDecodeError if it is not UTF-8."""
     return Path(file).open(encoding="utf-8-sig")
 
 
 def strip_bom(text: str) -> str:
-    """Return the beginning of a text without its byte order mark."""
+    """Return a text without the byte order mark it may begin with."""
     return text.removeprefix(BYTE_ORDER_MARK)
 
 
 def read_password_file(file: str) -> str:
-    """Return the first line of a file, without its end. Raises `FileError` where there is none, or it is empty."""
+    """Return the first line of a file without its line break. Blocks.
+
+    Raises:
+        FileError: the file cannot be read, is not UTF-8, or its first line is empty.
+    """
     try:
         with open_text(file) as opened:
             line = opened.readline(MAX_PASSWORD_LINE).rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""Turns: nothing that is long may keep the loop from everybody else."""
+"""Time slices: long work on the event loop yields to other greenlets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Final
 
 import gevent
 
-MAX_SLICE: Final = 0.002
-"""Seconds."""
+MAX_SLICE: Final = 0.002  # seconds
 YIELD_DELAY: Final = 1e-6
-"""A timer's pause, as short as can be: the loop looks at its sockets before it comes back. After `sleep(0)` it goes on
-at once with whatever called that, fifty times over, and one connection with much to ask held up all others 0.2 s."""
+"""The shortest timer: the loop polls sockets before it resumes the greenlet. `sleep(0)` resumes it up to fifty times
+without polling; one connection with many requests delayed all others by 0.2 s."""
 
 
 class TimeSlice:
-    """What does one thing after the other asks between them whether its turn is over, and then gives way."""
+    """The time that one greenlet has been running; call `yield_if_expired` between two pieces of work."""
 
     __slots__ = ("_deadline", "_duration")
 
@@ -25,10 +24,11 @@ class TimeSlice:
 
     @property
     def expired(self) -> bool:
+        """Whether the greenlet should yield now."""
         return time.monotonic() > self._deadline
 
     def yield_if_expired(self) -> None:
-        """Let everybody else have a turn, if this one was long enough."""
+        """Let other greenlets run if the slice has expired, and begin a new one. Blocks the greenlet only then."""
         if self.expired:
             gevent.sleep(YIELD_DELAY)
             self._deadline = time.monotonic() + self._duration

@@ -1,7 +1,7 @@
-"""URLs of services, as everybody may see them: without passwords, however the URL was mistyped.
+"""URLs of services without their passwords, for messages and logs; also mistyped URLs.
 
-What is shown is what can be told not to be one, and nothing else: it is the URL that somebody has got wrong which is
-printed, and the password in it is then where a host, a port or a path would be.
+Only parts that are certainly no password are kept: printed URLs are often wrong ones, and in a wrong one the password
+may be where a host, a port or a path belongs.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from urllib.parse import unquote
 
 REDACTED: Final = "***"
 NOT_A_SERVICE_URL: Final = re.compile(r"(sqlite:|memory:$|/(?!/)|[.~])(?![^@]*:[^@]*@)", re.IGNORECASE)
-"""What begins so names a file, or nothing at all; but not where a password may be in it."""
+"""The beginning of a file name or of `memory:`; not if a password may be in what follows."""
 SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*(:/{0,3}|//)|//+", re.ASCII)
 POSTGRES_SCHEME: Final = re.compile(r"postgres(ql)?://", re.IGNORECASE)
-"""Where a name without a password in front of a host is a name; elsewhere it is most likely a password."""
+"""With these schemes a user without a password is a user name; with others it is most likely a password."""
 USER_NAME: Final = re.compile(r"([\w.+-]|%40)*")
 HOST: Final = r"(?:(?:[\w.-]|%2[Ff])+|\[[\dA-Fa-f:.]+(?:%\w+)?\])"
 HOST_LIST: Final = re.compile(rf"({HOST}(:\d{{0,5}})?(,{HOST}(:\d{{0,5}})?)*)?", re.ASCII)
@@ -31,45 +31,47 @@ PUBLIC_PARAMETERS: Final = frozenset(
         *("user", "username"),
     }
 )
-"""Of any other parameter the value is masked: it may be `password`, misspelt."""
+"""Parameters whose values are kept; any other may be a misspelt `password`."""
 EMBEDDED_URL: Final = re.compile(
     r"\b[A-Za-z][\w+.-]*:/|\b(?:postgres|redis|valkey)\w*:\S|\S*:\S[^@]*@|\b\w*pass?w\w*\s*=", re.IGNORECASE
 )
-"""Where, among somebody's words, what may hold a password begins."""
+"""The beginning of what may hold a password, in free text."""
 
 
 def redact_url(url: str) -> str:
-    """Return the URL of a service, or what should have been one, without anything that may be a password."""
+    """Return the URL of a service, or what was meant as one, with `***` for what may be a password."""
     text = url.strip()
     if NOT_A_SERVICE_URL.match(text) or USER_NAME.fullmatch(text):
         return url
-    found = SCHEME.match(text)
-    scheme = found[0] if found else ""
+    match = SCHEME.match(text)
+    scheme = match[0] if match else ""
     if not re.fullmatch(r"[^:/]+:///?", scheme):
         return _redact_parameters(text, " ") if not scheme and re.match(r"\w+=", text) else scheme + REDACTED
     base, mark, query = text.removeprefix(scheme).partition("?")
-    before, at, place = base.rpartition("@")
-    shown = _hosts_and_path(place, slash="/" if scheme.endswith("///") else "")
-    if shown is None or (at and scheme.endswith("///")) or ("@" in query and not at):
+    user_info, at, location = base.rpartition("@")
+    public = _hosts_and_path(location, slash="/" if scheme.endswith("///") else "")
+    if public is None or (at and scheme.endswith("///")) or ("@" in query and not at):
         return _safe_prefix(scheme, base) + REDACTED
-    return scheme + (_redact_user(before, scheme) if at else "") + at + shown + mark + _redact_parameters(query, "&")
+    return (
+        scheme + (_redact_user(user_info, scheme) if at else "") + at + public + mark + _redact_parameters(query, "&")
+    )
 
 
 def redact_text(text: str) -> str:
-    """Return a sentence that ends with somebody's words, from where a URL begins in it as `masked` shows that."""
-    found = EMBEDDED_URL.search(text)
-    return text[: found.start()] + redact_url(text[found.start() :]) if found else text
+    """Return a text with `redact_url` applied from where a URL begins in it."""
+    match = EMBEDDED_URL.search(text)
+    return text[: match.start()] + redact_url(text[match.start() :]) if match else text
 
 
 def redact_error(text: str) -> str:
-    """Return what is said of a value ("expected this, not 'VALUE'"), with the value as `redact_text` shows it."""
+    """Return an error about an option's value ("expected …, not 'VALUE'") with the value redacted."""
     expected, mark, value = text.partition(", not ")
     is_ours = mark and re.match(r"(argument \S+: )?expected ", expected, re.IGNORECASE)
     return expected + mark + redact_text(value) if is_ours else redact_text(text)
 
 
 def _safe_prefix(scheme: str, base: str) -> str:
-    """As much of what is mistyped as is sure: a name in front of a colon."""
+    """Return the certain part of a mistyped URL: the scheme, and a user name before a colon."""
     name, colon, _ = base.partition(":")
     return (
         f"{scheme}{name}:"
@@ -79,7 +81,7 @@ def _safe_prefix(scheme: str, base: str) -> str:
 
 
 def _redact_user(user_info: str, scheme: str) -> str:
-    """What stands in front of the last @."""
+    """Redact what is before the last `@`."""
     name, colon, _ = user_info.partition(":")
     if not USER_NAME.fullmatch(name):
         return REDACTED
@@ -87,7 +89,7 @@ def _redact_user(user_info: str, scheme: str) -> str:
 
 
 def _hosts_and_path(text: str, slash: str) -> str | None:
-    """Hosts, their ports, and a path; None where it is not just that. With a `slash` in front, it is a path."""
+    """Return hosts with ports and a path as they are; None if `text` is anything else. After a `slash` it is a path."""
     hosts, between, path = ("", "", text) if slash else text.partition("/")
     return hosts + between + path if HOST_LIST.fullmatch(hosts) and PATH.fullmatch(path) else None
 
