@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gmessenger.chat.admin import AdminService
-from gmessenger.chat.moderation import SERVER_OWNER
+from gmessenger.constants import SERVER_OWNER
 from tests.conftest import FAST
 from tests.support.accounts import ChatServer, UserClient
 from tests.support.course_clients import Frame

@@ -192,15 +192,15 @@ def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -
 
 def test_a_room_is_the_same_in_every_spelling(fake: FakeServer, sit: Sit) -> None:
     hank, peer = come(fake, sit)
-    hank.line("/join #Straße")
-    peer.answer(peer.expect("join"), 200, members=["hank"], topic="", seq=0)
-    hank.sees("to #Straße> ")
-    hank.line("/topic")
-    peer.answer(next_request(peer), 200, rooms=[{"room": "#ＳtraSSe", "members": 1, "topic": "roads"}], more=False)
-    hank.sees("-- the topic of #Straße: roads")
-    hank.line("/leave #STRAẞE")
-    peer.answer(next_request(peer), 200)
-    hank.sees("-- you have left #STRAẞE\r\n> ")
+    hank.type_line("/join #Straße")
+    peer.respond(peer.expect("join"), 200, members=["hank"], topic="", seq=0)
+    hank.wait_for("to #Straße> ")
+    hank.type_line("/topic")
+    peer.respond(next_request(peer), 200, rooms=[{"room": "#ＳtraSSe", "members": 1, "topic": "roads"}], more=False)
+    hank.wait_for("-- the topic of #Straße: roads")
+    hank.type_line("/leave #STRAẞE")
+    peer.respond(next_request(peer), 200)
+    hank.wait_for("-- you have left #STRAẞE\r\n> ")
 
 
 @pytest.mark.parametrize(("seconds", "news"), [(SLOW_DELIVERY - 1, False), (SLOW_DELIVERY, True)])
