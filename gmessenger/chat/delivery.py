@@ -1,11 +1,7 @@
-"""Delivery of what was kept: live to who has everything before it, from the store to who has not.
+"""Delivery of committed messages: live to sessions that were sent all before them, else from the store.
 
-A session takes seq n of a conversation live only if it was sent n - 1; otherwise it turns *behind* and pages from the
-store until it has reached the head, compared and switched without letting anybody in between.
-
-What was committed together in a room, or between two, is brought together to everybody there.
-
-A room of a thousand that hears a hundred messages is a thousand parcels, and not a hundred thousand.
+Messages of one conversation that were committed together are delivered to each session as one batch: a hundred messages
+to a room of a thousand are a thousand events, not a hundred thousand.
 """
 
 from __future__ import annotations
@@ -32,8 +28,12 @@ Spawn = Callable[..., object]
 
 
 class CommittedMessage(Struct, gc=False):
-    """A post that is on disk, whose it is (`key` is the name folded, `sender` the session, if it is here), and the room
-    or the name it is for. Where it was `erased` since, its text is empty.
+    """A message that is on disk, with its seq.
+
+    `action`: the sender's word for the request; see `Message`.
+    `sender_key`: the sender's name folded. `sender_session`: the session that sent it, None if it is on another node.
+    `room`, or `to_key` for a direct message: the recipient; exactly one is set.
+    `erased`: its text was erased since, and is empty.
     """
 
     message: NewMessage
@@ -51,7 +51,10 @@ CommittedHandler: TypeAlias = Callable[[list[CommittedMessage]], object]
 
 
 class DeliveryService:
-    """Brings kept messages to sessions, and counts what it and others bring."""
+    """Puts committed messages into the outboxes of sessions, and starts their catch-ups.
+
+    What arrives live neither blocks nor yields. A catch-up runs in a greenlet of its own.
+    """
 
     def __init__(self, store: Store, spawn: Spawn, stats: MessengerStats) -> None:
         self._store = store
@@ -83,9 +86,13 @@ class DeliveryService:
     def deliver_batch(
         self, session: Session, conversation: str, batch: MessageBatch, own_seqs: Sequence[int] = ()
     ) -> bool:
-        """Hand over all of a bundle, or none of it; False where each of its messages has to be looked at.
+        """Deliver a whole batch to a session.
 
-        `own` are the seqs that are not in it because the session has said them itself.
+        Args:
+            own_seqs: seqs that are missing from the batch because the session sent them itself.
+
+        Returns:
+            False if nothing was delivered, and each message must be delivered by itself.
         """
         sync, count = session.sync, len(batch.messages)
         if not sync.is_next(conversation, batch.first_seq):
@@ -101,21 +108,24 @@ class DeliveryService:
         return True
 
     def start_catch_up(self, session: Session) -> None:
-        """Have a session that is behind sent all that it has not acknowledged; it is told when it has it."""
+        """Start the greenlet that sends a session its backlog. The session's state must say that it catches up."""
         self._spawn("catching up", self._run_catch_up, session)
 
     def check_gap(self, session: Session, conversation: str, head: int) -> None:
-        """What came while the session was on its way into a conversation must not wait for the next message."""
+        """Start a catch-up if the conversation has a head that the session was not sent.
+
+        For a session that has just joined: a message that was stored meanwhile must not wait for the next one.
+        """
         if session.account is not None and session.sync.fall_behind(conversation, head):
             self.start_catch_up(session)
 
     def restart_catch_up(self, session: Session) -> None:
-        """Have an account's session page from the store whatever it has not been sent."""
+        """Stop live delivery to an account's session, and send it what it was not sent from the store."""
         session.sync.start_catch_up()
         self.start_catch_up(session)
 
     def _count_own(self, session: Session, conversation: str, seq: int) -> None:
-        """A session's own message, which it has."""
+        """Count a message as sent to the session that sent it, and acknowledge it."""
         sync = session.sync
         if sync.is_next(conversation, seq):
             sync.advance(conversation, seq)
@@ -134,7 +144,7 @@ class DeliveryService:
         try:
             self._catch_up(session)
         except Exception:
-            session.outbox.close_after_drain()  # it would be behind for good: it comes again, and begins anew
+            session.outbox.close_after_drain()  # it would stay behind: the client reconnects, and catches up anew
             raise
 
     def _catch_up(self, session: Session) -> None:
@@ -179,20 +189,20 @@ class DeliveryService:
 
 
 def is_sender_session(session: Session, committed: CommittedMessage) -> bool:
-    """Whether a session of its sender's name has said it, itself or before it was replaced on its device."""
+    """Return whether a session of the sender's name sent it, or has replaced the session that did on its device."""
     if session.account is None or session is committed.sender_session:  # a guest has one session
         return True
     return session.device is not None and session.device.id == committed.message.device
 
 
 def message_from_committed(committed: CommittedMessage, id: str | None = None) -> Message:
-    """What was kept, on its way; with its `id` to its sender's other devices."""
-    post = committed.message
-    return Message(post.sender, post.to, post.text, post.time, committed.action, committed.seq, id, committed.erased)
+    """Return the event for a committed message; with its `id` for its sender's other devices."""
+    new = committed.message
+    return Message(new.sender, new.to, new.text, new.time, committed.action, committed.seq, id, committed.erased)
 
 
 def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
-    """What was kept, as it is shown again; with its id where it is shown to its sender."""
+    """Return the event for a stored message; with its id for its sender."""
     return Message(
         stored.sender,
         stored.to,
@@ -268,29 +278,29 @@ class FanOut:
             self._deliver_each(committed, sessions)
 
     def recipient_sessions(self, committed: CommittedMessage) -> Sequence[Session]:
-        """Everybody here who is in the room, or at either end."""
+        """Return the local sessions of the members of the room, or of both ends of the conversation."""
         if committed.room is not None:
             return self._rooms.sessions(committed.room)
         return self.direct_sessions(committed.to_key, committed.sender_key)
 
     def direct_sessions(self, one: str, other: str) -> Sequence[Session]:
-        """The sessions here of two names, which may be the same."""
+        """Return the local sessions of two names, which may be the same."""
         sessions = self._router.sessions(one)
         return sessions + self._router.sessions(other) if one != other else list(sessions)
 
     def _deliver_batch(self, committed: list[CommittedMessage], sessions: Sequence[Session]) -> None:
         messages = [message_from_committed(each) for each in committed]
-        bundle = MessageBatch(messages, committed[0].seq, committed[-1].seq, sum(message.size for message in messages))
-        spoken: dict[str, list[int]] = {}  # who has said some of it, and at which places
-        for place, each in enumerate(committed):
-            spoken.setdefault(each.sender_key, []).append(place)
-        give, conversation = self._delivery.deliver_batch, committed[0].message.conversation
+        batch = MessageBatch(messages, committed[0].seq, committed[-1].seq, sum(message.size for message in messages))
+        indexes_by_sender: dict[str, list[int]] = {}
+        for index, each in enumerate(committed):
+            indexes_by_sender.setdefault(each.sender_key, []).append(index)
+        deliver_batch, conversation = self._delivery.deliver_batch, committed[0].message.conversation
         for session in sessions:
-            if session.key in spoken:
-                given = give(session, conversation, *_batch_for_sender(session, committed, bundle, spoken[session.key]))
+            if (indexes := indexes_by_sender.get(session.key)) is None:
+                done = deliver_batch(session, conversation, batch)
             else:
-                given = give(session, conversation, bundle)
-            if not given:
+                done = deliver_batch(session, conversation, *_batch_for_sender(session, committed, batch, indexes))
+            if not done:
                 self._deliver_each(committed, (session,))
 
     def _deliver_each(self, committed: list[CommittedMessage], sessions: Sequence[Session]) -> None:
@@ -299,19 +309,19 @@ class FanOut:
 
 
 def _batch_for_sender(
-    session: Session, committed: list[CommittedMessage], batch: MessageBatch, own_places: list[int]
+    session: Session, committed: list[CommittedMessage], batch: MessageBatch, indexes: list[int]
 ) -> tuple[MessageBatch, list[int]]:
-    """What is due to a session of somebody who said what is at these places, and the seqs of what it said itself.
+    """Return the batch for a session whose name sent the messages at these indexes, and the seqs it sent itself.
 
-    The rest it shares with everybody: in a room of a hundred where ten speak, to bring these ten what was said one by
-    one was a fifth of all the work.
+    The other messages are shared with all batches: in a room of a hundred where ten send, delivering to these ten
+    message by message was a fifth of all the work.
     """
-    due, own, weight = batch.messages.copy(), [], batch.size
-    for place in reversed(own_places):
-        each = committed[place]
+    messages, own_seqs, size = batch.messages.copy(), [], batch.size
+    for index in reversed(indexes):
+        each = committed[index]
         if is_sender_session(session, each):
-            own.append(each.seq)
-            weight -= due.pop(place).size
+            own_seqs.append(each.seq)
+            size -= messages.pop(index).size
         else:
-            due[place] = message_from_committed(each, each.message.id)
-    return MessageBatch(due, batch.first_seq, batch.last_seq, weight), own[::-1]
+            messages[index] = message_from_committed(each, each.message.id)
+    return MessageBatch(messages, batch.first_seq, batch.last_seq, size), own_seqs[::-1]
