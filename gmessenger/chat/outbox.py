@@ -1,9 +1,8 @@
-"""What the messenger passes around: what waits in an outbox on its way to one session.
+"""What is sent to sessions, and the bounded queue of one session in which it waits.
 
-msgspec structs, because a hundred thousand of them are made in a second, and unseen by the collector where they wait in
-great numbers (they refer to nothing that could refer to them); nothing here knows how it will be written.
-
-The outbox: the bounded gevent queue of what one session is to be told.
+The events are msgspec structs, since a hundred thousand of them are made in a second. Those that wait in great numbers
+are hidden from the garbage collector: they refer to nothing that could refer to them. How an event is encoded is the
+protocol's matter.
 """
 
 from __future__ import annotations
@@ -18,15 +17,18 @@ from msgspec import Struct
 from gmessenger.errors import WireError
 
 MESSAGE_OVERHEAD: Final = 128
-"""What a message in an outbox weighs besides its text."""
+"""Characters that a message in an outbox counts besides its text."""
 
 
 class Message(Struct, gc=False):
-    """Somebody's text on its way. `sender` and `to` are names as shown; `time` is Unix seconds.
+    """A text for one session, or shared by several.
 
-    `seq` numbers it in its conversation where it is kept; `id` is the sender's own, for the sender's other devices.
-    `said` is for fronts only: the sender's word, which may tell a receiver's front how to say it. `written` holds what
-    a front has made of the message, so that it is made once for all its recipients.
+    `sender`, `to`: names as shown. `time`: Unix seconds.
+    `action`: the sender's word for the request, by which the recipient's protocol may choose its own.
+    `seq`: its number in the conversation; None if it is not stored.
+    `id`: the sender's own id of it; only for the sender's other devices.
+    `erased`: the text was erased, and is empty.
+    `encoded`: a cache of the protocol's: the message is encoded once for all its recipients.
     """
 
     sender: str
@@ -45,8 +47,9 @@ class Message(Struct, gc=False):
 
 
 class MessageBatch(Struct):
-    """Messages of one conversation that were kept together under the seqs from `first` to `last`, for those who are
-    given all of them but their own; `written` as in `Message`.
+    """Messages of one conversation that were committed together, from `first_seq` to `last_seq`.
+
+    The session's own are left out.     `encoded` as in `Message`.
     """
 
     messages: list[Message]
@@ -57,7 +60,7 @@ class MessageBatch(Struct):
 
 
 class TextBatch(Struct):
-    """What one sender said to one name in one breath, kept nowhere; `written` as in `Message`."""
+    """Texts of one sender to one name that came in one read and are not stored. `encoded` as in `Message`."""
 
     sender: str
     to: str
@@ -68,11 +71,11 @@ class TextBatch(Struct):
 
 
 class Response(Struct, gc=False):
-    """The answer to a request that had an `id`; `code` is the wire's, `seq` that of a message that was kept, `more`
-    what else belongs to it.
+    """The response to a request that had an `id`.
 
-    Where `more["messages"]` is longer than a frame may be, it is cut: at its `end` unless the newest are at the end
-    and wanted most.
+    `status`: the wire's number. `fields`: its other fields. `seq`: that of a message that was stored.
+    `truncate_at_end`: where `fields["messages"]` does not fit a frame, drop the last ones; else the first, because the
+    newest are wanted most.
     """
 
     status: int
@@ -95,7 +98,7 @@ def _entry_size(entry: dict[str, Any]) -> int:
 
 
 class DeliveryReceipt(Struct):
-    """A device of `name` has everything up to `seq` of the conversation with this session."""
+    """A device of `name` has received everything up to `seq` of its conversation with this session."""
 
     name: str
     seq: int
@@ -111,9 +114,9 @@ class ReadReceipt(Struct):
 
 
 class RoomEvent(Struct):
-    """Somebody joined a room, left it, changed its topic, closed or opened it.
+    """A user joined a room, left it or changed its topic, or an operator closed or reopened it.
 
-    `by` is who removed them, `reason` why it was closed.
+    `by`: the name that removed the user. `reason`: of the closure.
     """
 
     action: Literal["join", "leave", "topic", "close", "open"]
@@ -126,9 +129,9 @@ class RoomEvent(Struct):
 
 
 class PresenceUpdate(Struct):
-    """Somebody this session shares a conversation with has come or gone, or says how they are.
+    """A user whom this session shares a conversation with has logged in or out, or has set a status.
 
-    `written` is as in `Message`.
+    `encoded` as in `Message`.
     """
 
     name: str
@@ -138,33 +141,33 @@ class PresenceUpdate(Struct):
 
 
 class CatchUpDone(Struct):
-    """The session has everything that was waiting for it."""
+    """The session was sent its whole backlog; live messages follow."""
 
     size: int = 64
 
 
 class LivenessProbe(Struct):
-    """Asks the other end whether it is there."""
+    """Asks the client to respond, to see whether the connection is alive."""
 
     size: int = 64
 
 
 class ServerMoving(Struct):
-    """The server stops; come back in `retry_in` seconds."""
+    """The server stops; the client should reconnect after `retry_after` seconds."""
 
     retry_after: float
     size: int = 64
 
 
 class SessionReplaced(Struct):
-    """Another connection has taken this session's place."""
+    """Another connection has replaced this session."""
 
     time: float
     size: int = 128
 
 
 class SessionClosed(Struct):
-    """The session may be here no more; `error` says why."""
+    """The server has ended the session; `error` says why."""
 
     error: WireError
     time: float
@@ -172,7 +175,7 @@ class SessionClosed(Struct):
 
 
 class EndOfStream(Struct):
-    """Nothing follows: when all before it is written, the connection is closed."""
+    """The last event: once everything before it is written, the connection is closed."""
 
     size: int = 0
 
@@ -196,12 +199,16 @@ Outbound: TypeAlias = (
 
 
 class Outbox(SimpleQueue[Outbound]):
-    """The gevent queue of what waits for one session, bounded in frames and in bytes.
+    """The queue of events for one session, bounded in frames and in size (characters).
 
-    `wake` is called when something waits where nothing did; it must not block. Whoever is woken empties the outbox
-    with `take_all` (or `take` and `weigh_out`, one at a time). When it is full, `offer` first wakes the reader again
-    with `press`, because a burst may fill it before anybody had a chance to write. Who empties it `together` bears
-    parcels that hold several frames.
+    Any greenlet may append; one reader, the connection's writer, empties it with `drain`. No method blocks, except
+    `wait_for_room`.
+
+    1. `on_ready` MUST NOT block. It is called when an event is appended to an empty outbox, and makes the writer drain
+       it soon.
+    2. `flush` MUST NOT block. It writes what waits as far as the socket takes it. `offer` calls it when the outbox is
+       full, because a burst may fill the outbox before the writer had its turn.
+    3. `accepts_batches`: the reader takes events of several frames.
     """
 
     __slots__ = (
@@ -226,8 +233,8 @@ class Outbox(SimpleQueue[Outbound]):
         *,
         accepts_batches: bool = False,
     ) -> None:
-        # Not the queue's `__init__`: it makes two deques for those who wait in `get` and `put`, which hold 1.5 kB for
-        # everybody connected. Nobody waits there, and without them a wait would fail at once; all else is as it was.
+        # Not the queue's `__init__`: it makes two deques for greenlets that wait in `get` and `put`, 1.5 kB for each
+        # connection. None waits there, and without the deques a wait would fail at once; all else is as it was.
         self._init(None)  # type: ignore[attr-defined]  # the stubs leave out what subclasses are to use
         self.maxsize = None  # type: ignore[misc]  # which is a property
         self._accepts_batches = accepts_batches
@@ -243,23 +250,27 @@ class Outbox(SimpleQueue[Outbound]):
 
     @property
     def pending_frames(self) -> int:
-        """How many frames are queued."""
+        """The number of frames that wait."""
         return len(self.queue) + self._extra_frames
 
     @property
     def is_full(self) -> bool:
-        frames, weight = self._reserved
-        return self._size + weight > self._max_size or len(self.queue) + self._extra_frames + frames >= self._max_frames
+        """Whether one more event, whatever its size, is refused. So the size may be exceeded by one event."""
+        frames, size = self._reserved
+        return self._size + size > self._max_size or len(self.queue) + self._extra_frames + frames >= self._max_frames
 
     def make_room(self) -> bool:
-        """Whether it is not full, after what waits has been written as far as the reader takes it."""
+        """Flush if it is full. Returns True if it is not full then."""
         if not self.is_full:
             return True
         self._flush()
         return not self.is_full
 
     def make_room_for(self, frames: int, size: int) -> bool:
-        """Whether it bears, and has room for, a parcel of so many frames, after what waits has been written."""
+        """Flush if so many frames of this size together do not fit. Returns True if they do then.
+
+        Unlike `make_room`, the whole size has to fit: a batch that does not is delivered message by message.
+        """
         if not self._accepts_batches or self.closed:
             return False
         if self._fits(frames, size):
@@ -268,14 +279,14 @@ class Outbox(SimpleQueue[Outbound]):
         return self._fits(frames, size)
 
     def reserve(self, size: int) -> bool:
-        """Keep room for a parcel that comes later, unless the outbox is full; says whether it did."""
+        """Keep room for an event that comes later, unless the outbox is full or closed. Returns True if it is kept."""
         if self.closed or not self.make_room():
             return False
         self._reserved = (self._reserved[0] + 1, self._reserved[1] + size)
         return True
 
     def release(self, size: int) -> None:
-        """Give back the room that was promised: now the parcel is offered, or will not come."""
+        """Give reserved room back: the event is offered now, or will not come."""
         self._reserved = (self._reserved[0] - 1, self._reserved[1] - size)
 
     def offer(self, event: Outbound) -> bool:
@@ -309,23 +320,23 @@ class Outbox(SimpleQueue[Outbound]):
         return self.make_room_for(frames, event.size) and (not frames or self.push(event, frames))
 
     def drain(self) -> list[Outbound]:
-        """Everything that waits, in order."""
+        """Remove and return all events, in order."""
         self._size = self._extra_frames = 0
         self._notify_room()
-        # The queue's own list: one call each costs more than all else.
-        parcels = list(self.queue)
+        # The queue's own list: a call for each event would cost more than everything else here.
+        drained = list(self.queue)
         self.queue.clear()
-        return parcels
+        return drained
 
     def pop(self) -> Outbound:
-        """The next parcel. Raises gevent.queue.Empty."""
-        parcel: Outbound = self.get_nowait()
-        self._size -= parcel.size
+        """Remove and return the next event. Raises `gevent.queue.Empty`."""
+        event: Outbound = self.get_nowait()
+        self._size -= event.size
         self._notify_room()
-        return parcel
+        return event
 
     def wait_for_room(self) -> bool:
-        """Wait until it is no longer full; False where it takes nothing in any more."""
+        """Block until it is not full. Returns False if it is closed."""
         while not self.closed and self.is_full:
             self._room_available = self._room_available or Event()
             self._room_available.wait()
@@ -333,13 +344,13 @@ class Outbox(SimpleQueue[Outbound]):
         return not self.closed
 
     def close_after_drain(self) -> None:
-        """Take nothing more in; what waits is still written, then the connection is closed."""
+        """Accept nothing more. What waits is still written, then the connection is closed."""
         if not self.closed:
             self.push(EndOfStream())
             self.close()
 
     def close(self) -> None:
-        """Take nothing more in: nobody reads it."""
+        """Accept nothing more, and have nothing written: the connection is gone."""
         self.closed = True
         self._notify_room()
 
@@ -351,11 +362,11 @@ class Outbox(SimpleQueue[Outbound]):
         )
 
     def _create_queue(self, items: Iterable[Outbound] = ()) -> Any:
-        # A list: a deque holds more than a kilobyte for good, and everybody who is connected has an outbox.
+        # A list: an empty deque takes more than half a kilobyte, and each connection has an outbox.
         return list(items)
 
     def _get(self) -> Outbound:
-        return self.queue.pop(0)  # type: ignore[call-arg]  # which the stubs take for a deque
+        return self.queue.pop(0)  # type: ignore[call-arg]  # the stubs take it for a deque
 
     def _notify_room(self) -> None:
         if self._room_available is not None:

@@ -1,7 +1,4 @@
-"""The router: the shared dict of outboxes by name, which is the only way a message reaches anybody here.
-
-Dismissal: sessions that may be here no more are told why and closed once they have read it.
-"""
+"""The router: which local sessions a name has; and how sessions are ended by the server."""
 
 from __future__ import annotations
 
@@ -14,7 +11,10 @@ from gmessenger.errors import WireError
 
 
 class Router:
-    """Who is here, and where what is meant for them goes; and who is `elsewhere`. Names are given folded."""
+    """Maps each folded name to its local sessions and their outboxes; `peers` knows the names on other nodes.
+
+    `outboxes` is read by key for each message, so it is a plain dict; only the router changes it. Nothing here yields.
+    """
 
     def __init__(self, peers: Peers | None = None) -> None:
         self.outboxes: dict[str, tuple[Outbox, ...]] = {}
@@ -22,34 +22,35 @@ class Router:
         self._sessions: dict[str, list[Session]] = {}
 
     def __contains__(self, key: str) -> bool:
-        """Whether somebody of that name is present, wherever that is."""
+        """Whether a name is online, on any node."""
         return key in self.outboxes or key in self.peers
 
     def __len__(self) -> int:
-        """How many names are present, wherever that is."""
+        """The number of names that are online, on any node."""
         return len(self.outboxes) + len(self.peers.presences)
 
     def __iter__(self) -> Iterator[Session]:
-        """Every session here, those of earlier names first."""
+        """Iterate over the local sessions, those of names that logged in earlier first. Sessions may end meanwhile."""
         for sessions in list(self._sessions.values()):
             yield from sessions
 
     @property
     def names(self) -> dict[str, str]:
-        """Who is present, wherever that is: names as shown, by their folded form."""
-        there = {key: next(iter(shown.values())).name for key, shown in self.peers.presences.items()}
-        return there | {key: sessions[0].name for key, sessions in self._sessions.items()}
+        """The names that are online, on any node, as shown, by key."""
+        remote = {key: next(iter(by_node.values())).name for key, by_node in self.peers.presences.items()}
+        return remote | {key: sessions[0].name for key, sessions in self._sessions.items()}
 
     def sessions(self, key: str) -> list[Session]:
-        """Those of a name that are here."""
+        """Return the local sessions of a name, the earliest login first. Do not change the list."""
         return self._sessions.get(key, [])
 
     def add(self, session: Session) -> None:
+        """Add a session that has logged in; from now on it gets what is sent to its name."""
         self._sessions.setdefault(session.key, []).append(session)
         self._refresh(session.key)
 
     def remove(self, session: Session) -> bool:
-        """Take a session out; says whether it was in."""
+        """Remove a session. Returns True if it was there."""
         sessions = self._sessions.get(session.key, [])
         if session not in sessions:
             return False
@@ -68,7 +69,7 @@ class Router:
 
 
 class SessionCloser:
-    """`logout` takes a session out of everything that knows it; it is the messenger's."""
+    """Ends sessions with an error. `logout` is the messenger's: it removes a session from all services."""
 
     def __init__(self, router: Router, logout: Callable[[Session], bool], clock: Callable[[], float]) -> None:
         self._router = router
@@ -76,14 +77,17 @@ class SessionCloser:
         self._clock = clock
 
     def close(self, session: Session, error: WireError) -> None:
-        """End a session; a course client is closed without a word, as it asked for none."""
+        """End a session: log it out, send it the error, close its connection once that is written.
+
+        A course client is not sent the error, as it accepts no push events.
+        """
         self._logout(session)
         if session.accepts_push:
             session.outbox.push(SessionClosed(error, self._clock()))
         session.outbox.close_after_drain()
 
     def close_all(self, key: str, error: WireError, except_session: Session | None = None) -> int:
-        """End every session of a name; says how many."""
+        """End the local sessions of a name, but one. Returns how many were ended."""
         sessions = [session for session in self._router.sessions(key) if session is not except_session]
         for session in sessions:
             self.close(session, error)
