@@ -49,7 +49,7 @@ class Message(Struct, gc=False):
 class MessageBatch(Struct):
     """Messages of one conversation that were committed together, from `first_seq` to `last_seq`.
 
-    The session's own are left out.     `encoded` as in `Message`.
+    The session's own are left out. `encoded` as in `Message`.
     """
 
     messages: list[Message]

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from gmessenger.chat.confusables import ConfusableIndex
 from gmessenger.chat.outbox import RoomEvent
@@ -33,10 +32,14 @@ from gmessenger.names import check_name, fold, is_room
 
 @dataclass(slots=True)
 class Room:
-    """A room as it is now: `members` by account id, `guests` by the key of their name, while they are here; `elsewhere`
-    are the names of guests on other servers.
+    """A room, as this node knows it.
 
-    While it is `closed` its members can read what was said, and nobody says anything or comes in.
+    `key`: the name folded. `creator`: an account id; None once that account is deleted.
+    `head`: the highest seq known here.
+    `members`: accounts by id, present or not. `guests`: local sessions by key. `remote_guests`: names by key.
+    `is_being_deleted`: no messages are accepted, and nobody can join.
+    `closure`: the sanction by which the room is closed: members can read its history, but nothing else.
+    `id`: tells it from earlier rooms of its name.
     """
 
     key: str
@@ -47,52 +50,38 @@ class Room:
     members: dict[int, Account] = field(default_factory=dict)
     guests: dict[str, Session] = field(default_factory=dict)
     remote_guests: dict[str, str] = field(default_factory=dict)
-    is_being_deleted: bool = False  # it is being deleted: nobody speaks or comes in
+    is_being_deleted: bool = False
     closure: Sanction | None = None
-    id: int = 0  # of this room, among those that had its name
+    id: int = 0
 
     def has_member(self, session: Session) -> bool:
+        """Return whether the session's account, or this very session of a guest, is in the room."""
         if session.account is not None:
             return session.account.id in self.members
         return self.guests.get(session.key) is session
 
     def check_open(self) -> None:
-        """Raises `RoomClosed`."""
+        """Raise `RoomClosed` if an operator has closed the room."""
         if self.closure is not None:
             raise with_reason(RoomClosed, self.closure.reason)
 
     @property
     def size(self) -> int:
+        """The number of members and guests, on all nodes."""
         return len(self.members) + len(self.guests) + len(self.remote_guests)
 
     @property
     def names(self) -> list[str]:
-        here = [account.name for account in self.members.values()] + [guest.name for guest in self.guests.values()]
-        return here + list(self.remote_guests.values())
-
-
-class LimitedRoom(Protocol):
-    """What has to be known of a room."""
-
-    creator: int | None
-
-    @property
-    def key(self) -> str:
-        """Its name folded."""
-
-    @property
-    def size(self) -> int:
-        """How many are in it."""
-
-    def has_member(self, session: Session) -> bool:
-        """Whether the session is in it."""
+        """The names of members, then of guests, as shown."""
+        local = [account.name for account in self.members.values()] + [guest.name for guest in self.guests.values()]
+        return local + list(self.remote_guests.values())
 
 
 class RoomQuotas:
-    """What is on its way to the disk counts as if it were there: else many that are asked at one time exceed a bound.
+    """Checks the limits on rooms. What is being stored counts, or many requests at once would exceed them.
 
-    `made` counts the rooms that accounts are making, `joined` those that names are joining, and `entered`, by room, who
-    is joining it.
+    `pending_creations`: rooms that are being created, by account id.
+    `pending_joins_by_name`, `pending_joins_by_room`: joins that are being stored, by key.
     """
 
     def __init__(self) -> None:
@@ -101,12 +90,12 @@ class RoomQuotas:
         self.pending_joins_by_room: Counter[str] = Counter()
 
     @contextmanager
-    def reserve_room(self, limits: Limits, rooms: Iterable[LimitedRoom], account: int) -> Iterator[None]:
-        """The account makes a room within. Raises `TooManyRooms`."""
-        made = [room.creator == account for room in rooms]
-        if len(made) + self.pending_creations.total() >= limits.max_rooms:
+    def reserve_room(self, limits: Limits, rooms: Iterable[Room], account: int) -> Iterator[None]:
+        """Count a room that the account creates within the block. Raises `TooManyRooms`."""
+        is_own = [room.creator == account for room in rooms]
+        if len(is_own) + self.pending_creations.total() >= limits.max_rooms:
             raise TooManyRooms("This server has reached its limit of rooms.", limit=limits.max_rooms)
-        if sum(made) + self.pending_creations[account] >= limits.max_rooms_created:
+        if sum(is_own) + self.pending_creations[account] >= limits.max_rooms_created:
             raise TooManyRooms(
                 f"An account can create at most {limits.max_rooms_created} rooms.", limit=limits.max_rooms_created
             )
@@ -114,33 +103,33 @@ class RoomQuotas:
             yield
 
     @contextmanager
-    def reserve_join(
-        self, limits: Limits, rooms: Iterable[LimitedRoom], session: Session, room: LimitedRoom
-    ) -> Iterator[None]:
-        """The session joins the room within. Raises `TooManyRooms` or `RoomFull`."""
+    def reserve_join(self, limits: Limits, rooms: Iterable[Room], session: Session, room: Room) -> Iterator[None]:
+        """Count a join that is stored within the block. Raises `TooManyRooms` or `RoomFull`."""
         if room.size + self.pending_joins_by_room[room.key] >= limits.max_members:
             raise RoomFull(limit=limits.max_members)
         self.check_join_quota(limits, rooms, session)
         with in_flight(self.pending_joins_by_name, session.key), in_flight(self.pending_joins_by_room, room.key):
             yield
 
-    def check_join_quota(self, limits: Limits, rooms: Iterable[LimitedRoom], session: Session) -> None:
-        """Whether the session may be in one more room. Raises `TooManyRooms`."""
-        if (
-            sum(each.has_member(session) for each in rooms) + self.pending_joins_by_name[session.key]
-            >= limits.max_rooms_joined
-        ):
+    def check_join_quota(self, limits: Limits, rooms: Iterable[Room], session: Session) -> None:
+        """Raise `TooManyRooms` if the session may not join one more room."""
+        joined = sum(room.has_member(session) for room in rooms)
+        if joined + self.pending_joins_by_name[session.key] >= limits.max_rooms_joined:
             raise TooManyRooms(
                 f"You can be a member of at most {limits.max_rooms_joined} rooms.", limit=limits.max_rooms_joined
             )
 
 
 MAX_PRESENCE_MEMBERS = 100
-"""Members beyond which a room is too large for everybody to be told of everybody's coming and going."""
+"""Members of a room beyond which their presence is not announced to each other."""
 
 
 class RoomRegistry:
-    """Every room. Joining and creating wait for the store."""
+    """All rooms, in memory, with what is done to them. What changes an account's membership or a room blocks.
+
+    `accounts_by_id` is the authenticator's, which changes it. `limits` returns the current limits. `find_closure`
+    returns the sanction by which a room is closed, by key.
+    """
 
     def __init__(
         self,
@@ -160,14 +149,15 @@ class RoomRegistry:
         self._rooms: dict[str, Room] = {}
         self._quotas = RoomQuotas()
         self._room_names = ConfusableIndex()
-        for kept in store.rooms():
-            self.load(kept)
+        for record in store.rooms():
+            self.load(record)
 
     def __iter__(self) -> Iterator[Room]:
+        """Iterate over a copy: rooms may be created and deleted meanwhile."""
         return iter(list(self._rooms.values()))
 
     def load(self, record: RoomRecord) -> Room:
-        """A room that the store has, there from now on, or the one that is there already."""
+        """Add a room that the store has, unless there is one of its key. Returns the room of that key."""
         members = {id: self._accounts_by_id[id] for id in record.members if id in self._accounts_by_id}
         room = Room(record.key, record.name, record.topic, record.creator, record.head, members, id=record.id)
         room.closure = self._find_closure(record.key)
@@ -175,13 +165,13 @@ class RoomRegistry:
         return self._rooms.setdefault(record.key, room)
 
     def get(self, key: str) -> Room | None:
-        """The room of that key as far as this server knows."""
+        """Return the room of that key, if this node knows it."""
         return self._rooms.get(key)
 
     def find(self, name: str) -> Room:
-        """The room of that name. Raises `NoSuchRoom`."""
+        """Return the room of that name. Raises `NoSuchRoom`. Blocks on a cluster where the name is unknown."""
         key = fold(name)
-        if key not in self._rooms:  # another server may have made it a moment ago
+        if key not in self._rooms:  # another node may have created it a moment ago
             self._router.peers.sync()
         room = self._rooms.get(key)
         if room is None or room.is_being_deleted:
@@ -189,32 +179,39 @@ class RoomRegistry:
         return room
 
     def member_count(self, name: str) -> int:
-        """How many are in the room of that name, if there is one."""
+        """Return the size of the room of that name; 0 if there is none."""
         room = self._rooms.get(fold(name))
         return room.size if room is not None else 0
 
     def require_member(self, name: str, session: Session) -> Room:
-        """The room, if the session is in it. Raises `NoSuchRoom` or `NotMember`."""
+        """Return the room of that name. Raises `NoSuchRoom`, or `NotMember` if the session is not in it."""
         room = self.find(name)
         if not room.has_member(session) and not (self._router.peers.sync() and room.has_member(session)):
             raise NotMember
         return room
 
     def writable_by(self, key: str, session: Session) -> Room | None:
-        """The room of that key, if the session is in it and may be heard there."""
+        """Return the room of that key if the session may send to it, else None. Never blocks."""
         room = self._rooms.get(key)
-        heard = room is not None and not room.is_being_deleted and room.closure is None and room.has_member(session)
-        return room if heard else None
+        if room is None or room.is_being_deleted or room.closure is not None or not room.has_member(session):
+            return None
+        return room
 
     def join(self, session: Session, name: str) -> tuple[Room, int]:
-        """Enter a room, and what was the last seq before; an account makes a room where there is none.
+        """Join a room, which an account creates if there is none.
 
-        Raises `BadName`, `NameConfusable` where another room looks the same, `BadRequest`, `NoSuchRoom`, `RoomClosed`,
-        `TooManyRooms` or `RoomFull`.
+        Returns:
+            The room, and the last seq before the join: what is up to there is not for the session.
+
+        Raises:
+            BadRequest: the name does not begin with `#`.
+            BadName: there is no such room, and the name is not allowed.
+            NameConfusable: there is no such room, and its name looks like another room's.
+            NoSuchRoom, RoomClosed, TooManyRooms, RoomFull
         """
         if not is_room(name):
             raise BadRequest("The name of a room begins with '#'.")
-        self._router.peers.sync()  # who is told who is there should be told of everybody
+        self._router.peers.sync()  # the response lists the members
         room = self.get(fold(name)) or self._create(session, f"#{check_name(name[1:])}")
         if room.is_being_deleted:
             raise NoSuchRoom("This room is being deleted.")
@@ -224,12 +221,12 @@ class RoomRegistry:
         room.check_open()
         with self._quotas.reserve_join(self._limits(), self, session, room):
             head = self._add_member(room, session)
-        if room.remote_guests.pop(session.key, None) is None:  # else it has moved here, and they know it
+        if room.remote_guests.pop(session.key, None) is None:  # else the guest came from another node, still a member
             self.notify(room, RoomEvent("join", room.name, session.name), session)
         return room, head
 
     def _add_member(self, room: Room, session: Session) -> int:
-        """Be in the room from now on; returns what was the last seq before."""
+        """Store the membership, unless it is a guest's. Returns the last seq before it."""
         if session.account is None:
             room.guests[session.key] = session
             session.sync.forget(room.key)  # what it was sent of an earlier room of this name
@@ -242,7 +239,7 @@ class RoomRegistry:
         return head
 
     def leave(self, session: Session, name: str) -> Room:
-        """Be in the room no more."""
+        """Leave a room. Raises `NoSuchRoom` or `NotMember`."""
         room = self.require_member(name, session)
         self._remove_stored_member(
             room, session.key, session.account, RoomEvent("leave", room.name, session.name), session
@@ -250,12 +247,12 @@ class RoomRegistry:
         return room
 
     def remove_user(self, session: Session, name: str, user: str) -> None:
-        """The creator takes somebody out. Raises `NotCreator`, or `NotFound` for somebody who is not in."""
+        """Remove a user from a room, as its creator. Raises `NotCreator`, or `NotFound` if the user is not in it."""
         room = self.require_member(name, session)
         if session.account is None or session.account.id != room.creator:
             raise NotCreator
         key = fold(user)
-        account = next((each for each in room.members.values() if each.key == key), None)
+        account = next((member for member in room.members.values() if member.key == key), None)
         if key in room.remote_guests:
             return self._router.peers.expel(room.key, key, session.name)
         if account is None and key not in room.guests:
@@ -266,7 +263,7 @@ class RoomRegistry:
         )
 
     def set_topic(self, session: Session, name: str, topic: str) -> None:
-        """Say what the room is about. Raises `BadRequest` for a topic that is too long or not printable."""
+        """Set the topic of a room. Raises `AccountsOnly` for a guest, `BadRequest` if it is too long or unprintable."""
         room = self.require_member(name, session)
         if session.account is None:
             raise AccountsOnly
@@ -278,13 +275,13 @@ class RoomRegistry:
         self.notify(room, RoomEvent("topic", room.name, session.name, topic=topic), session)
 
     def set_closure(self, room: Room, closure: Sanction | None, by: str, reason: str = "") -> None:
-        """The room is closed, or open again: everybody in it is told."""
+        """Close a room, or reopen it with None, and notify its members."""
         room.closure = closure
-        change = RoomEvent("open" if closure is None else "close", room.name, by, reason=reason or None)
-        self.notify(room, change, None)
+        event = RoomEvent("open" if closure is None else "close", room.name, by, reason=reason or None)
+        self.notify(room, event, None)
 
     def remove_session(self, session: Session) -> None:
-        """A session is over: a guest is in no room any more, unless it is there from elsewhere by now."""
+        """Remove a guest's ended session from its rooms, unless the guest is there from another node by now."""
         for room in self.guest_rooms(session):
             del room.guests[session.key]
             if room.key in self._router.peers.rooms_of(session.key):
@@ -294,7 +291,7 @@ class RoomRegistry:
 
     @contextmanager
     def deleting(self, room: Room) -> Iterator[None]:
-        """A room is deleted within: then there is none of its name. It goes on where that raises."""
+        """Delete the room in the store within the block; discard it at its end, unless that raises."""
         room.is_being_deleted = True
         try:
             yield
@@ -304,8 +301,8 @@ class RoomRegistry:
         self.discard(room)
 
     def discard(self, room: Room) -> None:
-        """There is no such room any more: everybody in it is told that they have left."""
-        if self._rooms.get(room.key) is not room:  # there is another of its name already
+        """Remove a room that was deleted, and notify its members that they have left it."""
+        if self._rooms.get(room.key) is not room:  # another room has its name already
             return
         del self._rooms[room.key]
         self._room_names.discard(room.name)
@@ -316,41 +313,44 @@ class RoomRegistry:
                 session.outbox.offer(RoomEvent("leave", room.name, session.name, by="server"))
 
     def guest_rooms(self, session: Session) -> list[Room]:
-        """The rooms a guest is in."""
+        """Return the rooms that a guest is in."""
         return [room for room in self if room.guests.get(session.key) is session]
 
     def promote_guest(self, session: Session, rooms: Sequence[Room]) -> None:
-        """A guest has become an account, which the store has as a member of the rooms it was in."""
+        """Make a guest that has registered a member of its rooms. The store has the memberships already."""
         account = session.account
         assert account is not None
         for room in rooms:
             if room.guests.get(session.key) is session:
                 del room.guests[session.key]
                 room.members[account.id] = account
-            else:  # taken out meanwhile
+            else:  # removed meanwhile
                 self._store.leave(room.key, account.id)
 
     def remove_account(self, account: Account) -> None:
-        """The account has been deleted."""
+        """Remove an account that was deleted from all rooms."""
         for room in self:
             room.members.pop(account.id, None)
 
     def roommates(self, account: Account | None) -> set[str]:
-        """The keys of those who share a room with an account, large rooms left out."""
+        """Return the keys of accounts that share a room with an account, itself included, large rooms left out."""
         if account is None:
             return set()
-        shared = [room for room in self._rooms.values() if account.id in room.members]
+        rooms = [room for room in self._rooms.values() if account.id in room.members]
         return {
-            each.key for room in shared if len(room.members) <= MAX_PRESENCE_MEMBERS for each in room.members.values()
+            member.key
+            for room in rooms
+            if len(room.members) <= MAX_PRESENCE_MEMBERS
+            for member in room.members.values()
         }
 
     def sessions(self, room: Room) -> Sequence[Session]:
-        """Every session of every member, and every guest's."""
+        """Return the local sessions of all members and guests of a room."""
         members = [session for account in room.members.values() for session in self._router.sessions(account.key)]
         return members + list(room.guests.values())
 
     def account_sessions(self, session: Session) -> Sequence[Session]:
-        """Those that are in a room when this session is: every one of its account, or it alone."""
+        """Return the sessions that are in the same rooms: all local ones of its account, or a guest's alone."""
         return (session,) if session.account is None else self._router.sessions(session.key)
 
     def _create(self, session: Session, name: str) -> Room:
@@ -362,25 +362,25 @@ class RoomRegistry:
 
     @contextmanager
     def _reserve_name(self, name: str) -> Iterator[None]:
-        """A room of that name is made within, and none that looks like it meanwhile. Raises `NameConfusable`."""
+        """Let nobody create a room whose name looks the same within the block. Raises `NameConfusable`."""
         self._room_names.check(name)
         self._room_names.add(name)
         try:
             yield
         finally:
             room = self._rooms.get(fold(name))
-            if room is None or room.name != name:  # not made, or made meanwhile under another spelling
+            if room is None or room.name != name:  # not created, or created meanwhile under another spelling
                 self._room_names.discard(name)
 
     def set_cursor(self, key: str, room: str, head: int) -> None:
-        """A name has joined a room: what was said before is not for it."""
+        """Have the sessions of a name that has joined a room begin there behind `head`."""
         for session in self._router.sessions(key):
             session.sync.set_start(room, head)
 
     def _remove_stored_member(
         self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session
     ) -> None:
-        """On disk first: where that fails nothing has happened, and it can be asked for again."""
+        """Remove a member from the store first: if that raises, nothing has happened."""
         if account is not None:
             self._store.leave(room.key, account.id, event.by or "")
         self.remove_member(room, key, account, event, actor)
@@ -388,22 +388,25 @@ class RoomRegistry:
     def remove_member(
         self, room: Room, key: str, account: Account | None, event: RoomEvent, actor: Session | None
     ) -> None:
-        """Somebody is in a room no more, and the store knows it: everybody is told, unless they have been."""
+        """Remove a guest, or an account's membership that the store has removed, and notify the room.
+
+        Does nothing if the member was removed before, by another device or node.
+        """
         if account is None:
             if key in room.guests:
                 self.notify(room, event, actor)
                 del room.guests[key]
                 self._router.peers.presence_changed(key)
             return
-        if account.id not in room.members:  # another device was faster
+        if account.id not in room.members:
             return
         self.notify(room, event, actor)
         del room.members[account.id]
-        for session in self._router.sessions(account.key):  # should it come back, it begins anew
+        for session in self._router.sessions(account.key):  # should the account join again, it begins anew
             session.sync.forget(room.key)
 
     def notify(self, room: Room, event: RoomEvent, actor: Session | None) -> None:
-        """Everybody in the room but the session whose doing it is: that one has its answer."""
+        """Send an event to the room's sessions, except the one that caused it, which gets a response."""
         for session in self.sessions(room):
             if session.accepts_push and session is not actor:
                 session.outbox.offer(event)

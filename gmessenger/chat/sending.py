@@ -38,8 +38,9 @@ from gmessenger.names import BROADCAST_TARGET, ROOM_PREFIX, direct_key, fold
 
 
 class OutboxReservations:
-    """Room of that `weight` which outboxes keep for a message: given back once, when it is settled or where the `with`
-    block raises.
+    """Room for one message that outboxes keep free until it is stored.
+
+    It is given back once: by `release`, or where the `with` block raises. `size`: in characters.
     """
 
     __slots__ = ("reservations", "size")
@@ -58,27 +59,29 @@ class OutboxReservations:
             self.release()
 
     def try_reserve(self, outbox: Outbox) -> None:
-        """Have room kept in an outbox, if it has any."""
+        """Reserve room in an outbox, if there is any."""
         if outbox.reserve(self.size):
             self.reservations.append(outbox)
 
     def release(self) -> None:
-        """Give it back: now the message comes, or will not come."""
-        room, self.reservations = self.reservations, []
-        for promise in room:
-            promise.release(self.size)
+        """Give all of it back: the message comes now, or will not come."""
+        reservations, self.reservations = self.reservations, []
+        for reservation in reservations:
+            reservation.release(self.size)
 
 
 MessageIds = Sequence[str | None]
-"""The id of each of several messages, in their order."""
+"""The ids of several messages, in their order; None for a message without."""
 PENDING_MESSAGE_OVERHEAD: Final = 256
-"""What a message on its way weighs besides its text."""
+"""Characters that a message in the store's queue counts besides its text."""
 
 
 class Dispatcher:
-    """Sends on behalf of sessions. `accounts` is shared with the entrance, which changes it.
+    """Stores, relays or broadcasts messages that have passed the checks of `MessageService`.
 
-    `seen` says of a folded name whether somebody of it has been here.
+    `accounts` is the authenticator's, which changes it. `was_seen` tells of a folded name whether it was online lately.
+    A message to a room, or with an account at either end, is stored: the store calls back once it is on disk, and only
+    then is the sender sent a response and the message delivered.
     """
 
     def __init__(
@@ -108,30 +111,34 @@ class Dispatcher:
         self._stats = stats
 
     def send_direct(self, session: Session, key: str, to: str, text: str, id: str | None, action: str) -> None:
-        """A message to a name; kept if either end is an account, else handed over."""
+        """Send a message to a name: stored if either end is an account, else relayed.
+
+        Blocks where other nodes have to be asked. Raises `NotFound`, `RecipientGone`, `RecipientBusy`, `Blocked`, and
+        as the store's `append`.
+        """
         if key in self._blocks.by_user:
             self._blocks.check(session.key, key)
         try:
             self._send_direct(session, key, to, text, id, action)
-        except (NotFound, RecipientGone):  # it may have come, or become an account, on another server a moment ago
+        except (NotFound, RecipientGone):  # it may have logged in or registered on another node a moment ago
             if not self._router.peers.sync(key) or (key not in self._accounts and key not in self._router):
                 raise
             self._send_direct(session, key, to, text, id, action)
 
     def _send_direct(self, session: Session, key: str, to: str, text: str, id: str | None, action: str) -> None:
         account = self._accounts.get(key)
-        shown = account.name if account is not None else self._guest_name(key, to)
+        name = account.name if account is not None else self._guest_name(key, to)
         if account is None and session.account is None:
-            return self._relay(session, key, Message(session.name, shown, text, self._clock(), action), id)
-        post = self._new_message(session, direct_key(session.key, key), shown, text, id)
+            return self._relay(session, key, Message(session.name, name, text, self._clock(), action), id)
+        message = self._new_message(session, direct_key(session.key, key), name, text, id)
         if account is not None:
-            return self._store_message(PendingMessage(self, session, post, action, key))
-        with OutboxReservations(len(text) + PENDING_MESSAGE_OVERHEAD) as promised:
-            self._reserve(promised, session, key)
-            return self._store_message(PendingMessage(self, session, post, action, key, reservations=promised))
+            return self._store_message(PendingMessage(self, session, message, action, key))
+        with OutboxReservations(len(text) + PENDING_MESSAGE_OVERHEAD) as reservations:
+            self._reserve(reservations, session, key)
+            return self._store_message(PendingMessage(self, session, message, action, key, reservations=reservations))
 
     def _reserve(self, reservations: OutboxReservations, session: Session, key: str) -> None:
-        """Have room kept where the guest is: nothing is stored that a guest would not be given."""
+        """Reserve room in a guest's outboxes: no message to a guest is stored that it could not be sent."""
         if key not in self._router.outboxes:
             reservations.reservations += self._router.peers.reserve(session.key, key, reservations.size)
             return
@@ -141,51 +148,52 @@ class Dispatcher:
             raise RecipientBusy(retry_after=self._policy.busy_retry_after)
 
     def _guest_name(self, key: str, to: str) -> str:
-        """The name of a guest who is present, as it is shown."""
+        """Return the name of an online guest as shown. Raises `NotFound`, or `RecipientGone` if it was seen lately."""
         sessions = self._router.sessions(key)
         if sessions:
             return sessions[0].name
-        shown = self._router.peers.latest(key)
-        if shown is None:
+        presence = self._router.peers.latest(key)
+        if presence is None:
             raise (
                 RecipientGone(f"{to} has left, and messages to guests are not stored.")
                 if self._was_seen(key)
                 else NotFound
             )
-        return shown.name
+        return presence.name
 
     def send_to_room(self, session: Session, room: Room, text: str, id: str | None, action: str) -> None:
-        """A message to a room the session is in."""
+        """Store a message to a room that the session is in. Raises `RoomClosed`, and as the store's `append`."""
         if room.closure is not None:
             room.check_open()
-        post = self._new_message(session, room.key, room.name, text, id)
-        self._store_message(PendingMessage(self, session, post, action, room=room))
+        message = self._new_message(session, room.key, room.name, text, id)
+        self._store_message(PendingMessage(self, session, message, action, room=room))
 
     def broadcast(self, session: Session, text: str, id: str | None, action: str) -> None:
-        """A message to everybody present but the sender, kept nowhere."""
-        parcel = Message(session.name, BROADCAST_TARGET, text, self._clock(), action)
-        hide = self._blocks.is_hidden
-        others = [each for each in self._router if each is not session and not hide(each.key, session.key)]
-        self._router.peers.broadcast(parcel)
-        self._respond_relayed(session, id, parcel.time, sum(other.outbox.offer(parcel) for other in others))
+        """Send a message to all online users but the sender, stored nowhere."""
+        message = Message(session.name, BROADCAST_TARGET, text, self._clock(), action)
+        is_hidden = self._blocks.is_hidden
+        others = [other for other in self._router if other is not session and not is_hidden(other.key, session.key)]
+        self._router.peers.broadcast(message)
+        self._respond_relayed(session, id, message.time, sum(other.outbox.offer(message) for other in others))
 
     def _relay(self, session: Session, key: str, message: Message, id: str | None) -> None:
-        """From guest to guest: what a live session takes, and nothing is kept."""
-        taken = others = 0
+        """Send a message from guest to guest, here or on another node. Raises `RecipientBusy` if no outbox has room."""
+        accepted = others = 0
         for outbox in self._router.outboxes.get(key, ()):
             if outbox is not session.outbox:
                 others += 1
-                taken += outbox.offer(message)
-        if others and not taken:
+                accepted += outbox.offer(message)
+        if others and not accepted:
             raise RecipientBusy(retry_after=self._policy.busy_retry_after)
         if key not in self._router.outboxes:
-            taken = self._router.peers.relay(session, key, message, id)
-        self._respond_relayed(session, id, message.time, taken)
+            accepted = self._router.peers.relay(session, key, message, id)
+        self._respond_relayed(session, id, message.time, accepted)
 
     def send_batch(self, session: Session, key: str, texts: list[str], ids: MessageIds, action: str) -> bool:
-        """Texts to one name or room together; False, and nothing has happened, where each is to be looked at by itself.
+        """Send texts to one name or room together, with one check of recipient and membership for all.
 
-        Takes the looks once that each message costs otherwise: in rooms they were a quarter of all the work.
+        Returns False, and has done nothing, where each must be sent by itself. (For rooms the checks of each message
+        were a quarter of all the work.)
         """
         if key[:1] == ROOM_PREFIX:
             room = self._rooms.writable_by(key, session)
@@ -200,19 +208,19 @@ class Dispatcher:
         return session.account is None and key != session.key and self._relay_batch(session, key, texts, ids)
 
     def _relay_batch(self, session: Session, key: str, texts: list[str], ids: MessageIds) -> bool:
-        """From guest to guest, as one parcel; False where it does not fit."""
+        """Send texts from guest to guest as one event. Returns False if it does not fit, or the guest is not here."""
         outboxes = self._router.outboxes.get(key)
         if outboxes is None or (session.sync.ack_pending and any(ids)):
             return False
-        weight = sum(map(len, texts)) + MESSAGE_OVERHEAD * len(texts)
-        if not all(outbox.make_room_for(len(texts), weight) for outbox in outboxes):
+        size = sum(map(len, texts)) + MESSAGE_OVERHEAD * len(texts)
+        if not all(outbox.make_room_for(len(texts), size) for outbox in outboxes):
             return False
-        breath = TextBatch(session.name, self._router.sessions(key)[0].name, texts, self._clock(), weight)
-        taken = sum(outbox.push(breath, len(texts)) for outbox in outboxes)
+        batch = TextBatch(session.name, self._router.sessions(key)[0].name, texts, self._clock(), size)
+        accepted = sum(outbox.push(batch, len(texts)) for outbox in outboxes)
         self._stats.relayed += len(texts)
-        self._stats.deliveries += taken * len(texts)
+        self._stats.deliveries += accepted * len(texts)
         for id in filter(None, ids):
-            session.outbox.push(Response(202, id, breath.time))
+            session.outbox.push(Response(202, id, batch.time))
         return True
 
     def _store_batch(
@@ -226,20 +234,20 @@ class Dispatcher:
         to_key: str = "",
         room: Room | None = None,
     ) -> bool:
-        """Have all of them stored; False where the sender or the store has too much on the way."""
-        weight = sum(map(len, texts)) + PENDING_MESSAGE_OVERHEAD * len(texts)
-        if session.pending_characters + weight > self._policy.max_pending_characters or self._quotas.limit_for(session):
+        """Store all texts or none. Returns False if too much is pending, or the sender has a quota."""
+        size = sum(map(len, texts)) + PENDING_MESSAGE_OVERHEAD * len(texts)
+        if session.pending_characters + size > self._policy.max_pending_characters or self._quotas.limit_for(session):
             return False
-        posts = [
+        messages = [
             self._new_message(session, conversation, to_name, text, id) for text, id in zip(texts, ids, strict=True)
         ]
         try:
             self._store.append_all(
-                [(post, PendingMessage(self, session, post, action, to_key, room)) for post in posts]
+                [(message, PendingMessage(self, session, message, action, to_key, room)) for message in messages]
             )
         except WireError:
             return False
-        session.add_pending(weight)
+        session.add_pending(size)
         return True
 
     def _respond_relayed(self, session: Session, id: str | None, time: float, deliveries: int) -> None:
@@ -255,7 +263,7 @@ class Dispatcher:
         return NewMessage(conversation, session.name, to, text, self._clock(), account, device, id)
 
     def _store_message(self, pending: PendingMessage) -> None:
-        """Have a message stored; when it is on disk, answer and deliver."""
+        """Hand a message to the store, which calls `on_stored`."""
         if self._quotas.limit_for(pending.session):
             with self._quotas.reserve(pending.session, pending.message.text) as pending.quota:
                 self._store.append(pending.message, pending)
@@ -264,32 +272,32 @@ class Dispatcher:
         pending.session.add_pending(len(pending.message.text) + PENDING_MESSAGE_OVERHEAD)
 
     def on_stored(self, pending: PendingMessage, seq: int, duplicate: bool, error: WireError | None) -> None:
-        """What became of it: answer, and bring it to those whose turn it is now."""
-        session, post, room = pending.session, pending.message, pending.room
-        session.release_pending(len(post.text) + PENDING_MESSAGE_OVERHEAD)
+        """Send the sender its response, and have the message delivered. Called by the store; does not yield."""
+        session, message, room = pending.session, pending.message, pending.room
+        session.release_pending(len(message.text) + PENDING_MESSAGE_OVERHEAD)
         if pending.reservations is not None:
             pending.reservations.release()
         if pending.quota is not None:
             pending.quota.complete(is_stored=error is None and not duplicate)
         if error is not None:
             self._stats.refused[error.code] += 1
-            session.outbox.push(Response(error.status, post.id, self._clock(), dict(error.to_fields())))
+            session.outbox.push(Response(error.status, message.id, self._clock(), dict(error.to_fields())))
             return
-        if post.id is not None:
-            session.outbox.push(Response(200, post.id, self._clock(), seq=seq))
+        if message.id is not None:
+            session.outbox.push(Response(200, message.id, self._clock(), seq=seq))
         if room is not None:
             room.head = max(room.head, seq)
         if duplicate:
             self._stats.duplicates += 1
             return
         self._stats.stored += 1
-        self._fan_out.add(CommittedMessage(post, seq, pending.action, session.key, session, room, pending.to_key))
+        self._fan_out.add(CommittedMessage(message, seq, pending.action, session.key, session, room, pending.to_key))
 
 
 class PendingMessage(Struct, gc=False):
-    """A message on its way to the disk, and who is to be told when it is there: what the store calls when it is done.
+    """A message in the store's queue, and what is needed once it is on disk. The store calls it as the callback.
 
-    One object and no closures, which the collector would look through a hundred thousand times a second.
+    One struct and no closure: the garbage collector would traverse a hundred thousand closures a second.
     """
 
     dispatcher: Dispatcher
@@ -306,14 +314,14 @@ class PendingMessage(Struct, gc=False):
 
 
 def flush_acknowledgements(session: Session, store: Store) -> None:
-    """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
+    """Block until what the session acknowledged and sent is on disk: its next response promises that it is."""
     if session.sync.ack_pending:
         store.flush()
         session.sync.flushed()
 
 
 class MessageService:
-    """May block the greenlet that calls it, and so hold back reading."""
+    """Checks and sends messages. Called from the connection's greenlet: blocking it holds back its requests."""
 
     def __init__(
         self,
@@ -334,13 +342,19 @@ class MessageService:
         self._router = router
 
     def send(self, session: Session, to: str, text: str, id: str | None = None, action: str = "") -> None:
-        """Bring a text to a name, a room, or EVERYBODY.
+        """Send a text to a name, a room, or `BROADCAST_TARGET`.
 
-        Answers 200 with its seq once it is on disk, or 202 when a live session took it and nothing is kept. Without an
-        id it is answered only if it is refused later. Raises `TextTooLong`, `NotFound`, `RecipientGone`,
-        `RecipientBusy` (nobody got it), `NoSuchRoom`, `NotMember`, `RoomClosed`, `Muted`, `Blocked`,
-        `BroadcastDisabled` or `RateLimited`.
-        While the session is too fast, or much of its own is still on its way to the disk, it waits.
+        The response is 200 with the seq once the message is on disk, or 202 if a session accepted it and it is not
+        stored. Without an id there is none, unless the message is refused after this returns.
+
+        Blocks while the session is over its rate, or has too much pending in the store.
+
+        Raises:
+            TextTooLong, RateLimited, Muted, Blocked, NotFound, RecipientGone, NoSuchRoom, NotMember, RoomClosed,
+            BroadcastDisabled
+            RecipientBusy: no session of the recipient had room for it.
+            StoreUnavailable: it could not be stored, or what is pending was not within the timeout.
+            NotLoggedIn: the session was ended while this blocked.
         """
         self._throttle.charge_message(session, len(text), self._recipient_count(to) if to[:1] == ROOM_PREFIX else 0)
         if self._sanctions.muted:
@@ -361,23 +375,21 @@ class MessageService:
             raise BroadcastDisabled
 
     def send_batch(self, session: Session, to: str, texts: list[str], ids: MessageIds, action: str = "") -> bool:
-        """Bring several texts to one name or room, as if each were a `message`; False, and none of them has been
-        brought, where each has to be looked at by itself.
+        """Send several texts to one name or room as `send` would, with one check for all: most of a message's cost.
 
-        What is asked of each message is asked of them once, which is most of what a message costs.
+        Returns False, and has sent none, where one might be refused or delayed: then each must be sent by itself.
+        Never blocks.
         """
         longest = max(map(len, texts))
         if self._sanctions.muted or longest > self._policy.max_text:
             return False
         key = fold(to)
-        audience = self._recipient_count(key) if key[:1] == ROOM_PREFIX else 0
-        short = longest < CHARACTERS_PER_UNIT  # as nearly all are
-        price = (
-            len(texts) * message_cost(0, audience)
-            if short
-            else sum(message_cost(len(text), audience) for text in texts)
-        )
-        charge = self._throttle.try_charge_batch(session, price)
+        recipients = self._recipient_count(key) if key[:1] == ROOM_PREFIX else 0
+        if longest < CHARACTERS_PER_UNIT:  # as nearly all are
+            cost = len(texts) * message_cost(0, recipients)
+        else:
+            cost = sum(message_cost(len(text), recipients) for text in texts)
+        charge = self._throttle.try_charge_batch(session, cost)
         if charge is None:
             return False
         with charge:
@@ -389,7 +401,7 @@ class MessageService:
         return True
 
     def join_and_send(self, session: Session, room: str, text: str, action: str) -> None:
-        """A message to a room from somebody who becomes a member by it."""
+        """Join a room and send a text to it, as course clients do. Raises as `RoomRegistry.join` and `send`."""
         self._rooms.join(session, room)
         self.send(session, room, text, action=action)
 
@@ -399,5 +411,5 @@ class MessageService:
     def _wait_for_store(self, session: Session) -> None:
         if not session.wait_for_store(self._policy.max_pending_characters, self._policy.store_timeout):
             raise StoreUnavailable
-        if session.outbox.closed:  # it has been sent away meanwhile
+        if session.outbox.closed:  # the session was ended meanwhile
             raise NotLoggedIn
