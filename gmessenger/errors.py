@@ -75,7 +75,10 @@ compare the code. Errors below `ExitError` end a program: the message is one lin
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
+
+ErrorFields: TypeAlias = dict[str, str | int | float]
+"""What a response says of an error: its sentence, its code, and a limit or a delay."""
 
 
 class MessengerError(Exception):
@@ -110,7 +113,7 @@ class WireError(MessengerError):
         self.limit = limit
         self.retry_after = retry_after
 
-    def to_fields(self) -> dict[str, str | int | float]:
+    def to_fields(self) -> ErrorFields:
         """Return the fields of the response that describe the error, without its status."""
         optional = {"limit": self.limit, "retry_after": self.retry_after}
         present = {key: value for key, value in optional.items() if value is not None}

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import gevent
 from gevent import socket
-from msgspec import DecodeError, json
+from msgspec import DecodeError, json, to_builtins
 
 from gmessenger.chat.admin import ADMIN_METHODS, AdminService, check_arguments
 from gmessenger.chat.messenger import Messenger
@@ -152,7 +152,7 @@ class LocalAdminClient:
         self._service = service
 
     def call(self, method: str, *, fd: int | None = None, **arguments: Any) -> Any:
-        return ADMIN_METHODS[method].call(self._service, check_arguments(method, arguments), fd)
+        return to_builtins(ADMIN_METHODS[method].call(self._service, check_arguments(method, arguments), fd))
 
 
 class SharedStoreAdminClient(LocalAdminClient):

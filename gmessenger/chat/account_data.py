@@ -1,19 +1,17 @@
-"""What a person may do with their own data: take all of it along, or have all of it erased."""
+"""Export and erasure of what is stored of an account, on its owner's request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from gmessenger import log
 from gmessenger.chat.auth import Authenticator, LoginThrottle
 from gmessenger.chat.blocks import BlockList
-from gmessenger.chat.delivery import history_entry
 from gmessenger.chat.history import target_of
-from gmessenger.chat.outbox import Response
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.records import Account, ExportedMessage
+from gmessenger.chat.results import AnyMessageEntry, ExportPage, message_entry
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import SessionCloser
 from gmessenger.chat.session import Session
@@ -24,7 +22,7 @@ EXPORT_PAGE: Final = 500
 
 
 class AccountData:
-    """For accounts only: of a guest nothing is kept that only the guest could ask for."""
+    """Exports and erases accounts. Guests have no data of their own in the store."""
 
     def __init__(
         self,
@@ -35,7 +33,6 @@ class AccountData:
         login_throttle: LoginThrottle,
         session_closer: SessionCloser,
         peers: Peers,
-        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._authenticator = authenticator
@@ -44,34 +41,34 @@ class AccountData:
         self._login_throttle = login_throttle
         self._session_closer = session_closer
         self._peers = peers
-        self._clock = clock
 
-    def export(self, session: Session, id: str | None, after: int) -> None:
-        """Answer with a page of all that the account may read, oldest first; `after` is where the next one begins."""
-        account = _require_account(session)
-        found, further = self._store.export_page(max(0, after), EXPORT_PAGE, account.id)
-        page = [_export_entry(session, each) for each in found]
-        end = page[-1]["place"] if page else after
-        session.outbox.push(Response(200, id, self._clock(), {"messages": page, "more": further, "after": end}))
+    def export(self, session: Session, after: int) -> ExportPage:
+        """Return a page of all that the account may read, oldest first, from the position `after` on.
 
-    def erase(self, session: Session, password: str) -> None:
-        """Erase what the account said and itself, also from the store's files, and end its sessions but this one.
-
-        Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done, and can be asked again.
-        Where there are other servers, which let nobody in meanwhile, either, it may then stay disabled.
+        Blocks on the store. Raises `AccountsOnly`.
         """
         account = _require_account(session)
-        if account.id not in self._authenticator.accounts_by_id:  # asked again, when all but the files was done
+        rows, more = self._store.export_page(max(0, after), EXPORT_PAGE, account.id)
+        return ExportPage([_export_entry(session, row) for row in rows], more, rows[-1].position if rows else after)
+
+    def erase(self, session: Session, password: str) -> None:
+        """Erase the account and the texts it sent, also from the store's files, and close its other sessions.
+
+        Blocks on the store. Raises `AccountsOnly`, `WrongPassword`, or `StoreUnavailable`: then it may be half done and
+        can be requested again; in a cluster the account may stay disabled until then.
+        """
+        account = _require_account(session)
+        if account.id not in self._authenticator.accounts_by_id:  # a second request: all but the files was done
             return self._store.purge()
         if not self._login_throttle.verify(
             account.key, session.address, self._store.password_hash(account.id), password
         ):
             raise WrongPassword
-        account.disabled = True  # nobody comes in while it is being erased, also not as a guest
+        account.disabled = True  # no login while it is being erased, not even as a guest
         self._session_closer.close_all(account.key, AccountDeleted(), except_session=session)
         try:
-            there_are_others = self._erase_account(account)
-        except BaseException:  # whatever it was: it may be asked for again, and the owner come in
+            has_peers = self._erase_account(account)
+        except BaseException:  # any error: the owner may log in and request it again
             with suppress(MessengerError):
                 self._peers.lock_account(account.id, locked=False)
                 account.disabled = False
@@ -80,30 +77,30 @@ class AccountData:
         self._authenticator.remove_account(account)
         self._rooms.remove_account(account)
         self._blocks.discard(account.key)
-        if there_are_others:
-            with suppress(MessengerError):  # there is nobody any more who could ask again
+        if has_peers:
+            with suppress(MessengerError):  # nobody is left who could request it again
                 self._erase_texts(account)
         self._store.purge()
         return None
 
     def _erase_account(self, account: Account) -> bool:
-        """Whether other servers may have kept something of the account until they heard of this."""
-        there_are_others = self._peers.lock_account(account.id)
+        """Erase texts and account; return whether other nodes may have stored something of it meanwhile."""
+        has_peers = self._peers.lock_account(account.id)
         self._erase_texts(account)
-        self._store.purge()  # before the account goes, by whose password it can be asked for again
+        self._store.purge()  # before the account goes: its password is needed to request it again
         self._store.delete_account(account.id)
-        return there_are_others
+        return has_peers
 
     def _erase_texts(self, account: Account) -> None:
-        """Until nothing is found: what was on its way to the disk when this began may have arrived meanwhile."""
+        """Erase until nothing is left: what was queued when this began may have been committed meanwhile."""
         self._store.flush()
         while self._store.erase_messages(account.id):
             self._store.flush()
 
 
-def _export_entry(session: Session, each: ExportedMessage) -> dict[str, Any]:
-    message = each.message
-    return history_entry(message, **{"with": target_of(session, message.conversation, message), "place": each.position})
+def _export_entry(session: Session, row: ExportedMessage) -> AnyMessageEntry:
+    message = row.message
+    return message_entry(message, target=target_of(session, message.conversation, message), position=row.position)
 
 
 def _require_account(session: Session) -> Account:

@@ -14,11 +14,11 @@ from msgspec.structs import astuple
 
 from gmessenger import log
 from gmessenger.chat.auth import invite_fingerprint, make_invite
-from gmessenger.chat.delivery import history_entry
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.records import Account
+from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
 from gmessenger.chat.router import SessionCloser
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
@@ -175,11 +175,11 @@ class AdminService:
         self._store.purge()
         return deleted
 
-    def messages(self, after: Number, limit: Number = MAX_PAGE) -> dict[str, Any]:
+    def messages(self, after: Number, limit: Number = MAX_PAGE) -> DumpPage:
         """Return a page of all stored messages, and the `after` of the next page: None at the end."""
         page, _ = self._store.export_page(max(0, min(after, MAX_POSITION)), max(1, min(limit, MAX_PAGE)))
-        messages = [history_entry(row.message, conversation=row.message.conversation) for row in page]
-        return {"messages": messages, "after": page[-1].position if page else None}
+        messages = [message_entry(row.message, conversation=row.message.conversation) for row in page]
+        return DumpPage(messages, page[-1].position if page else None)
 
     def grant(self, name: Name) -> None:
         """Make an account an operator. Raises `NotFound`."""
@@ -189,10 +189,11 @@ class AdminService:
         """Withdraw operator rights. Raises `NotFound`."""
         self._set_role(name, "")
 
-    def sanctions(self, kind: Literal["bans", "mutes"], after: Name | None = None) -> dict[str, Any]:
+    def sanctions(self, kind: Literal["bans", "mutes"], after: Name | None = None) -> BanPage | MutePage:
         """Return a page of bans or mutes, starting after a name or an address."""
-        get_page = self.moderation.bans if kind == "bans" else self.moderation.mutes
-        return get_page(SERVER_OWNER, after)
+        if kind == "bans":
+            return self.moderation.bans(SERVER_OWNER, after)
+        return self.moderation.mutes(SERVER_OWNER, after)
 
     def _set_role(self, name: Name, role: str) -> None:
         account = self._find_account(name)
@@ -272,7 +273,7 @@ class ModerationMethod(AdminMethod):
     def call(self, service: AdminService, arguments: dict[str, Any], fd: int | None = None) -> int | None:
         values = (arguments[field.name] for field in self.fields)
         result = self.function(service.moderation, SERVER_OWNER, *values)
-        return int(result["sessions"]) if self._counts_sessions else None
+        return result.sessions if self._counts_sessions else None
 
 
 NAME_FIELD: Final = ArgumentField("name", Name)

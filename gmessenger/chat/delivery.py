@@ -7,7 +7,7 @@ to a room of a thousand are a thousand events, not a hundred thousand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from gevent.event import Event
 from msgspec import Struct
@@ -212,20 +212,6 @@ def message_from_stored(stored: StoredMessage, *, is_own: bool) -> Message:
         id=stored.id if is_own else None,
         erased=stored.erased,
     )
-
-
-def history_entry(stored: StoredMessage, **more: Any) -> dict[str, Any]:
-    """A message in the answer to history or search."""
-    if stored.erased:
-        return {"seq": stored.seq, "erased": True, "message": "", **more}
-    return {
-        "from": stored.sender,
-        "to": stored.to,
-        "time": stored.time,
-        "message": stored.text,
-        "seq": stored.seq,
-        **more,
-    }
 
 
 class FanOut:

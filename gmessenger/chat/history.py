@@ -1,13 +1,22 @@
-"""The archive: what was said before, for accounts only, and what each device and account is done with."""
+"""History and search for accounts, and the positions that devices and accounts have acknowledged and read."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from gmessenger.chat.delivery import history_entry
+from msgspec import UNSET
+
 from gmessenger.chat.outbox import DeliveryReceipt, ReadReceipt
 from gmessenger.chat.policy import Policy
-from gmessenger.chat.records import Account, ConversationRow
+from gmessenger.chat.records import Account, ConversationRow, StoredMessage
+from gmessenger.chat.results import (
+    ConversationEntry,
+    ConversationPage,
+    ForwardHistoryPage,
+    HistoryPage,
+    SearchPage,
+    message_entry,
+)
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
@@ -20,7 +29,10 @@ DEFAULT_PAGE: Final = 50
 
 
 class HistoryService:
-    """Reads, and marks as read. `accounts` is shared with the entrance, which changes it."""
+    """Pages and searches stored messages; records acknowledgements and read positions.
+
+    Methods may block on the store. `accounts`, by folded name, belongs to the authenticator, which changes it.
+    """
 
     def __init__(
         self, store: Store, router: Router, rooms: RoomRegistry, accounts: dict[str, Account], policy: Policy
@@ -32,7 +44,7 @@ class HistoryService:
         self._accounts = accounts
 
     def acknowledge(self, session: Session, target: str, seq: int) -> None:
-        """This session's device needs nothing any more up to `seq` of that conversation."""
+        """Record that the session's device needs nothing up to `seq` of a conversation; notify the other end."""
         if session.device is None:
             return
         conversation = conversation_key(session, target)
@@ -48,7 +60,7 @@ class HistoryService:
                     other.outbox.offer(delivered)
 
     def mark_read(self, session: Session, target: str, seq: int) -> None:
-        """The account has read everything up to `seq`; its other devices are told."""
+        """Record that the account has read up to `seq`, and notify its other sessions."""
         if session.account is None:
             return
         # (Not bounded by what it was sent: it may be catching up.)
@@ -63,8 +75,11 @@ class HistoryService:
 
     def history(
         self, session: Session, target: str, before: int | None, after: int | None, limit: int | None
-    ) -> dict[str, Any]:
-        """A page of a conversation. Raises `AccountsOnly`, `NotMember`, `NotFound`, `NoSuchRoom` or `BadRequest`."""
+    ) -> HistoryPage:
+        """Return a page of a conversation: before a seq, after one, or the latest.
+
+        Raises `AccountsOnly`, `NotMember`, `NotFound`, `NoSuchRoom` or `BadRequest`.
+        """
         account = self._require_account(session)
         if before is not None and after is not None:
             raise BadRequest("Give before or after, not both.")
@@ -72,13 +87,13 @@ class HistoryService:
         visible = self._store.visible_from(account.id, conversation)
         if visible is None:
             self._raise_unreadable(target)
-            return {"with": target, "first": 1, "messages": [], "more": False}
+            return HistoryPage(target, 1, [], False)
         page = self._store.history(conversation, visible, before, after, _page_size(limit))
-        messages = [history_entry(message) for message in page.messages]
-        return {"with": target, "first": page.first_seq, "messages": messages, "more": page.more}
+        page_type = HistoryPage if after is None else ForwardHistoryPage
+        return page_type(target, page.first_seq, [message_entry(message) for message in page.messages], page.more)
 
-    def conversations(self, session: Session, after: str | None, limit: int) -> dict[str, Any]:
-        """What the session takes part in, by name, behind `after`; of a guest, who can read nothing, the rooms."""
+    def conversations(self, session: Session, after: str | None, limit: int) -> ConversationPage:
+        """Return the conversations of a session by name, starting after `after`; of a guest, its rooms."""
         start = fold(after) if after else ""
         if session.account is not None:
             found, more = self._store.conversations(session.account.id, start, limit)
@@ -88,23 +103,23 @@ class HistoryService:
             )
             found = [ConversationRow(room.key, room.name, 0, room.head + 1, 0, None) for room in rooms[:limit]]
             more = len(rooms) > limit
-        return {"conversations": [_conversation_fields(each) for each in found], "more": more}
+        return ConversationPage([_conversation_entry(row) for row in found], more)
 
-    def search(self, session: Session, text: str, target: str | None, limit: int | None) -> dict[str, Any]:
-        """Find messages that hold all words of `text`, newest first; `incomplete` where not all was looked through."""
+    def search(self, session: Session, text: str, target: str | None, limit: int | None) -> SearchPage:
+        """Find messages that contain all words of `text`, newest first, in one conversation or in all."""
         account = self._require_account(session)
         conversation = conversation_key(session, target) if target is not None else None
         if conversation is not None and self._store.visible_from(account.id, conversation) is None:
             self._raise_unreadable(target or "")
         hits = self._store.search(account.id, text, conversation, _page_size(limit), self._policy.search_timeout)
         messages = [
-            history_entry(each, **{"with": target_of(session, each.conversation, each)}) for each in hits.messages
+            message_entry(message, target=target_of(session, message.conversation, message))
+            for message in hits.messages
         ]
-        lacking = {"incomplete": True} if hits.incomplete else {}
-        return {"messages": messages, "more": hits.more, **lacking}
+        return SearchPage(messages, hits.more, hits.incomplete or UNSET)
 
     def _raise_unreadable(self, target: str) -> None:
-        """Say why there is nothing to read, unless there just is nothing yet."""
+        """Raise why a conversation may not be read; return where it is only empty."""
         if is_room(target):
             self._rooms.find(target)
             raise NotMember
@@ -118,20 +133,20 @@ class HistoryService:
 
 
 def conversation_key(session: Session, target: str) -> str:
-    """The conversation's key: a room's own, or both names in order."""
+    """Return the key of a conversation: a room's own, or both names in order."""
     return fold(target) if is_room(target) else direct_key(session.key, fold(target))
 
 
-def target_of(session: Session, conversation: str, message: Any) -> str:
-    """The other end of a conversation, as it is shown to this session."""
+def target_of(session: Session, conversation: str, message: StoredMessage) -> str:
+    """Return the other end of a conversation as it is shown to this session."""
     if is_room(conversation):
-        return str(message.to)
-    return str(message.to if fold(message.sender) == session.key else message.sender)
+        return message.to
+    return message.to if fold(message.sender) == session.key else message.sender
 
 
-def _conversation_fields(row: ConversationRow) -> dict[str, Any]:
-    time = {"time": row.time} if row.time is not None else {}
-    return {"with": row.target, "seq": row.seq, "first": row.first_seq, "read": row.read_seq, **time}
+def _conversation_entry(row: ConversationRow) -> ConversationEntry:
+    time = row.time if row.time is not None else UNSET
+    return ConversationEntry(row.target, row.seq, row.first_seq, row.read_seq, time)
 
 
 def _page_size(limit: int | None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 from gmessenger.chat.account_data import AccountData
 from gmessenger.chat.auth import Authenticator, LoginRequest, LoginThrottle
@@ -13,13 +12,14 @@ from gmessenger.chat.delivery import DeliveryService, FanOut, Spawn
 from gmessenger.chat.directory import Directory
 from gmessenger.chat.history import HistoryService
 from gmessenger.chat.moderation import Moderation
-from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, Response, ServerMoving
+from gmessenger.chat.outbox import CatchUpDone, Outbound, Outbox, ServerMoving
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.peers import Peers
 from gmessenger.chat.policy import Policy
 from gmessenger.chat.presence import CallLater, PresenceTracker, SeenNames
 from gmessenger.chat.quotas import StorageQuotas
 from gmessenger.chat.ratelimit import Limits
+from gmessenger.chat.results import Registration
 from gmessenger.chat.room_service import RoomService
 from gmessenger.chat.rooms import RoomRegistry
 from gmessenger.chat.router import Router, SessionCloser
@@ -31,7 +31,7 @@ from gmessenger.chat.storage import Store
 from gmessenger.chat.tasks import ChangeRunner
 from gmessenger.chat.throttle import Throttle, WeightedNetworks
 from gmessenger.constants import OFFLINE
-from gmessenger.errors import AccountDeleted, BadRequest, NameTaken
+from gmessenger.errors import BadRequest, NameTaken
 from gmessenger.field_types import MAX_STATUS
 from gmessenger.log import traced
 from gmessenger.names import is_room
@@ -40,14 +40,13 @@ from gmessenger.names import is_room
 class Messenger:
     """The services of one server's chat, made from a store, and the lifecycle of its sessions.
 
-    A session begins with `login` and `welcome`, may become an account's with `register`, and ends with `logout`, or
-    with `erase_account`. What else a session may ask for is a method of the service concerned: `message_service`,
-    `room_service`, `history_service`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
-    cluster and the admin service alike. The table of requests of a protocol names the method of each. The requests
-    below (`users`, `set_status`, `history` …) are here only to send the response for a service that returns its result.
+    A session begins with `login` and `welcome`, may become an account's with `register`, and ends with `logout`. What
+    else a session may ask for is a method of the service concerned: `message_service`, `room_service`,
+    `history_service`, `directory`, `blocks`, `moderation` and `account_data` are used directly, by protocols, the
+    cluster and the admin service alike. The table of requests of a protocol names the method of each.
 
-    Errors are raised as `WireError`; responses and events go to the outboxes of sessions. A method may block as the
-    store does, unless it says otherwise.
+    Methods return a result, of which the protocol makes a response; errors are raised as `WireError`; events go to the
+    outboxes of sessions. What changes stored state blocks on the store; a protocol calls it by `change_runner`.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Messenger:
         self._store = store
         self.stats = stats = MessengerStats()
         self.router = router = Router(peers)
-        self._change_runner = change_runner = ChangeRunner(spawn, clock, policy.store_timeout)
+        self.change_runner = ChangeRunner(spawn, policy.store_timeout)
         self.session_closer = session_closer = SessionCloser(router, self.logout, clock)
 
         self.throttle = throttle = Throttle(self._limits, monotonic, networks_of)
@@ -89,7 +88,7 @@ class Messenger:
 
         find_closure = partial(sanctions.find, "close")
         self.rooms = rooms = RoomRegistry(store, router, accounts_by_id, clock, self._limits, find_closure)
-        self.blocks = blocks = BlockList(store, accounts_by_id, change_runner, clock)
+        self.blocks = blocks = BlockList(store, accounts_by_id)
         self.seen_names = SeenNames(policy)
         self.presence = presence = PresenceTracker(
             router, call_later, lambda key: rooms.roommates(accounts.get(key)), blocks.is_hidden
@@ -105,14 +104,12 @@ class Messenger:
         )
         self.message_service = MessageService(policy, throttle, sanctions, dispatcher, rooms, presence, router)
 
-        self._directory = directory = Directory(router, rooms, presence, blocks.is_hidden, policy)
-        self.room_service = RoomService(
-            rooms, delivery, directory, change_runner, self._respond, sanctions.check_not_muted
-        )
+        self.directory = directory = Directory(router, rooms, presence, blocks.is_hidden, policy)
+        self.room_service = RoomService(rooms, delivery, directory, sanctions.check_not_muted)
         self.history_service = HistoryService(store, router, rooms, accounts, policy)
-        self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, change_runner, clock)
+        self.moderation = Moderation(sanctions, router, rooms, accounts, session_closer, clock)
         self.account_data = AccountData(
-            store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers, clock
+            store, self.authenticator, rooms, blocks, login_throttle, session_closer, router.peers
         )
 
     @property
@@ -160,17 +157,13 @@ class Messenger:
         self.delivery.start_catch_up(session)
 
     @traced("session")
-    def register(self, session: Session, id: str | None, password: str, invite: str | None, device: str | None) -> None:
-        """A guest takes its name for ever; answers 201. Raises `NameTaken`, `BadPassword` or why it may not."""
-        self._change_runner.run(
-            session,
-            id,
-            lambda: self._register(session, password, invite, device),
-            201,
-            then=lambda: self.delivery.start_catch_up(session),
-        )
+    def register(
+        self, session: Session, password: str, invite: str | None = None, device: str | None = None
+    ) -> Registration:
+        """Make a guest an account, whose first `device` this session is; it catches up once that is answered.
 
-    def _register(self, session: Session, password: str, invite: str | None, device: str | None) -> dict[str, Any]:
+        Raises `NameTaken`, `BadPassword`, or why registration is refused.
+        """
         rooms = self.rooms.guest_rooms(session)
         self.authenticator.register(session, password, [room.key for room in rooms], invite, device)
         for other in list(self.router.sessions(session.key)):
@@ -181,7 +174,7 @@ class Messenger:
         self.throttle.promote_guest(session)
         self.rooms.promote_guest(session, rooms)
         self.blocks.persist(session)
-        return {"account": True, "session": session.token}
+        return Registration(token=session.token)
 
     @traced("session")
     def logout(self, session: Session) -> bool:
@@ -196,45 +189,14 @@ class Messenger:
             self.blocks.discard(session.key)
         return True
 
-    def erase_account(self, session: Session, id: str | None, password: str) -> None:
-        """Erase what the account said and the account itself; answers when it is done, and ends its sessions."""
-        self._change_runner.run(
-            session,
-            id,
-            lambda: self.account_data.erase(session, password),
-            then=lambda: self.session_closer.close(session, AccountDeleted()),
-        )
-
-    def users(self, session: Session, id: str | None, after: str | None = None) -> None:
-        """Answer with who is present, by name, from `after` on; `more` says whether another page follows."""
-        self._respond(session, id, self._directory.users(session.key, after))
-
-    def set_status(self, session: Session, id: str | None, status: str) -> None:
-        """Say how the session is: 1 to 32 printable characters, but not `offline`. Raises `BadRequest`."""
+    def set_status(self, session: Session, status: str) -> None:
+        """Set the session's status: 1 to 32 printable characters, not `offline`. Raises `BadRequest` or `Muted`."""
         if not 0 < len(status) <= MAX_STATUS or not status.isprintable() or status == OFFLINE:
             raise BadRequest(f"A status is 1 to {MAX_STATUS} printable characters, and not {OFFLINE!r}.")
         self.sanctions.check_not_muted(session.key)
         self.presence.before_change(session.key, session.name)
         session.status, session.status_since = status, self._clock()
         self.router.peers.presence_changed(session.key)
-        self._respond(session, id)
-
-    def probe(self, session: Session, id: str | None) -> None:
-        """Answer that the server is there."""
-        self._respond(session, id)
-
-    def history(
-        self, session: Session, id: str | None, target: str, before: int | None, after: int | None, limit: int | None
-    ) -> None:
-        more = self.history_service.history(session, target, before, after, limit)
-        session.outbox.push(Response(200, id, self._clock(), more, truncate_at_end=after is not None))
-
-    def search(self, session: Session, id: str | None, text: str, target: str | None, limit: int | None) -> None:
-        self._respond(session, id, self.history_service.search(session, text, target, limit))
-
-    def conversations(self, session: Session, id: str | None, after: str | None = None) -> None:
-        """Answer with what the session takes part in, by name, behind `after`, and how it stands there."""
-        self._respond(session, id, self.history_service.conversations(session, after, self._directory.page_size))
 
     def known_names(self) -> Iterator[str]:
         """Names ever seen, as far as they are remembered: those present first, then the newest."""
@@ -258,6 +220,3 @@ class Messenger:
 
     def _limits(self) -> Limits:
         return self.policy.limits
-
-    def _respond(self, session: Session, id: str | None, fields: dict[str, Any] | None = None) -> None:
-        session.outbox.push(Response(200, id, self._clock(), fields))

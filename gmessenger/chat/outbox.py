@@ -14,8 +14,11 @@ from gevent.event import Event
 from gevent.queue import SimpleQueue
 from msgspec import Struct
 
-from gmessenger.errors import WireError
+from gmessenger.chat.results import Result
+from gmessenger.errors import ErrorFields, WireError
 
+RESPONSE_SIZE: Final = 128
+"""What a response weighs besides its result."""
 MESSAGE_OVERHEAD: Final = 128
 """Characters that a message in an outbox counts besides its text."""
 
@@ -71,30 +74,22 @@ class TextBatch(Struct):
 
 
 class Response(Struct, gc=False):
-    """The response to a request that had an `id`.
+    """The response to the request `id`: a `result`, or the fields of an `error`, or neither.
 
-    `status`: the wire's number. `fields`: its other fields. `seq`: that of a message that was stored.
-    `truncate_at_end`: where `fields["messages"]` does not fit a frame, drop the last ones; else the first, because the
-    newest are wanted most.
+    `status` is that of the protocol, `time` Unix seconds, `seq` that of a message that was stored.
     """
 
     status: int
     id: str | None
     time: float
-    fields: dict[str, Any] | None = None
-    truncate_at_end: bool = True
+    result: Result | None = None
+    error: ErrorFields | None = None
     seq: int | None = None
 
     @property
     def size(self) -> int:
-        if self.fields is None:  # nearly always: every message is answered
-            return 128
-        lists = [value for value in self.fields.values() if type(value) is list]
-        return 128 + sum(len(each) if isinstance(each, str) else _entry_size(each) for items in lists for each in items)
-
-
-def _entry_size(entry: dict[str, Any]) -> int:
-    return 96 + len(entry.get("message") or "")
+        # Nearly always without: every message is answered.
+        return RESPONSE_SIZE if self.result is None else RESPONSE_SIZE + self.result.size
 
 
 class DeliveryReceipt(Struct):

@@ -281,7 +281,7 @@ class Dispatcher:
             pending.quota.complete(is_stored=error is None and not duplicate)
         if error is not None:
             self._stats.refused[error.code] += 1
-            session.outbox.push(Response(error.status, message.id, self._clock(), dict(error.to_fields())))
+            session.outbox.push(Response(error.status, message.id, self._clock(), error=error.to_fields()))
             return
         if message.id is not None:
             session.outbox.push(Response(200, message.id, self._clock(), seq=seq))

@@ -1,70 +1,70 @@
-"""Changes that are carried through: what the disk has is in memory too, whoever stops waiting for it."""
+"""Changes of stored state, which run to their end whether or not the request that made them still waits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeVar
 
 from gevent.event import AsyncResult
 
 from gmessenger.chat.delivery import Spawn
-from gmessenger.chat.outbox import Response
-from gmessenger.chat.session import Session
 from gmessenger.errors import StoreUnavailable, WireError
 
-ChangeFunction: TypeAlias = Callable[[], dict[str, Any] | None]
-"""Makes a change and returns what its answer says besides its code."""
+ResultT = TypeVar("ResultT")
 
 
 class ChangeRunner:
-    """Runs a request's change in a greenlet of its own, which neither a lost connection nor a timeout ends."""
+    """Runs a request's change in a greenlet of its own, which neither a lost connection nor a timeout ends.
 
-    def __init__(self, spawn: Spawn, clock: Callable[[], float], timeout: float) -> None:
+    So what is committed is in memory, too.
+    """
+
+    def __init__(self, spawn: Spawn, timeout: float) -> None:
+        """`timeout`: seconds that a request waits for its change."""
         self._spawn = spawn
-        self._clock = clock
         self._timeout = timeout
 
     def run(
         self,
-        session: Session,
-        id: str | None,
-        change: ChangeFunction,
-        status: int = 200,
+        change: Callable[[], ResultT],
+        respond: Callable[[ResultT], object],
         then: Callable[[], object] = lambda: None,
     ) -> None:
-        """Make the change and put its answer into the session's outbox, `then` do what has to come behind the answer.
+        """Make a change, and block until it is made.
 
-        Raises what it raises, or `StoreUnavailable` when it takes too long: then it is still made, without an answer.
+        `respond` is called with its result in the same turn of the loop, so that no event comes before the response;
+        not if nobody waits for it any more. `then` is called after that, in any case. Raises what `change` raises, or
+        `StoreUnavailable` after the timeout: then the change is still made.
         """
         outcome: AsyncResult[bool] = AsyncResult()
-        awaited = True
+        is_awaited = True
 
         def run() -> None:
             try:
-                more = change()
+                result = change()
             except WireError as error:
                 outcome.set_exception(error)
                 return
             except Exception as failure:
-                if not awaited:
+                if not is_awaited:
                     raise
                 outcome.set_exception(failure)
                 return
-            except BaseException:  # it was ended: whoever waits is told now, and not after the timeout
+            except BaseException:  # the greenlet was killed: end the waiting now, not after the timeout
                 outcome.set_exception(StoreUnavailable())
                 raise
             try:
-                if awaited:
-                    session.outbox.push(Response(status, id, self._clock(), more))
+                if is_awaited:
+                    respond(result)
                 then()
-            finally:  # it is made, whatever becomes of what follows it
+            finally:  # the change is made, even if what follows it fails
                 outcome.set(True)
 
         self._spawn("a change", run)
         try:
             outcome.wait(self._timeout)
         finally:
-            awaited = False
+            is_awaited = False
         if not outcome.ready():
             raise StoreUnavailable(f"The disk has not answered for {self._timeout:g} s.")
         outcome.get()

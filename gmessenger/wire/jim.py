@@ -312,17 +312,21 @@ class _ShortResponse(Struct, omit_defaults=True):
 
 
 def make_response(
-    status: int, id: str | None, time: float, fields: dict[str, Any] | None = None, seq: int | None = None
+    status: int, id: str | None, time: float, fields: Struct | dict[str, Any] | None = None, seq: int | None = None
 ) -> Encodable:
     """The answer to the request with that `id`; with `seq` there is nothing `more` to say."""
     if fields is None and id is not None:
         return _ShortResponse(status, id, time, seq)
     frame: dict[str, Any] = {"response": status} if id is None else {"response": status, "id": id}
-    return frame | {"time": time} | (fields or {})
+    frame["time"] = time
+    if isinstance(fields, Struct):
+        head, tail = _ENCODER.encode(frame), _ENCODER.encode(fields)
+        return msgspec.Raw(head if tail == b"{}" else head[:-1] + b"," + tail[1:])
+    return frame | (fields or {})
 
 
 def encode_response(
-    status: int, id: str | None, time: float, fields: dict[str, Any] | None = None, seq: int | None = None
+    status: int, id: str | None, time: float, fields: Struct | dict[str, Any] | None = None, seq: int | None = None
 ) -> bytes:
     """An `answer`, as bytes."""
     return encode(make_response(status, id, time, fields, seq))

@@ -36,9 +36,9 @@ def pages(hide: Hiding) -> list[list[str]]:
     after: str | None = None
     while not found or found[-1]:
         page = lists(hide).users("asker", after)
-        found.append([card["account_name"] for card in page["users"]])
+        found.append([entry.name for entry in page.users])
         after = found[-1][-1] if found[-1] else None
-        if not page["more"]:
+        if not page.more:
             break
     return found
 
@@ -52,5 +52,5 @@ def test_users_are_listed_once_without_those_who_hide(step: int) -> None:
 
 def test_who_is_on_no_page_is_not_asked_about() -> None:
     hide = Hiding(set())
-    assert len(lists(hide).users("asker", None)["users"]) == USERS_PAGE
+    assert len(lists(hide).users("asker", None).users) == USERS_PAGE
     assert hide.asked <= 3 * USERS_PAGE

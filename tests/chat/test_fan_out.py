@@ -24,8 +24,9 @@ def house() -> House:
 def enter(house: House, name: str, *, account: bool = True, **login: object) -> Session:
     session = house.login(name, **login)  # type: ignore[arg-type]
     if account:
-        house.messenger.register(session, None, "a password", None, None)
-    house.messenger.room_service.join(session, None, "#dev")
+        house.messenger.register(session, "a password")
+        house.messenger.delivery.start_catch_up(session)
+    house.messenger.room_service.join(session, "#dev")
     settle(house)
     session.outbox.drain()
     return session

@@ -38,7 +38,7 @@ class LocalRoom:
             lambda: None,
         )
         self.hank = self.house.login("hank")
-        messenger.register(self.hank, None, "secret enough", None, None)
+        messenger.register(self.hank, "secret enough")
         self.join(self.hank)
 
     def join(self, session: Session) -> None:

@@ -55,7 +55,7 @@ def test_what_one_guest_says_to_another_is_heard_once_though_its_answer_was_lost
 def test_an_operator_stays_when_another_who_could_not_see_it_bans_its_network(by: str, stays: bool) -> None:
     house = House()
     hank, dale = house.login("hank"), house.login("dale")
-    house.messenger.register(hank, None, "secret enough", None, None)
+    house.messenger.register(hank, "secret enough")
     assert hank.account is not None
     house.messenger.moderation.set_role(hank.account, "operator")
     for each in (hank, dale):

@@ -1,6 +1,7 @@
 """The requests of JIM, one row each: who handles it, what it costs and what it requires.
 
-A new native request is a struct in `wire.events`, a row here, and a row of a table in docs/protocol.md.
+Most rows name a service of the messenger and its method, which returns the result for the response. A new native
+request is a struct in `wire.events`, a row here, and a row of a table in docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from gmessenger.chat.moderation import Moderation
+from gmessenger.chat.moderation import Moderation, operator_name
+from gmessenger.chat.results import Result
 from gmessenger.chat.session import Session
+from gmessenger.errors import AccountDeleted
 from gmessenger.server.jim.course import CourseHandler
 from gmessenger.server.jim.handler import Command
 from gmessenger.server.jim.native import NativeHandler
@@ -22,28 +25,53 @@ INVALID_FRAME_COST: Final = 1.0
 """What a frame costs that could not be decoded. It is refused already, so it is delayed but not refused again."""
 
 
-def _operator_command(method: Callable[..., Any], *fields: str) -> NativeCommand:
-    """Return the row of an operator's request: a method of `Moderation`, and the fields that it is called with."""
+def _change(
+    handler: Callable[[NativeHandler, Session, Any], Result | None],
+    *,
+    cost: float = 1.0,
+    status: int = 200,
+    needs_secure_transport: bool = False,
+    flush_first: bool = True,
+    then: Callable[[NativeHandler, Session], object] | None = None,
+) -> NativeCommand:
+    """Return the row of a request that changes stored state."""
+    return Command(
+        handler,
+        cost,
+        status=status,
+        needs_secure_transport=needs_secure_transport,
+        flush_first=flush_first,
+        is_change=True,
+        then=then,
+    )
 
-    def handle(native: NativeHandler, session: Session, request: Any) -> None:
-        native.messenger.moderation.run_as_operator(
-            session, request.id or None, method, *(getattr(request, field) for field in fields)
-        )
 
-    return Command(handle)
+def _operator_change(method: Callable[[Moderation, str, Any], Result | None]) -> NativeCommand:
+    """Return the row of an operator's request, which is handled by `method(moderation, operator, request)`."""
+    return _change(
+        lambda native, session, request: method(native.messenger.moderation, operator_name(session), request)
+    )
 
 
 COMMANDS: Final[dict[type, NativeCommand]] = {
     events.PresenceRequest: Command(
-        lambda native, _, request: native.handle_presence(request), needs_login=False, flush_first=False
+        lambda native, _, request: native.handle_presence(request), needs_login=False, flush_first=False, status=None
     ),
-    events.RegisterRequest: Command(NativeHandler.register, cost=10, needs_secure_transport=True, flush_first=False),
+    events.RegisterRequest: _change(
+        NativeHandler.register,
+        cost=10,
+        status=201,
+        needs_secure_transport=True,
+        flush_first=False,
+        then=lambda native, session: native.messenger.delivery.start_catch_up(session),
+    ),
     events.MessageRequest: Command(
         lambda native, _, request: native.send_message(request),
         cost=0,
         flush_first=False,
         is_message=True,
         batchable=True,
+        status=None,
     ),
     events.AckRequest: Command(
         lambda native, session, request: native.messenger.history_service.acknowledge(
@@ -52,6 +80,7 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         cost=0.01,
         delay_only=True,
         flush_first=False,
+        status=None,
     ),
     events.ReadRequest: Command(
         lambda native, session, request: native.messenger.history_service.mark_read(
@@ -59,92 +88,86 @@ COMMANDS: Final[dict[type, NativeCommand]] = {
         ),
         cost=0.05,
         delay_only=True,
+        status=None,
     ),
     events.HistoryRequest: Command(
-        lambda native, session, request: native.messenger.history(
-            session, request.id or None, request.target, request.before, request.after, request.limit
+        lambda native, session, request: native.messenger.history_service.history(
+            session, request.target, request.before, request.after, request.limit
         )
     ),
     events.SearchRequest: Command(
-        lambda native, session, request: native.messenger.search(
-            session, request.id or None, request.text, request.target, request.limit
+        lambda native, session, request: native.messenger.history_service.search(
+            session, request.text, request.target, request.limit
         ),
         cost=5,
     ),
     events.ConversationsRequest: Command(
-        lambda native, session, request: native.messenger.conversations(session, request.id or None, request.after),
-        cost=2,
-    ),
-    events.JoinRequest: Command(
-        lambda native, session, request: native.messenger.room_service.join(session, request.id or None, request.room),
-        cost=2,
-    ),
-    events.LeaveRequest: Command(
-        lambda native, session, request: native.messenger.room_service.leave(session, request.id or None, request.room)
-    ),
-    events.RemoveRequest: Command(
-        lambda native, session, request: native.messenger.room_service.remove(
-            session, request.id or None, request.room, request.user
-        )
-    ),
-    events.TopicRequest: Command(
-        lambda native, session, request: native.messenger.room_service.set_topic(
-            session, request.id or None, request.room, request.topic
-        )
-    ),
-    events.MembersRequest: Command(
-        lambda native, session, request: native.messenger.room_service.members(
-            session, request.id or None, request.room, request.after
-        )
-    ),
-    events.RoomsRequest: Command(
-        lambda native, session, request: native.messenger.room_service.list_rooms(
-            session, request.id or None, request.after
-        )
-    ),
-    events.UsersRequest: Command(
-        lambda native, session, request: native.messenger.users(session, request.id or None, request.after)
-    ),
-    events.StatusRequest: Command(
-        lambda native, session, request: native.messenger.set_status(session, request.id or None, request.status)
-    ),
-    events.ProbeRequest: Command(
-        lambda native, session, request: native.messenger.probe(session, request.id or None), cost=0.1
-    ),
-    events.ExportRequest: Command(
-        lambda native, session, request: native.messenger.account_data.export(
-            session, request.id or None, request.after
+        lambda native, session, request: native.messenger.history_service.conversations(
+            session, request.after, native.messenger.directory.page_size
         ),
         cost=2,
     ),
-    events.ForgetRequest: Command(
-        lambda native, session, request: native.messenger.erase_account(session, request.id or None, request.password),
+    events.JoinRequest: _change(
+        lambda native, session, request: native.messenger.room_service.join(session, request.room), cost=2
+    ),
+    events.LeaveRequest: _change(
+        lambda native, session, request: native.messenger.room_service.leave(session, request.room)
+    ),
+    events.RemoveRequest: _change(
+        lambda native, session, request: native.messenger.room_service.remove(session, request.room, request.user)
+    ),
+    events.TopicRequest: _change(
+        lambda native, session, request: native.messenger.room_service.set_topic(session, request.room, request.topic)
+    ),
+    events.MembersRequest: Command(
+        lambda native, session, request: native.messenger.room_service.members(session, request.room, request.after)
+    ),
+    events.RoomsRequest: Command(lambda native, _, request: native.messenger.directory.rooms(request.after)),
+    events.UsersRequest: Command(
+        lambda native, session, request: native.messenger.directory.users(session.key, request.after)
+    ),
+    events.StatusRequest: Command(
+        lambda native, session, request: native.messenger.set_status(session, request.status)
+    ),
+    events.ProbeRequest: Command(lambda native, _, request: None, cost=0.1),
+    events.ExportRequest: Command(
+        lambda native, session, request: native.messenger.account_data.export(session, request.after), cost=2
+    ),
+    events.ForgetRequest: _change(
+        lambda native, session, request: native.messenger.account_data.erase(session, request.password),
         cost=10,
         needs_secure_transport=True,
+        then=lambda native, session: native.messenger.session_closer.close(session, AccountDeleted()),
     ),
-    events.KickRequest: _operator_command(Moderation.kick, "user", "reason"),
-    events.MuteRequest: _operator_command(Moderation.mute, "user", "duration", "reason"),
-    events.UnmuteRequest: _operator_command(Moderation.unmute, "user"),
-    events.MutesRequest: _operator_command(Moderation.mutes, "after"),
-    events.BanRequest: _operator_command(Moderation.ban, "user", "address", "duration", "reason"),
-    events.UnbanRequest: _operator_command(Moderation.unban, "user", "address"),
-    events.BansRequest: _operator_command(Moderation.bans, "after"),
-    events.CloseRequest: _operator_command(Moderation.close, "room", "reason"),
-    events.OpenRequest: _operator_command(Moderation.open, "room"),
-    events.BlockRequest: Command(
-        lambda native, session, request: native.messenger.blocks.block(session, request.id or None, request.user)
+    events.KickRequest: _operator_change(lambda moderation, by, ask: moderation.kick(by, ask.user, ask.reason)),
+    events.MuteRequest: _operator_change(
+        lambda moderation, by, ask: moderation.mute(by, ask.user, ask.duration, ask.reason)
     ),
-    events.UnblockRequest: Command(
-        lambda native, session, request: native.messenger.blocks.unblock(session, request.id or None, request.user)
+    events.UnmuteRequest: _operator_change(lambda moderation, by, ask: moderation.unmute(by, ask.user)),
+    events.MutesRequest: _operator_change(lambda moderation, by, ask: moderation.mutes(by, ask.after)),
+    events.BanRequest: _operator_change(
+        lambda moderation, by, ask: moderation.ban(by, ask.user, ask.address, ask.duration, ask.reason)
+    ),
+    events.UnbanRequest: _operator_change(lambda moderation, by, ask: moderation.unban(by, ask.user, ask.address)),
+    events.BansRequest: _operator_change(lambda moderation, by, ask: moderation.bans(by, ask.after)),
+    events.CloseRequest: _operator_change(lambda moderation, by, ask: moderation.close(by, ask.room, ask.reason)),
+    events.OpenRequest: _operator_change(lambda moderation, by, ask: moderation.open(by, ask.room)),
+    events.BlockRequest: _change(lambda native, session, request: native.messenger.blocks.block(session, request.user)),
+    events.UnblockRequest: _change(
+        lambda native, session, request: native.messenger.blocks.unblock(session, request.user)
     ),
     events.BlocksRequest: Command(
-        lambda native, session, request: native.messenger.blocks.list(session, request.id or None, request.after)
+        lambda native, session, request: native.messenger.blocks.list(session, request.after)
     ),
     events.QuitRequest: Command(
-        lambda native, _, request: native.close_gracefully("quit"), cost=0, needs_login=False, flush_first=False
+        lambda native, _, request: native.close_gracefully("quit"),
+        cost=0,
+        needs_login=False,
+        flush_first=False,
+        status=None,
     ),
     # The answer to our probe: that it has arrived is all it is for.
-    events.Pong: Command(lambda native, _, pong: None, cost=0.01, delay_only=True, flush_first=False),
+    events.Pong: Command(lambda native, _, pong: None, cost=0.01, delay_only=True, flush_first=False, status=None),
 }
 
 COURSE_COMMANDS: Final[dict[type, CourseCommand]] = {

@@ -12,6 +12,7 @@ from gmessenger import log
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import Outbound, Outbox
+from gmessenger.chat.results import Result
 from gmessenger.chat.session import Session
 from gmessenger.chat.throttle import AnonymousBuckets
 from gmessenger.errors import InsecureTransport, LoginThrottled, WireError, WrongPassword
@@ -29,14 +30,17 @@ HandlerT = TypeVar("HandlerT", bound="ConnectionHandler")
 class Command(Generic[HandlerT]):
     """How one kind of request is handled.
 
-    `handler(connection, session, request)` does what is asked; where `needs_login` is False, `session` may be None.
+    `handler(connection, session, request)` does what is asked, and returns the result for the response, or None where
+    the response has none; where `needs_login` is False, `session` may be None.
     `cost` is in requests of the rate limit; a message is charged by `MessageService`, by its size and recipients.
     `delay_only`: too fast, it is delayed but never refused, because it has no answer. `flush_first`: everything that
     the session has acknowledged is committed before the handler runs. `is_message`: a refusal counts in the metric
     `messages_refused`. `batchable`: consecutive requests to the same name or room may be handled as one batch.
+    `is_change`: the handler runs by `ChangeRunner`, to its end whatever becomes of the connection; `then(connection,
+    session)` runs after the response. `status` is that of the response; None: the handler responds, or nothing does.
     """
 
-    handler: Callable[[HandlerT, Session, Any], object]
+    handler: Callable[[HandlerT, Session, Any], Result | None]
     cost: float = 1.0
     needs_login: bool = True
     needs_secure_transport: bool = False
@@ -44,6 +48,9 @@ class Command(Generic[HandlerT]):
     flush_first: bool = True
     is_message: bool = False
     batchable: bool = False
+    is_change: bool = False
+    then: Callable[[HandlerT, Session], object] | None = None
+    status: int | None = 200
 
 
 class ConnectionHandler(ABC):

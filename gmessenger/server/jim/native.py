@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType, field
 
 from gmessenger import __version__
 from gmessenger.chat.auth import LoginRequest
 from gmessenger.chat.messenger import Messenger
 from gmessenger.chat.outbox import EndOfStream, LivenessProbe, Message, Response
+from gmessenger.chat.results import MessagesPage, Registration, Result
 from gmessenger.chat.session import Session
 from gmessenger.errors import AlreadyLoggedIn, NotLoggedIn, StoreUnavailable, WireError
 from gmessenger.field_types import MAX_ID
@@ -30,6 +31,21 @@ from gmessenger.wire.jim import (
 )
 
 SERVER_VERSION: Final = f"gmessenger/{__version__}"
+
+
+class LoginResult(Result, kw_only=True):
+    """What a client is told at its login; see docs/protocol.md."""
+
+    jim: int
+    account: bool
+    token: str = field(name="session")
+    server: str
+    role: str | UnsetType = UNSET
+    blocks: int | UnsetType = UNSET
+    registration: str | UnsetType = UNSET
+    store: str
+    limits: dict[str, int]
+    alert: str
 
 
 class NativeHandler(ConnectionHandler):
@@ -59,7 +75,26 @@ class NativeHandler(ConnectionHandler):
             self.require_secure_transport()
         if command.flush_first and session is not None:
             self.messenger.flush_acknowledgements(session)
-        command.handler(self, session, request)  # type: ignore[arg-type]  # None only for rows that need no login
+        if command.is_change:
+            self._run_change(command, request)
+        else:
+            # (`session` is None only for rows that need no login.)
+            result = command.handler(self, session, request)  # type: ignore[arg-type]
+            if command.status is not None and session is not None:
+                self._respond(session, command.status, request.id or None, result)
+
+    def _run_change(self, command: Command[Any], request: Any) -> None:
+        session, status, then = self.session, command.status, command.then
+        assert session is not None
+        assert status is not None
+        self.messenger.change_runner.run(
+            lambda: command.handler(self, session, request),
+            lambda result: self._respond(session, status, request.id or None, result),
+            lambda: then(self, session) if then is not None else None,
+        )
+
+    def _respond(self, session: Session, status: int, id: str | None, result: Result | None) -> None:
+        session.outbox.push(Response(status, id, self.now(), result))
 
     def send_message(self, request: events.MessageRequest) -> None:
         """`handle` for a message: one call instead of a row, because nearly all requests are messages."""
@@ -85,7 +120,7 @@ class NativeHandler(ConnectionHandler):
                 self.messenger.flush_acknowledgements(self.session)
             except StoreUnavailable as unavailable:
                 error = unavailable
-            self.session.outbox.push(Response(error.status, id, now, error.to_fields()))
+            self.session.outbox.push(Response(error.status, id, now, error=error.to_fields()))
 
     def close_gracefully(self, reason: str) -> None:
         """Handle no more requests; the connection is closed once everything queued is written."""
@@ -109,7 +144,10 @@ class NativeHandler(ConnectionHandler):
         return self.session is not None and self.session.outbox.offer(LivenessProbe())
 
     def encode_pending(self) -> bytes:
-        """What waits in the outbox, as bytes; at its end the connection is taken leave of."""
+        """Empty the outbox and return its frames; at the end of the stream, close the connection.
+
+        Called by the writer, in a callback of the loop or in the greenlet that waits for the socket. Never blocks.
+        """
         if self.session is None:
             return b""
         frames: list[Encodable] = []
@@ -125,22 +163,21 @@ class NativeHandler(ConnectionHandler):
         return encode_lines(frames)
 
     def _encode_response(self, response: Response) -> Encodable:
-        more = response.fields
-        frame = make_response(response.status, response.id, response.time, more, response.seq)
-        return frame if more is None or "messages" not in more else self._fit_frame(response, more)
+        result = response.result
+        if result is None:  # nearly always: the response to a message
+            return make_response(response.status, response.id, response.time, response.error, response.seq)
+        if isinstance(result, MessagesPage):
+            return self._fit_frame(response, result)
+        return make_response(response.status, response.id, response.time, result)
 
-    def _fit_frame(self, response: Response, fields: dict[str, Any]) -> Encodable:
-        """An answer that fits a frame: messages that are too many for one are cut to as few as one, and it says so."""
-        frame = encode_response(response.status, response.id, response.time, fields)
-        cap = self.connection.options.max_frame
-        while len(frame) > cap and len(fields["messages"]) > 1:
-            kept = max(1, len(fields["messages"]) * cap // (len(frame) + 1))
-            fields["messages"] = fields["messages"][:kept] if response.truncate_at_end else fields["messages"][-kept:]
-            fields["more"] = True
-            if "after" in fields:  # an export goes on behind the last one that is told
-                fields["after"] = fields["messages"][-1]["place"]
-            frame = encode_response(response.status, response.id, response.time, fields)
-        return Raw(frame[:-1])
+    def _fit_frame(self, response: Response, page: MessagesPage) -> Encodable:
+        """Encode a page of messages, shortened until it fits a frame, but to no less than one message."""
+        max_frame = self.connection.options.max_frame
+        while True:
+            frame = encode_response(response.status, response.id, response.time, page)
+            if len(frame) <= max_frame or len(page.messages) <= 1:
+                return Raw(frame[:-1])
+            page.keep(max(1, len(page.messages) * max_frame // (len(frame) + 1)))
 
     def handle_presence(self, request: events.PresenceRequest) -> None:
         """Log in, or confirm the login to a client that asks again. Raises as `log_in`, or `AlreadyLoggedIn`."""
@@ -167,26 +204,23 @@ class NativeHandler(ConnectionHandler):
         if request.receive or session.account is None:
             self.messenger.welcome(session, left_over)
 
-    def register(self, session: Session, request: events.RegisterRequest) -> None:
-        self.messenger.register(session, request.id or None, request.password, request.invite, self._device_label)
+    def register(self, session: Session, request: events.RegisterRequest) -> Registration:
+        """Make the session's name an account, whose first device is that of the login."""
+        return self.messenger.register(session, request.password, request.invite, self._device_label)
 
     def _login_response(self, session: Session, id: str | None) -> Response:
-        limits = self.messenger.policy.announced_limits(session) | {"id": MAX_ID}
-        more = {
-            "jim": JIM_VERSION,
-            "account": session.kind == "account",
-            "session": session.token,
-            "server": SERVER_VERSION,
-        }
-        known = {
-            "store": self.messenger.store_identity,
-            "limits": limits,
-            "alert": self.messenger.greeting,
-        }
-        standing = {
-            "role": session.role,
-            "blocks": self.messenger.blocks.count(session.key),
-            "registration": session.account is None and self.messenger.policy.registration,
-        }
-        own = {key: value for key, value in standing.items() if value}
-        return Response(200, id, self.now(), more | own | known)
+        messenger = self.messenger
+        is_account = session.account is not None
+        result = LoginResult(
+            jim=JIM_VERSION,
+            account=is_account,
+            token=session.token,
+            server=SERVER_VERSION,
+            role=session.role or UNSET,
+            blocks=messenger.blocks.count(session.key) or UNSET,
+            registration=UNSET if is_account else messenger.policy.registration,
+            store=messenger.store_identity,
+            limits=messenger.policy.announced_limits(session) | {"id": MAX_ID},
+            alert=messenger.greeting,
+        )
+        return Response(200, id, self.now(), result)

@@ -1,0 +1,256 @@
+"""What the services return to a protocol: pages, counts and descriptions.
+
+The names given by `field(name=…)`, and the order of the fields, are those of JIM's responses and of the control socket;
+what is UNSET is left out there. `size` is what a result adds to the weight of its response in an outbox.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+from gmessenger.chat.records import StoredMessage
+
+ENTRY_SIZE: Final = 96
+"""What an entry of a list weighs besides the text of a message."""
+
+
+class Result(Struct):
+    """The base of all results."""
+
+    @property
+    def size(self) -> int:
+        return 0
+
+
+class MessageEntry(Struct, kw_only=True):
+    """A stored message in a page.
+
+    `target` is the conversation as it is shown to the session that asks, `position` its place in an export.
+    """
+
+    sender: str = field(name="from")
+    to: str
+    time: float  # Unix seconds
+    text: str = field(name="message")
+    seq: int
+    target: str | UnsetType = field(name="with", default=UNSET)
+    position: int | UnsetType = field(name="place", default=UNSET)
+    conversation: str | UnsetType = UNSET
+
+
+class ErasedEntry(Struct, kw_only=True):
+    """What is left of an erased message in a page."""
+
+    seq: int
+    erased: bool = True
+    text: str = field(name="message", default="")
+    target: str | UnsetType = field(name="with", default=UNSET)
+    position: int | UnsetType = field(name="place", default=UNSET)
+    conversation: str | UnsetType = UNSET
+
+
+AnyMessageEntry: TypeAlias = MessageEntry | ErasedEntry
+
+
+def message_entry(stored: StoredMessage, **extra: Any) -> AnyMessageEntry:
+    """Return the entry of a stored message, with what it has besides: `target`, `position` or `conversation`."""
+    if stored.erased:
+        return ErasedEntry(seq=stored.seq, **extra)
+    return MessageEntry(sender=stored.sender, to=stored.to, time=stored.time, text=stored.text, seq=stored.seq, **extra)
+
+
+class HistoryPage(Result):
+    """A page of a conversation, oldest first: the one before a seq, or the latest. It is shortened at its beginning."""
+
+    target: str = field(name="with")
+    first_seq: int = field(name="first")
+    messages: list[AnyMessageEntry]
+    more: bool
+
+    @property
+    def size(self) -> int:
+        return _messages_size(self.messages)
+
+    def keep(self, count: int) -> None:
+        """Shorten the page to so many messages, the newest of them."""
+        self.messages, self.more = self.messages[-count:], True
+
+
+class ForwardHistoryPage(HistoryPage):
+    """A page of a conversation after a seq, oldest first. It is shortened at its end."""
+
+    def keep(self, count: int) -> None:
+        """Shorten the page to so many messages, the oldest of them."""
+        self.messages, self.more = self.messages[:count], True
+
+
+class SearchPage(Result):
+    """What a search found, newest first. `incomplete`: it ended before everything was searched."""
+
+    messages: list[AnyMessageEntry]
+    more: bool
+    incomplete: bool | UnsetType = UNSET
+
+    @property
+    def size(self) -> int:
+        return _messages_size(self.messages)
+
+    def keep(self, count: int) -> None:
+        """Shorten the page to so many messages, the newest of them."""
+        self.messages, self.more = self.messages[:count], True
+
+
+class ExportPage(Result):
+    """A page of all that an account may read, oldest first. `after` is where the next page begins."""
+
+    messages: list[AnyMessageEntry]
+    more: bool
+    after: int
+
+    @property
+    def size(self) -> int:
+        return _messages_size(self.messages)
+
+    def keep(self, count: int) -> None:
+        """Shorten the page to so many messages, the oldest of them; the next page begins after the last."""
+        self.messages, self.more = self.messages[:count], True
+        position = self.messages[-1].position
+        assert position is not UNSET
+        self.after = position
+
+
+class DumpPage(Result):
+    """A page of all stored messages, for the owner of the server. `after` is where the next begins: None at the end."""
+
+    messages: list[AnyMessageEntry]
+    after: int | None
+
+
+MessagesPage: TypeAlias = HistoryPage | SearchPage | ExportPage
+"""Pages of messages, which a protocol may have to shorten until they fit a frame."""
+
+
+def _messages_size(messages: list[AnyMessageEntry]) -> int:
+    return sum(ENTRY_SIZE + len(message.text) for message in messages)
+
+
+class ConversationEntry(Struct):
+    """How a session stands in a conversation: the newest seq it may read, the oldest, and how far it has read."""
+
+    target: str = field(name="with")
+    seq: int
+    first_seq: int = field(name="first")
+    read_seq: int = field(name="read")
+    time: float | UnsetType = UNSET  # of the newest, Unix seconds
+
+
+class ConversationPage(Result):
+    """A page of conversations, by name."""
+
+    conversations: list[ConversationEntry]
+    more: bool
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self.conversations)
+
+
+class UserEntry(Struct):
+    """A user in a list; of a blocked name, the status is not shown."""
+
+    name: str = field(name="account_name")
+    status: str | UnsetType = UNSET
+
+
+class UserPage(Result):
+    """A page of users, by name; of the members of a room, with its topic."""
+
+    users: list[UserEntry]
+    more: bool
+    topic: str | UnsetType = UNSET
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self.users)
+
+
+class RoomEntry(Struct):
+    """A room in the list of rooms. `members` is their number."""
+
+    name: str = field(name="room")
+    topic: str
+    members: int
+    closed: bool | UnsetType = UNSET
+
+
+class RoomPage(Result):
+    """A page of rooms, by name."""
+
+    rooms: list[RoomEntry]
+    more: bool
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self.rooms)
+
+
+class RoomState(Result):
+    """A room as a member that joins or leaves it sees it. `seq` is that of its latest message."""
+
+    name: str = field(name="room")
+    members: list[str]
+    seq: int
+    topic: str
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.members))
+
+
+class Registration(Result, kw_only=True):
+    """A guest has become an account; `token` is the secret of its session."""
+
+    account: bool = True
+    token: str = field(name="session")
+
+
+class SessionCount(Result):
+    """How many sessions an operator's action concerned; of the ban of a network, also that as it was understood."""
+
+    sessions: int
+    address: str | UnsetType = UNSET
+
+
+class SanctionEntry(Struct, kw_only=True):
+    """A ban or a mute. Exactly one of `user` and `address` is set; without `until` it has no end."""
+
+    user: str | UnsetType = UNSET
+    address: str | UnsetType = UNSET
+    by: str
+    since: float  # Unix seconds
+    reason: str | UnsetType = UNSET
+    until: float | UnsetType = UNSET  # Unix seconds
+
+
+class BanPage(Result):
+    """A page of bans of names and networks."""
+
+    bans: list[SanctionEntry]
+    more: bool
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self.bans)
+
+
+class MutePage(Result):
+    """A page of mutes."""
+
+    mutes: list[SanctionEntry]
+    more: bool
+
+    @property
+    def size(self) -> int:
+        return ENTRY_SIZE * len(self.mutes)
