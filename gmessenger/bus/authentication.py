@@ -1,11 +1,11 @@
-"""Authentication of packets: accept one only if a node of the cluster has sealed it for this node, recently and once.
+"""Authentication of packets: accept only what a node of the cluster has sealed, now and once.
 
     header      known format, known key                                     else `unreadable`, `key`
     peer        counter higher than that of the last packet                 else `replayed`
     decrypts    with the key of that process, for the channel it came on    else `forged`
     stranger    returns the challenge that was sent to it                   else it is challenged, the packet dropped
 
-Redis, or whoever can read its channels, may have recorded packets at any time. A process that is not yet known as a
+Redis, and others with access to it, may have recorded packets at any time. A process that is not yet known as a
 peer is therefore sent a random challenge, and becomes a peer by returning it. After three packets two nodes know each
 other. The one that accepts first is already known to the other, so no packet meant for a known peer is dropped.
 """
@@ -51,7 +51,7 @@ class Challenges:
         return hmac.compare_digest(proof, self._current) or hmac.compare_digest(proof, self._previous)
 
     def is_due(self, boot: bytes, now: float, delay: float) -> bool:
-        """Return whether a stranger should be challenged, at most once per `delay` seconds, and record it if so."""
+        """Return whether to challenge a stranger, once per `delay` seconds, and record it if so."""
         first, last = self._challenged_at.peek(boot) or (now, float("-inf"))
         if now - last < delay:
             return False
@@ -186,7 +186,7 @@ class PacketAuthenticator:
             self._on_reject(FORGED)
             return None
         if envelope.key_id not in peer.ciphers:
-            known = {id: each for id, each in peer.ciphers.items() if self._keyring.has(id)}
+            known = {id: kept for id, kept in peer.ciphers.items() if self._keyring.has(id)}
             peer.ciphers = known | {envelope.key_id: cipher}
         packet = decode_packet(body)
         if packet is None:

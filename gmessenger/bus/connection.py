@@ -1,4 +1,4 @@
-"""Connections to Redis: a URL parsed into an endpoint, one connection, and the pair of connections that a bus uses.
+"""Connections to Redis: a URL parsed into an endpoint, a connection, and the pair that a bus uses.
 
 redis-py's `Connection` is used without its client: pools, retries and decoded replies are not needed and cost more than
 the rest. It speaks RESP3, where published messages arrive between replies on one connection, in the order in which they
@@ -93,7 +93,7 @@ URL_FORMS: Final = "redis://HOST:PORT/DATABASE, rediss://HOST:PORT/DATABASE, uni
 
 
 class RedisConnection:
-    """A connection for one greenlet at a time. Every failure is raised as a `ConnectionError` with the reason."""
+    """A connection for one greenlet at a time. Every failure is a `ConnectionError` with the reason."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -125,7 +125,7 @@ class RedisConnection:
             raise ConnectionError(_reason(error)) from error
 
     def kill_client(self, client_id: int) -> None:
-        """Have Redis close another connection and drop its unread commands. Does nothing if it is not permitted."""
+        """Have Redis close another connection and drop its unread commands, if that is permitted."""
         try:
             self._connection.send_command("CLIENT", "KILL", "ID", client_id, check_health=False)
             self._connection.read_response()
@@ -188,7 +188,7 @@ class RedisEndpoint:
 
 
 class ConnectionPair:
-    """One connection to publish and one to subscribe, each used by one greenlet. If one fails, both are replaced.
+    """A connection to publish and one to subscribe, one greenlet each. If one fails, both are replaced.
 
     A greenlet is not interrupted while it waits for Redis: each such wait is short, and it checks `failure` after it.
     """

@@ -1,4 +1,4 @@
-"""Envelopes: encrypt and authenticate what a node publishes with the cluster's key, which Redis never sees.
+"""Envelopes: encrypt and authenticate packets with the cluster's key, which Redis never sees.
 
     version  1 byte      key id  4      boot  16      counter  8      length  1      node      packet, AES-256-GCM
 
@@ -58,7 +58,7 @@ def read_envelope(data: bytes) -> Envelope | None:
 
 
 def open_envelope(cipher: AESGCM, envelope: Envelope, channel: str) -> bytes | None:
-    """Decrypt an envelope that came on a channel; None if it was not sealed for that channel with that key."""
+    """Decrypt an envelope; None if it was not sealed for that channel with that key."""
     try:
         return cipher.decrypt(_nonce(envelope.counter), envelope.ciphertext, envelope.header + channel.encode())
     except InvalidTag:

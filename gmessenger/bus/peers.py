@@ -90,7 +90,7 @@ class PeerTable:
         return self._nodes.get(name)
 
     def add(self, node: PeerState, packet: Packet) -> None:
-        """Add a peer that has answered a challenge with this packet, in place of an earlier process of its node."""
+        """Add a peer whose packet answers a challenge, in place of an earlier process of its node."""
         self.remove(node.name)
         node.heard_at = self.now
         node.seqs = {True: packet.broadcast_seq, False: packet.seq}
@@ -140,7 +140,7 @@ class PeerTable:
             self._notify(self._listener.on_gap, node.name)
 
     def _receive_page(self, node: PeerState, packet: Packet) -> None:
-        """Take one page of a node's presence; after the last page, entries that were on none of them are removed."""
+        """Apply one page of entries; after the last page, remove the entries that were on none."""
         if packet.page & FIRST_PAGE:
             node.incoming_presence = {}
         if node.incoming_presence is not None:

@@ -1,4 +1,4 @@
-"""Exchange of presence entries: those of this node with their version, requests to peers, and replies to theirs.
+"""Exchange of presence entries: those of this node, requests for those of peers, and replies.
 
 Entries are transferred in pages. A page has each entry as it is when the page is sent, and later changes follow it, so
 a reader applies pages and changes in the order in which they arrive.
@@ -88,7 +88,7 @@ class PeerReply(Struct):
 
 
 class ReplyQueue:
-    """Replies that wait for the publisher's next round, one per peer, and transfers of this node's entries."""
+    """Replies for the publisher's next round, one per peer, and transfers of this node's entries."""
 
     def __init__(self, presence: OwnPresence, on_ready: Callable[[], None]) -> None:
         """Create an empty queue; `on_ready` is called when it has something to send."""

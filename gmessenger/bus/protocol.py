@@ -94,7 +94,7 @@ class ChannelNames:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Intervals and timeouts of a bus in seconds, derived from the silence after which a node is considered gone."""
+    """Intervals and timeouts in seconds, derived from the silence after which a node is gone."""
 
     node_timeout: float
 

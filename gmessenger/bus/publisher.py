@@ -1,4 +1,4 @@
-"""Publisher: the queue of frames by destination, and the greenlet that publishes everything queued in one round trip.
+"""Publisher: frames queued by destination, and the greenlet that publishes all in one round trip.
 
 There is no timer: what is queued while one round is under way forms the next. In a round, broadcasts are published
 first, so that packets to single nodes are never ahead of them with the version of the presence entries.

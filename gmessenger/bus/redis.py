@@ -1,12 +1,12 @@
-"""Bus over Redis 6 or later (no Redis Cluster, no Sentinel), by publish/subscribe: nothing is stored in Redis.
+"""Bus over publish/subscribe of Redis 6 or later (no Redis Cluster, no Sentinel).
 
     RedisBus._run   greenlet: connects, subscribes, and reconnects when a connection is lost
     Publisher.run   greenlet for each connection pair: publishes frames, presence changes and heartbeats
     Subscriber.run  called by `_run`: receives packets and requests presence entries
 
-Presence entries are in the memory of the node that shows them, and sent to the peers that ask. Packets are accepted
-when `PacketAuthenticator` has verified them. The bus counts as connected when all peers have sent their entries and an
-echo of this node has come back.
+Nothing is stored in Redis. Presence entries are in the memory of the node that shows them, and sent to the peers that
+ask. Packets are accepted when `PacketAuthenticator` has verified them. The bus counts as connected when all peers have
+sent their entries and an echo of this node has come back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_COUNTED_KINDS: Final = 20  # further kinds are not counted
 
 
 class ThrottledEventLog:
-    """Log of an event that strangers can cause at will: the first at once, later ones as counts once a minute."""
+    """Log of an event that strangers can cause at will: later ones as counts, once a minute."""
 
     def __init__(self, event: str, monotonic: Callable[[], float]) -> None:
         self._event = event

@@ -1,4 +1,4 @@
-"""Subscriber: receive published packets, and request the presence entries of peers whose packets were lost.
+"""Subscriber: receive published packets, and request the entries of peers after a loss.
 
 Whether packets arrive at all is checked with the node's own: the publisher sends one to this node at each echo
 interval, and it has to come back.

@@ -1,1 +1,1 @@
-"""Cluster node: deliver messages stored by other nodes, follow their changes, relay messages between guests."""
+"""Cluster node: deliver other nodes' messages, follow their changes, relay messages between guests."""

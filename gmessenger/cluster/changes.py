@@ -1,4 +1,4 @@
-"""Application of other nodes' changes: read the new state from the store, update memory, notify local sessions.
+"""Application of other nodes' changes: read the store, update memory, notify local sessions.
 
 A `Change` only names its subject, so it does not matter whether one arrives twice or late.
 """
@@ -168,7 +168,7 @@ class ChangeApplier:
         self._is_certain = True
 
     def count_own_change(self) -> None:
-        """Note that this node has written to the store: a read that is under way may return the state before it."""
+        """Note that this node has written to the store: a read under way may return an older state."""
         self._own_changes += 1
 
     def apply(self, change: Change) -> bool:
@@ -218,7 +218,7 @@ class ChangeApplier:
             self._update_sanction(kind, target, stored.get((kind, target)), "")
 
     def _resync_sessions(self) -> None:
-        """End sessions whose device has logged in elsewhere; have the others look for messages they were not sent."""
+        """End sessions whose device has logged in elsewhere; have the others check for unsent messages."""
         sessions = [(session, session.device) for session in self._messenger.router if session.device is not None]
         login_counts = self._store.login_counts([device.id for _, device in sessions])
         for session, device in sessions:

@@ -1,4 +1,4 @@
-"""Poll the store for changes of other nodes and apply them: on a notice over the bus, and at regular intervals."""
+"""Poll the store for changes of other nodes, on a notice over the bus and at regular intervals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_APPLY_FAILURES: Final = 5
 
 
 class ChangeFollower:
-    """Greenlet that polls the store and hands what it finds to the rest of the node. `run` blocks; `wake` does not."""
+    """Polls the store and passes changes on. `run` is a greenlet; else only `sync` blocks."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class ChangeFollower:
         self._on_heads(moved.items())
 
     def _apply_or_requeue(self, change: Change) -> None:
-        """Apply the first queued change. One that fails stays queued for the next poll, `MAX_APPLY_FAILURES` times."""
+        """Apply the first queued change; one that fails is retried, `MAX_APPLY_FAILURES` times."""
         try:
             is_certain = self._apply_change(change)
         except StoreUnavailable as error:

@@ -116,7 +116,7 @@ class ReserveRequest(Struct, array_like=True, tag=6):
 
 
 class ReleaseNotice(Struct, array_like=True, tag=7):
-    """Notice that a reservation is to be freed: once the message has been delivered, or after `RELEASE_DELAY`."""
+    """Notice that a reservation can be freed when its message is delivered, or after `RELEASE_DELAY`."""
 
     ref: int
 

@@ -1,4 +1,4 @@
-"""Interfaces of a cluster node to its surroundings: the shared store and the bus, and the records they exchange.
+"""Interfaces of a cluster node to the shared store and the bus, and the records they exchange.
 
 The store is authoritative and numbers the messages. The bus carries hints only: a frame that is lost, duplicated or
 reordered costs time, never a message.
@@ -126,7 +126,7 @@ class SharedStore(Store, Protocol):
         """
 
     def set_change_listener(self, on_change: Callable[[], None]) -> None:
-        """Have `on_change` called whenever a `Change` of this node is on disk, before the writing call returns.
+        """Call `on_change` whenever a `Change` of this node is on disk, before the writing call returns.
 
         It must not block. It is not called for a device that logged in: the one node concerned sees it by presence.
         """
@@ -212,7 +212,7 @@ class BusListener(Protocol):
 
 
 class Bus(Protocol):
-    """Unreliable broadcast and unicast between the nodes of a cluster, and the presence entries each node shows."""
+    """Unreliable broadcast and unicast between nodes, and the presence entries each of them shows."""
 
     @property
     def connected(self) -> bool:

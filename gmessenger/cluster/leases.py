@@ -1,4 +1,4 @@
-"""Leases on guest names: in the whole cluster, a name belongs to one guest for as long as the guest's node lives."""
+"""Leases on guest names: a name belongs to one guest of the cluster while the guest's node lives."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class LeaseKeeper:
                 due = self._monotonic() + STORE_RETRY_DELAY
 
     def watchdog(self) -> None:
-        """Close all guest sessions when the lease cannot be renewed, until `stop`: others may get their names then."""
+        """Until `stop`, close all guests if the lease cannot be renewed: other nodes may get their names."""
         while not self._stopped.wait(WATCHDOG_INTERVAL):
             if self._monotonic() - self._renewed_at > LEASE_TTL - 2 * WATCHDOG_INTERVAL:
                 self._close_guests()

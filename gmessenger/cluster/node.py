@@ -28,7 +28,7 @@ STOP_TIMEOUT: Final = 2.0  # seconds
 
 
 class ClusterNode:
-    """Creates the parts of a node and dispatches the bus's callbacks to them. `start` it, and at last `stop` it.
+    """Creates the parts of a node and passes the bus's callbacks to them. `start` it, finally `stop` it.
 
     It is the `BusListener` of its bus: the `on_*` methods are called in the bus's greenlet and do not block.
     """

@@ -1,4 +1,4 @@
-"""`Peers` of a server in a cluster: what its messenger knows of the other nodes, and how it reaches them."""
+"""`Peers` of a server in a cluster: the messenger's view of the other nodes, and its way to them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ RELEASE_DELAY: Final = 1.0
 
 
 class MessageShape(NamedTuple):
-    """What is known of a message before it is stored: folded names of sender and recipient, and characters to reserve.
+    """Folded names of sender and recipient, and characters to reserve: known before a message is stored.
 
     Messages of one shape may use each other's reservations.
     """
@@ -176,7 +176,7 @@ CLOCK_OFFSET_TTL: Final = 60.0
 """Seconds for which a clock offset is used: the drift in that time does not matter."""
 MAX_CLOCK_OFFSETS: Final = 1000
 UNKNOWN_OFFSET: Final = float("-inf")
-REPLY_ERRORS: Final[dict[str, type[WireError]]] = {each.code: each for each in (Blocked, RecipientBusy)}
+REPLY_ERRORS: Final[dict[str, type[WireError]]] = {error.code: error for error in (Blocked, RecipientBusy)}
 
 RequestFactory: TypeAlias = Callable[[int, float], RelayRequest | ReserveRequest]
 """Creates a request from its `ref` and `deadline`."""
@@ -216,7 +216,7 @@ class RelayClient:
             pending.set(reply)
 
     def _request_each(self, key: str, make_request: RequestFactory) -> tuple[str, RelayReply]:
-        """Ask the node where the guest logged in last, then the other one that shows it: the first may have died."""
+        """Ask the node where the guest logged in last, then another that shows it: the first may have died."""
         presences = self._peers.presences.get(key, {})
         nodes = [node for node, presence in presences.items() if presence.is_guest]
         is_unsure = False
@@ -276,10 +276,10 @@ class RemoteReservation:
         self._ref = ref
 
     def release(self, size: int) -> None:
-        """Release the reservation. The message follows on the bus, and takes the space when it is delivered there."""
+        """Release the reservation: the message follows on the bus, and takes the space when delivered."""
         self._bus.send(encode(ReleaseNotice(self._ref)), {self._node})
 
 
 def _dedup_key(token: str, key: str, text: str, id: str) -> str:
-    """Hash what only the repetition of a message in the same session has in common. It does not reveal the token."""
+    """Hash what a message and its repetition in the same session have in common, without revealing it."""
     return blake2b("\0".join((token, key, id, text)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Order of the messages that several nodes store, and the hints by which nodes announce them to each other.
+"""Order of the messages that several nodes store, and the hints by which they announce them.
 
 `Sequencer` delivers the messages of a conversation to its local sessions in the order of their seqs, whichever node has
 stored them. A message that arrives early is buffered for `HINT_DELAY`; what is still missing then is read from the
@@ -118,7 +118,7 @@ class Sequencer:
         self._unchecked_heads.pop(conversation, None)
 
     def deliver_owed(self, session: Session, cursors: Mapping[str, int]) -> None:
-        """Deliver the messages up to the cursors of a guest that is becoming an account, before it has the cursors.
+        """Deliver the messages up to these cursors to a guest, before it becomes the account that has them.
 
         The account would count them as received. Blocks while it reads the store.
 
@@ -150,7 +150,7 @@ class Sequencer:
         return self._fan_out.direct_sessions(one, other)
 
     def _state(self, conversation: str, sessions: Sequence[Session], seq: int) -> SequenceState | None:
-        """Return the state of a conversation whose message `seq` has arrived; None if it has no local sessions.
+        """Return the state of a conversation when `seq` arrives; None if it has no local sessions.
 
         A new state begins at the lowest seq that a live session was sent. Without sessions none is kept: a session that
         joins later begins at the head.
@@ -244,7 +244,7 @@ def committed_from(
 
 
 class HintPublisher:
-    """Sends hints of committed messages to other nodes, and passes those of other nodes on. No method blocks.
+    """Sends hints of committed messages to other nodes, and delivers theirs. No method blocks.
 
     `accept` is the sequencer's: it gets the messages of all nodes.
     """
