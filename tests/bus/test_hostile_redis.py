@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,13 +107,12 @@ def test_who_is_no_redis_costs_the_link_and_nothing_else(
 def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Callable[..., FakeRedis]) -> None:
     def talk(answer: bytes) -> str:
         try:
-            line = connection.RedisEndpoint(poses(greeting, answer).url, 0.5).connect()
-            line.send(("SUBSCRIBE", "all"))
-            line.read(0.1)
-            line.execute(("PUBLISH", "all", "x"))
+            with closing(connection.RedisEndpoint(poses(greeting, answer).url, 0.5).connect()) as redis:
+                redis.send(("SUBSCRIBE", "all"))
+                redis.read(0.1)
+                redis.execute(("PUBLISH", "all", "x"))
         except ConnectionError as error:
             return str(error)
-        line.close()
         return "well"
 
     talks = [gevent.spawn(talk, answer) for answer in ANSWERS]

@@ -35,7 +35,7 @@ LONG: Final = Scale(
 )
 IS_LONG: Final = os.environ.get("FAULTS") == "long"
 SCALE: Final = LONG if IS_LONG else SHORT
-TIMEOUT: Final = 600 if IS_LONG else 60
-"""Seconds for one test."""
+TIMEOUT: Final = 600 if IS_LONG else 240
+"""Seconds for one test: several times `tests.support.timeouts.TEST_TIMEOUT`, which a single wait may take."""
 SEED: Final = int(os.environ.get("FAULTS_SEED") or random.randrange(10**6))
 """What the random moments come from; it is printed with the figures."""

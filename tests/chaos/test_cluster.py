@@ -17,7 +17,7 @@ from tests.chaos.checker import RunStats
 from tests.chaos.faults import FAULTS, FaultInjector, make_plan
 from tests.chaos.network import Network, unavailable_reason
 from tests.chaos.nodes import NODES, ProcessCluster, RoamingClients
-from tests.chaos.scale import IS_LONG, SEED
+from tests.chaos.scale import IS_LONG, SEED, TIMEOUT
 from tests.conftest import NO_NETWORK, NOT_INSTALLED
 
 Tabulate = Callable[[RunStats], None]
@@ -79,7 +79,7 @@ def run_faults(
         assert nodes.complaints() == []
 
 
-@pytest.mark.timeout(1500 if IS_LONG else 90)
+@pytest.mark.timeout(1500 if IS_LONG else TIMEOUT)
 def test_whatever_happens_to_a_cluster_it_loses_and_doubles_nothing(tmp_path: Path, tabulate: Tabulate) -> None:
     with ExitStack() as stack:
         network = stack.enter_context(Network(NODES)) if IS_LONG and not unavailable_reason() else None
@@ -87,7 +87,7 @@ def test_whatever_happens_to_a_cluster_it_loses_and_doubles_nothing(tmp_path: Pa
         run_faults("cluster", tmp_path, plan, network, tabulate)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(TIMEOUT)
 def test_a_network_that_is_cut_costs_time_and_nothing_else(tmp_path: Path, tabulate: Tabulate) -> None:
     if why := unavailable_reason():
         pytest.skip(NO_NETWORK + why)

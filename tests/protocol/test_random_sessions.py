@@ -164,7 +164,7 @@ class RandomSession:
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@pytest.mark.timeout(3600 if IS_LONG else 60)
+@pytest.mark.timeout(3600 if IS_LONG else 240)
 def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(
     start_chat_server: Callable[..., ChatServer],
 ) -> None:
