@@ -34,9 +34,11 @@ def format_two_columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[
 class ChatCommand:
     """One row of the table of commands.
 
-    bare_words: words that are the command if they stand alone on a line. names: words with a slash that begin a line.
-    arguments: optional ones in brackets; those called N or MINUTES must be numbers. operators_only: hidden from other
-    users. never_suggested: quits, blocks or erases something, so it is not proposed for a mistyped word.
+    bare_words: words that are the command if they stand alone on a line.
+    names: words with a slash that begin a line.
+    arguments: optional ones in brackets; those called N or MINUTES must be numbers.
+    operators_only: hidden from other users.
+    never_suggested: quits, blocks or erases something, so it is not proposed for a mistyped word.
     """
 
     bare_words: tuple[str, ...]

@@ -21,8 +21,8 @@ from gmessenger.terminal.i18n import N_, _, as_notice
 class StartupRetry:
     """Start a client, and retry for `retry_for` seconds after the first failure.
 
-    show: called with a notice at the 1st, 2nd, 4th, 8th … failure. interactive: a host name that cannot be resolved
-    just now fails at once, because a person can correct it.
+    show: called with a notice at the 1st, 2nd, 4th, 8th … failure.
+    interactive: a host name that cannot be resolved just now fails at once, because a person can correct it.
     """
 
     def __init__(self, retry_for: float, show: Callable[[str], object], *, interactive: bool = False) -> None:

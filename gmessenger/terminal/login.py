@@ -212,8 +212,8 @@ class FirstRun:
 class LoginFlow:
     """Connect and log in for a person at a terminal.
 
-    make_client: makes a client from complete options. retry_for: seconds for which an unreachable server is tried
-    again; a server that was just typed is asked for again instead.
+    make_client: makes a client from complete options.
+    retry_for: seconds for which an unreachable server is tried again; a server that was just typed is asked for again.
     """
 
     def __init__(

@@ -35,7 +35,9 @@ def log_in_with_password(client: Client, start: Callable[[str | None], None], as
 
     Blocks.
 
-    start: connects and logs in with a password or None. ask: shows a reason, and returns the password that was typed.
+    start: connects and logs in with a password or None.
+    ask: shows a reason, and returns the password that was typed.
+
     Raises as `Client.start`; and `Refused`, without asking, if a password may not be sent.
     """
     password = None

@@ -1,8 +1,7 @@
-"""What asks a terminal to say something on the desktop.
+"""The full screen: a prompt_toolkit application that runs in one greenlet.
 
-Leaves the terminal as it was found, whatever happens, and keeps what is written to stderr off the screen.
-
-The full screen as the rest of the program sees it: run, stop, ask, and whatever else is safe from any greenlet.
+Other greenlets reach it only through `TuiApp.call`. The terminal is restored in every case, and what is written to
+stderr while the screen is up goes into the log.
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ from gmessenger.terminal.tui.terminal_input import TerminalInput
 from gmessenger.terminal.tui.text_wrap import Fragments
 
 MAX_NOTIFICATION: Final = 120
-"""Characters; a notification is a glance."""
+"""Characters of a desktop notification."""
 
 
 def osc9_notification(text: str, environment: Mapping[str, str]) -> str:
-    """OSC 9 with these words; in tmux wrapped, which passes it on if `allow-passthrough` is on."""
+    """Return the OSC 9 sequence for a desktop notification; in tmux wrapped, for `allow-passthrough`."""
     sequence = f"\x1b]9;{sanitize(text)[:MAX_NOTIFICATION]}\x07"
     if environment.get("TMUX"):
         return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
@@ -58,40 +57,41 @@ def osc9_notification(text: str, environment: Mapping[str, str]) -> str:
 
 
 RESET_SEQUENCES: Final = b"\x1b[?1000;1002;1003;1006l\x1b[?2004l\x1b[?25h\x1b[0m"
-"""No mouse, no marks around pasted text, a cursor one can see, no colours."""
+"""Mouse off, bracketed paste off, cursor visible, colours reset."""
 MAX_STRAY_LINE: Final = 200
+"""Characters of a line that are logged."""
 
 
 @contextmanager
 def terminal_guard(descriptor: int | None) -> Iterator[None]:
-    """For a block that may do anything to the terminal with this descriptor; without one, nothing is done."""
+    """Restore a terminal's settings at the end of the block; does nothing if there is no terminal."""
     if descriptor is None or not os.isatty(descriptor):
         yield
         return
-    before = termios.tcgetattr(descriptor)
+    saved = termios.tcgetattr(descriptor)
     try:
         yield
     finally:
-        with suppress(OSError, termios.error):  # it may be gone
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(OSError, termios.error):  # the terminal may be gone
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, saved)
             os.write(descriptor, RESET_SEQUENCES)
 
 
 @contextmanager
 def redirect_stderr_to_log() -> Iterator[None]:
-    """What anybody writes to stderr meanwhile, gevent included, goes into the log."""
+    """Log what is written to stderr during the block, tracebacks of gevent's hub included."""
     hub, stream = get_hub(), _LogStream()
-    before = hub.exception_stream
+    saved = hub.exception_stream
     hub.exception_stream = cast(TextIO, stream)
     try:
         with redirect_stderr(stream):
             yield
     finally:
-        hub.exception_stream = before
+        hub.exception_stream = saved
 
 
 class _LogStream(io.TextIOBase):
-    """A stream whose lines go into the log."""
+    """A stream that logs each line written to it."""
 
     def writable(self) -> bool:
         return True
@@ -104,23 +104,24 @@ class _LogStream(io.TextIOBase):
 
 
 REDRAW_INTERVAL: Final = 0.01
-"""Seconds between two drawings, at least: what comes in between is drawn together."""
+"""Seconds between two redraws, at least; changes in between are drawn together."""
 SIZE_CHECK_INTERVAL: Final = 2.0
-"""Seconds after which the size is looked at, for terminals that do not say that it has changed."""
+"""Seconds between two checks of the size, for terminals that send no SIGWINCH."""
 TICK_INTERVAL: Final = 1.0
+"""Seconds between two redraws of the countdown to the next connection attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class TuiOptions:
-    """What the user can choose of the screen."""
+    """The user's options for the screen."""
 
     bell: bool = True
     notifications: bool = False
-    """Whether the terminal is asked, by OSC 9, to say on the desktop what the bell rings for."""
+    """Send a desktop notification by OSC 9 whenever the bell rings."""
 
 
 class TuiApp:
-    """The screen. Only `run` belongs to a greenlet of its own; everything else here may be called from any."""
+    """The screen. `run` has a greenlet of its own; all other methods may be called from any greenlet."""
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class TuiApp:
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
+        """input, output: replace the terminal in tests."""
         self._model, self._actions, self._options = model, actions, options
         self._input, self._output = input, output
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,13 +151,16 @@ class TuiApp:
         self._app: Application[None] | None = None
 
     def run(self) -> None:
-        """Show the screen until it is stopped; the terminal is then as it was. Raises EOFError when that is gone."""
-        own = self._output is None
+        """Show the screen until `stop`, and restore the terminal. Blocks.
+
+        Raises EOFError when the terminal is gone.
+        """
+        is_terminal = self._output is None
         self._greenlet = gevent.getcurrent()
         loop = asyncio.SelectorEventLoop(GeventSelector())
         loop.set_exception_handler(self._on_loop_error)
         try:
-            with terminal_guard(0 if own else None), redirect_stderr_to_log():
+            with terminal_guard(0 if is_terminal else None), redirect_stderr_to_log():
                 loop.run_until_complete(self._run_app(loop))
         finally:
             self._finished = True
@@ -164,7 +169,11 @@ class TuiApp:
             loop.close()
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
-        """Have this done in the greenlet of the screen, as soon as it runs; after its end, not at all."""
+        """Call a function in the screen's greenlet.
+
+        Calls it at once in that greenlet; otherwise as soon as the screen runs, and never after its end. Does not
+        block.
+        """
         if self._greenlet is gevent.getcurrent():
             function(*arguments)  # before the next key
         elif self._loop is not None:
@@ -173,41 +182,45 @@ class TuiApp:
             self._calls_before_start.append((function, arguments))
 
     def stop(self) -> None:
+        """End `run`."""
         self.call(self._exit)
 
     def resume(self) -> None:
-        """Take the terminal over again: somebody stopped this process, and the shell has made it its own meanwhile."""
+        """Set up the terminal again, after the process was stopped and the shell has used the terminal."""
         self.call(self._resume)
 
     def invalidate(self) -> None:
-        """Have it drawn anew, soon."""
+        """Redraw soon."""
         if self._app is not None:
             self._app.invalidate()
 
     def ring(self, text: str = "") -> None:
-        """The bell, as far as it is wanted, and `words` on the desktop, if those are."""
+        """Ring the bell, and show `text` as a desktop notification, as far as the options ask for it."""
         self.call(self._ring, text)
 
     def ask(self, question: str, *, is_secret: bool, on_answer: Callable[[str | None], None]) -> None:
-        """Ask in place of the input line. `answered` is called in the greenlet of the screen, and must not wait."""
+        """Show a prompt in place of the input line.
+
+        on_answer: called with the answer, or None, in the screen's greenlet; it must not block.
+        """
         self.call(self._ask, PendingPrompt(question, is_secret, on_answer))
 
     def switch_to(self, conversation: Conversation) -> None:
-        """Have this conversation in sight."""
+        """Show a conversation."""
         self.call(self._switch_to, conversation)
 
     def show_entry(self, conversation: Conversation, entry: Entry) -> None:
-        """Scroll to an entry, unless another conversation is in sight by now. May be called from any greenlet."""
+        """Scroll to an entry, unless another conversation has been switched to."""
         self.call(self._show_entry, conversation, entry)
 
     @property
     def at_bottom(self) -> bool:
-        """Whether the newest of the current conversation is in sight."""
+        """Whether the newest entry of the current conversation is visible."""
         return self._scrollback.at_bottom
 
     @property
     def draft(self) -> str:
-        """What is in the input line."""
+        """The text of the input line."""
         return self._input_line.buffer.text
 
     @draft.setter
@@ -215,21 +228,21 @@ class TuiApp:
         self.call(self._set_draft, text)
 
     async def _run_app(self, loop: asyncio.AbstractEventLoop) -> None:
-        # The session has to be opened here: greenlets do not inherit the context in which they are spawned.
-        own = TerminalInput(sys.stdin) if self._input is None else None
-        with create_app_session(self._input or own, self._output), ExitStack() as raw:
-            if own is not None:
-                raw.enter_context(own.raw_mode())
-                store_typeahead(own, own.take_typed_ahead())
+        # The session is opened here, because greenlets do not inherit the context in which they are spawned.
+        terminal = TerminalInput(sys.stdin) if self._input is None else None
+        with create_app_session(self._input or terminal, self._output), ExitStack() as stack:
+            if terminal is not None:
+                stack.enter_context(terminal.raw_mode())
+                store_typeahead(terminal, terminal.take_typed_ahead())
             self._app = app = self._make_application()
 
-            def begun() -> None:
+            def on_started() -> None:
                 self._loop = loop
                 while self._calls_before_start:
                     function, arguments = self._calls_before_start.pop(0)
                     loop.call_soon(function, *arguments)
 
-            await app.run_async(pre_run=begun, set_exception_handler=False, handle_sigint=False)
+            await app.run_async(pre_run=on_started, set_exception_handler=False, handle_sigint=False)
 
     def _make_application(self) -> Application[None]:
         app: Application[None] = Application(
@@ -265,21 +278,24 @@ class TuiApp:
         )
 
     def _offscreen_counts(self) -> OffscreenCounts:
-        back = self._scrollback
-        return OffscreenCounts(None if back.at_bottom else back.below, back.new_above)
+        scrollback = self._scrollback
+        return OffscreenCounts(None if scrollback.at_bottom else scrollback.below, scrollback.new_above)
 
     def _prompt(self) -> Fragments:
         columns = max(terminal_columns() // 4, 4)
         return [("", f"[{ellipsize(display_name(self._model.current), columns)}] ")]
 
     def _sync_input_line(self) -> None:
-        """Before anything is typed or drawn: the input line is that of the current conversation, or of a question."""
+        """Show the current conversation's draft, or the pending prompt.
+
+        Called before each key and each redraw, so that no text that was typed for one conversation is sent to another.
+        """
         self._input_line.sync_with_conversation()
         if self._app is not None:
             self._input_line.focus(self._app.layout)
 
     def _schedule_tick(self) -> None:
-        """While the line is down, the seconds to the next try are counted."""
+        """Redraw once a second while the connection is lost, for the countdown."""
         if self._model.connection.phase is ConnectionPhase.LOST and self._tick_timer is None and self._loop is not None:
             self._tick_timer = self._loop.call_later(TICK_INTERVAL, self._tick)
 
@@ -289,7 +305,7 @@ class TuiApp:
 
     def _resume(self) -> None:
         if self._app is not None and self._app.is_running:
-            self._app.input.raw_mode().__enter__()  # the one entered first knows the way back
+            self._app.input.raw_mode().__enter__()  # never left: the first raw mode restores the terminal
             self._app.renderer.clear()
             self._app.invalidate()
 
@@ -327,15 +343,15 @@ class TuiApp:
         output.flush()
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A key, or drawing, has failed: that is said, and the rest goes on."""
-        failure = context.get("exception")
-        log.log_event("greenlet_failed", exception=failure, what="screen")
-        said = _("Internal error ({kind}); details are in the log.", kind=type(failure).__name__)
+        """Log an error of a key or a redraw, and show a notice; the screen goes on."""
+        error = context.get("exception")
+        log.log_event("greenlet_failed", exception=error, what="screen")
+        notice = _("Internal error ({kind}); details are in the log.", kind=type(error).__name__)
         if self._recovery_timer is None and not loop.is_closed():
-            self._model.add_notice(said, time.time(), self._model.current)
+            self._model.add_notice(notice, time.time(), self._model.current)
             self._recovery_timer = loop.call_later(TICK_INTERVAL, self._redraw_after_error)
 
     def _redraw_after_error(self) -> None:
-        """What fails each time is not tried without a pause."""
+        """Redraw after a pause, in case drawing fails each time."""
         self._recovery_timer = None
         self.invalidate()

@@ -1,4 +1,4 @@
-"""The desk of the full screen: what commands bring is shown in the conversation they were typed in."""
+"""The command handlers of the full screen; results go to the conversation the command was typed in."""
 
 from __future__ import annotations
 
@@ -25,35 +25,38 @@ HELP_NOTES: Final = N_(
 )
 MAX_NAMES_SHOWN: Final = 10
 MAX_NAMES: Final = 5000
-"""What is heard of first is forgotten first."""
+"""Names for completion; beyond them, the oldest is dropped."""
 UNLIMITED_WIDTH: Final = 10_000
-"""The screen breaks tables by itself, and again when its width changes."""
+"""Columns, more than any screen has: the screen wraps tables itself, and again when its width changes."""
 
 
 class CommandView(Protocol):
-    """What a desk needs of the full screen around it."""
+    """What the handlers need of the full screen."""
 
     def send(self, to: str, text: str) -> None:
-        """Have it sent."""
+        """Send a message, and show it as pending."""
 
     def show(self, text: str, conversation: Conversation | None = None) -> None:
-        """Show lines, where one is looking unless it is said `where`."""
+        """Show a notice, by default in the current conversation."""
 
-    def switch_to(self, conversation: Conversation) -> None: ...
+    def switch_to(self, conversation: Conversation) -> None:
+        """Switch to a conversation."""
 
     def jump_to(self, conversation: Conversation, hit: SearchHit) -> None:
-        """Turn to a message that was found, which may have to be fetched."""
+        """Switch to a search hit, which may have to be loaded."""
 
-    def hide(self, conversation: Conversation) -> None: ...
+    def hide(self, conversation: Conversation) -> None:
+        """Hide a conversation until its next message."""
 
     def ask(self, question: str, *, is_secret: bool, on_answer: Callable[[str | None], None]) -> None:
-        """Ask in the input line."""
+        """Show a prompt in place of the input line."""
 
-    def on_joined(self, room: Conversation) -> None: ...
+    def on_joined(self, room: Conversation) -> None:
+        """Note that the user has joined a room."""
 
 
 class TuiCommandHandlers(CommandHandlers):
-    """The `Desk` of the full screen. Nothing here waits: what has to is done by `orders`, one after the other."""
+    """Command handlers that never block: requests run in a job queue, one after the other."""
 
     def __init__(
         self, client: Client, model: Model, jobs: JobQueue, view: CommandView, quit_mode: Callable[[], None]
@@ -63,7 +66,7 @@ class TuiCommandHandlers(CommandHandlers):
         self._jobs = jobs
         self._view = view
         self.known_names: LruMap[str, str] = LruMap(MAX_NAMES)
-        """Whom and which rooms one has been told of, by their folded names: what may be meant by a few letters."""
+        """Names of users and rooms that were seen, by folded name; for completion."""
 
     @property
     def recipient(self) -> str | None:
@@ -82,10 +85,13 @@ class TuiCommandHandlers(CommandHandlers):
         self._view.show(text)
 
     def run_dialogue(self, dialogue: Dialogue, answer: str | None = None) -> None:
-        """Each question is there before the next key, lest a password typed in haste go to somebody."""
+        """Show the next prompt at once, before another key is handled.
+
+        Otherwise a password that was typed ahead might be sent as a message.
+        """
         with suppress(StopIteration):
-            question = dialogue.send(answer)
-            self._view.ask(question.text, is_secret=question.is_secret, on_answer=partial(self.run_dialogue, dialogue))
+            prompt = dialogue.send(answer)
+            self._view.ask(prompt.text, is_secret=prompt.is_secret, on_answer=partial(self.run_dialogue, dialogue))
 
     def send(self, to: str, text: str) -> None:
         self._view.send(to, text)
@@ -96,7 +102,7 @@ class TuiCommandHandlers(CommandHandlers):
         return (current.name, entry.source_text) if entry is not None else None
 
     def history(self, count: int) -> None:
-        """It is here already, or comes when one scrolls to it."""
+        """Say where history is: the screen loads it by itself."""
         self.show(as_notice(_("earlier messages are above: PgUp scrolls to them")))
 
     def on_own_status(self, status: str) -> None:
@@ -104,13 +110,13 @@ class TuiCommandHandlers(CommandHandlers):
 
     def go(self, target: str) -> None:
         if not target:
-            names = [(number, display_name(each)) for number, each in enumerate(self._model)]
+            names = [(number, display_name(conversation)) for number, conversation in enumerate(self._model)]
             return self.show(format_results.conversations(names, display_name(self._model.current)))
-        if (found := find_by_text(self._model, target)) is not None:
-            self._view.switch_to(found)
+        if (match := find_by_text(self._model, target)) is not None:
+            self._view.switch_to(match)
         else:
-            words = _("there is no conversation {name}; /msg NAME or /join #ROOM starts one", name=sanitize(target))
-            self.show(as_notice(words))
+            text = _("there is no conversation {name}; /msg NAME or /join #ROOM starts one", name=sanitize(target))
+            self.show(as_notice(text))
         return None
 
     def jump_to(self, hit: SearchHit) -> None:
@@ -126,46 +132,49 @@ class TuiCommandHandlers(CommandHandlers):
         return help_text(UNLIMITED_WIDTH, _(HELP_NOTES), is_operator=self.is_operator)
 
     def add_names(self, *names: str) -> None:
-        """These may be meant."""
+        """Remember names for completion."""
         for name in names:
             key, shown = fold(name), sanitize(name)
             if self.known_names.peek(key) != shown:  # else it keeps its place among the completions
                 self.known_names[key] = shown
 
     def load_blocks(self) -> None:
-        """At once: what blocked people have said in rooms meanwhile comes next."""
-        if said := self._call_server(self._load_blocks):
-            self._view.show(said)
+        """Load the block list; blocks the calling greenlet.
+
+        The events behind may be messages of blocked users in rooms, so the event pump must wait.
+        """
+        if text := self._call_server(self._load_blocks):
+            self._view.show(text)
 
     def _show_result(self, request: Callable[[], str | None]) -> None:
-        here = self._model.current
-        if not self._jobs.put(lambda: self._run_job(request, here)):
+        current = self._model.current
+        if not self._jobs.put(lambda: self._run_job(request, current)):
             self.show(as_notice(_("too many commands are already waiting for an answer")))
 
     def _run_job(self, request: Callable[[], str | None], conversation: Conversation) -> None:
-        if said := self._call_server(request):
-            self._view.show(said, conversation)
+        if text := self._call_server(request):
+            self._view.show(text, conversation)
 
     def _join(self, room: str) -> str:
-        here = self._model.current
-        answer = self._client.join(room)
+        current = self._model.current
+        response = self._client.join(room)
         conversation = self._model.open(room)
-        conversation.members = {fold(name): sanitize(name) for name in answer.members or ()}
-        conversation.topic = sanitize(answer.topic or "")
+        conversation.members = {fold(name): sanitize(name) for name in response.members or ()}
+        conversation.topic = sanitize(response.topic or "")
         self._view.on_joined(conversation)
         self._view.show(
-            format_results.joined(room, _first_names(answer.members or ()), answer.topic or ""), conversation
+            format_results.joined(room, _first_names(response.members or ()), response.topic or ""), conversation
         )
-        if self._model.current is here:  # not to pull away somebody who has turned elsewhere meanwhile
+        if self._model.current is current:  # the user may have switched meanwhile
             self._view.switch_to(conversation)
         return ""
 
     def _set_topic(self, room: str, topic: str) -> str:
-        said = super()._set_topic(room, topic)
+        text = super()._set_topic(room, topic)
         self._model.open(room).topic = sanitize(topic)
-        return said
+        return text
 
 
 def _first_names(names: Sequence[str]) -> Sequence[str]:
-    """The first of them: all are in the list of members."""
+    """Return the first names; the list of members has all of them."""
     return names if len(names) <= MAX_NAMES_SHOWN else [*names[:MAX_NAMES_SHOWN], "…"]

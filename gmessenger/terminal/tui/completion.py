@@ -1,4 +1,4 @@
-"""Completion as one types: commands with what they do, rooms, and names."""
+"""Completion in the input line: commands with their descriptions, rooms and names."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from gmessenger.terminal.tui.model import USER_PREFIX, Model, find_by_prefix
 
 LAST_WORD: Final = re.compile(r"[^\s]*$")
 CONVERSATION_ARGUMENT: Final = "N|NAME"
-"""What stands for one of the conversations there are."""
+"""The name of an argument that is one of the conversations."""
 MAX_COMPLETIONS: Final = 50
-"""What is offered at once; with more, one types on."""
+"""Completions that are offered at once; with more, the user types on."""
 
 
 class ChatCompleter(Completer):
-    """Offers what may be meant: commands at the beginning of a line, what they are about behind them, names in a text.
+    """Complete commands at the beginning of a line, their arguments, and names and rooms in a text.
 
-    In a text, names are offered when asked for, or behind `@`; rooms behind `#`.
+    In a text, names are completed on request or behind `@`, and rooms behind `#`.
     """
 
     def __init__(self, model: Model, actions: ControllerActions) -> None:
         self._model, self._actions = model, actions
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """What goes where the cursor is, at most `MOST`."""
-        offered = self._completions(document.text_before_cursor, requested=complete_event.completion_requested)
-        return [*islice(offered, MAX_COMPLETIONS)]
+        """Return the completions for the text before the cursor, at most MAX_COMPLETIONS."""
+        completions = self._completions(document.text_before_cursor, requested=complete_event.completion_requested)
+        return [*islice(completions, MAX_COMPLETIONS)]
 
-    def _completions(self, before: str, *, requested: bool) -> Iterator[Completion]:
-        match = LAST_WORD.search(before)
+    def _completions(self, text: str, *, requested: bool) -> Iterator[Completion]:
+        match = LAST_WORD.search(text)
         word = match.group() if match is not None else ""
-        behind = before[: len(before) - len(word)]
-        if before.startswith("/") and not before.startswith("//"):
-            return self._complete_command(word) if not behind else self._complete_argument(behind, word)
+        prefix = text[: len(text) - len(word)]
+        if text.startswith("/") and not text.startswith("//"):
+            return self._complete_command(word) if not prefix else self._complete_argument(prefix, word)
         if word.startswith(ROOM_PREFIX):
             return self._complete_room(word)
         if requested or word.startswith(USER_PREFIX):
-            return self._complete_user(word, self._format_mention if not behind else _with_space)
+            return self._complete_user(word, self._format_mention if not prefix else _with_space)
         return iter(())
 
     def _complete_command(self, word: str) -> Iterator[Completion]:
@@ -63,29 +63,29 @@ class ChatCompleter(Completer):
     def _complete_argument(self, prefix: str, word: str) -> Iterator[Completion]:
         name, *typed = prefix.split()
         command = COMMANDS_BY_NAME.get(name.casefold())
-        wanted = _argument_name(command, len(typed)) if command is not None else ""
-        if wanted == CONVERSATION_ARGUMENT:
-            for each in find_by_prefix(self._model, word):
-                yield Completion(_with_space(each.name), -len(word), display=sanitize(each.name))
-        elif ROOM_PREFIX in wanted or (word.startswith(ROOM_PREFIX) and "NAME" in wanted):
+        argument = _argument_name(command, len(typed)) if command is not None else ""
+        if argument == CONVERSATION_ARGUMENT:
+            for conversation in find_by_prefix(self._model, word):
+                yield Completion(_with_space(conversation.name), -len(word), display=sanitize(conversation.name))
+        elif ROOM_PREFIX in argument or (word.startswith(ROOM_PREFIX) and "NAME" in argument):
             yield from self._complete_room(word)
-        elif "NAME" in wanted:
+        elif "NAME" in argument:
             yield from self._complete_user(word, _with_space)
 
     def _complete_room(self, word: str) -> Iterator[Completion]:
-        known = [each.name for each in self._model if each.is_room]
+        known = [conversation.name for conversation in self._model if conversation.is_room]
         for room in {fold(room): room for room in (*known, *self._actions.rooms_to_complete())}.values():
             if fold(room).startswith(fold(word)) or fold(room).startswith(fold(ROOM_PREFIX + word)):
                 yield Completion(f"{room} ", -len(word), display=sanitize(room))
 
     def _complete_user(self, word: str, format_name: Callable[[str], str]) -> Iterator[Completion]:
-        start = fold(word.removeprefix(USER_PREFIX))
+        prefix = fold(word.removeprefix(USER_PREFIX))
         for name in self._actions.names_to_complete():
-            if fold(name).startswith(start):
+            if fold(name).startswith(prefix):
                 yield Completion(format_name(name), -len(word), display=sanitize(name))
 
     def _format_mention(self, name: str) -> str:
-        """At the beginning of a line in a room a name says to whom it is."""
+        """Return a name at the beginning of a line; in a room, a colon says whom the message is for."""
         return f"{name}: " if self._model.current.is_room else _with_space(name)
 
 
@@ -94,6 +94,6 @@ def _with_space(name: str) -> str:
 
 
 def _argument_name(command: ChatCommand, index: int) -> str:
-    """What the argument at this place is called."""
+    """Return the name of the argument at this index; "" if there is none."""
     names = command.arguments.replace("[", "").replace("]", "").split()
     return names[index] if index < len(names) else ""

@@ -1,4 +1,7 @@
-"""What keys and typed lines bring about. Nothing here waits: the network and the disk are other greenlets' work."""
+"""What keys and typed lines do.
+
+Nothing here blocks: requests and disk writes are jobs in other greenlets.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ from gmessenger.terminal.tui.loader import Loader, ReadMarkerSync
 from gmessenger.terminal.tui.model import Model
 
 CONFIRM_TIMEOUT: Final = 3.0
-"""Seconds in which a second Ctrl-C means what the first one was asked about."""
+"""Seconds in which a second Ctrl-C quits."""
 MAX_ENTRIES_SEARCHED: Final = 200
-"""Entries among which there can be such that wait."""
+"""The newest entries of a conversation, among which messages may be pending."""
 
 
 class View(Protocol):
-    """The screen, as far as it is needed for this; everything may be called from any greenlet."""
+    """The screen, as the controller needs it; all methods may be called from any greenlet."""
 
     @property
     def at_bottom(self) -> bool: ...
@@ -54,11 +57,11 @@ class View(Protocol):
 
 
 class ExitHandler(Protocol):
-    """How the mode is left."""
+    """The end of the full-screen mode."""
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it is being left, and only answers are waited for."""
+        """Whether the mode is being left, and only waits for responses."""
 
     def quit(self) -> None: ...
 
@@ -67,7 +70,12 @@ class ExitHandler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JobQueues:
-    """None of them waits for what takes longer: what one says, commands, and what is fetched without being asked."""
+    """Independent queues, so that no job waits for a slow one of another kind.
+
+    sends: messages.
+    commands: requests of typed commands.
+    fetches: what is loaded in the background.
+    """
 
     sends: JobQueue
     commands: JobQueue
@@ -75,7 +83,10 @@ class JobQueues:
 
 
 class Controller:
-    """The `ControllerActions` of the screen, and what its commands need. `view` is set as soon as there is one."""
+    """The actions of keys and commands.
+
+    Called from the greenlets of the screen, the event pump and the job queues.
+    """
 
     view: View
     drafts: Drafts
@@ -99,25 +110,31 @@ class Controller:
         self.hidden: dict[str, int] = {}
 
     def bind(self, view: View, drafts: Drafts) -> None:
-        """Set what is itself made with the controller. Call it once, before anything else."""
+        """Set the view and the drafts, which need the controller themselves.
+
+        Call it once, before anything else.
+        """
         self.view, self.drafts = view, drafts
 
     def submit(self, text: str) -> None:
-        meaning = parse_line(text, is_operator=self.handlers.is_operator)
-        if isinstance(meaning, ParsedCommand):
-            meaning.run(self.handlers)
-        elif isinstance(meaning, CommandError):
-            self.show(as_notice(sanitize(meaning.message)))
+        """Run a typed line: send it to the current conversation, or run it as a command."""
+        parsed = parse_line(text, is_operator=self.handlers.is_operator)
+        if isinstance(parsed, ParsedCommand):
+            parsed.run(self.handlers)
+        elif isinstance(parsed, CommandError):
+            self.show(as_notice(sanitize(parsed.message)))
         elif self._model.current is self._model.home:
-            self.show(as_notice(sanitize(no_recipient_hint(meaning.text))))
+            self.show(as_notice(sanitize(no_recipient_hint(parsed.text))))
         else:
-            self.send(self._model.current.name, meaning.text)
+            self.send(self._model.current.name, parsed.text)
 
     def on_conversation_opened(self, conversation: Conversation) -> None:
+        """Load what the conversation lacks, and mark it as read."""
         self.loader.load_conversation(conversation)
         self.read_markers.mark_seen(conversation)
 
     def mark_seen(self) -> None:
+        """Mark the current conversation as read."""
         self._model.current.mark_read()
         self.read_markers.mark_seen(self._model.current)
 
@@ -125,16 +142,18 @@ class Controller:
         self.loader.load_earlier(conversation)
 
     def take_back_rejected(self) -> str | None:
-        refused = self.handlers.take_back_rejected()
-        return refused[1] if refused is not None else None
+        """Remove the newest rejected message of the current conversation, and return its text."""
+        rejected = self.handlers.take_back_rejected()
+        return rejected[1] if rejected is not None else None
 
     def names_to_complete(self) -> Sequence[str]:
-        """Who is in this room, then with whom and where one talks, then who was heard of."""
-        here = self._model.current
-        others = {each.key: each.name for each in self._model if each.name}
-        return list((here.members | others | dict(self.handlers.known_names.items())).values())
+        """Return the room's members, then the conversations, then other names that were seen."""
+        current = self._model.current
+        conversations = {conversation.key: conversation.name for conversation in self._model if conversation.name}
+        return list((current.members | conversations | dict(self.handlers.known_names.items())).values())
 
     def rooms_to_complete(self) -> Sequence[str]:
+        """Return the known rooms, and load the list in the background."""
         self.loader.load_rooms()
         return self.loader.rooms
 
@@ -145,7 +164,7 @@ class Controller:
         return self._client.pending_count
 
     def interrupt(self) -> None:
-        """A line that was empty already is no reason to be thrown out."""
+        """Quit at the second Ctrl-C within CONFIRM_TIMEOUT seconds; the first shows a hint."""
         now = time.monotonic()
         if self._exit_handler.is_leaving or now - self._warned_at < CONFIRM_TIMEOUT:
             self._exit_handler.interrupt()
@@ -157,6 +176,7 @@ class Controller:
         self._exit_handler.quit()
 
     def send(self, to: str, text: str) -> None:
+        """Add a message as pending, and send it in a job."""
         entry = self._model.add_outgoing(to, text, time.time())
         self.unhide(to)
         self.drafts.schedule_save()
@@ -165,32 +185,35 @@ class Controller:
         self.view.invalidate()
 
     def show(self, text: str, conversation: Conversation | None = None) -> None:
-        gone = conversation not in self._model.conversations
-        self._model.add_notice(text, time.time(), self._model.current if gone else conversation)
+        """Show a notice; in the current conversation if `conversation` is None or closed by now."""
+        is_closed = conversation not in self._model.conversations
+        self._model.add_notice(text, time.time(), self._model.current if is_closed else conversation)
         self.view.invalidate()
 
     def switch_to(self, conversation: Conversation) -> None:
-        self._model.switch_to(conversation)  # at once: the next key may be in the same breath
+        """Switch to a conversation, in the model at once and on the screen soon."""
+        self._model.switch_to(conversation)  # before the next key, which may have been typed already
         self.view.switch_to(conversation)
 
     def jump_to_next_hit(self) -> None:
         self.handlers.jump(None)
 
     def jump_to(self, conversation: Conversation, hit: SearchHit) -> None:
-        """Open the conversation at the hit; where it is too far back, show the messages around it as a notice."""
+        """Switch to a search hit; if it is too far back to load, show the messages around it as a notice."""
         seq = hit.delivery.seq or 0
 
-        def reached(entry: Entry | None) -> None:
+        def on_loaded(entry: Entry | None) -> None:
             if entry is not None:
                 self.view.show_entry(conversation, entry)
             else:
                 self.handlers.show_around(hit)
 
         self.switch_to(conversation)
-        if not self.loader.load_back_to(conversation, seq, reached):
+        if not self.loader.load_back_to(conversation, seq, on_loaded):
             self.show(as_notice(_(NOT_CONNECTED)))
 
     def hide(self, conversation: Conversation) -> None:
+        """Hide a conversation until its next message."""
         if conversation is self._model.home:
             return self.show(as_notice(_("this conversation cannot be hidden")))
         if (seq := max(conversation.last_seq, conversation.head_seq)) or conversation.is_room:
@@ -201,7 +224,7 @@ class Controller:
         return self.drafts.schedule_save()
 
     def unhide(self, name: str) -> None:
-        """Whoever writes there or enters it wants to see it, also after the next start, however this one ends."""
+        """Show a conversation again that the user writes to or joins, also after a restart or a crash."""
         if self.hidden.pop(fold(name), None) is not None:
             self._fetches.put(self.drafts.save)
 
@@ -221,22 +244,29 @@ class Controller:
         self.handlers.on_connected(event)
 
     def restore(self, state: SavedState) -> None:
-        """Put back what an earlier run left."""
+        """Restore drafts, open and hidden conversations of an earlier run."""
         self.hidden = dict(state.hidden)
         for name, draft in state.shown.items():
             self._model.open(name).draft = draft
 
     def saved_state(self) -> SavedState:
-        """What is to be put back by the next run."""
-        wanted = (each for each in self._model if (each.name or each.draft) and not each.is_failed_attempt)
-        shown = {each.name: self._draft_to_save(each) for each in wanted}
+        """Return what the next run restores."""
+        saved = (
+            conversation
+            for conversation in self._model
+            if (conversation.name or conversation.draft) and not conversation.is_failed_attempt
+        )
+        shown = {conversation.name: self._draft_to_save(conversation) for conversation in saved}
         return SavedState(shown, {key: seq for key, seq in self.hidden.items() if self._model.find(key) is None})
 
     def _draft_to_save(self, conversation: Conversation) -> str:
-        """The draft. Before it what a guest has said and nobody has answered: nothing else keeps that over a crash."""
-        newest = conversation.entries[-MAX_ENTRIES_SEARCHED:] if not self._client.is_account else []
-        waiting = [entry.source_text for entry in newest if entry.state is MessageState.WAITING]
-        return "\n".join([*waiting, conversation.draft] if conversation.draft else waiting)
+        """Return the draft; for a guest, with the messages before it that have no response.
+
+        Nothing else keeps those over a crash: only accounts have a journal of unsent messages.
+        """
+        entries = conversation.entries[-MAX_ENTRIES_SEARCHED:] if not self._client.is_account else []
+        pending = [entry.source_text for entry in entries if entry.state is MessageState.WAITING]
+        return "\n".join([*pending, conversation.draft] if conversation.draft else pending)
 
     def _run_send(self, entry: Entry, to: str, text: str) -> None:
         try:

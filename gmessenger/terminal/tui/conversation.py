@@ -1,4 +1,4 @@
-"""A conversation as its reader sees it: what was said, in order, what of it is new, and what one is writing."""
+"""A conversation as the user sees it: its entries in order, what is unread, and the draft."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gmessenger.client import OutgoingMessage, fold
 from gmessenger.names import is_room
 
 MAX_ENTRIES: Final = 10_000
-"""What is kept of a conversation; the server has the rest."""
+"""Entries of a conversation that are kept; the server has the rest."""
 
 
 class MessageState(Enum):
-    """What has become of a message of one's own."""
+    """What has become of an own message."""
 
     WAITING = "waiting"
     STORED = "stored"
@@ -27,11 +27,14 @@ class MessageState(Enum):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """Something that was said, or a notice, which nobody has said: its `sender` is empty.
+    """A message, or a notice of the program, whose `sender` is empty.
 
-    `at` is Unix seconds, `text` safe to draw, with its lines. One's `own` have a `state`, those said here also what was
-    `typed`, to be edited and sent again if it was refused, for a `reason`; and their `message`, as soon as the link has
-    it. `version` counts the changes.
+    timestamp: Unix seconds.
+    text: sanitized; may have several lines.
+    state: of own messages; `reason` explains a rejection.
+    source_text: what was typed, of messages sent here, to edit and send it again.
+    message: the client's message, once it is in the send queue.
+    version: incremented with each change, for the cache of rendered entries.
     """
 
     timestamp: float
@@ -47,18 +50,19 @@ class Entry:
     version: int = 0
 
     def set_state(self, state: MessageState, reason: str = "") -> None:
+        """Change the state of an own message."""
         self.state, self.reason = state, reason
         self.version += 1
 
 
 @dataclass(slots=True, eq=False)
 class Conversation:
-    """With somebody, in a room, or (without a name) with this program itself.
+    """A conversation with a user or in a room; the one without a name, `home`, is the program's own.
 
-    `entries` are in the order of their seqs, as far as they have one. `unread` counts what came since it was last
-    looked at, `mentions` how much of that was meant for oneself; `marker` is the first of it, and stays until the
-    conversation is left. `earliest` is the lowest seq that is here; `complete` says that there is nothing before it.
-    `head` is how far the conversation went when the server listed it: so far `unread` counts also what is not here.
+    entries: in the order of their seqs, as far as they have one; notices stay where they were added.
+    unread: messages since the user last looked, those up to `head_seq` included that are not loaded.
+    mentions: how many of them are for the user.
+    marker: the first unread entry; it stays until the user switches away.
     """
 
     name: str
@@ -67,23 +71,27 @@ class Conversation:
     mentions: int = 0
     marker: Entry | None = None
     search_hit: Entry | None = None
-    """The entry that `/jump` has led to, until the reader turns elsewhere."""
+    """The entry that `/jump` went to, until the user switches away."""
     draft: str = ""
+    """The text of the input line."""
     topic: str = ""
     members: dict[str, str] = field(default_factory=dict)
-    """By their folded names, as shown."""
+    """Names as shown, by folded name."""
     is_closed: bool = False
     read_seq: int = 0
-    """The seq up to which oneself has read it, here or elsewhere."""
+    """The seq up to which the user has read, here or on another device."""
     head_seq: int = 0
+    """The highest seq that the server listed for the conversation."""
     unread_after: int | None = None
-    """How far it was read when it was turned to, while there was something new."""
+    """The read_seq from before the user switched here, while there were unread messages."""
     is_complete: bool = False
+    """Whether there is nothing before the first loaded entry."""
     had_rejected: bool = False
-    """Whether something that was refused has been taken back."""
+    """Whether a rejected message was taken back."""
     is_loading: bool = False
+    """Whether a page of history is being loaded."""
     history_requested: bool = False
-    """Whether the newest of what the server has was fetched, or is about to be."""
+    """Whether the newest page of history was loaded, or is about to be."""
 
     @property
     def key(self) -> str:
@@ -95,19 +103,20 @@ class Conversation:
 
     @property
     def first_seq(self) -> int | None:
+        """The lowest seq that is loaded; None if there is none."""
         return next((entry.seq for entry in self.entries if entry.seq is not None), None)
 
     @property
     def last_seq(self) -> int:
-        """The highest seq that is here; 0 where there is none."""
+        """The highest seq that is loaded; 0 if there is none."""
         return next((entry.seq for entry in reversed(self.entries) if entry.seq is not None), 0)
 
     def find_by_seq(self, seq: int) -> Entry | None:
-        """The entry with this number, if it is here."""
+        """Return the entry with this seq, if it is loaded."""
         return next((entry for entry in self.entries if entry.seq == seq), None)
 
     def add(self, entry: Entry) -> bool:
-        """Put an entry in its place, unless it is there already; says whether it was new."""
+        """Insert an entry in the order of seqs. Return False if its seq is there already."""
         if entry.seq is None or entry.seq > self.last_seq:
             self.entries.append(entry)
         elif not self._insert(entry, entry.seq):
@@ -118,15 +127,15 @@ class Conversation:
         return True
 
     def add_earlier(self, entries: Iterable[Entry]) -> int:
-        """Put in what was said before, above notices of later times; returns how much of it is new here.
+        """Insert entries of the history above notices of later times. Return how many are new.
 
-        Of what there is no room for the oldest is left out: there may be no hole.
+        If there is no room for all, the oldest are left out, so that there is no gap.
         """
         earlier = sorted(entries, key=lambda entry: entry.seq or 0)
-        too_many = len(earlier) + len(self.entries) - MAX_ENTRIES
-        if too_many > 0:
+        excess = len(earlier) + len(self.entries) - MAX_ENTRIES
+        if excess > 0:
             self.is_complete = False
-        new = [entry for entry in earlier[max(too_many, 0) :] if self.add(entry)]
+        new = [entry for entry in earlier[max(excess, 0) :] if self.add(entry)]
         for entry in new:
             self._move_above_notices(entry)
         if self.unread_after is not None:
@@ -134,24 +143,24 @@ class Conversation:
         return len(new)
 
     def assign_seq(self, entry: Entry, seq: int) -> None:
-        """The server has given an entry that is here its number: it moves to where others see it."""
+        """Give an entry the seq that the server assigned, and move it to its place in the order."""
         others = [other for other in self.entries if other.seq == seq]
-        if others:  # history was faster than the answer
+        if others:  # the history arrived before the response
             self.entries.remove(others[0])
-        place = self.entries.index(entry)
-        before = max((other.seq or 0 for other in self.entries[:place]), default=0)
-        after = next((other.seq for other in self.entries[place + 1 :] if other.seq is not None), seq)
+        index = self.entries.index(entry)
+        previous_seq = max((other.seq or 0 for other in self.entries[:index]), default=0)
+        next_seq = next((other.seq for other in self.entries[index + 1 :] if other.seq is not None), seq)
         entry.seq = seq
-        if not before < seq <= after:
-            del self.entries[place]
+        if not previous_seq < seq <= next_seq:
+            del self.entries[index]
             self._insert(entry, seq)
 
     def find(self, message: OutgoingMessage) -> Entry | None:
-        """The entry of a message of one's own, among the newest."""
+        """Return the entry of an own message."""
         return next((entry for entry in reversed(self.entries) if entry.message is message), None)
 
     def mark_delivered(self, seq: int) -> None:
-        """The other end has everything up to `seq`."""
+        """Mark stored messages up to `seq` as delivered."""
         for entry in reversed(self.entries):
             if entry.state is MessageState.DELIVERED and entry.seq is not None and entry.seq <= seq:
                 return
@@ -159,37 +168,43 @@ class Conversation:
                 entry.set_state(MessageState.DELIVERED)
 
     def count_unread(self, entry: Entry) -> None:
-        """Something came that one is not looking at."""
+        """Count an entry that arrived while another conversation was current."""
         if self.marker is None:
             self.marker = entry
         self.unread += entry.seq is None or entry.seq > self.head_seq
         self.mentions += entry.is_mention
 
     def mark_read(self) -> None:
-        """There is nothing new any more; the marker stays where it is."""
+        """Mark everything as read; the marker stays where it is."""
         if self.unread:
             self.unread_after = self.read_seq
         self.unread = self.mentions = 0
         self.read_seq = max(self.read_seq, self.last_seq)
 
     def mark_own_sent(self) -> None:
-        """What one has said is not new, though it was counted when the server listed the conversation."""
+        """Count again after an own message: the server's listing counted it as unread."""
         if self.unread and self.head_seq > self.read_seq:
             self._recount()
 
     def move_read_marker(self, seq: int, *, is_current: bool) -> None:
-        """On another device one has read up to `seq`; what is marked as new here, before one's eyes, stays so."""
+        """Note that the user has read up to `seq` on another device.
+
+        is_current: the conversation is on the screen, where what is marked as unread stays marked.
+        """
         self.read_seq = max(self.read_seq, seq)
         if not is_current:
             self._recount()
 
     def merge_listing(self, head: int, read: int) -> None:
-        """The server says how far the conversation goes, and how far oneself has read it."""
+        """Note the head and the read marker that the server listed, and count again."""
         self.head_seq, self.read_seq = max(self.head_seq, head), max(self.read_seq, read)
         self._recount()
 
     def reset_seqs(self) -> None:
-        """The server counts from the beginning: what is here stays as it is, above all that follows."""
+        """Forget all seqs, because the server counts from the beginning.
+
+        The entries stay, above all that follow.
+        """
         self.is_complete = self.is_complete or self.first_seq is not None
         self.history_requested = False
         for entry in self.entries:
@@ -198,11 +213,11 @@ class Conversation:
         self.unread_after = None
 
     def clear_markers(self) -> None:
-        """One has turned away from it: what was new is not marked any more."""
+        """Forget the markers when the user switches away."""
         self.marker = self.unread_after = self.search_hit = None
 
     def last_rejected(self) -> Entry | None:
-        """The newest message of one's own that was refused."""
+        """Return the newest rejected message."""
         return next((entry for entry in reversed(self.entries) if entry.state is MessageState.REJECTED), None)
 
     def take_back_rejected(self) -> Entry | None:
@@ -214,37 +229,39 @@ class Conversation:
 
     @property
     def is_failed_attempt(self) -> bool:
-        """Whether one wanted to say something to somebody, it was refused, and there is nothing else."""
-        said = [entry for entry in self.entries if entry.sender]
-        refused = self.had_rejected or bool(said)
+        """Whether the user tried to write to somebody, it was rejected, and the conversation has nothing else."""
+        messages = [entry for entry in self.entries if entry.sender]
+        was_rejected = self.had_rejected or bool(messages)
         return (
-            refused
+            was_rejected
             and not (self.is_room or self.draft or self.head_seq)
-            and all(entry.state is MessageState.REJECTED for entry in said)
+            and all(entry.state is MessageState.REJECTED for entry in messages)
         )
 
     def _recount(self) -> None:
-        """Count what is new by numbers, whether it is here or not."""
+        """Count the unread messages by their seqs, whether they are loaded or not."""
         new = self._others_after(self.read_seq)
-        here = sum(1 for entry in self.entries if entry.seq is not None and self.read_seq < entry.seq <= self.head_seq)
-        self.unread = len(new) + max(0, self.head_seq - self.read_seq) - here
+        loaded = sum(
+            1 for entry in self.entries if entry.seq is not None and self.read_seq < entry.seq <= self.head_seq
+        )
+        self.unread = len(new) + max(0, self.head_seq - self.read_seq) - loaded
         self.mentions = sum(entry.is_mention for entry in new)
         self.marker = new[0] if new else None
 
     def _others_after(self, seq: int) -> list[Entry]:
-        """What others have said after `seq`."""
+        """Return other users' entries after `seq`."""
         return [entry for entry in self.entries if not entry.is_own and entry.seq is not None and entry.seq > seq]
 
     def _move_above_notices(self, entry: Entry) -> None:
-        place = end = self.entries.index(entry)
-        while place and self.entries[place - 1].seq is None and self.entries[place - 1].timestamp > entry.timestamp:
-            place -= 1
-        self.entries.insert(place, self.entries.pop(end))
+        index = old_index = self.entries.index(entry)
+        while index and self.entries[index - 1].seq is None and self.entries[index - 1].timestamp > entry.timestamp:
+            index -= 1
+        self.entries.insert(index, self.entries.pop(old_index))
 
     def _insert(self, entry: Entry, seq: int) -> bool:
-        numbered = [(each.seq, place) for place, each in enumerate(self.entries) if each.seq is not None]
-        where = bisect_left(numbered, (seq, -1))
-        if where < len(numbered) and numbered[where][0] == seq:
+        numbered = [(other.seq, index) for index, other in enumerate(self.entries) if other.seq is not None]
+        position = bisect_left(numbered, (seq, -1))
+        if position < len(numbered) and numbered[position][0] == seq:
             return False
-        self.entries.insert(numbered[where][1] if where < len(numbered) else len(self.entries), entry)
+        self.entries.insert(numbered[position][1] if position < len(numbered) else len(self.entries), entry)
         return True

@@ -1,4 +1,4 @@
-"""What the full screen knows again when it comes back, also from a crash: drafts, and what was open."""
+"""Save what the full screen restores after a crash: drafts, and open and hidden conversations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from gmessenger.terminal.tui.line_escapes import escape_line, unescape_line
 from gmessenger.threads import run_in_thread
 
 SAVE_DELAY: Final = 0.4
-"""Seconds from a change to the disk: what was typed in between is all that a crash can cost."""
+"""Seconds from a change until it is written: what was typed in between is all that a crash can cost."""
 MAX_DRAFT: Final = 65_536
+"""Characters of a draft that are saved."""
 MAX_SAVED_CONVERSATIONS: Final = 200
-"""Conversations of which is known that they were there."""
+"""Conversations that are saved; with more, those with a draft first."""
 MAX_FILE: Final = 8 * MAX_SAVED_CONVERSATIONS * MAX_DRAFT
 """Bytes that are read: more than are ever written."""
 SHOWN_KIND: Final = "shown"
@@ -33,8 +34,10 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(slots=True)
 class SavedState:
-    """`shown` are drafts, mostly empty, by the names of conversations, in their order; `hidden` says up to which number
-    somebody wanted to see nothing of one.
+    """What is saved of the full screen.
+
+    shown: the drafts, most of them empty, by conversation, in order.
+    hidden: the seq up to which a conversation is hidden.
     """
 
     shown: dict[str, str] = field(default_factory=dict)
@@ -42,7 +45,10 @@ class SavedState:
 
 
 class Drafts:
-    """Writes what `now` says after each `touch`, whole or not at all; `failed` is told where that cannot be done."""
+    """Write the state to a file, atomically, soon after each change.
+
+    get_state: returns what is to be saved. on_error: called with an error of writing.
+    """
 
     def __init__(
         self, file: Path, get_state: Callable[[], SavedState], on_error: Callable[[Exception], object]
@@ -55,21 +61,24 @@ class Drafts:
         self._written: bytes | None = None
 
     def load(self) -> SavedState:
-        """What an earlier run left; nothing where it left none, or none that can be read."""
-        kept = SavedState()
+        """Return the state that an earlier run saved; an empty one if there is none or it cannot be read.
+
+        Blocks briefly.
+        """
+        state = SavedState()
         with suppress(OSError), self._file.open("rb") as file:
             for line in file.read(MAX_FILE).split(b"\n"):
-                with suppress(ValueError):  # somebody has been at it with an editor
-                    _decode_line(kept, line.decode("utf-8", "surrogatepass"))
-        return kept
+                with suppress(ValueError):  # the file may have been edited
+                    _decode_line(state, line.decode("utf-8", "surrogatepass"))
+        return state
 
     def schedule_save(self) -> None:
-        """Something has changed. Takes no time."""
+        """Save in SAVE_DELAY seconds. Does not block."""
         if self._save_timer is None:
             self._save_timer = gevent.spawn_later(SAVE_DELAY, self.save)
 
     def save(self) -> None:
-        """Write what there is now; when this returns it is on disk, if it can be."""
+        """Save now. The greenlet waits until the state is on disk, or `on_error` was called."""
         self._save_timer = None
         try:
             with self._write_lock:
@@ -89,7 +98,7 @@ def _write_file(file: Path, data: bytes) -> None:
 
 
 def _encode_state(state: SavedState) -> Iterator[bytes]:
-    """`shown`, its name, its draft; or `hidden`, its name, its number: with tabs between."""
+    """Yield the lines of the file: `shown`, name, draft; or `hidden`, name, seq; separated by tabs."""
     for name, draft in _limit(state.shown):
         yield _encode_line(SHOWN_KIND, name, draft[:MAX_DRAFT])
     for name, seq in _limit(state.hidden):
@@ -97,7 +106,7 @@ def _encode_state(state: SavedState) -> Iterator[bytes]:
 
 
 def _limit(items: Mapping[str, ValueT]) -> list[tuple[str, ValueT]]:
-    """As many as may be, in order; where there are more, those with something in them."""
+    """Return at most MAX_SAVED_CONVERSATIONS items, in order; if there are more, those with a value first."""
     if len(items) <= MAX_SAVED_CONVERSATIONS:
         return list(items.items())
     return sorted(items.items(), key=lambda item: not item[1])[:MAX_SAVED_CONVERSATIONS]
@@ -108,7 +117,7 @@ def _encode_line(*parts: str) -> bytes:
 
 
 def _decode_line(state: SavedState, line: str) -> None:
-    """Raises ValueError for what is no such line."""
+    """Add a line of the file to the state. Raises ValueError if it is none."""
     kind, name, value = map(unescape_line, line.split("\t"))
     if kind == SHOWN_KIND:
         state.shown[name] = value
