@@ -1,9 +1,4 @@
-"""When something was said: the time of day as the locale writes it, and the day.
-
-Wraps what the program itself tells: lists and tables keep their columns, whatever width the screen has or gets.
-
-An entry of a conversation as rows: its time, who said it, the text, and what became of it.
-"""
+"""Render entries of a conversation as rows: time, name, text and, for own messages, their state."""
 
 from __future__ import annotations
 
@@ -21,28 +16,30 @@ from gmessenger.terminal.tui.style import Symbols, name_style
 from gmessenger.terminal.tui.text_wrap import Fragments, ScreenRow, wrap
 
 TABLE_ROW: Final = re.compile(r"(?P<names> *\S.*? {2,})(?P<what>\S.*)")
-"""A row of a table: something, two spaces at least, and what is said of it."""
+"""A row of a table: a label, at least two spaces, and a description."""
 STACKED_INDENT: Final = "      "
-"""What is before that where there is no room for it at the side."""
+"""The indent of a description that stands below its label."""
 MIN_TEXT_WIDTH: Final = 20
+"""Columns that a description needs beside its label."""
 
 
 def wrap_notice(text: str, columns: int, full_width: int) -> list[ScreenRow]:
-    """The rows of a notice; as `wrapping.wrap` does, but rows of tables are continued below what is said.
+    """Wrap a notice into rows; in tables, descriptions are wrapped in their own column.
 
-    A table that is too wide begins at the edge, and one that is too wide even so has what is said below the names.
+    A table that is too wide begins at the edge of the pane; if that is not enough, descriptions stand below their
+    labels.
     """
     lines = [(line, TABLE_ROW.fullmatch(line)) for line in text.split("\n")]
     at_edge = any(table is not None and width(line) > columns for line, table in lines)
-    room = full_width if at_edge else columns
-    names = max((width(table["names"]) for _line, table in lines if table is not None), default=0)
-    draw = _side_by_side if room - names >= max(MIN_TEXT_WIDTH, names // 2) else _stacked
+    available = full_width if at_edge else columns
+    label_width = max((width(table["names"]) for _line, table in lines if table is not None), default=0)
+    format_row = _side_by_side if available - label_width >= max(MIN_TEXT_WIDTH, label_width // 2) else _stacked
     rows = []
     for line, table in lines:
         if table is None:
             rows += wrap(line, columns, full_width)
         else:
-            rows += _set_at_edge(draw(table["names"], table["what"], room), at_edge=at_edge)
+            rows += _set_at_edge(format_row(table["names"], table["what"], available), at_edge=at_edge)
     return rows
 
 
@@ -70,19 +67,19 @@ def _indent_row(prefix: str, row: ScreenRow) -> ScreenRow:
 
 
 NAME_WIDTHS: Final = ((80, 14), (60, 12), (40, 9))
-"""From so many columns on, names have a column of their own, at most so wide; below, they have a row of their own."""
+"""From so many columns on, names have a column of at most this width; below, they have a row of their own."""
 MIN_NAME_WIDTH: Final = 6
-"""Columns for names where anybody may come in."""
+"""Columns for names in a room, whose members change."""
 NOTICE_NAME: Final = "--"
 MAX_ENTRY_TEXT: Final = 20_000
-"""Characters of one entry that are shown; nobody reads more of it here, and it should not cost more."""
+"""Characters of an entry that are shown: wrapping more would make a redraw slow."""
 MAX_ENTRY_ROWS: Final = 400
 MAX_CACHED_ENTRIES: Final = 4000
 
 
 @dataclass(slots=True)
 class RenderedEntry:
-    """Rows that are shown for one entry at one width."""
+    """The rows of an entry at one width."""
 
     version: int
     width: int
@@ -91,9 +88,7 @@ class RenderedEntry:
 
 
 class EntryRenderer:
-    """Draws entries, and remembers how, until they or the width change. `bare` leaves out all that is beside the text,
-    so that it can be copied.
-    """
+    """Render entries, and cache the rows until the entry or the width changes."""
 
     def __init__(self, symbols: Symbols) -> None:
         self._symbols = symbols
@@ -103,56 +98,63 @@ class EntryRenderer:
 
     @property
     def text_only(self) -> bool:
+        """Show only the text, without times, names' column and symbols, so that it can be copied."""
         return self._text_only
 
     @text_only.setter
-    def text_only(self, bare: bool) -> None:
-        self._text_only = bare
+    def text_only(self, enabled: bool) -> None:
+        self._text_only = enabled
         self._cache.clear()
 
     def name_width(self, conversation: Conversation, own_name: str, columns: int) -> int:
-        """How many of the columns names have there; 0 where they have a row of their own."""
-        most = 0 if self._text_only else next((names for least, names in NAME_WIDTHS if columns >= least), 0)
+        """Return the width of the column for names; 0 if names have a row of their own."""
+        max_width = (
+            0
+            if self._text_only
+            else next((max_name for min_columns, max_name in NAME_WIDTHS if columns >= min_columns), 0)
+        )
         if not conversation.name:
-            return min(len(NOTICE_NAME), most)
+            return min(len(NOTICE_NAME), max_width)
         names = conversation.members.values() if conversation.is_room else (sanitize(conversation.name),)
-        return min(max(MIN_NAME_WIDTH, width(own_name), *map(width, names)), most)
+        return min(max(MIN_NAME_WIDTH, width(own_name), *map(width, names)), max_width)
 
     def rows(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
-        """The entry in so many columns, with so many of them for the name."""
-        sheet = self._cache.get(entry)
-        if sheet is None or (sheet.version, sheet.width, sheet.name_width) != (entry.version, columns, name_width):
-            sheet = self._cache[entry] = RenderedEntry(
+        """Return the rows of an entry in `columns` columns, of which `name_width` are for the name."""
+        cached = self._cache.get(entry)
+        if cached is None or (cached.version, cached.width, cached.name_width) != (entry.version, columns, name_width):
+            cached = self._cache[entry] = RenderedEntry(
                 entry.version, columns, name_width, self._render(entry, columns, name_width)
             )
-        return sheet.rows
+        return cached.rows
 
     def _render(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
         return self._render_beside(entry, columns, name_width) if name_width else self._render_below(entry, columns)
 
     def _render_beside(self, entry: Entry, columns: int, name_width: int) -> list[Fragments]:
-        """Time and name in front of the text."""
-        time, gutter = self._time_width, f" {self._symbols.vertical_line} "
+        """Render the time and the name to the left of the text."""
+        time_width, gutter = self._time_width, f" {self._symbols.vertical_line} "
         first = [
             *self._time_fragments(entry),
             _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, name_width, align_right=True)),
         ]
-        further = [("", " " * (time + 1 + name_width))]
-        rows = self._text_rows(entry, columns - (time + 1 + name_width + width(gutter)), columns)
-        drawn = [row.fragments if row.at_edge else [*further, ("class:gutter", gutter), *row.fragments] for row in rows]
+        continuation = [("", " " * (time_width + 1 + name_width))]
+        rows = self._text_rows(entry, columns - (time_width + 1 + name_width + width(gutter)), columns)
+        rendered = [
+            row.fragments if row.at_edge else [*continuation, ("class:gutter", gutter), *row.fragments] for row in rows
+        ]
         if rows[0].at_edge:
-            return [[*first, ("class:gutter", gutter)], *drawn]
-        drawn[0][: len(further)] = first
-        return drawn
+            return [[*first, ("class:gutter", gutter)], *rendered]
+        rendered[0][: len(continuation)] = first
+        return rendered
 
     def _render_below(self, entry: Entry, columns: int) -> list[Fragments]:
-        """Time and name in a row of their own, and the text below, from the edge on."""
-        room = max(columns - self._time_width - 1, 1)
-        head = [
+        """Render the time and the name in a row of their own, above the text."""
+        name_width = max(columns - self._time_width - 1, 1)
+        header = [
             *self._time_fragments(entry),
-            _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, room).rstrip()),
+            _name_fragment(entry, format_name(entry.sender or NOTICE_NAME, name_width).rstrip()),
         ]
-        return [head, *(row.fragments for row in self._text_rows(entry, columns, columns))]
+        return [header, *(row.fragments for row in self._text_rows(entry, columns, columns))]
 
     def _time_fragments(self, entry: Entry) -> Fragments:
         return [("class:time", pad(format_time_of_day(entry.timestamp), self._time_width) + " ")]
@@ -169,15 +171,15 @@ class EntryRenderer:
         return self._add_state(entry, rows, columns)
 
     def _add_state(self, entry: Entry, rows: list[ScreenRow], columns: int) -> list[ScreenRow]:
-        """What has become of a message of one's own, behind it, and below it why."""
+        """Append the state of an own message: a symbol, and the reason of a rejection in a row below."""
         if entry.state is None:
             return rows
-        sign = self._symbols.state(entry.state)
+        symbol = self._symbols.state(entry.state)
         if entry.state is MessageState.REJECTED:
             return rows + _styled_rows(
-                _("{sign} {reason} (Alt-e edits it)", sign=sign, reason=entry.reason), columns, "class:refused"
+                _("{sign} {reason} (Alt-e edits it)", sign=symbol, reason=entry.reason), columns, "class:refused"
             )
-        mark = f" {sign} ({entry.reason})" if entry.reason else f" {sign}"
+        mark = f" {symbol} ({entry.reason})" if entry.reason else f" {symbol}"
         if rows[-1].at_edge or rows[-1].width + width(mark) > columns:
             return rows + _styled_rows(mark.lstrip(), columns, "class:mark")
         rows[-1].append(mark, width(mark), "class:mark")

@@ -1,7 +1,4 @@
-"""What happened while the line was down, in one sentence when it is back.
-
-Follows the link: what it tells goes into the book, on the screen, and back to the server as far as it was read.
-"""
+"""The event pump: apply the client's events to the model, and summarise what a reconnect brought."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from gmessenger.terminal.tui.model import Model
 
 
 class CatchUpSummary:
-    """Counts between a line that has come back and the last of what had waited, here and there."""
+    """Count messages after a reconnect, and return one notice in place of one for each of them."""
 
     def __init__(self) -> None:
         self._counting = False
@@ -33,7 +30,10 @@ class CatchUpSummary:
         self._received: dict[str, int] = {}
 
     def on_event(self, event: ChatEvent, pending_count: int) -> str | None:
-        """Take account of an event; returns the sentence once all is told. `unanswered` counts one's own messages."""
+        """Count an event; return the notice when everything has arrived.
+
+        pending_count: own messages without a response.
+        """
         if isinstance(event, Connected):
             self._begin(event.reconnected, pending_count)
         elif self._counting:
@@ -53,25 +53,32 @@ class CatchUpSummary:
             self._caught_up = True
         elif isinstance(event, MessageReceived) and not self._caught_up:
             delivery = event.delivery
-            where = fold(delivery.to if is_room(delivery.to) else delivery.sender)
-            self._received[where] = self._received.get(where, 0) + 1
+            key = fold(delivery.to if is_room(delivery.to) else delivery.sender)
+            self._received[key] = self._received.get(key, 0) + 1
         elif isinstance(event, Accepted | Rejected) and self._pending:
             self._pending -= 1
             self._sent += isinstance(event, Accepted)
 
     def _format(self) -> str | None:
-        said = ngettext("{count} of your messages was sent", "{count} of your messages were sent", self._sent)
+        sent = ngettext("{count} of your messages was sent", "{count} of your messages were sent", self._sent)
         if not self._received:
-            return _("caught up: {sent}", sent=said) if self._sent else None
-        came = ngettext("{count} message", "{count} messages", sum(self._received.values()))
-        where = ngettext("{count} conversation", "{count} conversations", len(self._received))
+            return _("caught up: {sent}", sent=sent) if self._sent else None
+        messages = ngettext("{count} message", "{count} messages", sum(self._received.values()))
+        conversations = ngettext("{count} conversation", "{count} conversations", len(self._received))
         if not self._sent:
-            return _("caught up: {messages} in {conversations}", messages=came, conversations=where)
-        return _("caught up: {messages} in {conversations}; {sent}", messages=came, conversations=where, sent=said)
+            return _("caught up: {messages} in {conversations}", messages=messages, conversations=conversations)
+        return _(
+            "caught up: {messages} in {conversations}; {sent}",
+            messages=messages,
+            conversations=conversations,
+            sent=sent,
+        )
 
 
 MAX_NOTIFICATION_TEXT: Final = 120
+"""Characters of a message in a desktop notification."""
 MAX_NUMBER_KEY: Final = 9
+"""The highest number that Alt with a digit reaches."""
 WELCOME_HINT: Final = N_(
     "1 or /msg NAME sends a direct message, /join #ROOM joins a room, 2 or /help lists all commands, /keys all keys, "
     "3 or /quit quits."
@@ -79,7 +86,10 @@ WELCOME_HINT: Final = N_(
 
 
 class EventPump:
-    """`failed` is told of an event that could not be dealt with; those behind it are."""
+    """Apply events in a greenlet of its own.
+
+    An error while one is handled goes to `on_error`, and the next one follows.
+    """
 
     def __init__(
         self,
@@ -98,7 +108,7 @@ class EventPump:
         self._bell_policy = BellPolicy()
 
     def run(self) -> None:
-        """Until the link ends. Raises what it ended with."""
+        """Handle events until the client ends. Raises the error that it ends with."""
         for event in self._client:
             log_client_event(event, self._options)
             try:
@@ -108,9 +118,9 @@ class EventPump:
             self._client.ack()
 
     def _handle_event(self, event: ChatEvent) -> None:
-        before = len(self._model.conversations)
-        rings = self._model.apply(event, time.time())
-        if isinstance(event, MessageReceived) and len(self._model.conversations) > before:
+        old_count = len(self._model.conversations)
+        is_worth_bell = self._model.apply(event, time.time())
+        if isinstance(event, MessageReceived) and len(self._model.conversations) > old_count:
             self._announce(self._model.conversations[-1])
         if isinstance(event, Connected):
             if not event.reconnected:
@@ -123,7 +133,7 @@ class EventPump:
         if isinstance(event, Accepted | Rejected):
             self._controller.drafts.schedule_save()
             self._controller.unhide(event.message.to)
-        if rings:
+        if is_worth_bell:
             self._ring(event)
         if self._controller.view.at_bottom:
             self._controller.mark_seen()
@@ -137,16 +147,16 @@ class EventPump:
         controller.show(_(WELCOME_HINT), home)
 
     def _announce(self, conversation: Conversation) -> None:
-        """Somebody who has only just come need not know yet what the numbers at the left are for."""
+        """Show a new user how to reach the conversation of a first message, as long as `home` is current."""
         home, number = self._model.home, len(self._model.conversations) - 1
         if self._model.current is home and number <= MAX_NUMBER_KEY:
             name = sanitize(conversation.name)
-            words = _("{name} writes to you; Alt-{number} goes there, Alt-0 comes back", name=name, number=number)
-            self._controller.show(as_notice(words), home)
+            text = _("{name} writes to you; Alt-{number} goes there, Alt-0 comes back", name=name, number=number)
+            self._controller.show(as_notice(text), home)
 
     def _ring(self, event: ChatEvent) -> None:
         if not self._bell_policy.may_ring():
             return
-        said = event.delivery if isinstance(event, MessageReceived) else None
-        words = f"{sanitize(said.sender)}: {sanitize(said.message)}"[:MAX_NOTIFICATION_TEXT] if said else ""
-        self._controller.view.ring(words)
+        delivery = event.delivery if isinstance(event, MessageReceived) else None
+        text = f"{sanitize(delivery.sender)}: {sanitize(delivery.message)}"[:MAX_NOTIFICATION_TEXT] if delivery else ""
+        self._controller.view.ring(text)

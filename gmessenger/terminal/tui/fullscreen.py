@@ -1,4 +1,4 @@
-"""The full screen as a mode of the client: puts book, link and screen together, and takes them apart again."""
+"""The full-screen mode: make the model, controller and screen, run them, and end them in order."""
 
 from __future__ import annotations
 
@@ -30,14 +30,11 @@ from gmessenger.terminal.tui.jobs import JobQueue
 from gmessenger.terminal.tui.model import Model
 
 EXIT_TIMEOUT: Final = 1.0
-"""Seconds that the disk, and then the screen, have at the end."""
+"""Seconds for the disk, and again for the screen, at the end."""
 
 
 class FullScreenMode:
-    """Conversations side by side. Its greenlets: the screen's, one to follow the link, one for each lane of work.
-
-    `log_in` asks what it has to before the screen is there; `remark` is shown on it first; `sights` makes it.
-    """
+    """The full-screen mode. Greenlets: the screen's, the event pump's, and one for each job queue."""
 
     def __init__(
         self,
@@ -48,6 +45,12 @@ class FullScreenMode:
         notice: str = "",
         make_view: Callable[[Model, Controller, ClientOptions], View] | None = None,
     ) -> None:
+        """Make the parts of the mode; nothing runs yet.
+
+        log_in: logs in, with prompts if needed, before the screen is shown.
+        notice: shown first.
+        make_view: makes the screen; replaced in tests.
+        """
         self._options = options
         self._client = client
         self._log_in = log_in
@@ -67,18 +70,18 @@ class FullScreenMode:
         self._draft_error_shown = False
 
     def run(self) -> None:
-        """Log in, then show the screen until somebody has enough. Raises `Unreachable` or `Refused`."""
+        """Log in, then show the screen until the user quits. Blocks. Raises `Unreachable` or `Refused`."""
         self._log_in()
         if self._exit_controller.is_set:
-            return  # or the screen would come up for nobody to take it down
+            return  # `on_exit` hooks have run already, so nothing would stop the screen
         self._controller.restore(self._drafts.load())
         self._exit_controller.on_exit(self._restore_terminal)
         self._exit_controller.spawn(
             EventPump(self._options, self._client, self._model, self._controller, self._on_error).run
         )
-        for work in (self._job_queues.sends, self._job_queues.commands, self._job_queues.fetches):
-            self._exit_controller.spawn(work.run)
-        continued = gevent.signal_handler(signal.SIGCONT, self._view.resume)
+        for queue in (self._job_queues.sends, self._job_queues.commands, self._job_queues.fetches):
+            self._exit_controller.spawn(queue.run)
+        sigcont_handler = gevent.signal_handler(signal.SIGCONT, self._view.resume)
         try:
             self._view.run()
         except (EOFError, OSError) as error:
@@ -86,17 +89,18 @@ class FullScreenMode:
                 raise
             self._exit_controller.exit(EXIT_HANGUP)  # the terminal is gone
         finally:
-            continued.cancel()
+            sigcont_handler.cancel()
             self._view_closed.set()
 
     def interrupt(self) -> None:
-        """Ctrl-C: leave, with little patience; the second time at once."""
+        """Handle Ctrl-C: quit after a short flush; the second time, quit at once."""
         if self.is_leaving:
             self._exit_controller.exit(EXIT_INTERRUPTED)
         else:
             self._quit_within(HURRY_TIMEOUT)
 
     def quit(self) -> None:
+        """Quit when all messages have a response, or after the response timeout."""
         if not self.is_leaving:
             self._quit_within(self._options.answer_timeout)
 
@@ -107,18 +111,18 @@ class FullScreenMode:
         self.is_leaving = True
         self._exit_controller.spawn(self._flush_and_exit, timeout)
 
-    def _flush_and_exit(self, seconds: float) -> None:
+    def _flush_and_exit(self, timeout: float) -> None:
         self._job_queues.sends.drain(HURRY_TIMEOUT)
         self._controller.read_markers.flush()
-        unsaid = flush_before_exit(self._client, seconds, self._controller.show)
+        unsent_error = flush_before_exit(self._client, timeout, self._controller.show)
         self._client.abort()
-        if unsaid is not None:
-            self._exit_controller.fail(unsaid)
+        if unsent_error is not None:
+            self._exit_controller.fail(unsent_error)
         else:
             self._exit_controller.exit()
 
     def _restore_terminal(self) -> None:
-        """What was said and what is to be remembered goes to the disk, and the terminal is as it was."""
+        """Hand over what was typed, save the drafts, and restore the terminal; the exit hook of this mode."""
         self._job_queues.sends.drain(EXIT_TIMEOUT)
         with_timeout(EXIT_TIMEOUT, self._drafts.save, timeout_value=None)
         self._view.stop()
@@ -139,5 +143,6 @@ class FullScreenMode:
 
 
 def _make_view(model: Model, controller: Controller, options: ClientOptions) -> View:
-    look = TuiOptions(bell=options.bell, notifications=options.notify)
-    return TuiApp(model, controller, history_file=state_file(options, model.own_name, HISTORY_DIRECTORY), options=look)
+    history_file = state_file(options, model.own_name, HISTORY_DIRECTORY)
+    tui_options = TuiOptions(bell=options.bell, notifications=options.notify)
+    return TuiApp(model, controller, history_file=history_file, options=tui_options)

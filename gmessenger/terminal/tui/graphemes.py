@@ -1,7 +1,7 @@
-"""Text as a terminal shows it: in clusters, of which each takes as many columns as everybody reckons.
+"""Text as grapheme cells: what is drawn, and how many columns it takes in every terminal.
 
-Terminals, multiplexers and libraries disagree on what flags, families and some conjuncts take. A cell that is reckoned
-wrong shifts the rest of its row, so what they disagree on is shown as something simpler, on which they agree.
+Terminals, multiplexers and libraries disagree on the width of flags, emoji families and some conjuncts. One cell of the
+wrong width shifts the rest of its row, so such graphemes are replaced by simpler ones whose width all agree on.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from wcwidth import iter_graphemes, wcswidth, wcwidth
 GraphemeCell: TypeAlias = tuple[str, int]
 
 MAX_GRAPHEME_CHARS: Final = 5
-"""Characters of one cluster; more of them is zalgo, which would cover the rows above and below."""
+"""Characters of one grapheme; more combining marks would cover the rows above and below."""
 DOTTED_CIRCLE: Final = "\u25cc"
-"""What carries a mark that has nothing to stand on."""
+"""Carries a combining mark that has no base character."""
 FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
-"""They show nothing, and everybody gives them another width."""
+"""Characters that show nothing, and whose width differs between terminals."""
 MIN_WIDTH_TO_ELIDE: Final = 6
-"""Columns in which a name is worth being shown without its midst."""
+"""Columns from which a name that is too long is shortened in the middle."""
 ZERO_WIDTH_NON_JOINER: Final = "\u200c"
 """Keeps two letters from being drawn as one."""
 FIRST_FLAG: Final = 0x1F1E6
@@ -29,7 +29,7 @@ LAST_FLAG: Final = 0x1F1FF
 
 
 def grapheme_cells(text: str) -> Iterator[GraphemeCell]:
-    """What is shown of a text that is safe to draw, each piece with the columns it takes."""
+    """Yield the grapheme cells of a sanitized text, each with its columns."""
     if text.isascii():
         yield from ((char, 1) for char in text)
         return
@@ -38,12 +38,12 @@ def grapheme_cells(text: str) -> Iterator[GraphemeCell]:
 
 
 def width(text: str) -> int:
-    """The columns that the text takes."""
+    """Return the columns of a text."""
     return len(text) if text.isascii() else sum(columns for _, columns in grapheme_cells(text))
 
 
 def truncate(text: str, columns: int) -> str:
-    """The beginning of the text, as much as there is room for."""
+    """Return as much of the beginning of a text as fits into `columns`."""
     kept, used = [], 0
     for shown, taken in grapheme_cells(text):
         if used + taken > columns:
@@ -54,29 +54,29 @@ def truncate(text: str, columns: int) -> str:
 
 
 def ellipsize(text: str, columns: int) -> str:
-    """The text if there is room for it; else its beginning, and a sign that there is more."""
+    """Return the text if it fits into `columns`, otherwise its beginning and an ellipsis."""
     if width(text) <= columns:
         return "".join(shown for shown, _ in grapheme_cells(text))
     return truncate(text, columns - 1) + "…" if columns > 0 else ""
 
 
 def pad(text: str, columns: int) -> str:
-    """The text in exactly so many columns."""
+    """Return the text in exactly `columns` columns."""
     shown = ellipsize(text, columns)
     return shown + " " * (columns - width(shown))
 
 
 def format_name(name: str, columns: int, *, align_right: bool = False) -> str:
-    """A name in exactly so many columns, at their left end or their right.
+    """Return a name in exactly `columns` columns.
 
-    What is too long is left out in its midst: names that begin alike often differ at the end.
+    A name that is too long is shortened in the middle, because names that begin alike often differ at the end.
     """
     shown = ellipsize(name, columns)
     if width(name) > columns >= MIN_WIDTH_TO_ELIDE:
         end = _truncate_start(name, columns // 3)
         shown = ellipsize(name, columns - width(end)) + end
-    rest = " " * (columns - width(shown))
-    return rest + shown if align_right else shown + rest
+    padding = " " * (columns - width(shown))
+    return padding + shown if align_right else shown + padding
 
 
 def _truncate_start(text: str, columns: int) -> str:
@@ -93,7 +93,7 @@ def _simplify(grapheme: str) -> tuple[GraphemeCell, ...]:
     if flags := [ord(char) - FIRST_FLAG for char in grapheme if FIRST_FLAG <= ord(char) <= LAST_FLAG]:
         return tuple((chr(ord("A") + letter), 1) for letter in flags)
     if not FILLERS.isdisjoint(grapheme):
-        return tuple((sign, 1) for char in grapheme if char in FILLERS for sign in f"<{ord(char):04x}>")
+        return tuple((shown, 1) for char in grapheme if char in FILLERS for shown in f"<{ord(char):04x}>")
     if len(grapheme) > 1:
         grapheme = _agreed_form(grapheme)
     columns = _sum_of_widths(grapheme)
@@ -111,7 +111,7 @@ def _agreed_form(grapheme: str) -> str:
 
 
 def _split_conjunct(conjunct: str) -> str:
-    """The letters of a conjunct each in cells of their own, where not every terminal would join them."""
+    """Separate the letters of a conjunct, because not every terminal joins them."""
     shown = conjunct[0]
     for char in conjunct[1 : 2 * MAX_GRAPHEME_CHARS]:
         shown += ZERO_WIDTH_NON_JOINER + char if wcwidth(char) > 0 else char

@@ -1,9 +1,4 @@
-"""The history of the input line, which outlives the program: a bounded file that only its owner can read.
-
-Shows what is being written in the same cells as what is said: see `graphemes`. What is written stays as it is.
-
-The input line: what one is writing, which belongs to the conversation that is in sight, and answers to questions.
-"""
+"""The input line: the draft of the current conversation, prompts, and a history on disk."""
 
 from __future__ import annotations
 
@@ -35,20 +30,23 @@ from gmessenger.terminal.tui.line_escapes import escape_line, unescape_line
 from gmessenger.terminal.tui.model import Model
 
 MAX_HISTORY_LINES: Final = 1000
-"""Lines that are kept. Twice as many may be in the file before it is written anew."""
+"""Lines of the history. The file may have twice as many before it is rewritten."""
 MAX_HISTORY_LINE: Final = 4000
-"""Characters; what is longer is remembered as long as the program runs."""
+"""Characters of a line that goes into the file; longer ones are remembered until the program ends."""
 
 
 class InputHistory(History):
-    """What was typed, also in earlier runs. Where the file cannot be read or written, only in this one."""
+    """The input history, in a file with mode 0600.
+
+    If the file cannot be used, it lasts until the program ends.
+    """
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self._file = file
 
     def load_history_strings(self) -> Iterable[str]:
-        """The newest first."""
+        """Return the history, newest first."""
         lines = self._lines()
         if len(lines) > 2 * MAX_HISTORY_LINES:
             self._rewrite(lines[-MAX_HISTORY_LINES:])
@@ -81,10 +79,10 @@ def _encode_lines(lines: list[str]) -> bytes:
 
 
 class SanitizeProcessor(Processor):
-    """For one line of a buffer. The cursor stands where its cluster begins."""
+    """Draw the buffer as grapheme cells, sanitized; the text itself stays as it is."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Nothing is done to plain text."""
+        """Transform one line. The cursor stands at the beginning of its grapheme. Plain text is not changed."""
         fragments = transformation_input.fragments
         text = fragment_list_to_text(fragments)
         if text.isascii() and text.isprintable():
@@ -98,25 +96,28 @@ class SanitizeProcessor(Processor):
 
 
 def _sanitize_fragments(fragments: StyleAndTextTuples, text: str) -> tuple[StyleAndTextTuples, list[int]]:
-    """What is shown, and for each place in the text, its end included, where that is."""
+    """Return what is drawn, and for each index in the text, its end included, the index in what is drawn."""
     shown: StyleAndTextTuples = []
     starts: list[int] = []
-    place = 0
+    index = 0
     for grapheme in iter_graphemes(text):
-        instead = "".join(part for part, columns in grapheme_cells(sanitize(grapheme)))
-        starts += [place] * len(grapheme)
-        shown.append((fragments[len(starts) - 1][0], instead))
-        place += len(instead)
-    return shown, [*starts, place]
+        replacement = "".join(part for part, columns in grapheme_cells(sanitize(grapheme)))
+        starts += [index] * len(grapheme)
+        shown.append((fragments[len(starts) - 1][0], replacement))
+        index += len(replacement)
+    return shown, [*starts, index]
 
 
 PRIVATE_PREFIX: Final = "/register "
-"""The beginning of a line that goes into no file: there may be an invitation behind it."""
+"""The beginning of lines that are not saved, because an invitation code may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingPrompt:
-    """Something that is to be answered in place of the input line; `answered` gets None where it is not."""
+    """A prompt in place of the input line.
+
+    on_answer: called with the answer, or None if it is cancelled.
+    """
 
     text: str
     is_secret: bool
@@ -124,7 +125,7 @@ class PendingPrompt:
 
 
 class InputLine:
-    """What is typed. `typed` is called whenever the draft of the current conversation has changed."""
+    """The input line. on_draft_changed: called whenever the draft of the current conversation changes."""
 
     def __init__(
         self, model: Model, completer: Completer, history_file: Path, on_draft_changed: Callable[[], None]
@@ -143,33 +144,33 @@ class InputLine:
 
     @property
     def prompt(self) -> PendingPrompt | None:
-        """The one that is to be answered now."""
+        """The prompt that is shown now."""
         return self._prompts[0] if self._prompts else None
 
     def sync_with_conversation(self) -> None:
-        """See that what is being written is the draft of the conversation that is in sight now, and no other's."""
+        """Save the draft of the conversation that was left, and show that of the current one."""
         if self._conversation is not self._model.current:
             self._conversation.draft = self.buffer.text
             self._conversation = self._model.current
-        elif self.buffer.text or not self._conversation.draft:  # unless an earlier run has left something
+        elif self.buffer.text or not self._conversation.draft:  # a draft may have been restored meanwhile
             return
-        self.buffer.reset(Document(self._conversation.draft))  # with the text, what could be undone is another's
+        self.buffer.reset(Document(self._conversation.draft))  # also drops the undo stack of the other draft
 
     def focus(self, layout: Layout) -> None:
-        """See that what is typed goes to the question, if there is one."""
-        wanted, other = (self.prompt_buffer, self.buffer) if self._prompts else (self.buffer, self.prompt_buffer)
+        """Move the focus to the prompt if there is one, otherwise to the input line."""
+        target, other = (self.prompt_buffer, self.buffer) if self._prompts else (self.buffer, self.prompt_buffer)
         if layout.buffer_has_focus and layout.current_buffer is other:
-            layout.focus(wanted)
+            layout.focus(target)
 
     def set_text(self, text: str) -> None:
-        """Have this written there instead of what is; that can be had back from the history."""
+        """Replace the text; the old one goes into the history."""
         if self.buffer.text != text:
             self._add_to_history()
         self.buffer.text = text
         self.buffer.cursor_position = len(text)
 
     def take_text(self) -> str:
-        """What was written; there is nothing any more, but it can be had back from the history."""
+        """Return the text, clear the line, and add the text to the history."""
         text = self.buffer.text
         self._add_to_history()
         self.buffer.reset()
@@ -177,17 +178,17 @@ class InputLine:
         return text
 
     def ask(self, prompt: PendingPrompt) -> None:
-        """After those that were asked before."""
+        """Show a prompt after those that are pending."""
         self._prompts.append(prompt)
 
     def answer_prompt(self, *, cancel: bool = False) -> None:
-        """The question is answered by what is typed, or not at all."""
-        question, text = self._prompts.popleft(), self.prompt_buffer.text
+        """Answer the prompt with what was typed, or cancel it."""
+        prompt, text = self._prompts.popleft(), self.prompt_buffer.text
         self.prompt_buffer.reset()
-        question.on_answer(None if cancel else text)
+        prompt.on_answer(None if cancel else text)
 
     def cancel_prompts(self) -> None:
-        """There is nobody any more to answer."""
+        """Cancel all prompts, when the screen ends."""
         while self._prompts:
             self.answer_prompt(cancel=True)
 

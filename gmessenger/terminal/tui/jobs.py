@@ -1,4 +1,4 @@
-"""What takes time, done one after the other where nobody waits for it: no key is held up by the network or a disk."""
+"""Job queues: requests and disk writes run in other greenlets, so that no key waits for them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from gevent.queue import Full, Queue
 
 Job: TypeAlias = Callable[[], object]
 MAX_QUEUED_JOBS: Final = 500
-"""Jobs that may wait; a person who gives more of them has something against it."""
+"""Jobs that may wait: more than anybody types, so only pasted text reaches it."""
 
 
 class JobQueue:
-    """A lane of jobs. `failed` is told what one of them raised, and the next one begins all the same."""
+    """Run jobs one after the other. An error of a job goes to `on_error`, and the next job follows."""
 
     def __init__(self, on_error: Callable[[Exception], object], max_size: int = MAX_QUEUED_JOBS) -> None:
         self._jobs: Queue[Job] = Queue(max_size)
         self._on_error = on_error
 
     def put(self, job: Job) -> bool:
-        """Have it done; never waits. Says whether there was room for it."""
+        """Queue a job. Never blocks. Return False if the queue is full."""
         try:
             self._jobs.put_nowait(job)
         except Full:
@@ -28,7 +28,7 @@ class JobQueue:
         return True
 
     def run(self) -> None:
-        """Work, for as long as the program runs."""
+        """Run jobs for as long as the program runs; the body of the queue's greenlet."""
         while True:
             try:
                 self._jobs.get()()
@@ -37,5 +37,5 @@ class JobQueue:
             self._jobs.task_done()
 
     def drain(self, timeout: float) -> bool:
-        """Wait until everything is done, for at most so long; says whether it is."""
+        """Wait until all jobs are done, for at most `timeout` seconds. Return whether they are."""
         return bool(self._jobs.join(timeout))

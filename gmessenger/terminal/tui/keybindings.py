@@ -1,4 +1,4 @@
-"""The table of key bindings, from which keys are bound and help is printed. No action may block."""
+"""The table of key bindings, from which keys are bound and `/keys` is printed. No action may block."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ from gmessenger.terminal.tui.model import Model
 from gmessenger.terminal.tui.scrollback import Scrollback
 
 MAX_INPUT: Final = 100_000
-"""Characters of the input line; no server takes as much."""
+"""Characters of the input line; no server accepts as many in a message."""
 
 
 class ControllerActions(Protocol):
-    """What the keys ask of the rest of the program. It never waits."""
+    """What the keys need of the controller. Nothing here blocks."""
 
     def submit(self, text: str) -> None:
-        """Enter was pressed; the text may have several lines."""
+        """Handle a typed text, which may have several lines."""
 
     def on_conversation_opened(self, conversation: Conversation) -> None:
-        """The reader has turned to this conversation."""
+        """Note that the user has switched to a conversation."""
 
     def mark_seen(self) -> None:
-        """The newest of the current conversation is in sight again."""
+        """Mark the current conversation as read: its newest entry is visible again."""
 
     def load_earlier(self, conversation: Conversation) -> None:
-        """The reader has reached the first message that is here."""
+        """Load earlier messages: the first loaded entry is visible."""
 
     def take_back_rejected(self) -> str | None:
-        """The newest refused message of the current conversation, which is to be written anew."""
+        """Remove the newest rejected message of the current conversation, and return its text."""
 
     def names_to_complete(self) -> Sequence[str]:
-        """Who may be meant, the likeliest first."""
+        """Return names for completion, the most likely first."""
 
     def rooms_to_complete(self) -> Sequence[str]:
-        """The rooms there are, as far as is known. It asks for them, and does not wait."""
+        """Return the known rooms for completion; the list is loaded in the background."""
 
     def jump_to_next_hit(self) -> None:
-        """The next of what was found is wanted."""
+        """Go to the next search hit."""
 
     def on_draft_changed(self) -> None:
-        """The draft of the current conversation has changed."""
+        """Note that the draft of the current conversation has changed."""
 
     def pending_count(self) -> int:
-        """How many messages have not been answered by the server."""
+        """Return the number of messages without a response."""
 
     def interrupt(self) -> None:
-        """Ctrl-C on an empty line."""
+        """Handle Ctrl-C on an empty line."""
 
     def quit(self) -> None:
-        """Ctrl-D on an empty line."""
+        """Handle Ctrl-D on an empty line."""
 
 
 class KeyActions:
-    """What the keys do with the screen and the input line."""
+    """One method for each key binding: what it does with the screen and the input line."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class KeyActions:
         self._scrollback, self._entry_renderer = scrollback, entry_renderer
 
     def enter(self) -> None:
-        """Send what is written, or answer with it."""
+        """Send the text, or answer the prompt with it."""
         if self._input_line.prompt is not None:
             return self._input_line.answer_prompt()
         text = self._input_line.take_text()
@@ -87,23 +87,24 @@ class KeyActions:
         return self._actions.submit(text)
 
     def insert_newline(self) -> None:
+        """Begin a new line of the text; a prompt has only one."""
         if self._input_line.prompt is None:
             self._input_line.buffer.insert_text("\n")
 
     def paste(self, text: str) -> None:
-        """Insert pasted text, without the newlines at its end; refuse it where the line would exceed LONGEST."""
+        """Insert pasted text without its last line ends; refuse it if the line would exceed MAX_INPUT."""
         buffer, text = self._input_line.buffer, text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-        if (
-            self._input_line.prompt is not None
-        ):  # which is answered in one line: a copied password often ends with a line
+        if self._input_line.prompt is not None:  # has one line: a copied password often ends with a newline
             buffer, text = self._input_line.prompt_buffer, text.strip("\n").replace("\n", " ")
         if len(buffer.text) + len(text) <= MAX_INPUT:
             return buffer.insert_text(text)
-        said = ngettext("Not pasted: that is {count} character.", "Not pasted: that is {count} characters.", len(text))
-        return self._model.add_notice(said, time.time(), self._model.current)
+        notice = ngettext(
+            "Not pasted: that is {count} character.", "Not pasted: that is {count} characters.", len(text)
+        )
+        return self._model.add_notice(notice, time.time(), self._model.current)
 
     def complete(self, offset: int) -> None:
-        """Take the next that is offered, or the one before; offer something where nothing is."""
+        """Select the next or previous completion; offer completions if there are none."""
         buffer = self._input_line.buffer
         if buffer.complete_state is None:
             buffer.start_completion(select_first=offset > 0, select_last=offset < 0)
@@ -113,7 +114,7 @@ class KeyActions:
             buffer.complete_previous()
 
     def switch_to(self, conversation: Conversation) -> None:
-        """Have another conversation in sight, with its draft in the input line."""
+        """Show another conversation, with its draft in the input line."""
         self._model.switch_to(conversation)
         self._input_line.sync_with_conversation()
         self._scrollback.drop_closed()
@@ -155,7 +156,7 @@ class KeyActions:
             self._input_line.set_text(text)
 
     def toggle_text_only(self) -> None:
-        """Nothing but the text, or everything again."""
+        """Show only the text, or everything again."""
         self._entry_renderer.text_only = not self._entry_renderer.text_only
 
     def redraw(self) -> None:
@@ -165,7 +166,7 @@ class KeyActions:
         get_app().suspend_to_background()
 
     def interrupt(self) -> None:
-        """Give up what is written or asked; where that is nothing, the program."""
+        """Cancel the prompt or clear the line; if it is empty, quit."""
         if self._input_line.prompt is not None:
             self._input_line.answer_prompt(cancel=True)
         elif self._input_line.buffer.text:
@@ -174,7 +175,7 @@ class KeyActions:
             self._actions.interrupt()
 
     def quit_or_delete(self) -> None:
-        """Leave, unless something is written: then delete, as Ctrl-D does in a shell."""
+        """Quit; if the line has text, delete a character, as Ctrl-D does in a shell."""
         if self._input_line.prompt is not None:
             self._input_line.answer_prompt(cancel=True)
         elif self._input_line.buffer.text:
@@ -197,14 +198,16 @@ class KeyActions:
 
 ALT: Final = "escape"
 KEY_COLUMN_WIDTH: Final = 18
-"""Columns for what the keys are called."""
+"""Columns for the labels in the table of keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyBinding:
-    """One row: how the keys are called, what they do, and the sequences by which the library knows them.
+    """One row of the table of keys.
 
-    `act` is given the last key of the sequence. A row without it is bound by the library; it is here for the help.
+    label: the keys, as `/keys` shows them.
+    sequences: the keys, as prompt_toolkit names them; none if prompt_toolkit itself binds them.
+    handler: called with the last key of the sequence.
     """
 
     label: str
@@ -214,100 +217,112 @@ class KeyBinding:
 
 
 KEY_BINDINGS: Final = (
-    KeyBinding("Enter", N_("send"), (("enter",),), lambda hands, key: hands.enter()),
+    KeyBinding("Enter", N_("send"), (("enter",),), lambda actions, key: actions.enter()),
     KeyBinding(
         "Alt-Enter, Ctrl-J",
         N_("begin a new line"),
         ((ALT, "enter"), ("c-j",)),
-        lambda hands, key: hands.insert_newline(),
+        lambda actions, key: actions.insert_newline(),
     ),
-    KeyBinding("Tab", N_("complete a command, a name or a room"), (("tab",),), lambda hands, key: hands.complete(1)),
-    KeyBinding("Shift-Tab", N_("previous completion"), (("s-tab",),), lambda hands, key: hands.complete(-1)),
+    KeyBinding(
+        "Tab", N_("complete a command, a name or a room"), (("tab",),), lambda actions, key: actions.complete(1)
+    ),
+    KeyBinding("Shift-Tab", N_("previous completion"), (("s-tab",),), lambda actions, key: actions.complete(-1)),
     KeyBinding("Up, Down", N_("input history, from the first or last line")),
     KeyBinding("Ctrl-R", N_("search the input history")),
     KeyBinding("Ctrl-A, Ctrl-E …", N_("edit as in a shell (also Ctrl-W, -U, -K, -Y, -_)")),
     KeyBinding(
-        "Alt-Up, Ctrl-P", N_("previous conversation"), ((ALT, "up"), ("c-p",)), lambda hands, key: hands.switch_by(-1)
+        "Alt-Up, Ctrl-P",
+        N_("previous conversation"),
+        ((ALT, "up"), ("c-p",)),
+        lambda actions, key: actions.switch_by(-1),
     ),
     KeyBinding(
-        "Alt-Down, Ctrl-N", N_("next conversation"), ((ALT, "down"), ("c-n",)), lambda hands, key: hands.switch_by(1)
+        "Alt-Down, Ctrl-N",
+        N_("next conversation"),
+        ((ALT, "down"), ("c-n",)),
+        lambda actions, key: actions.switch_by(1),
     ),
     KeyBinding(
         "Alt-0 … Alt-9",
         N_("the conversation with this number"),
         tuple((ALT, str(digit)) for digit in range(10)),
-        lambda hands, digit: hands.switch_to_number(int(digit)),
+        lambda actions, digit: actions.switch_to_number(int(digit)),
     ),
     KeyBinding(
         "Alt-a",
         N_("next conversation with new messages, mentions first"),
         ((ALT, "a"),),
-        lambda hands, key: hands.next_unread(),
+        lambda actions, key: actions.next_unread(),
     ),
-    KeyBinding("Alt-u", N_("first new message here"), ((ALT, "u"),), lambda hands, key: hands.to_marker()),
+    KeyBinding("Alt-u", N_("first new message here"), ((ALT, "u"),), lambda actions, key: actions.to_marker()),
     KeyBinding(
         "Alt-j",
         N_("next search result, starting with the newest"),
         ((ALT, "j"),),
-        lambda hands, key: hands.jump_to_next_hit(),
+        lambda actions, key: actions.jump_to_next_hit(),
     ),
     KeyBinding(
-        "PgUp", N_("a page up; at the top, earlier messages"), (("pageup",),), lambda hands, key: hands.page(-1)
+        "PgUp", N_("a page up; at the top, earlier messages"), (("pageup",),), lambda actions, key: actions.page(-1)
     ),
-    KeyBinding("PgDn", N_("a page down"), (("pagedown",),), lambda hands, key: hands.page(1)),
-    KeyBinding("Ctrl-Up", N_("a row up"), (("c-up",),), lambda hands, key: hands.scroll(-1)),
-    KeyBinding("Ctrl-Down", N_("a row down"), (("c-down",),), lambda hands, key: hands.scroll(1)),
+    KeyBinding("PgDn", N_("a page down"), (("pagedown",),), lambda actions, key: actions.page(1)),
+    KeyBinding("Ctrl-Up", N_("a row up"), (("c-up",),), lambda actions, key: actions.scroll(-1)),
+    KeyBinding("Ctrl-Down", N_("a row down"), (("c-down",),), lambda actions, key: actions.scroll(1)),
     KeyBinding(
         "Ctrl-Home",
         N_("first message loaded"),
         (("c-home",), (ALT, "home")),
-        lambda hands, key: hands.to_top(),
+        lambda actions, key: actions.to_top(),
     ),
-    KeyBinding("Ctrl-End", N_("newest message"), (("c-end",), (ALT, "end")), lambda hands, key: hands.to_bottom()),
-    KeyBinding("Alt-e", N_("edit a refused message"), ((ALT, "e"),), lambda hands, key: hands.edit_rejected()),
+    KeyBinding("Ctrl-End", N_("newest message"), (("c-end",), (ALT, "end")), lambda actions, key: actions.to_bottom()),
+    KeyBinding("Alt-e", N_("edit a refused message"), ((ALT, "e"),), lambda actions, key: actions.edit_rejected()),
     KeyBinding(
         "Alt-l",
         N_("text only, for copying; again: the full screen"),
         ((ALT, "l"),),
-        lambda hands, key: hands.toggle_text_only(),
+        lambda actions, key: actions.toggle_text_only(),
     ),
-    KeyBinding("Ctrl-L", N_("redraw the screen"), (("c-l",),), lambda hands, key: hands.redraw()),
-    KeyBinding("Ctrl-Z", N_("suspend; `fg` in the shell comes back"), (("c-z",),), lambda hands, key: hands.suspend()),
+    KeyBinding("Ctrl-L", N_("redraw the screen"), (("c-l",),), lambda actions, key: actions.redraw()),
+    KeyBinding(
+        "Ctrl-Z", N_("suspend; `fg` in the shell comes back"), (("c-z",),), lambda actions, key: actions.suspend()
+    ),
     KeyBinding(
         "Ctrl-C",
         N_("clear the line; on an empty line, twice: quit"),
         (("c-c",),),
-        lambda hands, key: hands.interrupt(),
+        lambda actions, key: actions.interrupt(),
     ),
-    KeyBinding("Ctrl-D", N_("quit, when the line is empty"), (("c-d",),), lambda hands, key: hands.quit_or_delete()),
+    KeyBinding(
+        "Ctrl-D", N_("quit, when the line is empty"), (("c-d",),), lambda actions, key: actions.quit_or_delete()
+    ),
 )
-"""Every key that is not simply text."""
+"""All keys that do more than insert text."""
 
 
 def make_key_bindings(actions: KeyActions, is_prompting: Callable[[], bool]) -> KeyBindings:
-    """The table as the library wants it; while something is asked, Escape answers with nothing.
+    """Return the key bindings for prompt_toolkit. Escape cancels a prompt.
 
-    While one searches in what was typed, the library's own keys hold.
+    While the history is searched, prompt_toolkit's own bindings apply.
     """
-    bound = KeyBindings()
-    for key in KEY_BINDINGS:
-        for sequence in key.sequences:
-            bound.add(*sequence, filter=~is_searching)(_make_handler(actions, key))
-    bound.add(ALT, filter=Condition(is_prompting))(lambda event: actions.interrupt())
-    bound.add("<bracketed-paste>", filter=~is_searching)(lambda event: actions.paste(event.data))
-    return bound
+    bindings = KeyBindings()
+    for binding in KEY_BINDINGS:
+        for sequence in binding.sequences:
+            bindings.add(*sequence, filter=~is_searching)(_make_handler(actions, binding))
+    bindings.add(ALT, filter=Condition(is_prompting))(lambda event: actions.interrupt())
+    bindings.add("<bracketed-paste>", filter=~is_searching)(lambda event: actions.paste(event.data))
+    return bindings
 
 
 def _make_handler(actions: KeyActions, binding: KeyBinding) -> Callable[[KeyPressEvent], None]:
-    act = binding.handler
-    assert act is not None, f"{binding.label} is bound to nothing"
+    handler = binding.handler
+    assert handler is not None, f"{binding.label} is bound to nothing"
 
     def handle(event: KeyPressEvent) -> None:
-        act(actions, str(getattr(event.key_sequence[-1].key, "value", event.key_sequence[-1].key)))
+        handler(actions, str(getattr(event.key_sequence[-1].key, "value", event.key_sequence[-1].key)))
 
     return handle
 
 
 def format_key_help() -> str:
-    """The table for people."""
-    return "\n".join(f"  {key.label:<{KEY_COLUMN_WIDTH}}  {_(key.description)}" for key in KEY_BINDINGS)
+    """Return the table of keys for `/keys`."""
+    return "\n".join(f"  {binding.label:<{KEY_COLUMN_WIDTH}}  {_(binding.description)}" for binding in KEY_BINDINGS)
