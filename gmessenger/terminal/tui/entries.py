@@ -67,7 +67,7 @@ def _indent_row(prefix: str, row: ScreenRow) -> ScreenRow:
 
 
 NAME_WIDTHS: Final = ((80, 14), (60, 12), (40, 9))
-"""From so many columns on, names have a column of at most this width; below, they have a row of their own."""
+"""From so many columns on, names have a column of at most this width; below, a row of their own."""
 MIN_NAME_WIDTH: Final = 6
 """Columns for names in a room, whose members change."""
 NOTICE_NAME: Final = "--"

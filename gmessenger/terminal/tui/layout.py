@@ -1,4 +1,4 @@
-"""How the screen is divided: title, conversations, text, members, status bar, input line."""
+"""The layout of the screen: title, conversations, messages, members, status bar and input line."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from gmessenger.terminal.tui.panes import LIST_WIDTHS, MEMBER_WIDTHS, pane_width
 from gmessenger.terminal.tui.text_wrap import Fragments
 
 MIN_ROWS_FOR_TITLE: Final = 7
-"""Rows of a terminal that has none to spare for a title."""
+"""Rows of the terminal from which there is a title."""
 
 PaneRenderer = Callable[[int, int], list[Fragments]]
 
 
 class PaneControl(UIControl):
-    """A pane that is drawn anew each time, in the columns and rows it is given."""
+    """A pane that is drawn anew for each redraw, in the size that it gets."""
 
     def __init__(self, render: PaneRenderer) -> None:
         self._render = render
@@ -56,7 +56,7 @@ class PaneControl(UIControl):
 
 @dataclass(frozen=True, slots=True)
 class LayoutSpec:
-    """What draws the panes, and what is asked about them."""
+    """The functions that draw the panes, and the conditions under which parts are shown."""
 
     title: PaneRenderer
     conversations: PaneRenderer
@@ -70,9 +70,9 @@ class LayoutSpec:
 
 
 def make_layout(spec: LayoutSpec, input_line: InputLine) -> Layout:
-    """The whole of it, with the cursor in the input line."""
+    """Return the layout, with the focus in the input line."""
     search = SearchToolbar()
-    write = BufferControl(
+    input_control = BufferControl(
         input_line.buffer,
         search_buffer_control=search.control,
         preview_search=True,
@@ -85,14 +85,14 @@ def make_layout(spec: LayoutSpec, input_line: InputLine) -> Layout:
                 ConditionalContainer(_bar(spec.title), Condition(lambda: terminal_rows() >= MIN_ROWS_FOR_TITLE)),
                 _panes(spec),
                 _bar(spec.status),
-                ConditionalContainer(_input(spec, write), Condition(lambda: input_line.prompt is None)),
+                ConditionalContainer(_input(spec, input_control), Condition(lambda: input_line.prompt is None)),
                 ConditionalContainer(_prompt(input_line), Condition(lambda: input_line.prompt is not None)),
                 search,
             ]
         ),
         floats=[Float(CompletionsMenu(max_height=8, scroll_offset=1), xcursor=True, ycursor=True)],
     )
-    return Layout(body, focused_element=write)
+    return Layout(body, focused_element=input_control)
 
 
 def _panes(spec: LayoutSpec) -> Container:
@@ -112,17 +112,20 @@ def _panes(spec: LayoutSpec) -> Container:
 
 
 def _list_width(spec: LayoutSpec) -> int:
-    """Columns of the list of conversations."""
+    """Return the columns of the list of conversations; 0 if it is not shown."""
     return 0 if spec.is_text_only() else pane_width(LIST_WIDTHS, terminal_columns())
 
 
 def _members_width(spec: LayoutSpec) -> int:
-    """Columns of the list of members."""
+    """Return the columns of the list of members; 0 if it is not shown."""
     return pane_width(MEMBER_WIDTHS, terminal_columns()) if spec.is_in_room() and not spec.is_text_only() else 0
 
 
 def _side_width(spec: LayoutSpec) -> int:
-    """Columns beside the text, with the lines between. It is told, because working it out costs more than drawing."""
+    """Return the columns beside the messages, borders included.
+
+    prompt_toolkit could work out the width of the messages itself, but that costs more than drawing them.
+    """
     return sum(columns + 1 for columns in (_list_width(spec), _members_width(spec)) if columns)
 
 
@@ -142,31 +145,31 @@ def _input(spec: LayoutSpec, control: BufferControl) -> Window:
 
 
 def _prompt(input_line: InputLine) -> Window:
-    hidden = Condition(lambda: input_line.prompt is not None and input_line.prompt.is_secret)
+    is_hidden = Condition(lambda: input_line.prompt is not None and input_line.prompt.is_secret)
     control = BufferControl(
         input_line.prompt_buffer,
-        input_processors=[ConditionalProcessor(PasswordProcessor(), hidden), SanitizeProcessor()],
+        input_processors=[ConditionalProcessor(PasswordProcessor(), is_hidden), SanitizeProcessor()],
     )
 
     def prefix(number: int, wrapped: int) -> StyleAndTextTuples:
-        words = input_line.prompt.text if input_line.prompt is not None else ""
+        text = input_line.prompt.text if input_line.prompt is not None else ""
         return (
-            [("class:question", ellipsize(words, max(terminal_columns() - 8, 1)))]
-            if (number, wrapped) == (0, 0)
-            else []
+            [("class:question", ellipsize(text, max(terminal_columns() - 8, 1)))] if (number, wrapped) == (0, 0) else []
         )
 
     return Window(control, height=_input_height, wrap_lines=True, dont_extend_height=True, get_line_prefix=prefix)
 
 
 def _input_height() -> Dimension:
-    """A third of the screen is for what one writes."""
+    """Return the height of the input line: at most a third of the screen."""
     return Dimension(min=1, max=max(1, terminal_rows() // 3))
 
 
 def terminal_columns() -> int:
+    """Return the columns of the terminal. Call it in the screen's greenlet."""
     return get_app().output.get_size().columns
 
 
 def terminal_rows() -> int:
+    """Return the rows of the terminal. Call it in the screen's greenlet."""
     return get_app().output.get_size().rows

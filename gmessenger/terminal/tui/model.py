@@ -1,4 +1,7 @@
-"""The model of the full screen: conversations, and how each client event changes them. Pure; time is passed in."""
+"""The model of the full screen: conversations, and how each event changes them.
+
+Pure; the time is passed in.
+"""
 
 from __future__ import annotations
 
@@ -17,40 +20,51 @@ from gmessenger.terminal.i18n import _
 from gmessenger.terminal.tui.conversation import Conversation, Entry, MessageState
 
 MAX_CONVERSATIONS: Final = 1000
-"""So many are here; of an account's, the server has the rest."""
+"""Conversations that are kept; the server has the others."""
 
 
 class ConversationList:
-    """All conversations. `first` is always there."""
+    """All conversations, in order and by name.
+
+    first: always there, and never removed.
+    """
 
     def __init__(self, first: Conversation) -> None:
         self.conversations = [first]
         self._by_key = {first.key: first}
 
     def find(self, name: str) -> Conversation | None:
+        """Return the conversation with a user or in a room, if there is one."""
         return self._by_key.get(fold(name))
 
     def open(self, name: str, current: Conversation) -> Conversation:
-        """The conversation of that name. Where it is one too many, another one goes, but not the one `in_sight`."""
-        found = self.find(name)
-        if found is None:
+        """Return the conversation of that name, and create it if there is none.
+
+        current: never removed to make room.
+        """
+        conversation = self.find(name)
+        if conversation is None:
             if len(self.conversations) >= MAX_CONVERSATIONS:
                 self._evict(current)
-            found = self._by_key[fold(name)] = Conversation(name)
-            self.conversations.append(found)
-        return found
+            conversation = self._by_key[fold(name)] = Conversation(name)
+            self.conversations.append(conversation)
+        return conversation
 
     def close(self, conversation: Conversation) -> None:
-        """Does no harm twice."""
+        """Remove a conversation, unless it is removed already."""
         if self._by_key.get(conversation.key) is conversation:
             self.conversations.remove(conversation)
             del self._by_key[conversation.key]
 
     def _evict(self, current: Conversation) -> None:
-        """The oldest with somebody goes in which nothing is new; where there is none, the oldest with somebody."""
-        others = [each for each in self.conversations[1:] if each is not current and _is_evictable(each)]
-        if others:
-            self.close(next((each for each in others if not each.unread), others[0]))
+        """Remove the oldest direct conversation, preferably one without unread messages."""
+        candidates = [
+            conversation
+            for conversation in self.conversations[1:]
+            if conversation is not current and _is_evictable(conversation)
+        ]
+        if candidates:
+            self.close(next((conversation for conversation in candidates if not conversation.unread), candidates[0]))
 
 
 def _is_evictable(conversation: Conversation) -> bool:
@@ -58,7 +72,7 @@ def _is_evictable(conversation: Conversation) -> bool:
 
 
 HOME_NAME: Final = ""
-"""The name of the conversation with this program itself, which is always there and always first."""
+"""The name of `home`, the program's own conversation, which is always there and always first."""
 
 
 class ConnectionPhase(Enum):
@@ -82,7 +96,10 @@ class ConnectionState:
 
 
 class Model:
-    """What one sees, apart from how it is drawn. `hides` says of somebody's words in a room that one blocks them."""
+    """What the screen shows, apart from how it is drawn.
+
+    is_from_blocked: says whether a blocked user sent a message in a room.
+    """
 
     def __init__(self, own_name: str, is_from_blocked: Callable[[MessageEvent], bool] = lambda delivery: False) -> None:
         self.own_name = own_name
@@ -91,7 +108,7 @@ class Model:
         self._list = ConversationList(self.home)
         self.current = self.home
         self.presence: dict[str, str] = {}
-        """What is known of how others are, by their folded names: `online`, `offline`, or their words."""
+        """Statuses by folded name: `online`, `offline`, or the user's own words."""
         self.is_operator = False
         self._is_from_blocked = is_from_blocked
         self._is_mention = mention_matcher(own_name)
@@ -105,14 +122,15 @@ class Model:
         return iter(self.conversations)
 
     def find(self, name: str) -> Conversation | None:
+        """Return the conversation of that name, if there is one."""
         return self._list.find(name)
 
     def open(self, name: str) -> Conversation:
-        """The conversation of that name, which is there from now on."""
+        """Return the conversation of that name, and create it if there is none."""
         return self._list.open(name, self.current)
 
     def switch_to(self, conversation: Conversation) -> None:
-        """Turn to another conversation."""
+        """Make another conversation the current one."""
         if conversation is not self.current:
             self.current.clear_markers()
             if self.current.is_failed_attempt and self.current.last_rejected() is None:
@@ -121,36 +139,38 @@ class Model:
         conversation.mark_read()
 
     def neighbour(self, offset: int) -> Conversation:
-        """The conversation so many places further on, or back; after the last comes the first."""
-        place = self.conversations.index(self.current)
-        return self.conversations[(place + offset) % len(self.conversations)]
+        """Return the conversation `offset` places after the current one; after the last comes the first."""
+        index = self.conversations.index(self.current)
+        return self.conversations[(index + offset) % len(self.conversations)]
 
     def next_unread(self) -> Conversation | None:
-        """Where something is meant for oneself; else where there is anything new, the next one after this."""
-        place = self.conversations.index(self.current)
-        others = self.conversations[place + 1 :] + self.conversations[:place]
-        wanted = [each for each in others if each.mentions] or [each for each in others if each.unread]
-        return wanted[0] if wanted else None
+        """Return the next conversation with mentions, else the next one with unread messages, else None."""
+        index = self.conversations.index(self.current)
+        others = self.conversations[index + 1 :] + self.conversations[:index]
+        candidates = [conversation for conversation in others if conversation.mentions] or [
+            conversation for conversation in others if conversation.unread
+        ]
+        return candidates[0] if candidates else None
 
     def close(self, conversation: Conversation) -> None:
-        """Show it no more, until something comes from there; home stays."""
+        """Remove a conversation until its next message; `home` stays."""
         if conversation is not self.home:
             if conversation is self.current:
                 self.switch_to(self.neighbour(-1))
             self._list.close(conversation)
 
     def add_notice(self, text: str, now: float, conversation: Conversation | None = None) -> None:
-        """Say something that nobody has said; `text` is safe to draw."""
+        """Add a notice to a conversation, by default to `home`; the text is sanitized already."""
         (conversation or self.home).add(Entry(now, "", text.removeprefix("-- ").replace("\n-- ", "\n")))
 
     def add_sent(self, message: OutgoingMessage, now: float) -> Entry:
-        """One has said something here."""
+        """Add an own message that is in the client's send queue."""
         entry = self.add_outgoing(message.to, message.text, now)
         entry.message = message
         return entry
 
     def add_outgoing(self, to: str, text: str, now: float) -> Entry:
-        """One is saying something here: the link does not have it yet."""
+        """Add an own message as pending, before the client has it."""
         entry = Entry(
             now, self.own_name, sanitize_lines(text), is_own=True, state=MessageState.WAITING, source_text=text
         )
@@ -158,28 +178,30 @@ class Model:
         return entry
 
     def merge_listing(self, name: str, head: int, read: int) -> None:
-        """The server knows this conversation: it goes up to the number `head`, and one has read up to `read`."""
+        """Note what the server listed of a conversation: its head, and the user's read marker."""
         conversation = self.open(name)
         if conversation is not self.current:
             conversation.merge_listing(head, read)
 
     def add_history(self, conversation: Conversation, messages: list[MessageEvent]) -> int:
-        """Put in what the server says was said before; returns how much of it is new here."""
-        return conversation.add_earlier(self._make_entry(each) for each in messages if not self._is_hidden(each))
+        """Add messages of the history. Return how many are new."""
+        return conversation.add_earlier(
+            self._make_entry(message) for message in messages if not self._is_hidden(message)
+        )
 
     def apply(self, event: events.ChatEvent, now: float) -> bool:
-        """Write an event down; says whether it is worth a bell. `now` is Unix seconds."""
+        """Apply an event. Return whether it deserves a bell. `now`: Unix seconds."""
         return bool(EVENT_REDUCERS[type(event)](self, event, now))
 
     def _make_entry(self, delivery: MessageEvent) -> Entry:
-        own = fold(delivery.sender) == fold(self.own_name)
-        erased = delivery.erased is True
-        text = _(ERASED_MESSAGE) if erased else sanitize_lines(delivery.message)
-        sender = "" if erased else sanitize(delivery.sender)
+        is_own = fold(delivery.sender) == fold(self.own_name)
+        is_erased = delivery.erased is True
+        text = _(ERASED_MESSAGE) if is_erased else sanitize_lines(delivery.message)
+        sender = "" if is_erased else sanitize(delivery.sender)
         seq = delivery.seq or None
-        state = MessageState.STORED if own and not erased else None
-        mention = not own and self._is_mention(delivery.message)
-        return Entry(delivery.time, sender, text, own, seq, state, is_mention=mention)
+        state = MessageState.STORED if is_own and not is_erased else None
+        is_mention = not is_own and self._is_mention(delivery.message)
+        return Entry(delivery.time, sender, text, is_own, seq, state, is_mention=is_mention)
 
     def _is_hidden(self, delivery: MessageEvent) -> bool:
         return is_room(delivery.to) and self._is_from_blocked(delivery)
@@ -189,31 +211,33 @@ class Model:
         if self._is_hidden(delivery):
             return False
         entry = self._make_entry(delivery)
-        room = is_room(delivery.to)
-        where = self.home if delivery.broadcast is True else self.open(delivery.to if room else delivery.sender)
-        if not where.add(entry):
+        in_room = is_room(delivery.to)
+        conversation = (
+            self.home if delivery.broadcast is True else self.open(delivery.to if in_room else delivery.sender)
+        )
+        if not conversation.add(entry):
             return False
-        if where is not self.current:
-            where.count_unread(entry)
-        return entry.is_mention or not room
+        if conversation is not self.current:
+            conversation.count_unread(entry)
+        return entry.is_mention or not in_room
 
     def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
-        where = self.open(event.delivery.to)
-        where.add(self._make_entry(event.delivery))
-        where.mark_own_sent()
+        conversation = self.open(event.delivery.to)
+        conversation.add(self._make_entry(event.delivery))
+        conversation.mark_own_sent()
 
     def _on_accepted(self, event: events.Accepted, now: float) -> None:
-        where, entry = self._own_entry(event.message, now)
+        conversation, entry = self._own_entry(event.message, now)
         if event.response.seq is not None:
-            where.assign_seq(entry, event.response.seq)
-            where.mark_own_sent()
+            conversation.assign_seq(entry, event.response.seq)
+            conversation.mark_own_sent()
         entry.set_state(MessageState.STORED if event.response.seq is not None else MessageState.RELAYED)
 
     def _on_rejected(self, event: events.Rejected, now: float) -> bool:
-        where, entry = self._own_entry(event.message, now)
+        conversation, entry = self._own_entry(event.message, now)
         entry.set_state(MessageState.REJECTED, format_events.format_reason(event.reason))
-        if where is not self.current:
-            where.count_unread(entry)
+        if conversation is not self.current:
+            conversation.count_unread(entry)
         return True
 
     def _on_deferred(self, event: events.Deferred, now: float) -> None:
@@ -222,33 +246,33 @@ class Model:
         )
 
     def _own_entry(self, message: OutgoingMessage, now: float) -> tuple[Conversation, Entry]:
-        """The entry of a message; one that an earlier run had left over is new here."""
-        where = self.open(message.to)
-        return where, where.find(message) or self.add_sent(message, now)
+        """Return the entry of an own message; of one that an earlier run left, a new entry."""
+        conversation = self.open(message.to)
+        return conversation, conversation.find(message) or self.add_sent(message, now)
 
     def _on_delivered(self, event: events.MessageDelivered, now: float) -> None:
-        if (where := self.find(event.name)) is not None:
-            where.mark_delivered(event.seq)
+        if (conversation := self.find(event.name)) is not None:
+            conversation.mark_delivered(event.seq)
 
     def _on_read_marker(self, event: events.ReadMarkerMoved, now: float) -> None:
-        if (where := self.find(event.conversation)) is not None:
-            where.move_read_marker(event.seq, is_current=where is self.current)
+        if (conversation := self.find(event.conversation)) is not None:
+            conversation.move_read_marker(event.seq, is_current=conversation is self.current)
 
     def _on_presence(self, event: events.PresenceChanged, now: float) -> None:
         self.presence[fold(event.name)] = event.status
-        where = self.find(event.name)
-        if where is not None:
-            self.add_notice(format_events.format_event(event) or "", now, where)
+        conversation = self.find(event.name)
+        if conversation is not None:
+            self.add_notice(format_events.format_event(event) or "", now, conversation)
 
     def _on_joined(self, event: events.MemberJoined, now: float) -> None:
-        where = self.open(event.room)
-        where.members[fold(event.name)] = event.name
+        room = self.open(event.room)
+        room.members[fold(event.name)] = event.name
         self.presence[fold(event.name)] = ONLINE
         self._notify_room(event, event.room, now)
 
     def _on_left(self, event: events.MemberLeft, now: float) -> None:
-        where = self.open(event.room)
-        where.members.pop(fold(event.name), None)
+        room = self.open(event.room)
+        room.members.pop(fold(event.name), None)
         self._notify_room(event, event.room, now)
 
     def _on_topic(self, event: events.TopicChanged, now: float) -> None:
@@ -267,8 +291,8 @@ class Model:
 
     def _on_connected(self, event: events.Connected, now: float) -> None:
         self.connection = ConnectionState(ConnectionPhase.CONNECTED)
-        for each in self.conversations if event.seqs_reset else ():
-            each.reset_seqs()
+        for conversation in self.conversations if event.seqs_reset else ():
+            conversation.reset_seqs()
         self.is_operator = event.is_operator
         self._on_notice(event, now)
 
@@ -278,13 +302,13 @@ class Model:
         self._on_notice(event, now)
 
     def _on_notice(self, event: events.ChatEvent, now: float) -> None:
-        if (told := format_events.format_event(event)) is not None:
-            self.add_notice(told, now)
+        if (text := format_events.format_event(event)) is not None:
+            self.add_notice(text, now)
 
 
 EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float], bool | None]]] = {
     events.Connected: Model._on_connected,
-    events.Synced: lambda book, event, now: None,  # there is more to be said of it than the event knows
+    events.Synced: lambda model, event, now: None,  # see CatchUpSummary
     events.Disconnected: Model._on_disconnected,
     events.MessageReceived: Model._on_message,
     events.MessageSentElsewhere: Model._on_sent_elsewhere,
@@ -302,23 +326,27 @@ EVENT_REDUCERS: Final[dict[type[events.ChatEvent], Callable[[Model, Any, float],
     events.RoomReopened: Model._on_room_state,
     events.Notice: Model._on_notice,
 }
-"""What each event writes into the book."""
+"""How each event changes the model."""
 
 
 USER_PREFIX: Final = "@"
 
 
 def find_by_text(model: Model, text: str) -> Conversation | None:
-    """The conversation with this number; else with this name; else the first that begins so."""
+    """Return the conversation with this number, else with this name, else the first whose name begins so."""
     if text.isdecimal() and int(text) < len(model.conversations):
         return model.conversations[int(text)]
-    bare = fold(text).lstrip(ROOM_PREFIX + USER_PREFIX)
-    found = find_by_prefix(model, text) if bare else []
-    return min(found, key=lambda each: each.key.lstrip(ROOM_PREFIX) != bare, default=None)
+    bare_name = fold(text).lstrip(ROOM_PREFIX + USER_PREFIX)
+    matches = find_by_prefix(model, text) if bare_name else []
+    return min(matches, key=lambda conversation: conversation.key.lstrip(ROOM_PREFIX) != bare_name, default=None)
 
 
 def find_by_prefix(model: Model, prefix: str) -> list[Conversation]:
-    """Those whose names begin so, with `#` or `@` before them or without."""
-    bare = fold(prefix).lstrip(ROOM_PREFIX + USER_PREFIX)
-    named = (each for each in model if each.name and (each.is_room or not prefix.startswith(ROOM_PREFIX)))
-    return [each for each in named if each.key.lstrip(ROOM_PREFIX).startswith(bare)]
+    """Return the conversations whose names begin so, with or without a leading `#` or `@`."""
+    bare_prefix = fold(prefix).lstrip(ROOM_PREFIX + USER_PREFIX)
+    candidates = (
+        conversation
+        for conversation in model
+        if conversation.name and (conversation.is_room or not prefix.startswith(ROOM_PREFIX))
+    )
+    return [conversation for conversation in candidates if conversation.key.lstrip(ROOM_PREFIX).startswith(bare_prefix)]

@@ -1,4 +1,4 @@
-"""What is around the conversation: the others at its left, who is in it at its right, the title, the status bar."""
+"""The panes around the messages: conversations, members, title and status bar."""
 
 from __future__ import annotations
 
@@ -22,30 +22,35 @@ PROGRAM_NAME: Final = "gmessenger"
 LIST_WIDTHS: Final = ((140, 26), (100, 20), (70, 18))
 """From so many columns of the terminal on, the list of conversations has so many."""
 MEMBER_WIDTHS: Final = ((140, 22), (100, 16))
+"""The same for the list of members."""
 MAX_STATUS_WIDTH: Final = 24
-"""Columns of one's own status in the status bar."""
+"""Columns of the user's own status in the status bar."""
 MIN_ROWS_FOR_COUNTS: Final = 3
-"""From so many rows on, the list says what is new above and below: the current conversation is between."""
+"""Rows from which the list shows unread counts above and below: the current conversation is between."""
 ACTIVITY_PRIORITY: Final = 5
-"""How soon the other conversations with something new give way in the status bar."""
+"""The priority of the list of other unread conversations in the status bar; see `_fit_parts`."""
 MAX_ACTIVE: Final = 50
-"""Conversations that have room in the widest status bar."""
+"""Conversations for which the widest status bar has room."""
 
 
 def pane_width(widths: Sequence[tuple[int, int]], columns: int) -> int:
-    """What a pane has of a terminal that is so wide; 0 where it is better left out."""
-    return next((own for least, own in widths if columns >= least), 0)
+    """Return the columns of a pane in a terminal of this width; 0 if it is not shown."""
+    return next((pane_columns for min_columns, pane_columns in widths if columns >= min_columns), 0)
 
 
 def display_name(conversation: Conversation) -> str:
-    """`#room` or `@name`; this program's own name for home."""
+    """Return `#room` or `@name`; for `home`, the program's name."""
     name = sanitize(conversation.name)
     return PROGRAM_NAME if conversation.name == HOME_NAME else name if conversation.is_room else f"@{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class OffscreenCounts:
-    """What of the conversation is not in sight: entries `below`, None where the newest is in sight; `new_above`."""
+    """What of the conversation is not visible.
+
+    below: entries below; None if the newest is visible.
+    new_above: unread entries above.
+    """
 
     below: int | None = None
     new_above: int = 0
@@ -53,27 +58,30 @@ class OffscreenCounts:
 
 @dataclass(slots=True)
 class Panes:
-    """Draws them, each in the columns and rows it is given."""
+    """Draws the panes, each in the columns and rows that it gets."""
 
     model: Model
     symbols: Symbols
 
     def conversations(self, columns: int, rows: int) -> list[Fragments]:
-        """All of them, numbered; at the right how much is unread, and `!` where something was meant for oneself.
+        """Draw the conversations with their numbers and unread counts, and `!` where the user is mentioned.
 
-        Where not all have room, the first and the last row say how much is new above and below.
+        If there are too many, the first and the last row show what is unread above and below.
         """
-        book = self.model
-        place = book.conversations.index(book.current)
-        first = max(0, min(place - rows // 2, len(book.conversations) - rows))
+        model = self.model
+        index = model.conversations.index(model.current)
+        first = max(0, min(index - rows // 2, len(model.conversations) - rows))
         last = first + rows
-        shown = [self._conversation_row(number, each, columns) for number, each in list(enumerate(book))[first:last]]
+        visible = [
+            self._conversation_row(number, conversation, columns)
+            for number, conversation in list(enumerate(model))[first:last]
+        ]
         if rows >= MIN_ROWS_FOR_COUNTS:
-            if _unread_count(book.conversations[:first]):
-                shown[0] = _offscreen_row(self.symbols.above, book.conversations[: first + 1], columns)
-            if _unread_count(book.conversations[last:]):
-                shown[-1] = _offscreen_row(self.symbols.below, book.conversations[last - 1 :], columns)
-        return shown
+            if _unread_count(model.conversations[:first]):
+                visible[0] = _offscreen_row(self.symbols.above, model.conversations[: first + 1], columns)
+            if _unread_count(model.conversations[last:]):
+                visible[-1] = _offscreen_row(self.symbols.below, model.conversations[last - 1 :], columns)
+        return visible
 
     def _conversation_row(self, number: int, conversation: Conversation, columns: int) -> Fragments:
         count = _format_unread([conversation]) if conversation.unread else ""
@@ -85,7 +93,7 @@ class Panes:
         return [(style, f"{left}{name} {count}")]
 
     def members(self, columns: int, rows: int) -> list[Fragments]:
-        """Who is in the room, those who are there first."""
+        """Draw the members of the room, those who are online first."""
         members = sorted(self.model.current.members.values(), key=lambda name: (self._presence_order(name), fold(name)))
         shown = members if len(members) <= rows else members[: rows - 1]
         lines = [self._member_row(name, columns) for name in shown]
@@ -116,87 +124,92 @@ class Panes:
         return 2 if not status else 1 if status == OFFLINE else 0
 
     def _presence_symbol(self, name: str) -> str:
-        signs = {ONLINE: self.symbols.online, OFFLINE: self.symbols.offline, "": " "}
-        return signs.get(self._status_of(name), self.symbols.away)
+        symbols = {ONLINE: self.symbols.online, OFFLINE: self.symbols.offline, "": " "}
+        return symbols.get(self._status_of(name), self.symbols.away)
 
     def title(self, columns: int) -> list[Fragments]:
-        """The conversation and what it is about, or how the other is."""
+        """Draw the conversation's name, and the room's topic or the user's status."""
         current = self.model.current
         name = display_name(current)
-        about = current.topic if current.is_room else format_status(self.model.presence.get(current.key, ""))
-        words = _("{name} (closed)", name=name) if current.is_closed else name
-        return [[("class:title", pad(f" {words}  {about}", columns))]]
+        description = current.topic if current.is_room else format_status(self.model.presence.get(current.key, ""))
+        text = _("{name} (closed)", name=name) if current.is_closed else name
+        return [[("class:title", pad(f" {text}  {description}", columns))]]
 
     def status(self, columns: int, now: float, pending_count: int, offscreen: OffscreenCounts) -> list[Fragments]:
-        """The line to the server, one's name, the conversation, where else something is new, what is not in sight.
+        """Draw the status bar: connection, name, conversation, others with unread messages, offscreen counts.
 
-        Where there is not room for all of it, what matters least is left out; before that, all but the first of what is
-        new elsewhere.
+        What does not fit is left out, the least important first; before that, the list of other unread conversations is
+        cut.
         """
         number = self.model.conversations.index(self.model.current)
-        sign, words = self._connection_part(now)
-        more = _more_below(offscreen.below)
-        line = f"[{sign} {words}]"
-        if width(line) + 1 + width(more) > columns - 2:
-            line = f"[{sign}]"
-        waits = pending_count and self.model.connection.phase is not ConnectionPhase.CONNECTED
+        symbol, text = self._connection_part(now)
+        more_below = _more_below(offscreen.below)
+        connection = f"[{symbol} {text}]"
+        if width(connection) + 1 + width(more_below) > columns - 2:
+            connection = f"[{symbol}]"
+        has_pending = pending_count and self.model.connection.phase is not ConnectionPhase.CONNECTED
         activity = self._activity_forms()
         parts = [
-            (0, line),
-            (2, ngettext("[{count} waiting]", "[{count} waiting]", pending_count) if waits else ""),
+            (0, connection),
+            (2, ngettext("[{count} waiting]", "[{count} waiting]", pending_count) if has_pending else ""),
             (6, self._own_name_part()),
             (3, f"{number}:{display_name(self.model.current)}"),
             (ACTIVITY_PRIORITY, activity[0]),
             (4, _new_above(offscreen.new_above)),
-            (1, more),
+            (1, more_below),
         ]
         style = "class:lost" if self.model.connection.phase is ConnectionPhase.LOST else "class:status"
         return [[(style, pad(" " + " ".join(_fit_parts(parts, activity, columns - 2)), columns))]]
 
     def _own_name_part(self) -> str:
-        """One's name, and how one is where that is something to know."""
+        """Return the user's name, with the status if one is set."""
         status, name = self._own_status(), sanitize(self.model.own_name)
         return f"[{name}]" if status == ONLINE else f"[{name}: {ellipsize(format_status(status), MAX_STATUS_WIDTH)}]"
 
     def _connection_part(self, now: float) -> tuple[str, str]:
-        """A sign, and words."""
-        line, signs = self.model.connection, self.symbols
-        if line.phase is ConnectionPhase.CONNECTED:
-            return signs.online, _("connected")
-        if line.phase is ConnectionPhase.CONNECTING:
-            return signs.away, _("connecting")
-        seconds = ceil(line.retry_at - now)
+        """Return a symbol for the state of the connection, and its description."""
+        connection, symbols = self.model.connection, self.symbols
+        if connection.phase is ConnectionPhase.CONNECTED:
+            return symbols.online, _("connected")
+        if connection.phase is ConnectionPhase.CONNECTING:
+            return symbols.away, _("connecting")
+        seconds = ceil(connection.retry_at - now)
         if seconds > 0:
-            return signs.offline, _("offline, next try in {seconds} s", seconds=seconds)
-        return signs.away, _("reconnecting")
+            return symbols.offline, _("offline, next try in {seconds} s", seconds=seconds)
+        return symbols.away, _("reconnecting")
 
     def _activity_forms(self) -> list[str]:
-        """The numbers of conversations with something new, and how much: shortly, and in more and more words.
+        """Return the list of other unread conversations in all lengths, the shortest first.
 
-        Those come first that mean oneself, then people, then rooms.
+        Conversations that mention the user come first, then direct ones, then rooms.
         """
-        new = [(number, each) for number, each in enumerate(self.model) if each.unread]
-        new.sort(key=lambda pair: (not pair[1].mentions, pair[1].is_room))
-        counts = [f"{number}({_format_unread([each])})" for number, each in new[:MAX_ACTIVE]]
-        return [self._format_activity(counts[:shown], len(new) - shown) for shown in range(1, len(counts) + 1)] or [""]
+        unread = [(number, conversation) for number, conversation in enumerate(self.model) if conversation.unread]
+        unread.sort(key=lambda pair: (not pair[1].mentions, pair[1].is_room))
+        counts = [f"{number}({_format_unread([conversation])})" for number, conversation in unread[:MAX_ACTIVE]]
+        return [self._format_activity(counts[:shown], len(unread) - shown) for shown in range(1, len(counts) + 1)] or [
+            ""
+        ]
 
     def _format_activity(self, counts: list[str], omitted_count: int) -> str:
-        more = [f"{self.symbols.ellipsis}+{omitted_count}"] if omitted_count else []
-        return _("[Act: {counts}]", counts=",".join([*counts, *more]))
+        """Return a list of counts; `omitted_count` says how many conversations are left out."""
+        omitted = [f"{self.symbols.ellipsis}+{omitted_count}"] if omitted_count else []
+        return _("[Act: {counts}]", counts=",".join([*counts, *omitted]))
 
 
 def _unread_count(conversations: Iterable[Conversation]) -> int:
-    return sum(each.unread for each in conversations)
+    return sum(conversation.unread for conversation in conversations)
 
 
 def _format_unread(conversations: Sequence[Conversation]) -> str:
-    """How much is new in them, with `!` where something was meant for oneself."""
-    return f"{_unread_count(conversations)}{'!' if any(each.mentions for each in conversations) else ''}"
+    """Return the unread count of conversations, with `!` if the user is mentioned."""
+    return (
+        f"{_unread_count(conversations)}{'!' if any(conversation.mentions for conversation in conversations) else ''}"
+    )
 
 
 def _offscreen_row(symbol: str, conversations: Sequence[Conversation], columns: int) -> Fragments:
-    words = _("{sign} {count} new", sign=symbol, count=_format_unread(conversations))
-    return [("class:counted", pad(f"  {words}", columns))]
+    text = _("{sign} {count} new", sign=symbol, count=_format_unread(conversations))
+    return [("class:counted", pad(f"  {text}", columns))]
 
 
 def _more_below(below: int | None) -> str:
@@ -210,19 +223,19 @@ def _new_above(count: int) -> str:
 
 
 def _fit_parts(parts: Iterable[tuple[int, str]], activity: Sequence[str], columns: int) -> list[str]:
-    """Those for which there is room, in their order; the one with the highest number goes first.
+    """Return the parts that fit into `columns`, in order; high numbers are left out first.
 
-    Of the forms of `activity`, the shortest of which is one of the parts, the longest for which there is room is taken.
+    activity: the forms of one of the parts, the shortest of which is in `parts`; the longest that fits is taken.
     """
     kept = [part for part in parts if part[1]]
     while len(kept) > 1 and _total_width(kept) > columns:
         kept.remove(max(kept))
-    room = columns - _total_width(kept)
-    longest = [each for each in activity if width(each) - width(activity[0]) <= room][-1:]
-    words = (longest[0] if place == ACTIVITY_PRIORITY and longest else text for place, text in kept)
-    return [ellipsize(text, max(columns, 1)) for text in words]
+    remaining = columns - _total_width(kept)
+    longest = [form for form in activity if width(form) - width(activity[0]) <= remaining][-1:]
+    texts = (longest[0] if priority == ACTIVITY_PRIORITY and longest else text for priority, text in kept)
+    return [ellipsize(text, max(columns, 1)) for text in texts]
 
 
 def _total_width(parts: Sequence[tuple[int, str]]) -> int:
-    """Columns of all of them."""
+    """Return the columns of the parts, with spaces between."""
     return sum(width(text) + 1 for _, text in parts) - 1

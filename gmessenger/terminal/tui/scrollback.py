@@ -1,4 +1,4 @@
-"""What of a conversation is in sight. Only that is wrapped, however long the conversation is."""
+"""The visible part of a conversation; only that is wrapped, however long the conversation is."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LOAD_MORE_LABEL: Final = N_("PgUp fetches earlier messages")
 
 @dataclass(slots=True)
 class ScrollPosition:
-    """Where somebody who scrolled back is: the lowest row in sight is of this entry, and so many of its rows are below.
+    """Where a conversation is scrolled to: the entry of the lowest visible row, and its rows below.
 
-    It hangs on the entry, which `index` only helps to find, so nothing that comes before it or after moves the view.
+    The position is bound to the entry, and `index` only helps to find it: entries that are added do not move the view.
     """
 
     entry: Entry
@@ -35,7 +35,7 @@ class ScrollPosition:
 
 
 class Scrollback:
-    """The rows of the current conversation that are in sight, and the ways through it."""
+    """The visible rows of the current conversation, and scrolling."""
 
     def __init__(self, model: Model, renderer: EntryRenderer, symbols: Symbols) -> None:
         self._model, self._renderer, self._symbols = model, renderer, symbols
@@ -47,17 +47,22 @@ class Scrollback:
 
     @property
     def at_bottom(self) -> bool:
+        """Whether the newest entry is visible."""
         return self._model.current not in self._positions
 
     @property
     def below(self) -> int:
-        """How many entries are below what is in sight."""
-        place = self._position()
-        return len(self._model.current.entries) - 1 - place.index + (place.rows_below > 0) if place is not None else 0
+        """Entries below the visible ones."""
+        position = self._position()
+        return (
+            len(self._model.current.entries) - 1 - position.index + (position.rows_below > 0)
+            if position is not None
+            else 0
+        )
 
     @property
     def new_above(self) -> int:
-        """How many entries are above what is in sight and new, unless the first of them has been in sight already."""
+        """Unread entries above the visible ones; 0 once the first of them has been visible."""
         current = self._model.current
         if current.marker is None or current.marker is self._seen_marker or current.marker not in current.entries:
             return 0
@@ -67,38 +72,38 @@ class Scrollback:
         return max(above, 0)
 
     def render(self, width: int, height: int) -> list[Fragments]:
-        """Exactly `height` rows, the lowest of them at the bottom."""
+        """Return `height` rows, the lowest visible one last."""
         self._width, self._height = width, height
         self._name_width = self._renderer.name_width(self._model.current, self._model.own_name, width)
         rows = list(self._visible_rows(height))
         return [[] for _row in range(height - len(rows))] + rows[::-1]
 
     def scroll_pages(self, pages: int) -> bool:
-        """A page further down, or up where `pages` is negative. Two rows stay in sight."""
+        """Scroll down by pages, or up if `pages` is negative; two rows stay visible."""
         return self.scroll(pages * max(self._height - 2, 1))
 
     def scroll(self, rows: int) -> bool:
-        """So many rows further down, or up; says whether that hits the upper end."""
+        """Scroll down by rows, or up if `rows` is negative. Return whether the top was reached."""
         current = self._model.current
         if not current.entries:
             return rows < 0
-        place = self._position() or ScrollPosition(current.entries[-1], 0, len(current.entries) - 1)
-        place.rows_below -= rows
-        at_end = self._normalize(place)
-        self._positions[current] = place
-        if place.rows_below == 0 and place.index == len(current.entries) - 1:
+        position = self._position() or ScrollPosition(current.entries[-1], 0, len(current.entries) - 1)
+        position.rows_below -= rows
+        at_end = self._normalize(position)
+        self._positions[current] = position
+        if position.rows_below == 0 and position.index == len(current.entries) - 1:
             self.to_bottom()
         return at_end and rows < 0
 
     def to_top(self) -> None:
-        """To the first that is here."""
+        """Scroll to the first loaded entry."""
         current = self._model.current
         if current.entries:
             self._positions[current] = ScrollPosition(current.entries[0], 0, 0)
             self.scroll(-1)
 
     def to_marker(self) -> None:
-        """To the first that was new, at the top of what is in sight."""
+        """Scroll the first unread entry to the top of the pane."""
         current = self._model.current
         if current.marker in current.entries:
             index = current.entries.index(current.marker)
@@ -106,7 +111,7 @@ class Scrollback:
             self.scroll(self._height - len(self._entry_rows(index)))
 
     def to_entry(self, entry: Entry) -> None:
-        """Scroll an entry of the current conversation to the middle of the pane, with a mark above it."""
+        """Scroll an entry of the current conversation to the middle of the pane, and mark it as found."""
         current = self._model.current
         if entry in current.entries:
             current.search_hit = entry
@@ -115,28 +120,33 @@ class Scrollback:
             self.scroll(max((self._height - len(self._entry_rows(index))) // 2, 0))
 
     def to_bottom(self) -> None:
+        """Scroll to the newest entry."""
         self._positions.pop(self._model.current, None)
 
     def drop_closed(self) -> None:
-        """Conversations that are closed need no place any more."""
-        self._positions = {each: place for each, place in self._positions.items() if each in self._model.conversations}
+        """Forget the positions of closed conversations."""
+        self._positions = {
+            conversation: position
+            for conversation, position in self._positions.items()
+            if conversation in self._model.conversations
+        }
 
     def _position(self) -> ScrollPosition | None:
-        place, entries = self._positions.get(self._model.current), self._model.current.entries
-        if place is None or not entries:
+        position, entries = self._positions.get(self._model.current), self._model.current.entries
+        if position is None or not entries:
             return None
-        if place.index >= len(entries) or entries[place.index] is not place.entry:
-            if place.entry in entries:
-                place.index = entries.index(place.entry)
-            else:  # it was so old that it is not kept any more
-                place.index, place.rows_below = min(place.index, len(entries) - 1), 0
-                place.entry = entries[place.index]
-        return place
+        if position.index >= len(entries) or entries[position.index] is not position.entry:
+            if position.entry in entries:
+                position.index = entries.index(position.entry)
+            else:  # the entry was dropped: the conversation is too long
+                position.index, position.rows_below = min(position.index, len(entries) - 1), 0
+                position.entry = entries[position.index]
+        return position
 
     def _normalize(self, position: ScrollPosition) -> bool:
-        """Bring the place to where its entry has those rows, and not so high that there is nothing above.
+        """Move the position to the entry whose rows it points to, and fill the pane.
 
-        Says whether the upper end is in sight.
+        Return whether the top is visible.
         """
         entries = self._model.current.entries
         while position.rows_below < 0 and position.index < len(entries) - 1:
@@ -150,6 +160,7 @@ class Scrollback:
         return self._fill_height(position)
 
     def _fill_height(self, position: ScrollPosition) -> bool:
+        """Move the position down if there are too few rows above it. Return whether there were."""
         missing = self._height - sum(1 for _row in self._rows_above(position.index, position.rows_below, self._height))
         if missing <= 0:
             return False
@@ -162,14 +173,17 @@ class Scrollback:
         return True
 
     def _visible_rows(self, max_rows: int) -> Iterator[Fragments]:
-        place, entries = self._position(), self._model.current.entries
-        if place is None:
+        position, entries = self._position(), self._model.current.entries
+        if position is None:
             return self._rows_above(len(entries) - 1, 0, max_rows)
-        fewer = len(self._entry_rows(place.index)) - 1  # than before, where the screen has become wider
-        return self._rows_above(place.index, min(place.rows_below, fewer), max_rows)
+        last_row = len(self._entry_rows(position.index)) - 1  # there are fewer if the screen has become wider
+        return self._rows_above(position.index, min(position.rows_below, last_row), max_rows)
 
     def _rows_above(self, index: int, below: int, max_rows: int) -> Iterator[Fragments]:
-        """The rows from there upwards, the lowest first, and above them what there is before them."""
+        """Yield rows upwards, the lowest first, and above the first entry the row of `_top_row`.
+
+        below: rows of the first entry that are left out.
+        """
         while index >= 0 and max_rows > 0:
             block = self._entry_rows(index)
             self._top_index = index
@@ -177,18 +191,18 @@ class Scrollback:
             yield from reversed(shown)
             max_rows -= len(shown)
             index, below = index - 1, 0
-        if max_rows > 0 and (head := self._top_row()):
-            yield head
+        if max_rows > 0 and (top_row := self._top_row()):
+            yield top_row
 
     def _entry_rows(self, index: int) -> list[Fragments]:
-        """An entry's rows, with what separates it from the one before."""
+        """Return the rows of an entry, with the separators above it."""
         current = self._model.current
         entry = current.entries[index]
         rows = self._renderer.rows(entry, self._width, self._name_width)
         separators = []
         day = dates.local_date(entry.timestamp)
-        before = dates.local_date(current.entries[index - 1].timestamp) if index else None
-        if day is not None and day != before:
+        previous_day = dates.local_date(current.entries[index - 1].timestamp) if index else None
+        if day is not None and day != previous_day:
             separators.append(self._separator(dates.format_day(day), "class:day"))
         if entry is current.search_hit:
             separators.append(self._separator(_(FOUND_LABEL), "class:unread"))
@@ -197,12 +211,12 @@ class Scrollback:
         return separators + rows
 
     def _top_row(self) -> Fragments:
-        """What is above the first entry."""
+        """Return the row above the first entry: whether there is more to load."""
         current = self._model.current
         if current is self._model.home:
             return []
-        words = LOADING_LABEL if current.is_loading else BEGINNING_LABEL if current.is_complete else LOAD_MORE_LABEL
-        return self._separator(_(words), "class:notice")
+        label = LOADING_LABEL if current.is_loading else BEGINNING_LABEL if current.is_complete else LOAD_MORE_LABEL
+        return self._separator(_(label), "class:notice")
 
     def _separator(self, label: str, style: str) -> Fragments:
         label = f" {ellipsize(label, max(self._width - 6, 1))} "

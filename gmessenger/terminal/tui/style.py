@@ -1,4 +1,4 @@
-"""Colours by name for light and dark backgrounds, and symbols in Unicode and ASCII."""
+"""Colours of names for light and dark backgrounds, styles, and symbols in Unicode and ASCII."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ NAME_COLOURS: Final = (
     "#d700af",
     "#ff005f",
 )
-"""Of the 256 that terminals have, those that stand out from white as well as from the greys that pass for black, by at
-least 3 to 1."""
+"""Those of the 256 terminal colours that stand out on white and on the greys near black.
+
+Their contrast with either is at least 3 to 1.
+"""
 
 STYLES: Final = {
     "time": "#767676",
@@ -55,23 +57,23 @@ STYLES: Final = {
     "completion-menu.meta.completion": "reverse",
     "completion-menu.meta.completion.current": "noreverse bold",
 } | {f"name{number}": colour for number, colour in enumerate(NAME_COLOURS)}
-"""What is drawn how. Nothing is said by a colour alone: without colours the signs and words are still there."""
+"""All styles. No information is in a colour alone: without colours, the symbols and words say it."""
 
 
 @lru_cache(maxsize=4096)
 def name_style(name: str) -> str:
-    """The style of somebody's name, the same in every run."""
+    """Return the style of a name, the same in every run."""
     return f"class:name{crc32(fold(name).encode(errors='surrogateescape')) % len(NAME_COLOURS)}"
 
 
 def is_colour_disabled(environment: Mapping[str, str]) -> bool:
-    """Whether its user wants none, as https://no-color.org has it."""
+    """Return whether the user wants no colours; see https://no-color.org."""
     return bool(environment.get("NO_COLOR"))
 
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """What stands for the states of a message, of people and of the line, what separates, and what is elsewhere."""
+    """The symbols for the states of messages, users and the connection, and for borders and counts."""
 
     waiting: str = "…"
     stored: str = "✓"
@@ -87,6 +89,7 @@ class Symbols:
     ellipsis: str = "…"
 
     def state(self, state: MessageState) -> str:
+        """Return the symbol for the state of an own message."""
         return {
             MessageState.WAITING: self.waiting,
             MessageState.STORED: self.stored,
@@ -101,7 +104,7 @@ ASCII: Final = Symbols("..", "+", "++", "x", "*", "~", "o", "|", "-", "^", "v", 
 
 
 def symbols_for(encoding: str | None) -> Symbols:
-    """Those that a terminal with this encoding can show."""
+    """Return the Unicode symbols if a terminal with this encoding can show them, otherwise ASCII."""
     try:
         "".join(str(getattr(UNICODE, name)) for name in Symbols.__slots__).encode(
             codecs.lookup(encoding or "ascii").name

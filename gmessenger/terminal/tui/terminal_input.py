@@ -1,4 +1,4 @@
-"""Terminal input: keys that were pressed before the screen was up, and escape sequences that stand for no key."""
+"""Terminal input: keys that were pressed before the screen was up; escape sequences that are no keys."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ESCAPE_SEQUENCE: Final = re.compile(
 )
 UNFINISHED_SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*)?\Z")
 TERMINAL_REPORT: Final = re.compile(r"\x1b\[(?:<?[0-9;]+[mMR]|M)")
-"""A mouse or a cursor, which the library knows by more than a table."""
+"""Reports of the mouse or the cursor, which prompt_toolkit does not look up in ANSI_SEQUENCES."""
 MAX_UNFINISHED: Final = 64  # characters
 PASTE_START: Final = "\x1b[200~"
 PASTE_END: Final = "\x1b[201~"
 COOKED_TO_RAW: Final = str.maketrans({"\n": "\r", "\0": "\x04"})
-"""What the terminal's own line discipline makes of Enter and of Ctrl-D, and back."""
+"""Undoes what the terminal's line discipline makes of Enter and Ctrl-D."""
 
 
 class KeyParser(Vt100Parser):
-    """Parse keys, and drop escape sequences that stand for no key: taken apart they would be Escape, and then text."""
+    """Parse keys, and drop escape sequences that are no keys; otherwise their characters would be typed."""
 
     _unfinished = ""
 
@@ -38,41 +38,41 @@ class KeyParser(Vt100Parser):
             data = self._feed_paste(data) if self._in_bracketed_paste else self._feed_keys(data)
 
     def flush(self) -> None:
-        """Take an unfinished sequence as it is, after a pause in the input."""
-        held, self._unfinished = self._unfinished, ""
-        super().feed(held)
+        """Take an unfinished sequence as keys, after a pause in the input."""
+        unfinished, self._unfinished = self._unfinished, ""
+        super().feed(unfinished)
         super().flush()
 
     def _feed_keys(self, data: str) -> str:
-        """Parse up to the beginning of a paste; return the rest."""
-        keys, mark, pasted = data.partition(PASTE_START)
-        if not mark and (found := UNFINISHED_SEQUENCE.search(keys)) and len(found[0]) <= MAX_UNFINISHED:
+        """Parse up to the start of a paste, and return the rest."""
+        keys, paste_start, pasted = data.partition(PASTE_START)
+        if not paste_start and (found := UNFINISHED_SEQUENCE.search(keys)) and len(found[0]) <= MAX_UNFINISHED:
             keys, self._unfinished = keys[: found.start()], found[0]
-        super().feed("".join(_known_keys(keys)) + mark)
+        super().feed("".join(_known_keys(keys)) + paste_start)
         return pasted
 
     def _feed_paste(self, data: str) -> str:
-        """Take pasted text unchanged; return what follows it."""
-        # The mark may be in two pieces, of which the library has the first.
-        begun = len(self._paste_buffer)
-        place = (self._paste_buffer[-len(PASTE_END) :] + data).find(PASTE_END)
-        end = place + len(PASTE_END) - min(begun, len(PASTE_END)) if place >= 0 else len(data)
+        """Take pasted text unchanged, and return what follows it."""
+        # PASTE_END may be split: prompt_toolkit's buffer has its beginning already.
+        buffered = len(self._paste_buffer)
+        index = (self._paste_buffer[-len(PASTE_END) :] + data).find(PASTE_END)
+        end = index + len(PASTE_END) - min(buffered, len(PASTE_END)) if index >= 0 else len(data)
         super().feed(data[:end])
         return data[end:]
 
 
 def _known_keys(keys: str) -> Iterator[str]:
-    place = 0
-    for found in ESCAPE_SEQUENCE.finditer(keys):
-        yield keys[place : found.start()]
-        if found[0] in ANSI_SEQUENCES or TERMINAL_REPORT.fullmatch(found[0]):
-            yield found[0]
-        place = found.end()
-    yield keys[place:]
+    position = 0
+    for match in ESCAPE_SEQUENCE.finditer(keys):
+        yield keys[position : match.start()]
+        if match[0] in ANSI_SEQUENCES or TERMINAL_REPORT.fullmatch(match[0]):
+            yield match[0]
+        position = match.end()
+    yield keys[position:]
 
 
 class TerminalInput(Vt100Input):
-    """Read keys from the terminal that is `stdin`."""
+    """The keys of the terminal that is `stdin`."""
 
     def __init__(self, stdin: TextIO) -> None:
         super().__init__(stdin)
@@ -89,4 +89,4 @@ class TerminalInput(Vt100Input):
         return keys
 
     def _collect(self, key: KeyPress) -> None:
-        self._buffer.append(key)  # which is another list after each reading
+        self._buffer.append(key)  # prompt_toolkit replaces the list after each read

@@ -1,4 +1,4 @@
-"""Breaks text into rows: between words where it can, and never within a link."""
+"""Wrap text into rows: between words where possible, and never within a link."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ UNBREAKABLE: Final = re.compile(
     | [^ \u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\U00020000-\U0003fffd]+""",
     re.VERBOSE,
 )
-"""What is not broken if that can be helped: spaces, a link, a character of a script without spaces (with what must not
-begin a row after it), a word."""
+"""What is kept together if possible: spaces, a link, a word, a character of a script without spaces.
+
+Such a character includes the punctuation after it that must not begin a row.
+"""
 
 
 @dataclass(slots=True)
 class ScreenRow:
-    """One row of wrapped text. `at_edge` says that it begins at the very edge, whatever the other rows leave free."""
+    """One row of wrapped text.
+
+    at_edge: begins at the edge of the pane, and not in the column of the text.
+    """
 
     fragments: Fragments = field(default_factory=list)
     at_edge: bool = False
@@ -44,10 +49,10 @@ class ScreenRow:
 
 
 def wrap(text: str, columns: int, full_width: int) -> list[ScreenRow]:
-    """The rows of a text, each at most `columns` wide.
+    """Wrap a text into rows of at most `columns` columns.
 
-    A link that is wider than that has rows of its own of up to `edge` columns, so that what is put before the other
-    rows does not come into its midst, and the terminal still knows it as a link.
+    A link that is longer has rows of its own of up to `full_width` columns, from the edge on: what stands beside other
+    rows does not interrupt it, so the terminal recognises it as one link.
     """
     return [row for line in text.split("\n") for row in _Wrapper(max(columns, 2), max(full_width, 2)).rows(line)]
 
@@ -67,13 +72,13 @@ class _Wrapper:
 
     def _add_piece(self, piece: str, *, is_link: bool) -> None:
         if piece.isspace() and self._rows and not self._row.fragments:
-            return  # where a row was broken, it does not begin with what was between the words
-        taken = width(piece)
-        if self._row.width + taken <= self._columns:
-            self._row.append("".join(_texts(piece)), taken, LINK_STYLE if is_link else "")
+            return  # a wrapped row does not begin with the spaces between the words
+        columns = width(piece)
+        if self._row.width + columns <= self._columns:
+            self._row.append("".join(_texts(piece)), columns, LINK_STYLE if is_link else "")
         elif piece.isspace():
             self._end_row()
-        elif taken <= self._columns:
+        elif columns <= self._columns:
             self._end_row()
             self._add_piece(piece, is_link=is_link)
         elif is_link:
@@ -85,10 +90,10 @@ class _Wrapper:
             self._fill(piece, self._columns, "")
 
     def _fill(self, piece: str, columns: int, style: str) -> None:
-        for shown, taken in grapheme_cells(piece):
-            if self._row.width + taken > columns:
+        for shown, cell_width in grapheme_cells(piece):
+            if self._row.width + cell_width > columns:
                 self._end_row(at_edge=self._row.at_edge)
-            self._row.append(shown, taken, style)
+            self._row.append(shown, cell_width, style)
 
     def _end_row(self, *, at_edge: bool = False) -> None:
         if self._row.fragments:
@@ -97,18 +102,21 @@ class _Wrapper:
 
 
 def _pieces(line: str) -> Iterator[tuple[str, bool]]:
-    """What is not broken, and whether it is a link. A mark stays with what it stands on."""
-    held, held_is_link = "", False
+    """Yield the pieces that are kept together, and whether each is a link.
+
+    A combining mark stays with its base.
+    """
+    previous, previous_is_link = "", False
     for match in UNBREAKABLE.finditer(line):
         piece, is_link = match.group(), match["link"] is not None
-        if held and wcwidth(piece[0]) == 0:
-            held += piece
+        if previous and wcwidth(piece[0]) == 0:
+            previous += piece
             continue
-        if held:
-            yield held, held_is_link
-        held, held_is_link = piece, is_link
-    if held:
-        yield held, held_is_link
+        if previous:
+            yield previous, previous_is_link
+        previous, previous_is_link = piece, is_link
+    if previous:
+        yield previous, previous_is_link
 
 
 def _texts(piece: str) -> Iterator[str]:
