@@ -16,18 +16,18 @@ SHARED: Final = (
     "little: here two nodes take from PostgreSQL what they gain; **processor time by message is the figure to go by**."
 )
 HOPS: Final = (
-    ("from guest to guest on one node: sockets, the loop, the core", ("guests", "two"), None),
+    ("guest to guest on one node: sockets, the loop, the messenger", ("guests", "two"), None),
     ("a hint through Redis, to a guest on another node", ("guests", "two, apart"), ("guests", "two")),
     ("SQLite's commit", ("latency", "sqlite"), ("guests", "two")),
     ("PostgreSQL's commit", ("latency", "postgres"), ("guests", "two")),
-    ("the same with the other node at work and a bus", ("latency", "two"), ("guests", "two")),
-    ("a hint through Redis, of what was stored", ("latency", "two, apart"), ("latency", "two")),
+    ("the same with a bus and another busy node", ("latency", "two"), ("guests", "two")),
+    ("a hint through Redis, for a stored message", ("latency", "two, apart"), ("latency", "two")),
 )
 """What each is the latency of, and what is subtracted from it."""
 ASKED: Final = (
-    ("login", "logging in with a token"),
+    ("login", "a login with a token"),
     ("answer", "a guest's message to a guest is answered"),
-    ("arrival", "who has just come has what is said then"),
+    ("arrival", "a message to a user who has just logged in has arrived"),
 )
 
 
@@ -49,7 +49,7 @@ def stored(found: Found) -> Iterator[str]:
     yield ""
     behind = [case for case in cases if found.of("stored", case.name, "commits")]
     if behind:
-        yield from head("Load on PostgreSQL", ["messages in a transaction", "bytes of log by message"])
+        yield from head("Load on PostgreSQL", ["messages per transaction", "bytes of log per message"])
     for case in behind:
         commits, log = (found.of("stored", case.name, what) or 0.0 for what in ("commits", "log"))
         yield row(case.title, [f"{1 / commits:,.0f}", f"{log:,.0f}"])
@@ -57,7 +57,7 @@ def stored(found: Found) -> Iterator[str]:
 
 
 def latency(found: Found) -> Iterator[str]:
-    for work, title in (("latency", "Stored and delivered"), ("guests", "From guest to guest, not stored")):
+    for work, title in (("latency", "Stored and delivered"), ("guests", "Guest to guest, not stored")):
         cases = measured(found, work)
         if cases:
             columns = ["p50 ms", "p99 ms", "CPU s/M: nodes", "PostgreSQL", "Redis"]
@@ -85,7 +85,7 @@ def bus(found: Found) -> Iterator[str]:
         if publishes and size:
             rows.append(row(work, [f"{1 / publishes:.1f}", f"{size:.0f}"]))
     if rows:
-        yield from (*head("Bus traffic", ["hints in a publication", "bytes by hint"]), *rows, "")
+        yield from (*head("Bus traffic", ["hints per publication", "bytes per hint"]), *rows, "")
 
 
 def asked(found: Found) -> Iterator[str]:

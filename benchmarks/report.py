@@ -122,7 +122,7 @@ def write(found: Found, peers: list[Peer], works: list[Work], rounds: int, secon
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     how = f"Medians of {rounds} rounds of {seconds:g} s (in brackets the least and the most). {machine()}."
-    parts = [BEGIN, "", how, "", "![CPU time by delivery](benchmarks.svg)", "", tables(found, peers, works)]
+    parts = [BEGIN, "", how, "", "![CPU time per delivery](benchmarks.svg)", "", tables(found, peers, works)]
     parts += ["### Versions\n", *versions(peers), *configurations(), END]
     PAGE.write_text(before + "\n".join(parts) + after)
     PLOT.write_text(plot(found.cost, peers, works))
