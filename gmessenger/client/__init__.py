@@ -1,4 +1,4 @@
-"""The client library: one session on a server that reconnects, resends and loses nothing; for bots and the terminal."""
+"""The client library, for bots and the terminal client: one session that reconnects, resends and loses nothing."""
 
 from gmessenger.client.client import Client
 from gmessenger.client.config import Timeouts, TlsConfig

@@ -1,7 +1,4 @@
-"""Waiting for the outbox: until there is room in it, or until everything in it was answered.
-
-The link: a name's line to a server, as bots and the terminal hold it in their hands.
-"""
+"""The client: one name's session on a server, as bots and the terminal client use it."""
 
 from __future__ import annotations
 
@@ -29,7 +26,10 @@ from gmessenger.wire.events import ForgetRequest, RegisterRequest, Request, Resp
 
 
 class SendCapacity:
-    """At most `size` messages wait. Who waits here is let go when the link has ended, and may overfill the inbox."""
+    """Block callers while `size` messages are in the send queue, or until it is empty.
+
+    Waiting ends, too, when the client is closed. Meanwhile the event queue may hold twice as many events.
+    """
 
     def __init__(self, event_queue: EventQueue, send_queue: SendQueue, size: int) -> None:
         self._event_queue = event_queue
@@ -40,54 +40,56 @@ class SendCapacity:
         self.update()
 
     def update(self) -> None:
-        """Let those go on who wait for what has come about."""
-        for event, due in (
+        """Wake the callers whose condition holds now; called after every change of the send queue."""
+        for event, is_due in (
             (self._has_room, len(self._send_queue) < self._size),
             (self._empty, not len(self._send_queue)),
         ):
-            if due or self._event_queue.closed:
+            if is_due or self._event_queue.closed:
                 event.set()
             else:
                 event.clear()
 
     def wait(self, timeout: float) -> None:
-        """Wait for room. Raises `gevent.queue.Full` when there was none for so many seconds."""
+        """Wait until there is room. Raises `gevent.queue.Full` if there is none within `timeout` seconds."""
         with self._event_queue.extended():
             if not self._has_room.wait(timeout):
                 raise Full
 
     def wait_for_empty(self, timeout: float) -> None:
+        """Wait until the send queue is empty, for at most `timeout` seconds."""
         with self._event_queue.extended():
             self._empty.wait(timeout)
 
 
 class Client(ChatRequests):
-    """A name on a server, for as long as it can be kept there.
+    """A session under one name on a server, which reconnects by itself.
 
         with Client("127.0.0.1", 7777, "echo") as client:
             for event in client:
                 if isinstance(event, MessageReceived):
                     client.send(event.delivery.sender, event.delivery.message)
 
-    Iterating yields a `ChatEvent` after another; it ends when the link is closed, and raises `Refused` or `Unreachable`
-    when no line will come any more. A lost line is not the end: the link comes back by itself and sends again what was
-    not answered, so a message reaches the server at least once, and twice only where an answer was lost on the way.
+    Iterating yields `ChatEvent`s. It ends when the client is closed, and raises `Refused` or `Unreachable` when the
+    client cannot come back. After a lost connection the client reconnects and sends again what was not answered: a
+    message reaches the server at least once, and twice only if a response was lost.
 
-    An account's messages come once, in order and without holes, to each of its devices: what the owner was given counts
-    as done with when it comes for the next event, calls `ack`, or closes the link, and is acknowledged then. What an
-    owner that failed, or called `abort`, had not finished with comes again to the next link on the same `device`,
-    unless `receive_messages` is off: then an account is sent no messages, whoever they are from.
+    Each device of an account gets the account's messages once, in order and without gaps. A message counts as handled,
+    and is acknowledged, when the next event is requested, on `ack`, and on `close`. A message that was not handled,
+    because the program failed or called `abort`, comes again to the next client on the same `device`. With
+    `receive_messages` off, an account gets no messages at all.
 
-    With an `unsent_file` an account's messages outlive the process: what was not answered is sent by the next link with
-    that file, by the same ids, which the server stores once. (To the same `device`, that is. Of a guest nothing is
-    kept: the server would take a message that it has for a new one.)
+    With an `unsent_file` an account's unanswered messages survive the process: the next client with that file and the
+    same `device` sends them under the same ids, so the server stores each once. Messages of guests are not kept, since
+    the server could not recognise them.
 
-    With `tls` the connection is encrypted and its server's certificate verified; the link ends with
-    `CertificateNotTrusted` (which is `Refused`) where that fails, also on a reconnect. Without it, a password is sent
-    to this machine only, unless `plain_passwords`.
+    With `tls` the connection is encrypted and the server's certificate verified; if that fails, also on a reconnect,
+    the client ends with `CertificateNotTrusted` (a `Refused`). Without `tls` a password is sent only to this machine,
+    unless `plain_passwords` is set.
 
-    An owner that stops iterating is not sent more than about `event_queue_size` events: receiving pauses, and the
-    connection is kept alive. Everything may be called from any greenlet, also while another one iterates.
+    While the program does not iterate, about `event_queue_size` events are queued; then reading from the connection
+    pauses, and the connection is kept alive. All methods may be called from any greenlet, also while another one
+    iterates; methods that send a request block the calling greenlet until the response.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Client(ChatRequests):
         super().__init__()
         self.name = name
         self.limits: Mapping[str, Any] = {}
-        """The server's own words: `frame` in bytes, `text` in characters, and so on."""
+        """The server's limits under its own names: `frame` in bytes, `text` in characters, and so on."""
         self._timeouts = timeouts or Timeouts()
         self._event_queue = EventQueue(event_queue_size)
         self._send_queue = SendQueue()
@@ -145,25 +147,29 @@ class Client(ChatRequests):
         self._last_event: ChatEvent | None = None
         self._erasing = False
         self.is_erased = False
-        """Whether the account was erased because `forget` asked for it."""
+        """Whether the account was erased by `erase_account`."""
 
     def start(self, password: str | None = None) -> None:
-        """Connect and log in, with a password where another one or none was given before.
+        """Connect and log in, with `password` instead of the constructor's if it is given. May be retried.
 
-        Raises `Unreachable` (nobody there, or no room) or `Refused` (not under this name, or not with this password;
-        its cause is the server's `WireError`), and may then be tried again.
+        Raises:
+            Unreachable: no server responds, or it has no room.
+            Refused: the server refuses the name or password; the cause is its `WireError`.
         """
         if password:
             self._handshake.set_password(password)
         self._reconnector.start()
 
     def close(self) -> None:
-        """Say goodbye and end; what is unanswered is given up (`flush` first). Does no harm twice."""
+        """Acknowledge the last event, log out and disconnect; may be called again.
+
+        Unanswered messages are dropped unless they are in the `unsent_file`: call `flush` first.
+        """
         self.ack()
         self.abort()
 
     def abort(self) -> None:
-        """The same, but the event that was given last is not done with."""
+        """Close without acknowledging the last event, so that its message comes again."""
         self._reconnector.stop(self._ack_batcher.encode_all())
         self._journal.close()
         self._finish(None)
@@ -190,38 +196,41 @@ class Client(ChatRequests):
         return event
 
     def ack(self) -> None:
-        """The event that was given last is done with. Whoever may be closed at any time had better say so at once."""
+        """Mark the last event as handled, before the next one is requested; for programs that may be killed."""
         event, self._last_event = self._last_event, None
         if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.seq:
             self._ack_batcher.ack(conversation_name(event.delivery, fold(self.name)), event.delivery.seq)
 
     @property
     def connected(self) -> bool:
-        """Whether the line is up; if not, what is sent waits for it."""
+        """Whether the client is logged in; if not, messages and requests wait for the reconnection."""
         return self._reconnector.connected
 
     @property
     def can_send_password(self) -> bool:
-        """Whether a password may be sent: the line is encrypted, or stays on this machine, or `plain_passwords`."""
+        """Whether a password may be sent: over TLS, to this machine, or with `plain_passwords`."""
         return self._handshake.is_confidential
 
     @property
     def closed(self) -> bool:
-        """Whether no line will come any more: the link was closed, or ended with an error."""
+        """Whether the client has ended: it was closed, or cannot come back."""
         return self._event_queue.closed
 
     @property
     def pending_count(self) -> int:
-        """How many messages the server has not answered yet."""
+        """The number of messages that the server has not answered yet."""
         return len(self._send_queue)
 
     def send(self, to: str, text: str, timeout: float = 0.0) -> OutgoingMessage:
-        """Have a message sent; what becomes of it is told by an `Accepted` or `Rejected` with that message.
+        """Queue a message to a name or room; an `Accepted` or `Rejected` event with it tells the result.
 
-        An account's message is in the `unsent_file`, if there is one, when this returns.
+        An account's message is in the `unsent_file`, if there is one, when this returns. Blocks for that, and while
+        the send queue is full.
 
-        Raises `gevent.queue.Full` when the outbox is, and still is after `timeout` seconds; `BadText` for text that
-        UTF-8 cannot say; and what the link ended with, or `Unreachable`, when it has ended.
+        Raises:
+            gevent.queue.Full: the send queue is still full after `timeout` seconds.
+            BadText: the text has characters that UTF-8 cannot represent.
+            Unreachable: the client is closed; or the error that it has ended with.
         """
         message = make_message(to, text)
         self._send_capacity.wait(timeout)
@@ -237,18 +246,18 @@ class Client(ChatRequests):
 
     @property
     def is_durable(self) -> bool:
-        """Whether all that is unanswered when this process ends is sent by the next one."""
+        """Whether all unanswered messages are in the `unsent_file`, so that the next process will send them."""
         return self._journal.holds_all_pending
 
     def flush(self, timeout: float) -> int:
-        """Wait until everything is answered, for at most so long; returns how many messages are not."""
+        """Wait until all messages are answered, for at most `timeout` seconds; return how many are not."""
         self._send_capacity.wait_for_empty(timeout)
         return len(self._send_queue)
 
     def register(self, password: str, invite: str | None = None) -> None:
-        """Take the guest's name for ever. Raises as every question does."""
-        answer = self._request(RegisterRequest(password=password, invite=invite))
-        self._handshake.set_credentials(password, answer.session)
+        """Make the guest's name an account. Raises as all requests do, and `InsecureTransport`."""
+        response = self._request(RegisterRequest(password=password, invite=invite))
+        self._handshake.set_credentials(password, response.session)
         self.registration = None
         self._resequencer.on_registered()
         self._set_account(is_account=True)
@@ -261,7 +270,7 @@ class Client(ChatRequests):
             self._erasing = False
             raise
         self.is_erased = True
-        for message in list(self._send_queue):  # or the next owner of the name would say it
+        for message in list(self._send_queue):  # or they would be sent by the next user of the name
             self._send_queue.resolve(message.id)
             self._on_resolved(message)
 
@@ -288,25 +297,24 @@ class Client(ChatRequests):
 
     def _on_connected(self, response: ResponseFrame, reconnected: bool) -> None:
         if self._resequencer.is_account and response.account is not True:
-            # Its name would do as a guest's; but what is to be said in the account's name is not a guest's to say.
+            # The name could log in as a guest, but queued messages of an account must not be sent by a guest.
             raise Refused(Text("The account {name} no longer exists.", name=self.name)) from AccountDeleted()
         self.limits = response.limits or {}
         self.registration = response.registration if self._handshake.is_confidential else None
         self._send_queue.rate_limiter.set_limits(self.limits)
         self._set_account(is_account=response.account is True)
-        anew = (
+        seqs_reset = (
             self._resequencer.reset(is_account=self.is_account, token=response.session, store=response.store)
             and reconnected
         )
-        self._event_queue.put(make_connected(response, reconnected, anew))
+        self._event_queue.put(make_connected(response, reconnected, seqs_reset))
         for message in self._send_queue.larger_than(self._max_frame):
             self._send_queue.resolve(message.id)
             self._on_resolved(message)
             self._event_queue.put(reject_too_long(message, self._max_frame))
-        for what, frame in (
-            self._state_to_restore(seqs_reset=anew) | self._pending_requests.unanswered_frames()
-        ).items():
-            self._sender.send_now(what, frame)
+        restored = self._state_to_restore(seqs_reset=seqs_reset) | self._pending_requests.unanswered_frames()
+        for key, frame in restored.items():
+            self._sender.send_now(key, frame)
         self._send_capacity.update()
 
     def _set_account(self, *, is_account: bool) -> None:
@@ -325,7 +333,7 @@ class Client(ChatRequests):
         self._send_capacity.update()
 
     def _is_requested_erasure(self, error: Exception | None) -> bool:
-        """Whether the end is the one that was asked for."""
+        """Return whether the client ended because `erase_account` has erased its account."""
         return self._erasing and error is not None and isinstance(error.__cause__, AccountDeleted)
 
     def _closing_error(self) -> Exception:

@@ -9,44 +9,44 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a link waits for what; all in seconds."""
+    """How long a client waits, and its reconnect delays; all in seconds."""
 
     connect: float = 10.0
-    """Connecting and logging in, together, at each try."""
+    """For one attempt to connect and log in."""
     response: float = 30.0
-    """Any answer; a server that takes longer counts as lost."""
+    """For any response; if it takes longer, the connection counts as lost."""
     probe_after: float = 60.0
-    """Silence after which the server is asked whether it is there."""
+    """Silence after which the server is probed."""
     retry_for: float = 86_400.0
-    """Getting a lost line back, from its loss on."""
+    """For a reconnection, from the loss of the connection on."""
     initial_backoff: float = 1.0
-    """The longest that the first pause before a new try can be; each further one can be twice as long."""
+    """The longest delay before the first attempt to reconnect; before each further one it can be twice as long."""
     max_backoff: float = 30.0
-    """The longest that any of them can be."""
+    """The longest of these delays."""
     max_retry_after: float = 300.0
-    """The longest that a server can ask for before the line is tried again: it may ask for a century."""
+    """The longest delay that a server can request; it may request any."""
     stable_after: float = 10.0
-    """How long a line must stand before the pauses start from the first again."""
+    """The connection must have lasted so long before the delays start from `initial_backoff` again."""
     name_in_use: float = 240.0
-    """Being told on coming back that the name is in use: a server needs minutes to miss a connection that broke."""
+    """For the name to be free on a reconnection: a server needs minutes to detect that the old connection is dead."""
     stale_login: float = 120.0
-    """After a login that we gave up waiting for: the server may still come to it, and take it for us."""
+    """After a login that timed out: if the server still completes it, that session replaces ours, and we reconnect."""
     absence_grace: float = 5.0
-    """After coming back: others may have lost their lines too, and who is missing may be on their way."""
+    """After a reconnection, messages to absent recipients are retried: they may be reconnecting as well."""
     max_defer: float = 60.0
-    """One message being answered "later", from the first time on; then that answer is final."""
+    """For a message that the server answers with retryable errors, from the first one on; then the error is final."""
     max_outage: float = inf
-    """The same where it is an account's and the server that cannot do its part: nothing it said is thrown away."""
+    """The same for an account's message while the server fails (5xx): by default it is never dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsConfig:
-    """An encrypted line, and what the certificate at its other end has to be.
+    """TLS, and which certificates are trusted.
 
-    As it stands: signed by an authority that this system believes, for the host that is called. With `ca`, by an
-    authority in that file (PEM) instead. With `pin` (`sha256:` and the digest of the certificate in DER, as
-    `gmessenger-admin cert show` prints it) it has to be this very certificate; who signed it, and for whom, does not
-    matter then, unless `ca` is given as well.
+    By default the certificate must be issued for the host by an authority that the system trusts. With `ca` the
+    authority must be in that file (PEM) instead. With `pin` (`sha256:` and the digest of the certificate in DER, as
+    `gmessenger-admin cert show` prints it) it must be that certificate; its issuer and host do not matter then, unless
+    `ca` is given as well.
     """
 
     ca: Path | None = None

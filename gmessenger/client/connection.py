@@ -1,4 +1,4 @@
-"""One TCP connection to a server: frames out, frames in. Knows no session and never comes back once it is down."""
+"""One connection to a server: writes bytes, reads frames. It knows no session, and does not reconnect."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from gmessenger.wire.jim import EventDecoder, encode
 
 RECV_CHUNK: Final = 65_536
 SEND_CHUNK: Final = 16_384
-"""One record of TLS: of a larger piece it would not be known how much the other end has read."""
+"""Bytes of one TLS record: of more, one would not know how much the server has taken."""
 MAX_FRAME: Final = 1_048_576
-"""The longest frame a server may send; what is larger is no JIM."""
+"""Bytes of the longest frame that is accepted from a server."""
 
 TLS_ALERT_PREFIX: Final = b"\x15\x03"
-"""How TLS answers to what is not TLS."""
+"""The beginning of the alert by which a TLS server answers plain text."""
 
 ReceivedFrame: TypeAlias = tuple[bytes, ServerEvent]
 
 
 def describe_error(error: Exception) -> str:
-    """Why a line is down, in the words of a sentence's end."""
-    said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return said if isinstance(said, Text) else Text(said)
+    """Return the reason why a connection failed, to stand at the end of a sentence."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return reason if isinstance(reason, Text) else Text(reason)
 
 
 def _is_loopback(host: str) -> bool:
@@ -41,14 +41,15 @@ def _is_loopback(host: str) -> bool:
 
 
 class ServerConnection:
-    """Raises OSError (its `reason` fit to be shown) as soon as the other end is gone, silent, or talks nonsense.
+    """A connected socket, plain or TLS. One greenlet reads, another one sends.
 
-    `held_back` is set while nothing is read on purpose: then a peer that takes nothing is not at fault.
+    Methods raise OSError when the server is gone, silent, or does not speak JIM 2; `describe_error` makes a reason of
+    it that can be shown.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(None)
-        with suppress(OSError):  # it does without
+        with suppress(OSError):  # an optimisation only
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self._decoder = EventDecoder(MAX_FRAME)
@@ -56,11 +57,11 @@ class ServerConnection:
         self._error: Exception | None = None
         self._sending = False
         self._time_slice = TimeSlice()
-        # Only a socket of TLS has this: it tells the other end that nothing was cut off.
+        # TLS sockets only: tells the server that nothing was cut off.
         self._unwrap: Callable[[], object] | None = getattr(sock, "unwrap", None)
         self._reading_paused = False
         self.is_private = self._unwrap is not None or _is_loopback(sock.getpeername()[0])
-        """Whether nobody on the way can read what is said."""
+        """Whether nobody can eavesdrop: it uses TLS, or stays on this machine."""
 
     @contextmanager
     def reading_paused(self) -> Iterator[None]:
@@ -72,7 +73,10 @@ class ServerConnection:
             self._reading_paused = False
 
     def send(self, data: bytes, timeouts: Timeouts) -> None:
-        """Write all of it, however slowly the other end reads, as long as it does."""
+        """Write all of it; blocks for as long as the server goes on reading.
+
+        Raises TimeoutError when the server has read nothing for `timeouts.response` seconds.
+        """
         self._sending = True
         rest = memoryview(data)
         while rest:
@@ -83,7 +87,7 @@ class ServerConnection:
         self._sending = False
 
     def read(self, timeout: float) -> ReceivedFrame | None:
-        """The next frame; None when there is none for `timeout` seconds."""
+        """Return the next frame and its event; None if there is none within `timeout` seconds. Blocks."""
         while not self._received:
             if self._error is not None:
                 raise self._error
@@ -94,12 +98,12 @@ class ServerConnection:
         return self._received.popleft()
 
     def fail(self, error: Exception) -> None:
-        """Have `hear` raise `fault`, after what was already received."""
+        """Shut the connection down; `read` raises `error` after the frames that were already received."""
         self._error = self._error or error
         self._shut_down()
 
     def say_goodbye(self, final_frames: bytes) -> None:
-        """Say them and goodbye, as far as that needs no waiting, and close."""
+        """Send `final_frames` and a quit request if that is possible without blocking, and close."""
         if not self._sending and self._error is None:
             with suppress(OSError):
                 self._socket.setblocking(False)
@@ -113,13 +117,13 @@ class ServerConnection:
         self._socket.close()
 
     def _shut_down(self) -> None:
-        with suppress(OSError):  # the other end was faster
-            # That of TCP: TLS's own would pull the line away under a greenlet that reads from it.
+        with suppress(OSError):  # the server may have closed it
+            # TCP's shutdown: that of TLS would break a read of another greenlet.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _recv(self, timeout: float) -> bytes | None:
         data: bytes | None
-        # From a server that never pauses a socket gives at once, and no other greenlet would run, nor any signal.
+        # While a server sends without a pause, recv never blocks: no other greenlet and no signal handler would run.
         self._time_slice.yield_if_expired()
         try:
             data = with_timeout(max(timeout, 0.0), self._socket.recv, RECV_CHUNK, timeout_value=None)
@@ -131,7 +135,7 @@ class ServerConnection:
 
     def _decode(self, data: bytes) -> None:
         try:
-            # A line at a time: what came before a fault counts.
+            # A line at a time, so that the frames before an invalid one are received.
             for line in data.splitlines(keepends=True):
                 self._received += self._decoder.feed(line)
         except BadFrame as error:

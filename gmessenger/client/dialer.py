@@ -1,4 +1,4 @@
-"""Dialer: connect to the first of a host's addresses that answers (happy eyeballs, RFC 8305)."""
+"""Dialer: connect to the first of a host's addresses that responds (happy eyeballs, RFC 8305)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gmessenger.hosts import ascii_host
 from gmessenger.text import Text
 
 ATTEMPT_DELAY: Final = 0.25
-"""Seconds until the next address is tried beside one that has not answered (RFC 8305, 8: 250 ms)."""
+"""Seconds after which the next address is tried in parallel (RFC 8305, 8: 250 ms)."""
 MAX_ADDRESSES: Final = 16
-"""Addresses of a host that are tried; a name server may say any number."""
+"""Addresses of a host that are tried; a name server may return any number."""
 
 
 class ResolvedAddress(NamedTuple):
-    """One address of a host: what `socket` and `connect` take."""
+    """One address of a host: the arguments of `socket` and `connect`."""
 
     family: int
     kind: int
@@ -35,10 +35,10 @@ AttemptResult: TypeAlias = "socket.socket | OSError"
 
 
 def dial(host: str, port: int, timeout: float) -> socket.socket:
-    """Connect to a host within `timeout` seconds, to whichever of its addresses answers first.
+    """Connect to the address of a host that responds first, within `timeout` seconds.
 
-    Blocks the calling greenlet; each attempt runs in one of its own, and none is left when this returns. Raises OSError
-    with a reason fit to be shown.
+    Blocks the calling greenlet. Each attempt runs in a greenlet of its own, and all have ended when this returns.
+    Raises OSError; `describe_error` makes a reason of it that can be shown.
     """
     deadline = time.monotonic() + timeout
     addresses = interleave_families(resolve(host, port, timeout))
@@ -58,35 +58,35 @@ def resolve(host: str, port: int, timeout: float) -> list[ResolvedAddress]:
     try:
         name = ascii_host(host)
         with Timeout(timeout, TimeoutError(Text("the host name could not be resolved in time"))):
-            found = socket.getaddrinfo(name, port, 0, socket.SOCK_STREAM)
+            rows = socket.getaddrinfo(name, port, 0, socket.SOCK_STREAM)
     except ValueError as error:
         raise OSError(Text("this is not a host name")) from error
-    return [ResolvedAddress(family, kind, protocol, place) for family, kind, protocol, _, place in found]
+    return [ResolvedAddress(family, kind, protocol, sockaddr) for family, kind, protocol, _, sockaddr in rows]
 
 
 def is_unknown_host(error: BaseException | None) -> bool:
-    """Say whether `dial` failed because there is no such host, or no such name of one: trying again is of no use."""
+    """Return whether `dial` failed because the host does not exist or its name is invalid: a retry cannot help."""
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
     return type(error) is OSError and error.errno is None
 
 
 def is_resolution_error(error: BaseException | None) -> bool:
-    """Say whether `dial` failed because the host's address could not be looked up, for good or just now."""
+    """Return whether `dial` failed because the host could not be resolved, permanently or temporarily."""
     return isinstance(error, socket.gaierror) or is_unknown_host(error)
 
 
 def interleave_families(addresses: Sequence[ResolvedAddress]) -> list[ResolvedAddress]:
-    """Order addresses so that families take turns, beginning with that of the first (RFC 8305, 4)."""
+    """Order addresses so that families alternate, beginning with that of the first (RFC 8305, 4)."""
     families: dict[int, list[ResolvedAddress]] = {}
-    for each in addresses:
-        families.setdefault(each.family, []).append(each)
-    turns = chain.from_iterable(zip_longest(*families.values()))
-    return list(islice((each for each in turns if each is not None), MAX_ADDRESSES))
+    for address in addresses:
+        families.setdefault(address.family, []).append(address)
+    alternating = chain.from_iterable(zip_longest(*families.values()))
+    return list(islice((address for address in alternating if address is not None), MAX_ADDRESSES))
 
 
 class _ConnectionRace:
-    """Attempts on several addresses, each begun a moment after the one before it, or as soon as that one failed."""
+    """Attempts to connect to several addresses, each `ATTEMPT_DELAY` after the one before, or when that failed."""
 
     def __init__(self, addresses: Sequence[ResolvedAddress]) -> None:
         self._untried = deque(addresses)
@@ -94,7 +94,7 @@ class _ConnectionRace:
         self._outcomes: SimpleQueue[AttemptResult] = SimpleQueue()
 
     def run(self, deadline: float) -> socket.socket:
-        """Return the first socket that is connected. Raises the first failure when all failed, or TimeoutError."""
+        """Return the first connected socket. Raises the first error if all attempts fail, and TimeoutError."""
         failure: OSError | None = None
         running = 0
         while self._untried or running:
@@ -111,7 +111,7 @@ class _ConnectionRace:
         raise failure
 
     def stop(self) -> None:
-        """End all attempts and close the sockets of those that came too late."""
+        """End all attempts, and close the sockets of those that connected too late."""
         gevent.killall(self._attempts)
         with suppress(Empty):
             while True:
@@ -120,7 +120,7 @@ class _ConnectionRace:
                     outcome.close()
 
     def _next_outcome(self, deadline: float) -> AttemptResult | None:
-        """Wait for an attempt to end; None when it is time for the next one. Raises TimeoutError at the deadline."""
+        """Wait for an attempt to end; return None when the next one is due. Raises TimeoutError at the deadline."""
         left = deadline - time.monotonic()
         try:
             return self._outcomes.get(timeout=max(min(left, ATTEMPT_DELAY) if self._untried else left, 0.0))

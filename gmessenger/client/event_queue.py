@@ -1,4 +1,4 @@
-"""What a link has to tell and its owner has not read yet: a bounded queue that holds back receiving when it is full."""
+"""The queue of events that the program has not read yet; while it is full, reading from the connection pauses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gmessenger.client.events import ChatEvent
 
 
 class EventQueue:
-    """Events for the owner, about `size` of them at most: whoever puts waits for room first.
+    """Events for the program: about `size` at most, since the receiver waits for room before it reads on.
 
-    While the owner waits inside a call of the link it cannot read events; then twice as many may wait, so that the
-    answer behind them is reached.
+    A program that is blocked in a call of the client cannot read events. Meanwhile twice as many may be queued, so
+    that the receiver reaches the response.
     """
 
     def __init__(self, size: int) -> None:
@@ -28,22 +28,23 @@ class EventQueue:
         self.closed = False
 
     def put(self, event: ChatEvent) -> None:
+        """Append an event, whatever the size. Does not block."""
         self._events.put_nowait(event)
         self._update()
 
     def wait_for_room(self, timeout: float) -> bool:
-        """False when there was none for `timeout` seconds."""
+        """Block until there is room; return False if there is none within `timeout` seconds."""
         return bool(self._has_room.wait(timeout))
 
     def close(self, error: Exception | None = None) -> None:
-        """Nothing follows; only the first call counts. What waits can still be read."""
+        """End the queue, with an error or without; events in it can still be read. Only the first call counts."""
         if not self.closed:
             self.closed = True
             self._error = error
             self._events.put_nowait(None)
 
     def get(self) -> ChatEvent | None:
-        """The next event; at the end None, or the error it ended with is raised, however often it is asked."""
+        """Return the next event; blocks. At the end return None, or raise the error the queue ended with, each time."""
         event = self._events.get()
         self._update()
         if event is None:
@@ -54,12 +55,12 @@ class EventQueue:
 
     @property
     def error(self) -> Exception | None:
-        """What it ended with."""
+        """The error that the queue ended with."""
         return self._error
 
     @contextmanager
     def extended(self) -> Iterator[None]:
-        """While the owner waits inside a call."""
+        """Within the block the program is blocked in a call, so twice as many events may be queued."""
         self._blocked_callers += 1
         self._update()
         try:

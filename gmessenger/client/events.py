@@ -1,4 +1,4 @@
-"""What a link tells its owner, in the order in which it happened."""
+"""The events of a client, in the order in which they happen."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gmessenger.wire.events import MessageEvent, ResponseFrame
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Logged in: the first time, or `reconnected` after the line was lost. `limits` are the server's, by its own words.
+    """Logged in, for the first time or, if `reconnected`, again. `limits` has the server's limits under its own names.
 
-    `is_operator` says whether one is one, `block_count` how many names one blocks. With `seqs_reset`, as another guest
-    or at another store, numbers of messages from before mean nothing any more.
+    `is_operator` says whether the account may moderate, `block_count` how many names it blocks. With `seqs_reset` the
+    seqs of earlier messages have lost their meaning: the guest's session, or the store, is another one.
     """
 
     server: str
@@ -32,18 +32,21 @@ class Connected:
 
 
 def make_connected(response: ResponseFrame, reconnected: bool, seqs_reset: bool) -> Connected:
-    """What the server said when it let us in."""
-    limits, operator = response.limits or {}, response.role == OPERATOR_ROLE
+    """Make the event of a login from its response."""
     return Connected(
-        response.server or "", response.alert or "", limits, reconnected, operator, response.blocks or 0, seqs_reset
+        server=response.server or "",
+        greeting=response.alert or "",
+        limits=response.limits or {},
+        reconnected=reconnected,
+        is_operator=response.role == OPERATOR_ROLE,
+        block_count=response.blocks or 0,
+        seqs_reset=seqs_reset,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """All that waited for one has come, in so many messages since the line was there: the first, or one come back to,
-    `reconnected`. Told once a line.
-    """
+    """All messages that waited on the server have arrived, `message_count` since the login. Once a connection."""
 
     message_count: int
     reconnected: bool
@@ -51,7 +54,7 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The line is down, or could not be got back; the next try is in `retry_in` seconds. `attempt` counts from 1."""
+    """The connection is lost, or an attempt to reconnect failed; attempt number `attempt` is in `retry_in` seconds."""
 
     reason: str
     retry_in: float
@@ -60,7 +63,7 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """Somebody's message; `frame` is the very bytes it came in, without the newline."""
+    """A message of another user; `frame` has its bytes as they came, without the newline."""
 
     delivery: MessageEvent
     frame: bytes
@@ -68,7 +71,7 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class MessageSentElsewhere:
-    """A message of one's own, sent from another device or run; no `MessageReceived`, so that no bot answers itself."""
+    """An own message, sent from another device or process; no `MessageReceived`, so that no bot answers itself."""
 
     delivery: MessageEvent
     frame: bytes
@@ -76,9 +79,9 @@ class MessageSentElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class GapDetected:
-    """So many messages of a conversation did not come in their turn.
+    """`count` messages of a conversation are missing before the next one.
 
-    If the gap `is_filled` they follow, and then what came instead of them; if not, they will not come.
+    If the gap `is_filled`, they follow now, and then the messages after them; if not, they are lost to this client.
     """
 
     conversation: str
@@ -88,7 +91,7 @@ class GapDetected:
 
 @dataclass(frozen=True, slots=True)
 class MessageDelivered:
-    """Somebody has all that was written to them up to `seq`."""
+    """The user `name` has received all messages to them up to `seq`."""
 
     name: str
     seq: int
@@ -96,7 +99,7 @@ class MessageDelivered:
 
 @dataclass(frozen=True, slots=True)
 class ReadMarkerMoved:
-    """On another device one has read up to `seq` there."""
+    """The account has read the conversation up to `seq`, on another device."""
 
     conversation: str
     seq: int
@@ -104,7 +107,7 @@ class ReadMarkerMoved:
 
 @dataclass(frozen=True, slots=True)
 class MemberJoined:
-    """Somebody came into a room."""
+    """A user has joined a room."""
 
     room: str
     name: str
@@ -112,7 +115,7 @@ class MemberJoined:
 
 @dataclass(frozen=True, slots=True)
 class MemberLeft:
-    """Somebody is in a room no more; `by` says who took them out, if they did not leave."""
+    """A user has left a room, or was removed by the user `by`."""
 
     room: str
     name: str
@@ -121,7 +124,7 @@ class MemberLeft:
 
 @dataclass(frozen=True, slots=True)
 class TopicChanged:
-    """Somebody said what a room is about."""
+    """A user has set the topic of a room."""
 
     room: str
     name: str
@@ -130,7 +133,7 @@ class TopicChanged:
 
 @dataclass(frozen=True, slots=True)
 class RoomClosedByOperator:
-    """An operator has closed a room: what was said there can be read, and nothing more is said."""
+    """An operator has closed a room: its messages can be read, but nobody can write to it or join it."""
 
     room: str
     name: str
@@ -139,7 +142,7 @@ class RoomClosedByOperator:
 
 @dataclass(frozen=True, slots=True)
 class RoomReopened:
-    """An operator has opened a room again."""
+    """An operator has reopened a closed room."""
 
     room: str
     name: str
@@ -147,7 +150,7 @@ class RoomReopened:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The server has the message: 200 stored, 202 handed over. It is out of the outbox."""
+    """The server has accepted a message: stored (200) or relayed to guests (202). It has left the send queue."""
 
     message: OutgoingMessage
     response: ResponseFrame
@@ -155,29 +158,30 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The server will not have the message, for the reason in `response.error`. It is out of the outbox."""
+    """The server has refused a message; `reason` says why. It has left the send queue."""
 
     message: OutgoingMessage
     response: ResponseFrame
 
     @property
     def reason(self) -> str:
+        """The message of the server's error."""
         return str(error_from_response(self.response))
 
 
 def reject_too_long(message: OutgoingMessage, max_frame: float) -> Rejected:
-    """Of a message whose frame the server would not take: it would refuse it without its id, and so never answer."""
-    sentence = Text(
+    """Make the event of a message whose frame is too long: the server would refuse it without its id."""
+    error = Text(
         "The text is too long: its frame has {size} bytes, and the limit is {limit}.",
         size=len(message.frame),
         limit=max_frame,
     )
-    return Rejected(message, ResponseFrame(TextTooLong.status, message.id, error=sentence, code=TextTooLong.code))
+    return Rejected(message, ResponseFrame(TextTooLong.status, message.id, error=error, code=TextTooLong.code))
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The server wants the message later; it is tried again by itself. Told once a message."""
+    """The server cannot accept a message now; the client sends it again by itself. Once for each message."""
 
     message: OutgoingMessage
     reason: str
@@ -186,7 +190,7 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """Somebody one shares a conversation with is now `online`, `offline`, or whatever they said they are."""
+    """A user of a common conversation is now `online`, `offline`, or has set another status."""
 
     name: str
     status: str
@@ -194,7 +198,7 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The server complains of something that it does not name, or something is amiss here (`is_local`)."""
+    """An error that belongs to no message or request: of the server, or of this machine if `is_local`."""
 
     text: str
     is_local: bool = False

@@ -1,4 +1,4 @@
-"""Opening a line: connect, say who one is, and be let in or turned away."""
+"""The handshake of a client: connect, TLS, and login by password or session token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGIN_OK: Final = 200
 
 
 class ServerBusy(ConnectionError):
-    """The server has no room just now; `retry_after` seconds from now it may have."""
+    """The server cannot admit one more connection now; it may in `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: float | None) -> None:
         super().__init__(message)
@@ -33,19 +33,17 @@ class ServerBusy(ConnectionError):
 
 
 def _make_tls_context(tls: TlsConfig) -> TlsContext:
-    from gmessenger.client.tls import (
-        TlsContext,  # a plain line should not wait for it  # a plain line should not wait for it
-    )
+    from gmessenger.client.tls import TlsContext  # loads slowly, and is not needed for plain connections
 
     return TlsContext(tls)
 
 
 class Handshake:
-    """Opens lines for one name, on one device where the name is an account.
+    """Opens logged-in connections for one name, and one device of it if it is an account.
 
-    Holds the password, and the token by which the server knows the session again, in memory only. The token goes
-    first: it spares the server a password's hash, and the password the way. A password is not said where others can
-    hear it: on a plain line to another machine, unless `plain_passwords`.
+    The password, and the session token by which the server resumes the session, are kept in memory only. A login uses
+    the token if there is one: the server need not hash a password then, and the password is not sent. A password is
+    never sent over a plain connection to another machine, unless `plain_passwords` is set.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class Handshake:
         plain_passwords: bool = False,
         receive_messages: bool = True,
     ) -> None:
-        """Raises `FileError` where `tls` names a file of no use."""
+        """Raises `FileError` if a file of `tls` cannot be used."""
         self._host = strip_brackets(host)
         self._port = port
         self._name = name
@@ -68,7 +66,7 @@ class Handshake:
         self._device = device
         self._tls_context = _make_tls_context(tls) if tls is not None else None
         self._plain_passwords = plain_passwords
-        self._is_private = True  # as far as is known
+        self._is_private = True  # until a connection shows otherwise
         self._receive_messages = receive_messages
         self._password = password
         self._token: str | None = None
@@ -83,31 +81,33 @@ class Handshake:
 
     @property
     def address(self) -> str:
-        """Host and port, as people write them."""
+        """`HOST:PORT` of the server."""
         return join_host_port(self._host, self._port)
 
     def connect(self) -> tuple[ServerConnection, ResponseFrame]:
-        """A line that is logged in, and the server's words to it.
+        """Connect and log in; return the connection and the response to the login. Blocks.
 
-        Raises OSError where there is no server or it has no room (`ServerBusy`), `WireError` where it refuses the name,
-        `CertificateNotTrusted` where it may be another server, before it was told anything.
+        Raises:
+            OSError: no server responds within `timeouts.connect`, or it has no room (`ServerBusy`).
+            WireError: the server refuses the name or password.
+            CertificateNotTrusted: the server did not prove its identity; nothing was sent to it.
         """
-        ends_at = time.monotonic() + self._timeouts.connect
-        connection = ServerConnection(self._dial(ends_at))
+        deadline = time.monotonic() + self._timeouts.connect
+        connection = ServerConnection(self._dial(deadline))
         self._is_private = connection.is_private
         try:
-            return connection, self._log_in(connection, ends_at)
+            return connection, self._log_in(connection, deadline)
         except BaseException:
             connection.close()
             raise
 
     @property
     def is_confidential(self) -> bool:
-        """Whether a password may be said on this line."""
+        """Whether a password may be sent on the last connection."""
         return self._is_private or self._plain_passwords
 
     def require_confidential(self) -> None:
-        """Raises `InsecureTransport` where a password said on this line could be overheard."""
+        """Raise `InsecureTransport` if a password must not be sent on the last connection."""
         if not self.is_confidential:
             raise InsecureTransport
 
@@ -118,19 +118,19 @@ class Handshake:
         return self._tls_context.wrap(sock, self._host, deadline - time.monotonic())
 
     def _log_in(self, connection: ServerConnection, deadline: float) -> ResponseFrame:
-        answer = self._send_presence(connection, deadline)
-        if self._token is not None and self._is_token_rejected(answer):
+        response = self._send_presence(connection, deadline)
+        if self._token is not None and self._is_token_rejected(response):
             self._token = None
-            answer = self._send_presence(connection, deadline)
-        if answer.response != LOGIN_OK:
-            raise self._login_error(answer)
-        if (answer.jim or 0) < JIM_VERSION:
+            response = self._send_presence(connection, deadline)
+        if response.response != LOGIN_OK:
+            raise self._login_error(response)
+        if (response.jim or 0) < JIM_VERSION:
             raise ConnectionError(Text("this server does not speak JIM 2"))
-        self._token = answer.session
-        return answer
+        self._token = response.session
+        return response
 
     def _is_token_rejected(self, response: ResponseFrame) -> bool:
-        """Whether it may be the token that was refused, and the name alone would do."""
+        """Return whether the server may have refused the token, so that a login without it may succeed."""
         return is_error(response) and response.code != NameInUse.code and not is_retryable(response)
 
     def _login_error(self, response: ResponseFrame) -> OSError | WireError:
@@ -139,20 +139,21 @@ class Handshake:
 
     def _send_presence(self, connection: ServerConnection, deadline: float) -> ResponseFrame:
         presence = self._encode_presence()
-        with suppress(OSError):  # a server without room says so and closes, perhaps before we have said a word
+        with suppress(OSError):  # a full server responds and closes, perhaps before the presence is sent
             connection.send(presence, self._timeouts)
-        while (heard := connection.read(deadline - time.monotonic())) is not None:
-            if isinstance(heard[1], ResponseFrame):
-                return heard[1]
+        while (received := connection.read(deadline - time.monotonic())) is not None:
+            _frame, event = received
+            if isinstance(event, ResponseFrame):
+                return event
         raise TimeoutError(Text("connected, but no answer within {seconds:g} s", seconds=self._timeouts.connect))
 
     def _encode_presence(self) -> bytes:
         password = self._password if self._token is None else None
         if password is not None:
             self.require_confidential()
-        card = {"account_name": self._name, "password": password, "device": self._device}
-        user = {key: value for key, value in card.items() if value is not None}
-        # Not the struct: it leaves out what has its default, and `jim` must be said.
+        fields = {"account_name": self._name, "password": password, "device": self._device}
+        user = {key: value for key, value in fields.items() if value is not None}
+        # Not a PresenceRequest, which omits defaults: `jim` must be in the frame.
         presence: dict[str, Any] = {"action": "presence", "jim": JIM_VERSION, "user": user}
         if not self._receive_messages:
             presence["receive"] = False

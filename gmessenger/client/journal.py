@@ -1,8 +1,7 @@
-"""Messages that were not answered, kept in a file, so that they are sent when this process is no more.
+"""The journal of unsent messages: a file that holds an account's messages until the server has answered them.
 
-A line is added for a message, and another one when it was answered; when nothing is left the file is emptied.
-
-Keeps an account's messages on disk until they are answered; a disk that fails is told of, and stops nothing.
+The next process sends what is left in it. A line is appended for each message, and one more when it is answered; when
+no message is left, the file is emptied. An error of the disk is reported, but the messages are sent all the same.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from gevent import get_hub
 
 from gmessenger.client.event_queue import EventQueue
 from gmessenger.client.events import Notice
@@ -23,18 +22,19 @@ from gmessenger.client.sender import OutgoingMessage, SendQueue, restore_message
 from gmessenger.durability import sync_file
 from gmessenger.errors import BadText
 from gmessenger.text import Text
+from gmessenger.threads import run_in_thread
 from gmessenger.wire.jim import encode
 
 try:
     import fcntl
-except ImportError:  # not every system has these locks
+except ImportError:  # not on all systems
     fcntl = None  # type: ignore[assignment]
 
-READ_CHUNK: Final = 1_048_576
+READ_CHUNK: Final = 1_048_576  # bytes
 
 
 class _JournalEntry(msgspec.Struct):
-    """A message, or just the `id` of one that was answered."""
+    """A line of the file: a message, or only the `id` of one that was answered."""
 
     id: str
     to: str | None = None
@@ -45,8 +45,9 @@ _ENTRY_DECODER: Final = msgspec.json.Decoder(_JournalEntry)
 
 
 class JournalFile:
-    """One process at a time has the file, by a lock that ends with the process; to the others it is as if there were
-    none. All methods but `close` raise OSError.
+    """The file of a journal, locked by one process at a time; in any other process its methods do nothing.
+
+    All methods but `close` raise OSError; then the file is as before.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,9 +56,10 @@ class JournalFile:
         self._pending: set[str] = set()
 
     def open(self) -> list[OutgoingMessage]:
-        """Take the file, if nobody has it; returns what was left in it, in order, by whoever had it before.
+        """Open and lock the file, unless another process has it; return the messages that are left in it, in order.
 
-        One that was moved away or removed since is taken anew: nothing would be found in it by the next process.
+        If the open file was moved or deleted, a new one is created: the next process looks there. Blocks while it
+        reads the file.
         """
         if self._fd is not None:
             if self._is_same_file():
@@ -70,36 +72,40 @@ class JournalFile:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with suppress(OSError):  # made so, unless somebody else has made it
+            with suppress(OSError):  # it may belong to another user
                 os.fchmod(fd, 0o600)
-            left = _read_pending(fd)
+            pending = _read_pending(fd)
         except BaseException as error:
             os.close(fd)
             if isinstance(error, BlockingIOError):
                 return []
             raise
         self._fd = fd
-        self._pending = {message.id for message in left}
-        if not left:
+        self._pending = {message.id for message in pending}
+        if not pending:
             os.ftruncate(fd, 0)
-        return left
+        return pending
 
     def add(self, messages: Iterable[OutgoingMessage]) -> None:
-        """When this returns they are on disk."""
-        lines = {each.id: b"\n" + encode(_JournalEntry(each.id, each.to, each.text)) for each in messages}
+        """Append messages; they are on disk when this returns. Blocks the greenlet."""
+        lines = {
+            message.id: b"\n" + encode(_JournalEntry(message.id, message.to, message.text)) for message in messages
+        }
         if self._fd is not None and lines:
             self._append(b"".join(lines.values()))
-            self._pending |= lines.keys()  # now, or an answer that comes meanwhile would empty the file
-            if (error := get_hub().threadpool.apply(_sync, (self._fd,))) is not None:
+            self._pending |= lines.keys()  # first, or a response during the sync would empty the file
+            try:
+                run_in_thread(partial(sync_file, self._fd))
+            except OSError:
                 self._pending -= lines.keys()
-                raise error
+                raise
 
     def contains(self, message: OutgoingMessage) -> bool:
-        """Whether the next process will send it."""
+        """Return whether a message is in the file, so that the next process will send it."""
         return self._fd is not None and message.id in self._pending
 
     def remove(self, message: OutgoingMessage) -> None:
-        """It was answered. Not at once on disk: sent again with its id, it does no harm."""
+        """Note that a message was answered. Not synced: if that is lost, the message is sent again with its id."""
         if self._fd is None or message.id not in self._pending:
             return
         self._pending.remove(message.id)
@@ -109,7 +115,7 @@ class JournalFile:
             os.ftruncate(self._fd, 0)
 
     def close(self) -> None:
-        """Leave what is left to the next process."""
+        """Close the file, and leave what is in it to the next process."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -123,39 +129,30 @@ class JournalFile:
 
     def _append(self, line: bytes) -> None:
         assert self._fd is not None
-        before = os.fstat(self._fd).st_size
+        size = os.fstat(self._fd).st_size
         try:
-            if os.write(self._fd, line) < len(line):  # as much as there was room for
+            if os.write(self._fd, line) < len(line):  # the disk is full
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             with suppress(OSError):
-                os.ftruncate(self._fd, before)
+                os.ftruncate(self._fd, size)
             raise
 
 
-def _sync(fd: int) -> OSError | None:
-    # Returned, not raised: an error in the pool's thread would be printed with its traceback.
-    try:
-        sync_file(fd)
-    except OSError as error:
-        return error
-    return None
-
-
 def _read_pending(fd: int) -> list[OutgoingMessage]:
-    """The messages that no later line says were answered; a line that was not written whole does not count."""
-    left: dict[str, OutgoingMessage] = {}
+    """Return the messages without an answer, in order; incomplete lines are skipped."""
+    pending: dict[str, OutgoingMessage] = {}
     data = b""
-    while piece := os.read(fd, READ_CHUNK):
-        data += piece
-    for text in data.split(b"\n"):
+    while chunk := os.read(fd, READ_CHUNK):
+        data += chunk
+    for line in data.split(b"\n"):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, BadText):
-            line = _ENTRY_DECODER.decode(text)
-            if line.to is None or line.message is None:
-                left.pop(line.id, None)
+            entry = _ENTRY_DECODER.decode(line)
+            if entry.to is None or entry.message is None:
+                pending.pop(entry.id, None)
             else:
-                left[line.id] = restore_message(line.id, line.to, line.message)
-    return list(left.values())
+                pending[entry.id] = restore_message(entry.id, entry.to, entry.message)
+    return list(pending.values())
 
 
 class UnsentJournal:
@@ -174,7 +171,7 @@ class UnsentJournal:
 
     @property
     def holds_all_pending(self) -> bool:
-        """Whether all that is unanswered when this process ends is sent by the next one."""
+        """Whether all unanswered messages are in the file, so that the next process will send them."""
         return self._is_account and self._file is not None and all(map(self._file.contains, self._send_queue))
 
     def set_account(self, is_account: bool) -> None:
@@ -190,19 +187,22 @@ class UnsentJournal:
                     self._send_queue.add(message)
 
     def add(self, message: OutgoingMessage) -> None:
-        """When this returns the message is on disk, if it can be."""
+        """Add a message that is about to be queued; it is on disk when this returns, unless the disk fails. Blocks."""
         if self._is_account and self._file is not None:
             self.recover()
             with self._reporting_errors():
-                # With those that could not be kept until now.
-                self._file.add([*(each for each in self._send_queue if not self._file.contains(each)), message])
+                # With those that could not be written before.
+                missing = [queued for queued in self._send_queue if not self._file.contains(queued)]
+                self._file.add([*missing, message])
 
     def remove(self, message: OutgoingMessage) -> None:
+        """Note that a message has left the send queue."""
         if self._file is not None:
             with self._reporting_errors():
                 self._file.remove(message)
 
     def close(self) -> None:
+        """Close the file, and leave what is in it to the next process."""
         if self._file is not None:
             self._file.close()
 
@@ -214,5 +214,5 @@ class UnsentJournal:
             if not self._error_reported:
                 self._error_reported = True
                 reason = Text(error.strerror or str(error))
-                sentence = Text("Unsent messages cannot be saved on disk: {reason}.", reason=reason)
-                self._event_queue.put(Notice(sentence, is_local=True))
+                notice = Text("Unsent messages cannot be saved on disk: {reason}.", reason=reason)
+                self._event_queue.put(Notice(notice, is_local=True))

@@ -1,4 +1,4 @@
-"""The receiving half of a link: reads frames, tells the owner what they mean, and feels the server's pulse."""
+"""The receiver: reads frames, turns them into events, and probes a silent server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gmessenger.client.events import (
     TopicChanged,
 )
 from gmessenger.client.heartbeat import MIN_SUSPEND, Heartbeat, Liveness, suspended_seconds
-from gmessenger.client.requests import PendingRequests
+from gmessenger.client.requests import MIN_RETRY_DELAY, PendingRequests
 from gmessenger.client.responses import error_from_response, is_error, is_retryable
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue
 from gmessenger.client.sequencing import Resequencer
@@ -69,17 +69,19 @@ FINAL_CODES: Final = frozenset(
     error.code
     for error in (LoggedInElsewhere, AccountDisabled, AccountDeleted, PasswordRequired, NameTaken, Kicked, Banned)
 )
-"""What ends a session for good: coming back by oneself would be wrong, or as somebody else."""
+"""Errors that end the client: the server would refuse it again, or log it in as another user."""
 ABSENT_CODES: Final = frozenset({NotFound.code, RecipientGone.code})
+"""Errors for a recipient that is offline; after a reconnection it may be reconnecting, too."""
 MIN_SERVER_ERROR: Final = 500
 DEFAULT_RETRY_DELAY: Final = 1.0
-"""Seconds until a message is tried again when the server did not say how many."""
+"""Seconds until a message is sent again, if the server did not request a delay."""
 
 
 class Receiver:
-    """Reads in the greenlet that calls `run`. Holds back reading while the inbox is full, and keeps the line alive.
+    """Reads the frames of one connection after another, in the greenlet that calls `run`.
 
-    `settled` is called with each message that has left the outbox.
+    While the event queue is full it does not read, but keeps the connection alive. `on_resolved` is called with each
+    message that has left the send queue.
     """
 
     def __init__(
@@ -104,12 +106,14 @@ class Receiver:
         self._absence_final_at = 0.0
         self._reconnected = self._caught_up = False
         self.reconnect_after: float | None = None
-        """The server said that it closes the line and when to come back: in so many seconds."""
+        """Seconds after which to reconnect, if the server has announced that it closes the connection."""
 
     def run(self, connection: ServerConnection, *, reconnected: bool) -> NoReturn:
-        """Read until the line is lost: raises OSError. Raises `Refused` when another connection took the name.
+        """Read frames until the connection is lost; `reconnected` if it is not the client's first one. Blocks.
 
-        `again` says that this is not the link's first line.
+        Raises:
+            OSError: the connection is lost, or the server is dead.
+            Refused: the server has ended the session for good, for example because another login replaced it.
         """
         now = time.monotonic()
         self._heartbeat = Heartbeat(self._timeouts, now)
@@ -118,11 +122,11 @@ class Receiver:
         self._reconnected, self._caught_up = reconnected, False
         while True:
             self._wait_for_room(connection)
-            heard = connection.read(self._read_timeout())
-            if heard is None:
+            received = connection.read(self._read_timeout())
+            if received is None:
                 self._check_liveness()
             else:
-                self._dispatch(heard)
+                self._dispatch(received)
 
     def _wait_for_room(self, connection: ServerConnection) -> None:
         if self._event_queue.wait_for_room(0):
@@ -133,19 +137,19 @@ class Receiver:
         self._heartbeat.on_reading_resumed(time.monotonic())
 
     def _read_timeout(self) -> float:
-        wait = self._heartbeat.next_check_at(self._send_queue.oldest_sent_at()) - time.monotonic()
-        # A message that goes out meanwhile has its own time to be answered in.
-        return min(wait, self._timeouts.response / 4)
+        timeout = self._heartbeat.next_check_at(self._send_queue.oldest_sent_at()) - time.monotonic()
+        # Bounded, as a message that is sent meanwhile has its own deadline.
+        return min(timeout, self._timeouts.response / 4)
 
     def _check_liveness(self) -> None:
-        now, slept = time.monotonic(), suspended_seconds()
-        if slept - self._suspended > MIN_SUSPEND:
+        now, suspended = time.monotonic(), suspended_seconds()
+        if suspended - self._suspended > MIN_SUSPEND:
             self._heartbeat.on_suspend(now)
-        self._suspended = slept
-        pulse = self._heartbeat.check(now, self._send_queue.oldest_sent_at())
-        if pulse is Liveness.DEAD:
+        self._suspended = suspended
+        liveness = self._heartbeat.check(now, self._send_queue.oldest_sent_at())
+        if liveness is Liveness.DEAD:
             raise TimeoutError(Text("the server did not answer within {seconds:g} s", seconds=self._timeouts.response))
-        if pulse is Liveness.PROBE:
+        if liveness is Liveness.PROBE:
             self._heartbeat.on_probe_sent(now)
             self._sender.send_now("probe", PROBE_FRAME)
 
@@ -186,7 +190,7 @@ class Receiver:
         self._event_queue.put(RoomReopened(event.room, event.user.account_name))
 
     def _on_synced(self, event: SyncedEvent, frame: bytes) -> None:
-        # Said again where a reader was slow; its owner has seen that coming, and what counts is what was missed.
+        # The server repeats it when it had to catch up a slow connection; only the first one ends the login.
         if not self._caught_up:
             self._caught_up = True
             self._event_queue.put(Synced(self._resequencer.received_count, self._reconnected))
@@ -213,8 +217,8 @@ class Receiver:
 
     def _on_message_response(self, message: OutgoingMessage, response: ResponseFrame) -> None:
         now = time.monotonic()
-        later = is_retryable(response) or (response.code in ABSENT_CODES and now < self._absence_final_at)
-        if later and not self._is_defer_expired(message, response, now):
+        may_retry = is_retryable(response) or (response.code in ABSENT_CODES and now < self._absence_final_at)
+        if may_retry and not self._is_defer_expired(message, response, now):
             self._defer(message, response, now)
         else:
             self._send_queue.resolve(message.id)
@@ -225,19 +229,20 @@ class Receiver:
         self._sender.wake()
 
     def _is_defer_expired(self, message: OutgoingMessage, response: ResponseFrame, now: float) -> bool:
-        # What the server cannot store now is an account's to send for as long as it takes: it is stored once.
-        stored = self._resequencer.is_account and response.response >= MIN_SERVER_ERROR
-        longest = self._timeouts.max_outage if stored else self._timeouts.max_defer
+        # An account's message may be sent again for longer if the server fails: it stores the message once.
+        is_outage = self._resequencer.is_account and response.response >= MIN_SERVER_ERROR
+        longest = self._timeouts.max_outage if is_outage else self._timeouts.max_defer
         return message.deferred_at is not None and now - message.deferred_at >= longest
 
     def _defer(self, message: OutgoingMessage, response: ResponseFrame, now: float) -> None:
-        pause = DEFAULT_RETRY_DELAY if response.retry_after is None else response.retry_after
-        pause = min(max(pause, 0.05), self._timeouts.max_defer)
-        waited = now - (message.deferred_at or now)
-        pause = max(pause, min(waited / 4, self._timeouts.max_backoff))
+        """Send a message again after the requested delay, or a quarter of the time that it is deferred already."""
+        requested = DEFAULT_RETRY_DELAY if response.retry_after is None else response.retry_after
+        delay = min(max(requested, MIN_RETRY_DELAY), self._timeouts.max_defer)
+        deferred_for = now - (message.deferred_at or now)
+        delay = max(delay, min(deferred_for / 4, self._timeouts.max_backoff))
         if message.deferred_at is None:
-            self._event_queue.put(Deferred(message, str(error_from_response(response)), pause))
-        self._send_queue.defer(message, now, pause)
+            self._event_queue.put(Deferred(message, str(error_from_response(response)), delay))
+        self._send_queue.defer(message, now, delay)
 
 
 FRAME_HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], None]]] = {
@@ -255,4 +260,4 @@ FRAME_HANDLERS: Final[dict[type[ServerEvent], Callable[[Receiver, Any, bytes], N
     ProbeEvent: Receiver._on_probe,
     MovingEvent: Receiver._on_moving,
 }
-"""What is done with each frame; what is not here (frames of a later version) concerns nobody yet."""
+"""The handler of each kind of frame; others, of a later version of the protocol, are ignored."""

@@ -1,4 +1,4 @@
-"""Keeps a line up: serves a connection until it is lost, then comes back, with pauses that grow."""
+"""The reconnector: serves a connection until it is lost, then reconnects with growing delays."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SERVER_STOPPING: Final = Text("the server has announced that it is stopping")
 
 
 class Reconnector:
-    """Two greenlets while the line is up, one while it is down.
+    """Keeps a client connected, in two greenlets while it is and in one while it is not.
 
-    `welcomed` is called after each login, with the answer and whether it was not the first; `ended`, once, with the
-    error after which no line will come: `Unreachable`, `Refused`, or a mistake of ours.
+    `on_connected(response, reconnected)` is called after each login; `on_closed(error)` once, with the error that ends
+    the client: `Unreachable`, `Refused`, or a defect of this program.
     """
 
     def __init__(
@@ -56,21 +56,21 @@ class Reconnector:
         self.connected = False
 
     def start(self) -> None:
-        """Log in, once. Raises `Unreachable` or `Refused`; from then on the line is kept up."""
+        """Log in, and stay connected from then on. Blocks. Raises `Unreachable` or `Refused` if the login fails."""
         try:
-            connection, answer = self._handshake.connect()
+            connection, response = self._handshake.connect()
         except WireError as error:
             raise Refused(str(error)) from error
         except OSError as error:
-            sentence = Text(
+            message = Text(
                 "Cannot reach {place}: {reason}.", place=self._handshake.address, reason=Fragment(describe_error(error))
             )
-            raise Unreachable(sentence) from error
-        self._attach(connection, answer, reconnected=False)
+            raise Unreachable(message) from error
+        self._attach(connection, response, reconnected=False)
         self._greenlet = gevent.spawn(self._run, connection)
 
     def stop(self, final_frames: bytes) -> None:
-        """Say them and goodbye, if there is a line, and keep it up no more."""
+        """Send `final_frames` and log out if connected, and do not reconnect. Does not block."""
         if self._greenlet is not None:
             self._greenlet.kill()
         if self._connection is not None:
@@ -78,19 +78,19 @@ class Reconnector:
 
     def _run(self, connection: ServerConnection) -> None:
         try:
-            again = False
+            reconnected = False
             while True:
-                lost_because = self._serve(connection, reconnected=again)
-                connection = self._reconnect(lost_because)
-                again = True
+                reason = self._serve(connection, reconnected=reconnected)
+                connection = self._reconnect(reason)
+                reconnected = True
         except Exception as error:
             self._disconnect()
             self._on_closed(error)
 
     def _serve(self, connection: ServerConnection, *, reconnected: bool) -> str:
-        """Use the connection until it is lost; returns why it was."""
-        up_since = time.monotonic()
-        sending = gevent.spawn(self._run_sender, connection)
+        """Use a connection until it is lost; return the reason. Raises `Refused`."""
+        connected_at = time.monotonic()
+        sender = gevent.spawn(self._run_sender, connection)
         try:
             self._receiver.run(connection, reconnected=reconnected)
         except OSError as error:
@@ -103,13 +103,13 @@ class Reconnector:
             return Fragment(str(error))
         finally:
             self.connected = False
-            sending.kill()
+            sender.kill()
             self._sender.reset()
-            if time.monotonic() - up_since >= self._timeouts.stable_after:
+            if time.monotonic() - connected_at >= self._timeouts.stable_after:
                 self._backoff.reset()
 
     def _is_own_stale_login(self) -> bool:
-        """Whether what has replaced us may be a login of our own that we have given up; once for each."""
+        """Return whether this session was replaced by a login of ours that had timed out; once for each such login."""
         gave_up_at, self._gave_up_at = self._gave_up_at, None
         return gave_up_at is not None and time.monotonic() - gave_up_at < self._timeouts.stale_login
 
@@ -120,30 +120,30 @@ class Reconnector:
             connection.fail(error)
 
     def _reconnect(self, reason: str) -> ServerConnection:
+        """Log in again, with growing delays between the attempts. Blocks. Raises `Unreachable` or `Refused`."""
         lost_at = time.monotonic()
-        asked = 0.0
+        retry_after = 0.0
         attempt = 0
         while True:
             attempt += 1
-            self._wait_before_attempt(reason, asked, attempt, self._timeouts.retry_for - (time.monotonic() - lost_at))
+            remaining = self._timeouts.retry_for - (time.monotonic() - lost_at)
+            self._wait_before_attempt(reason, retry_after, attempt, remaining)
             try:
-                connection, answer = self._handshake.connect()
+                connection, response = self._handshake.connect()
             except WireError as error:
                 if not isinstance(error, NameInUse) or time.monotonic() - lost_at >= self._timeouts.name_in_use:
                     raise Refused(str(error)) from error
-                reason, asked = Fragment(str(error)), 0.0
+                reason, retry_after = Fragment(str(error)), 0.0
             except OSError as error:
                 self._gave_up_at = time.monotonic()
-                reason, asked = (
-                    Fragment(describe_error(error)),
-                    error.retry_after if isinstance(error, ServerBusy) else 0.0,
-                )
+                reason = Fragment(describe_error(error))
+                retry_after = error.retry_after if isinstance(error, ServerBusy) else 0.0
             else:
-                self._attach(connection, answer, reconnected=True)
+                self._attach(connection, response, reconnected=True)
                 return connection
 
     def _wait_before_attempt(self, reason: str, retry_after: float, attempt: int, remaining: float) -> None:
-        """Pause before an attempt, at least as long as `asked`. Raises `Unreachable` when no time is `left`."""
+        """Sleep before an attempt, at least `retry_after` seconds. Raises `Unreachable` if no time is `remaining`."""
         if attempt > 1 and remaining <= 0:
             raise Unreachable(
                 Text(
@@ -153,13 +153,13 @@ class Reconnector:
                     reason=reason,
                 )
             )
-        pause = min(self._retry_delay(retry_after, attempt), max(remaining, 0.0))
-        if attempt == 1 or self._event_queue.wait_for_room(0):  # an owner who does not read misses the repetitions
-            self._event_queue.put(Disconnected(reason, pause, attempt))
-        gevent.sleep(pause)
+        delay = min(self._retry_delay(retry_after, attempt), max(remaining, 0.0))
+        if attempt == 1 or self._event_queue.wait_for_room(0):  # a program that does not read misses the repetitions
+            self._event_queue.put(Disconnected(reason, delay, attempt))
+        gevent.sleep(delay)
 
     def _retry_delay(self, retry_after: float, attempt: int) -> float:
-        """Return the seconds to pause: at least our own pause, and what the server asked for as far as that is sane."""
+        """Return the seconds to sleep: the backoff's, or what the server requested if that is longer."""
         if attempt == 1 and self._receiver.reconnect_after is not None:
             return self._backoff.spread_requested(self._cap_retry_after(self._receiver.reconnect_after))
         return self._backoff.next_delay(at_least=self._cap_retry_after(retry_after))

@@ -1,11 +1,4 @@
-"""Requests that somebody waits for the answer of: users, status, join.
-
-Questions that were too fast for the server are asked again when they may be.
-
-What an operator can have the server do to those who disturb others.
-
-What the owner of a link can ask the server, and have it do, apart from sending messages.
-"""
+"""The requests of a client, apart from sending messages: each blocks the caller until the server responds."""
 
 from __future__ import annotations
 
@@ -70,120 +63,126 @@ from gmessenger.wire.jim import encode
 
 
 class PendingRequests:
-    """Asks, and hands each answer to whoever asked. A question outlives the line: it is asked again on the next."""
+    """Matches responses to waiting requests by their ids. Unanswered requests are sent again after a reconnection."""
 
     def __init__(self) -> None:
         self._frames: dict[str, bytes] = {}
         self._results: dict[str, AsyncResult[ResponseFrame]] = {}
 
     def add(self, request: Request) -> tuple[str, bytes]:
-        """Give the request an id; returns it and the frame to send. Raises `BadText`."""
+        """Give a request an id; return it, and the frame to send. Raises `BadText`."""
         request.id = secrets.token_urlsafe(12)
         self._frames[request.id] = frame = encode_request(request)
         self._results[request.id] = AsyncResult()
         return request.id, frame
 
     def wait(self, id: str, timeout: float) -> ResponseFrame:
-        """The answer. Raises the `WireError` it tells of, and `Unreachable` after `timeout` seconds without one."""
-        waiting = self._results[id]
+        """Return the response to a request. Blocks.
+
+        Raises:
+            WireError: the server has refused the request.
+            Unreachable: there is no response within `timeout` seconds, or the client is closed.
+        """
+        result = self._results[id]
         try:
-            waiting.wait(timeout)  # (a timeout of the caller's own passes through)
+            result.wait(timeout)  # a gevent.Timeout of the caller passes through
         finally:
             del self._results[id], self._frames[id]
-        if not waiting.ready():
+        if not result.ready():
             raise Unreachable(Text("The server did not answer within {seconds:g} s.", seconds=timeout))
-        answer = waiting.get()
-        assert answer is not None
-        if is_error(answer):
-            raise error_from_response(answer)
-        return answer
+        response = result.get()
+        assert response is not None
+        if is_error(response):
+            raise error_from_response(response)
+        return response
 
     def resolve(self, response: ResponseFrame) -> bool:
-        """Hand an answer over; False where nobody asked."""
-        waiting = self._results.get(response.id or "")
-        if waiting is not None:
-            waiting.set(response)
-        return waiting is not None
+        """Pass a response to its waiting request; return False if there is none."""
+        result = self._results.get(response.id or "")
+        if result is not None:
+            result.set(response)
+        return result is not None
 
     def fail(self, error: Exception) -> None:
-        """No answer will come."""
-        for waiting in self._results.values():
-            waiting.set_exception(error)
+        """Raise an error in all waiting requests."""
+        for result in self._results.values():
+            result.set_exception(error)
 
     def unanswered_frames(self) -> dict[str, bytes]:
-        """Ids and frames of what is to be asked again on a new line."""
+        """Return the frames to send again after a reconnection, by id."""
         return dict(self._frames)
 
 
 RETRY_TIMEOUT: Final = 60.0
-"""Seconds over which a question is asked again."""
-MIN_RETRY_DELAY: Final = 0.05
+"""Seconds in which a request that was too fast is sent again."""
+MIN_RETRY_DELAY: Final = 0.05  # seconds
 
 
 class RetryingRequests(ABC):
-    """Asks, and waits for the answer."""
+    """Sends requests, again if they were too fast, and waits for the responses."""
 
     @abstractmethod
     def _request_once(self, request: Request) -> ResponseFrame:
-        """The answer, or the `WireError` it tells of."""
+        """Send a request and return its response. Blocks. Raises `WireError` and `Unreachable`."""
 
     def _request(self, request: Request) -> ResponseFrame:
-        """The answer; nobody has to hear that the question came too fast, unless it goes on for too long."""
-        patient_until = time.monotonic() + RETRY_TIMEOUT
+        """As `_request_once`, but wait and send it again while the server answers `RateLimited`."""
+        deadline = time.monotonic() + RETRY_TIMEOUT
         while True:
             try:
                 return self._request_once(request)
             except RateLimited as error:
-                pause = max(error.retry_after or 0.0, MIN_RETRY_DELAY)
-                if time.monotonic() + pause > patient_until:
+                delay = max(error.retry_after or 0.0, MIN_RETRY_DELAY)
+                if time.monotonic() + delay > deadline:
                     raise
-                gevent.sleep(pause)
+                gevent.sleep(delay)
 
 
 class OperatorRequests(RetryingRequests):
-    """Everything raises as a question does; `OperatorsOnly` for everybody else. The counts are of sessions concerned.
+    """The requests of operators. They raise as those of `ChatRequests` do, and `OperatorsOnly` for other users.
 
-    `target` is a name, or an address or network where it has a `:` or a `/`, which no name has (so one IPv4 address is
-    `203.0.113.7/32`); without `seconds` a thing lasts until it is lifted.
+    `target` is a network or an IPv6 address if it has a `:` or a `/`, which no name has, else a name; one IPv4 address
+    is `203.0.113.7/32`. A sanction without `seconds` lasts until it is lifted.
     """
 
     def kick(self, name: str, reason: str = "") -> int:
-        """Close all connections of a name; it may come again."""
+        """Close all sessions of a name, and return how many; it may log in again."""
         return self._request(KickRequest(user=name, reason=reason)).sessions or 0
 
     def mute(self, name: str, seconds: float | None = None, reason: str = "") -> int:
-        """Have what a name says refused."""
+        """Have the messages of a name refused; return how many sessions it has."""
         return self._request(MuteRequest(user=name, duration=seconds, reason=reason)).sessions or 0
 
     def unmute(self, name: str) -> None:
-        """Let it speak again."""
+        """Lift the mute of a name."""
         self._request(UnmuteRequest(user=name))
 
     def ban(self, target: str, seconds: float | None = None, reason: str = "") -> ResponseFrame:
-        """Let nobody in under a name or from an address; the answer has how many `sessions` that closed, and the
-        `address` as it was understood.
+        """Refuse logins of a name, or connections from a network; close those that there are.
+
+        The response has the number of closed `sessions`, and the `address` as the server understood it.
         """
         user, address = (None, target) if is_certainly_address(target) else (target, None)
         return self._request(BanRequest(user=user, address=address, duration=seconds, reason=reason))
 
     def unban(self, target: str) -> None:
-        """Let them in again."""
+        """Lift the ban of a name or network."""
         self._request(UnbanRequest(address=target) if is_certainly_address(target) else UnbanRequest(user=target))
 
     def bans(self) -> list[dict[str, Any]]:
-        """Who may not come in: `user` or `address`, `by`, `since`, and where there are any, `reason` and `until`."""
+        """Return the bans: `user` or `address`, `by`, `since`, and if there are any, `reason` and `until`."""
         return self._fetch_sanctions(BansRequest())
 
     def mutes(self) -> list[dict[str, Any]]:
-        """Who may not speak, likewise."""
+        """Return the mutes, as `bans` does."""
         return self._fetch_sanctions(MutesRequest())
 
     def close_room(self, room: str, reason: str = "") -> None:
-        """Have nothing more said in a room, and nobody come in."""
+        """Close a room: nobody can write to it or join it, but members can read it."""
         self._request(CloseRequest(room=room, reason=reason))
 
     def open_room(self, room: str) -> None:
-        """Let it be used again."""
+        """Reopen a closed room."""
         self._request(OpenRequest(room=room))
 
     def _fetch_sanctions(self, request: BansRequest | MutesRequest) -> list[dict[str, Any]]:
@@ -191,145 +190,150 @@ class OperatorRequests(RetryingRequests):
             self._request,
             request,
             lambda page: page.bans or page.mutes or [],
-            lambda each: each.get("user") or each.get("address"),
+            lambda sanction: sanction.get("user") or sanction.get("address"),
         )
 
 
 class ChatRequests(OperatorRequests):
-    """Every question raises the `WireError` that the server refuses with, and `Unreachable` where no answer came in
-    time. It waits for a line that is down.
+    """The requests of every user. Each blocks until the response, also over a reconnection.
+
+    Raises:
+        WireError: the server refuses the request; the class says why.
+        Unreachable: there is no response within `Timeouts.response`, or the client is closed.
     """
 
     def __init__(self) -> None:
         self.registration: str | None = None
-        """Whether a guest may `register`: `open`, `closed`, or with an `invite`; None for who may not from here."""
+        """Whether the guest may `register`: `open`, `closed`, or `invite`; None if it may not over this connection."""
         self.is_account = False
-        """Whether the name is an account."""
-        self._session_state: dict[str, bytes] = {}  # status and rooms, which a guest's new session does not know
+        """Whether the name is an account; known after the login."""
+        self._session_state: dict[str, bytes] = {}
+        """Frames that restore the state of a session after a reconnection: `status`, `join ROOM`, `read NAME`."""
 
     @abstractmethod
     def _send_without_response(self, key: str, frame: bytes) -> None:
-        """Say something that has no answer; of several of the same `what` that wait only the last is said."""
+        """Send a request that has no response; of several unsent ones with one `key` only the last is sent."""
 
     def users(self) -> list[UserInfo]:
-        """Who is present, with their status."""
+        """Return the users who are online, with their status."""
         return self._fetch_users(UsersRequest())
 
     def members(self, room: str) -> list[UserInfo]:
-        """Who is in a room one is in, with their status."""
+        """Return the members of a room that one is in, with their status."""
         return self._fetch_users(MembersRequest(room=room))
 
     def topic(self, room: str) -> str:
-        """What a room one is in is about."""
+        """Return the topic of a room that one is in."""
         return self._request(MembersRequest(room=room)).topic or ""
 
     def rooms(self) -> list[dict[str, Any]]:
-        """The rooms there are: `room`, `topic`, and how many `members`."""
+        """Return all rooms: `room`, `topic`, and the number of `members`."""
         return fetch_all(self._request, RoomsRequest(), lambda page: page.rooms or [], lambda room: room.get("room"))
 
     def conversations(self) -> list[ConversationInfo]:
-        """What one takes part in, the newest first: a guest the rooms it is in, an account also whom it talked with.
+        """Return the own conversations, the newest first: rooms, and for an account also direct ones.
 
-        A server that knows no such request raises `UnknownAction`.
+        Raises `UnknownAction` if the server is too old.
         """
-        request = ConversationsRequest()
-        listed = fetch_all(self._request, request, lambda page: page.conversations or [], lambda each: each.get("with"))
-        return sorted(parse_conversations(listed), key=lambda each: each.time or 0.0, reverse=True)
+        rows = fetch_all(
+            self._request, ConversationsRequest(), lambda page: page.conversations or [], lambda row: row.get("with")
+        )
+        return sorted(parse_conversations(rows), key=lambda conversation: conversation.time or 0.0, reverse=True)
 
     def mark_read(self, conversation: str, seq: int) -> None:
-        """One has read up to `seq` there; one's other devices are told by a `ReadMarkerMoved`. Of no use to guests."""
-        what, frame = f"read {fold(conversation)}", encode_request(ReadRequest(target=conversation, seq=seq))
-        self._session_state[what] = frame
-        self._send_without_response(what, frame)
+        """Set how far one has read a conversation; other devices get a `ReadMarkerMoved`. Only for accounts."""
+        key, frame = f"read {fold(conversation)}", encode_request(ReadRequest(target=conversation, seq=seq))
+        self._session_state[key] = frame
+        self._send_without_response(key, frame)
 
     def set_status(self, status: str) -> None:
-        """Say how one is; said again after every loss of the line."""
+        """Set the own status, also after each reconnection."""
         self._request(StatusRequest(status=status))
         self._session_state["status"] = encode_request(StatusRequest(status=status))
 
     def join(self, room: str) -> ResponseFrame:
-        """Enter a room, now and after every loss of the line; the answer has its `topic` and `members`."""
-        answer = self._request(JoinRequest(room=room))
+        """Join a room, also after each reconnection; the response has its `topic` and `members`."""
+        response = self._request(JoinRequest(room=room))
         self._session_state[f"join {fold(room)}"] = encode_request(JoinRequest(room=room))
-        return answer
+        return response
 
     def leave(self, room: str) -> None:
-        """Be in a room no more."""
+        """Leave a room."""
         self._request(LeaveRequest(room=room))
         self._session_state.pop(f"join {fold(room)}", None)
 
     def set_topic(self, room: str, topic: str) -> None:
-        """Say what a room is about."""
+        """Set the topic of a room."""
         self._request(TopicRequest(room=room, topic=topic))
 
     def history(self, conversation: str, count: int, before: int | None = None) -> list[MessageEvent]:
-        """The last so many messages with somebody or in a room, or those before a number; the oldest first."""
-        found: list[MessageEvent] = []
+        """Return the last `count` messages of a conversation, or those before a seq; the oldest first."""
+        messages: list[MessageEvent] = []
         more = True
-        while more and len(found) < count:
-            answer = self._request(
-                HistoryRequest(target=conversation, before=before, limit=min(count - len(found), MAX_HISTORY_PAGE))
+        while more and len(messages) < count:
+            response = self._request(
+                HistoryRequest(target=conversation, before=before, limit=min(count - len(messages), MAX_HISTORY_PAGE))
             )
-            page = [delivery for _, delivery in parse_messages(answer, conversation)]
-            found = page + found
+            page = [message for _, message in parse_messages(response, conversation)]
+            messages = page + messages
             before = page[0].seq or None if page else None
-            more = bool(answer.more) and before is not None
-        return found
+            more = bool(response.more) and before is not None
+        return messages
 
     def search(self, text: str, conversation: str | None = None, count: int = 50) -> SearchResults:
-        """Messages that hold all these words, in one conversation or in all of one's own; the newest first.
+        """Return messages that have all words of `text`, of one conversation or all own ones; the newest first.
 
-        The list's `incomplete` says whether there may be more because the server's time for it was over.
+        The result `is_incomplete` if the server's time for a search was over.
         """
-        answer = self._request(SearchRequest(text=text, target=conversation, limit=min(count, MAX_HISTORY_PAGE)))
-        found = SearchResults(
-            SearchHit(str(entry.get("with", "")), delivery) for entry, delivery in parse_messages(answer)
+        response = self._request(SearchRequest(text=text, target=conversation, limit=min(count, MAX_HISTORY_PAGE)))
+        results = SearchResults(
+            SearchHit(str(row.get("with", "")), message) for row, message in parse_messages(response)
         )
-        found.is_incomplete = bool(answer.incomplete)
-        return found
+        results.is_incomplete = bool(response.incomplete)
+        return results
 
     def remove_member(self, room: str, name: str) -> None:
-        """Take somebody out of a room that one has made."""
+        """Remove a member from a room that one has created."""
         self._request(RemoveRequest(room=room, user=name))
 
     def block(self, name: str) -> None:
-        """Hear no more from somebody; what they say in rooms comes all the same."""
+        """Block a user: their direct messages are refused. Their messages in rooms still arrive."""
         self._request(BlockRequest(user=name))
 
     def unblock(self, name: str) -> None:
-        """Hear from them again."""
+        """Unblock a user."""
         self._request(UnblockRequest(user=name))
 
     def blocks(self) -> list[UserInfo]:
-        """Whom one does not want to hear from."""
+        """Return the users one has blocked."""
         return self._fetch_users(BlocksRequest())
 
     def export(self) -> Iterator[bytes]:
-        """All that one may read, of every conversation, oldest first: each message as a line of JSON."""
-        place, more = 0, True
+        """Yield every message that one may read, of all conversations, oldest first, as lines of JSON."""
+        after, more = 0, True
         while more:
-            answer = self._request(ExportRequest(after=place))
-            yield from (encode(entry) for entry in answer.messages or ())
-            more = bool(answer.more) and answer.after is not None and answer.after > place
-            place = answer.after or place
+            response = self._request(ExportRequest(after=after))
+            yield from (encode(row) for row in response.messages or ())
+            more = bool(response.more) and response.after is not None and response.after > after
+            after = response.after or after
 
     def erase_account(self, password: str) -> None:
-        """Have everything one has said erased, and the account with it. There is no way back, and the line ends."""
+        """Erase the account with all its messages, irrevocably; the client is closed then."""
         self._request(ForgetRequest(password=password))
 
     def _state_to_restore(self, *, seqs_reset: bool) -> dict[str, bytes]:
-        """An account is still in its rooms, unless somebody took it out meanwhile; a guest has read nothing, nor has
-        anybody where the numbers begin `anew`.
+        """Return the frames to send after a reconnection, by their keys.
+
+        Not those that join rooms for an account, which still is a member, or was removed; not read markers for a guest,
+        which has none, or with `seqs_reset`, when they mean other messages.
         """
         if seqs_reset:
             self._discard_state("read ")
-        known = "join " if self.is_account else "read "
-        return {what: frame for what, frame in self._session_state.items() if not what.startswith(known)}
+        omitted = "join " if self.is_account else "read "
+        return {key: frame for key, frame in self._session_state.items() if not key.startswith(omitted)}
 
     def _discard_state(self, prefix: str) -> None:
-        self._session_state = {
-            what: frame for what, frame in self._session_state.items() if not what.startswith(prefix)
-        }
+        self._session_state = {key: frame for key, frame in self._session_state.items() if not key.startswith(prefix)}
 
     def _fetch_users(self, request: UsersRequest | MembersRequest | BlocksRequest) -> list[UserInfo]:
-        return fetch_all(self._request, request, lambda page: page.users or [], lambda card: card.account_name)
+        return fetch_all(self._request, request, lambda page: page.users or [], lambda user: user.account_name)

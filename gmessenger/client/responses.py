@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -29,11 +30,11 @@ from gmessenger.wire.jim import encode
 MIN_ERROR_STATUS: Final = 400
 RETRYABLE_STATUSES: Final = frozenset({429, 503})
 FORBIDDEN_STATUS: Final = 403
-"""What one may not do, one may not do a little later either, even where the server says when it ends."""
+"""Never retried, even if the response says when the sanction ends."""
 
 
 def encode_request(request: Request | dict[str, Any]) -> bytes:
-    """The request's frame. Raises `BadText` for what UTF-8 cannot say (a lone surrogate)."""
+    """Return the frame of a request. Raises `BadText` for what UTF-8 cannot represent (a lone surrogate)."""
     try:
         return encode(request)
     except UnicodeEncodeError as error:
@@ -41,26 +42,27 @@ def encode_request(request: Request | dict[str, Any]) -> bytes:
 
 
 def is_error(response: ResponseFrame) -> bool:
+    """Return whether the request was refused."""
     return response.response >= MIN_ERROR_STATUS
 
 
 def error_from_response(response: ResponseFrame) -> WireError:
-    """The error an answer tells of; a plain `WireError` where its word is not known here."""
-    kind = WIRE_ERRORS.get(response.code or "", WireError)
-    sentence = response.error or Text("The server answered {code}.", code=response.response)
-    if not isinstance(sentence, Text):  # one of ours is left as it is
-        sentence = ServerText(sentence, response.code or "", response.limit, response.retry_after)
-    return kind(sentence, limit=response.limit, retry_after=response.retry_after)
+    """Return the error of a response; a plain `WireError` if its code is not known here."""
+    error_class = WIRE_ERRORS.get(response.code or "", WireError)
+    message = response.error or Text("The server answered {code}.", code=response.response)
+    if not isinstance(message, Text):  # made by the server, not here
+        message = ServerText(message, response.code or "", response.limit, response.retry_after)
+    return error_class(message, limit=response.limit, retry_after=response.retry_after)
 
 
 def is_retryable(response: ResponseFrame) -> bool:
-    """Whether it is a refusal, but the same request may be accepted a little later."""
-    later = (
+    """Return whether the request was refused, but may be accepted later."""
+    may_succeed_later = (
         response.retry_after is not None
         or response.response in RETRYABLE_STATUSES
         or error_from_response(response).retryable
     )
-    return is_error(response) and later and response.response != FORBIDDEN_STATUS
+    return is_error(response) and may_succeed_later and response.response != FORBIDDEN_STATUS
 
 
 ItemT = TypeVar("ItemT")
@@ -68,27 +70,28 @@ ListRequest: TypeAlias = (
     UsersRequest | MembersRequest | RoomsRequest | ConversationsRequest | BlocksRequest | BansRequest | MutesRequest
 )
 MAX_LIST_ITEMS: Final = 100_000
-"""Entries after which a list is taken for endless."""
+"""Items after which no further page is requested: the server may not end the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A message that search found, and the conversation it is from."""
+    """A message that a search has found, with its conversation."""
 
     conversation: str
     delivery: MessageEvent
 
 
 class SearchResults(list[SearchHit]):
-    """What a search found, the newest first. `incomplete` where the server did not look through everything."""
+    """The hits of a search, newest first. `is_incomplete` if the server has not searched everything."""
 
     is_incomplete = False
 
 
 class ConversationInfo(Struct, frozen=True):
-    """A conversation one takes part in: the newest message there is `seq`, of that `time` (None where it is not known).
+    """One of the own conversations.
 
-    `first` is the oldest one may read, `read` how far one has read, on whichever device.
+    `seq` and `time` are those of its newest message (`time` in Unix seconds, None if unknown), `first` is the oldest
+    seq that one may read, and `read` how far one has read, on any device.
     """
 
     name: str = field(name="with")
@@ -99,7 +102,7 @@ class ConversationInfo(Struct, frozen=True):
 
     @property
     def unread(self) -> int:
-        """How many messages are new; one's own count, where one has not said `read` of them."""
+        """The number of messages above the read marker, own ones included."""
         return max(0, self.seq - max(self.read, self.first - 1))
 
 
@@ -109,35 +112,34 @@ def fetch_all(
     get_items: Callable[[ResponseFrame], Sequence[ItemT]],
     get_cursor: Callable[[ItemT], object],
 ) -> list[ItemT]:
-    """All pages of a list, each asked for behind the name that the last one ends with."""
-    found: list[ItemT] = []
-    while len(found) < MAX_LIST_ITEMS:
-        answer = send_request(request)
-        found += get_items(answer)
-        after = str(get_cursor(found[-1]) or "") if found else ""
-        if not answer.more or after in ("", request.after):
+    """Return all items of a list, requested page by page; a page begins after the `get_cursor` of the last item."""
+    items: list[ItemT] = []
+    while len(items) < MAX_LIST_ITEMS:
+        response = send_request(request)
+        items += get_items(response)
+        after = str(get_cursor(items[-1]) or "") if items else ""
+        if not response.more or after in ("", request.after):
             break
         request.after = after
-    return found
+    return items
 
 
-def parse_conversations(entries: Sequence[dict[str, Any]]) -> Iterator[ConversationInfo]:
-    """The conversations that were listed."""
-    for entry in entries:
-        try:
-            yield msgspec.convert(entry, ConversationInfo)
-        except msgspec.ValidationError:
-            continue  # of a later version
+def parse_conversations(rows: Sequence[dict[str, Any]]) -> Iterator[ConversationInfo]:
+    """Yield the conversations of a list; rows of a later version of the protocol are skipped."""
+    for row in rows:
+        with suppress(msgspec.ValidationError):
+            yield msgspec.convert(row, ConversationInfo)
 
 
 def parse_messages(response: ResponseFrame, conversation: str = "") -> Iterator[tuple[dict[str, Any], MessageEvent]]:
-    """What an answer holds, each as it came and as the message it was.
+    """Yield the messages of a response, as they would have come live: as JSON objects and as events.
 
-    Of an erased message only its place is left: it is from nobody, at no time.
+    An erased message has a seq only: no sender, time or text. Rows of a later version of the protocol are skipped.
     """
-    for entry in response.messages or ():
-        whole = {"action": "msg", "from": "", "to": conversation, "time": 0.0, "message": "", **entry}
+    for row in response.messages or ():
+        frame = {"action": "msg", "from": "", "to": conversation, "time": 0.0, "message": "", **row}
         try:
-            yield whole, msgspec.convert(whole, MessageEvent)
+            message = msgspec.convert(frame, MessageEvent)
         except msgspec.ValidationError:
-            continue  # of a later version
+            continue
+        yield frame, message

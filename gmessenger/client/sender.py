@@ -1,9 +1,4 @@
-"""How fast messages may be sent: as fast as the server has announced, so that it need not refuse any.
-
-Messages that were not answered yet, in order. Whatever happens to the line, they are sent until they are.
-
-The sending half of a link: one greenlet that writes what is urgent, then what the outbox gives out.
-"""
+"""The sender: the queue of unanswered messages, the rate limit of the server, and the greenlet that writes frames."""
 
 from __future__ import annotations
 
@@ -21,45 +16,48 @@ from gmessenger.client.responses import encode_request
 from gmessenger.wire.events import MessageRequest
 
 SAFETY_FACTOR: Final = 0.95
-"""Of the announced rate: two clocks are never quite alike."""
+"""The share of the announced rate that is used, as two clocks never agree."""
 
 
 class SendRateLimiter:
-    """So many at once, then so many a second, a long text counting as several; no limit before the server says one."""
+    """The token bucket of the server's message rate, so that it need not refuse messages; a long text costs several.
+
+    Without a limit until `set_limits`.
+    """
 
     def __init__(self) -> None:
         self._rate = 0.0
         self._burst = 0.0
         self._chars_per_token: int | None = None
         self._tokens = 0.0
-        self._tokens_needed = 0.0  # by a message that has to wait
+        self._tokens_needed = 0.0  # by the message that was refused
         self._refilled_at: float | None = None
 
     def set_limits(self, limits: Mapping[str, Any]) -> None:
-        """What the server said when it let us in. Coming back does not renew what was used up."""
-        rate, burst, size = (limits.get(f"message_{what}") for what in ("rate", "burst", "size"))
+        """Take over the limits of a login; a reconnection does not refill the bucket."""
+        rate, burst, size = (limits.get(f"message_{key}") for key in ("rate", "burst", "size"))
         self._rate = self._burst = 0.0
         self._chars_per_token = size if isinstance(size, int) and size > 0 else None
         if isinstance(rate, int) and isinstance(burst, int) and rate > 0 and burst > 0:
             self._rate, self._burst = rate * SAFETY_FACTOR, max(1.0, burst * SAFETY_FACTOR)
 
     def refill(self, now: float) -> None:
-        """Time has passed: more may be sent. Call it before `spend`."""
+        """Add the tokens for the time since the last call. MUST be called before `try_acquire`."""
         gained = self._burst if self._refilled_at is None else (now - self._refilled_at) * self._rate
         self._tokens = min(self._burst, self._tokens + gained)
         self._tokens_needed = 0.0
         self._refilled_at = now if self._rate else None
 
     def try_acquire(self, characters: int) -> bool:
-        """Whether a text of that length may be sent now; then it counts as sent."""
+        """Take the tokens for a text of that length; return False if there are too few."""
         if not self._rate:
             return True
-        # What costs more than can ever be there costs all of it, as it does the server.
-        price = min(self._burst, 1 + characters // self._chars_per_token if self._chars_per_token else 1)
-        if self._tokens < price:
-            self._tokens_needed = price
+        # A message that costs more than the burst costs the burst, as on the server.
+        cost = min(self._burst, 1 + characters // self._chars_per_token if self._chars_per_token else 1)
+        if self._tokens < cost:
+            self._tokens_needed = cost
             return False
-        self._tokens -= price
+        self._tokens -= cost
         return True
 
     def next_at(self) -> float | None:
@@ -69,40 +67,39 @@ class SendRateLimiter:
         return self._refilled_at + (self._tokens_needed - self._tokens) / self._rate
 
 
-MAX_IN_FLIGHT = 64
+MAX_IN_FLIGHT = 64  # messages without a response
 MAX_IN_FLIGHT_BYTES = 262_144
-"""Bytes on their way at one time, so that on a slow line too an answer is not far behind its question."""
+"""Bytes without a response at one time, so that responses come soon on a slow connection, too."""
 
 
 @dataclass(slots=True, eq=False)
 class OutgoingMessage:
-    """A text on its way to `to`; `id` is random and stays the same however often it is sent."""
+    """A message to a name or room; its random `id` stays the same when it is sent again. Times are monotonic."""
 
     id: str
     to: str
     text: str
     frame: bytes = field(repr=False)
-    sent_at: float | None = None  # on the present line
-    due_at: float = 0.0
-    deferred_at: float | None = None  # for the first time
+    sent_at: float | None = None  # over the current connection
+    due_at: float = 0.0  # not to be sent before
+    deferred_at: float | None = None  # when it was deferred first
 
 
 def make_message(to: str, text: str) -> OutgoingMessage:
-    """A message with a new id. Raises `BadText`."""
+    """Make a message with a new id. Raises `BadText`."""
     return restore_message(secrets.token_urlsafe(12), to, text)
 
 
 def restore_message(id: str, to: str, text: str) -> OutgoingMessage:
-    """A message that may have been sent before. Raises `BadText`."""
+    """Make a message again that was queued by an earlier process. Raises `BadText`."""
     return OutgoingMessage(id, to, text, encode_request(MessageRequest(id=id, to=to, message=text)))
 
 
 class SendQueue:
-    """Keeps messages in order, gives out those that may be sent now, and forgets the answered.
+    """The messages that the server has not answered, in order, and which of them may be sent now.
 
-    To one addressee the order is kept: while a message waits to be tried again, those behind it wait too, and from
-    then on they go one by one. (What was already on its way with it may still get there before it.) No more is given
-    out than `pace` allows.
+    Messages to one recipient keep their order: while one is deferred, those after it wait, and from then on they are
+    sent one at a time. (Those that were in flight with it may still overtake it.) `rate_limiter` bounds the rate.
     """
 
     def __init__(self) -> None:
@@ -120,27 +117,28 @@ class SendQueue:
         return iter(self._messages.values())
 
     def add(self, message: OutgoingMessage) -> None:
+        """Append a message."""
         self._messages[message.id] = message
 
     def next_batch(self, now: float) -> list[OutgoingMessage]:
-        """The messages to send now; they are in flight until `settle`, `defer` or `rewind`."""
+        """Return the messages to send now; they are in flight until `resolve`, `defer` or `requeue_all`."""
         self.rate_limiter.refill(now)
-        taken: list[OutgoingMessage] = []
-        held: set[str] = set()
+        batch: list[OutgoingMessage] = []
+        blocked: set[str] = set()
         for message in self._messages.values():
             if len(self._in_flight) >= MAX_IN_FLIGHT or self._bytes_in_flight >= MAX_IN_FLIGHT_BYTES:
                 break
-            if message.sent_at is None and message.due_at <= now and message.to not in held:
+            if message.sent_at is None and message.due_at <= now and message.to not in blocked:
                 if not self.rate_limiter.try_acquire(len(message.text)):
                     break
                 self._mark_sent(message, now)
-                taken.append(message)
+                batch.append(message)
             if message.to in self._serialized:
-                held.add(message.to)
-        return taken
+                blocked.add(message.to)
+        return batch
 
     def resolve(self, id: str) -> OutgoingMessage | None:
-        """Forget an answered message and return it; None for an id that is not here."""
+        """Remove an answered message and return it; None for an unknown id."""
         message = self._messages.pop(id, None)
         if message is not None:
             self._mark_not_in_flight(message)
@@ -149,10 +147,11 @@ class SendQueue:
         return message
 
     def find(self, id: str) -> OutgoingMessage | None:
+        """Return the message with that id; None if there is none."""
         return self._messages.get(id)
 
     def defer(self, message: OutgoingMessage, now: float, delay: float) -> None:
-        """Send it again, but not before `pause` seconds from now."""
+        """Have a message sent again in `delay` seconds or later."""
         self._mark_not_in_flight(message)
         message.due_at = now + delay
         message.deferred_at = message.deferred_at or now
@@ -160,24 +159,26 @@ class SendQueue:
         self._serialized.add(message.to)
 
     def requeue_all(self) -> None:
-        """The line is gone: nothing counts as sent."""
+        """Have all messages sent again that are in flight: the connection is lost."""
         for message in list(self._in_flight.values()):
             self._mark_not_in_flight(message)
 
     def next_send_at(self, now: float) -> float | None:
-        """When the next message may be sent, of the deferred (those that are due already wait for an answer) or where
-        the pace allows no more now."""
+        """Return when to call `next_batch` again: when a deferred message is due, or the rate allows more.
+
+        None if neither is to be waited for. Deferred messages that are due already wait for a response before them.
+        """
         due = [message.due_at for message in self._deferred.values() if message.due_at > now]
         if (allowed_at := self.rate_limiter.next_at()) is not None:
             due.append(allowed_at)
         return min(due, default=None)
 
     def oldest_sent_at(self) -> float | None:
-        """When the message was sent that has been in flight for longest."""
+        """Return when the oldest message in flight was sent; None if there is none."""
         return next((message.sent_at for message in self._in_flight.values()), None)
 
     def larger_than(self, max_frame: float) -> list[OutgoingMessage]:
-        """Messages whose frame a server with this limit would not take."""
+        """Return the messages whose frames are above the limit."""
         return [message for message in self._messages.values() if is_too_large(message, max_frame)]
 
     def _mark_sent(self, message: OutgoingMessage, now: float) -> None:
@@ -194,12 +195,12 @@ class SendQueue:
 
 
 def is_too_large(message: OutgoingMessage, max_frame: float) -> bool:
-    """Whether the message makes a frame of more than `frame` bytes (the newline does not count)."""
+    """Return whether the frame of a message has more than `max_frame` bytes (without its newline)."""
     return len(message.frame) - 1 > max_frame
 
 
 class Sender:
-    """Has frames written in batches. While `paused`, messages stay in the outbox and only urgent frames go out."""
+    """Writes urgent frames and queued messages to one connection after another, in the greenlet that calls `run`."""
 
     def __init__(self, send_queue: SendQueue, timeouts: Timeouts) -> None:
         self._send_queue = send_queue
@@ -213,22 +214,22 @@ class Sender:
         self._paused = True
 
     def send_now(self, key: str, frame: bytes) -> None:
-        """Send a frame before all messages; of several of the same `what` that wait only the last is sent."""
+        """Send a frame before all messages; of several unsent ones with one `key` only the last is sent."""
         self._urgent[key] = frame
         self._wakeup.set()
 
     def wake(self) -> None:
-        """Have another look at the outbox."""
+        """Have the send queue checked again, after it has changed."""
         self._wakeup.set()
 
     def reset(self) -> None:
-        """A new line: nothing is urgent, nothing was sent, nothing holds messages back."""
+        """Prepare for a new connection: drop urgent frames, requeue messages in flight, end a `pause`."""
         self._urgent.clear()
         self._send_queue.requeue_all()
         self._paused = False
 
     def run(self, connection: ServerConnection) -> None:
-        """Send for as long as the connection lives. Raises OSError when it is down."""
+        """Send until the connection is lost. Blocks. Raises OSError then."""
         while True:
             self._wakeup.clear()
             now = time.monotonic()

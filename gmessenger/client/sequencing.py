@@ -20,11 +20,11 @@ from gmessenger.wire.events import AckRequest, HistoryRequest, MessageEvent, Res
 from gmessenger.wire.jim import encode
 
 MAX_OWN_SEQS: Final = 1000
-"""Numbers of one's own messages that are remembered before the conversation's place is known."""
+"""Own seqs that are remembered until the position in the conversation is known."""
 
 
 def conversation_name(delivery: MessageEvent, own_key: str) -> str:
-    """The room, or the other end; `me` is folded."""
+    """Return the conversation of a message: its room, or the other user. `own_key` is the own name, folded."""
     if is_room(delivery.to) or fold(delivery.sender) == own_key:
         return delivery.to
     return delivery.sender
@@ -32,27 +32,30 @@ def conversation_name(delivery: MessageEvent, own_key: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class ConversationPosition:
-    """One conversation's: everything up to `last` was handed on or sent from here; None where nobody knows yet."""
+    """How far a conversation was received: up to `last` all was delivered or sent by this client; None at first.
+
+    `buffered` are the messages after a gap, with their frames.
+    """
 
     conversation: str
     last: int | None = None
     buffered: deque[tuple[MessageEvent, bytes]] = field(default_factory=deque)
-    gap_reported: bool = False  # of the present hole
+    gap_reported: bool = False  # the current gap
     _own_seqs: set[int] = field(default_factory=set)
 
     def set_start(self, seq: int) -> None:
-        """Where the place is not known, it is before `seq` and all of one's own."""
+        """Begin before the first received seq, or the first own one if that is lower; only the first call counts."""
         if self.last is None:
             self.last = min(seq, *self._own_seqs) - 1 if self._own_seqs else seq - 1
             self._skip_own()
 
     def advance(self, seq: int) -> None:
-        """Everything up to `seq` is done with."""
+        """Note that everything up to `seq` was delivered, or is given up."""
         self.last = max(self.last or 0, seq)
         self._skip_own()
 
     def add_own(self, seq: int) -> None:
-        """A message sent from here has this number; it will not come."""
+        """Note the seq of a message of this client: the server does not send it."""
         if self.last is None or seq > self.last:
             self._own_seqs.add(seq)
         if self.last is not None:
@@ -61,7 +64,7 @@ class ConversationPosition:
             self._own_seqs.remove(min(self._own_seqs))
 
     def count_missing(self, before: int) -> int:
-        """How many there are between what was had and the number `before`, one's own left out."""
+        """Return how many messages are missing before a seq; own ones are not."""
         last = self.last or 0
         return max(0, before - last - 1 - sum(last < seq < before for seq in self._own_seqs))
 
@@ -74,7 +77,7 @@ class ConversationPosition:
 
 
 ACK_DELAY: Final = 0.05
-"""Seconds from what is to be acknowledged to its acknowledgement, which then covers what came meanwhile."""
+"""Seconds after which handled messages are acknowledged, so that one acknowledgement covers several."""
 
 
 class AckBatcher:
@@ -94,28 +97,29 @@ class AckBatcher:
         self._is_account = is_account
 
     def ack(self, conversation: str, seq: int) -> None:
-        """The owner needs nothing any more up to `seq` of that conversation."""
+        """Acknowledge a conversation up to `seq`, after `ACK_DELAY`."""
         key = fold(conversation)
         if self._is_account and (key not in self._acked or self._acked[key].seq < seq):
             self._acked[key] = AckRequest(target=conversation, seq=seq)
             self._schedule(key)
 
     def resend(self, conversation: str) -> None:
-        """The server does not know what was said of this conversation, or did not when it sent this."""
+        """Acknowledge again: the server has sent a message that was acknowledged."""
         if fold(conversation) in self._acked:
             self._schedule(fold(conversation))
 
     def resend_all(self) -> None:
-        """The line is new: what was said last on the old one may be lost."""
+        """Acknowledge everything again, after a reconnection: the last acknowledgements may be lost."""
         for key in self._acked:
             self._schedule(key)
 
     def clear(self) -> None:
+        """Forget everything: the seqs have lost their meaning."""
         self._acked.clear()
         self._unsent.clear()
 
     def encode_all(self) -> bytes:
-        """Everything, for the last time."""
+        """Return the frames that acknowledge everything, to be sent before the end."""
         return b"".join(encode_request(ack) for ack in self._acked.values()) if self._is_account else b""
 
     def _schedule(self, key: str) -> None:
@@ -130,16 +134,17 @@ class AckBatcher:
 
 
 MAX_BUFFERED: Final = 1000
-"""Messages that may wait behind a hole before it is left as it is."""
-GAP_PAGE: Final = 200
+"""Messages that may wait after a gap; with more, the gap is given up."""
+GAP_PAGE: Final = 200  # messages requested at one time
 DEFAULT_GAP_DELAY: Final = 1.0
+"""Seconds until a gap is requested again, if the server did not request a delay."""
 
 
 class Resequencer:
-    """Every message goes through `hear`, on its way to the inbox.
+    """Passes each received message to the event queue once and in the order of seqs, per conversation.
 
-    A hole, 12 after 10, is filled from the server's history before what follows is handed on; only accounts can ask
-    for it, so a guest is told of it and goes on.
+    A gap (12 after 10) is filled from the server's history before the messages after it are passed on. Guests have no
+    history: their gaps are reported by `GapDetected` only. Called from the receiver's greenlet; nothing blocks.
     """
 
     def __init__(
@@ -163,39 +168,40 @@ class Resequencer:
         self._store: str | None = None
         self.is_account = False
         self.received_count = 0
-        """How many messages this line has brought."""
+        """The number of messages received over this connection."""
 
     def reset(self, *, is_account: bool, token: str | None, store: str | None = None) -> bool:
-        """A line is up. What waited behind holes comes again.
+        """Begin with a new connection; return whether earlier seqs have lost their meaning.
 
-        To another guest's session, and from another store (a backup was put in its place), nothing counts as had;
-        says whether it is so.
+        That is so for another session of a guest, and for another store, such as a restored backup. Messages that
+        waited after gaps are dropped: the server sends them again.
         """
         self.received_count = 0
         session = (is_account, None if is_account else token)
         self._gap_requests.clear()
         for position in self._positions.values():
             position.buffered.clear()
-        if anew := session != self._session or store != self._store:
+        if seqs_reset := session != self._session or store != self._store:
             self._positions.clear()
             self._ack_batcher.clear()
         self._session, self.is_account, self._store = session, is_account, store
         self._ack_batcher.resend_all()
-        return anew
+        return seqs_reset
 
     def on_registered(self) -> None:
-        """The guest's session goes on as the account's."""
+        """Note that the guest has become an account; its positions stay valid."""
         self._session, self.is_account = (True, None), True
 
     def forget(self, conversation: str) -> None:
-        """What comes next in that conversation need not follow on what came last: one was not in it meanwhile."""
+        """Drop the position in a room that was left: after joining again, seqs need not follow."""
         self._positions.pop(fold(conversation), None)
 
     def on_sent(self, to: str, seq: int) -> None:
-        """The server gave a message from here this number."""
+        """Note the seq that the server has given a message of this client."""
         self._position(to).add_own(seq)
 
     def feed(self, delivery: MessageEvent, frame: bytes) -> None:
+        """Pass on a received message, drop it as a duplicate, or keep it until the gap before it is filled."""
         seq = delivery.seq
         if seq is UNSET:
             return self._deliver(delivery, frame)
@@ -211,17 +217,15 @@ class Resequencer:
         return self._deliver(delivery, frame)
 
     def handle_response(self, response: ResponseFrame) -> bool:
-        """Take what fills a hole; False for an answer to another question."""
+        """Fill a gap from the response to its request; return False for a response to anything else."""
         position = self._gap_requests.pop(response.id or "", None)
         if position is None:
             return False
         if not position.buffered:
             return True
         if is_retryable(response):
-            pause = min(
-                max(response.retry_after or DEFAULT_GAP_DELAY, DEFAULT_GAP_DELAY / 10), self._timeouts.max_defer
-            )
-            gevent.spawn_later(pause, self._request_gap, position)
+            delay = max(response.retry_after or DEFAULT_GAP_DELAY, DEFAULT_GAP_DELAY / 10)
+            gevent.spawn_later(min(delay, self._timeouts.max_defer), self._request_gap, position)
         elif (
             not is_error(response) and self._fill_gap(position, response) and response.more and self._gap_size(position)
         ):
@@ -257,10 +261,9 @@ class Resequencer:
         if position.buffered:
             id = secrets.token_urlsafe(12)
             self._gap_requests[id] = position
-            missing = HistoryRequest(
-                id=id, target=position.conversation, after=position.last, limit=min(self._gap_size(position), GAP_PAGE)
-            )
-            self._sender.send_now(id, encode_request(missing))
+            limit = min(self._gap_size(position), GAP_PAGE)
+            request = HistoryRequest(id=id, target=position.conversation, after=position.last, limit=limit)
+            self._sender.send_now(id, encode_request(request))
             gevent.spawn_later(self._timeouts.response, self._on_gap_timeout, id)
 
     def _on_gap_timeout(self, id: str) -> None:
@@ -272,14 +275,14 @@ class Resequencer:
         return position.count_missing(_seq_of(position.buffered[0][0])) if position.buffered else 0
 
     def _fill_gap(self, position: ConversationPosition, response: ResponseFrame) -> bool:
-        """Hand on what was missing; False where nothing of it was there."""
-        before = position.last
-        for whole, delivery in parse_messages(response, position.conversation):
+        """Pass on the missing messages of a response; return False if it has none of them."""
+        last = position.last
+        for raw, delivery in parse_messages(response, position.conversation):
             seq = _seq_of(delivery)
             if (position.last or 0) < seq < _seq_of(position.buffered[0][0]):
-                self._deliver_late(position, delivery, whole)
+                self._deliver_late(position, delivery, raw)
                 position.advance(seq)
-        return position.last != before
+        return position.last != last
 
     def _deliver_late(self, position: ConversationPosition, delivery: MessageEvent, raw: dict[str, Any]) -> None:
         if self._is_own(delivery):
@@ -291,19 +294,19 @@ class Resequencer:
         self._deliver(delivery, encode(raw).rstrip())
 
     def _is_in_send_queue(self, delivery: MessageEvent) -> bool:
-        """Whether it may be a message of ours whose answer was lost: it is sent again, and told of when answered."""
-        here = (fold(delivery.to), delivery.message)
-        return any((fold(message.to), message.text) == here for message in self._send_queue)
+        """Return whether it may be a queued message whose response was lost: `Accepted` will report it."""
+        sent = (fold(delivery.to), delivery.message)
+        return any((fold(message.to), message.text) == sent for message in self._send_queue)
 
     def _skip_gap(self, position: ConversationPosition) -> None:
-        """What waited is handed on, and what is still missing is told of."""
-        if lost := self._gap_size(position):
-            self._event_queue.put(GapDetected(position.conversation, lost, is_filled=False))
-        waiting = list(position.buffered)
+        """Report what is still missing, and pass on the messages after the gap."""
+        if missing := self._gap_size(position):
+            self._event_queue.put(GapDetected(position.conversation, missing, is_filled=False))
+        buffered = list(position.buffered)
         position.buffered.clear()
-        if waiting:
-            position.advance(_seq_of(waiting[0][0]) - 1)
-        for delivery, frame in waiting:
+        if buffered:
+            position.advance(_seq_of(buffered[0][0]) - 1)
+        for delivery, frame in buffered:
             self.feed(delivery, frame)
 
 

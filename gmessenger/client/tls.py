@@ -1,4 +1,4 @@
-"""Encrypts lines, to servers that prove who they are. Import it only where it is needed: TLS takes a while to load."""
+"""TLS with verification of the server. Import it where it is needed only: `ssl` loads slowly."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ PIN_PREFIX: Final = "sha256:"
 PLAIN_TEXT_ERRORS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "RECORD_LAYER_FAILURE"}
 )
-"""What OpenSSL calls it when the other end answers in plain text, or says with an alert that it speaks no TLS."""
+"""OpenSSL's reasons when the server answers in plain text, or with an alert that it has no TLS."""
 
 
 class TlsContext:
-    """What all lines of a link are encrypted with."""
+    """The TLS configuration of all connections of a client."""
 
     def __init__(self, config: TlsConfig) -> None:
-        """Raises `FileError`."""
+        """Raises `FileError` if the file of `config.ca` cannot be used."""
         self._pin = config.pin.lower().removeprefix(PIN_PREFIX).replace(":", "") if config.pin is not None else None
         self._context = _make_ssl_context(config)
 
     def wrap(self, sock: socket.socket, host: str, timeout: float) -> ssl.SSLSocket:
-        """Shake hands within `timeout` seconds, and look at the certificate; takes the connected socket over.
+        """Perform the TLS handshake on a connected socket, which this takes over, within `timeout` seconds. Blocks.
 
-        Raises `CertificateNotTrusted` where the server does not prove who it is, OSError where it speaks no TLS.
+        Raises:
+            CertificateNotTrusted: the server's certificate is not trusted.
+            OSError: the server does not speak TLS, or the time is over.
         """
         sock.settimeout(None)
         try:
@@ -46,13 +48,13 @@ class TlsContext:
             raise
 
     def _check_pin(self, host: str, sock: ssl.SSLSocket) -> None:
-        shown = sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
-        if self._pin not in (None, shown):
+        digest = sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
+        if self._pin not in (None, digest):
             raise CertificateNotTrusted(
                 Text(
                     "Cannot trust {host}: the pin of its certificate is {pin}, not the one given.",
                     host=host,
-                    pin=PIN_PREFIX + shown,
+                    pin=PIN_PREFIX + digest,
                 )
             )
 
@@ -71,7 +73,7 @@ def _make_ssl_context(config: TlsConfig) -> ssl.SSLContext:
 
 def _load_ca_file(context: ssl.SSLContext, file: Path) -> None:
     try:
-        # Not by its name: OpenSSL does not skip the byte order mark of some editors.
+        # Read here, as OpenSSL does not skip a byte order mark.
         context.load_verify_locations(cadata=file.read_text("utf-8-sig", errors="replace"))
     except ssl.SSLError as error:
         raise FileError(Text("There is no certificate in {file}.", file=file)) from error
