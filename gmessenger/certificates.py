@@ -53,7 +53,7 @@ def read_certificate(pem: bytes) -> CertificateInfo:
 
 
 def key_pair_error(pem: bytes, key: bytes) -> str | None:
-    """Return what is wrong with a certificate and its key in PEM; None if they fit.
+    """Return why a server cannot use a certificate and its key in PEM; None if it can.
 
     OpenSSL's own messages differ between its releases, and by the types of the two.
     """

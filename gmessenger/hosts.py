@@ -11,7 +11,7 @@ MAX_HOST_NAME: Final = 253
 """Characters of a host name (RFC 1035, 2.3.4), without a trailing dot."""
 MAX_PORT: Final = 65_535
 IPV6_SITE_PREFIX: Final = 64
-"""Bits of an IPv6 address that its owner does not choose: who has one address has all with the same prefix."""
+"""The prefix of an IPv6 address that its user cannot choose: one site has all addresses with the same prefix."""
 HOST_PORT_PATTERN: Final = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 FORBIDDEN_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f-\xa0:/@\[\]]")
 """Characters that no host name has, and that would change the meaning of a URL."""
@@ -24,11 +24,11 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     """
     if _is_address(text):
         return text, None
-    found = HOST_PORT_PATTERN.fullmatch(text)
-    if found is None:
+    match = HOST_PORT_PATTERN.fullmatch(text)
+    if match is None:
         raise ValueError("no host")
-    host, port = found["six"] or found["host"], int(found["port"]) if found["port"] else None
-    if found["six"] and not (":" in host and _is_address(host)):
+    host, port = match["six"] or match["host"], int(match["port"]) if match["port"] else None
+    if match["six"] and not (":" in host and _is_address(host)):
         raise ValueError("only an IPv6 address stands in brackets")
     if port is not None and not 0 < port <= MAX_PORT:
         raise ValueError("no port")

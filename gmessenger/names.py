@@ -18,7 +18,7 @@ MAX_NAME: Final = 32
 ROOM_PREFIX: Final = "#"
 """The first character of every room's name, and of no user's."""
 BROADCAST_TARGET: Final = "#all"
-"""The recipient of a message to everybody present; no room can have the name, since `all` is reserved."""
+"""The recipient of a broadcast; no room can have the name, since `all` is reserved."""
 MAX_NORMALIZED: Final = 4 * MAX_NAME
 """Characters beyond which no name is normalised: that sorts the marks of a letter, in quadratic time."""
 MAX_RAW_NAME: Final = MAX_NORMALIZED + len(ROOM_PREFIX)

@@ -299,7 +299,7 @@ class Resequencer:
         return any((fold(message.to), message.text) == sent for message in self._send_queue)
 
     def _skip_gap(self, position: ConversationPosition) -> None:
-        """Report what is still missing, and pass on the messages after the gap."""
+        """Give a gap up: report the missing messages, and pass on those after it."""
         if missing := self._gap_size(position):
             self._event_queue.put(GapDetected(position.conversation, missing, is_filled=False))
         buffered = list(position.buffered)

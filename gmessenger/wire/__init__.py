@@ -1,1 +1,1 @@
-"""The JIM protocol: bytes to events and back, native and course; pure, without sockets, clock or logging."""
+"""The JIM protocol, native and course dialects: bytes to events and back, without sockets, clocks or logging."""

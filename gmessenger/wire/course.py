@@ -1,6 +1,6 @@
-"""Translates between one course connection and the events of the messenger, by the table of dialects.
+"""The codec of a course connection: translates its dialect to requests, and responses and messages to its dialect.
 
-The dialect is chosen at the presence and refined at the first message; until then the ordinary one serves.
+The dialect is chosen at the presence and refined at the first message; before, it is `dialects.DEFAULT`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gmessenger.wire.events import (
 JsonObject = dict[str, Any]
 
 MIN_TEXT_SPACE: Final = 64
-"""Bytes of text a frame must have room for; very long names make it leave out what it says twice."""
+"""Bytes of text that each frame must have room for; with very long names, redundant keys are omitted for it."""
 OPTIONAL_KEYS: Final = ("user", "destination", "sender", "text", "message_text")
 JOINERS: Final = "\u200d\ufe0e\ufe0f"
 SKIN_TONES: Final = "".join(map(chr, range(0x1F3FB, 0x1F400)))
@@ -36,9 +36,9 @@ REGIONAL_INDICATORS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 
 class CourseCodec:
-    """One connection's tongue: `decode` objects into events, and spell answers and messages for it.
+    """Decodes the objects of one connection, and encodes responses and messages for it.
 
-    Every frame it returns ends with a newline and, with it, fits the dialect's `longest_frame`.
+    Every returned frame ends with a newline, and has at most the dialect's `max_frame` bytes with it.
     """
 
     __slots__ = ("_list_in_alert", "_observed", "dialect", "fetches_lists")
@@ -50,32 +50,34 @@ class CourseCodec:
         self._observed: tuple[str, str] | None = None
 
     def decode(self, raw: JsonObject) -> CourseRequest | InvalidFrame | None:
-        """The event that an object means; None where it means nothing to us, which is met with silence."""
-        low = lower_keys(raw)
-        action = str(low.get("action")).lower()
+        """Return the request of an object; None for an unknown action, which is ignored."""
+        lowered = lower_keys(raw)
+        action = str(lowered.get("action")).lower()
         if action in dialects.PRESENCE_ACTIONS:
-            return self._decode_presence(raw, low)
+            return self._decode_presence(raw, lowered)
         if action in dialects.MESSAGE_ACTIONS:
-            return self._decode_message(low, action)
+            return self._decode_message(lowered, action)
         if action in dialects.QUIT_ACTIONS:
             return CourseQuit()
         if action in dialects.LIST_ACTIONS:
             self.fetches_lists = True
-            self._list_in_alert = "user_login" in low
+            self._list_in_alert = "user_login" in lowered
             return CourseList(dialects.LIST_ACTIONS[action])
         if action in dialects.CONTACT_ACTIONS:
-            found = first_string(low, dialects.CONTACT_PATHS)
-            return CourseContact(_cut_name(found), dialects.CONTACT_ACTIONS[action])
+            name = _cut_name(first_string(lowered, dialects.CONTACT_PATHS))
+            return CourseContact(name, dialects.CONTACT_ACTIONS[action])
         return None
 
     def encode_ok(self, time: float) -> bytes:
+        """Encode the response to a successful request."""
         return self._encode_response(200, time, "OK")
 
-    def encode_error(self, sentence: str, time: float) -> bytes:
-        return self._encode_response(400, time, sentence)
+    def encode_error(self, message: str, time: float) -> bytes:
+        """Encode the response to a refused request."""
+        return self._encode_response(400, time, message)
 
     def encode_list(self, names: Iterable[str], time: float) -> bytes:
-        """Names under `data_list`, or in `alert` for a client that says `user_login`; as many as fit a frame."""
+        """Encode as many names as fit into a frame: as `data_list`, or as `alert` if the client said `user_login`."""
         room = self.dialect.max_frame - len(self._encode_list([], time))
         fitting: list[str] = []
         for name in names:
@@ -91,10 +93,10 @@ class CourseCodec:
         return self._encode_response(202, time, "OK", data_list=names)
 
     def encode_message(self, sender: str, recipient: str, text: str, action: str, time: float) -> Iterator[bytes]:
-        """The frames that bring `me` a message, in order, made one by one; a long text comes in several.
+        """Yield the frames of a message, in order; a long text takes several.
 
-        `said` is the sender's word for a message. A receiver that has not shown its own is sent the `msg` form as
-        well: clients of one make usually talk among themselves.
+        `action` is that of the sender's client. If it is `msg` and the receiving client has not shown its own action,
+        it is sent the `msg` form as well: users of the same client usually talk to each other.
         """
         dialect = self.dialect
         forms = [dialect]
@@ -106,8 +108,7 @@ class CourseCodec:
     def _decode_presence(self, raw: JsonObject, lowered: JsonMapping) -> CoursePresence:
         if self._observed is None:
             self.dialect = dialects.detect_dialect(raw, lowered)
-        found = first_string(lowered, dialects.NAME_PATHS)
-        return CoursePresence(_cut_name(found))
+        return CoursePresence(_cut_name(first_string(lowered, dialects.NAME_PATHS)))
 
     def _decode_message(self, lowered: JsonMapping, action: str) -> CourseMessage | InvalidFrame:
         text = first_string(lowered, dialects.TEXT_PATHS)
@@ -126,17 +127,16 @@ class CourseCodec:
         return CourseMessage(None if not to or to.lower() in dialects.BROADCAST_NAMES else to, text[1], action)
 
     def _recipient(self, lowered: JsonMapping) -> str | None:
-        found = first_string(
-            lowered, dialects.UPPERCASE_RECIPIENT_PATHS if self.dialect.from_is_recipient else dialects.RECIPIENT_PATHS
-        )
-        return _cut_name(found)
+        is_uppercase = self.dialect.from_is_recipient
+        paths = dialects.UPPERCASE_RECIPIENT_PATHS if is_uppercase else dialects.RECIPIENT_PATHS
+        return _cut_name(first_string(lowered, paths))
 
     def _encode_response(self, status: int, time: float, alert: Any, **fields: Any) -> bytes:
         return _encode(ENVELOPE_BUILDERS[self.dialect.envelope](status, time, alert) | fields)
 
 
 def _cut_name(found: tuple[str, str] | None) -> str | None:
-    """The name that was found, not much longer than one can be: cut, it is still nobody's."""
+    """Return the name of a key and a name, cut to a bound above which it cannot be valid."""
     return found[1][:MAX_RAW_NAME] if found is not None else None
 
 
@@ -146,8 +146,8 @@ def _encode(frame: JsonObject) -> bytes:
 
 def _plain_envelope(status: int, time: float, alert: Any) -> JsonObject:
     # One published client reads the misspelt key.
-    answer = {"response": status, "responce": status, "time": time, "alert": alert}
-    return answer | {"error": alert} if status >= 400 else answer
+    envelope = {"response": status, "responce": status, "time": time, "alert": alert}
+    return envelope | {"error": alert} if status >= 400 else envelope
 
 
 def _uppercase_envelope(status: int, time: float, alert: Any) -> JsonObject:
@@ -196,66 +196,68 @@ FORM_BUILDERS: Final[dict[str, Callable[[Dialect, str, str, str, float], JsonObj
 
 
 def _encode_frames(dialect: Dialect, sender: str, recipient: str, text: str, time: float) -> Iterator[bytes]:
-    form = FORM_BUILDERS[dialect.form]
-    left_out = _keys_to_omit(dialect, form(dialect, sender, recipient, "", time))
-    copies = sum(key not in left_out for key in dialect.text_keys) if form in (_open_form, _strict_form) else 1
+    build_form = FORM_BUILDERS[dialect.form]
+    omitted = _keys_to_omit(dialect, build_form(dialect, sender, recipient, "", time))
+    copies = sum(key not in omitted for key in dialect.text_keys) if build_form in (_open_form, _strict_form) else 1
 
     def encode(piece: str) -> bytes:
-        frame = form(dialect, sender, recipient, piece, time)
-        return _encode({key: value for key, value in frame.items() if key not in left_out})
+        frame = build_form(dialect, sender, recipient, piece, time)
+        return _encode({key: value for key, value in frame.items() if key not in omitted})
 
-    whole = encode(text)
-    if len(whole) <= dialect.max_frame:
-        yield whole
+    frame = encode(text)
+    if len(frame) <= dialect.max_frame:
+        yield frame
         return
-    room = (dialect.max_frame - len(encode(""))) // copies
-    for piece in split_text(text, room):
+    max_bytes = (dialect.max_frame - len(encode(""))) // copies
+    for piece in split_text(text, max_bytes):
         yield encode(piece)
 
 
 def _keys_to_omit(dialect: Dialect, empty: JsonObject) -> frozenset[str]:
-    left_out: set[str] = set()
+    """Return the redundant keys without which a frame without text leaves enough space for text."""
+    omitted: set[str] = set()
     for key in OPTIONAL_KEYS:
         if len(_encode(empty)) + MIN_TEXT_SPACE * 3 <= dialect.max_frame:
             break
         if empty.pop(key, None) is not None:
-            left_out.add(key)
-    return frozenset(left_out)
+            omitted.add(key)
+    return frozenset(omitted)
 
 
 def split_text(text: str, max_bytes: int) -> Iterator[str]:
-    """Pieces of `text` that take at most `room` bytes each inside a JSON string; joined they are the text again.
+    """Yield the pieces of a text, each of at most `max_bytes` as a JSON string; joined they are the text.
 
-    It is cut behind a space where there is one, and never inside a character, its accents and joiners included.
+    It is cut after a space if possible, and never within a character with its accents and joiners, unless that alone is
+    too long.
     """
     start, cut, size = 0, 0, 0
-    for place, char in enumerate(text):
-        cost = len(json.encode(char)) - 2
-        # (Cut behind an early space, what is left may still be too much with a character that takes several bytes.)
-        while size + cost > max_bytes and place > start:
-            cut = cut if cut > start else _character_start(text, start, place)
+    for index, char in enumerate(text):
+        char_size = len(json.encode(char)) - 2
+        # After a cut at an early space, the rest may still be too long with a character of several bytes.
+        while size + char_size > max_bytes and index > start:
+            cut = cut if cut > start else _character_start(text, start, index)
             yield text[start:cut]
-            size = len(json.encode(text[cut:place])) - 2
+            size = len(json.encode(text[cut:index])) - 2
             start = cut
-        size += cost
+        size += char_size
         if char == " ":
-            cut = place + 1
+            cut = index + 1
     yield text[start:]
 
 
-def _character_start(text: str, start: int, place: int) -> int:
-    """The nearest place at or before `place` where a character begins; `place` where there is none behind `start`."""
-    back = place
-    while back > start and _continues_character(text, back):
-        back -= 1
-    return back if back > start else place
+def _character_start(text: str, start: int, index: int) -> int:
+    """Return the last index up to `index`, and after `start`, where a character begins; `index` if there is none."""
+    begin = index
+    while begin > start and _continues_character(text, begin):
+        begin -= 1
+    return begin if begin > start else index
 
 
-def _continues_character(text: str, place: int) -> bool:
-    """Whether the character at `place` belongs to the one before it: an accent, part of an emoji or flag, or LF."""
-    char, before = text[place], text[place - 1]
+def _continues_character(text: str, index: int) -> bool:
+    """Return whether the code point at `index` continues the one before: an accent, part of an emoji or flag, LF."""
+    char, before = text[index], text[index - 1]
     if char in REGIONAL_INDICATORS and before in REGIONAL_INDICATORS:
-        run = place - len(text[:place].rstrip(REGIONAL_INDICATORS))
+        run = index - len(text[:index].rstrip(REGIONAL_INDICATORS))
         return run % 2 == 1
     attached = unicodedata.category(char)[0] == "M" or char in JOINERS or char in SKIN_TONES
     return attached or before == "\u200d" or (before, char) == ("\r", "\n")

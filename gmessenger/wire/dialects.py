@@ -1,7 +1,7 @@
 """The table of course dialects: how hundreds of course clients spell JIM, and what each must be sent.
 
-Everything a dialect changes is a field of `Dialect` or a row here; nothing outside `gmessenger.wire` knows that they
-exist. Keys are given in lower case: course keys are compared case-insensitively.
+All differences are fields of `Dialect` or rows of this table; only `gmessenger.wire` and `server.jim.course` know of
+dialects. Keys are in lower case, as the keys of course clients are compared case-insensitively.
 """
 
 from __future__ import annotations
@@ -33,37 +33,36 @@ CONTACT_PATHS: Final = ("contact", "user_id", "contact_name", "account_name", "t
 BROADCAST_NAMES: Final = frozenset({"#", "all"})
 
 MAX_COURSE_FRAME: Final = 1000
-"""Bytes with the newline: course clients read with one `recv(1024)`."""
-TIMING_MARGIN: Final = 0.005  # for the clocks and the buffers on the way
+"""Bytes, with the newline: course clients read with one `recv(1024)`."""
+TIMING_MARGIN: Final = 0.005  # seconds, for clocks and buffers on the way
 FRAME_INTERVAL: Final = 0.12 + TIMING_MARGIN
-"""Seconds between frames: two objects in one `recv` are the end of most of them."""
-PRESENCE_DELAY: Final = 0.2 + TIMING_MARGIN
+"""Seconds between frames: most course clients fail if one `recv` returns two objects."""
+PRESENCE_DELAY: Final = 0.2 + TIMING_MARGIN  # seconds
 LIST_INTERVAL: Final = 2.4 + TIMING_MARGIN
-"""Between pushes to a connection that fetched lists: it reads its answers where it also reads its messages."""
+"""Seconds between messages to a client that has fetched lists: it reads responses and messages in one place."""
 
 JsonMapping = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one kind of course client is answered (`envelope`) and sent messages (`form`)."""
+    """How one kind of course client is answered (`envelope`), and in which `form` it is sent messages."""
 
     name: str
     envelope: Literal["plain", "uppercase", "typed"] = "plain"
     form: Literal["open", "strict", "uppercase", "typed"] = "open"
     action: str = "message"
-    action_known: bool = False  # False: it has not shown yet whether it listens for `message` or for `msg`
+    action_known: bool = False  # whether the client has shown which action it expects, `message` or `msg`
     text_keys: tuple[str, ...] = ("mess_text", "message_text", "text")
-    text_known: bool = False  # False: the keys are a guess
-    duplicate_users: bool = False  # also name both ends under from_user and to_user
+    text_known: bool = False  # whether the client has shown its text key; else text_keys are a guess
+    duplicate_users: bool = False  # also send both names as from_user and to_user
     max_frame: int = MAX_COURSE_FRAME
-    expects_greeting: bool = (
-        False  # it waits for a message after its presence is answered; its messages may go to everybody
-    )
+    # The client expects a message after the response to its presence; its own messages may have no recipient.
+    expects_greeting: bool = False
     from_is_recipient: bool = False
 
     def refined_by(self, action: str, text_key: str) -> Dialect:
-        """The dialect as its first message refines it: it understands at least the words it uses."""
+        """Return the dialect after the client's first message: a client understands the words it uses."""
         if self.form == "uppercase":
             return self
         text_keys = self.text_keys if self.form == "typed" else (text_key,)
@@ -75,7 +74,7 @@ DEFAULT: Final = Dialect("ordinary")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A presence that `shows` this is answered in this `dialect`."""
+    """The dialect of a presence that `matches`."""
 
     matches: Callable[[JsonMapping, JsonMapping], bool]  # of the presence as spelled, and with its keys in lower case
     dialect: Dialect
@@ -108,7 +107,7 @@ RULES: Final = (
         ),
     ),
 )
-"""First match wins; a presence that matches none is ORDINARY, varied by all the TRAITS it shows."""
+"""The first match wins; without one it is DEFAULT with all VARIATIONS that match."""
 VARIATIONS: Final[tuple[tuple[Callable[[JsonMapping, JsonMapping], bool], dict[str, Any]], ...]] = (
     (lambda raw, low: "from_user" in low, {"duplicate_users": True}),
     (lambda raw, low: str(low.get("action")).lower() == "presense", {"text_keys": ("msg_txt",), "text_known": True}),
@@ -118,19 +117,19 @@ VARIATIONS: Final[tuple[tuple[Callable[[JsonMapping, JsonMapping], bool], dict[s
 
 
 def detect_dialect(presence: JsonMapping, lowered: JsonMapping) -> Dialect:
-    """The dialect that a presence shows; `lowered` is the same object with its keys in lower case."""
-    for row in RULES:
-        if row.matches(presence, lowered):
-            return row.dialect
+    """Return the dialect of a presence; `lowered` is the same object with its keys in lower case."""
+    for rule in RULES:
+        if rule.matches(presence, lowered):
+            return rule.dialect
     dialect = DEFAULT
-    for shows, varied in VARIATIONS:
-        if shows(presence, lowered):
-            dialect = replace(dialect, **varied)
+    for matches, changes in VARIATIONS:
+        if matches(presence, lowered):
+            dialect = replace(dialect, **changes)
     return dialect
 
 
 def lower_keys(value: Any) -> Any:
-    """The same JSON value with every key in lower case, as deep as the table looks."""
+    """Return a JSON value with its keys in lower case, down to the second level, where the paths of the table end."""
     if not isinstance(value, dict):
         return value
     return {
@@ -140,7 +139,7 @@ def lower_keys(value: Any) -> Any:
 
 
 def first_string(lowered: JsonMapping, paths: tuple[str, ...]) -> tuple[str, str] | None:
-    """The last key of the first path that leads to a string, and that string."""
+    """Return the last key of the first path that leads to a string, and that string; None if there is none."""
     for path in paths:
         outer, _, inner = path.partition(".")
         value = lowered.get(outer)

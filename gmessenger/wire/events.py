@@ -1,7 +1,7 @@
-"""What crosses the wire, as structs: what peers ask for, what the server sends, and what could not be read.
+"""What crosses the wire, as structs: requests, responses, push events, and invalid frames.
 
-Native structs are the frames themselves (their field names are the wire's). Course events are already translated: how
-a course client spelled them stays inside this package.
+Native structs have the fields of the frames, under the wire's names. Course requests are translated: the dialect of a
+client is known in this package only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gmessenger.field_types import MAX_SEQ, Number, Seconds
 
 
 class LoginInfo(Struct, omit_defaults=True):
-    """The `user` object of a presence that asks to be let in."""
+    """The `user` object of a presence that logs in."""
 
     account_name: fields.Name
     password: fields.Password | None = None
@@ -26,7 +26,7 @@ class LoginInfo(Struct, omit_defaults=True):
 
 
 class UserInfo(Struct, omit_defaults=True):
-    """The `user` object of what a server tells, and of lists."""
+    """The `user` object of push events and lists."""
 
     account_name: str
     password: str | None = None
@@ -36,11 +36,11 @@ class UserInfo(Struct, omit_defaults=True):
 
 
 Seq: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
-"""A seq from a server; a frame with one that cannot be is not understood."""
+"""A seq in a server's frame; a frame with an impossible one is ignored."""
 
 
 class Request(Struct, tag_field="action", omit_defaults=True, kw_only=True):
-    """A native request; `id`, when given, is repeated in the answer. UNSET is false, and a null is no id."""
+    """A native request; an `id` is repeated in the response. UNSET is false; a null is not a valid id."""
 
     id: str | UnsetType = UNSET
 
@@ -197,17 +197,17 @@ class QuitRequest(Request, tag="quit", kw_only=True):
 
 
 class Pong(Struct):
-    """A frame without an action but with a `response`: a client's answer to our probe."""
+    """A client's answer to a probe: a frame without an action but with a `response`."""
 
 
 class CoursePresence(Struct):
-    """A course client names itself; `name` is None where no spelling of the table gave one."""
+    """A course client logs in; `name` is None if none was found."""
 
     name: str | None
 
 
 class CourseMessage(Struct):
-    """`to` is None for everybody present; `said` is the action word it used, for the receiver's ear."""
+    """A course client sends a message; `to` is None for all users. `action` is the client's word for a message."""
 
     to: str | None
     text: str
@@ -215,13 +215,13 @@ class CourseMessage(Struct):
 
 
 class CourseList(Struct):
-    """`contacts` tells the contact list from the list of names ever seen."""
+    """A course client requests its contacts, or else all names ever seen."""
 
     contacts: bool
 
 
 class CourseContact(Struct):
-    """Adds a contact, or removes it; `name` is None where the client named nobody."""
+    """A course client adds or removes a contact; `name` is None if none was found."""
 
     name: str | None
     add: bool
@@ -232,7 +232,7 @@ class CourseQuit(Struct):
 
 
 class InvalidFrame(Struct):
-    """A frame that is refused; `fatal` where nothing after it can be trusted to be read."""
+    """A frame that could not be decoded, and the error to answer; `fatal` if nothing after it can be decoded."""
 
     error: WireError
     id: str | None = None
@@ -240,7 +240,7 @@ class InvalidFrame(Struct):
 
 
 class ForeignProtocol(Struct):
-    """The connection speaks another `protocol`; nothing of it is to be acted upon, and no event follows."""
+    """The connection speaks another `protocol`; no event follows."""
 
     protocol: str
 
@@ -285,7 +285,7 @@ ClientEvent: TypeAlias = NativeEvent | CourseRequest | InvalidFrame | ForeignPro
 
 
 class ResponseFrame(Struct, omit_defaults=True):
-    """An answer to a native request, as a client reads it; fields that the server left out are UNSET or None."""
+    """A response as a client reads it; fields that the server left out are None."""
 
     response: int
     id: str | None = None
@@ -322,7 +322,7 @@ class ResponseFrame(Struct, omit_defaults=True):
 
 
 class MessageEvent(Struct, omit_defaults=True, tag_field="action", tag="msg"):
-    """A message on its way to a native session; `broadcast` when it went to everybody present."""
+    """A message to a native session; `broadcast` if it was sent to all users."""
 
     sender: str = field(name="from")
     to: str
@@ -389,7 +389,7 @@ class ProbeEvent(Struct, tag_field="action", tag="probe"):
 
 
 class UnknownEvent(Struct):
-    """A frame from a newer server that this client does not know; it is kept, never fatal."""
+    """A frame of a newer server that this client does not know; it is ignored."""
 
     frame: Raw
 

@@ -1,6 +1,6 @@
-"""Finds frames in bytes: JSON objects in a stream without separators, or one object a line.
+"""Framing: finding JSON objects in a stream of bytes, without separators or one in each line.
 
-Both readers keep their place, so a frame that arrives a byte at a time costs no more than one that arrives whole.
+Both readers resume where they stopped, so a frame that arrives byte by byte costs no more than one that arrives whole.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from typing import Final
 from msgspec import Struct
 
 WHITESPACE: Final = re.compile(rb"[ \t\r\n]*")
-# Inside a string up to its quote. Raw control characters are not JSON: a newline ends a frame that was cut short.
+# A string up to its closing quote. Control characters are not valid in it: a newline ends a truncated frame.
 STRING_REST: Final = re.compile(rb"[^\"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^\"\\\x00-\x1f]*+)*+")
-# Whole strings and what JSON may have between them; a brace, a bracket or a fault stops it. Possessive: never retried.
+# Whole strings, and what JSON may have between them, up to a brace, a bracket or an error. Possessive: no backtracking.
 NO_BRACES: Final = re.compile(rb"(?:[ \t\r\n,:0-9+.eEtrufalsn-]++|\"" + STRING_REST.pattern + rb"\")*+")
 OPEN_BRACKETS: Final = b"{["
 CLOSE_BRACKETS: Final = b"}]"
 QUOTE: Final = ord('"')
 BEFORE_VALUE: Final = b",:[{"
 MAX_STREAM_DEPTH: Final = 16
-"""Objects nested deeper are refused unread; no spelling of the table goes beyond two."""
+"""Nesting of objects in a stream beyond which it is malformed; no course dialect needs more than two."""
 
 MAX_LINE_DEPTH: Final = 256
-"""Objects and arrays in one another that a line may have. How deep a decoder goes depends on the interpreter: less
-than a thousand on Python 3.11, tens of thousands on 3.14."""
+"""Nesting of objects and arrays that a line may have. A decoder's own limit depends on the interpreter: less than 1,000
+on Python 3.11, tens of thousands on 3.14."""
 STRING_LITERAL: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 NON_BRACKETS: Final = bytes(set(range(256)) - set(OPEN_BRACKETS + CLOSE_BRACKETS))
 
 
 def is_nested_too_deep(frame: bytes) -> bool:
-    """Whether objects and arrays lie deeper in one another than MAX_NESTING, whatever else is wrong with the frame.
+    """Return whether objects and arrays are nested deeper than MAX_LINE_DEPTH, also in a frame that is not valid.
 
-    A frame with no more brackets than that, which is nearly each, costs two counts and no more.
+    Nearly all frames have fewer brackets than that, and cost two counts only.
     """
     if len(frame) <= MAX_LINE_DEPTH or frame.count(b"[") + frame.count(b"{") <= MAX_LINE_DEPTH:
         return False
@@ -45,23 +45,23 @@ def is_nested_too_deep(frame: bytes) -> bool:
 
 
 class Oversize(Struct):
-    """A frame over the cap was met; `lost_place` where the stream gives no way to find the next one."""
+    """A frame above the size limit; `is_fatal` if the next frame cannot be found."""
 
     is_fatal: bool
 
 
 class Malformed(Struct):
-    """What stands here begins no JSON object; reading resumes after the next newline."""
+    """No JSON object begins here; the reader resumes after the next newline."""
 
 
 FrameOrError = bytes | Malformed | Oversize | None
 
 
 class StreamReader:
-    """Takes JSON objects off a stream in which nothing but their own braces separates them.
+    """Extracts JSON objects from a stream without separators.
 
-    `feed` bytes, then call `next_frame` until it returns None. A frame is the bytes from `{` to its `}`; whether they
-    are valid JSON is for the decoder to say, which calls `resume` when they are not.
+    `feed` it bytes, then call `next_frame` until that returns None. A frame is the bytes from `{` to its `}`. If it is
+    not valid JSON, the caller MUST `reject` it before the next `next_frame`.
     """
 
     __slots__ = ("_buffer", "_depth", "_in_string", "_last_significant", "_max_frame", "_position", "_skipping")
@@ -73,9 +73,11 @@ class StreamReader:
         self._start_frame()
 
     def feed(self, data: bytes) -> None:
+        """Append received bytes."""
         self._buffer += data
 
     def next_frame(self) -> FrameOrError:
+        """Return the next frame or error; None if more bytes are needed."""
         if self._skipping and not self._skip_line():
             return None
         if not self._position:
@@ -87,7 +89,7 @@ class StreamReader:
         return self._scan()
 
     def reject(self, frame: bytes) -> None:
-        """Take back a `frame` that was no JSON, and go on after the first newline in it or behind it."""
+        """Resume after the first newline in a frame that was not JSON, or else after the next one."""
         newline = frame.find(b"\n")
         if newline >= 0:
             self._buffer[:0] = frame[newline + 1 :]
@@ -95,7 +97,7 @@ class StreamReader:
             self._skipping = True
 
     def take_rest(self) -> bytes:
-        """Everything not yet taken; the reader is empty afterwards."""
+        """Return all bytes that are not in a returned frame, and clear the buffer."""
         data = bytes(self._buffer)
         self._drop(len(data))
         return data
@@ -117,24 +119,23 @@ class StreamReader:
         return not self._skipping
 
     def _malformed(self) -> Malformed:
-        # From the frame's first newline, not from the fault: a frame that was cut short must not take the next with it.
+        # After the frame's first newline, not after the error: a truncated frame must not swallow the next one.
         self._skipping = True
         self._skip_line()
         return Malformed()
 
     def _scan(self) -> FrameOrError:
         while self._position < len(self._buffer):
-            before = self._position
-            sound = self._scan_string() if self._in_string else self._scan_structure()
-            if (
-                self._position > self._max_frame
-            ):  # also where a fault follows: cut into pieces, it would not have come to that
+            start = self._position
+            is_valid = self._scan_string() if self._in_string else self._scan_structure()
+            # Before the error, as if the frame had arrived in pieces.
+            if self._position > self._max_frame:
                 return Oversize(is_fatal=True)
-            if not sound:
+            if not is_valid:
                 return self._malformed()
             if not self._depth:
                 return self._take_frame()
-            if self._position == before:
+            if self._position == start:
                 break
         return Oversize(is_fatal=True) if len(self._buffer) > self._max_frame else None
 
@@ -144,17 +145,17 @@ class StreamReader:
         return frame
 
     def _scan_string(self) -> bool:
-        """Go on inside a string; False where it holds what no string may."""
+        """Scan the rest of a string; return False at a character that no string may have."""
         self._position = end = STRING_REST.match(self._buffer, self._position).end()  # type: ignore[union-attr]
         stop = self._buffer[end : end + 2]
         if stop[:1] == b'"':
             self._in_string, self._last_significant = False, QUOTE
             self._position += 1
             return True
-        return bytes(stop) in (b"", b"\\")  # more is to come; anything else is a control character
+        return bytes(stop) in (b"", b"\\")  # incomplete; anything else is a control character
 
     def _scan_structure(self) -> bool:
-        """Go on to the next brace or bracket and take it; False where JSON cannot go on like this."""
+        """Scan up to and including the next brace or bracket; return False at what JSON does not allow."""
         start = self._position
         self._position = end = NO_BRACES.match(self._buffer, start).end()  # type: ignore[union-attr]
         plain = self._buffer[start:end].rstrip(b" \t\r\n")
@@ -164,7 +165,7 @@ class StreamReader:
     def _scan_bracket(self, byte: int) -> bool:
         if byte in CLOSE_BRACKETS:
             self._depth -= 1
-        elif byte == QUOTE:  # a string without its end: so far, or for good
+        elif byte == QUOTE:  # a string that is incomplete or invalid
             self._in_string = True
         elif (
             byte in OPEN_BRACKETS
@@ -180,7 +181,7 @@ class StreamReader:
 
 
 class LineReader:
-    """Takes lines off a stream: the fast path, once a connection has said that it ends its frames with newlines."""
+    """Extracts lines from a stream: the fast path for native connections, whose frames end with newlines."""
 
     __slots__ = ("_max_frame", "_skipping", "_tail")
 
@@ -190,15 +191,14 @@ class LineReader:
         self._skipping = False
 
     def is_single_frame(self, data: bytes) -> bool:
-        """Whether `data` is one whole frame and nothing else, so that it need not be fed: nearly always where people
-        talk."""
-        whole = data[:1] == b"{" and data.find(b"\n") == len(data) - 1
-        return whole and not self._tail and not self._skipping and len(data) <= self._max_frame
+        """Return whether `data` is exactly one frame, as when a person types; then it need not be fed."""
+        is_one_line = data[:1] == b"{" and data.find(b"\n") == len(data) - 1
+        return is_one_line and not self._tail and not self._skipping and len(data) <= self._max_frame
 
     def feed(self, data: bytes) -> list[bytes | Oversize]:
-        """The frames that `data` completes, without their newlines; blank lines are left out.
+        """Return the frames that `data` completes, without newlines; blank lines are skipped.
 
-        A line over the cap is reported once, as soon as it is known to be over, and skipped.
+        A line above the limit is reported once, as soon as it exceeds the limit, and skipped.
         """
         if b"\n" not in data:
             return self._buffer_tail(data)
@@ -208,11 +208,13 @@ class LineReader:
         if self._skipping:
             del lines[0]
             self._skipping = False
-        cap = self._max_frame
-        found: list[bytes | Oversize] = [
-            line if len(line) <= cap else Oversize(is_fatal=False) for line in lines if line and not line.isspace()
+        max_frame = self._max_frame
+        frames: list[bytes | Oversize] = [
+            line if len(line) <= max_frame else Oversize(is_fatal=False)
+            for line in lines
+            if line and not line.isspace()
         ]
-        return found + self._buffer_tail(rest) if rest else found
+        return frames + self._buffer_tail(rest) if rest else frames
 
     def _buffer_tail(self, data: bytes) -> list[bytes | Oversize]:
         if self._skipping:

@@ -1,8 +1,7 @@
-"""JIM's two ends: what a server hears from a connection and says to a native one, and what a native client does.
+"""The JIM codec: a server's decoder of requests, a client's decoder of events, and the encoder of native frames.
 
-`RequestDecoder` begins as a stream of course objects and turns to lines once a presence carried `"jim": 2`.
-
-Native frames from structs: compact UTF-8, each with its newline.
+A connection begins as a stream of course objects, and becomes native at a presence with `"jim": 2`. Native frames are
+compact JSON in UTF-8, each with a newline.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _ACTIONS: Final = frozenset(request.__struct_config__.tag for request in NativeR
 
 
 class _LenientFrame(Struct):
-    """As much of a refused frame as tells why it was refused."""
+    """The fields of an invalid frame that tell why it is invalid."""
 
     id: Any = UNSET
     action: Any = None
@@ -51,13 +50,13 @@ _LENIENT_DECODER: Final = json.Decoder(_LenientFrame)
 
 
 def decode_request(frame: bytes) -> NativeEvent | InvalidFrame:
-    """The request that one native frame holds, or what is wrong with it."""
+    """Decode one native frame; return its request, or an `InvalidFrame` with the error. Never raises."""
     if is_nested_too_deep(frame):
         return InvalidFrame(BadFrame())
     try:
         request: NativeRequest = _REQUEST_DECODER.decode(frame)
         if not frame.isascii():
-            frame.decode()  # the decoder does not look into the values of keys that it skips
+            frame.decode()  # the decoder does not check the values of unknown keys
     except msgspec.ValidationError as error:
         return _diagnose(frame, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -70,29 +69,31 @@ def decode_request(frame: bytes) -> NativeEvent | InvalidFrame:
 
 
 TOLERATED_CODES: Final = frozenset({FrameTooLong.code, UnknownAction.code})
-"""Refusals that a client which means well may meet any number of times."""
+"""Errors that a well-behaved client may cause any number of times."""
 
 
 def decode_requests(frames: list[bytes | Oversize], max_frame: int, max_bad_frames: int = 100) -> list[ClientEvent]:
-    """What `decode_request` makes of each frame; asked once for all of them where nothing is to be said against any.
+    """Decode frames as `decode_request` does, but all in one call if all are valid.
 
-    After `patience` frames that are unreadable, and not harmless, the rest is not looked at: to find out what is wrong
-    with one takes much longer than to read it.
+    After `max_bad_frames` invalid ones (`TOLERATED_CODES` not counted) the rest is dropped: diagnosing an invalid frame
+    takes much longer than decoding a valid one.
     """
     try:
         whole = b"\n".join(frames)  # type: ignore[arg-type]
         if _may_be_nested_too_deep(whole, len(frames)):
             return _decode_one_by_one(frames, max_frame, max_bad_frames)
-        # Hundreds at a time, and nearly always all of them good: no bytecode runs for each.
-        found: list[Any] = list(map(_REQUEST_DECODER.decode, frames))  # type: ignore[arg-type]
+        # Often hundreds, and nearly always all valid: no bytecode runs for each.
+        requests: list[Any] = list(map(_REQUEST_DECODER.decode, frames))  # type: ignore[arg-type]
         if not whole.isascii():
             whole.decode()
     except (TypeError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_one_by_one(frames, max_frame, max_bad_frames)
-    # (One byte is found much faster than six, and escapes are rare.)
+    # One byte is found much faster than six, and escapes are rare.
     if b"\\" in whole and b"\\u0000" in whole:
         return _decode_one_by_one(frames, max_frame, max_bad_frames)
-    return [request if request.id is UNSET or _is_valid_id(request.id) else InvalidFrame(BadId()) for request in found]
+    return [
+        request if request.id is UNSET or _is_valid_id(request.id) else InvalidFrame(BadId()) for request in requests
+    ]
 
 
 def _may_be_nested_too_deep(whole: bytes, frames: int) -> bool:
@@ -101,14 +102,14 @@ def _may_be_nested_too_deep(whole: bytes, frames: int) -> bool:
 
 
 def _decode_one_by_one(frames: list[bytes | Oversize], max_frame: int, max_bad_frames: int) -> list[ClientEvent]:
-    found: list[ClientEvent] = []
+    events: list[ClientEvent] = []
     for frame in frames:
         event = _decode_frame(frame, max_frame)
-        found.append(event)
+        events.append(event)
         max_bad_frames -= type(event) is InvalidFrame and event.error.code not in TOLERATED_CODES
         if max_bad_frames <= 0:
             break
-    return found
+    return events
 
 
 def _decode_frame(frame: bytes | Oversize, max_frame: int) -> ClientEvent:
@@ -127,29 +128,33 @@ def _is_valid_id(id: Any) -> bool:
 
 
 def _diagnose(frame: bytes, complaint: str) -> Pong | InvalidFrame:
+    """Return why a frame is no request; or that it is a client's answer to a probe."""
     try:
-        loose = _LENIENT_DECODER.decode(frame)
+        fields = _LENIENT_DECODER.decode(frame)
         frame.decode()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return InvalidFrame(BadFrame())
-    if loose.action is None and loose.response is not None:
+    if fields.action is None and fields.response is not None:
         return Pong()
-    if loose.id is not UNSET and not _is_valid_id(loose.id):
+    if fields.id is not UNSET and not _is_valid_id(fields.id):
         return InvalidFrame(BadId())
-    if isinstance(loose.action, str) and loose.action not in _ACTIONS:
-        return InvalidFrame(UnknownAction(), loose.id or None)
-    if (refusal := length_error(complaint)) is not None:
-        return InvalidFrame(refusal, loose.id or None)
-    return InvalidFrame(BadRequest(f"The request is not valid: {complaint}."), loose.id or None)
+    if isinstance(fields.action, str) and fields.action not in _ACTIONS:
+        return InvalidFrame(UnknownAction(), fields.id or None)
+    if (error := length_error(complaint)) is not None:
+        return InvalidFrame(error, fields.id or None)
+    return InvalidFrame(BadRequest(f"The request is not valid: {complaint}."), fields.id or None)
 
 
 class RequestDecoder:
-    """The server's ear on one connection: bytes in, events out, in the order they were said.
+    """A server's decoder of one connection: bytes in, events out, in order.
 
-    `cap` is the largest frame in bytes; after `patience` unreadable objects in one piece of a stream, the last of them
-    is fatal and the rest is not looked at; after as many unreadable lines, neither is the rest. `native` turns True at
-    the first presence with `jim` 2 or above, and stays.
-    A connection that begins as another protocol does is one `ForeignProtocol`, whatever it sends.
+    A connection that begins as another protocol gives one `ForeignProtocol` and nothing else. It becomes native at the
+    first presence with `jim` 2 or above, and stays native.
+
+    Args:
+        max_frame: bytes of the largest frame.
+        max_bad_frames: invalid frames in one call of `feed` after which the rest of the data is dropped; in a stream of
+            course objects the last of them is fatal.
     """
 
     __slots__ = ("_detector", "_lines", "_max_bad_frames", "_max_frame", "_stream", "course_codec")
@@ -164,10 +169,11 @@ class RequestDecoder:
 
     @property
     def is_native(self) -> bool:
+        """Whether the connection has become native."""
         return self._lines is not None
 
     def feed(self, data: bytes) -> list[ClientEvent]:
-        """The events that `data` completes; after one that is `fatal` nothing more can be understood."""
+        """Return the events that `data` completes; after a fatal `InvalidFrame` nothing more can be decoded."""
         if self._lines is not None:
             if self._lines.is_single_frame(data):
                 return [decode_request(data)]
@@ -175,7 +181,7 @@ class RequestDecoder:
         return self._feed_stream(data) if self._detector is None else self._detect_protocol(self._detector, data)
 
     def _detect_protocol(self, detector: ProtocolDetector, data: bytes) -> list[ClientEvent]:
-        """Hold back what comes until it is known not to be another protocol."""
+        """Buffer the first bytes until they are known not to be of another protocol."""
         protocol = detector.feed(data)
         if protocol is None:
             too_long = len(detector.buffer) > self._max_frame
@@ -188,19 +194,19 @@ class RequestDecoder:
 
     def _feed_stream(self, data: bytes) -> list[ClientEvent]:
         stream = self._stream
-        if stream is None:  # it was of another protocol
+        if stream is None:  # the connection speaks another protocol
             return []
         stream.feed(data)
         events: list[ClientEvent] = []
-        unreadable = 0
+        bad_frames = 0
         while (frame := stream.next_frame()) is not None:
             if isinstance(frame, Oversize):
                 return [*events, InvalidFrame(FrameTooLong(limit=self._max_frame), fatal=True)]
             event = InvalidFrame(BadFrame()) if isinstance(frame, Malformed) else self._decode_object(stream, frame)
             if event is not None:
                 events.append(event)
-                unreadable += type(event) is InvalidFrame
-            if unreadable >= self._max_bad_frames:
+                bad_frames += type(event) is InvalidFrame
+            if bad_frames >= self._max_bad_frames:
                 return [*events[:-1], InvalidFrame(BadFrame(), fatal=True)]
             if self._lines is not None:
                 self._stream = None
@@ -209,14 +215,14 @@ class RequestDecoder:
 
     def _decode_object(self, stream: StreamReader, frame: bytes) -> ClientEvent | None:
         try:
-            spelled = json.decode(frame, type=dict[str, Any])
+            raw = json.decode(frame, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             stream.reject(frame)
             return InvalidFrame(BadFrame())
-        if spelled.get("action") == "presence" and _is_native_version(spelled.get("jim")):
+        if raw.get("action") == "presence" and _is_native_version(raw.get("jim")):
             self._lines = LineReader(self._max_frame)
             return decode_request(frame)
-        return self.course_codec.decode(spelled)
+        return self.course_codec.decode(raw)
 
 
 def _is_native_version(jim: Any) -> bool:
@@ -235,9 +241,9 @@ _RAW_DECODER: Final = json.Decoder(msgspec.Raw)
 
 
 def decode_server_frame(line: bytes) -> ServerEvent:
-    """What a server said, for a client.
+    """Decode a server's frame for a client; a frame of a later version of the protocol becomes an `UnknownEvent`.
 
-    A frame of a later version comes back as `UnknownEvent`; what is not JSON, or nested too deep, raises `BadFrame`.
+    Raises `BadFrame` for what is not JSON, or nested too deep.
     """
     if is_nested_too_deep(line):
         raise BadFrame("The server sent something that is not JSON.")
@@ -261,13 +267,16 @@ def _response_or_unknown(line: bytes) -> ServerEvent:
 
 
 class EventDecoder:
-    """The client's ear: bytes in, pairs of frame and event out, in order. `cap` is the longest frame it bears."""
+    """A client's decoder of one connection: bytes in, pairs of frame and event out, in order."""
 
     def __init__(self, max_frame: int) -> None:
         self._lines = LineReader(max_frame)
 
     def feed(self, data: bytes) -> list[tuple[bytes, ServerEvent]]:
-        """Raises `BadFrame` where the other end does not speak JIM 2 (or says more than the cap in one frame)."""
+        """Return the frames that `data` completes, with their events.
+
+        Raises `BadFrame` if the server does not speak JIM 2, or a frame is longer than `max_frame`.
+        """
         pairs: list[tuple[bytes, ServerEvent]] = []
         for line in self._lines.feed(data):
             if not isinstance(line, bytes):
@@ -283,27 +292,27 @@ Encodable: TypeAlias = Struct | dict[str, Any] | msgspec.Raw
 
 
 def encode_lines(frames: Sequence[Encodable]) -> bytes:
-    """Native frames, each with its newline, in one go: that is half of what they cost one by one."""
+    """Encode several native frames in one call, which takes half the time of one call for each."""
     return _ENCODER.encode_lines(frames)
 
 
 def pre_encode(frame: Encodable) -> msgspec.Raw:
-    """A frame that many are to get, encoded once."""
+    """Encode a frame once, for many recipients."""
     return msgspec.Raw(_ENCODER.encode(frame))
 
 
 def pre_encode_lines(frames: Sequence[Encodable]) -> msgspec.Raw:
-    """Frames that many are to get one after the other, encoded once."""
+    """Encode several frames once, for many recipients of all of them."""
     return msgspec.Raw(_ENCODER.encode_lines(frames)[:-1])
 
 
 def encode(frame: Encodable) -> bytes:
-    """A native frame: compact UTF-8 with its newline."""
+    """Encode one native frame."""
     return _ENCODER.encode(frame) + b"\n"
 
 
 class _ShortResponse(Struct, omit_defaults=True):
-    """An answer that says hardly more than its code: what every message stored or handed over is answered with."""
+    """A response with a status and little else, as to every stored or relayed message."""
 
     response: int
     id: str | None
@@ -314,7 +323,7 @@ class _ShortResponse(Struct, omit_defaults=True):
 def make_response(
     status: int, id: str | None, time: float, fields: Struct | dict[str, Any] | None = None, seq: int | None = None
 ) -> Encodable:
-    """The answer to the request with that `id`; with `seq` there is nothing `more` to say."""
+    """Make the response to the request `id`, to be encoded. `time` is Unix seconds; `seq` excludes `fields`."""
     if fields is None and id is not None:
         return _ShortResponse(status, id, time, seq)
     frame: dict[str, Any] = {"response": status} if id is None else {"response": status, "id": id}
@@ -328,10 +337,10 @@ def make_response(
 def encode_response(
     status: int, id: str | None, time: float, fields: Struct | dict[str, Any] | None = None, seq: int | None = None
 ) -> bytes:
-    """An `answer`, as bytes."""
+    """Make and encode a response; the arguments are those of `make_response`."""
     return encode(make_response(status, id, time, fields, seq))
 
 
 def encode_error(error: WireError, time: float, id: str | None = None) -> bytes:
-    """The answer that tells a peer of an error; `id` is the refused request's."""
+    """Make and encode the response that refuses the request `id` with an error."""
     return encode_response(error.status, id, time, error.to_fields())

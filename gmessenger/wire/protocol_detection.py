@@ -1,8 +1,8 @@
-"""Recognise by its first bytes a connection that speaks another protocol than JIM: HTTP, TLS, SSH, SOCKS and others.
+"""Detection of other protocols than JIM (HTTP, TLS, SSH, SOCKS …) by the first bytes of a connection.
 
-A web page can make a browser send an HTTP request with a body of its choice to any port. Read leniently, as course
-clients need it, the body would be obeyed; so nothing of such a connection is acted upon. JIM begins with `{`; what
-begins otherwise and is none of these protocols is a clumsy client, whose first line is refused and skipped.
+A web page can have a browser send an HTTP request with any body to any port. The lenient reader that course clients
+need would find JIM requests in the body, so a connection that speaks another protocol is not read. JIM begins with `{`;
+a connection that begins otherwise, but with none of these protocols, is of a faulty client: its first line is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 JIM: Final = ""
-"""The verdict on an opening of no other known protocol."""
+"""The result for a connection of no other known protocol."""
 
 ANY_BYTE: Final = bytes(range(256))
 DIGITS: Final = b"0123456789"
@@ -22,7 +22,7 @@ def _literal(text: bytes) -> tuple[bytes, ...]:
 
 
 HTTP_METHODS: Final = frozenset(b"GET HEAD POST PUT DELETE OPTIONS PATCH TRACE CONNECT".split())
-"""With one of these and a space a line is a request, whatever follows."""
+"""A line that begins with one of these and a space is a request, whatever follows."""
 
 
 SIGNATURES: Final[tuple[tuple[str, tuple[bytes, ...]], ...]] = (
@@ -46,22 +46,22 @@ SIGNATURES: Final[tuple[tuple[str, tuple[bytes, ...]], ...]] = (
     ("http", (*_literal(b"HTTP/"), DIGITS)),  # an answer
     *(
         ("http", _literal(b"\xef\xbb\xbf" + method + b" ")) for method in sorted(HTTP_METHODS)
-    ),  # behind a byte order mark
+    ),  # after a byte order mark
     ("xml", _literal(b"<?xml")),
     ("xml", _literal(b"<stream:stream")),
     ("xml", _literal(b"<policy-file-request")),
 )
-"""Protocols by how they begin: for each byte, those that it may be."""
+"""Protocols, and for each of their first bytes the values it may have."""
 
 WHITESPACE: Final = b" \t\r\n"
 SPACE_OR_TAB: Final = b" \t"
 SLASH: Final = ord("/")
 QUOTE: Final = ord('"')
 BRACE: Final = ord("{")
-# The parts of a request line, `TOKEN SP target SP HTTP/x` (RFC 9112), of which RTSP and SIP are kin.
+# The parts of a request line, `TOKEN SP target SP HTTP/x` (RFC 9112); those of RTSP and SIP are alike.
 REQUEST_LINE_PARTS: Final = (
     re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*"),
-    re.compile(rb"[^ \t\n\"]*"),  # a quote is never in a URL, and soon in JSON
+    re.compile(rb"[^ \t\n\"]*"),  # no URL has a quote, and all JSON objects have one soon
     re.compile(rb"[A-Za-z]*"),
 )
 METHOD, TARGET, VERSION = range(3)
@@ -72,66 +72,66 @@ REJECTIONS: Final[dict[str, bytes]] = {
         b"X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         b"This is a chat server's port. It speaks no HTTP.\n"
     ),
-    # A fatal alert, protocol_version: none is spoken here.
+    # A fatal alert, protocol_version.
     "tls": b"\x15\x03\x01\x00\x02\x02\x46",
 }
-"""What a client of another protocol is told in its own language before it is hung up on."""
+"""The answers to clients of other protocols, in their protocol, before their connections are closed."""
 
 
 class ProtocolDetector:
-    """Judges the first bytes of one connection, however they are split."""
+    """Detects the protocol of one connection from its first bytes, however they arrive."""
 
     __slots__ = ("_part", "_part_start", "_position", "buffer")
 
     def __init__(self) -> None:
         self.buffer = bytearray()
-        """Bytes that were fed and not decided about."""
+        """The bytes fed so far; all of them, as soon as the protocol is known."""
         self._part = self._position = self._part_start = 0
 
     def feed(self, data: bytes) -> str | None:
-        """Judge, with `data` added to the bytes `held`: a protocol's name, `JIM`, or None where more is needed.
+        """Append `data` to the buffer; return the name of a protocol, `JIM`, or None if more bytes are needed.
 
-        White space at the beginning is dropped: HTTP servers overlook empty lines before a request, too.
+        White space at the beginning is dropped, as HTTP servers ignore empty lines before a request.
         """
         self.buffer += data if self.buffer else data.lstrip(WHITESPACE)
         if not self.buffer:
             return None
         if self.buffer[0] == BRACE:  # nearly always
             return JIM
-        found = _match_signature(self.buffer)
-        if found != JIM:
-            return found
+        protocol = _match_signature(self.buffer)
+        if protocol != JIM:
+            return protocol
         return self._match_request_line()
 
     def _match_request_line(self) -> str | None:
-        # It goes on where it stopped: a line that comes byte by byte costs no more than one that comes whole.
-        held = self.buffer
+        # Resumed where it stopped: a line that arrives byte by byte costs no more than one that arrives whole.
+        buffer = self.buffer
         while True:
-            self._position = REQUEST_LINE_PARTS[self._part].match(held, self._position).end()  # type: ignore[union-attr]
-            if self._position == len(held):
+            self._position = REQUEST_LINE_PARTS[self._part].match(buffer, self._position).end()  # type: ignore[union-attr]
+            if self._position == len(buffer):
                 return None
-            if self._part == VERSION and held[self._position] not in WHITESPACE:
-                if self._position > self._part_start and held[self._position] == SLASH:
-                    if self._position + 1 == len(held):
+            if self._part == VERSION and buffer[self._position] not in WHITESPACE:
+                if self._position > self._part_start and buffer[self._position] == SLASH:
+                    if self._position + 1 == len(buffer):
                         return None
-                    if held[self._position + 1] in DIGITS:
+                    if buffer[self._position + 1] in DIGITS:
                         return "http"
-                if held[self._position] == QUOTE:
+                if buffer[self._position] == QUOTE:
                     return JIM
-                self._part = TARGET  # which holds a space that is not encoded
-            elif held[self._position] not in SPACE_OR_TAB or self._position == self._part_start:
+                self._part = TARGET  # one with a space that is not encoded
+            elif buffer[self._position] not in SPACE_OR_TAB or self._position == self._part_start:
                 return JIM
-            elif self._part == METHOD and bytes(held[: self._position]) in HTTP_METHODS:
+            elif self._part == METHOD and bytes(buffer[: self._position]) in HTTP_METHODS:
                 return "http"
             elif not self._skip_to_next_part():
                 return None
 
     def _skip_to_next_part(self) -> bool:
-        """Skip the space before the next word; False where that has not come."""
-        held = self.buffer
-        while self._position < len(held) and held[self._position] in SPACE_OR_TAB:
+        """Skip the space before the next part; return False if that has not arrived."""
+        buffer = self.buffer
+        while self._position < len(buffer) and buffer[self._position] in SPACE_OR_TAB:
             self._position += 1
-        if self._position == len(held):
+        if self._position == len(buffer):
             self._position -= 1
             return False
         self._part = min(self._part + 1, VERSION)
@@ -140,12 +140,12 @@ class ProtocolDetector:
 
 
 def detect_protocol(data: bytes) -> str | None:
-    """Judge the first bytes of a connection at once; as `Opening.feed`."""
+    """Detect a protocol from the first bytes of a connection in one call, as `ProtocolDetector.feed`."""
     return ProtocolDetector().feed(data)
 
 
 def _match_signature(data: bytes | bytearray) -> str | None:
-    """A protocol by its signature; None where `data` is the beginning of one, `JIM` where it is of none."""
+    """Return the protocol whose signature `data` begins with; None if `data` is too short, `JIM` if there is none."""
     undecided = False
     for protocol, signature in SIGNATURES:
         if all(byte in allowed for byte, allowed in zip(data, signature, strict=False)):

@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2: what a balancer says of its client before the client's own first byte."""
+"""The PROXY protocol, versions 1 and 2: the header by which a load balancer tells the address of its client."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from gmessenger.hosts import MAX_PORT
 
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 V2_SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
-"""How version 2 begins."""
+"""The beginning of a version 2 header."""
 V1_PREFIX: Final = b"PROXY "
-"""How version 1 begins."""
-MAX_V1_LINE: Final = 107
+"""The beginning of a version 1 header."""
+MAX_V1_LINE: Final = 107  # bytes, with the line break
 V2_FIXED_SIZE: Final = 16
-"""Bytes of a version 2 header before what it says of addresses."""
+"""Bytes of a version 2 header before the addresses."""
 MAX_V2_PAYLOAD: Final = 4096
-"""Bytes of a version 2 header after that: addresses, and whatever else the balancer likes to tell."""
+"""Bytes of a version 2 header after that: addresses, and any further fields."""
 ADDRESS_SIZES: Final = {0x1: 4, 0x2: 16}
-"""Bytes of an address, by the family of version 2."""
+"""Bytes of an address, by the address family of version 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a header says: the client's address, if it is known. `local` connections are the balancer's own, to see
-    whether we are well.
-    """
+    """A parsed header: the client's address, if it is known. `is_local`: a health check of the load balancer."""
 
     host: IpAddress | None = None
     port: int = 0
@@ -39,9 +37,9 @@ UNKNOWN: Final = ProxyHeader()
 
 
 def bytes_needed(header: bytes) -> int:
-    """How many bytes may be read next without reading past the header; 0 once it is intact.
+    """Return how many bytes can be read next without reading beyond the header; 0 if it is complete.
 
-    Raises `BadProxyHeader` as soon as it cannot be one.
+    Raises `BadProxyHeader` as soon as `header` cannot be the beginning of one.
     """
     if header[: len(V2_SIGNATURE)] == V2_SIGNATURE:
         return _v2_bytes_needed(header)
@@ -53,7 +51,7 @@ def bytes_needed(header: bytes) -> int:
 
 
 def parse(header: bytes) -> ProxyHeader:
-    """What a whole header says. Raises `BadProxyHeader`."""
+    """Parse a complete header. Raises `BadProxyHeader`."""
     return _parse_v2(header) if header[:1] == V2_SIGNATURE[:1] else _parse_v1(header)
 
 
@@ -83,10 +81,8 @@ def _parse_v2(header: bytes) -> ProxyHeader:
     if family not in ADDRESS_SIZES:
         return UNKNOWN
     size = ADDRESS_SIZES[family]
-    host, ports = (
-        header[V2_FIXED_SIZE : V2_FIXED_SIZE + size],
-        header[V2_FIXED_SIZE + 2 * size : V2_FIXED_SIZE + 2 * size + 4],
-    )
+    host = header[V2_FIXED_SIZE : V2_FIXED_SIZE + size]
+    ports = header[V2_FIXED_SIZE + 2 * size : V2_FIXED_SIZE + 2 * size + 4]
     if len(ports) < 4:
         raise BadProxyHeader("it ends within the addresses")
     return ProxyHeader(ip_address(host), int.from_bytes(ports[:2], "big"))
