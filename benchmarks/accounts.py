@@ -1,7 +1,7 @@
-"""Accounts with live sessions, made through the store itself: `python -m benchmarks.accounts FILE COUNT UNREAD`.
+"""A store with accounts that have sessions, filled without a server: `python -m benchmarks.accounts FILE COUNT UNREAD`.
 
-Hashing thousands of passwords over the wire would take minutes. A process of its own, because it is patched and the
-benchmarks are not.
+Registering thousands over the wire would take minutes, for hashing. A process of its own, because it is patched by
+gevent and the benchmarks are not.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from argon2 import PasswordHasher
 from benchmarks.server_process import TOP
 
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105
-TOGETHER: Final = 500
-ROOM: Final = 100
+CONCURRENCY: Final = 500
+ROOM_SIZE: Final = 100
 """Members of each room."""
 
 
-def name_of(number: int) -> str:
+def account_name(number: int) -> str:
     return f"account-{number}"
 
 
-def token_of(number: int) -> str:
-    """The token of that account's session; of no worth outside a benchmark."""
+def account_token(number: int) -> str:
+    """Return the session token of an account."""
     return f"token-of-account-{number}"
 
 
 def populate(path: Path, count: int, unread: int = 0) -> str:
-    """The URL of a new store with so many accounts, each with a device and a session.
+    """Fill a new store with accounts that have a device and a session; return its URL.
 
-    With `unread`, each has that many messages waiting from its neighbour, and as many in a room of a hundred.
+    `unread`: messages that wait for each account in a direct conversation, and as many in a room of ROOM_SIZE.
     """
     command = [sys.executable, "-m", "benchmarks.accounts", str(path), str(count), str(unread)]
     subprocess.run(command, cwd=TOP, check=True)  # noqa: S603
@@ -52,28 +52,28 @@ def main() -> None:
     from gmessenger.store import open_store
 
     store = open_store(f"sqlite:///{path}")
-    hashed = PasswordHasher().hash(PASSWORD)
+    password_hash = PasswordHasher().hash(PASSWORD)
 
     def make(number: int) -> int:
-        account = store.create_account(name_of(number), name_of(number), hashed, 0.0)
-        proof = Credential(password_hash=hashed)
-        store.begin_session(account.id, DeviceLogin("default", token_of(number)), 0.0, proof)
+        account = store.create_account(account_name(number), account_name(number), password_hash, 0.0)
+        credential = Credential(password_hash=password_hash)
+        store.begin_session(account.id, DeviceLogin("default", account_token(number)), 0.0, credential)
         if unread:
-            store.join(f"#room-{number // ROOM}", account.id)
+            store.join(f"#room-{number // ROOM_SIZE}", account.id)
         return account.id
 
-    for number in range(-(-count // ROOM) if unread else 0):
+    for number in range(-(-count // ROOM_SIZE) if unread else 0):
         store.create_room(f"#room-{number}", f"#room-{number}", 1, 0.0)
-    pool = Pool(TOGETHER)  # at one time, so that many share a commit
+    pool = Pool(CONCURRENCY)  # concurrently, so that many share a commit
     ids = pool.map(make, range(count))
     for number in range(count if unread else 0):
         other = number ^ 1 if number ^ 1 < count else 0
-        me, you = name_of(number), name_of(other)
+        me, you = account_name(number), account_name(other)
         for each in range(unread):
-            post = NewMessage(direct_key(me, you), me, you, f"message {each}", 0.0, ids[number])
-            store.append(post, lambda *_: None)
-        if number % ROOM < unread:
-            room = f"#room-{number // ROOM}"
+            message = NewMessage(direct_key(me, you), me, you, f"message {each}", 0.0, ids[number])
+            store.append(message, lambda *_: None)
+        if number % ROOM_SIZE < unread:
+            room = f"#room-{number // ROOM_SIZE}"
             store.append(NewMessage(room, me, room, f"message of {me}", 0.0, ids[number]), lambda *_: None)
     store.flush()
     store.close()

@@ -1,4 +1,4 @@
-"""What a well-behaved pair notices while strangers attack: a table of attacks, and which break the target.
+"""Latency of well-behaved clients during attacks: a table of attacks, and which of them miss the target.
 
     python -m benchmarks.attacks [--seconds 5] [--only NAME …] [--folder DIRECTORY]
 
@@ -20,20 +20,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.accounts import PASSWORD, name_of, populate
+from benchmarks.accounts import PASSWORD, account_name, populate
 from benchmarks.attackers import ATTACKS, OPTIONS
 from benchmarks.pair import Pair, Times
-from benchmarks.server_process import TOP, Served
+from benchmarks.server_process import TOP, ServerProcess
 
 RATE: Final = 50.0
 ACCOUNTS: Final = 202
-WARMING: Final = 0.5
-"""Seconds of the attack before it is measured."""
-FACTOR: Final = 5.0
-FLOOR: Final = 25.0
+WARM_UP: Final = 0.5
+"""Seconds of an attack before the measurement."""
+MAX_FACTOR: Final = 5.0
+MIN_TARGET: Final = 25.0
 CALM: Final = "(calm)"
-CARDS: Final = {
-    "accounts": (name_of(ACCOUNTS - 2), PASSWORD, name_of(ACCOUNTS - 1), PASSWORD),
+CREDENTIALS: Final = {
+    "accounts": (account_name(ACCOUNTS - 2), PASSWORD, account_name(ACCOUNTS - 1), PASSWORD),
     "guests": (),
 }
 ROW: Final = "{:<24} {:>9} {:>9} {:>9} {:>9} {:>7} {:>7} {:>8} {:>8}  {}"
@@ -41,14 +41,14 @@ TITLES: Final = ("attack", "acc. p50", "p99 ms", "guest p50", "p99 ms", "factor"
 
 
 @contextmanager
-def attacked(name: str, port: int) -> Iterator[None]:
-    """The attack is going on."""
+def under_attack(name: str, port: int) -> Iterator[None]:
+    """Run an attack meanwhile."""
     command = [sys.executable, "-m", "benchmarks.attackers", name, str(port)]
     attacker = subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert attacker.stdout is not None
         assert attacker.stdout.readline() == "going\n", "the attack did not begin"
-        time.sleep(WARMING)
+        time.sleep(WARM_UP)
         yield
         assert attacker.poll() is None, "the attack ended by itself"
     finally:
@@ -57,26 +57,26 @@ def attacked(name: str, port: int) -> Iterator[None]:
 
 
 def measure(name: str, folder: Path, filled: Path, seconds: float) -> tuple[dict[str, Times], float, float, float]:
-    """What the pairs noticed; the server's share of a core, and its memory before and after, in MB."""
+    """Return the pairs' latencies, the server's share of a core in %, and its memory before and after in MB."""
     store = shutil.copy(filled, folder / "attacked.db")
     log = ("--log-file", str(folder / "server.log"), "--log-level", "info")
-    with Served("--store", f"sqlite:///{store}", *log, *OPTIONS.get(name, ())) as server:
-        pairs = {kind: Pair(server.port, seconds, RATE, *cards) for kind, cards in CARDS.items()}
-        before = server.resident() / 1024
-        with attacked(name, server.port) if name != CALM else nothing():
-            used, began = server.processor(), time.monotonic()
+    with ServerProcess("--store", f"sqlite:///{store}", *log, *OPTIONS.get(name, ())) as server:
+        pairs = {kind: Pair(server.port, seconds, RATE, *credentials) for kind, credentials in CREDENTIALS.items()}
+        before = server.memory_kb() / 1024
+        with under_attack(name, server.port) if name != CALM else no_attack():
+            used, began = server.cpu_seconds(), time.monotonic()
             for pair in pairs.values():
                 pair.begin()
-            noticed = {kind: pair.result() for kind, pair in pairs.items()}
-            used = (server.processor() - used) / (time.monotonic() - began)
-            after = server.resident() / 1024
+            latencies = {kind: pair.result() for kind, pair in pairs.items()}
+            used = (server.cpu_seconds() - used) / (time.monotonic() - began)
+            after = server.memory_kb() / 1024
     for left in folder.glob("attacked.db*"):
         left.unlink()
-    return noticed, used * 100, before, after
+    return latencies, used * 100, before, after
 
 
 @contextmanager
-def nothing() -> Iterator[None]:
+def no_attack() -> Iterator[None]:
     yield
 
 
@@ -91,13 +91,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="attacks.", dir=options.folder) as folder:
         populate(filled := Path(folder) / "people.db", ACCOUNTS)
         for name in (CALM, *options.only):
-            noticed, used, before, after = measure(name, Path(folder), filled, options.seconds)
-            calm = calm or {kind: times.percentile(0.99) for kind, times in noticed.items()}
-            factor = max(times.percentile(0.99) / calm[kind] for kind, times in noticed.items())
-            broken = any(t.percentile(0.99) > max(FLOOR, FACTOR * calm[kind]) for kind, t in noticed.items())
-            missing = sum(times.missing for times in noticed.values())
+            latencies, used, before, after = measure(name, Path(folder), filled, options.seconds)
+            calm = calm or {kind: times.percentile(0.99) for kind, times in latencies.items()}
+            factor = max(times.percentile(0.99) / calm[kind] for kind, times in latencies.items())
+            broken = any(t.percentile(0.99) > max(MIN_TARGET, MAX_FACTOR * calm[kind]) for kind, t in latencies.items())
+            missing = sum(times.missing for times in latencies.values())
             remark = f"{missing} never came" if missing else "beyond the target" if broken else ""
-            cells = [f"{noticed[kind].percentile(share):.2f}" for kind in CARDS for share in (0.5, 0.99)]
+            cells = [f"{latencies[kind].percentile(share):.2f}" for kind in CREDENTIALS for share in (0.5, 0.99)]
             row = (name, *cells, f"{factor:.1f}", f"{used:.0f}", f"{before:.0f}", f"{after:.0f}", remark)
             print(ROW.format(*row), flush=True)
 

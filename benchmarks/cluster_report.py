@@ -1,4 +1,4 @@
-"""The tables of `python -m benchmarks.cluster`, and the part of docs/benchmarks.md that they are put into."""
+"""The tables of `python -m benchmarks.cluster`, and their part of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from benchmarks.cluster_workloads import CASES, PARTS, Case, Found
+from benchmarks.cluster_workloads import CASES, PARTS, Case, ClusterResults
 from benchmarks.report import PAGE, machine
 
 BEGIN: Final = "<!-- written by `python -m benchmarks.cluster --write` -->"
@@ -23,89 +23,89 @@ HOPS: Final = (
     ("the same with a bus and another busy node", ("latency", "two"), ("guests", "two")),
     ("a hint through Redis, for a stored message", ("latency", "two, apart"), ("latency", "two")),
 )
-"""What each is the latency of, and what is subtracted from it."""
-ASKED: Final = (
+"""Title of a hop, the run whose latency has it, and the run to subtract."""
+LATENCY_TITLES: Final = (
     ("login", "a login with a token"),
     ("answer", "a guest's message to a guest is answered"),
     ("arrival", "a message to a user who has just logged in has arrived"),
 )
 
 
-def tables(found: Found) -> Iterator[str]:
-    """The lines of a part of a page; what was not measured is left out."""
-    yield from (*stored(found), *latency(found), *hops(found), *bus(found), *asked(found))
+def tables(results: ClusterResults) -> Iterator[str]:
+    """Yield the lines of all tables; what was not measured is left out."""
+    yield from (*stored(results), *latency(results), *hops(results), *bus(results), *latencies(results))
 
 
-def stored(found: Found) -> Iterator[str]:
-    cases = measured(found, "stored")
+def stored(results: ClusterResults) -> Iterator[str]:
+    cases = measured(results, "stored")
     if not cases:
         return
     parts = ["nodes", "PostgreSQL", "Redis", "together", "generator"]
     yield from head("Stored, 50 pairs, 200 in flight each", ["messages/s", *(f"CPU s/M: {parts[0]}", *parts[1:])])
     for case in cases:
-        costs = [cost(found, "stored", case, part) for part in PARTS]
-        cells = [f"{found.of('stored', case.name, 'rate'):,.0f}", *(f"{each:.1f}" for each in (*costs, sum(costs)))]
-        yield row(case.title, [*cells, f"{found.of('stored', case.name, 'generator_cost'):.1f}"])
+        costs = [cost(results, "stored", case, part) for part in PARTS]
+        cells = [f"{results.of('stored', case.name, 'rate'):,.0f}", *(f"{each:.1f}" for each in (*costs, sum(costs)))]
+        yield row(case.title, [*cells, f"{results.of('stored', case.name, 'generator_cost'):.1f}"])
     yield ""
-    behind = [case for case in cases if found.of("stored", case.name, "commits")]
+    behind = [case for case in cases if results.of("stored", case.name, "commits")]
     if behind:
         yield from head("Load on PostgreSQL", ["messages per transaction", "bytes of log per message"])
     for case in behind:
-        commits, log = (found.of("stored", case.name, what) or 0.0 for what in ("commits", "log"))
+        commits, log = (results.of("stored", case.name, what) or 0.0 for what in ("commits", "log"))
         yield row(case.title, [f"{1 / commits:,.0f}", f"{log:,.0f}"])
     yield from [""] if behind else []
 
 
-def latency(found: Found) -> Iterator[str]:
-    for work, title in (("latency", "Stored and delivered"), ("guests", "Guest to guest, not stored")):
-        cases = measured(found, work)
+def latency(results: ClusterResults) -> Iterator[str]:
+    for work, title in (("latency", "Stored and delivered"), ("guests", "From guest to guest, not stored")):
+        cases = measured(results, work)
         if cases:
             columns = ["p50 ms", "p99 ms", "CPU s/M: nodes", "PostgreSQL", "Redis"]
             yield from head(f"{title}, 50 pairs, 500 messages a second", columns)
         for case in cases:
-            times = [f"{found.of(work, case.name, what):.2f}" for what in ("p50", "p99")]
-            yield row(case.title, [*times, *(f"{cost(found, work, case, part):.0f}" for part in PARTS)])
+            times = [f"{results.of(work, case.name, what):.2f}" for what in ("p50", "p99")]
+            yield row(case.title, [*times, *(f"{cost(results, work, case, part):.0f}" for part in PARTS)])
         yield from [""] if cases else []
 
 
-def hops(found: Found) -> Iterator[str]:
+def hops(results: ClusterResults) -> Iterator[str]:
     rows = []
     for title, whole, less in HOPS:
-        have, without = found.of(*whole, "p50"), found.of(*less, "p50") if less else 0.0
+        have, without = results.of(*whole, "p50"), results.of(*less, "p50") if less else 0.0
         if have is not None and without is not None:
             rows.append(row(title, [f"{have - without:.2f}"]))
     if rows:
         yield from (*head("Cost of each hop", ["p50 ms"]), *rows, "")
 
 
-def bus(found: Found) -> Iterator[str]:
+def bus(results: ClusterResults) -> Iterator[str]:
     rows = []
     for work in ("stored", "latency"):
-        publishes, size = (found.of(work, "two, apart", what) for what in ("published", "published_bytes"))
+        publishes, size = (results.of(work, "two, apart", what) for what in ("published", "published_bytes"))
         if publishes and size:
             rows.append(row(work, [f"{1 / publishes:.1f}", f"{size:.0f}"]))
     if rows:
         yield from (*head("Bus traffic", ["hints per publication", "bytes per hint"]), *rows, "")
 
 
-def asked(found: Found) -> Iterator[str]:
+def latencies(results: ClusterResults) -> Iterator[str]:
     rows = []
-    for name, title in ASKED:
+    for name, title in LATENCY_TITLES:
         for case in CASES:
-            half, most = (found.percentile(name, case.name, share) for share in (0.5, 0.95))
+            half, most = (results.percentile(name, case.name, share) for share in (0.5, 0.95))
             if half is not None and most is not None:
                 rows.append(row(f"{title}: {case.title}", [f"{half:.2f}", f"{most:.2f}"]))
     if rows:
         yield from (*head("Sequential requests", ["p50 ms", "p95 ms"]), *rows, "")
 
 
-def measured(found: Found, work: str) -> list[Case]:
-    return [case for case in CASES if found.runs.get((work, case.name))]
+def measured(results: ClusterResults, work: str) -> list[Case]:
+    return [case for case in CASES if results.runs.get((work, case.name))]
 
 
-def cost(found: Found, work: str, case: Case, part: str) -> float:
-    """Seconds of processor for a million messages."""
-    return (found.of(work, case.name, part) or 0.0) * 1e6
+def cost(results: ClusterResults, work: str, case: Case, part: str) -> float:
+    """Return CPU seconds per million messages."""
+    return (results.of(work, case.name, part) or 0.0) * 1e6
 
 
 def head(title: str, columns: Sequence[str]) -> Iterator[str]:
@@ -119,7 +119,7 @@ def row(title: str, cells: Sequence[str]) -> str:
 
 
 def write(text: str, how: str) -> None:
-    """The tables into docs/; the rest of the page is left as it is."""
+    """Replace the generated part of docs/benchmarks.md."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(before + "\n".join([BEGIN, "", f"{how} {machine()}.", "", SHARED, "", text, END]) + after)

@@ -1,4 +1,4 @@
-"""What a cluster is measured by: kinds of work, the rows of the tables, and what was found."""
+"""Workloads of the cluster benchmark, the cases (rows of the tables), and the results."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from benchmarks.nodes import Used
+from benchmarks.nodes import Usage
 from benchmarks.process import Result
-from benchmarks.workloads import Work
+from benchmarks.workloads import Workload
 
 RATE: Final = 500.0
-WORKS: Final = (
-    Work("stored", "stored, 50 pairs, 200 in flight each", "pairs", 50, window=200, stored=True),
-    Work("latency", "50 pairs, 500 messages a second", "pairs", 50, rate=RATE, stored=True, seconds=0.25),
-    Work("guests", "50 pairs of guests, 500 messages a second", "pairs", 50, rate=RATE, seconds=0.25),
+WORKLOADS: Final = (
+    Workload("stored", "stored, 50 pairs, 200 in flight each", "pairs", 50, window=200, stored=True),
+    Workload("latency", "50 pairs, 500 messages a second", "pairs", 50, rate=RATE, stored=True, seconds=0.25),
+    Workload("guests", "50 pairs of guests, 500 messages a second", "pairs", 50, rate=RATE, seconds=0.25),
 )
 PARTS: Final = ("nodes", "postgres", "redis")
-"""Of `Used`, those whose processor time is counted."""
+"""The fields of `Usage` that are CPU seconds."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A row: where the two ends of each pair are, on one node or `apart`."""
+    """A row of the tables. `apart`: sender and recipient of a pair are on different nodes."""
 
     setup: str
     title: str
@@ -43,20 +43,20 @@ CASES: Final = (
 )
 
 
-def works_in(kind: str, case: Case) -> bool:
-    """Guests' messages are not stored: for them it matters only whether they are on one node."""
+def applies_to(kind: str, case: Case) -> bool:
+    """Return whether a workload is run for a case. Guests' messages are not stored, so only the nodes matter."""
     return case.setup == "two" or kind not in ("guests", "answer")
 
 
 @dataclass
-class Found:
-    """By kind of work and case: the result of each round with what was used, or seconds."""
+class ClusterResults:
+    """Results by workload and case: of each round, with its resources; seconds of sequential requests."""
 
-    runs: dict[tuple[str, str], list[tuple[Result, Used]]] = field(default_factory=lambda: defaultdict(list))
+    runs: dict[tuple[str, str], list[tuple[Result, Usage]]] = field(default_factory=lambda: defaultdict(list))
     times: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def of(self, work: str, case: str, what: str) -> float | None:
-        """The median over the rounds of something about a run: its result, or what was used for each message."""
+        """Return the median over the rounds of a field of `Result`, or of `Usage` per message."""
         runs = self.runs.get((work, case))
         if not runs:
             return None
@@ -64,7 +64,7 @@ class Found:
             return median(getattr(result, what) for result, _ in runs)
         return median(getattr(used, what) / result.deliveries for result, used in runs)
 
-    def percentile(self, asked: str, case: str, share: float) -> float | None:
-        """In milliseconds."""
-        times = sorted(self.times.get((asked, case), ()))
+    def percentile(self, latencies: str, case: str, share: float) -> float | None:
+        """Return a percentile of durations, in milliseconds."""
+        times = sorted(self.times.get((latencies, case), ()))
         return times[int(len(times) * share)] * 1000 if times else None

@@ -1,4 +1,4 @@
-"""The server, counting its commits: `python -m benchmarks.commit_counter FILE ARGUMENTS`; FILE holds eight bytes."""
+"""A server that counts its commits in a file: `python -m benchmarks.commit_counter FILE ARGUMENTS`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 COUNT: Final = struct.Struct("q")
 
 
-def count(path: Path) -> int:
+def read_count(path: Path) -> int:
     return int(COUNT.unpack(path.read_bytes())[0])
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     path = Path(sys.argv[1])
     path.write_bytes(COUNT.pack(0))
     with path.open("r+b") as file:
-        counted = mmap.mmap(file.fileno(), COUNT.size)
+        counter = mmap.mmap(file.fileno(), COUNT.size)
     from gevent import monkey
 
     monkey.patch_all()
@@ -28,13 +28,13 @@ def main() -> int:
 
     commit, commits = SqliteWriter._commit, 0
 
-    def counting(self: SqliteWriter, changes: Any) -> Any:
+    def commit_and_count(self: SqliteWriter, changes: Any) -> Any:
         nonlocal commits
         commits += 1
-        COUNT.pack_into(counted, 0, commits)
+        COUNT.pack_into(counter, 0, commits)
         return commit(self, changes)
 
-    SqliteWriter._commit = counting  # type: ignore[method-assign]
+    SqliteWriter._commit = commit_and_count  # type: ignore[method-assign]
     return run(sys.argv[2:])
 
 

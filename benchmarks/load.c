@@ -1,87 +1,55 @@
-/* The load that every server is measured with: many connections, one thread, epoll.
+/* The load generator for all servers: many connections, one thread, epoll.
  *
- *     cc -O2 -o load load.c hearing.c && ./load PORT WINDOW RATE < plan-and-commands
+ *     cc -O2 -o load load.c receive.c connection.c && ./load PORT WINDOW RATE PLAN < commands
  *
- * It knows next to nothing of protocols. A plan (written by work.py, read from the file named by the last argument) says
- * what each connection sends to log in and what it waits for, and what its messages look like. Every message carries a
- * caret and sixteen hexadecimal digits, the time it was written; counting deliveries is counting carets.
+ * It knows little of protocols. The plan (written by workloads.py) has what each connection sends to log in and what it
+ * waits for, and its messages. Every message contains a caret and sixteen hexadecimal digits, the time it was written;
+ * deliveries are counted by their carets.
  *
  * Lines of a plan; bytes are in hexadecimal:
- *     together N                 so many log in at the same time
- *     group FAN                  what follows belongs to a new group, in which each message is delivered FAN times
- *     port NUMBER                what follows connects there instead
+ *     concurrent N               N connections log in at the same time
+ *     group FAN                  the following connections are a new group, in which each message is delivered FAN times
+ *     port NUMBER                the following connections go to this port
  *     connect KIND               a new connection: text, nats or mqtt
- *     send BYTES | wait BYTES    while logging in
- *     message BYTES AT WIDTH     it writes these; at AT a serial number: 8 hexadecimal digits, 2 binary bytes, or none (0)
- *     answer BYTES               each of its messages is answered with something that contains this
- *     acknowledge BYTES          what it says after each hundred deliveries
+ *     send BYTES | wait BYTES    a step of its login
+ *     message BYTES AT WIDTH     its message; at AT a serial number: 8 hexadecimal digits, 2 binary bytes, or none (0)
+ *     answer BYTES               part of the response to each of its messages
+ *     acknowledge BYTES          what it sends after each hundred deliveries
  *
- * When all have logged in it prints "ready". For each line "SECONDS" on its input it then keeps WINDOW messages of each
- * group on their way (or, if RATE is not 0, writes RATE messages a second), waits until all have been delivered and
- * answered, and prints one line of JSON. At the end of its input it hangs up.
+ * When all have logged in it prints "ready". For each line "SECONDS" of its input it keeps WINDOW messages of each group
+ * in flight (or, if RATE is not 0, writes RATE messages a second), waits until all are delivered and answered, and prints
+ * one line of JSON. At the end of its input it closes all connections.
  */
 #define _GNU_SOURCE
-#include "load.h"
+#include "receive.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
-enum { EVENTS = 512, MOST_SAMPLES = 1 << 22, PATIENCE = 30 };
+enum { EVENTS = 512, TIMEOUT = 30 /* seconds */ };
 
-struct run run;
 static struct connection *connections;
-static struct group *groups;
 static size_t connection_count, group_count;
-static struct group **dirty;
-static size_t dirty_count;
-static size_t together = 1;
+static size_t concurrent = 1;
 static int epoll;
 
-void die(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* ---- writing: everything that is to be said in one turn is gathered and sent at once */
-
-void queue(struct connection *c, const char *bytes, size_t length) {
-    if (c->out_length + length > c->out_size) {
-        c->out_size = 2 * (c->out_length + length);
-        c->out = realloc(c->out, c->out_size);
-    }
-    memcpy(c->out + c->out_length, bytes, length);
-    c->out_length += length;
-}
-
-void flush(struct connection *c) {
-    while (c->out_start < c->out_length) {
-        ssize_t sent = send(c->fd, c->out + c->out_start, c->out_length - c->out_start, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EAGAIN) return; /* the edge of EPOLLOUT brings us back */
-        if (sent < 0) die("send: %s", strerror(errno));
-        c->out_start += (size_t)sent;
-    }
-    c->out_start = c->out_length = 0;
-}
+/* ---- writing: messages of one turn are queued and sent together */
 
 static void put_hex(char *at, uint64_t value, int digits) {
     while (digits--) at[digits] = "0123456789abcdef"[value & 15], value >>= 4;
 }
 
-static void say(struct group *g) {
+static void write_message(struct group *g) {
     struct connection *c = &connections[g->writers[g->sent++ % g->writer_count]];
     uint32_t serial = ++c->serial;
     put_hex(c->message + c->stamp_at, now_ns(), 16);
@@ -99,35 +67,26 @@ static void flush_group(struct group *g) {
 }
 
 static void refill(struct group *g) {
-    while (g->sent - g->delivered / g->fan < run.window) say(g);
+    while (g->sent - g->delivered / g->fan < run.window) write_message(g);
     flush_group(g);
 }
 
 /* ---- reading */
 
-void delivered(struct connection *c, uint64_t stamp, uint64_t now) {
-    struct group *g = &groups[c->group];
-    g->delivered++;
-    run.delivered++;
-    c->unacknowledged++;
-    if (run.sample_count < MOST_SAMPLES) run.samples[run.sample_count++] = (float)(now - stamp) * 1e-6f;
-    if (!g->dirty) g->dirty = 1, dirty[dirty_count++] = g;
-}
-
 static void receive(struct connection *c) {
     static char buffer[1 << 18];
     for (;;) {
-        size_t kept = c->tail_length, room = sizeof buffer - kept;
-        memcpy(buffer, c->tail, kept);
-        ssize_t got = recv(c->fd, buffer + kept, room, 0);
+        size_t tail = c->tail_length, room = sizeof buffer - tail;
+        memcpy(buffer, c->tail, tail);
+        ssize_t got = recv(c->fd, buffer + tail, room, 0);
         if (got < 0 && errno == EAGAIN) return;
         if (got < 0) die("recv: %s", strerror(errno));
-        if (got == 0) die("closed by the server after: %.*s", (int)(kept < 400 ? kept : 400), buffer);
-        size_t length = kept + (size_t)got, used = hear(c, buffer, length);
+        if (got == 0) die("closed by the server after: %.*s", (int)(tail < 400 ? tail : 400), buffer);
+        size_t length = tail + (size_t)got, used = receive_bytes(c, buffer, length);
         c->tail_length = length - used;
         if (c->tail_length > sizeof c->tail) die("a frame of more than %zu bytes", sizeof c->tail);
         memcpy(c->tail, buffer + used, c->tail_length);
-        if ((size_t)got < room) return; /* that was all: the next edge comes with the next bytes */
+        if ((size_t)got < room) return; /* nothing is left: the next bytes are a new edge */
     }
 }
 
@@ -142,14 +101,14 @@ static void serve(struct epoll_event *events, int count) {
     }
 }
 
-static void settle(void) { /* let joins and greetings go by until there is silence */
+static void settle(void) { /* read joins and greetings until nothing comes for 300 ms */
     struct epoll_event events[EVENTS];
     int count;
     while ((count = epoll_wait(epoll, events, EVENTS, 300)) > 0) serve(events, count);
     dirty_count = 0;
 }
 
-static int finished(void) {
+static int is_finished(void) {
     if (run.answers < run.awaited_answers) return 0;
     for (size_t i = 0; i < group_count; i++)
         if (groups[i].delivered < groups[i].sent * groups[i].fan) return 0;
@@ -180,7 +139,7 @@ static int start_timer(void) {
 static void keep_rate(uint64_t elapsed_ns) {
     for (uint64_t due = (uint64_t)((double)elapsed_ns * 1e-9 * run.rate); run.issued < due; run.issued++) {
         struct group *g = &groups[run.issued % group_count];
-        say(g);
+        write_message(g);
         flush_group(g);
     }
 }
@@ -195,7 +154,7 @@ static void measure(double seconds) {
     uint64_t start = now_ns(), now = start, moved_at = start, moved = 0;
     if (timer < 0)
         for (size_t i = 0; i < group_count; i++) refill(&groups[i]);
-    while (sending || !finished()) {
+    while (sending || !is_finished()) {
         serve(events, epoll_wait(epoll, events, EVENTS, 100));
         now = now_ns();
         sending = sending && (double)(now - start) < seconds * 1e9;
@@ -206,7 +165,7 @@ static void measure(double seconds) {
         }
         dirty_count = 0;
         if (run.delivered + run.answers != moved) moved = run.delivered + run.answers, moved_at = now;
-        else if (now - moved_at > PATIENCE * 1000000000ull)
+        else if (now - moved_at > TIMEOUT * 1000000000ull)
             die("stalled with %zu delivered and %zu of %zu answered", run.delivered, run.answers, run.awaited_answers);
     }
     cpu = own_cpu() - cpu;
@@ -219,7 +178,7 @@ static void measure(double seconds) {
     fflush(stdout);
 }
 
-/* ---- logging in: many at once, step by step, since some servers take a second for each */
+/* ---- login: many at once, step by step, since some servers take a second for each */
 
 static char *unhex(const char *text, size_t *length) {
     *length = strlen(text) / 2;
@@ -234,27 +193,27 @@ static char *unhex(const char *text, size_t *length) {
 
 static void open_connection(struct connection *c) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)c->port)};
-    struct timeval patience = {PATIENCE, 0};
+    struct timeval timeout = {TIMEOUT, 0};
     int yes = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     if (connect(c->fd, (struct sockaddr *)&address, sizeof address) < 0) die("connect: %s", strerror(errno));
 }
 
 static void wait_for(struct connection *c, const struct bytes *what) {
     char *found;
-    while ((found = memmem(c->heard, c->heard_length, what->at, what->length)) == NULL) {
-        c->heard = realloc(c->heard, c->heard_length + 65536);
-        ssize_t got = recv(c->fd, c->heard + c->heard_length, 65536, 0);
+    while ((found = memmem(c->login_input, c->login_input_length, what->start, what->length)) == NULL) {
+        c->login_input = realloc(c->login_input, c->login_input_length + 65536);
+        ssize_t got = recv(c->fd, c->login_input + c->login_input_length, 65536, 0);
         if (got <= 0)
-            die("login: \"%.*s\" did not come but: %.*s", (int)what->length, what->at,
-                (int)(c->heard_length < 400 ? c->heard_length : 400), c->heard ? c->heard : "");
-        c->heard_length += (size_t)got;
+            die("login: \"%.*s\" did not come but: %.*s", (int)what->length, what->start,
+                (int)(c->login_input_length < 400 ? c->login_input_length : 400), c->login_input ? c->login_input : "");
+        c->login_input_length += (size_t)got;
     }
-    size_t end = (size_t)(found - c->heard) + what->length; /* what came behind it may be the next that is awaited */
-    memmove(c->heard, c->heard + end, c->heard_length -= end);
+    size_t end = (size_t)(found - c->login_input) + what->length; /* the rest may hold what is awaited next */
+    memmove(c->login_input, c->login_input + end, c->login_input_length -= end);
 }
 
 static void watch(struct connection *c) {
@@ -263,20 +222,20 @@ static void watch(struct connection *c) {
     epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-static void log_in(struct connection *first, struct connection *behind) {
+static void log_in(struct connection *first, struct connection *end) {
     int busy = 1;
-    for (struct connection *c = first; c < behind; c++) {
+    for (struct connection *c = first; c < end; c++) {
         open_connection(c);
-        usleep(500); /* ngIRCd lets ten wait to be accepted; one more would be tried again after a second */
+        usleep(500); /* ngIRCd has a backlog of ten; a further connect would be repeated after a second */
     }
     for (int step = 0; busy; step++) {
         busy = 0;
-        for (struct connection *c = first; c < behind; c++)
-            if (step < c->step_count) queue(c, c->steps[step].send.at, c->steps[step].send.length), flush(c), busy = 1;
-        for (struct connection *c = first; c < behind; c++)
+        for (struct connection *c = first; c < end; c++)
+            if (step < c->step_count) queue(c, c->steps[step].send.start, c->steps[step].send.length), flush(c), busy = 1;
+        for (struct connection *c = first; c < end; c++)
             if (step < c->step_count) wait_for(c, &c->steps[step].wait);
     }
-    for (struct connection *c = first; c < behind; c++) free(c->heard), watch(c);
+    for (struct connection *c = first; c < end; c++) free(c->login_input), watch(c);
 }
 
 static void become_writer(struct connection *c, const char *serial_at, const char *width) {
@@ -299,8 +258,8 @@ static void read_plan(const char *path, int port) {
     while (fgets(line, sizeof line, plan)) {
         size_t length;
         if (sscanf(line, "%15s %32767s %15s %15s", word, first, second, third) < 2) continue;
-        if (!strcmp(word, "together")) {
-            together = strtoul(first, NULL, 10);
+        if (!strcmp(word, "concurrent")) {
+            concurrent = strtoul(first, NULL, 10);
         } else if (!strcmp(word, "group")) {
             groups[group_count++].fan = strtoul(first, NULL, 10);
         } else if (!strcmp(word, "port")) {
@@ -313,7 +272,7 @@ static void read_plan(const char *path, int port) {
         } else {
             char *bytes = unhex(first, &length);
             struct bytes found = {bytes, length};
-            if (!strcmp(word, "send") && c->step_count == MOST_STEPS) die("more than %d steps", MOST_STEPS);
+            if (!strcmp(word, "send") && c->step_count == MAX_STEPS) die("more than %d steps", MAX_STEPS);
             if (!strcmp(word, "send")) c->steps[c->step_count++].send = found;
             else if (!strcmp(word, "wait")) c->steps[c->step_count - 1].wait = found;
             else if (!strcmp(word, "answer")) c->answer = bytes, c->answer_length = length;
@@ -324,13 +283,13 @@ static void read_plan(const char *path, int port) {
     fclose(plan);
 }
 
-static void hang_up(void) { /* and wait until the server has noticed, so that names are free */
+static void close_all(void) { /* and wait until the server has closed, too, so that names are free */
     char rest[65536];
     for (size_t i = 0; i < connection_count; i++) shutdown(connections[i].fd, SHUT_WR);
     for (size_t i = 0; i < connection_count; i++) {
-        struct timeval patience = {1, 0};
+        struct timeval timeout = {1, 0};
         fcntl(connections[i].fd, F_SETFL, 0);
-        setsockopt(connections[i].fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        setsockopt(connections[i].fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
         while (recv(connections[i].fd, rest, sizeof rest, 0) > 0) continue;
     }
 }
@@ -340,15 +299,15 @@ int main(int count, char **arguments) {
     if (count != 5) die("usage: load PORT WINDOW RATE PLAN");
     run.window = strtoul(arguments[2], NULL, 10);
     run.rate = atof(arguments[3]);
-    run.samples = malloc(MOST_SAMPLES * sizeof *run.samples);
+    run.samples = malloc(MAX_SAMPLES * sizeof *run.samples);
     epoll = epoll_create1(0);
     read_plan(arguments[4], atoi(arguments[1]));
-    for (size_t i = 0; i < connection_count; i += together)
-        log_in(&connections[i], &connections[i + together < connection_count ? i + together : connection_count]);
+    for (size_t i = 0; i < connection_count; i += concurrent)
+        log_in(&connections[i], &connections[i + concurrent < connection_count ? i + concurrent : connection_count]);
     settle();
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) measure(atof(line));
-    hang_up();
+    close_all();
     return 0;
 }

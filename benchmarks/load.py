@@ -1,7 +1,7 @@
-"""Load from plain sockets in this process: pairs of native clients, one of which writes to the other.
+"""Load from sockets of this process: pairs of native clients, one of which writes to the other.
 
-What comes back is counted by its newlines, so that the generator is not what is measured; its own share of a core is
-part of the result.
+Received frames are counted without decoding, so that the server is measured and not the generator; its own share of a
+core is part of the result.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from msgspec import json
 
 TEXT: Final = "x" * 100
 ACKNOWLEDGE_EVERY: Final = 100
-PATIENCE: Final = 20.0
+TIMEOUT: Final = 20.0
 MESSAGE: Final = b'"action":"msg"'
 ANSWER: Final = b'"response":200'
 
 
 class Client:
-    """One native connection that is logged in, a guest's without a password.
+    """A native connection that has logged in; as a guest, without a password.
 
-    `partner` is who it writes to, or who writes to it.
+    `partner`: the name at the other end of the conversation.
     """
 
     def __init__(self, port: int, name: str, partner: str, password: str) -> None:
@@ -34,7 +34,7 @@ class Client:
         self.partner = partner
         self.unread = b""
         self.unsent = b""
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         user = {"account_name": name} | ({"password": password} if password else {})
         self.sock.sendall(json.encode({"action": "presence", "jim": 2, "user": user}) + b"\n")
@@ -45,7 +45,7 @@ class Client:
         self.sock.setblocking(False)
 
     def count(self, what: bytes) -> int:
-        """How many frames of this sort have come."""
+        """Return how many received frames contain a sign. Does not block."""
         try:
             data = self.unread + self.sock.recv(1 << 18)
         except BlockingIOError:
@@ -64,7 +64,7 @@ class Client:
 
 @dataclass
 class Writer:
-    """The writing half of a pair: keeps `window` messages unanswered."""
+    """The sender of a pair."""
 
     client: Client
     batch: str
@@ -80,11 +80,11 @@ class Writer:
 
 @dataclass
 class Result:
-    """Of one run: what was stored and delivered, in how many seconds, and how long each answer took."""
+    """The result of a run. `times`: seconds from sending to the response."""
 
     messages: int
     seconds: float
-    generator: float  # of a core
+    generator: float  # its share of a core
     times: list[float]
 
     def percentile(self, share: float) -> float:
@@ -92,17 +92,17 @@ class Result:
 
 
 class Pairs:
-    """All the pairs; `run` them again and again."""
+    """Pairs of clients; can be run several times."""
 
     def __init__(self, port: int, count: int, password: str, batch: str) -> None:
         self._selector = selectors.DefaultSelector()
         self._writers: list[Writer] = []
-        self._heard = 0
+        self._delivered = 0
         self._due: dict[str, int] = {}
         for number in range(count):
-            one, other = f"a{number}", f"b{number}"
-            reader = Client(port, other, one, password)
-            writer = Writer(Client(port, one, other, password), f"{batch}.{number}.")
+            sender, recipient = f"a{number}", f"b{number}"
+            reader = Client(port, recipient, sender, password)
+            writer = Writer(Client(port, sender, recipient, password), f"{batch}.{number}.")
             self._writers.append(writer)
             self._selector.register(reader.sock, selectors.EVENT_READ, reader)
             self._selector.register(writer.client.sock, selectors.EVENT_READ, writer)
@@ -113,36 +113,36 @@ class Pairs:
         self._selector.close()
 
     def run(self, seconds: float, window: int) -> Result:
-        """Keep `window` messages of each pair unanswered for so long, then wait for the rest."""
+        """Keep `window` messages of each pair unanswered for some seconds, then wait for all responses."""
         return self._run(seconds, window=window)
 
     def run_at(self, seconds: float, rate: float) -> Result:
-        """Send so many messages a second, from all the pairs in turn."""
+        """Send messages at a rate per second, from the pairs in turn."""
         return self._run(seconds, rate=rate)
 
     def _run(self, seconds: float, window: int = 0, rate: float = 0.0) -> Result:
-        sent_before, heard_before = self._sent, self._heard
+        sent_before, delivered_before = self._sent, self._delivered
         times: list[float] = []
-        cpu, began = time.process_time(), time.monotonic()
-        end, due = began + seconds, 0
+        cpu, start = time.process_time(), time.monotonic()
+        end, due = start + seconds, 0
         for writer in self._writers if window else ():
             writer.write(window)
         while True:
             now = time.monotonic()
-            while rate and now < end and due <= (now - began) * rate:
+            while rate and now < end and due <= (now - start) * rate:
                 writer = self._writers[due % len(self._writers)]
                 writer.times.append(now)
                 writer.write(1)
                 due += 1
-            if now >= end and self._answered == self._sent == self._heard:
+            if now >= end and self._answered == self._sent == self._delivered:
                 break
-            assert now < end + PATIENCE, f"sent {self._sent}, answered {self._answered}, heard {self._heard}"
-            pause = max(0.0, began + due / rate - now) if rate and now < end else 0.1
+            assert now < end + TIMEOUT, f"sent {self._sent}, answered {self._answered}, heard {self._delivered}"
+            pause = max(0.0, start + due / rate - now) if rate and now < end else 0.1
             for key, _ in self._selector.select(pause):
                 self._serve(key.data, window if now < end else 0, times)
-        took = time.monotonic() - began
-        assert self._heard - heard_before == self._sent - sent_before
-        return Result(self._heard - heard_before, took, (time.process_time() - cpu) / took, times)
+        duration = time.monotonic() - start
+        assert self._delivered - delivered_before == self._sent - sent_before
+        return Result(self._delivered - delivered_before, duration, (time.process_time() - cpu) / duration, times)
 
     @property
     def _sent(self) -> int:
@@ -155,7 +155,7 @@ class Pairs:
     def _serve(self, data: Any, window: int, times: list[float]) -> None:
         if isinstance(data, Client):
             count = data.count(MESSAGE)
-            self._heard += count
+            self._delivered += count
             self._acknowledge(data, count)
             return
         answered = data.client.count(ANSWER)
@@ -171,7 +171,7 @@ class Pairs:
     def _acknowledge(self, reader: Client, count: int) -> None:
         due = self._due.get(reader.name, 0) + count
         if due >= ACKNOWLEDGE_EVERY:
-            # More than it was sent is taken for all that it was sent.
+            # A seq above the last one acknowledges everything.
             reader.send(f'{{"action":"ack","with":"{reader.partner}","seq":{2**40}}}\n'.encode())
             due = 0
         self._due[reader.name] = due

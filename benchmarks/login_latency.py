@@ -1,4 +1,4 @@
-"""How long it takes to log in with a token, to be asked and answered, and to be reached after having come."""
+"""Latency of logins by token, of responses, and of the first message after a login."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any, Final
 
 from benchmarks.protocols import PASSWORD
 
-PATIENCE: Final = 20.0
-SHOWN_WITHIN: Final = 0.5
-"""Seconds until each node knows who is on the other."""
-FRESH: Final = (f"c{time.time_ns() // 1000:x}.{number}" for number in itertools.count())
+TIMEOUT: Final = 20.0
+PRESENCE_DELAY: Final = 0.5
+"""Seconds until each node knows the presences of the other."""
+IDS: Final = (f"c{time.time_ns() // 1000:x}.{number}" for number in itertools.count())
 
 
-class Person:
-    """A native session; what it is sent is looked for, not understood."""
+class NativeClient:
+    """A native session that searches received frames without decoding them."""
 
-    def __init__(self, port: int, name: str, **proof: str) -> None:
+    def __init__(self, port: int, name: str, **credential: str) -> None:
         self.name = name
         self._unread = b""
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.send({"action": "presence", "jim": 2, "user": {"account_name": name, **proof}})
-        self.token = str(json.loads(self.until(b'"session"'))["session"])
-        self.until(b'"synced"')
+        self.send({"action": "presence", "jim": 2, "user": {"account_name": name, **credential}})
+        self.token = str(json.loads(self.read_until(b'"session"'))["session"])
+        self.read_until(b'"synced"')
 
     def send(self, frame: dict[str, Any]) -> None:
         self._sock.sendall(json.dumps(frame).encode() + b"\n")
 
-    def say(self, to: str) -> bytes:
-        """The id of what was said."""
-        id = next(FRESH)
+    def send_message(self, to: str) -> bytes:
+        """Send a message; return its id."""
+        id = next(IDS)
         self.send({"action": "msg", "to": to, "message": id, "id": id})
         return id.encode()
 
-    def until(self, wanted: bytes) -> bytes:
-        """The first frame with this in it."""
+    def read_until(self, wanted: bytes) -> bytes:
+        """Block until a frame contains `wanted`, and return it."""
         while True:
             line, end, rest = self._unread.partition(b"\n")
             if not end:
@@ -52,52 +52,54 @@ class Person:
                 return line
 
     def close(self) -> None:
-        """And wait until the server has noticed."""
+        """Close the connection, and block until the server has closed it too."""
         self._sock.shutdown(socket.SHUT_WR)
         while self._sock.recv(65536):
             pass
         self._sock.close()
 
 
-def logins(port: int, count: int) -> list[float]:
-    """Seconds from dialling until somebody is in and has all that waited."""
-    person, took = Person(port, "b0", password=PASSWORD), []
+def login_times(port: int, count: int) -> list[float]:
+    """Return the seconds from connecting to the end of the catch-up, for logins by token."""
+    person, durations = NativeClient(port, "b0", password=PASSWORD), []
     for _ in range(count):
         person.close()
-        began = time.monotonic()
-        person = Person(port, "b0", session=person.token)
-        took.append(time.monotonic() - began)
+        start = time.monotonic()
+        person = NativeClient(port, "b0", session=person.token)
+        durations.append(time.monotonic() - start)
     person.close()
-    return took
+    return durations
 
 
-def answers(here: int, there: int, count: int) -> list[float]:
-    """Seconds until a guest who says something to another is answered that it was handed over."""
-    one, other = Person(here, "gus"), Person(there, "joe")
-    time.sleep(SHOWN_WITHIN)
-    took = []
+def response_times(sender_port: int, recipient_port: int, count: int) -> list[float]:
+    """Return the seconds from sending a message to its response, between guests."""
+    sender, recipient = NativeClient(sender_port, "gus"), NativeClient(recipient_port, "joe")
+    time.sleep(PRESENCE_DELAY)
+    durations = []
     for _ in range(count):
-        began = time.monotonic()
-        said = one.say("joe")
-        one.until(said)
-        took.append(time.monotonic() - began)
-        other.until(said)
-    one.close()
-    other.close()
-    return took
+        start = time.monotonic()
+        id = sender.send_message("joe")
+        sender.read_until(id)
+        durations.append(time.monotonic() - start)
+        recipient.read_until(id)
+    sender.close()
+    recipient.close()
+    return durations
 
 
-def arrivals(here: int, there: int, count: int) -> list[float]:
-    """Seconds until somebody who has come a moment ago has what is said to them then."""
-    one, other, took = Person(here, "a0", password=PASSWORD), Person(there, "b0", password=PASSWORD), []
+def catch_up_times(sender_port: int, recipient_port: int, count: int) -> list[float]:
+    """Return the seconds from sending a message to its arrival, for a recipient that has just logged in."""
+    sender = NativeClient(sender_port, "a0", password=PASSWORD)
+    recipient = NativeClient(recipient_port, "b0", password=PASSWORD)
+    durations = []
     for _ in range(count):
-        other.close()
-        other = Person(there, "b0", session=other.token)
-        began = time.monotonic()
-        said = one.say("b0")
-        other.until(said)
-        took.append(time.monotonic() - began)
-        one.until(said)
-    one.close()
-    other.close()
-    return took
+        recipient.close()
+        recipient = NativeClient(recipient_port, "b0", session=recipient.token)
+        start = time.monotonic()
+        id = sender.send_message("b0")
+        recipient.read_until(id)
+        durations.append(time.monotonic() - start)
+        sender.read_until(id)
+    sender.close()
+    recipient.close()
+    return durations

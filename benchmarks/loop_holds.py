@@ -1,10 +1,10 @@
-"""How long one legal frame can hold the server's loop, in milliseconds of processor time: a table by field of a frame.
+"""CPU milliseconds for which one valid frame can hold the server's event loop: a table by field.
 
     python -m benchmarks.loop_holds [--frames 16] [--folder DIRECTORY]
 
-The server counts, for every turn of its loop, what the loop's thread has used between two looks at the sockets. Each of
-the worst texts there are (`benchmarks/texts.py`) is put into each field that takes one, several frames at once, as
-strangers send them; what is shown is the longest turn. The target: none is longer than 50 ms. A minute. Linux only.
+The server measures the CPU time of each turn of its loop. Each of the worst texts (`benchmarks/texts.py`) is put into
+each field that takes text, in several frames at once; the longest turn is shown. The target: none is longer than 50 ms.
+About a minute. Linux only.
 """
 
 from __future__ import annotations
@@ -24,17 +24,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.accounts import name_of, populate
-from benchmarks.attackers import account, dial, native, until
+from benchmarks.accounts import account_name, populate
+from benchmarks.attackers import connect, connect_account, connect_native, read_until
 from benchmarks.server_process import HOST, TOP
 from benchmarks.texts import TEXTS
 
 TARGET: Final = 50.0  # milliseconds
-LONGEST_FRAME: Final = 65_000
+MAX_FRAME: Final = 65_000
 ACCOUNTS: Final = 120
 LONGEST: Final = struct.Struct("d")
 FIELDS: Final[dict[str, Callable[[str, int], dict[str, Any]]]] = {
-    "a message to an account": lambda text, number: {"action": "msg", "to": name_of(ACCOUNTS - 1), "message": text},
+    "a message to an account": lambda text, number: {
+        "action": "msg",
+        "to": account_name(ACCOUNTS - 1),
+        "message": text,
+    },
     "a message to a room": lambda text, number: {"action": "msg", "to": "#hall", "message": text},
     "a message to a guest": lambda text, number: {"action": "msg", "to": "reader", "message": text},
     "a message to all": lambda text, number: {"action": "msg", "to": "#all", "message": text},
@@ -63,13 +67,13 @@ FIELDS: Final[dict[str, Callable[[str, int], dict[str, Any]]]] = {
     "a course client's name": lambda text, number: {"action": "presence", "user": {"account_name": text}},
     "a course client's message": lambda text, number: {
         "action": "msg",
-        "to": name_of(ACCOUNTS - 1),
+        "to": account_name(ACCOUNTS - 1),
         "from": "writer",
         "message": text,
     },
 }
-NEW_LINE_EACH: Final = ("a name", "a device", "a course client's name")
-ODD: Final[dict[str, bytes]] = {
+NEW_CONNECTION_EACH: Final = ("a name", "a device", "a course client's name")
+ODD_FRAMES: Final[dict[str, bytes]] = {
     "nested 32,000 deep": b'{"action":"probe","x":' + b"[" * 32_000 + b"]" * 32_000 + b"}\n",
     "6,000 keys": json.dumps({"action": "probe"} | {f"k{n}": n for n in range(6000)}).encode()[:-1] + b"}\n",
     "one key 9,000 times": b'{"action":"probe"' + b',"x":1' * 9_000 + b"}\n",
@@ -84,17 +88,17 @@ def frame(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
-def fitting(field: Callable[[str, int], dict[str, Any]], text: str, number: int) -> bytes:
-    """The frame, with as much of the text as one may hold."""
+def fit_frame(field: Callable[[str, int], dict[str, Any]], text: str, number: int) -> bytes:
+    """Return a frame with as much of the text as the size limit allows."""
     data = frame(field(text, number))
-    while len(data) > LONGEST_FRAME:
-        text = text[: len(text) * LONGEST_FRAME // len(data) - 1]
+    while len(data) > MAX_FRAME:
+        text = text[: len(text) * MAX_FRAME // len(data) - 1]
         data = frame(field(text, number))
     return data
 
 
-class Counted:
-    """A server whose longest turn is known."""
+class MeasuredServer:
+    """A server that measures the longest turn of its event loop."""
 
     def __init__(self, folder: Path, store: str) -> None:
         path = folder / "longest"
@@ -114,7 +118,7 @@ class Counted:
 
     @property
     def longest(self) -> float:
-        """Milliseconds since `begin`."""
+        """The longest turn since `begin`, in CPU milliseconds."""
         return float(LONGEST.unpack_from(self._longest)[0]) * 1000
 
     def close(self) -> None:
@@ -123,55 +127,61 @@ class Counted:
 
 
 @contextmanager
-def counted(folder: Path, store: str) -> Iterator[Counted]:
-    server = Counted(folder, store)
+def measured_server(folder: Path, store: str) -> Iterator[MeasuredServer]:
+    server = MeasuredServer(folder, store)
     try:
         yield server
     finally:
         server.close()
 
 
-def said(port: int, data: list[bytes], number: int, name: str) -> None:
-    """Say it, and wait until all of it has been dealt with."""
-    if name in NEW_LINE_EACH:
+def send_frames(port: int, data: list[bytes], number: int, name: str) -> None:
+    """Send frames, and wait until the server has handled them all."""
+    if name in NEW_CONNECTION_EACH:
         for each in data[:4]:
-            sock = dial(port)
+            sock = connect(port)
             sock.sendall(each)
-            until(sock, b'"response"')
+            read_until(sock, b'"response"')
             sock.close()
         return
     if name.startswith("a course"):
-        sock = dial(port)
+        sock = connect(port)
         sock.sendall(frame({"action": "presence", "user": {"account_name": "writer"}}))
-        until(sock, b'"response"')
+        read_until(sock, b'"response"')
         sock.sendall(b"".join(data))
         time.sleep(0.3)
     else:
-        sock = native(port, f"guest{number}") if name.startswith("a message") else account(port, number % 100)
+        sock = (
+            connect_native(port, f"guest{number}")
+            if name.startswith("a message")
+            else connect_account(port, number % 100)
+        )
         sock.sendall(b"".join(data) + frame({"action": "probe", "id": "last"}))
-        until(sock, b'"last"')
+        read_until(sock, b'"last"')
     sock.close()
 
 
-def measure(server: Counted, frames: int) -> Iterator[tuple[str, str, float]]:
-    """By field, the worst text and its longest turn in milliseconds."""
+def measure(server: MeasuredServer, frames: int) -> Iterator[tuple[str, str, float]]:
+    """Yield each field with its worst text and the longest turn in milliseconds."""
     number = 0
     for name, field in FIELDS.items():
         worst = ("", 0.0)
         for kind, text in TEXTS.items():
             number += 1
             server.begin()
-            said(server.port, [fitting(field, text, number * 100 + each) for each in range(frames)], number, name)
+            send_frames(
+                server.port, [fit_frame(field, text, number * 100 + each) for each in range(frames)], number, name
+            )
             worst = max(worst, (kind, server.longest), key=lambda each: each[1])
         yield name, *worst
-    for name, data in ODD.items():
+    for name, data in ODD_FRAMES.items():
         server.begin()
-        said(server.port, [data] * 4, number, "odd")
+        send_frames(server.port, [data] * 4, number, "odd")
         yield name, "", server.longest
 
 
 def serve(path: Path, arguments: list[str]) -> int:
-    """Be the server, and write down how long its longest turn was."""
+    """Run the server, and write its longest turn into a file."""
     with path.open("r+b") as file:
         longest = mmap.mmap(file.fileno(), LONGEST.size)
     from gevent import get_hub, monkey
@@ -181,7 +191,7 @@ def serve(path: Path, arguments: list[str]) -> int:
 
     before = time.thread_time()
 
-    def turned() -> None:
+    def on_turn() -> None:
         nonlocal before
         now = time.thread_time()
         if now - before > LONGEST.unpack_from(longest)[0]:
@@ -189,7 +199,7 @@ def serve(path: Path, arguments: list[str]) -> int:
         before = now
 
     check = get_hub().loop.check()
-    check.start(turned)
+    check.start(on_turn)
     return run(arguments)
 
 
@@ -200,18 +210,18 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=16, help="at once")
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="a directory on the disk of the store")
     options = parser.parse_args()
-    beyond = 0
-    with tempfile.TemporaryDirectory(prefix="holds.", dir=options.folder) as given:
-        folder = Path(given)
+    over_target = 0
+    with tempfile.TemporaryDirectory(prefix="holds.", dir=options.folder) as name:
+        folder = Path(name)
         populate(folder / "people.db", ACCOUNTS)
-        with counted(folder, f"sqlite:///{folder}/people.db") as server:
-            keep: list[socket.socket] = [account(server.port, 0), native(server.port, "reader")]
-            keep[0].sendall(frame({"action": "join", "room": "#hall"}))
+        with measured_server(folder, f"sqlite:///{folder}/people.db") as server:
+            connections: list[socket.socket] = [connect_account(server.port, 0), connect_native(server.port, "reader")]
+            connections[0].sendall(frame({"action": "join", "room": "#hall"}))
             for name, kind, longest in measure(server, options.frames):
                 remark = "beyond the target" if longest > TARGET else ""
-                beyond += longest > TARGET
+                over_target += longest > TARGET
                 print(f"{name:<28} {kind:<20} {longest:>7.1f}  {remark}", flush=True)
-    return 1 if beyond else 0
+    return 1 if over_target else 0
 
 
 if __name__ == "__main__":

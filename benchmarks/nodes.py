@@ -1,4 +1,4 @@
-"""Nodes of a cluster as processes of this machine, the PostgreSQL and the Redis behind them, and what each used."""
+"""Nodes of a cluster as processes, their PostgreSQL and Redis, and the resources that each has used."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from benchmarks.server_process import Served
-from benchmarks.setup_steps import fill
+from benchmarks.server_process import ServerProcess
+from benchmarks.setup_steps import fill_store
 from gmessenger.launcher.services import Postgres, Redis
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -22,7 +22,7 @@ UNTHROTTLED: Final = ("--message-rate", "0", "--request-rate", "0", "--connect-r
 
 @dataclass(frozen=True)
 class Setup:
-    """So many nodes on a store, with a bus between them or without."""
+    """Nodes on a store, with a bus or without."""
 
     name: str
     title: str
@@ -40,8 +40,8 @@ SETUPS: Final = (
 
 
 @dataclass(frozen=True)
-class Used:
-    """Up to now: seconds of processor, what was published through Redis, transactions that kept messages, log bytes."""
+class Usage:
+    """Resources so far: CPU seconds, publications and bytes through Redis, transactions with messages, bytes of WAL."""
 
     nodes: float = 0.0
     postgres: float = 0.0
@@ -51,14 +51,14 @@ class Used:
     commits: int = 0
     log: int = 0
 
-    def __sub__(self, before: Used) -> Used:
-        return Used(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
+    def __sub__(self, before: Usage) -> Usage:
+        return Usage(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
 
 
-class Behind:
-    """A private PostgreSQL, as Debian configures it (`fsync` on), and a private Redis: a context."""
+class Services:
+    """A context manager: a private PostgreSQL with Debian's configuration (`fsync` on) and a private Redis."""
 
-    def __enter__(self) -> Behind:
+    def __enter__(self) -> Services:
         with ExitStack() as stack:
             self.postgres = stack.enter_context(Postgres())
             self.postgres.start()
@@ -73,27 +73,26 @@ class Behind:
         self._stack.close()
 
     def versions(self) -> str:
-        return (
-            f"PostgreSQL {self.postgres.run('SHOW server_version').split()[0]}, Redis {self._told()['redis_version']}"
-        )
+        postgres = self.postgres.run("SHOW server_version").split()[0]
+        return f"PostgreSQL {postgres}, Redis {self._redis_info()['redis_version']}"
 
-    def used(self, database: str) -> Used:
-        """By both, and by whatever is done in that database."""
-        told = self._told()
-        published = dict(pair.split("=") for pair in told.get("cmdstat_publish", "calls=0").split(","))
+    def used(self, database: str) -> Usage:
+        """Return what both have used, and what was done in a database."""
+        info = self._redis_info()
+        published = dict(pair.split("=") for pair in info.get("cmdstat_publish", "calls=0").split(","))
         commits, log = self.postgres.run(
             "SELECT count(*) FROM moves", "SELECT pg_current_wal_insert_lsn() - '0/0'", database=database
         ).split()
-        return Used(
-            postgres=family(self.postgres.pid),
-            redis=family(self.redis.pid),
+        return Usage(
+            postgres=process_tree_cpu(self.postgres.pid),
+            redis=process_tree_cpu(self.redis.pid),
             published=int(published["calls"]),
-            published_bytes=int(told["total_net_input_bytes"]),
+            published_bytes=int(info["total_net_input_bytes"]),
             commits=int(commits),
             log=int(log),
         )
 
-    def _told(self) -> dict[str, str]:
+    def _redis_info(self) -> dict[str, str]:
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(str(self.redis.socket))
             line.sendall(b"INFO everything\r\nQUIT\r\n")
@@ -102,19 +101,19 @@ class Behind:
 
 
 class Nodes:
-    """A setup that runs, with a hundred accounts in its store: a context."""
+    """A context manager: a running setup, with a hundred accounts in its store."""
 
-    def __init__(self, setup: Setup, behind: Behind, folder: Path) -> None:
+    def __init__(self, setup: Setup, services: Services, folder: Path) -> None:
         self.setup = setup
-        self._behind = behind
+        self._services = services
         self.folder = Path(tempfile.mkdtemp(prefix=f"{setup.name}.", dir=folder))
-        self.store = behind.postgres.database() if setup.shared else f"sqlite:///{self.folder / 'messenger.db'}"
+        self.store = services.postgres.database() if setup.shared else f"sqlite:///{self.folder / 'messenger.db'}"
         options = ["--store", self.store, *UNTHROTTLED]
-        options += ["--bus", behind.redis.url] if setup.bus else []
-        self.servers = [Served(*options) for _ in range(setup.nodes)]
+        options += ["--bus", services.redis.url] if setup.bus else []
+        self.servers = [ServerProcess(*options) for _ in range(setup.nodes)]
 
     def __enter__(self) -> Nodes:
-        fill(self.store)
+        fill_store(self.store)
         with ExitStack() as stack:
             for server in self.servers:
                 stack.enter_context(server)
@@ -136,27 +135,27 @@ class Nodes:
         return [server.port for server in self.servers]
 
     def cpu(self) -> float:
-        """Seconds that its nodes have used so far."""
-        return sum(server.processor() for server in self.servers)
+        """Return the CPU seconds of its nodes so far."""
+        return sum(server.cpu_seconds() for server in self.servers)
 
-    def used(self) -> Used:
-        """What everything has used that it works with."""
-        nodes = Used(nodes=self.cpu())
+    def used(self) -> Usage:
+        """Return what the nodes, and the services they use, have used so far."""
+        nodes = Usage(nodes=self.cpu())
         if not self.setup.shared:
             return nodes
-        behind = self._behind.used(self.store.partition("?")[0].rpartition("/")[2])
-        return replace(behind, nodes=nodes.nodes, **({} if self.setup.bus else {"redis": 0.0}))
+        used = self._services.used(self.store.partition("?")[0].rpartition("/")[2])
+        return replace(used, nodes=nodes.nodes, redis=used.redis if self.setup.bus else 0.0)
 
 
-def family(pid: int) -> float:
-    """Seconds that a process has used, and its children, also those that have ended."""
+def process_tree_cpu(pid: int) -> float:
+    """Return the CPU seconds of a process and its children, including those that have ended."""
     own = _fields(pid)
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return (sum(own[11:15]) + sum(sum(_fields(int(child))[11:13]) for child in children)) / TICKS
 
 
 def _fields(pid: int) -> list[int]:
-    """The numbers of /proc/PID/stat, from the third on; none of a process that has just ended."""
+    """Return the numbers of /proc/PID/stat from the third on; none if the process has just ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

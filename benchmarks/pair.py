@@ -1,8 +1,8 @@
-"""A well-behaved pair, measured: `python -m benchmarks.pair PORT SECONDS RATE [NAME PASSWORD NAME PASSWORD]`.
+"""Latency between two clients: `python -m benchmarks.pair PORT SECONDS RATE [NAME PASSWORD NAME PASSWORD]`.
 
-One writes to the other RATE times a second; each time from the writing to the reading is one measurement. A process of
-its own, so that nobody else's work disturbs the clock. It says "ready" once both are logged in, begins when it reads a
-line, and ends with one line of JSON: the times in milliseconds, and how many never came.
+One writes to the other RATE times a second; the time from writing to reading is measured. A process of its own, so that
+no other work delays it. It prints "ready" once both have logged in, starts when it reads a line, and ends with one line
+of JSON: the times in milliseconds, and how many messages were missing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Final
 from benchmarks.load import Client
 from benchmarks.server_process import TOP
 
-LAST_WAIT: Final = 10.0
+DRAIN_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds from writing to reading, in order of size, and how many messages never came."""
+    """Milliseconds from writing to reading, sorted; `missing`: messages that were not delivered."""
 
     times: list[float]
     missing: int
@@ -34,10 +34,10 @@ class Times:
 
 
 class Pair:
-    """The process, from another one: `begin`, then `result`."""
+    """Runs this module in a process: `begin`, then `result`."""
 
-    def __init__(self, port: int, seconds: float, rate: float, *cards: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.pair", str(port), str(seconds), str(rate), *cards]
+    def __init__(self, port: int, seconds: float, rate: float, *credentials: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.pair", str(port), str(seconds), str(rate), *credentials]
         self._process = subprocess.Popen(  # noqa: S603
             command, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -50,24 +50,24 @@ class Pair:
         self._process.stdin.flush()
 
     def result(self) -> Times:
-        said, _ = self._process.communicate(timeout=120)
-        return Times(**json.loads(said))
+        output, _ = self._process.communicate(timeout=120)
+        return Times(**json.loads(output))
 
 
-def measure(port: int, seconds: float, rate: float, cards: Sequence[str]) -> Times:
-    one, first, other, second = cards or ("calm-hank", "", "calm-dale", "")
+def measure(port: int, seconds: float, rate: float, credentials: Sequence[str]) -> Times:
+    one, first, other, second = credentials or ("calm-hank", "", "calm-dale", "")
     writer, reader = Client(port, one, other, first), Client(port, other, one, second)
     print("ready", flush=True)
     sys.stdin.readline()
     selector = selectors.DefaultSelector()
     for each in (reader, writer):
         selector.register(each.sock, selectors.EVENT_READ, each)
-    mine = f'"from":"{one}"'.encode()  # others may shout at everybody
+    mine = f'"from":"{one}"'.encode()  # others may broadcast
     frame = json.dumps({"action": "msg", "to": other, "message": "x" * 100}).encode() + b"\n"
     total, began = int(seconds * rate), time.monotonic()
     written: list[float] = []
     times: list[float] = []
-    while len(times) < total and time.monotonic() < began + seconds + LAST_WAIT:
+    while len(times) < total and time.monotonic() < began + seconds + DRAIN_TIMEOUT:
         while len(written) < total and time.monotonic() >= began + len(written) / rate:
             written.append(time.monotonic())
             writer.send(frame)

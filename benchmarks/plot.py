@@ -1,4 +1,4 @@
-"""The plot: for each kind of work a panel of bars, one for each server; an SVG written by hand."""
+"""The plot, as SVG: a panel for each workload, a bar for each server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from benchmarks.servers import Peer
-from benchmarks.workloads import Work
+from benchmarks.workloads import Workload
 
 BAR: Final = 16
 GAP: Final = 6
@@ -16,14 +16,14 @@ NAMES: Final = 170
 LENGTH: Final = 230
 NUMBERS: Final = 60
 MOST: Final = 4.0
-"""Bars end at so many times what gmessenger takes; the number tells the rest."""
+"""The longest bar, as a multiple of gmessenger's; longer ones are cut and have their number."""
 OURS: Final = "gmessenger"
 
 Cost = Callable[[str, str], float | None]
 
 
-def plot(cost: Cost, peers: list[Peer], works: list[Work]) -> str:
-    """CPU seconds per million deliveries: `cost` of a kind of work and a server, by their names."""
+def plot(cost: Cost, peers: list[Peer], works: list[Workload]) -> str:
+    """Return the SVG. `cost`: CPU seconds per million deliveries, by the names of workload and server."""
     panels = [(work, bars) for work in works if work.shape != "idle" and (bars := bars_of(cost, peers, work))]
     width, top = NAMES + LENGTH + NUMBERS, 0
     drawn: list[str] = []
@@ -36,12 +36,12 @@ def plot(cost: Cost, peers: list[Peer], works: list[Work]) -> str:
     return "\n".join([f'{head} font-size="12">', '<rect width="100%" height="100%" fill="#fff"/>', *drawn, "</svg>\n"])
 
 
-def bars_of(cost: Cost, peers: list[Peer], work: Work) -> list[tuple[Peer, float]]:
+def bars_of(cost: Cost, peers: list[Peer], work: Workload) -> list[tuple[Peer, float]]:
     bars = [(peer, seconds) for peer in peers if (seconds := cost(work.name, peer.name)) is not None]
     return sorted(bars, key=lambda bar: bar[1])
 
 
-def panel(work: Work, bars: list[tuple[Peer, float]], x: int, y: int) -> Iterator[str]:
+def panel(work: Workload, bars: list[tuple[Peer, float]], x: int, y: int) -> Iterator[str]:
     ours = next((seconds for peer, seconds in bars if peer.name == OURS), bars[0][1])
     longest = min(bars[-1][1], MOST * ours) or 1.0
     yield f'<text x="{x + 10}" y="{y + 22}" font-weight="bold">{escape(work.title)}: CPU s per million</text>'

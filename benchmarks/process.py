@@ -1,4 +1,4 @@
-"""Processes: a server that is measured, and the load generator that drives it. Linux only (/proc)."""
+"""Processes: a measured server and the load generator. Linux only (/proc)."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ from typing import IO, Final, Protocol
 
 from benchmarks.servers import Peer
 from benchmarks.setup_steps import TOP
-from benchmarks.workloads import Work
+from benchmarks.workloads import Workload
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
-SOURCES: Final = ("load.c", "hearing.c")
-PATIENCE: Final = 30.0
+SOURCES: Final = ("load.c", "receive.c", "connection.c")
+TIMEOUT: Final = 30.0
 
 
-class Failed(Exception):
-    """A server or a load did not do what it should; says what was last heard of it."""
+class BenchmarkError(Exception):
+    """A server or the generator failed; the message ends with its last output."""
 
 
-def compile_load(folder: Path) -> Path:
-    """The generator, compiled on the spot."""
+def compile_generator(folder: Path) -> Path:
+    """Compile the load generator; return its path."""
     program = folder / "load"
     sources = [str(TOP / "benchmarks" / source) for source in SOURCES]
     subprocess.run(["cc", "-O2", "-std=gnu11", "-o", str(program), *sources], check=True)  # noqa: S603, S607
     return program
 
 
-class Server:
-    """A peer that runs, in a folder of its own."""
+class PeerServer:
+    """A running peer, in a directory of its own."""
 
     def __init__(self, peer: Peer, folder: Path) -> None:
-        """Raises `Failed` if it does not listen in time."""
+        """Start it and wait until it listens. Raises `BenchmarkError`."""
         self.peer = peer
         self.folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}.", dir=folder))
         self.port = free_port()
-        if peer.before:
-            peer.before(self.folder)
+        if peer.prepare:
+            peer.prepare(self.folder)
         self._output = (self.folder / "output").open("wb")
         command = peer.command(self.folder, self.port)
         self._process = subprocess.Popen(  # noqa: S603
             command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
         )
-        self._until_it_listens()
-        if peer.after:
-            peer.after(self.port)
+        self._wait_until_listening()
+        if peer.after_start:
+            peer.after_start(self.port)
 
     def cpu(self) -> float:
-        """Seconds used so far, by it and by its children."""
-        return sum(times(pid) for pid in self._pids())
+        """Return the CPU seconds of the process and its children so far."""
+        return sum(cpu_times(pid) for pid in self._pids())
 
     def memory(self) -> int:
-        """kB resident, of it and its children."""
-        return sum(resident(pid) for pid in self._pids())
+        """Return the resident memory of the process and its children, in kB."""
+        return sum(memory_kb(pid) for pid in self._pids())
 
-    def kept(self) -> int:
-        """Bytes in its files, its log aside."""
+    def stored_bytes(self) -> int:
+        """Return the size of its files, without its log."""
         files = (path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".log")
         return sum(path.stat().st_size for path in files if path.name not in ("plan", "output"))
 
@@ -75,22 +75,22 @@ class Server:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._output.close()
         shutil.rmtree(self.folder)
 
-    def _until_it_listens(self) -> None:
-        end = time.monotonic() + PATIENCE
+    def _wait_until_listening(self) -> None:
+        end = time.monotonic() + TIMEOUT
         while time.monotonic() < end and self._process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return
             time.sleep(0.05)
-        said = (self.folder / "output").read_text(errors="replace")[-300:]
+        output = (self.folder / "output").read_text(errors="replace")[-300:]
         self.stop()
-        raise Failed(f"{self.peer.name} does not listen: {said}")
+        raise BenchmarkError(f"{self.peer.name} does not listen: {output}")
 
     def _pids(self) -> list[int]:
         pids = [self._process.pid]
@@ -107,19 +107,19 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def times(pid: int) -> float:
+def cpu_times(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def resident(pid: int) -> int:
+def memory_kb(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run of one kind of work through one server. Times in seconds but for the percentiles, in milliseconds."""
+    """A run of a workload on a server. Times in seconds, percentiles in milliseconds."""
 
     deliveries: int
     seconds: float
@@ -134,7 +134,7 @@ class Result:
 
     @property
     def cost(self) -> float:
-        """Seconds of the server's processor for a million deliveries."""
+        """CPU seconds of the server per million deliveries."""
         return self.server * 1e6 / self.deliveries
 
     @property
@@ -142,44 +142,46 @@ class Result:
         return self.generator * 1e6 / self.deliveries
 
 
-class Driven(Protocol):
-    """What a load is for: a server, or several."""
+class Target(Protocol):
+    """What the generator connects to: a server, or the nodes of a cluster."""
 
     folder: Path
-    port: int
+
+    @property
+    def port(self) -> int: ...
 
     def cpu(self) -> float: ...
 
 
-class Load:
-    """The generator with everybody logged in. `run` again and again."""
+class LoadGenerator:
+    """The load generator, with all connections logged in; can be run several times."""
 
-    def __init__(self, program: Path, server: Driven, work: Work, plan: str) -> None:
-        """Raises `Failed` if somebody cannot log in."""
+    def __init__(self, program: Path, server: Target, work: Workload, plan: str) -> None:
+        """Start the generator and wait for all logins. Raises `BenchmarkError`."""
         file = server.folder / "plan"
         file.write_text(plan)
         self._server = server
         command = [str(program), str(server.port), str(work.window), str(work.rate), str(file)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)  # noqa: S603
-        self._hear()
+        self._read_line()
 
     def run(self, seconds: float) -> Result:
-        """Raises `Failed` if anything is refused, lost, or late by 30 seconds."""
+        """Run the workload. Raises `BenchmarkError` if a message is refused or lost, or 30 seconds late."""
         used = self._server.cpu()
         pipe_of(self._process.stdin).write(f"{seconds}\n")
         pipe_of(self._process.stdin).flush()
-        told = json.loads(self._hear())
+        report = json.loads(self._read_line())
         used = self._server.cpu() - used
-        return Result(told["deliveries"], told["seconds"], used, told["cpu"], told["p50"], told["p99"])
+        return Result(report["deliveries"], report["seconds"], used, report["cpu"], report["p50"], report["p99"])
 
     def close(self) -> None:
         self._process.communicate()
 
-    def _hear(self) -> str:
+    def _read_line(self) -> str:
         line = pipe_of(self._process.stdout).readline()
         if not line:
-            raise Failed(self._process.communicate()[1].strip()[-400:] or "the generator ended")
+            raise BenchmarkError(self._process.communicate()[1].strip()[-400:] or "the generator ended")
         return line
 
 
@@ -189,9 +191,9 @@ def pipe_of(pipe: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def load(program: Path, server: Driven, work: Work, plan: str) -> Iterator[Load]:
-    driver = Load(program, server, work, plan)
+def load(program: Path, server: Target, work: Workload, plan: str) -> Iterator[LoadGenerator]:
+    generator_process = LoadGenerator(program, server, work, plan)
     try:
-        yield driver
+        yield generator_process
     finally:
-        driver.close()
+        generator_process.close()

@@ -1,10 +1,10 @@
-"""A reconnect storm: the server is killed under 2,000 live sessions, started again, and all of them come back at once.
+"""A reconnect storm: the server is killed with 2,000 sessions and restarted, and all clients reconnect.
 
     python -m benchmarks.reconnect_storm [--accounts 2000] [--unread 5] [--together]
 
-Each account resumes its session with its token, in the rhythm of our client (a pause of up to a second that doubles
-with each refused try), or with `--together` in one instant, as badly written clients do. A pair of guests that is there
-before them sends 50 messages a second meanwhile. Loopback only; under a minute. Linux only (/proc).
+Each account reconnects with its token and the backoff of the client library (a random delay of up to a second, which
+doubles after each failure), or with `--together` at the same instant, as badly written clients do. Meanwhile two guests
+exchange 50 messages a second. Loopback only; under a minute. Linux only (/proc).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks.accounts import name_of, populate, token_of
+from benchmarks.accounts import account_name, account_token, populate
 from benchmarks.pair import Pair
-from benchmarks.server_process import HOST, Served, many_files, source
+from benchmarks.server_process import HOST, ServerProcess, raise_file_limit, source_address
 from gmessenger.backoff import Backoff
 from gmessenger.client.config import Timeouts
 
-BOUND: Final = 60.0
+TIMEOUT: Final = 60.0
 RATE: Final = 50.0
 PAIR_SECONDS: Final = 8.0
 ROW: Final = "{:<14} {:>9} {:>10} {:>12} {:>12} {:>9} {:>10} {:>10} {:>10}"
@@ -42,93 +42,94 @@ TITLES: Final = (
     "pair p50",
     "p99 ms",
 )
-LET_IN: Final = b'"synced"'
+LOGIN_SIGN: Final = b'"synced"'
 JITTER: Final = random.SystemRandom().uniform
 
 
 @dataclass
-class Member:
-    """One account that wants to be back."""
+class ReconnectingClient:
+    """The client of one account."""
 
     number: int
-    pauses: Backoff
+    backoff: Backoff
     sock: socket.socket | None = None
-    heard: bytes = b""
-    began: float = 0.0
-    tries: int = 0
-    took: float = field(default=0.0)
+    received: bytes = b""
+    started: float = 0.0
+    attempts: int = 0
+    duration: float = field(default=0.0)
 
     def connect(self, port: int) -> bool:
-        """Begin a try; says whether somebody listens."""
-        self.tries += 1
-        self.began = time.monotonic()
-        self.heard = b""
+        """Connect and send the login; return False if the server does not listen."""
+        self.attempts += 1
+        self.started = time.monotonic()
+        self.received = b""
         try:
-            self.sock = socket.create_connection((HOST, port), BOUND, source(self.number))
+            self.sock = socket.create_connection((HOST, port), TIMEOUT, source_address(self.number))
         except OSError:
             return False
-        card = {"account_name": name_of(self.number), "session": token_of(self.number)}
-        self.sock.sendall(json.dumps({"action": "presence", "jim": 2, "user": card}).encode() + b"\n")
+        user = {"account_name": account_name(self.number), "session": account_token(self.number)}
+        self.sock.sendall(json.dumps({"action": "presence", "jim": 2, "user": user}).encode() + b"\n")
         return True
 
-    def hear(self) -> bool:
-        """Whether it is back, with everything that waited for it."""
+    def read(self) -> bool:
+        """Read; return True once it has logged in and caught up."""
         assert self.sock is not None
         data = self.sock.recv(65536)
-        self.heard += data
-        assert data, self.heard[-200:]
-        if LET_IN not in self.heard:
+        self.received += data
+        assert data, self.received[-200:]
+        if LOGIN_SIGN not in self.received:
             return False
-        assert b'"response":200' in self.heard, self.heard[:200]
-        self.took = time.monotonic() - self.began
+        assert b'"response":200' in self.received, self.received[:200]
+        self.duration = time.monotonic() - self.started
         return True
 
 
-def come_back(port: int, members: list[Member], together: bool) -> float:
-    """All of them try until they are back; the moment when the last one is."""
+def reconnect_all(port: int, clients: list[ReconnectingClient], at_once: bool) -> float:
+    """Reconnect all clients; return the time at which the last one has caught up."""
     selector, lost = selectors.DefaultSelector(), time.monotonic()
-    tries = [(lost + (0.0 if together else each.pauses.next_delay()), each.number) for each in members]
-    heapq.heapify(tries)
-    missing = len(members)
+    attempts = [(lost + (0.0 if at_once else each.backoff.next_delay()), each.number) for each in clients]
+    heapq.heapify(attempts)
+    missing = len(clients)
     while missing:
-        assert time.monotonic() < lost + BOUND, f"{missing} are not back"
-        while tries and tries[0][0] <= time.monotonic():
-            member = members[heapq.heappop(tries)[1]]
-            if member.connect(port):
-                selector.register(member.sock, selectors.EVENT_READ, member)  # type: ignore[arg-type]
+        assert time.monotonic() < lost + TIMEOUT, f"{missing} are not back"
+        while attempts and attempts[0][0] <= time.monotonic():
+            client = clients[heapq.heappop(attempts)[1]]
+            if client.connect(port):
+                selector.register(client.sock, selectors.EVENT_READ, client)  # type: ignore[arg-type]
             else:
-                heapq.heappush(tries, (time.monotonic() + member.pauses.next_delay(), member.number))
-        for key, _ in selector.select(max(0.0, tries[0][0] - time.monotonic()) if tries else 1.0):
-            if key.data.hear():
+                heapq.heappush(attempts, (time.monotonic() + client.backoff.next_delay(), client.number))
+        for key, _ in selector.select(max(0.0, attempts[0][0] - time.monotonic()) if attempts else 1.0):
+            if key.data.read():
                 selector.unregister(key.fileobj)
                 missing -= 1
     return time.monotonic()
 
 
-def storm(server: Served, accounts: int, together: bool) -> None:
-    patience = Timeouts()
-    members = [
-        Member(each, Backoff(patience.initial_backoff, patience.max_backoff, JITTER)) for each in range(accounts)
+def measure(server: ServerProcess, accounts: int, at_once: bool) -> None:
+    timeouts = Timeouts()
+    clients = [
+        ReconnectingClient(each, Backoff(timeouts.initial_backoff, timeouts.max_backoff, JITTER))
+        for each in range(accounts)
     ]
-    come_back(server.port, members, True)  # so that there is something to lose
-    for member in members:
-        assert member.sock is not None
-        member.sock.close()
-        member.tries = 0
+    reconnect_all(server.port, clients, True)  # the first login, before the kill
+    for client in clients:
+        assert client.sock is not None
+        client.sock.close()
+        client.attempts = 0
     server.kill()
     server.start()
-    listening, used = time.monotonic(), server.processor()
+    listening, used = time.monotonic(), server.cpu_seconds()
     pair = Pair(server.port, PAIR_SECONDS, RATE)
     pair.begin()
-    back = come_back(server.port, members, together) - listening
-    used = server.processor() - used
-    beside = pair.result()
-    took = sorted(member.took for member in members)
-    row = ("none" if together else "as our client", accounts, f"{back:.1f}", f"{took[len(took) // 2]:.2f}")
-    row += (f"{took[int(len(took) * 0.99)]:.2f}", sum(member.tries for member in members), f"{used:.1f}")
-    print(ROW.format(*row, f"{beside.percentile(0.5):.1f}", f"{beside.percentile(0.99):.1f}"), flush=True)
-    for member in members:
-        member.sock.close()  # type: ignore[union-attr]
+    recovery = reconnect_all(server.port, clients, at_once) - listening
+    used = server.cpu_seconds() - used
+    latencies = pair.result()
+    duration = sorted(client.duration for client in clients)
+    row = ("none" if at_once else "as our client", accounts, f"{recovery:.1f}", f"{duration[len(duration) // 2]:.2f}")
+    row += (f"{duration[int(len(duration) * 0.99)]:.2f}", sum(client.attempts for client in clients), f"{used:.1f}")
+    print(ROW.format(*row, f"{latencies.percentile(0.5):.1f}", f"{latencies.percentile(0.99):.1f}"), flush=True)
+    for client in clients:
+        client.sock.close()  # type: ignore[union-attr]
 
 
 def main() -> None:
@@ -137,13 +138,13 @@ def main() -> None:
     parser.add_argument("--unread", type=int, default=5, help="messages that wait for each, twice")
     parser.add_argument("--together", action="store_true")
     options = parser.parse_args()
-    many_files(options.accounts + 300)
+    raise_file_limit(options.accounts + 300)
     print(ROW.format(*TITLES))
     with tempfile.TemporaryDirectory(prefix="storm.", dir=Path.cwd()) as folder:
         store = populate(Path(folder) / "people.db", options.accounts, options.unread)
-        for together in (True,) if options.together else (False, True):
-            with Served("--store", store) as server:
-                storm(server, options.accounts, together)
+        for at_once in (True,) if options.together else (False, True):
+            with ServerProcess("--store", store) as server:
+                measure(server, options.accounts, at_once)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The same relay with every technique of gmessenger: the fair Python peer. asyncio on uvloop.
+"""The same relay with the techniques of gmessenger, for a fair comparison in Python. asyncio on uvloop.
 
     python -m benchmarks.relay_batched PORT
 
-msgspec structs; all lines of one read decoded at once; a delivery encoded once for all who get it; what waits for a
-connection joined into one write, once per turn of the loop. It has no accounts, limits, bounds, log or store.
+msgspec structs; all lines of one read are decoded at once; a message is encoded once for all recipients; frames for a
+connection are joined into one write per turn of the loop. It has no accounts, limits, bounds, log or store.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def flush() -> None:
 
 
 class Client(asyncio.Protocol):
-    """One connection, and once it has a name, who it is."""
+    """A connection, with its name after the login."""
 
     __slots__ = ("_name", "_outbox", "_transport", "_unread")
 

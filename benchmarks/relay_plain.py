@@ -1,4 +1,4 @@
-"""A relay as it is usually written: asyncio on uvloop, `json`, one write per message. Speaks native JIM to guests.
+"""A relay as it is usually written: asyncio on uvloop, `json`, one write per message; native JIM, guests only.
 
 python -m benchmarks.relay_plain PORT
 """
@@ -19,7 +19,7 @@ rooms: dict[str, set[Client]] = defaultdict(set)
 
 
 class Client(asyncio.Protocol):
-    """One connection, and once it has a name, who it is."""
+    """A connection, with its name after the login."""
 
     def __init__(self) -> None:
         self._unread = b""

@@ -17,7 +17,7 @@ from benchmarks.plot import plot
 from benchmarks.process import Result
 from benchmarks.servers import Peer
 from benchmarks.setup_steps import TOP
-from benchmarks.workloads import Work
+from benchmarks.workloads import Workload
 
 PAGE: Final = TOP / "docs/benchmarks.md"
 PLOT: Final = TOP / "docs/benchmarks.svg"
@@ -27,68 +27,70 @@ OURS: Final = "gmessenger"
 
 
 @dataclass(frozen=True)
-class Found:
-    """All that was measured: by kind of work and server, one result of each round; kB by server; what went wrong."""
+class Results:
+    """All results: of each round by workload and server; memory in kB by server; failures."""
 
-    results: dict[tuple[str, str], list[Result]]
+    runs: dict[tuple[str, str], list[Result]]
     memory: dict[str, float]
     failures: dict[tuple[str, str], str]
 
     def cost(self, work: str, peer: str) -> float | None:
-        return self.middle(work, peer, "cost")
+        return self.median_of(work, peer, "cost")
 
-    def middle(self, work: str, peer: str, what: str) -> float | None:
-        """The median over the rounds."""
-        results = self.results.get((work, peer))
+    def median_of(self, work: str, peer: str, what: str) -> float | None:
+        """Return the median of a field over the rounds; None if there is no result."""
+        results = self.runs.get((work, peer))
         return median(getattr(result, what) for result in results) if results else None
 
 
-def tables(found: Found, peers: list[Peer], works: list[Work]) -> str:
+def tables(results: Results, peers: list[Peer], works: list[Workload]) -> str:
     return "\n".join(
-        line for work in works for line in (memory(found, peers) if work.shape == "idle" else runs(found, peers, work))
+        line
+        for work in works
+        for line in (memory(results, peers) if work.shape == "idle" else runs(results, peers, work))
     )
 
 
-def runs(found: Found, peers: list[Peer], work: Work) -> Iterator[str]:
+def runs(results: Results, peers: list[Peer], work: Workload) -> Iterator[str]:
     yield f"### {work.title[0].upper()}{work.title[1:]}\n"
     yield "| server | CPU s per million | gmessenger takes | deliveries/s | p50 ms | p99 ms | generator, CPU s/M |"
     yield "|---|--:|--:|--:|--:|--:|--:|"
-    ours = found.cost(work.name, OURS)
+    ours = results.cost(work.name, OURS)
     for peer in peers:
-        if peer.does(work):
-            yield row(found, peer, work, ours)
+        if peer.runs(work):
+            yield row(results, peer, work, ours)
     yield ""
 
 
-def row(found: Found, peer: Peer, work: Work, ours: float | None) -> str:
-    cost = found.cost(work.name, peer.name)
+def row(results: Results, peer: Peer, work: Workload, ours: float | None) -> str:
+    cost = results.cost(work.name, peer.name)
     if cost is None:
-        return f"| {peer.title} | {why_not(found, peer, work)} | | | | | |"
-    middle = {
-        what: found.middle(work.name, peer.name, what) or 0.0 for what in ("rate", "p50", "p99", "generator_cost")
+        return f"| {peer.title} | {missing_reason(results, peer, work)} | | | | | |"
+    medians = {
+        what: results.median_of(work.name, peer.name, what) or 0.0 for what in ("rate", "p50", "p99", "generator_cost")
     }
-    results = found.results[work.name, peer.name]
-    spread = f"{cost:.2f} ({min(result.cost for result in results):.2f}–{max(result.cost for result in results):.2f})"
+    costs = [result.cost for result in results.runs[work.name, peer.name]]
+    spread = f"{cost:.2f} ({min(costs):.2f}–{max(costs):.2f})"
     ratio = f"{ours / cost:.2f} ×" if ours and peer.name != OURS else ""
-    cells = (peer.title, spread, ratio, f"{middle['rate']:,.0f}", f"{middle['p50']:.2f}", f"{middle['p99']:.2f}")
-    return f"| {' | '.join(cells)} | {middle['generator_cost']:.2f} |"
+    cells = (peer.title, spread, ratio, f"{medians['rate']:,.0f}", f"{medians['p50']:.2f}", f"{medians['p99']:.2f}")
+    return f"| {' | '.join(cells)} | {medians['generator_cost']:.2f} |"
 
 
-def memory(found: Found, peers: list[Peer]) -> Iterator[str]:
+def memory(results: Results, peers: list[Peer]) -> Iterator[str]:
     yield "### Memory at rest\n"
     yield "| server | kB per connection |"
     yield "|---|--:|"
     for peer in peers:
         if peer.live:
-            kilobytes = found.memory.get(peer.name)
+            kilobytes = results.memory.get(peer.name)
             yield f"| {peer.title} | {'not measured' if kilobytes is None else f'{kilobytes:.1f}'} |"
     yield ""
 
 
-def why_not(found: Found, peer: Peer, work: Work) -> str:
-    if not peer.here:
+def missing_reason(results: Results, peer: Peer, work: Workload) -> str:
+    if not peer.is_installed:
         return "not installed here"
-    words = found.failures.get((work.name, peer.name), "not measured")
+    words = results.failures.get((work.name, peer.name), "not measured")
     return "none: " + " ".join(words.split()).replace("|", "¦")[:120]
 
 
@@ -105,7 +107,7 @@ def versions(peers: list[Peer]) -> Iterator[str]:
     yield "| server | version |"
     yield "|---|---|"
     for peer in peers:
-        yield f"| {peer.title} | {peer.asked_version() if peer.here else 'not installed here: left out'} |"
+        yield f"| {peer.title} | {peer.installed_version() if peer.is_installed else 'not installed here: left out'} |"
     yield ""
 
 
@@ -117,13 +119,13 @@ def configurations() -> Iterator[str]:
     yield "</details>\n"
 
 
-def write(found: Found, peers: list[Peer], works: list[Work], rounds: int, seconds: float) -> None:
-    """Table and plot into docs/; the rest of the page is left as it is."""
+def write(results: Results, peers: list[Peer], works: list[Workload], rounds: int, seconds: float) -> None:
+    """Write the plot and the generated part of docs/benchmarks.md."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     how = f"Medians of {rounds} rounds of {seconds:g} s (in brackets the least and the most). {machine()}."
-    parts = [BEGIN, "", how, "", "![CPU time per delivery](benchmarks.svg)", "", tables(found, peers, works)]
+    parts = [BEGIN, "", how, "", "![CPU time per delivery](benchmarks.svg)", "", tables(results, peers, works)]
     parts += ["### Versions\n", *versions(peers), *configurations(), END]
     PAGE.write_text(before + "\n".join(parts) + after)
-    PLOT.write_text(plot(found.cost, peers, works))
+    PLOT.write_text(plot(results.cost, peers, works))
     print(f"written: {PAGE} {PLOT}", file=sys.stderr)

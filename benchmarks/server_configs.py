@@ -1,4 +1,4 @@
-"""What the peers are configured with: no throttles, no limits that the work could meet, otherwise as they come.
+"""Configuration files of the peers: no throttles, no limits that a workload could reach, otherwise defaults.
 
 Each text is a configuration file; `{port}`, `{folder}` and `{user}` are filled in. docs/benchmarks.md prints them all.
 """
@@ -27,7 +27,7 @@ NGIRCD: Final = """\
     PAM = no
 """
 
-# threshold and commandrate: a command costs one of four million, which come back at once; sendq, recvq: 1 GB.
+# threshold and commandrate: no rate limit in practice; sendq, recvq: 1 GB.
 INSPIRCD: Final = """\
 <server name="irc.local" description="benchmark" network="local">
 <admin name="nobody" nick="nobody" email="nobody@localhost">
@@ -43,7 +43,7 @@ INSPIRCD: Final = """\
 <log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="{folder}/inspircd.log">
 """
 
-# Publish and subscribe keep nothing, so there are no snapshots; no client is dropped for reading slowly.
+# No snapshots, as publish/subscribe stores nothing; no client is dropped for reading slowly.
 REDIS: Final = """\
 bind 127.0.0.1
 port {port}
@@ -68,7 +68,7 @@ jetstream {{ store_dir: "{folder}/jetstream" }}
 """
 )
 
-# max_inflight_messages and max_queued_messages 0: no limit on what is on its way to one client.
+# max_inflight_messages and max_queued_messages 0: no limit on messages in flight to one client.
 MOSQUITTO: Final = """\
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -80,7 +80,7 @@ user {user}
 log_dest file {folder}/mosquitto.log
 """
 
-# autosave_interval stays as it comes: 1800 seconds.
+# autosave_interval keeps its default: 1800 seconds.
 MOSQUITTO_STORED: Final = (
     MOSQUITTO
     + """\
@@ -89,9 +89,9 @@ persistence_location {folder}/
 """
 )
 
-# No mod_limits: no rates. Any password will do: comparing hashes is not what is measured. Joins to rooms are told to
-# nobody but who joins: a room of a thousand would say so half a million times before anything is measured. gc: Lua's
-# generational collector, with which it needs a third of the time that it needs with the one it comes with.
+# No mod_limits: no rates. Any password is accepted, because hashing is not measured. Joins are not broadcast: a room of
+# a thousand would send half a million presences before the measurement. gc: Lua's generational collector, with which it
+# needs a third of the time.
 PROSODY: Final = """\
 run_as_root = true
 pidfile = "{folder}/prosody.pid"
@@ -114,7 +114,7 @@ Component "rooms.localhost" "muc"
     muc_room_default_presence_broadcast = {{ visitor = false; participant = false; moderator = false }}
 """
 
-# Everything is archived for both ends; storage_archive_item_limit: nothing is cut off at 10,000 messages.
+# Everything is archived for both users; storage_archive_item_limit: no cut at 10,000 messages.
 PROSODY_ARCHIVE: Final = PROSODY.replace('"message",', '"message", "mam",', 1).replace(
     "VirtualHost", "default_archive_policy = true\nstorage_archive_item_limit = 1000000000\nVirtualHost", 1
 )

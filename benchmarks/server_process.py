@@ -1,4 +1,4 @@
-"""The server as a process of its own, as its users start it, and what it costs: processor and memory, from /proc."""
+"""A server as a process, started as users do, with its CPU time and memory from /proc."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 HOST: Final = "127.0.0.1"
 
 
-class Served:
-    """`python -m gmessenger server` with further options: a context, in which it can be killed and started again."""
+class ServerProcess:
+    """A context manager: `python -m gmessenger server` with options; it can be killed and restarted."""
 
     def __init__(self, *options: str) -> None:
         self._options = options
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> ServerProcess:
         self.start()
         return self
 
@@ -43,7 +43,7 @@ class Served:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it, after a kill on the same port, and wait until it listens."""
+        """Start it and wait until it listens; after a kill, on the same port."""
         command = [sys.executable, "-m", "gmessenger", "server", "--ip", HOST, "--port", str(self.port)]
         command += ["--log-file", "-", "--log-level", "error", *self._options]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
@@ -56,36 +56,36 @@ class Served:
         self.port = int(found[1])
 
     def kill(self) -> None:
-        """As `kill -9` does."""
+        """Kill it with SIGKILL."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.communicate(timeout=60)
 
-    def processor(self) -> float:
-        """Seconds of processor it has used, all threads together."""
+    def cpu_seconds(self) -> float:
+        """Return its CPU seconds so far, of all threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def resident(self) -> float:
-        """Kilobytes of memory it holds."""
+    def memory_kb(self) -> float:
+        """Return its resident memory in kB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return float(status.partition("VmRSS:")[2].split()[0])
 
-    def rested(self, longest: float = 10.0) -> None:
-        """Wait until it does nothing any more."""
-        deadline, before = time.monotonic() + longest, -1.0
-        while self.processor() != before and time.monotonic() < deadline:
-            before = self.processor()
+    def wait_until_idle(self, timeout: float = 10.0) -> None:
+        """Block until it uses no more CPU time for 0.25 s, at most `timeout` seconds."""
+        deadline, before = time.monotonic() + timeout, -1.0
+        while self.cpu_seconds() != before and time.monotonic() < deadline:
+            before = self.cpu_seconds()
             time.sleep(0.25)
 
 
-def many_files(wanted: int) -> None:
-    """Allow this process, and what it starts, so many open files."""
+def raise_file_limit(wanted: int) -> None:
+    """Raise the limit of open files of this process and its children."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def source(number: int, addresses: int = 250) -> tuple[str, int]:
-    """Where connection `number` comes from: loopback has more addresses than one, each with ports of its own."""
+def source_address(number: int, addresses: int = 250) -> tuple[str, int]:
+    """Return the source address of a connection: each address of loopback has ports of its own."""
     return f"127.0.1.{number % addresses + 1}", 0

@@ -1,7 +1,7 @@
-"""The table of those that are compared: how each is started, what is spoken with it, where it comes from.
+"""The table of compared servers: command, protocol, version, package.
 
-python -m benchmarks.servers           # which of them are here
-python -m benchmarks.servers install   # apt-get what is missing (as root), uvloop from PyPI
+python -m benchmarks.servers           # list them, with versions
+python -m benchmarks.servers install   # install what is missing: apt-get (as root), uvloop from PyPI
 """
 
 from __future__ import annotations
@@ -17,67 +17,67 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import protocols, server_configs
-from benchmarks.protocols import Speech
+from benchmarks.protocols import WireProtocol
 from benchmarks.setup_steps import TOP, make_accounts, make_room, make_streams
-from benchmarks.workloads import Work
+from benchmarks.workloads import Workload
 
 UNTHROTTLED: Final = ("--message-rate", "--request-rate", "--connect-rate")
-"""Options of ours that are set to 0; everything else is as shipped."""
+"""Options of gmessenger that are set to 0; all others keep their defaults."""
 
 Command = list[str]
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One server. `live` and `stored` say which work it is given."""
+    """A compared server. `live`, `stored`: whether it runs workloads of that kind."""
 
     name: str
     title: str
-    speech: Speech
+    protocol: WireProtocol
     command: Callable[[Path, int], Command]
     version: Command
-    package: str = ""  # of Debian
-    module: str = ""  # of Python
+    package: str = ""  # Debian's name
+    module: str = ""  # Python's name
     live: bool = True
     stored: bool = False
-    in_files: bool = True  # what is stored is in its files when it has been delivered
-    stored_speech: Speech | None = None
-    before: Callable[[Path], None] | None = None
-    after: Callable[[int], None] | None = None
+    in_files: bool = True  # a message is in its files when it has been delivered
+    stored_protocol: WireProtocol | None = None
+    prepare: Callable[[Path], None] | None = None
+    after_start: Callable[[int], None] | None = None
 
-    def speaks(self, work: Work) -> Speech:
-        return self.stored_speech if work.stored and self.stored_speech else self.speech
+    def protocol_for(self, work: Workload) -> WireProtocol:
+        return self.stored_protocol if work.stored and self.stored_protocol else self.protocol
 
-    def does(self, work: Work) -> bool:
+    def runs(self, work: Workload) -> bool:
         return self.stored if work.stored else self.live
 
     @property
-    def here(self) -> bool:
+    def is_installed(self) -> bool:
         if self.module:
             return importlib.util.find_spec(self.module) is not None
         return not self.package or program(self.version[0]) is not None
 
-    def asked_version(self) -> str:
-        """The first number with a dot in what its version command prints."""
-        words = said_by(self.version).replace(",", " ").replace("=", " ").replace("-", " ").split()
+    def installed_version(self) -> str:
+        """Return the first number with a dot in the output of its version command."""
+        words = output_of(self.version).replace(",", " ").replace("=", " ").replace("-", " ").split()
         return next((word.strip("v()") for word in words if "." in word and word.strip("v()")[0].isdigit()), "?")
 
 
 def program(name: str) -> str | None:
-    """Where a program is; servers are in directories that not every user's path has."""
+    """Return the path of a program, also in directories of servers, which not every user's PATH has."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
-def said_by(command: Command) -> str:
-    told = subprocess.run(command, check=False, capture_output=True, text=True, cwd=TOP, timeout=30)  # noqa: S603
-    return told.stdout + told.stderr
+def output_of(command: Command) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=TOP, timeout=30)  # noqa: S603
+    return done.stdout + done.stderr
 
 
-def configured(text: str, *words: str) -> Callable[[Path, int], Command]:
-    """A command that is given a file with this text; `{file}` in the words is its place."""
+def with_config(text: str, *words: str) -> Callable[[Path, int], Command]:
+    """Return a function that writes a configuration file and returns the command; `{file}` in it is the file's path."""
 
     def command(folder: Path, port: int) -> Command:
-        file = folder / "configuration.cfg.lua"  # prosody looks at the ending, nobody else does
+        file = folder / "configuration.cfg.lua"  # prosody requires this ending
         file.write_text(text.format(port=port, folder=folder, user="root" if os.geteuid() == 0 else os.environ["USER"]))
         return [program(words[0]) or words[0], *(word.format(file=file) for word in words[1:])]
 
@@ -87,7 +87,7 @@ def configured(text: str, *words: str) -> Callable[[Path, int], Command]:
 def gmessenger(folder: Path, port: int) -> Command:
     command = [sys.executable, "-m", "gmessenger", "server", "--ip", "127.0.0.1", "--port", str(port)]
     command += ["--store", f"sqlite:///{folder}/messenger.db", "--log-file", str(folder / "server.log")]
-    known = said_by([*command[:4], "--help"])
+    known = output_of([*command[:4], "--help"])
     for option in UNTHROTTLED:
         command += [option, "0"] if f"{option} " in known else []
     return command + (["--health", f"unix:{folder}/health.socket"] if "--health " in known else [])
@@ -109,15 +109,15 @@ PEERS: Final = (
         gmessenger,
         [sys.executable, "-m", "gmessenger", "server", "--version"],
         stored=True,
-        stored_speech=protocols.JimAccounts(),
-        before=make_accounts,
-        after=make_room,
+        stored_protocol=protocols.JimAccounts(),
+        prepare=make_accounts,
+        after_start=make_room,
     ),
     Peer(
         "ngircd",
         "ngIRCd",
         protocols.Irc(),
-        configured(server_configs.NGIRCD, "ngircd", "--nodaemon", "--config", "{file}"),
+        with_config(server_configs.NGIRCD, "ngircd", "--nodaemon", "--config", "{file}"),
         ["ngircd", "--version"],
         package="ngircd",
     ),
@@ -125,7 +125,7 @@ PEERS: Final = (
         "inspircd",
         "InspIRCd",
         protocols.Irc(),
-        configured(server_configs.INSPIRCD, "inspircd", "--nofork", "--runasroot", "--config", "{file}"),
+        with_config(server_configs.INSPIRCD, "inspircd", "--nofork", "--runasroot", "--config", "{file}"),
         ["inspircd", "--version"],
         package="inspircd",
     ),
@@ -133,7 +133,7 @@ PEERS: Final = (
         "redis",
         "Redis pub/sub",
         protocols.Redis(),
-        configured(server_configs.REDIS, "redis-server", "{file}"),
+        with_config(server_configs.REDIS, "redis-server", "{file}"),
         ["redis-server", "--version"],
         package="redis-server",
     ),
@@ -141,7 +141,7 @@ PEERS: Final = (
         "nats",
         "NATS",
         protocols.Nats(),
-        configured(server_configs.NATS, *NATS_COMMAND),
+        with_config(server_configs.NATS, *NATS_COMMAND),
         ["nats-server", "--version"],
         package="nats-server",
     ),
@@ -149,7 +149,7 @@ PEERS: Final = (
         "mosquitto",
         "mosquitto, QoS 0",
         protocols.Mqtt(),
-        configured(server_configs.MOSQUITTO, *MOSQUITTO_COMMAND),
+        with_config(server_configs.MOSQUITTO, *MOSQUITTO_COMMAND),
         ["mosquitto", "-h"],
         package="mosquitto",
     ),
@@ -157,7 +157,7 @@ PEERS: Final = (
         "prosody",
         "prosody",
         protocols.Xmpp(),
-        configured(server_configs.PROSODY, *PROSODY_COMMAND),
+        with_config(server_configs.PROSODY, *PROSODY_COMMAND),
         ["prosodyctl", "about"],
         package="prosody",
     ),
@@ -181,18 +181,18 @@ PEERS: Final = (
         "jetstream",
         "NATS JetStream, in files",
         protocols.JetStream(),
-        configured(server_configs.JETSTREAM, *NATS_COMMAND),
+        with_config(server_configs.JETSTREAM, *NATS_COMMAND),
         ["nats-server", "--version"],
         package="nats-server",
         live=False,
         stored=True,
-        after=make_streams,
+        after_start=make_streams,
     ),
     Peer(
         "mosquitto-stored",
         "mosquitto, QoS 1, persistent",
         protocols.MqttStored(),
-        configured(server_configs.MOSQUITTO_STORED, *MOSQUITTO_COMMAND),
+        with_config(server_configs.MOSQUITTO_STORED, *MOSQUITTO_COMMAND),
         ["mosquitto", "-h"],
         package="mosquitto",
         live=False,
@@ -203,7 +203,7 @@ PEERS: Final = (
         "prosody-archive",
         "prosody with archive",
         protocols.Xmpp(),
-        configured(server_configs.PROSODY_ARCHIVE, *PROSODY_COMMAND),
+        with_config(server_configs.PROSODY_ARCHIVE, *PROSODY_COMMAND),
         ["prosodyctl", "about"],
         package="prosody",
         live=False,
@@ -213,16 +213,16 @@ PEERS: Final = (
 
 
 def install() -> None:
-    """What can be had; what cannot is left out of the comparison."""
-    missing = sorted({peer.package for peer in PEERS if peer.package and not peer.here})
+    """Install missing servers; those that cannot be installed are left out of the comparison."""
+    missing = sorted({peer.package for peer in PEERS if peer.package and not peer.is_installed})
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        # Not started now, nor at the next boot: they are wanted here only.
+        # RUNLEVEL=1: their services are not started.
         quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         subprocess.run(["apt-get", "update", "-q"], check=False)  # noqa: S607
         for package in missing:
             command = ["apt-get", "install", "-qy", "--no-install-recommends", package]
             subprocess.run(command, env=quiet, check=False)  # noqa: S603
-    if any(peer.module and not peer.here for peer in PEERS):
+    if any(peer.module and not peer.is_installed for peer in PEERS):
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "uvloop"], check=False)
 
 
@@ -230,4 +230,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["install"]:
         install()
     for peer in PEERS:
-        print(f"{peer.name:<17} {peer.title:<30} {peer.asked_version() if peer.here else 'not here'}")
+        print(f"{peer.name:<17} {peer.title:<30} {peer.installed_version() if peer.is_installed else 'not here'}")

@@ -1,4 +1,4 @@
-"""What has to be there before a server is measured: accounts, a room, streams. Nobody is given more than it needs."""
+"""Preparations of the compared servers: accounts, a room, streams."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ STORED_PAIRS: Final = 50
 
 
 def make_accounts(folder: Path) -> None:
-    fill(f"sqlite:///{folder / 'messenger.db'}")
+    fill_store(f"sqlite:///{folder / 'messenger.db'}")
 
 
-def fill(store: str) -> None:
-    """Accounts with cheap hashes, in the store itself: registering a hundred of them over the wire takes a minute."""
+def fill_store(store: str) -> None:
+    """Create accounts with cheap hashes in the store: registering a hundred over the wire takes a minute."""
     command = [sys.executable, "-m", "benchmarks.storage", "--fill", store, "--messages", "0"]
     subprocess.run(command, cwd=TOP, check=True)  # noqa: S603
 
 
 def make_room(port: int) -> None:
-    """Only an account may make a room; it stays a member, but is not connected while anything is measured."""
-    speech = protocols.JimAccounts()
-    converse(port, speech.login("a0") + speech.join("a0"))
+    """Create the room as an account, which stays a member but is not connected during measurements."""
+    protocol = protocols.JimAccounts()
+    run_steps(port, protocol.login("a0") + protocol.join("a0"))
 
 
 def make_streams(port: int) -> None:
-    """One stream in files, and for each reader a durable consumer of what is meant for it."""
+    """Create a stream in files, and a durable consumer for each reader."""
     create: dict[str, object] = {"name": "stored", "subjects": ["stored.>"], "storage": "file", "retention": "limits"}
     requests = [("$JS.API.STREAM.CREATE.stored", create)]
     for name in (f"b{number}" for number in range(STORED_PAIRS)):
@@ -48,15 +48,15 @@ def make_streams(port: int) -> None:
     for subject, body in requests:
         text = json.dumps(body).encode()
         steps.append((b"PUB %s made %d\r\n%s\r\n" % (subject.encode(), len(text), text), b'"created"'))
-    converse(port, steps)
+    run_steps(port, steps)
 
 
-def converse(port: int, steps: protocols.Steps) -> None:
+def run_steps(port: int, steps: protocols.Steps) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
-        for sent, awaited in steps:
+        for sent, expected in steps:
             sock.sendall(sent)
-            heard = b""
-            while awaited not in heard:
+            received = b""
+            while expected not in received:
                 received = sock.recv(65536)
-                assert received, heard
-                heard += received
+                assert received, received
+                received += received

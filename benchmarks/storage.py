@@ -1,4 +1,4 @@
-"""Messages stored and delivered per second, with an empty store, with a million messages in it, and beside `memory:`.
+"""Messages stored and delivered per second: with an empty store, with a million messages, and with `memory:`.
 
     python -m benchmarks.storage [--seconds 4] [--messages 1000000] [--folder DIRECTORY] [--only NAME]
 
@@ -22,12 +22,12 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 
-from benchmarks.commit_counter import count
+from benchmarks.commit_counter import read_count
 from benchmarks.load import TEXT, Pairs, Result
 
 TOP: Final = Path(__file__).parent.parent
 PAIRS: Final = 50
-WINDOW: Final = 200
+MAX_IN_FLIGHT: Final = 200
 RATE: Final = 500.0
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -35,8 +35,8 @@ ROW: Final = "{:<16} {:<16} {:>9} {:>10} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10}"
 TITLES: Final = ("store", "load", "messages", "a second", "CPU s/M", "loop", "batch", "p50 ms", "p99 ms", "generator")
 
 
-def fill(url: str, messages: int) -> None:
-    """Accounts in pairs, and so many messages between them, through the store itself."""
+def fill_store(url: str, messages: int) -> None:
+    """Fill a store with accounts in pairs and messages between them, without a server."""
     from gevent import monkey, sleep
 
     monkey.patch_all()
@@ -46,32 +46,32 @@ def fill(url: str, messages: int) -> None:
 
     store = open_store(url)
     hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-    ids = {name: store.create_account(name, name, hashed, 0.0).id for each in range(PAIRS) for name in names(each)}
+    ids = {name: store.create_account(name, name, hashed, 0.0).id for each in range(PAIRS) for name in pair_names(each)}
     portion = 5000
     for start in range(0, messages, portion):
         for number in range(start, min(messages, start + portion)):
-            one, other = names(number % PAIRS)
+            one, other = pair_names(number % PAIRS)
             text = f"{number} {TEXT[:60]} message number {number % 9973}"
             store.append(NewMessage(direct_key(one, other), one, other, text, 0.0, ids[one]), lambda *_: None)
         store.flush()
         sleep(0)
     for each in range(PAIRS):
-        for name in names(each):  # nobody is owed anything
+        for name in pair_names(each):  # nothing waits for delivery
             device = store.begin_session(
                 ids[name], DeviceLogin("default", name), 0.0, Credential(password_hash=hashed)
             ).id
-            store.acknowledge(device, direct_key(*names(each)), 2**40)
+            store.acknowledge(device, direct_key(*pair_names(each)), 2**40)
     store.close()
 
 
-def names(pair: int) -> tuple[str, str]:
+def pair_names(pair: int) -> tuple[str, str]:
     return f"a{pair}", f"b{pair}"
 
 
 @contextmanager
-def served(store: str, counted: Path) -> Iterator[tuple[int, int]]:
-    """A server's process and port."""
-    command = [sys.executable, "-m", "benchmarks.commit_counter", str(counted), "--ip", "127.0.0.1", "--port", "0"]
+def running_server(store: str, counter_file: Path) -> Iterator[tuple[int, int]]:
+    """Run a server; yield its process id and port."""
+    command = [sys.executable, "-m", "benchmarks.commit_counter", str(counter_file), "--ip", "127.0.0.1", "--port", "0"]
     command += ["--log-file", "-", "--log-level", "error", "--store", store]
     command += ["--message-rate", "0", "--request-rate", "0"]
     process = subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True)  # noqa: S603
@@ -86,28 +86,28 @@ def served(store: str, counted: Path) -> Iterator[tuple[int, int]]:
 
 
 def cpu(pid: int, thread: int | None = None) -> float:
-    """Seconds that a process has used, or one thread of it."""
+    """Return the CPU seconds of a process, or of one of its threads."""
     place = f"/proc/{pid}/stat" if thread is None else f"/proc/{pid}/task/{thread}/stat"
     fields = Path(place).read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def measure(name: str, store: str, folder: Path, seconds: float) -> None:
-    counted = folder / "commits"
-    with served(store, counted) as (pid, port):
+    counter_file = folder / "commits"
+    with running_server(store, counter_file) as (pid, port):
         if store == "memory:":
             register(port)
         pairs = Pairs(port, PAIRS, PASSWORD, f"{time.time_ns() % 10**9}")
         loads = (
-            (f"{WINDOW} in flight", lambda: pairs.run(seconds, WINDOW)),
+            (f"{MAX_IN_FLIGHT} in flight", lambda: pairs.run(seconds, MAX_IN_FLIGHT)),
             ("one in flight", lambda: pairs.run(seconds, 1)),
             (f"{RATE:g} a second", lambda: pairs.run_at(seconds, RATE)),
         )
-        pairs.run(0.5, WINDOW)  # warm
+        pairs.run(0.5, MAX_IN_FLIGHT)  # warm-up
         for load, run in loads:
-            used, loop, commits = cpu(pid), cpu(pid, pid), count(counted)
+            used, loop, commits = cpu(pid), cpu(pid, pid), read_count(counter_file)
             result: Result = run()
-            used, loop, commits = cpu(pid) - used, cpu(pid, pid) - loop, count(counted) - commits
+            used, loop, commits = cpu(pid) - used, cpu(pid, pid) - loop, read_count(counter_file) - commits
             row = (
                 name,
                 load,
@@ -125,7 +125,7 @@ def measure(name: str, store: str, folder: Path, seconds: float) -> None:
 
 
 def register(port: int) -> None:
-    """Where nothing is kept, accounts are made over the wire."""
+    """Register the accounts over the wire, for a store in memory."""
     import socket
     from concurrent.futures import ThreadPoolExecutor
 
@@ -141,11 +141,11 @@ def register(port: int) -> None:
                 answer += sock.recv(65536)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, [name for each in range(PAIRS) for name in names(each)]))
+        list(pool.map(one, [name for each in range(PAIRS) for name in pair_names(each)]))
 
 
-def disk(folder: Path) -> str:
-    """What it takes to have three pages more on this disk."""
+def sync_latency(folder: Path) -> str:
+    """Measure the disk: time to append and sync three pages of 4 kB."""
     times = []
     with (folder / "probe").open("wb", buffering=0) as file:
         for _ in range(300):
@@ -166,22 +166,22 @@ def main() -> None:
     parser.add_argument("--fill", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fill:
-        return fill(options.fill, options.messages)
+        return fill_store(options.fill, options.messages)
     folder = Path(tempfile.mkdtemp(prefix="stored.", dir=options.folder))
     try:
-        print(disk(folder))
+        print(sync_latency(folder))
         print(ROW.format(*TITLES))
         for name, messages in (("empty", 0), ("million", options.messages)):
             if options.only in (None, name):
                 path = folder / f"{name}.db"
-                # In a process of its own: this one is not patched.
+                # In a process of its own, because gevent must patch it.
                 url = f"sqlite:///{path}"
                 command = [sys.executable, "-m", "benchmarks.storage", "--fill", url, "--messages", str(messages)]
                 subprocess.run(command, cwd=TOP, check=True)  # noqa: S603
                 measure(f"sqlite, {name}", url, folder, options.seconds)
         if options.only in (None, "memory"):
             measure("memory:", "memory:", folder, options.seconds)
-        print(disk(folder))
+        print(sync_latency(folder))
     finally:
         shutil.rmtree(folder)
     return None

@@ -1,10 +1,10 @@
-"""The same work through gmessenger and everybody else that is here, in interleaved rounds.
+"""The same workloads on gmessenger and on the other servers that are installed, in interleaved rounds.
 
     python -m benchmarks.throughput [--rounds 3] [--seconds 1] [--only direct-10,stored] [--peers ngircd,redis]
                                  [--json FILE] [--write]
 
-All servers stay up; in each round each kind of work goes through one server after the other, so that what else the
-machine does meets them all alike. Without `--write` the table is printed and the docs stay as they are. `make bench`
+All servers stay up; in each round each workload runs on one server after the other, so that other load of the machine
+affects them alike. Without `--write` the table is printed and the docs stay as they are. `make bench`
 installs the peers first and writes. Linux only; a C compiler is needed for the load generator.
 """
 
@@ -21,83 +21,83 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks.process import Failed, Result, Server, compile_load, load
+from benchmarks.process import BenchmarkError, PeerServer, Result, compile_generator, load
 from benchmarks.protocols import TEXT
-from benchmarks.report import Found, tables, write
+from benchmarks.report import Results, tables, write
 from benchmarks.servers import PEERS, Peer
 from benchmarks.setup_steps import TOP
-from benchmarks.workloads import WORKS, Work
+from benchmarks.workloads import WORKLOADS, Workload
 
-WARM: Final = 0.3
-REST: Final = 1.0
-"""Seconds after the last login before memory is looked at."""
+WARM_UP: Final = 0.3
+SETTLE_TIME: Final = 1.0
+"""Seconds after the start, or the last login, before memory is measured."""
 
 
-class Field:
-    """The servers that run, and what was found so far."""
+class Comparison:
+    """The running servers, and the results so far."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._program = compile_load(folder)
-        self._servers: dict[str, Server] = {}
-        self.found = Found(defaultdict(list), {}, {})
+        self._program = compile_generator(folder)
+        self._servers: dict[str, PeerServer] = {}
+        self.results = Results(defaultdict(list), {}, {})
 
-    def run(self, peer: Peer, work: Work, seconds: float) -> None:
-        """One cell of the table, once more."""
+    def run(self, peer: Peer, work: Workload, seconds: float) -> None:
+        """Run a workload on a server once, and record the result or the failure."""
         try:
             if work.shape == "idle":
-                self.found.memory[peer.name] = self._memory(peer, work)
+                self.results.memory[peer.name] = self._memory(peer, work)
             else:
-                self.found.results[work.name, peer.name].append(self._result(peer, work, seconds * work.seconds))
-        except Failed as failure:
-            self.found.failures[work.name, peer.name] = str(failure)
+                self.results.runs[work.name, peer.name].append(self._result(peer, work, seconds * work.seconds))
+        except BenchmarkError as failure:
+            self.results.failures[work.name, peer.name] = str(failure)
             self._stop(peer.name)
-        self._tell(peer, work)
+        self._print_progress(peer, work)
 
     def close(self) -> None:
         for name in list(self._servers):
             self._stop(name)
 
-    def _result(self, peer: Peer, work: Work, seconds: float) -> Result:
+    def _result(self, peer: Peer, work: Workload, seconds: float) -> Result:
         server = self._server(peer)
-        with load(self._program, server, work, work.plan(peer.speaks(work))) as driver:
-            driver.run(WARM)
+        with load(self._program, server, work, work.plan(peer.protocol_for(work))) as driver:
+            driver.run(WARM_UP)
             result = driver.run(seconds)
-        if work.stored and peer.in_files and server.kept() < len(TEXT) * result.deliveries:
-            raise Failed("it did not store what it delivered")
+        if work.stored and peer.in_files and server.stored_bytes() < len(TEXT) * result.deliveries:
+            raise BenchmarkError("it did not store what it delivered")
         return result
 
-    def _server(self, peer: Peer) -> Server:
+    def _server(self, peer: Peer) -> PeerServer:
         server = self._servers.get(peer.name)
         if server is None or not server.alive:
-            server = self._servers[peer.name] = Server(peer, self._folder)
+            server = self._servers[peer.name] = PeerServer(peer, self._folder)
         return server
 
     def _stop(self, name: str) -> None:
         if name in self._servers:
             self._servers.pop(name).stop()
 
-    def _memory(self, peer: Peer, work: Work) -> float:
-        """kB by connection, of a server that has not done anything else yet."""
-        server = Server(peer, self._folder)
+    def _memory(self, peer: Peer, work: Workload) -> float:
+        """Return the memory per connection of a freshly started server, in kB."""
+        server = PeerServer(peer, self._folder)
         try:
-            time.sleep(REST)  # what a start takes for a moment (64 MB for hashing one password, here) is given back
+            time.sleep(SETTLE_TIME)  # memory that only the start needs is freed: 64 MB for hashing a password
             before = server.memory()
-            with load(self._program, server, work, work.plan(peer.speaks(work))):
-                time.sleep(REST)
+            with load(self._program, server, work, work.plan(peer.protocol_for(work))):
+                time.sleep(SETTLE_TIME)
                 return (server.memory() - before) / work.size
         finally:
             server.stop()
 
-    def _tell(self, peer: Peer, work: Work) -> None:
-        """One line for whoever watches."""
+    def _print_progress(self, peer: Peer, work: Workload) -> None:
+        """Print one line on stderr."""
         line = f"{work.name:<11} {peer.name:<17}"
-        if (work.name, peer.name) in self.found.failures:
-            line += f" failed: {self.found.failures[work.name, peer.name]}"
+        if (work.name, peer.name) in self.results.failures:
+            line += f" failed: {self.results.failures[work.name, peer.name]}"
         elif work.shape == "idle":
-            line += f" {self.found.memory[peer.name]:8.1f} kB a connection"
+            line += f" {self.results.memory[peer.name]:8.1f} kB a connection"
         else:
-            result = self.found.results[work.name, peer.name][-1]
+            result = self.results.runs[work.name, peer.name][-1]
             line += (
                 f" {result.rate:12,.0f} a second {result.cost:8.2f} CPU s/M {result.p50:9.2f} ms {result.p99:9.2f} ms"
             )
@@ -116,7 +116,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each run; latency takes twice as long")
-    parser.add_argument("--only", default="", help="kinds of work, with commas: " + " ".join(w.name for w in WORKS))
+    parser.add_argument("--only", default="", help="kinds of work, with commas: " + " ".join(w.name for w in WORKLOADS))
     parser.add_argument("--peers", default="", help="with commas: " + " ".join(peer.name for peer in PEERS))
     parser.add_argument("--folder", type=Path, default=TOP, help="a directory on the disk where stores are kept")
     parser.add_argument("--json", type=Path, help="keep every result here")
@@ -126,29 +126,28 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    works = [work for work in WORKS if work.name in chosen(options.only, [work.name for work in WORKS])]
+    works = [work for work in WORKLOADS if work.name in chosen(options.only, [work.name for work in WORKLOADS])]
     peers = [peer for peer in PEERS if peer.name in chosen(options.peers, [peer.name for peer in PEERS])]
     folder = Path(tempfile.mkdtemp(prefix="compare.", dir=options.folder))
-    field = Field(folder)
+    comparison = Comparison(folder)
     try:
         for number in range(options.rounds):
             for work in works:
                 if work.shape != "idle" or number == 0:
                     for peer in peers:
-                        if peer.here and peer.does(work):
-                            field.run(peer, work, options.seconds)
+                        if peer.is_installed and peer.runs(work):
+                            comparison.run(peer, work, options.seconds)
     finally:
-        field.close()
+        comparison.close()
         shutil.rmtree(folder)
     if options.json:
-        every = {
-            f"{work} {peer}": [asdict(each) for each in found] for (work, peer), found in field.found.results.items()
-        }
-        options.json.write_text(json.dumps({"results": every, "memory": field.found.memory}, indent=1))
+        runs = comparison.results.runs.items()
+        results = {f"{work} {peer}": [asdict(result) for result in rounds] for (work, peer), rounds in runs}
+        options.json.write_text(json.dumps({"results": results, "memory": comparison.results.memory}, indent=1))
     if options.write:
-        write(field.found, peers, works, options.rounds, options.seconds)
+        write(comparison.results, peers, works, options.rounds, options.seconds)
     else:
-        print(tables(field.found, peers, works))
+        print(tables(comparison.results, peers, works))
 
 
 if __name__ == "__main__":

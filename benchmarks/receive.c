@@ -1,6 +1,7 @@
-/* What a connection receives: deliveries, known by their caret; answers, known by a few words; acknowledgements of both. */
 #define _GNU_SOURCE
-#include "load.h"
+#include "receive.h"
+
+#include <string.h>
 
 static uint64_t stamp_of(const char *digits) {
     uint64_t stamp = 0;
@@ -9,30 +10,32 @@ static uint64_t stamp_of(const char *digits) {
     return stamp;
 }
 
-static void refuse_errors(const char *data, size_t length) { /* of JIM and of JetStream */
+static void check_for_errors(const char *data, size_t length) { /* in JIM and JetStream */
     if (memmem(data, length, "\"error\"", 7) != NULL) die("refused: %.*s", (int)(length < 400 ? length : 400), data);
 }
 
-static size_t hear_deliveries(struct connection *c, const char *data, size_t length) {
+/* Other protocols: a delivery is known by the caret of its text. */
+static size_t receive_deliveries(struct connection *c, const char *data, size_t length) {
     const char *at = data, *end = data + length, *caret;
     uint64_t now = now_ns();
-    if (c->message_length) refuse_errors(data, length);
+    if (c->message_length) check_for_errors(data, length);
     while ((caret = memchr(at, '^', (size_t)(end - at))) != NULL) {
         if (end - caret < STAMP) return (size_t)(caret - data);
-        delivered(c, stamp_of(caret + 1), now);
+        count_delivery(c, stamp_of(caret + 1), now);
         at = caret + STAMP;
     }
     return length;
 }
 
-static size_t hear_answers(struct connection *c, const char *data, size_t length) {
+/* A writer: a response is known by the words that the plan has for it. */
+static size_t receive_answers(struct connection *c, const char *data, size_t length) {
     const char *at = data, *end = data + length, *found;
-    refuse_errors(data, length);
+    check_for_errors(data, length);
     while ((found = memmem(at, (size_t)(end - at), c->answer, c->answer_length)) != NULL) {
         run.answers++;
         at = found + c->answer_length;
     }
-    size_t rest = (size_t)(end - at), most = c->answer_length - 1; /* the beginning of another answer */
+    size_t rest = (size_t)(end - at), most = c->answer_length - 1; /* may be the beginning of an answer */
     return length - (rest < most ? rest : most);
 }
 
@@ -50,8 +53,8 @@ static void acknowledge_stream(struct connection *c, const char *data, size_t le
     }
 }
 
-/* MQTT is binary: bytes may look like a caret, so packets are taken apart. Each delivery of QoS 1 is acknowledged. */
-static size_t hear_packets(struct connection *c, const char *data, size_t length) {
+/* MQTT is binary, and its bytes may look like a caret, so packets are parsed. Each delivery of QoS 1 is acknowledged. */
+static size_t receive_packets(struct connection *c, const char *data, size_t length) {
     const unsigned char *at = (const unsigned char *)data, *end = at + length;
     uint64_t now = now_ns();
     while (end - at >= 2) {
@@ -64,24 +67,24 @@ static size_t hear_packets(struct connection *c, const char *data, size_t length
         if (at[0] >> 4 == 4) run.answers++;
         if (at[0] >> 4 == 3) {
             const unsigned char *topic = at + head;
-            size_t behind = head + 2 + (size_t)(topic[0] << 8 | topic[1]);
+            size_t text = head + 2 + (size_t)(topic[0] << 8 | topic[1]);
             if (at[0] & 6) {
-                char puback[] = {0x40, 2, (char)at[behind], (char)at[behind + 1]};
+                char puback[] = {0x40, 2, (char)at[text], (char)at[text + 1]};
                 queue(c, puback, sizeof puback);
-                behind += 2;
+                text += 2;
             }
-            delivered(c, stamp_of((const char *)at + behind + 1), now);
+            count_delivery(c, stamp_of((const char *)at + text + 1), now);
         }
         at += head + size;
     }
     return (size_t)(at - (const unsigned char *)data);
 }
 
-size_t hear(struct connection *c, const char *data, size_t length) {
+size_t receive_bytes(struct connection *c, const char *data, size_t length) {
     size_t used;
-    if (c->kind == MQTT) used = hear_packets(c, data, length);
-    else if (c->answer_length) used = hear_answers(c, data, length);
-    else used = hear_deliveries(c, data, length);
+    if (c->kind == MQTT) used = receive_packets(c, data, length);
+    else if (c->answer_length) used = receive_answers(c, data, length);
+    else used = receive_deliveries(c, data, length);
     if (c->unacknowledged >= ACKNOWLEDGE_EVERY && c->acknowledgement_length) {
         if (c->kind == NATS) acknowledge_stream(c, data, length);
         else queue(c, c->acknowledgement, c->acknowledgement_length), c->unacknowledged = 0;

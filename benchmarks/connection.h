@@ -1,19 +1,13 @@
-/* What load.c (connections, windows, clocks) and hearing.c (what was received) share. */
+/* Connections of the load generator: state, buffered writes, and the counters of a run. */
 #pragma once
-#include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum kind { TEXT, NATS, MQTT };
-enum { ACKNOWLEDGE_EVERY = 100, STAMP = 17 /* a caret and sixteen digits */, MOST_STEPS = 8 };
+enum { ACKNOWLEDGE_EVERY = 100, STAMP = 17 /* a caret and sixteen digits */, MAX_STEPS = 8, MAX_SAMPLES = 1 << 22 };
 
 struct bytes {
-    char *at;
+    char *start;
     size_t length;
 };
 
@@ -21,21 +15,21 @@ struct connection {
     int fd, port;
     enum kind kind;
     size_t group;
-    struct { struct bytes send, wait; } steps[MOST_STEPS]; /* of logging in */
+    struct { struct bytes send, wait; } steps[MAX_STEPS]; /* of the login */
     int step_count;
-    char *heard; /* meanwhile */
-    size_t heard_length;
+    char *login_input; /* received during the login and not searched yet */
+    size_t login_input_length;
     char *message; /* of a writer */
     size_t message_length, stamp_at, serial_at;
     int serial_width;
     uint32_t serial;
-    char *answer; /* part of every answer to a message of this writer */
+    char *answer; /* part of every response to a message of this writer */
     size_t answer_length;
     char *acknowledgement;
     size_t acknowledgement_length, unacknowledged;
-    char *out; /* what is to be sent */
+    char *out; /* to be sent */
     size_t out_start, out_length, out_size;
-    char tail[1024]; /* the beginning of what has not come whole yet */
+    char tail[1024]; /* received, and not complete yet */
     size_t tail_length;
 };
 
@@ -52,14 +46,20 @@ struct run {
     float *samples; /* milliseconds */
     size_t sample_count;
 };
+
 extern struct run run;
+extern struct group *groups;
+extern struct group **dirty; /* groups with deliveries since the last turn */
+extern size_t dirty_count;
 
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 uint64_t now_ns(void);
-void queue(struct connection *c, const char *bytes, size_t length);
-void flush(struct connection *c);
-void delivered(struct connection *c, uint64_t stamp, uint64_t now);
 
-/* Count what was delivered and answered in these bytes, acknowledge it where that is due, and return how many of the
- * bytes need not be seen again. */
-size_t hear(struct connection *c, const char *data, size_t length);
+/* Append bytes to the write buffer of a connection. */
+void queue(struct connection *c, const char *bytes, size_t length);
+
+/* Send as much of the write buffer as the socket takes. Does not block. */
+void flush(struct connection *c);
+
+/* Count a delivery, with its latency since `stamp` (nanoseconds). */
+void count_delivery(struct connection *c, uint64_t stamp, uint64_t now);
