@@ -27,13 +27,13 @@ ORDINARY: Final = """
     invalid left lenient local long many new newest no not of only own plain short such taken too unavailable unknown
     up unreachable use wrong
 
-    argument base bound capacity check collect complete connected constant context copy count data database date delete
-    detail detect disable disconnected done end error escape evictable exec extra failure field file flow format
-    hook host info input interface interval io keep list loop main malformed manage method monitor move net notify
-    null open outgoing output pair parse path phase poll print process processor query race rebuild receive refuse
-    reject remove render reopen replace report require resolve result retry reuse row run scroll section seen sent
-    set setting shape shown signal spec start startup stat state storable stream style task thread time type update
-    watch work
+    argument base bound capacity check collect complete connected constant context copy count data database date
+    delete detail detect disable disconnected done dump end error escape evictable exec extra failure field file
+    flow format forward hook host info input interface interval io keep list loop main malformed manage method
+    monitor move net notify null open outgoing output pair parse path phase poll print process processor query race
+    rebuild receive refuse reject remove render reopen replace report require resolve result retry reuse row run
+    scroll section seen sent set setting shape shown signal spec start startup stat state storable stream style task
+    thread time type update watch work
     """
 """Ordinary words of English and of programming in names: they mean here what they mean everywhere."""
 
