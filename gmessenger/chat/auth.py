@@ -1,13 +1,9 @@
-"""Invites: secrets with which one person each may register.
+"""Who may log in under which name, as guest or account, and how accounts are registered.
 
-Trials: passwords are tried and made no more often than the operator allows, by address and by name.
-
-Strangers who guess cannot lock an owner out: where somebody logged in to an account lately, only the address's own
-failures count, and a session's token is no guess. What is refused here costs no hash, and what came to no end, because
-the server was busy or whoever asked has gone, counts for nothing.
-
-The entrance: who may come in under which name, as a guest or as an account, and how accounts come to be.
-"""
+Failed logins are limited by network and by name. Strangers who guess passwords cannot lock an owner out: from a network
+from which the account logged in lately, only the network's own failures count, and a login by token is no guess. A
+login that is refused by the limit costs no hash, and one that was not checked (the server was busy, or the client has
+gone) does not count."""
 
 from __future__ import annotations
 
@@ -49,19 +45,17 @@ INVITE_FINGERPRINT_SIZE: Final = 8  # characters
 
 
 def make_invite() -> str:
-    """A new secret."""
+    """Make a secret with which one person may register, once."""
     return secrets.token_urlsafe(INVITE_BYTES)
 
 
 def invite_fingerprint(invite: str) -> str:
-    """Return the name of an invite in the log, when it is made and when it is used; it does not let anyone register."""
+    """Return what names an invite in the log when it is made and when it is used. Nobody can register with it."""
     return hashlib.sha256(invite.encode()).hexdigest()[:INVITE_FINGERPRINT_SIZE]
 
 
-MAX_TRUSTED_NETWORKS: Final = 16
-"""Networks from which an account was used lately."""
+MAX_TRUSTED_NETWORKS: Final = 16  # of an account
 MAX_TRUSTED_ACCOUNTS: Final = 10_000
-"""Accounts of which that is remembered."""
 
 BucketsByKey: TypeAlias = "BucketTable[str, TokenBucket]"
 ThrottleErrorType: TypeAlias = type[LoginThrottled] | type[RegistrationThrottled]
@@ -85,9 +79,9 @@ class TrustedNetworks:
 
 
 class LoginThrottle:
-    """Blocks as `PasswordVerifier` does.
+    """Verifies and hashes passwords, no more often than the limits allow. Blocks as `PasswordVerifier` does.
 
-    `origins` says for which networks an address counts; for none where nothing is counted.
+    `networks_of` returns the networks that an address counts for; none where nothing is counted.
     """
 
     def __init__(
@@ -107,41 +101,42 @@ class LoginThrottle:
         self._trusted = TrustedNetworks()
 
     def verify(self, key: str, address: str, password_hash: str | None, password: str) -> bool:
-        """Whether it is the password of that name, be there one or not. Raises `LoginThrottled` or `RateLimited`.
+        """Return whether it is the password of a name. Raises `LoginThrottled` or `RateLimited`.
 
-        Each trial counts as a failure until it is known to be none, or many could be made at one time.
+        `password_hash` is None where there is no such account; that takes as long. Each attempt counts as a failure
+        until it has succeeded, or many could be made at once.
         """
-        origins, bounds, now = self._networks_of(address), self._limits(), self._clock()
-        network = origins[0][0] if origins else None
+        networks, limits, now = self._networks_of(address), self._limits(), self._clock()
+        network = networks[0][0] if networks else None
         with Charge() as charge:
             self._charge_networks(
-                charge, self._failures_by_network, origins, bounds.login_failures_per_address, LoginThrottled
+                charge, self._failures_by_network, networks, limits.login_failures_per_address, LoginThrottled
             )
             if (key, network) not in self._trusted:
                 _charge_or_refuse(
-                    charge, self._failures_by_name.get(key, now), bounds.login_failures_per_name, now, LoginThrottled
+                    charge, self._failures_by_name.get(key, now), limits.login_failures_per_name, now, LoginThrottled
                 )
-            right = self._passwords.verify(password_hash, password, network)
-            if right:
+            is_correct = self._passwords.verify(password_hash, password, network)
+            if is_correct:
                 self._trusted.add(key, network)
             else:
                 charge.commit()
-        return right
+        return is_correct
 
     @contextmanager
     def hash_new(self, address: str, password: str) -> Iterator[str]:
-        """The hash of a new account's password; within, the account is made, and counts where it was.
+        """Yield the hash of a new account's password. The block creates the account, which counts unless it raises.
 
         An invite that is refused counts as well: it may have been guessed. Raises `RegistrationThrottled`,
         `BadPassword` or `RateLimited`.
         """
-        origins = self._networks_of(address)
+        networks = self._networks_of(address)
         with Charge() as charge:
             self._charge_networks(
-                charge, self._registrations_by_network, origins, self._limits().registrations, RegistrationThrottled
+                charge, self._registrations_by_network, networks, self._limits().registrations, RegistrationThrottled
             )
             try:
-                yield self._passwords.hash(password, origins[0][0] if origins else None)
+                yield self._passwords.hash(password, networks[0][0] if networks else None)
             except InvalidInvite:
                 charge.commit()
                 raise
@@ -163,9 +158,9 @@ class LoginThrottle:
 def _charge_or_refuse(
     charge: Charge, bucket: TokenBucket, rate: RateLimit, now: float, error_type: ThrottleErrorType
 ) -> None:
-    overdraft = charge.take(bucket, 1, rate, now)
-    if overdraft is not None:
-        raise error_type(retry_after=round(overdraft.retry_after or 0.0, 1))
+    throttled = charge.take(bucket, 1, rate, now)
+    if throttled is not None:
+        raise error_type(retry_after=round(throttled.retry_after or 0.0, 1))
 
 
 DEFAULT_DEVICE: Final = "default"
@@ -173,7 +168,7 @@ DEFAULT_DEVICE: Final = "default"
 
 @dataclass(slots=True)
 class LoginRequest:
-    """Who wants in, through which door. `told` as in `Session`."""
+    """A login: the name, how the client proves that it may use it, and where it comes from. Fields as in `Session`."""
 
     name: str
     protocol: str
@@ -185,7 +180,10 @@ class LoginRequest:
 
 
 class Authenticator:
-    """Admits sessions. What it does may wait for the store and for a password's hash."""
+    """Checks logins and registrations, and holds all accounts. Blocks as the store and `PasswordVerifier` do.
+
+    `accounts` and `accounts_by_id` are read by other services; only this class changes them.
+    """
 
     def __init__(
         self,
@@ -196,7 +194,7 @@ class Authenticator:
         check_login: Callable[[str, str], None],
         policy: Policy,
     ) -> None:
-        """`check` raises what keeps a folded name, at an address, from coming in."""
+        """Read the accounts. `check_login` raises why a folded name may not log in from an address."""
         self._store = store
         self._router = router
         self._login_throttle = login_throttle
@@ -210,8 +208,12 @@ class Authenticator:
         self._guest_names = ConfusableIndex()
 
     def log_in(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
-        """A session, not yet in the router, and what its predecessor had not been told. Raises as `Messenger.login`."""
-        account = self.accounts.get(fold(login.name))  # whose name may have been taken when more was allowed
+        """Check a login, and make its session, which is not in the router yet. Raises as `Messenger.login`.
+
+        Returns:
+            The session, and the messages that the guest's session which it resumes was not sent.
+        """
+        account = self.accounts.get(fold(login.name))  # its name may not be allowed any more
         name = account.name if account is not None else check_name(login.name)
         self._check_login(fold(name), login.address)
         if account is None and self._router.peers.sync():
@@ -225,20 +227,25 @@ class Authenticator:
     def register(
         self, session: Session, password: str, rooms: Sequence[str], invite: str | None, device: str | None
     ) -> None:
-        """Make a guest's name an account, a member of these rooms, and its session that account's, on a device."""
+        """Make a guest's name an account, a member of these rooms, and its session the account's.
+
+        Raises `NameTaken`, `NameConfusable`, `RegistrationClosed`, `InvalidInvite`, and as `LoginThrottle.hash_new`.
+        """
         if session.account is not None:
             raise NameTaken
         if self._policy.registration == "closed":
             raise RegistrationClosed
         if self._policy.registration == "invite" and invite is None:
             raise InvalidInvite
-        entry = DeviceLogin(device or DEFAULT_DEVICE, session.token)
-        with self._login_throttle.hash_new(session.address, password) as hashed:
+        device_login = DeviceLogin(device or DEFAULT_DEVICE, session.token)
+        with self._login_throttle.hash_new(session.address, password) as password_hash:
             self.check_not_confusable(session.name)  # after the hash, which takes a while
             now = self._clock()
-            account, found = self._store.register(session.key, session.name, hashed, now, entry, rooms, invite)
-        shown = invite_fingerprint(invite) if invite is not None else None
-        log.log_event("registered", name=account.name, address=session.address, invite=shown)
+            account, found = self._store.register(
+                session.key, session.name, password_hash, now, device_login, rooms, invite
+            )
+        fingerprint = invite_fingerprint(invite) if invite is not None else None
+        log.log_event("registered", name=account.name, address=session.address, invite=fingerprint)
         self._guest_names.discard(session.name)
         self.add_account(account)
         self._router.peers.deliver_owed(session, found.cursors)
@@ -248,32 +255,35 @@ class Authenticator:
         self._router.peers.presence_changed(session.key)
 
     def check_not_confusable(self, name: str) -> None:
-        """Raises `NameConfusable` for a name that could be mistaken for an account's or a present guest's."""
+        """Raise `NameConfusable` if a name can be mistaken for an account's or an online guest's."""
         self.check_not_confusable_with_accounts(name)
         self._guest_names.check(name)
 
     def check_not_confusable_with_accounts(self, name: str) -> None:
-        """The same, of accounts alone."""
+        """Raise `NameConfusable` if a name can be mistaken for an account's."""
         self._account_names.check(name)
 
     def add_account(self, account: Account) -> None:
+        """Add an account that the store has."""
         self.accounts[account.key] = account
         self.accounts_by_id[account.id] = account
         self._account_names.add(account.name)
 
     def remove_account(self, account: Account) -> None:
-        if self.accounts.get(account.key) is account:  # else the name is another's by now
+        """Remove an account that was deleted."""
+        if self.accounts.get(account.key) is account:  # else the name is another account's by now
             del self.accounts[account.key]
             self._account_names.discard(account.name)
         self.accounts_by_id.pop(account.id, None)
 
     def add_guest(self, session: Session) -> None:
-        """A guest can be resumed while it is here; an account's token is in the store."""
+        """Add a guest's session, so that it can be resumed by its token. (An account's token is in the store.)"""
         if session.account is None:
             self._guests_by_token[session.token] = session
             self._guest_names.add(session.name)
 
     def remove_guest(self, session: Session) -> None:
+        """Remove a guest's session that has ended, and release its name on the cluster."""
         if self._guests_by_token.get(session.token) is session:  # its successor has the same token
             del self._guests_by_token[session.token]
             self._guest_names.discard(session.name)
@@ -292,9 +302,9 @@ class Authenticator:
         if predecessor is None:
             self.check_not_confusable(name)
         session = Session(name, outbox, protocol=login.protocol, accepts_push=login.accepts_push, address=login.address)
-        left_over: list[Outbound] = []
+        undelivered: list[Outbound] = []
         if predecessor is not None:
-            # The same token: if this answer is lost too, the next attempt must still be able to resume.
+            # The same token: if this response is lost too, the next attempt must still be able to resume.
             session.token = predecessor.token
         self._router.peers.claim(session, login.token)
         self._check_login(session.key, login.address)  # it may have been banned, or have become an account's, meanwhile
@@ -302,9 +312,9 @@ class Authenticator:
             raise PasswordRequired("This name belongs to an account.")
         if predecessor is not None:
             session.sync.resume(predecessor.sync)
-            left_over = [each for each in predecessor.outbox.drain() if isinstance(each, Message | MessageBatch)]
+            undelivered = [event for event in predecessor.outbox.drain() if isinstance(event, Message | MessageBatch)]
             self.replace_session(predecessor)
-        return session, left_over
+        return session, undelivered
 
     def _log_in_account(self, account: Account, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
         generation = account.generation
@@ -312,25 +322,29 @@ class Authenticator:
             account.name, outbox, protocol=login.protocol, accepts_push=login.accepts_push, address=login.address
         )
         session.bind_account(account)
-        device, proof = self._authenticate(account, login, session)
+        device_name, credential = self._authenticate(account, login, session)
         if account.disabled:
             raise AccountDisabled
         live = [other.device.id for other in self._router.sessions(account.key) if other.device is not None]
         live += self._router.peers.devices_of(account.key)
-        found = self._store.begin_session(account.id, DeviceLogin(device, session.token, live), self._clock(), proof)
+        device_login = DeviceLogin(device_name, session.token, live)
+        device = self._store.begin_session(account.id, device_login, self._clock(), credential)
         if account.disabled:  # since it gave its password
             raise AccountDisabled
         if account.generation != generation:
             raise PasswordRequired
         self._check_login(account.key, login.address)
-        session.bind_device(found)
+        session.bind_device(device)
         for other in list(self._router.sessions(account.key)):
-            if other.device is not None and other.device.id in (found.id, *found.evicted):
+            if other.device is not None and other.device.id in (device.id, *device.evicted):
                 self.replace_session(other)
         return session, []
 
     def _authenticate(self, account: Account, login: LoginRequest, session: Session) -> tuple[str, Credential]:
-        """The name of the device that may come in, and what it has shown; a token is the session's again."""
+        """Check a login's token or password. Returns the device's name, and what proved it; keeps a valid token.
+
+        Raises `PasswordRequired`, `WrongPassword`, and as `LoginThrottle.verify`.
+        """
         known = self._store.find_token(login.token) if login.token else None
         if known is not None and known[0] == account.id:
             device = login.device or known[1]
@@ -339,13 +353,13 @@ class Authenticator:
             return device, Credential(token=login.token)
         if login.password is None:
             raise PasswordRequired
-        hashed = self._store.password_hash(account.id)
-        if not self._login_throttle.verify(account.key, login.address, hashed, login.password):
+        password_hash = self._store.password_hash(account.id)
+        if not self._login_throttle.verify(account.key, login.address, password_hash, login.password):
             raise WrongPassword
-        return login.device or DEFAULT_DEVICE, Credential(password_hash=hashed)
+        return login.device or DEFAULT_DEVICE, Credential(password_hash=password_hash)
 
     def replace_session(self, session: Session) -> None:
-        """Send a session away because another has taken its place."""
+        """End a session because another has replaced it."""
         self._router.remove(session)
         self.remove_guest(session)
         session.outbox.push(SessionReplaced(self._clock()))
