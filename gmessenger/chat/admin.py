@@ -19,7 +19,6 @@ from gmessenger.chat.moderation import Moderation
 from gmessenger.chat.passwords import PasswordVerifier
 from gmessenger.chat.records import Account
 from gmessenger.chat.results import BanPage, DumpPage, MutePage, message_entry
-from gmessenger.chat.router import SessionCloser
 from gmessenger.chat.storage import Store
 from gmessenger.chat.tracer import MessageTracer
 from gmessenger.constants import OPERATOR_ROLE, SERVER_OWNER
@@ -66,7 +65,7 @@ class AdminService:
         self._clock = clock
         self._get_status = get_status
         self.tracer = MessageTracer(store, messenger)
-        self._session_closer = SessionCloser(messenger.router, messenger.logout, clock)
+        self._session_closer = messenger.session_closer
 
     def accounts(self) -> list[dict[str, Any]]:
         """Return all accounts, sorted by name; `here` is whether a session of it is logged in."""

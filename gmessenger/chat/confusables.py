@@ -1,4 +1,4 @@
-"""Names that could be mistaken for one another: of two scripts, or of letters and digits that look the same."""
+"""Confusable names (Unicode UTS 39): names that can be mistaken for one another, of two scripts or within one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NameGroup: TypeAlias = tuple[str, ...]
 
 
 def are_confusable(one: str, other: str) -> bool:
-    """Whether two names look the same as they are shown, both in small letters, or in capitals where one is.
+    """Return whether two names look the same as shown, both in lower case, or both in upper case if one is.
 
-    (Not one in its small letters and the other as it is shown: Ian would be mistaken for an account Lan.)
+    (One in lower case is not compared with the other as shown: Ian would be confusable with Lan.)
     """
     if skeleton(one) == skeleton(other) or skeleton(fold(one)) == skeleton(fold(other)):
         return True
@@ -23,7 +23,7 @@ def are_confusable(one: str, other: str) -> bool:
 
 
 class ConfusableIndex:
-    """A set of names, in which those that look like another are found in a few looks, however many there are."""
+    """A set of names, in which those that are confusable with a name are found with a few lookups."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         # By the hash of a skeleton: matches are compared anyway, and there may be a hundred thousand accounts.
@@ -32,25 +32,25 @@ class ConfusableIndex:
             self.add(name)
 
     def add(self, name: str) -> None:
-        """Put a name in, as it is shown."""
+        """Add a name as shown."""
         for form in _index_forms(name):
-            there = self._names_under(form)
-            if name not in there:
-                self._names[form] = (*there, name) if there else name
+            group = self._names_under(form)
+            if name not in group:
+                self._names[form] = (*group, name) if group else name
 
     def discard(self, name: str) -> None:
-        """Take a name out."""
+        """Remove a name, if it is there."""
         for form in _index_forms(name):
-            left = tuple(each for each in self._names_under(form) if each != name)
-            if len(left) > 1:
-                self._names[form] = left
-            elif left:
-                self._names[form] = left[0]
+            others = tuple(other for other in self._names_under(form) if other != name)
+            if len(others) > 1:
+                self._names[form] = others
+            elif others:
+                self._names[form] = others[0]
             else:
                 self._names.pop(form, None)
 
     def find(self, name: str) -> str | None:
-        """A name of the set that `name` could be mistaken for and that is not the same."""
+        """Return a name of the set that is confusable with `name` and is not the same, or None."""
         for form in _query_forms(name):
             for other in self._names_under(form):
                 if fold(other) != fold(name) and are_confusable(name, other):
@@ -58,7 +58,7 @@ class ConfusableIndex:
         return None
 
     def check(self, name: str) -> None:
-        """Raises `NameConfusable`."""
+        """Raise `NameConfusable` if a name of the set is confusable with `name`."""
         if (other := self.find(name)) is not None:
             raise NameConfusable(f"The name {name} looks too much like {other}, which is taken.")
 
@@ -68,14 +68,14 @@ class ConfusableIndex:
 
 
 def _index_forms(name: str) -> set[int]:
-    """Under what a name is found."""
-    small = fold(name)
+    """Return the hashes under which a name is kept."""
+    folded = fold(name)
     if name.isascii():
-        return {hash(skeleton(name))} if small == name else {hash(skeleton(name)), hash(skeleton(small))}
-    return {hash(skeleton(form)) for form in (name, small, name.upper())}
+        return {hash(skeleton(name))} if folded == name else {hash(skeleton(name)), hash(skeleton(folded))}
+    return {hash(skeleton(form)) for form in (name, folded, name.upper())}
 
 
 def _query_forms(name: str) -> set[int]:
-    """Under what a name that looks like this one may be found; in small letters also where this is in capitals."""
-    seen = skeleton(name)
-    return {hash(seen), *(hash(skeleton(form)) for form in (fold(name), name.upper(), fold(seen)))}
+    """Return the hashes under which confusable names may be kept, those in lower case included."""
+    shown = skeleton(name)
+    return {hash(shown), *(hash(skeleton(form)) for form in (fold(name), name.upper(), fold(shown)))}

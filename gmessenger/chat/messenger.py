@@ -114,41 +114,50 @@ class Messenger:
 
     @property
     def store_identity(self) -> str:
-        """Where it is another than before, seqs and cursors of before mean nothing any more."""
+        """The identity of the store: where it changes, a client's seqs and cursors mean nothing any more."""
         return self._store.identity
 
     @property
     def greeting(self) -> str:
-        """The operator's words, then what is kept here, and for how long."""
-        said = f"{self.policy.greeting}\n" if self.policy.greeting else ""
+        """The operator's greeting, then which messages the server stores, and for how long."""
+        intro = f"{self.policy.greeting}\n" if self.policy.greeting else ""
         if not self._store.is_persistent:
-            return f"{said}Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
-        kept = f"for {self.policy.retention:g} days" if self.policy.retention else "for good"
-        return f"{said}Messages of accounts and rooms are kept {kept}, messages between guests not at all."
+            return (
+                f"{intro}Messages of accounts and rooms are kept until the server stops, guests' messages not at all."
+            )
+        duration = f"for {self.policy.retention:g} days" if self.policy.retention else "for good"
+        return f"{intro}Messages of accounts and rooms are kept {duration}, messages between guests not at all."
 
     @traced("login")
     def login(self, login: LoginRequest, outbox: Outbox) -> tuple[Session, list[Outbound]]:
-        """Admit a session under the name it gives, and return it with what its predecessor had not been told.
+        """Log a session in. The caller puts its response into the outbox first, then calls `welcome`. Blocks.
 
-        The caller puts its answer into the outbox first, then calls `welcome`. Raises `BadName`, `NameInUse`,
-        `GuestsDisabled`, `PasswordRequired`, `WrongPassword`, `AccountDisabled` or `Banned`.
+        Returns:
+            The session, and the messages that the guest's session which it resumes was not sent.
+
+        Raises:
+            BadName, NameConfusable, NameInUse, GuestsDisabled, PasswordRequired, WrongPassword, AccountDisabled,
+            Banned, LoginThrottled, RateLimited, StoreUnavailable
         """
-        session, left_over = self.authenticator.log_in(login, outbox)
+        session, undelivered = self.authenticator.log_in(login, outbox)
         self.throttle.attach(session)
         self.presence.before_change(session.key, session.name)
         session.status_since = self._clock()
         self.router.add(session)
-        widest = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
-        self.seen_names.add(session.key, session.name, *widest)
+        widest_network = [network for network, _ in self.throttle.networks_of(session.address)[-1:]]
+        self.seen_names.add(session.key, session.name, *widest_network)
         self.authenticator.add_guest(session)
-        return session, left_over
+        return session, undelivered
 
     def welcome(self, session: Session, undelivered: list[Outbound]) -> None:
-        """Tell a session that was just admitted what waited for it, and that this is all."""
+        """Send a session that has just logged in what it was not sent, and then `CatchUpDone`.
+
+        An account's session catches up in a greenlet of its own. A guest has only what its predecessor was not sent.
+        """
         if session.account is None:
             session.outbox.push(CatchUpDone())
-            for parcel in undelivered:
-                session.outbox.offer(parcel)
+            for event in undelivered:
+                session.outbox.offer(event)
             return
         for conversation in session.sync:
             if not is_room(conversation):
@@ -167,7 +176,7 @@ class Messenger:
         rooms = self.rooms.guest_rooms(session)
         self.authenticator.register(session, password, [room.key for room in rooms], invite, device)
         for other in list(self.router.sessions(session.key)):
-            if other.account is None:  # it has resumed the guest's session meanwhile
+            if other.account is None:  # a session that has resumed the guest's meanwhile
                 self.session_closer.close(
                     other, NameTaken("This name has become an account: log in with its password.")
                 )
@@ -178,7 +187,7 @@ class Messenger:
 
     @traced("session")
     def logout(self, session: Session) -> bool:
-        """The session is over and its name free; says whether that is news. What is in its outbox stays there."""
+        """End a session and free its name. Returns True if it was logged in. Its outbox is left as it is."""
         self.authenticator.remove_guest(session)
         if session not in self.router.sessions(session.key):
             return False
@@ -199,23 +208,23 @@ class Messenger:
         self.router.peers.presence_changed(session.key)
 
     def known_names(self) -> Iterator[str]:
-        """Names ever seen, as far as they are remembered: those present first, then the newest."""
+        """Iterate over the names that are online, then those that were lately, the latest login first."""
         yield from self.router.names.values()
         yield from (name for key, name in self.seen_names.newest_first() if key not in self.router)
 
     def announce_shutdown(self, make_retry_delay: Callable[[], float]) -> None:
-        """Tell every session that the server stops and, drawn for each, when to come back."""
+        """Tell each session that the server stops, and after how many seconds to reconnect."""
         for session in list(self.router):
             if session.accepts_push:
                 session.outbox.push(ServerMoving(make_retry_delay()))
 
     def close(self) -> None:
-        """Tell every session that nothing follows."""
+        """Close all sessions once their outboxes are written."""
         for session in list(self.router):
             session.outbox.close_after_drain()
 
     def flush_acknowledgements(self, session: Session) -> None:
-        """Wait until what the session has acknowledged is on disk: whatever it is answered next says that it is."""
+        """Block until what the session acknowledged and sent is on disk: its next response promises that it is."""
         flush_acknowledgements(session, self._store)
 
     def _limits(self) -> Limits:

@@ -1,4 +1,4 @@
-"""Networks: which addresses somebody means, and in which of many networks an address lies, found in a few looks."""
+"""IP networks: parsing what an operator types, and finding the networks of a set that contain an address."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gmessenger.hosts import IPV6_SITE_PREFIX
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 PrefixKey: TypeAlias = tuple[int, int, int]
 IPV4_MAPPED_PREFIX: Final = 96
-"""The part of an IPv6 address that says that it is an IPv4 address."""
+"""Bits of an IPv6 address that mark it as an IPv4 address."""
 
 
 def parse_network(text: str) -> IpNetwork:
-    """What an address or a network in CIDR notation means; an IPv6 address means its /64.
+    """Parse an address, or a network in CIDR notation. A single IPv6 address is taken as its /64.
 
     Raises `BadRequest` for what is neither.
     """
@@ -34,7 +34,7 @@ def parse_network(text: str) -> IpNetwork:
 
 
 def looks_like_address(text: str) -> bool:
-    """Whether this reads as an address, though it may be a name."""
+    """Return whether a text can be parsed as an address or a network, though it may be a name."""
     try:
         parse_network(text)
     except BadRequest:
@@ -43,7 +43,7 @@ def looks_like_address(text: str) -> bool:
 
 
 def contains_loopback(network: IpNetwork) -> bool:
-    """Whether this machine itself is among the addresses."""
+    """Return whether loopback addresses are in the network."""
     loopback = "127.0.0.0/8" if network.version == 4 else "::1"
     return network.overlaps(ipaddress.ip_network(loopback))
 
@@ -53,20 +53,20 @@ def is_single_address(network: IpNetwork) -> bool:
 
 
 class NetworkSet:
-    """A set of networks. Looking up takes one look for each length of prefix among them, however many they are."""
+    """A set of networks. A search takes one lookup for each prefix length in it, however many networks there are."""
 
     def __init__(self) -> None:
         self._networks: dict[PrefixKey, str] = {}
         self._prefix_lengths: dict[int, set[int]] = {4: set(), 6: set()}
 
     def add(self, text: str) -> None:
-        """Put a network in, by its usual spelling."""
+        """Add a network, in CIDR notation."""
         network = ipaddress.ip_network(text)
         self._networks[_prefix_key(network.network_address, network.prefixlen)] = text
         self._prefix_lengths[network.version].add(network.prefixlen)
 
     def discard(self, text: str) -> None:
-        """Take a network out."""
+        """Remove a network, if it is there."""
         network = ipaddress.ip_network(text)
         self._networks.pop(_prefix_key(network.network_address, network.prefixlen), None)
         self._prefix_lengths[network.version] = {
@@ -74,7 +74,7 @@ class NetworkSet:
         }
 
     def containing(self, address: str) -> Iterator[str]:
-        """The networks that an `address:port` lies in, the narrowest first."""
+        """Iterate over the networks that contain an `address:port`, the narrowest first."""
         if self._networks and (host := _host_of(address)) is not None:
             for length in sorted(self._prefix_lengths[host.version], reverse=True):
                 if (found := self._networks.get(_prefix_key(host, length))) is not None:
@@ -88,6 +88,6 @@ def _prefix_key(address: ipaddress.IPv4Address | ipaddress.IPv6Address, length: 
 def _host_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         host = ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
-    except ValueError:  # not everybody comes from the internet
+    except ValueError:  # no IP address, as that of a Unix socket
         return None
     return host.ipv4_mapped or host if isinstance(host, ipaddress.IPv6Address) else host

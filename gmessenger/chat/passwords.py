@@ -1,4 +1,4 @@
-"""Passwords: hashed with argon2id in threads, two at a time, so that logging in stops nobody else."""
+"""Passwords, hashed with argon2id in threads, two at a time, so that logins block nothing else."""
 
 from __future__ import annotations
 
@@ -22,17 +22,14 @@ from gmessenger.errors import BadPassword, RateLimited
 MIN_PASSWORD_BYTES: Final = 8
 MAX_PASSWORD_BYTES: Final = 1024
 HASH_THREADS: Final = 2
-MAX_PENDING: Final = 64
-"""Passwords that may wait for their turn: a few seconds' worth. Whoever has a session's token does not wait at all."""
-MAX_PENDING_PER_NETWORK: Final = 16
-"""Of them, those that came from one network: nobody fills the queue alone."""
-RETRY_AFTER: Final = 2.0
-NICENESS: Final = 10
-"""Hashing is work for a whole core; the loop's thread has the core first."""
+MAX_PENDING: Final = 64  # passwords in the queue: a few seconds' worth. A login by token does not wait
+MAX_PENDING_PER_NETWORK: Final = 16  # so that one network cannot fill the queue
+RETRY_AFTER: Final = 2.0  # seconds
+NICENESS: Final = 10  # of the hashing threads, each of which can use a core; the loop's thread goes first
 
 
 class PasswordVerifier:
-    """Blocks the greenlet that asks, never the loop."""
+    """Hashes and verifies passwords in threads. Blocks the calling greenlet, never the loop."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
@@ -40,15 +37,15 @@ class PasswordVerifier:
         self._pending_by_network: Counter[str | None] = Counter()
 
     def warm_up(self) -> None:
-        """Make what a password is compared with where there is no account, before the first such name is tried.
+        """Make the hash that stands for unknown names before the first login, in a thread.
 
-        For who lets people log in; whoever only looks after accounts need not spend a hash and its 64 MB on it.
+        For servers. `gmessenger-admin` verifies no passwords, and saves the hash and its 64 MB.
         """
         self._pool.spawn(_run_niced, getattr, self, "_dummy_hash")
 
     @property
     def pending_count(self) -> int:
-        """How many passwords wait for their turn, or have it."""
+        """The number of passwords that are in the queue or being hashed."""
         return self._pending_by_network.total()
 
     def hash(self, password: str, network: str | None = None) -> str:
@@ -58,9 +55,9 @@ class PasswordVerifier:
         return str(self._run_in_pool(network, self._hasher.hash, password))
 
     def verify(self, password_hash: str | None, password: str, network: str | None = None) -> bool:
-        """Whether it is the password; takes as long where there is no hash, so that time tells nothing.
+        """Return whether it is the password. Takes as long without a hash, so that the time tells nothing.
 
-        Raises `RateLimited` where so many are waiting, or many from that network, that it would take seconds.
+        Raises `RateLimited` if too many passwords wait, in all or of that network: it would take seconds.
         """
         if len(password.encode()) > MAX_PASSWORD_BYTES:
             return False
@@ -79,7 +76,7 @@ class PasswordVerifier:
 
     @contextmanager
     def _queue_slot(self, network: str | None) -> Iterator[None]:
-        """A place among those that wait. Raises `RateLimited` where there is none."""
+        """Take a place in the queue within the block. Raises `RateLimited` if there is none."""
         many = network is not None and self._pending_by_network[network] >= MAX_PENDING_PER_NETWORK
         if many or self.pending_count >= MAX_PENDING:
             raise RateLimited(
@@ -96,8 +93,8 @@ class PasswordVerifier:
 
 
 def _run_niced(function: Callable[..., Any], *args: Any) -> Any:
-    """Do it at the end of the system's queue. Linux keeps a niceness for each thread, others for the process."""
+    """Run a function in a thread of low priority. (Linux has a niceness for each thread, others for the process.)"""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # filtered, under systemd: then it takes its turn as everything else does
+        with contextlib.suppress(OSError):  # systemd may forbid the call: then it runs at ordinary priority
             os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     return function(*args)

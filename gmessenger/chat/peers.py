@@ -1,4 +1,4 @@
-"""Elsewhere: who is on the other servers of a cluster, and the ways to them. For a server that is alone: nobody."""
+"""The other nodes of a cluster, as the chat sees them. A server on its own has no peers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 class PeerPresence(Struct, frozen=True, array_like=True):
-    """A name as another server shows it: with the `status` it has had `since` then, its number of `sessions`, the ids
-    of their `devices`, and, of a `guest`, the keys of the rooms it is in.
+    """The presence of a name on another node.
+
+    `since`: when the status was set, in Unix seconds. `devices`: the ids of the sessions' devices.
+    `rooms`: the keys of the rooms that a guest is in.
     """
 
     name: str
@@ -28,101 +30,107 @@ class PeerPresence(Struct, frozen=True, array_like=True):
 
 
 class Reservation(Protocol):
-    """Room that is kept in an outbox."""
+    """Room for one message that an outbox, here or on another node, keeps free."""
 
     def release(self, size: int) -> None:
-        """Give it back: now the parcel comes, or will not come."""
+        """Give the room back: the message comes now, or will not come."""
 
 
 class Peers:
-    """What a server that is alone knows of others: nothing, and nothing has to be told to anybody.
+    """What the chat asks of the other nodes, and tells them; as it is for a server on its own: there are none.
 
-    A cluster's servers have another one. Methods that raise `StoreUnavailable` may block; the others never do.
+    `cluster.peers.ClusterPeers` implements it for a node. Methods that raise `StoreUnavailable` may block; the others
+    never do.
     """
 
     def __init__(self) -> None:
         self.presences: dict[str, dict[str, PeerPresence]] = {}
-        """By folded name, then by server: never an empty dict."""
+        """By folded name, then by node; the inner dicts are never empty."""
 
     def __contains__(self, key: str) -> bool:
+        """Return whether a name is online on another node."""
         return key in self.presences
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.presences)
 
     def latest(self, key: str) -> PeerPresence | None:
-        """How a name is shown by the server where it came, or said how it is, last."""
-        there = self.presences.get(key)
-        return max(there.values(), key=lambda shown: shown.since) if there else None
+        """Return the presence of a name on the node where its status was set last."""
+        by_node = self.presences.get(key)
+        return max(by_node.values(), key=lambda presence: presence.since) if by_node else None
 
     def rooms_of(self, key: str) -> set[str]:
-        """The keys of the rooms that a guest elsewhere is in."""
-        return {room for shown in self.presences.get(key, {}).values() for room in shown.rooms}
+        """Return the keys of the rooms that a guest of another node is in."""
+        return {room for presence in self.presences.get(key, {}).values() for room in presence.rooms}
 
     def devices_of(self, key: str) -> list[int]:
-        """The devices on which an account is elsewhere."""
-        return [device for shown in self.presences.get(key, {}).values() for device in shown.devices]
+        """Return the ids of the devices with which an account is online on other nodes."""
+        return [device for presence in self.presences.get(key, {}).values() for device in presence.devices]
 
     def session_count(self, key: str) -> int:
-        """How many sessions a name has elsewhere."""
-        return sum(shown.session_count for shown in self.presences.get(key, {}).values())
+        """Return the number of sessions of a name on other nodes."""
+        return sum(presence.session_count for presence in self.presences.get(key, {}).values())
 
     def presence_changed(self, key: str) -> None:
-        """How a name is present here may have changed."""
+        """Publish the presence of a name on this node, if it has changed."""
 
     def conversation_deleted(self, conversation: str) -> None:
-        """Nothing more is said under that key, unless in another conversation."""
+        """Forget a conversation that was deleted: another one of that key begins anew."""
 
     def sync(self, key: str = "") -> bool:
-        """Learn what others have changed up to now, and whether a guest of that name is elsewhere; False where there
-        are no others. Raises `StoreUnavailable`.
+        """Apply what other nodes have changed up to now, and find out whether a guest of that name is on one of them.
+
+        Returns False if there are no other nodes. Raises `StoreUnavailable`.
         """
         return False
 
     def claim(self, session: Session, resumed_token: str | None) -> None:
-        """Have a guest's name held for this server, and what was said under it before not be for this guest.
+        """Claim a guest's name for this node; messages that were sent to the name before are not for this guest.
 
-        Where that `resumed` a guest who was elsewhere, its token stays. Raises `NameInUse`, `NameTaken` for an
-        account's, or `StoreUnavailable`.
+        `resumed_token` resumes a guest of another node, whose token the session keeps. Raises `NameInUse`, `NameTaken`
+        for an account's name, or `StoreUnavailable`.
         """
 
     def lock_account(self, account: int, locked: bool = True) -> bool:
-        """Have nobody be that account elsewhere, or let it in again; False where there are no others.
+        """Lock an account on all nodes, which ends its sessions, or unlock it.
 
-        Raises `StoreUnavailable`.
+        Returns False if there are no other nodes. Raises `StoreUnavailable`.
         """
         return False
 
     def deliver_owed(self, session: Session, cursors: Mapping[str, int]) -> None:
-        """A guest becomes an account with these cursors: what was on its way to the guest has to come first."""
+        """Deliver to a guest that becomes an account with these cursors what is up to them, before it has them.
+
+        Raises `StoreUnavailable`.
+        """
 
     def release(self, key: str) -> None:
-        """A guest's name is free."""
+        """Release a guest's name."""
 
     def send_receipt(self, key: str, receipt: Outbound) -> None:
-        """Put a parcel into the outboxes of that name elsewhere."""
+        """Send a receipt to the sessions of a name on other nodes."""
 
     def broadcast(self, message: Message) -> None:
-        """A broadcast."""
+        """Send a broadcast to the sessions on other nodes."""
 
     def relay(self, sender: Session, key: str, message: Message, id: str | None) -> int:
-        """Have a message put into the outboxes of a guest elsewhere; says into how many. With an `id` it may be sent
-        again, and is put there once.
+        """Relay a message to a guest on another node. Returns into how many outboxes it was put.
 
-        Raises `RecipientGone`, `RecipientBusy`, `Blocked` or `StoreUnavailable`.
+        A message that is sent again with the same `id` is put there once. Raises `RecipientGone`, `RecipientBusy`,
+        `Blocked` or `StoreUnavailable`.
         """
         raise NotImplementedError
 
     def reserve(self, sender: str, key: str, size: int) -> Sequence[Reservation]:
-        """Have room kept for a message to a guest elsewhere. Raises as `hand_over`."""
+        """Reserve room for a message to a guest on another node. Raises as `relay`."""
         raise NotImplementedError
 
     def kick(self, key: str, by: str, reason: str) -> int | None:
-        """Have the sessions of a name closed elsewhere; says how many are known of, None where nobody has that name.
+        """Have the sessions of a name closed on other nodes.
 
-        Raises `StoreUnavailable`.
+        Returns how many this node knows of; None if the name is not online there. Raises `StoreUnavailable`.
         """
         return None
 
     def expel(self, room: str, key: str, by: str) -> None:
-        """Have a guest taken out of a room elsewhere. Raises `StoreUnavailable`."""
+        """Have a guest of another node removed from a room. Raises `StoreUnavailable`."""

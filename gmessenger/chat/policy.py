@@ -1,4 +1,4 @@
-"""What a server allows: one object that everybody who has to know holds, so that a reload reaches them all."""
+"""The policy: what a server allows, in one object that all services share, so that a reload reaches them all."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from gmessenger.names import MAX_NAME
 
 @dataclass(slots=True)
 class Policy:
-    """What this server allows. Sizes: text in characters, frame in bytes.
+    """What the server allows. Texts are measured in characters, frames in bytes.
 
-    Read a value when it is needed and keep no copy of it: `become` changes it while sessions live.
+    Read a value each time it is needed and keep no copy: `update_from` changes it while sessions live.
     """
 
     guests: bool = True
     broadcast: bool = True
     registration: RegistrationMode = "open"
-    greeting: str = ""  # the operator's own words
+    greeting: str = ""  # the operator's; what is stored is added to it
     max_text: int = 16_384
     max_frame: int = 65_536
     max_seen_names: int = 10_000
     retention: float | None = None  # days
     account_quota: int = 0  # bytes of text kept of one account; 0 is no limit
     guest_quota: int = 0  # bytes of text kept of all guests together
-    max_pending_characters: int = 1_048_576  # characters of one session that may be on their way to the disk
+    max_pending_characters: int = 1_048_576  # characters of one session in the store's queue
     store_timeout: float = 30.0  # seconds
-    search_timeout: float = 1.0  # seconds after which a search ends with what it has found
-    busy_retry_after: float = 1.0  # seconds after which a message to somebody busy may be tried again
+    search_timeout: float = 1.0  # seconds after which a search returns what it has found
+    busy_retry_after: float = 1.0  # seconds after which to retry a message to a busy recipient
     limits: Limits = Limits()
 
     def announced_limits(self, session: Session) -> dict[str, int]:
-        """What is announced to a client: a guest's address is counted as well as its name, where it is."""
+        """Return the limits that a client is told at login, by their names on the wire."""
         sizes = {"frame": self.max_frame, "text": self.max_text, "name": MAX_NAME, "status": MAX_STATUS}
-        bounds = self.limits.for_guests if session.network_buckets else self.limits
-        return sizes | bounds.announced
+        limits = self.limits.for_guests if session.network_buckets else self.limits
+        return sizes | limits.announced
 
     def update_from(self, other: Policy) -> None:
-        """Allow what the other allows, from now on, to those who are here too."""
-        for each in fields(other):
-            setattr(self, each.name, getattr(other, each.name))
+        """Take over the values of another policy; they hold for present sessions too."""
+        for field in fields(other):
+            setattr(self, field.name, getattr(other, field.name))

@@ -1,4 +1,4 @@
-"""Presence: who has been here, who talks with whom, and telling them when the other comes, goes or is away."""
+"""Presence: which names were online, which share a conversation, and status changes sent to those who do."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ from gmessenger.chat.policy import Policy
 from gmessenger.chat.router import Router
 from gmessenger.constants import OFFLINE
 
-COALESCE_DELAY: Final = 1.0
-"""Seconds over which comings and goings are gathered, so that a reconnect tells nobody anything."""
-MAX_LINKS: Final = 1000
-MIN_NETWORKS: Final = 10
-"""From how many networks the names have to come before all that are remembered are taken."""
-NOTIFY_BATCH: Final = 50
-"""Names looked at, or told, after which everybody else has a turn."""
+COALESCE_DELAY: Final = 1.0  # seconds in which changes are collected: a quick reconnect is no change
+MAX_LINKS: Final = 1000  # names that one name is linked with
+MIN_NETWORKS: Final = 10  # that it takes to fill the table of seen names
+NOTIFY_BATCH: Final = 50  # names that are examined, or notified, before the loop runs anything else
 
 CallLater = Callable[[float, Callable[[], None]], object]
-"""Calls a function that many seconds from now."""
+"""Calls a function after so many seconds."""
 
 
 class SeenNames:
-    """The names of those who have been here, oldest first, bounded: the oldest is forgotten first.
+    """The names that were online lately, at most `max_seen_names` of the policy; the longest ago is dropped first.
 
-    Of the names that came from one network, which are its own to choose, no more than a part is remembered.
+    Names are free to choose, so those of one network can take a tenth of the table only.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -38,20 +35,20 @@ class SeenNames:
         return key in self._names
 
     def add(self, key: str, name: str, network: str = "") -> None:
-        """A name has been here, from that network; from none where that is not counted."""
+        """Add a name that is online, with its network, or without where networks are not counted."""
         self._forget(key)
         self._names[key] = (name, network)
-        most = self._policy.max_seen_names
+        max_size = self._policy.max_seen_names
         if network:
             names = self._names_by_network.setdefault(network, {})
             names[key] = None
-            if len(names) > max(1, most // MIN_NETWORKS):
+            if len(names) > max(1, max_size // MIN_NETWORKS):
                 self._forget(next(iter(names)))
-        while len(self._names) > most:
+        while len(self._names) > max_size:
             self._forget(next(iter(self._names)))
 
     def newest_first(self) -> Iterator[tuple[str, str]]:
-        """Pairs of folded and shown name."""
+        """Iterate over pairs of folded and shown name, the latest first."""
         return ((key, name) for key, (name, _) in reversed(self._names.items()))
 
     def _forget(self, key: str) -> None:
@@ -63,10 +60,10 @@ class SeenNames:
 
 
 class PresenceTracker:
-    """Tells those who share a conversation with a name when its status changes.
+    """Sends status changes of a name to those who share a conversation with it.
 
-    `companions` gives the keys of those who share a room with a key; `hide` says of two keys whether the first does not
-    want to be seen by the second.
+    `roommates` returns the keys that share a room with a key. `is_hidden` returns whether the first of two keys has
+    blocked the second. No method blocks.
     """
 
     def __init__(
@@ -85,21 +82,21 @@ class PresenceTracker:
         self._steps: Iterator[None] | None = None
 
     def status(self, key: str) -> str:
-        """How a name is: as its latest session says."""
+        """Return the status of a name: that of its latest session, on any node."""
         sessions = self._router.sessions(key)
-        shown = self._router.peers.latest(key)
-        if sessions and (shown is None or sessions[-1].status_since >= shown.since):
+        remote = self._router.peers.latest(key)
+        if sessions and (remote is None or sessions[-1].status_since >= remote.since):
             return sessions[-1].status
-        return shown.status if shown is not None else OFFLINE
+        return remote.status if remote is not None else OFFLINE
 
     def link(self, one: str, other: str) -> None:
-        """The two names share a conversation from now on, until both have left."""
+        """Record that two names share a conversation, until both are offline."""
         if other not in self._links.get(one, ()):
             self._add_link(one, other)
             self._add_link(other, one)
 
     def before_change(self, key: str, name: str) -> None:
-        """Call before a name's status changes; what it became is told a little later, unless it is the same again."""
+        """Record a name's status before it changes. After COALESCE_DELAY the change is sent, if there still is one."""
         if key not in self._links and not self._roommates(key):
             return
         if not self._changed:
@@ -107,20 +104,20 @@ class PresenceTracker:
         self._changed.setdefault(key, (name, self.status(key)))
 
     def _add_link(self, one: str, other: str) -> None:
-        peers = self._links.setdefault(one, {})
-        peers[other] = None
-        if len(peers) > MAX_LINKS:
-            self._remove_link(one, next(iter(peers)))
+        linked = self._links.setdefault(one, {})
+        linked[other] = None
+        if len(linked) > MAX_LINKS:
+            self._remove_link(one, next(iter(linked)))
 
     def _remove_link(self, one: str, other: str) -> None:
-        for this, that in ((one, other), (other, one)):
-            peers = self._links.get(this, {})
-            peers.pop(that, None)
-            if not peers:
-                self._links.pop(this, None)
+        for key, linked_key in ((one, other), (other, one)):
+            linked = self._links.get(key, {})
+            linked.pop(linked_key, None)
+            if not linked:
+                self._links.pop(key, None)
 
     def _start_notifying(self) -> None:
-        if self._steps is not None:  # still telling what was before
+        if self._steps is not None:  # earlier changes are still being sent
             self._call_later(COALESCE_DELAY, self._start_notifying)
             return
         changed, self._changed = self._changed, {}
@@ -128,34 +125,34 @@ class PresenceTracker:
         self._run_steps()
 
     def _run_steps(self) -> None:
-        """Do some of the steps. Where one fails the rest is given up, or nobody would be told anything any more."""
+        """Run a batch of steps. Where one fails the rest is dropped, or no later change would ever be sent."""
         steps, self._steps = self._steps, None
         if sum(1 for _ in islice(steps or (), NOTIFY_BATCH)) == NOTIFY_BATCH:
             self._steps = steps
             self._call_later(0.0, self._run_steps)
 
     def _notify_steps(self, changed: dict[str, tuple[str, str]]) -> Iterator[None]:
-        """In steps: look at each name that changed, then tell each that is to be told, all that it is to be told.
+        """Examine each name that changed, then send each recipient all its updates together. Yields after each name.
 
-        (After a restart everybody has changed, and a write to each of a room's members for each other is too much.)
+        (After a restart all names have changed: an own write for each pair of members of a room would be too much.)
         """
-        news: dict[str, list[PresenceUpdate]] = {}
+        updates_by_key: dict[str, list[PresenceUpdate]] = {}
         for key, (name, before) in changed.items():
             now = self.status(key)
-            peers = list(self._links.get(key, ()))
-            change = PresenceUpdate(name, now)
-            for peer in {*peers, *self._roommates(key)} - {key} if now != before else ():
-                if not self._is_hidden(key, peer):
-                    news.setdefault(peer, []).append(change)
-            for peer in peers:
-                if key not in self._router and peer not in self._router:
-                    self._remove_link(key, peer)
+            linked = list(self._links.get(key, ()))
+            update = PresenceUpdate(name, now)
+            for other in {*linked, *self._roommates(key)} - {key} if now != before else ():
+                if not self._is_hidden(key, other):
+                    updates_by_key.setdefault(other, []).append(update)
+            for other in linked:
+                if key not in self._router and other not in self._router:
+                    self._remove_link(key, other)
             yield
-        for peer, changes in news.items():
-            self._notify(peer, changes)
+        for key, updates in updates_by_key.items():
+            self._notify(key, updates)
             yield
 
-    def _notify(self, key: str, changes: list[PresenceUpdate]) -> None:
+    def _notify(self, key: str, updates: list[PresenceUpdate]) -> None:
         for session in self._router.sessions(key):
-            for change in changes if session.accepts_push else ():
-                session.outbox.offer(change)  # a full outbox: what others do is told again when it matters
+            for update in updates if session.accepts_push else ():
+                session.outbox.offer(update)  # lost if the outbox is full: the client can ask for the status

@@ -1,9 +1,7 @@
-"""Quotas: how many bytes of text the store keeps of one account, and of guests together, where the operator says so.
+"""Quotas: how many bytes of text the store keeps of one account, and of all guests together.
 
-The store counts, and is asked once a minute for each who says something; what is said meanwhile is added here. So what
-was erased gives room again within that time, and what several servers take in at once exceeds a quota by no more than
-they take in within it.
-"""
+The store counts, and is asked once a minute for each account that sends; what is sent meanwhile is added here. So what
+was erased makes room within a minute, and on a cluster a quota can be exceeded by what the nodes accept in a minute."""
 
 from __future__ import annotations
 
@@ -17,14 +15,12 @@ from gmessenger.chat.storage import Store
 from gmessenger.errors import QuotaExceeded
 from gmessenger.lru_map import LruMap
 
-USAGE_TTL: Final = 60.0
-"""Seconds."""
-MAX_CACHED_USAGES: Final = 10_000
-"""Accounts of which it is known how much is kept; the longest unused is forgotten, and asked for again."""
+USAGE_TTL: Final = 60.0  # seconds
+MAX_CACHED_USAGES: Final = 10_000  # accounts
 
 
 class StorageUsage:
-    """How many bytes are kept, as the store said `at` that time, and how many are on their way there."""
+    """The bytes that are stored, as the store counted them at `fetched_at`, and those that are being stored."""
 
     __slots__ = ("fetched_at", "pending", "stored")
 
@@ -35,7 +31,7 @@ class StorageUsage:
 
 
 class QuotaReservation:
-    """Bytes that a message will take, until it is settled: once, or when the `with` block raises."""
+    """Bytes that a message will take. They are released once: by `complete`, or where the `with` block raises."""
 
     __slots__ = ("_bytes", "_usage")
 
@@ -54,14 +50,14 @@ class QuotaReservation:
             self.complete(is_stored=False)
 
     def complete(self, *, is_stored: bool) -> None:
-        """It has been stored, or is not kept."""
+        """Count the bytes as stored, or release them."""
         bytes_, self._bytes = self._bytes, 0
         self._usage.pending -= bytes_
         self._usage.stored += bytes_ if is_stored else 0
 
 
 class StorageQuotas:
-    """May block, where the store has to be asked. `clock` only goes forward."""
+    """Checks quotas. Blocks where the store has to be asked. `clock` never goes back."""
 
     def __init__(self, store: Store, policy: Policy, clock: Callable[[], float]) -> None:
         self._store = store
@@ -70,30 +66,27 @@ class StorageQuotas:
         self._usages: LruMap[int | None, StorageUsage] = LruMap(MAX_CACHED_USAGES)
 
     def limit_for(self, session: Session) -> int:
-        """How many bytes are kept of what such a session says; 0 is no limit."""
+        """Return the quota that a session's messages count for, in bytes; 0 is no limit."""
         return self._policy.guest_quota if session.account is None else self._policy.account_quota
 
     def reserve(self, session: Session, text: str) -> QuotaReservation:
-        """Bytes for what a session says that has a limit. Raises `QuotaExceeded` or `StoreUnavailable`."""
+        """Reserve the bytes of a text, for a session that has a quota. Raises `QuotaExceeded` or `StoreUnavailable`."""
         account = session.account.id if session.account is not None else None
-        limit, used, bytes_ = (
-            self.limit_for(session),
-            self._cached_usage(account),
-            len(text.encode("utf-8", "surrogatepass")),
-        )
-        if used.stored + used.pending + bytes_ > limit:
+        limit, usage = self.limit_for(session), self._cached_usage(account)
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if usage.stored + usage.pending + size > limit:
             raise QuotaExceeded(limit=limit)
-        return QuotaReservation(used, bytes_)
+        return QuotaReservation(usage, size)
 
     def _cached_usage(self, account: int | None) -> StorageUsage:
-        used = self._usages.get(account) or StorageUsage()
-        self._usages[account] = used
+        usage = self._usages.get(account) or StorageUsage()
+        self._usages[account] = usage
         now = self._clock()
-        if used.fetched_at is None or now - used.fetched_at >= USAGE_TTL:
-            before, used.fetched_at = used.fetched_at, now  # calls that come meanwhile use the count from before
+        if usage.fetched_at is None or now - usage.fetched_at >= USAGE_TTL:
+            before, usage.fetched_at = usage.fetched_at, now  # calls that come meanwhile use the earlier count
             try:
-                used.stored = self._store.stored_bytes(account)
+                usage.stored = self._store.stored_bytes(account)
             except BaseException:
-                used.fetched_at = before
+                usage.fetched_at = before
                 raise
-        return used
+        return usage

@@ -1,7 +1,6 @@
-"""What has happened, counted in plain numbers where it happens; to whom they are shown is not known here.
+"""Counters and histograms of the messenger and the store; the metrics read them.
 
-Adding to a number costs a hundredth of what it costs to hear a message; everything dearer is done once for a batch.
-"""
+Adding to a counter costs a hundredth of what it costs to decode a message; what is dearer is done once per batch."""
 
 from __future__ import annotations
 
@@ -11,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-RECENT_VALUES: Final = 500
-"""The latest values that are remembered one by one."""
+RECENT_VALUES: Final = 500  # that are kept for quantiles
 LATENCY_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SIZE_BOUNDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 class Histogram:
-    """How many values were at most each of `bounds`, and how many above the last; their sum; and the latest of them."""
+    """Counts values by upper bound, and those above the last; has their sum, and the latest values."""
 
     __slots__ = ("bounds", "counts", "recent", "sum")
 
@@ -29,21 +27,23 @@ class Histogram:
         self.recent: deque[float] = deque(maxlen=RECENT_VALUES)
 
     def add(self, value: float, times: int = 1) -> None:
+        """Count a value, `times` times; among the latest values it is one."""
         self.counts[bisect_left(self.bounds, value)] += times
         self.sum += value * times
         self.recent.append(value)
 
     def quantile(self, fraction: float) -> float:
-        """What that share of the latest values does not exceed (0.5: the median); 0 where there were none."""
+        """Return a quantile of the latest values (0.5: the median); 0 if there are none."""
         latest = sorted(self.recent)
         return latest[min(len(latest) - 1, int(len(latest) * fraction))] if latest else 0.0
 
 
 @dataclass(slots=True)
 class MessengerStats:
-    """What the messenger has done. `refused` counts messages by the word of the error, `logins` by result.
+    """Counters of the messenger.
 
-    `deliveries` are messages put into outboxes, live or from what was kept.
+    `deliveries`: messages that were put into outboxes, live or from the store. `refused`: messages, by error code.
+    `logins`: by result.
     """
 
     stored: int = 0
@@ -56,8 +56,10 @@ class MessengerStats:
 
 @dataclass(slots=True)
 class StoreStats:
-    """What a store has done. `settling` is how long messages took from `append` to the end of what `done` did; each
-    counts as the slowest of its batch.
+    """Counters of a store.
+
+    `append_seconds`: from `append` to the end of the message's callback; each message counts as the slowest of its
+    batch.
     """
 
     commit_seconds: Histogram = field(default_factory=lambda: Histogram(LATENCY_BOUNDS))

@@ -1,8 +1,7 @@
-"""Pacing: who says or asks too much too fast is read more slowly first, and refused if that does not help.
+"""Throttling: sessions that send or ask too fast are delayed first, then refused.
 
-What is counted is counted by name, so that all sessions of an account share it, and coming back does not renew it. A
-guest chooses its name, so what guests say is counted by their address, too: all of one network share that.
-"""
+Rates are counted by name: all sessions of an account share one, and reconnecting does not reset it. A guest can choose
+its name, so guests are counted by the networks of their address as well."""
 
 from __future__ import annotations
 
@@ -29,15 +28,16 @@ from gmessenger.chat.session import Session
 from gmessenger.errors import NotLoggedIn, RateLimited
 
 WeightedNetworks: TypeAlias = Sequence[tuple[str, int]]
-"""The networks that an address counts for, the narrowest first, each with how much more than one address it may do."""
+"""The networks that an address counts for, the narrowest first, each with the factor by which its rates are higher."""
 MESSAGE_BUCKET: Final = attrgetter("messages")
 REQUEST_BUCKET: Final = attrgetter("requests")
 
 
 class Throttle:
-    """May block the greenlet that calls it, and so hold back reading. `bounds` gives those that hold now.
+    """Charges messages and requests to the buckets of names and networks.
 
-    `origins` says for which networks an address counts; for none where nothing is counted.
+    Called from the connection's greenlet: while that is delayed here, it reads nothing from its socket. `limits`
+    returns the current limits. `networks_of` returns the networks an address counts for; none where nothing is counted.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Throttle:
         self._limits = limits
         self._clock = clock
         self.networks_of = networks_of
-        # Three tables: no number of guests' names takes anything from the accounts' one.
+        # Three tables: however many names guests use, the table of accounts is not affected.
         self._accounts: BucketTable[str, SenderBuckets] = BucketTable(SenderBuckets)
         self._guests: BucketTable[str, SenderBuckets] = BucketTable(SenderBuckets)
         self._networks: BucketTable[str, SenderBuckets] = BucketTable(SenderBuckets)
 
     def attach(self, session: Session) -> None:
-        """The session says and asks on its name's account, and a guest's on its network's, too."""
+        """Give a session the buckets of its name; a guest's also those of its networks."""
         now = self._clock()
         if session.account is None:
             session.buckets = self._guests.get(session.key, now)
@@ -65,30 +65,33 @@ class Throttle:
             session.network_buckets = ()
 
     def promote_guest(self, session: Session) -> None:
-        """A guest has become an account, which has no more left than the guest had."""
+        """Give a guest's session that has registered the account's buckets, with no more tokens than the guest had."""
         before = session.buckets
         self.attach(session)
         session.buckets.lower_to(before)
 
     def anonymous_buckets(self, address: str) -> AnonymousBuckets:
-        """What a connection where nobody has logged in has left to ask."""
+        """Return the buckets of a connection before its login."""
         return AnonymousBuckets(self._network_buckets(address, self._clock()))
 
     def charge_message(self, session: Session, characters: int, recipients: int = 0) -> None:
-        """The session sends a message of that length, which so many hear in a room. Raises `RateLimited`."""
-        bucket, price = session.buckets.messages, message_cost(characters, recipients)
-        bucket.tokens -= price
+        """Charge a message of that length to so many recipients in a room. Blocks while the session is delayed.
+
+        Raises `RateLimited`, or `NotLoggedIn` if the session was ended meanwhile.
+        """
+        bucket, cost = session.buckets.messages, message_cost(characters, recipients)
+        bucket.tokens -= cost
         if bucket.tokens < 0:
-            self._refill_or_wait(bucket, price, self._limits().messages, self._shared_message_buckets(session))
-            if session.outbox.closed:  # meanwhile
+            self._refill_or_wait(bucket, cost, self._limits().messages, self._shared_message_buckets(session))
+            if session.outbox.closed:
                 raise NotLoggedIn
 
     def try_charge_batch(self, session: Session, cost: int) -> Charge | None:
-        """The session sends what counts as so many messages; None, and none is counted, where that is too fast."""
+        """Charge several messages at once. Returns None, and charges nothing, if the session would be delayed."""
         bucket = session.buckets.messages
         if bucket.tokens < cost:
-            shares = self._shared_message_buckets(session)
-            if not prefill_bucket(bucket, cost, self._limits().messages, self._clock(), shares):
+            shared = self._shared_message_buckets(session)
+            if not prefill_bucket(bucket, cost, self._limits().messages, self._clock(), shared):
                 return None
         bucket.tokens -= cost
         charge = Charge()
@@ -96,17 +99,17 @@ class Throttle:
         return charge
 
     def charge_request(self, requester: Session | AnonymousBuckets, cost: float) -> None:
-        """Something is asked that costs so much, by a session or by somebody not logged in. Raises `RateLimited`."""
+        """Charge a request, of a session or before a login. Blocks while it is delayed. Raises `RateLimited`."""
         bucket = requester.buckets.requests
         bucket.tokens -= cost
         if bucket.tokens < 0:
-            bounds = self._limits()
-            shares = (
-                _scaled_buckets(requester.network_buckets, bounds.guest_requests, REQUEST_BUCKET)
+            limits = self._limits()
+            shared = (
+                _scaled_buckets(requester.network_buckets, limits.guest_requests, REQUEST_BUCKET)
                 if requester.network_buckets
                 else ()
             )
-            self._refill_or_wait(bucket, cost, bounds.requests, shares)
+            self._refill_or_wait(bucket, cost, limits.requests, shared)
 
     def _shared_message_buckets(self, session: Session) -> SharedBuckets:
         return (
@@ -119,16 +122,16 @@ class Throttle:
         return tuple((self._networks.get(network, now), factor) for network, factor in self.networks_of(address))
 
     def _refill_or_wait(self, bucket: TokenBucket, cost: float, rate: RateLimit, shared: SharedBuckets) -> None:
-        overdraft = refill_bucket(bucket, cost, rate, self._clock(), shared)
-        if overdraft is not None:
+        throttled = refill_bucket(bucket, cost, rate, self._clock(), shared)
+        if throttled is not None:
             with Charge() as charge:
-                charge.record(bucket, cost if overdraft.retry_after is None else 0.0)
-                delay_or_refuse(overdraft)
+                charge.record(bucket, cost if throttled.retry_after is None else 0.0)
+                delay_or_refuse(throttled)
                 charge.commit()
 
 
 class AnonymousBuckets:
-    """What somebody who has not logged in has left to ask."""
+    """The buckets of a connection before its login: its own, and those of its networks."""
 
     __slots__ = ("buckets", "network_buckets")
 
@@ -142,11 +145,11 @@ def _scaled_buckets(
     rate: RateLimit,
     bucket_of: Callable[[SenderBuckets], TokenBucket],
 ) -> SharedBuckets:
-    return [(bucket_of(pace), rate.scaled(factor)) for pace, factor in network_buckets]
+    return [(bucket_of(buckets), rate.scaled(factor)) for buckets, factor in network_buckets]
 
 
 def delay_or_refuse(throttled: Throttled) -> None:
-    """Hold back for as long as is due. Raises `RateLimited` where it is not to go on."""
+    """Block for the delay. Raises `RateLimited` after it if the sender is refused."""
     gevent.sleep(throttled.delay)
     if throttled.retry_after is not None:
         raise RateLimited(retry_after=round(throttled.retry_after, 2))
