@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import pytest
 
-from gmessenger.client import Client, MessageReceived
+from gmessenger.client import Client, MessageReceived, Timeouts, TlsConfig
 from scripts.client_tables import DOCUMENT, with_tables
 from tests.conftest import RunningServer
 from tests.support.scripted_server import TIMEOUT
@@ -29,6 +31,17 @@ IN_THE_MIDST = ARCHIVIST.replace("last = event", "__import__('signal').pause(); 
 def test_the_tables_are_the_librarys_own_words() -> None:
     assert with_tables(TEXT) == TEXT, "run `make config`"
     assert with_tables(TEXT.replace("Somebody came into a room", "")) == TEXT
+
+
+@pytest.mark.parametrize("page", ["client.md", "scripting.md"])
+def test_the_arguments_that_the_text_names_exist(page: str) -> None:
+    text = (DOCUMENT.parent / page).read_text("utf-8")
+    named = {name for each in re.findall(r"`([^`\n]+)`", text) for name in re.findall(r"\b([a-z]\w*)=", each)}
+    classes = (Client, TlsConfig, Timeouts)
+    known = {name for each in classes for name in inspect.signature(each).parameters}
+    calls = [call for name, call in inspect.getmembers(Client, callable) if not name.startswith("_")]
+    known |= {name for call in calls for name in inspect.signature(call).parameters}
+    assert named & known and named - known == set()
 
 
 def run(code: str, server: RunningServer) -> None:
