@@ -1,4 +1,4 @@
-"""What is installed is what was tested: the lock files against setup.py, and upper bounds where private API is used."""
+"""Dependencies: lock files agree with setup.py; libraries whose private API is used have an upper bound."""
 
 from __future__ import annotations
 

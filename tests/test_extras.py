@@ -1,4 +1,4 @@
-"""What is missing is told with a command that can be given as it is printed."""
+"""A missing optional dependency is reported with a command that installs it."""
 
 from __future__ import annotations
 

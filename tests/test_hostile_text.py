@@ -1,4 +1,4 @@
-"""Every command of every program, with hostile text in every field that a stranger can fill: no terminal is steered."""
+"""Hostile text in every field that a client can fill: no program passes it to the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts as people write them: names, addresses, brackets, ports, and all that is none of these."""
+"""Hosts as people write them: names, addresses, brackets, ports, and invalid ones."""
 
 from __future__ import annotations
 

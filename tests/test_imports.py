@@ -1,4 +1,4 @@
-"""The folder list is the architecture: who may import whom, and what the pure parts must not know."""
+"""The architecture: which package may import which, and what the pure packages must not import."""
 
 from __future__ import annotations
 

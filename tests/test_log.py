@@ -1,4 +1,4 @@
-"""The log: its vocabulary, its forms and its places; and the decorator that logs calls."""
+"""The log: its table of events, its formats and destinations, and the decorator that logs calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to the log's file while a program writes to it: no line is lost, and there always is one to write to."""
+"""Log files that are rotated, moved or deleted while a program writes: no line is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that get their name when they are whole: nothing is overwritten, and nothing is left half done."""
+"""Files that get their name when they are complete: nothing is overwritten, and no part is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where files live, for those who have a home and those who have none."""
+"""Where files are kept, with a home directory and without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that print and end, into pipes that nobody reads and onto disks that are full."""
+"""Programs that print into closed pipes and onto full disks."""
 
 from __future__ import annotations
 

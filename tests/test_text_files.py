@@ -1,4 +1,4 @@
-"""Files that people write: whatever their editor puts first, they are read as what they mean."""
+"""Text files are read with or without a byte order mark."""
 
 from __future__ import annotations
 

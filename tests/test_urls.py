@@ -1,4 +1,4 @@
-"""No password in the URL of a store or a bus is ever shown, least of all where the URL is mistyped."""
+"""No password of a URL is ever shown, also where the URL is mistyped."""
 
 from __future__ import annotations
 

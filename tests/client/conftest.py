@@ -1,4 +1,4 @@
-"""A scripted server, and links to it that are impatient and closed when the test ends."""
+"""Fixtures for the client library: a scripted server, and clients with short timeouts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,66 +10,72 @@ import pytest
 from gmessenger.client import ChatEvent, Client, Timeouts
 from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
 
-IMPATIENT = Timeouts(connect=2, response=2, probe_after=2, retry_for=5, initial_backoff=0.02, max_backoff=0.1)
+SHORT_TIMEOUTS = Timeouts(connect=2, response=2, probe_after=2, retry_for=5, initial_backoff=0.02, max_backoff=0.1)
 
 
-class Owner:
-    """Holds a link and what it told; `next` waits for the next event of a kind and keeps the others in `seen`."""
+class Reader:
+    """Reads the events of a client and keeps them in `seen`."""
 
-    def __init__(self, link: Client) -> None:
-        self.link = link
+    def __init__(self, client: Client) -> None:
+        self.client = client
         self.seen: list[ChatEvent] = []
 
     def next(self, kind: type[Any]) -> Any:
+        """Wait for the next event of a class and return it."""
         with gevent.Timeout(TIMEOUT):
-            for event in self.link:
+            for event in self.client:
                 self.seen.append(event)
                 if isinstance(event, kind):
                     return event
-        raise AssertionError(f"the link ended without {kind}")
+        raise AssertionError(f"the client ended without {kind}")
 
-    def ending(self) -> Exception | None:
-        """The error the link ends with; events before it are kept in `seen`."""
+    def wait_for_end(self) -> Exception | None:
+        """Wait until the client ends, and return its error."""
         with gevent.Timeout(TIMEOUT):
             try:
-                for event in self.link:
+                for event in self.client:
                     self.seen.append(event)
             except Exception as error:
                 return error
         return None
 
 
-Begin = Callable[..., tuple[Owner, ClientConnection]]
+Begin = Callable[..., tuple[Reader, ClientConnection]]
 
 
 @pytest.fixture
-def make(fake: FakeServer) -> Iterator[Callable[..., Owner]]:
-    """A link to the fake server, not started."""
-    links: list[Client] = []
+def make(fake: FakeServer) -> Iterator[Callable[..., Reader]]:
+    """Make a client of the scripted server, not started; timeouts can be overridden."""
+    clients: list[Client] = []
 
-    def link(inbox_size: int = 256, outbox_size: int = 1000, **patience: float) -> Owner:
-        fitted = replace(IMPATIENT, **patience)
-        links.append(
+    def client(event_queue_size: int = 256, send_queue_size: int = 1000, **overrides: float) -> Reader:
+        timeouts = replace(SHORT_TIMEOUTS, **overrides)
+        clients.append(
             Client(
-                fake.host, fake.port, "hank", timeouts=fitted, event_queue_size=inbox_size, send_queue_size=outbox_size
+                fake.host,
+                fake.port,
+                "hank",
+                timeouts=timeouts,
+                event_queue_size=event_queue_size,
+                send_queue_size=send_queue_size,
             )
         )
-        return Owner(links[-1])
+        return Reader(clients[-1])
 
-    yield link
-    for each in links:
-        each.close()
+    yield client
+    for item in clients:
+        item.close()
 
 
 @pytest.fixture
-def begin(fake: FakeServer, make: Callable[..., Owner]) -> Begin:
-    """A link that is logged in, and the server's end of it."""
+def begin(fake: FakeServer, make: Callable[..., Reader]) -> Begin:
+    """Make a client that is logged in; return its reader and the server's end of its connection."""
 
-    def started(**options: Any) -> tuple[Owner, ClientConnection]:
-        owner = make(**options)
-        starting = gevent.spawn(owner.link.start)
-        peer = fake.accept_and_log_in()
+    def started(**options: Any) -> tuple[Reader, ClientConnection]:
+        reader = make(**options)
+        starting = gevent.spawn(reader.client.start)
+        connection = fake.accept_and_log_in()
         starting.get(timeout=TIMEOUT)
-        return owner, peer
+        return reader, connection
 
     return started

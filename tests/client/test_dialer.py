@@ -1,4 +1,4 @@
-"""Dialling: all addresses of a host have their chance, and the first that answers is taken."""
+"""The dialer: all addresses of a host are tried, and the first that responds is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LookUp = Callable[..., None]
 
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> LookUp:
-    """Says which addresses the host `chat.test` has."""
+    """Set the addresses of the host `chat.test`."""
 
     def says(*places: tuple[str, int]) -> None:
         def resolve(host: str, port: int, timeout: float) -> list[ResolvedAddress]:
@@ -42,14 +42,14 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def refusing() -> Iterator[tuple[str, int]]:
-    """A place where nothing listens."""
+    """An address where nothing listens."""
     with closing(reserve_port()) as sock:
         yield sock.getsockname()
 
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
-    """A place from which no answer ever comes."""
+    """An address from which no response comes."""
     place = ("127.0.0.3", 9)
     real = dialer._connect
 
@@ -99,25 +99,25 @@ def test_a_host_without_addresses_is_said(looked_up: LookUp) -> None:
 def test_attempts_that_are_given_up_leave_no_socket_open(
     looked_up: LookUp, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[socket.socket] = []
+    sockets: list[socket.socket] = []
     real = dialer._connect
 
     def connect(address: ResolvedAddress) -> socket.socket:
-        made.append(real(address))
+        sockets.append(real(address))
         gevent.sleep(0)  # the others come in before the first is taken
-        return made[-1]
+        return sockets[-1]
 
     monkeypatch.setattr(dialer, "_connect", connect)
     monkeypatch.setattr(dialer, "ATTEMPT_DELAY", 0.0)
     looked_up(*[listener.getsockname()] * 3)
     with closing(dial("chat.test", 0, TIMEOUT)) as sock:
-        assert [each.fileno() == -1 for each in made if each is not sock] == [True] * (len(made) - 1)
+        assert [item.fileno() == -1 for item in sockets if item is not sock] == [True] * (len(sockets) - 1)
 
 
 def test_families_take_turns_and_their_number_is_bounded() -> None:
     six = [ResolvedAddress(socket.AF_INET6, 0, 0, (f"2001:db8::{n}", 1)) for n in range(30)]
     four = [ResolvedAddress(socket.AF_INET, 0, 0, ("192.0.2.1", 1))]
-    assert [each.sockaddr[0] for each in interleave_families([*six, *four])][:4] == [
+    assert [item.sockaddr[0] for item in interleave_families([*six, *four])][:4] == [
         *("2001:db8::0", "192.0.2.1", "2001:db8::1", "2001:db8::2"),
     ]
     assert len(interleave_families([*six, *four])) == MAX_ADDRESSES

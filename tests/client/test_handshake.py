@@ -1,4 +1,4 @@
-"""Getting in, and not getting in."""
+"""The handshake: logins that succeed, are refused, or get no response."""
 
 import socket
 from typing import Any
@@ -8,12 +8,12 @@ import pytest
 
 from gmessenger.client import Client, Connected, Timeouts
 from gmessenger.errors import ExitError, Refused, Unreachable
-from tests.client.conftest import Begin, Owner
+from tests.client.conftest import Begin, Reader
 from tests.support.scripted_server import TIMEOUT, FakeServer
 
 
-def started(owner: Owner) -> gevent.Greenlet:
-    return gevent.spawn(owner.link.start)
+def started(reader: Reader) -> gevent.Greenlet:
+    return gevent.spawn(reader.client.start)
 
 
 def failure(starting: gevent.Greenlet) -> ExitError:
@@ -23,19 +23,19 @@ def failure(starting: gevent.Greenlet) -> ExitError:
 
 
 def test_presence_and_greeting(fake: FakeServer, make: Any) -> None:
-    owner = make()
-    starting = started(owner)
-    peer = fake.accept()
-    assert peer.accept_login(greeting="Hello there.") == {
+    reader = make()
+    starting = started(reader)
+    connection = fake.accept()
+    assert connection.accept_login(greeting="Hello there.") == {
         "action": "presence",
         "jim": 2,
         "user": {"account_name": "hank"},
     }
     starting.get(timeout=TIMEOUT)
-    event = owner.next(Connected)
+    event = reader.next(Connected)
     assert (event.greeting, event.server, event.reconnected) == ("Hello there.", "fake/1", False)
-    assert owner.link.connected
-    assert owner.link.limits["text"] == 16_384
+    assert reader.client.connected
+    assert reader.client.limits["text"] == 16_384
 
 
 def test_nobody_listens() -> None:
@@ -61,10 +61,10 @@ def test_an_ipv6_place_is_written_with_brackets() -> None:
 
 def test_a_server_that_says_nothing(fake: FakeServer, make: Any) -> None:
     starting = started(make(connect=0.1))
-    peer = fake.accept()
+    connection = fake.accept()
     assert str(failure(starting)).endswith("connected, but no answer within 0.1 s.")
-    peer.expect("presence")
-    peer.expect_closed()
+    connection.expect("presence")
+    connection.expect_closed()
 
 
 @pytest.mark.parametrize(
@@ -107,16 +107,16 @@ def test_a_name_that_cannot_be_sent(fake: FakeServer) -> None:
 
 
 def test_closing_says_goodbye(begin: Begin) -> None:
-    owner, peer = begin()
-    owner.link.close()
-    assert peer.receive() == {"action": "quit"}
-    peer.expect_closed()
-    assert owner.ending() is None
-    owner.link.close()
+    reader, connection = begin()
+    reader.client.close()
+    assert connection.receive() == {"action": "quit"}
+    connection.expect_closed()
+    assert reader.wait_for_end() is None
+    reader.client.close()
 
 
 def test_closing_before_a_word_was_said(make: Any, fake: FakeServer) -> None:
-    owner = make()
-    owner.link.close()
+    reader = make()
+    reader.client.close()
     with pytest.raises(Unreachable, match="closed"):
-        owner.link.send("dale", "hi")
+        reader.client.send("dale", "hi")

@@ -1,4 +1,4 @@
-"""The library on a system without Unix's locks and terminals; the program says that it needs them."""
+"""The library on a system without Unix locks and terminals; the program says that it needs them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A server that never stops sending keeps nothing else in the client from running."""
+"""A server that sends without a pause does not starve the other greenlets of a client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MANY = 50_000
 
 
 class Torrent:
-    """A socket from which there is always more to read at once."""
+    """A socket that always has more to read."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Encrypted lines: to whom they are opened, and that nothing is said to anybody else."""
+"""TLS: which servers are trusted, and that nothing is sent to any other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from gmessenger.client import Client, Connected, Disconnected, MessageReceived, Synced, TlsConfig
 from gmessenger.client import connection as connections
 from gmessenger.errors import CertificateNotTrusted, FileError, InsecureTransport, Refused, Unreachable
-from tests.client.conftest import IMPATIENT, Owner
+from tests.client.conftest import SHORT_TIMEOUTS, Reader
 from tests.support.scripted_server import TIMEOUT, ClientConnection, FakeServer
 from tests.support.tls import CertificateAuthority, pin_in
 
@@ -22,7 +22,7 @@ LONG = "x" * 15_000
 
 
 class TlsServer(FakeServer):
-    """The scripted server with a certificate, which may be changed between two lines."""
+    """The scripted server over TLS; its certificate can be changed between two connections."""
 
     def show(self, certificate: Path) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -32,8 +32,8 @@ class TlsServer(FakeServer):
         sock, _ = self.listener.accept()
         sock.settimeout(TIMEOUT)
         tls = self.context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False)
-        self.connections.append(peer := ClientConnection(tls))
-        return peer
+        self.connections.append(connection := ClientConnection(tls))
+        return connection
 
 
 @pytest.fixture(scope="module")
@@ -49,67 +49,67 @@ def server(authority: CertificateAuthority) -> Iterator[TlsServer]:
 
 
 @pytest.fixture
-def call(server: TlsServer) -> Iterator[Callable[..., Owner]]:
-    links: list[Client] = []
+def call(server: TlsServer) -> Iterator[Callable[..., Reader]]:
+    clients: list[Client] = []
 
-    def link(**options: Any) -> Owner:
-        fitted = {"timeouts": IMPATIENT, "password": "correct horse"} | options
-        links.append(Client(server.host, server.port, "hank", **fitted))
-        return Owner(links[-1])
+    def client(**options: Any) -> Reader:
+        timeouts = {"timeouts": SHORT_TIMEOUTS, "password": "correct horse"} | options
+        clients.append(Client(server.host, server.port, "hank", **timeouts))
+        return Reader(clients[-1])
 
-    yield link
-    for each in links:
-        each.close()
+    yield client
+    for item in clients:
+        item.close()
 
 
-def let_in(server: TlsServer, owner: Owner) -> ClientConnection:
-    starting = gevent.spawn(owner.link.start)
-    peer = server.accept_and_log_in(account=True)
+def let_in(server: TlsServer, reader: Reader) -> ClientConnection:
+    starting = gevent.spawn(reader.client.start)
+    connection = server.accept_and_log_in(account=True)
     starting.get(timeout=TIMEOUT)
-    return peer
+    return connection
 
 
 def heard_by(server: TlsServer) -> bytes:
-    """What the next caller says before it hangs up."""
+    """Return what the next client sends before it disconnects."""
     try:
         return bytes(server.accept().sock.recv(1000))
     except OSError:
         return b""
 
 
-def refused(server: TlsServer, owner: Owner) -> CertificateNotTrusted:
-    """Why the caller does not trust the server, to which it must not have said a word."""
+def refused(server: TlsServer, reader: Reader) -> CertificateNotTrusted:
+    """Return why a client does not trust the server; it MUST have sent nothing."""
     hearing = gevent.spawn(heard_by, server)
     with pytest.raises(CertificateNotTrusted) as caught:
-        owner.link.start()
+        reader.client.start()
     assert hearing.get(timeout=TIMEOUT) == b""
     assert caught.value.exit_code == 77
     return caught.value
 
 
 def test_by_an_authority_of_ones_own(
-    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
+    server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority
 ) -> None:
-    owner = call(tls=TlsConfig(ca=authority.file))
-    peer = let_in(server, owner)
+    reader = call(tls=TlsConfig(ca=authority.file))
+    connection = let_in(server, reader)
     for number in range(20):
-        peer.push_message("dale", f"{number} {LONG}")
-    assert [owner.next(MessageReceived).delivery.message for _ in range(20)] == [
+        connection.push_message("dale", f"{number} {LONG}")
+    assert [reader.next(MessageReceived).delivery.message for _ in range(20)] == [
         f"{number} {LONG}" for number in range(20)
     ]
     for number in range(20):
-        owner.link.send("dale", f"{number} {LONG}")
-    assert peer.accept_messages(20) == [f"{number} {LONG}" for number in range(20)]
+        reader.client.send("dale", f"{number} {LONG}")
+    assert connection.accept_messages(20) == [f"{number} {LONG}" for number in range(20)]
 
 
 def test_an_authority_may_begin_with_a_byte_order_mark(
-    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority, tmp_path: Path
+    server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(b"\xef\xbb\xbf" + authority.file.read_bytes())
     assert let_in(server, call(tls=TlsConfig(ca=tmp_path / "ca.pem")))
 
 
-def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority) -> None:
+def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority) -> None:
     pin = pin_in(authority.folder / "server.pem")
     assert let_in(server, call(tls=TlsConfig(pin=pin)))
     digits = pin.removeprefix("sha256:").upper()
@@ -119,7 +119,7 @@ def test_by_its_pin_alone(server: TlsServer, call: Callable[..., Owner], authori
 
 @pytest.mark.parametrize("with_authority", [False, True])
 def test_another_pin_is_told_and_no_password_is(
-    with_authority: bool, server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
+    with_authority: bool, server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority
 ) -> None:
     ca = authority.file if with_authority else None
     error = refused(server, call(tls=TlsConfig(ca=ca, pin="sha256:" + "0" * 64)))
@@ -128,7 +128,7 @@ def test_another_pin_is_told_and_no_password_is(
 
 
 def test_a_pin_beside_an_authority_needs_both(
-    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority, tmp_path: Path
+    server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     stranger = CertificateAuthority(tmp_path)
     server.show(stranger.issue())
@@ -148,55 +148,55 @@ def test_a_certificate_that_is_not_valid(
     certificate: dict[str, Any],
     sentence: str,
     server: TlsServer,
-    call: Callable[..., Owner],
+    call: Callable[..., Reader],
     authority: CertificateAuthority,
 ) -> None:
     server.show(authority.issue("bad.pem", *certificate.pop("hosts", ()), **certificate))
     assert sentence in str(refused(server, call(tls=TlsConfig(ca=authority.file))))
 
 
-def test_an_authority_that_nobody_knows(server: TlsServer, call: Callable[..., Owner]) -> None:
+def test_an_authority_that_nobody_knows(server: TlsServer, call: Callable[..., Reader]) -> None:
     assert "certificate" in str(refused(server, call(tls=TlsConfig())))
 
 
 def test_who_is_somebody_else_after_a_break_is_told_nothing(
-    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
+    server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority
 ) -> None:
-    owner = call(tls=TlsConfig(pin=pin_in(authority.folder / "server.pem")))
-    peer = let_in(server, owner)
+    reader = call(tls=TlsConfig(pin=pin_in(authority.folder / "server.pem")))
+    connection = let_in(server, reader)
     server.show(authority.issue("other.pem"))
-    peer.restart()
+    connection.restart()
     hearing = gevent.spawn(heard_by, server)
-    assert isinstance(owner.ending(), CertificateNotTrusted)
+    assert isinstance(reader.wait_for_end(), CertificateNotTrusted)
     assert hearing.get(timeout=TIMEOUT) == b""
-    assert [type(event) for event in owner.seen] == [Connected, Synced, Disconnected]
+    assert [type(event) for event in reader.seen] == [Connected, Synced, Disconnected]
 
 
 def test_a_line_is_left_with_a_goodbye_in_tls(
-    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
+    server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority
 ) -> None:
-    owner = call(tls=TlsConfig(ca=authority.file))
-    peer = let_in(server, owner)
-    owner.link.close()
-    peer.expect("quit")
-    assert peer.sock.recv(100) == b""  # a line that was cut raises SSLEOFError here
+    reader = call(tls=TlsConfig(ca=authority.file))
+    connection = let_in(server, reader)
+    reader.client.close()
+    connection.expect("quit")
+    assert connection.sock.recv(100) == b""  # a line that was cut raises SSLEOFError here
 
 
 def test_a_line_that_fails_under_a_reader_is_lost_and_no_mistake(
-    server: TlsServer, call: Callable[..., Owner], authority: CertificateAuthority
+    server: TlsServer, call: Callable[..., Reader], authority: CertificateAuthority
 ) -> None:
-    owner = call(tls=TlsConfig(ca=authority.file))
-    let_in(server, owner)
-    connection = owner.link._reconnector._connection
+    reader = call(tls=TlsConfig(ca=authority.file))
+    let_in(server, reader)
+    connection = reader.client._reconnector._connection
     assert connection is not None
     connection.fail(ConnectionError("the cable was pulled"))
-    assert owner.next(Disconnected).reason == "the cable was pulled"
+    assert reader.next(Disconnected).reason == "the cable was pulled"
     server.accept_and_log_in(account=True)
-    assert owner.next(Connected).reconnected
+    assert reader.next(Connected).reconnected
 
 
 def test_a_server_that_speaks_no_tls(fake: FakeServer) -> None:
-    starting = gevent.spawn(Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=IMPATIENT).start)
+    starting = gevent.spawn(Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=SHORT_TIMEOUTS).start)
     fake.accept().send_bytes(b'{"response":400}\n')
     with pytest.raises(Unreachable, match="that port does not use TLS"):
         starting.get(timeout=TIMEOUT)
@@ -205,9 +205,9 @@ def test_a_server_that_speaks_no_tls(fake: FakeServer) -> None:
 def test_a_server_that_shakes_no_hands(fake: FakeServer) -> None:
     from dataclasses import replace
 
-    link = Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=replace(IMPATIENT, connect=0.2))
+    client = Client(fake.host, fake.port, "hank", tls=TlsConfig(), timeouts=replace(SHORT_TIMEOUTS, connect=0.2))
     with pytest.raises(Unreachable, match="the TLS handshake timed out"):
-        link.start()
+        client.start()
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(None, "Cannot read"), (b"rubbish", "no certificate in")])
@@ -222,11 +222,11 @@ def test_on_a_plain_line_to_another_machine_no_password_is_said(
     fake: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
-    link = Client(fake.host, fake.port, "hank", password="correct horse", timeouts=IMPATIENT)
-    starting = gevent.spawn(link.start)
-    peer = fake.accept()
-    peer.expect_closed()
-    assert peer.unread == b""
+    client = Client(fake.host, fake.port, "hank", password="correct horse", timeouts=SHORT_TIMEOUTS)
+    starting = gevent.spawn(client.start)
+    connection = fake.accept()
+    connection.expect_closed()
+    assert connection.unread == b""
     with pytest.raises(Refused) as caught:
         starting.get(timeout=TIMEOUT)
     assert isinstance(caught.value.__cause__, InsecureTransport)
@@ -234,29 +234,31 @@ def test_on_a_plain_line_to_another_machine_no_password_is_said(
 
 def test_nor_is_one_registered_with(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
-    link = Client(fake.host, fake.port, "hank", timeouts=IMPATIENT)
-    starting = gevent.spawn(link.start)
-    peer = fake.accept_and_log_in()
+    client = Client(fake.host, fake.port, "hank", timeouts=SHORT_TIMEOUTS)
+    starting = gevent.spawn(client.start)
+    connection = fake.accept_and_log_in()
     starting.get(timeout=TIMEOUT)
-    for say in (link.register, link.erase_account):
+    for say in (client.register, client.erase_account):
         with pytest.raises(InsecureTransport):
             say("correct horse")
-    link.close()
-    peer.expect("quit")
+    client.close()
+    connection.expect("quit")
 
 
 def test_unless_one_says_so(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_is_loopback", lambda host: False)
-    link = Client(fake.host, fake.port, "hank", password="correct horse", plain_passwords=True, timeouts=IMPATIENT)
-    starting = gevent.spawn(link.start)
+    client = Client(
+        fake.host, fake.port, "hank", password="correct horse", plain_passwords=True, timeouts=SHORT_TIMEOUTS
+    )
+    starting = gevent.spawn(client.start)
     assert fake.accept().accept_login(account=True)["user"]["password"] == "correct horse"
     starting.get(timeout=TIMEOUT)
-    link.close()
+    client.close()
 
 
 @pytest.mark.parametrize(
-    ("host", "here"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True)]
+    ("host", "is_loopback"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True)]
 )
-def test_what_is_this_machine(host: str, here: bool) -> None:
+def test_what_is_this_machine(host: str, is_loopback: bool) -> None:
     assert connections._is_loopback(host)
     assert not connections._is_loopback("192.0.2.1") and not connections._is_loopback("fe80::1%eth0")

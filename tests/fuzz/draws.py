@@ -1,4 +1,4 @@
-"""Decisions drawn from bytes, so that who changes a byte changes a decision; and inputs made from others."""
+"""Decisions drawn from bytes, so that a changed byte changes a decision; inputs made from other inputs."""
 
 from __future__ import annotations
 

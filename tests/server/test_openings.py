@@ -16,7 +16,7 @@ import pytest
 from gmessenger import log
 from gmessenger.client import Client, TlsConfig
 from gmessenger.errors import Refused, TlsRequired, Unreachable
-from tests.client.conftest import IMPATIENT
+from tests.client.conftest import SHORT_TIMEOUTS
 from tests.conftest import RunningServer
 from tests.server.test_proxy_protocol import header
 from tests.server.test_tls import until
@@ -147,10 +147,10 @@ def test_a_plain_client_on_the_tls_port_is_told(start_server: Start, authority: 
 def test_our_client_says_so_in_both_directions(start_server: Start, authority: CertificateAuthority) -> None:
     server = start_server(tls_certificate=str(authority.issue()), tls_port=0)
     with pytest.raises(Refused, match="This port speaks TLS: connect with TLS") as caught:
-        Client("127.0.0.1", server.app.tls_port, "hank", timeouts=IMPATIENT).start()
+        Client("127.0.0.1", server.app.tls_port, "hank", timeouts=SHORT_TIMEOUTS).start()
     assert isinstance(caught.value.__cause__, TlsRequired)
     with pytest.raises(Unreachable, match=r"that port does not use TLS .*connect without TLS"):
-        Client("127.0.0.1", server.port, "hank", tls=TlsConfig(ca=authority.file), timeouts=IMPATIENT).start()
+        Client("127.0.0.1", server.port, "hank", tls=TlsConfig(ca=authority.file), timeouts=SHORT_TIMEOUTS).start()
 
 
 def test_a_tls_client_on_the_plain_port_gets_an_alert(start_server: Start, authority: CertificateAuthority) -> None:

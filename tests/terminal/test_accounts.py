@@ -16,7 +16,7 @@ from gmessenger.terminal.line_command_handlers import LineCommandHandlers
 from gmessenger.terminal.line_terminal import LineTerminal
 from gmessenger.terminal.passwords import EchoControl, log_in_with_password, password_from_options
 from gmessenger.terminal.stdio import OutputWriter, StdinReader
-from tests.client.conftest import IMPATIENT
+from tests.client.conftest import SHORT_TIMEOUTS
 from tests.support.pty_client import TIMEOUT, PtyClient
 from tests.support.scripted_server import FakeServer, Frame
 from tests.terminal.conftest import Sit, Start
@@ -85,7 +85,7 @@ def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
 def test_nobody_is_asked_for_what_could_not_be_sent(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_is_loopback", lambda host: False)
     for plain, questions in ((False, 0), (True, 1)):
-        link = Client(fake.host, fake.port, "hank", plain_passwords=plain, timeouts=IMPATIENT)
+        link = Client(fake.host, fake.port, "hank", plain_passwords=plain, timeouts=SHORT_TIMEOUTS)
         asked: list[str] = []
         entering = gevent.spawn(log_in_with_password, link, link.start, asked.append)
         fake.accept().reject_login(*NEEDED)

@@ -21,7 +21,7 @@ from gmessenger.client import (
 )
 from gmessenger.errors import NoSuchRoom, Refused
 from gmessenger.server import server as server_module
-from tests.client.conftest import Owner
+from tests.client.conftest import Reader
 from tests.conftest import RunningServer
 from tests.support.pty_client import TIMEOUT
 from tests.terminal.conftest import Sit, Start
@@ -77,70 +77,70 @@ def test_from_a_pipe_to_a_bot(server: RunningServer, start: Start) -> None:
 
 
 @pytest.fixture
-def link(server: RunningServer) -> Callable[[str], Owner]:
-    def linked(name: str) -> Owner:
+def link(server: RunningServer) -> Callable[[str], Reader]:
+    def linked(name: str) -> Reader:
         link = Client(server.host, server.port, name, timeouts=QUICK)
         link.start()
-        return Owner(link)
+        return Reader(link)
 
     return linked
 
 
-def test_the_library(server: RunningServer, link: Callable[[str], Owner]) -> None:
+def test_the_library(server: RunningServer, link: Callable[[str], Reader]) -> None:
     hank, dale = link("hank"), link("dale")
     assert "kept" in hank.next(Connected).greeting
-    message = hank.link.send("dale", "hi")
+    message = hank.client.send("dale", "hi")
     received = dale.next(MessageReceived)
     assert (received.delivery.sender, received.delivery.message) == ("hank", "hi")
     assert hank.next(Accepted).message is message
-    hank.link.send("dale", "x" * 20_000)
+    hank.client.send("dale", "x" * 20_000)
     assert hank.next(Rejected).response.limit == 16_384
-    hank.link.send("dale", "x" * 70_000)
+    hank.client.send("dale", "x" * 70_000)
     assert hank.next(Rejected).response.response == 413
-    dale.link.set_status("out")
-    assert [(card.account_name, card.status) for card in hank.link.users()] == [("dale", "out"), ("hank", "online")]
+    dale.client.set_status("out")
+    assert [(card.account_name, card.status) for card in hank.client.users()] == [("dale", "out"), ("hank", "online")]
     with pytest.raises(NoSuchRoom):
-        hank.link.join("#ops")
+        hank.client.join("#ops")
     with pytest.raises(Refused, match="name is already in use"):
         link("hank")
-    hank.link.close(), dale.link.close()
+    hank.client.close(), dale.client.close()
 
 
 def test_a_restart(
     start_server: Callable[..., Any],
-    link: Callable[[str], Owner],
+    link: Callable[[str], Reader],
     server: RunningServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server_module, "MIN_RETRY_AFTER", 0.05)
     hank, dale = link("hank"), link("dale")
-    dale.link.set_status("out")
+    dale.client.set_status("out")
     port = server.port
     server.stop()
     lost = hank.next(Disconnected)
     assert lost.attempt == 1
-    hank.link.send("dale", "sent while the server was away")
+    hank.client.send("dale", "sent while the server was away")
     dale.next(Disconnected)
     start_server(port=port)
     # Hank may be back before Dale is; his message waits for her.
     assert dale.next(MessageReceived).delivery.message == "sent while the server was away"
     hank.next(Accepted)
     with gevent.Timeout(TIMEOUT):
-        while [card.status for card in hank.link.users()] != ["out", "online"]:
+        while [card.status for card in hank.client.users()] != ["out", "online"]:
             pass
-    hank.link.close(), dale.link.close()
+    hank.client.close(), dale.client.close()
 
 
-def test_resuming(server: RunningServer, link: Callable[[str], Owner]) -> None:
+def test_resuming(server: RunningServer, link: Callable[[str], Reader]) -> None:
     hank = link("hank")
     hank.next(Connected)
-    connection = hank.link._reconnector._connection
+    connection = hank.client._reconnector._connection
     assert connection is not None
     # The line breaks without the server's hearing of it; its token lets hank in again all the same.
     connection.fail(ConnectionError("the cable was pulled"))
     assert hank.next(Disconnected).reason == "the cable was pulled"
     assert hank.next(Connected).reconnected
-    hank.link.close()
+    hank.client.close()
 
 
 def test_an_account_from_its_making_to_its_second_device(server: RunningServer, sit: Sit) -> None:
@@ -188,10 +188,10 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
     assert "from" not in again.seen and "call me" not in again.seen
 
 
-def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable[[str], Owner], sit: Sit) -> None:
+def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable[[str], Reader], sit: Sit) -> None:
     hank = link("hank")
-    hank.link.register("correct horse")
-    hank.link.close()
+    hank.client.register("correct horse")
+    hank.client.close()
     person = sit(server, "--name", "HANK", MESSENGER_PASSWORD="correct horse")
     person.wait_for(READY)
     person.type_line("/users")
@@ -207,37 +207,37 @@ def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable
     assert person.wait_for_exit() == 0
 
 
-def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Owner], start: Start) -> None:
+def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Reader], start: Start) -> None:
     cron = link("cron")
-    cron.link.register("correct horse")
-    cron.link.close()
+    cron.client.register("correct horse")
+    cron.client.close()
     script = start(server, "--name", "cron", "--to", "#ops", password="correct horse")
     assert script.communicate(b"backup done\n", timeout=TIMEOUT) == (b"", b"")
     assert script.returncode == 0
     dale = link("dale")
-    assert dale.link.join("#ops").members == ["cron", "dale"]
-    dale.link.send("#ops", "thanks")
+    assert dale.client.join("#ops").members == ["cron", "dale"]
+    dale.client.send("#ops", "thanks")
     assert dale.next(Accepted).response.seq == 2
-    dale.link.close()
+    dale.client.close()
 
 
-def break_line(owner: Owner) -> None:
-    connection = owner.link._reconnector._connection
+def break_line(owner: Reader) -> None:
+    connection = owner.client._reconnector._connection
     if connection is not None:
         connection.fail(ConnectionError("the cable was pulled"))
 
 
 def test_each_message_once_and_in_order_over_lines_that_break(
-    server: RunningServer, link: Callable[[str], Owner]
+    server: RunningServer, link: Callable[[str], Reader]
 ) -> None:
     hank, dale = link("hank"), link("dale")
     for owner in (hank, dale):
-        owner.link.register("correct horse")
-        owner.link.join("#dev")
+        owner.client.register("correct horse")
+        owner.client.join("#dev")
     ears = [gevent.spawn(hear, owner, 400) for owner in (hank, dale)]
     for number in range(200):
-        hank.link.send("#dev", f"hank {number}"), dale.link.send("#dev", f"dale {number}")
-        hank.link.send("dale", f"direct {number}"), dale.link.send("hank", f"direct {number}")
+        hank.client.send("#dev", f"hank {number}"), dale.client.send("#dev", f"dale {number}")
+        hank.client.send("dale", f"direct {number}"), dale.client.send("hank", f"direct {number}")
         if number % 40 == 20:
             break_line(hank)
         if number % 40 == 30:
@@ -247,10 +247,10 @@ def test_each_message_once_and_in_order_over_lines_that_break(
         texts = ear.get(timeout=TIMEOUT)
         assert [text for text in texts if text.startswith("direct")] == [f"direct {number}" for number in range(200)]
         assert [text for text in texts if text.startswith(other)] == [f"{other} {number}" for number in range(200)]
-        assert owner.link.flush(TIMEOUT) == 0
+        assert owner.client.flush(TIMEOUT) == 0
         assert not any(isinstance(event, GapDetected | MessageSentElsewhere | Rejected) for event in owner.seen)
-    hank.link.close(), dale.link.close()
+    hank.client.close(), dale.client.close()
 
 
-def hear(owner: Owner, count: int) -> list[str]:
+def hear(owner: Reader, count: int) -> list[str]:
     return [owner.next(MessageReceived).delivery.message for _ in range(count)]

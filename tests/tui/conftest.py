@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gmessenger.client import Client
-from tests.client.conftest import Owner
+from tests.client.conftest import Reader
 from tests.conftest import RunningServer
 from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
@@ -28,15 +28,15 @@ def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
 
 @pytest.fixture
-def link(server: RunningServer) -> Iterator[Callable[..., Owner]]:
+def link(server: RunningServer) -> Iterator[Callable[..., Reader]]:
     links: list[Client] = []
 
-    def start(name: str, *, account: bool = True, **more: Any) -> Owner:
+    def start(name: str, *, account: bool = True, **more: Any) -> Reader:
         links.append(Client(server.host, server.port, name, timeouts=SHORT_TIMEOUTS, device="phone", **more))
         links[-1].start()
         if account:
             links[-1].register(PASSWORD)
-        return Owner(links[-1])
+        return Reader(links[-1])
 
     yield start
     for each in links:

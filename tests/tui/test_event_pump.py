@@ -9,25 +9,25 @@ import pytest
 
 from gmessenger.client import Accepted, ChatEvent, Client, MessageReceived, UserInfo
 from gmessenger.terminal.tui.model import ConnectionPhase, Model
-from tests.client.conftest import Owner
+from tests.client.conftest import Reader
 from tests.conftest import RunningServer
 from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
 
 def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_anew(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]
 ) -> None:
     dale = link("dale")
     hank = seat(server, "hank")
     for text in ("one", "two"):
-        dale.link.send("hank", text)
+        dale.client.send("hank", text)
     hank.wait_until(lambda: hank.model.find("dale") is not None and hank.model.open("dale").last_seq == 2)
     hank.client._reconnector._connection.fail(OSError("the cable was pulled"))  # type: ignore[union-attr]
     hank.wait_until(lambda: hank.model.connection.phase is ConnectionPhase.LOST)
     hank.wait_until(lambda: hank.model.connection.phase is ConnectionPhase.CONNECTED)
-    dale.link.send("hank", "three")
+    dale.client.send("hank", "three")
     assert dale.next(Accepted).response.seq is not None
-    dale.link.send("hank", "four")
+    dale.client.send("hank", "four")
     hank.wait_until(lambda: any(entry.text == "four" for entry in hank.model.open("dale").entries))
     said = [entry.text for entry in hank.model.open("dale").entries if entry.sender]
     assert said == ["one", "two", "three", "four"]
@@ -37,17 +37,17 @@ def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_a
 def test_what_blocked_people_have_said_meanwhile_is_not_shown(
     server: RunningServer,
     seat: Callable[..., TuiClient],
-    link: Callable[..., Owner],
+    link: Callable[..., Reader],
     hank: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dale = link("dale")
     with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as phone:
-        dale.link.join("#dev")
+        dale.client.join("#dev")
         phone.join("#dev")
         phone.block("dale")
     for text in ("hank: boo", "hank: are you there?"):
-        dale.link.send("#dev", text)
+        dale.client.send("#dev", text)
         dale.next(Accepted)
     blocks, apply = Client.blocks, Model.apply
     applied: list[ChatEvent] = []

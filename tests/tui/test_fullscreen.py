@@ -15,13 +15,13 @@ from gmessenger.terminal.tui import controller, drafts, loader
 from gmessenger.terminal.tui.conversation import MessageState
 from gmessenger.terminal.tui.event_pump import EventPump
 from gmessenger.terminal.tui.model import ConnectionPhase
-from tests.client.conftest import Owner
+from tests.client.conftest import Reader
 from tests.conftest import RunningServer
 from tests.support.scripted_server import TIMEOUT
 from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
 
-def test_a_conversation(server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]) -> None:
+def test_a_conversation(server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]) -> None:
     dale = link("dale", account=False)
     hank = seat(server, "hank")
     hank.wait_for("You are hank.")
@@ -30,7 +30,7 @@ def test_a_conversation(server: RunningServer, seat: Callable[..., TuiClient], l
     hank.type_lines("/msg dale good morning", "and more")  # in one breath: the second goes where the first one went
     assert [dale.next(MessageReceived).delivery.message for _ in range(2)] == ["good morning", "and more"]
     hank.wait_for("and more ✓")
-    dale.link.send("hank", "hi\x1b[2J there")
+    dale.client.send("hank", "hi\x1b[2J there")
     hank.wait_for("hi^[[2J there")
     hank.type_lines("/uesrs")
     hank.wait_for("Did you mean /users?")
@@ -42,7 +42,7 @@ def test_a_conversation(server: RunningServer, seat: Callable[..., TuiClient], l
 
 
 def test_words_of_the_seed_and_a_dialogue_typed_in_one_breath(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]
 ) -> None:
     dale = link("dale", account=False)
     hank = seat(server, "hank")
@@ -58,11 +58,11 @@ def test_words_of_the_seed_and_a_dialogue_typed_in_one_breath(
 
 
 def test_a_room_and_its_members(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]
 ) -> None:
     dale = link("dale")
-    dale.link.join("#dev")
-    dale.link.set_topic("#dev", "be kind")
+    dale.client.join("#dev")
+    dale.client.set_topic("#dev", "be kind")
     hank = seat(server, "hank", columns=120)
     hank.type_lines("/join dev")
     hank.wait_for("you are in #dev, with dale, hank")
@@ -74,21 +74,21 @@ def test_a_room_and_its_members(
     hank.type_lines("/hide")
     hank.wait_until(lambda: hank.model.current is hank.model.home)
     assert hank.model.find("#dev") is None
-    dale.link.send("#dev", "hank: still there?")
+    dale.client.send("#dev", "hank: still there?")
     hank.wait_until(lambda: hank.model.find("#dev") is not None)
     assert hank.model.open("#dev").mentions == 1
     hank.wait_until(lambda: "\x07" in hank.screen_output.raw)
 
 
 def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner], hank: None
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader], hank: None
 ) -> None:
     dale = link("dale")
     for number in range(180):
-        dale.link.send("hank", f"number {number}")
+        dale.client.send("hank", f"number {number}")
         dale.next(Accepted)
     with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as before:
-        seen = Owner(before)
+        seen = Reader(before)
         for _ in range(180):
             seen.next(MessageReceived)
     at = seat(server, "hank", password=PASSWORD)
@@ -109,21 +109,21 @@ def test_history_comes_when_it_is_looked_at_and_at_the_top_once(
 def read_all(server: RunningServer, count: int) -> None:
     """Hank has had all messages on the device that the seat is at, so there they have to be fetched."""
     with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as before:
-        seen = Owner(before)
+        seen = Reader(before)
         for _ in range(count):
             seen.next(MessageReceived)
 
 
 def test_what_was_found_is_turned_to(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner], hank: None
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader], hank: None
 ) -> None:
     dale = link("dale")
     for number in range(1, 451):
-        dale.link.send("hank", f"number {number}" + (" haystack needle" if number in (30, 400) else ""))
-    assert dale.link.flush(60) == 0
+        dale.client.send("hank", f"number {number}" + (" haystack needle" if number in (30, 400) else ""))
+    assert dale.client.flush(60) == 0
     read_all(server, 450)
-    dale.link.join("#dev")
-    dale.link.send("#dev", "no needle here, in a room of others")
+    dale.client.join("#dev")
+    dale.client.send("#dev", "no needle here, in a room of others")
     at = seat(server, "hank", password=PASSWORD)
     at.type_lines("/search needle")
     at.wait_for("found 2 messages")
@@ -148,15 +148,15 @@ def test_what_was_found_is_turned_to(
 def test_what_was_found_too_far_back_is_shown_with_what_was_around_it(
     server: RunningServer,
     seat: Callable[..., TuiClient],
-    link: Callable[..., Owner],
+    link: Callable[..., Reader],
     hank: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loader, "MAX_ENTRIES", 550)
     dale = link("dale")
     for number in range(1, 201):
-        dale.link.send("hank", f"number {number}")
-    assert dale.link.flush(60) == 0
+        dale.client.send("hank", f"number {number}")
+    assert dale.client.flush(60) == 0
     read_all(server, 200)
     at = seat(server, "hank", password=PASSWORD)
     at.type_lines("/search @dale 20")
@@ -183,9 +183,9 @@ def test_ones_own_status_is_in_sight(server: RunningServer, seat: Callable[..., 
 
 
 def test_rooms_one_is_not_in_are_offered_as_one_types(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]
 ) -> None:
-    link("dale").link.join("#design")
+    link("dale").client.join("#design")
     hank = seat(server, "hank")
     hank.type("/join #")
     hank.wait_until(lambda: "#design" in hank.controller.loader.rooms)
@@ -196,25 +196,25 @@ def test_rooms_one_is_not_in_are_offered_as_one_types(
 
 
 def test_what_is_read_here_is_read_everywhere(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner], hank: None
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader], hank: None
 ) -> None:
     dale = link("dale")
-    phone = Owner(Client(server.host, server.port, "hank", password=PASSWORD, device="phone", timeouts=SHORT_TIMEOUTS))
-    phone.link.start()
+    phone = Reader(Client(server.host, server.port, "hank", password=PASSWORD, device="phone", timeouts=SHORT_TIMEOUTS))
+    phone.client.start()
     at = seat(server, "hank", password=PASSWORD)
     for text in ("one", "two"):
-        dale.link.send("hank", text)
+        dale.client.send("hank", text)
     at.wait_for("dale          2")
     at.type("\x1ba")
     read = phone.next(ReadMarkerMoved)
     assert (read.conversation, read.seq) == ("dale", 2)
     at.type("\x1b0")
     at.wait_until(lambda: at.model.current is at.model.home)
-    dale.link.send("hank", "three")
+    dale.client.send("hank", "three")
     at.wait_for("dale          1")
-    phone.link.mark_read("dale", 3)
+    phone.client.mark_read("dale", 3)
     at.wait_until_gone("dale          1")
-    phone.link.close()
+    phone.client.close()
 
 
 def test_what_is_typed_over_a_restart_of_the_server(
@@ -223,9 +223,9 @@ def test_what_is_typed_over_a_restart_of_the_server(
     server = start_server()
     with Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as once:
         once.register(PASSWORD)
-    dale = Owner(Client(server.host, server.port, "dale", timeouts=SHORT_TIMEOUTS))
-    dale.link.start()
-    dale.link.register(PASSWORD)
+    dale = Reader(Client(server.host, server.port, "dale", timeouts=SHORT_TIMEOUTS))
+    dale.client.start()
+    dale.client.register(PASSWORD)
     at = seat(server, "hank", password=PASSWORD)
     at.type_lines("/msg dale before")
     assert dale.next(MessageReceived).delivery.message == "before"
@@ -238,7 +238,7 @@ def test_what_is_typed_over_a_restart_of_the_server(
     at.wait_for("caught up: 1 of your messages was sent")
     assert dale.next(MessageReceived).delivery.message == "half a line"
     assert at.model.current.draft == "and another"
-    dale.link.close()
+    dale.client.close()
 
 
 def test_a_refused_message_says_why_and_is_taken_back_to_be_edited(
@@ -402,7 +402,10 @@ def test_leaving_says_what_was_not_answered(server: RunningServer, seat: Callabl
 
 
 def test_an_event_that_cannot_be_dealt_with_is_one_line_and_the_next_one_comes(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner], monkeypatch: pytest.MonkeyPatch
+    server: RunningServer,
+    seat: Callable[..., TuiClient],
+    link: Callable[..., Reader],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dale = link("dale", account=False)
     at = seat(server, "hank")
@@ -414,21 +417,21 @@ def test_an_event_that_cannot_be_dealt_with_is_one_line_and_the_next_one_comes(
         take(following, event)
 
     monkeypatch.setattr(EventPump, "_handle_event", stumbles)
-    dale.link.send("hank", "bad")
-    dale.link.send("hank", "good")
+    dale.client.send("hank", "bad")
+    dale.client.send("hank", "good")
     at.wait_for("Internal error (ValueError); details are in the log")
     at.wait_until(lambda: at.model.find("dale") is not None)
     assert "Traceback" not in at.text
 
 
 def test_a_burst_while_typing_leaves_the_draft_whole(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Owner]
+    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]
 ) -> None:
     dale = link("dale", account=False)
     at = seat(server, "hank")
     at.type_lines("/msg dale")
     for number in range(200):
-        dale.link.send("hank", f"number {number}", timeout=TIMEOUT)
+        dale.client.send("hank", f"number {number}", timeout=TIMEOUT)
         if number % 10 == 0:
             at.type("x")
             gevent.sleep(0)

@@ -1,4 +1,4 @@
-"""Every string, number and collection that can be asked with has a bound: by wire, and by the control socket."""
+"""Every string, number and collection in a request has a bound, on the wire and on the control socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Course dialects from tables: every spelling in, every form out, the frame cap and the splitting of long texts."""
+"""Course dialects, from tables: every spelling and every form, bounded frames, split texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames are found in any split, rubbish is reported once, and nothing after it is lost."""
+"""Framing: frames are found in any split of the bytes; an error is reported once, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Native frames from tables: what they mean, what is wrong with them, and how they are written."""
+"""Native frames, from tables: what they mean, what is wrong with them, and how they are encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which protocol a connection begins in: the table of signatures, whole, byte by byte, and with rubbish behind."""
+"""Protocol detection: the table of signatures, whole, byte by byte, and with other bytes after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PROXY protocol's headers, from tables: whole, a byte at a time, cut short, too long, and rubbish."""
+"""Headers of the PROXY protocol, from tables: whole, byte by byte, truncated, too long, invalid."""
 
 from __future__ import annotations
 
