@@ -1,4 +1,4 @@
-"""Passwords that cost nothing: what is tested here is who may do what, not how slow a guess is."""
+"""A verifier with cheap hashes for all tests of the administration."""
 
 from __future__ import annotations
 

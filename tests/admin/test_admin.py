@@ -1,4 +1,4 @@
-"""gmessenger-admin, on a running server and on a store that none serves: the same words, the same outcome."""
+"""gmessenger-admin on a running server and on the store of a stopped one: same commands, same results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
 
 
 @pytest.fixture(params=["running", "stopped"])
-def anyhow(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> Iterator[StoreDirectory]:
-    """A store that a server serves, and one that none does."""
+def any_store(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> Iterator[StoreDirectory]:
+    """A store that a server has open, and one that none has."""
     if request.param == "stopped":
         yield store_dir
         return
@@ -35,25 +35,25 @@ def anyhow(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> Iterato
     yield store_dir
 
 
-def test_accounts_come_change_and_go(anyhow: StoreDirectory) -> None:
-    anyhow.add_user("Hank")
-    anyhow.add_user("小林")
-    assert anyhow.run("user", "list") == "Hank\t-\n小林\t-\n"
-    assert "new password" in anyhow.run("user", "passwd", "hank", typed="battery staple\n")
-    anyhow.run("user", "disable", "HANK")
-    assert anyhow.run("user", "list") == "Hank\tdisabled\n小林\t-\n"
-    anyhow.run("user", "enable", "hank")
-    anyhow.run("user", "delete", "小林")
-    assert anyhow.run("user", "list") == "Hank\t-\n"
+def test_accounts_come_change_and_go(any_store: StoreDirectory) -> None:
+    any_store.add_user("Hank")
+    any_store.add_user("小林")
+    assert any_store.run("user", "list") == "Hank\t-\n小林\t-\n"
+    assert "new password" in any_store.run("user", "passwd", "hank", typed="battery staple\n")
+    any_store.run("user", "disable", "HANK")
+    assert any_store.run("user", "list") == "Hank\tdisabled\n小林\t-\n"
+    any_store.run("user", "enable", "hank")
+    any_store.run("user", "delete", "小林")
+    assert any_store.run("user", "list") == "Hank\t-\n"
 
 
-def test_an_account_that_looks_like_another_is_made_where_that_is_wanted(anyhow: StoreDirectory) -> None:
-    anyhow.add_user("alice")
-    done = anyhow.try_run("user", "add", "a1ice", typed=f"{PASSWORD}\n")
-    assert (done.exit_code, done.stdout) == (77, "")
-    assert "a1ice looks too much like alice" in done.stderr and "--look-alike" in done.stderr
-    anyhow.run("user", "add", "a1ice", "--look-alike", typed=f"{PASSWORD}\n")
-    assert anyhow.run("user", "list") == "a1ice\t-\nalice\t-\n"
+def test_an_account_that_looks_like_another_is_made_where_that_is_wanted(any_store: StoreDirectory) -> None:
+    any_store.add_user("alice")
+    result = any_store.try_run("user", "add", "a1ice", typed=f"{PASSWORD}\n")
+    assert (result.exit_code, result.stdout) == (77, "")
+    assert "a1ice looks too much like alice" in result.stderr and "--look-alike" in result.stderr
+    any_store.run("user", "add", "a1ice", "--look-alike", typed=f"{PASSWORD}\n")
+    assert any_store.run("user", "list") == "a1ice\t-\nalice\t-\n"
 
 
 REFUSED = [
@@ -80,13 +80,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("words", "typed", "code", "sentence"), REFUSED, ids=lambda value: str(value)[:40])
 def test_a_refusal_is_one_line_and_an_exit_code(
-    anyhow: StoreDirectory, words: tuple[str, ...], typed: str, code: int | None, sentence: str
+    any_store: StoreDirectory, words: tuple[str, ...], typed: str, code: int | None, sentence: str
 ) -> None:
-    anyhow.add_user("hank")
-    done = anyhow.try_run(*words, typed=typed)
-    assert done.stdout == "" and done.stderr.startswith("gmessenger-admin: ") and done.stderr.count("\n") == 1
-    assert sentence in done.stderr
-    assert done.exit_code in ((75, 73) if code is None else (code,))
+    any_store.add_user("hank")
+    result = any_store.try_run(*words, typed=typed)
+    assert result.stdout == "" and result.stderr.startswith("gmessenger-admin: ") and result.stderr.count("\n") == 1
+    assert sentence in result.stderr
+    assert result.exit_code in ((75, 73) if code is None else (code,))
 
 
 def test_a_password_comes_from_a_file_and_an_invite_registers_one(store_dir: StoreDirectory) -> None:
@@ -113,7 +113,7 @@ def test_rooms_are_listed_and_deleted_and_members_told(store_dir: StoreDirectory
         assert hank.request(action="msg", id="m", to="#dev", message="hi")["seq"] == 1
         assert store_dir.run("room", "list") == "#dev\t1 members\tseq 1\t\n"
         store_dir.run("room", "delete", "#DEV")
-        assert (told := hank.receive())["action"] == "leave" and told["by"] == "server"
+        assert (event := hank.receive())["action"] == "leave" and event["by"] == "server"
         assert hank.request(action="msg", id="n", to="#dev", message="hi")["response"] == 404
         assert hank.request(action="join", id="k", room="#dev")["seq"] == 0
         assert hank.request(action="msg", id="o", to="#dev", message="anew")["seq"] == 1
@@ -154,41 +154,41 @@ def test_a_backup_is_made_while_messages_come_and_restored_later(store_dir: Stor
         store_dir.run("backup", str(backup))
         assert stat.S_IMODE(backup.stat().st_mode) == 0o600
         hank.request(action="msg", id="2", to="hank", message="after")
-        refused = store_dir.try_run("backup", str(backup))
-        assert (refused.exit_code, "File exists" in refused.stderr) == (73, True)
+        result = store_dir.try_run("backup", str(backup))
+        assert (result.exit_code, "File exists" in result.stderr) == (73, True)
         assert "messages 2" in store_dir.run("verify") and "messages 1" in store_dir.run("verify", str(backup))
-        running = store_dir.try_run("restore", str(backup))
-        assert running.exit_code == 75 and "needs the server stopped" in running.stderr
+        result = store_dir.try_run("restore", str(backup))
+        assert result.exit_code == 75 and "needs the server stopped" in result.stderr
         server.stop(signal.SIGTERM)
-    said = store_dir.run("restore", str(backup))
-    assert "messages 1" in said
+    output = store_dir.run("restore", str(backup))
+    assert "messages 1" in output
     (old,) = [path for path in store_dir.folder.glob("messenger.db.2*") if path.suffix not in (".lock", ".socket")]
-    assert str(old) in said and "messages 2" in store_dir.run("verify", str(old))
-    assert [line["message"] for line in exported(store_dir) if line["kind"] == "message"] == ["before"]
+    assert str(old) in output and "messages 2" in store_dir.run("verify", str(old))
+    assert [line["message"] for line in export_lines(store_dir) if line["kind"] == "message"] == ["before"]
 
 
-def exported(store_dir: StoreDirectory, *arguments: str) -> list[dict[str, Any]]:
+def export_lines(store_dir: StoreDirectory, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in store_dir.run_process("export", *arguments).splitlines()]
 
 
-def test_an_export_has_everything_but_passwords(anyhow: StoreDirectory) -> None:
-    anyhow.add_user("hank")
-    assert exported(anyhow) == [{"kind": "account", "name": "hank", "disabled": False, "role": ""}]
-    file = anyhow.folder / "all.jsonl"
-    anyhow.run("export", str(file))
+def test_an_export_has_everything_but_passwords(any_store: StoreDirectory) -> None:
+    any_store.add_user("hank")
+    assert export_lines(any_store) == [{"kind": "account", "name": "hank", "disabled": False, "role": ""}]
+    file = any_store.folder / "all.jsonl"
+    any_store.run("export", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and "argon2" not in file.read_text()
-    assert anyhow.try_run("export", str(file)).exit_code == 73
+    assert any_store.try_run("export", str(file)).exit_code == 73
 
 
-def spoil(file: Path, *statements: str) -> None:
+def execute_sql(file: Path, *statements: str) -> None:
     with closing(sqlite3.connect(file)) as db, db:
         for statement in statements:
             db.execute(statement)
 
 
 @pytest.fixture
-def talked(store_dir: StoreDirectory) -> StoreDirectory:
-    """A store in which hank said three things, and that no server serves any more."""
+def stopped_store(store_dir: StoreDirectory) -> StoreDirectory:
+    """A store with three messages of hank, whose server has stopped."""
     store_dir.add_user("hank")
     with store_dir.start_server() as server:
         hank = store_dir.connect(server.wait_for_port())
@@ -199,7 +199,7 @@ def talked(store_dir: StoreDirectory) -> StoreDirectory:
     return store_dir
 
 
-SPOILT = [
+CORRUPTIONS = [
     ("DELETE FROM messages WHERE seq = 2", "should have messages 1 to 3 and has 2"),
     ("UPDATE conversations SET head = 9", "should have messages 1 to 9"),
     ("UPDATE messages SET conversation_id = 99 WHERE seq = 3", "belong to no conversation"),
@@ -207,37 +207,37 @@ SPOILT = [
 ]
 
 
-@pytest.mark.parametrize(("statement", "sentence"), SPOILT, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("statement", "sentence"), CORRUPTIONS, ids=lambda value: str(value)[:40])
 def test_verify_finds_what_is_wrong_and_restore_refuses_it(
-    talked: StoreDirectory, statement: str, sentence: str
+    stopped_store: StoreDirectory, statement: str, sentence: str
 ) -> None:
-    assert "messages 3" in talked.run("verify")
-    spoil(talked.file, statement)
-    found = talked.try_run("verify")
-    assert found.exit_code == 1 and sentence in found.stderr
-    other = StoreDirectory(talked.folder / "other")
-    refused = other.try_run("restore", str(talked.file))
-    assert refused.exit_code == 73 and "is damaged" in refused.stderr and not other.file.exists()
+    assert "messages 3" in stopped_store.run("verify")
+    execute_sql(stopped_store.file, statement)
+    result = stopped_store.try_run("verify")
+    assert result.exit_code == 1 and sentence in result.stderr
+    other = StoreDirectory(stopped_store.folder / "other")
+    result = other.try_run("restore", str(stopped_store.file))
+    assert result.exit_code == 73 and "is damaged" in result.stderr and not other.file.exists()
 
 
-def test_a_torn_file_no_store_and_a_newer_one_are_told_apart(talked: StoreDirectory) -> None:
-    torn, text, newer = (talked.folder / name for name in ("torn", "text", "newer"))
-    whole = talked.file.read_bytes()
-    torn.write_bytes(whole[: len(whole) // 2])
+def test_a_torn_file_no_store_and_a_newer_one_are_told_apart(stopped_store: StoreDirectory) -> None:
+    truncated, text, newer = (stopped_store.folder / name for name in ("torn", "text", "newer"))
+    content = stopped_store.file.read_bytes()
+    truncated.write_bytes(content[: len(content) // 2])
     text.write_text("hello")
-    newer.write_bytes(whole)
-    spoil(newer, "PRAGMA user_version = 99")
-    for file, code, restoring in ((torn, 1, 73), (text, 73, 73), (newer, 78, 78)):
-        assert talked.try_run("verify", str(file)).exit_code == code
-        assert talked.try_run("restore", str(file)).exit_code == restoring
-    spoil(talked.file, "PRAGMA user_version = 99")
-    assert talked.try_run("user", "list").exit_code == 78
+    newer.write_bytes(content)
+    execute_sql(newer, "PRAGMA user_version = 99")
+    for file, code, restore_code in ((truncated, 1, 73), (text, 73, 73), (newer, 78, 78)):
+        assert stopped_store.try_run("verify", str(file)).exit_code == code
+        assert stopped_store.try_run("restore", str(file)).exit_code == restore_code
+    execute_sql(stopped_store.file, "PRAGMA user_version = 99")
+    assert stopped_store.try_run("user", "list").exit_code == 78
 
 
-def test_old_messages_are_pruned(talked: StoreDirectory) -> None:
-    spoil(talked.file, "UPDATE messages SET time = 5 WHERE seq < 3")
-    assert talked.run("prune", "--older-than", "1d") == f"2 messages deleted from {talked.file}.\n"
-    assert "messages 1" in talked.run("verify")
+def test_old_messages_are_pruned(stopped_store: StoreDirectory) -> None:
+    execute_sql(stopped_store.file, "UPDATE messages SET time = 5 WHERE seq < 3")
+    assert stopped_store.run("prune", "--older-than", "1d") == f"2 messages deleted from {stopped_store.file}.\n"
+    assert "messages 1" in stopped_store.run("verify")
 
 
 def test_a_store_has_one_server_and_a_dead_ones_socket_is_no_server(store_dir: StoreDirectory) -> None:
@@ -255,16 +255,16 @@ def test_a_store_has_one_server_and_a_dead_ones_socket_is_no_server(store_dir: S
 
 
 def test_what_is_kept_in_memory_has_no_office(store_dir: StoreDirectory) -> None:
-    done = store_dir.try_run("--store", "memory:", "user", "list")
-    assert done.exit_code == 78 and "memory" in done.stderr
+    result = store_dir.try_run("--store", "memory:", "user", "list")
+    assert result.exit_code == 78 and "memory" in result.stderr
 
 
 def test_the_servers_own_file_says_which_store_is_meant(store_dir: StoreDirectory) -> None:
     ini = store_dir.folder / "server.ini"
     ini.write_text(f"[server]\nstore = {store_dir.url}\nmax-text = 5\n")
     store_dir.create_store()
-    done = store_dir.try_run_process("-c", str(ini), "user", "add", "hank", typed=PASSWORD, MESSENGER_STORE="")
-    assert done.exit_code == 0 and str(store_dir.file) in done.stdout
+    result = store_dir.try_run_process("-c", str(ini), "user", "add", "hank", typed=PASSWORD, MESSENGER_STORE="")
+    assert result.exit_code == 0 and str(store_dir.file) in result.stdout
 
 
 def test_help_names_every_command(store_dir: StoreDirectory) -> None:

@@ -1,4 +1,4 @@
-"""Certificates of one's own: made, shown, and enough to be reached with."""
+"""Self-signed certificates: creation, display, and a connection with one."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ def store_dir(tmp_path: Path) -> StoreDirectory:
 
 def test_a_certificate_is_made_with_its_key_for_its_owner_only(store_dir: StoreDirectory) -> None:
     file = store_dir.folder / "server.pem"
-    said = store_dir.run("cert", "self-signed", "--host", "chat.lan", "--host", "192.0.2.7", str(file))
+    output = store_dir.run("cert", "self-signed", "--host", "chat.lan", "--host", "192.0.2.7", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert f"tls-certificate = {file}\n" in said
-    assert f"gmessenger-client chat.lan --tls --pin {pin_in(file)}\n" in said
-    shown = store_dir.run("cert", "show", str(file))
-    assert "names: chat.lan, 192.0.2.7\n" in shown and pin_in(file) in shown
-    assert "(825 days left)" in shown
+    assert f"tls-certificate = {file}\n" in output
+    assert f"gmessenger-client chat.lan --tls --pin {pin_in(file)}\n" in output
+    output = store_dir.run("cert", "show", str(file))
+    assert "names: chat.lan, 192.0.2.7\n" in output and pin_in(file) in output
+    assert "(825 days left)" in output
 
 
 def test_it_is_made_out_to_this_machine_unless_told_otherwise(store_dir: StoreDirectory) -> None:
-    said = store_dir.run("cert", "self-signed", "--days", "30", str(store_dir.folder / "server.pem"))
-    assert "localhost, 127.0.0.1, ::1, until " in said
+    output = store_dir.run("cert", "self-signed", "--days", "30", str(store_dir.folder / "server.pem"))
+    assert "localhost, 127.0.0.1, ::1, until " in output
     assert "(30 days left)" in store_dir.run("cert", "show", str(store_dir.folder / "server.pem"))
 
 
 def test_nothing_is_overwritten(store_dir: StoreDirectory) -> None:
     file = store_dir.folder / "server.pem"
     file.write_text("precious")
-    done = store_dir.try_run("cert", "self-signed", str(file))
-    assert (done.exit_code, done.stderr) == (73, f"gmessenger-admin: Cannot write {file}: File exists.\n")
+    result = store_dir.try_run("cert", "self-signed", str(file))
+    assert (result.exit_code, result.stderr) == (73, f"gmessenger-admin: Cannot write {file}: File exists.\n")
     assert file.read_text() == "precious"
 
 
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 80])
 def test_what_is_no_host_is_refused(host: str, store_dir: StoreDirectory) -> None:
-    done = store_dir.try_run("cert", "self-signed", "--host", host, str(store_dir.folder / "server.pem"))
-    assert done.exit_code == 2 and "cannot be issued for" in done.stderr
+    result = store_dir.try_run("cert", "self-signed", "--host", host, str(store_dir.folder / "server.pem"))
+    assert result.exit_code == 2 and "cannot be issued for" in result.stderr
     assert not (store_dir.folder / "server.pem").exists()
 
 
@@ -70,11 +70,11 @@ def test_what_is_no_certificate_is_said(store_dir: StoreDirectory) -> None:
 def test_from_making_it_to_being_reached_with_it(
     store_dir: StoreDirectory, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
-    """As on a LAN: what the command prints is all that a server and its clients need."""
+    """As on a LAN: a server and a client need nothing but what the command prints."""
     file = tmp_path / "server.pem"
-    said = store_dir.run("cert", "self-signed", "--host", "127.0.0.1", str(file))
+    output = store_dir.run("cert", "self-signed", "--host", "127.0.0.1", str(file))
     server = start_server(tls_certificate=str(file), tls_port=0)
-    command = said.split("clients:\n")[1].split()
+    command = output.split("clients:\n")[1].split()
     assert command[:3] == ["gmessenger-client", "127.0.0.1", "--tls"]
     sent = client(server, tmp_path, *command[3:])
     assert (sent.returncode, sent.stderr) == (0, b"")
@@ -90,7 +90,7 @@ def test_from_making_it_to_being_reached_with_it(
 
 
 def client(server: RunningServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """A client's process that writes to itself."""
+    """Run a client that sends a message to itself."""
     where = ["127.0.0.1", str(server.app.tls_port), "--tls", "--name", "hank", "--to", "hank"]
     argv = [sys.executable, "-m", "gmessenger", "client", *where, *arguments]
     env = environment(folder / "client.log")

@@ -1,4 +1,4 @@
-"""Operators and what the owner of the server does to those who disturb: running or stopped, the same words."""
+"""Moderation by the owner: operators, kicks, mutes, bans, closed rooms; on a running and on a stopped server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store_dir(tmp_path: Path) -> Iterator[StoreDirectory]:
 
 
 @pytest.fixture(params=["running", "stopped"])
-def anyhow(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> StoreDirectory:
+def any_store(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> StoreDirectory:
     if request.param == "running":
         request.getfixturevalue("start_server")(store=store_dir.url)
     else:
@@ -28,38 +28,38 @@ def anyhow(request: pytest.FixtureRequest, store_dir: StoreDirectory) -> StoreDi
     return store_dir
 
 
-def test_operators_come_and_go(anyhow: StoreDirectory) -> None:
-    anyhow.add_user("hank")
-    assert "hank is an operator" in anyhow.run("user", "grant", "hank")
-    assert anyhow.run("user", "list") == "hank\t-\toperator\n"
-    anyhow.run("user", "revoke", "HANK")
-    assert anyhow.run("user", "list") == "hank\t-\n"
-    assert anyhow.try_run("user", "grant", "dale").exit_code == 77
+def test_operators_come_and_go(any_store: StoreDirectory) -> None:
+    any_store.add_user("hank")
+    assert "hank is an operator" in any_store.run("user", "grant", "hank")
+    assert any_store.run("user", "list") == "hank\t-\toperator\n"
+    any_store.run("user", "revoke", "HANK")
+    assert any_store.run("user", "list") == "hank\t-\n"
+    assert any_store.try_run("user", "grant", "dale").exit_code == 77
 
 
-def test_who_is_banned_or_muted_is_listed_until_it_is_lifted(anyhow: StoreDirectory) -> None:
-    anyhow.run("ban", "--for", "10m", "--reason", "spam", "dale")
-    assert "2001:db8::1 is banned" in anyhow.run("ban", "2001:db8::1")
-    anyhow.run("mute", "Bill", "--reason", "noise")
-    address, dale, bill = anyhow.run("bans").splitlines()
+def test_who_is_banned_or_muted_is_listed_until_it_is_lifted(any_store: StoreDirectory) -> None:
+    any_store.run("ban", "--for", "10m", "--reason", "spam", "dale")
+    assert "2001:db8::1 is banned" in any_store.run("ban", "2001:db8::1")
+    any_store.run("mute", "Bill", "--reason", "noise")
+    address, dale, bill = any_store.run("bans").splitlines()
     assert address == "2001:db8::/64\tbanned\tserver\tfor good\t"
     assert re.fullmatch(r"dale\tbanned\tserver\tuntil [-0-9]{10} [0-9:]{5}\tspam", dale)
     assert bill == "bill\tmuted\tserver\tfor good\tnoise"
-    anyhow.run("unban", "dale")
-    anyhow.run("unban", "2001:db8::2")
-    anyhow.run("unmute", "bill")
-    assert anyhow.run("bans") == ""
+    any_store.run("unban", "dale")
+    any_store.run("unban", "2001:db8::2")
+    any_store.run("unmute", "bill")
+    assert any_store.run("bans") == ""
 
 
-def test_a_name_that_reads_as_an_address_is_a_name(anyhow: StoreDirectory) -> None:
-    said = anyhow.run("ban", "198.51.100.7")
-    assert "198.51.100.7 is banned" in said and "--address 198.51.100.7" in said
-    anyhow.run("ban", "--address", "198.51.100.7")
-    assert [line.split("\t")[0] for line in anyhow.run("bans").splitlines()] == ["198.51.100.7", "198.51.100.7/32"]
-    anyhow.run("unban", "198.51.100.7")
-    assert anyhow.run("bans").startswith("198.51.100.7/32\t")
-    anyhow.run("unban", "198.51.100.7/32")
-    assert anyhow.run("bans") == ""
+def test_a_name_that_reads_as_an_address_is_a_name(any_store: StoreDirectory) -> None:
+    output = any_store.run("ban", "198.51.100.7")
+    assert "198.51.100.7 is banned" in output and "--address 198.51.100.7" in output
+    any_store.run("ban", "--address", "198.51.100.7")
+    assert [line.split("\t")[0] for line in any_store.run("bans").splitlines()] == ["198.51.100.7", "198.51.100.7/32"]
+    any_store.run("unban", "198.51.100.7")
+    assert any_store.run("bans").startswith("198.51.100.7/32\t")
+    any_store.run("unban", "198.51.100.7/32")
+    assert any_store.run("bans") == ""
 
 
 def test_a_guest_who_is_called_like_an_address_is_banned_and_nobody_else(
@@ -90,17 +90,17 @@ REFUSED = [
 ]
 
 
-def test_a_refusal_is_one_line_and_an_exit_code(anyhow: StoreDirectory) -> None:
+def test_a_refusal_is_one_line_and_an_exit_code(any_store: StoreDirectory) -> None:
     for words, code, sentence in REFUSED:
-        done = anyhow.try_run(*words)
-        assert (done.stdout, done.stderr.count("\n")) == ("", 1) and sentence in done.stderr, done
-        assert done.exit_code in ((69, 77) if code is None else (code,)), done
+        result = any_store.try_run(*words)
+        assert (result.stdout, result.stderr.count("\n")) == ("", 1) and sentence in result.stderr, result
+        assert result.exit_code in ((69, 77) if code is None else (code,)), result
 
 
 def test_a_kick_needs_a_server(store_dir: StoreDirectory) -> None:
     store_dir.add_user("hank")
-    done = store_dir.try_run("kick", "hank")
-    assert done.exit_code == 69 and "kick needs a running server" in done.stderr
+    result = store_dir.try_run("kick", "hank")
+    assert result.exit_code == 69 and "kick needs a running server" in result.stderr
 
 
 def test_all_of_it_is_told_to_the_log(store_dir: StoreDirectory) -> None:
@@ -119,16 +119,16 @@ def test_all_of_it_is_told_to_the_log(store_dir: StoreDirectory) -> None:
         )
         assert bill.receive()["action"] == "synced" and bill.receive()["code"] == "kicked"
         store_dir.run("room", "close", "#dev", "--reason", "loud")
-        while (told := hank.receive())["action"] != "close":
+        while (event := hank.receive())["action"] != "close":
             pass
-        assert (told["user"]["account_name"], told["reason"]) == ("server", "loud")
+        assert (event["user"]["account_name"], event["reason"]) == ("server", "loud")
         assert store_dir.run("room", "list") == "#dev\t1 members, closed\tseq 0\t\n"
         store_dir.run("room", "open", "#dev")
         store_dir.run("user", "revoke", "hank")
         server.process.terminate()
         _, log = server.stop()
-    told = re.findall(r"INFO moderated (.*)", log)
-    assert told == [
+    event = re.findall(r"INFO moderated (.*)", log)
+    assert event == [
         'by=hank method=mute what=bill for=60.0 reason="a b"',
         "by=hank method=block what=bill",
         'by=server method=kick what=bill reason="calm down"',

@@ -1,4 +1,4 @@
-"""Passwords at a terminal: asked for twice, and never shown."""
+"""Passwords at a terminal: typed twice, and not echoed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.admin_cli import PASSWORD, StoreDirectory
 
 
 def typed_at_a_terminal(store_dir: StoreDirectory, *lines: str) -> tuple[int, str]:
-    """Exit code of `user add hank`, and what the terminal showed."""
+    """Return the exit code of `user add hank`, and what the terminal showed."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gmessenger", "admin", "--store", store_dir.url, "user", "add", "hank"]
     with subprocess.Popen(
@@ -30,7 +30,7 @@ def typed_at_a_terminal(store_dir: StoreDirectory, *lines: str) -> tuple[int, st
     while True:
         try:
             shown += os.read(ours, 1024)
-        except OSError:  # the end of what a terminal shows
+        except OSError:  # the terminal was closed
             break
     os.close(ours)
     return code, shown.decode()

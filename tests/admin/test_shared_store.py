@@ -1,4 +1,4 @@
-"""gmessenger-admin on a store that servers share: by the server of this machine, or beside it, and they follow."""
+"""gmessenger-admin on a shared store: through this machine's server, or directly, in which case the servers follow."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from tests.support.admin_cli import PASSWORD, StoreDirectory
 SECRET = "not-to-be-shown"
 
 
-class SharedPlace(StoreDirectory):
-    """A place whose store is in PostgreSQL; the URL has a password in it."""
+class SharedStoreDirectory(StoreDirectory):
+    """A directory whose store is in PostgreSQL; the URL has a password."""
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder)
         self.url = url.replace("postgres@", f"postgres:{SECRET}@")
 
     def run(self, *arguments: str, typed: str = "") -> str:
-        said = super().run(*arguments, typed=typed)
-        assert SECRET not in said
-        return said
+        output = super().run(*arguments, typed=typed)
+        assert SECRET not in output
+        return output
 
     def add_user(self, name: str) -> None:
         self.run("user", "add", name, typed=PASSWORD + "\n")
 
 
 @pytest.fixture
-def store_dir(tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedPlace]:
+def store_dir(tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedStoreDirectory]:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    with contextlib.closing(SharedPlace(tmp_path, postgres.database())) as store_dir:
+    with contextlib.closing(SharedStoreDirectory(tmp_path, postgres.database())) as store_dir:
         yield store_dir
 
 
 @pytest.fixture
-def node(store_dir: SharedPlace, start_server: Callable[..., RunningServer]) -> RunningServer:
+def node(store_dir: SharedStoreDirectory, start_server: Callable[..., RunningServer]) -> RunningServer:
     return start_server(store=store_dir.url, cluster_check=0.1)
 
 
@@ -52,17 +52,19 @@ def port_of(node: RunningServer) -> tuple[str, str]:
     return "--port", str(node.port)
 
 
-def test_the_bus_gets_another_key_whether_servers_run_or_not(store_dir: SharedPlace, postgres: Postgres) -> None:
+def test_the_bus_gets_another_key_whether_servers_run_or_not(
+    store_dir: SharedStoreDirectory, postgres: Postgres
+) -> None:
     database = store_dir.url.partition("@/")[2].partition("?")[0]
-    asked = "SELECT value FROM facts WHERE name = 'bus key'"
+    running = "SELECT value FROM facts WHERE name = 'bus key'"
     with contextlib.closing(open_store(store_dir.url)) as store:
         first = store.bus_key()  # type: ignore[attr-defined]
-        assert postgres.run(asked, database=database) == f"{first.hex()}\n" and len(first) == 32
+        assert postgres.run(running, database=database) == f"{first.hex()}\n" and len(first) == 32
         assert "a new key" in store_dir.run("bus-key")
         assert store.bus_key() not in (first, b"")  # type: ignore[attr-defined]
     store_dir.run("restore")
     with contextlib.closing(open_store(store_dir.url)) as store:
-        assert postgres.run(asked, database=database) == ""  # another store, another key
+        assert postgres.run(running, database=database) == ""  # another store, another key
         assert len(store.bus_key()) == 32  # type: ignore[attr-defined]
 
 
@@ -71,7 +73,7 @@ def test_one_servers_store_has_no_bus(tmp_path: Path) -> None:
     assert (done.exit_code, done.stdout) == (2, "") and "has no bus" in done.stderr
 
 
-def test_where_there_is_no_store_none_is_made(store_dir: SharedPlace, postgres: Postgres) -> None:
+def test_where_there_is_no_store_none_is_made(store_dir: SharedStoreDirectory, postgres: Postgres) -> None:
     for words in (("user", "list"), ("export",), ("verify",), ("restore",)):
         done = store_dir.try_run(*words)
         assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (73, "", 1), done
@@ -80,33 +82,35 @@ def test_where_there_is_no_store_none_is_made(store_dir: SharedPlace, postgres: 
     assert postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=database) == "0\n"
 
 
-@pytest.mark.parametrize("asked", [True, False], ids=["by the server", "beside it"])
-def test_whatever_is_done_takes_effect_on_the_server(store_dir: SharedPlace, node: RunningServer, asked: bool) -> None:
-    where = port_of(node) if asked else ()
-    store_dir.run("user", "add", "hank", *where, typed=PASSWORD)
-    entrance = node.app.messenger.authenticator
+@pytest.mark.parametrize("running", [True, False], ids=["by the server", "beside it"])
+def test_whatever_is_done_takes_effect_on_the_server(
+    store_dir: SharedStoreDirectory, node: RunningServer, running: bool
+) -> None:
+    options = port_of(node) if running else ()
+    store_dir.run("user", "add", "hank", *options, typed=PASSWORD)
+    authenticator = node.app.messenger.authenticator
     hank = store_dir.connect(node.port)
     assert hank.log_in("hank", password=PASSWORD)["response"] == 200
     assert hank.receive()["action"] == "synced"
-    assert store_dir.run("user", "list", *where) == f"hank\t{'here' if asked else '-'}\n"
-    store_dir.run("user", "grant", "hank", *where)
+    assert store_dir.run("user", "list", *options) == f"hank\t{'here' if running else '-'}\n"
+    store_dir.run("user", "grant", "hank", *options)
     peggy = store_dir.connect(node.port)
     assert peggy.log_in("peggy")["response"] == 200
-    said = store_dir.run("kick", "peggy", "--reason", "calm down", *where)
-    assert ("connections closed: 1" if asked else "every server closes") in said
-    while "code" not in (told := peggy.receive()):
+    output = store_dir.run("kick", "peggy", "--reason", "calm down", *options)
+    assert ("connections closed: 1" if running else "every server closes") in output
+    while "code" not in (event := peggy.receive()):
         pass
-    assert told["code"] == "kicked" and "calm down" in told["error"]
+    assert event["code"] == "kicked" and "calm down" in event["error"]
     assert peggy.reader.readline() == b""
-    said = store_dir.run("ban", "hank", *where)
-    assert ("connections closed: 1" if asked else "every server closes") in said
+    output = store_dir.run("ban", "hank", *options)
+    assert ("connections closed: 1" if running else "every server closes") in output
     assert hank.receive()["code"] == "banned"
-    assert entrance.accounts["hank"].role == "operator"
-    assert store_dir.run("bans", *where).startswith("hank\tbanned\tserver\t")
+    assert authenticator.accounts["hank"].role == "operator"
+    assert store_dir.run("bans", *options).startswith("hank\tbanned\tserver\t")
 
 
 def test_a_socket_is_the_servers_that_answers(
-    store_dir: SharedPlace, node: RunningServer, start_server: Callable[..., RunningServer]
+    store_dir: SharedStoreDirectory, node: RunningServer, start_server: Callable[..., RunningServer]
 ) -> None:
     path = store_dir.folder / "state" / f"messenger-{node.port}.socket"
     assert path.is_socket() and path.stat().st_mode & 0o777 == 0o600
@@ -118,7 +122,9 @@ def test_a_socket_is_the_servers_that_answers(
     assert not path.exists()
 
 
-def test_a_dead_servers_socket_is_replaced(store_dir: SharedPlace, start_server: Callable[..., RunningServer]) -> None:
+def test_a_dead_servers_socket_is_replaced(
+    store_dir: SharedStoreDirectory, start_server: Callable[..., RunningServer]
+) -> None:
     first = start_server(store=store_dir.url)
     path, port = store_dir.folder / "state" / f"messenger-{first.port}.socket", first.port
     first.stop()
@@ -129,9 +135,9 @@ def test_a_dead_servers_socket_is_replaced(store_dir: SharedPlace, start_server:
 
 
 def test_a_server_of_another_store_is_not_asked(
-    store_dir: SharedPlace, node: RunningServer, postgres: Postgres, tmp_path: Path
+    store_dir: SharedStoreDirectory, node: RunningServer, postgres: Postgres, tmp_path: Path
 ) -> None:
-    other = SharedPlace(tmp_path, postgres.database())
+    other = SharedStoreDirectory(tmp_path, postgres.database())
     open_store(other.url).close()
     other.run("user", "add", "hank", *port_of(node), typed=PASSWORD)
     assert other.run("user", "list") == "hank\t-\n"
@@ -139,7 +145,7 @@ def test_a_server_of_another_store_is_not_asked(
 
 
 def test_the_status_of_a_node(
-    store_dir: SharedPlace, start_server: Callable[..., RunningServer], redis_server: Redis
+    store_dir: SharedStoreDirectory, start_server: Callable[..., RunningServer], redis_server: Redis
 ) -> None:
     gone = store_dir.try_run("status")
     assert gone.exit_code == 69 and "No server runs on port 7777 of this machine with postgresql://" in gone.stderr
@@ -152,7 +158,7 @@ def test_the_status_of_a_node(
     assert "0 messages of other servers were read from the store" in page
 
 
-def test_what_pg_restore_has_read_is_another_store(store_dir: SharedPlace, node: RunningServer) -> None:
+def test_what_pg_restore_has_read_is_another_store(store_dir: SharedStoreDirectory, node: RunningServer) -> None:
     identity = node.app.store.identity
     refused = store_dir.try_run("restore")
     assert refused.exit_code == 75 and "Stop them first" in refused.stderr
@@ -165,19 +171,19 @@ def test_what_pg_restore_has_read_is_another_store(store_dir: SharedPlace, node:
     store.close()
 
 
-def test_backups_are_made_with_pg_dump(store_dir: SharedPlace, node: RunningServer) -> None:
+def test_backups_are_made_with_pg_dump(store_dir: SharedStoreDirectory, node: RunningServer) -> None:
     refused = store_dir.try_run("backup", "/tmp/x", *port_of(node))
     assert refused.exit_code == 73 and "pg_dump" in refused.stderr
 
 
-def test_copy(tmp_path: Path, store_dir: SharedPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = StoreDirectory(tmp_path)
-    alone.add_user("hank")
-    said = store_dir.run("copy", alone.url, store_dir.url)
-    assert "accounts                 1  " in said and "same row counts, same checksums" in said
-    assert "***@/" in said and "is intact" in said and "messages                 0  0000000000000000" in said
+def test_copy(tmp_path: Path, store_dir: SharedStoreDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    sqlite_dir = StoreDirectory(tmp_path)
+    sqlite_dir.add_user("hank")
+    output = store_dir.run("copy", sqlite_dir.url, store_dir.url)
+    assert "accounts                 1  " in output and "same row counts, same checksums" in output
+    assert "***@/" in output and "is intact" in output and "messages                 0  0000000000000000" in output
     assert store_dir.run("user", "list") == "hank\t-\n"
-    again = store_dir.try_run("copy", alone.url, store_dir.url)
+    again = store_dir.try_run("copy", sqlite_dir.url, store_dir.url)
     assert again.exit_code == 73 and "is not empty" in again.stderr and SECRET not in again.stderr
     back = f"sqlite:///{tmp_path}/back.db"
     store_dir.run("copy", store_dir.url, back)
@@ -186,28 +192,28 @@ def test_copy(tmp_path: Path, store_dir: SharedPlace, monkeypatch: pytest.Monkey
         assert store_dir.try_run("copy", *words).exit_code == 78
 
 
-def test_a_copy_with_a_hole_is_told(tmp_path: Path, store_dir: SharedPlace) -> None:
-    alone = StoreDirectory(tmp_path)
-    alone.create_store()
-    with closing(sqlite3.connect(alone.file)) as db, db:
+def test_a_copy_with_a_hole_is_told(tmp_path: Path, store_dir: SharedStoreDirectory) -> None:
+    sqlite_dir = StoreDirectory(tmp_path)
+    sqlite_dir.create_store()
+    with closing(sqlite3.connect(sqlite_dir.file)) as db, db:
         db.execute("INSERT INTO conversations (key, name, head) VALUES ('#dev', '#dev', 2)")
-    done: Any = store_dir.try_run("copy", alone.url, store_dir.url)
+    done: Any = store_dir.try_run("copy", sqlite_dir.url, store_dir.url)
     assert done.exit_code == 1 and "#dev should have messages 1 to 2 and has 0" in done.stderr
 
 
-def test_a_row_that_cannot_be_copied_stops_it_or_is_left_out(tmp_path: Path, store_dir: SharedPlace) -> None:
-    alone = StoreDirectory(tmp_path)
-    alone.add_user("hank")
+def test_a_row_that_cannot_be_copied_stops_it_or_is_left_out(tmp_path: Path, store_dir: SharedStoreDirectory) -> None:
+    sqlite_dir = StoreDirectory(tmp_path)
+    sqlite_dir.add_user("hank")
     name = "".join(chr(0x4E00 + 7919 * number % 20_000) for number in range(20_000))
-    with closing(sqlite3.connect(alone.file)) as db, db:
+    with closing(sqlite3.connect(sqlite_dir.file)) as db, db:
         db.execute("INSERT INTO devices (account_id, name, used) VALUES (1, ?, 1.0), (1, 'phone', 1.0)", (name,))
-    stopped: Any = store_dir.try_run("copy", alone.url, store_dir.url)
+    stopped: Any = store_dir.try_run("copy", sqlite_dir.url, store_dir.url)
     assert (
         stopped.exit_code == 73
         and stopped.stderr.count("\n") == 1
         and "devices id=1 account_id=1 name=" in stopped.stderr
     )
-    done: Any = store_dir.try_run("copy", alone.url, store_dir.url, "--skip-bad")
+    done: Any = store_dir.try_run("copy", sqlite_dir.url, store_dir.url, "--skip-bad")
     assert done.exit_code == 1 and "left out: devices id=1" in done.stderr
     assert (
         "Rows left out: 1, and 0 rows that refer to them." in done.stdout

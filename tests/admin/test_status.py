@@ -1,4 +1,4 @@
-"""What an operator is told of the server and of one message, never of what it said."""
+"""The commands `status` and `trace`; neither shows the text of a message."""
 
 from __future__ import annotations
 
@@ -28,66 +28,70 @@ def server(store_dir: StoreDirectory, start_server: Callable[..., RunningServer]
     return start_server(store=store_dir.url)
 
 
-def comes(store_dir: StoreDirectory, server: RunningServer, name: str, **user: str) -> AdminTestClient:
+def log_in(store_dir: StoreDirectory, server: RunningServer, name: str, **user: str) -> AdminTestClient:
     line = store_dir.connect(server.port)
     assert line.log_in(name, **user)["response"] == 200
     assert line.receive()["action"] == "synced"
     return line
 
 
-def told(store_dir: StoreDirectory, *which: str) -> list[str]:
-    """The way of a message, without the line that says when."""
+def trace(store_dir: StoreDirectory, *which: str) -> list[str]:
+    """Return the trace of a message, without the line with its time."""
     lines = store_dir.run("trace", *which).splitlines()
     assert BODY not in str(lines) and re.fullmatch(r"  stored \d{4}-\d\d-\d\d .*", lines[1])
     return [line.strip() for line in lines[:1] + lines[2:]]
 
 
 def test_where_a_message_in_a_room_went(store_dir: StoreDirectory, server: RunningServer) -> None:
-    hank = comes(store_dir, server, "hank", password=PASSWORD, device="laptop")
-    dale = comes(store_dir, server, "dale", password=PASSWORD, device="phone")
+    hank = log_in(store_dir, server, "hank", password=PASSWORD, device="laptop")
+    dale = log_in(store_dir, server, "dale", password=PASSWORD, device="phone")
     for line in (hank, dale):
         line.request(action="join", id="j", room="#dev")
-    comes(store_dir, server, "guest").request(action="join", id="j", room="#dev")
+    log_in(store_dir, server, "guest").request(action="join", id="j", room="#dev")
     assert hank.request(action="msg", id="m1", to="#dev", message=BODY)["seq"] == 1
-    way = ["#dev 1", "from hank, device laptop, id m1, to #dev", f"{len(BODY)} characters"]
+    head = ["#dev 1", "from hank, device laptop, id m1, to #dev", f"{len(BODY)} characters"]
     sender = ["hank: has marked nothing as read", "laptop: sent it, here, 0 frames queued"]
     guest = ["guest: a guest, was sent it, here, 0 frames queued"]
-    handed = ["dale: has marked nothing as read", "phone: has not acknowledged it, was sent it, here, 0 frames queued"]
-    assert told(store_dir, "#DEV", "1") == way + sender + handed + guest
+    recipient = [
+        "dale: has marked nothing as read",
+        "phone: has not acknowledged it, was sent it, here, 0 frames queued",
+    ]
+    assert trace(store_dir, "#DEV", "1") == head + sender + recipient + guest
 
     dale.sock.sendall(b'{"action":"ack","with":"#dev","seq":1}\n{"action":"read","with":"#dev","seq":1}\n')
     assert dale.request(action="probe", id="p")["response"] == 200
-    late = comes(store_dir, server, "late", password=PASSWORD)
+    late = log_in(store_dir, server, "late", password=PASSWORD)
     late.request(action="join", id="j", room="#dev")
-    done = ["dale: has read up to 1", "phone: has acknowledged it, here, 0 frames queued"]
-    assert told(store_dir, "hank", "m1") == way + sender + done + ["late: joined later, and may not read it"] + guest
+    acknowledged = ["dale: has read up to 1", "phone: has acknowledged it, here, 0 frames queued"]
+    later = ["late: joined later, and may not read it"]
+    assert trace(store_dir, "hank", "m1") == head + sender + acknowledged + later + guest
 
     server.stop()
-    sender[-1], done[-1] = "laptop: sent it, not here", "phone: has acknowledged it, not here"
-    assert told(store_dir, "#dev", "1") == way + sender + done + ["late: joined later, and may not read it"]
+    sender[-1], acknowledged[-1] = "laptop: sent it, not here", "phone: has acknowledged it, not here"
+    assert trace(store_dir, "#dev", "1") == head + sender + acknowledged + ["late: joined later, and may not read it"]
 
 
 def test_where_a_message_between_two_names_went(store_dir: StoreDirectory, server: RunningServer) -> None:
-    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank = log_in(store_dir, server, "hank", password=PASSWORD)
     assert hank.request(action="msg", id="m1", to="dale", message=BODY)["seq"] == 1
-    assert told(store_dir, "dale", "hank", "1")[-1] == "dale: has no device yet"
-    guest = comes(store_dir, server, "guest")
+    assert trace(store_dir, "dale", "hank", "1")[-1] == "dale: has no device yet"
+    guest = log_in(store_dir, server, "guest")
     assert guest.request(action="msg", id="g1", to="hank", message=BODY)["seq"] == 1
-    assert told(store_dir, "hank", "guest", "1")[1:] == [
+    assert trace(store_dir, "hank", "guest", "1")[1:] == [
         "from guest, id g1, to hank",
         f"{len(BODY)} characters",
         "hank: has marked nothing as read",
         "default: has not acknowledged it, was sent it, here, 0 frames queued",
     ]
     assert hank.request(action="msg", id="m2", to="guest", message=BODY)["seq"] == 2
-    assert told(store_dir, "hank", "guest", "2")[-1] == "guest: a guest, was sent it, here, 0 frames queued"
+    assert trace(store_dir, "hank", "guest", "2")[-1] == "guest: a guest, was sent it, here, 0 frames queued"
 
 
 def test_an_erased_message_has_left_its_place(store_dir: StoreDirectory, server: RunningServer) -> None:
-    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank = log_in(store_dir, server, "hank", password=PASSWORD)
     hank.request(action="msg", id="m1", to="hank", message=BODY)
     server.app.store.erase_messages(server.app.messenger.authenticator.accounts["hank"].id)
-    assert told(store_dir, "hank", "hank", "1")[2] == "erased"
+    assert trace(store_dir, "hank", "hank", "1")[2] == "erased"
 
 
 UNKNOWN = [
@@ -107,21 +111,21 @@ UNKNOWN = [
 
 
 def test_what_there_is_not_is_said_in_a_sentence(store_dir: StoreDirectory, server: RunningServer) -> None:
-    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank = log_in(store_dir, server, "hank", password=PASSWORD)
     hank.request(action="join", id="j", room="#dev")
     hank.request(action="msg", id="m1", to="#dev", message=BODY)
     hank.request(action="msg", id="m2", to="#dev", message=BODY)
     server.app.store.prune(hank.request(action="history", id="h", **{"with": "#dev"})["messages"][1]["time"])
     for _ in ("running", "stopped"):
         for which, code, sentence in UNKNOWN:
-            done = store_dir.try_run("trace", *which)
-            assert (done.exit_code, done.stdout) == (code, "") and sentence in done.stderr, (which, done)
-            assert done.stderr.count("\n") == 1
+            result = store_dir.try_run("trace", *which)
+            assert (result.exit_code, result.stdout) == (code, ""), (which, result)
+            assert sentence in result.stderr and result.stderr.count("\n") == 1, (which, result)
         server.stop()
 
 
 def test_the_status_is_a_page_for_a_person(store_dir: StoreDirectory, server: RunningServer) -> None:
-    hank = comes(store_dir, server, "hank", password=PASSWORD)
+    hank = log_in(store_dir, server, "hank", password=PASSWORD)
     hank.request(action="msg", id="m1", to="hank", message=BODY)
     store_dir.connect(server.port)
     page = store_dir.run("status")
@@ -133,6 +137,9 @@ def test_the_status_is_a_page_for_a_person(store_dir: StoreDirectory, server: Ru
 
 
 def test_without_a_server_there_is_no_status(store_dir: StoreDirectory) -> None:
-    done = store_dir.try_run("status")
-    assert (done.exit_code, done.stdout) == (69, "") and f"No server runs on {store_dir.file}." in done.stderr
+    acknowledged = store_dir.try_run("status")
+    assert (acknowledged.exit_code, acknowledged.stdout) == (
+        69,
+        "",
+    ) and f"No server runs on {store_dir.file}." in acknowledged.stderr
     assert not store_dir.file.exists()

@@ -1,4 +1,4 @@
-"""Options: command line over environment over file over default, and every fault a sentence that says where."""
+"""Precedence of options (command line, environment, file, default), and errors that name their source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = [(command, row) for command in (SERVER, CLIENT) for row in command.rows]
 
 
 def example(kind: OptionType, default: Any) -> tuple[str, Any]:
-    """A value that is not the default, as text and as it should come out."""
+    """Return a value that is not the default: as text, and parsed."""
     if kind is FLAG:
         return "yes", True
     if kind.choices:
@@ -73,7 +73,7 @@ def test_a_persons_own_file_is_read_where_no_other_one_is_named(tmp_path: Path, 
     named = [([], env), (["-c", str(ini)], env), ([], env | {"MESSENGER_CONFIG": str(ini)})]
     found = [parse_options(CLIENT, arguments, environ) for arguments, environ in named]
     assert [(options.name, options.tls) for options in found] == [("own", True), ("other", False), ("other", False)]
-    assert parse_options(SERVER, [], env).port == 7777  # a server is nobody's
+    assert parse_options(SERVER, [], env).port == 7777  # a server has no user config
 
 
 def test_an_empty_variable_is_no_variable() -> None:

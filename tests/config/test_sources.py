@@ -1,4 +1,4 @@
-"""Where the value of an option came from, whoever gave it, and that secrets stay secret."""
+"""The sources of option values; secrets are not shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_each_source_is_named_and_the_first_wins(tmp_path: Path) -> None:
         SERVER, ["-c", str(ini), "-p1", "--max-frame", "65536"], {"MESSENGER_PORT": "2", "MESSENGER_MAX_TEXT": "2"}
     )
     assert found["port"] == (1, "command line")
-    assert found["max_frame"] == (65_536, "command line")  # the default, but given
+    assert found["max_frame"] == (65_536, "command line")  # equals the default, but was given
     assert found["max_text"] == (2, "MESSENGER_MAX_TEXT")
     assert found["guests"] == (False, str(ini))
     assert found["greeting"] == ("", str(ini)) and found["ip"] == ("", "default")

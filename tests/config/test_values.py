@@ -1,4 +1,4 @@
-"""Values in config files: comments behind them, home directories, hosts with ports, and what cannot be."""
+"""Values in config files: comments after them, home directories, hosts with ports, and bad ones."""
 
 from __future__ import annotations
 

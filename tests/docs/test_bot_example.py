@@ -1,4 +1,4 @@
-"""The bot in docs/scripting.md, as somebody who copies it has it."""
+"""The bot in docs/scripting.md runs as it is printed there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import RunningServer
 
 
 def heard(link: Client, text: str) -> re.Match[str]:
-    """Wait for a message like this."""
+    """Block until a message matches."""
     return next(
         found
         for event in link

@@ -1,4 +1,4 @@
-"""The documents say what the tables say."""
+"""Generated parts of documents match their sources, and links lead somewhere."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def test_the_architecture_names_every_package() -> None:
 
 
 def without_code(text: str) -> str:
-    """Take out code blocks and inline code, in which brackets are no links and `#` begins no heading."""
+    """Remove code blocks and inline code, where brackets are no links and `#` is no heading."""
     text = re.sub(r"^(```|~~~).*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors that GitHub gives the headings of a document."""
+    """Return the anchors that GitHub gives to the headings of a document."""
     found: set[str] = set()
     for heading in re.findall(r"^#+ (.+)$", without_code(text), re.MULTILINE):
         slug = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
@@ -82,7 +82,7 @@ def anchors(text: str) -> set[str]:
 
 
 def dead_links(document: Path) -> list[str]:
-    """The relative links of a document that lead to no file, or to no heading of it."""
+    """Return the relative links of a document without a target file or heading."""
     text = re.sub(r"`(?:[^`\n]|\n(?!\n))+`", "code", without_code(document.read_text("utf-8")))
     links = re.findall(r"\]\(<?([^)\s>]+)>?\)", text)
     dead = []

@@ -1,4 +1,4 @@
-"""docs/client.md: its tables are the library's own words, and its programs run as they stand."""
+"""docs/client.md: its tables are the library's docstrings, and its programs run as printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOP = DOCUMENT.parent.parent
 TEXT = DOCUMENT.read_text("utf-8")
 ECHO, REGISTER, ARCHIVIST = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 IN_THE_MIDST = ARCHIVIST.replace("last = event", "__import__('signal').pause(); last = event")
-"""It has kept a message, and never comes for the next."""
+"""The bot stops after it has stored a message, before it takes the next one."""
 
 
 def test_the_tables_are_the_librarys_own_words() -> None:
@@ -51,7 +51,7 @@ def run(code: str, server: RunningServer) -> None:
 def test_the_echo(server: RunningServer) -> None:
     echoing = gevent.spawn(run, ECHO, server)
     with Client(server.host, server.port, "hank") as hank, gevent.Timeout(TIMEOUT):
-        while "echo" not in [card.account_name for card in hank.users()]:
+        while "echo" not in [user.account_name for user in hank.users()]:
             gevent.sleep(0.01)
         hank.send("echo", "hello")
         assert next(event for event in hank if isinstance(event, MessageReceived)).delivery.message == "hello"
@@ -59,7 +59,7 @@ def test_the_echo(server: RunningServer) -> None:
 
 
 class Archivist:
-    """The documented bot as a process, and what it has kept."""
+    """The documented bot as a process, and the messages in its file."""
 
     def __init__(self, server: RunningServer, folder: Path) -> None:
         self.file = folder / "kept"
@@ -76,7 +76,7 @@ class Archivist:
         self.process.wait()
 
     @property
-    def kept(self) -> list[dict[str, Any]]:
+    def stored(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.file.read_text("utf-8").splitlines()] if self.file.exists() else []
 
 
@@ -95,16 +95,16 @@ def test_the_archivist_keeps_everything_once_though_it_is_killed(server: Running
         archivist = Archivist(server, tmp_path)
         archivist.begins(IN_THE_MIDST)
         try:
-            until(lambda: any(card.account_name == "archivist" for card in hank.members("#dev")))
+            until(lambda: any(user.account_name == "archivist" for user in hank.members("#dev")))
             hank.send("#dev", "1")
-            until(lambda: len(archivist.kept) == 1)
+            until(lambda: len(archivist.stored) == 1)
             archivist.killed()
             for text in ("2", "3"):
                 hank.send("#dev", text)
             archivist.begins()
-            until(lambda: len(archivist.kept) == 3)
+            until(lambda: len(archivist.stored) == 3)
             hank.send("#dev", "4")
-            until(lambda: len(archivist.kept) == 4)
+            until(lambda: len(archivist.stored) == 4)
         finally:
             archivist.killed()
-    assert [(frame["seq"], frame["message"]) for frame in archivist.kept] == [(n, str(n)) for n in (1, 2, 3, 4)]
+    assert [(frame["seq"], frame["message"]) for frame in archivist.stored] == [(n, str(n)) for n in (1, 2, 3, 4)]

@@ -1,4 +1,4 @@
-"""What is installed beside the package: manual pages that say what the tables say, and what shells complete by."""
+"""Installed data files: manual pages match the tables of options, and shells complete commands."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from scripts.man_pages import ALL, PAGES, page
 from tests import ROOT
 
 NO_DATE = "missing date"
-"""A page that is made anew whenever a table changes has none."""
+"""mandoc's warning about the missing date, which a generated page does not have."""
 every_command = pytest.mark.parametrize("command", ALL, ids=lambda command: command.section)
 
 
 def needs(tool: str) -> Any:
-    return pytest.mark.skipif(which(tool) is None, reason=f"there is no {tool} here")
+    return pytest.mark.skipif(which(tool) is None, reason=f"{tool} is not installed")
 
 
 @every_command
@@ -34,13 +34,13 @@ def test_the_page_is_what_the_tables_say(command: Program[Any]) -> None:
 @needs("mandoc")
 def test_the_page_is_well_formed(command: Program[Any]) -> None:
     file = PAGES / f"{command.name}.1"
-    said = subprocess.run(["mandoc", "-Tlint", "-Wwarning", file], capture_output=True, text=True).stdout
-    assert [line for line in said.splitlines() if NO_DATE not in line] == []
+    output = subprocess.run(["mandoc", "-Tlint", "-Wwarning", file], capture_output=True, text=True).stdout
+    assert [line for line in output.splitlines() if NO_DATE not in line] == []
 
 
 @pytest.fixture
 def shell_path(tmp_path: Path) -> dict[str, str]:
-    """An environment in which the commands are found, as if they were installed."""
+    """Return an environment with the commands in its PATH, as if they were installed."""
     for command in ALL:
         script = tmp_path / "bin" / command.name
         script.parent.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ def shell_path(tmp_path: Path) -> dict[str, str]:
     return {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "TERM": "dumb", "LANG": "C.UTF-8"}
 
 
-def told(words: list[str], env: dict[str, str]) -> list[str]:
+def run_shell(words: list[str], env: dict[str, str]) -> list[str]:
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=50, stdin=subprocess.DEVNULL)
     assert done.stderr == ""
     return done.stdout.split("\n")[:-1]
@@ -63,12 +63,12 @@ TYPED = [
     (ADMIN, "user gr", ["grant"]),
     (ADMIN, "status --", ["--help"]),
 ]
-"""What is typed behind a command, and what a shell offers (among others, where an option is short and long)."""
+"""What is typed after a command, and completions that a shell offers (possibly among others)."""
 
 
-@pytest.mark.parametrize(("command", "line", "offered"), TYPED)
+@pytest.mark.parametrize(("command", "line", "completions"), TYPED)
 @needs("bash")
-def test_bash_completes(shell_path: dict[str, str], command: Program[Any], line: str, offered: list[str]) -> None:
+def test_bash_completes(shell_path: dict[str, str], command: Program[Any], line: str, completions: list[str]) -> None:
     words = [command.name, *line.split(" ")]
     function = f"_shtab_{command.name.replace('-', '_')}"
     script = f"""
@@ -78,14 +78,14 @@ def test_bash_completes(shell_path: dict[str, str], command: Program[Any], line:
         {function} {command.name} "${{COMP_WORDS[COMP_CWORD]}}" >/dev/null
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    assert told(["bash", "--norc", "-c", script], shell_path) == offered
+    assert run_shell(["bash", "--norc", "-c", script], shell_path) == completions
 
 
-@pytest.mark.parametrize(("command", "line", "offered"), TYPED)
+@pytest.mark.parametrize(("command", "line", "completions"), TYPED)
 @needs("fish")
-def test_fish_completes(shell_path: dict[str, str], command: Program[Any], line: str, offered: list[str]) -> None:
+def test_fish_completes(shell_path: dict[str, str], command: Program[Any], line: str, completions: list[str]) -> None:
     script = f"source {ROOT}/config/completion/fish/{command.name}.fish; complete -C '{command.name} {line}'"
-    assert {each.split("\t")[0] for each in told(["fish", "-N", "-c", script], shell_path)} >= set(offered)
+    assert {line.split("\t")[0] for line in run_shell(["fish", "-N", "-c", script], shell_path)} >= set(completions)
 
 
 @every_command
@@ -100,14 +100,14 @@ def test_zsh_knows_the_command(shell_path: dict[str, str], command: Program[Any]
         print $_comps[{command.name}]; whence -w $_comps[{command.name}]
     """
     function = f"_shtab_{command.name.replace('-', '_')}"
-    assert told(["zsh", "-f", "-c", script], shell_path) == [f"_{command.name}", function, f"{function}: function"]
+    assert run_shell(["zsh", "-f", "-c", script], shell_path) == [f"_{command.name}", function, f"{function}: function"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 @every_command
 def test_every_option_is_completed(command: Program[Any], shell: str) -> None:
-    said = completion_script(make_parser(command), shell)
-    assert all(row.long_name.removeprefix("--") in said for row in command.rows)
+    output = completion_script(make_parser(command), shell)
+    assert all(row.long_name.removeprefix("--") in output for row in command.rows)
 
 
 def test_everything_shared_is_installed() -> None:

@@ -1,4 +1,4 @@
-"""docs/terminal.md says what the tables say."""
+"""The tables of docs/terminal.md match those of commands and keys."""
 
 from __future__ import annotations
 
