@@ -1,1 +1,4 @@
-"""The terminal client: line mode, pipe modes and commands on top of the client library; the full screen is in `tui`."""
+"""The terminal client: line mode, pipe modes and commands over the client library;
+
+`tui` has the full screen.
+"""

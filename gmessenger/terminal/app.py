@@ -72,14 +72,14 @@ class Mode(Protocol):
     """A way to use the client, at a terminal or in a pipe. It reports its end to the `ExitController`."""
 
     def run(self) -> None:
-        """Run the mode; an error that it raises ends the program. !fix"""
+        """Run the mode; an error that it raises ends the program."""
 
     def interrupt(self) -> None:
         """Handle Ctrl-C, or an output whose reader is gone."""
 
 
 class ClientApp:
-    """The program. Greenlets: one for the mode, one for the client's connection, one for each of stdout and stderr."""
+    """The program. Greenlets: one each for the mode, the client's connection, stdout and stderr."""
 
     def __init__(self, options: ClientOptions, arguments: Sequence[str] = ()) -> None:
         """arguments: the command line from which `options` were parsed."""

@@ -88,7 +88,7 @@ def _create_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 class CommandHandlers(ModerationHandlers):
-    """The handlers that are the same in every mode; one method for each command. !fix"""
+    """The handlers that are the same in every mode; one method for each command."""
 
     def __init__(self, client: Client, quit_mode: Callable[[], None]) -> None:
         """quit_mode: leaves the mode, which ends the program."""
@@ -373,7 +373,7 @@ class CommandHandlers(ModerationHandlers):
         return as_notice(_("all your messages are erased and your account is deleted"))
 
     def help(self) -> None:
-        """Show the table of commands. !fix"""
+        """Show the table of commands."""
         self.show(self.help_text())
 
     def quit(self) -> None:

@@ -120,7 +120,7 @@ def _parse_minutes(text: str) -> int | None:
 def _close(handlers: CommandHandlers, room: str) -> None:
     """Close the named room; without a name, hide the conversation.
 
-    In other programs a bare `/close` closes a window: nobody must close a room for all members out of that habit.
+    In other programs a bare `/close` closes a window: that habit must not close a room for all its members.
     """
     if room:
         handlers.close_room(room)
@@ -394,7 +394,7 @@ def no_recipient_hint(line: str) -> str:
 
 
 def help_text(width: int, *notes: str, is_operator: bool = False) -> str:
-    """Return the table of commands and the notes, fitted to `width` columns. !fix"""
+    """Return the table of commands and the notes, fitted to `width` columns."""
     rows = [
         (", ".join((*command.bare_words, command.usage)), _(command.description))
         for command in COMMANDS

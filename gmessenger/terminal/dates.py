@@ -28,7 +28,7 @@ TWELVE_HOUR_CODES: Final = ("%r", "%I", "%p")
 
 
 def set_time_locale() -> None:
-    """Use the time format of the environment's locale, if it is installed. Call it when the program starts."""
+    """Use the time format of the environment's locale, if installed. Call it when the program starts."""
     with suppress(locale.Error):
         locale.setlocale(locale.LC_TIME, "")
 

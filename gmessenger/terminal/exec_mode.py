@@ -1,4 +1,4 @@
-"""`--exec`: run a command for each message that arrives, one at a time and in order, never through a shell."""
+"""`--exec`: run a command for each message that arrives, one at a time, in order, without a shell."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class CommandRunner:
     def terminate(self) -> None:
         """Terminate the running process group: SIGTERM, and SIGKILL after HURRY_TIMEOUT seconds.
 
-        Blocks the greenlet for at most twice that. !fix
+        Blocks the greenlet for at most twice that.
         """
         process = self._process
         if process is None or process.poll() is not None:

@@ -1,6 +1,6 @@
 """Commands of other chat programs, each with an answer that names what to use instead.
 
-No answer names a command that quits, blocks or erases: somebody who typed another word did not ask for that.
+No answer names a command that quits, blocks or erases: the user who typed another word did not ask for that.
 """
 
 from __future__ import annotations

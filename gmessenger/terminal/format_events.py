@@ -304,5 +304,5 @@ EVENT_FORMATTERS: Final[dict[type[events.ChatEvent], Callable[[Any], str | None]
 
 
 def format_event(event: events.ChatEvent) -> str | None:
-    """Format an event as lines; None if it is not shown. !fix"""
+    """Format an event as lines; None if it is not shown."""
     return EVENT_FORMATTERS[type(event)](event)

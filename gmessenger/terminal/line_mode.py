@@ -41,7 +41,7 @@ from gmessenger.terminal.stdio import StdinReader, TruncatedLine
 
 
 class ShownMessages:
-    """Remember which messages line mode has shown; a line that is typed next means that they have been read."""
+    """Remember which messages line mode has shown; the next typed line means that they have been read."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -59,7 +59,10 @@ class ShownMessages:
             self._add(event.message.to, event.response.seq)
 
     def mark_read(self) -> None:
-        """Tell the server that everything shown has been read. It keeps no read markers for guests. Does not block."""
+        """Tell the server that everything shown has been read. Does not block.
+
+        The server keeps no read markers for guests.
+        """
         unread, self._unread = self._unread, {}
         with suppress(MessengerError):  # the client has ended, which is reported elsewhere
             for conversation, seq in unread.values() if self._client.is_account else ():
@@ -78,7 +81,7 @@ MAX_TRACKED: Final = 1000
 
 
 class DeliveryTracker:
-    """Remember which messages the server has and the recipient does not, so that only late deliveries are reported.
+    """Remember which messages the server has and the recipient has not; only late deliveries are reported.
 
     monotonic: a clock in seconds.
     """
@@ -120,7 +123,7 @@ class LineMode:
     ) -> None:
         """interactive: lines are typed at a terminal.
 
-        log_in: logs in, with prompts if needed, before anything else is shown. !fix
+        log_in: logs in, with prompts if needed, before anything else is shown.
         """
         self._options = options
         self._client = client
@@ -137,7 +140,10 @@ class LineMode:
         self._event_loop: Greenlet[..., object] | None = None
 
     def run(self) -> None:
-        """Log in, then read lines until the end of the input or `/quit`. Raises `Unreachable` or `Refused`. Blocks."""
+        """Log in, then read lines until the end of the input or `/quit`. Blocks.
+
+        Raises `Unreachable` or `Refused`.
+        """
         self._log_in(self._client)
         self._event_loop = self._exit_controller.spawn(self._run_events)
         self._show_prompt()
@@ -158,6 +164,7 @@ class LineMode:
             self._quit_within(HURRY_TIMEOUT)
 
     def quit(self) -> None:
+        """Quit when all messages have a response, or after the response timeout. Blocks until then."""
         self._quit_within(self._options.answer_timeout)
 
     def _handle_line(self, line: str | TruncatedLine) -> None:

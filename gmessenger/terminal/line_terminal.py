@@ -101,7 +101,7 @@ class LineTerminal:
 def _wrap_line(line: str, width: int) -> list[str]:
     """Wrap a line between words.
 
-    A line with a word that is too long is left to the terminal, so that a link stays in one piece. !fix
+    A line with a word that is too long is left to the terminal, so that a link stays in one piece.
     """
     if max(map(len, line.split(" "))) > width - len(WRAP_INDENT):
         return [line]

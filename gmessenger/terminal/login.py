@@ -77,10 +77,12 @@ class FirstRun:
 
     @property
     def has_asked(self) -> bool:
+        """Whether a question was answered."""
         return bool(self._answered)
 
     @property
     def has_asked_server(self) -> bool:
+        """Whether the server was typed by the user."""
         return self._ask_server in self._answered
 
     def ask(self) -> ClientOptions | None:

@@ -1,4 +1,4 @@
-"""Command handlers of moderation: blocks for all users; kicks, mutes, bans, closed rooms for operators."""
+"""Command handlers of moderation: blocks, and the operators' kicks, mutes, bans and closed rooms."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from gmessenger.text import Text
 NOT_SENT: Final = N_("Not sent: {lost} of {count} lines. The first: {reason}")
 WHOLE_NOT_SENT: Final = N_("Not sent: {reason}")
 MAX_SEND_RETRY: Final = 60.0
-"""Seconds. A command in a pipe should fail while somebody still waits for it."""
+"""Seconds. A command in a pipe should fail before its user gives up on it."""
 FLUSH_INTERVAL: Final = 1.0
 """Seconds between two checks whether the client has ended."""
 

@@ -184,6 +184,7 @@ class OutputWriter:
         self.write(line + "\n")
 
     def write(self, text: str) -> None:
+        """Write text, without adding a line end."""
         self.write_bytes(text.encode(self._encoding, "backslashreplace"))
 
     def write_json(self, frame: bytes) -> None:
@@ -221,7 +222,7 @@ class OutputWriter:
             on_reader_gone()
 
     def _next_chunks(self) -> list[bytes]:
-        """Wait for output, and take all that is queued. Raises BrokenPipeError when the reader closes meanwhile."""
+        """Wait for output, and take all that is queued. Raises BrokenPipeError if the reader is gone."""
         chunks: list[bytes] = []
         while not chunks:
             try:

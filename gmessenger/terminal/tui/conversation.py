@@ -95,6 +95,7 @@ class Conversation:
 
     @property
     def key(self) -> str:
+        """The folded name."""
         return fold(self.name)
 
     @property
@@ -229,7 +230,7 @@ class Conversation:
 
     @property
     def is_failed_attempt(self) -> bool:
-        """Whether the user tried to write to somebody, it was rejected, and the conversation has nothing else."""
+        """Whether the conversation has only rejected messages of the user, and nothing else."""
         messages = [entry for entry in self.entries if entry.sender]
         was_rejected = self.had_rejected or bool(messages)
         return (

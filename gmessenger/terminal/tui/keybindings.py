@@ -121,6 +121,7 @@ class KeyActions:
         self._actions.on_conversation_opened(conversation)
 
     def switch_by(self, offset: int) -> None:
+        """Show the conversation `offset` places further down the list, or up."""
         self.switch_to(self._model.neighbour(offset))
 
     def switch_to_number(self, number: int) -> None:
@@ -128,6 +129,7 @@ class KeyActions:
             self.switch_to(self._model.conversations[number])
 
     def next_unread(self) -> None:
+        """Show the next conversation with mentions, else the next one with unread messages."""
         if (conversation := self._model.next_unread()) is not None:
             self.switch_to(conversation)
 
@@ -142,6 +144,7 @@ class KeyActions:
         self._on_scrolled(at_top=True)
 
     def to_marker(self) -> None:
+        """Scroll to the first unread entry."""
         self._scrollback.to_marker()
         self._on_scrolled(at_top=False)
 
@@ -152,6 +155,7 @@ class KeyActions:
         self._actions.jump_to_next_hit()
 
     def edit_rejected(self) -> None:
+        """Put the newest rejected message into the input line."""
         if (text := self._actions.take_back_rejected()) is not None:
             self._input_line.set_text(text)
 

@@ -58,7 +58,7 @@ class OffscreenCounts:
 
 @dataclass(slots=True)
 class Panes:
-    """Draws the panes, each in the columns and rows that it gets."""
+    """Draw the panes, each in the columns and rows that it gets."""
 
     model: Model
     symbols: Symbols

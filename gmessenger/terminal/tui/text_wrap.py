@@ -58,6 +58,8 @@ def wrap(text: str, columns: int, full_width: int) -> list[ScreenRow]:
 
 
 class _Wrapper:
+    """Wraps one line."""
+
     def __init__(self, columns: int, full_width: int) -> None:
         self._columns, self._full_width = columns, full_width
         self._rows: list[ScreenRow] = []
