@@ -99,9 +99,9 @@ class TuiSession:
     """Somebody at a full screen."""
 
     def __init__(
-        self, tmp_path: Path, book: Model | None = None, columns: int = 80, rows: int = 24, **more: Any
+        self, tmp_path: Path, model: Model | None = None, columns: int = 80, rows: int = 24, **more: Any
     ) -> None:
-        self.model = book or Model("hank")
+        self.model = model or Model("hank")
         self.actions = RecordingActions()
         self.columns, self.rows = columns, rows
         self.screen_output = ScreenOutput(columns, rows)
@@ -148,10 +148,10 @@ class TuiSession:
     def wait_until_gone(self, text: str) -> None:
         self.wait_until(lambda: text not in self.text, f"{text!r} is still shown")
 
-    def wait_until(self, true: Callable[[], object], otherwise: str = "it did not come about") -> None:
+    def wait_until(self, condition: Callable[[], object], message: str = "it did not come about") -> None:
         end = time.monotonic() + SCREEN_TIMEOUT
-        while not true():
-            assert time.monotonic() < end, f"{otherwise}:\n{self.text}"
+        while not condition():
+            assert time.monotonic() < end, f"{message}:\n{self.text}"
             gevent.sleep(0.005)
 
     def wait_for_redraw(self) -> None:

@@ -43,10 +43,10 @@ class TuiClient(TuiSession):
             options, self.client, self.client.start, self.exit_controller, make_view=self._make_view
         )
 
-    def _make_view(self, book: Model, acting: Controller, options: ClientOptions) -> TuiApp:
-        self.model, self.controller = book, acting
-        history = state_file(options, book.own_name, "history")
-        self.ui = TuiApp(book, acting, history_file=history, input=self._pipe, output=self.output)
+    def _make_view(self, model: Model, controller: Controller, options: ClientOptions) -> TuiApp:
+        self.model, self.controller = model, controller
+        history = state_file(options, model.own_name, "history")
+        self.ui = TuiApp(model, controller, history_file=history, input=self._pipe, output=self.output)
         return self.ui
 
     def __enter__(self) -> TuiClient:
@@ -74,5 +74,5 @@ class TuiClient(TuiSession):
         self._stack.close()
 
     def type_lines(self, *lines: str) -> None:
-        for each in lines:
-            self.type(f"{each}\r")
+        for line in lines:
+            self.type(f"{line}\r")

@@ -11,8 +11,8 @@ import pytest
 from tests import ROOT
 from tests.support.pty_client import PtyClient, command, environment
 
-Sit = Callable[..., PtyClient]
-Start = Callable[..., "subprocess.Popen[bytes]"]
+OpenTerminal = Callable[..., PtyClient]
+StartClient = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -21,29 +21,29 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sit(log: Path) -> Iterator[Sit]:
+def open_terminal(log: Path) -> Iterator[OpenTerminal]:
     """Sit somebody down at a terminal, in line mode: server, options, and how wide it is."""
-    with ExitStack() as people:
+    with ExitStack() as stack:
 
-        def down(server: Any, *arguments: str, columns: int = 200, **env: str) -> PtyClient:
-            return people.enter_context(PtyClient(command(server, "--plain", *arguments), log, columns, **env))
+        def open_client(server: Any, *arguments: str, columns: int = 200, **env: str) -> PtyClient:
+            return stack.enter_context(PtyClient(command(server, "--plain", *arguments), log, columns, **env))
 
-        yield down
+        yield open_client
 
 
 @pytest.fixture
-def start(log: Path) -> Iterator[Start]:
+def start_client(log: Path) -> Iterator[StartClient]:
     """Start a client in pipes: server, options, and what is not a pipe."""
-    started: list[subprocess.Popen[bytes]] = []
+    processes: list[subprocess.Popen[bytes]] = []
 
-    def client(server: Any, *arguments: str, password: str = "", **streams: Any) -> "subprocess.Popen[bytes]":
+    def start_process(server: Any, *arguments: str, password: str = "", **streams: Any) -> "subprocess.Popen[bytes]":
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
         env = environment(log, MESSENGER_PASSWORD=password)
-        started.append(subprocess.Popen(command(server, *arguments), cwd=ROOT, env=env, **pipes))
-        return started[-1]
+        processes.append(subprocess.Popen(command(server, *arguments), cwd=ROOT, env=env, **pipes))
+        return processes[-1]
 
-    yield client
-    for process in started:
+    yield start_process
+    for process in processes:
         if process.poll() is None:
             process.kill()
         process.wait()

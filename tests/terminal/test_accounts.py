@@ -19,7 +19,7 @@ from gmessenger.terminal.stdio import OutputWriter, StdinReader
 from tests.client.conftest import SHORT_TIMEOUTS
 from tests.support.pty_client import TIMEOUT, PtyClient
 from tests.support.scripted_server import FakeServer, Frame
-from tests.terminal.conftest import Sit, Start
+from tests.terminal.conftest import OpenTerminal, StartClient
 from tests.terminal.test_line_mode import READY
 
 NEEDED = (401, "password_needed", "This name is an account: give its password.")
@@ -30,16 +30,16 @@ def echoes(person: PtyClient) -> bool:
     return bool(termios.tcgetattr(person.master)[3] & termios.ECHO)
 
 
-def asked(fake: FakeServer, sit: Sit) -> PtyClient:
+def open_password_prompt(fake: FakeServer, open_terminal: OpenTerminal) -> PtyClient:
     """Hank, who is being asked for his password."""
-    hank = sit(fake, "--name", "hank")
+    hank = open_terminal(fake, "--name", "hank")
     assert "password" not in fake.accept().reject_login(*NEEDED)["user"]
     hank.wait_for("-- This name is an account: give its password.\r\nPassword for hank: $")
     return hank
 
 
-def test_a_password_is_asked_for_and_not_shown(fake: FakeServer, sit: Sit) -> None:
-    hank = asked(fake, sit)
+def test_a_password_is_asked_for_and_not_shown(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_password_prompt(fake, open_terminal)
     assert not echoes(hank)
     hank.type_line("wrong horse")
     assert fake.accept().reject_login(*WRONG)["user"]["password"] == "wrong horse"
@@ -54,8 +54,8 @@ def test_a_password_is_asked_for_and_not_shown(fake: FakeServer, sit: Sit) -> No
     assert again["session"] == "token" and "password" not in again["user"]
 
 
-def test_three_wrong_passwords_are_enough(fake: FakeServer, sit: Sit) -> None:
-    hank = asked(fake, sit)
+def test_three_wrong_passwords_are_enough(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_password_prompt(fake, open_terminal)
     for _ in range(2):
         hank.type_line("wrong horse")
         fake.accept().reject_login(*WRONG)
@@ -68,15 +68,15 @@ def test_three_wrong_passwords_are_enough(fake: FakeServer, sit: Sit) -> None:
 
 
 @pytest.mark.parametrize(("typed", "code"), [("\x03", 0), ("\x04", 77), ("\n", 77)])
-def test_no_password_after_all(fake: FakeServer, sit: Sit, typed: str, code: int) -> None:
-    hank = asked(fake, sit)
+def test_no_password_after_all(fake: FakeServer, open_terminal: OpenTerminal, typed: str, code: int) -> None:
+    hank = open_password_prompt(fake, open_terminal)
     hank.type(typed)
     assert hank.wait_for_exit() == code
     assert echoes(hank)
 
 
-def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
-    hank = asked(fake, sit)
+def test_a_signal_while_a_password_is_typed(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_password_prompt(fake, open_terminal)
     hank.signal(signal.SIGTERM)
     assert hank.wait_for_exit() == 143
     assert echoes(hank)
@@ -85,18 +85,18 @@ def test_a_signal_while_a_password_is_typed(fake: FakeServer, sit: Sit) -> None:
 def test_nobody_is_asked_for_what_could_not_be_sent(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_is_loopback", lambda host: False)
     for plain, questions in ((False, 0), (True, 1)):
-        link = Client(fake.host, fake.port, "hank", plain_passwords=plain, timeouts=SHORT_TIMEOUTS)
-        asked: list[str] = []
-        entering = gevent.spawn(log_in_with_password, link, link.start, asked.append)
+        client = Client(fake.host, fake.port, "hank", plain_passwords=plain, timeouts=SHORT_TIMEOUTS)
+        reasons: list[str] = []
+        login = gevent.spawn(log_in_with_password, client, client.start, reasons.append)
         fake.accept().reject_login(*NEEDED)
-        with pytest.raises(Refused) as caught:
-            entering.get(timeout=TIMEOUT)
-        assert len(asked) == questions
-        assert isinstance(caught.value.__cause__, PasswordRequired if plain else InsecureTransport)
-        assert plain or "not encrypted" in str(caught.value)
+        with pytest.raises(Refused) as error:
+            login.get(timeout=TIMEOUT)
+        assert len(reasons) == questions
+        assert isinstance(error.value.__cause__, PasswordRequired if plain else InsecureTransport)
+        assert plain or "not encrypted" in str(error.value)
 
 
-class Standing:
+class FakeClient:
     """A link, as far as a desk asks about passwords."""
 
     name = "hank"
@@ -121,16 +121,16 @@ class Standing:
 def test_commands_ask_for_a_password_only_where_it_can_be_sent(
     facts: dict[str, object], register: str, forget: str
 ) -> None:
-    for act, said in (("register", register), ("forget", forget)):
-        screen = Shown(OutputWriter(2), is_interactive=True)
-        shown = screen.shown
-        desk = LineCommandHandlers(Standing(**facts), screen, None, Silent(), lambda: None, interactive=True)  # type: ignore[arg-type]
-        getattr(desk, act)(*([""] if act == "register" else []))
-        assert any(said in each for each in shown), shown
-        assert any(each.endswith(": ") for each in shown) == (said.endswith(": ") or "Your password" in said)
+    for command, expected in (("register", register), ("forget", forget)):
+        terminal = RecordingTerminal(OutputWriter(2), is_interactive=True)
+        shown = terminal.shown
+        handlers = LineCommandHandlers(FakeClient(**facts), terminal, None, NoEcho(), lambda: None, interactive=True)  # type: ignore[arg-type]
+        getattr(handlers, command)(*([""] if command == "register" else []))
+        assert any(expected in text for text in shown), shown
+        assert any(text.endswith(": ") for text in shown) == (expected.endswith(": ") or "Your password" in expected)
 
 
-class Shown(LineTerminal):
+class RecordingTerminal(LineTerminal):
     """A screen at which nobody answers."""
 
     @property
@@ -145,15 +145,15 @@ class Shown(LineTerminal):
         return None
 
 
-class Silent(EchoControl):
+class NoEcho(EchoControl):
     @contextmanager
     def off(self) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []])
-def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start: Start, way: list[str]) -> None:
-    process = start(fake, "--name", "hank", *way)
+@pytest.mark.parametrize("option", [["--to", "dale"], ["--listen"], []])
+def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start_client: StartClient, option: list[str]) -> None:
+    process = start_client(fake, "--name", "hank", *option)
     fake.accept().reject_login(*NEEDED)
     _, err = process.communicate(b"", timeout=TIMEOUT)
     assert process.returncode == 77
@@ -163,11 +163,11 @@ def test_nobody_is_asked_in_a_pipe(fake: FakeServer, start: Start, way: list[str
     )
 
 
-def test_a_password_from_a_file(fake: FakeServer, start: Start, tmp_path: Path) -> None:
+def test_a_password_from_a_file(fake: FakeServer, start_client: StartClient, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("correct horse\nand a remark\n")
-    process = start(fake, "--name", "hank", "--listen", "--password-file", str(tmp_path / "password"))
-    card = fake.accept().reject_login(*WRONG)["user"]
-    assert card == {
+    process = start_client(fake, "--name", "hank", "--listen", "--password-file", str(tmp_path / "password"))
+    user = fake.accept().reject_login(*WRONG)["user"]
+    assert user == {
         "account_name": "hank",
         "password": "correct horse",
         "device": f"{os.uname().nodename}.listen",
@@ -176,8 +176,8 @@ def test_a_password_from_a_file(fake: FakeServer, start: Start, tmp_path: Path) 
     assert (process.returncode, err) == (77, b"gmessenger-client: The name or the password is wrong.\n")
 
 
-def test_a_password_from_the_environment(fake: FakeServer, sit: Sit) -> None:
-    hank = sit(fake, "--name", "hank", "--device", "desk", MESSENGER_PASSWORD="correct horse")
+def test_a_password_from_the_environment(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(fake, "--name", "hank", "--device", "desk", MESSENGER_PASSWORD="correct horse")
     assert fake.accept().accept_login()["user"] == {
         "account_name": "hank",
         "password": "correct horse",
@@ -194,9 +194,9 @@ def test_where_passwords_come_from(tmp_path: Path) -> None:
     assert password_from_options(None, {}) is None
     file.write_text("from the file")
     assert password_from_options(str(file), {"MESSENGER_PASSWORD": "x"}) == "from the file"
-    for content, said in ((b"", "is empty"), (b"\xff\n", "not UTF-8")):
+    for content, expected in ((b"", "is empty"), (b"\xff\n", "not UTF-8")):
         file.write_bytes(content)
-        with pytest.raises(FileError, match=said):
+        with pytest.raises(FileError, match=expected):
             password_from_options(str(file), {})
     with pytest.raises(FileError, match="No such file"):
         password_from_options(str(tmp_path / "none"), {})

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.pty_client import TIMEOUT
 from tests.support.scripted_server import ClientConnection, FakeServer
-from tests.terminal.conftest import Sit, Start
+from tests.terminal.conftest import OpenTerminal, StartClient
 from tests.terminal.test_line_mode import READY
 
 SHORT = 0.3
@@ -26,8 +26,8 @@ def acknowledged(peer: ClientConnection) -> int:
         return last
 
 
-def test_a_reader_that_takes_nothing(fake: FakeServer, start: Start) -> None:
-    bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
+def test_a_reader_that_takes_nothing(fake: FakeServer, start_client: StartClient) -> None:
+    bot = start_client(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
     peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 401):
         peer.push_message("dale", "x" * 1000, "bot", seq=seq)
@@ -39,8 +39,8 @@ def test_a_reader_that_takes_nothing(fake: FakeServer, start: Start) -> None:
     assert written == list(range(1, len(written) + 1)) and len(written) >= last
 
 
-def test_a_stopped_terminal(fake: FakeServer, sit: Sit) -> None:
-    hank = sit(fake, "--name", "hank")
+def test_a_stopped_terminal(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(fake, "--name", "hank")
     peer = fake.accept_and_log_in(account=True)
     hank.wait_for(READY)
     hank.type("\x13")  # Ctrl-S
@@ -52,8 +52,8 @@ def test_a_stopped_terminal(fake: FakeServer, sit: Sit) -> None:
     assert acknowledged(peer) == 100
 
 
-def test_a_reader_that_takes_nothing_until_the_client_is_stopped(fake: FakeServer, start: Start) -> None:
-    bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
+def test_a_reader_that_takes_nothing_until_the_client_is_stopped(fake: FakeServer, start_client: StartClient) -> None:
+    bot = start_client(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
     peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 401):
         peer.push_message("dale", "x" * 1000, "bot", seq=seq)
@@ -64,8 +64,8 @@ def test_a_reader_that_takes_nothing_until_the_client_is_stopped(fake: FakeServe
     assert max(last, acknowledged(peer)) <= out.count(b"\n")
 
 
-def test_a_reader_that_leaves(fake: FakeServer, start: Start) -> None:
-    bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
+def test_a_reader_that_leaves(fake: FakeServer, start_client: StartClient) -> None:
+    bot = start_client(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
     peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 401):
         peer.push_message("dale", "x" * 1000, "bot", seq=seq)
@@ -76,8 +76,10 @@ def test_a_reader_that_leaves(fake: FakeServer, start: Start) -> None:
     assert max(last, acknowledged(peer)) == last < 200
 
 
-def test_what_is_read_at_once_is_acknowledged_when_the_client_is_stopped(fake: FakeServer, start: Start) -> None:
-    bot = start(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
+def test_what_is_read_at_once_is_acknowledged_when_the_client_is_stopped(
+    fake: FakeServer, start_client: StartClient
+) -> None:
+    bot = start_client(fake, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
     peer = fake.accept_and_log_in(account=True)
     for seq in range(1, 21):
         peer.push_message("dale", "text", "bot", seq=seq)
@@ -90,8 +92,10 @@ def test_what_is_read_at_once_is_acknowledged_when_the_client_is_stopped(fake: F
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
-def test_a_stopped_terminal_of_a_client_that_ends(fake: FakeServer, sit: Sit, number: signal.Signals) -> None:
-    hank = sit(fake, "--name", "hank")
+def test_a_stopped_terminal_of_a_client_that_ends(
+    fake: FakeServer, open_terminal: OpenTerminal, number: signal.Signals
+) -> None:
+    hank = open_terminal(fake, "--name", "hank")
     peer = fake.accept_and_log_in(account=True)
     hank.wait_for(READY)
     hank.type("\x13")  # Ctrl-S

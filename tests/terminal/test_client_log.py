@@ -11,20 +11,20 @@ from gmessenger.terminal.main import configure_log
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path) -> str:
+def unwritable(tmp_path: Path) -> str:
     (tmp_path / "file").touch()
     return str(tmp_path / "file" / "client.log")
 
 
-def test_one_that_was_asked_for(nowhere: str) -> None:
+def test_one_that_was_asked_for(unwritable: str) -> None:
     with pytest.raises(FileError, match="Cannot write the log file"):
-        configure_log(ClientOptions(log_file=nowhere))
+        configure_log(ClientOptions(log_file=unwritable))
 
 
 def test_one_that_nobody_asked_for(
-    nowhere: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    unwritable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(paths, "default_log_file", lambda command: nowhere)
+    monkeypatch.setattr(paths, "default_log_file", lambda command: unwritable)
     configure_log(ClientOptions())
     log.log_event("client_stopped", exit_code=0)
     out, err = capsys.readouterr()

@@ -20,14 +20,14 @@ from gmessenger.terminal.commands import (
 from gmessenger.terminal.foreign_commands import FOREIGN_COMMANDS
 
 
-class Desk:
+class RecordingHandlers:
     """Writes down what it is told to do."""
 
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
 
-    def __getattr__(self, what: str) -> Callable[..., None]:
-        return lambda *arguments: self.done.append((what, *arguments))
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        return lambda *arguments: self.done.append((method, *arguments))
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ class Desk:
     ],
 )
 def test_orders(line: str, done: tuple[Any, ...]) -> None:
-    desk = Desk()
-    order = parse_line(line)
-    assert isinstance(order, ParsedCommand)
-    order.run(desk)
-    assert desk.done == [done]
+    handlers = RecordingHandlers()
+    parsed = parse_line(line)
+    assert isinstance(parsed, ParsedCommand)
+    parsed.run(handlers)
+    assert handlers.done == [done]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_texts(line: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ("/mgs dale hi", "Did you mean /msg?"),
         ("/usres", "Did you mean /users?"),
@@ -152,20 +152,20 @@ def test_texts(line: str, text: str) -> None:
         ("/mute dale 5 6", "Usage: /mute NAME [MINUTES]"),
     ],
 )
-def test_mistakes(line: str, said: str) -> None:
-    mistake = parse_line(line)
-    assert isinstance(mistake, CommandError) and said in mistake.message
+def test_mistakes(line: str, expected: str) -> None:
+    parsed = parse_line(line)
+    assert isinstance(parsed, CommandError) and expected in parsed.message
 
 
 def test_nobody_is_pointed_to_what_they_may_not_do() -> None:
-    for operator, said in ((False, "/unblock"), (True, "Did you mean /unmute?")):
-        mistake = parse_line("/unmut dale" if operator else "/unblok", is_operator=operator)
-        assert isinstance(mistake, CommandError) and said in mistake.message
+    for is_operator, expected in ((False, "/unblock"), (True, "Did you mean /unmute?")):
+        parsed = parse_line("/unmut dale" if is_operator else "/unblok", is_operator=is_operator)
+        assert isinstance(parsed, CommandError) and expected in parsed.message
 
 
 def test_a_short_word_of_other_clients_means_nothing_else() -> None:
-    mistake = parse_line("/me waves", is_operator=True)
-    assert isinstance(mistake, CommandError) and "/help lists" in mistake.message
+    parsed = parse_line("/me waves", is_operator=True)
+    assert isinstance(parsed, CommandError) and "/help lists" in parsed.message
 
 
 def test_hints() -> None:
@@ -174,36 +174,36 @@ def test_hints() -> None:
     assert no_recipient_hint("quit") == no_recipient_hint("exti") == no_recipient_hint("hello")
 
 
-ENDING = {name for name, command in COMMANDS_BY_NAME.items() if command.never_suggested}
+HARMFUL = {name for name, command in COMMANDS_BY_NAME.items() if command.never_suggested}
 
 
 def typos(name: str) -> Iterator[str]:
     """The command with one letter less, one twice, or two in each other's place."""
-    for place in range(1, len(name)):
-        yield name[:place] + name[place + 1 :]
-        yield name[:place] + name[place] + name[place:]
-        yield name[:place] + name[place + 1 : place + 2] + name[place] + name[place + 2 :]
+    for index in range(1, len(name)):
+        yield name[:index] + name[index + 1 :]
+        yield name[:index] + name[index] + name[index:]
+        yield name[:index] + name[index + 1 : index + 2] + name[index] + name[index + 2 :]
 
 
-@pytest.mark.parametrize("operator", [False, True])
-def test_what_ends_blocks_or_erases_is_never_suggested(operator: bool) -> None:
-    assert {"/quit", "/exit", "/forget", "/block", "/kick", "/ban", "/mute", "/close", "/remove", "/leave"} <= ENDING
+@pytest.mark.parametrize("is_operator", [False, True])
+def test_what_ends_blocks_or_erases_is_never_suggested(is_operator: bool) -> None:
+    assert {"/quit", "/exit", "/forget", "/block", "/kick", "/ban", "/mute", "/close", "/remove", "/leave"} <= HARMFUL
     others = ["/edit", "/exec", "/quiet", "/blck", "/frget", "/banana", "/leaf", "/partial", "/x", "/qq", "/clos"]
     for line in {*FOREIGN_COMMANDS, *others, *(typo for name in COMMANDS_BY_NAME for typo in typos(name))} - set(
         COMMANDS_BY_NAME
     ):
         for typed in (line, line.upper()):
-            mistake = parse_line(typed, is_operator=operator)
-            assert isinstance(mistake, CommandError)
-            said = mistake.message.replace(typed, "")
-            assert not set(re.findall(r"/[a-z]+", said)) & ENDING, (typed, said)
+            parsed = parse_line(typed, is_operator=is_operator)
+            assert isinstance(parsed, CommandError)
+            expected = parsed.message.replace(typed, "")
+            assert not set(re.findall(r"/[a-z]+", expected)) & HARMFUL, (typed, expected)
             plain = no_recipient_hint(line.removeprefix("/"))
-            assert not set(re.findall(r"/[a-z]+", plain)) & ENDING, plain
+            assert not set(re.findall(r"/[a-z]+", plain)) & HARMFUL, plain
 
 
 def test_words_of_other_messengers() -> None:
     assert not set(FOREIGN_COMMANDS) & set(COMMANDS_BY_NAME)
-    for line, said in {
+    for line, expected in {
         "/nick bob": "A name is chosen at the start",
         "/LIST": "/rooms lists the rooms",
         "/whois dale": "/users lists the users",
@@ -216,10 +216,10 @@ def test_words_of_other_messengers() -> None:
         "/q": "quit the client are in /help",
         "/?": "/help lists",
     }.items():
-        mistake = parse_line(line)
-        assert isinstance(mistake, CommandError) and said in mistake.message
-    named = set(re.findall(r"/[a-z]+", " ".join(FOREIGN_COMMANDS.values())))
-    assert named <= set(COMMANDS_BY_NAME)
+        parsed = parse_line(line)
+        assert isinstance(parsed, CommandError) and expected in parsed.message
+    commands = set(re.findall(r"/[a-z]+", " ".join(FOREIGN_COMMANDS.values())))
+    assert commands <= set(COMMANDS_BY_NAME)
 
 
 def test_the_help_comes_from_the_table() -> None:
@@ -233,10 +233,10 @@ def test_the_help_comes_from_the_table() -> None:
 
 
 def test_what_is_for_operators_is_shown_to_them_only() -> None:
-    operating = [command.usage for command in COMMANDS if command.operators_only]
-    ordinary, whole = help_text(200), help_text(200, is_operator=True)
-    assert operating and all(usage in whole and usage not in ordinary for usage in operating)
-    assert "/block NAME" in ordinary
+    operator_usages = [command.usage for command in COMMANDS if command.operators_only]
+    user_help, operator_help = help_text(200), help_text(200, is_operator=True)
+    assert operator_usages and all(usage in operator_help and usage not in user_help for usage in operator_usages)
+    assert "/block NAME" in user_help
 
 
 def test_no_name_means_two_things() -> None:

@@ -24,14 +24,14 @@ from gmessenger.server import server as server_module
 from tests.client.conftest import Reader
 from tests.conftest import RunningServer
 from tests.support.pty_client import TIMEOUT
-from tests.terminal.conftest import Sit, Start
+from tests.terminal.conftest import OpenTerminal, StartClient
 from tests.terminal.test_line_mode import READY
 
 QUICK = Timeouts(initial_backoff=0.02, max_backoff=0.1)
 
 
-def test_two_people_chat(server: RunningServer, sit: Sit) -> None:
-    hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
+def test_two_people_chat(server: RunningServer, open_terminal: OpenTerminal) -> None:
+    hank, dale = open_terminal(server, "--name", "hank"), open_terminal(server, "--name", "dale")
     hank.wait_for(r"Connected to gmessenger/.*\r\n.*\r\nYou are hank")
     hank.wait_for(READY)
     dale.wait_for(READY)
@@ -54,20 +54,20 @@ def test_two_people_chat(server: RunningServer, sit: Sit) -> None:
     assert hank.wait_for_exit() == 0
 
 
-def test_a_taken_name(server: RunningServer, sit: Sit) -> None:
-    hank = sit(server, "--name", "hank")
+def test_a_taken_name(server: RunningServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(server, "--name", "hank")
     hank.wait_for(READY)
-    other = sit(server, "--name", "HANK")
+    other = open_terminal(server, "--name", "HANK")
     assert other.wait_for_exit() == 77
     assert "name is already in use" in other.seen
 
 
-def test_from_a_pipe_to_a_bot(server: RunningServer, start: Start) -> None:
-    bot = start(server, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
+def test_from_a_pipe_to_a_bot(server: RunningServer, start_client: StartClient) -> None:
+    bot = start_client(server, "--name", "bot", "--listen", "--json", stdin=subprocess.DEVNULL)
     assert bot.stdout is not None and bot.stderr is not None
     bot.stderr.readline()
     lines = "".join(f"line {number}\n" for number in range(2000)).encode()
-    cron = start(server, "--name", "cron", "--to", "bot")
+    cron = start_client(server, "--name", "cron", "--to", "bot")
     _, err = cron.communicate(lines, timeout=TIMEOUT)
     assert (cron.returncode, err) == (0, b"")
     for number in range(2000):
@@ -77,17 +77,17 @@ def test_from_a_pipe_to_a_bot(server: RunningServer, start: Start) -> None:
 
 
 @pytest.fixture
-def link(server: RunningServer) -> Callable[[str], Reader]:
-    def linked(name: str) -> Reader:
-        link = Client(server.host, server.port, name, timeouts=QUICK)
-        link.start()
-        return Reader(link)
+def connect(server: RunningServer) -> Callable[[str], Reader]:
+    def log_in(name: str) -> Reader:
+        client = Client(server.host, server.port, name, timeouts=QUICK)
+        client.start()
+        return Reader(client)
 
-    return linked
+    return log_in
 
 
-def test_the_library(server: RunningServer, link: Callable[[str], Reader]) -> None:
-    hank, dale = link("hank"), link("dale")
+def test_the_library(server: RunningServer, connect: Callable[[str], Reader]) -> None:
+    hank, dale = connect("hank"), connect("dale")
     assert "kept" in hank.next(Connected).greeting
     message = hank.client.send("dale", "hi")
     received = dale.next(MessageReceived)
@@ -102,18 +102,18 @@ def test_the_library(server: RunningServer, link: Callable[[str], Reader]) -> No
     with pytest.raises(NoSuchRoom):
         hank.client.join("#ops")
     with pytest.raises(Refused, match="name is already in use"):
-        link("hank")
+        connect("hank")
     hank.client.close(), dale.client.close()
 
 
 def test_a_restart(
     start_server: Callable[..., Any],
-    link: Callable[[str], Reader],
+    connect: Callable[[str], Reader],
     server: RunningServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server_module, "MIN_RETRY_AFTER", 0.05)
-    hank, dale = link("hank"), link("dale")
+    hank, dale = connect("hank"), connect("dale")
     dale.client.set_status("out")
     port = server.port
     server.stop()
@@ -131,8 +131,8 @@ def test_a_restart(
     hank.client.close(), dale.client.close()
 
 
-def test_resuming(server: RunningServer, link: Callable[[str], Reader]) -> None:
-    hank = link("hank")
+def test_resuming(server: RunningServer, connect: Callable[[str], Reader]) -> None:
+    hank = connect("hank")
     hank.next(Connected)
     connection = hank.client._reconnector._connection
     assert connection is not None
@@ -143,8 +143,8 @@ def test_resuming(server: RunningServer, link: Callable[[str], Reader]) -> None:
     hank.client.close()
 
 
-def test_an_account_from_its_making_to_its_second_device(server: RunningServer, sit: Sit) -> None:
-    hank, dale = sit(server, "--name", "hank"), sit(server, "--name", "dale")
+def test_an_account_from_its_making_to_its_second_device(server: RunningServer, open_terminal: OpenTerminal) -> None:
+    hank, dale = open_terminal(server, "--name", "hank"), open_terminal(server, "--name", "dale")
     for person, name in ((hank, "hank"), (dale, "dale")):
         person.wait_for(READY)
         person.type_line("/register")
@@ -161,7 +161,7 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
     dale.wait_for("-- sent to #dev")
     dale.type_line("/msg hank call me")
     dale.wait_for("-- sent to hank")
-    hank = sit(server, "--name", "hank")
+    hank = open_terminal(server, "--name", "hank")
     hank.wait_for("Password for hank: $")
     hank.type_line("correct horse")
     hank.wait_for(READY)
@@ -169,7 +169,7 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
     hank.wait_for(r"\] dale: call me")
     hank.type_line("/search DEPLOY")
     hank.wait_for(r"-- found 1 message:\r\n  1 \[\d\d:\d\d\] #dev dale: the deploy is at five")
-    phone = sit(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
+    phone = open_terminal(server, "--name", "hank", "--device", "phone", MESSENGER_PASSWORD="correct horse")
     phone.wait_for(READY)
     phone.type_line("/msg dale from the phone")
     hank.wait_for("you, on another device, to dale: from the phone")
@@ -181,18 +181,20 @@ def test_an_account_from_its_making_to_its_second_device(server: RunningServer, 
     for person in (hank, dale, phone):
         person.type("\x04")
         assert person.wait_for_exit() == 0
-    again = sit(server, "--name", "hank", MESSENGER_PASSWORD="correct horse")
+    again = open_terminal(server, "--name", "hank", MESSENGER_PASSWORD="correct horse")
     again.wait_for(READY)
     again.type("\x04")
     assert again.wait_for_exit() == 0
     assert "from" not in again.seen and "call me" not in again.seen
 
 
-def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable[[str], Reader], sit: Sit) -> None:
-    hank = link("hank")
+def test_a_name_and_a_room_in_any_spelling(
+    server: RunningServer, connect: Callable[[str], Reader], open_terminal: OpenTerminal
+) -> None:
+    hank = connect("hank")
     hank.client.register("correct horse")
     hank.client.close()
-    person = sit(server, "--name", "HANK", MESSENGER_PASSWORD="correct horse")
+    person = open_terminal(server, "--name", "HANK", MESSENGER_PASSWORD="correct horse")
     person.wait_for(READY)
     person.type_line("/users")
     person.wait_for(r"   hank \(you\)")
@@ -207,34 +209,36 @@ def test_a_name_and_a_room_in_any_spelling(server: RunningServer, link: Callable
     assert person.wait_for_exit() == 0
 
 
-def test_a_script_makes_a_room(server: RunningServer, link: Callable[[str], Reader], start: Start) -> None:
-    cron = link("cron")
+def test_a_script_makes_a_room(
+    server: RunningServer, connect: Callable[[str], Reader], start_client: StartClient
+) -> None:
+    cron = connect("cron")
     cron.client.register("correct horse")
     cron.client.close()
-    script = start(server, "--name", "cron", "--to", "#ops", password="correct horse")
+    script = start_client(server, "--name", "cron", "--to", "#ops", password="correct horse")
     assert script.communicate(b"backup done\n", timeout=TIMEOUT) == (b"", b"")
     assert script.returncode == 0
-    dale = link("dale")
+    dale = connect("dale")
     assert dale.client.join("#ops").members == ["cron", "dale"]
     dale.client.send("#ops", "thanks")
     assert dale.next(Accepted).response.seq == 2
     dale.client.close()
 
 
-def break_line(owner: Reader) -> None:
-    connection = owner.client._reconnector._connection
+def break_line(reader: Reader) -> None:
+    connection = reader.client._reconnector._connection
     if connection is not None:
         connection.fail(ConnectionError("the cable was pulled"))
 
 
 def test_each_message_once_and_in_order_over_lines_that_break(
-    server: RunningServer, link: Callable[[str], Reader]
+    server: RunningServer, connect: Callable[[str], Reader]
 ) -> None:
-    hank, dale = link("hank"), link("dale")
-    for owner in (hank, dale):
-        owner.client.register("correct horse")
-        owner.client.join("#dev")
-    ears = [gevent.spawn(hear, owner, 400) for owner in (hank, dale)]
+    hank, dale = connect("hank"), connect("dale")
+    for reader in (hank, dale):
+        reader.client.register("correct horse")
+        reader.client.join("#dev")
+    reading = [gevent.spawn(read_texts, reader, 400) for reader in (hank, dale)]
     for number in range(200):
         hank.client.send("#dev", f"hank {number}"), dale.client.send("#dev", f"dale {number}")
         hank.client.send("dale", f"direct {number}"), dale.client.send("hank", f"direct {number}")
@@ -243,14 +247,14 @@ def test_each_message_once_and_in_order_over_lines_that_break(
         if number % 40 == 30:
             break_line(dale)
         gevent.sleep(0.002)
-    for owner, ear, other in zip((hank, dale), ears, ("dale", "hank"), strict=True):
-        texts = ear.get(timeout=TIMEOUT)
+    for reader, greenlet, other in zip((hank, dale), reading, ("dale", "hank"), strict=True):
+        texts = greenlet.get(timeout=TIMEOUT)
         assert [text for text in texts if text.startswith("direct")] == [f"direct {number}" for number in range(200)]
         assert [text for text in texts if text.startswith(other)] == [f"{other} {number}" for number in range(200)]
-        assert owner.client.flush(TIMEOUT) == 0
-        assert not any(isinstance(event, GapDetected | MessageSentElsewhere | Rejected) for event in owner.seen)
+        assert reader.client.flush(TIMEOUT) == 0
+        assert not any(isinstance(event, GapDetected | MessageSentElsewhere | Rejected) for event in reader.seen)
     hank.client.close(), dale.client.close()
 
 
-def hear(owner: Reader, count: int) -> list[str]:
-    return [owner.next(MessageReceived).delivery.message for _ in range(count)]
+def read_texts(reader: Reader, count: int) -> list[str]:
+    return [reader.next(MessageReceived).delivery.message for _ in range(count)]

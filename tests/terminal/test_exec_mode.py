@@ -15,7 +15,7 @@ from gmessenger.terminal.main import main
 from gmessenger.wire.events import MessageEvent
 from tests.support.pty_client import TIMEOUT
 from tests.support.scripted_server import ClientConnection, FakeServer
-from tests.terminal.conftest import Start
+from tests.terminal.conftest import StartClient
 
 Process = subprocess.Popen[bytes]
 Script = Callable[[str], str]
@@ -34,11 +34,11 @@ def script(tmp_path: Path) -> Script:
     return written
 
 
-def executing(
-    start: Start, fake: FakeServer, command: str, *more: str, account: bool = False
+def start_exec(
+    start_client: StartClient, fake: FakeServer, command: str, *more: str, account: bool = False
 ) -> tuple[Process, ClientConnection]:
     words = ("--name", "bot", "--listen", "--exec", command, *more)
-    process = start(fake, *words, stdin=subprocess.DEVNULL, password="secret")
+    process = start_client(fake, *words, stdin=subprocess.DEVNULL, password="secret")
     return process, fake.accept_and_log_in(account=account)
 
 
@@ -48,13 +48,13 @@ def lines(process: Process, count: int) -> list[str]:
     return [process.stdout.readline().decode().rstrip("\n") for _ in range(count)]
 
 
-def says(process: Process, what: str) -> None:
+def wait_for_output(process: Process, text: str) -> None:
     """Wait for a line on stderr with this in it."""
     assert process.stderr is not None
     line = b"-"
-    while line and what.encode() not in line:
+    while line and text.encode() not in line:
         line = process.stderr.readline()
-    assert line, what
+    assert line, text
 
 
 def left(process: Process, number: signal.Signals = signal.SIGINT) -> int:
@@ -62,9 +62,11 @@ def left(process: Process, number: signal.Signals = signal.SIGINT) -> int:
     return process.wait(timeout=TIMEOUT)
 
 
-def test_each_message_in_turn_with_its_environment(fake: FakeServer, start: Start, script: Script) -> None:
-    told = '"$GMESSENGER_FROM" "$GMESSENGER_TO" "$GMESSENGER_CONVERSATION" "$GMESSENGER_SEQ" "$GMESSENGER_TIME"'
-    process, peer = executing(start, fake, script(f'echo "$1" {told}; cat; env | grep -c secret') + " 'two words'")
+def test_each_message_in_turn_with_its_environment(fake: FakeServer, start_client: StartClient, script: Script) -> None:
+    variables = '"$GMESSENGER_FROM" "$GMESSENGER_TO" "$GMESSENGER_CONVERSATION" "$GMESSENGER_SEQ" "$GMESSENGER_TIME"'
+    process, peer = start_exec(
+        start_client, fake, script(f'echo "$1" {variables}; cat; env | grep -c secret') + " 'two words'"
+    )
     peer.push_message("dale", "$(touch /tmp/x); `id` привет", "bot", time=1.5)
     peer.push_message("hank", "in a room\nof two lines", "#dev", seq=7, time=1763800009.5)
     assert lines(process, 3) == ["two words dale bot dale  1.500000", "$(touch /tmp/x); `id` привет", "0"]
@@ -72,18 +74,20 @@ def test_each_message_in_turn_with_its_environment(fake: FakeServer, start: Star
     assert left(process) == 0
 
 
-def test_with_json_the_command_reads_the_frame(fake: FakeServer, start: Start) -> None:
-    process, peer = executing(start, fake, "cat", "--json")
+def test_with_json_the_command_reads_the_frame(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_exec(start_client, fake, "cat", "--json")
     peer.send_bytes(b'{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"hi"}\n')
     assert lines(process, 1) == ['{"action":"msg", "from":"dale","to":"bot","time":1.5,"message":"hi"}']
     assert left(process) == 0
 
 
-def test_a_message_is_done_with_when_its_command_has_ended(fake: FakeServer, start: Start, script: Script) -> None:
-    process, peer = executing(start, fake, script("cat; read line; exit 3"), account=True)
+def test_a_message_is_done_with_when_its_command_has_ended(
+    fake: FakeServer, start_client: StartClient, script: Script
+) -> None:
+    process, peer = start_exec(start_client, fake, script("cat; read line; exit 3"), account=True)
     peer.push_message("dale", "one", "bot", seq=1)
     assert lines(process, 1) == ["one"]
-    says(process, "-- the command for a message from dale ended with exit code 3")
+    wait_for_output(process, "-- the command for a message from dale ended with exit code 3")
     assert peer.expect("ack")["seq"] == 1  # a failure does not keep back what comes after it
     peer.push_message("bot", "my own, elsewhere", "dale", seq=2)
     assert peer.expect("ack")["seq"] == 2
@@ -93,13 +97,13 @@ def test_a_message_is_done_with_when_its_command_has_ended(fake: FakeServer, sta
 
 
 def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
-    fake: FakeServer, start: Start, script: Script
+    fake: FakeServer, start_client: StartClient, script: Script
 ) -> None:
-    process, peer = executing(start, fake, script("sleep 1000 & echo here; wait"), "--exec-timeout", "0.2")
+    process, peer = start_exec(start_client, fake, script("sleep 1000 & echo here; wait"), "--exec-timeout", "0.2")
     peer.push_message("dale", "one", "bot")
     peer.push_message("dale", "two", "bot")
-    says(process, "from dale was terminated: it ran longer than 0.2 s")
-    says(process, "from dale was terminated: it ran longer than 0.2 s")
+    wait_for_output(process, "from dale was terminated: it ran longer than 0.2 s")
+    wait_for_output(process, "from dale was terminated: it ran longer than 0.2 s")
     assert left(process) == 0
     assert process.stdout is not None
     assert process.stdout.read() == b"here\nhere\n"  # at its end: nobody of them has it open
@@ -107,9 +111,11 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_the_end_of_the_program_is_that_of_the_command(
-    fake: FakeServer, start: Start, script: Script, number: signal.Signals, code: int
+    fake: FakeServer, start_client: StartClient, script: Script, number: signal.Signals, code: int
 ) -> None:
-    process, peer = executing(start, fake, script("trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait"))
+    process, peer = start_exec(
+        start_client, fake, script("trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait")
+    )
     peer.push_message("dale", "one", "bot", seq=1)
     assert lines(process, 1) == ["here"]
     assert left(process, number) == code
@@ -118,9 +124,9 @@ def test_the_end_of_the_program_is_that_of_the_command(
     assert peer.receive() == {"action": "quit"}  # and no ack: it comes again
 
 
-def test_a_command_that_is_gone_ends_the_program(fake: FakeServer, start: Start, script: Script) -> None:
+def test_a_command_that_is_gone_ends_the_program(fake: FakeServer, start_client: StartClient, script: Script) -> None:
     command = script("echo here")
-    process, peer = executing(start, fake, command)
+    process, peer = start_exec(start_client, fake, command)
     Path(command.strip("'")).unlink()
     peer.push_message("dale", "one", "bot")
     out, err = process.communicate(timeout=TIMEOUT)
@@ -144,16 +150,16 @@ def test_a_command_has_to_be_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_command_that_nobody_can_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[Process] = []
+    killed: list[Process] = []
     monkeypatch.setattr(running, "HURRY_TIMEOUT", 0.05)
-    monkeypatch.setattr(running, "_kill_group", lambda process, number: ended.append(process))  # it is somebody else's
+    monkeypatch.setattr(running, "_kill_group", lambda process, number: killed.append(process))  # it is somebody else's
     runner = CommandRunner(["sleep", "60"], 0.05)
     try:
         with gevent.Timeout(8):
             assert "ran longer than 0.05 s" in (runner.run("dale", {}, b"") or "")
     finally:
-        ended[0].kill()
-        ended[0].wait()
+        killed[0].kill()
+        killed[0].wait()
 
 
 def test_what_a_variable_cannot_hold(capfd: pytest.CaptureFixture[str]) -> None:
@@ -174,9 +180,9 @@ def test_how_a_command_ended_is_said_in_words() -> None:
     )
 
 
-def test_the_line_is_kept_while_a_command_runs(fake: FakeServer, start: Start, tmp_path: Path) -> None:
+def test_the_line_is_kept_while_a_command_runs(fake: FakeServer, start_client: StartClient, tmp_path: Path) -> None:
     os.mkfifo(gate := tmp_path / "gate")
-    process, peer = executing(start, fake, f"cat {gate}", "--probe-after", "0.1")
+    process, peer = start_exec(start_client, fake, f"cat {gate}", "--probe-after", "0.1")
     peer.push_message("dale", "one", "bot")
     assert peer.receive() == {"action": "probe"}
     gate.write_text("opened\n")

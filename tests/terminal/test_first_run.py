@@ -20,7 +20,7 @@ from tests.support.scripted_server import ClientConnection, FakeServer
 GREETED = r"Connected to fake/1\."
 
 
-Come = Callable[..., PtyClient]
+OpenFirstRun = Callable[..., PtyClient]
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ def config(home: Path) -> Path:
 
 
 @pytest.fixture
-def come(log: Path, home: Path) -> Iterator[Come]:
+def open_first_run(log: Path, home: Path) -> Iterator[OpenFirstRun]:
     """Start the client with these words only, at a terminal that is too dumb for more than lines."""
-    with ExitStack() as people:
+    with ExitStack() as stack:
 
-        def down(*words: str) -> PtyClient:
+        def open_client(*words: str) -> PtyClient:
             argv = [sys.executable, "-m", "gmessenger", "client", *words]
-            return people.enter_context(PtyClient(argv, log, HOME=str(home), TERM="dumb"))
+            return stack.enter_context(PtyClient(argv, log, HOME=str(home), TERM="dumb"))
 
-        yield down
+        yield open_client
 
 
 def guest(fake: FakeServer, registration: str | None = "open") -> ClientConnection:
@@ -51,8 +51,8 @@ def guest(fake: FakeServer, registration: str | None = "open") -> ClientConnecti
     return peer
 
 
-def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) -> None:
-    hank = come()
+def test_it_asks_once_and_remembers(fake: FakeServer, open_first_run: OpenFirstRun, config: Path) -> None:
+    hank = open_first_run()
     hank.wait_for(r"Server \[127\.0\.0\.1\]: $")
     hank.type_line("[what?")
     hank.wait_for("-- a server is HOST or HOST:PORT")
@@ -66,13 +66,13 @@ def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) 
     hank.wait_for(r"A password for hank \(Enter: not now\): $")
     hank.type_line("")
     hank.wait_for("-- not registered; /register does it")
-    kept = f"host = {fake.host}, port = {fake.port}, name = hank"
-    told = f"-- saved in {config}: {kept}; the next start asks no questions"
-    hank.wait_for(r"\s+".join(map(re.escape, told.split())))  # wherever a line of the terminal ends
+    values = f"host = {fake.host}, port = {fake.port}, name = hank"
+    notice = f"-- saved in {config}: {values}; the next start asks no questions"
+    hank.wait_for(r"\s+".join(map(re.escape, notice.split())))  # wherever a line of the terminal ends
     hank.wait_for(GREETED)
     assert config.read_text().endswith(f"[client]\nhost = {fake.host}\nport = {fake.port}\nname = hank\n")
     assert (config.stat().st_mode & 0o777, config.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    again = come()
+    again = open_first_run()
     guest(fake)
     again.wait_for(GREETED)
     assert "?" not in again.seen and "name:" not in again.seen
@@ -80,8 +80,8 @@ def test_it_asks_once_and_remembers(fake: FakeServer, come: Come, config: Path) 
     assert again.wait_for_exit() == 0
 
 
-def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> None:
-    hank = come(fake.host, "-p", str(fake.port))
+def test_it_offers_an_account(fake: FakeServer, open_first_run: OpenFirstRun, config: Path) -> None:
+    hank = open_first_run(fake.host, "-p", str(fake.port))
     hank.wait_for("Your name: $")
     hank.type_line("hank")
     peer = guest(fake)
@@ -98,9 +98,9 @@ def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> Non
     hank.type_line("correct horse")
     hank.wait_for("Repeat the password: $")
     hank.type_line("correct horse")
-    asked = peer.expect("register")
-    assert asked["password"] == "correct horse" and "invite" not in asked
-    peer.respond(asked, 201, session="other")
+    request = peer.expect("register")
+    assert request["password"] == "correct horse" and "invite" not in request
+    peer.respond(request, 201, session="other")
     hank.wait_for("-- hank is now your account")
     hank.wait_for(f"host = {fake.host}, port = {fake.port}, name = hank;")
     hank.wait_for(r"the\s+next\s+start\s+asks\s+only\s+for\s+the\s+password\r\n")
@@ -109,8 +109,10 @@ def test_it_offers_an_account(fake: FakeServer, come: Come, config: Path) -> Non
 
 
 @pytest.mark.parametrize("registration", ["closed", None])
-def test_it_offers_no_account_where_there_is_none(fake: FakeServer, come: Come, registration: str | None) -> None:
-    hank = come(fake.host, str(fake.port))
+def test_it_offers_no_account_where_there_is_none(
+    fake: FakeServer, open_first_run: OpenFirstRun, registration: str | None
+) -> None:
+    hank = open_first_run(fake.host, str(fake.port))
     hank.wait_for("Your name: $")
     hank.type_line("hank")
     guest(fake, registration)
@@ -119,8 +121,8 @@ def test_it_offers_no_account_where_there_is_none(fake: FakeServer, come: Come, 
     assert "password" not in hank.seen.split("/msg")[0]
 
 
-def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come) -> None:
-    hank = come(fake.host, str(fake.port))
+def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, open_first_run: OpenFirstRun) -> None:
+    hank = open_first_run(fake.host, str(fake.port))
     hank.type_line("hank")
     peer = guest(fake, "invite")
     for question in ("A password for hank .*: $", "Repeat the password: $"):
@@ -131,8 +133,10 @@ def test_it_asks_for_an_invite_where_one_is_needed(fake: FakeServer, come: Come)
     assert peer.expect("register")["invite"] == "let-me-in"
 
 
-def test_a_name_that_is_refused_is_asked_again_and_not_remembered(fake: FakeServer, come: Come, config: Path) -> None:
-    hank = come(fake.host, str(fake.port))
+def test_a_name_that_is_refused_is_asked_again_and_not_remembered(
+    fake: FakeServer, open_first_run: OpenFirstRun, config: Path
+) -> None:
+    hank = open_first_run(fake.host, str(fake.port))
     hank.type_line("hank")
     fake.accept().reject_login(409, "name_in_use", "This name is already in use; choose another.")
     hank.wait_for("-- This name is already in use; choose another.\r\n")
@@ -150,8 +154,10 @@ def test_a_name_that_is_refused_is_asked_again_and_not_remembered(fake: FakeServ
     assert hank.wait_for_exit() == 0
 
 
-def test_a_server_that_cannot_be_reached_is_asked_again(fake: FakeServer, come: Come, config: Path) -> None:
-    hank = come()
+def test_a_server_that_cannot_be_reached_is_asked_again(
+    fake: FakeServer, open_first_run: OpenFirstRun, config: Path
+) -> None:
+    hank = open_first_run()
     hank.wait_for("Server .*: $")
     hank.type_line("nosuchhost.invalid:99")
     hank.wait_for("Your name: $")
@@ -167,22 +173,22 @@ def test_a_server_that_cannot_be_reached_is_asked_again(fake: FakeServer, come: 
     hank.wait_for(f"host = {fake.host}, port = {fake.port}, name = hank;")
 
 
-def test_what_was_not_asked_is_not_asked_again(fake: FakeServer, come: Come) -> None:
-    hank = come("--name", "hank", fake.host, str(fake.port))
+def test_what_was_not_asked_is_not_asked_again(fake: FakeServer, open_first_run: OpenFirstRun) -> None:
+    hank = open_first_run("--name", "hank", fake.host, str(fake.port))
     fake.accept().reject_login(409, "name_in_use", "This name is already in use; choose another.")
     assert hank.wait_for_exit() == 77
-    bob = come("nosuchhost.invalid")
+    bob = open_first_run("nosuchhost.invalid")
     bob.wait_for("Your name: $")
     bob.type_line("bob")
     assert bob.wait_for_exit() == 69
 
 
-def test_ctrl_c_at_a_question_leaves_the_row_to_the_shell(fake: FakeServer, come: Come) -> None:
-    hank = come()
+def test_ctrl_c_at_a_question_leaves_the_row_to_the_shell(fake: FakeServer, open_first_run: OpenFirstRun) -> None:
+    hank = open_first_run()
     hank.wait_for("Server .*: $")
     hank.type("\x03")
     assert hank.wait_for_exit() == 0 and hank.seen == "^C\r\n"
-    dale = come(fake.host, str(fake.port), "-n", "dale")
+    dale = open_first_run(fake.host, str(fake.port), "-n", "dale")
     fake.accept().reject_login(401, "password_needed", "A password is needed.")
     dale.wait_for("Password for dale: $")
     dale.type("\x03")
@@ -190,10 +196,10 @@ def test_ctrl_c_at_a_question_leaves_the_row_to_the_shell(fake: FakeServer, come
 
 
 def test_nothing_is_written_where_another_file_is_named(
-    fake: FakeServer, come: Come, config: Path, tmp_path: Path
+    fake: FakeServer, open_first_run: OpenFirstRun, config: Path, tmp_path: Path
 ) -> None:
     (other := tmp_path / "other.ini").write_text("[client]\n")
-    hank = come(fake.host, str(fake.port), "-c", str(other))
+    hank = open_first_run(fake.host, str(fake.port), "-c", str(other))
     hank.wait_for("Your name: $")
     hank.type_line("hank")
     guest(fake)
@@ -201,8 +207,10 @@ def test_nothing_is_written_where_another_file_is_named(
     assert (config.exists(), other.read_text()) == (False, "[client]\n")
 
 
-def test_with_a_server_and_a_name_nothing_is_asked_or_remembered(fake: FakeServer, come: Come, config: Path) -> None:
-    hank = come(fake.host, str(fake.port), "-n", "hank")
+def test_with_a_server_and_a_name_nothing_is_asked_or_remembered(
+    fake: FakeServer, open_first_run: OpenFirstRun, config: Path
+) -> None:
+    hank = open_first_run(fake.host, str(fake.port), "-n", "hank")
     guest(fake)
     hank.wait_for(GREETED)
     hank.type_line("/quit")
@@ -210,9 +218,11 @@ def test_with_a_server_and_a_name_nothing_is_asked_or_remembered(fake: FakeServe
     assert not config.exists()
 
 
-def test_a_directory_that_cannot_be_written_stops_nobody(fake: FakeServer, come: Come, home: Path) -> None:
+def test_a_directory_that_cannot_be_written_stops_nobody(
+    fake: FakeServer, open_first_run: OpenFirstRun, home: Path
+) -> None:
     home.write_text("not a directory")
-    hank = come(fake.host, str(fake.port))
+    hank = open_first_run(fake.host, str(fake.port))
     hank.wait_for("Your name: $")
     hank.type_line("hank")
     guest(fake, "closed")
@@ -220,9 +230,9 @@ def test_a_directory_that_cannot_be_written_stops_nobody(fake: FakeServer, come:
     hank.wait_for(GREETED)
 
 
-def test_the_end_of_the_input_is_no_answer(come: Come) -> None:
+def test_the_end_of_the_input_is_no_answer(open_first_run: OpenFirstRun) -> None:
     for answers in ([], ["localhost"]):
-        hank = come()
+        hank = open_first_run()
         for answer in answers:
             hank.type_line(answer)
             hank.wait_for("Your name: $")

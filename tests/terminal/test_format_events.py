@@ -13,7 +13,7 @@ def test_there_is_a_sentence_for_every_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "expected"),
     [
         (Synced(12, reconnected=True), "-- caught up: 12 messages"),
         (Synced(1, reconnected=True), "-- caught up: 1 message"),
@@ -21,5 +21,5 @@ def test_there_is_a_sentence_for_every_event() -> None:
         (Synced(12, reconnected=False), None),
     ],
 )
-def test_catching_up_is_spoken_of_where_it_is_news(event: Synced, said: str | None) -> None:
-    assert format_events.format_event(event) == said
+def test_catching_up_is_spoken_of_where_it_is_news(event: Synced, expected: str | None) -> None:
+    assert format_events.format_event(event) == expected

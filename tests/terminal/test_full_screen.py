@@ -22,25 +22,27 @@ from tests.support.pty_screen import PtyScreen
 from tests.support.scripted_server import ClientConnection, FakeServer, Frame
 from tests.support.timeouts import TEST_TIMEOUT
 
-View = Callable[..., PtyScreen]
+OpenScreen = Callable[..., PtyScreen]
 ACCOUNT = {"account": True}
 
 
 @pytest.fixture
-def view(tmp_path: Path) -> Iterator[View]:
+def open_screen(tmp_path: Path) -> Iterator[OpenScreen]:
     """Sit somebody down in front of a screen: server, options, size."""
-    with ExitStack() as people:
+    with ExitStack() as stack:
 
-        def down(server: Any, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> PtyScreen:
+        def open_client(server: Any, *arguments: str, columns: int = 100, rows: int = 30, **env: str) -> PtyScreen:
             argv = command(server, "--name", "hank", *arguments)
-            return people.enter_context(PtyScreen(argv, tmp_path / "client.log", columns, rows, **env))
+            return stack.enter_context(PtyScreen(argv, tmp_path / "client.log", columns, rows, **env))
 
-        yield down
+        yield open_client
 
 
-def seated(fake: FakeServer, view: View, *arguments: str, **more: Any) -> tuple[PtyScreen, ClientConnection]:
+def log_in(
+    fake: FakeServer, open_screen: OpenScreen, *arguments: str, **more: Any
+) -> tuple[PtyScreen, ClientConnection]:
     """Hank, connected, turned to his conversation with Dale."""
-    hank = view(fake, *arguments, **more)
+    hank = open_screen(fake, *arguments, **more)
     peer = fake.accept_and_log_in(greeting="Be kind.")
     hank.wait_until_shown("connected")
     hank.type("/msg dale\r")
@@ -48,19 +50,19 @@ def seated(fake: FakeServer, view: View, *arguments: str, **more: Any) -> tuple[
     return hank, peer
 
 
-def said(peer: ClientConnection) -> Frame:
+def receive_message(peer: ClientConnection) -> Frame:
     """The next message; what the client asks by itself meanwhile is not known here."""
     while (frame := peer.receive()).get("action") != "msg":
         peer.respond(frame, 400, code="unknown_action", error="Unknown.")
     return frame
 
 
-def test_it_shows_who_and_where_and_ends_as_the_seed_did(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view)
+def test_it_shows_who_and_where_and_ends_as_the_seed_did(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, peer = log_in(fake, open_screen)
     hank.wait_until_shown("● connected")
     hank.wait_until_shown(r"\[hank\]")
     hank.type("hello, Борис 👍\r")
-    message = said(peer)
+    message = receive_message(peer)
     assert (message["to"], message["message"]) == ("dale", "hello, Борис 👍")
     hank.wait_until_shown("hello, Борис 👍 +…")
     peer.respond(message, 200, seq=1)
@@ -78,34 +80,34 @@ def test_it_shows_who_and_where_and_ends_as_the_seed_did(fake: FakeServer, view:
     ("word", "shown"), [("2", "list the commands"), ("help", "list the commands"), ("/hlep", "/help")]
 )
 def test_the_words_of_the_seed_and_those_that_were_nearly_right(
-    fake: FakeServer, view: View, word: str, shown: str
+    fake: FakeServer, open_screen: OpenScreen, word: str, shown: str
 ) -> None:
-    hank, _ = seated(fake, view)
+    hank, _ = log_in(fake, open_screen)
     hank.type(f"{word}\r")
     hank.wait_until_shown(shown)
 
 
-def test_a_refused_message_says_why_and_is_taken_back(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view)
+def test_a_refused_message_says_why_and_is_taken_back(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, peer = log_in(fake, open_screen)
     hank.type("anybody?\r")
-    peer.respond(said(peer), 404, code="never_seen", error="Nobody of that name was ever here.")
+    peer.respond(receive_message(peer), 404, code="never_seen", error="Nobody of that name was ever here.")
     hank.wait_until_shown("✗ .*Alt-e")
     hank.press("alt-e")
     hank.type(" again\r")
-    assert said(peer)["message"] == "anybody? again"
+    assert receive_message(peer)["message"] == "anybody? again"
 
 
-def test_a_paste_of_several_lines_waits_to_be_sent(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view)
+def test_a_paste_of_several_lines_waits_to_be_sent(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, peer = log_in(fake, open_screen)
     hank.paste("one\ntwo\tand\nthree")
     hank.wait_until_shown(r"^three")
     hank.press("enter")
-    assert said(peer)["message"] == "one\ntwo\tand\nthree"
+    assert receive_message(peer)["message"] == "one\ntwo\tand\nthree"
 
 
 @pytest.mark.parametrize("size", [(200, 50), (50, 15), (20, 6)])
-def test_it_takes_any_size(fake: FakeServer, view: View, size: tuple[int, int]) -> None:
-    hank, peer = seated(fake, view)
+def test_it_takes_any_size(fake: FakeServer, open_screen: OpenScreen, size: tuple[int, int]) -> None:
+    hank, peer = log_in(fake, open_screen)
     peer.push_message("dale", "before")
     hank.wait_until_shown("before")
     hank.type("a draft")
@@ -116,8 +118,10 @@ def test_it_takes_any_size(fake: FakeServer, view: View, size: tuple[int, int]) 
     assert len(hank.screen.display) == size[1]
 
 
-def test_what_is_typed_while_the_line_is_down_is_sent_when_it_is_back(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view)
+def test_what_is_typed_while_the_line_is_down_is_sent_when_it_is_back(
+    fake: FakeServer, open_screen: OpenScreen
+) -> None:
+    hank, peer = log_in(fake, open_screen)
     hank.type("half a li")
     peer.close()
     hank.wait_until_shown("offline|reconnecting")
@@ -125,7 +129,7 @@ def test_what_is_typed_while_the_line_is_down_is_sent_when_it_is_back(fake: Fake
     hank.wait_until_shown("half a line +…")
     hank.type("the next one")
     again = fake.accept_and_log_in()
-    message = said(again)
+    message = receive_message(again)
     assert message["message"] == "half a line"
     again.respond(message, 202)
     hank.wait_until_shown("half a line +✓")
@@ -133,8 +137,8 @@ def test_what_is_typed_while_the_line_is_down_is_sent_when_it_is_back(fake: Fake
     hank.wait_until_shown(r"\] the next one$")
 
 
-def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view)
+def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, peer = log_in(fake, open_screen)
     text = "the quick brown fox"
     for number in range(500):
         peer.push_message("dale", f"number {number}")
@@ -143,26 +147,28 @@ def test_five_hundred_messages_while_typing_leave_the_draft_alone(fake: FakeServ
     hank.wait_until_shown("number 499")
     hank.wait_until_shown(rf"\] {text}$")
     hank.press("enter")
-    assert said(peer)["message"] == text
+    assert receive_message(peer)["message"] == text
 
 
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGTERM, 143), (signal.SIGINT, 0), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
-    ids=lambda each: getattr(each, "name", None),
+    ids=lambda frame: getattr(frame, "name", None),
 )
 def test_signals_end_it_and_the_terminal_is_as_it_was(
-    fake: FakeServer, view: View, number: signal.Signals, code: int
+    fake: FakeServer, open_screen: OpenScreen, number: signal.Signals, code: int
 ) -> None:
-    hank, _ = seated(fake, view)
+    hank, _ = log_in(fake, open_screen)
     hank.signal(number)
     assert hank.wait_for_exit() == code
     assert hank.is_restored
 
 
-def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(fake: FakeServer, view: View) -> None:
+def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(
+    fake: FakeServer, open_screen: OpenScreen
+) -> None:
     """As a machine that slept, whose lines are gone; and as a shell leaves a terminal that it had meanwhile."""
-    hank, peer = seated(fake, view)
+    hank, peer = log_in(fake, open_screen)
     hank.signal(signal.SIGSTOP)
     while ") T " not in Path(f"/proc/{hank.process.pid}/stat").read_text():
         gevent.sleep(0.01)
@@ -176,13 +182,13 @@ def test_stopped_for_a_while_it_has_the_terminal_again_and_says_what_it_missed(f
     assert not hank.modes[3] & (termios.ICANON | termios.ECHO)
     hank.type("what did I miss?\rhalf a line")
     again = fake.accept_and_log_in()
-    again.respond(said(again), 202)
+    again.respond(receive_message(again), 202)
     hank.wait_until_shown(r"caught up: 1 of your messages was sent$")
     hank.wait_until_shown(r"\] half a line$")
 
 
-def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, view: View) -> None:
-    hank, _ = seated(fake, view)
+def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, _ = log_in(fake, open_screen)
     hank.type("not this")
     hank.press("ctrl-c")
     hank.wait_until_hidden("not this")
@@ -195,8 +201,8 @@ def test_ctrl_c_empties_the_line_then_warns_and_leaves_then(fake: FakeServer, vi
     assert hank.is_restored
 
 
-def test_a_terminal_that_hangs_up_ends_it(fake: FakeServer, view: View) -> None:
-    hank, _ = seated(fake, view)
+def test_a_terminal_that_hangs_up_ends_it(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, _ = log_in(fake, open_screen)
     hank.hang_up()
     assert hank.process.wait(timeout=TEST_TIMEOUT) == 129
 
@@ -211,8 +217,8 @@ def until_saved(folder: Path, *texts: bytes) -> None:
         gevent.sleep(0.02)
 
 
-def test_drafts_are_there_again_after_a_crash(fake: FakeServer, view: View, tmp_path: Path) -> None:
-    hank, _ = seated(fake, view)
+def test_drafts_are_there_again_after_a_crash(fake: FakeServer, open_screen: OpenScreen, tmp_path: Path) -> None:
+    hank, _ = log_in(fake, open_screen)
     hank.type("for dale")
     hank.press("alt-0")
     hank.wait_until_hidden("for dale")
@@ -225,7 +231,7 @@ def test_drafts_are_there_again_after_a_crash(fake: FakeServer, view: View, tmp_
     until_saved(tmp_path, b"for dale", b"for peggy")
     hank.process.kill()
     hank.process.wait()
-    again = view(fake)
+    again = open_screen(fake)
     fake.accept_and_log_in()
     again.wait_until_shown("● connected")
     again.wait_until_shown("@dale")
@@ -236,8 +242,8 @@ def test_drafts_are_there_again_after_a_crash(fake: FakeServer, view: View, tmp_
     again.wait_until_shown("for peggy$")
 
 
-def test_strangers_cannot_disturb_the_screen(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view)
+def test_strangers_cannot_disturb_the_screen(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, peer = log_in(fake, open_screen)
     for text in ("\x1b[2J\x1b]0;pwned\x07gone", "\u202eevil", "a" + "\u0301" * 500, "🇩🇪👨‍👩‍👧‍👦 flags", "w" * 10_000):
         peer.push_message("dale", text)
     peer.push_message("dale", "the end")
@@ -247,8 +253,8 @@ def test_strangers_cannot_disturb_the_screen(fake: FakeServer, view: View) -> No
     assert b"\x1b]" not in hank.raw
 
 
-def test_without_colours_there_are_none(fake: FakeServer, view: View) -> None:
-    hank, peer = seated(fake, view, NO_COLOR="1")
+def test_without_colours_there_are_none(fake: FakeServer, open_screen: OpenScreen) -> None:
+    hank, peer = log_in(fake, open_screen, NO_COLOR="1")
     peer.push_message("dale", "hi")
     hank.wait_until_shown("hi$")
     assert not re.search(rb"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7])[;m]", hank.raw)
@@ -257,13 +263,13 @@ def test_without_colours_there_are_none(fake: FakeServer, view: View) -> None:
 @pytest.mark.skipif(which("localedef") is None, reason="there is no way here to have a locale")
 @pytest.mark.parametrize("arguments", [(), ("--plain",)])
 def test_times_are_those_of_the_locale(
-    fake: FakeServer, view: View, tmp_path: Path, arguments: tuple[str, ...]
+    fake: FakeServer, open_screen: OpenScreen, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     made = tmp_path / "en_US.UTF-8"
     subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", made], stderr=subprocess.DEVNULL)
     if not (made / "LC_TIME").exists():  # the exit code of localedef tells nothing of that
         pytest.skip("there is nothing here to make a locale of")
-    hank = view(fake, *arguments, LOCPATH=str(tmp_path), LC_TIME=made.name)
+    hank = open_screen(fake, *arguments, LOCPATH=str(tmp_path), LC_TIME=made.name)
     fake.accept_and_log_in().push_message("dale", "hi hank")
     hank.wait_until_shown(r"\d\d:\d\d [AP]M.* dale\b.*hi hank" if arguments else "@dale")
     if not arguments:
@@ -271,9 +277,9 @@ def test_times_are_those_of_the_locale(
         hank.wait_until_shown(r"\d\d:\d\d [AP]M +dale │ hi hank")
 
 
-def test_line_mode_where_it_is_asked_for_or_the_terminal_can_no_more(fake: FakeServer, view: View) -> None:
+def test_line_mode_where_it_is_asked_for_or_the_terminal_can_no_more(fake: FakeServer, open_screen: OpenScreen) -> None:
     for arguments, env in ((("--plain",), {}), ((), {"TERM": "dumb"})):
-        hank = view(fake, *arguments, **env)
+        hank = open_screen(fake, *arguments, **env)
         fake.accept_and_log_in()
         hank.wait_for("You are hank")
         assert b"\x1b" not in hank.raw

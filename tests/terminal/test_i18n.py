@@ -37,7 +37,7 @@ from scripts.translations import (
 )
 from tests.conftest import RunningServer
 from tests.support.scripted_server import FakeServer
-from tests.terminal.conftest import Sit
+from tests.terminal.conftest import OpenTerminal
 
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
 
@@ -71,7 +71,7 @@ def test_which_languages_the_environment_asks_for(environ: dict[str, str], langu
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "expected"),
     [
         (RUSSIAN, "ничего не найдено"),
         ({"LANGUAGE": "uk:ru", "LANG": "uk_UA.UTF-8"}, "ничего не найдено"),
@@ -80,10 +80,10 @@ def test_which_languages_the_environment_asks_for(environ: dict[str, str], langu
         ({"LC_ALL": "C.UTF-8"}, "nothing found"),
     ],
 )
-def test_the_first_language_that_there_is(environ: dict[str, str], said: str) -> None:
+def test_the_first_language_that_there_is(environ: dict[str, str], expected: str) -> None:
     i18n.install(environ)
     try:
-        assert _("nothing found") == said
+        assert _("nothing found") == expected
     finally:
         i18n.install({})
 
@@ -115,7 +115,7 @@ def test_nothing_is_missing_or_left_over(catalog: Catalog) -> None:
 
 def forms(message: Message) -> tuple[list[str], list[str]]:
     """What is translated, and into what."""
-    return [[each] if isinstance(each, str) else list(each) for each in (message.id, message.string)]  # type: ignore
+    return [[form] if isinstance(form, str) else list(form) for form in (message.id, message.string)]  # type: ignore
 
 
 def placeholders(text: str) -> set[str]:
@@ -124,19 +124,19 @@ def placeholders(text: str) -> set[str]:
 
 def test_the_same_values_are_filled_in(catalog: Catalog) -> None:
     for message in catalog:
-        asked, said = forms(message)
+        sources, expected = forms(message)
         if message.id and "python-format" not in message.flags:
-            wanted = placeholders(asked[0])
-            assert all(placeholders(form) == wanted for form in (*asked, *said)), message.id
+            expected_names = placeholders(sources[0])
+            assert all(placeholders(form) == expected_names for form in (*sources, *expected)), message.id
 
 
 def test_what_begins_and_ends_a_sentence_is_kept(catalog: Catalog) -> None:
     """Questions are typed behind; a full stop is taken off where the sentence goes on, and put back."""
     for message in catalog:
-        asked, said = forms(message)
-        for form in said if message.id else []:
-            assert form.endswith((" ", "\n")) == asked[0].endswith((" ", "\n")), message.id
-            assert form.strip().endswith(".") == asked[0].strip().endswith("."), message.id
+        sources, expected = forms(message)
+        for form in expected if message.id else []:
+            assert form.endswith((" ", "\n")) == sources[0].endswith((" ", "\n")), message.id
+            assert form.strip().endswith(".") == sources[0].strip().endswith("."), message.id
 
 
 COUNTS = (*range(25), 100, 101, 102, 111, 1_000_000)
@@ -162,8 +162,8 @@ def translations(compiled: bytes) -> GNUTranslations:
 def test_no_catalog_states_when_or_by_what_it_was_written(catalog_file: Path) -> None:
     shipped = catalog_file.read_bytes(), catalog_file.with_suffix(".mo").read_bytes()
     assert set(translations(shipped[1]).info()) == {name.lower() for name in HEADERS}
-    for each in shipped:
-        assert b"Babel" not in each and b"-Date" not in each, "make words"
+    for data in shipped:
+        assert b"Babel" not in data and b"-Date" not in data, "make words"
 
 
 def test_another_version_of_babel_writes_the_same_catalog(catalog_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_another_version_of_babel_writes_the_same_catalog(catalog_file: Path, mo
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "expected"),
     [
         (0, "найдено 0 сообщений:"),
         (1, "найдено 1 сообщение:"),
@@ -188,22 +188,22 @@ def test_another_version_of_babel_writes_the_same_catalog(catalog_file: Path, mo
         (122, "найдено 122 сообщения:"),
     ],
 )
-def test_plural_forms(russian: None, count: int, said: str) -> None:
-    assert ngettext("found {count} message:", "found {count} messages:", count) == said
+def test_plural_forms(russian: None, count: int, expected: str) -> None:
+    assert ngettext("found {count} message:", "found {count} messages:", count) == expected
 
 
 def test_plural_forms_in_english() -> None:
-    said = [ngettext("found {count} message:", "found {count} messages:", count) for count in (0, 1, 2)]
-    assert said == ["found 0 messages:", "found 1 message:", "found 2 messages:"]
+    forms = [ngettext("found {count} message:", "found {count} messages:", count) for count in (0, 1, 2)]
+    assert forms == ["found 0 messages:", "found 1 message:", "found 2 messages:"]
 
 
 @pytest.mark.parametrize("word", WIRE_ERRORS)
 def test_every_refusal_is_said_in_the_readers_language(russian: None, word: str) -> None:
     kind = WIRE_ERRORS[word]
     answer = ResponseFrame(kind.status, error="What a server says today.", code=word)
-    said = localize(error_from_response(answer))
-    assert said.startswith(_(kind.message)) and _(kind.message) != kind.message
-    assert ("What a server says today." in said) == (word in {"bad_request", "forbidden"})
+    text = localize(error_from_response(answer))
+    assert text.startswith(_(kind.message)) and _(kind.message) != kind.message
+    assert ("What a server says today." in text) == (word in {"bad_request", "forbidden"})
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
@@ -212,7 +212,7 @@ def test_every_error_has_a_sentence_in_the_readers_language(russian: None, error
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         (
             ResponseFrame(413, error="At most 1.", code="too_long", limit=16_384),
@@ -239,15 +239,15 @@ def test_every_error_has_a_sentence_in_the_readers_language(russian: None, error
         (ResponseFrame(499), "Сервер ответил 499."),
     ],
 )
-def test_refusals(russian: None, answer: ResponseFrame, said: str) -> None:
-    assert localize(error_from_response(answer)) == said
+def test_refusals(russian: None, answer: ResponseFrame, expected: str) -> None:
+    assert localize(error_from_response(answer)) == expected
 
 
 def shape(sentence: str | ast.JoinedStr) -> str:
     """A sentence with a gap for each value."""
     if isinstance(sentence, str):
         return re.sub(r"\{\w+\}", "{}", sentence)
-    return "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in sentence.values)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in sentence.values)
 
 
 def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
@@ -260,20 +260,20 @@ def test_what_servers_say_with_names_and_numbers_is_known_again() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call)
     ]
-    said = [call.args[0] for call in calls if name_of(call) in kinds and call.args]
-    assert {shape(each) for each in said if isinstance(each, ast.JoinedStr)} == set(map(shape, SERVER_TEXTS))
+    texts = [call.args[0] for call in calls if name_of(call) in kinds and call.args]
+    assert {shape(text) for text in texts if isinstance(text, ast.JoinedStr)} == set(map(shape, SERVER_TEXTS))
 
 
 @pytest.mark.parametrize(
-    ("code", "sentence", "said"),
+    ("code", "sentence", "expected"),
     [
         ("never_seen", "There is no such ban or mute for Боря.", "Для Боря нет такого запрета."),
         ("not_here", "{x} is not here.", "{x}: сейчас не в сети."),
         ("bad_request", "A status is 1 to 32 printable characters, and not 'offline'.", "Состояние — это от 1 до 32"),
     ],
 )
-def test_sentences_with_values(russian: None, code: str, sentence: str, said: str) -> None:
-    assert localize(ServerText(sentence, code)).startswith(said)
+def test_sentences_with_values(russian: None, code: str, sentence: str, expected: str) -> None:
+    assert localize(ServerText(sentence, code)).startswith(expected)
 
 
 @pytest.mark.parametrize("kind", [TextTooLong, RateLimited])
@@ -304,9 +304,11 @@ def test_dates() -> None:
     )
 
 
-@pytest.mark.parametrize(("way", "shown"), [("%H:%M:%S", "21:05"), ("%r", "09:05 PM"), ("%I:%M:%S %p", "09:05 PM")])
-def test_hours_are_counted_as_the_country_does(monkeypatch: pytest.MonkeyPatch, way: str, shown: str) -> None:
-    monkeypatch.setattr("locale.nl_langinfo", lambda _what: way)
+@pytest.mark.parametrize(
+    ("time_format", "shown"), [("%H:%M:%S", "21:05"), ("%r", "09:05 PM"), ("%I:%M:%S %p", "09:05 PM")]
+)
+def test_hours_are_counted_as_the_country_does(monkeypatch: pytest.MonkeyPatch, time_format: str, shown: str) -> None:
+    monkeypatch.setattr("locale.nl_langinfo", lambda _what: time_format)
     then = datetime(2024, 3, 8, 21, 5).astimezone()
     assert dates.format_time(then.timestamp()) == f"2024-03-08 {shown}"
 
@@ -326,7 +328,7 @@ def test_help_in_russian(russian: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ({}, "хранятся всегда, между гостями не хранятся."),
         ({"retention_days": 31.0}, "хранятся 31 день, между гостями не хранятся."),
@@ -336,7 +338,7 @@ def test_help_in_russian(russian: None) -> None:
     ],
 )
 def test_what_a_server_keeps(
-    russian: None, start_server: Callable[..., RunningServer], options: dict[str, Any], said: str
+    russian: None, start_server: Callable[..., RunningServer], options: dict[str, Any], expected: str
 ) -> None:
     server = start_server(greeting="Be kind.\nnothing found", **options)
     with Client(server.host, server.port, "аня") as link:
@@ -344,11 +346,11 @@ def test_what_a_server_keeps(
     assert isinstance(event, Connected)
     own, more, kept = map(localize_greeting, event.greeting.splitlines())
     assert (own, more) == ("Be kind.", "nothing found")  # the owner's own words are left alone
-    assert kept.endswith(said)
+    assert kept.endswith(expected)
 
 
-def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
-    anna = sit(server, "--name", "аня", **RUSSIAN)
+def test_a_conversation_in_russian(server: RunningServer, open_terminal: OpenTerminal) -> None:
+    anna = open_terminal(server, "--name", "аня", **RUSSIAN)
     anna.wait_for(r"На связи с gmessenger/.*\r\nСообщения .* хранятся всегда.*\r\nВаше имя здесь: аня\.")
     anna.wait_for("Текст без команды уходит последнему адресату.*")
     anna.type_line("привет")
@@ -372,23 +374,23 @@ def test_a_conversation_in_russian(server: RunningServer, sit: Sit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "expected"),
     [
         (RUSSIAN, "gmessenger-client: Не удаётся связаться с 127.0.0.1:{port}: в соединении отказано.\r\n"),
         ({"LC_ALL": "C.UTF-8", **RUSSIAN}, "gmessenger-client: Cannot reach 127.0.0.1:{port}: Connection refused.\r\n"),
     ],
 )
-def test_nobody_there(fake: FakeServer, sit: Sit, environ: dict[str, str], said: str) -> None:
+def test_nobody_there(fake: FakeServer, open_terminal: OpenTerminal, environ: dict[str, str], expected: str) -> None:
     fake.stop_listening()
-    anna = sit(fake, "--name", "аня", "--retry-for", "0.01", **environ)
+    anna = open_terminal(fake, "--name", "аня", "--retry-for", "0.01", **environ)
     assert anna.wait_for_exit() == 69
-    told, ended = anna.seen.splitlines(keepends=True)
-    assert ended == said.format(port=fake.port)
-    assert re.match(r"-- .* (Trying again in|Следующая попытка через) 0[.,]\d (s|с)\.\r\n", told)
+    notice, last_line = anna.seen.splitlines(keepends=True)
+    assert last_line == expected.format(port=fake.port)
+    assert re.match(r"-- .* (Trying again in|Следующая попытка через) 0[.,]\d (s|с)\.\r\n", notice)
 
 
-def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
-    anna = sit(fake, "--name", "аня", **RUSSIAN)
+def test_the_line_is_cut_in_russian(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    anna = open_terminal(fake, "--name", "аня", **RUSSIAN)
     peer = fake.accept_and_log_in()
     anna.wait_for("Ваше имя здесь")
     peer.close()
@@ -397,8 +399,8 @@ def test_the_line_is_cut_in_russian(fake: FakeServer, sit: Sit) -> None:
     anna.wait_for("-- снова на связи\r\n")
 
 
-def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
-    anna = sit(fake, "--name", "аня", **RUSSIAN)
+def test_turned_away_in_russian(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    anna = open_terminal(fake, "--name", "аня", **RUSSIAN)
     fake.accept().reject_login(403, "banned", "Go away.")
     assert (anna.wait_for_exit(), anna.seen) == (
         77,
@@ -407,7 +409,7 @@ def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--port", "x"], "Параметр -p/--port: нужен номер порта от 0 до 65535, а не 'x'."),
         (["--port"], "Параметр -p/--port: нужно одно значение."),
@@ -417,14 +419,14 @@ def test_turned_away_in_russian(fake: FakeServer, sit: Sit) -> None:
     ],
 )
 def test_faults_of_the_command_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
     try:
         assert main(arguments) in (2, 78)
     finally:
         i18n.install({})
-    assert capsys.readouterr().err.startswith(f"gmessenger-client: {said}")
+    assert capsys.readouterr().err.startswith(f"gmessenger-client: {expected}")
 
 
 def test_the_help_of_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -458,7 +460,7 @@ def name_of(call: ast.Call) -> str:
 def is_text(node: ast.expr) -> bool:
     """Whether it is a text that was written there, with letters in it."""
     if isinstance(node, ast.JoinedStr):
-        return any(is_text(each) for each in node.values)
+        return any(is_text(part) for part in node.values)
     if isinstance(node, ast.BinOp):
         return is_text(node.left) or is_text(node.right)
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and any(map(str.isalpha, node.value))
@@ -470,7 +472,7 @@ def test_what_people_read_goes_through_the_catalog_in_whole_sentences(file: Path
         if isinstance(call, ast.Call) and name_of(call) in SHOWN:
             assert not any(map(is_text, call.args)), f"line {call.lineno} is not translated"
         if isinstance(call, ast.Call) and name_of(call) in MARKS:
-            parts = [each for each in call.args if isinstance(each, ast.JoinedStr | ast.BinOp)]
+            parts = [argument for argument in call.args if isinstance(argument, ast.JoinedStr | ast.BinOp)]
             assert not any(map(is_text, parts)), f"line {call.lineno} is pasted together"
 
 

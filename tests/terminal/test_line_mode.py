@@ -10,24 +10,24 @@ import pytest
 from tests.support.pty_client import PtyClient
 from tests.support.scripted_server import ClientConnection, FakeServer
 from tests.support.timeouts import TEST_TIMEOUT
-from tests.terminal.conftest import Sit
+from tests.terminal.conftest import OpenTerminal
 
 READY = r"interrupted it\.\r\n> "
 ESCAPES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def seated(
-    fake: FakeServer, sit: Sit, *arguments: str, greeting: str = "Be kind."
+def log_in(
+    fake: FakeServer, open_terminal: OpenTerminal, *arguments: str, greeting: str = "Be kind."
 ) -> tuple[PtyClient, ClientConnection]:
-    hank = sit(fake, "--name", "hank", *arguments)
+    hank = open_terminal(fake, "--name", "hank", *arguments)
     peer = fake.accept()
     assert peer.accept_login(greeting=greeting)["user"] == {"account_name": "hank", "device": os.uname().nodename}
     hank.wait_for(READY)
     return hank, peer
 
 
-def test_greeting_help_and_a_conversation(fake: FakeServer, sit: Sit) -> None:
-    hank = sit(fake, "--name", "hank")
+def test_greeting_help_and_a_conversation(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(fake, "--name", "hank")
     peer = fake.accept_and_log_in(greeting="Welcome, stranger.")
     hank.wait_for(r"Connected to fake/1\.\r\nWelcome, stranger\.\r\nYou are hank\.")
     hank.wait_for("(?s)1, message, /msg .*2, help, /help .*3, exit, /quit.*> $")
@@ -50,8 +50,8 @@ def test_greeting_help_and_a_conversation(fake: FakeServer, sit: Sit) -> None:
     assert hank.wait_for_exit() == 0
 
 
-def test_the_dialogue(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_the_dialogue(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("1")
     hank.wait_for("To whom[?] ")
     hank.type_line("dale")
@@ -68,8 +68,8 @@ def test_the_dialogue(fake: FakeServer, sit: Sit) -> None:
     assert peer.expect("msg")["message"] == "hello"
 
 
-def test_hints(fake: FakeServer, sit: Sit) -> None:
-    hank, _ = seated(fake, sit)
+def test_hints(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, _ = log_in(fake, open_terminal)
     hank.type_line("hello?")
     hank.wait_for("-- There is no recipient yet: write /msg NAME TEXT first")
     hank.type_line("/uesrs")
@@ -83,8 +83,8 @@ def test_hints(fake: FakeServer, sit: Sit) -> None:
     assert hank.wait_for_exit() == 0
 
 
-def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_users_and_status(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/users")
     users = [{"account_name": "dale", "status": "away"}, {"account_name": "hank", "status": "online"}]
     peer.respond(peer.expect("users"), 200, users=users, more=False)
@@ -94,7 +94,7 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
     assert status["status"] == "out to lunch"
     peer.respond(status, 400, code="bad_request", error="A status is shorter.")
     hank.wait_for("-- A status is shorter.")
-    for typed, sent, said in (
+    for typed, sent, expected in (
         ("out to lunch", "out to lunch", r"-- your status is now: out to lunch \(/status online clears it\)\r\n"),
         ("ONLINE", "online", r"-- your status is online again\r\n"),
     ):
@@ -102,7 +102,7 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
         status = peer.expect("status")
         assert status["status"] == sent
         peer.respond(status, 200)
-        hank.wait_for(said)
+        hank.wait_for(expected)
     hank.type_line("/status")
     peer.respond(peer.expect("users"), 200, users=[{"account_name": "Hank", "status": "away"}], more=False)
     hank.wait_for("-- your status: away; /status WORDS changes it, /status online clears it\r\n")
@@ -112,8 +112,8 @@ def test_users_and_status(fake: FakeServer, sit: Sit) -> None:
     hank.wait_for("-- dale has left")
 
 
-def test_conversations_have_numbers(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_conversations_have_numbers(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/go 1")
     hank.wait_for("-- there is no conversation 1; /go lists them\r\n")
     hank.type_line("/go")
@@ -143,9 +143,9 @@ def test_conversations_have_numbers(fake: FakeServer, sit: Sit) -> None:
     hank.wait_for("-- there is no conversation 5; /go lists them\r\nto dale> ")
 
 
-def test_nothing_a_stranger_sends_steers_the_terminal(fake: FakeServer, sit: Sit) -> None:
+def test_nothing_a_stranger_sends_steers_the_terminal(fake: FakeServer, open_terminal: OpenTerminal) -> None:
     hostile = "\x1b[2J\x1b]0;pwned\x07 \x9b31m \u202egnp.exe \x00\x08"
-    hank, peer = seated(fake, sit, "--bell", "no", greeting=f"Greetings{hostile}")
+    hank, peer = log_in(fake, open_terminal, "--bell", "no", greeting=f"Greetings{hostile}")
     peer.push_message(f"dale{hostile}", f"text{hostile}\nmore{hostile}", f"#room{hostile}")
     peer.send({"action": "presence", "user": {"account_name": f"dale{hostile}", "status": hostile}})
     peer.send({"response": 400, "code": "bad_frame", "error": f"Error{hostile}", "time": 1.0})
@@ -153,19 +153,19 @@ def test_nothing_a_stranger_sends_steers_the_terminal(fake: FakeServer, sit: Sit
     peer.respond(peer.expect("users"), 200, users=[{"account_name": f"user{hostile}", "status": hostile}])
     hank.type_line(f"/msg dale{hostile[:3]} hi")
     hank.type_line("/quit")
-    asked = peer.receive()
-    while asked["action"] != "quit":
-        if asked["action"] == "msg":
-            peer.respond(asked, 403, code="x", error=f"No{hostile}")
-        asked = peer.receive()
+    frame = peer.receive()
+    while frame["action"] != "quit":
+        if frame["action"] == "msg":
+            peer.respond(frame, 403, code="x", error=f"No{hostile}")
+        frame = peer.receive()
     assert hank.wait_for_exit() == 0
     for word in ("text", "more", "Error", "user", "No", "#room"):
         assert f"{word}^[[2J^[]0;pwned^G <9b>31m <202e>gnp.exe ^@^H" in hank.seen
     assert not ESCAPES.search(hank.seen.replace("\x1b[2", ""))  # that one the terminal itself echoed
 
 
-def test_what_is_typed_while_the_line_is_down_is_sent_later(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_what_is_typed_while_the_line_is_down_is_sent_later(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/msg dale one")
     assert peer.accept_messages(1) == ["one"]
     hank.wait_for("sent to dale")
@@ -187,8 +187,8 @@ def test_what_is_typed_while_the_line_is_down_is_sent_later(fake: FakeServer, si
         assert hank.wait_for_exit() == 0
 
 
-def test_the_name_is_asked_for_when_none_is_given(fake: FakeServer, sit: Sit) -> None:
-    hank = sit(fake)
+def test_the_name_is_asked_for_when_none_is_given(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(fake)
     hank.wait_for("Your name: $")
     hank.type_line("  ")
     hank.wait_for("Your name: $")
@@ -197,8 +197,8 @@ def test_the_name_is_asked_for_when_none_is_given(fake: FakeServer, sit: Sit) ->
     hank.wait_for("You are хэнк")
 
 
-def test_what_was_refused_can_be_sent_again(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_what_was_refused_can_be_sent_again(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/again")
     hank.wait_for("-- no message was refused")
     hank.type_line("/msg dale " + "far too long " * 10)
@@ -216,16 +216,16 @@ def test_what_was_refused_can_be_sent_again(fake: FakeServer, sit: Sit) -> None:
     assert (message["to"], message["message"]) == ("dale", "short")
 
 
-@pytest.mark.parametrize("way", ["\x04", "\x03"])
-def test_no_name_after_all(fake: FakeServer, sit: Sit, way: str) -> None:
-    hank = sit(fake)
+@pytest.mark.parametrize("signal_name", ["\x04", "\x03"])
+def test_no_name_after_all(fake: FakeServer, open_terminal: OpenTerminal, signal_name: str) -> None:
+    hank = open_terminal(fake)
     hank.wait_for("Your name: $")
-    hank.type(way)
+    hank.type(signal_name)
     assert hank.wait_for_exit() == 0
 
 
-def test_leaving_waits_for_answers(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_leaving_waits_for_answers(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/msg dale one")
     message = peer.expect("msg")
     hank.type("\x04")
@@ -236,8 +236,8 @@ def test_leaving_waits_for_answers(fake: FakeServer, sit: Sit) -> None:
     assert hank.wait_for_exit() == 0
 
 
-def test_leaving_does_not_wait_for_ever(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit, "--answer-timeout", "0.2")
+def test_leaving_does_not_wait_for_ever(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal, "--answer-timeout", "0.2")
     hank.type_line("/msg dale one")
     peer.expect("msg")
     hank.type("\x04")
@@ -245,15 +245,15 @@ def test_leaving_does_not_wait_for_ever(fake: FakeServer, sit: Sit) -> None:
     assert "gmessenger-client: Messages without an answer, which may be lost: 1." in hank.seen
 
 
-def test_control_c_leaves(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_control_c_leaves(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type("half a line\x03")
     assert peer.receive() == {"action": "quit"}
     assert hank.wait_for_exit() == 0
 
 
-def test_control_c_twice_leaves_at_once(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_control_c_twice_leaves_at_once(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/msg dale one")
     peer.expect("msg")
     hank.type("\x03")
@@ -263,8 +263,8 @@ def test_control_c_twice_leaves_at_once(fake: FakeServer, sit: Sit) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
-def test_signals(fake: FakeServer, sit: Sit, number: signal.Signals, code: int) -> None:
-    hank, peer = seated(fake, sit)
+def test_signals(fake: FakeServer, open_terminal: OpenTerminal, number: signal.Signals, code: int) -> None:
+    hank, peer = log_in(fake, open_terminal)
     before = termios.tcgetattr(hank.master)
     hank.signal(number)
     peer.expect_closed()
@@ -273,15 +273,15 @@ def test_signals(fake: FakeServer, sit: Sit, number: signal.Signals, code: int) 
     assert "Traceback" not in hank.seen
 
 
-def test_the_terminal_goes_away(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_the_terminal_goes_away(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.hang_up()
     peer.expect_closed()
     assert hank.process.wait(timeout=TEST_TIMEOUT) == 129
 
 
-def test_a_terminal_that_stops_does_not_stop_the_heartbeat(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit, "--probe-after", "0.1", "--answer-timeout", "0.5")
+def test_a_terminal_that_stops_does_not_stop_the_heartbeat(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal, "--probe-after", "0.1", "--answer-timeout", "0.5")
     hank.type("\x13")  # Ctrl-S
     for number in range(2000):
         peer.push_message("dale", f"{number} " + "x" * 80)
@@ -292,8 +292,8 @@ def test_a_terminal_that_stops_does_not_stop_the_heartbeat(fake: FakeServer, sit
     assert "connection lost" not in match.string[: match.end()]
 
 
-def test_a_stopped_terminal_does_not_stop_leaving(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_a_stopped_terminal_does_not_stop_leaving(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type("\x13")
     for _ in range(300):
         peer.push_message("dale", "x" * 100)
@@ -301,30 +301,30 @@ def test_a_stopped_terminal_does_not_stop_leaving(fake: FakeServer, sit: Sit) ->
     assert hank.process.wait(timeout=TEST_TIMEOUT) == 143
 
 
-def test_refused(fake: FakeServer, sit: Sit) -> None:
-    hank = sit(fake, "--name", "hank")
+def test_refused(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(fake, "--name", "hank")
     fake.accept().reject_login(409, "name_in_use", "This name is already in use\x1b; choose another.")
     assert hank.wait_for_exit() == 77
     assert hank.seen == "gmessenger-client: This name is already in use^[; choose another.\r\n"
 
 
-def test_replaced(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_replaced(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
     assert hank.wait_for_exit() == 77
     assert "gmessenger-client: You are elsewhere. (Two clients of one account" in hank.seen
 
 
-def test_a_long_typed_line_is_not_sent_in_part(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = seated(fake, sit)
+def test_a_long_typed_line_is_not_sent_in_part(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/msg dale " + "x" * 5000)
     hank.wait_for("-- not sent: a line can have at most 4095 bytes typed at once")
     hank.type_line("/msg dale short")
     assert peer.expect("msg")["message"] == "short"
 
 
-def test_a_narrow_terminal(fake: FakeServer, sit: Sit) -> None:
-    hank = sit(fake, "--name", "hank", columns=40)
+def test_a_narrow_terminal(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank = open_terminal(fake, "--name", "hank", columns=40)
     peer = fake.accept_and_log_in()
     hank.wait_for(r"  1, message, /msg \[NAME \[TEXT\]\]\r\n      write to NAME")
     hank.wait_for(READY)

@@ -20,13 +20,13 @@ from gmessenger.text import Text
 from tests import ROOT
 from tests.support.pty_client import TIMEOUT, close, command, environment
 from tests.support.scripted_server import ClientConnection, FakeServer
-from tests.terminal.conftest import Start
+from tests.terminal.conftest import StartClient
 
 Process = subprocess.Popen[bytes]
 
 
-def ended(process: Process, given: bytes | None = None) -> tuple[int, str, str]:
-    out, err = process.communicate(given, timeout=TIMEOUT)
+def finish(process: Process, stdin: bytes | None = None) -> tuple[int, str, str]:
+    out, err = process.communicate(stdin, timeout=TIMEOUT)
     return process.returncode, (out or b"").decode(errors="replace"), (err or b"").decode()
 
 
@@ -39,11 +39,11 @@ def feed(process: Process, data: bytes, *, end: bool = True) -> None:
         process.stdin = None
 
 
-def sending(
-    start: Start, fake: FakeServer, given: bytes, to: str = "hank", *more: str
+def start_sending(
+    start_client: StartClient, fake: FakeServer, data: bytes, to: str = "hank", *more: str
 ) -> tuple[Process, ClientConnection]:
-    process = start(fake, "--name", "cron", "--to", to, *more)
-    feed(process, given)
+    process = start_client(fake, "--name", "cron", "--to", to, *more)
+    feed(process, data)
     return process, fake.accept_and_log_in()
 
 
@@ -51,31 +51,31 @@ def refuse(peer: ClientConnection, code: str = "not_here", error: str = "They ha
     peer.respond(peer.expect("msg"), response, code=code, error=error)
 
 
-def test_every_line_is_sent_that_says_something(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, "backup done\n\n \t\u3000\r\n  привет\r\nlast\n\n".encode())
+def test_every_line_is_sent_that_says_something(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, "backup done\n\n \t\u3000\r\n  привет\r\nlast\n\n".encode())
     assert peer.accept_messages(3) == ["backup done", "  привет", "last"]
     assert peer.receive() == {"action": "quit"}
-    assert ended(process) == (0, "", "")
+    assert finish(process) == (0, "", "")
 
 
-def test_the_whole_input_is_one_message(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, "backup done\n\n  привет\r\nlast\n".encode(), "hank", "--whole")
+def test_the_whole_input_is_one_message(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, "backup done\n\n  привет\r\nlast\n".encode(), "hank", "--whole")
     assert peer.accept_messages(1) == ["backup done\n\n  привет\nlast"]
     assert peer.receive() == {"action": "quit"}
-    assert ended(process) == (0, "", "")
+    assert finish(process) == (0, "", "")
 
 
-def test_a_whole_input_of_nothing_is_no_message(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"\n \n", "hank", "--whole")
+def test_a_whole_input_of_nothing_is_no_message(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"\n \n", "hank", "--whole")
     assert peer.receive() == {"action": "quit"}
-    assert ended(process) == (0, "", "")
+    assert finish(process) == (0, "", "")
 
 
-@pytest.mark.parametrize("given", [b"x" * 300_000, b"xx\n" * 100_000])
-def test_a_whole_input_that_is_too_long(fake: FakeServer, start: Start, given: bytes) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank", "--whole")
+@pytest.mark.parametrize("data", [b"x" * 300_000, b"xx\n" * 100_000])
+def test_a_whole_input_that_is_too_long(fake: FakeServer, start_client: StartClient, data: bytes) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank", "--whole")
     fake.accept_and_log_in()
-    assert ended(process, given) == (
+    assert finish(process, data) == (
         75,
         "",
         "-- not sent: The input is longer than 262144 characters.\n"
@@ -83,54 +83,54 @@ def test_a_whole_input_that_is_too_long(fake: FakeServer, start: Start, given: b
     )
 
 
-def test_a_refused_line(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"one\ntwo\nthree\n")
+def test_a_refused_line(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"one\ntwo\nthree\n")
     peer.accept_messages(1)
     refuse(peer, error="They have left\x1b.")
     refuse(peer, error="They are still away.")
-    assert ended(process) == (
+    assert finish(process) == (
         75,
         "",
         "-- not sent: They have left^[.\ngmessenger-client: Not sent: 2 of 3 lines. The first: They have left^[.\n",
     )
 
 
-def test_a_line_too_long_is_reported_and_the_others_sent(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank")
+def test_a_line_too_long_is_reported_and_the_others_sent(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank")
     peer = fake.accept_and_log_in()
     feed(process, b"one\n" + b"x" * 70_000 + b"\n" + b"y" * 300_000 + b"\nfour\n")
     assert peer.accept_messages(2) == ["one", "four"]
-    code, _, err = ended(process)
+    code, _, err = finish(process)
     assert code == 75
     assert "Not sent: 2 of 4 lines. The first: " in err
     assert "65536" in err or "262144" in err
 
 
-def test_unanswered_lines_after_a_loss_for_good(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"one\ntwo\n", "hank", "--retry-for", "0.2")
+def test_unanswered_lines_after_a_loss_for_good(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"one\ntwo\n", "hank", "--retry-for", "0.2")
     peer.accept_messages(1)
     peer.expect("msg")
     fake.stop_listening()
     peer.close()
-    code, out, err = ended(process)
+    code, out, err = finish(process)
     assert (code, out) == (75, "")
     assert "-- connection lost" in err
     assert "Not sent: " in err and "could not be restored within 0.2 s" in err
 
 
-def test_a_loss_in_between(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"one\ntwo\n")
+def test_a_loss_in_between(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"one\ntwo\n")
     first = peer.expect("msg")
     peer.restart()
     peer = fake.accept_and_log_in()
     assert peer.expect("msg") == first
     peer.respond(first)
     peer.accept_messages(1)
-    assert ended(process)[0] == 0
+    assert finish(process)[0] == 0
 
 
-def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank")
+def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank")
     assert process.stdin is not None
     os.set_blocking(process.stdin.fileno(), False)
     peer = fake.accept_and_log_in()
@@ -143,18 +143,18 @@ def test_the_input_is_read_as_fast_as_it_is_answered(fake: FakeServer, start: St
     process.stdin.close()
     process.stdin = None
     peer.accept_messages(-(-written // 1024))
-    assert ended(process)[0] == 0
+    assert finish(process)[0] == 0
 
 
-def test_later_is_tried_again(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"one\n")
+def test_later_is_tried_again(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"one\n")
     peer.respond(peer.expect("msg"), 429, code="recipient_busy", error="Busy.", retry_after=0.05)
     assert peer.accept_messages(1) == ["one"]
-    assert ended(process) == (0, "", "")
+    assert finish(process) == (0, "", "")
 
 
-def test_a_room_is_joined_first(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"one\n", "#ops")
+def test_a_room_is_joined_first(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"one\n", "#ops")
     peer.respond(peer.expect("join"), 200, members=["cron"])
     assert peer.expect("msg")["to"] == "#ops"
     peer.sock.sendall(b"")
@@ -162,30 +162,30 @@ def test_a_room_is_joined_first(fake: FakeServer, start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "code", "error", "said"),
+    ("response", "code", "error", "expected"),
     [
         (400, "unknown_action", "There is no such action.", "Cannot join #ops: this server has no rooms."),
         (403, "forbidden", "Members only.", "Cannot join #ops: Members only."),
     ],
 )
 def test_a_room_that_cannot_be_joined(
-    fake: FakeServer, start: Start, response: int, code: str, error: str, said: str
+    fake: FakeServer, start_client: StartClient, response: int, code: str, error: str, expected: str
 ) -> None:
-    process, peer = sending(start, fake, b"one\n", "#ops")
+    process, peer = start_sending(start_client, fake, b"one\n", "#ops")
     peer.respond(peer.expect("join"), response, code=code, error=error)
     peer.expect_closed()
-    assert ended(process) == (77, "", f"gmessenger-client: {said}\n")
+    assert finish(process) == (77, "", f"gmessenger-client: {expected}\n")
 
 
-def test_everybody_needs_no_joining(fake: FakeServer, start: Start) -> None:
-    process, peer = sending(start, fake, b"one\n", "#all")
+def test_everybody_needs_no_joining(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_sending(start_client, fake, b"one\n", "#all")
     assert peer.accept_messages(1) == ["one"]
-    assert ended(process)[0] == 0
+    assert finish(process)[0] == 0
 
 
 @pytest.mark.parametrize(("answered", "code"), [(False, 130), (True, 0)])
-def test_control_c_while_sending(fake: FakeServer, start: Start, answered: bool, code: int) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank")
+def test_control_c_while_sending(fake: FakeServer, start_client: StartClient, answered: bool, code: int) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank")
     feed(process, b"one\n", end=False)
     peer = fake.accept_and_log_in()
     message = peer.expect("msg")
@@ -196,23 +196,23 @@ def test_control_c_while_sending(fake: FakeServer, start: Start, answered: bool,
         peer.send({"action": "probe"})
         peer.receive()  # so the answer before it was heard
     process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == code
+    assert finish(process)[0] == code
 
 
-def test_control_c_before_anything_was_sent(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank")
+def test_control_c_before_anything_was_sent(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank")
     fake.accept().expect("presence")
     process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == 130
+    assert finish(process)[0] == 130
 
 
-def test_what_was_not_answered_is_counted_however_it_ends(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "hank")
+def test_what_was_not_answered_is_counted_however_it_ends(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "hank")
     feed(process, b"/msg dale one\n/msg dale two\n", end=False)
     peer = fake.accept_and_log_in()
     peer.expect("msg"), peer.expect("msg")
     process.send_signal(signal.SIGTERM)
-    code, _, err = ended(process)
+    code, _, err = finish(process)
     assert (code, err) == (143, "gmessenger-client: Messages without an answer from the server: 2.\n")
 
 
@@ -232,7 +232,7 @@ def test_nohup(fake: FakeServer, log: Path) -> None:
     assert process.stdout is not None
     assert b"still there?" in process.stdout.readline()
     process.terminate()
-    assert ended(process)[0] == 143
+    assert finish(process)[0] == 143
 
 
 FRAMES = [
@@ -241,36 +241,40 @@ FRAMES = [
 ]
 
 
-def listening(start: Start, fake: FakeServer, *more: str, **streams: Any) -> tuple[Process, ClientConnection]:
-    process = start(fake, "--name", "bot", "--listen", *more, **({"stdin": subprocess.DEVNULL} | streams))
+def start_listening(
+    start_client: StartClient, fake: FakeServer, *more: str, **streams: Any
+) -> tuple[Process, ClientConnection]:
+    process = start_client(fake, "--name", "bot", "--listen", *more, **({"stdin": subprocess.DEVNULL} | streams))
     return process, fake.accept_and_log_in()
 
 
-def test_listening_prints_the_very_frames_at_once(fake: FakeServer, start: Start) -> None:
-    process, peer = listening(start, fake, "--json")
+def test_listening_prints_the_very_frames_at_once(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_listening(start_client, fake, "--json")
     assert process.stdout is not None and process.stderr is not None
     for frame in FRAMES:
         peer.send_bytes(frame + b"\n")
         peer.send({"action": "synced"})
         assert process.stdout.readline() == frame + b"\n"
     process.send_signal(signal.SIGINT)
-    code, out, err = ended(process)
+    code, out, err = finish(process)
     assert (code, out, err) == (0, "", "Connected to fake/1.\nBe kind.\n")
 
 
-def test_what_the_account_says_itself_is_for_programs_that_ask_for_it(fake: FakeServer, start: Start) -> None:
+def test_what_the_account_says_itself_is_for_programs_that_ask_for_it(
+    fake: FakeServer, start_client: StartClient
+) -> None:
     own = b'{"action":"msg","from":"bot","to":"dale","time":1.5,"message":"said elsewhere","id":"x1","seq":1}'
     for more, printed in (((), [FRAMES[0]]), (("--own",), [own, FRAMES[0]])):
-        process, peer = listening(start, fake, "--json", *more)
+        process, peer = start_listening(start_client, fake, "--json", *more)
         peer.send_bytes(own + b"\n" + FRAMES[0] + b"\n")
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in printed] == [frame + b"\n" for frame in printed]
         process.send_signal(signal.SIGINT)
-        assert ended(process)[:2] == (0, "")
+        assert finish(process)[:2] == (0, "")
 
 
-def test_listening_in_words(fake: FakeServer, start: Start) -> None:
-    process, peer = listening(start, fake)
+def test_listening_in_words(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_listening(start_client, fake)
     peer.send_bytes(b"\n".join(FRAMES) + b"\n")
     assert process.stdout is not None
     lines = [process.stdout.readline().decode().split("] ")[-1] for _ in range(3)]
@@ -278,24 +282,24 @@ def test_listening_in_words(fake: FakeServer, start: Start) -> None:
     peer.restart()
     fake.accept_and_log_in()
     assert process.stderr is not None
-    told = [process.stderr.readline().decode() for _ in range(3)]
-    assert told[:2] == ["Connected to fake/1.\n", "Be kind.\n"] and told[2].startswith("-- connection lost")
+    lines = [process.stderr.readline().decode() for _ in range(3)]
+    assert lines[:2] == ["Connected to fake/1.\n", "Be kind.\n"] and lines[2].startswith("-- connection lost")
     process.send_signal(signal.SIGTERM)
-    assert ended(process)[0] == 143
+    assert finish(process)[0] == 143
 
 
-def test_listening_never_reads(fake: FakeServer, start: Start) -> None:
-    process, peer = listening(start, fake, stdin=subprocess.PIPE)
+def test_listening_never_reads(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_listening(start_client, fake, stdin=subprocess.PIPE)
     feed(process, b"exit\n/quit\n")
     peer.push_message("dale", "hi", "bot")
     assert process.stdout is not None
     assert b"dale: hi" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == 0
+    assert finish(process)[0] == 0
 
 
-def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start: Start) -> None:
-    process, peer = listening(start, fake, "--json")
+def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_listening(start_client, fake, "--json")
     peer.send_bytes(FRAMES[0] + b"\n")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
@@ -306,17 +310,17 @@ def test_a_reader_that_leaves_is_the_end_of_listening(fake: FakeServer, start: S
     assert process.stderr.read() == b"Connected to fake/1.\nBe kind.\n"
 
 
-def test_a_full_disk(fake: FakeServer, start: Start) -> None:
+def test_a_full_disk(fake: FakeServer, start_client: StartClient) -> None:
     with Path("/dev/full").open("wb") as full:
-        process, peer = listening(start, fake, "--json", stdout=full)
+        process, peer = start_listening(start_client, fake, "--json", stdout=full)
         peer.send_bytes(FRAMES[0] + b"\n")
-        code, _, err = ended(process)
+        code, _, err = finish(process)
     assert code == 73
     assert err.endswith("gmessenger-client: Cannot write the output: No space left on device.\n")
 
 
-def test_a_slow_reader_does_not_stop_the_heartbeat(fake: FakeServer, start: Start) -> None:
-    process, peer = listening(start, fake, "--json", "--probe-after", "0.1", "--answer-timeout", "0.2")
+def test_a_slow_reader_does_not_stop_the_heartbeat(fake: FakeServer, start_client: StartClient) -> None:
+    process, peer = start_listening(start_client, fake, "--json", "--probe-after", "0.1", "--answer-timeout", "0.2")
     frame = FRAMES[0][:-1] + b',"pad":"' + b"x" * 1000 + b'"}\n'
     for _ in range(2000):
         peer.send_bytes(frame)
@@ -326,31 +330,31 @@ def test_a_slow_reader_does_not_stop_the_heartbeat(fake: FakeServer, start: Star
     for _ in range(2000):
         assert process.stdout.readline() == frame
     process.send_signal(signal.SIGINT)
-    assert "is down" not in ended(process)[2]
+    assert "is down" not in finish(process)[2]
 
 
-def test_line_mode_in_a_pipe(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "hank")
+def test_line_mode_in_a_pipe(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "hank")
     peer = fake.accept_and_log_in()
     feed(process, b"1\ndale\nhi\n\nplain\nhelp\n/msg bob yo", end=True)
     assert peer.accept_messages(3) == ["hi", "plain", "yo"]
-    code, out, err = ended(process)
+    code, out, err = finish(process)
     assert (code, err) == (0, "")
     assert out.count("-- sent to dale\n") == 2
     assert "-- sent to bob\n" in out
     assert "\r" not in out and "> " not in out
 
 
-def test_line_mode_with_unanswered_lines(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "hank", "--answer-timeout", "0.1")
+def test_line_mode_with_unanswered_lines(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "hank", "--answer-timeout", "0.1")
     peer = fake.accept_and_log_in()
     feed(process, b"/msg dale hi\n")
     peer.expect("msg")
-    assert ended(process)[0] == 75
+    assert finish(process)[0] == 75
 
 
-def test_line_mode_whose_reader_leaves_still_sends(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "hank")
+def test_line_mode_whose_reader_leaves_still_sends(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "hank")
     peer = fake.accept_and_log_in()
     assert process.stdout is not None
     process.stdout.readline()
@@ -381,7 +385,7 @@ def test_closed_standard_streams(fake: FakeServer, log: Path, closed: tuple[int,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--name", "a", "--to", "b", "--listen"], "Use --to or --listen, not both."),
         (["--name", "a", "--json"], "--json works only with --listen."),
@@ -395,11 +399,11 @@ def test_closed_standard_streams(fake: FakeServer, log: Path, closed: tuple[int,
         (["--port", "x"], "port"),
     ],
 )
-def test_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+def test_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("gmessenger-client: ") and said in err and err.count("\n") == 1
+    assert err.startswith("gmessenger-client: ") and expected in err and err.count("\n") == 1
 
 
 def test_a_bad_config_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -409,34 +413,34 @@ def test_a_bad_config_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert "name" in err and err.count("\n") == 1
 
 
-def test_unreachable(fake: FakeServer, start: Start) -> None:
+def test_unreachable(fake: FakeServer, start_client: StartClient) -> None:
     fake.stop_listening()
-    said = f"Cannot reach 127.0.0.1:{fake.port}: Connection refused."
-    for way in (["--to", "dale"], ["--listen"], []):
-        process = start(fake, "--name", "hank", *way, "--retry-for", "0.2")
-        code, out, err = ended(process, b"x\n" if "--listen" not in way else None)
+    expected = f"Cannot reach 127.0.0.1:{fake.port}: Connection refused."
+    for mode in (["--to", "dale"], ["--listen"], []):
+        process = start_client(fake, "--name", "hank", *mode, "--retry-for", "0.2")
+        code, out, err = finish(process, b"x\n" if "--listen" not in mode else None)
         assert code == 69
         shown = out + err
-        assert re.fullmatch(rf"-- {said} Trying again in 0.\d s\.\ngmessenger-client: {said}\n", shown), shown
+        assert re.fullmatch(rf"-- {expected} Trying again in 0.\d s\.\ngmessenger-client: {expected}\n", shown), shown
 
 
-@pytest.mark.parametrize("way", [["--to", "dale"], ["--listen"], []], ids=["to", "listen", "line mode"])
-def test_a_server_that_is_not_there_yet_is_waited_for(start: Start, way: list[str]) -> None:
+@pytest.mark.parametrize("mode", [["--to", "dale"], ["--listen"], []], ids=["to", "listen", "line mode"])
+def test_a_server_that_is_not_there_yet_is_waited_for(start_client: StartClient, mode: list[str]) -> None:
     with FakeServer() as once:
         once.stop_listening()
-        process = start(once, "--name", "hank", *way)
-        told = process.stderr if way else process.stdout
-        assert told is not None
-        assert b"Connection refused. Trying again in " in told.readline()
+        process = start_client(once, "--name", "hank", *mode)
+        lines = process.stderr if mode else process.stdout
+        assert lines is not None
+        assert b"Connection refused. Trying again in " in lines.readline()
         with FakeServer(once.port) as fake:
             peer = fake.accept_and_log_in()
-            if way == ["--to", "dale"]:
+            if mode == ["--to", "dale"]:
                 feed(process, b"at last\n")
                 assert peer.accept_messages(1) == ["at last"]
-                assert ended(process)[0] == 0
+                assert finish(process)[0] == 0
 
 
-class Nowhere:
+class UnreachableClient:
     """A link that fails to start, ever for the same cause."""
 
     def __init__(self, cause: OSError) -> None:
@@ -460,20 +464,20 @@ class Nowhere:
     ],
 )
 def test_what_is_waited_for_is_what_may_come(cause: OSError, typed: bool, waits: bool) -> None:
-    link, said = Nowhere(cause), list[str]()
+    link, expected = UnreachableClient(cause), list[str]()
     with pytest.raises(Unreachable):
-        StartupRetry(0.05, said.append, interactive=typed).start(link)  # type: ignore[arg-type]
-    assert (link.tries > 1, bool(said)) == (waits, waits)
+        StartupRetry(0.05, expected.append, interactive=typed).start(link)  # type: ignore[arg-type]
+    assert (link.tries > 1, bool(expected)) == (waits, waits)
 
 
-def test_a_server_without_room_is_waited_for(fake: FakeServer, start: Start) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank")
+def test_a_server_without_room_is_waited_for(fake: FakeServer, start_client: StartClient) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank")
     feed(process, b"one\n")
     fake.accept().reject_login(503, "server_full", "The server is full.", retry_after=0.1)
     assert process.stderr is not None
     assert b"The server is full. Trying again in" in process.stderr.readline()
     assert fake.accept_and_log_in().accept_messages(1) == ["one"]
-    assert ended(process)[0] == 0
+    assert finish(process)[0] == 0
 
 
 def test_a_log_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
@@ -481,13 +485,15 @@ def test_a_log_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_log_tells_what_happened_but_not_what_was_said(fake: FakeServer, start: Start, log: Path) -> None:
-    process = start(fake, "--name", "cron", "--to", "hank", "--log-level", "debug", "--log-format", "json")
+def test_the_log_tells_what_happened_but_not_what_was_said(
+    fake: FakeServer, start_client: StartClient, log: Path
+) -> None:
+    process = start_client(fake, "--name", "cron", "--to", "hank", "--log-level", "debug", "--log-format", "json")
     feed(process, b"the secret text\n")
     peer = fake.accept_and_log_in()
     peer.push_message("hank", "a secret answer", "cron")
     peer.accept_messages(1)
-    assert ended(process)[0] == 0
+    assert finish(process)[0] == 0
     text = log.read_text()
     assert "secret" not in text
     assert [json.loads(line)["event"] for line in text.splitlines()] == [
@@ -505,7 +511,7 @@ def test_an_unexpected_fault_is_one_sentence_and_a_traceback_in_the_log(
     argv = [sys.executable, "-c", program, *command(fake, "--name", "hank")[4:]]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment(log))
     fake.accept_and_log_in()
-    code, _, err = ended(process)
+    code, _, err = finish(process)
     assert code == 1
     assert err.count("\n") == 1 and "KeyError" in err and str(log) in err
     assert "Traceback" in log.read_text()
@@ -528,15 +534,15 @@ def test_a_name_that_is_not_utf_8(fake: FakeServer, log: Path) -> None:
     process = subprocess.Popen(
         [*argv, b"h\xffnk"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT, env=environment(log)
     )
-    code, _, err = ended(process)
+    code, _, err = finish(process)
     assert code == 77 and "name" in err and err.count("\n") == 1
 
 
-def test_an_input_that_never_ends_is_no_obstacle_to_leaving(fake: FakeServer, start: Start) -> None:
+def test_an_input_that_never_ends_is_no_obstacle_to_leaving(fake: FakeServer, start_client: StartClient) -> None:
     reading, writing = os.pipe()
-    process = start(fake, "--name", "cron", "--to", "hank", stdin=reading)
+    process = start_client(fake, "--name", "cron", "--to", "hank", stdin=reading)
     peer = fake.accept_and_log_in()
     peer.send({"response": 409, "code": "replaced", "error": "You are elsewhere.", "time": 1.0})
-    code, out, err = ended(process)
+    code, out, err = finish(process)
     assert (code, out) == (77, "") and err.startswith("gmessenger-client: You are elsewhere. (Two clients")
     close(reading), close(writing)

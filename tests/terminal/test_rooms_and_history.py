@@ -12,14 +12,16 @@ from gmessenger.terminal.line_mode import SLOW_DELIVERY, DeliveryTracker
 from gmessenger.wire.events import ResponseFrame
 from tests.support.pty_client import PtyClient
 from tests.support.scripted_server import ClientConnection, FakeServer, Frame
-from tests.terminal.conftest import Sit
+from tests.terminal.conftest import OpenTerminal
 from tests.terminal.test_line_mode import READY
 
 NOW = time.time()
 
 
-def come(fake: FakeServer, sit: Sit, *, account: bool = True) -> tuple[PtyClient, ClientConnection]:
-    hank = sit(fake, "--name", "hank")
+def log_in(
+    fake: FakeServer, open_terminal: OpenTerminal, *, account: bool = True
+) -> tuple[PtyClient, ClientConnection]:
+    hank = open_terminal(fake, "--name", "hank")
     peer = fake.accept_and_log_in(account=account)
     hank.wait_for(READY)
     return hank, peer
@@ -29,16 +31,16 @@ def entry(seq: int, text: str, sender: str = "dale", to: str = "#dev", **more: s
     return {"from": sender, "to": to, "time": NOW, "message": text, "seq": seq, **more}
 
 
-def test_a_room(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = come(fake, sit)
+def test_a_room(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/topic")
     hank.wait_for("-- which room[?] give its name, as in /leave #ROOM, or write")
     hank.type_line("/go @dale")
     hank.wait_for("to dale> ")
     hank.type_line("/join dev")
-    asked = peer.expect("join")
-    assert asked["room"] == "#dev"
-    peer.respond(asked, 200, members=["hank", "dale\x1b"], topic="be\x07 kind", seq=0)
+    request = peer.expect("join")
+    assert request["room"] == "#dev"
+    peer.respond(request, 200, members=["hank", "dale\x1b"], topic="be\x07 kind", seq=0)
     hank.wait_for(r"-- you are in #dev, with hank, dale\^\[\r\n-- the topic of #dev: be\^G kind\r\nto #dev> ")
     hank.type_line("hello")
     message = peer.expect("msg")
@@ -74,72 +76,72 @@ def next_request(peer: ClientConnection) -> Frame:
     return frame
 
 
-def test_history_and_search(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = come(fake, sit)
+def test_history_and_search(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/history")
     hank.wait_for("-- which conversation[?]")
     hank.type_line("/msg dale")
     hank.type_line("/history 3")
-    asked = peer.expect("history")
-    assert (asked["with"], asked["limit"]) == ("dale", 3)
+    request = peer.expect("history")
+    assert (request["with"], request["limit"]) == ("dale", 3)
     page = [entry(2, "two\x1b", to="hank"), {"seq": 3, "erased": True, "message": ""}]
-    peer.respond(asked, 200, messages=page, more=True)  # cut to the frame
-    asked = peer.expect("history")
-    assert (asked["before"], asked["limit"]) == (2, 1)
-    peer.respond(asked, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
+    peer.respond(request, 200, messages=page, more=True)  # cut to the frame
+    request = peer.expect("history")
+    assert (request["before"], request["limit"]) == (2, 1)
+    peer.respond(request, 200, messages=[entry(1, "one", "hank", "dale")], more=False)
     hank.wait_for(
         r"-- the last 3 messages with dale:\r\n\[\d\d:\d\d\] hank: one\r\n\[\d\d:\d\d\] dale: two\^\[\r\n"
         r"-- this message has been erased\r\n-- end of earlier messages\r\n"
     )
     hank.type_line("/search two words")
-    asked = peer.expect("search")
-    assert asked["text"] == "two words"
+    request = peer.expect("search")
+    assert request["text"] == "two words"
     found = [entry(9, "new", "hank", "dale", **{"with": "dale"}), entry(4, "old", **{"with": "#dev"})]
-    peer.respond(asked, 200, messages=found, more=False)
+    peer.respond(request, 200, messages=found, more=False)
     hank.wait_for(
         r"-- found 2 messages:\r\n  1 \[\d\d:\d\d\] #dev dale: old\r\n  2 \[\d\d:\d\d\] hank to dale: new\r\n"
     )
     hank.type_line("/jump")  # to the newest first
-    asked = peer.expect("history")
-    assert (asked["with"], asked["before"]) == ("dale", 15)
-    peer.respond(asked, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
+    request = peer.expect("history")
+    assert (request["with"], request["before"]) == ("dale", 15)
+    peer.respond(request, 200, messages=[entry(8, "before", to="hank"), entry(9, "new", "hank", "dale")], more=False)
     hank.wait_for(
         r"-- messages around the search result, in dale:\r\n"
         r"  \[\d\d:\d\d\] dale: before\r\n> \[\d\d:\d\d\] hank: new\r\n-- end of search results\r\nto dale> "
     )
     hank.type_line("/jump 1")
-    asked = peer.expect("history")
-    assert (asked["with"], asked["before"]) == ("#dev", 10)
-    peer.respond(asked, 200, messages=[entry(4, "old", to="#dev")], more=False)
+    request = peer.expect("history")
+    assert (request["with"], request["before"]) == ("#dev", 10)
+    peer.respond(request, 200, messages=[entry(4, "old", to="#dev")], more=False)
     hank.wait_for(r"> \[\d\d:\d\d\] #dev dale: old\r\n.*\r\nto #dev> ")
     hank.type_line("/jump 3")
     hank.wait_for("-- there is no such search result; they are numbered 1 to 2\r\n")
-    for typed, with_, text in (
+    for typed, conversation, text in (
         ("#dev two words", "#dev", "two words"),
         ("@dale  word", "dale", "word"),
         ("#dev", None, "#dev"),
         ("# x", None, "# x"),
     ):
         hank.type_line(f"/search {typed}")
-        asked = peer.expect("search")
-        assert (asked.get("with"), asked["text"]) == (with_, text)
-        peer.respond(asked, 200, messages=[], more=False)
+        request = peer.expect("search")
+        assert (request.get("with"), request["text"]) == (conversation, text)
+        peer.respond(request, 200, messages=[], more=False)
         hank.wait_for("-- nothing found")
     hank.type_line("/jump")
     hank.wait_for("-- there are no search results yet; /search WORDS searches for messages")
-    for messages, said in (([], "-- nothing found"), ([entry(9, "new", **{"with": "#dev"})], "#dev dale: new")):
+    for messages, expected in (([], "-- nothing found"), ([entry(9, "new", **{"with": "#dev"})], "#dev dale: new")):
         hank.type_line("/search all")
         peer.respond(peer.expect("search"), 200, messages=messages, more=False, incomplete=True)
         hank.wait_for(
-            rf"{said}\r\n-- the search is incomplete: there may be more results; try less common words, or one room"
+            rf"{expected}\r\n-- the search is incomplete: there may be more results; try less common words, or one room"
         )
     hank.type_line("/search nothing")
     peer.respond(peer.expect("search"), 403, code="accounts_only", error="Only accounts may do this.")
     hank.wait_for("-- Only accounts may do this")
 
 
-def test_a_hole_is_marked(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = come(fake, sit)
+def test_a_hole_is_marked(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     peer.push_message("dale", "one", seq=1)
     peer.push_message("dale", "three", seq=3)
     hank.wait_for("dale: one")
@@ -152,8 +154,8 @@ def test_a_hole_is_marked(fake: FakeServer, sit: Sit) -> None:
     hank.wait_for(r"\] you, on another device, to dale: from afar\r\n")
 
 
-def test_registering(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = come(fake, sit, account=False)
+def test_registering(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal, account=False)
     hank.type_line("/register")
     hank.wait_for("A password for hank: $")
     hank.type_line("correct horse")
@@ -165,33 +167,33 @@ def test_registering(fake: FakeServer, sit: Sit) -> None:
     hank.type_line("correct horse")
     hank.wait_for("Repeat the password: $")
     hank.type_line("correct horse")
-    asked = peer.expect("register")
-    assert (asked["password"], asked["invite"]) == ("correct horse", "invitation")
-    peer.respond(asked, 201, account=True, session="new")
+    request = peer.expect("register")
+    assert (request["password"], request["invite"]) == ("correct horse", "invitation")
+    peer.respond(request, 201, account=True, session="new")
     hank.wait_for("-- hank is now your account")
     peer.close()
     assert fake.accept().accept_login(account=True)["session"] == "new"
 
 
-def test_what_was_not_sent_is_kept(fake: FakeServer, sit: Sit, tmp_path: Path) -> None:
-    hank, peer = come(fake, sit)
+def test_what_was_not_sent_is_kept(fake: FakeServer, open_terminal: OpenTerminal, tmp_path: Path) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/msg dale one")
-    asked = peer.expect("msg")
+    request = peer.expect("msg")
     hank.signal(signal.SIGKILL)
     hank.wait_for_exit()
-    (kept,) = (tmp_path / "unsent").iterdir()
-    assert asked["id"] in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
-    hank = sit(fake, "--name", "hank", "--answer-timeout", "0.5")
+    (journal,) = (tmp_path / "unsent").iterdir()
+    assert request["id"] in journal.read_text() and journal.stat().st_mode & 0o777 == 0o600
+    hank = open_terminal(fake, "--name", "hank", "--answer-timeout", "0.5")
     peer = fake.accept_and_log_in(account=True)
     hank.wait_for("-- 1 message of the last session had no answer; sending it again")
-    assert peer.expect("msg") == asked
+    assert peer.expect("msg") == request
     hank.type("\x04")
     assert hank.wait_for_exit() == 75
     assert "without an answer, saved and sent at the next start: 1." in hank.seen
 
 
-def test_a_room_is_the_same_in_every_spelling(fake: FakeServer, sit: Sit) -> None:
-    hank, peer = come(fake, sit)
+def test_a_room_is_the_same_in_every_spelling(fake: FakeServer, open_terminal: OpenTerminal) -> None:
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/join #Straße")
     peer.respond(peer.expect("join"), 200, members=["hank"], topic="", seq=0)
     hank.wait_for("to #Straße> ")
@@ -203,17 +205,17 @@ def test_a_room_is_the_same_in_every_spelling(fake: FakeServer, sit: Sit) -> Non
     hank.wait_for("-- you have left #STRAẞE\r\n> ")
 
 
-@pytest.mark.parametrize(("seconds", "news"), [(SLOW_DELIVERY - 1, False), (SLOW_DELIVERY, True)])
-def test_a_word_about_what_is_delivered_late(seconds: float, news: bool) -> None:
+@pytest.mark.parametrize(("seconds", "notices"), [(SLOW_DELIVERY - 1, False), (SLOW_DELIVERY, True)])
+def test_a_word_about_what_is_delivered_late(seconds: float, notices: bool) -> None:
     now = 0.0
-    marks = DeliveryTracker(lambda: now)
+    tracker = DeliveryTracker(lambda: now)
     for seq in (1, 2):
-        marks.on_accepted(Accepted(make_message("Dale", "hi"), ResponseFrame(200, seq=seq)))
-    marks.on_accepted(Accepted(make_message("#dev", "hi"), ResponseFrame(200, seq=9)))
+        tracker.on_accepted(Accepted(make_message("Dale", "hi"), ResponseFrame(200, seq=seq)))
+    tracker.on_accepted(Accepted(make_message("#dev", "hi"), ResponseFrame(200, seq=9)))
     now = seconds
-    assert marks.was_slow(MessageDelivered("dale", 1)) is news
-    assert marks.was_slow(MessageDelivered("dale", 2)) is news
-    assert not marks.was_slow(MessageDelivered("dale", 3)) and not marks.was_slow(MessageDelivered("bob", 1))
+    assert tracker.was_slow(MessageDelivered("dale", 1)) is notices
+    assert tracker.was_slow(MessageDelivered("dale", 2)) is notices
+    assert not tracker.was_slow(MessageDelivered("dale", 3)) and not tracker.was_slow(MessageDelivered("bob", 1))
 
 
 def test_delivery_is_recognised_under_another_spelling_of_the_name() -> None:

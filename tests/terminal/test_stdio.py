@@ -21,17 +21,17 @@ Pipe = Callable[[], tuple[int, int]]
 def pipe() -> Iterator[Pipe]:
     ends: list[int] = []
 
-    def both() -> tuple[int, int]:
+    def open_pipe() -> tuple[int, int]:
         ends.extend(os.pipe())
         return ends[-2], ends[-1]
 
-    yield both
+    yield open_pipe
     for end in ends:
         with suppress(OSError):
             close(end)
 
 
-def fed(pipe: Pipe, *pieces: bytes, kind: type[StdinReader] = StdinReader) -> list[str | TruncatedLine]:
+def read_lines(pipe: Pipe, *pieces: bytes, kind: type[StdinReader] = StdinReader) -> list[str | TruncatedLine]:
     """The lines that come out when these pieces go in, one at a time."""
     reading, writing = pipe()
 
@@ -63,20 +63,20 @@ def fed(pipe: Pipe, *pieces: bytes, kind: type[StdinReader] = StdinReader) -> li
     ],
 )
 def test_lines(pipe: Pipe, pieces: list[bytes], lines: list[str]) -> None:
-    assert fed(pipe, *pieces) == lines
+    assert read_lines(pipe, *pieces) == lines
 
 
 def test_a_line_without_end_is_bounded_and_reported(pipe: Pipe) -> None:
     pieces = [b"x" * 60_000] * 6 + [b"\nshort\n"]
-    assert fed(pipe, *pieces) == [TruncatedLine(MAX_LINE, "characters"), "short"]
+    assert read_lines(pipe, *pieces) == [TruncatedLine(MAX_LINE, "characters"), "short"]
 
 
 def test_a_line_that_a_terminal_has_cut_is_reported(pipe: Pipe) -> None:
-    assert fed(pipe, b"x" * 4095 + b"\nshort\n", kind=TtyReader) == [
+    assert read_lines(pipe, b"x" * 4095 + b"\nshort\n", kind=TtyReader) == [
         TruncatedLine(4095, "bytes typed at once"),
         "short",
     ]
-    assert fed(pipe, b"x" * 4094 + b"\n", kind=TtyReader) == ["x" * 4094]
+    assert read_lines(pipe, b"x" * 4094 + b"\n", kind=TtyReader) == ["x" * 4094]
 
 
 def test_a_descriptor_that_somebody_made_non_blocking(pipe: Pipe) -> None:
@@ -93,7 +93,7 @@ def test_a_closed_descriptor_is_the_end() -> None:
     assert list(StdinReader(reading)) == []
 
 
-def running(output: OutputWriter) -> gevent.Greenlet:
+def start_writer(output: OutputWriter) -> gevent.Greenlet:
     return gevent.spawn(output.run, lambda: None)
 
 
@@ -101,7 +101,7 @@ def test_output_in_order(pipe: Pipe) -> None:
     reading, writing = pipe()
     output = OutputWriter(writing)
     output.write_line("one")
-    greenlet = running(output)
+    greenlet = start_writer(output)
     output.write_bytes(b"\x00\xff\n")
     output.write("")
     assert output.drain(TIMEOUT)
@@ -112,7 +112,7 @@ def test_output_in_order(pipe: Pipe) -> None:
 def test_what_the_encoding_cannot_say(pipe: Pipe) -> None:
     reading, writing = pipe()
     output = OutputWriter(writing, "ascii")
-    greenlet = running(output)
+    greenlet = start_writer(output)
     output.write_line("при\ud83d")
     assert output.drain(TIMEOUT)
     assert os.read(reading, 100) == rb"\u043f\u0440\u0438\ud83d" + b"\n"
@@ -122,7 +122,7 @@ def test_what_the_encoding_cannot_say(pipe: Pipe) -> None:
 def test_a_reader_that_stops_holds_back_the_writer_and_nothing_else(pipe: Pipe) -> None:
     reading, writing = pipe()
     output = OutputWriter(writing)
-    greenlet = running(output)
+    greenlet = start_writer(output)
     line = "x" * 1023
     written = 0
 
@@ -132,28 +132,28 @@ def test_a_reader_that_stops_holds_back_the_writer_and_nothing_else(pipe: Pipe) 
             output.write_line(line)
             written += 1
 
-    author = gevent.spawn(write)
-    author.join(timeout=0.2)
-    assert not author.ready() and not output.drain(0)
+    writer = gevent.spawn(write)
+    writer.join(timeout=0.2)
+    assert not writer.ready() and not output.drain(0)
     assert MAX_QUEUED_LINES <= written < 2000
     received = 0
     while received < 2000 * 1024:
         received += len(tp_read(reading, 65_536))
-    author.get(timeout=TIMEOUT)
+    writer.get(timeout=TIMEOUT)
     assert output.drain(TIMEOUT)
     greenlet.kill()
 
 
 def test_a_reader_that_leaves(pipe: Pipe) -> None:
     reading, writing = pipe()
-    left: list[bool] = []
+    calls: list[bool] = []
     output = OutputWriter(writing)
-    greenlet = gevent.spawn(output.run, lambda: left.append(True))
+    greenlet = gevent.spawn(output.run, lambda: calls.append(True))
     close(reading)
-    authors = [gevent.spawn(output.write_line, "x") for _ in range(MAX_QUEUED_LINES * 2)]
-    gevent.joinall(authors, timeout=TIMEOUT, raise_error=True)
+    writers = [gevent.spawn(output.write_line, "x") for _ in range(MAX_QUEUED_LINES * 2)]
+    gevent.joinall(writers, timeout=TIMEOUT, raise_error=True)
     greenlet.get(timeout=TIMEOUT)
-    assert left == [True]
+    assert calls == [True]
     assert not output.drain(TIMEOUT)  # nothing to wait for, and not written
     output.write_line("into the void")
 
@@ -161,14 +161,14 @@ def test_a_reader_that_leaves(pipe: Pipe) -> None:
 def test_a_full_disk_is_a_fault() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     output = OutputWriter(full)
-    greenlet = running(output)
+    greenlet = start_writer(output)
     output.write_line("x")
     with pytest.raises(FileError, match="No space left"):
         greenlet.get(timeout=TIMEOUT)
     close(full)
 
 
-class Paper:
+class RecordingOutput:
     """An output that only remembers."""
 
     def __init__(self) -> None:
@@ -182,32 +182,32 @@ WIPED = "\r" + " " * 79 + "\r"
 
 
 def test_the_prompt_stays_below_everything() -> None:
-    paper = Paper()
-    screen = LineTerminal(paper, is_interactive=True)  # type: ignore[arg-type]
-    screen.show("hello")
-    screen.prompt("to da\x1ble> ")
-    screen.show("news")
-    screen.on_line_typed()
-    screen.show("sent")
-    screen.prompt("to dale> ")
-    screen.clear_prompt()
-    assert paper.text == f"hello\nto da^[le> {WIPED}news\nto da^[le> sent\nto dale> {WIPED}"
+    output = RecordingOutput()
+    terminal = LineTerminal(output, is_interactive=True)  # type: ignore[arg-type]
+    terminal.show("hello")
+    terminal.prompt("to da\x1ble> ")
+    terminal.show("news")
+    terminal.on_line_typed()
+    terminal.show("sent")
+    terminal.prompt("to dale> ")
+    terminal.clear_prompt()
+    assert output.text == f"hello\nto da^[le> {WIPED}news\nto da^[le> sent\nto dale> {WIPED}"
 
 
 def test_long_lines_are_broken_between_words() -> None:
-    paper = Paper()
-    screen = LineTerminal(paper, is_interactive=True)  # type: ignore[arg-type]
+    output = RecordingOutput()
+    terminal = LineTerminal(output, is_interactive=True)  # type: ignore[arg-type]
     address = "see https://example.org/" + "x" * 100
-    screen.show("word  " * 20 + "\n" + address + "\n\n  indented")
-    first, second, *rest = paper.text.split("\n")
+    terminal.show("word  " * 20 + "\n" + address + "\n\n  indented")
+    first, second, *rest = output.text.split("\n")
     assert first == ("word  " * 13).rstrip() and second == "   " + ("word  " * 7).rstrip()
     assert rest == [address, "", "  indented", ""]
 
 
 def test_no_prompt_in_a_pipe() -> None:
-    paper = Paper()
-    screen = LineTerminal(paper, is_interactive=False)  # type: ignore[arg-type]
-    screen.prompt("to dale> ")
-    screen.show("news")
-    screen.clear_prompt()
-    assert paper.text == "news\n"
+    output = RecordingOutput()
+    terminal = LineTerminal(output, is_interactive=False)  # type: ignore[arg-type]
+    terminal.prompt("to dale> ")
+    terminal.show("news")
+    terminal.clear_prompt()
+    assert output.text == "news\n"

@@ -8,7 +8,7 @@ import pytest
 from gmessenger.config.options import ClientOptions
 from gmessenger.terminal.state_files import find_other_unsent, normalize_host, unsent_file
 from tests.support.scripted_server import FakeServer
-from tests.terminal.conftest import Sit
+from tests.terminal.conftest import OpenTerminal
 from tests.terminal.test_line_mode import READY
 
 USUAL = ClientOptions(host="localhost")
@@ -43,10 +43,10 @@ def test_what_waits_elsewhere_is_counted(tmp_path: Path) -> None:
     assert "1 file in" in (find_other_unsent(mine) or "")
 
 
-def test_somebody_is_told_of_what_waits_elsewhere(fake: FakeServer, sit: Sit, log: Path) -> None:
+def test_somebody_is_told_of_what_waits_elsewhere(fake: FakeServer, open_terminal: OpenTerminal, log: Path) -> None:
     (log.parent / "unsent").mkdir()
     (log.parent / "unsent" / "other.jsonl").write_text("x")
-    hank = sit(fake, "--name", "hank")
+    hank = open_terminal(fake, "--name", "hank")
     fake.accept_and_log_in()
     hank.wait_for("-- unsent messages to other servers or under other names: 1 file in ")
     hank.wait_for(READY)

@@ -21,30 +21,30 @@ def log_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def seat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., TuiClient]]:
+def open_tui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., TuiClient]]:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    with ExitStack() as people:
-        yield lambda server, name, **more: people.enter_context(TuiClient(server, name, **more))
+    with ExitStack() as stack:
+        yield lambda server, name, **more: stack.enter_context(TuiClient(server, name, **more))
 
 
 @pytest.fixture
-def link(server: RunningServer) -> Iterator[Callable[..., Reader]]:
-    links: list[Client] = []
+def start_client(server: RunningServer) -> Iterator[Callable[..., Reader]]:
+    clients: list[Client] = []
 
-    def start(name: str, *, account: bool = True, **more: Any) -> Reader:
-        links.append(Client(server.host, server.port, name, timeouts=SHORT_TIMEOUTS, device="phone", **more))
-        links[-1].start()
+    def start_session(name: str, *, account: bool = True, **more: Any) -> Reader:
+        clients.append(Client(server.host, server.port, name, timeouts=SHORT_TIMEOUTS, device="phone", **more))
+        clients[-1].start()
         if account:
-            links[-1].register(PASSWORD)
-        return Reader(links[-1])
+            clients[-1].register(PASSWORD)
+        return Reader(clients[-1])
 
-    yield start
-    for each in links:
-        each.close()
+    yield start_session
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture
 def hank(server: RunningServer) -> None:
     """Hank is an account."""
-    with Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as once:
-        once.register(PASSWORD)
+    with Client(server.host, server.port, "hank", timeouts=SHORT_TIMEOUTS) as client:
+        client.register(PASSWORD)

@@ -26,26 +26,30 @@ REFUSED = Rejected(MESSAGE, ResponseFrame(410, MESSAGE.id, error="No."))
 SYNCED = Synced(0, reconnected=True)
 
 
-def came(sender: str, to: str = "hank") -> MessageReceived:
+def received(sender: str, to: str = "hank") -> MessageReceived:
     return MessageReceived(MessageEvent(sender, to, 1.0, "hi", UNSET), b"")
 
 
 @pytest.mark.parametrize(
-    ("events", "waiting", "said"),
+    ("events", "pending_count", "expected"),
     [
-        ([Connected("fake", "", {}, reconnected=False), came("dale"), SYNCED], 0, [None] * 3),
+        ([Connected("fake", "", {}, reconnected=False), received("dale"), SYNCED], 0, [None] * 3),
         ([BACK, SYNCED], 0, [None, None]),
-        ([BACK, came("dale"), SYNCED, came("dale")], 0, [None, None, "caught up: 1 message in 1 conversation", None]),
         (
-            [BACK, came("dale"), came("DALE"), came("bob", "#dev"), SENT, SYNCED],
+            [BACK, received("dale"), SYNCED, received("dale")],
+            0,
+            [None, None, "caught up: 1 message in 1 conversation", None],
+        ),
+        (
+            [BACK, received("dale"), received("DALE"), received("bob", "#dev"), SENT, SYNCED],
             1,
             [*[None] * 5, "caught up: 3 messages in 2 conversations; 1 of your messages was sent"],
         ),
         ([BACK, SYNCED, SENT, SENT, SENT], 2, [None, None, None, "caught up: 2 of your messages were sent", None]),
         ([BACK, REFUSED, SYNCED], 1, [None, None, None]),
-        ([BACK, came("dale"), Disconnected("gone", 1.0, 1), BACK, SYNCED], 0, [None] * 5),
+        ([BACK, received("dale"), Disconnected("gone", 1.0, 1), BACK, SYNCED], 0, [None] * 5),
     ],
 )
-def test_what_is_said(events: list[ChatEvent], waiting: int, said: list[str | None]) -> None:
-    catching_up = CatchUpSummary()
-    assert [catching_up.on_event(event, waiting) for event in events] == said
+def test_what_is_said(events: list[ChatEvent], pending_count: int, expected: list[str | None]) -> None:
+    summary = CatchUpSummary()
+    assert [summary.on_event(event, pending_count) for event in events] == expected

@@ -15,10 +15,10 @@ from tests.support.tui_client import PASSWORD, SHORT_TIMEOUTS, TuiClient
 
 
 def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_anew(
-    server: RunningServer, seat: Callable[..., TuiClient], link: Callable[..., Reader]
+    server: RunningServer, open_tui: Callable[..., TuiClient], start_client: Callable[..., Reader]
 ) -> None:
-    dale = link("dale")
-    hank = seat(server, "hank")
+    dale = start_client("dale")
+    hank = open_tui(server, "hank")
     for text in ("one", "two"):
         dale.client.send("hank", text)
     hank.wait_until(lambda: hank.model.find("dale") is not None and hank.model.open("dale").last_seq == 2)
@@ -29,19 +29,19 @@ def test_what_comes_to_a_guests_next_session_is_shown_though_its_numbers_begin_a
     assert dale.next(Accepted).response.seq is not None
     dale.client.send("hank", "four")
     hank.wait_until(lambda: any(entry.text == "four" for entry in hank.model.open("dale").entries))
-    said = [entry.text for entry in hank.model.open("dale").entries if entry.sender]
-    assert said == ["one", "two", "three", "four"]
+    texts = [entry.text for entry in hank.model.open("dale").entries if entry.sender]
+    assert texts == ["one", "two", "three", "four"]
     assert hank.model.open("dale").unread == 4
 
 
 def test_what_blocked_people_have_said_meanwhile_is_not_shown(
     server: RunningServer,
-    seat: Callable[..., TuiClient],
-    link: Callable[..., Reader],
+    open_tui: Callable[..., TuiClient],
+    start_client: Callable[..., Reader],
     hank: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    dale = link("dale")
+    dale = start_client("dale")
     with Client(server.host, server.port, "hank", password=PASSWORD, device="desk", timeouts=SHORT_TIMEOUTS) as phone:
         dale.client.join("#dev")
         phone.join("#dev")
@@ -52,16 +52,16 @@ def test_what_blocked_people_have_said_meanwhile_is_not_shown(
     blocks, apply = Client.blocks, Model.apply
     applied: list[ChatEvent] = []
 
-    def slowly(line: Client) -> list[UserInfo]:
+    def slow_blocks(client: Client) -> list[UserInfo]:
         gevent.sleep(0.1)
-        return blocks(line)
+        return blocks(client)
 
-    def noted(book: Model, event: ChatEvent, now: float) -> bool:
+    def apply_and_note(model: Model, event: ChatEvent, now: float) -> bool:
         applied.append(event)
-        return apply(book, event, now)
+        return apply(model, event, now)
 
-    monkeypatch.setattr(Client, "blocks", slowly)
-    monkeypatch.setattr(Model, "apply", noted)
-    at = seat(server, "hank", password=PASSWORD)
-    at.wait_until(lambda: sum(isinstance(event, MessageReceived) for event in applied) == 2)
-    assert [entry for entry in at.model.open("#dev").entries if entry.sender] == []
+    monkeypatch.setattr(Client, "blocks", slow_blocks)
+    monkeypatch.setattr(Model, "apply", apply_and_note)
+    tui = open_tui(server, "hank", password=PASSWORD)
+    tui.wait_until(lambda: sum(isinstance(event, MessageReceived) for event in applied) == 2)
+    assert [entry for entry in tui.model.open("#dev").entries if entry.sender] == []

@@ -35,12 +35,12 @@ from gmessenger.terminal.tui.graphemes import ellipsize, format_name, grapheme_c
     ],
 )
 def test_what_is_shown_and_how_wide_it_is(text: str, shown: str, columns: int) -> None:
-    assert "".join(each for each, _ in grapheme_cells(text)) == shown
+    assert "".join(grapheme for grapheme, _ in grapheme_cells(text)) == shown
     assert width(text) == columns
 
 
 @pytest.mark.parametrize(
-    ("text", "columns", "kept"),
+    ("text", "columns", "expected"),
     [
         ("hello", 5, "hello"),
         ("hello", 4, "hel…"),
@@ -50,8 +50,8 @@ def test_what_is_shown_and_how_wide_it_is(text: str, shown: str, columns: int) -
         ("ab", 1, "…"),
     ],
 )
-def test_there_is_a_sign_where_something_is_left_out(text: str, columns: int, kept: str) -> None:
-    assert ellipsize(text, columns) == kept
+def test_there_is_a_sign_where_something_is_left_out(text: str, columns: int, expected: str) -> None:
+    assert ellipsize(text, columns) == expected
 
 
 def test_a_column_is_filled() -> None:

@@ -20,20 +20,20 @@ def text(rows: list[Fragments]) -> list[str]:
 
 
 @pytest.fixture
-def book() -> Model:
-    book = Model("hank")
+def model() -> Model:
+    model = Model("hank")
     for name in ("#dev", "dale", "#random"):
-        book.open(name)
-    book.open("dale").count_unread(add_message(book.open("dale"), "hi"))
+        model.open(name)
+    model.open("dale").count_unread(add_message(model.open("dale"), "hi"))
     for mention in (False, True):
-        room = book.open("#random")
+        room = model.open("#random")
         room.count_unread(add_message(room, "hank?", is_mention=mention))
-    return book
+    return model
 
 
 @pytest.fixture
-def panes(book: Model) -> Panes:
-    return Panes(book, UNICODE)
+def panes(model: Model) -> Panes:
+    return Panes(model, UNICODE)
 
 
 def test_conversations_say_their_number_and_what_is_unread(panes: Panes) -> None:
@@ -45,49 +45,49 @@ def test_conversations_say_their_number_and_what_is_unread(panes: Panes) -> None
     ]
 
 
-def test_the_current_one_is_in_sight_among_many(book: Model, panes: Panes) -> None:
+def test_the_current_one_is_in_sight_among_many(model: Model, panes: Panes) -> None:
     for number in range(200):
-        book.open(f"friend{number}")
-    for each in (book.home, book.conversations[100], book.conversations[-1]):
-        book.switch_to(each)
+        model.open(f"friend{number}")
+    for conversation in (model.home, model.conversations[100], model.conversations[-1]):
+        model.switch_to(conversation)
         rows = text(panes.conversations(20, 10))
         assert len(rows) == 10 and sum(row.startswith(">") for row in rows) == 1
 
 
-@pytest.mark.parametrize(("signs", "above", "below"), [(UNICODE, "↑", "↓"), (ASCII, "^", "v")])
-def test_the_list_says_what_is_new_above_and_below(book: Model, signs: Symbols, above: str, below: str) -> None:
-    panes = Panes(book, signs)
+@pytest.mark.parametrize(("symbols", "above", "below"), [(UNICODE, "↑", "↓"), (ASCII, "^", "v")])
+def test_the_list_says_what_is_new_above_and_below(model: Model, symbols: Symbols, above: str, below: str) -> None:
+    panes = Panes(model, symbols)
     for number in range(200):
-        friend = book.open(f"friend{number}")
+        friend = model.open(f"friend{number}")
         friend.count_unread(add_message(friend, "psst", is_mention=number == 199))
     assert text(panes.conversations(20, 10))[-1].rstrip() == f"  {below} 195! new"
-    book.switch_to(book.conversations[100])
+    model.switch_to(model.conversations[100])
     rows = text(panes.conversations(20, 10))
     assert (rows[0].rstrip(), rows[-1].rstrip()) == (f"  {above} 95! new", f"  {below} 100! new")
-    book.switch_to(book.conversations[-1])
+    model.switch_to(model.conversations[-1])
     rows = text(panes.conversations(20, 10))
     assert rows[0].rstrip() == f"  {above} 193! new" and rows[-1].startswith(">203")
-    for each in book:
-        each.mark_read()
+    for conversation in model:
+        conversation.mark_read()
     assert not any("new" in row for row in text(panes.conversations(20, 10)))
-    book.conversations[0].count_unread(add_message(book.home, "news"))
+    model.conversations[0].count_unread(add_message(model.home, "news"))
     assert len(text(panes.conversations(20, 2))) == 2
 
 
-def test_members_who_are_there_come_first(book: Model, panes: Panes) -> None:
-    room = book.open("#dev")
-    book.switch_to(room)
+def test_members_who_are_there_come_first(model: Model, panes: Panes) -> None:
+    room = model.open("#dev")
+    model.switch_to(room)
     room.members = {name.lower(): name for name in ("Zoe", "hank", "Abe", "Bea", "Cy")}
-    book.presence = {"zoe": "online", "abe": "offline", "bea": "at lunch"}
-    book.connection.phase = ConnectionPhase.CONNECTED
+    model.presence = {"zoe": "online", "abe": "offline", "bea": "at lunch"}
+    model.connection.phase = ConnectionPhase.CONNECTED
     assert text(panes.members(6, 10)) == ["◐Bea  ", "●hank ", "●Zoe  ", "○Abe  ", " Cy   "]
     assert text(panes.members(8, 3)) == ["◐Bea    ", "●hank   ", "  3 more"]
-    book.connection.phase = ConnectionPhase.LOST
+    model.connection.phase = ConnectionPhase.LOST
     assert "○hank " in text(panes.members(6, 10))
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("connection", "words"),
     [
         (ConnectionState(ConnectionPhase.CONNECTED), "[● connected]"),
         (ConnectionState(ConnectionPhase.CONNECTING), "[◐ connecting] [3 waiting]"),
@@ -95,14 +95,14 @@ def test_members_who_are_there_come_first(book: Model, panes: Panes) -> None:
         (ConnectionState(ConnectionPhase.LOST, NOW - 0.1), "[◐ reconnecting] [3 waiting]"),
     ],
 )
-def test_the_status_says_how_the_line_is(book: Model, panes: Panes, line: ConnectionState, words: str) -> None:
-    book.connection = line
+def test_the_status_says_how_the_line_is(model: Model, panes: Panes, connection: ConnectionState, words: str) -> None:
+    model.connection = connection
     (status,) = text(panes.status(90, NOW, 3, OffscreenCounts()))
     assert status.rstrip() == f" {words} [hank] 0:gmessenger [Act: 3(2!),2(1)]"
 
 
-def test_what_matters_least_gives_way(book: Model, panes: Panes) -> None:
-    book.connection = ConnectionState(ConnectionPhase.LOST, NOW + 10)
+def test_what_matters_least_gives_way(model: Model, panes: Panes) -> None:
+    model.connection = ConnectionState(ConnectionPhase.LOST, NOW + 10)
     shown = [
         text(panes.status(columns, NOW, 3, OffscreenCounts(7, 95)))[0].strip()
         for columns in (130, 100, 80, 70, 50, 20, 8)
@@ -119,12 +119,12 @@ def test_what_matters_least_gives_way(book: Model, panes: Panes) -> None:
     ]
 
 
-def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(book: Model, panes: Panes) -> None:
-    book.connection = ConnectionState(ConnectionPhase.CONNECTED)
+def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(model: Model, panes: Panes) -> None:
+    model.connection = ConnectionState(ConnectionPhase.CONNECTED)
     for number in range(100):
-        friend = book.open(f"friend{number}")
+        friend = model.open(f"friend{number}")
         friend.count_unread(add_message(friend, "psst"))
-    room = book.open("#dev")
+    room = model.open("#dev")
     room.count_unread(add_message(room, "anybody?"))
     shown = [text(panes.status(columns, NOW, 0, OffscreenCounts()))[0].strip() for columns in (90, 54, 40, 30)]
     assert shown == [
@@ -135,21 +135,21 @@ def test_as_much_of_what_is_new_elsewhere_as_there_is_room_for(book: Model, pane
     ]
 
 
-def test_the_title_says_what_it_is_about(book: Model, panes: Panes) -> None:
-    room = book.open("#dev")
+def test_the_title_says_what_it_is_about(model: Model, panes: Panes) -> None:
+    room = model.open("#dev")
     room.topic, room.is_closed = "the build", True
-    book.switch_to(room)
+    model.switch_to(room)
     assert text(panes.title(40))[0].rstrip() == " #dev (closed)  the build"
-    book.presence["dale"] = "at lunch\x1b"
-    book.switch_to(book.open("dale"))
+    model.presence["dale"] = "at lunch\x1b"
+    model.switch_to(model.open("dale"))
     assert text(panes.title(40))[0].rstrip() == " @dale  at lunch^["
 
 
 @pytest.mark.parametrize(
-    ("encoding", "signs"), [("utf-8", UNICODE), ("koi8-r", ASCII), ("ascii", ASCII), (None, ASCII)]
+    ("encoding", "symbols"), [("utf-8", UNICODE), ("koi8-r", ASCII), ("ascii", ASCII), (None, ASCII)]
 )
-def test_signs_are_those_the_terminal_has(encoding: str | None, signs: object) -> None:
-    assert symbols_for(encoding) is signs
+def test_signs_are_those_the_terminal_has(encoding: str | None, symbols: object) -> None:
+    assert symbols_for(encoding) is symbols
 
 
 def test_a_name_has_its_colour_whatever_its_case() -> None:
@@ -158,8 +158,8 @@ def test_a_name_has_its_colour_whatever_its_case() -> None:
 
 
 def luminance(colour: str) -> float:
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in channels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -167,4 +167,4 @@ def luminance(colour: str) -> float:
 def test_every_colour_can_be_read_on_white_and_on_what_passes_for_black(colour: str) -> None:
     light, *dark = (luminance(ground) + 0.05 for ground in ("#ffffff", "#000000", "#002b36", "#282828"))
     own = luminance(colour) + 0.05
-    assert light / own >= 3 and all(own / each >= 3 for each in dark)
+    assert light / own >= 3 and all(own / background >= 3 for background in dark)

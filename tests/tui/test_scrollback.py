@@ -17,138 +17,138 @@ from tests.support.tui import add_message
 NOON = 1_763_812_800.0
 
 
-class Reader:
+class PaneReader:
     """Somebody who reads one conversation."""
 
     def __init__(self, count: int = 100, columns: int = 80, rows: int = 10) -> None:
-        self.book = Model("hank")
-        self.room: Conversation = self.book.open("#dev")
-        self.book.switch_to(self.room)
+        self.model = Model("hank")
+        self.room: Conversation = self.model.open("#dev")
+        self.model.switch_to(self.room)
         self.entries = EntryRenderer(UNICODE)
-        self.back = Scrollback(self.book, self.entries, UNICODE)
+        self.scrollback = Scrollback(self.model, self.entries, UNICODE)
         self.columns, self.rows = columns, rows
         for number in range(count):
             add_message(self.room, f"message {number}", seq=1000 + number, at=NOON)
-        self.sight()
+        self.visible_rows()
 
-    def sight(self) -> list[str]:
-        drawn = self.back.render(self.columns, self.rows)
-        assert len(drawn) == self.rows
-        return ["".join(text for _, text in row).rstrip() for row in drawn]
+    def visible_rows(self) -> list[str]:
+        rows = self.scrollback.render(self.columns, self.rows)
+        assert len(rows) == self.rows
+        return ["".join(text for _, text in row).rstrip() for row in rows]
 
     def numbers(self) -> list[int]:
-        return [int(row.rsplit(" ", 1)[1]) for row in self.sight() if "message" in row and "│" in row]
+        return [int(row.rsplit(" ", 1)[1]) for row in self.visible_rows() if "message" in row and "│" in row]
 
 
 def test_the_newest_is_at_the_bottom() -> None:
-    reader = Reader()
+    reader = PaneReader()
     assert reader.numbers() == list(range(90, 100))
     add_message(reader.room, "message 100", seq=1100, at=NOON)
-    assert reader.numbers()[-1] == 100 and reader.back.at_bottom and reader.back.below == 0
+    assert reader.numbers()[-1] == 100 and reader.scrollback.at_bottom and reader.scrollback.below == 0
 
 
 def test_what_comes_below_does_not_move_the_view() -> None:
-    reader = Reader()
-    reader.back.scroll_pages(-1)
-    before = reader.sight()
-    assert reader.numbers() == list(range(82, 92)) and not reader.back.at_bottom and reader.back.below == 8
+    reader = PaneReader()
+    reader.scrollback.scroll_pages(-1)
+    before = reader.visible_rows()
+    assert reader.numbers() == list(range(82, 92)) and not reader.scrollback.at_bottom and reader.scrollback.below == 8
     for number in range(100, 120):
         add_message(reader.room, f"message {number}", seq=1000 + number, at=NOON)
-    assert reader.sight() == before and reader.back.below == 28
-    reader.back.scroll_pages(1)
-    assert not reader.back.at_bottom
-    reader.back.to_bottom()
+    assert reader.visible_rows() == before and reader.scrollback.below == 28
+    reader.scrollback.scroll_pages(1)
+    assert not reader.scrollback.at_bottom
+    reader.scrollback.to_bottom()
     assert reader.numbers()[-1] == 119
 
 
 def test_what_comes_above_does_not_move_the_view() -> None:
-    reader = Reader()
-    reader.back.to_top()
-    before = reader.sight()
+    reader = PaneReader()
+    reader.scrollback.to_top()
+    before = reader.visible_rows()
     assert "PgUp fetches earlier messages" in before[0] and "November 2025" in before[1]
     reader.room.is_loading = True
-    assert "are being fetched" in reader.sight()[0] and reader.sight()[1:] == before[1:]
+    assert "are being fetched" in reader.visible_rows()[0] and reader.visible_rows()[1:] == before[1:]
     reader.room.add_earlier(Entry(NOON, "dale", f"message -{n}", seq=1000 - n) for n in range(1, 51))
-    assert reader.sight()[2:] == before[2:]  # the day is named further up now
+    assert reader.visible_rows()[2:] == before[2:]  # the day is named further up now
     assert reader.numbers()[1] == -1
-    reader.back.scroll(-1)
+    reader.scrollback.scroll(-1)
     assert reader.numbers()[0] == -3
 
 
 def test_the_upper_end_is_told_and_not_passed() -> None:
-    reader = Reader(count=12)
-    assert not reader.back.scroll(-1)
-    assert reader.back.scroll(-100)
-    at_top = reader.sight()
-    assert reader.back.scroll(-1) and reader.sight() == at_top
-    assert not reader.back.scroll(100) and reader.back.at_bottom
+    reader = PaneReader(count=12)
+    assert not reader.scrollback.scroll(-1)
+    assert reader.scrollback.scroll(-100)
+    at_top = reader.visible_rows()
+    assert reader.scrollback.scroll(-1) and reader.visible_rows() == at_top
+    assert not reader.scrollback.scroll(100) and reader.scrollback.at_bottom
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_where_everything_is_in_sight_one_is_at_both_ends(count: int) -> None:
-    reader = Reader(count)
-    assert reader.back.scroll_pages(-1) and reader.back.at_bottom
-    assert not reader.back.scroll_pages(1) and reader.back.at_bottom
-    reader.back.to_top()
-    assert reader.back.at_bottom
+    reader = PaneReader(count)
+    assert reader.scrollback.scroll_pages(-1) and reader.scrollback.at_bottom
+    assert not reader.scrollback.scroll_pages(1) and reader.scrollback.at_bottom
+    reader.scrollback.to_top()
+    assert reader.scrollback.at_bottom
 
 
 @given(st.lists(st.integers(-30, 30), max_size=12), st.integers(20, 100), st.integers(2, 30))
 def test_scrolling_there_and_back_ends_where_it_began(steps: list[int], columns: int, rows: int) -> None:
-    reader = Reader(60, columns, rows)
+    reader = PaneReader(60, columns, rows)
     for number in range(20):
         add_message(reader.room, f"message {number} " + "long " * number, at=NOON + number * 40_000)
-    reader.sight()
+    reader.visible_rows()
     for step in steps:
-        reader.back.scroll(step)
-        assert len(reader.sight()) == rows
-    reader.back.to_top()
-    assert reader.sight()[0].startswith("─ PgUp") or reader.sight()[0].startswith("──")
-    seen = set(reader.sight())
-    while not reader.back.at_bottom:
-        reader.back.scroll(max(rows - 2, 1))
-        seen |= set(reader.sight())
+        reader.scrollback.scroll(step)
+        assert len(reader.visible_rows()) == rows
+    reader.scrollback.to_top()
+    assert reader.visible_rows()[0].startswith("─ PgUp") or reader.visible_rows()[0].startswith("──")
+    seen = set(reader.visible_rows())
+    while not reader.scrollback.at_bottom:
+        reader.scrollback.scroll(max(rows - 2, 1))
+        seen |= set(reader.visible_rows())
     for number in range(60):
         assert any(row.endswith(f"message {number}") for row in seen)
 
 
 def test_a_place_in_a_wide_message_is_kept_when_the_width_changes() -> None:
-    reader = Reader(40)
+    reader = PaneReader(40)
     add_message(reader.room, "wide " * 300, at=NOON)
-    reader.sight()
-    reader.back.scroll(-12)
+    reader.visible_rows()
+    reader.scrollback.scroll(-12)
     for columns in (40, 200, 20, 80):
         reader.columns = columns
-        assert any("wide" in row for row in reader.sight())
+        assert any("wide" in row for row in reader.visible_rows())
 
 
 def test_an_entry_that_is_not_kept_any_more() -> None:
-    reader = Reader()
-    reader.back.to_top()
+    reader = PaneReader()
+    reader.scrollback.to_top()
     del reader.room.entries[:50]
     assert reader.numbers()[0] >= 50
     reader.room.entries.clear()
-    assert reader.sight()[-1].startswith("──") and reader.back.below == 0
+    assert reader.visible_rows()[-1].startswith("──") and reader.scrollback.below == 0
 
 
 def test_conversations_keep_their_places() -> None:
-    reader = Reader()
-    reader.back.scroll_pages(-2)
-    before = reader.sight()
-    reader.book.switch_to(reader.book.home)
-    assert reader.back.at_bottom and set(reader.sight()) == {""}
-    reader.book.switch_to(reader.room)
-    assert reader.sight() == before
-    reader.book.close(reader.room)
-    reader.back.drop_closed()
-    assert reader.back._positions == {}
+    reader = PaneReader()
+    reader.scrollback.scroll_pages(-2)
+    before = reader.visible_rows()
+    reader.model.switch_to(reader.model.home)
+    assert reader.scrollback.at_bottom and set(reader.visible_rows()) == {""}
+    reader.model.switch_to(reader.room)
+    assert reader.visible_rows() == before
+    reader.model.close(reader.room)
+    reader.scrollback.drop_closed()
+    assert reader.scrollback._positions == {}
 
 
 def test_the_unread_line_and_the_days() -> None:
-    reader = Reader(3)
+    reader = PaneReader(3)
     reader.room.marker = reader.room.entries[1]
     add_message(reader.room, "message 3", at=NOON + 86_400)
-    rows = [row for row in reader.sight() if row]
+    rows = [row for row in reader.visible_rows() if row]
     kinds = ["new" if " new " in row else "day" if "2025" in row else "text" for row in rows[1:]]
     assert kinds == ["day", "text", "new", "text", "text", "day", "text"]
 
@@ -156,19 +156,19 @@ def test_the_unread_line_and_the_days() -> None:
 @pytest.mark.parametrize("new", [58, 10, 5, 0])
 def test_to_the_first_that_is_new(new: int) -> None:
     """It is in sight, as high as it can be."""
-    reader = Reader(60)
+    reader = PaneReader(60)
     reader.room.marker = reader.room.entries[60 - new] if new else None
-    reader.sight()
-    assert reader.back.new_above == max(new - reader.rows, 0)
-    reader.back.to_marker()
+    reader.visible_rows()
+    assert reader.scrollback.new_above == max(new - reader.rows, 0)
+    reader.scrollback.to_marker()
     if new >= reader.rows:
-        assert " new " in reader.sight()[0] and reader.numbers()[0] == 60 - new
-        assert reader.back.new_above == 0
-        reader.back.to_bottom()
-        reader.sight()
-        assert reader.back.new_above == 0  # it has been in sight
+        assert " new " in reader.visible_rows()[0] and reader.numbers()[0] == 60 - new
+        assert reader.scrollback.new_above == 0
+        reader.scrollback.to_bottom()
+        reader.visible_rows()
+        assert reader.scrollback.new_above == 0  # it has been in sight
     else:
-        assert reader.back.at_bottom
+        assert reader.scrollback.at_bottom
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_to_the_first_that_is_new(new: int) -> None:
 def test_what_became_of_a_message_is_said_and_drawn_anew_when_it_changes(
     state: MessageState, reason: str, ending: str
 ) -> None:
-    reader = Reader(0)
+    reader = PaneReader(0)
     entry = add_message(reader.room, "hi", sender="hank", is_own=True, at=NOON)
-    assert reader.sight()[-1].endswith("│ hi")
+    assert reader.visible_rows()[-1].endswith("│ hi")
     entry.set_state(state, reason)
-    assert reader.sight()[-1].endswith(f"│ {ending}")
+    assert reader.visible_rows()[-1].endswith(f"│ {ending}")
 
 
 @pytest.mark.parametrize(
@@ -204,28 +204,30 @@ def test_what_became_of_a_message_is_said_and_drawn_anew_when_it_changes(
     ],
 )
 def test_one_message_cannot_be_endless(text: str) -> None:
-    reader = Reader(0)
+    reader = PaneReader(0)
     add_message(reader.room, text, at=NOON)
-    reader.sight()
+    reader.visible_rows()
     assert len(reader.entries.rows(reader.room.entries[0], 80, 6)) <= MAX_ENTRY_ROWS + 4
-    assert len(text) <= MAX_ENTRY_TEXT or "rest is too long to be shown" in "\n".join(reader.sight())
+    assert len(text) <= MAX_ENTRY_TEXT or "rest is too long to be shown" in "\n".join(reader.visible_rows())
 
 
 def test_the_text_alone() -> None:
-    reader = Reader(1)
+    reader = PaneReader(1)
     reader.entries.text_only = True
-    assert [row for row in reader.sight() if row][-1] == "message 0"
+    assert [row for row in reader.visible_rows() if row][-1] == "message 0"
     reader.entries.text_only = False
-    assert "│" in reader.sight()[-1]
+    assert "│" in reader.visible_rows()[-1]
 
 
 @pytest.mark.parametrize("columns", [2, 5, 10, 20, 39, 40, 50, 60, 220])
 def test_no_row_is_wider_than_the_screen(columns: int) -> None:
-    reader = Reader(0, columns, 60)
+    reader = PaneReader(0, columns, 60)
     for text in ("語" * 100, "word " * 50, "x" * 300, "see https://example.org/" + "a" * 300, "👨‍👩‍👧🇩🇪 क्ष " * 20):
         entry = add_message(reader.room, text, sender="名前の長い人" * 5, is_own=True, at=NOON)
         entry.set_state(MessageState.REJECTED, "For a reason that is rather long.")
-    assert all(width("".join(text for _, text in row)) <= max(columns, 8) for row in reader.back.render(columns, 60))
+    assert all(
+        width("".join(text for _, text in row)) <= max(columns, 8) for row in reader.scrollback.render(columns, 60)
+    )
 
 
 def test_signs_for_poor_terminals_are_as_many() -> None:
@@ -244,7 +246,7 @@ def test_signs_for_poor_terminals_are_as_many() -> None:
     ],
 )
 def test_names_have_as_much_room_as_they_need(members: tuple[str, ...], columns: int, names: int) -> None:
-    reader = Reader(1)
+    reader = PaneReader(1)
     reader.room.members = {name: name for name in members}
     assert reader.entries.name_width(reader.room, "hank", columns) == names
-    assert reader.entries.name_width(reader.book.home, "hank", columns) == (2 if names else 0)
+    assert reader.entries.name_width(reader.model.home, "hank", columns) == (2 if names else 0)

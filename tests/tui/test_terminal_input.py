@@ -27,7 +27,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "texts"),
     [
         ("/msg dale hello\r", ["hello"]),
         ("/msg dale hello\rand more\rпривет 👍\r", ["hello", "and more", "привет 👍"]),
@@ -38,14 +38,14 @@ UNKNOWN = (
     ],
 )
 def test_what_is_typed_before_the_screen_is_up_is_done(
-    fake: FakeServer, log_path: Path, typed: str, said: Sequence[str]
+    fake: FakeServer, log_path: Path, typed: str, texts: Sequence[str]
 ) -> None:
     with PtyClient(command(fake, "--name", "hank"), log_path, TERM="xterm-256color") as hank:
         peer = fake.accept()
         hank.type(typed)
         hank.wait_for("(?s)" + ".*".join("." for _ in typed if _.isalpha()))  # echoed: the terminal has it
         peer.accept_login()
-        assert [_text(peer) for _ in said] == list(said)
+        assert [_text(peer) for _ in texts] == list(texts)
 
 
 def test_half_a_line_goes_on_in_the_input_line(fake: FakeServer, log_path: Path) -> None:
@@ -114,6 +114,6 @@ def test_any_mixture_in_any_pieces(parts: list[str], data: st.DataObject) -> Non
     wanted = keys("".join(part for part in parts if part not in UNKNOWN))
     assert keys(typed) == wanted
     cuts = sorted(data.draw(st.sets(st.integers(0, len(typed)), max_size=4)))
-    whole = [typed[start:end] for start, end in zip([0, *cuts], [*cuts, len(typed)], strict=True)]
+    chunks = [typed[start:end] for start, end in zip([0, *cuts], [*cuts, len(typed)], strict=True)]
     if not any(part.startswith(("\x1b]", "\x1bP")) for part in parts):  # which are left out only where they come whole
-        assert keys(*whole) == wanted
+        assert keys(*chunks) == wanted

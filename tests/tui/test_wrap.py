@@ -57,9 +57,9 @@ def test_nothing_is_lost_and_no_row_is_too_wide(text: str, columns: int) -> None
     text = "\n".join(map(sanitize, text.split("\n")))
     rows = wrap(text, columns, columns + 5)
     for row in rows:
-        said = "".join(part for _, part in row.fragments)
-        assert row.width == sum(taken for _, taken in grapheme_cells(said)) or row.width == width(said)
+        row_text = "".join(part for _, part in row.fragments)
+        assert row.width == sum(taken for _, taken in grapheme_cells(row_text)) or row.width == width(row_text)
         assert row.width <= (columns + 5 if row.at_edge else columns)
-    kept = "".join(texts(rows)).replace(" ", "")
-    whole = "".join(shown for line in text.split("\n") for shown, _ in grapheme_cells(line)).replace(" ", "")
-    assert kept == whole
+    wrapped = "".join(texts(rows)).replace(" ", "")
+    expected = "".join(shown for line in text.split("\n") for shown, _ in grapheme_cells(line)).replace(" ", "")
+    assert wrapped == expected
