@@ -9,9 +9,9 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "gmessenger/__init__.py").read_text("utf-8"))[1]
 # Upper bounds where private API is used: redis-py's parser, gevent's queues and HTTP server, prompt_toolkit's layout,
 # a collector of prometheus-client.
-# `make` installs what the lock files say, which `make lock` writes from these ranges.
+# `make` installs the versions of the lock files, which `make lock` writes from these ranges.
 CLUSTER = ["psycopg[binary]>=3.3", "redis[hiredis]>=8,<9"]
-# Manual pages, and what shells complete by: where they are here, and where in a prefix's share/ they are looked for.
+# Manual pages and completion scripts: their folder here, and below share/ of an installation.
 SHARED = {
     "docs/man": "man/man1",
     "config/completion/bash": "bash-completion/completions",
@@ -30,14 +30,14 @@ setup(
     packages=find_packages(include=["gmessenger", "gmessenger.*"]),
     package_data={"gmessenger": ["py.typed", "*.txt", "terminal/locale/*/LC_MESSAGES/*.mo"]},
     data_files=[
-        (f"share/{there}", [str(file.relative_to(HERE)) for file in sorted((HERE / here).iterdir())])
-        for here, there in SHARED.items()
+        (f"share/{target}", [str(file.relative_to(HERE)) for file in sorted((HERE / source).iterdir())])
+        for source, target in SHARED.items()
     ],
     install_requires=[
         "gevent>=25.9,<27",
         "msgspec>=0.20",
         "ConfigArgParse>=1.7",
-        'unicodedataplus>=16; python_version < "3.14"',  # which has no wheels beyond, and Python the tables itself
+        'unicodedataplus>=16; python_version < "3.14"',  # later Pythons have these tables, and no wheel
         "argon2-cffi>=25.1",
         "cryptography>=44",
         "prometheus-client>=0.24,<0.27",

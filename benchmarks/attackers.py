@@ -92,15 +92,15 @@ def connect_course(port: int, name: str) -> socket.socket:
 
 def read_until(sock: socket.socket, sign: bytes) -> bool:
     """Read until `sign` has come; return False if the server closes the connection."""
-    heard = b""
-    while sign not in heard:
+    received = b""
+    while sign not in received:
         try:
             data = sock.recv(1 << 18)
         except ConnectionError:
             return False
         if not data:
             return False
-        heard = heard[-len(sign) :] + data
+        received = received[-len(sign) :] + data
     return True
 
 

@@ -212,7 +212,7 @@ static void wait_for(struct connection *c, const struct bytes *what) {
                 (int)(c->login_input_length < 400 ? c->login_input_length : 400), c->login_input ? c->login_input : "");
         c->login_input_length += (size_t)got;
     }
-    size_t end = (size_t)(found - c->login_input) + what->length; /* the rest may hold what is awaited next */
+    size_t end = (size_t)(found - c->login_input) + what->length; /* the rest may contain the next awaited bytes */
     memmove(c->login_input, c->login_input + end, c->login_input_length -= end);
 }
 

@@ -136,7 +136,7 @@ class Pairs:
                 due += 1
             if now >= end and self._answered == self._sent == self._delivered:
                 break
-            assert now < end + TIMEOUT, f"sent {self._sent}, answered {self._answered}, heard {self._delivered}"
+            assert now < end + TIMEOUT, f"sent {self._sent}, answered {self._answered}, delivered {self._delivered}"
             pause = max(0.0, start + due / rate - now) if rate and now < end else 0.1
             for key, _ in self._selector.select(pause):
                 self._serve(key.data, window if now < end else 0, times)

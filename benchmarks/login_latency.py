@@ -43,7 +43,7 @@ class NativeClient:
             line, end, rest = self._unread.partition(b"\n")
             if not end:
                 received = self._sock.recv(65536)
-                assert received, f"{self.name} was hung up on, and had: {self._unread[-300:]!r}"
+                assert received, f"{self.name} was disconnected after: {self._unread[-300:]!r}"
                 self._unread += received
                 continue
             self._unread = rest

@@ -67,7 +67,7 @@ def wait_for_logins(batch: list[socket.socket], sign: bytes) -> None:
             selector.register(sock, selectors.EVENT_READ)
     while selector.get_map():
         ready = selector.select(TIMEOUT)
-        assert ready, "nobody was answered"
+        assert ready, "no response"
         for key, _ in ready:
             sock = key.fileobj
             assert isinstance(sock, socket.socket)

@@ -68,7 +68,7 @@ def flat(text: str | None) -> str:
 
 
 def with_tables(text: str) -> str:
-    """Return the document with its tables made anew, each under its heading. Raises ValueError."""
+    """Return the document with its tables updated, each under its heading. Raises ValueError."""
     for heading, rows in (("Events", event_rows()), ("Calls", method_rows()), ("Timeouts", timeout_rows())):
         table = "".join(rows)
         found = re.search(rf"^## {heading}\n(?:[^|#\n].*\n|\n)*((?:\|.*\n)+)", text, re.MULTILINE)

@@ -21,7 +21,7 @@ def render_row(row: Option) -> str:
 
 
 def with_tables(text: str, *programs: Program[Any]) -> str:
-    """Return the document with the tables of these programs made anew."""
+    """Return the document with the tables of these programs updated."""
     for program in programs:
         table = HEAD + "".join(map(render_row, program.rows))
         before, after = re.split(rf"(?<=### {program.name}\n\n)(?:\|.*\n)+", text, maxsplit=1)

@@ -34,7 +34,7 @@ def key_rows() -> Iterator[str]:
 
 
 def with_tables(text: str) -> str:
-    """Return the document with its tables made anew."""
+    """Return the document with its tables updated."""
     for table in (list(command_rows()), list(key_rows())):
         before, after = re.split(rf"{re.escape(table[0])}(?:\|.*\n)*", text, maxsplit=1)
         text = before + "".join(table) + after

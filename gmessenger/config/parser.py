@@ -206,15 +206,8 @@ def make_parser(program: Program[Any]) -> _OptionParser:
         allow_abbrev=False,
         epilog=_epilog(program),
     )
-    for key in program.positionals:
-        row = next(row for row in program.rows if row.key == key)
-        parser.add_argument(
-            f"{key}_given",
-            nargs="?",
-            type=row.value_type.parse,
-            metavar=gettext(key.upper()),
-            help=gettext("the same as {option}").format(option=row.long_name),
-        )
+    for row in (row for key in program.positionals for row in program.rows if row.key == key):
+        _add_positional(parser, row)
     parser.add_argument(
         "-c",
         "--config",
@@ -236,6 +229,17 @@ def make_parser(program: Program[Any]) -> _OptionParser:
 def _epilog(program: Program[Any]) -> str:
     epilog = gettext(EPILOG).format(prefix=ENVIRONMENT_PREFIX, section=program.config_owner.section)
     return f"{epilog} {gettext(USER_CONFIG_HELP)}" if program.has_user_config else epilog
+
+
+def _add_positional(parser: _OptionParser, row: Option) -> None:
+    """Let an option also be given without its name."""
+    parser.add_argument(
+        f"{row.key}_given",
+        nargs="?",
+        type=row.value_type.parse,
+        metavar=gettext(row.key.upper()),
+        help=gettext("the same as {option}").format(option=row.long_name),
+    )
 
 
 def _add_option(parser: _OptionParser, row: Option) -> None:

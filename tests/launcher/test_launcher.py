@@ -314,7 +314,7 @@ def test_a_program_that_ignores_sigterm_is_killed() -> None:
 @posix
 @needs_tmux
 def test_tmux_windows_talk_and_q_ends_them_and_only_them(sandbox: Sandbox) -> None:
-    sandbox.open_terminal("true")  # somebody else's tmux
+    sandbox.open_terminal("true")  # a tmux that is not the launcher's
     user_config = sandbox.home / "config" / "gmessenger" / "client.ini"
     user_config.parent.mkdir(parents=True)
     user_config.write_text("[client]\ntls = yes\nport = 1\n", "utf-8")  # for a server elsewhere
@@ -414,7 +414,7 @@ def test_a_killed_launcher_leaves_no_windows(sandbox: Sandbox) -> None:
 
 @posix
 def test_terminal_emulator(sandbox: Sandbox) -> None:
-    """With a stand-in for xterm: the title and the command come as the table says."""
+    """A fake xterm gets the title and the command that the table has."""
     stand_in = sandbox.home / "xterm"
     script = f"""#!{sys.executable}
 import pty, sys

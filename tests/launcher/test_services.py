@@ -1,4 +1,4 @@
-"""The servers that other tests are run against come and go as those say."""
+"""Private PostgreSQL and Redis servers start, stop, pause, and are removed."""
 
 from __future__ import annotations
 
