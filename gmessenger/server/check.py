@@ -1,8 +1,6 @@
-"""What servers of a cluster share, looked at by `--check`: the database and the Redis. Nothing is changed there.
+"""`gmessenger-server --check`: print the options with their sources, and check store, bus, ports and files.
 
-`gmessenger-server --check`: what would be used and where it comes from, tried as far as that disturbs nobody.
-
-It makes no file, holds no lock and leaves a running server alone. A port that is free is taken for a moment.
+It creates no file, takes no lock and does not disturb a running server; only a free port is bound for a moment.
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ from gmessenger.server.net.sockets import UNIX_PREFIX, find_listening_process, l
 from gmessenger.store import POSTGRES_PREFIXES, file_from_url, require_postgres_driver
 
 RESERVED_CONNECTIONS: Final = 5
-"""Connections that a server has to its database, besides those that the option names: one that writes messages, two for
-what it asks for itself, and two that search."""
+"""Database connections of a server besides those of the option: one that writes messages, two for its own queries, and
+two for searches."""
 
 
 def check_postgres(options: ServerOptions) -> str:
-    """How the database is that the options name. Raises `FileError` or `ConfigError`."""
+    """Describe the database of the options. Raises `FileError` or `ConfigError`."""
     with require_postgres_driver():
         from gmessenger.store.postgres.schema import VERSION
         from gmessenger.store.postgres.verify import inspect_database
@@ -43,53 +41,54 @@ def check_postgres(options: ServerOptions) -> str:
             f"The store {found.shown_url} lets in {found.connections} connections (max_connections), and "
             f"{found.nodes + 1} servers with --store-connections {options.store_connections} take {needed}."
         )
-    told = [found.shown_url, f"PostgreSQL {found.server}"]
+    parts = [found.shown_url, f"PostgreSQL {found.server}"]
     if found.schema is None:
-        told += ["where the tables would be created"]
+        parts += ["where the tables would be created"]
     else:
         newer = f", to be migrated to {VERSION}" if found.schema < VERSION else ""
-        told += [
+        parts += [
             f"schema {found.schema}{newer}",
             f"{found.size / 1e6:.1f} MB",
             f"servers that use it now: {found.nodes}",
         ]
     if found.unsafe_settings:
-        told += [
+        parts += [
             f"WARNING: it does not wait for disk writes ({', '.join(found.unsafe_settings)}), "
             "so acknowledged messages may be lost if the machine fails"
         ]
-    return ", ".join(told)
+    return ", ".join(parts)
 
 
 def check_bus(options: ServerOptions) -> str:
-    """How the Redis is that the options name. Raises `ConfigError` or `Unreachable`."""
-    shared = options.store_url.startswith(POSTGRES_PREFIXES)
+    """Describe the Redis server of the options. Raises `ConfigError` or `Unreachable`."""
+    is_shared = options.store_url.startswith(POSTGRES_PREFIXES)
     if not options.bus:
         return (
             "none; changes by other servers are polled from the store"
-            if shared
+            if is_shared
             else "none, for a server without a cluster"
         )
-    if not shared:
+    if not is_shared:
         raise ConfigError("--bus is for servers that share a store: it needs --store postgresql://….")
     return check_bus_url(options.bus)
 
 
 MIN_FREE_DISK: Final = 64 * 2**20
-"""Bytes on the store's disk below which it is not worth starting."""
+"""Free bytes on the store's disk below which the check fails."""
 PROC_LISTEN_STATE: Final = "0A"
+"""The state `LISTEN` in /proc/net/tcp."""
 
 
 def check(arguments: Sequence[str] | None) -> int:
-    """Print every option and what was tried; 0, or 78 with what is wrong on stderr. Raises as `parse`."""
-    options, found = resolve_sources(SERVER, arguments)
-    _print_lines(*format_sources(found), "")
+    """Print options and checks; return 0, or 78 with the faults on stderr. Raises as `resolve_sources`."""
+    options, sources = resolve_sources(SERVER, arguments)
+    _print_lines(*format_sources(sources), "")
     faults: list[str] = []
-    for what, look in CHECKS.items():
+    for subject, check_subject in CHECKS.items():
         try:
-            _print_lines(f"{what}: {look(options)}")
+            _print_lines(f"{subject}: {check_subject(options)}")
         except ExitError as error:
-            _print_lines(f"{what}: {error}")
+            _print_lines(f"{subject}: {error}")
             faults.append(str(error))
     for fault in faults:
         print_error(f"{SERVER.name}: {fault}")
@@ -146,8 +145,8 @@ def _check_health(options: ServerOptions) -> str:
 
 def _check_port_free(options: ServerOptions, port: int, ip: str | None = None) -> str:
     try:
-        for each in listen_tcp(options.ip if ip is None else ip, port):
-            each.close()
+        for sock in listen_tcp(options.ip if ip is None else ip, port):
+            sock.close()
     except ListenError:
         process = _find_running_server(options)
         if process is None or not _is_listening(process, port):
@@ -157,7 +156,7 @@ def _check_port_free(options: ServerOptions, port: int, ip: str | None = None) -
 
 
 def _find_running_server(options: ServerOptions) -> str | None:
-    """The process that serves the same store here: it has its file open, or listens for operators where we would."""
+    """Return the process that serves the same store: it has its file locked, or listens on its control socket."""
     file = file_from_url(options.store_url)
     if file is None:
         return find_listening_process(control_socket(None, options.port))
@@ -167,15 +166,15 @@ def _find_running_server(options: ServerOptions) -> str | None:
 
 
 def _is_listening(process: str, port: int) -> bool:
-    """Whether that process listens on the port, as far as /proc tells."""
+    """Return whether a process listens on a port; False where /proc does not tell."""
     try:
         tables = "".join(Path(f"/proc/net/{name}").read_text("ascii") for name in ("tcp", "tcp6"))
-        handles = {str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir()}
+        open_files = {str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()}
     except OSError:
         return False
     rows = [row.split() for row in tables.splitlines()]
-    there = [row for row in rows if row[1].endswith(f":{port:04X}") and row[3] == PROC_LISTEN_STATE]
-    return any(f"socket:[{row[9]}]" in handles for row in there)
+    listening = [row for row in rows if row[1].endswith(f":{port:04X}") and row[3] == PROC_LISTEN_STATE]
+    return any(f"socket:[{row[9]}]" in open_files for row in listening)
 
 
 def _check_log(options: ServerOptions) -> str:
@@ -184,9 +183,9 @@ def _check_log(options: ServerOptions) -> str:
         return "stderr"
     file = Path(place).absolute()
     try:
-        nearest = next(each for each in (file, *file.parents) if each.exists())
+        nearest = next(path for path in (file, *file.parents) if path.exists())
         writable = not file.is_dir() and os.access(nearest, os.W_OK)
-    except OSError as error:  # its name is too long, for one
+    except OSError as error:  # a name that is too long, for example
         raise FileError(f"Cannot write the log file {place}: {error.strerror}.") from error
     if not writable:
         raise FileError(f"Cannot write the log file {place}.")
@@ -194,13 +193,13 @@ def _check_log(options: ServerOptions) -> str:
 
 
 def _check_file_limit(options: ServerOptions) -> str:
-    most, wanted = descriptors.hard_limit(), descriptors.descriptors_needed(options.max_connections)
-    if most is not None and most < wanted:
+    limit, needed = descriptors.hard_limit(), descriptors.descriptors_needed(options.max_connections)
+    if limit is not None and limit < needed:
         raise ConfigError(
-            f"The process may have {most} files open, and --max-connections {options.max_connections} takes {wanted}; "
+            f"The process may have {limit} files open, and --max-connections {options.max_connections} takes {needed}; "
             "raise the limit (ulimit -n, LimitNOFILE=) or lower the option."
         )
-    return f"{wanted} of {most or 'any number'} may be needed"
+    return f"{needed} of {limit or 'any number'} may be needed"
 
 
 CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
@@ -212,4 +211,4 @@ CHECKS: Final[dict[str, Callable[[ServerOptions], str]]] = {
     "log": _check_log,
     "files": _check_file_limit,
 }
-"""What is looked at; each says how it is, or raises what is wrong."""
+"""The checks by subject: each returns a description, or raises an `ExitError`."""

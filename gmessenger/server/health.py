@@ -1,20 +1,18 @@
-"""Readiness: whether a message that came now would be stored.
+"""The health server: metrics, liveness and readiness over HTTP, for monitoring.
 
-Health: metrics, and whether the server is well, over HTTP, for programs that watch it.
-
-Whoever can reach the address may ask; there is no password, and it is off unless the operator wants it. Who asks may be
-as slow or broken as they like: nobody in the messenger waits for them, and a stopping server does not either.
+It has no password, and is off unless the option `health` names an address. Its clients may be slow or broken: neither
+chat connections nor the end of the server wait for them.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import gevent
-from gevent import Greenlet
+from gevent import Greenlet, socket
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 from prometheus_client import CollectorRegistry
@@ -26,7 +24,13 @@ from gmessenger.errors import StoreUnavailable
 from gmessenger.server.metrics import make_registry
 from gmessenger.server.net.idle_limit import IdleConnectionLimit
 from gmessenger.server.net.listener import Listener, SpareDescriptor
-from gmessenger.server.net.sockets import UNIX_PREFIX, address_of, file_identity, listen_on, remove_socket_file
+from gmessenger.server.net.sockets import (
+    address_of,
+    file_identity,
+    listen_on,
+    remove_socket_file,
+    unix_socket_path,
+)
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.snapshot import ServerView
 
@@ -34,9 +38,9 @@ STOPPING_MESSAGE = "The server is stopping."
 
 
 class ReadinessProbe:
-    """Has the store write something: that it can be read says nothing of a disk that is full.
+    """Checks that the store can commit, because a store on a full disk can still be read.
 
-    The store is asked once at a time, however many want to know, so that asking costs a commit at most.
+    Concurrent calls share one check, so that all of them cost at most one commit at a time.
     """
 
     def __init__(self, store: Store, timeout: float, is_stopping: Callable[[], bool], supervisor: Supervisor) -> None:
@@ -47,19 +51,19 @@ class ReadinessProbe:
         self._probing: Greenlet[..., object] | None = None
 
     def find_failure(self) -> str:
-        """Why the server is not ready, as a sentence; empty where it is."""
+        """Return why the server is not ready, as a sentence; empty if it is. Blocks for at most the timeout."""
         if self._is_stopping():
             return STOPPING_MESSAGE
         if self._probing is None:
             self._probing = self._supervisor.spawn("readiness", self._probe)
-        asking = self._probing
-        asking.join(self._timeout)
-        if not asking.ready():
+        probing = self._probing
+        probing.join(self._timeout)
+        if not probing.ready():
             return f"The store has not answered for {self._timeout:g} s."
-        return str(asking.value) if asking.successful() else "The store could not be queried; see the log."
+        return str(probing.value) if probing.successful() else "The store could not be queried; see the log."
 
     def stop(self) -> None:
-        """Nobody wants to know any more."""
+        """End a check that is running."""
         if self._probing is not None:
             self._probing.kill(block=False)
 
@@ -75,64 +79,53 @@ class ReadinessProbe:
 
 
 MAX_IDLE_CONNECTIONS: Final = 64
-"""Connections at one time that are still asking, or slow to read; one more closes the oldest of them."""
+"""Connections that are sending a request, or slow to read; one more closes the oldest of them."""
 REQUEST_TIMEOUT: Final = 5.0
-"""Seconds a connection may last, besides what the store may take to answer."""
-STOP_TIMEOUT: Final = 0.2
+"""Seconds that a connection may last, besides the timeout of the readiness check."""
+STOP_TIMEOUT: Final = 0.2  # seconds for requests that are being handled
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 EMPTY_RESPONSE: Final = b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 BAD_REQUEST: Final = EMPTY_RESPONSE % b"400 Bad Request"
 UNAVAILABLE: Final = EMPTY_RESPONSE % b"503 Service Unavailable"
-TRACKED_CONNECTION: Final = "gmessenger.visit"
+TRACKED_CONNECTION: Final = "gmessenger.tracked_connection"
+"""The key in the WSGI environment for the `TrackedConnection`."""
 HttpResponse: TypeAlias = tuple[str, str, bytes]
-"""Status, type of content, content."""
+"""Status, content type, content."""
 
 
 class HealthServer:
-    """Answers from `start` to `stop`."""
+    """Serves the pages of PAGE_HANDLERS from `start` to `stop`, each connection in a greenlet of its own."""
 
     def __init__(self, server: ServerView) -> None:
-        """Takes the address. Raises `ListenError`."""
-        timeout = server.options.health_timeout
-        self._listen_address = server.options.health
+        """Bind the address of the options. Raises `ListenError`."""
+        options = server.options
         self._supervisor = server.supervisor
         self._registry = make_registry(server)
-        self._readiness = ReadinessProbe(server.store, timeout, lambda: server.stopping, server.supervisor)
-        sockets = listen_on(self._listen_address, "health")
-        self._socket_path = (
-            Path(self._listen_address.removeprefix(UNIX_PREFIX))
-            if self._listen_address.startswith(UNIX_PREFIX)
-            else None
+        self._readiness = ReadinessProbe(
+            server.store, options.health_timeout, lambda: server.stopping, server.supervisor
         )
+        self._idle_limit = IdleConnectionLimit(MAX_IDLE_CONNECTIONS)
+        sockets = listen_on(options.health, "health")
+        self._socket_path = unix_socket_path(options.health)
         self._socket_identity = file_identity(self._socket_path) if self._socket_path is not None else None
         self.address = address_of(sockets[0])
-        """Where it listens: `address:port`, or a path; the first of several."""
-        # (Without a name the server would ask the resolver for one.)
-        environ = {"SERVER_NAME": "gmessenger"}
+        """Where it listens: `address:port` or a path; the first of several."""
+        handler = partial(_HttpHandler, timeout=REQUEST_TIMEOUT + options.health_timeout, idle_limit=self._idle_limit)
         pool = Pool(2 * MAX_IDLE_CONNECTIONS)
-        self._idle_limit = IdleConnectionLimit(MAX_IDLE_CONNECTIONS)
-        handler = type(
-            "Handler", (_HttpHandler,), {"request_timeout": REQUEST_TIMEOUT + timeout, "idle_limit": self._idle_limit}
-        )
-        common: dict[str, Any] = {
-            "spawn": pool,
-            "log": None,
-            "error_log": None,
-            "environ": environ,
-            "handler_class": handler,
-        }
-        self._listeners = [_HttpListener(sock, self._serve, **common) for sock in sockets]
+        spare_descriptor = server.acceptor.spare_descriptor
+        self._listeners = [_HttpListener(sock, self._serve, spare_descriptor, pool, handler) for sock in sockets]
 
-    def start(self, spare_descriptor: SpareDescriptor) -> None:
-        for server in self._listeners:
-            server.spare_descriptor, server.make_full_reply = spare_descriptor, lambda: UNAVAILABLE
-            server.start()
+    def start(self) -> None:
+        """Accept connections."""
+        for listener in self._listeners:
+            listener.start()
         log.log_event("health_started", address=self.address)
 
     def stop(self) -> None:
+        """Close the address and end what is being handled; blocks for at most STOP_TIMEOUT for each socket."""
         self._readiness.stop()
-        for server in self._listeners:
-            server.stop(STOP_TIMEOUT)
+        for listener in self._listeners:
+            listener.stop(STOP_TIMEOUT)
         if self._socket_path is not None:
             remove_socket_file(self._socket_path, self._socket_identity)
 
@@ -150,22 +143,22 @@ class HealthServer:
         return [content] if environ["REQUEST_METHOD"] != "HEAD" else []
 
     def _respond(self, environ: dict[str, Any]) -> HttpResponse:
-        page = PAGE_HANDLERS.get(environ["PATH_INFO"])
-        if page is None:
+        handler = PAGE_HANDLERS.get(environ["PATH_INFO"])
+        if handler is None:
             return _text_response("404 Not Found", f"The pages are {', '.join(PAGE_HANDLERS)}.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _text_response("405 Method Not Allowed", "Only GET and HEAD are allowed.")
-        return page(self, environ)
+        return handler(self, environ)
 
-    def _metrics(self, environ: dict[str, Any]) -> HttpResponse:
+    def _handle_metrics(self, environ: dict[str, Any]) -> HttpResponse:
         encode, kind = _encoder(environ.get("HTTP_ACCEPT", ""))
         return "200 OK", kind, encode(self._registry)
 
-    def _alive(self, environ: dict[str, Any]) -> HttpResponse:
-        """That this is answered says it: the loop turns."""
+    def _handle_liveness(self, environ: dict[str, Any]) -> HttpResponse:
+        """Respond: that the loop does so is what is checked."""
         return _text_response("200 OK", "The server is alive.")
 
-    def _ready(self, environ: dict[str, Any]) -> HttpResponse:
+    def _handle_readiness(self, environ: dict[str, Any]) -> HttpResponse:
         fault = self._readiness.find_failure()
         return (
             _text_response("503 Service Unavailable", fault)
@@ -175,14 +168,14 @@ class HealthServer:
 
 
 PAGE_HANDLERS: Final[dict[str, Callable[[HealthServer, dict[str, Any]], HttpResponse]]] = {
-    "/metrics": HealthServer._metrics,
-    "/healthz": HealthServer._alive,
-    "/readyz": HealthServer._ready,
+    "/metrics": HealthServer._handle_metrics,
+    "/healthz": HealthServer._handle_liveness,
+    "/readyz": HealthServer._handle_readiness,
 }
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """How the metrics are written for who accepts that; what cannot be understood accepts anything (RFC 9110)."""
+    """Return encoder and content type for an `Accept` header; one that is not valid accepts anything (RFC 9110)."""
     try:
         return choose_encoder(accept)
     except Exception:
@@ -194,20 +187,44 @@ def _text_response(status: str, text: str) -> HttpResponse:
 
 
 class _HttpListener(Listener, WSGIServer):
-    """Tells who cannot be let in, too."""
+    """A WSGI server that rejects clients with a reply when descriptors run out."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        application: Callable[..., object],
+        spare_descriptor: SpareDescriptor,
+        pool: Pool,
+        handler: Callable[..., WSGIHandler],
+    ) -> None:
+        super().__init__(
+            sock,
+            application,
+            spare_descriptor,
+            lambda: UNAVAILABLE,
+            spawn=pool,
+            log=None,
+            error_log=None,
+            environ={"SERVER_NAME": "gmessenger"},  # without a name, gevent would look it up
+            handler_class=handler,
+        )
 
 
 class _HttpHandler(WSGIHandler):
-    """One question a connection, within `request_timeout` seconds, and not a word about what a stranger does wrong."""
+    """Handles one request of a connection within `timeout` seconds; logs no errors of its client."""
 
-    request_timeout = REQUEST_TIMEOUT
-    idle_limit: IdleConnectionLimit
+    def __init__(
+        self, sock: socket.socket, address: Any, server: WSGIServer, *, timeout: float, idle_limit: IdleConnectionLimit
+    ) -> None:
+        super().__init__(sock, address, server)
+        self._timeout = timeout
+        self._idle_limit = idle_limit
 
     def handle(self) -> None:
         with (
-            self.idle_limit.track() as self._tracked,
+            self._idle_limit.track() as self._tracked,
             contextlib.suppress(OSError, gevent.Timeout),
-            gevent.Timeout(self.request_timeout),
+            gevent.Timeout(self._timeout),
         ):
             super().handle()
 
@@ -215,12 +232,12 @@ class _HttpHandler(WSGIHandler):
         return {**super().get_environ(), TRACKED_CONNECTION: self._tracked}
 
     def read_request(self, raw_requestline: str) -> Any:
-        understood = super().read_request(raw_requestline)
+        is_valid = super().read_request(raw_requestline)
         self.close_connection = True
-        return understood
+        return is_valid
 
     def handle_error(self, *_: object) -> None:
-        """The time was up, or the other end has left: what went wrong before, the application has answered itself."""
+        """Close the connection, whose time is up or whose client has left; `_serve` handles other errors."""
         self.close_connection = True
 
     def _handle_client_error(self, _: object) -> tuple[str, bytes]:

@@ -1,7 +1,4 @@
-"""Upkeep of the store: old messages are dropped at the start and then every hour, and an old index is made again.
-
-Detect that the files of the store were moved, and log it. The store itself refuses to store.
-"""
+"""Background tasks on the store: delete old messages, rebuild an old search index, and detect moved files."""
 
 from __future__ import annotations
 
@@ -13,17 +10,18 @@ from gmessenger import log
 from gmessenger.chat.storage import Store
 from gmessenger.errors import StoreUnavailable
 
-PRUNE_INTERVAL: Final = 3600.0
-DAY: Final = 86_400.0
-PROGRESS_INTERVAL: Final = 10.0  # seconds
+PRUNE_INTERVAL: Final = 3600.0  # seconds
+DAY: Final = 86_400.0  # seconds
+PROGRESS_INTERVAL: Final = 10.0  # seconds between log events
 REINDEX_RETRY_DELAY: Final = 30.0  # seconds
 
 
 def prune_regularly(
     store: Store, days: float, wait_stopped: Callable[[float], object], on_error: Callable[[str, BaseException], object]
 ) -> None:
-    """Prune until `stopped`, which waits that many seconds, says so. A store that cannot now is asked again later, and
-    so is one that failed as it should not have: `failed` is told of it.
+    """Delete messages older than `days` at once and every PRUNE_INTERVAL, until `wait_stopped(seconds)` returns true.
+
+    Runs in its own greenlet. An error does not end it; an internal one is passed to `on_error`.
     """
     while True:
         try:
@@ -35,16 +33,16 @@ def prune_regularly(
 
 
 def reindex(store: Store, wait_stopped: Callable[[float], object]) -> None:
-    """Make the index of an earlier release what it should be, and tell the log how far it is.
+    """Rebuild the search index of an earlier release, and log the progress.
 
-    Runs in a greenlet of its own until it is done, or until `stopped`, which waits that many seconds, says so.
+    Runs in its own greenlet until it is done, or until `wait_stopped(seconds)` returns true.
     """
-    started = told = time.monotonic()
+    started = logged_at = time.monotonic()
 
     def progress(left: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= PROGRESS_INTERVAL:
-            told = time.monotonic()
+        nonlocal logged_at
+        if time.monotonic() - logged_at >= PROGRESS_INTERVAL:
+            logged_at = time.monotonic()
             log.log_event("reindexing", left=left)
 
     while True:
@@ -61,32 +59,33 @@ def reindex(store: Store, wait_stopped: Callable[[float], object]) -> None:
 
 
 def prune(store: Store, before: float) -> None:
+    """Delete messages from before a Unix time, also from the store's files, and log their number. Blocks."""
     started = time.monotonic()
     try:
-        dropped = store.prune(before)
-        if dropped:
+        count = store.prune(before)
+        if count:
             store.purge()
     except StoreUnavailable as error:
         log.log_event("prune_failed", reason=str(error))
     else:
-        log.log_event("pruned", count=dropped, seconds=round(time.monotonic() - started, 3))
+        log.log_event("pruned", count=count, seconds=round(time.monotonic() - started, 3))
 
 
 STORE_CHECK_INTERVAL: Final = 1.0  # seconds
 
 
 def watch_store_files(store: Store, wait_stopped: Callable[[float], object]) -> None:
-    """Look until `stopped`, which waits that many seconds, says so. Log each fault once, and its end.
+    """Check the store's files until `wait_stopped(seconds)` returns true; log each fault once, and its end.
 
-    Runs in a greenlet of its own: a server to which nothing is said has to notice, too.
+    Runs in its own greenlet, so that an idle server notices, too. The store itself refuses to store meanwhile.
     """
-    last = ""
+    fault = ""
     while not wait_stopped(STORE_CHECK_INTERVAL):
-        last = check_store_files(store, last)
+        fault = check_store_files(store, fault)
 
 
 def check_store_files(store: Store, last_fault: str) -> str:
-    """Check once, and log a fault that differs from the `last` one; return the present fault, empty for none."""
+    """Check the store's files once; log and return their fault if it is a new one. Empty: no fault."""
     fault = store.find_fault()
     if fault and fault != last_fault:
         log.log_event("store_moved", reason=fault, advice=store.suggest_remedy())

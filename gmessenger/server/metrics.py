@@ -1,7 +1,7 @@
-"""Metrics as a table: what each is called, what it means, and where its numbers are read when somebody asks.
+"""Metrics for Prometheus: a table of their names, descriptions, and how their values are read.
 
-Nothing is counted here. What happens often is counted in plain numbers where it happens (`chat/stats.py`): the locks of
-a metrics library would cost more than a delivery. No label ever holds a name, a room or an address.
+Nothing is counted here. Frequent events are counted in plain numbers where they happen (`chat/stats.py`): the locks of
+a metrics library would cost more than a delivery. No label has the name of a user or room, or an address.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 PREFIX: Final = "gmessenger_"
 LabelNames: TypeAlias = tuple[str, ...]
 MetricValue: TypeAlias = float | Histogram | Mapping[Any, float] | None
-"""A number, or numbers by the value of the label, or by a tuple of them; None where there is nothing to tell."""
+"""A number, or numbers by the value of the label or by a tuple of values; None if the metric is absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """One metric. `name` is without the prefix, and for a counter without the `_total` that is shown behind it."""
+    """A metric. `name` is without PREFIX, and for a counter without the suffix `_total`."""
 
     name: str
     kind: Literal["gauge", "counter", "histogram"]
@@ -47,12 +47,12 @@ class MetricSpec:
 
 
 def _from_node(read: Callable[[ClusterNode], MetricValue]) -> Callable[[ServerView, ServerSnapshot], MetricValue]:
-    """What a server tells that has others beside it."""
+    """Return a reader for a metric that only nodes of a cluster have."""
     return lambda server, _: read(server.node) if server.node is not None else None
 
 
 def _from_bus(read: Callable[[Bus], MetricValue]) -> Callable[[ServerView, ServerSnapshot], MetricValue]:
-    """What a server tells that has a bus to them."""
+    """Return a reader for a metric that only nodes with a bus have."""
     return lambda server, _: read(server.node.bus) if server.node is not None and server.options.bus else None
 
 
@@ -208,21 +208,21 @@ METRICS: Final = (
 
 
 class ServerCollector(Collector):
-    """Reads the table's numbers off a server whenever they are asked for."""
+    """Reads the values of METRICS from a server for each scrape."""
 
     def __init__(self, server: ServerView) -> None:
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
         now = snapshot.take_snapshot(self._server)
-        for row in METRICS:
-            reading = row.read_value(self._server, now)
-            if reading is not None:
-                yield _make_family(row, reading)
+        for spec in METRICS:
+            value = spec.read_value(self._server, now)
+            if value is not None:
+                yield _make_family(spec, value)
 
 
 class ProcessMetrics(ProcessCollector):
-    """The usual `process_…`, where /proc holds nothing but processes, too (ProcSubset=pid of our unit)."""
+    """The usual `process_…` metrics, also where /proc shows only processes (ProcSubset=pid of the systemd unit)."""
 
     def _boot_time(self) -> float:
         try:
@@ -232,7 +232,7 @@ class ProcessMetrics(ProcessCollector):
 
 
 def make_registry(server: ServerView) -> CollectorRegistry:
-    """A registry of this server's own, with what the library knows of any process."""
+    """Return a registry with the server's metrics, and the library's of the process."""
     registry = CollectorRegistry()
     registry.register(ServerCollector(server))
     for collector in (ProcessMetrics, PlatformCollector, GCCollector):
@@ -243,12 +243,12 @@ def make_registry(server: ServerView) -> CollectorRegistry:
 def _make_family(spec: MetricSpec, value: float | Histogram | Mapping[Any, float]) -> Metric:
     name = PREFIX + spec.name
     if isinstance(value, Histogram):
-        counted = itertools.accumulate(value.counts)
+        cumulative = itertools.accumulate(value.counts)
         bounds = [*map(str, map(float, value.bounds)), "+Inf"]
-        return HistogramMetricFamily(name, spec.help, list(zip(bounds, counted, strict=True)), value.sum)
+        return HistogramMetricFamily(name, spec.help, list(zip(bounds, cumulative, strict=True)), value.sum)
     family: GaugeMetricFamily | CounterMetricFamily
     family = (CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily)(name, spec.help, labels=spec.labels)
-    numbers = value if isinstance(value, Mapping) else {(): value}
-    for labels, number in numbers.items():
+    values = value if isinstance(value, Mapping) else {(): value}
+    for labels, number in values.items():
         family.add_metric((labels,) if isinstance(labels, str) else labels, number)
     return family

@@ -1,12 +1,13 @@
-"""The server: creates listeners, connections, messenger and cluster node, starts them, and drains on stop."""
+"""The server: creates sockets, store, messenger, cluster node and listeners; starts, drains and stops them."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import gevent
 from gevent import Greenlet, socket
@@ -20,18 +21,13 @@ from gmessenger.chat.presence import CallLater
 from gmessenger.chat.storage import Store
 from gmessenger.cluster.interfaces import is_shared
 from gmessenger.config.options import ServerOptions
-from gmessenger.errors import (
-    ConfigError,
-    ExitError,
-    FileError,
-    StoreUnavailable,
-)
+from gmessenger.errors import ConfigError, FileError, StoreUnavailable
 from gmessenger.paths import control_socket
 from gmessenger.server.acceptor import Acceptor, ConnectionLimiter
 from gmessenger.server.control import ControlServer
 from gmessenger.server.maintenance import check_store_files, prune_regularly, reindex, watch_store_files
 from gmessenger.server.net.connection import ServerContext
-from gmessenger.server.net.listener import ClientListener
+from gmessenger.server.net.listener import ClientListener, ConnectionCallback
 from gmessenger.server.net.sockets import listen_tcp
 from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.tls import certificate_from_options
@@ -87,50 +83,66 @@ def create_node(
     )
 
 
-MIN_RETRY_AFTER = 2.0
-"""Seconds after which the first clients are told to try again when the server stops."""
-RECONNECTS_PER_SECOND = 500
+MIN_RETRY_AFTER: Final = 2.0  # seconds
+"""The least delay after which clients are told to reconnect when the server stops."""
+RECONNECTS_PER_SECOND: Final = 500
+"""Rate of reconnections that the delays are spread for."""
+KILL_TIMEOUT: Final = 1.0  # seconds
+"""Time for connections to end that have not been drained in time."""
 uniform = SystemRandom().uniform
 
 
 class Server:
-    """One server. `start`, then `wait`; `stop` drains. All in the greenlets of one hub."""
+    """A server: `start`, then `wait`; `stop` drains it. All methods are called in greenlets of one hub."""
 
     def __init__(self, options: ServerOptions, password_verifier: PasswordVerifier | None = None) -> None:
-        """Takes the ports, then the store. Raises `ListenError`, `ConfigError`, `FileError` or `StoreLocked`."""
+        """Bind the ports, open the store, and create all parts; no connection is accepted before `start`.
+
+        Raises `ListenError`, `ConfigError`, `FileError` or `StoreLocked`; then ports and store are closed again.
+        """
         self.options = options
         self.supervisor = Supervisor()
         self.certificate = certificate_from_options(options)
         self.loop_lag = LoopLagMonitor()
         self.started_at = time.time()
-        # The port first: of two servers started alike, the second should hear of the port, not of the store.
-        self._open_sockets()
-        hub = gevent.get_hub()
-        self._context = ServerContext(
-            options, hub, FlushScheduler(hub, self.supervisor, options.write_timeout), self.supervisor
-        )
-        self._listeners: list[ClientListener] = []
         self.stopping = False
         self._stopped = Event()
-        self.store = self._open_store()
-        try:
-            peers = create_peers(self.store, options, self.supervisor)
-        except ExitError:
-            self._release()
-            raise
-        password_verifier = password_verifier or PasswordVerifier()
+        self._listeners: list[ClientListener] = []
+        self._retention_greenlet: Greenlet[..., object] | None = None
+        self._reindex_greenlet: Greenlet[..., object] | None = None
+        with ExitStack() as on_failure:
+            # Ports first: of two servers started alike, the second should report the port, not the store.
+            self._sockets = self._listen(options.port, on_failure)
+            self._tls_sockets = self._listen(options.tls_port, on_failure) if self.certificate is not None else []
+            self.port = self._sockets[0].getsockname()[1]
+            self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
+            self.store = open_store(
+                options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
+            )
+            on_failure.callback(self.store.close)
+            self._create_services(password_verifier or PasswordVerifier())
+            on_failure.pop_all()
+
+    def _listen(self, port: int, on_failure: ExitStack) -> list[socket.socket]:
+        sockets = listen_tcp(self.options.ip, port)
+        for sock in sockets:
+            on_failure.callback(sock.close)
+        return sockets
+
+    def _create_services(self, password_verifier: PasswordVerifier) -> None:
         password_verifier.warm_up()
-        near = ConnectionLimiter(lambda: self.options, time.monotonic)
-        policy, spawn = policy_from_options(options), self.supervisor.spawn
+        options = self.options
+        limiter = ConnectionLimiter(lambda: self.options, time.monotonic)
+        peers = create_peers(self.store, options, self.supervisor)
         self.messenger = Messenger(
-            policy,
+            policy_from_options(options),
             self.store,
             time.time,
             self._call_later,
-            spawn,
+            self.supervisor.spawn,
             password_verifier,
             time.monotonic,
-            near.networks_of,
+            limiter.networks_of,
             peers,
         )
         self.node = (
@@ -138,120 +150,98 @@ class Server:
             if peers is not None
             else None
         )
-        self.acceptor = Acceptor(self._context, self.messenger, self.certificate, near, lambda: self.stopping)
-        administration = AdminService(
-            self.messenger, self.store, password_verifier, time.time, lambda: status_report(self)
-        )
-        self._control = self._create_control(administration)
-        self._retention_greenlet: Greenlet[..., object] | None = None
-        self._reindex_greenlet: Greenlet[..., object] | None = None
-        self.health = self._open_health() if options.health else None
+        self._context = self._create_context()
+        self.acceptor = Acceptor(self._context, self.messenger, self.certificate, limiter, lambda: self.stopping)
+        self._control = self._create_control(password_verifier)
+        self.health = self._create_health() if options.health else None
 
-    def _open_sockets(self) -> None:
-        self._sockets = listen_tcp(self.options.ip, self.options.port)
-        self._tls_sockets: list[socket.socket] = []
-        try:
-            if self.certificate is not None:
-                self._tls_sockets = listen_tcp(self.options.ip, self.options.tls_port)
-        except ExitError:
-            self._close_sockets()
-            raise
-        self.port = self._sockets[0].getsockname()[1]
-        self.tls_port = self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
+    def _create_context(self) -> ServerContext:
+        hub = gevent.get_hub()
+        flusher = FlushScheduler(hub, self.supervisor, lambda: self.options.write_timeout)
+        return ServerContext(self.options, hub, flusher, self.supervisor)
 
-    def _close_sockets(self) -> None:
-        for each in (*self._sockets, *self._tls_sockets):
-            each.close()
-
-    def _open_store(self) -> Store:
-        try:
-            options = self.options
-            return open_store(
-                options.store_url, self.supervisor.report, options.store_timeout, options.store_connections
-            )
-        except ExitError:
-            self._close_sockets()
-            raise
-
-    def _open_health(self) -> HealthServer:
-        # Only now: hardly anything is imported for as long as what shows metrics, and most servers show none.
-        from gmessenger.server.health import HealthServer
-
-        try:
-            return HealthServer(self)
-        except ExitError:
-            self._release()
-            raise
-
-    def _create_control(self, administration: AdminService) -> ControlServer | None:
-        file = file_from_url(self.options.store_url)
+    def _create_control(self, password_verifier: PasswordVerifier) -> ControlServer | None:
         if not self.store.is_persistent:
             return None
+        service = AdminService(self.messenger, self.store, password_verifier, time.time, lambda: status_report(self))
+        file = file_from_url(self.options.store_url)
         return ControlServer(
-            control_socket(file, self.port), administration, self.supervisor, is_exclusive=file is not None
+            control_socket(file, self.port),
+            service,
+            self.supervisor,
+            self.acceptor.spare_descriptor,
+            is_exclusive=file is not None,
         )
 
-    def _release(self) -> None:
-        self.store.close()
-        self._close_sockets()
+    def _create_health(self) -> HealthServer:
+        # Imported late: its libraries take longest of all, and most servers have no health server.
+        from gmessenger.server.health import HealthServer
+
+        return HealthServer(self)
 
     def start(self) -> None:
-        """Serve those who connect."""
+        """Accept connections, and start the background tasks. Raises `ListenError`."""
         if self.node is not None:
             self.node.start()
-        self.acceptor.spare_descriptor.open()
-        plain = (self._sockets, self.acceptor.handle_tcp, self.acceptor.make_full_reply)
-        encrypted = (self._tls_sockets, self.acceptor.handle_tls, self.acceptor.make_full_reply_tls)
-        for sockets, accept, full in (plain, encrypted):
-            for each in sockets:
-                server = ClientListener(each, accept, self.acceptor.pool, self.acceptor.spare_descriptor, full)
-                server.start()
-                self._listeners.append(server)
+        acceptor = self.acceptor
+        acceptor.spare_descriptor.open()
+        self._start_listeners(self._sockets, acceptor.handle_tcp, acceptor.make_full_reply)
+        self._start_listeners(self._tls_sockets, acceptor.handle_tls, acceptor.make_full_reply_tls)
         if self._control is not None:
-            self._control.start(self.acceptor.spare_descriptor)
+            self._control.start()
         if self.health is not None:
-            self.health.start(self.acceptor.spare_descriptor)
-        self._restart_retention()
-        if self.certificate is not None:
-            every = self.options.tls_check
-            self.supervisor.spawn("look after the certificate", self.certificate.watch, every, self._stopped.wait)
-        self.supervisor.spawn("look after connections", self.acceptor.sweep, self._stopped.wait)
-        self.supervisor.spawn("tidy", self._finish_deletions)
-        self._reindex_greenlet = self.supervisor.spawn("reindex", reindex, self.store, self._stopped.wait)
-        self.supervisor.spawn("look after the store", watch_store_files, self.store, self._stopped.wait)
-        self.supervisor.spawn("pulse", self.loop_lag.run, self._stopped.wait)
+            self.health.start()
+        self._start_tasks()
         address = self.options.ip or "every interface"
         log.log_event("server_started", version=__version__, address=address, port=self.port, tls_port=self.tls_port)
 
-    def apply_options(self, options: ServerOptions) -> None:
-        """Go on by other options, with those who are connected too; what they may differ in is marked in the table.
+    def _start_listeners(
+        self, sockets: Sequence[socket.socket], handle: ConnectionCallback, make_full_reply: Callable[[], bytes]
+    ) -> None:
+        for sock in sockets:
+            listener = ClientListener(sock, handle, self.acceptor.pool, self.acceptor.spare_descriptor, make_full_reply)
+            listener.start()
+            self._listeners.append(listener)
 
-        Raises an `ExitError` where it cannot, and then nothing has changed.
+    def _start_tasks(self) -> None:
+        spawn, wait_stopped = self.supervisor.spawn, self._stopped.wait
+        self._restart_retention()
+        if self.certificate is not None:
+            spawn("certificate", self.certificate.watch, self.options.tls_check, wait_stopped)
+        spawn("timeouts", self.acceptor.sweep, wait_stopped)
+        spawn("deletions", self._finish_deletions)
+        self._reindex_greenlet = spawn("reindex", reindex, self.store, wait_stopped)
+        spawn("store files", watch_store_files, self.store, wait_stopped)
+        spawn("loop lag", self.loop_lag.run, wait_stopped)
+
+    def apply_options(self, options: ServerOptions) -> None:
+        """Replace those options that do not need a restart, also for open connections.
+
+        Raises `ConfigError` if the certificate cannot be used; then nothing has changed.
         """
         if self.certificate is not None and not self.certificate.reload():
             raise ConfigError("The certificate cannot be used.")
         before, self.options, self._context.options = self.options, options, options
-        self._context.flusher.write_timeout = options.write_timeout
         self.messenger.policy.update_from(policy_from_options(options))
         if options.retention_days != before.retention_days:
             self._restart_retention()
 
     @property
     def connection_count(self) -> int:
-        """How many there are."""
+        """The number of open connections."""
         return len(self.acceptor.connections)
 
     def wait_stopped(self, seconds: float) -> bool:
-        """Wait so long; says whether the server has stopped."""
+        """Block for so long, or until the server has stopped; return whether it has."""
         return self._stopped.wait(seconds)
 
     def wait(self) -> int:
-        """Wait until the server has stopped; its exit code is 1 if anything failed unexpectedly, else 0."""
+        """Block until the server has stopped; return its exit code: 1 after an internal error, else 0."""
         self._stopped.wait()
         return 1 if self.supervisor.failure_count else 0
 
     def stop(self, reason: str = "asked to") -> None:
-        """Accept nobody any more, tell the clients, deliver what was accepted within `drain_timeout`, and close."""
+        """Stop accepting, notify clients, and close when all is delivered, or after `drain_timeout`. Blocks."""
         if self.stopping:
             self._stopped.wait()
             return
@@ -262,7 +252,7 @@ class Server:
         except Exception as failure:
             self.supervisor.report("stop", failure)
         finally:
-            if self.health is not None:  # last: until then it says that the server is stopping
+            if self.health is not None:  # last: until then it reports that the server is stopping
                 self.health.stop()
             self.acceptor.spare_descriptor.close()
             self._stopped.set()
@@ -277,43 +267,52 @@ class Server:
 
     def _drain(self) -> None:
         started = time.monotonic()
-        patience = self.options.drain_timeout
-        if self._control is not None:
-            self._control.stop()
-        for upkeep in (self._retention_greenlet, self._reindex_greenlet):
-            if upkeep is not None:
-                upkeep.kill()
-        for server in self._listeners:
-            server.stop_accepting()
-            server.close()
+        timeout = self.options.drain_timeout
+        self._stop_accepting()
         self.messenger.announce_shutdown(self._make_retry_delay)
-        with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(patience):
-            self.store.flush()  # what is not on disk by then was not answered either
+        with contextlib.suppress(StoreUnavailable, gevent.Timeout), gevent.Timeout(timeout):
+            self.store.flush()  # what is not committed by then has no response either
         self.messenger.close()
-        for connection in list(self.acceptor.connections):
-            if connection.protocol.user_name is None:
-                connection.close_gracefully("the server stops")
-        self.acceptor.pool.join(max(0.0, patience - (time.monotonic() - started)))
-        undelivered = sum(connection.protocol.pending_frames for connection in self.acceptor.connections)
-        self.acceptor.pool.kill(timeout=1.0)
+        undelivered = self._close_connections(max(0.0, timeout - (time.monotonic() - started)))
         if self.node is not None:
             self.node.stop()
         check_store_files(self.store, "")
         self.store.close()
-        seconds = round(time.monotonic() - started, 3)
         log.log_event(
-            "server_stopped", seconds=seconds, undelivered=undelivered, exit_code=int(self.supervisor.failure_count > 0)
+            "server_stopped",
+            seconds=round(time.monotonic() - started, 3),
+            undelivered=undelivered,
+            exit_code=int(self.supervisor.failure_count > 0),
         )
+
+    def _stop_accepting(self) -> None:
+        if self._control is not None:
+            self._control.stop()
+        for greenlet in (self._retention_greenlet, self._reindex_greenlet):
+            if greenlet is not None:
+                greenlet.kill()
+        for listener in self._listeners:
+            listener.stop_accepting()
+            listener.close()
+
+    def _close_connections(self, timeout: float) -> int:
+        """Block until all connections are closed, or kill them; return how many frames were not delivered."""
+        for connection in list(self.acceptor.connections):
+            if connection.protocol.user_name is None:
+                connection.close_gracefully("the server stops")
+        self.acceptor.pool.join(timeout)
+        undelivered = sum(connection.protocol.pending_frames for connection in self.acceptor.connections)
+        self.acceptor.pool.kill(timeout=KILL_TIMEOUT)
+        return undelivered
 
     def _make_retry_delay(self) -> float:
-        """Drawn anew for each: those who were here together should not come back together."""
-        return round(
-            MIN_RETRY_AFTER + uniform(0.0, max(MIN_RETRY_AFTER, self.connection_count / RECONNECTS_PER_SECOND)), 2
-        )
+        """Draw a delay for one client, in seconds: clients should not all reconnect at once."""
+        spread = max(MIN_RETRY_AFTER, self.connection_count / RECONNECTS_PER_SECOND)
+        return round(MIN_RETRY_AFTER + uniform(0.0, spread), 2)
 
     def _finish_deletions(self) -> None:
-        with contextlib.suppress(StoreUnavailable):  # it is tried again with the next start
+        with contextlib.suppress(StoreUnavailable):  # tried again at the next start
             self.store.finish_deletions()
 
     def _call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        gevent.spawn_later(seconds, self.supervisor.guard("later", callback))
+        gevent.spawn_later(seconds, self.supervisor.guard("timer", callback))

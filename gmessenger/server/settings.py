@@ -1,24 +1,18 @@
-"""From the operator's options to the limits on what people do."""
+"""Convert the options of the server to the policy and the limits of the messenger."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from gmessenger.chat.policy import Policy
-from gmessenger.config.options import ServerOptions
-
-if TYPE_CHECKING:
-    pass
-
 from typing import Final
 
+from gmessenger.chat.policy import Policy
 from gmessenger.chat.ratelimit import Limits, RateLimit
+from gmessenger.config.options import ServerOptions
 
-HOUR: Final = 3600.0
+HOUR: Final = 3600.0  # seconds
 
 
 def limits_from_options(options: ServerOptions) -> Limits:
-    """The limits that these options set."""
+    """Return the rate limits and room limits of the options."""
     return Limits(
         messages=RateLimit(options.message_rate, options.message_burst, options.patience),
         requests=RateLimit(options.request_rate, options.request_burst, options.patience),
@@ -35,7 +29,7 @@ def limits_from_options(options: ServerOptions) -> Limits:
 
 
 def policy_from_options(options: ServerOptions) -> Policy:
-    """What the messenger needs to know of the options."""
+    """Return the policy of the options."""
     return Policy(
         guests=options.guests,
         broadcast=options.broadcast,

@@ -23,55 +23,55 @@ if TYPE_CHECKING:
 
 
 def reload(server: Server, arguments: Sequence[str] | None) -> str | None:
-    """Read everything anew, as at the start, and have the server follow it; returns why not, if it cannot.
+    """Read the options again and apply them, and reopen the log. Returns an error message, or None.
 
-    The command line is the one it was started with, and so is the environment; what is new comes from the file. The
-    log is opened again, too.
+    `arguments` is the command line of the start. It and the environment are as they were: changes come from the file.
     """
     try:
-        wanted = parse_options(SERVER, arguments)
-        options = reloadable_options(server.options, wanted)
-        changed, place = changed_options(server.options, options), options.log_destination("server")
-        log.ensure_writable(place)
+        requested = parse_options(SERVER, arguments)
+        options = reloadable_options(server.options, requested)
+        changed, log_destination = changed_options(server.options, options), options.log_destination("server")
+        log.ensure_writable(log_destination)
         server.apply_options(options)
     except ExitError as error:
         log.log_event("reload_refused", reason=str(error))
         return str(error)
-    log.configure(place, options.log_level, options.log_format)
+    log.configure(log_destination, options.log_level, options.log_format)
     log.log_event("reloaded", changed=" ".join(changed))
-    for name in changed_options(options, wanted):
+    for name in changed_options(options, requested):
         log.log_event("needs_restart", option=name)
     raise_soft_limit(options.max_connections)
     return None
 
 
 def reloadable_options(current: ServerOptions, requested: ServerOptions) -> ServerOptions:
-    """The wanted options, but the old ones where the table says that a change takes a restart."""
+    """Return the requested options, with the current values of those that need a restart."""
     return replace(requested, **{row.key: getattr(current, row.key) for row in SERVER.rows if row.needs_restart})
 
 
 def changed_options(before: ServerOptions, after: ServerOptions) -> list[str]:
-    """The options that are not the same in both."""
+    """Return the names of options that differ."""
     return [row.long_name for row in SERVER.rows if getattr(before, row.key) != getattr(after, row.key)]
 
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SECOND_SIGNAL_EXIT_CODE: Final = 143
 TERMINAL: Final = Path("/dev/tty")
+"""The process's own terminal: it can be opened only while there is one."""
 
 
 def install_signal_handlers(server: Server, arguments: Sequence[str] | None, systemd: SystemdNotifier) -> None:
-    """From now on the process obeys signals. `arguments` is the command line that a reload reads again."""
+    """Handle signals in the loop from now on. `arguments` is the command line for `reload`."""
     stop = _make_stop_handler(server, systemd)
     for number in STOP_SIGNALS:
         gevent.signal_handler(number, stop, number)
     if not hasattr(signal, "SIGHUP"):
         return
-    at_a_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
+    started_at_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
 
     def hang_up() -> None:
-        # A terminal that was closed sends the same signal as an operator, but is not there any more.
-        if at_a_terminal and not _has_terminal():
+        # A terminal that is closed sends the same signal as an operator, but does not exist any more.
+        if started_at_terminal and not _has_terminal():
             stop(signal.SIGHUP)
         elif not server.stopping:
             systemd.reloading()
@@ -81,12 +81,12 @@ def install_signal_handlers(server: Server, arguments: Sequence[str] | None, sys
 
 
 def _make_stop_handler(server: Server, systemd: SystemdNotifier) -> Callable[[signal.Signals], None]:
-    asked: list[signal.Signals] = []
+    received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
-        if asked:
+        if received:
             os._exit(SECOND_SIGNAL_EXIT_CODE)
-        asked.append(number)
+        received.append(number)
         systemd.stopping(server.connection_count)
         server.stop(number.name)
 
@@ -94,7 +94,7 @@ def _make_stop_handler(server: Server, systemd: SystemdNotifier) -> Callable[[si
 
 
 def _has_terminal() -> bool:
-    """Whether the process can be reached from a terminal by what is typed there."""
+    """Return whether the process has a controlling terminal."""
     try:
         TERMINAL.open("rb").close()
     except OSError:

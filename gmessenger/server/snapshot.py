@@ -27,27 +27,26 @@ from gmessenger.urls import redact_url
 if TYPE_CHECKING:
     from gmessenger.cluster.node import ClusterNode
 
-LAG_INTERVAL: Final = 0.25
-"""Seconds between two beats."""
+LAG_INTERVAL: Final = 0.25  # seconds between two measurements
 
 
 class LoopLagMonitor:
-    """Measures while `beat` runs. Who keeps the loop to himself for longer than a beat is always noticed."""
+    """Measures how late the loop is. A block longer than LAG_INTERVAL is always measured."""
 
     def __init__(self) -> None:
         self.lag_seconds = Histogram(LATENCY_BOUNDS)
 
     def run(self, wait_stopped: Callable[[float], object]) -> None:
-        """Measure until `stopped`, which waits that many seconds, says so."""
+        """Measure until `wait_stopped(seconds)` returns true. Runs in its own greenlet."""
         due = time.monotonic() + LAG_INTERVAL
         while not wait_stopped(LAG_INTERVAL):
-            # (The loop's timers look at the clock once a turn, and so may be early.)
+            # (Timers use the clock of the beginning of the turn, and so may be early.)
             self.lag_seconds.add(max(0.0, time.monotonic() - due))
             due = time.monotonic() + LAG_INTERVAL
 
 
 class ServerView(Protocol):
-    """What can be seen of a server."""
+    """What metrics and status read of a server."""
 
     options: ServerOptions
     port: int
@@ -64,7 +63,7 @@ class ServerView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerSnapshot:
-    """Connections by front, kind and transport; sessions that are behind; frames in all outboxes and in the fullest."""
+    """Counts at one moment. `connections` is by protocol, kind of session, and transport."""
 
     connections: Counter[tuple[str, str, str]]
     sessions_behind: int
@@ -73,7 +72,7 @@ class ServerSnapshot:
 
 
 def take_snapshot(server: ServerView) -> ServerSnapshot:
-    """Count. Ten thousand connections take about 10 ms, in which nothing else runs."""
+    """Count connections, sessions and queued frames. Takes 10 ms for 10,000 connections; never yields."""
     sessions = [(session.sync.catching_up, session.outbox.pending_frames) for session in server.messenger.router]
     depths = [depth for _, depth in sessions]
     return ServerSnapshot(
@@ -87,19 +86,19 @@ def take_snapshot(server: ServerView) -> ServerSnapshot:
 
 
 def status_report(server: ServerView) -> dict[str, Any]:
-    """What a person may want to know first, in JSON's own types; times are seconds."""
-    census = take_snapshot(server)
+    """Return the state of a server, of JSON types, for `gmessenger-admin status`. Durations are in seconds."""
+    now = take_snapshot(server)
     return {
         "version": __version__,
         "pid": os.getpid(),
         "port": server.port,
         "uptime": time.time() - server.started_at,
         "draining": server.stopping,
-        "connections": [[*labels, count] for labels, count in sorted(census.connections.items())],
+        "connections": [[*labels, count] for labels, count in sorted(now.connections.items())],
         "most_connections": server.options.max_connections,
-        "behind": census.sessions_behind,
-        "waiting": census.outbox_frames,
-        "longest": census.outbox_frames_max,
+        "behind": now.sessions_behind,
+        "waiting": now.outbox_frames,
+        "longest": now.outbox_frames_max,
         "store": _store_status(server),
         "cluster": _cluster_status(server.node, alone=not server.options.bus),
         "commits": _recent_quantiles(server.store.stats.commit_seconds),
@@ -111,15 +110,19 @@ def status_report(server: ServerView) -> dict[str, Any]:
 
 def _store_status(server: ServerView) -> dict[str, Any]:
     url = server.options.store_url
-    told = {"url": redact_url(url), "identity": server.store.identity, "failed": server.store.stats.failed_commits}
-    return told | {"bytes": _store_size(url)}
+    return {
+        "url": redact_url(url),
+        "identity": server.store.identity,
+        "failed": server.store.stats.failed_commits,
+        "bytes": _store_size(url),
+    }
 
 
 def _store_size(url: str) -> int | None:
-    """In bytes; None where nobody says."""
+    """Return the size of a store in bytes; None if it is unknown. Blocks for a query, if it is a database."""
     file = file_from_url(url)
     if file is not None:
-        return sum(each.stat().st_size for each in (file, Path(f"{file}-wal")) if each.exists())
+        return sum(path.stat().st_size for path in (file, Path(f"{file}-wal")) if path.exists())
     if url == MEMORY_URL:
         return 0
     from gmessenger.store.postgres.verify import inspect_database
@@ -130,15 +133,14 @@ def _store_size(url: str) -> int | None:
 
 
 def _cluster_status(node: ClusterNode | None, *, alone: bool) -> dict[str, Any] | None:
-    """What this server knows of the others that share its store; None where none do. `alone`: it has no bus."""
+    """Return the state of the cluster as this node sees it; None outside a cluster. `alone`: it has no bus."""
     if node is None:
         return None
-    others = node.peers.presences
     return {
         "bus": None if alone else node.bus.connected,
         "bus_for": time.monotonic() - node.bus.state_since,
         "nodes": len(node.bus.nodes),
-        "names": len(others),
+        "names": len(node.peers.presences),
         "filled": node.sequencer.gap_messages,
     }
 

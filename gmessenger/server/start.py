@@ -1,4 +1,4 @@
-"""From the command line to a running server and back to an exit code; every fault is one line on stderr."""
+"""Run a server from a command line to an exit code; an error is one line on stderr."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ from gmessenger.server.net.descriptors import raise_soft_limit
 if TYPE_CHECKING:
     from gmessenger.server.server import Server
 
-THREAD_SWITCH_INTERVAL: Final = 0.0005
+THREAD_SWITCH_INTERVAL: Final = 0.0005  # seconds
+"""The thread of a commit and the loop pass the interpreter to each other; with the default, one may wait 5 ms."""
 GC_THRESHOLDS: Final = (50_000, 20, 100)
+"""Thousands of messages wait for each commit; with the default, they are traversed again and again."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Parse, start, serve, drain. Never raises; a second signal ends the process at once with 143."""
+    """Parse the options, start, and block until the server has stopped; return its exit code. Never raises."""
     try:
         options = parse_options(SERVER, arguments)
         if options.check:
             from gmessenger.server.check import check
 
             return check(arguments)
-        # Only now: help and a mistyped option should not wait for half a second of imports.
+        # Imported late, so that help and errors in options appear at once.
         from gmessenger.server.server import Server
         from gmessenger.server.signals import install_signal_handlers
         from gmessenger.server.systemd import SystemdNotifier
 
-        place = options.log_destination("server")
-        log.configure(place, options.log_level, options.log_format)
+        log_destination = options.log_destination("server")
+        log.configure(log_destination, options.log_level, options.log_format)
         raise_soft_limit(options.max_connections)
-        # A commit's thread and the loop pass the interpreter to each other; the default lets one wait 5 ms.
         sys.setswitchinterval(THREAD_SWITCH_INTERVAL)
-        # Thousands of messages wait for each commit; with the usual thresholds they are looked through again and again.
         gc.set_threshold(*GC_THRESHOLDS)
         gevent.get_hub().exception_stream = cast(TextIO, SanitizedStderr())
-        # Where each greenlet was spawned is nothing we show, and would be kept for every connection.
+        # Where greenlets were spawned is not shown anywhere, and would take memory for every connection.
         gevent.config.track_greenlet_tree = False
-        app = Server(options)
-        app.start()
+        server = Server(options)
+        server.start()
     except ExitError as error:
         print_error(f"{SERVER.name}: {error}")
         return error.exit_code
     systemd = SystemdNotifier()
-    install_signal_handlers(app, arguments, systemd)
-    _print_address(app, place)
-    systemd.ready(app.connection_count)
-    app.supervisor.spawn("systemd", systemd.run_watchdog, lambda: app.connection_count, app.wait_stopped)
-    return app.wait()
+    install_signal_handlers(server, arguments, systemd)
+    _print_address(server, log_destination)
+    systemd.ready(server.connection_count)
+    server.supervisor.spawn("systemd", systemd.run_watchdog, lambda: server.connection_count, server.wait_stopped)
+    return server.wait()
 
 
-def _print_address(server: Server, log_place: str) -> None:
-    where = server.options.ip or "every interface"
+def _print_address(server: Server, log_destination: str) -> None:
+    interface = server.options.ip or "every interface"
     tls = f", and on port {server.tls_port} with TLS" if server.tls_port is not None else ""
-    log_name = "stderr" if log_place == STDERR else log_place
-    with contextlib.suppress(OSError):  # nobody has to read it
+    log_name = "stderr" if log_destination == STDERR else log_destination
+    with contextlib.suppress(OSError):  # stdout may be closed
         print_line(
-            f"gmessenger {__version__} listens on port {server.port} of {where}{tls}. "
+            f"gmessenger {__version__} listens on port {server.port} of {interface}{tls}. "
             f"Log: {log_name}. Ctrl-C stops it.",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""What systemd is told of the server: that it is ready, reloads, stops, and is alive (the protocol of sd_notify)."""
+"""Notify systemd that the server is ready, reloading, stopping and alive (the protocol of sd_notify)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 
 from gevent import socket
 
-STATUS_INTERVAL: Final = 10.0
-NOTIFY_TIMEOUT: Final = 1.0
-"""Seconds that systemd may take to have room for another word."""
+STATUS_INTERVAL: Final = 10.0  # seconds
+NOTIFY_TIMEOUT: Final = 1.0  # seconds
+"""Time for systemd's socket to take a notification."""
 
 
 class SystemdNotifier:
-    """Tells systemd, where it has started this process and listens; elsewhere all of this does nothing."""
+    """Notifies systemd if it has started this process and listens; otherwise does nothing."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
@@ -29,24 +29,25 @@ class SystemdNotifier:
 
     @property
     def enabled(self) -> bool:
+        """Whether systemd listens."""
         return self._address[:1] in ("/", "\0")
 
     def ready(self, connections: int, fault: str | None = None) -> None:
-        """The server serves, by a new configuration unless that has this fault."""
+        """Notify that the server is running; after a reload, with what was wrong with it, if anything."""
         self._fault = f"; the last reload was refused: {fault}" if fault else ""
         self._notify(READY=1, STATUS=self._status(connections))
 
     def reloading(self) -> None:
-        """A new configuration is read; `ready` says that it has been."""
+        """Notify that a reload begins; `ready` ends it."""
         self._notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000, STATUS="Reloading")
 
     def stopping(self, connections: int) -> None:
-        """Nobody is let in any more."""
+        """Notify that the server has begun to stop."""
         self._fault = "; stopping"
         self._notify(STOPPING=1, STATUS=self._status(connections))
 
     def run_watchdog(self, connections: Callable[[], int], wait_stopped: Callable[[float], bool]) -> None:
-        """Say how many are here, and to the watchdog that the loop turns, until `stopped`, which waits, says so."""
+        """Report the connections, and to the watchdog that the loop runs, until `wait_stopped(seconds)` is true."""
         alive = {"WATCHDOG": 1} if self._watchdog_timeout else {}
         pause = min(STATUS_INTERVAL, self._watchdog_timeout / 2 or STATUS_INTERVAL)
         while self.enabled and not wait_stopped(pause):
@@ -58,7 +59,7 @@ class SystemdNotifier:
     def _notify(self, **assignments: int | str) -> None:
         if not self.enabled:
             return
-        # A word that does not arrive is no reason to stop: systemd has its own ways to find out.
+        # Not an error of the server: systemd notices by its watchdog.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.settimeout(NOTIFY_TIMEOUT)
             sock.connect(self._address)

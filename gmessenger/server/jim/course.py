@@ -1,7 +1,7 @@
-"""Course connections: requests in any spelling to the messenger's verbs, and messages paced as their readers need.
+"""Course connections: handle requests of any dialect, and send messages at the pace that the clients need.
 
-Answers go out at once; messages one frame a write, no faster than the dialect bears, from a timer of the loop: a
-connection with nothing to be told costs no greenlet beside its reader.
+Responses are written at once. Messages are written one frame at a time, no faster than the dialect's intervals, from a
+timer of the loop, so that a connection needs no greenlet besides its reading one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from gmessenger.wire.jim import encode_error
 GREETING_SENDER: Final = "server"
 GREETING: Final = "Welcome. You receive messages while you are connected."
 REPORTED_ERRORS: Final = (BroadcastDisabled, TextTooLong, BadRequest)
-"""Refusals a course client hears of. Whether a message found its reader it did not ask, and some die of being told."""
+"""Errors sent to course clients. They do not expect any other, and some of them crash on one."""
 
 
 class CourseHandler(ConnectionHandler):
-    """Answers one course connection in its own dialect."""
+    """One course connection, which is answered in its own dialect."""
 
     __slots__ = ("_codec", "_frames", "_push_allowed_at", "_pushed_at", "_timer")
 
@@ -37,8 +37,8 @@ class CourseHandler(ConnectionHandler):
         super().__init__(connection, messenger)
         self._codec = codec
         self._frames: Iterator[bytes] = iter(())
-        self._push_allowed_at = 0.0  # when the next push may follow the last answer
-        self._pushed_at = 0.0
+        self._push_allowed_at = 0.0  # monotonic seconds, after the latest response
+        self._pushed_at = 0.0  # monotonic seconds
         self._timer: Any = None
 
     @property
@@ -55,17 +55,17 @@ class CourseHandler(ConnectionHandler):
             self._send_response(self._codec.encode_error(str(error), self.now()))
 
     def close_gracefully(self, reason: str) -> None:
-        """Listen to nothing more and say nothing more: it has left, or lost its place in the stream."""
+        """Handle no more requests, send no more messages, and close the connection."""
         self.is_closing = True
         self.connection.close_gracefully(reason)
 
     def handle_unreadable(self, event: events.InvalidFrame) -> None:
-        # What could not be read was said in no dialect: it is refused in the plain form.
+        # A frame that could not be decoded has no dialect: the error has the native form.
         if not (event.fatal and self.session is not None):
             self._send_response(encode_error(event.error, self.now(), event.id))
 
     def connection_closed(self) -> None:
-        """Nobody reads any more: what is queued is let go, and the timer that would push it."""
+        """Discard what is queued, and the timer that would send it."""
         if self._timer is not None:
             self._timer.close()
             self._timer = None
@@ -130,18 +130,18 @@ class CourseHandler(ConnectionHandler):
 
     @property
     def _next_push_at(self) -> float:
-        """When the next push may go out."""
+        """When the next message may be sent, in monotonic seconds."""
         gap = dialects.LIST_INTERVAL if self._codec.fetches_lists else dialects.FRAME_INTERVAL
         return max(self._push_allowed_at, self._pushed_at + gap)
 
     def _schedule_push(self) -> None:
-        """Something waits where nothing did: say it as soon as the last frame is old enough."""
+        """Start the timer that sends what is queued, unless it runs. Called by the outbox; never blocks."""
         if self._timer is None:
             self._timer = self.connection.context.hub.loop.timer(max(0.0, self._next_push_at - time.monotonic()))
             self._timer.start(self.connection.context.supervisor.guard("course pacing", self._on_timer))
 
     def _flush(self) -> None:
-        """A paced reader cannot be hurried."""
+        """Do nothing: messages to a course client wait for their interval."""
 
     def _on_timer(self) -> None:
         self._timer.close()
@@ -149,7 +149,7 @@ class CourseHandler(ConnectionHandler):
         if self.connection.is_closing or self.session is None:
             return
         writer = self.connection.writer
-        if writer.is_blocked:  # it has not read the last frame: the writer's own timeout will end it
+        if writer.is_blocked:  # the client reads nothing: the write timeout ends the connection
             self._push_allowed_at = time.monotonic() + dialects.FRAME_INTERVAL
         elif time.monotonic() < self._next_push_at:
             pass
@@ -161,13 +161,13 @@ class CourseHandler(ConnectionHandler):
         self._schedule_push()
 
     def _next_frame(self, session: Session) -> bytes | None:
-        """The next frame to push, spelled only now; None where nothing waits."""
+        """Return the next frame of a message, encoded only now; None if nothing is queued."""
         while (frame := next(self._frames, None)) is None and not session.outbox.empty():
-            parcel = session.outbox.pop()
-            if type(parcel) is Message:
-                room = f"[{parcel.to}] " if is_room(parcel.to) and parcel.to != BROADCAST_TARGET else ""
-                text = room + parcel.text
-                self._frames = self._codec.encode_message(parcel.sender, session.name, text, parcel.action, parcel.time)
-            elif type(parcel) is EndOfStream:
+            event = session.outbox.pop()
+            if type(event) is Message:
+                room = f"[{event.to}] " if is_room(event.to) and event.to != BROADCAST_TARGET else ""
+                text = room + event.text
+                self._frames = self._codec.encode_message(event.sender, session.name, text, event.action, event.time)
+            elif type(event) is EndOfStream:
                 self.connection.close_gracefully("left")
         return frame

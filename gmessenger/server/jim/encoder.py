@@ -1,4 +1,4 @@
-"""What waits in an outbox, as the frames of the native wire: one table."""
+"""Encode the items of an outbox as frames of the native protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gmessenger.wire.jim import Encodable, make_response, pre_encode, pre_encode
 
 
 def encode_message(message: Message, recipient: str) -> Encodable:
-    """A message on its way to the session of that name."""
+    """Return the frame of a message to the session of `recipient`."""
     if message.to[:1] != ROOM_PREFIX:
         return _message_event(message)
     if message.to == BROADCAST_TARGET:
@@ -39,10 +39,10 @@ def encode_message(message: Message, recipient: str) -> Encodable:
 
 
 def _encode_shared(message: Message) -> Raw:
-    # Written once for all who get it: encoding is most of what a delivery costs.
-    written: Raw = message.encoded or pre_encode(_message_event(message))
-    message.encoded = written
-    return written
+    # Encoded once for all recipients: encoding is most of what a delivery costs.
+    encoded: Raw = message.encoded or pre_encode(_message_event(message))
+    message.encoded = encoded
+    return encoded
 
 
 def _message_event(message: Message) -> MessageEvent:
@@ -58,24 +58,24 @@ def _message_event(message: Message) -> MessageEvent:
 
 
 def _encode_presence(change: PresenceUpdate) -> Encodable:
-    written: Raw = change.encoded or pre_encode(events.PresenceEvent(UserInfo(change.name, status=change.status)))
-    change.encoded = written
-    return written
+    encoded: Raw = change.encoded or pre_encode(events.PresenceEvent(UserInfo(change.name, status=change.status)))
+    change.encoded = encoded
+    return encoded
 
 
 def _encode_message_batch(batch: MessageBatch) -> Encodable:
-    # A room's of pieces, because those who said some of it get bundles of their own of the same messages.
-    piece = _encode_shared if batch.messages[0].to[:1] == ROOM_PREFIX else _message_event
-    written: Raw = batch.encoded or pre_encode_lines([piece(message) for message in batch.messages])
-    batch.encoded = written
-    return written
+    # For a room from shared messages: a sender gets another batch, without its own messages.
+    encode_one = _encode_shared if batch.messages[0].to[:1] == ROOM_PREFIX else _message_event
+    encoded: Raw = batch.encoded or pre_encode_lines([encode_one(message) for message in batch.messages])
+    batch.encoded = encoded
+    return encoded
 
 
 def _encode_text_batch(batch: TextBatch) -> Encodable:
     sender, to, time = batch.sender, batch.to, batch.time
-    written: Raw = batch.encoded or pre_encode_lines([MessageEvent(sender, to, time, text) for text in batch.texts])
-    batch.encoded = written
-    return written
+    encoded: Raw = batch.encoded or pre_encode_lines([MessageEvent(sender, to, time, text) for text in batch.texts])
+    batch.encoded = encoded
+    return encoded
 
 
 ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] = {
@@ -88,18 +88,16 @@ ROOM_EVENT_ENCODERS: Final[dict[str, Callable[[RoomEvent], events.PushEvent]]] =
 ENCODERS: Final[dict[type[Outbound], Callable[[Any], Encodable]]] = {
     MessageBatch: _encode_message_batch,
     TextBatch: _encode_text_batch,
-    DeliveryReceipt: lambda delivered: events.DeliveredEvent(target=delivered.name, seq=delivered.seq),
-    ReadReceipt: lambda read: events.ReadEvent(target=read.name, seq=read.seq),
+    DeliveryReceipt: lambda receipt: events.DeliveredEvent(target=receipt.name, seq=receipt.seq),
+    ReadReceipt: lambda receipt: events.ReadEvent(target=receipt.name, seq=receipt.seq),
     RoomEvent: lambda change: ROOM_EVENT_ENCODERS[change.action](change),
     PresenceUpdate: _encode_presence,
     CatchUpDone: lambda _: events.SyncedEvent(),
     LivenessProbe: lambda _: events.ProbeEvent(),
     ServerMoving: lambda moving: events.MovingEvent(moving.retry_after),
-    SessionClosed: lambda dismissed: make_response(
-        dismissed.error.status, None, dismissed.time, dismissed.error.to_fields()
-    ),
+    SessionClosed: lambda closed: make_response(closed.error.status, None, closed.time, closed.error.to_fields()),
     SessionReplaced: lambda replaced: make_response(
         ReplacedError.status, None, replaced.time, ReplacedError().to_fields()
     ),
 }
-"""How each parcel is said that is neither a message nor an answer."""
+"""Encoders of the items that are neither a message nor a response."""

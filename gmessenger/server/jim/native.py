@@ -151,15 +151,15 @@ class NativeHandler(ConnectionHandler):
         if self.session is None:
             return b""
         frames: list[Encodable] = []
-        for parcel in self.session.outbox.drain():
-            if type(parcel) is Message:
-                frames.append(encode_message(parcel, self.session.name))
-            elif type(parcel) is EndOfStream:
+        for event in self.session.outbox.drain():
+            if type(event) is Message:
+                frames.append(encode_message(event, self.session.name))
+            elif type(event) is EndOfStream:
                 self.connection.close_gracefully("left")
-            elif type(parcel) is Response:
-                frames.append(self._encode_response(parcel))
+            elif type(event) is Response:
+                frames.append(self._encode_response(event))
             else:
-                frames.append(ENCODERS[type(parcel)](parcel))
+                frames.append(ENCODERS[type(event)](event))
         return encode_lines(frames)
 
     def _encode_response(self, response: Response) -> Encodable:
@@ -189,13 +189,13 @@ class NativeHandler(ConnectionHandler):
             raise AlreadyLoggedIn
 
     def _log_in(self, request: events.PresenceRequest) -> None:
-        writer, card = self.connection.writer, request.user
-        token = card.session or request.session
-        if card.password is not None:
+        writer, user = self.connection.writer, request.user
+        token = user.session or request.session
+        if user.password is not None:
             self.require_secure_transport()
-        self._device_label = card.device
+        self._device_label = user.device
         address = self.connection.address
-        login = LoginRequest(card.account_name, "native", True, address, card.password, token, card.device)
+        login = LoginRequest(user.account_name, "native", True, address, user.password, token, user.device)
         outbox = self.make_outbox(writer.schedule, writer.flush, accepts_batches=True)
         session, left_over = self.log_in(login, outbox)
         writer.set_source(self.encode_pending)

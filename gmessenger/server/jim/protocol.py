@@ -26,10 +26,10 @@ from gmessenger.wire.jim import TOLERATED_CODES, RequestDecoder
 from gmessenger.wire.protocol_detection import REJECTIONS
 
 MESSAGE_BATCH: Final = 32
-"""How many messages to one name or room may go before it is asked whether others should have their turn."""
+"""Messages to one name that are handled before it is checked whether other greenlets should run."""
 STREAM_CHUNK: Final = 2048  # bytes
-"""How much of a stream is read before others have their turn. Objects are taken off a stream one by one: 64 KiB of the
-shortest held up all others for 100 ms. (Lines are read much faster.)"""
+"""Bytes of a stream that are read before other greenlets may run. Objects are taken off a stream one by one: 64 KiB of
+the shortest blocked the loop for 100 ms. (Lines are read much faster.)"""
 
 
 class JimProtocol:

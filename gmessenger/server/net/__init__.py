@@ -1,1 +1,1 @@
-"""Sockets of a server: listeners, transports, TLS, connections and their writers; it knows no protocol of messages."""
+"""Sockets of a server: listeners, transports, TLS, connections and their writers. Knows no chat protocol."""

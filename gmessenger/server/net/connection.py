@@ -1,4 +1,4 @@
-"""One accepted connection: its reading greenlet, its writer, and the front that understands it."""
+"""One accepted connection: its reading greenlet, its writer, its timeouts, and the protocol spoken on it."""
 
 from __future__ import annotations
 
@@ -18,46 +18,50 @@ from gmessenger.server.net.supervisor import Supervisor
 from gmessenger.server.net.transport import NotTlsError, Transport
 from gmessenger.server.net.writer import ConnectionWriter, FlushScheduler
 
-RECV_CHUNK = 65_536
+RECV_CHUNK = 65_536  # bytes
 LOOP_READ = 1
+"""libev's `EV_READ`."""
 
 
 class ConnectionProtocol(Protocol):
-    """What a connection needs of the protocol spoken on it."""
+    """What a connection needs of the protocol spoken on it.
+
+    Methods are called from the reading greenlet, unless they say otherwise.
+    """
 
     @property
     def user_name(self) -> str | None:
-        """Who is, or was, logged in here."""
+        """The name that is, or was, logged in here."""
 
     @property
     def labels(self) -> tuple[str, str]:
-        """What is spoken here and by what kind of session; `unknown` both while nobody has logged in."""
+        """Protocol and kind of session, for metrics; both `unknown` before the login."""
 
     @property
     def pending_frames(self) -> int:
-        """How many frames are still to be written."""
+        """The number of frames in the outbox."""
 
     def data_received(self, data: bytes) -> None:
-        """Act on bytes that arrived. May block, and so hold back reading."""
+        """Handle received bytes. May block, which holds back reading."""
 
     def send_probe(self) -> bool:
-        """Ask the other end whether it is there; False where the protocol has no such question."""
+        """Ask the client to answer; False if the protocol has no probe. Called by the sweep."""
 
     def eof_received(self) -> None:
-        """The other end says nothing more, but may still read: answer what it has asked, then take leave."""
+        """The client sends nothing more, but may still read: answer what it has requested, then close."""
 
     def session_lost(self, reason: str) -> None:
-        """The session is over: give up the name. What is queued may still be written."""
+        """End the session and free its name; what is queued may still be written. Called from any greenlet."""
 
     def connection_closed(self) -> None:
-        """The connection is closed: let go of everything."""
+        """Release what the connection holds: it is closed."""
 
 
 @dataclass(slots=True)
 class ServerContext:
-    """What all connections of a server stand on; `refused` counts those that came to nothing, by reason.
+    """State shared by all connections of a server. `rejected_count`: connections rejected, by reason.
 
-    A reload puts other `options` here: read them when they are needed.
+    A reload replaces `options`: read them when they are needed, and keep no copy.
     """
 
     options: ServerOptions
@@ -68,7 +72,7 @@ class ServerContext:
 
 
 class Connection:
-    """Reads in the greenlet that calls `serve`, and ends with it."""
+    """Reads in the greenlet that creates it and calls `serve`, and ends with it."""
 
     __slots__ = (
         "_close_reason",
@@ -110,12 +114,12 @@ class Connection:
 
     @property
     def is_closing(self) -> bool:
-        """Whether goodbye was said: nothing more is listened to."""
+        """Whether no more requests are handled."""
         return self._closing_since is not None
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether what is said here can be overheard by nobody on the way."""
+        """Whether the bytes are encrypted up to this process."""
         return self._transport.is_encrypted
 
     @property
@@ -124,7 +128,7 @@ class Connection:
 
     @property
     def transport_label(self) -> str:
-        """What the bytes travel through: `plain`, or `tls` where they are encrypted."""
+        """`tls` or `plain`, for metrics."""
         return "tls" if self.is_encrypted else "plain"
 
     @property
@@ -132,7 +136,7 @@ class Connection:
         return self._context
 
     def serve(self) -> None:
-        """Read until the other end leaves or `end` is called. Raises nothing but what is a mistake of ours."""
+        """Read until the client closes its side or `abort` is called. Blocks. Raises only internal errors."""
         log.log_event("connection_opened", address=self.address)
         try:
             self._handshake()
@@ -143,10 +147,10 @@ class Connection:
             self._close()
 
     def close_gracefully(self, reason: str) -> None:
-        """Listen to nothing more, write what is on its way, then close.
+        """Handle no more requests, write what is queued, then close. Never blocks.
 
-        The socket is closed only after the other end has closed its side (or `close_timeout`): closing it over bytes
-        not yet read would reset the connection and take the last answer with it.
+        The socket is closed only after the client has closed its side, or after `close_timeout`: closing it over unread
+        bytes would reset the connection, and the last response would be lost.
         """
         if not self.is_closing:
             self._closing_since = time.monotonic()
@@ -155,7 +159,7 @@ class Connection:
             self.writer.call_when_drained(self._shutdown_write)
 
     def abort(self, reason: str) -> None:
-        """End at once; what is not written is lost."""
+        """Close at once; what is not written is lost. Called from any greenlet."""
         self._close_reason = self._close_reason or reason
         self.writer.close()
         if self._greenlet is not gevent.getcurrent():
@@ -164,7 +168,7 @@ class Connection:
             self._closing_since = self._closing_since or time.monotonic()
 
     def check_timeouts(self, now: float) -> None:
-        """Called now and then: ends what has waited too long, and probes what has been silent."""
+        """Close or probe the connection if it has waited too long; `now`: monotonic seconds. Called by the sweep."""
         options = self._context.options
         if self._closing_since is not None:
             if now - self._closing_since > options.close_timeout and not self.writer.is_blocked:
@@ -173,7 +177,7 @@ class Connection:
             if now - self._opened_at > options.login_timeout:
                 self.close_gracefully("did not log in")
         elif self._is_handling or self.writer.is_blocked:
-            pass  # it is we who do not listen, or it is still reading what was written before
+            pass  # the server is not reading, or the client is still reading what was written before
         elif now - self._received_at > options.probe_after:
             self._probe(now)
 
@@ -192,11 +196,11 @@ class Connection:
             raise
 
     def _read(self) -> None:
-        receive, hear, wait = self._transport.recv, self.protocol.data_received, self._wait_readable
+        receive, data_received, wait = self._transport.recv, self.protocol.data_received, self._wait_readable
         self._read_watcher = self._context.hub.loop.io(self._transport.fileno(), LOOP_READ)
         try:
             while True:
-                # Waiting first: a recv that finds nothing costs an exception, and there is hardly ever something left.
+                # Wait first: a recv that finds nothing costs an exception, and hardly ever is anything left.
                 wait()
                 try:
                     data = receive(RECV_CHUNK)
@@ -207,18 +211,18 @@ class Connection:
                 self._received_at = time.monotonic()
                 if not self.is_closing:
                     self._is_handling = True
-                    hear(data)
+                    data_received(data)
                     self._is_handling = False
         finally:
             self._read_watcher.close()
 
     def _wait_readable(self) -> None:
-        """Wait until the line is readable.
+        """Block until the socket is readable.
 
-        `hub.wait` does the same, but makes a waiter each time, and starts and stops the watcher.
+        Not `hub.wait`, which makes a waiter each time, and starts and stops the watcher.
         """
         self._is_waiting = True
-        if not self._read_watcher.active:  # type: ignore[attr-defined]  # which the stubs forget
+        if not self._read_watcher.active:  # type: ignore[attr-defined]  # missing in the stubs
             self._read_watcher.start(self._on_readable)
         try:
             self._context.hub.switch()
@@ -228,11 +232,11 @@ class Connection:
     def _on_readable(self) -> None:
         if self._is_waiting:
             self._greenlet.switch()
-        else:  # it waits for something else, and what has come is left in the kernel
+        else:  # the greenlet waits for something else; the bytes stay in the kernel
             self._read_watcher.stop()
 
     def _on_eof(self) -> None:
-        """The other end has closed its side, perhaps only to say that it is done asking (`nc -N`)."""
+        """Answer what was requested: the client has closed its side, maybe only for sending (`nc -N`)."""
         self.protocol.eof_received()
         self.writer.drain()
 

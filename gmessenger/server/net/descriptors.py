@@ -1,4 +1,4 @@
-"""How many files the process may have open: each connection is one, and the usual limit is low."""
+"""The limit of open files: each connection is one, and the usual limit is low."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Final
 from gmessenger import log
 
 RESERVED_DESCRIPTORS: Final = 256
+"""Files besides connections: store, log, listeners, and a reserve."""
 MAX_SPARE_DESCRIPTORS: Final = 64
-"""Descriptors that are not given to connections, of a limit that is not tiny."""
+"""Descriptors not given to connections; of a small limit, a quarter."""
 
 
 def descriptors_needed(connections: int) -> int:
-    """Files that a server with so many connections has open."""
+    """Return the number of files that a server with so many connections has open."""
     return connections + RESERVED_DESCRIPTORS
 
 
 def soft_limit() -> int | None:
-    """Files that the process may have open now; None where there is no limit, or the system does not tell."""
+    """Return the present limit of open files; None if there is none, or it is unknown."""
     if sys.platform == "win32":
         return None
     import resource
@@ -31,28 +32,29 @@ def soft_limit() -> int | None:
 
 
 def is_near_limit(fd: int) -> bool:
-    """Whether a descriptor leaves too few: the store, the log and who is turned away need some. The lowest that is
-    free is always the one that is given.
+    """Return whether too few descriptors are left after this one: store, log and rejected connections need some.
+
+    The system always gives out the lowest free descriptor, so its number tells how many are in use.
     """
     limit = soft_limit()
     return limit is not None and fd >= limit - min(MAX_SPARE_DESCRIPTORS, limit // 4)
 
 
 def hard_limit() -> int | None:
-    """Files that the process could have open at the most; None where there is no limit."""
+    """Return the limit that the process may raise its own to; None if there is none, or it is unknown."""
     if sys.platform == "win32":
         return None
     import resource
 
     try:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    except OSError:  # the system does not tell
+    except OSError:  # unknown
         return None
     return None if hard == resource.RLIM_INFINITY else hard
 
 
 def raise_soft_limit(connections: int) -> None:
-    """Let the process open what it needs, as far as the system allows; the log says where that is not enough."""
+    """Raise the limit of open files to what so many connections need, or log how far it goes."""
     if sys.platform == "win32":
         return
     import resource
@@ -60,7 +62,7 @@ def raise_soft_limit(connections: int) -> None:
     wanted = descriptors_needed(connections)
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    except OSError:  # the system does not tell, and has limits all the same
+    except OSError:  # unknown, which does not mean that there is none
         return
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

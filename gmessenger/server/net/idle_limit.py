@@ -1,4 +1,4 @@
-"""Connections that others must not be kept out by: who waits for nothing of ours makes room for who comes."""
+"""A limit of idle connections: the one that has been idle for longest is closed for a new one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gevent import Greenlet, getcurrent
 
 
 class TrackedConnection:
-    """One connection, served by the current greenlet. While it is `busy` the server owes it something."""
+    """A connection that the current greenlet serves. `is_busy`: a request of it is being handled."""
 
     __slots__ = ("greenlet", "is_busy")
 
@@ -19,7 +19,7 @@ class TrackedConnection:
 
 
 class IdleConnectionLimit:
-    """At most `limit` connections that are not busy; one more, and the one that has been idle for longest is closed."""
+    """Allows at most `limit` idle connections; one more closes the one that has been idle for longest. Never blocks."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -27,17 +27,17 @@ class IdleConnectionLimit:
 
     @contextlib.contextmanager
     def track(self) -> Iterator[TrackedConnection]:
-        """Count the current greenlet, which is killed to make room for others unless it is busy."""
-        visit = TrackedConnection()
-        self._add_idle(visit)
+        """Count the current greenlet as an idle connection, until the block ends."""
+        connection = TrackedConnection()
+        self._add_idle(connection)
         try:
-            yield visit
+            yield connection
         finally:
-            self._idle.pop(visit, None)
+            self._idle.pop(connection, None)
 
     @contextlib.contextmanager
     def busy(self, connection: TrackedConnection) -> Iterator[None]:
-        """Not to be killed for others until the block ends."""
+        """Count a connection as busy until the block ends: it is not killed for others."""
         connection.is_busy = True
         self._idle.pop(connection, None)
         try:
@@ -48,8 +48,8 @@ class IdleConnectionLimit:
 
     def _add_idle(self, connection: TrackedConnection) -> None:
         while len(self._idle) >= self._limit:
-            longest = next(iter(self._idle))
-            del self._idle[longest]
-            if isinstance(longest.greenlet, Greenlet):
-                longest.greenlet.kill(block=False)
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            if isinstance(oldest.greenlet, Greenlet):
+                oldest.greenlet.kill(block=False)
         self._idle[connection] = None

@@ -1,9 +1,7 @@
-"""Accepting connections whatever the system lacks: who comes beyond the open files there may be is told so.
+"""Listeners: they accept clients each in a small greenlet, and reject them with a reply when descriptors run out.
 
-Arriving: whoever is accepted gets a greenlet of their own, as lean as one can be: there are as many as connections.
-
-What `gevent.server` does by itself costs everybody who is connected a kilobyte more: a socket that can wait (ours never
-do: the loop is asked), and a function around ours, which is a second interpreter loop on every greenlet's stack.
+`gevent.server` alone takes one kilobyte more for each connection: for a socket that can wait (these never do: the loop
+is asked), and for a function around the handler, which is a second interpreter loop on the stack of every greenlet.
 """
 
 from __future__ import annotations
@@ -27,22 +25,22 @@ from gmessenger.server.net import descriptors
 from gmessenger.server.net.sockets import format_address
 
 OUT_OF_RESOURCES_ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errors of accept(2) that say that the process or the system has no descriptor or memory left."""
+"""Errors of accept(2): no descriptor or memory is left."""
 PEER_GONE_ERRNOS: Final = frozenset({errno.ECONNABORTED, errno.EPROTO})
-"""Errors that say that the other end has left, and that nothing waits any more."""
+"""Errors of accept(2): the client has left, and no connection waits any more."""
 ACCEPT_RETRY_DELAY: Final = 0.1  # seconds
 SHORTAGE_LOG_INTERVAL: Final = 60.0  # seconds
 READ_CHUNK: Final = 65_536  # bytes
 NativeSocket: type[socket.socket] = get_original("socket", "socket")
-"""A socket as it was before gevent: it never waits, where it is told not to."""
+"""The socket class without gevent's patches: non-blocking means that it never waits."""
 NATIVE_CLOSE: Final = get_original("os", "close")
-"""Closes at once; gevent's own does so when the loop has had a turn."""
+"""`os.close` without gevent's patches: it closes at once, not in the next turn of the loop."""
 
 
 class SpareDescriptor:
-    """An open file that is of no use but to be closed, so that one connection more can be accepted and told why not.
+    """An open file that is closed to accept one connection more, and reject it with a reply.
 
-    One for the whole process. The log hears of a shortage once in SAID_INTERVAL.
+    There is one in the process. A shortage is logged once in SHORTAGE_LOG_INTERVAL.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -51,14 +49,14 @@ class SpareDescriptor:
         self._fd: int | None = None
 
     def open(self) -> None:
-        """Open it, if it is not open, and that is possible now."""
+        """Open it unless it is open, if possible."""
         if self._fd is None:
             with contextlib.suppress(OSError):
                 self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     @contextlib.contextmanager
     def released(self) -> Iterator[None]:
-        """Free one descriptor until the block ends; the block has to close the one that it opens."""
+        """Free one descriptor until the block ends; the block must close the one that it opens."""
         self.close()
         try:
             yield
@@ -66,13 +64,13 @@ class SpareDescriptor:
             self.open()
 
     def close(self) -> None:
-        """Give it up."""
+        """Close it for good."""
         if self._fd is not None:
             NATIVE_CLOSE(self._fd)
             self._fd = None
 
     def log_shortage(self, reason: str) -> None:
-        """Log that no connection can be accepted, and why."""
+        """Log why no connection can be accepted."""
         now = self._monotonic()
         if self._logged_at is None or now - self._logged_at >= SHORTAGE_LOG_INTERVAL:
             self._logged_at = now
@@ -80,17 +78,26 @@ class SpareDescriptor:
 
 
 class Listener(StreamServer):
-    """A `StreamServer` that tells `farewell()` to whom it cannot let in for want of a descriptor, and never gives up.
+    """A `StreamServer` that goes on when descriptors run out, and tells each client that it is rejected for that.
 
-    (What `StreamServer` does by itself is a traceback on stderr, and a pause that doubles.)
+    (`StreamServer` itself prints a traceback, and pauses for longer each time.)
     """
 
-    spare_descriptor: SpareDescriptor
-    make_full_reply: Callable[[], bytes]
-    """Called once for each; empty for nothing."""
+    def __init__(
+        self,
+        sock: waiting.socket,
+        handle: Callable[..., object],
+        spare_descriptor: SpareDescriptor,
+        make_full_reply: Callable[[], bytes],
+        **options: Any,
+    ) -> None:
+        """`make_full_reply` is called for each client that is rejected; it may return nothing to send."""
+        super().__init__(sock, handle, **options)
+        self._spare_descriptor = spare_descriptor
+        self._make_full_reply = make_full_reply
 
     def do_read(self) -> Any:
-        """Accept one connection; None where there is none now. Called by the loop, and never waits."""
+        """Accept one connection; None if there is none now. Called by the loop; never blocks."""
         try:
             return super().do_read()
         except OSError as error:
@@ -101,36 +108,37 @@ class Listener(StreamServer):
             return None
 
     def _handle_accept_error(self, error: OSError) -> None:
-        self.spare_descriptor.log_shortage(error.strerror or str(error))
+        self._spare_descriptor.log_shortage(error.strerror or str(error))
         try:
             if error.errno in OUT_OF_RESOURCES_ERRNOS and self._reject_one():
                 return
         except OSError:
-            pass  # nor now: a pause
+            pass  # not even one: pause
         self.stop_accepting()
         self._retry_timer = self.loop.timer(ACCEPT_RETRY_DELAY)
         self._retry_timer.start(self._resume_accepting)
 
     def _resume_accepting(self) -> None:
-        self.spare_descriptor.open()
+        self._spare_descriptor.open()
         if self.started:
             self.start_accepting()
 
     def _reject_one(self) -> bool:
-        with self.spare_descriptor.released():
+        with self._spare_descriptor.released():
             accepted: Any = super().do_read()
             if accepted is None:
-                return True  # it has left
+                return True  # the client has left
             sock, _ = accepted
             # gevent would close it later, when the spare one has not been opened again.
             with NativeSocket(sock.family, sock.type, sock.proto, sock.detach()) as plain:
-                send_and_close(plain, self.make_full_reply())
+                send_and_close(plain, self._make_full_reply())
         return True
 
 
 def send_and_close(sock: socket.socket, data: bytes) -> None:
-    """Send what there is room for, and end both directions without waiting. What had come is read: closing a socket
-    over it would take the farewell along.
+    """Send what the socket takes, and shut it down. Never blocks; the caller closes the socket.
+
+    What has arrived is read: closing over unread bytes would reset the connection and lose the reply.
     """
     with contextlib.suppress(OSError):
         sock.setblocking(False)
@@ -140,13 +148,13 @@ def send_and_close(sock: socket.socket, data: bytes) -> None:
 
 
 ConnectionCallback: TypeAlias = Callable[[socket.socket, str], object]
-"""Is given the other end as `address:port`, too."""
+"""`handle(socket, address)`, with the client's `address:port`."""
 
 
 class ConnectionGreenlet(Greenlet):  # type: ignore[type-arg]  # the class itself takes no parameters
-    """The greenlet of one client: runs `receive`, then closes the socket.
+    """The greenlet of one client: runs `handle`, then closes the socket.
 
-    `_run` is a method because a function that is handed to a greenlet is kept in a dict made for it.
+    `_run` is a method because gevent keeps a function given to a greenlet in a dict made for it.
     """
 
     __slots__ = ("_address", "_handle_connection", "_socket")
@@ -165,9 +173,9 @@ class ConnectionGreenlet(Greenlet):  # type: ignore[type-arg]  # the class itsel
 
 
 class ClientListener(Listener):
-    """Hands `receive` whoever comes to a listening socket: plain sockets that never wait, in greenlets of `pool`.
+    """Accepts clients on a listening socket, each in a `ConnectionGreenlet` of a pool.
 
-    Who cannot be accepted is turned away by `full`, which returns what is told.
+    Their sockets are without gevent's patches, and non-blocking.
     """
 
     def __init__(
@@ -178,13 +186,12 @@ class ClientListener(Listener):
         spare_descriptor: SpareDescriptor | None = None,
         make_full_reply: Callable[[], bytes] = bytes,
     ) -> None:
-        super().__init__(sock, handle_connection, spawn=pool)
+        super().__init__(sock, handle_connection, spare_descriptor or SpareDescriptor(), make_full_reply, spawn=pool)
         self._handle_connection = handle_connection
         self._pool = pool
-        self.spare_descriptor = spare_descriptor or SpareDescriptor()
-        self.make_full_reply = make_full_reply
 
     def do_handle(self, sock: waiting.socket, address: tuple[str, int]) -> None:
+        """Start the greenlet of an accepted client. Called by the loop."""
         plain = NativeSocket(sock.family, sock.type, sock.proto, sock.detach())
         plain.setblocking(False)
         self._pool.start(ConnectionGreenlet(self._handle_connection, plain, format_address(address)))

@@ -1,4 +1,4 @@
-"""Who is at the other end: the client itself, or, behind a balancer that is believed, whom its PROXY header names."""
+"""The address of a client: that of its socket or, behind a trusted balancer, the one in its PROXY header."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ from gmessenger.wire import proxy_protocol
 
 @dataclass(frozen=True, slots=True)
 class RemoteAddress:
-    """The client's `address:port`. Where it is `proxied`, what it says has crossed a network, whoever it is."""
+    """A client's `address:port`. `is_proxied`: a balancer forwards its bytes, so they have crossed a network."""
 
     address: str
     is_proxied: bool = False
 
 
 def identify_remote(sock: socket.socket, address: str, options: ServerOptions) -> RemoteAddress:
-    """Who is at that `address:port`. Of a balancer's, exactly its header has been read, and no byte more.
+    """Return the client's address; from a balancer of `proxy_from`, read exactly its PROXY header first.
 
-    Raises `BadProxyHeader` when that does not come whole within `proxy_timeout`, and OSError as sockets do. Who is not
-    named in `proxy_from` may say what it likes: it is not believed.
+    Blocks for at most `proxy_timeout`. Raises `BadProxyHeader` if the header is not complete by then, and OSError.
     """
     if not options.proxy_from or not _is_trusted_proxy(address, options):
         return RemoteAddress(address)
     with gevent.Timeout(options.proxy_timeout, BadProxyHeader("it did not arrive in time")):
-        said = proxy_protocol.parse(_read_header(sock))
-    if said.is_local:
+        header = proxy_protocol.parse(_read_header(sock))
+    if header.is_local:
         return RemoteAddress(address)
-    host = _unmap_ipv4(said.host) if said.host is not None else None
-    if host is None or host.is_loopback:  # the balancer's own machine: its address says which that is
+    host = _unmap_ipv4(header.host) if header.host is not None else None
+    if host is None or host.is_loopback:  # a client on the balancer's machine: the balancer's address identifies it
         return RemoteAddress(address, is_proxied=True)
-    return RemoteAddress(format_address((str(host), said.port)), is_proxied=True)
+    return RemoteAddress(format_address((str(host), header.port)), is_proxied=True)
 
 
 def _read_header(sock: socket.socket) -> bytes:
@@ -60,15 +59,15 @@ def _is_trusted_proxy(address: str, options: ServerOptions) -> bool:
 
 
 def _unmap_ipv4(host: proxy_protocol.IpAddress) -> proxy_protocol.IpAddress:
-    """An IPv4 address as such, also where it came as an IPv6 one."""
+    """Return an IPv4 address for one that is mapped into IPv6."""
     return host.ipv4_mapped or host if isinstance(host, IPv6Address) else host
 
 
 def parse_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address of `address:port`."""
+    """Return the address in `address:port`."""
     return ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
 
 
 def is_loopback(address: str) -> bool:
-    """Whether `address:port` is this machine itself."""
-    return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).is_loopback
+    """Return whether `address:port` is of this machine's loopback interface."""
+    return parse_address(address).is_loopback

@@ -1,6 +1,4 @@
-"""Listening sockets: every interface by default, IPv4 and IPv6 through one socket where the system has both; every
-address of a host name; and sockets that are files.
-"""
+"""Listening sockets: on all interfaces (IPv4 and IPv6 by one socket), on a host name's addresses, and Unix sockets."""
 
 from __future__ import annotations
 
@@ -20,27 +18,31 @@ from gmessenger.paths import short_socket_path
 
 UNIX_PREFIX: Final = "unix:"
 UCRED: Final = struct.Struct("iII")
-"""`struct ucred`: process, user, group."""
+"""`struct ucred`: process, user and group id."""
 BACKLOG = 1024
-"""Connections that may wait to be accepted; the system may cut it to less (`net.core.somaxconn`)."""
+"""Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`)."""
 UNIX_BACKLOG: Final = 16
 OWNER_ONLY_UMASK: Final = 0o177
-"""What is masked from the mode of a socket that only its owner may connect to."""
+"""The umask for a Unix socket that only its owner may connect to."""
 GROUP_UMASK: Final = 0o117
+"""The umask for one that the group may connect to, too."""
 UNAVAILABLE_ERRNOS: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
-"""Errors that say that this machine does not have an address, or nothing of its family."""
+"""Errors: this machine does not have the address, or its address family."""
 MAX_FREE_PORT_ATTEMPTS: Final = 16
-"""A port that is free on the first address of a name may be taken on the next one."""
+"""Attempts to find a port that is free on all addresses of a name."""
 
 FamilyAndAddress: TypeAlias = tuple[int, tuple[Any, ...]]
 """A socket family and an address of it."""
 
 
 def listen_tcp(ip: str, port: int) -> list[socket.socket]:
-    """Bind sockets to an address, or to every address of a host name that this machine has.
+    """Bind sockets to an address, or to all addresses of a host name that this machine has.
 
-    `ip` empty means every interface. With port 0 all sockets get the same free port. Raises `ListenError` with a
-    sentence that names both.
+    Args:
+        ip: an address or a name; empty for all interfaces.
+        port: 0 for a free port, the same for all sockets.
+
+    Raises `ListenError`, whose message names both.
     """
     try:
         if not ip:
@@ -52,12 +54,12 @@ def listen_tcp(ip: str, port: int) -> list[socket.socket]:
 
 
 def listen_on(address: str, purpose: str) -> list[socket.socket]:
-    """Bind sockets at `HOST:PORT` (port 0: a free one) or `unix:PATH`; `what` names their purpose in errors.
+    """Bind sockets at `HOST:PORT` (port 0: a free one) or `unix:PATH`; errors name their `purpose`.
 
     A socket file that no process listens on is replaced. Raises `ListenError`.
     """
-    if address.startswith(UNIX_PREFIX):
-        path = Path(address.removeprefix(UNIX_PREFIX))
+    path = unix_socket_path(address)
+    if path is not None:
         if is_listening(path):
             raise ListenError(f"Cannot listen on the {purpose} socket {path}: another process is listening on it.")
         return [listen_unix(path, purpose, GROUP_UMASK, replace=path.is_socket())]
@@ -65,8 +67,16 @@ def listen_on(address: str, purpose: str) -> list[socket.socket]:
     return listen_tcp(strip_brackets(host), int(port))
 
 
+def unix_socket_path(address: str) -> Path | None:
+    """Return the path in `unix:PATH`; None for another address."""
+    return Path(address.removeprefix(UNIX_PREFIX)) if address.startswith(UNIX_PREFIX) else None
+
+
 def listen_unix(path: Path, purpose: str, umask: int, *, replace: bool) -> socket.socket:
-    """A socket that is a file, of a mode without what is `masked`. Raises `ListenError`."""
+    """Bind a Unix socket, with `replace` in place of a file there. Raises `ListenError`.
+
+    The umask of the process is changed meanwhile, so nothing else may run: this never waits.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(umask)
     try:
@@ -84,7 +94,7 @@ def listen_unix(path: Path, purpose: str, umask: int, *, replace: bool) -> socke
 
 
 def find_listening_process(path: Path) -> str | None:
-    """The process that listens on the socket that a file is, if there is one."""
+    """Return the process that listens on a Unix socket, `unknown` if it has no number; None if none does."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         with short_socket_path(path) as address:
             sock.connect(address)
@@ -94,14 +104,14 @@ def find_listening_process(path: Path) -> str | None:
 
 
 class PeerCredentials(NamedTuple):
-    """The process at the other end of a Unix socket when it connected; None where the system does not tell."""
+    """Process and user at the other end of a Unix socket when it connected; None if unknown."""
 
     pid: int | None
     uid: int | None
 
 
 def peer_credentials(sock: socket.socket) -> PeerCredentials:
-    """Who is at the other end of a Unix socket. Never raises."""
+    """Return the credentials of the other end of a Unix socket. Never raises."""
     with contextlib.suppress(OSError, AttributeError):
         found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         process, user, _ = UCRED.unpack(found)
@@ -110,7 +120,7 @@ def peer_credentials(sock: socket.socket) -> PeerCredentials:
 
 
 def make_socket_directory(path: Path) -> None:
-    """A directory for its owner, where there is none. Raises `ListenError`."""
+    """Create a directory that only its owner may use, unless it exists. Raises `ListenError`."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -118,13 +128,13 @@ def make_socket_directory(path: Path) -> None:
 
 
 def address_of(sock: socket.socket) -> str:
-    """Where a socket listens: `address:port`, or a path."""
+    """Return where a socket listens: `address:port`, or a path."""
     address = sock.getsockname()
     return address if isinstance(address, str) else format_address(address)
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of what lies at a path; None where there is nothing."""
+    """Return device and inode of a file; None if there is none."""
     try:
         status = path.lstat()
     except OSError:
@@ -133,20 +143,20 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def remove_socket_file(path: Path, identity: tuple[int, int] | None) -> None:
-    """Remove a socket's file, unless there is another by now: that one is another server's."""
+    """Remove a Unix socket's file, unless it was replaced: then it is another server's."""
     if identity is not None and file_identity(path) == identity:
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def format_address(address: tuple[str, int]) -> str:
-    """`address:port` for the log, without the prefix by which IPv6 sockets show IPv4 peers."""
+    """Return `address:port`, without the prefix that IPv6 sockets give to IPv4 addresses."""
     host = address[0].removeprefix("::ffff:")
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
 def is_listening(path: Path) -> bool:
-    """Whether a process listens on the socket that a file is, if it is one."""
+    """Return whether the file is a Unix socket that a process listens on."""
     if not path.is_socket():
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short_socket_path(path) as address:
@@ -181,10 +191,10 @@ def _bind_name(ip: str, port: int) -> list[socket.socket]:
 
 
 def _bind_each(addresses: Sequence[FamilyAndAddress]) -> list[socket.socket]:
-    """Bind each address, but for those that this machine does not have, as long as it has one of them.
+    """Bind those addresses that this machine has; raise OSError if it has none of them.
 
-    `localhost` is ::1 and 127.0.0.1 in most hosts files, also where IPv6 is switched off. A port of 0 becomes the free
-    port that the first address got.
+    `localhost` is ::1 and 127.0.0.1 in most hosts files, even where IPv6 is switched off. For port 0, all sockets get
+    the free port of the first.
     """
     sockets: list[socket.socket] = []
     missing = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
@@ -198,20 +208,20 @@ def _bind_each(addresses: Sequence[FamilyAndAddress]) -> list[socket.socket]:
                     raise
                 missing = error
     except OSError:
-        for each in sockets:
-            each.close()
+        for sock in sockets:
+            sock.close()
         raise
     if not sockets:
         raise missing
     return sockets
 
 
-def _set_dual_stack(sock: socket.socket, both: bool) -> None:
-    """Say whether IPv4 comes through a socket of IPv6, too. Raises OSError where it stays otherwise."""
+def _set_dual_stack(sock: socket.socket, enabled: bool) -> None:
+    """Set whether an IPv6 socket accepts IPv4, too. Raises OSError if that cannot be changed."""
     try:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not enabled)
     except OSError:
-        if bool(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)) == both:
+        if bool(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)) == enabled:
             raise
 
 

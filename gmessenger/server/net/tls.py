@@ -1,4 +1,4 @@
-"""The certificate of the TLS port: loaded, looked after, and replaced without touching anybody who is connected."""
+"""The certificate of the TLS port: load, watch and reload it; open connections keep the one they have."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from gmessenger.server.net.transport import describe_ssl_error
 if TYPE_CHECKING:
     from gmessenger.certificates import CertificateInfo
 
-DAY: Final = 86_400.0
+DAY: Final = 86_400.0  # seconds
 EXPIRY_WARNING: Final = 14 * DAY
+"""Time before the expiry from which it is logged once a day."""
 OPENSSL_FAULTS: Final = {
     "EE_KEY_TOO_SMALL": "its key is too short to be safe",
     "CA_MD_TOO_WEAK": "its signature algorithm is not safe",
 }
-"""What OpenSSL calls it, and what an operator can do something about."""
+"""OpenSSL's names of faults, in terms that an operator can act on."""
 
 FileFingerprint: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 def certificate_from_options(options: ServerOptions) -> CertificateManager | None:
-    """The certificate that the options name, if they do. Raises `ConfigError` where it cannot be used."""
+    """Load the certificate that the options name; None if they name none. Raises `ConfigError`."""
     if not options.tls_certificate:
         if options.tls_key:
             raise ConfigError("--tls-key is given without --tls-certificate.")
@@ -41,14 +42,13 @@ def certificate_from_options(options: ServerOptions) -> CertificateManager | Non
 
 
 class CertificateManager:
-    """What clients of the TLS port are shown.
+    """The certificate and the TLS context of the TLS port.
 
-    `context` is what new connections are made with: take it anew for each. A reload puts another in its place, and
-    connections that are there keep the one they have. `expires_at` is in Unix seconds.
+    `context` is for new connections: a reload replaces it, so read it for each.
     """
 
     def __init__(self, file: Path, key: Path) -> None:
-        """Raises `ConfigError` with a sentence."""
+        """Load certificate and key. Raises `ConfigError`."""
         self._file = file
         self._key = key
         self._fingerprint = self._take_fingerprint()
@@ -58,15 +58,16 @@ class CertificateManager:
 
     @property
     def expires_at(self) -> float:
+        """The expiry, in Unix seconds."""
         return self._info.expires_at
 
     @property
     def expires(self) -> str:
-        """The same, as people write it."""
+        """The expiry, as text."""
         return self._info.expires_text
 
     def reload(self) -> bool:
-        """Take what the files hold now; a bad certificate is refused with a word in the log, and the old one kept."""
+        """Load the files again; return False, log why and keep the old certificate if that fails."""
         self._fingerprint = self._take_fingerprint()
         try:
             self.context, self._info = load_certificate(self._file, self._key)
@@ -77,7 +78,7 @@ class CertificateManager:
         return True
 
     def watch(self, interval: float, wait_stopped: Callable[[float], object]) -> None:
-        """Reload when the files have changed, until `stopped`, which waits that many seconds, says so."""
+        """Reload when the files change, until `wait_stopped(seconds)` returns true. Runs in its own greenlet."""
         while not wait_stopped(interval):
             if self._take_fingerprint() != self._fingerprint:
                 self.reload()
@@ -95,7 +96,7 @@ class CertificateManager:
         self._warn_of_expiry()
 
     def _warn_of_expiry(self) -> None:
-        """Once a day, when little time is left."""
+        """Log the expiry if it is near; called once a day."""
         left = self.expires_at - time.time()
         if left < EXPIRY_WARNING:
             self._warned_at = time.time()
@@ -105,8 +106,11 @@ class CertificateManager:
 
 
 def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, CertificateInfo]:
-    """A context with this chain and key, and what the certificate says. Raises `ConfigError`."""
-    from gmessenger import certificates  # a server without TLS should not wait for it
+    """Load a certificate chain and its key; return a TLS context, and what the certificate says.
+
+    Raises `ConfigError`.
+    """
+    from gmessenger import certificates  # imported late: a server without TLS does not need it
 
     try:
         pem, key_pem = file.read_bytes(), key.read_bytes()
@@ -127,7 +131,7 @@ def load_certificate(file: Path, key: Path) -> tuple[ssl.SSLContext, Certificate
 
 @contextlib.contextmanager
 def _without_byte_order_mark(file: Path, content: bytes) -> Iterator[str]:
-    """Name a file that OpenSSL can load the content from: it does not skip the byte order mark of some editors."""
+    """Yield the name of a file with the content, but without the byte order mark that OpenSSL does not skip."""
     if not content.startswith(codecs.BOM_UTF8):
         yield str(file)
         return
@@ -140,14 +144,14 @@ def _without_byte_order_mark(file: Path, content: bytes) -> Iterator[str]:
 def _make_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Handshakes have their time at the beginning; and who just hangs up is answered all the same, as on a plain line.
+    # A handshake is for the beginning only; and a client that just closes gets its responses, as without TLS.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_IGNORE_UNEXPECTED_EOF
-    context.num_tickets = 0  # chat clients keep their sessions by a token of ours
+    context.num_tickets = 0  # chat clients resume their sessions by a token of JIM
     return context
 
 
 def _refuse_pass_phrase() -> NoReturn:
-    """OpenSSL would ask for the key's pass phrase at the terminal, and wait."""
+    """Raise `ConfigError`: OpenSSL would ask for the key's pass phrase at the terminal."""
     raise ConfigError("The key of the certificate is encrypted; the server needs one without a pass phrase.")
 
 

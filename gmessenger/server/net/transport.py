@@ -1,4 +1,4 @@
-"""Byte transports of a connection, plain TCP or TLS. Nothing here waits but `TlsTransport.handshake`."""
+"""Byte transports of a connection: TCP, or TLS over it. Only `TlsTransport.handshake` blocks."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ SOCKET_OPTIONS: Final = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
 )
 MAX_TLS_RECORD: Final = 16_384
-"""The most that one record of TLS holds."""
+"""Bytes that one TLS record holds at most."""
 TLS_HANDSHAKE_TYPE: Final = 0x16
-"""How a record of TLS begins that holds a handshake."""
+"""The first byte of a TLS record that holds a handshake."""
 PEEK_CHUNK: Final = 64  # bytes
 LINGER_TIMEOUT: Final = 1.0  # seconds
-"""How long a client that does not speak TLS is given to read why it is hung up on."""
+"""Time for a client that does not speak TLS to read why it is rejected."""
 
 
 class NotTlsError(ConnectionError):
-    """The client of a TLS port begins with something else than a handshake, and has been told so."""
+    """The client of a TLS port began with something else than a handshake, and has been sent a reply."""
 
 
 class Transport(Protocol):
-    """One end of a connection to a client. Everything may raise OSError when the other end is gone."""
+    """The server's end of a connection. All methods may raise OSError when the client is gone."""
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether what is said on it can be read by its two ends only."""
+        """Whether the bytes are encrypted."""
 
     def fileno(self) -> int:
-        """What the loop watches. Where it is not readable, there is nothing to `receive` either."""
+        """Return the descriptor for the loop: while it is not readable, there is nothing to receive."""
 
     def handshake(self, timeout: float) -> None:
-        """Do what comes before the first byte, within `timeout` seconds; the only method that may wait."""
+        """Do what comes before the first byte, in `timeout` seconds. The only method that blocks."""
 
     def recv(self, size: int, /) -> bytes:
-        """What has come; nothing after the last of it. Raises BlockingIOError when it is not all there yet."""
+        """Return received bytes; none at the end. Raises BlockingIOError if nothing is complete yet."""
 
     def send(self, data: bytes | memoryview, /) -> int:
-        """Write as much as is taken now, and say how much; BlockingIOError is the same as 0."""
+        """Send what is taken now; return its length. BlockingIOError means 0."""
 
     def shutdown_write(self) -> None:
-        """Tell the other end that nothing more comes. It may still speak, and what it says is not understood."""
+        """Signal the end of what is sent; what is received after that is not decrypted."""
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
 
 
 class TcpTransport:
-    """TCP as it is: to receive and to send are the socket's own methods, so that a line costs nothing."""
+    """TCP. `recv` and `send` are the socket's own methods, so that this layer costs nothing."""
 
     __slots__ = ("_socket", "recv", "send")
     is_encrypted = False
@@ -79,7 +79,7 @@ class TcpTransport:
         return self._socket.fileno()
 
     def handshake(self, timeout: float) -> None:
-        """There is nothing to be done."""
+        """Do nothing."""
 
     def shutdown_write(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -89,7 +89,7 @@ class TcpTransport:
 
 
 class TlsTransport:
-    """The server's end of TLS over a socket, which it takes over."""
+    """TLS over a socket, which it owns from then on."""
 
     __slots__ = ("_context", "_is_open", "_socket")
     is_encrypted = True
@@ -105,9 +105,9 @@ class TlsTransport:
         return int(self._socket.fileno())
 
     def handshake(self, timeout: float) -> None:
-        """Shake hands. A peer that says nothing is given up after `timeout` seconds, and holds up nobody.
+        """Do the TLS handshake. Blocks for at most `timeout` seconds.
 
-        Raises `NotTlsError` where the peer begins otherwise, once it has been told in its own language.
+        Raises `NotTlsError` if the client begins with something else, after a reply in its protocol; and OSError.
         """
         try:
             with Timeout(timeout, TimeoutError(errno.ETIMEDOUT, "no handshake in time")):
@@ -128,47 +128,47 @@ class TlsTransport:
         try:
             data = sock.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None  # half a record, or one that holds nothing for us
-        # One record is read at a time, and the rest stays in the kernel, where the loop sees it. What is deciphered
-        # already the loop would not see.
+            raise BlockingIOError from None  # half a record, or one without data
+        # One record is read at a time; the rest stays in the kernel, where the loop sees it. It would not see what is
+        # decrypted already.
         while left := sock.pending():
             data += sock.recv(left)
         return data
 
     def send(self, data: bytes | memoryview, /) -> int:
-        # A record at a time: one that was refused is tried again with the same bytes, whatever has come after them.
+        # A record at a time: one that was not taken must be sent again with the same bytes, whatever follows them.
         sent = 0
         try:
             while sent < len(data):
                 sent += int(self._socket.write(data[sent : sent + MAX_TLS_RECORD]))
         except ssl.SSLWantWriteError:
             pass
-        except ssl.SSLWantReadError:  # waiting until it can be written to would be waiting for the wrong thing
+        except ssl.SSLWantReadError:  # waiting until the socket is writable would not help
             raise ConnectionError(errno.EPROTO, "began a handshake and did not end it") from None
         return sent
 
     def shutdown_write(self) -> None:
         if not self._is_open:
             raise ConnectionError(errno.EPROTO, "no handshake")
-        with suppress(OSError):  # the goodbye has left; the other end's would have to be waited for
+        with suppress(OSError):  # the close_notify is sent; the client's would have to be waited for
             self._socket.unwrap()
-        self._socket.shutdown(socket.SHUT_WR)  # from here on the socket is a plain one, and drained as such
+        self._socket.shutdown(socket.SHUT_WR)  # from here on it is read as a plain socket
 
     def close(self) -> None:
         self._socket.close()
 
 
 def set_socket_options(sock: socket.socket) -> None:
-    """Never block, send small frames at once, and have the kernel notice a peer that vanished."""
+    """Make a socket non-blocking, without delay for small frames, and with keepalive probes."""
     sock.setblocking(False)
     for level, option, value in SOCKET_OPTIONS:
         if hasattr(socket, option):
-            with suppress(OSError):  # it does without
+            with suppress(OSError):  # it works without
                 sock.setsockopt(level, getattr(socket, option), value)
 
 
 def _require_handshake(sock: socket.socket) -> None:
-    """Wait for the first bytes, and leave them where they are if a handshake begins with them. Raises `NotTlsError`."""
+    """Block until the first bytes are there, and leave them unread. Raises `NotTlsError` if they are no handshake."""
     waiting.wait_read(sock.fileno())
     first = sock.recv(PEEK_CHUNK, socket.MSG_PEEK)
     if first and first[0] != TLS_HANDSHAKE_TYPE:
@@ -177,13 +177,13 @@ def _require_handshake(sock: socket.socket) -> None:
 
 
 def make_not_tls_reply(first_bytes: bytes) -> bytes:
-    """What a client is told that begins like this at a port where TLS is spoken."""
+    """Return the reply to a client of the TLS port that begins with these bytes."""
     protocol = detect_protocol(first_bytes) or JIM
     return REJECTIONS.get(protocol, b"") if protocol != JIM else encode_error(TlsRequired(), time.time())
 
 
 def _send_and_linger(sock: socket.socket, data: bytes) -> None:
-    """Write, and read what else comes: closing over bytes not read would take the words along."""
+    """Send, then read for a while: closing over unread bytes would reset the connection and lose the reply."""
     with suppress(OSError), Timeout(LINGER_TIMEOUT, TimeoutError()):
         sock.send(data)
         sock.shutdown(socket.SHUT_WR)
@@ -192,5 +192,5 @@ def _send_and_linger(sock: socket.socket, data: bytes) -> None:
 
 
 def describe_ssl_error(error: ssl.SSLError) -> str:
-    """Why TLS failed: `http request`, `no shared cipher`, and so on; OpenSSL's reasons are written as names."""
+    """Return why TLS failed, like `no shared cipher`: OpenSSL's reasons are written as names."""
     return (error.reason or error.strerror or "TLS failed").replace("_", " ").lower()

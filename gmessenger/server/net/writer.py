@@ -1,7 +1,7 @@
-"""Writing to sockets without a greenlet each: whatever became dirty is flushed once per turn of the loop.
+"""Writing to sockets without a greenlet each: writers that have something are flushed once per turn of the loop.
 
-Waking a greenlet per message costs more than everything else a relay does; so outboxes are emptied from a loop
-callback with a send that does not block, and a greenlet exists only while a socket refuses more.
+Waking a greenlet for each message costs more than the rest of relaying it. So outboxes are emptied in a callback of the
+loop, by a send that does not block, and a greenlet exists only while a socket takes no more.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from gmessenger.server.net.transport import Transport
 
 
 class FlushScheduler:
-    """Gathers the writers with something to write and flushes them together.
+    """Collects the writers with something to write, and flushes them together in a callback of the loop."""
 
-    `timeout` is how many seconds a reader may read nothing; it may be changed.
-    """
-
-    def __init__(self, hub: Hub, supervisor: Supervisor, write_timeout: float) -> None:
+    def __init__(self, hub: Hub, supervisor: Supervisor, write_timeout: Callable[[], float]) -> None:
+        """`write_timeout` returns for how many seconds a client may read nothing; it is called for each wait."""
         self.write_timeout = write_timeout
         self._loop = hub.loop
         self._supervisor = supervisor
         self._dirty: list[ConnectionWriter] = []
 
     def schedule(self, writer: ConnectionWriter) -> None:
+        """Flush a writer before the loop waits again."""
         if not self._dirty:
             self._loop.run_callback(self._flush)
         self._dirty.append(writer)
@@ -38,16 +37,12 @@ class FlushScheduler:
         for writer in dirty:
             try:
                 writer.flush()
-            except Exception as failure:  # the others must be flushed, and the hub must not see it
+            except Exception as failure:  # the others have to be flushed, and the hub would only print it
                 writer.on_error(failure)
 
 
 class ConnectionWriter:
-    """The writing side of one connection. Nothing here blocks its caller but `until_written`.
-
-    `source` gives the bytes that wait to be written (and takes them out of where they waited); `lost` is called with a
-    reason when the other end is gone or has read nothing for the flusher's `timeout`.
-    """
+    """The writing side of one connection. Only `drain` blocks its caller."""
 
     __slots__ = (
         "_buffer",
@@ -64,12 +59,13 @@ class ConnectionWriter:
     def __init__(
         self, transport: Transport, scheduler: FlushScheduler, supervisor: Supervisor, on_lost: Callable[[str], None]
     ) -> None:
+        """`on_lost` is called with a reason when the client is gone, or has read nothing for the write timeout."""
         self._transport = transport
         self._scheduler = scheduler
         self._supervisor = supervisor
         self._on_lost = on_lost
         self._buffer = b""
-        self._offset = 0  # how much of what is pending has left: cutting it off each time would copy the rest
+        self._offset = 0  # bytes of the buffer already sent: cutting them off each time would copy the rest
         self._greenlet: Greenlet[..., object] | None = None
         self._on_drained: Callable[[], None] | None = None
         self._pull: Callable[[], bytes] = bytes
@@ -80,45 +76,45 @@ class ConnectionWriter:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the other end has not read what was written before."""
+        """Whether the socket takes no more, because the client has not read what was written before."""
         return self._greenlet is not None
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes that are still to be sent."""
+        """The number of bytes still to be sent."""
         return len(self._buffer) - self._offset
 
     def schedule(self) -> None:
-        """`source` has something: write it before the loop turns."""
+        """Write what the source has, before the loop waits again."""
         self._scheduler.schedule(self)
 
     def write(self, data: bytes) -> None:
-        """Write these bytes after what is already on its way, in one piece where the socket takes it."""
+        """Send bytes after what is pending, at once as far as the socket takes them."""
         self._buffer += data
         if self._greenlet is None:
             self._send()
 
     def flush(self) -> None:
-        """Write what waits, now, as far as the socket takes it."""
+        """Send what the source has, now, as far as the socket takes it."""
         if self._greenlet is None:
-            self._buffer = self._pull()  # nothing is left of what was before, else there were a greenlet
+            self._buffer = self._pull()  # empty before, or there would be a greenlet
             self._send()
 
     def call_when_drained(self, callback: Callable[[], None]) -> None:
-        """Call `then` once all that was written has left; `source` is not asked again."""
+        """Call `callback` once everything pending is sent; nothing is taken from the source any more."""
         self._on_drained = callback
         self._pull = bytes
-        # Not at once: `source` itself may have come to the end, and what it returns is still to be written.
+        # Not at once: the source itself may have called this, and what it returns is still to be sent.
         self._scheduler.schedule(self)
 
     def drain(self) -> None:
-        """Wait until what waits is written, for as long as the other end goes on reading."""
+        """Block until everything is sent, for as long as the client goes on reading."""
         self.flush()
         if self._greenlet is not None:
             self._greenlet.join()
 
     def close(self) -> None:
-        """Write no more."""
+        """Discard what is pending, and send no more."""
         self._pull, self._on_drained = bytes, None
         self._clear()
         greenlet, self._greenlet = self._greenlet, None
@@ -126,7 +122,7 @@ class ConnectionWriter:
             greenlet.kill(block=False)
 
     def on_error(self, error: Exception) -> None:
-        """What was to be written could not be made: a mistake of ours, which ends the connection."""
+        """Report an internal error of the source, and end the connection."""
         self._supervisor.report("writer", error)
         self._on_lost("an internal error of the server")
 
@@ -137,12 +133,12 @@ class ConnectionWriter:
             self._notify_drained()
 
     def _notify_drained(self) -> None:
-        then, self._on_drained = self._on_drained, None
-        if then is not None:
-            then()
+        callback, self._on_drained = self._on_drained, None
+        if callback is not None:
+            callback()
 
     def _try_send(self) -> bool:
-        """Send what the socket takes; says whether that was all."""
+        """Send what the socket takes; return whether that was everything."""
         data = self._buffer
         try:
             sent = self._transport.send(data if not self._offset else memoryview(data)[self._offset :])
@@ -164,7 +160,7 @@ class ConnectionWriter:
     def _send_remaining(self) -> None:
         try:
             while self._buffer:
-                socket.wait_write(self._transport.fileno(), self._scheduler.write_timeout, TimeoutError())
+                socket.wait_write(self._transport.fileno(), self._scheduler.write_timeout(), TimeoutError())
                 if self._try_send():
                     self._buffer = self._pull()
         except TimeoutError:
