@@ -9,13 +9,13 @@ from gmessenger.paths import state_directory
 from gmessenger.terminal.state_files import list_state
 from tests.support.scripted_server import FakeServer
 from tests.terminal.conftest import OpenTerminal
-from tests.terminal.test_rooms_and_history import come, entry, next_request
+from tests.terminal.test_rooms_and_history import entry, log_in, next_request
 
 
 def test_all_messages_go_into_a_new_file_of_ones_own(
     fake: FakeServer, open_terminal: OpenTerminal, tmp_path: Path
 ) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     file = tmp_path / "mine.jsonl"
     hank.type_line(f"/export me {file}")
     for after, more in ((0, True), (7, False)):
@@ -34,7 +34,7 @@ def test_all_messages_go_into_a_new_file_of_ones_own(
 def test_of_a_file_that_could_not_be_written_whole_nothing_is_left(
     fake: FakeServer, open_terminal: OpenTerminal, tmp_path: Path
 ) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     file = tmp_path / "mine.jsonl"
     hank.type_line(f"/export me {file}")
     peer.respond(next_request(peer), 200, messages=[entry(1, "hi")], more=True, after=1)
@@ -44,7 +44,7 @@ def test_of_a_file_that_could_not_be_written_whole_nothing_is_left(
 
 
 def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, open_terminal: OpenTerminal) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/forget me")
     hank.wait_for(r"cannot be undone.*\r\nYour password \(empty to cancel\): $")
     hank.type_line("")
@@ -65,7 +65,7 @@ def test_forgetting_asks_for_the_password_and_ends_the_client(fake: FakeServer, 
 def test_forgetting_removes_what_this_machine_keeps_of_the_account(
     fake: FakeServer, open_terminal: OpenTerminal, log: Path
 ) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     options = ClientOptions(host=fake.host, port=fake.port)
     state_files = [path.relative_to(state_directory()) for path in list_state(options, "hank")]
     files = [log.parent / path for path in state_files]
@@ -86,7 +86,7 @@ def test_forgetting_removes_what_this_machine_keeps_of_the_account(
 
 
 def test_the_maker_of_a_room_takes_somebody_out(fake: FakeServer, open_terminal: OpenTerminal) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     hank.type_line("/join #dev")
     peer.respond(peer.expect("join"), 200, members=["hank", "dale"], topic="", seq=0)
     hank.wait_for("to #dev> ")

@@ -7,7 +7,7 @@ import re
 from tests.support.pty_client import PtyClient
 from tests.support.scripted_server import ClientConnection, FakeServer, Frame
 from tests.terminal.conftest import OpenTerminal
-from tests.terminal.test_rooms_and_history import come, entry, next_request
+from tests.terminal.test_rooms_and_history import entry, log_in, next_request
 
 
 def type_command(
@@ -52,7 +52,7 @@ def test_an_operator_sees_to_it(fake: FakeServer, open_terminal: OpenTerminal) -
 
 
 def test_what_is_imposed_is_listed(fake: FakeServer, open_terminal: OpenTerminal) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     ban = {"user": "dale\x1b", "by": "hank", "since": 1.0, "reason": "sp\x07am", "until": 2_000_000_000.0}
     assert type_command(hank, peer, "/bans", bans=[ban], more=True) == {"action": "bans"}
     request = next_request(peer)
@@ -68,7 +68,7 @@ def test_what_is_imposed_is_listed(fake: FakeServer, open_terminal: OpenTerminal
 
 
 def test_rooms_are_closed_and_opened_before_ones_eyes(fake: FakeServer, open_terminal: OpenTerminal) -> None:
-    hank, peer = come(fake, open_terminal)
+    hank, peer = log_in(fake, open_terminal)
     user = {"account_name": "bob"}
     peer.send({"action": "close", "room": "#dev", "user": user, "reason": "too\x07 loud"})
     hank.wait_for(r"-- bob has closed #dev: too\^G loud\r\n")
@@ -104,7 +104,7 @@ def test_what_blocked_people_say_in_rooms_is_hidden(fake: FakeServer, open_termi
 
 def test_who_is_sent_away_leaves_with_the_reason(fake: FakeServer, open_terminal: OpenTerminal) -> None:
     for code in ("kicked", "banned"):
-        hank, peer = come(fake, open_terminal)
+        hank, peer = log_in(fake, open_terminal)
         peer.send({"response": 403, "code": code, "error": "Go: calm\x07 down.", "retry_after": 60, "time": 1.0})
         peer.expect_closed()
         assert hank.wait_for_exit() == 77
