@@ -23,7 +23,7 @@ from gmessenger.client.events import (
     Synced,
     TopicChanged,
 )
-from gmessenger.client.responses import ConversationInfo, SearchHit, SearchResults
+from gmessenger.client.responses import ConversationInfo, RoomInfo, SanctionInfo, SearchHit, SearchResults
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.names import fold
 from gmessenger.wire.events import MessageEvent, UserInfo
@@ -49,7 +49,9 @@ __all__ = [
     "ReadMarkerMoved",
     "Rejected",
     "RoomClosedByOperator",
+    "RoomInfo",
     "RoomReopened",
+    "SanctionInfo",
     "SearchHit",
     "SearchResults",
     "Synced",

@@ -6,21 +6,23 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import gevent
 from gevent.event import AsyncResult
 
 from gmessenger.client.responses import (
     ConversationInfo,
+    RoomInfo,
+    SanctionInfo,
     SearchHit,
     SearchResults,
     encode_request,
     error_from_response,
     fetch_all,
     is_error,
-    parse_conversations,
     parse_messages,
+    parse_rows,
 )
 from gmessenger.constants import MAX_HISTORY_PAGE
 from gmessenger.errors import RateLimited, Unreachable
@@ -169,11 +171,11 @@ class OperatorRequests(RetryingRequests):
         """Lift the ban of a name or network."""
         self._request(UnbanRequest(address=target) if is_certainly_address(target) else UnbanRequest(user=target))
 
-    def bans(self) -> list[dict[str, Any]]:
-        """Return the bans: `user` or `address`, `by`, `since`, and if there are any, `reason` and `until`."""
+    def bans(self) -> list[SanctionInfo]:
+        """Return the bans, each with `user` or `address`, `by`, `since`, `until` and `reason`."""
         return self._fetch_sanctions(BansRequest())
 
-    def mutes(self) -> list[dict[str, Any]]:
+    def mutes(self) -> list[SanctionInfo]:
         """Return the mutes, as `bans` does."""
         return self._fetch_sanctions(MutesRequest())
 
@@ -185,13 +187,14 @@ class OperatorRequests(RetryingRequests):
         """Reopen a closed room."""
         self._request(OpenRequest(room=room))
 
-    def _fetch_sanctions(self, request: BansRequest | MutesRequest) -> list[dict[str, Any]]:
-        return fetch_all(
+    def _fetch_sanctions(self, request: BansRequest | MutesRequest) -> list[SanctionInfo]:
+        rows = fetch_all(
             self._request,
             request,
             lambda page: page.bans or page.mutes or [],
-            lambda sanction: sanction.get("user") or sanction.get("address"),
+            lambda row: row.get("user") or row.get("address"),
         )
+        return parse_rows(rows, SanctionInfo)
 
 
 class ChatRequests(OperatorRequests):
@@ -226,9 +229,10 @@ class ChatRequests(OperatorRequests):
         """Return the topic of a room that one is in."""
         return self._request(MembersRequest(room=room)).topic or ""
 
-    def rooms(self) -> list[dict[str, Any]]:
-        """Return all rooms: `room`, `topic`, and the number of `members`."""
-        return fetch_all(self._request, RoomsRequest(), lambda page: page.rooms or [], lambda room: room.get("room"))
+    def rooms(self) -> list[RoomInfo]:
+        """Return all rooms, each with `name`, `topic`, `member_count` and `is_closed`."""
+        rows = fetch_all(self._request, RoomsRequest(), lambda page: page.rooms or [], lambda row: row.get("room"))
+        return parse_rows(rows, RoomInfo)
 
     def conversations(self) -> list[ConversationInfo]:
         """Return the own conversations, the newest first: rooms, and for an account also direct ones.
@@ -238,7 +242,9 @@ class ChatRequests(OperatorRequests):
         rows = fetch_all(
             self._request, ConversationsRequest(), lambda page: page.conversations or [], lambda row: row.get("with")
         )
-        return sorted(parse_conversations(rows), key=lambda conversation: conversation.time or 0.0, reverse=True)
+        return sorted(
+            parse_rows(rows, ConversationInfo), key=lambda conversation: conversation.time or 0.0, reverse=True
+        )
 
     def mark_read(self, conversation: str, seq: int) -> None:
         """Set how far one has read a conversation; other devices get a `ReadMarkerMoved`. Only for accounts."""

@@ -106,6 +106,31 @@ class ConversationInfo(Struct, frozen=True):
         return max(0, self.seq - max(self.read, self.first - 1))
 
 
+class RoomInfo(Struct, frozen=True):
+    """A room of the server's list."""
+
+    name: str = field(name="room")
+    topic: str = ""
+    member_count: int = field(name="members", default=0)
+    is_closed: bool = field(name="closed", default=False)
+
+
+class SanctionInfo(Struct, frozen=True):
+    """A ban or a mute: of a `user`, or of an `address` or network; `until` (Unix seconds) or for ever."""
+
+    user: str | None = None
+    address: str | None = None
+    by: str = ""
+    since: float = 0.0
+    until: float | None = None
+    reason: str = ""
+
+    @property
+    def target(self) -> str:
+        """The user, address or network."""
+        return self.user or self.address or ""
+
+
 def fetch_all(
     send_request: Callable[[ListRequest], ResponseFrame],
     request: ListRequest,
@@ -124,11 +149,16 @@ def fetch_all(
     return items
 
 
-def parse_conversations(rows: Sequence[dict[str, Any]]) -> Iterator[ConversationInfo]:
-    """Yield the conversations of a list; rows of a later version of the protocol are skipped."""
+InfoT = TypeVar("InfoT", bound=Struct)
+
+
+def parse_rows(rows: Sequence[dict[str, Any]], kind: type[InfoT]) -> list[InfoT]:
+    """Return the rows of a list as structs; rows of a later version of the protocol are skipped."""
+    infos: list[InfoT] = []
     for row in rows:
         with suppress(msgspec.ValidationError):
-            yield msgspec.convert(row, ConversationInfo)
+            infos.append(msgspec.convert(row, kind))
+    return infos
 
 
 def parse_messages(response: ResponseFrame, conversation: str = "") -> Iterator[tuple[dict[str, Any], MessageEvent]]:

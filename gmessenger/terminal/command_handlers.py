@@ -246,8 +246,8 @@ class CommandHandlers(ModerationHandlers):
         return format_topic(room, topic)
 
     def _topic(self, room: str) -> str:
-        topics = (info.get("topic") for info in self._client.rooms() if fold(str(info.get("room"))) == fold(room))
-        return format_topic(room, str(next(topics, "") or ""))
+        topics = (info.topic for info in self._client.rooms() if fold(info.name) == fold(room))
+        return format_topic(room, next(topics, ""))
 
     @traced("count")
     def history(self, count: int) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from gmessenger.client import MessageEvent, SearchHit, SearchResults, UserInfo, fold
+from gmessenger.client import MessageEvent, RoomInfo, SanctionInfo, SearchHit, SearchResults, UserInfo, fold
 from gmessenger.constants import ONLINE
 from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
@@ -42,17 +42,17 @@ def joined(room: str, names: Sequence[str], topic: str) -> str:
     return f"{notice}\n{format_topic(room, topic)}" if topic else notice
 
 
-def rooms(infos: Sequence[Mapping[str, Any]]) -> str:
+def rooms(infos: Sequence[RoomInfo]) -> str:
     """Format the list of rooms, one on each line."""
     if not infos:
         return as_notice(_("there are no rooms; /join #NAME makes one"))
     return _format_list(ngettext("{count} room:", "{count} rooms:", len(infos)), map(_format_room, infos))
 
 
-def _format_room(info: Mapping[str, Any]) -> str:
-    name, count = sanitize(str(info.get("room"))), info.get("members")
-    members = _("({count}, closed)", count=count) if info.get("closed") else f"({count})"
-    return f"{name} {members} {sanitize(str(info.get('topic') or ''))}".rstrip()
+def _format_room(info: RoomInfo) -> str:
+    count = info.member_count
+    members = _("({count}, closed)", count=count) if info.is_closed else f"({count})"
+    return f"{sanitize(info.name)} {members} {sanitize(info.topic)}".rstrip()
 
 
 def blocks(users: Sequence[UserInfo]) -> str:
@@ -104,7 +104,7 @@ def ipv4_name_hint(target: str) -> str:
     return "\n" + as_notice(_("that is the name {name}; the address is {name}/32", name=target))
 
 
-def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, Any]]) -> str:
+def sanctions(bans: Sequence[SanctionInfo], mutes: Sequence[SanctionInfo]) -> str:
     """Format the bans and the mutes, one on each line."""
     parts = [
         _format_list(ngettext("{count} banned:", "{count} banned:", len(bans)), map(_format_sanction, bans))
@@ -117,14 +117,13 @@ def sanctions(bans: Sequence[Mapping[str, Any]], mutes: Sequence[Mapping[str, An
     return "\n".join(filter(None, parts)) or as_notice(_("there are no bans or mutes"))
 
 
-def _format_sanction(sanction: Mapping[str, Any]) -> str:
-    target, by = sanitize(str(sanction.get("user") or sanction.get("address"))), operator_name(str(sanction.get("by")))
-    until = sanction.get("until")
-    if isinstance(until, int | float):
-        text = _("{name}, by {by}, until {time}", name=target, by=by, time=format_time(until))
+def _format_sanction(sanction: SanctionInfo) -> str:
+    target, by = sanitize(sanction.target), operator_name(sanction.by)
+    if sanction.until is not None:
+        text = _("{name}, by {by}, until {time}", name=target, by=by, time=format_time(sanction.until))
     else:
         text = _("{name}, by {by}", name=target, by=by)
-    return text + reason_suffix(str(sanction.get("reason") or ""))
+    return text + reason_suffix(sanction.reason)
 
 
 def history(conversation: str, messages: Sequence[MessageEvent]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import gevent
 import pytest
 
-from gmessenger.client import Client, Connected, ConversationInfo, MessageReceived, Synced
+from gmessenger.client import Client, Connected, ConversationInfo, MessageReceived, RoomInfo, Synced
 from gmessenger.errors import UnknownAction
 from tests.client.conftest import SHORT_TIMEOUTS, Begin, Reader
 from tests.conftest import RunningServer
@@ -36,6 +36,28 @@ def test_conversations_are_paged_and_the_newest_come_first(begin: Begin) -> None
         ConversationInfo("#dev", 0, 5, 0),
     ]
     assert [item.unread for item in conversations] == [10, 5, 0, 0]
+
+
+def test_rooms_and_sanctions_are_structs(begin: Begin) -> None:
+    reader, connection = begin()
+    asking = gevent.spawn(reader.client.rooms)
+    rows: list[Any] = [
+        {"room": "#dev", "topic": "deploys", "members": 2, "later": True},
+        {"of": "a later version"},
+        {"room": "#old", "topic": "", "members": "many"},
+        {"room": "#ops", "topic": "", "members": 1, "closed": True},
+    ]
+    connection.respond(connection.expect("rooms"), 200, rooms=rows, more=False)
+    rooms = asking.get(timeout=TIMEOUT)
+    assert rooms == [RoomInfo("#dev", "deploys", 2), RoomInfo("#ops", "", 1, is_closed=True)]
+    asking = gevent.spawn(reader.client.bans)
+    rows = [{"user": "bill", "by": "dale", "since": 1.0, "until": 2.0}, {"address": "2001:db8::/64", "by": "server"}]
+    connection.respond(connection.expect("bans"), 200, bans=rows, more=False)
+    bans = asking.get(timeout=TIMEOUT)
+    assert [(ban.target, ban.by, ban.until) for ban in bans] == [
+        ("bill", "dale", 2.0),
+        ("2001:db8::/64", "server", None),
+    ]
 
 
 def test_an_older_server_knows_no_conversations(begin: Begin) -> None:

@@ -214,7 +214,7 @@ class Loader:
 
     def _load_rooms(self) -> None:
         with suppress(MessengerError):  # then only the rooms that are open are completed
-            self.rooms = [room["room"] for room in self._client.rooms() if isinstance(room.get("room"), str)]
+            self.rooms = [room.name for room in self._client.rooms()]
 
     def _load_members(self, room: Conversation) -> None:
         try:
