@@ -10,9 +10,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
-from gmessenger.chat.records import MAX_PAGE_CHARACTERS, DeviceCursor, MessageTrace, ReaderInfo, StoredMessage
+from gmessenger.chat.records import (
+    MAX_PAGE_CHARACTERS,
+    DeviceCursor,
+    ExportedMessage,
+    MessageTrace,
+    ReaderInfo,
+    StoredMessage,
+)
 
 ItemT = TypeVar("ItemT")
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
+MessageColumns: TypeAlias = tuple[str, int, str, str, str, float, int | None, str | None, bool | int]
+"""Conversation key, seq, sender, to, text, time, device id, the client's message id, erased: a `StoredMessage`."""
+ExportRow: TypeAlias = tuple[int, *MessageColumns]
+"""The message's place among all that are stored, and its columns."""
+ReaderRow: TypeAlias = tuple[int, int, int, int | None, str, int]
+"""Account id, first visible seq, read seq; device id (None: no device), its name and cursor."""
+SeqGapRow: TypeAlias = tuple[str, int, int, int, int, int]
+"""Name, first, head; the number of messages, and the lowest and highest seq."""
 CursorsByDevice: TypeAlias = dict[tuple[int, str], int]
 """Acknowledged seqs, by device id and conversation key."""
 
@@ -26,6 +42,9 @@ PRUNE_DELAY: Final = 0.02  # seconds between two batches, in which other request
 SCAN_CHUNK: Final = 20_000  # rows searched at a time for those of an account
 REINDEX_BATCH: Final = 500  # messages indexed again at a time
 REINDEX_BATCH_TEXT: Final = 16_384  # characters of them; a single message may have more
+
+TEXT_COLUMN: Final = 4  # of `MessageColumns`
+EXPORT_TEXT_COLUMN: Final = 5  # behind the message's place
 
 MAX_FAULTS: Final = 20  # of one kind that a verification lists
 
@@ -48,7 +67,7 @@ def text_digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
-def readers_from_rows(rows: Iterable[tuple[Any, ...]]) -> list[ReaderInfo]:
+def readers_from_rows(rows: Iterable[ReaderRow]) -> list[ReaderInfo]:
     """Return the participants of a conversation, from one row per device (device None: none)."""
     readers: dict[int, ReaderInfo] = {}
     for account, visible, read, device, name, cursor in rows:
@@ -58,26 +77,31 @@ def readers_from_rows(rows: Iterable[tuple[Any, ...]]) -> list[ReaderInfo]:
     return list(readers.values())
 
 
-def message_from_row(row: tuple[Any, ...]) -> StoredMessage:
-    """Return a message from a row whose columns are in the order of the record's fields."""
+def message_from_row(row: MessageColumns) -> StoredMessage:
     conversation, seq, sender, to, text, time, device, id, erased = row
     return StoredMessage(conversation, seq, sender, to, text, time, device, id, bool(erased))
 
 
-def page_from_rows(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[StoredMessage], bool]:
+def page_from_rows(rows: Iterable[MessageColumns], limit: int) -> tuple[list[StoredMessage], bool]:
     """Return the messages that fit in a page, and whether there are more; see `cut_page`."""
     page, more = cut_page(rows, limit)
     return [message_from_row(row) for row in page], more
 
 
-def cut_page(rows: Iterable[tuple[Any, ...]], limit: int, text_column: int = 4) -> tuple[list[tuple[Any, ...]], bool]:
+def export_from_rows(rows: Iterable[ExportRow], limit: int) -> tuple[list[ExportedMessage], bool]:
+    """Return the messages that fit in a page of an export, and whether there are more; see `cut_page`."""
+    page, more = cut_page(rows, limit, EXPORT_TEXT_COLUMN)
+    return [ExportedMessage(row[0], message_from_row(row[1:])) for row in page], more
+
+
+def cut_page(rows: Iterable[RowT], limit: int, text_column: int = TEXT_COLUMN) -> tuple[list[RowT], bool]:
     """Return the rows that fit in a page, and whether there are more.
 
     Args:
         rows: of a query with LIMIT `limit + 1`; read no further than the page goes.
         text_column: its characters count; a page ends after the row that exceeds `MAX_PAGE_CHARACTERS`.
     """
-    page: list[tuple[Any, ...]] = []
+    page: list[RowT] = []
     size = 0
     for row in rows:
         if len(page) == limit or size > MAX_PAGE_CHARACTERS:
@@ -171,7 +195,7 @@ class VerifyReport:
     faults: list[str] = field(default_factory=list)
 
 
-def describe_seq_gaps(rows: Iterable[tuple[Any, ...]], counts: dict[str, int], unindexed: int = 0) -> list[str]:
+def describe_seq_gaps(rows: Iterable[SeqGapRow], counts: dict[str, int], unindexed: int = 0) -> list[str]:
     """Describe gaps in the seqs of conversations, and messages missing from the search index.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final, LiteralString
 
 from msgspec.structs import asdict
 
@@ -142,7 +142,7 @@ class AccountStore(DeviceStore):
     def set_role(self, account: int, role: str) -> None:
         self.change(lambda db: self._update_account(db, SET_ROLE, role, account))
 
-    def _update_account(self, db: PgConnection, statement: Any, value: object, account: int) -> None:
+    def _update_account(self, db: PgConnection, statement: LiteralString, value: object, account: int) -> None:
         db.execute(statement, (value, account))
         self.record_change(db, "account", account)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
@@ -56,8 +56,10 @@ _decode_heads: Final = msgspec.json.Decoder(list[dict[str, int]]).decode
 class ChangeFeed(Database):
     """The part of the store that reports the changes of other nodes."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(
+        self, url: str, on_error: Callable[[str, BaseException], None] | None, timeout: float, connections: int
+    ) -> None:
+        super().__init__(url, on_error, timeout, connections)
         self._last_snapshot: str | None = None
         """The snapshot of the last poll, as PostgreSQL writes it; None before the first."""
         self._last_cleanup = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import gevent
 from psycopg.errors import QueryCanceled
@@ -24,9 +24,9 @@ from gmessenger.errors import FileError, StoreUnavailable
 from gmessenger.store.common import (
     MAX_SENT_AS,
     PAGE_SIZE,
+    ExportRow,
     advance_cursors,
-    cut_page,
-    message_from_row,
+    export_from_rows,
     page_from_rows,
     readers_from_rows,
 )
@@ -69,12 +69,12 @@ SELECT_HITS: Final = (
     "WHERE m.id = ANY(%s) AND NOT m.erased AND left(c.key, 1) <> '!' ORDER BY m.id DESC"
 )
 EXPORT_ALL: Final = (
-    f"SELECT {MESSAGE_COLUMNS}, m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
+    f"SELECT m.id, {MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE m.id > %(after)s AND m.id <= %(end)s AND left(c.key, 1) <> '!' ORDER BY m.id LIMIT %(limit)s"
 )
 EXPORT_READABLE: Final = (
     # OFFSET 0: messages are read once in the order of their ids, instead of being sorted for each page.
-    f"SELECT {MESSAGE_COLUMNS}, m.id FROM ("  # noqa: S608
+    f"SELECT m.id, {MESSAGE_COLUMNS} FROM ("  # noqa: S608
     " SELECT * FROM messages WHERE id > %(after)s AND id <= %(end)s ORDER BY id OFFSET 0"
     ") AS m JOIN conversations c ON c.id = m.conversation_id "
     "JOIN participants p ON p.conversation_id = c.id AND p.account_id = %(account)s AND m.seq >= p.visible "
@@ -254,12 +254,11 @@ class MessageStore(Database):
             rows = self._export_rows(EXPORT_ALL, after=after, end=end, limit=limit + 1)
         else:
             rows = self._export_readable(after, end, limit + 1, account)
-        page, more = cut_page(rows, limit)
-        return [ExportedMessage(row[-1], message_from_row(row[:-1])) for row in page], more
+        return export_from_rows(rows, limit)
 
-    def _export_readable(self, after: int, end: int, limit: int, account: int) -> list[tuple[Any, ...]]:
+    def _export_readable(self, after: int, end: int, limit: int, account: int) -> list[ExportRow]:
         """Return the rows of messages that an account may read, with ids after `after` up to `end`."""
-        rows: list[tuple[Any, ...]] = []
+        rows: list[ExportRow] = []
         while len(rows) < limit:
             ((first,),) = self.read(lambda db, after=after: db.execute(FIND_NEXT_ID, (after,)).fetchall())  # type: ignore[misc]
             if first is None or first > end:
@@ -270,7 +269,7 @@ class MessageStore(Database):
             )
         return rows
 
-    def _export_rows(self, statement: Any, **parameters: Any) -> list[tuple[Any, ...]]:
+    def _export_rows(self, statement: LiteralString, **parameters: int) -> list[ExportRow]:
         return self.read(lambda db: db.execute(statement, parameters).fetchall())
 
     def _last_settled_id(self) -> int:
@@ -313,5 +312,7 @@ def _search_ids(db: PgConnection, parameters: dict[str, Any], deadline: float) -
         raise SearchTimeout from error
 
 
-def _select_page(db: PgConnection, statement: Any, limit: int, **parameters: Any) -> tuple[list[StoredMessage], bool]:
+def _select_page(
+    db: PgConnection, statement: LiteralString, limit: int, **parameters: str | int
+) -> tuple[list[StoredMessage], bool]:
     return page_from_rows(db.execute(statement, {**parameters, "limit": limit + 1}), limit)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import Connection
@@ -121,7 +121,7 @@ class TableIO:
     def _sequence(self, table: Table) -> str:
         return str(self._select_value(FIND_SEQUENCE, (table.name,)))
 
-    def _select_value(self, query: Any, parameters: tuple[Any, ...] = ()) -> Any:
+    def _select_value(self, query: LiteralString | Composed, parameters: tuple[str, ...] = ()) -> Any:
         row = self._db.execute(query, parameters).fetchone()
         return row[0] if row else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import Connection
@@ -157,6 +157,6 @@ def require_store(db: Connection[Any], settings: ConnectionSettings) -> None:
     schema.require_known_schema(facts, settings.shown_url)
 
 
-def _select_count(db: Connection[Any], query: Any) -> int:
+def _select_count(db: Connection[Any], query: LiteralString) -> int:
     row = db.execute(query).fetchone()
     return int(row[0]) if row else 0

@@ -12,7 +12,7 @@ from typing import Final
 from gmessenger.chat.records import ExportedMessage
 from gmessenger.durability import sync_directory
 from gmessenger.errors import FileError
-from gmessenger.store.common import VerifyReport, cut_page, message_from_row
+from gmessenger.store.common import VerifyReport, export_from_rows
 from gmessenger.store.sqlite import schema
 from gmessenger.store.sqlite.database import FILE_SUFFIXES, Database
 from gmessenger.store.sqlite.datafile import StoreLock, check_not_served
@@ -20,7 +20,6 @@ from gmessenger.store.sqlite.file_copy import backup_error, copy_to_handle, copy
 from gmessenger.store.sqlite.messages import COLUMNS
 from gmessenger.store.sqlite.verify import open_store_readonly, verify_file
 
-EXPORT_TEXT_COLUMN: Final = 5  # of the exported rows
 EXPORT_ALL: Final = (
     f"SELECT m.rowid, {COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id "  # noqa: S608
     "WHERE m.rowid > ? AND c.key NOT LIKE '!%' ORDER BY m.rowid LIMIT ?"
@@ -40,8 +39,7 @@ class BackupStore(Database):
         query, parameters = (
             (EXPORT_ALL, (after, limit + 1)) if account is None else (EXPORT_READABLE, (account, after, limit + 1))
         )
-        rows, more = self.read(lambda db: cut_page(db.execute(query, parameters), limit, EXPORT_TEXT_COLUMN))
-        return [ExportedMessage(row[0], message_from_row(row[1:])) for row in rows], more
+        return self.read(lambda db: export_from_rows(db.execute(query, parameters), limit))
 
     def backup(self, file: str, fd: int | None = None) -> int:
         if self._path is None:

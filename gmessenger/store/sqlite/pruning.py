@@ -10,7 +10,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import gevent
 
@@ -21,6 +21,7 @@ from gmessenger.store.sqlite.search_index import index_text
 
 MAX_PRUNE_TEXT: Final = 16_384  # characters of a batch, which are normalised; a single message may have more
 
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
 MessageRow: TypeAlias = tuple[int, int, str]
 """The row of a message, the id of its conversation, and its text."""
 
@@ -179,7 +180,7 @@ def _select_sent_by(account: int, after: int, last: int, db: sqlite3.Connection)
 def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: float) -> int:
     """Put a batch of what may be deleted into `stale`; return how many. The rest stays in `todo`."""
     taken = size = 0
-    erased: list[tuple[Any, ...]] = []
+    erased: list[tuple[int]] = []
     while todo and taken < common.PRUNE_BATCH and size < MAX_PRUNE_TEXT:
         conversation, first_kept = todo[-1]
         rows, more = take_rows_within_limit(
@@ -206,12 +207,12 @@ def _stage_older(db: sqlite3.Connection, todo: list[tuple[int, int]], ids_from: 
     return taken
 
 
-def take_rows_within_limit(rows: Iterable[Any], size: int = 0) -> tuple[list[Any], bool]:
+def take_rows_within_limit(rows: Iterable[RowT], size: int = 0) -> tuple[list[RowT], bool]:
     """Take rows, whose third column is a text, up to `MAX_PRUNE_TEXT`; return whether any were left, too.
 
     `size` is the number of characters that the batch has already.
     """
-    taken: list[Any] = []
+    taken: list[RowT] = []
     for row in rows:
         if taken and size >= MAX_PRUNE_TEXT:
             return taken, True
