@@ -74,9 +74,26 @@ class Database(CompletionNotifier):
         self.prune_lock = BoundedSemaphore()
         self.backup_lock = BoundedSemaphore()
         self._lock = StoreLock(path.resolve()) if path is not None else None
-        is_new = path is not None and _is_missing_or_empty(path)
-        self._file: DataFile | None = None
         self._fault = ""
+        was_killed = self._open_file_and_writer(path)
+        self._readers = ReaderPool(self._open, READER_THREADS) if path is not None else None
+        self._searchers = ReaderPool(self._open, SEARCH_THREADS) if path is not None else None
+        # The last connection that is closed removes the index of the log, and making it again takes room on the disk:
+        # as long as this one is open, the store can be read whatever happens to the others.
+        self._keepalive: sqlite3.Connection | None = None
+        self._checkpoint_lock = BoundedSemaphore()
+        self.purger: Purger | None = None
+        self._pages_written = 0
+        self._index_batch: IndexBatch | None = None
+        if self._file is not None:
+            self._open_keepalive(self._file)
+        if was_killed:  # perhaps in the middle of a purge
+            self.schedule_purge()
+
+    def _open_file_and_writer(self, path: Path | None) -> bool:
+        """Lock the file and start the writer; return whether the process before was killed, as it left a log."""
+        self._file: DataFile | None = None
+        is_new = path is not None and _is_missing_or_empty(path)
         try:
             self._file = DataFile(path) if path is not None else None
             was_killed = self._file is not None and self._file.wal_size > 0
@@ -89,21 +106,10 @@ class Database(CompletionNotifier):
         except ExitError:
             self._abort_open(path if is_new else None)
             raise
-        self._readers = ReaderPool(self._open, READER_THREADS) if path is not None else None
-        self._searchers = ReaderPool(self._open, SEARCH_THREADS) if path is not None else None
-        # The last connection that is closed removes the index of the log, and making it again takes room on the disk:
-        # as long as this one is open, the store can be read whatever happens to the others.
-        self._keepalive: sqlite3.Connection | None = None
-        self._checkpoint_lock = BoundedSemaphore()
-        self.purger: Purger | None = None
-        self._pages_written = 0
-        self._index_batch: IndexBatch | None = None
-        if self._file is not None:
-            self._open_keepalive(self._file)
-        if was_killed:  # the process before, perhaps in the middle of a purge
-            self.schedule_purge()
+        return was_killed
 
     def _open_keepalive(self, file: DataFile) -> None:
+        """Open the connection that keeps the log in existence, and the purger that uses it."""
         self._keepalive = self._open()
         self._keepalive.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only this opens the log
         file.keep_companions()
@@ -170,7 +176,7 @@ class Database(CompletionNotifier):
         return self._file.advise() if self._file is not None else ""
 
     def find_storage_error(self) -> WireError | None:
-        fault = self.find_fault()
+        fault = self.find_fault() if self._file is not None else ""
         return StoreUnavailable(FILES_MOVED, detail=fault.rstrip(".")) if fault else None
 
     def _rescue(self) -> None:

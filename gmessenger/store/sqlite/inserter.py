@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from gmessenger.chat.records import NewMessage
@@ -62,7 +63,7 @@ class MessageInserter(AppendQueue):
         self._results: list[AppendResult] = []
         self._heads: dict[str, ConversationHead] = {}
         self._next_row = 0
-        self._past_ids: bool | None = None
+        self._has_past_ids: bool | None = None
         """Whether there are ids of pruned messages; None where that has to be looked up."""
         self.oldest_posted_at = 0.0
         """When the first message of the current batch was posted, in Unix seconds."""
@@ -78,12 +79,15 @@ class MessageInserter(AppendQueue):
         if not self._batch:
             return None
         self.oldest_posted_at = self._batch[0][0].time
+        if self._has_past_ids is None:
+            self._has_past_ids = dedup.has_ids(db)
         self._next_row = self._next_row or _next_row(db)
         index_batch = IndexBatch(self._next_row)
         time_slice = TimeSlice()
+        insert_together = partial(self._insert_together, db, index_batch)
         for appends in _split_batch(self._batch):
             time_slice.yield_if_expired()  # a chunk takes a few milliseconds of the loop
-            index_batch.extend(self._insert_chunk(db, appends))
+            bisect_bad(appends, insert_together, self._refuse, BAD_MESSAGE_ERRORS)
         return index_batch
 
     def take_results(self, error: WireError | None) -> list[AppendResult]:
@@ -93,22 +97,17 @@ class MessageInserter(AppendQueue):
         if error is not None:
             results = [AppendResult(callback, error=error) for _, callback in batch + self.drain()]
             self.reset_cache()
+            self.recheck_past_ids()
         return results
 
     def reset_cache(self) -> None:
-        """Read everything from the database again: what is cached may not be true any more."""
+        """Read conversations and the next row from the database again: what is cached may be wrong."""
         self._heads.clear()
         self._next_row = 0
-        self._past_ids = None
 
     def recheck_past_ids(self) -> None:
-        """Look up before the next messages are inserted whether there are ids of pruned messages."""
-        self._past_ids = None
-
-    def _has_past_ids(self, db: sqlite3.Connection) -> bool:
-        if self._past_ids is None:
-            self._past_ids = dedup.has_ids(db)
-        return self._past_ids
+        """Have the next batch look up whether there are ids of pruned messages."""
+        self._has_past_ids = None
 
     def conversation(
         self, db: sqlite3.Connection, key: str, name: str = "", creator: int | None = None
@@ -130,28 +129,21 @@ class MessageInserter(AppendQueue):
                 db.execute(ADD_DIRECT_PARTICIPANTS, (conversation.id, conversation.head + 1, *names_of_direct(key)))
         return conversation
 
-    def _insert_chunk(self, db: sqlite3.Connection, appends: list[QueuedAppend]) -> list[str]:
-        """Insert some messages and return their normalised texts; refuse those that cannot be stored."""
-        words: list[str] = []
-
-        def insert(some: Sequence[QueuedAppend]) -> None:
-            words.extend(self._insert_together(db, some))
-
-        bisect_bad(appends, insert, self._refuse, BAD_MESSAGE_ERRORS)
-        return words
-
-    def _insert_together(self, db: sqlite3.Connection, appends: Sequence[QueuedAppend]) -> list[str]:
+    def _insert_together(
+        self, db: sqlite3.Connection, index_batch: IndexBatch, appends: Sequence[QueuedAppend]
+    ) -> None:
         """Insert all or none; of few look for duplicates first, of many only where a constraint fails.
 
         Hardly ever is a message sent again. Raises one of `BAD_MESSAGE_ERRORS`.
         """
-        check_duplicates = len(appends) < MIN_OPTIMISTIC_BATCH or self._has_past_ids(db)
+        check_duplicates = len(appends) < MIN_OPTIMISTIC_BATCH or bool(self._has_past_ids)
         try:
-            return self._insert_in_savepoint(db, appends, check_duplicates=check_duplicates)
+            words = self._insert_in_savepoint(db, appends, check_duplicates=check_duplicates)
         except sqlite3.IntegrityError:
             if check_duplicates:
                 raise
-            return self._insert_in_savepoint(db, appends, check_duplicates=True)
+            words = self._insert_in_savepoint(db, appends, check_duplicates=True)
+        index_batch.extend(words)
 
     def _insert_in_savepoint(
         self, db: sqlite3.Connection, appends: Sequence[QueuedAppend], *, check_duplicates: bool
@@ -234,11 +226,7 @@ class MessageInserter(AppendQueue):
         row = earlier or db.execute(FIND_DUPLICATE, (message.device, message.id, conversation.id)).fetchone()
         if row is not None:
             return row[0], None if row[1] == message.text else IdReused()
-        return (
-            dedup.find(db, message.device, message.id, conversation.id, message.text)
-            if self._has_past_ids(db)
-            else None
-        )
+        return dedup.find(db, message.device, message.id, conversation.id, message.text) if self._has_past_ids else None
 
 
 def _split_batch(appends: list[QueuedAppend]) -> Iterator[list[QueuedAppend]]:

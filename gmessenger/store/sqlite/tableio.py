@@ -112,7 +112,7 @@ def open_source(file: Path) -> Iterator[TableIO]:
     """
     if not file.exists():
         raise FileError(f"The store {file} does not exist.")
-    store = SqliteStore(file)
+    store = SqliteStore(file)  # which migrates
     store.finish_deletions()
     store.close()
     lock = StoreLock(file.resolve())
