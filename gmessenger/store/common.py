@@ -130,22 +130,22 @@ class PendingCursors:
             pending[key] = seq
 
     def take(self) -> CursorsByDevice:
-        """Return the cursors that wait; until `settle` they count as in flight."""
+        """Return the cursors that wait; until `end_commit` they count as in flight."""
         taken, self._pending = self._pending, {}
         self._in_flight |= taken
         return taken
 
-    def settle(self, *, is_committed: bool) -> bool:
+    def end_commit(self, *, is_committed: bool) -> bool:
         """End the commit in flight; return whether its cursors wait for the next one, because it failed.
 
         No session acknowledges again what it has acknowledged.
         """
-        settled, self._in_flight = self._in_flight, {}
+        in_flight, self._in_flight = self._in_flight, {}
         if is_committed:
             return False
-        for (device, conversation), seq in settled.items():
+        for (device, conversation), seq in in_flight.items():
             self.advance(device, conversation, seq)
-        return bool(settled)
+        return bool(in_flight)
 
     def uncommitted(self, conversation: str) -> dict[int, int]:
         """Return the seqs of a conversation that may not be on disk yet, by device."""

@@ -62,10 +62,10 @@ def test_a_cursor_waits_until_a_commit_has_it_on_disk() -> None:
     assert cursors.take() == {(1, "#dev"): 5, (2, "#ops"): 9}
     cursors.advance(1, "#dev", 6)
     assert cursors.uncommitted("#dev") == {1: 6} and cursors.uncommitted("#ops") == {2: 9}
-    assert cursors.settle(is_committed=False)  # both wait again, and what came meanwhile is further
+    assert cursors.end_commit(is_committed=False)  # both wait again, and what came meanwhile is further
     assert cursors.take() == {(1, "#dev"): 6, (2, "#ops"): 9}
-    assert not cursors.settle(is_committed=True)
-    assert cursors.uncommitted("#dev") == {} and not cursors.settle(is_committed=False)
+    assert not cursors.end_commit(is_committed=True)
+    assert cursors.uncommitted("#dev") == {} and not cursors.end_commit(is_committed=False)
 
 
 def test_a_trace_has_what_was_acknowledged_and_is_not_on_disk() -> None:

@@ -77,7 +77,7 @@ class StoreDriver:
         return self.store.search(account or self.hank, words, conversation, limit, 30.0)
 
     def texts(self, found: list[StoredMessage]) -> list[str]:
-        return [each.text for each in found]
+        return [item.text for item in found]
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -106,10 +106,14 @@ def driver(opened: Callable[[], Store]) -> StoreDriver:
 
 def test_seqs_are_gapless_by_conversation_and_in_order(driver: StoreDriver) -> None:
     driver.create_room("#dev")
-    posts = [driver.message(str(number), "#dev" if number % 3 else DIRECT) for number in range(1200)]
-    outcomes = driver.append(*posts)
+    messages = [driver.message(str(number), "#dev" if number % 3 else DIRECT) for number in range(1200)]
+    outcomes = driver.append(*messages)
     for conversation in ("#dev", DIRECT):
-        mine = [outcome[0] for post, outcome in zip(posts, outcomes, strict=True) if post.conversation == conversation]
+        mine = [
+            outcome[0]
+            for message, outcome in zip(messages, outcomes, strict=True)
+            if message.conversation == conversation
+        ]
         assert mine == list(range(1, len(mine) + 1))
     assert driver.append(driver.message()) == [(401, False, None)]
 
@@ -208,7 +212,7 @@ def test_pages_go_on_where_the_last_ended(driver: StoreDriver) -> None:
     driver.append(*[driver.message(str(number)) for number in range(1, 8)])
     assert driver.store.backlog(driver.dale) == {DIRECT: 7}
     page = driver.page(4)
-    assert [(each.seq, each.text) for each in page] == [(5, "5"), (6, "6"), (7, "7")]
+    assert [(item.seq, item.text) for item in page] == [(5, "5"), (6, "6"), (7, "7")]
     assert driver.page(2)[0] == StoredMessage(DIRECT, 3, "Hank", "Dale", "3", 5.0)
 
 
@@ -221,7 +225,7 @@ def test_history_is_paged_both_ways(
 ) -> None:
     driver.append(*[driver.message()] * 7)
     page = driver.store.history(DIRECT, 1, before, after, 3)
-    assert ([each.seq for each in page.messages], page.more, page.first_seq) == (seqs, more, 1)
+    assert ([item.seq for item in page.messages], page.more, page.first_seq) == (seqs, more, 1)
 
 
 def test_who_registers_later_sees_nothing_from_before(driver: StoreDriver) -> None:
@@ -283,7 +287,7 @@ def test_conversations_are_listed_by_name_with_what_is_read_and_what_is_not(driv
     driver.append(driver.message("later", "#dev", time=9.0))
     assert driver.conversations(driver.hank)[0] == ConversationRow("#dev", "#Dev", 2, 2, 0, 9.0)
     driver.store.leave("#dev", driver.hank)
-    assert [each.key for each in driver.conversations(driver.hank)] == ["bill", "dale", "hank", "joe"]
+    assert [item.key for item in driver.conversations(driver.hank)] == ["bill", "dale", "hank", "joe"]
 
 
 def test_conversations_are_paged_by_name(driver: StoreDriver) -> None:
@@ -292,7 +296,7 @@ def test_conversations_are_paged_by_name(driver: StoreDriver) -> None:
     pages, after, more = [], "", True
     while more:
         page, more = driver.store.conversations(driver.hank, after, 4)
-        pages.append([each.key for each in page])
+        pages.append([item.key for item in page])
         after = page[-1].key
     assert [len(page) for page in pages] == [4, 4, 4]
     assert [key for page in pages for key in page] == sorted(names)
@@ -301,8 +305,8 @@ def test_conversations_are_paged_by_name(driver: StoreDriver) -> None:
 def test_a_name_is_told_from_one_it_resembles(driver: StoreDriver) -> None:
     han_ = driver.store.create_account("han_", "Han_", "hash", 1.0).id
     driver.append(driver.message(conversation="han_ hank", time=6.0))
-    assert [each.target for each in driver.conversations(han_)] == ["Hank"]
-    assert [each.target for each in driver.conversations(driver.hank)] == ["Han_"]
+    assert [item.target for item in driver.conversations(han_)] == ["Hank"]
+    assert [item.target for item in driver.conversations(driver.hank)] == ["Han_"]
 
 
 def test_conversations_with_nothing_to_read_are_not_listed(driver: StoreDriver) -> None:
@@ -316,7 +320,7 @@ def test_conversations_with_nothing_to_read_are_not_listed(driver: StoreDriver) 
     driver.store.create_room("#dev", "#Dev", driver.hank, 1.0)
     driver.store.join("#dev", bill)
     driver.store.delete_room("#dev")
-    assert [each.key for each in driver.conversations(bill)] == ["hank"]
+    assert [item.key for item in driver.conversations(bill)] == ["hank"]
 
 
 def test_of_an_erased_message_no_time_is_listed_and_of_who_is_gone_the_name(driver: StoreDriver) -> None:
@@ -381,7 +385,7 @@ def test_pruning_moves_first_and_never_the_seq(driver: StoreDriver) -> None:
     driver.append(*[driver.message(f"old {number}", time=float(number)) for number in range(1, 6)])
     assert driver.store.prune(3.5) == 3
     page = driver.store.history(DIRECT, 1, None, None, 9)
-    assert ([each.seq for each in page.messages], page.first_seq) == ([4, 5], 4)
+    assert ([item.seq for item in page.messages], page.first_seq) == ([4, 5], 4)
     assert driver.find_texts("old") == ["old 5", "old 4"]
     assert driver.store.prune(99.0) == 2
     assert driver.append(driver.message("new")) == [(6, False, None)]
@@ -395,16 +399,16 @@ def test_everything_is_paged_oldest_first_and_an_account_gets_what_it_may_read(d
     driver.append(driver.message("a"), driver.message("b", "#other"), driver.message("c", "#dev"), driver.message("d"))
     driver.store.join("#dev", driver.dale)
     driver.append(driver.message("e", "#dev"))
-    pages, place = [], 0
+    pages, index = [], 0
     more = True
     while more:
-        page, more = driver.store.export_page(place, 2)
-        pages.append(driver.texts([each.message for each in page]))
-        place = page[-1].position
+        page, more = driver.store.export_page(index, 2)
+        pages.append(driver.texts([item.message for item in page]))
+        index = page[-1].position
     assert pages == [["a", "b"], ["c", "d"], ["e"]]
     mine, _ = driver.store.export_page(0, 9, driver.dale)
-    assert driver.texts([each.message for each in mine]) == ["a", "d", "e"]
-    assert [each.message.seq for each in driver.store.export_page(mine[1].position, 9, driver.dale)[0]] == [2]
+    assert driver.texts([item.message for item in mine]) == ["a", "d", "e"]
+    assert [item.message.seq for item in driver.store.export_page(mine[1].position, 9, driver.dale)[0]] == [2]
 
 
 def test_erasing_goes_in_slices_and_others_speak_meanwhile(
@@ -508,9 +512,9 @@ def test_pages_end_where_their_texts_are_long(driver: StoreDriver) -> None:
     first = driver.store.page(driver.dale, DIRECT, 0)
     assert (len(first.messages), first.more) == (5, True)
     rest = driver.store.page(driver.dale, DIRECT, 5)
-    assert ([each.seq for each in rest.messages], rest.more) == ([6, 7, 8], False)
+    assert ([item.seq for item in rest.messages], rest.more) == ([6, 7, 8], False)
     latest = driver.store.history(DIRECT, 1, None, None, 500)
-    assert ([each.seq for each in latest.messages], latest.more) == ([4, 5, 6, 7, 8], True)
+    assert ([item.seq for item in latest.messages], latest.more) == ([4, 5, 6, 7, 8], True)
     assert len(driver.store.export_page(0, 500)[0]) == 5
 
 
@@ -533,7 +537,7 @@ def test_a_deleted_room_is_out_of_sight_at_once_and_another_of_its_name_is_anoth
     driver.store.create_room("#dev", "#Dev", driver.dale, 2.0)
     assert driver.append(driver.message("new", "#dev")) == [(1, False, None)]
     deleting.get(timeout=TEST_TIMEOUT)
-    assert driver.texts([each.message for each in driver.store.export_page(0, 99)[0]]) == ["new"]
+    assert driver.texts([item.message for item in driver.store.export_page(0, 99)[0]]) == ["new"]
     assert (driver.find_texts("old"), [room.head for room in driver.store.rooms()]) == ([], [1])
 
 
@@ -559,11 +563,11 @@ def test_sanctions_and_roles_are_kept_until_they_are_lifted(driver: StoreDriver)
     longer = Sanction("mute", "dale", "server", "", 3.0)
     for sanction in (muted, banned, longer):
         driver.store.add_sanction(sanction)
-    assert sorted(driver.store.sanctions(), key=lambda each: each.kind) == [longer, banned]
+    assert sorted(driver.store.sanctions(), key=lambda item: item.kind) == [longer, banned]
     driver.store.remove_sanctions("mute", ["dale", "nobody"])
     assert driver.store.sanctions() == [banned]
     driver.store.set_role(driver.hank, "operator")
-    assert {each.key: each.role for each in driver.store.accounts()} == {"hank": "operator", "dale": ""}
+    assert {item.key: item.role for item in driver.store.accounts()} == {"hank": "operator", "dale": ""}
 
 
 def test_a_deleted_room_is_not_closed_any_more(driver: StoreDriver) -> None:
@@ -594,10 +598,10 @@ def test_a_messages_way_is_who_may_read_it_and_how_far_each_device_is(driver: St
     driver.store.join("#dev", bill)
     driver.store.acknowledge(phone, "#dev", 1)
     driver.store.mark_read(driver.dale, "#dev", 1)
-    way = driver.store.trace("#dev", 1)
-    assert way is not None and (way.first_seq, way.head) == (1, 2)
-    assert way.sent == SentInfo("Hank", "Dale", 5.0, 7, False, laptop, "laptop", "m1")
-    assert way.readers == [
+    trace = driver.store.trace("#dev", 1)
+    assert trace is not None and (trace.first_seq, trace.head) == (1, 2)
+    assert trace.sent == SentInfo("Hank", "Dale", 5.0, 7, False, laptop, "laptop", "m1")
+    assert trace.readers == [
         ReaderInfo(driver.hank, 1, 0, [DeviceCursor(laptop, "laptop", 0)]),
         ReaderInfo(driver.dale, 1, 1, [DeviceCursor(phone, "phone", 1)]),
         ReaderInfo(bill, 3, 0, []),
@@ -609,13 +613,13 @@ def test_what_is_not_there_has_no_way_and_what_was_erased_has_one(driver: StoreD
     driver.append(driver.message("old", time=1.0), driver.message("secret", device=device), driver.message())
     driver.store.erase_messages(driver.hank)
     driver.store.prune(2.0)
-    ways = [driver.store.trace(DIRECT, seq) for seq in (1, 2, 4)]
-    assert [(way.first_seq, way.head, way.sent is None) for way in ways if way] == [
+    traces = [driver.store.trace(DIRECT, seq) for seq in (1, 2, 4)]
+    assert [(trace.first_seq, trace.head, trace.sent is None) for trace in traces if trace] == [
         (2, 3, True),
         (2, 3, False),
         (2, 3, True),
     ]
-    erased = ways[1] and ways[1].sent
+    erased = traces[1] and traces[1].sent
     assert erased and (erased.erased, erased.size) == (True, 0)
     assert driver.store.trace("#none", 1) is None
 
@@ -692,7 +696,7 @@ def test_what_cannot_be_kept_is_refused_for_good_and_no_other_for_its_sake(count
     assert isinstance(refused[2], NotStorable) and not refused[2].retryable
     assert outcomes == [(seq, False, None) for seq in range(1, count)]
     assert UNSTORABLE not in str(refused[2])
-    assert [each.text for each in driver.page()] == [text for text in texts if text != UNSTORABLE]
+    assert [item.text for item in driver.page()] == [text for text in texts if text != UNSTORABLE]
 
 
 @pytest.mark.parametrize(("repeated", "bad"), [(3, 30), (30, 3), (3, 4), (38, 39)])
@@ -702,13 +706,13 @@ def test_a_message_sent_again_beside_one_that_cannot_be_kept_costs_no_other(
     device = driver.log_in(driver.hank, "laptop").id
     again = driver.message("again", device=device, id="again")
     driver.append(again)
-    posts = [driver.message(f"text {number}", device=device, id=f"m{number}") for number in range(40)]
-    posts[repeated] = again
-    posts[bad] = driver.message(UNSTORABLE, device=device, id="bad")
-    outcomes = driver.append(*posts)
+    messages = [driver.message(f"text {number}", device=device, id=f"m{number}") for number in range(40)]
+    messages[repeated] = again
+    messages[bad] = driver.message(UNSTORABLE, device=device, id="bad")
+    outcomes = driver.append(*messages)
     assert outcomes[repeated] == (1, True, None)
     assert isinstance(outcomes[bad][2], NotStorable)
-    others = [outcome for place, outcome in enumerate(outcomes) if place not in (repeated, bad)]
+    others = [outcome for index, outcome in enumerate(outcomes) if index not in (repeated, bad)]
     assert others == [(seq, False, None) for seq in range(2, 40)]
 
 

@@ -60,8 +60,8 @@ def test_a_backup_is_whole_while_messages_come(file: Path) -> None:
     driver.store.backup(str(backup))
     writing.get(timeout=TEST_TIMEOUT)
     driver.store.close()
-    found = verify_file(backup)
-    assert found.faults == [] and 3000 <= found.counts["messages"] <= 3050
+    report = verify_file(backup)
+    assert report.faults == [] and 3000 <= report.counts["messages"] <= 3050
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.glob("backup*")] == ["backup.db"]
 
@@ -118,8 +118,8 @@ def test_a_log_that_was_left_behind_is_restored_with_its_file(file: Path, tmp_pa
     for path in file.parent.glob("store.db*"):
         (copies / path.name).write_bytes(path.read_bytes())
     driver.store.close()
-    found, old = restore_file(copies / "store.db", tmp_path / "new" / "store.db")
-    assert (found.counts["messages"], old) == (5, None)
+    report, old = restore_file(copies / "store.db", tmp_path / "new" / "store.db")
+    assert (report.counts["messages"], old) == (5, None)
 
 
 def test_a_store_keeps_its_identity_and_a_restored_one_has_another(file: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_disk_without_locks_is_told_from_a_store_in_use(file: Path, monkeypatc
 def test_a_disk_that_does_not_tell_its_free_room_is_not_full(
     usage: OSError | tuple[int, ...], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def disk_usage(place: Path) -> SimpleNamespace:
+    def disk_usage(directory: Path) -> SimpleNamespace:
         if isinstance(usage, OSError):
             raise usage
         return SimpleNamespace(total=usage[0], used=usage[1], free=usage[2])

@@ -215,8 +215,8 @@ def test_what_one_may_not_read_costs_nothing(file: Path) -> None:
 
 
 def test_in_many_conversations_what_is_newest_is_found_whatever_may_not_be_read(driver: StoreDriver) -> None:
-    posts = [driver.message(f"hello {number}", f"g{number % 45} hank") for number in range(450)]
-    driver.append(*posts)
+    to_append = [driver.message(f"hello {number}", f"g{number % 45} hank") for number in range(450)]
+    driver.append(*to_append)
     hits = driver.search("hello", limit=60)
     assert driver.texts(hits.messages) == [f"hello {number}" for number in range(449, 389, -1)] and hits.more
     assert driver.find_texts("hello 107") == ["hello 107"]

@@ -33,9 +33,9 @@ class OpenedStore:
         self.file = self.folder / "m.db"
         self.store = SqliteStore(self.file, timeout=10.0)
         for number in range(20):
-            assert self.says(f"before {number}") is None
+            assert self.append_text(f"before {number}") is None
 
-    def says(self, text: str) -> WireError | None:
+    def append_text(self, text: str) -> WireError | None:
         result: AsyncResult[WireError | None] = AsyncResult()
         self.store.append(NewMessage("dale hank", "Hank", "Dale", text, 1.0), lambda seq, _, error: result.set(error))
         return result.get(timeout=TEST_TIMEOUT)
@@ -53,9 +53,9 @@ def opened(tmp_path: Path) -> Iterator[OpenedStore]:
 
 
 def messages(file: Path) -> int:
-    found = verify_file(file)
-    assert found.faults == []
-    return found.counts["messages"]
+    report = verify_file(file)
+    assert report.faults == []
+    return report.counts["messages"]
 
 
 def move(opened: OpenedStore) -> None:
@@ -111,7 +111,7 @@ def test_nothing_is_said_to_be_stored_and_nothing_that_is_not_ours_is_touched(
     assert opened.store.find_fault() == ""
     damage(opened)
     before = {path: path.read_bytes() for path in (opened.file,) if path.exists() and path.stat().st_size < 100_000}
-    assert isinstance(opened.says("after"), StoreUnavailable)
+    assert isinstance(opened.append_text("after"), StoreUnavailable)
     assert opened.store.find_fault().startswith(str(opened.file)) and opened.store.suggest_remedy()
     for asked in (
         opened.store.check_writable,
@@ -128,7 +128,7 @@ def test_nothing_is_said_to_be_stored_and_nothing_that_is_not_ours_is_touched(
 @pytest.mark.parametrize("damage", [move, replace_by_nothing, replace_by_another], ids=lambda damage: damage.__name__)
 def test_the_moved_file_has_all_that_was_stored(opened: OpenedStore, damage: Callable[[OpenedStore], None]) -> None:
     damage(opened)
-    assert opened.says("after") is not None
+    assert opened.append_text("after") is not None
     opened.store.close()
     assert messages(opened.top / "gone") == 20
 
@@ -144,7 +144,7 @@ def test_without_its_log_the_store_has_all_that_was_stored(
     opened: OpenedStore, damage: Callable[[OpenedStore], None]
 ) -> None:
     damage(opened)
-    assert opened.says("after") is not None
+    assert opened.append_text("after") is not None
     opened.store.close()
     assert messages(opened.file) == 20
     store = SqliteStore(opened.file)
@@ -155,16 +155,16 @@ def test_without_its_log_the_store_has_all_that_was_stored(
 @pytest.mark.parametrize("part", ["", "-wal"])
 def test_a_file_that_was_put_back_is_used_again(opened: OpenedStore, part: str) -> None:
     target = opened.rename(part)
-    assert opened.says("while it was away") is not None
+    assert opened.append_text("while it was away") is not None
     target.rename(f"{opened.file}{part}")
-    assert opened.says("after") is None and opened.store.find_fault() == ""
+    assert opened.append_text("after") is None and opened.store.find_fault() == ""
     opened.store.close()
     assert messages(opened.file) == 21
 
 
 def test_what_was_removed_can_be_saved_by_its_descriptor(opened: OpenedStore) -> None:
     remove_all(opened)
-    assert opened.says("after") is not None
+    assert opened.append_text("after") is not None
     opened.store.writer.run_exclusive(lambda: None, 10.0)  # behind what moves the log into the file
     command = opened.store.suggest_remedy().partition(": ")[2].replace("FILE", str(opened.top / "saved"))
     assert command.startswith("cp /proc/")
@@ -176,7 +176,7 @@ def test_what_was_removed_can_be_saved_by_its_descriptor(opened: OpenedStore) ->
 def test_what_was_stored_can_be_read_and_backed_up_while_it_is_away(opened: OpenedStore) -> None:
     opened.store.export_page(0, 10)  # a connection that reads is there
     move(opened)
-    assert opened.says("after") is not None
+    assert opened.append_text("after") is not None
     assert len(opened.store.export_page(0, 100)[0]) == 20
     opened.store.backup(str(opened.top / "backup"))
     assert messages(opened.top / "backup") == 20
@@ -214,7 +214,7 @@ def test_another_process_that_has_the_moved_file_open_keeps_the_log_from_being_m
     ) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        assert opened.says("after") is not None
+        assert opened.append_text("after") is not None
         gevent.sleep(0)
         opened.store.close()
         assert subprocess.run(["sha256sum", str(target)], capture_output=True, check=True).stdout == before

@@ -89,8 +89,8 @@ def test_nothing_is_lost_or_doubled_where_the_server_ends_and_comes_back(
     with pytest.raises(StoreUnavailable):
         driver.store.check_writable()
     fragile.start()
-    told = sending.get(timeout=TEST_TIMEOUT)
-    assert [seq for seq, _ in told] == list(range(1, 151)) and sum(refused for _, refused in told) > 0
+    sent = sending.get(timeout=TEST_TIMEOUT)
+    assert [seq for seq, _ in sent] == list(range(1, 151)) and sum(refused for _, refused in sent) > 0
     driver.store.check_writable()
     texts = [placed.message.text for placed in driver.store.export_page(0, 999)[0]]
     assert texts == [str(number) for number in range(150)]
@@ -129,9 +129,9 @@ def test_a_message_that_the_database_cannot_hold_is_refused_and_no_other(postgre
     failures: list[str] = []
     driver = StoreDriver(open_store(postgres.database(), lambda what, failure: failures.append(what)))
     device = driver.log_in(driver.hank, "laptop").id
-    posts = [driver.message(text, device=device, id=text) for text in ("a", "c", "\ud800", "d")]
+    messages = [driver.message(text, device=device, id=text) for text in ("a", "c", "\ud800", "d")]
     driver.store.acknowledge(device, DIRECT, 2)
-    outcomes = driver.append(*posts)
+    outcomes = driver.append(*messages)
     kinds: list[type[WireError | None]] = [type(error) for *_, error in outcomes]
     assert kinds == [type(None), type(None), NotStorable, type(None)]
     assert [seq for seq, *_ in outcomes] == [1, 2, 0, 3] and failures == []
@@ -142,14 +142,14 @@ def test_a_message_that_the_database_cannot_hold_is_refused_and_no_other(postgre
 def test_a_character_that_the_database_cannot_hold_is_replaced(postgres: Postgres) -> None:
     driver = StoreDriver(open_store(postgres.database()))
     device = driver.log_in(driver.hank, "lap\0top").id
-    post = driver.message(r"a\u0000 b" + "\0", device=device, id="m\0")
-    assert driver.append(post, post) == [(1, False, None), (1, True, None)]
-    assert driver.append(post) == [(1, True, None)] and driver.store.find_by_message_id(driver.hank, "m\0") == [
+    message = driver.message(r"a\u0000 b" + "\0", device=device, id="m\0")
+    assert driver.append(message, message) == [(1, False, None), (1, True, None)]
+    assert driver.append(message) == [(1, True, None)] and driver.store.find_by_message_id(driver.hank, "m\0") == [
         (DIRECT, 1)
     ]
     assert driver.texts(driver.page()) == [r"a\u0000 b" + "\ufffd"] == driver.find_texts("a")
     driver.store.prune(99.0)
-    assert driver.append(post) == [(1, True, None)]
+    assert driver.append(message) == [(1, True, None)]
     driver.store.close()
 
 

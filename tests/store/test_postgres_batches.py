@@ -78,12 +78,12 @@ def test_an_id_that_the_database_cannot_hold_is_refused_and_few_transactions_kee
     device = driver.log_in(driver.hank, "laptop").id
     tried: list[int] = []
     keep = BatchInserter.insert
-    monkeypatch.setattr(BatchInserter, "insert", lambda self, *given: (tried.append(1), keep(self, *given))[1])
+    monkeypatch.setattr(BatchInserter, "insert", lambda self, *args: (tried.append(1), keep(self, *args))[1])
     posts = [driver.message(str(number), device=device, id=f"m{number}") for number in range(64)]
     posts[40].id = letters(9000, 1)
     driver.store.acknowledge(device, DIRECT, 63)
     outcomes = driver.append(*posts)
-    assert [place for place, (*_, error) in enumerate(outcomes) if isinstance(error, NotStorable)] == [40]
+    assert [index for index, (*_, error) in enumerate(outcomes) if isinstance(error, NotStorable)] == [40]
     assert [seq for seq, *_ in outcomes if seq] == list(range(1, 64))
     assert driver.failures == [] and len(tried) <= 16
     assert driver.log_in(driver.hank, "laptop").cursors == {DIRECT: 63}

@@ -30,7 +30,7 @@ STRAY = (
 )
 
 
-class Beside:
+class ConcurrentTransaction:
     """A store, and another connection with a transaction of its own."""
 
     def __init__(self, url: str) -> None:
@@ -69,10 +69,10 @@ def _outcome(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 @pytest.fixture
-def beside(postgres: Postgres) -> Iterator[Beside]:
-    beside = Beside(postgres.database())
-    yield beside
-    beside.driver.store.close()
+def concurrent(postgres: Postgres) -> Iterator[ConcurrentTransaction]:
+    concurrent = ConcurrentTransaction(postgres.database())
+    yield concurrent
+    concurrent.driver.store.close()
 
 
 @pytest.mark.parametrize(
@@ -83,43 +83,45 @@ def beside(postgres: Postgres) -> Iterator[Beside]:
     ],
 )
 def test_nothing_comes_to_stay_of_an_account_that_is_deleted_meanwhile(
-    beside: Beside, ask: Callable[[StoreDriver], Any], answer: Any
+    concurrent: ConcurrentTransaction, ask: Callable[[StoreDriver], Any], answer: Any
 ) -> None:
-    with beside.change(*[(statement, (beside.driver.hank,)) for statement in DELETE_ACCOUNT]):
-        asked = beside.until_it_waits(ask, beside.driver)
+    with concurrent.change(*[(statement, (concurrent.driver.hank,)) for statement in DELETE_ACCOUNT]):
+        asked = concurrent.until_it_waits(ask, concurrent.driver)
     assert asked.get(timeout=TEST_TIMEOUT) == answer
-    assert [beside.asks(question) for question in STRAY] == [0, 0]
+    assert [concurrent.asks(question) for question in STRAY] == [0, 0]
 
 
-def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(beside: Beside) -> None:
-    with beside.change((MARK_DELETED, ("#dev",))):
-        asked = beside.until_it_waits(
-            beside.driver.store.register, "bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev"]
+def test_who_registers_does_not_come_into_a_room_that_is_deleted_meanwhile(concurrent: ConcurrentTransaction) -> None:
+    with concurrent.change((MARK_DELETED, ("#dev",))):
+        asked = concurrent.until_it_waits(
+            concurrent.driver.store.register, "bill", "Bill", "hash", 1.0, DeviceLogin("laptop", "token"), ["#dev"]
         )
     account, device = asked.get(timeout=TEST_TIMEOUT)
     assert account.key == "bill" and device.cursors == {}
-    assert [beside.asks(question) for question in STRAY] == [0, 0]
+    assert [concurrent.asks(question) for question in STRAY] == [0, 0]
 
 
-def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(beside: Beside) -> None:
-    with beside.change((LOCK_NAMES, (["hank"],))):  # as who begins one
-        asked = beside.until_it_waits(beside.driver.store.delete_account, beside.driver.hank)
+def test_a_conversation_that_is_begun_is_not_with_an_account_that_is_deleted(concurrent: ConcurrentTransaction) -> None:
+    with concurrent.change((LOCK_NAMES, (["hank"],))):  # as who begins one
+        asked = concurrent.until_it_waits(concurrent.driver.store.delete_account, concurrent.driver.hank)
     assert asked.get(timeout=TEST_TIMEOUT) is None
-    with beside.change((LOCK_NAME, ("hank",))):  # as who deletes one
-        asked = beside.until_it_waits(beside.driver.posts, beside.driver.message(account=beside.driver.dale))
+    with concurrent.change((LOCK_NAME, ("hank",))):  # as who deletes one
+        asked = concurrent.until_it_waits(
+            concurrent.driver.append, concurrent.driver.message(account=concurrent.driver.dale)
+        )
     assert asked.get(timeout=TEST_TIMEOUT) == [(1, False, None)]
-    assert beside.driver.store.visible_from(beside.driver.dale, DIRECT) == 1
-    assert [beside.asks(question) for question in STRAY] == [0, 0]
+    assert concurrent.driver.store.visible_from(concurrent.driver.dale, DIRECT) == 1
+    assert [concurrent.asks(question) for question in STRAY] == [0, 0]
 
 
-def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(beside: Beside) -> None:
-    store: Any = beside.driver.store
-    with beside.change(
+def test_a_guest_who_leaves_a_node_before_it_is_buried_keeps_its_name(concurrent: ConcurrentTransaction) -> None:
+    store: Any = concurrent.driver.store
+    with concurrent.change(
         ("INSERT INTO nodes VALUES ('dead', now() - interval '1 hour')", ()),
         ("INSERT INTO guests VALUES ('bill', 'dead', ''), ('joe', 'dead', '')", ()),
     ):
         pass
-    with beside.change((HEARTBEAT_NODE, ("other",)), (TAKE_OVER_LEASE, ("other", "bill"))):
-        asked = beside.until_it_waits(store.renew_leases)
+    with concurrent.change((HEARTBEAT_NODE, ("other",)), (TAKE_OVER_LEASE, ("other", "bill"))):
+        asked = concurrent.until_it_waits(store.renew_leases)
     assert asked.get(timeout=TEST_TIMEOUT) == []
     assert (store.name_holder("bill"), store.name_holder("joe")) == ("other", None)

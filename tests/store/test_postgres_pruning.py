@@ -103,26 +103,26 @@ def test_whoever_makes_a_room_that_is_being_deleted_has_a_new_one(
     driver: StoreDriver, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver.create_room("#dev")
-    beside = psycopg.connect(url, autocommit=True)
+    other = psycopg.connect(url, autocommit=True)
 
     class Late:
         """A connection that deletes a room as soon as a query has found it."""
 
-        def __init__(self, line: pool.PgConnection) -> None:
-            self.line = line
+        def __init__(self, connection: pool.PgConnection) -> None:
+            self.connection = connection
             self.deleted = False
 
         def execute(self, statement: Any, parameters: Any) -> Any:
-            done = self.line.execute(statement, parameters)
+            done = self.connection.execute(statement, parameters)
             if statement == rooms.INSERT_ROOM and not self.deleted:
-                beside.execute(MARK_DELETED)
+                other.execute(MARK_DELETED)
                 self.deleted = True
             return done
 
     change = driver.store.change  # type: ignore[attr-defined]
     monkeypatch.setattr(driver.store, "change", lambda work: change(lambda db: work(Late(db))))
     made = driver.store.create_room("#dev", "#Dev", driver.dale, 1.0)
-    beside.close()
+    other.close()
     assert (made.name, made.creator, driver.store.rooms()) == ("#Dev", driver.dale, [made])
 
 
@@ -131,7 +131,7 @@ def test_what_belongs_to_a_conversation_is_found_without_looking_through_everyth
     with psycopg.connect(url) as db:
         db.execute("SET enable_seqscan = off")
         for table in ("participants", "cursors", "past_ids"):
-            (statement,) = (each for each in DELETE_CONVERSATION if f" {table} " in each)
+            (statement,) = (item for item in DELETE_CONVERSATION if f" {table} " in item)
             plan = "".join(row[0] for row in db.execute(f"EXPLAIN {statement}", (1,)).fetchall())
             assert f"{table}_by_conversation" in plan
 
@@ -142,20 +142,20 @@ def test_what_is_old_goes_in_slices_from_many_conversations(
     monkeypatch.setattr(common, "PRUNE_BATCH", 7)
     device = driver.log_in(driver.hank, "laptop").id
     keys = [DIRECT, *(f"hank n{number}" for number in range(9))]
-    posts = [
+    messages = [
         driver.message(f"{key} {time}", key, time=float(time), device=device, id=f"{key} {time}")
         for key in keys
         for time in (1, 1, 1, 5, 1)[len(key) % 2 :]
     ]
-    posts = list({post.id: post for post in posts}.values())
-    posts += [driver.message("more", DIRECT, time=1.0) for _ in range(20)]
-    driver.append(*posts)
-    assert driver.store.prune(2.0) == sum(post.time == 1.0 and post.text != "more" for post in posts)
+    messages = list({message.id: message for message in messages}.values())
+    messages += [driver.message("more", DIRECT, time=1.0) for _ in range(20)]
+    driver.append(*messages)
+    assert driver.store.prune(2.0) == sum(message.time == 1.0 and message.text != "more" for message in messages)
     assert verify_store(url).faults == [] and driver.store.prune(2.0) == 0
     again = [
         (key, driver.append(driver.message(f"{key} 1", key, time=1.0, device=device, id=f"{key} 1"))) for key in keys
     ]
     assert all(outcome == [(1, True, None)] for _, outcome in again)
-    assert driver.store.prune(6.0) == sum(post.time == 5.0 or post.text == "more" for post in posts)
+    assert driver.store.prune(6.0) == sum(message.time == 5.0 or message.text == "more" for message in messages)
     assert left(url)["messages"] == 0
-    assert left(url)["past_ids"] == sum(post.id is not None for post in posts)
+    assert left(url)["past_ids"] == sum(message.id is not None for message in messages)

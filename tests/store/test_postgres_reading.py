@@ -59,11 +59,11 @@ def test_pages_of_a_conversation_whose_beginning_is_gone_are_full(driver: StoreD
     driver.append(*(driver.message(str(number), time=1.0 if number < 50 else 5.0) for number in range(100)))
     assert driver.store.prune(2.0) == 50
     store = driver.store
-    assert [each.seq for each in store.history(DIRECT, 1, None, 0, 3).messages] == [51, 52, 53]
-    assert [each.seq for each in store.history(DIRECT, 1, 53, None, 5).messages] == [51, 52]
-    assert [each.seq for each in store.history(DIRECT, 98, 2**62, None, 5).messages] == [98, 99, 100]
+    assert [item.seq for item in store.history(DIRECT, 1, None, 0, 3).messages] == [51, 52, 53]
+    assert [item.seq for item in store.history(DIRECT, 1, 53, None, 5).messages] == [51, 52]
+    assert [item.seq for item in store.history(DIRECT, 98, 2**62, None, 5).messages] == [98, 99, 100]
     assert store.history(DIRECT, 1, None, 2**63 - 1, 5).messages == []
-    assert [each.seq for each in driver.page(0)] == list(range(51, 101))
+    assert [item.seq for item in driver.page(0)] == list(range(51, 101))
 
 
 SAY = (
@@ -105,7 +105,7 @@ def test_an_export_goes_on_where_there_is_nothing_for_long(
         page, more = driver.store.export_page(after, 2, driver.dale)
         after = page[-1].position
         texts += [placed.message.text for placed in page]
-    assert texts == [post.text for post in said if post.conversation == DIRECT]
+    assert texts == [message.text for message in said if message.conversation == DIRECT]
     assert driver.store.export_page(after, 2, driver.dale) == ([], False)
 
 

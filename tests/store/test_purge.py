@@ -39,7 +39,7 @@ class StoreFolder:
         self.hank = self.store.create_account("hank", "Hank", "digest of hank", 1.0).id
         self.dale = self.store.create_account("dale", "Dale", "digest of dale", 1.0).id
 
-    def says(self, *texts: str, conversation: str = "dale hank", time: float = 5.0) -> None:
+    def append_text(self, *texts: str, conversation: str = "dale hank", time: float = 5.0) -> None:
         for text in texts:
             self.store.append(NewMessage(conversation, "Hank", "Dale", text, time, self.hank), lambda *_: None)
         self.store.flush()
@@ -60,22 +60,22 @@ def store_dir(tmp_path: Path) -> Iterator[StoreFolder]:
     assert found.faults == []
 
 
-def said(store_dir: StoreFolder) -> None:
+def append_texts(store_dir: StoreFolder) -> None:
     for batch in range(5):  # beside others, so that pages are shared
-        store_dir.says(
+        store_dir.append_text(
             *(f"{SAID} {batch} {number}" if number % 3 == 0 else f"otherwise {number}" for number in range(60))
         )
 
 
 def forget(store_dir: StoreFolder) -> list[str | bytes]:
-    said(store_dir)
+    append_texts(store_dir)
     store_dir.store.erase_messages(store_dir.hank)
     return [SAID, *FOLDED]
 
 
 def prune(store_dir: StoreFolder) -> list[str | bytes]:
-    said(store_dir)
-    store_dir.says("kept", time=50.0)
+    append_texts(store_dir)
+    store_dir.append_text("kept", time=50.0)
     store_dir.store.prune(10.0)
     return [SAID, *FOLDED]
 
@@ -83,7 +83,7 @@ def prune(store_dir: StoreFolder) -> list[str | bytes]:
 def delete_room(store_dir: StoreFolder) -> list[str | bytes]:
     store_dir.store.create_room("#secretroom", "#secretroom", store_dir.hank, 1.0)
     store_dir.store.set_topic("#secretroom", "a telling topic")
-    store_dir.says(SAID, conversation="#secretroom")
+    store_dir.append_text(SAID, conversation="#secretroom")
     store_dir.store.delete_room("#secretroom")
     return [SAID, *FOLDED, "#secretroom", "telling topic"]
 
@@ -186,14 +186,14 @@ def test_no_copy_is_left_of_what_sqlite_has_moved_about(
             store.flush()
     store.flush()
     gone: set[str] = set()
-    for turn in range(6):
-        store.delete_room(rooms[turn])
-        store.prune(300.0 * turn)
-        store.erase_messages(people[f"u{turn}"])
+    for round_number in range(6):
+        store.delete_room(rooms[round_number])
+        store.prune(300.0 * round_number)
+        store.erase_messages(people[f"u{round_number}"])
         gone |= {
             token
             for token, (who, room, time) in kept.items()
-            if room == rooms[turn] or time < 300.0 * turn or who == f"u{turn}"
+            if room == rooms[round_number] or time < 300.0 * round_number or who == f"u{round_number}"
         }
         store.purge()
         assert not gone & find_matches(tmp_path, "q[0-9a-f]{10}z")
@@ -220,12 +220,12 @@ def read_until(file: Path, done: threading.Event) -> threading.Thread:
 
 def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_up(store_dir: StoreFolder) -> None:
     store_dir.store._timeout = 0.3
-    store_dir.says(SAID)
+    store_dir.append_text(SAID)
     done = threading.Event()
     reader = read_until(store_dir.file, done)
     store_dir.store.erase_messages(store_dir.hank)
     purging = gevent.spawn(store_dir.store.purge)
-    store_dir.says("meanwhile")
+    store_dir.append_text("meanwhile")
     with pytest.raises(StoreUnavailable, match="may still contain traces"):
         purging.get(timeout=TEST_TIMEOUT)
     done.set()
@@ -237,7 +237,7 @@ def test_whoever_still_reads_what_was_there_is_waited_for_and_holds_nobody_else_
 def test_a_backup_that_is_being_written_is_finished_before_anything_is_said_to_be_gone(
     store_dir: StoreFolder,
 ) -> None:
-    store_dir.says(SAID)
+    store_dir.append_text(SAID)
     begun, go_on = threading.Event(), threading.Event()
 
     def wait() -> int:
@@ -272,7 +272,7 @@ def test_one_purge_serves_all_that_wait_for_it(store_dir: StoreFolder, monkeypat
         purge(deadline, thorough)
 
     monkeypatch.setattr(store_dir.store.purger, "_purge", counted)
-    store_dir.says(SAID)
+    store_dir.append_text(SAID)
     store_dir.store.erase_messages(store_dir.hank)
     gevent.joinall([gevent.spawn(store_dir.store.purge) for _ in range(10)], raise_error=True)
     assert purges == [True]
@@ -291,12 +291,12 @@ def test_pages_are_read_again_only_after_a_checkpoint(store_dir: StoreFolder, mo
 
     monkeypatch.setattr(store_dir.store.purger, "_scan", counted)
     for _ in range(3):
-        said(store_dir)
+        append_texts(store_dir)
         store_dir.store.erase_messages(store_dir.hank)
         store_dir.store.purge()
         assert store_dir.traces(SAID, *FOLDED) == []
     assert len(scans) == 1
-    said(store_dir)
+    append_texts(store_dir)
     store_dir.store._checkpoint_now()
     store_dir.store.erase_messages(store_dir.hank)
     store_dir.store.purge()
@@ -305,7 +305,7 @@ def test_pages_are_read_again_only_after_a_checkpoint(store_dir: StoreFolder, mo
 
 def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) -> None:
     store_dir = StoreFolder(tmp_path)
-    said(store_dir)
+    append_texts(store_dir)
     store_dir.store.erase_messages(store_dir.hank)
     store_dir.store.close()
     assert store_dir.traces(SAID, *FOLDED) == []
@@ -313,7 +313,7 @@ def test_what_was_erased_before_a_clean_stop_is_gone_after_it(tmp_path: Path) ->
 
 def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Path) -> None:
     store_dir = StoreFolder(tmp_path / "killed")
-    said(store_dir)
+    append_texts(store_dir)
     store_dir.store.erase_messages(store_dir.hank)
     copies = tmp_path / "copies"
     copies.mkdir()
@@ -331,7 +331,7 @@ def test_after_a_kill_what_was_erased_is_purged_by_the_next_server(tmp_path: Pat
 def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
     store_dir: StoreFolder, monkeypatch: pytest.MonkeyPatch, is_begun_anew: bool
 ) -> None:
-    said(store_dir)
+    append_texts(store_dir)
     store_dir.store.purge()
     purger = store_dir.store.purger
     assert purger is not None
@@ -341,7 +341,7 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
     def read_and_commit(work: Any) -> set[int]:
         looks.append(read(work))
         if len(looks) == 1:
-            store_dir.says("meanwhile")
+            store_dir.append_text("meanwhile")
             monkeypatch.setattr(purger, "_in_thread", checkpoint)
         return looks[-1]
 
@@ -349,12 +349,12 @@ def test_pages_that_are_logged_while_the_log_is_read_are_looked_at(
         monkeypatch.setattr(purger, "_in_thread", run)
         done = run(call)
         if is_begun_anew:  # by the first commit behind a checkpoint
-            store_dir.says("behind that")
+            store_dir.append_text("behind that")
         return done
 
     monkeypatch.setattr(purger, "_read_wal", read_and_commit)
     monkeypatch.setattr(purger, "_scan", lambda *_: scanned.append(True))
-    store_dir.says("before")
+    store_dir.append_text("before")
     purger._find_work(everywhere=False)
     assert len(looks) == 2 and looks[1]
     assert scanned == ([True] if is_begun_anew else [])

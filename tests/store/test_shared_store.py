@@ -30,8 +30,8 @@ class Nodes:
         self.here, self.there = (open_store(url) for _ in range(2))
         self.driver = StoreDriver(self.here)
         self.hank, self.dale = self.driver.hank, self.driver.dale
-        self.beside: SharedStore = self.there  # type: ignore[assignment]
-        self.beside.poll_changes()
+        self.other: SharedStore = self.there  # type: ignore[assignment]
+        self.other.poll_changes()
 
     def close(self) -> None:
         self.here.close()
@@ -39,7 +39,7 @@ class Nodes:
 
     def poll_changes(self) -> list[tuple[Any, ...]]:
         """Return the changes that the other node polls: kind, subject, and who made them."""
-        news = self.beside.poll_changes()
+        news = self.other.poll_changes()
         assert news.is_complete
         return [(change.kind, *change.subject, change.details.by or None) for change in news.changes]
 
@@ -140,7 +140,7 @@ def test_what_one_node_changes_the_others_hear_once(
     nodes.driver.create_room("#dev")
     nodes.here.join("#dev", nodes.hank)
     nodes.here.add_sanction(Sanction("close", "#dev", "hank", "", 1.0))
-    nodes.beside.poll_changes()
+    nodes.other.poll_changes()
     told: list[bool] = []
     nodes.here.set_change_listener(lambda: told.append(True))  # type: ignore[attr-defined]
     act(nodes)
@@ -151,7 +151,7 @@ def test_what_one_node_changes_the_others_hear_once(
 
 
 def test_what_has_changed_is_as_the_other_node_says(nodes: Nodes) -> None:
-    there = nodes.beside
+    there = nodes.other
     nodes.here.set_password(nodes.hank, "other")
     account = there.account(nodes.hank)
     assert account is not None and (account.generation, there.account_by_name("hank")) == (1, account)
@@ -175,13 +175,13 @@ def test_a_transaction_that_is_overtaken_is_heard_of_when_it_is_committed(nodes:
             nodes.here.set_topic("#dev", "work")
             nodes.here.publish_change("kick", ["hank"], ChangeDetails())
             nodes.driver.append(nodes.driver.message())
-            news = nodes.beside.poll_changes()
+            news = nodes.other.poll_changes()
             assert [change.subject for change in news.changes] == [["hank"]]
             assert news.heads == [(DIRECT, round + 1)]
-    news = nodes.beside.poll_changes()
+    news = nodes.other.poll_changes()
     assert news.changes == [Change("slow", "kick", ["dale"])]
     assert dict(news.heads)["#slow"] == 7
-    assert nodes.beside.poll_changes().changes == []
+    assert nodes.other.poll_changes().changes == []
 
 
 def test_a_node_that_slept_for_too_long_has_to_read_everything_again(
@@ -192,8 +192,8 @@ def test_a_node_that_slept_for_too_long_has_to_read_everything_again(
     monkeypatch.setattr(changefeed, "CHANGE_TTL", 0.0)
     monkeypatch.setattr(changefeed, "CLEANUP_INTERVAL", 0.0)
     assert nodes.here.poll_changes().is_complete  # type: ignore[attr-defined]
-    assert not nodes.beside.poll_changes().is_complete
-    assert nodes.beside.poll_changes().is_complete
+    assert not nodes.other.poll_changes().is_complete
+    assert nodes.other.poll_changes().is_complete
 
 
 def test_news_are_never_missed_whatever_is_committed_meanwhile(nodes: Nodes) -> None:
@@ -212,7 +212,7 @@ def test_news_are_never_missed_whatever_is_committed_meanwhile(nodes: Nodes) -> 
         done = all(job.ready() for job in jobs)
         if done:
             nodes.here.flush()
-        news = nodes.beside.poll_changes()
+        news = nodes.other.poll_changes()
         heard += [change.subject[0] for change in news.changes]
         heads |= dict(news.heads)
     gevent.joinall(jobs, raise_error=True)
@@ -227,7 +227,7 @@ def test_a_session_begins_by_what_is_good_now_and_is_counted(nodes: Nodes) -> No
     )
     phone = nodes.driver.log_in(nodes.hank, "phone")
     assert (laptop.login_count, again.login_count, phone.login_count) == (1, 2, 1)
-    assert nodes.beside.login_counts([laptop.id, phone.id, 999]) == {laptop.id: 2, phone.id: 1}
+    assert nodes.other.login_counts([laptop.id, phone.id, 999]) == {laptop.id: 2, phone.id: 1}
     nodes.there.set_disabled(nodes.hank, True)
     with pytest.raises(AccountDisabled):
         nodes.driver.log_in(nodes.hank, "laptop")
@@ -239,7 +239,7 @@ def test_a_device_that_is_dropped_for_another_is_told_of(nodes: Nodes) -> None:
     another = nodes.driver.log_in(nodes.hank, "another")
     assert another.evicted == [first]
     assert nodes.poll_changes() == [("device", another.id, None), ("device", first, None)]
-    assert nodes.beside.login_counts([first]) == {}
+    assert nodes.other.login_counts([first]) == {}
 
 
 def test_a_guests_name_is_used_once_in_the_cluster(nodes: Nodes) -> None:
@@ -248,23 +248,23 @@ def test_a_guests_name_is_used_once_in_the_cluster(nodes: Nodes) -> None:
     assert not here.claim_name("bill", "secret of the next", None).was_taken_over  # it sees to its own guests itself
     for resumed in (None, "guessed", "secret"):
         with pytest.raises(NameInUse):
-            nodes.beside.claim_name("bill", "other", resumed)
+            nodes.other.claim_name("bill", "other", resumed)
     with pytest.raises(NameTaken):
-        nodes.beside.claim_name("hank", "other", None)
-    assert (here.renew_leases(), nodes.beside.renew_leases()) == (["bill"], [])
-    nodes.beside.release_names(["bill"])  # whose it is not
+        nodes.other.claim_name("hank", "other", None)
+    assert (here.renew_leases(), nodes.other.renew_leases()) == (["bill"], [])
+    nodes.other.release_names(["bill"])  # whose it is not
     assert here.renew_leases() == ["bill"]
     here.release_names(["bill"])
-    assert here.renew_leases() == [] and not nodes.beside.claim_name("bill", "other", None).was_taken_over
+    assert here.renew_leases() == [] and not nodes.other.claim_name("bill", "other", None).was_taken_over
 
 
 def test_a_guest_that_comes_back_elsewhere_takes_its_name_along(nodes: Nodes) -> None:
     here: Any = nodes.here
-    nodes.beside.claim_name("bill", "secret", None)
+    nodes.other.claim_name("bill", "secret", None)
     assert here.claim_name("bill", "another", "secret").was_taken_over
     assert nodes.poll_changes() == [("guest", "bill", None)]
-    assert (here.renew_leases(), nodes.beside.renew_leases()) == (["bill"], [])
-    assert nodes.beside.claim_name("bill", "another", "secret").was_taken_over  # the token that it had stays
+    assert (here.renew_leases(), nodes.other.renew_leases()) == (["bill"], [])
+    assert nodes.other.claim_name("bill", "another", "secret").was_taken_over  # the token that it had stays
 
 
 def test_a_dead_nodes_guests_are_free_and_so_are_those_of_one_that_goes(nodes: Nodes, postgres: Postgres) -> None:
@@ -272,12 +272,12 @@ def test_a_dead_nodes_guests_are_free_and_so_are_those_of_one_that_goes(nodes: N
     for name in ("bill", "joe"):
         here.claim_name(name, "secret", None)
     with pytest.raises(NameInUse):
-        nodes.beside.claim_name("bill", "other", None)
+        nodes.other.claim_name("bill", "other", None)
     with psycopg.connect(nodes.url) as db:
         db.execute("UPDATE nodes SET seen = seen - interval '1 minute' WHERE name = %s", (here.node,))
-    assert not nodes.beside.claim_name("bill", "other", None).was_taken_over
+    assert not nodes.other.claim_name("bill", "other", None).was_taken_over
     assert here.renew_leases() == []
-    nodes.beside.release_node()
+    nodes.other.release_node()
     assert not here.claim_name("bill", "secret", None).was_taken_over
 
 
@@ -304,19 +304,19 @@ def test_what_is_open_elsewhere_has_nobody_hear_anything_twice(nodes: Nodes) -> 
     with psycopg.connect(nodes.url) as db:
         db.execute("SELECT pg_current_xact_id()")
         nodes.driver.append(nodes.driver.message())
-        assert nodes.beside.poll_changes().heads == [(DIRECT, 1)]
-        assert nodes.beside.poll_changes().heads == []
+        assert nodes.other.poll_changes().heads == [(DIRECT, 1)]
+        assert nodes.other.poll_changes().heads == []
 
 
 def test_numbers_that_went_back_have_everything_read_again(nodes: Nodes) -> None:
-    store: Any = nodes.beside
+    store: Any = nodes.other
     store._last_snapshot = "900000000:900000000:"
     assert not store.poll_changes().is_complete
     assert store.poll_changes().is_complete
 
 
 def test_a_change_that_was_given_up_may_have_been_made(nodes: Nodes) -> None:
-    store: Any = nodes.beside
+    store: Any = nodes.other
     giving_up = gevent.spawn(store.change, lambda db: db.execute("SELECT pg_sleep(30)"))
     gevent.sleep(0.1)
     giving_up.kill()

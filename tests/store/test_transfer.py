@@ -28,9 +28,9 @@ OWN = {
 """Columns that only one kind of store has."""
 
 
-def append_one(store: Store, post: NewMessage) -> tuple[int, bool, WireError | None]:
+def append_one(store: Store, message: NewMessage) -> tuple[int, bool, WireError | None]:
     outcomes: list[tuple[int, bool, WireError | None]] = []
-    store.append(post, lambda *outcome: outcomes.append(outcome))
+    store.append(message, lambda *outcome: outcomes.append(outcome))
     store.flush()
     return outcomes[0]
 
@@ -133,11 +133,11 @@ def test_the_copy_goes_on_where_the_other_was(copy: Callable[[], str], populated
         assert store.identity == identity
         assert store.create_account("new", "new", "hash", 50.0).id == 4  # not the id of who was deleted
         hank = next(account.id for account in store.accounts() if account.key == "hank")
-        assert [each.seq for each in store.search(hank, "число 東京", "#dev", 5, 30.0).messages] == [20, 19, 18, 17, 16]
+        assert [item.seq for item in store.search(hank, "число 東京", "#dev", 5, 30.0).messages] == [20, 19, 18, 17, 16]
         device, name = store.begin_session(hank, DeviceLogin("phone", "anew"), 51.0, Credential(token="secret")), "Hank"
         assert device.cursors["#dev"] == 7
-        post = NewMessage("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")
-        assert append_one(store, post) == (20, True, None)
+        message = NewMessage("#dev", name, "#dev", "число 20 in 東京都 \U0001f389", 52.0, hank, device.id, "m20")
+        assert append_one(store, message) == (20, True, None)
         for text, error in (("число 3 in 東京都 \U0001f389", None), ("another", IdReused)):
             seq, before, refused = append_one(
                 store, NewMessage("#dev", name, "#dev", text, 52.0, hank, device.id, "m3")
@@ -250,7 +250,7 @@ def test_a_character_that_postgresql_has_not(tmp_path: Path, postgres: Postgres)
     database = postgres.database()
     assert transfer.transfer(url, database).changed == 1
     copied = open_store(database)
-    assert [each.text for each in copied.page(hank, "hank hank", 0).messages] == ["nul: \ufffd."]
+    assert [item.text for item in copied.page(hank, "hank hank", 0).messages] == ["nul: \ufffd."]
     copied.close()
 
 
@@ -260,7 +260,7 @@ def test_how_far_it_is_is_told(populated: str, tmp_path: Path, monkeypatch: pyte
     transfer.transfer(
         populated, f"sqlite:///{tmp_path}/copy.db", lambda table, *counts: told.append((table.name, *counts))
     )
-    assert [each for each in told if each[0] == "messages"] == [
+    assert [item for item in told if item[0] == "messages"] == [
         ("messages", 0, 14),
         ("messages", 10, 14),
         ("messages", 14, 14),

@@ -93,7 +93,7 @@ class PostgresWriter(GroupCommitLoop):
         else:
             flush_waiters, self._flush_waiters = self._flush_waiters, []
         error, results = self._insert_batch(appends, self.cursors.take())
-        if self.cursors.settle(is_committed=error is None):
+        if self.cursors.end_commit(is_committed=error is None):
             self.wake_later()
         posted_at = appends[0][0].time if appends and error is None else None
         self._complete_batch(self.queue.is_worth_a_commit, self._complete, results, posted_at, flush_waiters, error)

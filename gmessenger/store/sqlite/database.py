@@ -259,7 +259,7 @@ class Database(CompletionNotifier):
         db.executemany(ADVANCE_CURSOR, [(device, seq, key) for (device, key), seq in cursors.items()])
 
     def on_commit(self, error: WireError | None) -> Callable[[], None]:
-        self.cursors.settle(is_committed=error is None)
+        self.cursors.end_commit(is_committed=error is None)
         results = self.inserter.take_results(error)
         posted_at = self.inserter.oldest_posted_at if error is None else None
         self._pages_written += PAGES_PER_COMMIT + len(results)
