@@ -40,7 +40,7 @@ class BatchHooks(Protocol):
     """What `SqliteWriter` calls for each batch, in this order; all in its greenlet on the loop's thread."""
 
     def exceeds_batch(self) -> bool:
-        """Return whether more messages wait than a batch takes: changes wait, too. MUST NOT yield or raise."""
+        """Return whether messages must wait for a later batch: then changes do, too. MUST NOT yield or raise."""
 
     def find_storage_error(self) -> WireError | None:
         """Return why nothing may be stored now, or None. MUST NOT yield; an exception refuses the batch."""
