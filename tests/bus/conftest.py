@@ -29,23 +29,23 @@ class BusGroup:
 
     def open(self, node: str, cluster: str = CLUSTER, url: str = "", key: bytes = KEY, **more: Any) -> Bus:
         """A bus that is not started yet."""
-        given = {"timeout": LONG, "on_error": lambda what, failure: self.failures.append(failure)} | more
-        bus = open_bus(url or self.url, node, cluster, key, **given)
+        options = {"timeout": LONG, "on_error": lambda what, failure: self.failures.append(failure)} | more
+        bus = open_bus(url or self.url, node, cluster, key, **options)
         self._buses.append(bus)
         return bus
 
     def start_bus(self, node: str, **more: Any) -> tuple[Bus, RecordingListener]:
         """A bus that is connected."""
-        bus, ear = self.open(node, **more), RecordingListener()
-        bus.start(ear)
-        ear.wait_until(lambda: ear.connect_count)
-        return bus, ear
+        bus, listener = self.open(node, **more), RecordingListener()
+        bus.start(listener)
+        listener.wait_until(lambda: listener.connect_count)
+        return bus, listener
 
     def close(self) -> None:
         for bus in self._buses:
             bus.close()
-            if (keeper := getattr(bus, "_connect_greenlet", None)) is not None:
-                keeper.join(TEST_TIMEOUT)  # it may be about to connect, and the Redis about to go
+            if (greenlet := getattr(bus, "_connect_greenlet", None)) is not None:
+                greenlet.join(TEST_TIMEOUT)  # it may be about to connect, and the Redis about to go
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def redis_installed() -> None:
 
 
 @pytest.fixture
-def redis_of_its_own(redis_installed: None) -> Iterator[Redis]:
+def private_redis(redis_installed: None) -> Iterator[Redis]:
     """A Redis that may be killed."""
     with Redis() as server:
         server.start()
@@ -64,23 +64,23 @@ def redis_of_its_own(redis_installed: None) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def start_party() -> Iterator[Callable[[str], BusGroup]]:
-    parties: list[BusGroup] = []
+def start_group() -> Iterator[Callable[[str], BusGroup]]:
+    groups: list[BusGroup] = []
 
     def start(url: str) -> BusGroup:
-        parties.append(BusGroup(url))
-        return parties[-1]
+        groups.append(BusGroup(url))
+        return groups[-1]
 
     yield start
-    for party in parties:
-        party.close()
+    for group in groups:
+        group.close()
 
 
 @pytest.fixture
-def party(redis_server: Redis, start_party: Callable[[str], BusGroup], client: Client) -> BusGroup:
+def group(redis_server: Redis, start_group: Callable[[str], BusGroup], client: Client) -> BusGroup:
     """A party at the Redis of all tests, which holds nothing."""
     client.flushall()
-    return start_party(redis_server.url)
+    return start_group(redis_server.url)
 
 
 @pytest.fixture

@@ -17,63 +17,63 @@ from tests.support.bus import CLUSTER, KEY, RecordingListener
 CHANNEL_NAMES = ChannelNames(CLUSTER, "hank")
 
 
-def test_what_is_sent_to_all_comes_to_all_others(party: BusGroup) -> None:
-    (hank, to_hank), (_, to_dale), (_, to_bill) = map(party.start_bus, ("hank", "dale", "bill"))
+def test_what_is_sent_to_all_comes_to_all_others(group: BusGroup) -> None:
+    (hank, hank_listener), (_, dale_listener), (_, bill_listener) = map(group.start_bus, ("hank", "dale", "bill"))
     hank.send(b"one")
     hank.send(b"two")
-    to_dale.expect_data(b"one", b"two")
-    to_bill.expect_data(b"one", b"two")
-    to_hank.wait_until(lambda: hank.stats.sent == 2)
-    assert to_hank.received == []
+    dale_listener.expect_data(b"one", b"two")
+    bill_listener.expect_data(b"one", b"two")
+    hank_listener.wait_until(lambda: hank.stats.sent == 2)
+    assert hank_listener.received == []
 
 
-def test_what_is_sent_to_some_comes_to_them(party: BusGroup) -> None:
-    (hank, _), (_, to_dale), (_, to_bill) = map(party.start_bus, ("hank", "dale", "bill"))
+def test_what_is_sent_to_some_comes_to_them(group: BusGroup) -> None:
+    (hank, _), (_, dale_listener), (_, bill_listener) = map(group.start_bus, ("hank", "dale", "bill"))
     hank.send(b"both", ["dale", "bill"])
     hank.send(b"dale's", ["dale"])
     hank.send(b"nobody's", [])
     hank.send(b"bill's", {"bill"})
-    to_dale.expect_data(b"both", b"dale's")
-    to_bill.expect_data(b"both", b"bill's")
+    dale_listener.expect_data(b"both", b"dale's")
+    bill_listener.expect_data(b"both", b"bill's")
 
 
-def test_nodes_are_known_when_they_were_heard_of(party: BusGroup) -> None:
-    (hank, ear), (dale, _) = map(party.start_bus, ("hank", "dale"))
-    ear.wait_until(lambda: list(hank.nodes) == ["dale"])
+def test_nodes_are_known_when_they_were_heard_of(group: BusGroup) -> None:
+    (hank, listener), (dale, _) = map(group.start_bus, ("hank", "dale"))
+    listener.wait_until(lambda: list(hank.nodes) == ["dale"])
     assert list(dale.nodes) == ["hank"]
 
 
-def test_everything_comes_in_order_however_much_it_is(party: BusGroup) -> None:
-    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
-    sent = [b"%d" % number + b"x" * 2000 for number in range(1000)]
+def test_everything_comes_in_order_however_much_it_is(group: BusGroup) -> None:
+    (hank, _), (_, listener) = map(group.start_bus, ("hank", "dale"))
+    sent = [b"%d" % version + b"x" * 2000 for version in range(1000)]
     for data in sent:
         hank.send(data)
-    ear.expect_data(*sent)
-    ear.wait_until(lambda: hank.stats.sent == 1000)  # counted when Redis has answered
+    listener.expect_data(*sent)
+    listener.wait_until(lambda: hank.stats.sent == 1000)  # counted when Redis has answered
 
 
-def test_what_is_sent_in_one_turn_is_published_together(party: BusGroup, client: Client) -> None:
-    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
+def test_what_is_sent_in_one_turn_is_published_together(group: BusGroup, client: Client) -> None:
+    (hank, _), (_, listener) = map(group.start_bus, ("hank", "dale"))
     with client.pubsub() as stranger:
         stranger.subscribe(CHANNEL_NAMES.broadcast)
         stranger.get_message(timeout=5)
-        for number in range(100):
-            hank.send(b"%d" % number * 100)
-        ear.wait_until(lambda: len(ear.received) == 100)
+        for version in range(100):
+            hank.send(b"%d" % version * 100)
+        listener.wait_until(lambda: len(listener.received) == 100)
         sizes = []
         while (message := stranger.get_message(timeout=0.1)) is not None:
             sizes.append(len(message["data"]))
-    assert max(sizes) > sum(len(data) for _, data in ear.received)
+    assert max(sizes) > sum(len(data) for _, data in listener.received)
 
 
-def test_clusters_do_not_hear_each_other(party: BusGroup) -> None:
-    (hank, _), (_, ear), (_, others) = (
-        party.start_bus("hank"),
-        party.start_bus("dale"),
-        party.start_bus("x", cluster="shelbyville"),
+def test_clusters_do_not_hear_each_other(group: BusGroup) -> None:
+    (hank, _), (_, listener), (_, others) = (
+        group.start_bus("hank"),
+        group.start_bus("dale"),
+        group.start_bus("x", cluster="shelbyville"),
     )
     hank.send(b"ours")
-    ear.expect_data(b"ours")
+    listener.expect_data(b"ours")
     assert others.received == [] and others.presences == {}
 
 
@@ -92,15 +92,15 @@ class FailingListener(RecordingListener):
         raise ValueError("resumed")
 
 
-def test_a_listeners_mistakes_are_told_and_it_goes_on(party: BusGroup) -> None:
-    (hank, _), bus, deaf = party.start_bus("hank"), party.open("dale"), FailingListener()
+def test_a_listeners_mistakes_are_told_and_it_goes_on(group: BusGroup) -> None:
+    (hank, _), bus, deaf = group.start_bus("hank"), group.open("dale"), FailingListener()
     bus.start(deaf)
     deaf.wait_until(lambda: deaf.connect_count)
     hank.set_presence("hank", b"here")
     hank.send(b"one")
     hank.send(b"two")
     deaf.expect_data(b"one", b"two")
-    assert [str(failure) for failure in party.failures] == ["resumed", "hank", "b'one'", "b'two'"]
+    assert [str(failure) for failure in group.failures] == ["resumed", "hank", "b'one'", "b'two'"]
 
 
 def test_what_waits_is_bounded_and_comes_in_batches() -> None:
@@ -118,12 +118,12 @@ def test_what_waits_is_bounded_and_comes_in_batches() -> None:
 
 
 def test_a_server_that_is_alone_has_no_bus() -> None:
-    bus, ear = open_bus("", "hank", CLUSTER, KEY), RecordingListener()
-    bus.start(ear)
+    bus, listener = open_bus("", "hank", CLUSTER, KEY), RecordingListener()
+    bus.start(listener)
     bus.set_presence("hank", b"here")
     bus.send(b"one")
     bus.close()
-    assert (bus.connected, list(bus.nodes), ear.connect_count, bus.stats.lost) == (False, [], 0, 0)
+    assert (bus.connected, list(bus.nodes), listener.connect_count, bus.stats.lost) == (False, [], 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,12 @@ class FakeRedis:
 
     def _serve(self, sock: socket.socket, _: object) -> None:
         self.connection_count += 1
-        said = self._greeting or self._answer
+        packets = self._greeting or self._answer
         try:
             while sock.recv(65_536):
-                sock.sendall(said)
-                self.sent += len(said)
-                said = self._answer
+                sock.sendall(packets)
+                self.sent += len(packets)
+                packets = self._answer
         except OSError:
             pass  # it was hung up on
 
@@ -73,41 +73,43 @@ class FakeRedis:
 
 
 @pytest.fixture
-def poses() -> Iterator[Callable[..., FakeRedis]]:
-    impostors: list[FakeRedis] = []
+def start_fake_redis() -> Iterator[Callable[..., FakeRedis]]:
+    fakes: list[FakeRedis] = []
 
-    def pose(*given: bytes) -> FakeRedis:
-        impostors.append(FakeRedis(*given))
-        return impostors[-1]
+    def start(*options: bytes) -> FakeRedis:
+        fakes.append(FakeRedis(*options))
+        return fakes[-1]
 
-    yield pose
-    for impostor in impostors:
-        impostor.close()
+    yield start
+    for fake in fakes:
+        fake.close()
 
 
 @pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
 def test_who_is_no_redis_costs_the_link_and_nothing_else(
-    greeting: bytes, poses: Callable[..., FakeRedis], start_party: StartGroup, events: Events
+    greeting: bytes, start_fake_redis: Callable[..., FakeRedis], start_group: StartGroup, events: Events
 ) -> None:
-    bad = [poses(greeting, answer) for answer in BUS_ANSWERS]
-    party, ear = start_party(bad[0].url), RecordingListener()
-    buses = [party.open(f"node{number}", url=each.url, timeout=1.0) for number, each in enumerate(bad)]
+    bad = [start_fake_redis(greeting, answer) for answer in BUS_ANSWERS]
+    group, listener = start_group(bad[0].url), RecordingListener()
+    buses = [group.open(f"node{version}", url=each.url, timeout=1.0) for version, each in enumerate(bad)]
     for bus in buses:
-        bus.start(ear)
-    ear.wait_until(lambda: all(each.connection_count >= 3 for each in bad))
-    assert party.failures == [] and not any(bus.connected for bus in buses)
+        bus.start(listener)
+    listener.wait_until(lambda: all(each.connection_count >= 3 for each in bad))
+    assert group.failures == [] and not any(bus.connected for bus in buses)
     assert all(not bus._connect_greenlet.ready() for bus in buses)  # type: ignore[attr-defined]
     assert all(len(event["reason"]) <= connection.MAX_REASON for event in events("bus_lost"))
-    assert ear.presence_events == [] and ear.received == [] and ear.connect_count == 0
+    assert listener.presence_events == [] and listener.received == [] and listener.connect_count == 0
     with pytest.raises(Unreachable):
-        check_bus_url(poses(b"", b"-ERR no\r\n").url)
+        check_bus_url(start_fake_redis(b"", b"-ERR no\r\n").url)
 
 
 @pytest.mark.parametrize("greeting", GREETINGS, ids=["stranger", "redis"])
-def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Callable[..., FakeRedis]) -> None:
-    def talk(answer: bytes) -> str:
+def test_whatever_it_says_a_line_is_lost_or_goes_on(
+    greeting: bytes, start_fake_redis: Callable[..., FakeRedis]
+) -> None:
+    def converse(answer: bytes) -> str:
         try:
-            with closing(connection.RedisEndpoint(poses(greeting, answer).url, 0.5).connect()) as redis:
+            with closing(connection.RedisEndpoint(start_fake_redis(greeting, answer).url, 0.5).connect()) as redis:
                 redis.send(("SUBSCRIBE", "all"))
                 redis.read(0.1)
                 redis.execute(("PUBLISH", "all", "x"))
@@ -115,8 +117,8 @@ def test_whatever_it_says_a_line_is_lost_or_goes_on(greeting: bytes, poses: Call
             return str(error)
         return "well"
 
-    talks = [gevent.spawn(talk, answer) for answer in ANSWERS]
-    assert all(each.get(timeout=TEST_TIMEOUT) for each in talks)
+    greenlets = [gevent.spawn(converse, answer) for answer in ANSWERS]
+    assert all(each.get(timeout=TEST_TIMEOUT) for each in greenlets)
 
 
 class InjectingProxy:
@@ -129,16 +131,21 @@ class InjectingProxy:
         self._server.start()
         self.url = f"redis://{LOOPBACK}:{self._server.server_port}"
 
-    def _serve(self, near: socket.socket, _: object) -> None:
-        with socket.create_connection((LOOPBACK, self._redis.port)) as far:
-            gevent.joinall([gevent.spawn(_forward, near, far), gevent.spawn(self._forward_replies, far, near)])
+    def _serve(self, client_socket: socket.socket, _: object) -> None:
+        with socket.create_connection((LOOPBACK, self._redis.port)) as server_socket:
+            gevent.joinall(
+                [
+                    gevent.spawn(_forward, client_socket, server_socket),
+                    gevent.spawn(self._forward_replies, server_socket, client_socket),
+                ]
+            )
 
-    def _forward_replies(self, far: socket.socket, near: socket.socket) -> None:
+    def _forward_replies(self, server_socket: socket.socket, client_socket: socket.socket) -> None:
         try:
-            while data := far.recv(65_536):
-                said, self.injected = self.injected, None
-                near.sendall((said or b"") + data)
-            near.shutdown(socket.SHUT_WR)
+            while data := server_socket.recv(65_536):
+                packets, self.injected = self.injected, None
+                client_socket.sendall((packets or b"") + data)
+            client_socket.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
@@ -146,35 +153,37 @@ class InjectingProxy:
         self._server.stop()
 
 
-def _forward(out_of: socket.socket, into: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     try:
-        while data := out_of.recv(65_536):
-            into.sendall(data)
-        into.shutdown(socket.SHUT_WR)
+        while data := source.recv(65_536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
     except OSError:
         pass
 
 
-def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Redis, start_party: StartGroup) -> None:
-    meddler = InjectingProxy(redis_server)
-    party = start_party(redis_server.url)
-    hank, ear = party.start_bus("hank", url=meddler.url, timeout=SHORT)
-    dale, _ = party.start_bus("dale", timeout=SHORT)
+def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Redis, start_group: StartGroup) -> None:
+    proxy = InjectingProxy(redis_server)
+    group = start_group(redis_server.url)
+    hank, listener = group.start_bus("hank", url=proxy.url, timeout=SHORT)
+    dale, _ = group.start_bus("dale", timeout=SHORT)
     for answer in BUS_ANSWERS:
-        meddler.injected = answer
-        ear.wait_until(lambda: meddler.injected is None)
-    ear.received.clear()
+        proxy.injected = answer
+        listener.wait_until(lambda: proxy.injected is None)
+    listener.received.clear()
 
     def is_well() -> bool:
         dale.send(b"all is well")
         gevent.sleep(0.05)
-        return bool(ear.received)
+        return bool(listener.received)
 
-    ear.wait_until(is_well)
-    ear.wait_until(lambda: hank.connected)  # the busier the machine, the more often its short timeouts end a connection
-    assert party.failures == []
-    party.close()
-    meddler.close()
+    listener.wait_until(is_well)
+    listener.wait_until(
+        lambda: hank.connected
+    )  # the busier the machine, the more often its short timeouts end a connection
+    assert group.failures == []
+    group.close()
+    proxy.close()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_whatever_is_slipped_in_the_nodes_find_each_other_again(redis_server: Re
     ids=["string", "array", "push"],
 )
 def test_an_answer_without_an_end_is_not_kept(
-    answer: bytes, start_party: StartGroup, monkeypatch: pytest.MonkeyPatch, events: Events
+    answer: bytes, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
     monkeypatch.setattr(connection, "MAX_REPLY", 2**20)
     _, _, more = answer.partition(b"\r\n")
@@ -201,16 +210,16 @@ def test_an_answer_without_an_end_is_not_kept(
 
     server = StreamServer((LOOPBACK, 0), pour)
     server.start()
-    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
-    party.open("hank").start(ear)
-    ear.wait_until(lambda: len(sent) >= 2)
+    group, listener = start_group(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
+    group.open("hank").start(listener)
+    listener.wait_until(lambda: len(sent) >= 2)
     assert sent[0] < 2**24  # what the sockets hold besides
     assert events("bus_lost")[0]["reason"] == "its reply is too long"
-    party.close()
+    group.close()
     server.stop()
 
 
-def test_an_answer_that_trickles_is_not_waited_for(start_party: StartGroup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_trickles_is_not_waited_for(start_group: StartGroup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REPLY_TIMEOUT", 0.5)
     hung_up: list[int] = []
 
@@ -226,10 +235,10 @@ def test_an_answer_that_trickles_is_not_waited_for(start_party: StartGroup, monk
 
     server = StreamServer((LOOPBACK, 0), trickle)
     server.start()
-    party, ear = start_party(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
-    party.open("hank").start(ear)
-    ear.wait_until(lambda: hung_up)
-    party.close()
+    group, listener = start_group(f"redis://{LOOPBACK}:{server.server_port}"), RecordingListener()
+    group.open("hank").start(listener)
+    listener.wait_until(lambda: hung_up)
+    group.close()
     server.stop()
 
 
@@ -264,18 +273,18 @@ class ClosedSocket:
 
 @settings(deadline=None)
 @given(some.lists(some.sampled_from([*ANSWERS, *b"*%>$:+-_#,(~|!=0123456789\r\n"]) | some.binary(max_size=20)))
-def test_what_is_read_is_an_answer_or_a_lost_connection(said: list[bytes | int]) -> None:
-    data = b"".join(each if isinstance(each, bytes) else bytes([each]) for each in said)
-    exchange = connection.RedisEndpoint("redis://localhost", TEST_TIMEOUT)
-    raw = exchange._connection_class(**exchange._settings)
+def test_what_is_read_is_an_answer_or_a_lost_connection(packets: list[bytes | int]) -> None:
+    data = b"".join(each if isinstance(each, bytes) else bytes([each]) for each in packets)
+    endpoint = connection.RedisEndpoint("redis://localhost", TEST_TIMEOUT)
+    raw = endpoint._connection_class(**endpoint._settings)
     raw._sock = ClosedSocket(data)
     raw._parser.on_connect(raw)
     raw.handshake_metadata = {b"id": 1, b"version": b"7"}
-    line = connection.RedisConnection(raw)
+    connected = connection.RedisConnection(raw)
     with pytest.raises(ConnectionError):
-        _read_all(line)
+        _read_all(connected)
 
 
-def _read_all(line: connection.RedisConnection) -> None:
+def _read_all(connected: connection.RedisConnection) -> None:
     while True:
-        line.read(0.01)
+        connected.read(0.01)

@@ -17,7 +17,7 @@ from tests.support.bus import FakePeer, NodeProcess
 
 
 @pytest.fixture
-def child(party: BusGroup, redis_server: Redis) -> Iterator[NodeProcess]:
+def child(group: BusGroup, redis_server: Redis) -> Iterator[NodeProcess]:
     """Node `dale`, who shows `dale` as `here`."""
     child = NodeProcess(redis_server.url, "dale", SHORT, "dale", "here")
     yield child
@@ -31,120 +31,120 @@ def dale(client: Client) -> Iterator[FakePeer]:
     peer.close()
 
 
-def test_who_is_there_is_told(party: BusGroup) -> None:
-    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
+def test_who_is_there_is_told(group: BusGroup) -> None:
+    (hank, _), (_, listener) = map(group.start_bus, ("hank", "dale"))
     hank.set_presence("hank", b"here")
     hank.set_presence("peggy", b"here")
-    ear.wait_until(lambda: len(ear.presence_events) == 2)
+    listener.wait_until(lambda: len(listener.presence_events) == 2)
     hank.set_presence("hank", b"away")
     hank.set_presence("peggy", None)
-    ear.wait_until(lambda: len(ear.presence_events) == 4)
-    assert ear.presences == {"hank": {"hank": b"away"}}
+    listener.wait_until(lambda: len(listener.presence_events) == 4)
+    assert listener.presences == {"hank": {"hank": b"away"}}
 
 
-def test_what_was_shown_is_known_to_those_who_come_later(party: BusGroup) -> None:
-    hank = party.open("hank")
+def test_what_was_shown_is_known_to_those_who_come_later(group: BusGroup) -> None:
+    hank = group.open("hank")
     hank.set_presence("hank", b"here")
     hank.set_presence("peggy", b"here")
-    _, first = party.start_bus("dale")
+    _, first = group.start_bus("dale")
     hank.start(first)  # whoever listens
     hank.set_presence("peggy", None)
     first.wait_until(lambda: hank.connected)
-    _, ear = party.start_bus("bill")
-    assert ear.presences == {"hank": {"hank": b"here"}} and ear.connect_count == 1
+    _, listener = group.start_bus("bill")
+    assert listener.presences == {"hank": {"hank": b"here"}} and listener.connect_count == 1
 
 
-def test_names_are_shown_as_they_are(party: BusGroup) -> None:
-    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
+def test_names_are_shown_as_they_are(group: BusGroup) -> None:
+    (hank, _), (_, listener) = map(group.start_bus, ("hank", "dale"))
     names = ("number", "left", ":x", "ж", "")
     for name in names:
         hank.set_presence(name, b"\x00\xff")
-    ear.wait_until(lambda: len(ear.presence_events) == len(names))
-    _, late = party.start_bus("bill")
-    assert late.presences == ear.presences == {"hank": dict.fromkeys(names, b"\x00\xff")}
+    listener.wait_until(lambda: len(listener.presence_events) == len(names))
+    _, late_listener = group.start_bus("bill")
+    assert late_listener.presences == listener.presences == {"hank": dict.fromkeys(names, b"\x00\xff")}
 
 
-def test_the_same_card_is_told_once(party: BusGroup) -> None:
-    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
+def test_the_same_card_is_told_once(group: BusGroup) -> None:
+    (hank, _), (_, listener) = map(group.start_bus, ("hank", "dale"))
     hank.set_presence("hank", b"here")
-    ear.wait_until(lambda: ear.presence_events)
+    listener.wait_until(lambda: listener.presence_events)
     hank.set_presence("hank", b"here")
     hank.set_presence("nobody", None)
     hank.send(b"then")
-    ear.expect_data(b"then")
-    assert len(ear.presence_events) == 1
+    listener.expect_data(b"then")
+    assert len(listener.presence_events) == 1
 
 
-def test_a_goodbye_is_heard_at_once(party: BusGroup) -> None:
-    (hank, _), (_, ear) = map(party.start_bus, ("hank", "dale"))
+def test_a_goodbye_is_heard_at_once(group: BusGroup) -> None:
+    (hank, _), (_, listener) = map(group.start_bus, ("hank", "dale"))
     hank.set_presence("hank", b"here")
     hank.send(b"last words")
     hank.close()
     hank.close()
-    ear.expect_data(b"last words")
-    ear.wait_until(lambda: ("hank",) in ear.presence_events)
-    bill, late = party.start_bus("bill")
-    assert (ear.presences, late.presences, list(bill.nodes)) == ({}, {}, ["dale"])
+    listener.expect_data(b"last words")
+    listener.wait_until(lambda: ("hank",) in listener.presence_events)
+    bill, late_listener = group.start_bus("bill")
+    assert (listener.presences, late_listener.presences, list(bill.nodes)) == ({}, {}, ["dale"])
 
 
-def test_a_node_that_dies_is_gone_after_a_while(party: BusGroup, child: NodeProcess) -> None:
-    hank, ear = party.start_bus("hank", timeout=SHORT)
-    ear.wait_until(lambda: ear.presences == {"dale": {"dale": b"here"}})
+def test_a_node_that_dies_is_gone_after_a_while(group: BusGroup, child: NodeProcess) -> None:
+    hank, listener = group.start_bus("hank", timeout=SHORT)
+    listener.wait_until(lambda: listener.presences == {"dale": {"dale": b"here"}})
     child.signal(signal.SIGKILL)
-    ear.wait_until(lambda: not hank.nodes)
-    assert ear.presence_events == [("dale", "dale", b"here"), ("dale",)]
-    _, late = party.start_bus("bill")
-    assert late.presence_events == []
+    listener.wait_until(lambda: not hank.nodes)
+    assert listener.presence_events == [("dale", "dale", b"here"), ("dale",)]
+    _, late_listener = group.start_bus("bill")
+    assert late_listener.presence_events == []
 
 
-def test_a_node_that_stood_still_shows_itself_again(party: BusGroup, child: NodeProcess) -> None:
-    hank, ear = party.start_bus("hank", timeout=SHORT)
-    ear.wait_until(lambda: ear.presences)
+def test_a_node_that_stood_still_shows_itself_again(group: BusGroup, child: NodeProcess) -> None:
+    hank, listener = group.start_bus("hank", timeout=SHORT)
+    listener.wait_until(lambda: listener.presences)
     child.signal(signal.SIGSTOP)
-    ear.wait_until(lambda: ear.presence_events[-1] == ("dale",))
+    listener.wait_until(lambda: listener.presence_events[-1] == ("dale",))
     child.signal(signal.SIGCONT)
-    ear.wait_until(lambda: ear.presences)
-    assert ear.presence_events == [("dale", "dale", b"here"), ("dale",), ("dale", "dale", b"here")]
+    listener.wait_until(lambda: listener.presences)
+    assert listener.presence_events == [("dale", "dale", b"here"), ("dale",), ("dale", "dale", b"here")]
     assert not any(hank.stats.rejected.values())
 
 
-def test_a_node_that_stood_still_is_not_waited_for(party: BusGroup, child: NodeProcess) -> None:
+def test_a_node_that_stood_still_is_not_waited_for(group: BusGroup, child: NodeProcess) -> None:
     child.signal(signal.SIGSTOP)
-    hank, _ = party.start_bus("hank", timeout=SHORT)
+    hank, _ = group.start_bus("hank", timeout=SHORT)
     assert not hank.nodes and hank.connected
     child.signal(signal.SIGCONT)
 
 
-def test_who_has_missed_something_asks_for_it(party: BusGroup, dale: FakePeer) -> None:
-    hank, ear = party.start_bus("hank")
-    dale.join(ear, hank)
+def test_who_has_missed_something_asks_for_it(group: BusGroup, dale: FakePeer) -> None:
+    hank, listener = group.start_bus("hank")
+    dale.join(listener, hank)
     dale.publish(1, presence={"a": b"1"})
-    ear.wait_until(lambda: ear.presence_events == [("dale", "a", b"1")])
+    listener.wait_until(lambda: listener.presence_events == [("dale", "a", b"1")])
     dale.version, dale.presence = 3, {"b": b"2", "c": b"3"}
     dale.publish(3, presence={"c": b"3"}, skip=1)
-    dale.wait_until(ear, lambda: ear.presences == {"dale": {"b": b"2", "c": b"3"}})
+    dale.wait_until(listener, lambda: listener.presences == {"dale": {"b": b"2", "c": b"3"}})
     dale.version, dale.presence = 4, {"b": b"2", "c": b"4"}
     dale.publish(4)  # a beat after one that was lost
-    dale.wait_until(ear, lambda: ear.presences == {"dale": {"b": b"2", "c": b"4"}})
-    assert hank.stats.missed == 1 and ear.gaps == ["dale"]
+    dale.wait_until(listener, lambda: listener.presences == {"dale": {"b": b"2", "c": b"4"}})
+    assert hank.stats.missed == 1 and listener.gaps == ["dale"]
 
 
 def test_what_is_shown_is_read_in_pages_while_it_changes(
-    party: BusGroup, monkeypatch: pytest.MonkeyPatch, client: Client
+    group: BusGroup, monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     monkeypatch.setattr(presence, "MAX_PRESENCE_PAGE", 200)
-    hank, _ = party.start_bus("hank")
-    for number in range(500):
-        hank.set_presence(f"name{number}", b"here")
-    dale, ear = party.open("dale"), party.open("x")  # `x` is never started
-    late = party.start_bus("bill")[1]
-    for number in range(0, 500, 2):
-        hank.set_presence(f"name{number}", None)
-        hank.set_presence(f"other{number}", b"here")
-    del dale, ear
+    hank, _ = group.start_bus("hank")
+    for version in range(500):
+        hank.set_presence(f"name{version}", b"here")
+    dale, listener = group.open("dale"), group.open("x")  # `x` is never started
+    late_listener = group.start_bus("bill")[1]
+    for version in range(0, 500, 2):
+        hank.set_presence(f"name{version}", None)
+        hank.set_presence(f"other{version}", b"here")
+    del dale, listener
     expected = {f"name{n}": b"here" for n in range(1, 500, 2)} | {f"other{n}": b"here" for n in range(0, 500, 2)}
-    late.wait_until(lambda: late.presences == {"hank": expected})
-    assert len(late.presence_events) <= 1000
+    late_listener.wait_until(lambda: late_listener.presences == {"hank": expected})
+    assert len(late_listener.presence_events) <= 1000
 
 
 def test_a_page_says_how_each_card_is_when_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,21 +185,21 @@ def test_few_are_read_at_a_time_and_those_who_do_not_answer_are_asked_again() ->
     assert asked[9:] == ["d"] and not wishes
 
 
-def test_what_is_old_or_comes_twice_changes_nothing(party: BusGroup, client: Client, dale: FakePeer) -> None:
-    hank, ear = party.start_bus("hank")
-    dale.join(ear, hank)
-    said = [dale.publish(1, presence={"a": b"1"}), dale.publish(2, presence={"a": None})]
-    for data in (*said, *said):
+def test_what_is_old_or_comes_twice_changes_nothing(group: BusGroup, client: Client, dale: FakePeer) -> None:
+    hank, listener = group.start_bus("hank")
+    dale.join(listener, hank)
+    packets = [dale.publish(1, presence={"a": b"1"}), dale.publish(2, presence={"a": None})]
+    for data in (*packets, *packets):
         client.publish(dale.channels.broadcast, data)
     dale.publish(2, payloads=[b"done"])
-    ear.expect_data(b"done")
-    assert ear.presence_events == [("dale", "a", b"1"), ("dale", "a", None)]
+    listener.expect_data(b"done")
+    assert listener.presence_events == [("dale", "a", b"1"), ("dale", "a", None)]
     assert hank.stats.rejected["replayed"] == 4
 
 
-def test_redis_is_told_nothing_that_it_keeps(party: BusGroup, client: Client) -> None:
-    hank, _ = party.start_bus("hank")
+def test_redis_is_told_nothing_that_it_keeps(group: BusGroup, client: Client) -> None:
+    hank, _ = group.start_bus("hank")
     hank.set_presence("hank", b"here")
-    _, late = party.start_bus("dale")
-    late.wait_until(lambda: late.presences == {"hank": {"hank": b"here"}})
+    _, late_listener = group.start_bus("dale")
+    late_listener.wait_until(lambda: late_listener.presences == {"hank": {"hank": b"here"}})
     assert client.keys("*") == []

@@ -22,9 +22,9 @@ def populate(
     """
     store, hashed = open_store(url), FAST.hash(PASSWORD)
     accounts = {name: store.create_account(fold(name), name, hashed, 0.0).id for name in names}
-    for room, people in rooms.items():
-        store.create_room(room, room, accounts[people[0]], 0.0)
-        for name in people:
+    for room, clients in rooms.items():
+        store.create_room(room, room, accounts[clients[0]], 0.0)
+        for name in clients:
             store.join(room, accounts[name])
     for name, device in devices:
         store.begin_session(

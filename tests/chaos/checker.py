@@ -71,17 +71,17 @@ class DeliveryLog:
 
     def stats(self, fault: str, **more: int | str) -> RunStats:
         """Counts over the whole run, for the table."""
-        owed = delivered = doubled = holes = 0
+        expected_count = delivered = doubled = gaps = 0
         for conversation, names in self.recipients.items():
-            kept = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
-            answered = {self.seqs[id] for id in kept}
-            holes += max(answered, default=0) - len(answered)
+            rows_by_id = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
+            answered = {self.seqs[id] for id in rows_by_id}
+            gaps += max(answered, default=0) - len(answered)
             for name in names:
-                mine = {id for id in kept if self.texts[id][0] == name}
-                heard = [seq for seq, _, _ in self.received[name, conversation]]
-                owed += len(kept - mine)
-                doubled += len(heard) - len(set(heard))
-                delivered += len({self.seqs[id] for id in kept - mine} & set(heard))
+                mine = {id for id in rows_by_id if self.texts[id][0] == name}
+                received = [seq for seq, _, _ in self.received[name, conversation]]
+                expected_count += len(rows_by_id - mine)
+                doubled += len(received) - len(set(received))
+                delivered += len({self.seqs[id] for id in rows_by_id - mine} & set(received))
         return RunStats(
             fault,
             len(self.texts),
@@ -89,24 +89,24 @@ class DeliveryLog:
             delivered,
             self.repeated,
             doubled,
-            owed - delivered,
-            holes,
+            expected_count - delivered,
+            gaps,
             **more,  # type: ignore[arg-type]
         )
 
     def verify_received(self) -> None:
         """Everybody heard everything answered 200 once, in order, without holes; and nothing else."""
         for conversation, names in self.recipients.items():
-            said = {
+            sent = {
                 self.seqs[id]: (sender, text)
                 for id, (sender, where, text) in self.texts.items()
                 if where == conversation and id in self.seqs
             }
-            assert sorted(said) == list(range(1, len(said) + 1)), f"holes or doubles in {conversation}"
+            assert sorted(sent) == list(range(1, len(sent) + 1)), f"holes or doubles in {conversation}"
             for name in names:
-                heard = self.received[name, conversation]
-                expected = [(seq, _account(who), text) for seq, (who, text) in sorted(said.items()) if who != name]
-                assert heard == expected, f"{name} in {conversation}: {_describe_difference(heard, expected)}"
+                received = self.received[name, conversation]
+                expected = [(seq, _account(who), text) for seq, (who, text) in sorted(sent.items()) if who != name]
+                assert received == expected, f"{name} in {conversation}: {_describe_difference(received, expected)}"
 
     def verify_order(self) -> None:
         """Each sender's texts stand in the order they were sent: their numbers only grow with seq."""
@@ -134,23 +134,25 @@ class DeliveryLog:
             assert db.execute(UNINDEXED_QUERY).fetchall() == [], "what is stored can be searched"
             self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())
 
-    def _verify_stored(self, holes: Sequence[Any], stored: Sequence[Any]) -> None:
-        assert list(holes) == []
+    def _verify_stored(self, gaps: Sequence[Any], stored: Sequence[Any]) -> None:
+        assert list(gaps) == []
         assert len(stored) == len({row[0] for row in stored}), "stored twice"
-        kept = {id: (sender, where, text, seq) for id, where, seq, sender, text in stored}
+        rows_by_id = {id: (sender, where, text, seq) for id, where, seq, sender, text in stored}
         for id, seq in self.seqs.items():
             who, where, text = self.texts[id]
-            assert kept.get(id) == (_account(who), where, text, seq), f"{id} was answered {seq}; stored: {kept.get(id)}"
+            assert rows_by_id.get(id) == (_account(who), where, text, seq), (
+                f"{id} was answered {seq}; stored: {rows_by_id.get(id)}"
+            )
         members = {_account(name) for name in set().union(*self.recipients.values())}
-        assert {id for id, row in kept.items() if row[0] in members} <= self.texts.keys(), "stored and never sent"
+        assert {id for id, row in rows_by_id.items() if row[0] in members} <= self.texts.keys(), "stored and never sent"
 
 
 def _account(client: str) -> str:
     return client.partition("/")[0]
 
 
-def _describe_difference(heard: list[ReceivedMessage], expected: list[ReceivedMessage]) -> str:
-    for place, (one, other) in enumerate(zip(heard, expected, strict=False)):
+def _describe_difference(received: list[ReceivedMessage], expected: list[ReceivedMessage]) -> str:
+    for index, (one, other) in enumerate(zip(received, expected, strict=False)):
         if one != other:
-            return f"{one} instead of {other} at {place} of {len(expected)}"
-    return f"{len(heard)} instead of {len(expected)}"
+            return f"{one} instead of {other} at {index} of {len(expected)}"
+    return f"{len(received)} instead of {len(expected)}"

@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not STATS:
         return
     titles = [each.name.replace("_", " ") for each in dataclasses.fields(RunStats)]
-    rows = [titles, *([str(value) for value in dataclasses.astuple(figures)] for figures in STATS)]
+    rows = [titles, *([str(value) for value in dataclasses.astuple(stats)] for stats in STATS)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     terminalreporter.section(f"faults, {'long' if IS_LONG else 'short'}, FAULTS_SEED={SEED}")
     for row in rows:
@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture
 def tabulate(record_property: Callable[[str, object], None]) -> Callable[[RunStats], None]:
     """Puts figures into the table."""
-    return lambda figures: record_property(STATS_PROPERTY, dataclasses.asdict(figures))
+    return lambda stats: record_property(STATS_PROPERTY, dataclasses.asdict(stats))
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., RestartableServer]]:
 
 
 @pytest.fixture
-def comes(start: Callable[..., RestartableServer]) -> Iterator[Callable[..., UserClient]]:
+def log_in(start: Callable[..., RestartableServer]) -> Iterator[Callable[..., UserClient]]:
     """`comes(server, name)` is an account, or a guest where it is none, that logged in; hung up on at the end."""
     with Connector() as connector:
 
-        def comes(server: RestartableServer, name: str, receive_buffer: int = 0) -> UserClient:
-            connector.connections.append(person := UserClient(server, receive_buffer))
-            return person.start_session(name, **{"password": PASSWORD} if name in NAMES else {})
+        def log_in(server: RestartableServer, name: str, receive_buffer: int = 0) -> UserClient:
+            connector.connections.append(client := UserClient(server, receive_buffer))
+            return client.start_session(name, **{"password": PASSWORD} if name in NAMES else {})
 
-        yield comes
+        yield log_in

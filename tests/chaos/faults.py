@@ -28,8 +28,8 @@ class FaultInjector:
     rng: random.Random
     free_nodes: set[int] = field(default_factory=lambda: set(range(NODES)))
 
-    def sleep(self, least: float, most: float) -> None:
-        gevent.sleep(self.rng.uniform(least, most if IS_LONG else min(most, least + 1.0)))
+    def sleep(self, min_seconds: float, max_seconds: float) -> None:
+        gevent.sleep(self.rng.uniform(min_seconds, max_seconds if IS_LONG else min(max_seconds, min_seconds + 1.0)))
 
     def take_node(self) -> int:
         number = self.rng.choice(sorted(self.free_nodes))
@@ -51,28 +51,28 @@ class FaultInjector:
 FaultAction: TypeAlias = Callable[[FaultInjector, RestartableServer, int], None]
 
 
-def _kill_node(doings: FaultInjector, server: RestartableServer, number: int) -> None:
+def _kill_node(injector: FaultInjector, server: RestartableServer, number: int) -> None:
     server.kill()
-    doings.sleep(0.0, 3.0)
+    injector.sleep(0.0, 3.0)
     server.restart_until_listening()
 
 
-def _restart_node(doings: FaultInjector, server: RestartableServer, number: int) -> None:
+def _restart_node(injector: FaultInjector, server: RestartableServer, number: int) -> None:
     server.stop()
     server.restart_until_listening()
 
 
-def _pause_node(least: float, most: float) -> FaultAction:
-    def does(doings: FaultInjector, server: RestartableServer, number: int) -> None:
+def _pause_node(min_seconds: float, max_seconds: float) -> FaultAction:
+    def run(injector: FaultInjector, server: RestartableServer, number: int) -> None:
         server.pause()
-        doings.sleep(least, most)
+        injector.sleep(min_seconds, max_seconds)
         server.resume()
 
-    return does
+    return run
 
 
-def _slow_node(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-    until = time.monotonic() + doings.rng.uniform(3.0, 6.0)
+def _slow_node(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+    until = time.monotonic() + injector.rng.uniform(3.0, 6.0)
     while time.monotonic() < until:
         server.pause()
         gevent.sleep(SLICE - AWAKE)
@@ -80,44 +80,44 @@ def _slow_node(doings: FaultInjector, server: RestartableServer, number: int) ->
         gevent.sleep(AWAKE)
 
 
-def _kill_redis(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-    doings.nodes.redis.kill()
-    doings.sleep(0.0, 6.0)
-    doings.nodes.redis.start()
+def _kill_redis(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+    injector.nodes.redis.kill()
+    injector.sleep(0.0, 6.0)
+    injector.nodes.redis.start()
 
 
-def _pause_redis(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-    doings.nodes.redis.pause()
-    doings.sleep(3.0, 12.0)
-    doings.nodes.redis.go_on()
+def _pause_redis(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+    injector.nodes.redis.pause()
+    injector.sleep(3.0, 12.0)
+    injector.nodes.redis.go_on()
 
 
-def _abort_postgres(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-    doings.nodes.postgres.abort()
-    doings.sleep(0.0, 3.0)
-    doings.nodes.postgres.start()
+def _abort_postgres(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+    injector.nodes.postgres.abort()
+    injector.sleep(0.0, 3.0)
+    injector.nodes.postgres.start()
 
 
-def _kill_postgres(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-    doings.nodes.postgres.kill()
-    doings.nodes.postgres.start()
+def _kill_postgres(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+    injector.nodes.postgres.kill()
+    injector.nodes.postgres.start()
 
 
-def _pause_postgres(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-    doings.nodes.postgres.pause()
-    doings.sleep(2.0, 8.0)
-    doings.nodes.postgres.go_on()
+def _pause_postgres(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+    injector.nodes.postgres.pause()
+    injector.sleep(2.0, 8.0)
+    injector.nodes.postgres.go_on()
 
 
 def _cut(port: Callable[[ProcessCluster], int | None]) -> FaultAction:
-    def does(doings: FaultInjector, server: RestartableServer, number: int) -> None:
-        network, there = doings.nodes.network, port(doings.nodes)
+    def run(injector: FaultInjector, server: RestartableServer, number: int) -> None:
+        network, there = injector.nodes.network, port(injector.nodes)
         assert network is not None
         assert there is not None
         with network.cut(number, there):
-            doings.sleep(3.0, 12.0)
+            injector.sleep(3.0, 12.0)
 
-    return does
+    return run
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,12 @@ SIMULTANEOUS: Final = (
 )
 
 
-def make_plan(chance: random.Random, is_long: bool, has_network: bool) -> list[tuple[str, ...]]:
+def make_plan(rng: random.Random, is_long: bool, has_network: bool) -> list[tuple[str, ...]]:
     """What is to be done, in random order; two things at once are done at once."""
     if not is_long:
         plan: list[tuple[str, ...]] = [(name,) for name in SHORT_PLAN]
     else:
-        ways = {name: way for name, way in FAULTS.items() if has_network or not way.needs_network}
-        plan = [(name,) for name, way in ways.items() for _ in range(1 if way.is_long else 3)] + [*SIMULTANEOUS]
-    chance.shuffle(plan)
+        faults = {name: fault for name, fault in FAULTS.items() if has_network or not fault.needs_network}
+        plan = [(name,) for name, fault in faults.items() for _ in range(1 if fault.is_long else 3)] + [*SIMULTANEOUS]
+    rng.shuffle(plan)
     return plan

@@ -36,38 +36,40 @@ class ProbeLog:
         self._sent[number] = sender, time.monotonic()
 
     def record_received(self, number: int, hearer: str) -> None:
-        sender, said = self._sent[number]
-        self._received[sender, hearer].append((said, time.monotonic()))
+        sender, sent = self._sent[number]
+        self._received[sender, hearer].append((sent, time.monotonic()))
 
     def recovery_seconds(self, moment: float) -> float | None:
         """How long after a moment every node first heard live what was said on every other one; None: not yet."""
-        firsts = [_first_live(heard, moment) for heard in self._received.values()]
+        firsts = [_first_live(received, moment) for received in self._received.values()]
         return None if None in firsts else max(each for each in firsts if each is not None) - moment
 
     def wait_for_recovery(self, moment: float) -> float:
         """Wait until they all hear each other live; how long after the moment they did."""
-        while (took := self.recovery_seconds(moment)) is None:
-            deaf = [pair for pair, heard in self._received.items() if _first_live(heard, moment) is None]
+        while (seconds := self.recovery_seconds(moment)) is None:
+            deaf = [pair for pair, received in self._received.items() if _first_live(received, moment) is None]
             assert time.monotonic() < moment + RECOVERY_TIMEOUT, f"not one messenger any more: {deaf}"
             gevent.sleep(PROBE_INTERVAL / 2)
-        return took
+        return seconds
 
     def max_latency(self, begin: float, end: float) -> float:
         """The longest that anything took that was said between two moments."""
-        return max((heard - said for each in self._received.values() for said, heard in each if begin <= said <= end))
+        return max(
+            (received - sent for each in self._received.values() for sent, received in each if begin <= sent <= end)
+        )
 
 
-def _first_live(heard: list[tuple[float, float]], moment: float) -> float | None:
-    recent = itertools.takewhile(lambda pair: pair[0] >= moment, reversed(heard))
-    return min((then for said, then in recent if then - said < MAX_LIVE_LATENCY), default=None)
+def _first_live(received: list[tuple[float, float]], moment: float) -> float | None:
+    recent = itertools.takewhile(lambda pair: pair[0] >= moment, reversed(received))
+    return min((then for sent, then in recent if then - sent < MAX_LIVE_LATENCY), default=None)
 
 
 class ProbeClient(ResendingClient):
     """On one node only."""
 
-    def __init__(self, name: str, server: Address, ledger: DeliveryLog, crossings: ProbeLog, silence: float) -> None:
-        super().__init__(name, server, ledger, [f"#sea-of-{name}"], silence=silence)
-        self._probe_log = crossings
+    def __init__(self, name: str, server: Address, log: DeliveryLog, probe_log: ProbeLog, silence: float) -> None:
+        super().__init__(name, server, log, [f"#sea-of-{name}"], silence=silence)
+        self._probe_log = probe_log
 
     def send_probes(self) -> None:
         """Say something at every beat, until it has to finish."""

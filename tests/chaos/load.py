@@ -20,26 +20,26 @@ PAIRS: Final = tuple(zip(NAMES[::2], NAMES[1::2], strict=True))
 def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
     """Whom somebody talks to, and where."""
     others = [other for pair in PAIRS if name in pair for other in pair if other != name and other in names]
-    return others + [room for room, people in ROOMS.items() if name in people]
+    return others + [room for room, clients in ROOMS.items() if name in clients]
 
 
 class ClientGroup:
     """Everybody of NAMES; used as a context, within which they talk."""
 
-    def __init__(self, server: Address, names: Sequence[str] = NAMES, **habits: Any) -> None:
+    def __init__(self, server: Address, names: Sequence[str] = NAMES, **options: Any) -> None:
         self.log = DeliveryLog()
         self.clients: list[ResendingClient] = []
         self._greenlets: list[Greenlet[..., None]] = []
         for name in names:
-            self._add(ResendingClient(name, server, self.log, targets_of(name, names), **habits))
+            self._add(ResendingClient(name, server, self.log, targets_of(name, names), **options))
 
-    def _add(self, member: ResendingClient) -> None:
-        self.clients.append(member)
-        for target in member.targets:
-            self.log.recipients[member.conversation(target)].add(member.label)
+    def _add(self, client: ResendingClient) -> None:
+        self.clients.append(client)
+        for target in client.targets:
+            self.log.recipients[client.conversation(target)].add(client.label)
 
     def __enter__(self) -> ClientGroup:
-        self._greenlets = [gevent.spawn(member.run) for member in self.clients]
+        self._greenlets = [gevent.spawn(client.run) for client in self.clients]
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -54,8 +54,8 @@ class ClientGroup:
     def finish(self) -> None:
         """Stop sending; wait until everything is answered, and everybody has caught up."""
         for step in (ResendingClient.finish, ResendingClient.catch_up):
-            together = [gevent.spawn(step, member) for member in self.clients]
-            gevent.joinall([*together, *self._greenlets], count=1)
+            greenlets = [gevent.spawn(step, client) for client in self.clients]
+            gevent.joinall([*greenlets, *self._greenlets], count=1)
             self.check_failures()
-            gevent.joinall(together, raise_error=True)
+            gevent.joinall(greenlets, raise_error=True)
         self.check_failures()

@@ -72,12 +72,12 @@ class Network:
         _run("ip", "address", "add", f"{self.host}/24", "dev", self._name)
         _run("ip", "link", "set", self._name, "up")
         for number in range(self._size):
-            space, plug = self._namespace(number), f"{self._name}p{number}"
-            _run("ip", "netns", "add", space)
-            _run("ip", "link", "add", plug, "type", "veth", "peer", "name", "eth0", "netns", space)
-            _run("ip", "link", "set", plug, "master", self._name, "up")
-            for words in (("address", "add", f"{self.address(number)}/24", "dev", "eth0"), *UP_COMMANDS):
-                _run(*self.command_prefix(number), "ip", *words)
+            namespace, interface = self._namespace(number), f"{self._name}p{number}"
+            _run("ip", "netns", "add", namespace)
+            _run("ip", "link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", namespace)
+            _run("ip", "link", "set", interface, "master", self._name, "up")
+            for texts in (("address", "add", f"{self.address(number)}/24", "dev", "eth0"), *UP_COMMANDS):
+                _run(*self.command_prefix(number), "ip", *texts)
             _run(*self.command_prefix(number), "iptables", "-w", "-L", "-n")
 
 
@@ -98,7 +98,7 @@ def unavailable_reason() -> str:
         return f"networks cannot be made: {error.strerror}"
 
 
-def _run(*words: str) -> None:
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def _run(*texts: str) -> None:
+    done = subprocess.run(texts, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
-        raise OSError(errno.EPERM, f"{' '.join(words)}: {done.stderr.strip()}")
+        raise OSError(errno.EPERM, f"{' '.join(texts)}: {done.stderr.strip()}")

@@ -45,8 +45,8 @@ class ProcessCluster:
         log, bus = folder / f"node{number}.log", ("--bus", self.redis.url)
         if self.network is None:
             return RestartableServer(self.store, log, *bus, *OPTIONS)
-        address, inside = self.network.address(number), self.network.command_prefix(number)
-        return RestartableServer(self.store, log, *bus, *OPTIONS, *REMOTE_OPTIONS, host=address, inside=inside)
+        address, prefix = self.network.address(number), self.network.command_prefix(number)
+        return RestartableServer(self.store, log, *bus, *OPTIONS, *REMOTE_OPTIONS, host=address, prefix=prefix)
 
     def __enter__(self) -> ProcessCluster:
         gevent.joinall([gevent.spawn(server.start) for server in self.servers], raise_error=True)
@@ -70,24 +70,24 @@ class RoamingClients(ClientGroup):
         super().__init__(servers[0], ())
         self.probe_log = ProbeLog()
         devices = [(name, device) for device in ("", "phone") for name in (WITH_PHONES if device else NAMES)]
-        for place, (name, device) in enumerate(devices):
-            doors = [servers[(place + step) % len(servers)] for step in range(len(servers))]
-            self._add(ResendingClient(name, doors, self.log, targets_of(name), device=device, **CLIENT_OPTIONS))
+        for index, (name, device) in enumerate(devices):
+            addresses = [servers[(index + step) % len(servers)] for step in range(len(servers))]
+            self._add(ResendingClient(name, addresses, self.log, targets_of(name), device=device, **CLIENT_OPTIONS))
         self.probes = [
             ProbeClient(name, server, self.log, self.probe_log, SILENCE_TIMEOUT)
             for name, server in zip(PROBES, servers, strict=True)
         ]
-        for beacon in self.probes:
-            self._add(beacon)
-        for sea in PROBE_ROOMS:
-            self.log.recipients[sea] |= set(PROBES)
+        for probe in self.probes:
+            self._add(probe)
+        for room in PROBE_ROOMS:
+            self.log.recipients[room] |= set(PROBES)
 
     def __enter__(self) -> RoamingClients:
         super().__enter__()
-        self._greenlets += [gevent.spawn(beacon.send_probes) for beacon in self.probes]
+        self._greenlets += [gevent.spawn(probe.send_probes) for probe in self.probes]
         return self
 
     def finish(self) -> None:
-        for member in self.clients:
-            member.stop_sending()
+        for client in self.clients:
+            client.stop_sending()
         super().finish()

@@ -33,11 +33,11 @@ class RestartableServer:
         *options: str,
         program: tuple[str, ...] = SERVER_MODULE,
         host: str = HOST,
-        inside: tuple[str, ...] = (),
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.host = host
         self._log = log
-        self._command = [*inside, sys.executable, *program, "--ip", host, "--log-file", str(log), "--store", store]
+        self._command = [*prefix, sys.executable, *program, "--ip", host, "--log-file", str(log), "--store", store]
         self._command += [*UNLIMITED_RATES, *options]
         self._process: subprocess.Popen[str] | None = None
         self._port = 0

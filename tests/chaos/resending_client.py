@@ -41,7 +41,7 @@ class ResendingClient:
         self,
         name: str,
         servers: Address | Sequence[Address],
-        ledger: DeliveryLog,
+        log: DeliveryLog,
         targets: Sequence[str],
         window: int = 20,
         stride: int = 7,
@@ -52,7 +52,7 @@ class ResendingClient:
         self.name = name
         self.label = f"{name}/{device}" if device else name  # as the ledger knows this device
         self._servers = deque(servers if isinstance(servers, Sequence) else [servers])
-        self._log = ledger
+        self._log = log
         self.targets = targets
         self._window = window
         self._stride = stride
@@ -112,9 +112,9 @@ class ResendingClient:
 
     def _drop_unacknowledged(self) -> None:
         for conversation, last in self._acked_seqs.items():
-            heard = self._log.received[self.label, conversation]
-            while heard and heard[-1][0] > last:
-                heard.pop()
+            received = self._log.received[self.label, conversation]
+            while received and received[-1][0] > last:
+                received.pop()
             self._last_seqs[conversation] = last
 
     def _run_connection(self) -> None:
@@ -191,8 +191,8 @@ class ResendingClient:
 
     def _on_message(self, frame: dict[str, Any]) -> None:
         sender, to, seq = frame["from"], frame["to"], frame["seq"]
-        with_ = to if to[0] == "#" or sender == self.name else sender
-        conversation = self.conversation(with_)
+        peer = to if to[0] == "#" or sender == self.name else sender
+        conversation = self.conversation(peer)
         if seq <= self._last_seqs.get(conversation, 0):
             self._log.repeated += 1
             return
@@ -200,10 +200,10 @@ class ResendingClient:
         self._log.received[self.label, conversation].append((seq, sender, frame["message"]))
         if seq - self._acked_seqs.get(conversation, 0) >= self._stride:
             self._acked_seqs[conversation] = seq
-            self._send(_encode_frame(**{"action": "ack", "with": with_, "seq": seq}))
+            self._send(_encode_frame(**{"action": "ack", "with": peer, "seq": seq}))
 
-    def conversation(self, with_: str) -> str:
-        return with_ if with_[0] == "#" else direct_key(self.name, with_)
+    def conversation(self, peer: str) -> str:
+        return peer if peer[0] == "#" else direct_key(self.name, peer)
 
     def _fill_window(self) -> None:
         lines = []

@@ -43,9 +43,9 @@ class BatchRecorder:
             while len(self.answers) < count:
                 gevent.sleep(0.001)
         self.store.flush()
-        answers, self.answers = self.answers, []
-        assert len(answers) == count
-        return answers
+        responses, self.answers = self.answers, []
+        assert len(responses) == count
+        return responses
 
     def device(self, account: int) -> Device:
         return self.store.begin_session(
@@ -81,8 +81,8 @@ def test_every_post_of_a_large_batch_is_answered_when_there_is_no_room_for_it(be
     bench.fill()
     for number in range(4 * INSERT_BATCH):
         bench.append(f"{number} ".ljust(1000, "x"), device=1, id=str(number))
-    answers = bench.wait_for_answers(4 * INSERT_BATCH)
-    assert {type(error) for _, error in answers} == {StoreUnavailable}
+    responses = bench.wait_for_answers(4 * INSERT_BATCH)
+    assert {type(error) for _, error in responses} == {StoreUnavailable}
     bench.append("again", device=1, id="0")
     assert bench.wait_for_answers(1) == [(1, None)]
     assert [each.text for each in bench.page()] == ["again"]
@@ -138,11 +138,11 @@ def test_of_many_sent_at_once_what_was_sent_before_is_stored_once(bench: BatchRe
         bench.append(f"text {number}", device=1, id=str(number))
     bench.append("text 7", device=1, id="7")
     bench.append("another", device=1, id="8")
-    *answers, refused = bench.wait_for_answers(2 * INSERT_BATCH + 2)
-    assert answers == [(number + 1, None) for number in range(2 * INSERT_BATCH)] + [(8, None)]
+    *responses, refused = bench.wait_for_answers(2 * INSERT_BATCH + 2)
+    assert responses == [(number + 1, None) for number in range(2 * INSERT_BATCH)] + [(8, None)]
     assert isinstance(refused[1], IdReused)
-    kept = [each.text for each in bench.page()]
-    assert kept == [f"text {number}" for number in range(2 * INSERT_BATCH)]
+    rows_by_id = [each.text for each in bench.page()]
+    assert rows_by_id == [f"text {number}" for number in range(2 * INSERT_BATCH)]
 
 
 def test_conversations_that_are_forgotten_while_many_are_written_keep_their_numbers(
@@ -176,6 +176,6 @@ def test_a_device_that_came_again_is_not_shown_what_it_sent_before(bench: BatchR
     before, again = session(), session()
     assert again.device is not None
     post = NewMessage("one other", "one", "other", "text", 0.0, bench.one.id, again.device.id, "m1")
-    kept = CommittedMessage(post, 1, "", "one", before)
-    DeliveryService(bench.store, lambda *_: None, MessengerStats()).deliver(kept, [again])
+    rows_by_id = CommittedMessage(post, 1, "", "one", before)
+    DeliveryService(bench.store, lambda *_: None, MessengerStats()).deliver(rows_by_id, [again])
     assert again.outbox.empty() and again.sync.delivered("one other") == 1

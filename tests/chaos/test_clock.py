@@ -26,43 +26,43 @@ JUMPS = (0.0, -DAY, 3600.0, -1.0, 400 * DAY, -7300 * DAY)
 
 def test_a_clock_that_jumps_back_changes_no_order(
     start: Callable[..., RestartableServer],
-    comes: Callable[..., UserClient],
+    log_in: Callable[..., UserClient],
     tabulate: Callable[[RunStats], None],
     tmp_path: Path,
 ) -> None:
-    ahead, chance = tmp_path / "ahead", random.Random(SEED)
+    ahead, rng = tmp_path / "ahead", random.Random(SEED)
     skew(ahead, 0.0)
     server = start(program=("-m", "tests.chaos.skewed_clock", str(ahead)))
     server.start()
-    with ClientGroup(server) as crowd:
+    with ClientGroup(server) as group:
         for number in range(SCALE.clock_jumps):
             skew(ahead, JUMPS[number % len(JUMPS)])
-            crowd.log.next_acceptance.clear()
-            assert crowd.log.next_acceptance.wait(TIMEOUT)
-            gevent.sleep(chance.uniform(0.05, 0.2))
+            group.log.next_acceptance.clear()
+            assert group.log.next_acceptance.wait(TIMEOUT)
+            gevent.sleep(rng.uniform(0.05, 0.2))
             if number % 4 == 3:
                 server.kill()
                 server.start()
-            crowd.check_failures()
-        crowd.finish()
+            group.check_failures()
+        group.finish()
         server.stop()
-    tabulate(crowd.log.stats("clock jumps", server_kills=server.kills, remarks=f"{SCALE.clock_jumps} jumps"))
-    crowd.log.verify_received()
-    crowd.log.verify_order()
-    crowd.log.verify_file(tmp_path / "chat.db")
+    tabulate(group.log.stats("clock jumps", server_kills=server.kills, remarks=f"{SCALE.clock_jumps} jumps"))
+    group.log.verify_received()
+    group.log.verify_order()
+    group.log.verify_file(tmp_path / "chat.db")
     with closing(sqlite3.connect(tmp_path / "chat.db")) as db, db:
         times = [row[0] for row in db.execute("SELECT time FROM messages ORDER BY conversation_id, seq")]
     assert any(later < earlier - DAY / 2 for earlier, later in pairwise(times)), "the clock did not jump"
 
 
 def test_devices_sessions_history_and_search_know_no_time_of_day(
-    start: Callable[..., RestartableServer], comes: Callable[..., UserClient], tmp_path: Path
+    start: Callable[..., RestartableServer], log_in: Callable[..., UserClient], tmp_path: Path
 ) -> None:
     ahead = tmp_path / "ahead"
     skew(ahead, DAY)
     server = start(program=("-m", "tests.chaos.skewed_clock", str(ahead)))
     server.start()
-    anna, boris = comes(server, "anna"), comes(server, "boris")
+    anna, boris = log_in(server, "anna"), log_in(server, "boris")
     anna.send_messages("boris", "first")
     assert boris.next_event("msg")["time"] > time.time() + DAY / 2
     skew(ahead, -DAY)
@@ -70,7 +70,7 @@ def test_devices_sessions_history_and_search_know_no_time_of_day(
     assert boris.next_event("msg")["time"] < time.time() - DAY / 2
     boris.acknowledge("anna", 1)
     boris.close()
-    backlog = comes(server, "boris").backlog
+    backlog = log_in(server, "boris").backlog
     assert (seqs(backlog), texts(backlog)) == ([2, 3], ["second", "third"])
     assert texts(anna.history("boris")) == ["first", "second", "third"]
     assert texts(anna.history("boris", after=1)) == ["second", "third"]

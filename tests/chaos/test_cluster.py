@@ -33,22 +33,23 @@ pytestmark = [
 class FaultRun:
     """What was done, and how long which of it took."""
 
-    def __init__(self, crowd: RoamingClients, doings: FaultInjector) -> None:
-        self._clients, self._injector = crowd, doings
+    def __init__(self, group: RoamingClients, injector: FaultInjector) -> None:
+        self._clients, self._injector = group, injector
         self.fault_count = 0
         self.recovery_counts: Counter[str] = Counter()
         self.without_bus = 0.0
 
     def do(self, names: tuple[str, ...]) -> None:
-        began, crossings = time.monotonic(), self._clients.probe_log
+        started_at, probe_log = time.monotonic(), self._clients.probe_log
         gevent.joinall([gevent.spawn(self._injector, name) for name in names], raise_error=True)
         ended, what = time.monotonic(), " and ".join(names)
-        took = crossings.wait_for_recovery(ended)
+        seconds = probe_log.wait_for_recovery(ended)
         self.fault_count += len(names)
-        self.recovery_counts[what] = max(took, self.recovery_counts[what])
+        self.recovery_counts[what] = max(seconds, self.recovery_counts[what])
         if all(FAULTS[name].hits_bus_only for name in names):
-            self.without_bus = max(self.without_bus, crossings.max_latency(began, ended))
-        print(f"{what}: {ended - began:.1f} s, live again {took:.2f} s after, {self.without_bus:.2f} s without bus")
+            self.without_bus = max(self.without_bus, probe_log.max_latency(started_at, ended))
+        lasted = ended - started_at
+        print(f"{what}: {lasted:.1f} s, live again {seconds:.2f} s after, {self.without_bus:.2f} s without bus")
         self._clients.check_failures()
 
     def remarks(self) -> str:
@@ -63,18 +64,18 @@ def run_faults(
 ) -> None:
     """Do all that, and look what has become of what was said."""
     with ProcessCluster(folder, network) as nodes:
-        with RoamingClients(nodes.servers) as crowd:
-            run = FaultRun(crowd, FaultInjector(nodes, random.Random(SEED)))
-            crowd.probe_log.wait_for_recovery(time.monotonic())
+        with RoamingClients(nodes.servers) as group:
+            run = FaultRun(group, FaultInjector(nodes, random.Random(SEED)))
+            group.probe_log.wait_for_recovery(time.monotonic())
             for names in plan:
                 run.do(names)
-            crowd.finish()
+            group.finish()
             for server in nodes.servers:
                 server.stop()
         kills = sum(server.kills for server in nodes.servers)
-        tabulate(crowd.log.stats(name, server_kills=kills, remarks=run.remarks()))
-        crowd.log.verify_received()
-        crowd.log.verify_database(nodes.store)
+        tabulate(group.log.stats(name, server_kills=kills, remarks=run.remarks()))
+        group.log.verify_received()
+        group.log.verify_database(nodes.store)
         assert run.without_bus < DELIVERED_WITHIN
         assert nodes.complaints() == []
 
@@ -89,8 +90,8 @@ def test_whatever_happens_to_a_cluster_it_loses_and_doubles_nothing(tmp_path: Pa
 
 @pytest.mark.timeout(TIMEOUT)
 def test_a_network_that_is_cut_costs_time_and_nothing_else(tmp_path: Path, tabulate: Tabulate) -> None:
-    if why := unavailable_reason():
-        pytest.skip(NO_NETWORK + why)
+    if reason := unavailable_reason():
+        pytest.skip(NO_NETWORK + reason)
     with Network(NODES) as network:
         plan = [("a node is cut off Redis", "a node is cut off PostgreSQL")]
         run_faults("cluster cut", tmp_path, plan, network, tabulate)

@@ -50,52 +50,56 @@ def check_others_unaffected(reader: UserClient, guests: tuple[UserClient, UserCl
 
 def check_writer_answered(writer: UserClient, text: str) -> None:
     """Who asks for something to be stored is told whether it was (a page may be free), and stays connected."""
-    answers = [writer.send_message(LISTENER, text), writer.send_message("nobody at all", text), writer.request("probe")]
-    assert answers[0]["response"] in (200, 503) and answers[1]["response"] in (404, 503), answers
-    assert all(answer["response"] == 200 or answer["code"] for answer in answers), answers
+    responses = [
+        writer.send_message(LISTENER, text),
+        writer.send_message("nobody at all", text),
+        writer.request("probe"),
+    ]
+    assert responses[0]["response"] in (200, 503) and responses[1]["response"] in (404, 503), responses
+    assert all(answer["response"] == 200 or answer["code"] for answer in responses), responses
 
 
 def test_a_full_disk_refuses_senders_and_nobody_else_and_recovers(
     disk: Disk,
     start: Callable[..., RestartableServer],
-    comes: Comes,
+    log_in: Comes,
     tabulate: Callable[[RunStats], None],
     request: pytest.FixtureRequest,
 ) -> None:
     server = start(*QUIET, folder=disk.folder)
     server.start()
-    reader, writer, guest = (comes(server, name) for name in (READER, WRITER, "guest"))
+    reader, writer, guest = (log_in(server, name) for name in (READER, WRITER, "guest"))
     reader.send({"action": "msg", "to": LISTENER, "message": "kept before"})
     assert reader.request("probe")["response"] == 200
-    with ClientGroup(server, GROUP) as crowd:
+    with ClientGroup(server, GROUP) as group:
         for number in range(SCALE.full_disks):
-            assert crowd.log.next_acceptance.wait(TIMEOUT)
+            assert group.log.next_acceptance.wait(TIMEOUT)
             gevent.sleep(random.uniform(0.0, 0.4))
             disk.fill(server)
-            crowd.log.next_rejection.clear()
-            assert crowd.log.next_rejection.wait(TIMEOUT), "nobody was told that the disk is full"
-            check_others_unaffected(reader, (guest, comes(server, f"guest{number}")))
+            group.log.next_rejection.clear()
+            assert group.log.next_rejection.wait(TIMEOUT), "nobody was told that the disk is full"
+            check_others_unaffected(reader, (guest, log_in(server, f"guest{number}")))
             check_writer_answered(writer, "cannot be kept")
-            crowd.check_failures()
+            group.check_failures()
             disk.drain(server)
-            crowd.log.next_acceptance.clear()
-            assert crowd.log.next_acceptance.wait(TIMEOUT), "it did not recover"
-        crowd.finish()
+            group.log.next_acceptance.clear()
+            assert group.log.next_acceptance.wait(TIMEOUT), "it did not recover"
+        group.finish()
         assert reader.send_messages(LISTENER, "kept again") == [2] and writer.send_messages(LISTENER, "kept again")
         server.kill()
-    ledger = crowd.log
-    remarks = f"{SCALE.full_disks} times, {ledger.rejected} answered 503"
-    tabulate(ledger.stats(f"disk {request.node.callspec.params['disk']}", server_kills=1, remarks=remarks))
-    ledger.verify_received()
-    ledger.verify_file(disk.folder / "chat.db")
+    log = group.log
+    remarks = f"{SCALE.full_disks} times, {log.rejected} answered 503"
+    tabulate(log.stats(f"disk {request.node.callspec.params['disk']}", server_kills=1, remarks=remarks))
+    log.verify_received()
+    log.verify_file(disk.folder / "chat.db")
 
 
 def test_acknowledged_while_nothing_can_be_stored_survives_a_kill_after_the_next_answer(
-    start: Callable[..., RestartableServer], comes: Comes, tmp_path: Path
+    start: Callable[..., RestartableServer], log_in: Comes, tmp_path: Path
 ) -> None:
     server, disk = start(*QUIET), FrozenFiles(tmp_path)
     server.start()
-    anna, boris = comes(server, "anna"), comes(server, "boris")
+    anna, boris = log_in(server, "anna"), log_in(server, "boris")
     assert anna.send_messages("boris", "one", "two", "three") == [1, 2, 3]
     boris.receive_messages(3)
     disk.fill(server)
@@ -105,4 +109,4 @@ def test_acknowledged_while_nothing_can_be_stored_survives_a_kill_after_the_next
     assert boris.request("probe")["response"] == 200
     server.kill()
     server.start()
-    assert [frame["seq"] for frame in comes(server, "boris").backlog] == [3]
+    assert [frame["seq"] for frame in log_in(server, "boris").backlog] == [3]

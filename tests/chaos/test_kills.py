@@ -16,54 +16,54 @@ from tests.chaos.scale import SCALE, SEED
 Tabulate = Callable[[RunStats], None]
 
 
-def verify(crowd: ClientGroup, path: Path) -> None:
-    crowd.log.verify_received()
-    crowd.log.verify_order()
-    crowd.log.verify_file(path)
+def verify(group: ClientGroup, path: Path) -> None:
+    group.log.verify_received()
+    group.log.verify_order()
+    group.log.verify_file(path)
 
 
 def test_killed_at_random_moments_the_server_loses_and_doubles_nothing(
     start: Callable[..., RestartableServer], tabulate: Tabulate, tmp_path: Path
 ) -> None:
-    server, chance = start(), random.Random(SEED)
+    server, rng = start(), random.Random(SEED)
     server.start()
-    with ClientGroup(server) as crowd:
+    with ClientGroup(server) as group:
         for _ in range(SCALE.kills):
-            gevent.sleep(chance.uniform(0.02, SCALE.max_lifetime))
+            gevent.sleep(rng.uniform(0.02, SCALE.max_lifetime))
             server.kill()
-            crowd.check_failures()
+            group.check_failures()
             server.launch()
-            if chance.random() < 0.15:  # before it listens, perhaps while it repairs its store
-                gevent.sleep(chance.uniform(0.0, 0.6))
+            if rng.random() < 0.15:  # before it listens, perhaps while it repairs its store
+                gevent.sleep(rng.uniform(0.0, 0.6))
                 server.kill()
                 server.launch()
             server.wait_until_listening()
-        crowd.finish()
+        group.finish()
         server.kill()
-    tabulate(crowd.log.stats("server killed", server_kills=server.kills))
-    assert crowd.log.repeated, "nothing was on its way at any kill"
-    verify(crowd, tmp_path / "chat.db")
+    tabulate(group.log.stats("server killed", server_kills=server.kills))
+    assert group.log.repeated, "nothing was on its way at any kill"
+    verify(group, tmp_path / "chat.db")
 
 
 def test_clients_killed_between_receipt_and_acknowledgement_are_sent_it_again(
     start: Callable[..., RestartableServer], tabulate: Tabulate, tmp_path: Path
 ) -> None:
-    server, chance = start(), random.Random(SEED)
+    server, rng = start(), random.Random(SEED)
     server.start()
-    with ClientGroup(server, stride=50) as crowd:
-        for member in crowd.clients[::2]:
-            member.drops_unacknowledged = True
+    with ClientGroup(server, stride=50) as group:
+        for client in group.clients[::2]:
+            client.drops_unacknowledged = True
         kills = 0
         while kills < SCALE.client_kills:
-            gevent.sleep(chance.uniform(0.0, 0.04))
-            member = chance.choice(crowd.clients)
-            if member.synced.is_set():
+            gevent.sleep(rng.uniform(0.0, 0.04))
+            client = rng.choice(group.clients)
+            if client.synced.is_set():
                 kills += 1
-                member.synced.clear()
-                member.disconnect(gently=chance.random() < 0.5)
-                crowd.check_failures()
-        crowd.finish()
+                client.synced.clear()
+                client.disconnect(gently=rng.random() < 0.5)
+                group.check_failures()
+        group.finish()
         server.kill()
-    tabulate(crowd.log.stats("clients killed", client_kills=kills, server_kills=server.kills))
-    assert crowd.log.repeated, "nobody vanished before an acknowledgement"
-    verify(crowd, tmp_path / "chat.db")
+    tabulate(group.log.stats("clients killed", client_kills=kills, server_kills=server.kills))
+    assert group.log.repeated, "nobody vanished before an acknowledgement"
+    verify(group, tmp_path / "chat.db")

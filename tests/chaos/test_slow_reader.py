@@ -28,19 +28,19 @@ def make_texts(name: str, start: int, count: int) -> list[str]:
     return [f"{number} of {name} ".ljust(SIZE, "x") for number in range(start, start + count)]
 
 
-def flood(sender: UserClient, to: str, ledger: DeliveryLog, start: int, count: int, seconds: float) -> None:
+def flood(sender: UserClient, to: str, log: DeliveryLog, start: int, count: int, seconds: float) -> None:
     """Sends spread over so much time; each message has to be answered 200 with the next seq, at once."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     for first in range(start, start + count, BATCH):
         portion = min(BATCH, start + count - first)
-        words = make_texts(sender.name, first, portion)
+        texts = make_texts(sender.name, first, portion)
         ids = [f"{sender.name} {number}" for number in range(first, first + portion)]
         conversation = to if to[0] == "#" else f"{sender.name} {to}"
-        ledger.texts |= {id: (sender.name, conversation, text) for id, text in zip(ids, words, strict=True)}
-        answers = sender.send_pipelined(to, words, ids)
-        assert [one["response"] for one in answers] == [200] * portion, answers
-        ledger.seqs |= {one["id"]: one["seq"] for one in answers}
-        gevent.sleep(max(0.0, began + seconds * (first - start) / count - time.monotonic()))
+        log.texts |= {id: (sender.name, conversation, text) for id, text in zip(ids, texts, strict=True)}
+        responses = sender.send_pipelined(to, texts, ids)
+        assert [one["response"] for one in responses] == [200] * portion, responses
+        log.seqs |= {one["id"]: one["seq"] for one in responses}
+        gevent.sleep(max(0.0, started_at + seconds * (first - start) / count - time.monotonic()))
 
 
 @pytest.fixture
@@ -51,23 +51,23 @@ def server(start: Callable[..., RestartableServer]) -> Iterator[RestartableServe
     server.stop()
 
 
-def flood_all(people: Sequence[UserClient], ledger: DeliveryLog, start: int, count: int, seconds: float) -> None:
-    jobs = [gevent.spawn(flood, one, PEOPLE[one.name], ledger, start, count, seconds) for one in people]
+def flood_all(clients: Sequence[UserClient], log: DeliveryLog, start: int, count: int, seconds: float) -> None:
+    jobs = [gevent.spawn(flood, one, PEOPLE[one.name], log, start, count, seconds) for one in clients]
     gevent.joinall(jobs, raise_error=True)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="how much memory a process holds is read from /proc")
 def test_a_stalled_reader_costs_no_memory_and_loses_nothing(
-    server: RestartableServer, comes: Callable[..., UserClient], tabulate: Callable[[RunStats], None], tmp_path: Path
+    server: RestartableServer, log_in: Callable[..., UserClient], tabulate: Callable[[RunStats], None], tmp_path: Path
 ) -> None:
-    ledger, share = DeliveryLog(), SCALE.stalled_messages // len(PEOPLE)
-    boris = comes(server, "boris", receive_buffer=4096)
+    log, share = DeliveryLog(), SCALE.stalled_messages // len(PEOPLE)
+    boris = log_in(server, "boris", receive_buffer=4096)
     # The server hashes a password of nobody's at its start, with 64 MB; when this is answered it has given them back.
     with contextlib.closing(UserClient(server)) as stranger:
         assert stranger.try_log_in("stranger", password="no password of anybody")["code"] == "wrong_password"
-    ledger.recipients = {PEOPLE["clara"]: {"boris"}, "anna boris": {"boris"}}
-    people = [comes(server, name) for name in PEOPLE]
-    flood_all(people, ledger, 0, WARM, 0.0)  # more than buffers and outbox hold
+    log.recipients = {PEOPLE["clara"]: {"boris"}, "anna boris": {"boris"}}
+    clients = [log_in(server, name) for name in PEOPLE]
+    flood_all(clients, log, 0, WARM, 0.0)  # more than buffers and outbox hold
     before = server.resident_kilobytes()
     grown: list[int] = []
 
@@ -77,19 +77,19 @@ def test_a_stalled_reader_costs_no_memory_and_loses_nothing(
             gevent.sleep(0.1)
 
     watching = gevent.spawn(watch)
-    flood_all(people, ledger, WARM, share - WARM, SCALE.stall_seconds)
+    flood_all(clients, log, WARM, share - WARM, SCALE.stall_seconds)
     watching.kill()
-    assert comes(server, "denis").request("probe")["response"] == 200
-    heard = boris.receive_until_synced()
+    assert log_in(server, "denis").request("probe")["response"] == 200
+    received = boris.receive_until_synced()
     after = server.resident_kilobytes() - before
-    for frame in heard:
+    for frame in received:
         conversation = frame["to"] if frame["to"][0] == "#" else "anna boris"
-        ledger.received["boris", conversation].append((frame["seq"], frame["from"], frame["message"]))
+        log.received["boris", conversation].append((frame["seq"], frame["from"], frame["message"]))
     remarks = f"memory: at most +{max(grown)} kB while stalled, +{after} kB after"
-    tabulate(ledger.stats("stalled reader", remarks=remarks))
+    tabulate(log.stats("stalled reader", remarks=remarks))
     assert max(grown) < GROWTH and after < GROWTH, remarks
     assert seqs(boris.receive_messages(0)) == texts(boris.take_events()) == []
-    ledger.verify_received()
-    ledger.verify_file(tmp_path / "chat.db")
-    assert people[0].send_messages("boris", "live again") == [share + 1]
+    log.verify_received()
+    log.verify_file(tmp_path / "chat.db")
+    assert clients[0].send_messages("boris", "live again") == [share + 1]
     assert boris.next_event("msg")["message"] == "live again"

@@ -25,17 +25,17 @@ class Cluster:
         self._connector = connector
 
     def connect(self, node: RunningServer) -> UserClient:
-        self._connector.connections.append(person := UserClient(node))
-        return person
+        self._connector.connections.append(client := UserClient(node))
+        return client
 
     def log_in_guest(self, node: RunningServer, name: str) -> UserClient:
         return self.connect(node).start_session(name)
 
     def register(self, node: RunningServer, name: str) -> UserClient:
-        person = self.log_in_guest(node, name)
-        person.register()
-        assert person.receive_until_synced() == []
-        return person
+        client = self.log_in_guest(node, name)
+        client.register()
+        assert client.receive_until_synced() == []
+        return client
 
     def log_in(self, node: RunningServer, name: str, device: str = "laptop", **user: Any) -> UserClient:
         return self.connect(node).start_session(name, **{"password": PASSWORD} | user, device=device)
@@ -44,10 +44,10 @@ class Cluster:
         return self._connector.log_in_course(node, spelling, name)
 
 
-def wait_until(what: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     """Wait until something is so on a node, as far as nobody is told of it."""
     with gevent.Timeout(TIMEOUT):
-        while not what():
+        while not condition():
             gevent.sleep(0.005)
 
 

@@ -37,7 +37,7 @@ def client(redis_server: Redis) -> Iterator[Client]:
 
 
 @pytest.fixture
-def quick(start_cluster: Callable[..., Cluster]) -> Cluster:
+def fast_cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
     """Nodes that beat often and look seldom."""
     return start_cluster(bus_timeout=1.0, cluster_check=LONG_INTERVAL)
 
@@ -64,8 +64,8 @@ def test_who_writes_to_redis_can_neither_read_nor_speak(cluster: Cluster, client
         forger = Sealer(Keyring(key, here.cluster, time.monotonic), here.node)
         for channel in channels(cluster):
             client.publish(channel, encode_packet(Packet(9, 9, [encode(each) for each in FORGED])))
-            parcel = Packet(9, 9, [encode(each) for each in FORGED], {"mallory": card}, proof=bytes(16))
-            client.publish(channel, forger.seal(channel, encode_packet(parcel)))
+            packet = Packet(9, 9, [encode(each) for each in FORGED], {"mallory": card}, proof=bytes(16))
+            client.publish(channel, forger.seal(channel, encode_packet(packet)))
             for each in overheard:
                 client.publish(channel, each["data"])
     bus = cluster.second.app.node.bus
@@ -81,57 +81,60 @@ def test_who_writes_to_redis_can_neither_read_nor_speak(cluster: Cluster, client
 
 def drop_published(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, apart: bool) -> list[str]:
     """Nothing comes out of Redis of what `here` publishes to `there`, or to all; where that was is kept."""
-    speaker, kept = cluster.first.app.node.bus._publisher, []
-    channel = speaker._channels.of_node(cluster.second.app.store.node) if apart else speaker._channels.broadcast
-    publish = speaker._publish_command
+    publisher, stored = cluster.first.app.node.bus._publisher, []
+    channel = publisher._channels.of_node(cluster.second.app.store.node) if apart else publisher._channels.broadcast
+    publish = publisher._publish_command
 
-    def published(place: str, parcel: Packet) -> tuple[str, ...]:
-        command = publish(place, parcel)
-        if place == channel and parcel.payloads:
-            kept.append(place)
+    def published(place: str, packet: Packet) -> tuple[str, ...]:
+        command = publish(place, packet)
+        if place == channel and packet.payloads:
+            stored.append(place)
             return ("PUBLISH", "elsewhere", "nothing")
         return command
 
-    monkeypatch.setattr(speaker, "_publish_command", published)
-    return kept
+    monkeypatch.setattr(publisher, "_publish_command", published)
+    return stored
 
 
 def test_a_message_whose_hint_is_suppressed_comes_with_the_next_beat(
-    quick: Cluster, monkeypatch: pytest.MonkeyPatch
+    fast_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = quick.register(quick.first, "alice"), quick.register(quick.second, "bob")
+    alice, bob = fast_cluster.register(fast_cluster.first, "alice"), fast_cluster.register(fast_cluster.second, "bob")
     alice.send_message("bob", "one")
     assert texts(bob.receive_messages(1)) == ["one"]
     gevent.sleep(1.1)  # until nobody is eager any more
-    before = quick.second.app.node.bus.stats.missed
-    kept = drop_published(quick, monkeypatch, apart=True)
+    before = fast_cluster.second.app.node.bus.stats.missed
+    stored = drop_published(fast_cluster, monkeypatch, apart=True)
     began = time.monotonic()
     alice.send_message("bob", "two")
     assert texts(bob.receive_messages(1)) == ["two"]
-    assert kept and time.monotonic() - began < LONG_INTERVAL / 4
-    assert quick.second.app.node.bus.stats.missed > before
+    assert stored and time.monotonic() - began < LONG_INTERVAL / 4
+    assert fast_cluster.second.app.node.bus.stats.missed > before
 
 
 def test_a_change_whose_news_is_suppressed_comes_with_the_next_beat(
-    quick: Cluster, monkeypatch: pytest.MonkeyPatch
+    fast_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, bob = quick.register(quick.first, "alice"), quick.register(quick.second, "bob")
+    alice, bob = fast_cluster.register(fast_cluster.first, "alice"), fast_cluster.register(fast_cluster.second, "bob")
     alice.request("join", room="#x")
     bob.request("join", room="#x")
     gevent.sleep(1.1)
-    kept = drop_published(quick, monkeypatch, apart=False)
+    stored = drop_published(fast_cluster, monkeypatch, apart=False)
     alice.request("topic", room="#x", topic="news")
     assert bob.next_event("topic")["topic"] == "news"
-    assert kept
+    assert stored
 
 
 def test_what_guests_say_to_each_other_is_refused_where_it_is_suppressed(
-    quick: Cluster, monkeypatch: pytest.MonkeyPatch
+    fast_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gus, joe = quick.log_in_guest(quick.first, "gus"), quick.log_in_guest(quick.second, "joe")
+    gus, joe = (
+        fast_cluster.log_in_guest(fast_cluster.first, "gus"),
+        fast_cluster.log_in_guest(fast_cluster.second, "joe"),
+    )
     assert gus.send_message("joe", "hello")["response"] == 202
     with monkeypatch.context() as lost:
-        drop_published(quick, lost, apart=True)
+        drop_published(fast_cluster, lost, apart=True)
         assert gus.request("msg", id="again", to="joe", message="are you there?")["code"] == "store_unavailable"
     assert gus.request("msg", id="again", to="joe", message="are you there?")["response"] == 202
     assert texts(joe.receive_messages(2)) == ["hello", "are you there?"]

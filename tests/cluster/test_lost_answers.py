@@ -38,8 +38,8 @@ def test_a_change_whose_answer_was_lost_is_known_where_it_was_made(
     store: Any = cluster.first.app.store
     write = store.write
 
-    def loses_the_answer(*given: Any) -> Any:
-        write(*given)
+    def loses_the_answer(*options: Any) -> Any:
+        write(*options)
         raise StoreUnavailable
 
     monkeypatch.setattr(store, "write", loses_the_answer)
@@ -66,11 +66,11 @@ def test_a_guest_who_registers_has_what_was_on_its_way(cluster: Cluster, monkeyp
     hank, gus = cluster.register(cluster.first, "hank"), cluster.log_in_guest(cluster.second, "gus")
     hank.send_messages("gus", "one")
     gus.receive_messages(1)
-    ordering = cluster.second.app.node.sequencer
-    monkeypatch.setattr(ordering, "accept", lambda kept: None)
-    cluster.second.app.node._hint_publisher._accept = ordering.accept
+    sequencer = cluster.second.app.node.sequencer
+    monkeypatch.setattr(sequencer, "accept", lambda stored: None)
+    cluster.second.app.node._hint_publisher._accept = sequencer.accept
     hank.send_messages("gus", "two")
-    monkeypatch.setattr(ordering, "on_heads", lambda heads: None)
+    monkeypatch.setattr(sequencer, "on_heads", lambda heads: None)
     gus.register()
     assert texts(gus.receive_messages(1)) == ["two"]
 
@@ -115,8 +115,8 @@ def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
 
 def test_a_guest_who_has_gone_elsewhere_is_not_called_back(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     gus = cluster.log_in_guest(cluster.first, "gus")
-    following = cluster.first.app.node._follower
-    monkeypatch.setattr(following, "_try_poll", lambda: None)  # it does not hear of it yet
+    follower = cluster.first.app.node._follower
+    monkeypatch.setattr(follower, "_try_poll", lambda: None)  # it does not hear of it yet
     again = cluster.connect(cluster.second)
     assert again.try_log_in("gus", session=gus.session)["response"] == 200
     cluster.first.app.node._leases._renew()
@@ -129,14 +129,14 @@ def test_a_guest_who_comes_back_to_where_it_was_is_the_one_that_stays(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = cluster.log_in_guest(cluster.first, "gus")
-    following = cluster.first.app.node._follower
+    follower = cluster.first.app.node._follower
     with monkeypatch.context() as patch:
-        patch.setattr(following, "_try_poll", lambda: None)
+        patch.setattr(follower, "_try_poll", lambda: None)
         second = cluster.connect(cluster.second)
         assert second.try_log_in("gus", session=first.session)["response"] == 200
         third = cluster.connect(cluster.first)
         assert third.try_log_in("gus", session=first.session)["response"] == 200
-    following.sync()
+    follower.sync()
     wait_until(lambda: "gus" not in cluster.second.app.messenger.router.outboxes)
     assert third.receive_until_synced() == [] and third.request("probe")["response"] == 200
     assert cluster.second.app.store.name_holder("gus") == cluster.first.app.store.node
@@ -147,9 +147,9 @@ def test_a_guest_who_is_banned_while_its_name_is_claimed_does_not_get_in(
 ) -> None:
     claim = cluster.first.app.store.claim_name
 
-    def banned_meanwhile(*given: Any) -> Any:
+    def banned_meanwhile(*options: Any) -> Any:
         cluster.first.app.messenger.moderation.ban("server", "gus", None)
-        return claim(*given)
+        return claim(*options)
 
     monkeypatch.setattr(cluster.first.app.store, "claim_name", banned_meanwhile)
     assert cluster.connect(cluster.first).try_log_in("gus")["code"] == "banned"
@@ -162,17 +162,17 @@ def test_a_node_that_was_asleep_for_too_long_compares_everything(
     hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
     for each in (hank, dale):
         each.request("join", room="#dev")
-    following, store = cluster.second.app.node._follower, cluster.second.app.store
+    follower, store = cluster.second.app.node._follower, cluster.second.app.store
     with monkeypatch.context() as patch:
-        patch.setattr(following, "_try_poll", lambda: None)
-        patch.setattr(cluster.second.app.node._hint_publisher, "_accept", lambda kept: None)
+        patch.setattr(follower, "_try_poll", lambda: None)
+        patch.setattr(cluster.second.app.node._hint_publisher, "_accept", lambda stored: None)
         cluster.register(cluster.first, "bobby").request("join", room="#dev")
         hank.request("topic", room="#dev", topic="asleep")
         hank.send_messages("#dev", "nobody hints")
         cluster.first.app.messenger.moderation.mute("server", "peggy")
     store.poll_changes()  # what it would have heard
     store.invalidate()
-    following.sync()
+    follower.sync()
     there = cluster.second.app.messenger
     assert sorted(members(cluster.second)) == ["bobby", "dale", "hank"]
     assert there.rooms.get("#dev").topic == "asleep" and there.sanctions.find("mute", "peggy") is not None

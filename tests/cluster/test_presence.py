@@ -59,48 +59,48 @@ class LocalRoom:
 
 
 @pytest.fixture
-def here() -> Iterator[LocalRoom]:
-    here = LocalRoom()
-    told(here.hank)
-    yield here
-    here.house.store.close()
+def local_room() -> Iterator[LocalRoom]:
+    local_room = LocalRoom()
+    told(local_room.hank)
+    yield local_room
+    local_room.house.store.close()
 
 
-def test_a_guest_elsewhere_is_in_the_room(here: LocalRoom) -> None:
-    here.show_guest("A", "#dev")
-    assert (here.take_room_events(), here.names) == (["join"], ["hank", "gus"])
-    here.presence_sync.on_node_gone("A")
-    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
+def test_a_guest_elsewhere_is_in_the_room(local_room: LocalRoom) -> None:
+    local_room.show_guest("A", "#dev")
+    assert (local_room.take_room_events(), local_room.names) == (["join"], ["hank", "gus"])
+    local_room.presence_sync.on_node_gone("A")
+    assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])
 
 
-def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(here: LocalRoom) -> None:
-    here.show_guest("A", "#dev")
-    here.show_guest("B", since=2.0)
-    here.show_guest("B", "#dev", since=2.0)
-    assert here.take_room_events() == ["join"]
-    here.presence_sync.on_node_gone("A")
-    assert (here.take_room_events(), here.names) == ([], ["hank", "gus"])
-    here.show_guest("B", since=2.0)
-    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
+def test_who_has_moved_between_two_other_nodes_stays_when_the_first_is_gone(local_room: LocalRoom) -> None:
+    local_room.show_guest("A", "#dev")
+    local_room.show_guest("B", since=2.0)
+    local_room.show_guest("B", "#dev", since=2.0)
+    assert local_room.take_room_events() == ["join"]
+    local_room.presence_sync.on_node_gone("A")
+    assert (local_room.take_room_events(), local_room.names) == ([], ["hank", "gus"])
+    local_room.show_guest("B", since=2.0)
+    assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])
 
 
-def test_who_has_moved_here_stays_when_the_other_node_is_gone(here: LocalRoom) -> None:
-    here.show_guest("A", "#dev")
-    gus = here.house.login("gus")
-    here.join(gus)
-    assert (here.take_room_events(), here.names) == (["join"], ["hank", "gus"])
-    here.presence_sync.on_node_gone("A")
-    assert (here.take_room_events(), here.names) == ([], ["hank", "gus"])
-    here.house.messenger.logout(gus)
-    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
+def test_who_has_moved_here_stays_when_the_other_node_is_gone(local_room: LocalRoom) -> None:
+    local_room.show_guest("A", "#dev")
+    gus = local_room.house.login("gus")
+    local_room.join(gus)
+    assert (local_room.take_room_events(), local_room.names) == (["join"], ["hank", "gus"])
+    local_room.presence_sync.on_node_gone("A")
+    assert (local_room.take_room_events(), local_room.names) == ([], ["hank", "gus"])
+    local_room.house.messenger.logout(gus)
+    assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])
 
 
-def test_who_has_moved_from_here_stays_when_the_session_here_ends(here: LocalRoom) -> None:
-    gus = here.house.login("gus")
-    here.join(gus)
-    here.show_guest("B", "#dev")
-    assert (here.take_room_events(), here.names) == (["join"], ["hank", "gus"])
-    here.house.messenger.logout(gus)
-    assert (here.take_room_events(), here.names) == ([], ["hank", "gus"])
-    here.show_guest("B")
-    assert (here.take_room_events(), here.names) == (["leave"], ["hank"])
+def test_who_has_moved_from_here_stays_when_the_session_here_ends(local_room: LocalRoom) -> None:
+    gus = local_room.house.login("gus")
+    local_room.join(gus)
+    local_room.show_guest("B", "#dev")
+    assert (local_room.take_room_events(), local_room.names) == (["join"], ["hank", "gus"])
+    local_room.house.messenger.logout(gus)
+    assert (local_room.take_room_events(), local_room.names) == ([], ["hank", "gus"])
+    local_room.show_guest("B")
+    assert (local_room.take_room_events(), local_room.names) == (["leave"], ["hank"])

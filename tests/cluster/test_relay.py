@@ -29,9 +29,9 @@ class RelayNode:
 
     connected = True
 
-    def __init__(self, name: str, places: dict[str, RelayNode], ahead: float = 0.0) -> None:
-        self.name, self.nodes, self.clock_offset = name, places, ahead
-        places[name] = self
+    def __init__(self, name: str, pair: dict[str, RelayNode], offset: float = 0.0) -> None:
+        self.name, self.nodes, self.clock_offset = name, pair, offset
+        pair[name] = self
         self.house = House()
         messenger, bus = self.house.messenger, self
         self.should_drop: Callable[[NodeFrame], object] = lambda frame: False
@@ -86,9 +86,9 @@ class RelayNode:
 class RelayPair:
     """Joe is on one node, and gus on another, which is shown there."""
 
-    def __init__(self, ahead: float) -> None:
+    def __init__(self, offset: float) -> None:
         self.nodes: dict[str, RelayNode] = {}
-        self.local, self.remote = RelayNode("near", self.nodes), RelayNode("far", self.nodes, ahead)
+        self.local, self.remote = RelayNode("near", self.nodes), RelayNode("far", self.nodes, offset)
         self.joe, self.gus = self.local.house.login("joe"), self.remote.house.login("gus")
         self.local.show_guest("far")
 
@@ -98,117 +98,122 @@ class RelayPair:
 
 
 @pytest.fixture(params=CLOCK_OFFSETS)
-def places(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayPair]:
+def pair(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayPair]:
     monkeypatch.setattr(relay, "RELAY_TIMEOUT", 0.05)
     yield from make_pair(request.param)
 
 
 @pytest.fixture
-def these(monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayPair]:
+def synced_pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[RelayPair]:
     monkeypatch.setattr(relay, "RELAY_TIMEOUT", 0.05)
     yield from make_pair(0.0)
 
 
-def make_pair(ahead: float) -> Iterator[RelayPair]:
-    places = RelayPair(ahead)
-    yield places
-    for place in places.nodes.values():
-        place.house.store.close()
+def make_pair(offset: float) -> Iterator[RelayPair]:
+    pair = RelayPair(offset)
+    yield pair
+    for node in pair.nodes.values():
+        node.house.store.close()
 
 
-def test_it_is_given_and_the_clocks_are_compared_once(places: RelayPair) -> None:
-    assert [places.local.relay(places.joe, text) for text in ("one", "two")] == [1, 1]
-    assert places.received == ["one", "two"]
-    assert [type(each) for each in places.local.sent] == [RelayRequest] * 3
-    assert places.local.relay_client._pending == {}
+def test_it_is_given_and_the_clocks_are_compared_once(pair: RelayPair) -> None:
+    assert [pair.local.relay(pair.joe, text) for text in ("one", "two")] == [1, 1]
+    assert pair.received == ["one", "two"]
+    assert [type(each) for each in pair.local.sent] == [RelayRequest] * 3
+    assert pair.local.relay_client._pending == {}
 
 
-def test_what_was_given_though_the_answer_was_lost_is_given_once(places: RelayPair) -> None:
-    places.remote.should_drop = lambda frame: isinstance(frame, RelayReply) and frame.taken
+def test_what_was_given_though_the_answer_was_lost_is_given_once(pair: RelayPair) -> None:
+    pair.remote.should_drop = lambda frame: isinstance(frame, RelayReply) and frame.taken
     with pytest.raises(StoreUnavailable):
-        places.local.relay(places.joe)
-    places.remote.should_drop = lambda frame: False
-    assert places.local.relay(places.joe) == 1
-    assert places.received == ["hello"]
+        pair.local.relay(pair.joe)
+    pair.remote.should_drop = lambda frame: False
+    assert pair.local.relay(pair.joe) == 1
+    assert pair.received == ["hello"]
 
 
-def test_another_text_another_id_none_and_another_session_are_another_message(these: RelayPair) -> None:
+def test_another_text_another_id_none_and_another_session_are_another_message(synced_pair: RelayPair) -> None:
     for text, id in (("hello", "m1"), ("hello", "m2"), ("hi", "m1"), ("hello", None), ("hello", None)):
-        these.local.relay(these.joe, text, id)
-    these.local.house.messenger.logout(these.joe)
-    these.local.relay(these.local.house.login("joe"))
-    assert these.received == ["hello", "hello", "hi", "hello", "hello", "hello"]
+        synced_pair.local.relay(synced_pair.joe, text, id)
+    synced_pair.local.house.messenger.logout(synced_pair.joe)
+    synced_pair.local.relay(synced_pair.local.house.login("joe"))
+    assert synced_pair.received == ["hello", "hello", "hi", "hello", "hello", "hello"]
 
 
-def test_what_was_given_long_ago_is_forgotten(these: RelayPair) -> None:
-    these.local.relay(these.joe)
-    these.remote.clock_offset += 60.0
-    these.local.relay(these.joe, id="m2")
-    assert len(these.remote.relay_server._relayed) == 1
+def test_what_was_given_long_ago_is_forgotten(synced_pair: RelayPair) -> None:
+    synced_pair.local.relay(synced_pair.joe)
+    synced_pair.remote.clock_offset += 60.0
+    synced_pair.local.relay(synced_pair.joe, id="m2")
+    assert len(synced_pair.remote.relay_server._relayed) == 1
 
 
-def test_what_arrives_when_nobody_waits_for_it_any_more_is_not_given(places: RelayPair) -> None:
-    places.local.relay(places.joe, "in time")
-    places.local.should_drop = lambda frame: isinstance(frame, RelayRequest)
+def test_what_arrives_when_nobody_waits_for_it_any_more_is_not_given(pair: RelayPair) -> None:
+    pair.local.relay(pair.joe, "in time")
+    pair.local.should_drop = lambda frame: isinstance(frame, RelayRequest)
     with pytest.raises(StoreUnavailable):
-        places.local.relay(places.joe, "late", "m2")
-    for lost in places.local.dropped:
-        places.local.deliver(*lost)
-    assert places.received == ["in time"]
+        pair.local.relay(pair.joe, "late", "m2")
+    for lost in pair.local.dropped:
+        pair.local.deliver(*lost)
+    assert pair.received == ["in time"]
 
 
-def test_a_clock_that_was_put_back_is_compared_again(these: RelayPair) -> None:
-    these.local.relay(these.joe)
-    these.remote.clock_offset += 10.0  # we were asleep for so long
-    assert these.local.relay(these.joe, "awake", "m2") == 1
-    assert these.received == ["hello", "awake"]
+def test_a_clock_that_was_put_back_is_compared_again(synced_pair: RelayPair) -> None:
+    synced_pair.local.relay(synced_pair.joe)
+    synced_pair.remote.clock_offset += 10.0  # we were asleep for so long
+    assert synced_pair.local.relay(synced_pair.joe, "awake", "m2") == 1
+    assert synced_pair.received == ["hello", "awake"]
 
 
-def test_the_node_where_it_came_last_is_asked_first(these: RelayPair) -> None:
-    old = RelayNode("old", these.nodes)
+def test_the_node_where_it_came_last_is_asked_first(synced_pair: RelayPair) -> None:
+    old = RelayNode("old", synced_pair.nodes)
     dead = old.house.login("gus")
-    these.local.show_guest("old", since=0.5)
-    assert these.local.relay(these.joe) == 1
-    assert (these.received, told(dead)) == (["hello"], [])
+    synced_pair.local.show_guest("old", since=0.5)
+    assert synced_pair.local.relay(synced_pair.joe) == 1
+    assert (synced_pair.received, told(dead)) == (["hello"], [])
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_the_other_node_that_shows_it_is_asked_where_the_first_has_not_got_it(these: RelayPair, silent: bool) -> None:
-    new = RelayNode("new", these.nodes)
+def test_the_other_node_that_shows_it_is_asked_where_the_first_has_not_got_it(
+    synced_pair: RelayPair, silent: bool
+) -> None:
+    new = RelayNode("new", synced_pair.nodes)
     new.should_drop = lambda frame: silent
-    these.local.show_guest("new", since=2.0)
-    assert these.local.relay(these.joe) == 1
-    assert these.received == ["hello"]
+    synced_pair.local.show_guest("new", since=2.0)
+    assert synced_pair.local.relay(synced_pair.joe) == 1
+    assert synced_pair.received == ["hello"]
 
 
-def test_who_may_be_where_nobody_answers_is_not_said_to_have_left(these: RelayPair) -> None:
-    these.remote.house.messenger.logout(these.gus)
+def test_who_may_be_where_nobody_answers_is_not_said_to_have_left(synced_pair: RelayPair) -> None:
+    synced_pair.remote.house.messenger.logout(synced_pair.gus)
     with pytest.raises(RecipientGone):
-        these.local.relay(these.joe)
-    RelayNode("new", these.nodes).should_drop = lambda frame: True
-    these.local.show_guest("new", since=2.0)
+        synced_pair.local.relay(synced_pair.joe)
+    RelayNode("new", synced_pair.nodes).should_drop = lambda frame: True
+    synced_pair.local.show_guest("new", since=2.0)
     with pytest.raises(StoreUnavailable):
-        these.local.relay(these.joe)
+        synced_pair.local.relay(synced_pair.joe)
 
 
-def test_refusals_cross(these: RelayPair) -> None:
-    these.remote.house.messenger.blocks.load("gus", {"joe": "joe"})
+def test_refusals_cross(synced_pair: RelayPair) -> None:
+    synced_pair.remote.house.messenger.blocks.load("gus", {"joe": "joe"})
     with pytest.raises(Blocked):
-        these.local.relay(these.joe)
-    assert these.remote.sent[-1] == RelayReply(these.local.sent[-1].ref, 0, "blocked", these.remote.sent[-1].at)  # type: ignore[union-attr]
-    these.local.connected = False
+        synced_pair.local.relay(synced_pair.joe)
+    request, reply = synced_pair.local.sent[-1], synced_pair.remote.sent[-1]
+    assert isinstance(request, RelayRequest)
+    assert isinstance(reply, RelayReply)
+    assert reply == RelayReply(request.ref, 0, "blocked", reply.at)
+    synced_pair.local.connected = False
     with pytest.raises(StoreUnavailable):
-        these.local.relay(these.joe)
+        synced_pair.local.relay(synced_pair.joe)
 
 
 class FullOutbox:
     """Gus's outbox has room for one more frame, which is kept for a message of dale's."""
 
-    def __init__(self, places: RelayPair) -> None:
-        self.pair, self.outbox = places, places.gus.outbox
-        told(places.gus)
+    def __init__(self, pair: RelayPair) -> None:
+        self.pair, self.outbox = pair, pair.gus.outbox
+        told(pair.gus)
         self.outbox._max_frames = 1
-        (self.reservation,) = places.local.relay_client.reserve("dale", "gus", self.size("for gus"))
+        (self.reservation,) = pair.local.relay_client.reserve("dale", "gus", self.size("for gus"))
 
     def size(self, text: str) -> int:
         return len(text) + PENDING_MESSAGE_OVERHEAD
@@ -219,45 +224,45 @@ class FullOutbox:
 
     def deliver(self, text: str = "for gus") -> None:
         messenger = self.pair.remote.house.messenger
-        post = NewMessage("dale gus", "Dale", "gus", text, NOW, None, None, None)
-        messenger.fan_out.deliver([committed_from(post, 1, "", messenger.rooms)])
+        message = NewMessage("dale gus", "Dale", "gus", text, NOW, None, None, None)
+        messenger.fan_out.deliver([committed_from(message, 1, "", messenger.rooms)])
 
 
 @pytest.fixture
-def full(these: RelayPair) -> FullOutbox:
-    return FullOutbox(these)
+def full_outbox(synced_pair: RelayPair) -> FullOutbox:
+    return FullOutbox(synced_pair)
 
 
-def test_room_is_kept_until_the_message_is_given(full: FullOutbox) -> None:
-    full.expect_busy()
-    full.reservation.release(full.size("for gus"))
-    full.expect_busy()
-    full.deliver()
-    assert full.pair.received == ["for gus"]
-    full.pair.remote.house.a_second_passes()
-    assert (full.outbox._reserved, full.pair.remote.relay_server._reservations_by_shape) == ((0, 0), {})
+def test_room_is_kept_until_the_message_is_given(full_outbox: FullOutbox) -> None:
+    full_outbox.expect_busy()
+    full_outbox.reservation.release(full_outbox.size("for gus"))
+    full_outbox.expect_busy()
+    full_outbox.deliver()
+    assert full_outbox.pair.received == ["for gus"]
+    full_outbox.pair.remote.house.a_second_passes()
+    assert (full_outbox.outbox._reserved, full_outbox.pair.remote.relay_server._reservations_by_shape) == ((0, 0), {})
 
 
-def test_a_message_that_comes_before_its_promise_is_redeemed_has_its_room(full: FullOutbox) -> None:
-    full.deliver()
-    full.reservation.release(full.size("for gus"))
-    full.pair.remote.house.a_second_passes()
-    assert (full.pair.received, full.outbox._reserved) == (["for gus"], (0, 0))
+def test_a_message_that_comes_before_its_promise_is_redeemed_has_its_room(full_outbox: FullOutbox) -> None:
+    full_outbox.deliver()
+    full_outbox.reservation.release(full_outbox.size("for gus"))
+    full_outbox.pair.remote.house.a_second_passes()
+    assert (full_outbox.pair.received, full_outbox.outbox._reserved) == (["for gus"], (0, 0))
 
 
-def test_room_for_what_does_not_come_is_free_a_second_later(full: FullOutbox) -> None:
-    full.reservation.release(full.size("for gus"))
-    full.pair.remote.house.a_second_passes()
-    full.pair.local.relay(full.pair.joe, "me first")
-    assert full.pair.received == ["me first"]
+def test_room_for_what_does_not_come_is_free_a_second_later(full_outbox: FullOutbox) -> None:
+    full_outbox.reservation.release(full_outbox.size("for gus"))
+    full_outbox.pair.remote.house.a_second_passes()
+    full_outbox.pair.local.relay(full_outbox.pair.joe, "me first")
+    assert full_outbox.pair.received == ["me first"]
 
 
-def test_room_of_which_nobody_was_told_is_free_again(these: RelayPair) -> None:
-    these.local.relay(these.joe)
-    these.remote.should_drop = lambda frame: isinstance(frame, RelayReply)
+def test_room_of_which_nobody_was_told_is_free_again(synced_pair: RelayPair) -> None:
+    synced_pair.local.relay(synced_pair.joe)
+    synced_pair.remote.should_drop = lambda frame: isinstance(frame, RelayReply)
     with pytest.raises(StoreUnavailable):
-        these.local.relay_client.reserve("dale", "gus", 300)
-    assert these.gus.outbox._reserved == (1, 300) and isinstance(these.local.sent[-1], ReleaseNotice)
-    due, these.remote.house.due = these.remote.house.due[-1:], []
+        synced_pair.local.relay_client.reserve("dale", "gus", 300)
+    assert synced_pair.gus.outbox._reserved == (1, 300) and isinstance(synced_pair.local.sent[-1], ReleaseNotice)
+    due, synced_pair.remote.house.due = synced_pair.remote.house.due[-1:], []
     due[0]()
-    assert these.gus.outbox._reserved == (0, 0)
+    assert synced_pair.gus.outbox._reserved == (0, 0)

@@ -40,13 +40,13 @@ class RemoteConversation:
     def store_messages(self, count: int, conversation: str = "#dev", to: str = "#dev") -> None:
         """Another node keeps posts of somebody's."""
         for number in range(1, count + 1):
-            post = NewMessage(conversation, "Bill", to, f"far {number}", 2_000_000_000.0 + number)
-            self.house.store.append(post, lambda seq, *_, post=post: self.stored.update({seq: post}))  # type: ignore[misc]
+            message = NewMessage(conversation, "Bill", to, f"far {number}", 2_000_000_000.0 + number)
+            self.house.store.append(message, lambda seq, *_, message=message: self.stored.update({seq: message}))  # type: ignore[misc]
         self.house.store.flush()
 
     def deliver_hints(self, *seqs: int) -> None:
-        kept = [committed_from(self.stored[seq], seq, "msg", self.house.messenger.rooms) for seq in seqs]
-        self.sequencer.accept(kept)
+        stored = [committed_from(self.stored[seq], seq, "msg", self.house.messenger.rooms) for seq in seqs]
+        self.sequencer.accept(stored)
 
     def run_due(self) -> None:
         """Until all that is due later has been done."""
@@ -63,7 +63,7 @@ class RemoteConversation:
 
 
 @pytest.fixture
-def far() -> RemoteConversation:
+def remote() -> RemoteConversation:
     return RemoteConversation()
 
 
@@ -81,147 +81,147 @@ def consecutive_runs(seqs: Sequence[int]) -> Iterator[list[int]]:
 
 @given(SEQS, st.booleans())
 def test_everybody_hears_everything_once_and_in_order(seqs: list[int], together: bool) -> None:
-    far = RemoteConversation()
-    hank, gus = enter(far.house, "hank"), enter(far.house, "gus", account=False)
-    far.store_messages(COUNT)
+    remote = RemoteConversation()
+    hank, gus = enter(remote.house, "hank"), enter(remote.house, "gus", account=False)
+    remote.store_messages(COUNT)
     for run in consecutive_runs(seqs) if together else ([seq] for seq in seqs):
-        far.deliver_hints(*run)
-    far.run_due()
-    far.announce_head()
+        remote.deliver_hints(*run)
+    remote.run_due()
+    remote.announce_head()
     expected = [(f"far {seq}", seq) for seq in range(1, COUNT + 1)]
     assert heard(hank) == expected and not hank.sync.catching_up
     assert heard(gus) == expected
 
 
-def test_in_turn_nothing_is_asked_of_the_store(far: RemoteConversation) -> None:
-    hank = enter(far.house, "hank")
-    far.store_messages(4)
-    far.deliver_hints(1, 2)
-    far.deliver_hints(3)
-    far.deliver_hints(4)
+def test_in_turn_nothing_is_asked_of_the_store(remote: RemoteConversation) -> None:
+    hank = enter(remote.house, "hank")
+    remote.store_messages(4)
+    remote.deliver_hints(1, 2)
+    remote.deliver_hints(3)
+    remote.deliver_hints(4)
     assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4]
-    far.announce_head()
-    assert far.sequencer.gap_messages == 0 and not hank.sync.catching_up
+    remote.announce_head()
+    assert remote.sequencer.gap_messages == 0 and not hank.sync.catching_up
 
 
-def test_what_was_held_back_comes_with_what_was_between(far: RemoteConversation) -> None:
-    hank = enter(far.house, "hank")
-    far.store_messages(3)
-    far.deliver_hints(2, 3)
+def test_what_was_held_back_comes_with_what_was_between(remote: RemoteConversation) -> None:
+    hank = enter(remote.house, "hank")
+    remote.store_messages(3)
+    remote.deliver_hints(2, 3)
     assert heard(hank) == []
-    far.deliver_hints(1)
+    remote.deliver_hints(1)
     assert [seq for _, seq in heard(hank)] == [1, 2, 3]
-    far.run_due()
-    assert far.sequencer.gap_messages == 0
+    remote.run_due()
+    assert remote.sequencer.gap_messages == 0
 
 
-def test_own_posts_wait_for_others_between_them(far: RemoteConversation) -> None:
-    hank, dale = enter(far.house, "hank"), enter(far.house, "dale")
-    far.store_messages(1)
-    far.house.messenger.message_service.send(hank, "#dev", "near")
-    settle(far.house)
+def test_own_posts_wait_for_others_between_them(remote: RemoteConversation) -> None:
+    hank, dale = enter(remote.house, "hank"), enter(remote.house, "dale")
+    remote.store_messages(1)
+    remote.house.messenger.message_service.send(hank, "#dev", "near")
+    settle(remote.house)
     assert heard(dale) == []
-    far.deliver_hints(1)
+    remote.deliver_hints(1)
     assert heard(dale) == [("far 1", 1), ("near", 2)]
     assert heard(hank) == [("far 1", 1)] and hank.sync.delivered("#dev") == 2
 
 
-def test_what_no_hint_told_of_is_read_from_the_store_once_for_all(far: RemoteConversation) -> None:
-    everybody = [enter(far.house, name) for name in ("hank", "dale", "bobby")]
-    far.store_messages(5)
-    far.announce_head()
+def test_what_no_hint_told_of_is_read_from_the_store_once_for_all(remote: RemoteConversation) -> None:
+    everybody = [enter(remote.house, name) for name in ("hank", "dale", "bobby")]
+    remote.store_messages(5)
+    remote.announce_head()
     for session in everybody:
         assert [seq for _, seq in heard(session)] == [1, 2, 3, 4, 5]
-    assert far.sequencer.gap_messages == 5
+    assert remote.sequencer.gap_messages == 5
 
 
-def test_more_than_may_wait_is_read_again(far: RemoteConversation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_may_wait_is_read_again(remote: RemoteConversation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequencing, "MAX_BUFFERED", 3)
-    hank = enter(far.house, "hank")
-    far.store_messages(7)
-    far.deliver_hints(2, 3, 4, 5, 6, 7)
-    far.run_due()
+    hank = enter(remote.house, "hank")
+    remote.store_messages(7)
+    remote.deliver_hints(2, 3, 4, 5, 6, 7)
+    remote.run_due()
     assert [seq for _, seq in heard(hank)] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_what_was_erased_meanwhile_comes_as_a_tombstone(far: RemoteConversation) -> None:
-    hank = enter(far.house, "hank")
-    bill = far.house.store.create_account("bill", "Bill", "hash", 1.0).id
-    post = NewMessage("#dev", "Bill", "#dev", "a secret", 2_000_000_001.0, bill)
-    far.house.store.append(post, lambda seq, *_: far.stored.update({seq: post}))
-    far.house.store.flush()
-    far.house.store.erase_messages(bill)
-    far.announce_head()
+def test_what_was_erased_meanwhile_comes_as_a_tombstone(remote: RemoteConversation) -> None:
+    hank = enter(remote.house, "hank")
+    bill = remote.house.store.create_account("bill", "Bill", "hash", 1.0).id
+    message = NewMessage("#dev", "Bill", "#dev", "a secret", 2_000_000_001.0, bill)
+    remote.house.store.append(message, lambda seq, *_: remote.stored.update({seq: message}))
+    remote.house.store.flush()
+    remote.house.store.erase_messages(bill)
+    remote.announce_head()
     gevent.sleep(0.01)
     assert heard(hank) == [("", 1)]
 
 
-def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(far: RemoteConversation) -> None:
-    far.store_messages(2, "bill gus", "gus")
-    gus = far.house.login("gus")
+def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(remote: RemoteConversation) -> None:
+    remote.store_messages(2, "bill gus", "gus")
+    gus = remote.house.login("gus")
     gus.sync.set_heads({"bill gus": 2})  # as who claims the name is told
-    far.store_messages(2, "bill gus", "gus")
-    far.deliver_hints(4)
-    far.announce_head("bill gus")
-    far.announce_head("bill gus")
-    far.deliver_hints(3), far.deliver_hints(4)
+    remote.store_messages(2, "bill gus", "gus")
+    remote.deliver_hints(4)
+    remote.announce_head("bill gus")
+    remote.announce_head("bill gus")
+    remote.deliver_hints(3), remote.deliver_hints(4)
     assert [seq for _, seq in heard(gus)] == [3, 4]
 
 
-def test_who_comes_later_under_a_guests_name_is_not_given_what_was_for_that_one(far: RemoteConversation) -> None:
-    first = far.house.login("gus")
-    far.store_messages(1, "bill gus", "gus")
-    far.deliver_hints(1)
+def test_who_comes_later_under_a_guests_name_is_not_given_what_was_for_that_one(remote: RemoteConversation) -> None:
+    first = remote.house.login("gus")
+    remote.store_messages(1, "bill gus", "gus")
+    remote.deliver_hints(1)
     assert [seq for _, seq in heard(first)] == [1]
-    far.house.messenger.logout(first)
-    far.store_messages(1, "bill gus", "gus")  # given elsewhere
-    far.announce_head("bill gus")
-    second = far.house.login("gus")
+    remote.house.messenger.logout(first)
+    remote.store_messages(1, "bill gus", "gus")  # given elsewhere
+    remote.announce_head("bill gus")
+    second = remote.house.login("gus")
     second.sync.set_heads({"bill gus": 2})
-    far.store_messages(1, "bill gus", "gus")
-    far.announce_head("bill gus")
+    remote.store_messages(1, "bill gus", "gus")
+    remote.announce_head("bill gus")
     assert [seq for _, seq in heard(second)] == [3]
 
 
 def test_lines_that_were_forgotten_begin_where_everybody_is(
-    far: RemoteConversation, monkeypatch: pytest.MonkeyPatch
+    remote: RemoteConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sequencing, "MAX_CONVERSATIONS", 1)
-    gus, joe = far.house.login("gus"), far.house.login("joe")
-    far.store_messages(2, "bill gus", "gus")
-    far.deliver_hints(1)
-    far.store_messages(1, "bill joe", "joe")
-    far.sequencer.on_heads([("bill joe", 1)])
-    far.run_due()
-    far.sequencer.on_heads([("bill gus", 2)])
-    far.run_due()
+    gus, joe = remote.house.login("gus"), remote.house.login("joe")
+    remote.store_messages(2, "bill gus", "gus")
+    remote.deliver_hints(1)
+    remote.store_messages(1, "bill joe", "joe")
+    remote.sequencer.on_heads([("bill joe", 1)])
+    remote.run_due()
+    remote.sequencer.on_heads([("bill gus", 2)])
+    remote.run_due()
     assert [seq for _, seq in heard(gus)] == [1, 2] and [seq for _, seq in heard(joe)] == [1]
 
 
-def test_a_hint_of_what_there_is_not_moves_nobody_on(far: RemoteConversation) -> None:
-    hank = enter(far.house, "hank")
-    far.store_messages(1)
-    far.stored[500] = far.stored[1]
-    far.deliver_hints(500)
-    far.run_due()
-    far.deliver_hints(1)
+def test_a_hint_of_what_there_is_not_moves_nobody_on(remote: RemoteConversation) -> None:
+    hank = enter(remote.house, "hank")
+    remote.store_messages(1)
+    remote.stored[500] = remote.stored[1]
+    remote.deliver_hints(500)
+    remote.run_due()
+    remote.deliver_hints(1)
     assert [seq for _, seq in heard(hank)] == [1]
 
 
-def test_a_guest_hears_not_itself_though_its_own_came_from_the_store(far: RemoteConversation) -> None:
-    enter(far.house, "hank")
-    gus = enter(far.house, "gus", account=False)
-    far.house.messenger.fan_out.attach(lambda committed: None)  # the callback is late
-    far.house.messenger.message_service.send(gus, "#dev", "mine")
-    far.house.store.flush()
-    far.store_messages(1)
-    far.deliver_hints(2)
-    far.run_due()
+def test_a_guest_hears_not_itself_though_its_own_came_from_the_store(remote: RemoteConversation) -> None:
+    enter(remote.house, "hank")
+    gus = enter(remote.house, "gus", account=False)
+    remote.house.messenger.fan_out.attach(lambda committed: None)  # the callback is late
+    remote.house.messenger.message_service.send(gus, "#dev", "mine")
+    remote.house.store.flush()
+    remote.store_messages(1)
+    remote.deliver_hints(2)
+    remote.run_due()
     assert heard(gus) == [("far 1", 2)]
 
 
-def test_a_conversation_of_which_nobody_is_here_costs_nothing(far: RemoteConversation) -> None:
-    far.store_messages(3, "bill joe", "joe")
-    far.deliver_hints(1, 2, 3)
-    far.announce_head("bill joe")
-    assert far.sequencer.gap_messages == 0 and not far.house.due
+def test_a_conversation_of_which_nobody_is_here_costs_nothing(remote: RemoteConversation) -> None:
+    remote.store_messages(3, "bill joe", "joe")
+    remote.deliver_hints(1, 2, 3)
+    remote.announce_head("bill joe")
+    assert remote.sequencer.gap_messages == 0 and not remote.house.due

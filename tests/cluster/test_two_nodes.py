@@ -29,10 +29,10 @@ def test_what_two_say_comes_in_order_and_is_numbered_once(cluster: Cluster) -> N
 
 def test_both_pour_at_once_and_each_hears_the_other_without_a_hole(cluster: Cluster) -> None:
     hank, dale = cluster.register(cluster.first, "hank"), cluster.register(cluster.second, "dale")
-    pouring = [
+    greenlets = [
         gevent.spawn(one.send_pipelined, other, numbered_texts(300)) for one, other in ((hank, "dale"), (dale, "hank"))
     ]
-    sent = [seqs(each.get(timeout=TEST_TIMEOUT)) for each in pouring]
+    sent = [seqs(each.get(timeout=TEST_TIMEOUT)) for each in greenlets]
     assert sorted(sent[0] + sent[1]) == list(range(1, 601))
     for one, own in ((hank, sent[0]), (dale, sent[1])):
         heard = [frame for frame in (*one.events,) if frame["action"] == "msg"]
@@ -177,11 +177,11 @@ def test_a_broadcast_goes_to_everybody_everywhere(cluster: Cluster) -> None:
 
 
 def register_operator(cluster: Cluster, name: str = "hank") -> UserClient:
-    person = cluster.register(cluster.first, name)
+    client = cluster.register(cluster.first, name)
     account = cluster.first.app.messenger.authenticator.accounts[name]
     cluster.first.app.store.set_role(account.id, "operator")
     cluster.first.app.messenger.moderation.set_role(account, "operator")
-    return person
+    return client
 
 
 def test_operators_reach_everybody(cluster: Cluster) -> None:

@@ -15,23 +15,29 @@ from tests.support.accounts import texts
 
 
 @pytest.fixture
-def deaf(start_cluster: Callable[..., Cluster]) -> Cluster:
+def busless_cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
     """Two nodes without a bus."""
     return start_cluster(bus="", cluster_check=0.2)
 
 
-def test_who_is_elsewhere_is_kicked_unseen(deaf: Cluster) -> None:
-    hank = register_operator(deaf)
-    gus, dale = deaf.log_in_guest(deaf.second, "gus"), deaf.register(deaf.second, "dale")
+def test_who_is_elsewhere_is_kicked_unseen(busless_cluster: Cluster) -> None:
+    hank = register_operator(busless_cluster)
+    gus, dale = (
+        busless_cluster.log_in_guest(busless_cluster.second, "gus"),
+        busless_cluster.register(busless_cluster.second, "dale"),
+    )
     assert hank.request("kick", user="nobody")["code"] == "not_here"
     for each, known in ((gus, 1), (dale, 0)):
         assert hank.request("kick", user=each.name, reason="enough")["sessions"] == known
         assert each.receive()["code"] == "kicked"
 
 
-def test_a_guest_elsewhere_cannot_be_reached_and_is_not_unknown(deaf: Cluster) -> None:
-    hank, joe = deaf.register(deaf.first, "hank"), deaf.log_in_guest(deaf.first, "joe")
-    deaf.log_in_guest(deaf.second, "gus")
+def test_a_guest_elsewhere_cannot_be_reached_and_is_not_unknown(busless_cluster: Cluster) -> None:
+    hank, joe = (
+        busless_cluster.register(busless_cluster.first, "hank"),
+        busless_cluster.log_in_guest(busless_cluster.first, "joe"),
+    )
+    busless_cluster.log_in_guest(busless_cluster.second, "gus")
     for each in (hank, joe):
         assert each.send_message("gus", "hello?")["code"] == "store_unavailable"
         assert each.send_message("nobody", "hello?")["code"] == "never_seen"

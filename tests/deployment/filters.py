@@ -52,8 +52,8 @@ def expand(group: str) -> set[str]:
         return {group}
     command = ["systemd-analyze", "syscall-filter", group]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    words = [line.strip() for line in lines]
-    return set().union(*(expand(word) for word in words if word and not word.startswith("#")))
+    options = [line.strip() for line in lines]
+    return set().union(*(expand(word) for word in options if word and not word.startswith("#")))
 
 
 def unit_filter() -> Filter:
@@ -74,7 +74,7 @@ def unit_filter() -> Filter:
 
 def container_filter(profile: dict[str, Any]) -> Filter:
     """What is left of a profile in the format of containers for a process without capabilities on usual machines."""
-    found: Filter = {"default": profile["defaultErrnoRet"], "allowed": set(), "refused": {}, "conditions": {}}
+    result: Filter = {"default": profile["defaultErrnoRet"], "allowed": set(), "refused": {}, "conditions": {}}
     for rule in profile["syscalls"]:
         arches = rule.get("includes", {}).get("arches")
         if rule.get("includes", {}).get("caps") or (arches and not MACHINES & set(arches)):
@@ -83,13 +83,13 @@ def container_filter(profile: dict[str, Any]) -> Filter:
         for name in rule["names"]:
             if rule["action"] == "SCMP_ACT_ERRNO":
                 if not arguments:  # with arguments it says again what is not allowed by the others
-                    found["refused"][name] = rule["errnoRet"]
+                    result["refused"][name] = rule["errnoRet"]
             elif arguments:
-                found["conditions"].setdefault(name, []).append(arguments)
+                result["conditions"].setdefault(name, []).append(arguments)
             else:
-                found["allowed"].add(name)
-    found["allowed"] = sorted(found["allowed"])
-    return {"origin": "golang-github-containers-common of Debian, Apache-2.0", **found}
+                result["allowed"].add(name)
+    result["allowed"] = sorted(result["allowed"])
+    return {"origin": "golang-github-containers-common of Debian, Apache-2.0", **result}
 
 
 def _operator(argument: dict[str, Any]) -> str:
@@ -99,8 +99,8 @@ def _operator(argument: dict[str, Any]) -> str:
 def write_files() -> None:
     """Both files, from what is installed here."""
     profile = json.loads(SECCOMP_JSON.read_text("utf-8"))
-    for file, found in ((EXPANDED, unit_filter()), (CONTAINER, container_filter(profile))):
-        file.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    for file, result in ((EXPANDED, unit_filter()), (CONTAINER, container_filter(profile))):
+        file.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class SandboxedServer:
         self._systemd.settimeout(TEST_TIMEOUT)
         with short_socket_path(self.state / "notify") as address:
             self._systemd.bind(address)
-        words = [
+        options = [
             *OPTIONS,
             "-c",
             f"{self.state_inside}/server.ini",
@@ -63,7 +63,7 @@ class SandboxedServer:
             f"unix:{self.state_inside}/health",
         ]
         environ = ENVIRON | {"STATE_DIRECTORY": str(self.state_inside), "NOTIFY_SOCKET": f"{self.state_inside}/notify"}
-        self.process = sandbox.start([*SERVER, *words, *store, *arguments], environ=environ, **spec)
+        self.process = sandbox.start([*SERVER, *options, *store, *arguments], environ=environ, **spec)
 
     def __enter__(self) -> SandboxedServer:
         return self
@@ -108,10 +108,10 @@ class SandboxedServer:
 
 def ports(line: str) -> tuple[int, int]:
     """The plain port and that of TLS, from what a server says when it has started."""
-    words = line.replace(",", "").split()
-    found = [int(words[at + 1]) for at, word in enumerate(words) if word == "port"]
-    assert len(found) == 2, line
-    return found[0], found[1]
+    options = line.replace(",", "").split()
+    result = [int(options[at + 1]) for at, word in enumerate(options) if word == "port"]
+    assert len(result) == 2, line
+    return result[0], result[1]
 
 
 def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
@@ -125,17 +125,17 @@ def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
         return int(json.loads(line.makefile("rb").readline())["response"])
 
 
-def exercise(server: SandboxedServer, outside: Path) -> str:
+def exercise(server: SandboxedServer, outside_dir: Path) -> str:
     """Do everything with a server that people and operators do; its log. `outside` is a folder it may not see."""
     assert server.process.stdout is not None
-    said = server.process.stdout.readline()
-    if not said:
+    line = server.process.stdout.readline()
+    if not line:
         pytest.fail(server.process.communicate(timeout=TEST_TIMEOUT)[1])
-    plain, encrypted = ports(said)
+    plain, encrypted = ports(line)
     server.wait_for("READY=1")
     hank = _exchange_messages(server, plain)
     assert log_in_by_tls(encrypted, server.authority.context, "hank") == 200
-    _administer(server, outside)
+    _administer(server, outside_dir)
     metrics = server.metrics()
     assert "gmessenger_failures_total 0.0" in metrics and "process_resident_memory_bytes" in metrics
     server.configure("max-text = 500")
@@ -158,12 +158,12 @@ def _exchange_messages(server: SandboxedServer, port: int) -> AdminTestClient:
     return hank
 
 
-def _administer(server: SandboxedServer, outside: Path) -> None:
+def _administer(server: SandboxedServer, outside_dir: Path) -> None:
     server.admin("user", "add", "dale", typed=PASSWORD)
-    server.admin("export", str(outside / "export"))
-    assert "kept for good" in (outside / "export").read_text("utf-8")
+    server.admin("export", str(outside_dir / "export"))
+    assert "kept for good" in (outside_dir / "export").read_text("utf-8")
     assert "from hank" in server.admin("trace", "hank", "hank", "1").stdout
     server.admin("prune", "--older-than", "3d")
-    server.admin("backup", str(outside / "backup.db"))
-    assert "messages 1" in server.admin("verify", str(outside / "backup.db")).stdout
+    server.admin("backup", str(outside_dir / "backup.db"))
+    assert "messages 1" in server.admin("verify", str(outside_dir / "backup.db")).stdout
     assert "process " in server.admin("status").stdout

@@ -50,10 +50,10 @@ def start(command: list[str], *, environ: dict[str, str] | None = None, **spec: 
         families: the only kinds of sockets that may be made, as in RestrictAddressFamilies=.
         files, umask: limits of the process.
     """
-    words = json.dumps({"command": command, "environ": environ or {}, **spec})
+    options = json.dumps({"command": command, "environ": environ or {}, **spec})
     # An ordinary user is root in a namespace of users; its rights reach no further than that.
     alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    here = [sys.executable, "-m", "tests.deployment.sandbox", words]
+    here = [sys.executable, "-m", "tests.deployment.sandbox", options]
     return subprocess.Popen(
         [*(alone if "state" in spec else []), *here],
         cwd=ROOT,
@@ -85,23 +85,23 @@ def _refuse(why: str) -> NoReturn:
 def _restrict_mounts(state: Path, *, proc: bool) -> None:
     """The file system can be read; only the state, and temporary files of its own, can be written."""
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    kept = {place: os.open(place, os.O_PATH) for place in REQUIRED_DIRS}
+    handles = {path: os.open(path, os.O_PATH) for path in REQUIRED_DIRS}
     state_handle = os.open(state, os.O_PATH)
-    for place in (*HIDDEN_DIRS, *TEMPORARY_DIRS, str(STATE.parent)):
-        if Path(place).is_dir():
-            _mount("tmpfs", place, "tmpfs", 0, "mode=1777" if place in TEMPORARY_DIRS else "mode=755")
+    for path in (*HIDDEN_DIRS, *TEMPORARY_DIRS, str(STATE.parent)):
+        if Path(path).is_dir():
+            _mount("tmpfs", path, "tmpfs", 0, "mode=1777" if path in TEMPORARY_DIRS else "mode=755")
     STATE.mkdir()
     _bind(state_handle, str(STATE))
-    for place, handle in kept.items():
-        if not Path(place).exists():
-            Path(place).mkdir(parents=True)
-            _bind(handle, place)
+    for path, handle in handles.items():
+        if not Path(path).exists():
+            Path(path).mkdir(parents=True)
+            _bind(handle, path)
     if proc and _is_root_of_the_machine():
         _mount("proc", "/proc", "proc", 0, "subset=pid")
     _set_writable("/", False, everything=True)
-    for place in (str(STATE), "/dev", *TEMPORARY_DIRS):
-        if Path(place).is_dir():
-            _set_writable(place, True)
+    for path in (str(STATE), "/dev", *TEMPORARY_DIRS):
+        if Path(path).is_dir():
+            _set_writable(path, True)
     os.chdir("/")
 
 
@@ -110,25 +110,25 @@ def _is_root_of_the_machine() -> bool:
     return Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", "4294967295"]
 
 
-def _bind(handle: int, place: str) -> None:
-    _mount(f"/proc/self/fd/{handle}", place, None, MS_BIND | MS_REC)
+def _bind(handle: int, path: str) -> None:
+    _mount(f"/proc/self/fd/{handle}", path, None, MS_BIND | MS_REC)
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    words = [None if each is None else each.encode() for each in (source, target, kind)]
-    if _libc.mount(*words, ctypes.c_ulong(flags), data.encode() if data else None) != 0:
+    options = [None if each is None else each.encode() for each in (source, target, kind)]
+    if _libc.mount(*options, ctypes.c_ulong(flags), data.encode() if data else None) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"mount {target}: {os.strerror(code)}")
 
 
-def _set_writable(place: str, writable: bool, *, everything: bool = False) -> None:
+def _set_writable(path: str, writable: bool, *, everything: bool = False) -> None:
     """Change a mount, and with `everything` all below it. (mount_setattr(2), Linux 5.12.)"""
     on, off = (0, MOUNT_ATTR_RDONLY) if writable else (MOUNT_ATTR_RDONLY, 0)
     attributes = (ctypes.c_uint64 * 4)(on, off, 0, 0)
     size, flags = ctypes.c_size_t(ctypes.sizeof(attributes)), AT_RECURSIVE if everything else 0
-    if _libc.syscall(MOUNT_SETATTR, AT_FDCWD, place.encode(), flags, attributes, size) != 0:
+    if _libc.syscall(MOUNT_SETATTR, AT_FDCWD, path.encode(), flags, attributes, size) != 0:
         code = ctypes.get_errno()
-        raise OSError(code, f"mount_setattr {place}: {os.strerror(code)}")
+        raise OSError(code, f"mount_setattr {path}: {os.strerror(code)}")
 
 
 def _set_limits(spec: dict[str, Any]) -> None:
@@ -147,30 +147,34 @@ def _filters(spec: dict[str, Any]) -> list[Any]:
     """What is to be loaded, in this order: after the last one, hardly anything more can be."""
     import pyseccomp
 
-    found = []
+    result = []
     if spec.get("mappings"):
-        found.append(_memory_filter(pyseccomp))
+        result.append(_memory_filter(pyseccomp))
     if families := spec.get("families"):
-        found.append(_socket_filter(pyseccomp, families))
+        result.append(_socket_filter(pyseccomp, families))
     if refused := spec.get("refused"):
-        found.append(_system_call_filter(pyseccomp, {"default": None, "refused": dict.fromkeys(refused, spec["code"])}))
+        result.append(
+            _system_call_filter(pyseccomp, {"default": None, "refused": dict.fromkeys(refused, spec["code"])})
+        )
     if "filter" in spec:
-        found.append(_system_call_filter(pyseccomp, load(Path(spec["filter"]))))
-    return found
+        result.append(_system_call_filter(pyseccomp, load(Path(spec["filter"]))))
+    return result
 
 
 def _system_call_filter(seccomp: Any, table: Filter) -> Any:
     default = table["default"]
-    found = seccomp.SyscallFilter(seccomp.ALLOW if default is None else seccomp.ERRNO(default))
+    result = seccomp.SyscallFilter(seccomp.ALLOW if default is None else seccomp.ERRNO(default))
     actions = dict.fromkeys(table.get("allowed", ()), seccomp.ALLOW)
     actions |= {name: seccomp.ERRNO(code) for name, code in table.get("refused", {}).items() if code != default}
     for name, action in actions.items():
         if _is_known(seccomp, name):
-            found.add_rule(action, name)
+            result.add_rule(action, name)
     for name, cases in table.get("conditions", {}).items():
         for case in cases:
-            found.add_rule(seccomp.ALLOW, name, *(seccomp.Arg(at, getattr(seccomp, how), *to) for at, how, *to in case))
-    return found
+            result.add_rule(
+                seccomp.ALLOW, name, *(seccomp.Arg(at, getattr(seccomp, how), *to) for at, how, *to in case)
+            )
+    return result
 
 
 def _is_known(seccomp: Any, name: str) -> bool:
@@ -182,22 +186,22 @@ def _is_known(seccomp: Any, name: str) -> bool:
 
 
 def _memory_filter(seccomp: Any) -> Any:
-    found = seccomp.SyscallFilter(seccomp.ALLOW)
+    result = seccomp.SyscallFilter(seccomp.ALLOW)
     both = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_WRITE_EXEC, PROT_WRITE_EXEC)
     code = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, PROT_EXEC)
     for name, argument in (("mmap", both), ("mprotect", code), ("pkey_mprotect", code)):
-        found.add_rule(seccomp.ERRNO(1), name, argument)
-    return found
+        result.add_rule(seccomp.ERRNO(1), name, argument)
+    return result
 
 
 def _socket_filter(seccomp: Any, names: list[str]) -> Any:
     import socket
 
     wanted = {int(getattr(socket, name)) for name in names}
-    found = seccomp.SyscallFilter(seccomp.ALLOW)
+    result = seccomp.SyscallFilter(seccomp.ALLOW)
     for number in set(range(1, 64)) - wanted:
-        found.add_rule(seccomp.ERRNO(97), "socket", seccomp.Arg(0, seccomp.EQ, number))
-    return found
+        result.add_rule(seccomp.ERRNO(97), "socket", seccomp.Arg(0, seccomp.EQ, number))
+    return result
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ def setting(name: str) -> str:
 
 
 def test_the_unit_starts_the_server_with_options_it_knows() -> None:
-    program, *words = shlex.split(setting("ExecStart"))
+    program, *options = shlex.split(setting("ExecStart"))
     assert program.endswith("/bin/gmessenger-server")
-    at = words.index("-c")
-    assert parse_options(SERVER, words[:at] + words[at + 2 :], {}).log_file == "-"
+    at = options.index("-c")
+    assert parse_options(SERVER, options[:at] + options[at + 2 :], {}).log_file == "-"
 
 
 def test_the_unit_leaves_room_and_time() -> None:
@@ -48,9 +48,9 @@ def test_the_unit_is_hardened() -> None:
 
 def test_the_image_runs_the_server_as_somebody_else_than_root() -> None:
     assert re.findall(r"^USER (.*)$", IMAGE, re.MULTILINE) == ["gmessenger"]
-    (entry,), (words,) = (re.findall(rf"^{name} (\[.*\])$", IMAGE, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
+    (entry,), (options,) = (re.findall(rf"^{name} (\[.*\])$", IMAGE, re.MULTILINE) for name in ("ENTRYPOINT", "CMD"))
     assert json.loads(entry) == ["gmessenger-server"]
-    assert parse_options(SERVER, json.loads(words), {}).log_file == "-"
+    assert parse_options(SERVER, json.loads(options), {}).log_file == "-"
 
 
 def test_the_image_looks_after_its_health_with_a_program() -> None:

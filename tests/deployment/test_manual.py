@@ -30,27 +30,27 @@ def read_script() -> str:
 def test_the_script_for_operators(tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("runuser") is None:
         pytest.skip("only root can run something as another user")
-    place = StoreDirectory(tmp_path)
-    place.create_store()
-    (tmp_path / "server.ini").write_text(f"[server]\nstore = {place.url}\nmax-text = 5\n")
+    path = StoreDirectory(tmp_path)
+    path.create_store()
+    (tmp_path / "server.ini").write_text(f"[server]\nstore = {path.url}\nmax-text = 5\n")
     program = Path(sys.prefix) / "bin" / "gmessenger-admin"
-    found = {
+    result = {
         SCRIPT: str(tmp_path / "admin"),
         "/opt/gmessenger/bin/gmessenger-admin": str(program),
         "/etc/gmessenger/server.ini": str(tmp_path / "server.ini"),
         "-u gmessenger": f"-u {getpass.getuser()}",
     }
     text = read_script()
-    for there, here in found.items():
+    for there, here in result.items():
         assert there in text
         text = text.replace(there, here)
     subprocess.run(["sh", "-ec", text], check=True)
-    for words, said in ((["user", "add", "hank"], "hank is an account now"), (["user", "list"], "hank")):
-        command = [str(tmp_path / "admin"), *words]
+    for options, line in ((["user", "add", "hank"], "hank is an account now"), (["user", "list"], "hank")):
+        command = [str(tmp_path / "admin"), *options]
         done = subprocess.run(
             command, input=PASSWORD, capture_output=True, text=True, timeout=TEST_TIMEOUT, cwd=tmp_path
         )
-        assert (done.returncode, done.stderr) == (0, "") and said in done.stdout
+        assert (done.returncode, done.stderr) == (0, "") and line in done.stdout
 
 
 def test_no_example_needs_what_the_script_knows() -> None:

@@ -74,10 +74,10 @@ def test_under_the_unit(tmp_path: Path) -> None:
 def test_under_the_unit_as_the_systemd_of_this_machine_expands_it(tmp_path: Path) -> None:
     if filters.systemd_version() is None:
         pytest.skip("there is no systemd here")
-    found = filters.unit_filter()
-    if found == filters.load(filters.EXPANDED):
+    result = filters.unit_filter()
+    if result == filters.load(filters.EXPANDED):
         pytest.skip("it is the same filter")
-    (tmp_path / "filter").write_text(json.dumps(found))
+    (tmp_path / "filter").write_text(json.dumps(result))
     spec = unit() | {"filter": str(tmp_path / "filter"), "state": str(tmp_path / "state")}
     require_sandbox(**spec | {"state": str(tmp_path)})
     with SandboxedServer(tmp_path, **spec) as server:

@@ -95,22 +95,22 @@ def populated_store(
 ) -> PopulatedStore:
     """Registers everybody once."""
     if as_cluster:
-        everybody: PopulatedStore = SharedPopulatedStore(request.getfixturevalue("postgres"))
+        store: PopulatedStore = SharedPopulatedStore(request.getfixturevalue("postgres"))
     else:
-        everybody = PopulatedStore(f"sqlite:///{tmp_path_factory.mktemp('population') / 'chat.db'}")
-    server = RunningServer(store=everybody.store)
+        store = PopulatedStore(f"sqlite:///{tmp_path_factory.mktemp('population') / 'chat.db'}")
+    server = RunningServer(store=store.store)
 
-    def settles(name: str) -> None:
+    def register(name: str) -> None:
         with Connector() as connector:
-            connector.connections.append(person := UserClient(server))
-            person.start_session(name, device=DEVICES[0]).register()
+            connector.connections.append(client := UserClient(server))
+            client.start_session(name, device=DEVICES[0]).register()
             for device in DEVICES:
-                connector.connections.append(person := UserClient(server))
-                everybody.sessions[name, device] = person.start_session(name, device=device, password=PASSWORD).session
+                connector.connections.append(client := UserClient(server))
+                store.sessions[name, device] = client.start_session(name, device=device, password=PASSWORD).session
 
-    assert run_together({name: lambda name=name: settles(name) for name in NAMES}) == {}
+    assert run_together({name: lambda name=name: register(name) for name in NAMES}) == {}
     server.stop()
-    return everybody
+    return store
 
 
 @pytest.fixture

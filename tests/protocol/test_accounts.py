@@ -35,15 +35,15 @@ OTHER_SPELLINGS = ("hank", "HANK", "Hank", "\uff48ank")
 
 def log_in_guests(server: Address, connector: Connector, *names: str) -> list[UserClient]:
     """Guests."""
-    people = [UserClient(server).start_session(name) for name in names]
-    connector.connections += people
-    return people
+    clients = [UserClient(server).start_session(name) for name in names]
+    connector.connections += clients
+    return clients
 
 
 def try_log_in(server: Address, connector: Connector, name: str, **user: Any) -> dict[str, Any]:
     """The answer to one try on a connection of its own."""
-    connector.connections.append(person := UserClient(server))
-    return person.try_log_in(name, **user)
+    connector.connections.append(client := UserClient(server))
+    return client.try_log_in(name, **user)
 
 
 def is_error(answer: dict[str, Any], response: int) -> bool:
@@ -205,8 +205,8 @@ def test_the_session_of_one_account_does_not_open_another(chat_server: ChatServe
 def test_the_name_of_an_account_is_closed_to_guests_and_open_to_its_password(
     name: str, chat_server: ChatServer
 ) -> None:
-    for spelling in DIALECTS:
-        chat_server.connector.open_course(chat_server, spelling, name).expect_refused()
+    for variant in DIALECTS:
+        chat_server.connector.open_course(chat_server, variant, name).expect_refused()
     assert is_error(try_log_in(chat_server, chat_server.connector, name), 401)
     hank, dale = chat_server.connect().start_session(name, password=PASSWORD), chat_server.log_in("dale")
     assert hank.send_messages("DALE", "hello") == [1]

@@ -33,8 +33,8 @@ def dale(server: object, connector: Connector) -> NativeClient:
 
 
 def test_everything_arrives_in_order_and_is_answered_in_order(hank: NativeClient, dale: NativeClient) -> None:
-    asked = [encode_frame(action="msg", id=f"m{number}", to="DALE", message=f"{number} ж") for number in range(100)]
-    hank.send_bytes(b"".join(asked))
+    requested = [encode_frame(action="msg", id=f"m{number}", to="DALE", message=f"{number} ж") for number in range(100)]
+    hank.send_bytes(b"".join(requested))
     events = [dale.next_event("msg") for _ in range(100)]
     assert texts(events) == [f"{number} ж" for number in range(100)]
     assert all((event["from"], event["to"]) == ("hank", "dale") and "seq" not in event for event in events)
@@ -100,8 +100,8 @@ def test_what_is_kept_is_numbered_in_the_order_it_was_said_and_once_for_each_id(
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     answers = hank.send_pipelined("dale", numbered_texts(60))
     assert [(answer["response"], answer["seq"]) for answer in answers] == [(200, seq) for seq in range(1, 61)]
-    came = dale.receive_messages(60)
-    assert (seqs(came), texts(came)) == (list(range(1, 61)), numbered_texts(60))
+    frames = dale.receive_messages(60)
+    assert (seqs(frames), texts(frames)) == (list(range(1, 61)), numbered_texts(60))
     lines = [
         encode_frame(action="msg", id=id, to="dale", message=text) for id, text in (("x", "1"), ("x", "1"), ("x", "2"))
     ]
@@ -114,12 +114,12 @@ def test_what_is_kept_is_numbered_in_the_order_it_was_said_and_once_for_each_id(
 
 def test_in_a_room_it_is_kept_in_order_too_and_what_is_refused_takes_nothing_with_it(chat_server: ChatServer) -> None:
     hank, dale, peggy = chat_server.log_in("hank"), chat_server.log_in("dale"), chat_server.log_in("peggy")
-    assert [person.request("join", room="#dev")["response"] for person in (hank, dale)] == [200, 200]
+    assert [client.request("join", room="#dev")["response"] for client in (hank, dale)] == [200, 200]
     long = encode_frame(action="msg", to="#dev", id="long", message="x" * 20_000)
     hank.send_bytes(encode_messages("#Dev", 5) + long + encode_messages("#dev", 5, 6))
     assert next(frame for frame in iter(hank.receive, None) if frame.get("id") == "long")["code"] == "too_long"
-    came = dale.receive_messages(10)
-    assert (seqs(came), texts(came)) == (list(range(1, 11)), [str(number) for number in range(1, 11)])
+    frames = dale.receive_messages(10)
+    assert (seqs(frames), texts(frames)) == (list(range(1, 11)), [str(number) for number in range(1, 11)])
     peggy.send_bytes(encode_messages("#dev", 3, id="p"))
     assert [peggy.receive()["code"] for _ in range(3)] == ["not_member"] * 3
     assert dale.take_events() == []

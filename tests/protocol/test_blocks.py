@@ -6,14 +6,14 @@ from tests.support.course_clients import CLASSIC, Frame
 from tests.support.moderation import expect_error, expect_ok
 
 
-def blocked_names(person: UserClient) -> list[str]:
-    listed = expect_ok(person.request("blocks"))
-    assert listed["more"] is False
-    return [card["account_name"] for card in listed["users"]]
+def blocked_names(client: UserClient) -> list[str]:
+    entries = expect_ok(client.request("blocks"))
+    assert entries["more"] is False
+    return [entry["account_name"] for entry in entries["users"]]
 
 
-def online_names(person: UserClient) -> set[str]:
-    return {card["account_name"] for card in expect_ok(person.request("users"))["users"]}
+def online_names(client: UserClient) -> set[str]:
+    return {entry["account_name"] for entry in expect_ok(client.request("users"))["users"]}
 
 
 def test_an_accounts_blocks_hold_on_all_devices_and_after_a_restart(chat_server: ChatServer) -> None:
@@ -76,8 +76,8 @@ def test_broadcasts_pass_by_who_blocks_their_sender(chat_server: ChatServer) -> 
 
 def test_rooms_have_no_holes(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
-    for person in (hank, dale):
-        expect_ok(person.request("join", room="#dev"))
+    for client in (hank, dale):
+        expect_ok(client.request("join", room="#dev"))
     expect_ok(hank.request("block", user="dale"))
     dale.send_messages("#dev", "one", "two")
     assert [frame["seq"] for frame in hank.receive_messages(2)] == [1, 2]
@@ -85,12 +85,12 @@ def test_rooms_have_no_holes(chat_server: ChatServer) -> None:
 
 def test_who_blocks_is_not_seen_by_whom_they_block(chat_server: ChatServer) -> None:
     hank, dale, bobby = (chat_server.log_in(name) for name in ("hank", "dale", "bobby"))
-    for person in (hank, dale, bobby):
-        expect_ok(person.request("join", room="#dev"))
+    for client in (hank, dale, bobby):
+        expect_ok(client.request("join", room="#dev"))
     expect_ok(hank.request("block", user="dale"))
     assert online_names(dale) == {"dale", "bobby"} and online_names(bobby) == {"hank", "dale", "bobby"}
     members: list[Frame] = expect_ok(dale.request("members", room="#dev"))["users"]
-    assert {card["account_name"]: card["status"] for card in members} == {
+    assert {entry["account_name"]: entry["status"] for entry in members} == {
         "hank": "offline",
         "dale": "online",
         "bobby": "online",
@@ -127,6 +127,6 @@ def test_they_are_paged_and_there_is_an_end_of_them(chat_server: ChatServer) -> 
     names, more, after = [], True, None
     while more:
         page = expect_ok(bill.request("blocks", after=after))
-        names += [card["account_name"] for card in page["users"]]
+        names += [entry["account_name"] for entry in page["users"]]
         more, after = page["more"], names[-1]
     assert len(names) == len(set(names)) == 1000 and names[0] == "N000"

@@ -50,53 +50,53 @@ def server(start_server: Callable[..., RunningServer]) -> RunningServer:
 
 
 @pytest.fixture
-def comes(server: RunningServer, connector: Connector) -> LogIn:
-    def come(name: str = "", *, account: bool = False, **login: Any) -> UserClient:
-        connector.connections.append(person := UserClient(server))
+def log_in(server: RunningServer, connector: Connector) -> LogIn:
+    def log_in_client(name: str = "", *, account: bool = False, **login: Any) -> UserClient:
+        connector.connections.append(client := UserClient(server))
         if name:
-            person.start_session(name, **login)
+            client.start_session(name, **login)
         if account:
-            person.register()
-            person.receive_until_synced()
-        return person
+            client.register()
+            client.receive_until_synced()
+        return client
 
-    return come
+    return log_in_client
 
 
 def make_admin_service(server: RunningServer) -> AdminService:
     return AdminService(server.app.messenger, server.app.store, FAST, time.time)
 
 
-def take_texts(person: UserClient) -> list[str]:
-    return [event["message"] for event in person.take_events()]
+def take_texts(client: UserClient) -> list[str]:
+    return [event["message"] for event in client.take_events()]
 
 
-def test_a_session_resumed_on_another_device_is_another_token(server: RunningServer, comes: LogIn) -> None:
-    hank = comes("hank", account=True)
+def test_a_session_resumed_on_another_device_is_another_token(server: RunningServer, log_in: LogIn) -> None:
+    hank = log_in("hank", account=True)
     token = hank.session
-    phone = comes()
+    phone = log_in()
     answer = phone.try_log_in("hank", session=token, device="phone")
     assert answer["response"] == 200 and answer["session"] != token
     assert hank.request("probe")["response"] == 200
-    assert comes().try_log_in("hank", session=token)["response"] == 200
+    assert log_in().try_log_in("hank", session=token)["response"] == 200
 
 
-def test_a_token_is_good_no_more_once_the_password_is_another(server: RunningServer, comes: LogIn) -> None:
-    token = comes("hank", account=True).session
+def test_a_token_is_good_no_more_once_the_password_is_another(server: RunningServer, log_in: LogIn) -> None:
+    token = log_in("hank", account=True).session
     gate = Gate(server.app.store, "begin_session")
-    late = comes()
+    late = log_in()
     login = gevent.spawn(late.try_log_in, "hank", session=token)
     gate.wait_until_reached()
     make_admin_service(server).set_password("hank", "a brand new password")
     gate.open()
     assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
-    assert comes().try_log_in("hank", session=token)["code"] == "password_needed"
+    assert log_in().try_log_in("hank", session=token)["code"] == "password_needed"
 
 
-def test_who_got_in_on_the_old_password_a_moment_before_is_out_again(server: RunningServer, comes: LogIn) -> None:
-    comes("hank", account=True)
+def test_who_got_in_on_the_old_password_a_moment_before_is_out_again(server: RunningServer, log_in: LogIn) -> None:
+    log_in("hank", account=True)
     gate = Gate(server.app.store, "begin_session", after=True)
-    late = comes()
+    late = log_in()
     login = gevent.spawn(late.try_log_in, "hank", password=PASSWORD, device="late")
     gate.wait_until_reached()
     make_admin_service(server).set_password("hank", "a brand new password")
@@ -104,8 +104,8 @@ def test_who_got_in_on_the_old_password_a_moment_before_is_out_again(server: Run
     assert login.get(timeout=TIMEOUT)["code"] == "password_needed"
 
 
-def test_registering_is_carried_through_when_the_line_breaks(server: RunningServer, comes: LogIn) -> None:
-    hank = comes("hank")
+def test_registering_is_carried_through_when_the_line_breaks(server: RunningServer, log_in: LogIn) -> None:
+    hank = log_in("hank")
     gate = Gate(server.app.store, "register", after=True)
     hank.send({"action": "register", "id": "r", "password": PASSWORD})
     gate.wait_until_reached()
@@ -114,28 +114,28 @@ def test_registering_is_carried_through_when_the_line_breaks(server: RunningServ
     (connection,) = server.app.acceptor.connections
     connection.abort("the line broke")
     gate.open()
-    assert comes().try_log_in("hank")["code"] == "password_needed"
-    assert comes().try_log_in("hank", password=PASSWORD)["account"] is True
+    assert log_in().try_log_in("hank")["code"] == "password_needed"
+    assert log_in().try_log_in("hank", password=PASSWORD)["account"] is True
 
 
-def test_who_resumed_the_guest_meanwhile_is_told_that_it_is_an_account(server: RunningServer, comes: LogIn) -> None:
-    hank = comes("hank")
+def test_who_resumed_the_guest_meanwhile_is_told_that_it_is_an_account(server: RunningServer, log_in: LogIn) -> None:
+    hank = log_in("hank")
     gate = Gate(server.app.store, "register")
     hank.send({"action": "register", "id": "r", "password": PASSWORD})
     gate.wait_until_reached()
-    other = comes()
+    other = log_in()
     assert other.try_log_in("hank", session=hank.session)["account"] is False
     gate.open()
     while "code" not in (frame := other.receive()):
         pass
     assert frame["code"] == "name_taken"
-    assert comes().try_log_in("hank", password=PASSWORD)["account"] is True
+    assert log_in().try_log_in("hank", password=PASSWORD)["account"] is True
 
 
-def test_a_guest_who_registers_stays_in_its_rooms(comes: LogIn) -> None:
-    dale, gus = comes("dale", account=True), comes("gus")
-    for person in (dale, gus):
-        assert person.request("join", room="#dev")["response"] == 200
+def test_a_guest_who_registers_stays_in_its_rooms(log_in: LogIn) -> None:
+    dale, gus = log_in("dale", account=True), log_in("gus")
+    for client in (dale, gus):
+        assert client.request("join", room="#dev")["response"] == 200
     dale.send_messages("#dev", "one")
     gus.receive_messages(1)
     gus.register()
@@ -148,8 +148,8 @@ def test_a_guest_who_registers_stays_in_its_rooms(comes: LogIn) -> None:
     assert kept["status"] in ("online", "offline")  # a member, whether it is here or not
 
 
-def test_what_is_said_to_a_name_while_it_registers_is_kept_for_it(server: RunningServer, comes: LogIn) -> None:
-    dale, hank = comes("dale", account=True), comes("hank")
+def test_what_is_said_to_a_name_while_it_registers_is_kept_for_it(server: RunningServer, log_in: LogIn) -> None:
+    dale, hank = log_in("dale", account=True), log_in("hank")
     gate = Gate(server.app.store, "register", after=True)
     registering = gevent.spawn(hank.register)
     gate.wait_until_reached()
@@ -157,16 +157,16 @@ def test_what_is_said_to_a_name_while_it_registers_is_kept_for_it(server: Runnin
     gate.open()
     registering.get(timeout=TIMEOUT)
     hank.receive_until_synced()
-    assert comes("hank", password=PASSWORD, device="x").history("dale")[0]["message"] == "hello, first words"
+    assert log_in("hank", password=PASSWORD, device="x").history("dale")[0]["message"] == "hello, first words"
 
 
-def test_a_login_meanwhile_is_not_sent_the_past_of_a_room(server: RunningServer, comes: LogIn) -> None:
-    dale = comes("dale", account=True)
+def test_a_login_meanwhile_is_not_sent_the_past_of_a_room(server: RunningServer, log_in: LogIn) -> None:
+    dale = log_in("dale", account=True)
     dale.request("join", room="#dev")
     dale.send_messages("#dev", "said before")
-    hank = comes("hank", account=True)
+    hank = log_in("hank", account=True)
     gate = Gate(server.app.store, "begin_session", after=True)
-    phone = comes()
+    phone = log_in()
     login = gevent.spawn(phone.start_session, "hank", password=PASSWORD, device="phone")
     gate.wait_until_reached()
     assert hank.request("join", room="#dev")["response"] == 200
@@ -176,11 +176,11 @@ def test_a_login_meanwhile_is_not_sent_the_past_of_a_room(server: RunningServer,
     assert [event["message"] for event in phone.receive_messages(1)] == ["said after"] and phone.backlog == []
 
 
-def test_the_other_device_of_who_joins_misses_nothing(server: RunningServer, comes: LogIn) -> None:
-    dale = comes("dale", account=True)
+def test_the_other_device_of_who_joins_misses_nothing(server: RunningServer, log_in: LogIn) -> None:
+    dale = log_in("dale", account=True)
     dale.request("join", room="#dev")
-    hank = comes("hank", account=True, device="laptop")
-    phone = comes("hank", password=PASSWORD, device="phone")
+    hank = log_in("hank", account=True, device="laptop")
+    phone = log_in("hank", password=PASSWORD, device="phone")
     gate = Gate(server.app.store, "join", after=True)
     joining = gevent.spawn(hank.request, "join", room="#dev")
     gate.wait_until_reached()
@@ -191,8 +191,8 @@ def test_the_other_device_of_who_joins_misses_nothing(server: RunningServer, com
         assert [event["message"] for event in device.receive_messages(1)] == ["said while hank came in"]
 
 
-def test_nobody_speaks_in_or_enters_a_room_that_is_being_deleted(server: RunningServer, comes: LogIn) -> None:
-    dale, hank = comes("dale", account=True), comes("hank", account=True)
+def test_nobody_speaks_in_or_enters_a_room_that_is_being_deleted(server: RunningServer, log_in: LogIn) -> None:
+    dale, hank = log_in("dale", account=True), log_in("hank", account=True)
     dale.request("join", room="#dev")
     dale.send_messages("#dev", "old")
     gate = Gate(server.app.store, "delete_room")
@@ -207,27 +207,27 @@ def test_nobody_speaks_in_or_enters_a_room_that_is_being_deleted(server: Running
     assert hank.request("join", room="#dev")["seq"] == 0
 
 
-def test_a_room_made_anew_is_heard_by_those_who_had_left_the_old_one(server: RunningServer, comes: LogIn) -> None:
-    dale, hank = comes("dale", account=True), comes("hank", account=True)
-    for person in (dale, hank):
-        person.request("join", room="#dev")
+def test_a_room_made_anew_is_heard_by_those_who_had_left_the_old_one(server: RunningServer, log_in: LogIn) -> None:
+    dale, hank = log_in("dale", account=True), log_in("hank", account=True)
+    for client in (dale, hank):
+        client.request("join", room="#dev")
     dale.send_messages("#dev", "old 1", "old 2", "old 3")
     hank.receive_messages(3)
     hank.request("leave", room="#dev")
     make_admin_service(server).delete_room("#dev")
-    for person in (dale, hank):
-        person.request("join", room="#dev")
+    for client in (dale, hank):
+        client.request("join", room="#dev")
     dale.send_messages("#dev", "new 1", "new 2")
     assert [event["message"] for event in hank.receive_messages(2)] == ["new 1", "new 2"]
 
 
 @pytest.mark.parametrize("verb", ["remove", "leave"])
 def test_leaving_that_could_not_be_stored_can_be_asked_again(
-    server: RunningServer, comes: LogIn, monkeypatch: pytest.MonkeyPatch, verb: str
+    server: RunningServer, log_in: LogIn, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    dale, hank = comes("dale", account=True), comes("hank", account=True)
-    for person in (dale, hank):
-        person.request("join", room="#dev")
+    dale, hank = log_in("dale", account=True), log_in("hank", account=True)
+    for client in (dale, hank):
+        client.request("join", room="#dev")
 
     def no_room(*_: Any) -> None:
         raise StoreUnavailable
@@ -245,7 +245,7 @@ def test_leaving_that_could_not_be_stored_can_be_asked_again(
     assert goes()["response"] == 200
     dale.send_messages("#dev", "secret")
     assert hank.request("history", **{"with": "#dev"})["code"] == "not_member"
-    assert comes("hank", password=PASSWORD, device="b").backlog == []
+    assert log_in("hank", password=PASSWORD, device="b").backlog == []
 
 
 def test_a_guest_who_stays_is_given_all_that_was_answered(
@@ -269,9 +269,9 @@ def test_a_guest_who_stays_is_given_all_that_was_answered(
     assert len(guest.receive_messages(answers.count(200))) == answers.count(200)
 
 
-def test_nothing_is_said_any_more_once_all_is_forgotten(server: RunningServer, comes: LogIn) -> None:
-    dale, hank = comes("dale", account=True), comes("hank", account=True)
-    phone = comes("hank", password=PASSWORD, device="phone")
+def test_nothing_is_said_any_more_once_all_is_forgotten(server: RunningServer, log_in: LogIn) -> None:
+    dale, hank = log_in("dale", account=True), log_in("hank", account=True)
+    phone = log_in("hank", password=PASSWORD, device="phone")
     gate = Gate(server.app.store, "erase_messages", after=True)
     forgetting = gevent.spawn(hank.request, "forget", password=PASSWORD)
     gate.wait_until_reached()
@@ -283,9 +283,9 @@ def test_nothing_is_said_any_more_once_all_is_forgotten(server: RunningServer, c
 
 
 def test_an_account_that_could_not_be_deleted_is_what_it_was(
-    server: RunningServer, comes: LogIn, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    comes("hank", account=True)
+    log_in("hank", account=True)
 
     def no_room(_: int) -> None:
         raise StoreUnavailable
@@ -294,8 +294,8 @@ def test_an_account_that_could_not_be_deleted_is_what_it_was(
         disk.setattr(server.app.store, "delete_account", no_room)
         with pytest.raises(StoreUnavailable):
             make_admin_service(server).delete_account("hank")
-    assert comes().try_log_in("hank")["code"] == "password_needed"
-    assert comes().try_log_in("hank", password=PASSWORD)["response"] == 200
+    assert log_in().try_log_in("hank")["code"] == "password_needed"
+    assert log_in().try_log_in("hank", password=PASSWORD)["response"] == 200
     make_admin_service(server).delete_account("hank")
-    assert comes().try_log_in("hank", password=PASSWORD)["code"] == "wrong_password"
-    assert comes().try_log_in("hank")["account"] is False
+    assert log_in().try_log_in("hank", password=PASSWORD)["code"] == "wrong_password"
+    assert log_in().try_log_in("hank")["account"] is False

@@ -9,14 +9,14 @@ from tests.support.accounts import ChatServer, UserClient
 from tests.support.course_clients import Frame
 
 
-def list_conversations(person: UserClient, **fields: Any) -> list[Frame]:
-    answer = person.request("conversations", **fields)
+def list_conversations(client: UserClient, **fields: Any) -> list[Frame]:
+    answer = client.request("conversations", **fields)
     assert (answer["response"], answer["more"]) == (200, False), answer
     return answer["conversations"]  # type: ignore[no-any-return]
 
 
-def positions(person: UserClient) -> list[tuple[str, int, int, int]]:
-    return [(each["with"], each["seq"], each["first"], each["read"]) for each in list_conversations(person)]
+def positions(client: UserClient) -> list[tuple[str, int, int, int]]:
+    return [(each["with"], each["seq"], each["first"], each["read"]) for each in list_conversations(client)]
 
 
 def test_direct_ones_and_rooms_are_listed_by_name_with_what_was_read(chat_server: ChatServer) -> None:
@@ -39,8 +39,8 @@ def test_direct_ones_and_rooms_are_listed_by_name_with_what_was_read(chat_server
 
 def test_who_was_taken_out_or_has_left_is_not_in_it(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
-    for person in (hank, dale):
-        assert person.request("join", room="#dev")["response"] == 200
+    for client in (hank, dale):
+        assert client.request("join", room="#dev")["response"] == 200
     assert hank.request("remove", room="#dev", user="dale")["response"] == 200
     assert hank.request("leave", room="#dev")["response"] == 200
     assert positions(hank) == positions(dale) == []
@@ -61,14 +61,14 @@ def test_a_guest_is_told_of_its_rooms_only_and_has_nothing_to_read(chat_server: 
 def test_pages_fit_the_frame(start_chat_server: Callable[..., ChatServer]) -> None:
     chat_server = start_chat_server(max_frame=directory.MAX_ENTRY_BYTES * 4)
     names = [f"#{letter * 10}{'ж' * 22}" for letter in "жзийклмнпр"]
-    for person in (chat_server.log_in("hank"), chat_server.log_in_guest("gus")):
+    for client in (chat_server.log_in("hank"), chat_server.log_in_guest("gus")):
         for name in names:
             chat_server.log_in("dale").request("join", room=name)
-            assert person.request("join", room=name)["response"] == 200
+            assert client.request("join", room=name)["response"] == 200
         seen: list[str] = []
         more = True
         while more:
-            answer = person.request("conversations", after=seen[-1] if seen else "")
+            answer = client.request("conversations", after=seen[-1] if seen else "")
             assert len(answer["conversations"]) <= 4
             seen += [each["with"] for each in answer["conversations"]]
             more = answer["more"]

@@ -21,15 +21,15 @@ from tests.support.course_clients import (
 )
 from tests.support.native_clients import Connector, run_together
 
-EVERY_VARIANT = pytest.mark.parametrize("spelling", VARIANTS, ids=lambda spelling: spelling.name)
+EVERY_VARIANT = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 
 
 def name_clients(suffix: str, spellings: Iterable[CourseVariant] = VARIANTS) -> dict[str, CourseVariant]:
-    return {f"{spelling.name}.{suffix}": spelling for spelling in spellings}
+    return {f"{variant.name}.{suffix}": variant for variant in spellings}
 
 
 def test_there_are_at_least_twenty_spellings() -> None:
-    assert len({spelling.name for spelling in VARIANTS}) == len(VARIANTS) >= 20
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS) >= 20
 
 
 def test_every_spelling_hears_every_dialect_before_it_has_said_a_word(server: Address, connector: Connector) -> None:
@@ -70,32 +70,32 @@ def test_every_spelling_exchanges_messages_with_every_other_both_ways(server: Ad
 
 @EVERY_VARIANT
 def test_a_taken_name_is_refused_in_the_callers_envelope_and_then_hung_up_on(
-    spelling: CourseVariant, server: Address, connector: Connector
+    variant: CourseVariant, server: Address, connector: Connector
 ) -> None:
     connector.open_native(server, "hank")
-    connector.open_course(server, spelling, "hank").expect_refused()
+    connector.open_course(server, variant, "hank").expect_refused()
 
 
 @EVERY_VARIANT
 def test_a_name_is_free_at_once_when_its_owner_leaves(
-    spelling: CourseVariant, server: Address, connector: Connector
+    variant: CourseVariant, server: Address, connector: Connector
 ) -> None:
     for _ in range(3):
-        client = connector.open_course(server, spelling, "hank")
-        client.send(spelling.presence("hank"))
-        spelling.response_form.check_accepted(client.receive())
+        client = connector.open_course(server, variant, "hank")
+        client.send(variant.presence("hank"))
+        variant.response_form.check_accepted(client.receive())
         client.quit()
     connector.open_native(server, "hank")
 
 
-@pytest.mark.parametrize("spelling", [one for one in VARIANTS if one.quit("x")], ids=lambda spelling: spelling.name)
+@pytest.mark.parametrize("variant", [one for one in VARIANTS if one.quit("x")], ids=lambda variant: variant.name)
 def test_leaving_frees_the_name_while_the_connection_lingers(
-    spelling: CourseVariant, server: Address, connector: Connector
+    variant: CourseVariant, server: Address, connector: Connector
 ) -> None:
-    client = connector.open_course(server, spelling, "hank")
-    client.send(spelling.presence("hank"))
-    spelling.response_form.check_accepted(client.receive())
-    client.send(spelling.quit("hank") or {})
+    client = connector.open_course(server, variant, "hank")
+    client.send(variant.presence("hank"))
+    variant.response_form.check_accepted(client.receive())
+    client.send(variant.quit("hank") or {})
     connector.open_native(server, "hank")
 
 
@@ -107,18 +107,18 @@ def test_leaving_with_the_name_of_another_leaves_the_other_alone(server: Address
 
 
 def test_who_has_not_said_its_presence_cannot_send(server: Address, connector: Connector) -> None:
-    dale, wire = connector.open_native(server, "dale"), connector.open_raw(server)
-    wire.send_bytes(json.dumps(CLASSIC.message("hank", "dale", "hello")).encode())
-    wire.send_bytes(json.dumps(CLASSIC.presence("hank")).encode())
-    while wire.receive()["response"] != 200:
+    dale, connection = connector.open_native(server, "dale"), connector.open_raw(server)
+    connection.send_bytes(json.dumps(CLASSIC.message("hank", "dale", "hello")).encode())
+    connection.send_bytes(json.dumps(CLASSIC.presence("hank")).encode())
+    while connection.receive()["response"] != 200:
         pass
     dale.expect_no_events()
 
 
 def test_who_returns_is_heard_and_hears_as_before(server: Address, connector: Connector) -> None:
     dale = connector.log_in_course(server, CLASSIC, "dale")
-    for number, spelling in enumerate((CLASSIC, UPPER, REQUEST_FORM)):
-        hank = connector.log_in_course(server, spelling, "hank")
+    for number, variant in enumerate((CLASSIC, UPPER, REQUEST_FORM)):
+        hank = connector.log_in_course(server, variant, "hank")
         hank.send_message("dale", f"here {number}")
         assert dale.receive_message() == ("hank", f"here {number}")
         dale.send_message("hank", f"welcome {number}")
@@ -151,18 +151,18 @@ def test_an_addressee_is_found_whatever_the_case_and_sees_its_own_spelling(
 
 @EVERY_VARIANT
 def test_a_presence_again_with_the_same_name_is_accepted_again(
-    spelling: CourseVariant, server: Address, connector: Connector
+    variant: CourseVariant, server: Address, connector: Connector
 ) -> None:
-    client = connector.open_course(server, spelling, "hank")
+    client = connector.open_course(server, variant, "hank")
     for _ in range(2):
-        client.send(spelling.presence("hank"))
-        spelling.response_form.check_accepted(client.receive())
+        client.send(variant.presence("hank"))
+        variant.response_form.check_accepted(client.receive())
 
 
 @pytest.mark.parametrize("name", ["", "a b", "all", "server", "SYSTEM", "x" * 33, "h\u0430nk", "a\u202eb"])
 def test_a_bad_name_is_refused_in_the_callers_envelope(name: str, server: Address, connector: Connector) -> None:
-    for spelling in (CLASSIC, STATUS, UPPER, REQUEST_FORM):
-        connector.open_course(server, spelling, name).expect_refused()
+    for variant in (CLASSIC, STATUS, UPPER, REQUEST_FORM):
+        connector.open_course(server, variant, name).expect_refused()
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_a_bad_name_is_refused_in_the_callers_envelope(name: str, server: Addres
     ],
 )
 def test_the_first_spelling_of_a_name_is_the_one(names: Frame, server: Address, connector: Connector) -> None:
-    wire = connector.open_raw(server)
-    wire.send_bytes(json.dumps({"action": "presence", "time": 1, **names}).encode())
-    assert wire.receive()["response"] == 200
+    connection = connector.open_raw(server)
+    connection.send_bytes(json.dumps({"action": "presence", "time": 1, **names}).encode())
+    assert connection.receive()["response"] == 200
     assert connector.open_native(server).try_log_in("hank")["code"] == "name_in_use"
 
 

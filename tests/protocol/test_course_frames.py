@@ -114,14 +114,14 @@ def test_a_long_text_is_split_at_blanks_and_every_word_arrives_whole(server: Add
     words = [f'"слово"{number}' if number % 7 else f"💬{number}" for number in range(90)]
     clients = connector.log_in_courses(server, {one.name: one for one in VARIANTS})
     hank = connector.log_in_course(server, CLASSIC, "hank")
-    heard: dict[str, list[str]] = {client.name: [] for client in clients}
+    received: dict[str, list[str]] = {client.name: [] for client in clients}
     for client in clients:
         hank.send_message(client.name, " ".join(words))
     length = len("".join(words))
-    assert run_together({one.name: receive_text(one, length, heard[one.name]) for one in clients}) == {}
+    assert run_together({one.name: receive_text(one, length, received[one.name]) for one in clients}) == {}
     for client in clients:
-        assert len(heard[client.name]) > 1
-        assert " ".join(heard[client.name]).split() == words, client.name
+        assert len(received[client.name]) > 1
+        assert " ".join(received[client.name]).split() == words, client.name
         client.check_pacing()
 
 
@@ -130,11 +130,13 @@ def test_a_long_word_is_split_between_characters_and_loses_none(server: Address,
     clients = connector.log_in_courses(server, rows)
     hank = connector.log_in_course(server, CLASSIC, "hank")
     texts = {name: LONG_WORDS[name.partition(".")[2]] for name in rows}
-    heard: dict[str, list[str]] = {name: [] for name in rows}
+    received: dict[str, list[str]] = {name: [] for name in rows}
     for name, text in texts.items():
         hank.send_message(name, text)
-    assert run_together({one.name: receive_text(one, len(texts[one.name]), heard[one.name]) for one in clients}) == {}
-    assert {name: "".join(chunks) for name, chunks in heard.items()} == texts
+    assert (
+        run_together({one.name: receive_text(one, len(texts[one.name]), received[one.name]) for one in clients}) == {}
+    )
+    assert {name: "".join(chunks) for name, chunks in received.items()} == texts
 
 
 def test_the_longest_names_still_leave_room_for_text(server: Address, connector: Connector) -> None:

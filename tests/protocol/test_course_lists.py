@@ -87,13 +87,13 @@ def test_pushes_are_far_apart_after_lists_but_answers_come_at_once(server: Addre
 
 def test_a_broadcast_reaches_everybody_present(server: Address, connector: Connector) -> None:
     listeners = connector.log_in_courses(server, {one.name: one for one in DIALECTS})
-    senders = connector.log_in_courses(server, {name: spelling for name, spelling, _ in BROADCAST_FRAMES})
+    senders = connector.log_in_courses(server, {name: variant for name, variant, _ in BROADCAST_FRAMES})
     native, expected = connector.open_native(server, "native"), [(name, "all of you") for name, *_ in BROADCAST_FRAMES]
     for sender, (_, _, frame) in zip(senders, BROADCAST_FRAMES, strict=True):
         sender.send({"time": time.time(), **frame})
     assert run_together({one.name: lambda one=one: one.receive_messages(expected) for one in listeners}) == {}
-    heard = [native.next_event("msg") for _ in BROADCAST_FRAMES]
-    assert {(frame["from"], frame["message"]) for frame in heard} == set(expected)
+    received = [native.next_event("msg") for _ in BROADCAST_FRAMES]
+    assert {(frame["from"], frame["message"]) for frame in received} == set(expected)
 
 
 def test_who_comes_after_a_broadcast_does_not_get_it(server: Address, connector: Connector) -> None:

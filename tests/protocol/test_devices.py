@@ -19,15 +19,15 @@ BAD_ACKS: tuple[dict[str, Any], ...] = (
 )
 
 
-def backlog_of(person: UserClient, conversation: str) -> list[int]:
+def backlog_of(client: UserClient, conversation: str) -> list[int]:
     """The seqs of what waited there, sent by either."""
-    return seqs(frame for frame in person.backlog if conversation in (frame["from"], frame["to"]))
+    return seqs(frame for frame in client.backlog if conversation in (frame["from"], frame["to"]))
 
 
-def quit_all(*people: UserClient) -> None:
-    for person in people:
-        person.send({"action": "quit"})
-        person.receive_until_closed()
+def quit_all(*clients: UserClient) -> None:
+    for client in clients:
+        client.send({"action": "quit"})
+        client.receive_until_closed()
 
 
 def test_what_was_sent_while_nobody_was_there_comes_oldest_first_and_then_synced(chat_server: ChatServer) -> None:
@@ -105,8 +105,8 @@ def test_devices_see_what_the_others_send_with_its_id_and_nobody_else_sees_the_i
     assert isinstance(frame.pop("time"), float)
     expected = {"action": "msg", "from": "hank", "to": "dale", "message": "hello", "seq": 1}
     assert frame == {**expected, "id": "unique"}
-    (heard,) = dale.receive_messages(1)
-    assert heard == {**expected, "time": heard["time"]}
+    (received,) = dale.receive_messages(1)
+    assert received == {**expected, "time": received["time"]}
     assert laptop.take_events() == []
 
 
@@ -175,15 +175,15 @@ def test_with_more_than_twenty_devices_the_longest_unused_is_forgotten(chat_serv
     )  # so that nobody takes her for a guesser
     chat_server.log_in("dale").send_messages("peggy", "hello")
     for device in ("laptop", "phone"):
-        person = chat_server.log_in("peggy", device)
-        assert seqs(person.backlog) == [1]
-        quit_all(person)
+        client = chat_server.log_in("peggy", device)
+        assert seqs(client.backlog) == [1]
+        quit_all(client)
     waiting: dict[str, list[int]] = {}
 
     def enters(device: str) -> None:
-        person = chat_server.connect().start_session("peggy", password=PASSWORD, device=device)
-        waiting[device] = seqs(person.backlog)
-        quit_all(person)
+        client = chat_server.connect().start_session("peggy", password=PASSWORD, device=device)
+        waiting[device] = seqs(client.backlog)
+        quit_all(client)
 
     devices = [f"device {number}" for number in range(18)]
     assert run_together({device: lambda device=device: enters(device) for device in devices}) == {}
@@ -227,8 +227,8 @@ def test_a_guest_is_told_what_was_delivered_and_a_course_client_is_not(chat_serv
 
 def test_what_is_acknowledged_in_a_room_is_told_to_nobody(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
-    for person in (hank, dale):
-        assert person.request("join", room="#dev")["response"] == 200
+    for client in (hank, dale):
+        assert client.request("join", room="#dev")["response"] == 200
     hank.send_messages("#dev", "hello all")
     hank.send_messages("dale", "hello dale")
     dale.acknowledge("#dev", 1)
@@ -243,8 +243,8 @@ def test_a_read_mark_goes_to_the_other_devices_only(chat_server: ChatServer) -> 
         chat_server.log_in("dale"),
     )
     dale.send_messages("hank", *numbered_texts(3))
-    for person in (laptop, phone):
-        person.receive_messages(3)
+    for client in (laptop, phone):
+        client.receive_messages(3)
     mark = {"action": "read", "with": "dale", "seq": 2}
     laptop.send(mark)
     assert phone.next_event() == mark

@@ -41,7 +41,7 @@ def test_both_directions_count_together_and_every_conversation_by_itself(
         log_in(chat_server, right, "dale"),
         chat_server.log_in("bobby"),
     )
-    said = [person.send_messages(other.name, "x")[0] for person, other in ((hank, dale), (dale, hank)) * 5]
+    said = [client.send_messages(other.name, "x")[0] for client, other in ((hank, dale), (dale, hank)) * 5]
     assert said == list(range(1, 11))
     assert bobby.send_messages(hank.name, "x") == bobby.send_messages(dale.name, "x") == [1]
     chat_server.restart()
@@ -50,23 +50,23 @@ def test_both_directions_count_together_and_every_conversation_by_itself(
 
 
 def test_many_who_send_at_once_leave_no_hole_and_keep_their_order(chat_server: ChatServer) -> None:
-    people = [chat_server.log_in("hank"), chat_server.log_in("dale"), chat_server.log_in("hank", "phone")]
+    clients = [chat_server.log_in("hank"), chat_server.log_in("dale"), chat_server.log_in("hank", "phone")]
     answers: dict[str, list[int]] = {}
 
-    def pours(person: UserClient, number: int, to: str) -> None:
-        answers[f"{number}"] = seqs(person.send_pipelined(to, [f"{number}.{text}" for text in numbered_texts(200)]))
+    def pours(client: UserClient, number: int, to: str) -> None:
+        answers[f"{number}"] = seqs(client.send_pipelined(to, [f"{number}.{text}" for text in numbered_texts(200)]))
 
-    jobs = zip(people, ("dale", "hank", "dale"), strict=True)
+    jobs = zip(clients, ("dale", "hank", "dale"), strict=True)
     wrong = run_together({f"{n}": lambda n=n, job=job: pours(job[0], n, job[1]) for n, job in enumerate(jobs)})
     assert wrong == {}
     assert all(one == sorted(one) for one in answers.values())
     assert sorted(itertools.chain(*answers.values())) == list(range(1, 601))
-    for number, person in enumerate(people):
-        heard = person.receive_messages(400)
-        assert sorted(seqs(heard) + answers[f"{number}"]) == list(range(1, 601))
-        assert seqs(heard) == sorted(seqs(heard))
+    for number, client in enumerate(clients):
+        received = client.receive_messages(400)
+        assert sorted(seqs(received) + answers[f"{number}"]) == list(range(1, 601))
+        assert seqs(received) == sorted(seqs(received))
         for other in {0, 1, 2} - {number}:
-            said = [text for text in texts(heard) if text.startswith(f"{other}.")]
+            said = [text for text in texts(received) if text.startswith(f"{other}.")]
             assert said == [f"{other}.{text}" for text in numbered_texts(200)]
 
 
@@ -76,9 +76,9 @@ def test_the_same_id_again_is_answered_with_the_same_seq_and_delivered_once(chat
         assert hank.request("msg", id="same", to="dale", message="once")["seq"] == 1
     assert hank.request("msg", id="same", to="DALE", message="once")["seq"] == 1
     assert hank.send_messages("dale", "twice") == [2]
-    for person in (phone, dale):
-        assert texts(person.receive_messages(2)) == ["once", "twice"]
-        assert person.take_events() == []
+    for client in (phone, dale):
+        assert texts(client.receive_messages(2)) == ["once", "twice"]
+        assert client.take_events() == []
     chat_server.restart()
     assert chat_server.log_in("hank").request("msg", id="same", to="dale", message="once")["seq"] == 1
     assert seqs(chat_server.log_in("dale").backlog) == [1, 2]
@@ -112,11 +112,11 @@ def test_an_id_belongs_to_an_account_a_device_and_a_conversation(chat_server: Ch
         *(chat_server.log_in("hank", device) for device in ("laptop", "phone")),
         *(chat_server.log_in(name) for name in ("dale", "bobby")),
     )
-    for seq, (person, to) in enumerate([(hank, "dale"), (phone, "dale"), (dale, "hank")], 1):
-        answer = person.request("msg", id="same", to=to, message=f"text {seq}")
+    for seq, (client, to) in enumerate([(hank, "dale"), (phone, "dale"), (dale, "hank")], 1):
+        answer = client.request("msg", id="same", to=to, message=f"text {seq}")
         assert (answer["response"], answer["seq"]) == (200, seq)
-    for person, to in ((hank, "bobby"), (bobby, "dale")):
-        assert person.request("msg", id="same", to=to, message="elsewhere")["seq"] == 1
+    for client, to in ((hank, "bobby"), (bobby, "dale")):
+        assert client.request("msg", id="same", to=to, message="elsewhere")["seq"] == 1
 
 
 def test_ids_of_guests_are_only_echoed(chat_server: ChatServer) -> None:
@@ -225,8 +225,8 @@ def test_who_registers_a_name_that_another_guest_had_reads_nothing_of_it(chat_se
 def test_what_guests_said_to_each_other_is_not_kept(chat_server: ChatServer) -> None:
     olga, guest = chat_server.log_in_guest("olga"), chat_server.log_in_guest("guest")
     assert olga.send_message("guest", "between guests")["response"] == 202
-    for person in (olga, guest):
-        person.register()
+    for client in (olga, guest):
+        client.register()
     assert olga.send_messages("guest", "between accounts") == [1]
     assert texts(guest.history("olga")) == texts(olga.history("guest")) == ["between accounts"]
 
@@ -263,6 +263,6 @@ def test_without_an_id_a_message_is_stored_and_delivered_and_answered_only_when_
 def test_a_burst_arrives_whole_and_in_order(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     assert seqs(hank.send_pipelined("dale", numbered_texts(1000))) == list(range(1, 1001))
-    heard = dale.receive_messages(1000)
-    assert (seqs(heard), texts(heard)) == (list(range(1, 1001)), numbered_texts(1000))
+    received = dale.receive_messages(1000)
+    assert (seqs(received), texts(received)) == (list(range(1, 1001)), numbered_texts(1000))
     assert dale.take_events() == []

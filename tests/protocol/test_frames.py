@@ -78,9 +78,9 @@ def padded_probe(size: int) -> bytes:
     return empty[:-2] + b"x" * (size - len(empty) - 1) + empty[-2:] + b"\n"
 
 
-def send_bytewise(wire: RawConnection, data: bytes) -> None:
+def send_bytewise(connection: RawConnection, data: bytes) -> None:
     for number in range(len(data)):
-        wire.send_bytes(data[number : number + 1])
+        connection.send_bytes(data[number : number + 1])
         gevent.idle()
 
 
@@ -97,10 +97,10 @@ def test_a_bad_line_is_answered_400_and_the_next_is_read(line: bytes, server: Ad
 def test_a_bad_object_before_the_presence_is_answered_400_and_the_next_is_read(
     line: bytes, server: Address, connector: Connector
 ) -> None:
-    wire = connector.open_raw(server)
-    wire.send_bytes(line + b"\n" + encode_json(PRESENCE))
-    wire.expect_error()
-    assert wire.receive()["response"] == 200
+    connection = connector.open_raw(server)
+    connection.send_bytes(line + b"\n" + encode_json(PRESENCE))
+    connection.expect_error()
+    assert connection.receive()["response"] == 200
 
 
 def test_a_course_client_that_sends_a_bad_line_is_still_heard_afterwards(server: Address, connector: Connector) -> None:
@@ -159,9 +159,9 @@ def test_native_frames_in_pieces_of_any_size_are_the_same_frames(
 def test_an_object_pretty_printed_over_lines_is_one_object_before_the_native_presence(
     server: Address, connector: Connector
 ) -> None:
-    wire = connector.open_raw(server)
-    wire.send_bytes(json.dumps({**PRESENCE, "jim": 2}, indent=2).encode() + b"\n")
-    answer = wire.receive()
+    connection = connector.open_raw(server)
+    connection.send_bytes(json.dumps({**PRESENCE, "jim": 2}, indent=2).encode() + b"\n")
+    answer = connection.receive()
     assert (answer["response"], answer["jim"]) == (200, 2)
 
 
@@ -246,12 +246,12 @@ def test_the_cap_is_an_option_and_said_in_the_limits(
 
 @pytest.mark.parametrize("presence", [b"", encode_json(PRESENCE)], ids=["before the presence", "after it"])
 def test_a_course_client_over_the_cap_is_closed(presence: bytes, server: Address, connector: Connector) -> None:
-    wire = connector.open_raw(server)
+    connection = connector.open_raw(server)
     if presence:
-        wire.send_bytes(presence)
-        assert wire.receive()["response"] == 200
-    wire.send_bytes(encode_json({"action": "message", "to": "hank", "text": "x" * 70_000})[:-2])
-    wire.receive_until_closed()
+        connection.send_bytes(presence)
+        assert connection.receive()["response"] == 200
+    connection.send_bytes(encode_json({"action": "message", "to": "hank", "text": "x" * 70_000})[:-2])
+    connection.receive_until_closed()
     connector.open_native(server, "hank")
 
 
@@ -265,8 +265,8 @@ def test_bad_frames_are_forgiven_a_bounded_number_of_times(server: Address, conn
     connector.open_native(server, "hank")
 
 
-def send_ignoring_errors(wire: RawConnection, data: bytes) -> None:
+def send_ignoring_errors(connection: RawConnection, data: bytes) -> None:
     try:
-        wire.send_bytes(data)
+        connection.send_bytes(data)
     except OSError:
         return

@@ -38,24 +38,24 @@ def ping_pong(hank: NativeClient, dale: NativeClient, rounds: int) -> None:
         assert hank.receive_message() == ("dale", f"pong {number}")
 
 
-def send_garbage(server: Address, thrown: list[int]) -> None:
+def send_garbage(server: Address, sent_counts: list[int]) -> None:
     """Connects and sends rubbish, again each time it is hung up on; never reads."""
     while True:
-        wire = RawConnection(server)
-        with contextlib.closing(wire), contextlib.suppress(OSError):
+        connection = RawConnection(server)
+        with contextlib.closing(connection), contextlib.suppress(OSError):
             for _ in range(20):
-                wire.send_bytes(os.urandom(4096))
+                connection.send_bytes(os.urandom(4096))
                 for piece in GARBAGE:
-                    wire.send_bytes(piece)
-                thrown.append(1)
+                    connection.send_bytes(piece)
+                sent_counts.append(1)
                 gevent.sleep(0.001)
 
 
-def is_open(wire: RawConnection) -> bool:
+def is_open(connection: RawConnection) -> bool:
     """Not hung up on: reading finds either nothing yet or a frame."""
-    wire.sock.settimeout(0)
+    connection.sock.settimeout(0)
     try:
-        return wire.sock.recv(65536) != b""
+        return connection.sock.recv(65536) != b""
     except BlockingIOError:
         return True
 
@@ -65,16 +65,16 @@ def test_two_thousand_idle_connections_and_a_thrower_of_rubbish_disturb_nobody(
 ) -> None:
     hank, dale = connector.open_native(server, "hank"), connector.open_native(server, "dale")
     idle = [connector.open_native(server) for _ in range(IDLE)]
-    for number, wire in enumerate(idle[: IDLE // 2]):
-        wire.log_in(f"idle-{number}")
-    thrown: list[int] = []
-    throwers = [gevent.spawn(send_garbage, server, thrown) for _ in range(2)]
+    for number, connection in enumerate(idle[: IDLE // 2]):
+        connection.log_in(f"idle-{number}")
+    sent_counts: list[int] = []
+    throwers = [gevent.spawn(send_garbage, server, sent_counts) for _ in range(2)]
     try:
         ping_pong(hank, dale, 500)
     finally:
         gevent.killall(throwers)
-    assert len(thrown) > 20
-    assert all(is_open(wire) for wire in idle[: IDLE // 2])
+    assert len(sent_counts) > 20
+    assert all(is_open(connection) for connection in idle[: IDLE // 2])
     hank.expect_no_events()
     dale.expect_no_events()
 
@@ -146,20 +146,20 @@ def test_stopping_tells_natives_to_move_after_everything_accepted_was_written(
     hank, dale = connector.open_native(server, "hank"), connector.open_native(server, "dale")
     for number in range(50):
         assert hank.send_message("dale", f"{number}")["response"] == 202
-    stopping = gevent.spawn(server.stop)
+    stop = gevent.spawn(server.stop)
     frames = dale.receive_until_closed()
     assert [frame["message"] for frame in frames if frame["action"] == "msg"] == [f"{number}" for number in range(50)]
     moving = [frame for frame in frames if frame["action"] == "moving"]
     for each in moving, hank.receive_until_closed():
         assert each == [{"action": "moving", "retry_in": each[0]["retry_in"]}]
         assert isinstance(each[0]["retry_in"], float) and each[0]["retry_in"] > 0
-    stopping.get(timeout=TEST_TIMEOUT)
+    stop.get(timeout=TEST_TIMEOUT)
 
 
 def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothing(
     server: Any, connector: Connector
 ) -> None:
-    clients = connector.log_in_courses(server, {spelling.name: spelling for spelling in VARIANTS})
+    clients = connector.log_in_courses(server, {variant.name: variant for variant in VARIANTS})
     hank = connector.log_in_course(server, CLASSIC, "hank")
     texts = [f"promised {number}" for number in range(2)]
     for client in clients:
@@ -168,14 +168,14 @@ def test_stopping_writes_what_course_clients_were_promised_and_tells_them_nothin
     sentinel = connector.open_native(server, "sentinel")
     hank.send_message("sentinel", "all sent")
     assert sentinel.receive_message() == ("hank", "all sent")
-    stopping = gevent.spawn(server.stop)
+    stop = gevent.spawn(server.stop)
 
     def hear_and_be_hung_up_on(client: Any) -> None:
         assert [client.receive_message()[1] for _ in texts] == texts
         assert client.sock.recv(1024) == b""
 
     assert run_together({one.name: lambda one=one: hear_and_be_hung_up_on(one) for one in clients}) == {}
-    stopping.get(timeout=TEST_TIMEOUT)
+    stop.get(timeout=TEST_TIMEOUT)
 
 
 def test_a_stopping_server_does_not_wait_for_who_never_reads(
@@ -186,6 +186,6 @@ def test_a_stopping_server_does_not_wait_for_who_never_reads(
     hank = connector.open_native(server, "hank")
     while hank.send_message("deaf", "x" * 16000)["response"] == 202:
         pass
-    stopping = gevent.spawn(server.stop)
+    stop = gevent.spawn(server.stop)
     assert [frame["action"] for frame in hank.receive_until_closed()] == ["moving"]
-    stopping.get(timeout=TEST_TIMEOUT)
+    stop.get(timeout=TEST_TIMEOUT)

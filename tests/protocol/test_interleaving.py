@@ -18,28 +18,28 @@ COUNT = 1500
 @contextmanager
 def sending_meanwhile(sender: UserClient, to: str, count: int = COUNT) -> Iterator[Event]:
     """Says so many things meanwhile, every one of which is answered 200; the event is set when a third was said."""
-    begun = Event()
+    started = Event()
 
-    def streams() -> None:
+    def send_all() -> None:
         words = numbered_texts(count)
         for start in range(0, count, 50):
             answers = sender.send_pipelined(to, words[start : start + 50])
             assert {answer["response"] for answer in answers} == {200}
             if start >= count // 3:
-                begun.set()
+                started.set()
 
-    greenlet = gevent.spawn(streams)
-    assert begun.wait(TIMEOUT)
-    yield begun
+    greenlet = gevent.spawn(send_all)
+    assert started.wait(TIMEOUT)
+    yield started
     greenlet.get(timeout=TEST_TIMEOUT)
 
 
-def receive_until(person: UserClient, last: int) -> list[int]:
+def receive_until(client: UserClient, last: int) -> list[int]:
     """The seqs of its backlog and of what follows, up to the last."""
-    came = seqs(person.backlog)
-    while not came or came[-1] < last:
-        came.append(person.next_event("msg")["seq"])
-    return came
+    frames = seqs(client.backlog)
+    while not frames or frames[-1] < last:
+        frames.append(client.next_event("msg")["seq"])
+    return frames
 
 
 @pytest.mark.parametrize("options", [{}, {"outbox_frames": 20}], ids=["wide", "narrow"])
@@ -51,25 +51,25 @@ def test_who_logs_in_meanwhile_gets_everything_once(
     with sending_meanwhile(hank, "dale"):
         for _ in range(5):
             laptop, phone = chat_server.log_in("dale", "laptop"), chat_server.log_in("dale", "phone")
-    for person in (laptop, phone):
-        assert receive_until(person, COUNT) == list(range(1, COUNT + 1))
-        assert person.take_events() == []
+    for client in (laptop, phone):
+        assert receive_until(client, COUNT) == list(range(1, COUNT + 1))
+        assert client.take_events() == []
 
 
 def test_who_comes_and_goes_and_acknowledges_what_it_has_gets_everything_once(chat_server: ChatServer) -> None:
-    hank, heard = chat_server.log_in("hank"), []
+    hank, received = chat_server.log_in("hank"), []
     with sending_meanwhile(hank, "dale"):
         for _ in range(8):
             dale = chat_server.log_in("dale")
-            assert seqs(dale.backlog)[:1] in ([], [len(heard) + 1]), "what was acknowledged came again"
-            heard += dale.backlog
-            heard += dale.receive_messages(min(40, COUNT - len(heard)))
-            dale.acknowledge("hank", heard[-1]["seq"])
+            assert seqs(dale.backlog)[:1] in ([], [len(received) + 1]), "what was acknowledged came again"
+            received += dale.backlog
+            received += dale.receive_messages(min(40, COUNT - len(received)))
+            dale.acknowledge("hank", received[-1]["seq"])
             dale.close()
     dale = chat_server.log_in("dale")
-    heard += dale.backlog + dale.receive_messages(COUNT - len(heard) - len(dale.backlog))
-    assert seqs(heard) == list(range(1, COUNT + 1))
-    assert texts(heard) == numbered_texts(COUNT)
+    received += dale.backlog + dale.receive_messages(COUNT - len(received) - len(dale.backlog))
+    assert seqs(received) == list(range(1, COUNT + 1))
+    assert texts(received) == numbered_texts(COUNT)
 
 
 def test_who_joins_meanwhile_gets_everything_after_and_nothing_before(chat_server: ChatServer) -> None:
@@ -84,21 +84,21 @@ def test_who_joins_meanwhile_gets_everything_after_and_nothing_before(chat_serve
             last = other.request("join", room="#dev")["seq"]
             joined.append((last, [frame["seq"] for frame in other.events if frame["action"] == "msg"]))
     for other, (last, before) in zip(others, joined, strict=True):
-        came = receive_until(other, COUNT)
+        frames = receive_until(other, COUNT)
         assert 0 < last < COUNT
-        assert came == list(range(came[0], COUNT + 1))
-        assert came[len(before)] == last + 1, "the answer said that this was the last, and then it came"
-        assert seqs(other.history("#dev", after=0, limit=1)) == came[:1]
+        assert frames == list(range(frames[0], COUNT + 1))
+        assert frames[len(before)] == last + 1, "the answer said that this was the last, and then it came"
+        assert seqs(other.history("#dev", after=0, limit=1)) == frames[:1]
 
 
 def test_who_leaves_meanwhile_gets_nothing_after_the_answer(chat_server: ChatServer) -> None:
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
-    for person in (hank, dale):
-        assert person.request("join", room="#dev")["response"] == 200
+    for client in (hank, dale):
+        assert client.request("join", room="#dev")["response"] == 200
     with sending_meanwhile(hank, "#dev"):
         assert dale.request("leave", room="#dev")["response"] == 200
-        heard = seqs(dale.take_events())
-        assert heard == list(range(1, len(heard) + 1))
+        received = seqs(dale.take_events())
+        assert received == list(range(1, len(received) + 1))
     assert dale.take_events() == []
     assert "#dev" not in {frame["to"] for frame in chat_server.log_in("dale").backlog}
 
@@ -136,10 +136,10 @@ def test_a_device_replaced_again_and_again_misses_nothing(chat_server: ChatServe
     hank, sessions = chat_server.log_in("hank"), []
     with sending_meanwhile(hank, "dale"):
         sessions = [chat_server.log_in("dale") for _ in range(10)]
-    for person in sessions[:-1]:
-        came = [
-            *person.backlog,
-            *(frame for frame in [*person.events, *person.receive_until_closed()] if "message" in frame),
+    for client in sessions[:-1]:
+        frames = [
+            *client.backlog,
+            *(frame for frame in [*client.events, *client.receive_until_closed()] if "message" in frame),
         ]
-        assert seqs(came) == list(range(1, len(came) + 1)), "holes or doubles before it was replaced"
+        assert seqs(frames) == list(range(1, len(frames) + 1)), "holes or doubles before it was replaced"
     assert receive_until(sessions[-1], COUNT) == list(range(1, COUNT + 1))

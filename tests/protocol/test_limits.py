@@ -29,9 +29,9 @@ def receive_responses(session: NativeClient, count: int) -> list[Frame]:
 def send_flood(session: NativeClient, to: str, count: int, first: int = 0) -> list[int]:
     """Sends so many without waiting; the answers' codes, which come in order."""
     lines = [encode_frame(action="msg", id=f"f{n}", to=to, message=f"text {n}") for n in range(first, first + count)]
-    writing = gevent.spawn(session.send_bytes, b"".join(lines))
+    writer_greenlet = gevent.spawn(session.send_bytes, b"".join(lines))
     found = receive_responses(session, count)
-    writing.get(timeout=TIMEOUT)
+    writer_greenlet.get(timeout=TIMEOUT)
     assert [answer["id"] for answer in found] == [f"f{n}" for n in range(first, first + count)]
     assert all(
         answer["code"] == "too_fast" and answer["retry_after"] > 0 for answer in found if answer["response"] == 429
@@ -59,9 +59,9 @@ def test_five_hundred_lines_pasted_by_one_person_arrive_whole_and_are_not_held_b
     with gevent.Timeout(10):
         assert {answer["response"] for answer in hank.send_pipelined("dale", numbered_texts(500))} == {200}
         assert {answer["response"] for answer in hank.send_pipelined("#dev", numbered_texts(400))} == {200}
-    heard = dale.receive_messages(900)
-    assert texts([frame for frame in heard if frame["to"] == "dale"]) == numbered_texts(500)
-    assert texts([frame for frame in heard if frame["to"] == "#dev"]) == numbered_texts(400)
+    received = dale.receive_messages(900)
+    assert texts([frame for frame in received if frame["to"] == "dale"]) == numbered_texts(500)
+    assert texts([frame for frame in received if frame["to"] == "#dev"]) == numbered_texts(400)
 
 
 def test_too_fast_is_slowed_down_and_nothing_is_lost(start_server: Start, connector: Connector) -> None:
@@ -77,13 +77,13 @@ def test_much_too_fast_is_refused_until_the_pause_is_over(start_server: Start, c
     codes = send_flood(hank, "dale", 40)
     assert set(codes) == {202, 429}
     assert codes.index(429) >= 10, "so many may come at once"
-    refused = hank.request("msg", to="dale", message="again")
-    while refused["response"] == 429:
-        gevent.sleep(refused["retry_after"])
-        refused = hank.request("msg", to="dale", message="again")
-    assert refused["response"] == 202
-    heard = [dale.receive_message()[1] for _ in range(codes.count(202) + 1)]
-    assert heard == [f"text {n}" for n, code in enumerate(codes) if code == 202] + ["again"]
+    rejected = hank.request("msg", to="dale", message="again")
+    while rejected["response"] == 429:
+        gevent.sleep(rejected["retry_after"])
+        rejected = hank.request("msg", to="dale", message="again")
+    assert rejected["response"] == 202
+    received = [dale.receive_message()[1] for _ in range(codes.count(202) + 1)]
+    assert received == [f"text {n}" for n, code in enumerate(codes) if code == 202] + ["again"]
 
 
 def test_a_message_without_an_id_is_told_of_its_refusal(start_server: Start, connector: Connector) -> None:
@@ -141,10 +141,10 @@ def test_other_requests_are_counted_too_and_by_what_they_cost(start_server: Star
     server = start_server(request_rate=1, request_burst=20, patience=0.01)
     hank = connector.open_native(server, "hank")
     assert [hank.request("users")["response"] for _ in range(20)].count(200) >= 18
-    refused = hank.request("users")
-    while refused["response"] == 200:
-        refused = hank.request("users")
-    assert (refused["response"], refused["code"]) == (429, "too_fast") and refused["retry_after"] > 0
+    rejected = hank.request("users")
+    while rejected["response"] == 200:
+        rejected = hank.request("users")
+    assert (rejected["response"], rejected["code"]) == (429, "too_fast") and rejected["retry_after"] > 0
     dale = connector.open_native(server, "dale")
     for _ in range(3):
         dale.request("search", text="deploy")
@@ -230,9 +230,9 @@ def test_only_so_many_names_are_registered_from_one_address(start_server: Start,
     assert answers[-1]["code"] == "too_many_registrations" and answers[-1]["retry_after"] > 600
 
 
-def receive_rejection(wire: Any) -> tuple[int, str]:
-    frame = wire.receive()
-    wire.expect_closed()
+def receive_rejection(connection: Any) -> tuple[int, str]:
+    frame = connection.receive()
+    connection.expect_closed()
     return frame["response"], frame["code"]
 
 
@@ -258,8 +258,8 @@ def test_rooms_are_made_and_joined_within_bounds(start_chat_server: Callable[...
     chat_server = start_chat_server(max_rooms=4, max_rooms_made=2, max_rooms_joined=3, max_members=2)
     hank, dale, bobby = (chat_server.log_in(name) for name in ("hank", "dale", "bobby"))
 
-    def joins(person: Any, room: str) -> tuple[int, str | None, int | None]:
-        answer = person.request("join", room=room)
+    def joins(client: Any, room: str) -> tuple[int, str | None, int | None]:
+        answer = client.request("join", room=room)
         return answer["response"], answer.get("code"), answer.get("limit")
 
     assert joins(hank, "#one") == joins(hank, "#two") == joins(dale, "#three") == (200, None, None)
@@ -346,8 +346,8 @@ def test_of_many_rooms_asked_for_at_one_time_no_more_are_made_than_one_may_make(
     devices = [chat_server.connect() for _ in range(8)]
     for number, device in enumerate(devices):
         assert device.try_log_in("hank", password=PASSWORD, device=f"device-{number}")["response"] == 200
-    asked = [gevent.spawn(device.request, "join", room=f"#room-{number}") for number, device in enumerate(devices)]
-    codes = [each.get(timeout=TIMEOUT)["response"] for each in asked]
+    requested = [gevent.spawn(device.request, "join", room=f"#room-{number}") for number, device in enumerate(devices)]
+    codes = [each.get(timeout=TIMEOUT)["response"] for each in requested]
     assert codes.count(200) == 3
 
 
@@ -356,8 +356,8 @@ def test_an_account_keeps_no_more_than_its_quota(start_chat_server: Callable[...
     hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     hank.request("join", room="#dev")
     assert [hank.send_message("dale", "ж" * 200)["response"] for _ in range(2)] == [200, 200]
-    refused = hank.send_message("#dev", "x" * 201)
-    assert (refused["response"], refused["code"], refused["limit"]) == (403, "quota_exceeded", 1000)
+    rejected = hank.send_message("#dev", "x" * 201)
+    assert (rejected["response"], rejected["code"], rejected["limit"]) == (403, "quota_exceeded", 1000)
     assert hank.send_message("dale", "x" * 200)["response"] == 200
     assert {answer["code"] for answer in hank.send_pipelined("dale", numbered_texts(20))} == {"quota_exceeded"}
     assert dale.send_message("hank", "x" * 900)["response"] == 200

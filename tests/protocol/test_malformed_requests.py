@@ -32,25 +32,25 @@ UNANSWERED = {"ack", "read"}
 DEVICES = (5, None, [], {}, True, "", " ", "x" * 5000, "\x1b[31m", "\u200b", "ноутбук", "../../etc", "'", "😀")
 
 
-def collect_responses(person: UserClient, frame: Frame) -> list[Frame]:
+def collect_responses(client: UserClient, frame: Frame) -> list[Frame]:
     """Every answer to one request that came before its own and that of a probe after it."""
-    odd, end = next(person.ids), next(person.ids)
-    person.send({"id": odd, **frame})
-    person.send({"action": "probe", "id": end})
-    came, missing = [], {end} if frame["action"] in UNANSWERED else {odd, end}
+    odd, end = next(client.ids), next(client.ids)
+    client.send({"id": odd, **frame})
+    client.send({"action": "probe", "id": end})
+    frames, missing = [], {end} if frame["action"] in UNANSWERED else {odd, end}
     while missing:
-        if "response" in (answer := person.receive()):
-            came.append(answer)
+        if "response" in (answer := client.receive()):
+            frames.append(answer)
             missing.discard(answer.get("id"))
-    return [answer for answer in came if answer.get("id") != end]
+    return [answer for answer in frames if answer.get("id") != end]
 
 
-def is_wrong(action: str, came: list[Frame]) -> bool:
-    if len(came) != 1:
-        return action not in UNANSWERED or bool(came)
-    (answer,) = came
-    refused = 400 <= answer["response"] < 500 and answer["error"] and answer["code"]
-    return not (refused or (200 <= answer["response"] < 300 and action not in UNANSWERED))
+def is_wrong(action: str, frames: list[Frame]) -> bool:
+    if len(frames) != 1:
+        return action not in UNANSWERED or bool(frames)
+    (answer,) = frames
+    rejected = 400 <= answer["response"] < 500 and answer["error"] and answer["code"]
+    return not (rejected or (200 <= answer["response"] < 300 and action not in UNANSWERED))
 
 
 @pytest.mark.parametrize("action", REQUESTS)
@@ -69,9 +69,9 @@ def test_an_odd_request_is_answered_once_and_is_not_the_servers_mistake(
     wrong = []
     for key in REQUESTS[action]:
         for value in (*WRONG_EVERYWHERE, *NUMBERS, *WORDS, *LONG, None):
-            came = collect_responses(hank, {"action": action, **REQUESTS[action], key: value})
-            if is_wrong(action, came):
-                wrong.append((key, value if len(str(value)) < 50 else str(value)[:50], came))
+            frames = collect_responses(hank, {"action": action, **REQUESTS[action], key: value})
+            if is_wrong(action, frames):
+                wrong.append((key, value if len(str(value)) < 50 else str(value)[:50], frames))
     assert wrong == []
     assert dale.request("probe")["response"] == 200
 

@@ -13,44 +13,44 @@ LogIn = Callable[..., UserClient]
 
 
 @pytest.fixture
-def enters(start_server: Callable[..., Any], connector: Connector) -> LogIn:
+def log_in(start_server: Callable[..., Any], connector: Connector) -> LogIn:
     """Logs somebody in, who registers at the first time."""
     server, known = start_server(store="memory:", outbox_frames=50), set()
 
-    def enter(name: str, device: str = "laptop") -> UserClient:
-        connector.connections.append(person := UserClient(server))
+    def log_in_client(name: str, device: str = "laptop") -> UserClient:
+        connector.connections.append(client := UserClient(server))
         if name in known:
-            return person.start_session(name, device=device, password=PASSWORD)
+            return client.start_session(name, device=device, password=PASSWORD)
         known.add(name)
-        person.start_session(name, device=device).register()
-        assert person.take_events() == []
-        return person
+        client.start_session(name, device=device).register()
+        assert client.take_events() == []
+        return client
 
-    return enter
+    return log_in_client
 
 
-def test_offline_delivery_cursors_and_resending(enters: LogIn) -> None:
-    hank, dale = enters("hank"), enters("dale")
+def test_offline_delivery_cursors_and_resending(log_in: LogIn) -> None:
+    hank, dale = log_in("hank"), log_in("dale")
     dale.close()
     hank.send_messages("dale", *numbered_texts(3))
     for _ in range(2):
         assert hank.request("msg", id="same", to="dale", message="four")["seq"] == 4
     assert hank.request("msg", id="same", to="dale", message="five")["code"] == "id_reused"
-    dale = enters("dale")
+    dale = log_in("dale")
     assert seqs(dale.backlog) == [1, 2, 3, 4]
     dale.acknowledge("hank", 3)
     assert hank.next_event("delivered")["seq"] == 3
-    assert seqs(enters("dale").backlog) == seqs(enters("dale", "phone").backlog) == [4]
+    assert seqs(log_in("dale").backlog) == seqs(log_in("dale", "phone").backlog) == [4]
 
 
-def test_rooms_history_and_search(enters: LogIn) -> None:
-    hank, dale, bobby = enters("hank"), enters("dale"), enters("bobby")
-    for person in (hank, dale):
-        assert person.request("join", room="#dev")["response"] == 200
+def test_rooms_history_and_search(log_in: LogIn) -> None:
+    hank, dale, bobby = log_in("hank"), log_in("dale"), log_in("bobby")
+    for client in (hank, dale):
+        assert client.request("join", room="#dev")["response"] == 200
     dale.close()
     hank.send_messages("#dev", "зелёная ёлка", "今天天气很好", *numbered_texts(98, 3))
     assert bobby.request("join", room="#dev")["seq"] == 100
-    dale = enters("dale")
+    dale = log_in("dale")
     assert seqs(dale.backlog) == list(range(1, 101))
     assert seqs(dale.history("#dev", before=100, limit=2)) == [98, 99]
     assert seqs(dale.history("#dev", after=2, limit=2)) == [3, 4]
@@ -58,16 +58,16 @@ def test_rooms_history_and_search(enters: LogIn) -> None:
     assert bobby.history("#dev") == bobby.search("елка") == []
 
 
-def test_a_slow_reader(enters: LogIn) -> None:
-    hank, dale = enters("hank"), enters("dale")
+def test_a_slow_reader(log_in: LogIn) -> None:
+    hank, dale = log_in("hank"), log_in("dale")
     send_flood(hank, "dale")
-    heard = dale.receive_until_synced()
-    assert seqs(heard) == list(range(1, 4001))
-    assert len(set(texts(heard))) == 4000
+    received = dale.receive_until_synced()
+    assert seqs(received) == list(range(1, 4001))
+    assert len(set(texts(received))) == 4000
 
 
-def test_both_directions_at_once_leave_no_hole(enters: LogIn) -> None:
-    hank, dale = enters("hank"), enters("dale")
+def test_both_directions_at_once_leave_no_hole(log_in: LogIn) -> None:
+    hank, dale = log_in("hank"), log_in("dale")
     said = seqs(hank.send_pipelined("dale", numbered_texts(300)) + dale.send_pipelined("hank", numbered_texts(300)))
     assert sorted(said) == list(range(1, 601))
     assert seqs(dale.receive_messages(300)) == said[:300] and seqs(hank.receive_messages(300)) == said[300:]

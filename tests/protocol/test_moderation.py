@@ -27,8 +27,8 @@ OPERATOR_REQUESTS: dict[str, dict[str, Any]] = {
 def test_only_operators_may_and_they_know_it(chat_server: ChatServer) -> None:
     guest, dale = chat_server.log_in_guest("bill"), chat_server.log_in("dale")
     for action, fields in OPERATOR_REQUESTS.items():
-        for person in (guest, dale):
-            expect_error(person.request(action, **fields), "operators_only")
+        for client in (guest, dale):
+            expect_error(client.request(action, **fields), "operators_only")
     assert "role" not in chat_server.connect().try_log_in("joe")
     admin_service(chat_server).grant("dale")
     assert expect_ok(dale.request("bans"))["bans"] == []
@@ -56,7 +56,7 @@ def test_a_course_client_is_kicked_without_a_word(chat_server: ChatServer) -> No
     expect_ok(hank.request("kick", user="bill"))
     with pytest.raises(AssertionError, match="hung up on"):
         course.receive()
-    assert [card["account_name"] for card in hank.request("users")["users"]] == ["hank"]
+    assert [entry["account_name"] for entry in hank.request("users")["users"]] == ["hank"]
 
 
 def test_operators_are_safe_from_each_other(chat_server: ChatServer) -> None:
@@ -71,8 +71,8 @@ def test_operators_are_safe_from_each_other(chat_server: ChatServer) -> None:
 
 def test_who_is_muted_is_heard_nowhere(chat_server: ChatServer) -> None:
     hank, dale, guest = log_in_operator(chat_server), chat_server.log_in("dale"), chat_server.log_in_guest("bill")
-    for person in (hank, dale):
-        person.request("join", room="#dev")
+    for client in (hank, dale):
+        client.request("join", room="#dev")
     assert expect_ok(hank.request("mute", user="dale", reason="noise", **{"for": 3600}))["sessions"] == 1
     assert expect_ok(hank.request("mute", user="bill"))["sessions"] == 1
     for to in ("hank", "#dev", "#all", "dale"):
@@ -154,13 +154,13 @@ def test_a_network_is_banned_and_listed_with_names(chat_server: ChatServer) -> N
     assert expect_ok(hank.request("ban", address="203.0.113.7/24"))["address"] == "203.0.113.0/24"
     assert expect_ok(hank.request("ban", address="2001:db8::5", reason="flood"))["address"] == "2001:db8::/64"
     expect_ok(hank.request("ban", user="bill"))
-    listed = expect_ok(hank.request("bans"))
-    assert [each.get("user") or each["address"] for each in listed["bans"]] == [
+    entries = expect_ok(hank.request("bans"))
+    assert [each.get("user") or each["address"] for each in entries["bans"]] == [
         "2001:db8::/64",
         "203.0.113.0/24",
         "bill",
     ]
-    assert listed["more"] is False
+    assert entries["more"] is False
     after = expect_ok(hank.request("bans", after="203.0.113.0/24"))["bans"]
     assert [each["user"] for each in after] == ["bill"]
     expect_ok(hank.request("unban", address="203.0.113.99/24"))
@@ -200,18 +200,18 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
 def test_a_ban_holds_for_who_is_just_showing_the_password(
     chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, answered = Event(), Event()
+    requested, responses = Event(), Event()
 
     def verify(*_: object) -> bool:
-        asked.set()
-        return answered.wait(TIMEOUT)
+        requested.set()
+        return responses.wait(TIMEOUT)
 
     dale = chat_server.connect()
     with monkeypatch.context() as patched:
         patched.setattr(chat_server.server.app.messenger.authenticator._login_throttle, "verify", verify)
         dale.send({"action": "presence", "jim": 2, "user": {"account_name": "dale", "password": PASSWORD}})
-        assert asked.wait(TIMEOUT)
+        assert requested.wait(TIMEOUT)
         as_owner(chat_server, Moderation.ban, "dale", None)
-        answered.set()
+        responses.set()
         expect_error(dale.receive(), "banned")
     assert admin_service(chat_server).accounts()[2]["here"] is False

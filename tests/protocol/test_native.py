@@ -36,16 +36,16 @@ def test_the_presence_answer_repeats_the_id(server: Address, connector: Connecto
 
 
 def test_a_newer_jim_is_answered_with_this_one(server: Address, connector: Connector) -> None:
-    wire = connector.open_raw(server)
-    wire.send({"action": "presence", "jim": 3, "user": {"account_name": "hank"}})
-    answer = wire.receive()
+    connection = connector.open_raw(server)
+    connection.send({"action": "presence", "jim": 3, "user": {"account_name": "hank"}})
+    answer = connection.receive()
     assert (answer["response"], answer["jim"]) == (200, 2)
 
 
 def test_an_older_jim_is_a_course_client(server: Address, connector: Connector) -> None:
-    wire = connector.open_raw(server)
-    wire.send({"action": "presence", "jim": 1, "user": {"account_name": "hank"}})
-    assert wire.receive()["responce"] == 200
+    connection = connector.open_raw(server)
+    connection.send({"action": "presence", "jim": 1, "user": {"account_name": "hank"}})
+    assert connection.receive()["responce"] == 200
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ def receive_presence(native: NativeClient) -> tuple[str, str]:
 
 
 @contextmanager
-def reading_texts(client: CourseClient, heard: Queue[str]) -> Iterator[None]:
+def reading_texts(client: CourseClient, received: Queue[str]) -> Iterator[None]:
     """Put the texts of a course client's messages into a queue as they arrive."""
 
     def read() -> None:
         while True:
-            heard.put(client.receive_message()[1])
+            received.put(client.receive_message()[1])
 
     reader = gevent.spawn(read)
     try:
@@ -62,10 +62,10 @@ def test_users_after_a_name_go_on_behind_it(server: Address, connector: Connecto
     hank = connector.open_native(server, "hank")
     for name in ("bobby", "dale", "peggy", "小林さん"):
         connector.open_native(server, name)
-    everybody = names(hank.request("users"))
-    assert len(everybody) == 5
-    for number, name in enumerate(everybody):
-        assert names(hank.request("users", after=name)) == everybody[number + 1 :]
+    store = names(hank.request("users"))
+    assert len(store) == 5
+    for number, name in enumerate(store):
+        assert names(hank.request("users", after=name)) == store[number + 1 :]
 
 
 def test_paging_through_users_names_each_once(start_server: Callable[..., Address], connector: Connector) -> None:
@@ -102,8 +102,8 @@ def test_leaving_returning_and_a_new_status_are_told_to_those_who_share_a_conver
 def test_users_show_the_status(server: Address, connector: Connector) -> None:
     hank, dale = connector.open_native(server, "hank"), connector.open_native(server, "dale")
     assert dale.request("status", status="away")["response"] == 200
-    listed = {user["account_name"]: user["status"] for user in hank.request("users")["users"]}
-    assert listed["dale"] == "away" != listed["hank"]
+    entries = {user["account_name"]: user["status"] for user in hank.request("users")["users"]}
+    assert entries["dale"] == "away" != entries["hank"]
 
 
 def test_coming_and_going_within_a_second_is_told_at_most_once(server: Address, connector: Connector) -> None:
@@ -186,16 +186,16 @@ def test_a_course_client_with_a_full_queue_is_busy_and_loses_nothing_accepted(
     hank, dale = connector.open_native(server, "hank"), connector.log_in_course(server, CLASSIC, "dale")
     dale.send_message("hank", "first word")
     assert hank.receive_message() == ("dale", "first word")
-    heard: Queue[str] = Queue()
+    received: Queue[str] = Queue()
     with reading_texts(
-        dale, heard
+        dale, received
     ):  # all the while: a course client that is busy elsewhere finds two frames in one recv
         answers = [hank.send_message("dale", f"{number}") for number in range(30)]
         accepted = [f"{number}" for number, answer in enumerate(answers) if answer["response"] == 202]
-        refused = [answer for answer in answers if answer["response"] != 202]
-        assert accepted and refused
-        assert {(answer["response"], answer["code"]) for answer in refused} == {(429, "recipient_busy")}
-        assert [heard.get(timeout=TEST_TIMEOUT) for _ in accepted] == accepted
+        rejected = [answer for answer in answers if answer["response"] != 202]
+        assert accepted and rejected
+        assert {(answer["response"], answer["code"]) for answer in rejected} == {(429, "recipient_busy")}
+        assert [received.get(timeout=TEST_TIMEOUT) for _ in accepted] == accepted
 
 
 def test_a_guest_who_does_not_read_is_busy_and_loses_nothing_accepted(

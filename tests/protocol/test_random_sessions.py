@@ -77,9 +77,9 @@ class RandomSession:
     It begins logged in as a guest of a new name, or as an account, or says nothing yet.
     """
 
-    def __init__(self, chat_server: ChatServer, opening: str) -> None:
+    def __init__(self, chat_server: ChatServer, start: str) -> None:
         self.chat_server = chat_server
-        self.start = opening
+        self.start = start
         self.connector = Connector()
         self.requested: set[str] = set()
         self.session = ""
@@ -100,14 +100,14 @@ class RandomSession:
         with suppress(OSError):  # it was hung up on: `settle` finds out why
             getattr(self, what.replace(" ", "_").replace("-", "_"))(*how)
 
-    def enter(self, name: str, card: Frame) -> None:
-        if "session" in card:
-            card = {**card, "session": self.session if card["session"] == "own" else card["session"]}
+    def enter(self, name: str, entry: Frame) -> None:
+        if "session" in entry:
+            entry = {**entry, "session": self.session if entry["session"] == "own" else entry["session"]}
         if self.has_begun:  # what went before may have swallowed it
-            self.client.send({"action": "presence", "jim": 2, "user": {"account_name": name, **card}})
+            self.client.send({"action": "presence", "jim": 2, "user": {"account_name": name, **entry}})
             return
         self.has_begun = True
-        answer = self.client.try_log_in(name, **card)
+        answer = self.client.try_log_in(name, **entry)
         self.is_native = answer["response"] == 200
         self.session = answer.get("session", self.session)
 
@@ -134,10 +134,10 @@ class RandomSession:
         self.has_begun = True
         self.client.send_bytes(data)
 
-    def course(self, spelling: Any, to: str) -> None:
+    def course(self, variant: Any, to: str) -> None:
         self.has_begun = True
-        self.client.send(spelling.presence("guest"))
-        self.client.send(spelling.message("guest", to, "hello"))
+        self.client.send(variant.presence("guest"))
+        self.client.send(variant.message("guest", to, "hello"))
 
     def half_close(self) -> None:
         self.is_leaving = True
@@ -180,8 +180,8 @@ def test_whatever_is_said_is_answered_or_hung_up_on_and_disturbs_nobody(
         st.tuples(*[st.sampled_from(STARTS)] * SESSION_COUNT),
         st.lists(st.tuples(st.integers(0, SESSION_COUNT - 1), STEP), min_size=MAX_STEPS // 3, max_size=MAX_STEPS),
     )
-    def whatever(openings: tuple[str, ...], steps: list[tuple[int, tuple[Any, ...]]]) -> None:
-        lines = [RandomSession(chat_server, opening) for opening in openings]
+    def whatever(starts: tuple[str, ...], steps: list[tuple[int, tuple[Any, ...]]]) -> None:
+        lines = [RandomSession(chat_server, start) for start in starts]
         try:
             with gevent.Timeout(TEST_TIMEOUT):
                 for number, step in steps:

@@ -48,40 +48,40 @@ def running_server(store: str) -> Iterator[tuple[Callable[[], None], Address]]:
         yield process.process.kill, ProcessAddress(process.wait_for_port())
 
 
-def send_burst(person: UserClient, to: str, sent: SentMessages, answered: Callable[[], object]) -> None:
+def send_burst(client: UserClient, to: str, sent: SentMessages, responses: Callable[[], object]) -> None:
     """Sends all that was not answered without waiting, and reads answers to the end of the connection."""
     lines = b"".join(encode_frame(action="msg", id=one, to=to, message=text) for one, text in sent.unanswered().items())
 
     def writes() -> None:
         with contextlib.suppress(OSError):
-            person.send_bytes(lines)
+            client.send_bytes(lines)
 
-    writing = gevent.spawn(writes)
+    writer_greenlet = gevent.spawn(writes)
     with contextlib.suppress(ConnectionError, EOFError):
         while len(sent.seqs) < len(sent.texts):
-            frame = person.receive()
+            frame = client.receive()
             if "response" in frame:
                 assert frame["response"] == 200, frame
                 sent.seqs[frame["id"]] = frame["seq"]
-                answered()
-    writing.get(timeout=TIMEOUT)
+                responses()
+    writer_greenlet.get(timeout=TIMEOUT)
 
 
-def receive_until_closed(person: UserClient, heard: list[Frame], acknowledging: str = "") -> None:
+def receive_until_closed(client: UserClient, received: list[Frame], acknowledging: str = "") -> None:
     """Keeps what is new, to the end of the connection, and acknowledges now and then what it has."""
     with contextlib.suppress(ConnectionError, EOFError):
         while True:
-            frame = person.next_event("msg")
-            if frame["seq"] > (heard[-1]["seq"] if heard else 0):
-                heard.append(frame)
-            if acknowledging and len(heard) % 40 == 0:
-                person.send({"action": "ack", "with": acknowledging, "seq": heard[-1]["seq"]})
+            frame = client.next_event("msg")
+            if frame["seq"] > (received[-1]["seq"] if received else 0):
+                received.append(frame)
+            if acknowledging and len(received) % 40 == 0:
+                client.send({"action": "ack", "with": acknowledging, "seq": received[-1]["seq"]})
 
 
-def resend(person: UserClient, to: str, sent: SentMessages) -> None:
+def resend(client: UserClient, to: str, sent: SentMessages) -> None:
     """Everything not answered, by the same ids."""
     missing = sent.unanswered()
-    answers = person.send_pipelined(to, list(missing.values()), list(missing))
+    answers = client.send_pipelined(to, list(missing.values()), list(missing))
     assert {answer["response"] for answer in answers} <= {200}, answers
     sent.seqs |= {answer["id"]: answer["seq"] for answer in answers}
 
@@ -104,8 +104,8 @@ def test_what_was_answered_200_is_delivered_after_a_restart_and_what_was_acknowl
 def test_seqs_go_on_and_ids_are_remembered_after_restarts(chat_server: ChatServer) -> None:
     for round_ in range(3):
         hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
-        for person in (hank, dale):
-            assert person.request("join", room="#dev")["response"] == 200
+        for client in (hank, dale):
+            assert client.request("join", room="#dev")["response"] == 200
         assert dale.send_messages("hank", "x") == [3 * round_ + 1]
         for to, seq in (("dale", 3 * round_ + 2), ("#dev", 2 * round_ + 1)):
             assert hank.request("msg", id=f"m{round_}", to=to, message="text")["seq"] == seq
@@ -124,9 +124,9 @@ def test_seqs_go_on_and_ids_are_remembered_after_restarts(chat_server: ChatServe
 
 
 def test_everything_accepted_while_stopping_is_stored(chat_server: ChatServer) -> None:
-    hank, sent, begun = chat_server.log_in("hank"), SentMessages("hank"), Event()
-    sending = gevent.spawn(send_burst, hank, "dale", sent, begun.set)
-    assert begun.wait(TIMEOUT)
+    hank, sent, started = chat_server.log_in("hank"), SentMessages("hank"), Event()
+    sending = gevent.spawn(send_burst, hank, "dale", sent, started.set)
+    assert started.wait(TIMEOUT)
     chat_server.server.stop()
     chat_server.start()
     sending.get(timeout=TIMEOUT)
@@ -161,28 +161,28 @@ def test_a_store_is_made_with_its_folder_and_for_nobody_else_to_read(
 def test_killed_in_a_burst_nothing_answered_is_lost_or_doubled(
     kill_after: int, populated_store: PopulatedStore, connector: Connector, tmp_path: Path
 ) -> None:
-    store, heard = populated_store.copy(tmp_path), []
+    store, received = populated_store.copy(tmp_path), []
     crowd = {"hank": SentMessages("hank"), "bobby": SentMessages("bobby")}
     with running_server(store) as (kill, address):
-        dale, *people = [populated_store.log_in(address, connector, name) for name in ("dale", *crowd)]
-        for person in (dale, *people):
-            assert person.request("join", room="#dev")["response"] == 200
+        dale, *clients = [populated_store.log_in(address, connector, name) for name in ("dale", *crowd)]
+        for client in (dale, *clients):
+            assert client.request("join", room="#dev")["response"] == 200
 
         def kills() -> None:
             if sum(len(sent.seqs) for sent in crowd.values()) == kill_after:
                 kill()
 
-        jobs = [gevent.spawn(send_burst, person, "#dev", crowd[person.name], kills) for person in people]
-        gevent.joinall([*jobs, gevent.spawn(receive_until_closed, dale, heard)], timeout=20, raise_error=True)
-    answered = crowd["hank"].stored() | crowd["bobby"].stored()
-    assert len(answered) >= kill_after
-    assert seqs(heard) == list(range(1, len(heard) + 1)), "what came before the kill"
+        jobs = [gevent.spawn(send_burst, client, "#dev", crowd[client.name], kills) for client in clients]
+        gevent.joinall([*jobs, gevent.spawn(receive_until_closed, dale, received)], timeout=20, raise_error=True)
+    responses = crowd["hank"].stored() | crowd["bobby"].stored()
+    assert len(responses) >= kill_after
+    assert seqs(received) == list(range(1, len(received) + 1)), "what came before the kill"
     with running_server(store) as (_, address):
         dale = populated_store.log_in(address, connector, "dale")
         stored = {frame["message"]: frame["seq"] for frame in dale.backlog}
         assert seqs(dale.backlog) == list(range(1, len(stored) + 1)), "holes, doubles or disorder"
-        assert answered.items() <= stored.items(), "answered 200 and lost or moved"
-        assert {frame["message"]: frame["seq"] for frame in heard}.items() <= stored.items(), "heard and not stored"
+        assert responses.items() <= stored.items(), "answered 200 and lost or moved"
+        assert {frame["message"]: frame["seq"] for frame in received}.items() <= stored.items(), "heard and not stored"
         for name, sent in crowd.items():
             resend(populated_store.log_in(address, connector, name), "#dev", sent)
         stored |= {frame["message"]: frame["seq"] for frame in dale.receive_messages(2 * BURST - len(stored))}
@@ -195,21 +195,23 @@ def test_killed_in_a_burst_nothing_answered_is_lost_or_doubled(
 def test_killed_again_and_again_a_client_that_drops_what_it_has_hears_each_once(
     populated_store: PopulatedStore, connector: Connector, tmp_path: Path
 ) -> None:
-    store, sent, heard = populated_store.copy(tmp_path), SentMessages("hank"), []
+    store, sent, received = populated_store.copy(tmp_path), SentMessages("hank"), []
     for goal in (1, 700, BURST):
         with running_server(store) as (kill, address):
             dale, hank = (populated_store.log_in(address, connector, name) for name in ("dale", "hank"))
-            heard += [frame for frame in dale.backlog if frame["seq"] > (heard[-1]["seq"] if heard else 0)]
-            listening = gevent.spawn(receive_until_closed, dale, heard, "hank")
+            received += [frame for frame in dale.backlog if frame["seq"] > (received[-1]["seq"] if received else 0)]
+            listening = gevent.spawn(receive_until_closed, dale, received, "hank")
             send_burst(hank, "dale", sent, lambda kill=kill, goal=goal: kill() if len(sent.seqs) >= goal else None)
             kill()
             listening.get(timeout=TIMEOUT)
     with running_server(store) as (_, address):
-        last = heard[-1]["seq"]
-        heard += [frame for frame in populated_store.log_in(address, connector, "dale").backlog if frame["seq"] > last]
+        last = received[-1]["seq"]
+        received += [
+            frame for frame in populated_store.log_in(address, connector, "dale").backlog if frame["seq"] > last
+        ]
         connector.close()
-    assert seqs(heard) == list(range(1, BURST + 1))
-    assert {frame["message"]: frame["seq"] for frame in heard} == sent.stored()
+    assert seqs(received) == list(range(1, BURST + 1))
+    assert {frame["message"]: frame["seq"] for frame in received} == sent.stored()
 
 
 def test_an_acknowledgement_survives_a_kill_once_any_later_answer_was_received(
@@ -238,8 +240,8 @@ def test_accounts_rooms_topics_and_cursors_survive_a_kill(
         connector.connections.append(olga := UserClient(address))
         olga.start_session("olga").register()
         hank = populated_store.log_in(address, connector, "hank")
-        for person in (hank, olga):
-            assert person.request("join", room="#dev")["response"] == 200
+        for client in (hank, olga):
+            assert client.request("join", room="#dev")["response"] == 200
         hank.send_messages("olga", *numbered_texts(3))
         olga.receive_messages(3)
         olga.acknowledge("hank", 2)

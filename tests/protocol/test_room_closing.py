@@ -11,8 +11,8 @@ from tests.support.moderation import admin_service, expect_error, expect_ok, log
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_closed_room_is_read_and_left_and_nothing_else(chat_server: ChatServer, restarted: bool) -> None:
     hank, dale = log_in_operator(chat_server), chat_server.log_in("dale")
-    for person in (dale, hank):
-        expect_ok(person.request("join", room="#Dev"))
+    for client in (dale, hank):
+        expect_ok(client.request("join", room="#Dev"))
     dale.send_messages("#dev", "before")
     expect_ok(hank.request("close", room="#DEV", reason="too loud"))
     expected = {"action": "close", "room": "#Dev", "user": {"account_name": "hank"}, "reason": "too loud"}
@@ -21,15 +21,15 @@ def test_a_closed_room_is_read_and_left_and_nothing_else(chat_server: ChatServer
         chat_server.restart()
         hank, dale = chat_server.log_in("hank"), chat_server.log_in("dale")
     bobby, course = chat_server.log_in("bobby"), chat_server.log_in_course(CLASSIC, "bill")
-    for person in (dale, hank):
-        answer = expect_error(person.send_message("#dev", "psst"), "room_closed")
+    for client in (dale, hank):
+        answer = expect_error(client.send_message("#dev", "psst"), "room_closed")
         assert answer["error"] == "An operator has closed this room: too loud."
     expect_error(dale.request("topic", room="#dev", topic="ha"), "room_closed")
     expect_error(bobby.request("join", room="#dev"), "room_closed")
     course.send_message("#dev", "psst")
     assert [frame["message"] for frame in dale.history("#dev")] == ["before"]
-    (listed,) = expect_ok(bobby.request("rooms"))["rooms"]
-    assert listed == {"room": "#Dev", "topic": "", "members": 2, "closed": True}
+    (entries,) = expect_ok(bobby.request("rooms"))["rooms"]
+    assert entries == {"room": "#Dev", "topic": "", "members": 2, "closed": True}
     expect_ok(dale.request("join", room="#dev"))  # who is in is in
     expect_ok(dale.request("leave", room="#dev"))
     expect_error(dale.request("join", room="#dev"), "room_closed")

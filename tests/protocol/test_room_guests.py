@@ -11,8 +11,8 @@ from tests.support.native_clients import run_together
 
 def receive_until(client: CourseClient, last: tuple[str, str]) -> None:
     """Everything on the way there was said in the room, by others."""
-    while (heard := client.receive_message()) != last:
-        assert heard[0] != client.name and heard[1].startswith("[#dev] "), heard
+    while (received := client.receive_message()) != last:
+        assert received[0] != client.name and received[1].startswith("[#dev] "), received
 
 
 def test_a_course_client_is_a_member_once_it_has_spoken_to_the_room(chat_server: ChatServer) -> None:
@@ -65,8 +65,8 @@ def test_a_guest_joins_a_room_but_makes_none(chat_server: ChatServer) -> None:
     join(hank)
     assert member_names(join(guest)) == {"hank", "guest"}
     assert guest.send_messages("#dev", "hello") == [1] and hank.send_messages("#dev", "welcome") == [2]
-    for person in (guest, hank):
-        assert seqs(person.receive_messages(1)) == [2 if person is guest else 1]
+    for client in (guest, hank):
+        assert seqs(client.receive_messages(1)) == [2 if client is guest else 1]
 
 
 def test_a_guest_gets_no_replay_of_a_room(chat_server: ChatServer) -> None:

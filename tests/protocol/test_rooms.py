@@ -25,34 +25,34 @@ BAD_ROOMS = (
 )
 
 
-def join(person: UserClient, room: str = "#dev") -> Frame:
-    answer = person.request("join", room=room)
+def join(client: UserClient, room: str = "#dev") -> Frame:
+    answer = client.request("join", room=room)
     assert answer["response"] == 200, answer
     return answer
 
 
 def log_in_and_join(chat_server: ChatServer, *names: str, room: str = "#dev") -> list[UserClient]:
     """Accounts who have all heard that the last of them joined."""
-    people = [chat_server.log_in(name) for name in names]
-    for number, person in enumerate(people):
-        join(person, room)
-        for other in people[:number]:
-            receive_member_event(other, "join", person.name)
-    return people
+    clients = [chat_server.log_in(name) for name in names]
+    for number, client in enumerate(clients):
+        join(client, room)
+        for other in clients[:number]:
+            receive_member_event(other, "join", client.name)
+    return clients
 
 
-def receive_member_event(person: UserClient, action: str, name: str) -> Frame:
+def receive_member_event(client: UserClient, action: str, name: str) -> Frame:
     """The event about somebody; one may or may not be told what one did oneself."""
-    while (frame := person.next_event(action))["user"]["account_name"] != name:
-        assert frame["user"]["account_name"] == person.name, frame
+    while (frame := client.next_event(action))["user"]["account_name"] != name:
+        assert frame["user"]["account_name"] == client.name, frame
     return frame
 
 
 def member_names(answer: Frame) -> set[str]:
     """The members in an answer; the protocol does not say whether they are names or cards."""
     assert answer["response"] == 200, answer
-    listed = answer["members"] if "members" in answer else answer["users"]
-    return {one if isinstance(one, str) else one["account_name"] for one in listed}
+    entries = answer["members"] if "members" in answer else answer["users"]
+    return {one if isinstance(one, str) else one["account_name"] for one in entries}
 
 
 def room_names(answer: Frame) -> list[str]:
@@ -68,8 +68,8 @@ def test_an_account_makes_a_room_by_joining_it(chat_server: ChatServer) -> None:
     hank.send_messages("#dev", *numbered_texts(3))
     answer = join(dale, "#DEV")
     assert member_names(answer) == {"hank", "dale"} and answer["seq"] == 3
-    listed = hank.request("members", room="#dev")
-    assert member_names(listed) == {"hank", "dale"} and listed["topic"] == ""
+    entries = hank.request("members", room="#dev")
+    assert member_names(entries) == {"hank", "dale"} and entries["topic"] == ""
     assert join(dale)["seq"] == 3, "joining again changes nothing"
     assert room_names(dale.request("rooms")) == ["#dev"]
 
@@ -116,8 +116,8 @@ def test_a_message_reaches_every_member_and_the_senders_other_devices(chat_serve
     answer = hank.request("msg", id="m1", to="#Dev", message="hello")
     assert (answer["response"], answer["seq"]) == (200, 1)
     expected = {"action": "msg", "from": "hank", "to": "#dev", "message": "hello", "seq": 1}
-    for person, more in ((dale, {}), (phone, {"id": "m1"})):
-        frame = person.next_event("msg")
+    for client, more in ((dale, {}), (phone, {"id": "m1"})):
+        frame = client.next_event("msg")
         assert isinstance(frame.pop("time"), float)
         assert frame == {**expected, **more}
     assert hank.request("msg", id="m1", to="#dev", message="hello")["seq"] == 1
@@ -126,18 +126,18 @@ def test_a_message_reaches_every_member_and_the_senders_other_devices(chat_serve
 
 
 def test_members_who_speak_at_once_leave_no_hole_and_all_hear_the_same(chat_server: ChatServer) -> None:
-    people = log_in_and_join(chat_server, "hank", "dale", "bobby", "peggy")
+    clients = log_in_and_join(chat_server, "hank", "dale", "bobby", "peggy")
     said: dict[str, list[int]] = {}
     jobs = {
         one.name: lambda one=one: said.update({one.name: seqs(one.send_pipelined("#dev", [one.name] * 100))})
-        for one in people
+        for one in clients
     }
     assert run_together(jobs) == {}
     everything = {seq: name for name, numbers in said.items() for seq in numbers}
     assert sorted(everything) == list(range(1, 401))
-    for person in people:
-        heard = [(frame["seq"], frame["from"]) for frame in person.receive_messages(300)]
-        assert heard == [(seq, name) for seq, name in sorted(everything.items()) if name != person.name]
+    for client in clients:
+        received = [(frame["seq"], frame["from"]) for frame in client.receive_messages(300)]
+        assert received == [(seq, name) for seq, name in sorted(everything.items()) if name != client.name]
 
 
 def test_a_member_who_is_away_gets_it_later_also_after_a_restart(chat_server: ChatServer) -> None:

@@ -116,8 +116,8 @@ OPERATORS = (
 
 def test_search_answers_the_newest_first_each_with_its_conversation(chat_server: ChatServer) -> None:
     hank, dale, bobby = chat_server.log_in("hank"), chat_server.log_in("dale"), chat_server.log_in("bobby")
-    for person in (hank, dale):
-        assert person.request("join", room="#dev")["response"] == 200
+    for client in (hank, dale):
+        assert client.request("join", room="#dev")["response"] == 200
     hank.send_messages("dale", "deploy one")
     dale.send_messages("hank", "deploy two", "something else")
     dale.send_messages("#dev", "deploy three")

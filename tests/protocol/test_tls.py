@@ -28,7 +28,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 
 
 @pytest.fixture
-def begin(start_server: Callable[..., RunningServer], authority: CertificateAuthority) -> Callable[..., TlsAddress]:
+def start_tls_server(
+    start_server: Callable[..., RunningServer], authority: CertificateAuthority
+) -> Callable[..., TlsAddress]:
     certificate = authority.issue()
 
     def started(**options: object) -> TlsAddress:
@@ -38,8 +40,8 @@ def begin(start_server: Callable[..., RunningServer], authority: CertificateAuth
 
 
 @pytest.fixture
-def server(begin: Callable[..., TlsAddress]) -> TlsAddress:
-    return begin()
+def server(start_tls_server: Callable[..., TlsAddress]) -> TlsAddress:
+    return start_tls_server()
 
 
 def test_native_and_course_clients_talk_over_either_port(server: TlsAddress, connector: Connector) -> None:
@@ -103,11 +105,11 @@ class ManualTlsClient:
         """The frames up to the end of the connection."""
         while data := self.sock.recv(65_536):
             self.incoming.write(data)
-        heard = b""
+        received = b""
         with contextlib.suppress(ssl.SSLZeroReturnError):  # its goodbye; a cut line would raise SSLWantReadError
             while more := self.tls.read(65_536):
-                heard += more
-        return [json.loads(line) for line in heard.splitlines()]
+                received += more
+        return [json.loads(line) for line in received.splitlines()]
 
     def __enter__(self) -> Self:
         return self
@@ -139,20 +141,22 @@ def test_a_record_that_comes_in_pieces(server: TlsAddress) -> None:
         assert json.loads(drip.step_until_done(lambda: drip.tls.read(65_536)).partition(b"\n")[0])["response"] == 200
 
 
-def test_a_slow_reader_gets_everything_once_in_order(begin: Callable[..., TlsAddress], connector: Connector) -> None:
-    server = begin(outbox_frames=50)
+def test_a_slow_reader_gets_everything_once_in_order(
+    start_tls_server: Callable[..., TlsAddress], connector: Connector
+) -> None:
+    server = start_tls_server(outbox_frames=50)
     dale, hank = connector.open_native(server, "dale", receive_buffer=4096), connector.open_native(server, "hank")
-    for person in (dale, hank):
-        assert person.request("register", password=PASSWORD)["response"] == 201
-        assert person.next_event()["action"] == "synced"
+    for client in (dale, hank):
+        assert client.request("register", password=PASSWORD)["response"] == 201
+        assert client.next_event()["action"] == "synced"
     hank.send_bytes(
         b"".join(encode_frame(action="msg", to="dale", message=text, id=text[:20]) for text in make_texts(300))
     )
     assert {hank.receive()["response"] for _ in range(300)} == {200}
-    heard = []
+    received = []
     while (frame := dale.next_event())["action"] != "synced":
-        heard.append(frame)
-    assert [frame["message"] for frame in heard if frame["action"] == "msg"] == make_texts(300)
+        received.append(frame)
+    assert [frame["message"] for frame in received if frame["action"] == "msg"] == make_texts(300)
 
 
 def test_who_quits_gets_the_last_answer_and_a_clean_end(server: TlsAddress, connector: Connector) -> None:
@@ -182,16 +186,18 @@ def test_who_hangs_up_without_a_goodbye_is_answered_whole(server: TlsAddress) ->
         assert ids(hank.receive_until_closed()) == IDS
 
 
-def test_one_connection_more_is_told_so_in_tls(begin: Callable[..., TlsAddress], connector: Connector) -> None:
-    server = begin(max_connections=1)
+def test_one_connection_more_is_told_so_in_tls(
+    start_tls_server: Callable[..., TlsAddress], connector: Connector
+) -> None:
+    server = start_tls_server(max_connections=1)
     connector.open_native(server, "hank")
     surplus = connector.open_raw(server)
     surplus.send({"action": "presence"})
     assert [frame["code"] for frame in surplus.receive_until_closed()] == ["server_full"]
 
 
-def test_a_reader_that_stalls_is_ended(begin: Callable[..., TlsAddress], connector: Connector) -> None:
-    server = begin(write_timeout=0.2, outbox_frames=1_000_000, outbox_bytes=2**30)
+def test_a_reader_that_stalls_is_ended(start_tls_server: Callable[..., TlsAddress], connector: Connector) -> None:
+    server = start_tls_server(write_timeout=0.2, outbox_frames=1_000_000, outbox_bytes=2**30)
     connector.open_native(server, "dale", receive_buffer=4096)
     hank = connector.open_native(server, "hank")
     codes = (hank.send_message("dale", LONG).get("code") for _ in range(5000))

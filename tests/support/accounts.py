@@ -61,28 +61,28 @@ class UserClient(NativeClient):
 
     def receive_until_synced(self) -> list[Frame]:
         """The messages that come before the next `synced`."""
-        came = []
+        frames = []
         while (frame := self.next_event())["action"] != "synced":
-            came.append(frame)
-        return [frame for frame in came if frame["action"] == "msg"]
+            frames.append(frame)
+        return [frame for frame in frames if frame["action"] == "msg"]
 
-    def send_messages(self, to: str, *words: str) -> list[int]:
+    def send_messages(self, to: str, *texts: str) -> list[int]:
         """Says them one after the other; their seqs."""
-        answers = [self.send_message(to, text) for text in words]
-        assert [answer["response"] for answer in answers] == [200] * len(words), answers
+        answers = [self.send_message(to, text) for text in texts]
+        assert [answer["response"] for answer in answers] == [200] * len(texts), answers
         return seqs(answers)
 
-    def send_pipelined(self, to: str, words: Sequence[str], ids: Sequence[str] = ()) -> list[Frame]:
+    def send_pipelined(self, to: str, texts: Sequence[str], ids: Sequence[str] = ()) -> list[Frame]:
         """Sends all without waiting; the answers in the order of the words, in which they need not come."""
-        ids = ids or [next(self.ids) for _ in words]
-        lines = [encode_frame(action="msg", id=one, to=to, message=text) for one, text in zip(ids, words, strict=True)]
-        writing, answers = gevent.spawn(self.send_bytes, b"".join(lines)), {}
+        ids = ids or [next(self.ids) for _ in texts]
+        lines = [encode_frame(action="msg", id=one, to=to, message=text) for one, text in zip(ids, texts, strict=True)]
+        writer_greenlet, answers = gevent.spawn(self.send_bytes, b"".join(lines)), {}
         while len(answers) < len(ids):
             if "response" in (frame := self.receive()):
                 answers[frame["id"]] = frame
             else:
                 self.events.append(frame)
-        writing.get(timeout=TIMEOUT)
+        writer_greenlet.get(timeout=TIMEOUT)
         return [answers[one] for one in ids]
 
     def receive_messages(self, count: int) -> list[Frame]:
@@ -92,9 +92,9 @@ class UserClient(NativeClient):
         """What came of that action without having been waited for; all else that came is forgotten."""
         settle(self.server, always=True)
         assert self.request("probe")["response"] == 200
-        came = [frame for frame in self.events if frame["action"] == action]
+        frames = [frame for frame in self.events if frame["action"] == action]
         self.events.clear()
-        return came
+        return frames
 
     def acknowledge(self, conversation: str, seq: int) -> None:
         """Sure to survive, as a later request was answered."""
@@ -129,11 +129,11 @@ class PopulatedStore:
 
     def log_in(self, server: Address, connector: Connector, name: str, device: str = "laptop") -> UserClient:
         """Somebody logs in with the session of that device; with the password, should the server not know it."""
-        connector.connections.append(person := UserClient(server))
-        if person.try_log_in(name, device=device, session=self.sessions[name, device])["response"] == 200:
-            person.name, person.backlog = name, person.receive_until_synced()
-            return person
-        return person.start_session(name, device=device, password=PASSWORD)
+        connector.connections.append(client := UserClient(server))
+        if client.try_log_in(name, device=device, session=self.sessions[name, device])["response"] == 200:
+            client.name, client.backlog = name, client.receive_until_synced()
+            return client
+        return client.start_session(name, device=device, password=PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ class ChatServer:
 
     def connect(self, receive_buffer: int = 0) -> UserClient:
         """A connection that has not logged in."""
-        self.connector.connections.append(person := UserClient(self, receive_buffer))
-        return person
+        self.connector.connections.append(client := UserClient(self, receive_buffer))
+        return client
 
     def log_in_guest(self, name: str, receive_buffer: int = 0) -> UserClient:
         return self.connect(receive_buffer).start_session(name)
 
-    def log_in_course(self, spelling: CourseVariant, name: str) -> CourseClient:
-        return self.connector.log_in_course(self, spelling, name)
+    def log_in_course(self, variant: CourseVariant, name: str) -> CourseClient:
+        return self.connector.log_in_course(self, variant, name)

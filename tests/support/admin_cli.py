@@ -68,8 +68,8 @@ class StoreDirectory:
         return self.clients[-1]
 
     def close(self) -> None:
-        for line in self.clients:
-            line.close()
+        for state in self.clients:
+            state.close()
 
     def try_run(self, *arguments: str, typed: str = "") -> CommandResult:
         """One command, run in this process; `typed` is what its input holds."""
@@ -89,7 +89,7 @@ class StoreDirectory:
     def try_run_process(self, *arguments: str, typed: str = "", **environ: str) -> CommandResult:
         """One command, as operators run it: in a process of its own."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "gmessenger", "admin", *arguments],
             cwd=ROOT,
             env=clean | {"MESSENGER_STORE": self.url} | environ,
@@ -98,19 +98,19 @@ class StoreDirectory:
             text=True,
             timeout=TEST_TIMEOUT,
         )
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
     def run(self, *arguments: str, typed: str = "") -> str:
         """A command that succeeds; what it printed."""
-        done = self.try_run(*arguments, typed=typed)
-        assert (done.exit_code, done.stderr) == (0, ""), done
-        return done.stdout
+        completed = self.try_run(*arguments, typed=typed)
+        assert (completed.exit_code, completed.stderr) == (0, ""), completed
+        return completed.stdout
 
     def run_process(self, *arguments: str) -> str:
         """The same in a process of its own."""
-        done = self.try_run_process(*arguments)
-        assert (done.exit_code, done.stderr) == (0, ""), done
-        return done.stdout
+        completed = self.try_run_process(*arguments)
+        assert (completed.exit_code, completed.stderr) == (0, ""), completed
+        return completed.stdout
 
     def create_store(self) -> None:
         """An empty store, as the first start of a server leaves it."""

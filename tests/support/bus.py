@@ -71,10 +71,10 @@ class RecordingListener:
         self.connect_count += 1
         self._changed.set()
 
-    def wait_until(self, until: Callable[[], object]) -> None:
+    def wait_until(self, condition: Callable[[], object]) -> None:
         """Wait until something is so, which is looked at whenever anything is heard, and now and then."""
         with gevent.Timeout(TEST_TIMEOUT):
-            while not until():
+            while not condition():
                 self._changed.wait(0.02)
                 self._changed.clear()
 
@@ -88,9 +88,9 @@ class RecordingListener:
 class NodeProcess:
     """A node in another process, which shows one name. It may be killed, and stand still."""
 
-    def __init__(self, url: str, node: str, timeout: float, key: str, card: str) -> None:
+    def __init__(self, url: str, node: str, timeout: float, key: str, entry: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", NODE_SCRIPT, url, node, str(timeout), key, card], cwd=ROOT, stdout=subprocess.PIPE
+            [sys.executable, "-c", NODE_SCRIPT, url, node, str(timeout), key, entry], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None
         self._stdout = self._process.stdout
@@ -125,14 +125,14 @@ class FakePeer:
         self._pubsub = client.pubsub()
         self._pubsub.subscribe(self.channels.broadcast, self.channels.of_node(node))
 
-    def seal(self, channel: str, parcel: Packet) -> bytes:
-        return self._sealer.seal(channel, encode_packet(parcel))
+    def seal(self, channel: str, packet: Packet) -> bytes:
+        return self._sealer.seal(channel, encode_packet(packet))
 
-    def publish(self, number: int = 0, to: str = "", skip: int = 0, **parcel: Any) -> bytes:
+    def publish(self, number: int = 0, to: str = "", skip: int = 0, **packet: Any) -> bytes:
         """Publish a parcel to all, or to one node; where it is to `skip` some, as if so many had not come."""
         channel = self.channels.of_node(to) if to else self.channels.broadcast
         self.seqs[to] = self.seqs.get(to, 0) + 1 + skip
-        data = self.seal(channel, Packet(number, self.seqs[to], **parcel))
+        data = self.seal(channel, Packet(number, self.seqs[to], **packet))
         self._client.publish(channel, data)
         return data
 
@@ -146,31 +146,31 @@ class FakePeer:
             body = open_envelope(cipher, envelope, channel) if cipher is not None else None
             if body is None:
                 continue
-            parcel = decode_packet(body)
-            assert parcel is not None
-            self.received.append((envelope.node, parcel))
-            if parcel.challenge:
-                self.publish(self.version, envelope.node, proof=parcel.challenge, broadcast_seq=self.seqs.get("", 0))
-            if parcel.requested_from is not None:
+            packet = decode_packet(body)
+            assert packet is not None
+            self.received.append((envelope.node, packet))
+            if packet.challenge:
+                self.publish(self.version, envelope.node, proof=packet.challenge, broadcast_seq=self.seqs.get("", 0))
+            if packet.requested_from is not None:
                 self.publish(self.version, envelope.node, presence=self.presence, page=FIRST_PAGE | LAST_PAGE)
 
-    def join(self, ear: RecordingListener, bus: Any) -> FakePeer:
+    def join(self, listener: RecordingListener, bus: Any) -> FakePeer:
         """Be known to a bus, and have told it what there is to be shown."""
         self.publish()
         self.wait_until(
-            ear,
-            lambda: self.node in bus.nodes and any(parcel.requested_from is not None for _, parcel in self.received),
+            listener,
+            lambda: self.node in bus.nodes and any(packet.requested_from is not None for _, packet in self.received),
         )
         return self
 
-    def wait_until(self, ear: RecordingListener, until: Callable[[], object]) -> None:
+    def wait_until(self, listener: RecordingListener, condition: Callable[[], object]) -> None:
         """Answer until something is so."""
 
         def look() -> object:
             self.receive()
-            return until()
+            return condition()
 
-        ear.wait_until(look)
+        listener.wait_until(look)
 
     def close(self) -> None:
         self._pubsub.close()

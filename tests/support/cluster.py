@@ -118,10 +118,10 @@ class RunningCluster:
         del self._awaited_sentinels[sentinel]
 
     @staticmethod
-    def _wait_for_sequencer(ordering: Sequencer) -> None:
+    def _wait_for_sequencer(sequencer: Sequencer) -> None:
         with gevent.Timeout(TEST_TIMEOUT):
-            while ordering._unchecked_heads or any(
-                line.buffered or line.is_filling for line in ordering._states.values()
+            while sequencer._unchecked_heads or any(
+                state.buffered or state.is_filling for state in sequencer._states.values()
             ):
                 gevent.sleep(0.005)
 

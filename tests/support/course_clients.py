@@ -71,9 +71,9 @@ class CourseVariant:
     is_greeted: bool = False
 
 
-def presence_form(place: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
+def presence_form(index: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
     """A presence with the name at `place`, a dot before the key of a nested object, which `user` adds to."""
-    outer, _, inner = place.partition(".")
+    outer, _, inner = index.partition(".")
 
     def presence(name: str) -> Frame:
         return {"action": action, "time": clock(), outer: {inner: name, **user} if inner else name}
@@ -84,21 +84,21 @@ def presence_form(place: str, action: str = "presence", clock: Callable[[], Any]
 def message_form(
     action: str, to: str, text: str, sender: str = "from", **more: Any
 ) -> Callable[[str, str, str], Frame]:
-    return lambda me, addressee, words: {
+    return lambda name, addressee, texts: {
         "action": action,
         "time": time.time(),
-        sender: me,
+        sender: name,
         to: addressee,
-        text: words,
+        text: texts,
         **more,
     }
 
 
-def quit_form(action: str, place: str | None = None) -> Callable[[str], Frame]:
-    return lambda me: {"action": action, "time": time.time()} | ({place: me} if place else {})
+def quit_form(action: str, index: str | None = None) -> Callable[[str], Frame]:
+    return lambda name: {"action": action, "time": time.time()} | ({index: name} if index else {})
 
 
-def no_quit(me: str) -> None:
+def no_quit(name: str) -> None:
     return None
 
 
@@ -212,7 +212,7 @@ VARIANTS = (
     ),
     plain_variant(
         "typed",
-        lambda me: {**account_presence(me), "type": "presence"},
+        lambda name: {**account_presence(name), "type": "presence"},
         ("message", "destination", "text"),
         quit_form("quit"),
     ),
@@ -238,8 +238,8 @@ VARIANTS = (
 class CourseClient:
     """A blocking console client of one spelling; whatever it would die of raises AssertionError."""
 
-    def __init__(self, server: Address, spelling: CourseVariant, name: str) -> None:
-        self.variant, self.name, self.has_sent = spelling, name, False
+    def __init__(self, server: Address, variant: CourseVariant, name: str) -> None:
+        self.variant, self.name, self.has_sent = variant, name, False
         self.arrivals: list[float] = []
         self._unread, self._started_at = b"", time.monotonic()
         LOOP_LAG.start()
@@ -297,16 +297,16 @@ class CourseClient:
         self.has_sent = True
 
     def receive_message(self) -> ReceivedText:
-        while (heard := self.variant.read(self.receive(), self.name, self.has_sent)) is None:
+        while (received := self.variant.read(self.receive(), self.name, self.has_sent)) is None:
             pass
-        return heard
+        return received
 
     def receive_messages(self, expected: Iterable[ReceivedText]) -> None:
         missing = set(expected)
         while missing:
-            heard = self.receive_message()
-            assert heard in missing, f"{self.name} heard {heard} unasked or twice"
-            missing.remove(heard)
+            received = self.receive_message()
+            assert received in missing, f"{self.name} heard {received} unasked or twice"
+            missing.remove(received)
 
     def check_pacing(self, since: int = 1, pace: float = PUSH_INTERVAL) -> None:
         """The frames pushed from number `since` on were that far apart, each and all together."""

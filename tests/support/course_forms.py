@@ -55,41 +55,41 @@ def ordinary_reader(
 ) -> FrameReader:
     """The frame of any other presence: `action` and `texts` before a word was said, `own` (action, text key) after."""
 
-    def read(frame: Frame, me: str, spoken: bool) -> ReceivedText | None:
-        if not spoken and action == "message" and frame.get("action") == "msg":
+    def read(frame: Frame, name: str, has_sent: bool) -> ReceivedText | None:
+        if not has_sent and action == "message" and frame.get("action") == "msg":
             return None  # the msg form sent ahead of the one that is understood
-        expected = own[0] if spoken else action
+        expected = own[0] if has_sent else action
         assert frame.get("action") == expected, f"knows only action {expected}: {frame}"
-        keys = {own[1]} if spoken else set(texts or {*frame} & {*TEXT_KEYS, "message"})
+        keys = {own[1]} if has_sent else set(texts or {*frame} & {*TEXT_KEYS, "message"})
         check_keys(frame, ORDINARY_KEYS | keys | ({"from_user", "to_user"} if from_user else set()))
         assert isinstance(frame["time"], int | float), f"time is not a number: {frame}"
         senders = {frame["from"], frame["sender"], frame["user"]["account_name"]}
-        addressees, said = {frame["to"], frame["destination"]}, {frame[key] for key in keys}
+        addressees, message_texts = {frame["to"], frame["destination"]}, {frame[key] for key in keys}
         if from_user:
             senders.add(sender_name(frame["from_user"]))
             addressees.add(sender_name(frame["to_user"]))
-        assert addressees == {me}, f"not addressed to {me}: {frame}"
-        assert len(senders) == len(said) == 1, f"contradicts itself: {frame}"
-        return senders.pop(), said.pop()
+        assert addressees == {name}, f"not addressed to {name}: {frame}"
+        assert len(senders) == len(message_texts) == 1, f"contradicts itself: {frame}"
+        return senders.pop(), message_texts.pop()
 
     return read
 
 
-def read_status(frame: Frame, me: str, spoken: bool) -> ReceivedText:
+def read_status(frame: Frame, name: str, has_sent: bool) -> ReceivedText:
     check_keys(frame, ("action", "time", "to", "from", "encoding", "message"))
-    assert frame["action"] == "msg" and frame["to"] == me, f"not a msg to {me}: {frame}"
+    assert frame["action"] == "msg" and frame["to"] == name, f"not a msg to {name}: {frame}"
     assert isinstance(frame["time"], int | float) and isinstance(frame["encoding"], str), frame
     return frame["from"], frame["message"]
 
 
-def read_uppercase(frame: Frame, me: str, spoken: bool) -> ReceivedText:
+def read_uppercase(frame: Frame, name: str, has_sent: bool) -> ReceivedText:
     check_keys(frame, ("RESPONSE", "AUTHUSER", "FROM", "MESSAGE_TEXT", "TIME"))
-    assert frame["RESPONSE"] == "message" and frame["FROM"] == me, f"not a message to {me}: {frame}"
+    assert frame["RESPONSE"] == "message" and frame["FROM"] == name, f"not a message to {name}: {frame}"
     return frame["AUTHUSER"], frame["MESSAGE_TEXT"]
 
 
-def read_request(frame: Frame, me: str, spoken: bool) -> ReceivedText:
+def read_request(frame: Frame, name: str, has_sent: bool) -> ReceivedText:
     check_keys(frame, ("type", "action", "body", "time"))
     check_keys(frame["body"], ("sender", "to", "text"))
-    assert (frame["type"], frame["action"], frame["body"]["to"]) == ("request", "msg", me), frame
+    assert (frame["type"], frame["action"], frame["body"]["to"]) == ("request", "msg", name), frame
     return frame["body"]["sender"], frame["body"]["text"]

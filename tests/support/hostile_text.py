@@ -26,26 +26,26 @@ OWN_SEQUENCES: Final = re.compile(r"\x1b(?:\[[0-9;?<>=]*[A-Za-z]|[=>78]|\][0-9;]
 HARMLESS: Final = "\u200c\u200d"
 
 
-def unsafe(shown: str, but: str = "\n") -> list[str]:
+def unsafe(text: str, allowed: str = "\n") -> list[str]:
     """What in the text could steer a terminal or hide there, with what is around it; none but `but` may be there."""
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     return [
-        f"{char!r} in {shown[max(place - 20, 0) : place + 20]!r}"
-        for place, char in enumerate(shown)
-        if char not in but + HARMLESS and unicode16.category(char) in bad
+        f"{char!r} in {text[max(index - 20, 0) : index + 20]!r}"
+        for index, char in enumerate(text)
+        if char not in allowed + HARMLESS and unicode16.category(char) in bad
     ]
 
 
-def check(shown: str, but: str = "\n") -> None:
+def check(text: str, allowed: str = "\n") -> None:
     """Nothing of HOSTILE or TYPED got through, and no line pretends to be another's."""
-    check_characters(shown, but)
-    assert not [line for line in re.split("[\r\n]+", shown) if line.startswith(FORGED)]
+    check_characters(text, allowed)
+    assert not [state for state in re.split("[\r\n]+", text) if state.startswith(FORGED)]
 
 
-def check_characters(shown: str, but: str) -> None:
+def check_characters(text: str, allowed: str) -> None:
     """None of those that steer or hide got through."""
-    assert not unsafe(shown, but), unsafe(shown, but)[:3]
-    assert f"\r{MARK}" not in shown
+    assert not unsafe(text, allowed), unsafe(text, allowed)[:3]
+    assert f"\r{MARK}" not in text
 
 
 def check_drawn(raw: str) -> None:
@@ -140,8 +140,8 @@ class HostileServer(FakeServer):
             peer.respond(frame)
             peer.push_message("end", LAST_MESSAGE)
         elif "id" in frame:
-            refusal = {"response": 400, "code": "bad_request", "error": HOSTILE}
-            answer: dict[str, Any] = refusal if self.refuses else {"response": 200, **LISTS}
+            rejection = {"response": 400, "code": "bad_request", "error": HOSTILE}
+            answer: dict[str, Any] = rejection if self.refuses else {"response": 200, **LISTS}
             peer.send({**answer, "id": frame["id"], "time": time.time()})
 
 

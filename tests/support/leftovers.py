@@ -32,13 +32,15 @@ def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
     """List which files below a folder hold which of these, in whatever case."""
     coded = [needle.encode() if isinstance(needle, str) else needle for needle in needles]
     asked = b"\0".join(needle.lower() for needle in coded)
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", SEARCH_SCRIPT, str(folder)], input=asked, capture_output=True, check=True
     )
-    return done.stdout.decode().splitlines()
+    return completed.stdout.decode().splitlines()
 
 
 def find_matches(folder: Path, pattern: str) -> set[str]:
     """Find all that matches a pattern in the files below a folder."""
-    done = subprocess.run([sys.executable, "-c", MATCH_SCRIPT, str(folder), pattern], capture_output=True, check=True)
-    return set(done.stdout.decode().splitlines())
+    completed = subprocess.run(
+        [sys.executable, "-c", MATCH_SCRIPT, str(folder), pattern], capture_output=True, check=True
+    )
+    return set(completed.stdout.decode().splitlines())

@@ -25,11 +25,11 @@ class LoopLag:
             self._samples.append((time.monotonic(), 0.0))
             self._greenlet = gevent.spawn(self._run)
 
-    def has_lagged_since(self, then: float) -> bool:
+    def has_lagged_since(self, since: float) -> bool:
         """Whether somebody who wanted to run since then had to wait for long, or still has."""
         last = self._samples[-1][0]
         return time.monotonic() - last - SAMPLE_INTERVAL > MAX_LAG or any(
-            late > MAX_LAG for at, late in self._samples if at >= then
+            late > MAX_LAG for at, late in self._samples if at >= since
         )
 
     def _run(self) -> None:

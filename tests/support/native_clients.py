@@ -56,8 +56,8 @@ class RawConnection:
             if not data:
                 raise EOFError(f"hung up on, after {self.unread!r}")
             self.unread += data
-        line, _, self.unread = self.unread.partition(b"\n")
-        return line
+        state, _, self.unread = self.unread.partition(b"\n")
+        return state
 
     def receive(self) -> Frame:
         frame = json.loads(self.receive_line())
@@ -146,26 +146,26 @@ class Connector:
         self.connections: list[RawConnection | CourseClient] = []
 
     def open_raw(self, server: Address, receive_buffer: int = 0) -> RawConnection:
-        self.connections.append(wire := RawConnection(server, receive_buffer))
-        return wire
+        self.connections.append(connection := RawConnection(server, receive_buffer))
+        return connection
 
     def open_native(self, server: Address, name: str | None = None, receive_buffer: int = 0) -> NativeClient:
-        self.connections.append(native := NativeClient(server, receive_buffer))
+        self.connections.append(client := NativeClient(server, receive_buffer))
         if name is not None:
-            native.log_in(name)
-        return native
-
-    def open_course(self, server: Address, spelling: CourseVariant, name: str) -> CourseClient:
-        """A course client that has not said its presence."""
-        self.connections.append(client := CourseClient(server, spelling, name))
+            client.log_in(name)
         return client
 
-    def log_in_course(self, server: Address, spelling: CourseVariant, name: str) -> CourseClient:
-        return self.open_course(server, spelling, name).log_in()
+    def open_course(self, server: Address, variant: CourseVariant, name: str) -> CourseClient:
+        """A course client that has not said its presence."""
+        self.connections.append(client := CourseClient(server, variant, name))
+        return client
+
+    def log_in_course(self, server: Address, variant: CourseVariant, name: str) -> CourseClient:
+        return self.open_course(server, variant, name).log_in()
 
     def log_in_courses(self, server: Address, names: Mapping[str, CourseVariant]) -> list[CourseClient]:
         """Many at once, so that a greeting is waited for once."""
-        clients = [self.open_course(server, spelling, name) for name, spelling in names.items()]
+        clients = [self.open_course(server, variant, name) for name, variant in names.items()]
         assert run_together({client.name: client.log_in for client in clients}) == {}
         return clients
 

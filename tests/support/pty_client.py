@@ -78,16 +78,16 @@ class PtyClient:
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         """Wait until the pattern is written; what came up to its end is forgotten."""
-        ends_at = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + TIMEOUT
         while (found := re.search(pattern, self.seen)) is None:
-            assert self._read_more(ends_at), f"no {pattern!r} in {self.seen!r}"
+            assert self._read_more(deadline), f"no {pattern!r} in {self.seen!r}"
         self.seen = self.seen[found.end() :]
         return found
 
     def wait_for_exit(self) -> int:
         """The exit code, once the process has ended; the rest of what it wrote stays in `seen`."""
-        ends_at = time.monotonic() + TIMEOUT
-        while self._read_more(ends_at):
+        deadline = time.monotonic() + TIMEOUT
+        while self._read_more(deadline):
             pass
         return self.process.wait(timeout=TIMEOUT)
 
@@ -98,8 +98,8 @@ class PtyClient:
         close(self.master)
         self.master = -1
 
-    def _read_more(self, ends_at: float) -> bool:
-        readable, _, _ = select([self.master], [], [], max(0.0, ends_at - time.monotonic()))
+    def _read_more(self, deadline: float) -> bool:
+        readable, _, _ = select([self.master], [], [], max(0.0, deadline - time.monotonic()))
         try:
             data = os.read(self.master, 65_536) if readable else b""
         except OSError:  # nobody has the other end open any more

@@ -59,18 +59,18 @@ class PtyScreen(PtyClient):
         """The screen's rows as they are now."""
         return "\n".join(row.rstrip() for row in self.screen.display)
 
-    def wait_until_shown(self, pattern: str, within: float = TIMEOUT) -> re.Match[str]:
+    def wait_until_shown(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
         """Wait until the screen shows it, `^` and `$` being the ends of rows."""
-        ends_at = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while (found := re.search(pattern, self.display, re.MULTILINE)) is None:
-            assert self._read_more(ends_at), f"no {pattern!r} on\n{self.display}"
+            assert self._read_more(deadline), f"no {pattern!r} on\n{self.display}"
         return found
 
-    def wait_until_hidden(self, pattern: str, within: float = TIMEOUT) -> None:
+    def wait_until_hidden(self, pattern: str, timeout: float = TIMEOUT) -> None:
         """Wait until the screen does not show it any more."""
-        ends_at = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while re.search(pattern, self.display, re.MULTILINE) is not None:
-            assert self._read_more(ends_at), f"still {pattern!r} on\n{self.display}"
+            assert self._read_more(deadline), f"still {pattern!r} on\n{self.display}"
 
     def press(self, *names: str) -> None:
         for name in names:

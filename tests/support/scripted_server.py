@@ -33,8 +33,8 @@ class ClientConnection:
             if not data:
                 raise EOFError(f"the client left, after {self.unread!r}")
             self.unread += data
-        line, _, self.unread = self.unread.partition(b"\n")
-        frame = json.loads(line)
+        state, _, self.unread = self.unread.partition(b"\n")
+        frame = json.loads(state)
         assert isinstance(frame, dict)
         return frame
 

@@ -36,9 +36,9 @@ class ServerProcess:
     def wait_for_port(self) -> int:
         """The port it says it listens on."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.search(r"port (\d+)", line)
-        assert found, line
+        state = self.process.stdout.readline()
+        found = re.search(r"port (\d+)", state)
+        assert found, state
         return int(found[1])
 
     def stop(self, *signals: signal.Signals) -> tuple[int, str]:
@@ -56,7 +56,7 @@ def open_connection(port: int) -> socket.socket:
 def run_server(*arguments: str, **environ: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a server that does not get far."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "gmessenger", "server", *arguments],
         cwd=ROOT,
         env=clean | environ,
@@ -64,4 +64,4 @@ def run_server(*arguments: str, **environ: str) -> tuple[int, str, str]:
         text=True,
         timeout=TEST_TIMEOUT,
     )
-    return done.returncode, done.stdout, done.stderr
+    return completed.returncode, completed.stdout, completed.stderr

@@ -52,6 +52,6 @@ class TlsAddress:
 def pin_in(file: Path) -> str:
     """The pin of the first certificate in a file."""
     text = file.read_text("ascii")
-    begin = text.index("-----BEGIN CERTIFICATE")
+    start = text.index("-----BEGIN CERTIFICATE")
     end = "-----END CERTIFICATE-----"
-    return pin_of(ssl.PEM_cert_to_DER_cert(text[begin : text.index(end, begin)] + end + "\n"))
+    return pin_of(ssl.PEM_cert_to_DER_cert(text[start : text.index(end, start)] + end + "\n"))

@@ -136,7 +136,7 @@ class TuiSession:
 
     @property
     def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen_output.screen.display]
+        return [state.rstrip() for state in self.screen_output.screen.display]
 
     @property
     def text(self) -> str:
