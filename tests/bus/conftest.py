@@ -16,11 +16,11 @@ from tests.conftest import NOT_INSTALLED
 from tests.support.bus import CLUSTER, KEY, TEST_TIMEOUT, RecordingListener
 
 LONG, SHORT = 5.0, 2.0
-"""Timeouts: where nobody is to be given up, however busy the machine is, and where somebody is."""
+"""Node timeouts: one that no node exceeds on a busy machine, and one for nodes that are to time out."""
 
 
 class BusGroup:
-    """Opens buses, each with an ear. Mistakes that were told are in `failures`."""
+    """Opens buses with listeners. Their errors are in `failures`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -28,14 +28,14 @@ class BusGroup:
         self._buses: list[Bus] = []
 
     def open(self, node: str, cluster: str = CLUSTER, url: str = "", key: bytes = KEY, **more: Any) -> Bus:
-        """A bus that is not started yet."""
+        """Open a bus without starting it."""
         options = {"timeout": LONG, "on_error": lambda what, failure: self.failures.append(failure)} | more
         bus = open_bus(url or self.url, node, cluster, key, **options)
         self._buses.append(bus)
         return bus
 
     def start_bus(self, node: str, **more: Any) -> tuple[Bus, RecordingListener]:
-        """A bus that is connected."""
+        """Open a bus and wait until it is connected."""
         bus, listener = self.open(node, **more), RecordingListener()
         bus.start(listener)
         listener.wait_until(lambda: listener.connect_count)
@@ -50,7 +50,7 @@ class BusGroup:
 
 @pytest.fixture
 def redis_installed() -> None:
-    """For tests that start one with settings of their own."""
+    """Skip tests that start a Redis with settings of their own where there is none."""
     if "Redis" in missing():
         pytest.skip(NOT_INSTALLED.format("Redis"))
 
@@ -78,14 +78,14 @@ def start_group() -> Iterator[Callable[[str], BusGroup]]:
 
 @pytest.fixture
 def group(redis_server: Redis, start_group: Callable[[str], BusGroup], client: Client) -> BusGroup:
-    """A party at the Redis of all tests, which holds nothing."""
+    """A group at the shared Redis, which is empty."""
     client.flushall()
     return start_group(redis_server.url)
 
 
 @pytest.fixture
 def client(redis_server: Redis) -> Iterator[Client]:
-    """Somebody else who uses that Redis."""
+    """Another client of the shared Redis."""
     with Client.from_url(redis_server.url) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Whoever can write to the Redis, or listens to it, and has not the cluster's key: what he says is not believed."""
+"""Packets of attackers with access to Redis but without the cluster's key are rejected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHANNEL_NAMES = ChannelNames(CLUSTER, "hank")
 
 
 class Recorder:
-    """A stranger who writes down all that is published, and may say it again."""
+    """An attacker who records all packets and can replay them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -80,7 +80,7 @@ def start_peer(client: Client) -> Iterator[StartPeer]:
 
 
 def check_delivery(listener: RecordingListener, other: Bus) -> None:
-    """What a node says is heard, and nothing that a stranger has said before it."""
+    """Check that a packet of a node is received, and nothing that an attacker sent before it."""
     listener.received.clear()
     other.send(b"all is well")
     listener.expect_data(b"all is well")
@@ -91,7 +91,7 @@ def test_nothing_of_what_is_said_or_shown_can_be_read(group: BusGroup, recorder:
     hank.set_presence("peggy-the-name", b"the-card")
     hank.send(b"the-hint to all")
     hank.send(b"the-hint to one", ["dale"])
-    _, late_listener = group.start_bus("bill")  # is told what is shown
+    _, late_listener = group.start_bus("bill")  # receives the presence entries
     listener.wait_until(lambda: len(listener.received) == 2 and listener.presences)
     late_listener.wait_until(lambda: late_listener.presences)
     packets = recorder.recorded()
@@ -116,7 +116,7 @@ def test_another_key_is_no_key(
 
 
 def test_the_id_of_a_key_is_not_the_key(group: BusGroup, client: Client, start_peer: StartPeer) -> None:
-    """Headers are in the clear: whoever copies them still seals with a key that is not theirs."""
+    """Headers are in the clear, but one that is copied does not open what is sealed with another key."""
     (hank, listener), (dale, _) = map(group.start_bus, ("hank", "dale"))
     ours, theirs = start_peer("bill"), start_peer("bill", key=OTHER_KEY)
     for channel in (CHANNEL_NAMES.broadcast, CHANNEL_NAMES.of_node("hank")):
@@ -170,8 +170,7 @@ def test_what_was_said_once_is_heard_once_and_where_it_was_said(group: BusGroup,
 
 
 def test_the_dead_do_not_come_back(group: BusGroup, recorder: Recorder, start_peer: StartPeer) -> None:
-    """Whatever a node has said in its life, it is not there when that is said again: neither for those who knew it nor
-    for those who did not."""
+    """Replayed packets do not bring a node back, neither for nodes that knew it nor for others."""
     hank, listener = group.start_bus("hank")
     ghost, _ = group.start_bus("ghost")
     ghost.set_presence("casper", b"here")
@@ -349,7 +348,7 @@ def test_a_flood_of_rubbish_is_counted_and_fills_neither_log_nor_memory(
     check_delivery(dale_listener, hank)
     assert (hank.stats.rejected["key"], hank.stats.rejected["forged"]) == (1001, 1000)
     assert hank.stats.rejected["unreadable"] >= 4 and sum(hank.stats.rejected.values()) == 2006
-    assert len(events("bus_rejected")) == 2  # one of each that heard it
+    assert len(events("bus_rejected")) == 2  # one of each node
     assert list(hank.nodes) == ["dale"] and listener.gaps == [""] and group.failures == []
 
 
@@ -455,7 +454,7 @@ def test_no_nonce_is_used_twice_and_each_process_has_a_key_of_its_own() -> None:
 
 
 class AuthenticatorHarness:
-    """Admission without a Redis."""
+    """A `PacketAuthenticator` without a Redis."""
 
     def __init__(self) -> None:
         self.rejected: dict[str, int] = dict.fromkeys(REJECT_REASONS, 0)

@@ -1,4 +1,4 @@
-"""What becomes of the bus when Redis is not there, does not answer, wants a password, or is somebody else."""
+"""The bus when Redis is away, does not answer, requires a password, or is another one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ StartGroup = Callable[[str], BusGroup]
 def pair(
     private_redis: Redis, start_group: StartGroup
 ) -> tuple[BusGroup, Bus, RecordingListener, Bus, RecordingListener]:
-    """Hank and Dale, who see each other."""
+    """Two nodes, hank and dale, that are peers."""
     group = start_group(private_redis.url)
     hank, hank_listener = group.start_bus("hank", timeout=SHORT)
     dale, dale_listener = group.start_bus("dale", timeout=SHORT)
@@ -115,7 +115,7 @@ def test_who_left_while_we_were_away_is_gone_when_we_are_back(pair: Pair, privat
 
 
 def _hank_subscriber(client: Client) -> str:
-    """The oldest line that listens: Hank's."""
+    """Return the id of the oldest subscribing connection: hank's."""
     return str(min(client.client_list(_type="pubsub"), key=lambda each: int(each["id"]))["id"])
 
 
@@ -217,7 +217,7 @@ def _free_port() -> int:
 
 @pytest.fixture
 def two_faced(redis_server: Redis, private_redis: Redis) -> Iterator[str]:
-    """A balancer in front of two Redis that know nothing of each other."""
+    """A load balancer in front of two unrelated Redis servers."""
     turns = [redis_server, private_redis] * 100
 
     def pass_on(client_socket: socket.socket, _: Any) -> None:

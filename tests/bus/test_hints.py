@@ -78,7 +78,7 @@ def test_clusters_do_not_hear_each_other(group: BusGroup) -> None:
 
 
 class FailingListener(RecordingListener):
-    """One whose every method fails."""
+    """A listener whose every method fails."""
 
     def on_data(self, node: str, data: bytes) -> None:
         super().on_data(node, data)

@@ -1,4 +1,4 @@
-"""A Redis that is none, or says anything: the link is made anew, for ever, and nothing else happens."""
+"""A server that is no Redis, or answers anything: the bus reconnects, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ BUS_ANSWERS = [
     b"%4000000000\r\n",
     b"-\xff\xfe\r\n",
 ]
-"""Those that a whole bus gets to hear."""
+"""The replies that a whole bus is tested with."""
 GREETINGS = [b"", HELLO]
-"""What it says first: nothing that is right, or what a Redis would."""
+"""Its first reply: a wrong one, or that of a Redis."""
 
 
 class FakeRedis:
-    """A server that answers whatever it is asked with the same bytes, after a greeting."""
+    """A server that answers every request with the same bytes, after a greeting."""
 
     def __init__(self, greeting: bytes, answer: bytes) -> None:
         self._greeting, self._answer = greeting, answer
@@ -122,7 +122,7 @@ def test_whatever_it_says_a_line_is_lost_or_goes_on(
 
 
 class InjectingProxy:
-    """Stands between a node and its Redis, and slips in what it likes once the node listens."""
+    """A proxy between a node and Redis that injects bytes into the replies."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -243,7 +243,7 @@ def test_an_answer_that_trickles_is_not_waited_for(start_group: StartGroup, monk
 
 
 def test_short_replies_are_not_added_up(redis_server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A node that has little to say would lose its connection, and what is on its way, every `REPLY_TIMEOUT`."""
+    """Otherwise an idle node would lose its connection, and packets under way, every `REPLY_TIMEOUT`."""
     seconds = itertools.count(step=connection.REPLY_TIMEOUT / 4)
     monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     opened = connection.RedisEndpoint(redis_server.url, TEST_TIMEOUT).connect()
@@ -252,7 +252,7 @@ def test_short_replies_are_not_added_up(redis_server: Redis, monkeypatch: pytest
 
 
 class ClosedSocket:
-    """A socket that holds some bytes, and then is closed."""
+    """A socket with some bytes to read, then closed."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,4 +1,4 @@
-"""What nodes show each other, and that it goes with them."""
+"""Presence entries of nodes, which disappear with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.bus import FakePeer, NodeProcess
 
 @pytest.fixture
 def child(group: BusGroup, redis_server: Redis) -> Iterator[NodeProcess]:
-    """Node `dale`, who shows `dale` as `here`."""
+    """A process with node `dale`, which shows `dale` as `here`."""
     child = NodeProcess(redis_server.url, "dale", SHORT, "dale", "here")
     yield child
     child.kill()
@@ -47,7 +47,7 @@ def test_what_was_shown_is_known_to_those_who_come_later(group: BusGroup) -> Non
     hank.set_presence("hank", b"here")
     hank.set_presence("peggy", b"here")
     _, first = group.start_bus("dale")
-    hank.start(first)  # whoever listens
+    hank.start(first)  # with any listener
     hank.set_presence("peggy", None)
     first.wait_until(lambda: hank.connected)
     _, listener = group.start_bus("bill")
@@ -156,7 +156,7 @@ def test_a_page_says_how_each_card_is_when_it_is_cut(monkeypatch: pytest.MonkeyP
     pages = [reading.next_page()]
     cards.set("b", b"2")
     cards.set("c", None)
-    cards.set("d", b"1")  # whoever reads hears of it as of a change
+    cards.set("d", b"1")  # the reader gets it as a change
     while not pages[-1][1] & LAST_PAGE:
         pages.append(reading.next_page())
     assert [page for page, _ in pages] == [{"a": b"1"}, {"b": b"2"}, {}]

@@ -1,4 +1,4 @@
-"""What breaks around a messenger: killed processes, clients that vanish, readers that stall, disks that fill, clocks.
+"""Tests of failures: killed processes, vanishing clients, stalled readers, full disks, jumping clocks.
 
 Short in `make test`; `make faults` (the environment variable FAULTS=long) runs what takes minutes.
 """

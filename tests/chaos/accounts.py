@@ -1,4 +1,4 @@
-"""A store with everybody in it, made through the store itself: hashing passwords over the wire would take minutes."""
+"""Creates a store with accounts without the server: hashing their passwords would take minutes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ PASSWORD: Final = "correct horse battery staple"
 def populate(
     url: str, names: Sequence[str], rooms: Mapping[str, Sequence[str]], devices: Sequence[tuple[str, str]] = ()
 ) -> str:
-    """In a new store these names become accounts with PASSWORD, and members of these rooms; its URL.
+    """Create a store with accounts and rooms; return its URL.
 
-    `devices` have been used already: one that is new when others have spoken is not owed what they said.
+    Args: names: accounts, with PASSWORD. rooms: members by room. devices: (name, device) pairs that have logged in
+    before. A new device is not sent messages from before its first login.
     """
     store, hashed = open_store(url), FAST.hash(PASSWORD)
     accounts = {name: store.create_account(fold(name), name, hashed, 0.0).id for name in names}

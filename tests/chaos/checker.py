@@ -1,4 +1,4 @@
-"""What was sent, answered and heard in one run; what must be true of it, over the wire and in the file."""
+"""Record of a run: what was sent, answered and received; checks against clients and store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ReceivedMessage = tuple[int, str, str]
 
 @dataclass
 class RunStats:
-    """One line of the table."""
+    """A row of the table of results."""
 
     fault: str
     sent: int = 0
@@ -47,8 +47,9 @@ class RunStats:
 
 @dataclass
 class DeliveryLog:
-    """Kept by all clients of a run together. A conversation is named as in the store, a client by its account, or as
-    account/device.
+    """Record shared by all clients of a run.
+
+    Conversations have their store keys; clients are named by account, or account/device.
     """
 
     texts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # id: sender, conversation, text
@@ -70,7 +71,7 @@ class DeliveryLog:
         assert self.seqs.setdefault(id, seq) == seq, f"{id} was answered {self.seqs[id]}, now {seq}"
 
     def stats(self, fault: str, **more: int | str) -> RunStats:
-        """Counts over the whole run, for the table."""
+        """Count over the whole run."""
         expected_count = delivered = doubled = gaps = 0
         for conversation, names in self.recipients.items():
             rows_by_id = {id for id, (_, where, _) in self.texts.items() if where == conversation and id in self.seqs}
@@ -95,7 +96,7 @@ class DeliveryLog:
         )
 
     def verify_received(self) -> None:
-        """Everybody heard everything answered 200 once, in order, without holes; and nothing else."""
+        """Check that each client received every stored message once, in order, without gaps, and no other."""
         for conversation, names in self.recipients.items():
             sent = {
                 self.seqs[id]: (sender, text)
@@ -109,7 +110,7 @@ class DeliveryLog:
                 assert received == expected, f"{name} in {conversation}: {_describe_difference(received, expected)}"
 
     def verify_order(self) -> None:
-        """Each sender's texts stand in the order they were sent: their numbers only grow with seq."""
+        """Check that the texts of each sender were stored in the order of sending."""
         last: dict[tuple[str, str], int] = {}
         for id, seq in sorted(self.seqs.items(), key=lambda pair: pair[1]):
             sender, conversation, text = self.texts[id]
@@ -118,7 +119,7 @@ class DeliveryLog:
             last[sender, conversation] = number
 
     def verify_file(self, path: Path) -> None:
-        """The file by itself agrees: sound, no holes, each id once under the seq that was answered."""
+        """Check the SQLite file: sound, without gaps, and each id once with the seq that was answered."""
         with closing(sqlite3.connect(path)) as db, db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
@@ -129,7 +130,7 @@ class DeliveryLog:
             self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())
 
     def verify_database(self, url: str) -> None:
-        """The same of a database on PostgreSQL."""
+        """Check a PostgreSQL database in the same way."""
         with psycopg.connect(url) as db:
             assert db.execute(UNINDEXED_QUERY).fetchall() == [], "what is stored can be searched"
             self._verify_stored(db.execute(GAPS_QUERY).fetchall(), db.execute(STORED_QUERY).fetchall())

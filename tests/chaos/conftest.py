@@ -1,4 +1,4 @@
-"""What the fault tests share; at the end their figures are printed as a table."""
+"""Fixtures of the chaos tests; their results are printed as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """The figures came through the report, which they do from other processes too."""
+    """Collect results from the reports: they may come from other processes."""
     if report.when == "call":
         STATS.extend(RunStats(**value) for name, value in report.user_properties if name == STATS_PROPERTY)
 
@@ -47,13 +47,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture
 def tabulate(record_property: Callable[[str, object], None]) -> Callable[[RunStats], None]:
-    """Puts figures into the table."""
+    """Add a row to the table of results."""
     return lambda stats: record_property(STATS_PROPERTY, dataclasses.asdict(stats))
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., RestartableServer]]:
-    """Makes servers, not started, on a store with everybody in it; they may not have complained at the end."""
+    """Create servers on a populated store, not started; check at the end that they logged no errors."""
     servers: list[RestartableServer] = []
 
     def make(*options: str, folder: Path = tmp_path, **more: Any) -> RestartableServer:

@@ -15,12 +15,12 @@ from tests.chaos.process import RestartableServer
 from tests.chaos.scale import IS_LONG
 
 SIZE = "1g" if IS_LONG else "64m"
-"""Room enough for what a fast machine says in the meantime: it is the ballast that is to fill the disk."""
+"""Large enough for the messages of a fast machine, so that only the ballast fills the disk."""
 BALLAST = "ballast"
 
 
 class Disk(Protocol):
-    """`fill` it and nothing more can be stored there; `drain` it and all is as before."""
+    """A disk that can be filled, so that nothing can be written, and drained again."""
 
     folder: Path
 
@@ -30,7 +30,7 @@ class Disk(Protocol):
 
 
 class SmallDisk:
-    """A file system of its own, with so much ballast on it that it is full."""
+    """A small file system, filled by a file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,7 +47,7 @@ class SmallDisk:
 
 
 class FrozenFiles:
-    """Files that the server may read and not write, as on a disk that was made read-only: a limit on its process."""
+    """Files that the server can read but not write, by a limit on its process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class FrozenFiles:
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """A small tmpfs. Raises OSError where this user may not mount one."""
+    """Mount a small tmpfs. Raises OSError if this user may not."""
     folder.mkdir()
     if os.geteuid() != 0:
         raise PermissionError(errno.EPERM, "only root may mount a file system")

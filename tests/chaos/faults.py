@@ -1,4 +1,4 @@
-"""What can happen to a cluster, as a table. Each does it, lets it last, and mends it."""
+"""Faults of a cluster. Each is injected, lasts a while, and is repaired."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AWAKE: Final = 0.02
 
 @dataclass
 class FaultInjector:
-    """What is done to a cluster, by chance; a node to which something is done is left alone by all else."""
+    """Injects faults at random; a node has only one at a time."""
 
     nodes: ProcessCluster
     rng: random.Random
@@ -37,7 +37,7 @@ class FaultInjector:
         return number
 
     def __call__(self, name: str) -> None:
-        """Do one thing."""
+        """Inject a fault and repair it."""
         if not FAULTS[name].hits_node:
             FAULTS[name].run(self, self.nodes.servers[0], 0)
             return
@@ -122,7 +122,7 @@ def _cut(port: Callable[[ProcessCluster], int | None]) -> FaultAction:
 
 @dataclass(frozen=True)
 class Fault:
-    """`of_the_bus`: all else is well, so what is said meanwhile has to come within the promised time."""
+    """A fault. `hits_bus_only`: the store works, so messages must arrive within the promised time."""
 
     run: FaultAction
     hits_node: bool = False
@@ -160,7 +160,7 @@ SIMULTANEOUS: Final = (
 
 
 def make_plan(rng: random.Random, is_long: bool, has_network: bool) -> list[tuple[str, ...]]:
-    """What is to be done, in random order; two things at once are done at once."""
+    """Choose the faults of a run in random order; those of one tuple are injected at the same time."""
     if not is_long:
         plan: list[tuple[str, ...]] = [(name,) for name in SHORT_PLAN]
     else:

@@ -1,4 +1,4 @@
-"""Beacons: a client on each node says something at even pauses, whatever happens, and notes when others hear it."""
+"""Probes: a client on each node sends at regular intervals, and records when the others receive it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PROBE_ROOMS: Final = {f"#sea-of-{name}": PROBES for name in PROBES}
 """Rooms in which one of them speaks and the others only listen: no word of their own shows them that they miss some."""
 PROBE_INTERVAL: Final = 0.1
 MAX_LIVE_LATENCY: Final = 0.4
-"""Seconds: what was not heard sooner has been found in the store."""
+"""Seconds; what took longer was read from the store."""
 RECOVERY_TIMEOUT: Final = 30.0
 MAX_UNANSWERED: Final = 100
 
 
 class ProbeLog:
-    """What beacons said and heard, by a steady clock."""
+    """When probes were sent and received, in monotonic seconds."""
 
     def __init__(self) -> None:
         self._sent: dict[int, tuple[str, float]] = {}
@@ -40,12 +40,12 @@ class ProbeLog:
         self._received[sender, hearer].append((sent, time.monotonic()))
 
     def recovery_seconds(self, moment: float) -> float | None:
-        """How long after a moment every node first heard live what was said on every other one; None: not yet."""
+        """Return how long after a moment all nodes received all others' probes live; None if not yet."""
         firsts = [_first_live(received, moment) for received in self._received.values()]
         return None if None in firsts else max(each for each in firsts if each is not None) - moment
 
     def wait_for_recovery(self, moment: float) -> float:
-        """Wait until they all hear each other live; how long after the moment they did."""
+        """Wait until all probes are received live again; return how long after the moment."""
         while (seconds := self.recovery_seconds(moment)) is None:
             deaf = [pair for pair, received in self._received.items() if _first_live(received, moment) is None]
             assert time.monotonic() < moment + RECOVERY_TIMEOUT, f"not one messenger any more: {deaf}"
@@ -53,7 +53,7 @@ class ProbeLog:
         return seconds
 
     def max_latency(self, begin: float, end: float) -> float:
-        """The longest that anything took that was said between two moments."""
+        """Return the longest latency of the probes sent between two moments."""
         return max(
             (received - sent for each in self._received.values() for sent, received in each if begin <= sent <= end)
         )
@@ -65,17 +65,17 @@ def _first_live(received: list[tuple[float, float]], moment: float) -> float | N
 
 
 class ProbeClient(ResendingClient):
-    """On one node only."""
+    """A client on one node."""
 
     def __init__(self, name: str, server: Address, log: DeliveryLog, probe_log: ProbeLog, silence: float) -> None:
         super().__init__(name, server, log, [f"#sea-of-{name}"], silence=silence)
         self._probe_log = probe_log
 
     def send_probes(self) -> None:
-        """Say something at every beat, until it has to finish."""
+        """Send a probe at each interval, until the client is to finish."""
         while self._sending:
             if len(self._unanswered) < MAX_UNANSWERED:
-                with contextlib.suppress(OSError):  # it is said when connected again
+                with contextlib.suppress(OSError):  # it is sent when connected again
                     self._send(self._next_message(next(MESSAGE_NUMBERS)))
             gevent.sleep(PROBE_INTERVAL)
 

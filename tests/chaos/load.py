@@ -1,4 +1,4 @@
-"""A crowd of members in direct conversations and rooms, under load until it is told to finish."""
+"""A group of clients that talk in direct conversations and rooms until they are told to finish."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PAIRS: Final = tuple(zip(NAMES[::2], NAMES[1::2], strict=True))
 
 
 def targets_of(name: str, names: Sequence[str] = NAMES) -> list[str]:
-    """Whom somebody talks to, and where."""
+    """Return the names and rooms that a client sends to."""
     others = [other for pair in PAIRS if name in pair for other in pair if other != name and other in names]
     return others + [room for room, clients in ROOMS.items() if name in clients]
 
 
 class ClientGroup:
-    """Everybody of NAMES; used as a context, within which they talk."""
+    """Clients of all NAMES. They send while the context is active."""
 
     def __init__(self, server: Address, names: Sequence[str] = NAMES, **options: Any) -> None:
         self.log = DeliveryLog()
@@ -46,13 +46,13 @@ class ClientGroup:
         gevent.killall(self._greenlets)
 
     def check_failures(self) -> None:
-        """Nobody was told what may not be."""
+        """Raise if a client has failed."""
         for greenlet in self._greenlets:
             if greenlet.ready():
                 greenlet.get()
 
     def finish(self) -> None:
-        """Stop sending; wait until everything is answered, and everybody has caught up."""
+        """Stop sending; wait until everything is answered and received."""
         for step in (ResendingClient.finish, ResendingClient.catch_up):
             greenlets = [gevent.spawn(step, client) for client in self.clients]
             gevent.joinall([*greenlets, *self._greenlets], count=1)

@@ -1,6 +1,6 @@
 """Networks that can be cut: each node in a network namespace of its own, on a bridge to the services.
 
-What is cut off is lost without a word, as with a pulled plug: nobody is told that a connection is refused or reset.
+A cut drops packets silently, as an unplugged cable does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NUMBERS: Final = itertools.count()
 
 
 class Network:
-    """A bridge with so many namespaces. `host` is the address of the bridge, `address` that of a namespace."""
+    """A bridge with `size` namespaces. `host` is the bridge's address, `address` a namespace's."""
 
     def __init__(self, size: int) -> None:
         number = next(NUMBERS)
@@ -30,7 +30,7 @@ class Network:
         self.host = f"{self._prefix}.1"
 
     def __enter__(self) -> Network:
-        """Raises OSError where this user may not do this, or cannot."""
+        """Create the network. Raises OSError if that is impossible or not permitted."""
         try:
             self._create()
         except OSError:
@@ -49,12 +49,12 @@ class Network:
         return f"{self._prefix}.{10 + number}"
 
     def command_prefix(self, number: int) -> tuple[str, ...]:
-        """What a command line begins with, to be executed in that namespace."""
+        """Return the beginning of a command line that runs in a namespace."""
         return ("ip", "netns", "exec", self._namespace(number))
 
     @contextlib.contextmanager
     def cut(self, number: int, port: int) -> Iterator[None]:
-        """That namespace and that port of the services cannot reach each other."""
+        """Drop all packets between a namespace and a port of the services."""
         rules = [(chain, "-p", "tcp", direction, str(port), "-j", "DROP") for chain, direction in DIRECTIONS]
         for rule in rules:
             _run(*self.command_prefix(number), "iptables", "-w", "-A", *rule)
@@ -85,7 +85,7 @@ UP_COMMANDS: Final = (("link", "set", "lo", "up"), ("link", "set", "eth0", "up")
 
 
 def unavailable_reason() -> str:
-    """Why no such network can be had here; empty where it can."""
+    """Return why networks cannot be created here; empty if they can."""
     if os.geteuid() != 0:
         return "only root may make networks"
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]

@@ -1,4 +1,4 @@
-"""A cluster of processes with a crowd on it: what is done to it, and who talks meanwhile."""
+"""A cluster of processes and its clients."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ CLIENT_OPTIONS: Final[dict[str, Any]] = {"window": 2, "pause": 0.05, "silence": 
 
 
 class ProcessCluster:
-    """PostgreSQL, which waits for the disk, Redis, and servers on both; each in a network of its own, where there is a
-    `network`.
-    """
+    """PostgreSQL (with fsync), Redis and server processes, each in a namespace if there is a `network`."""
 
     def __init__(self, folder: Path, network: Network | None) -> None:
         self.network = network
@@ -64,7 +62,7 @@ class ProcessCluster:
 
 
 class RoamingClients(ClientGroup):
-    """Everybody of NAMES, some with a phone besides, each on any node; and a beacon on every node."""
+    """Clients of all NAMES, some with a second device, that move between nodes; and a probe on every node."""
 
     def __init__(self, servers: Sequence[RestartableServer]) -> None:
         super().__init__(servers[0], ())

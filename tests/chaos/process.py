@@ -1,4 +1,4 @@
-"""The server as a process that is killed and started again, on the same store."""
+"""A server process that can be killed and restarted on its store."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ UNLIMITED_RATES: Final = ("--message-rate", "0", "--request-rate", "0")
 
 
 class RestartableServer:
-    """`start` it, `kill` it or `stop` it, again and again. Its log goes on in one file beside the store.
+    """A server process; all its runs log to one file beside the store.
 
-    `inside` is what its command line begins with, where it is to be started inside something.
+    Args: prefix: beginning of its command line, to start it inside a namespace.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RestartableServer:
 
     @property
     def port(self) -> int:
-        """Where it listens; after its first start the same for ever."""
+        """Its port, which stays the same after the first start."""
         assert self._port, "not started"
         return self._port
 
@@ -81,7 +81,7 @@ class RestartableServer:
         assert self._parse_port(line), f"the server says {line!r}, and {self.error_lines()}"
 
     def restart_until_listening(self) -> None:
-        """Start it again and again, as whoever looks after it would, until it listens."""
+        """Start the process until it listens, as a supervisor would."""
         deadline = time.monotonic() + TEST_TIMEOUT
         self.launch()
         while not self._parse_port(line := self._read_line()):
@@ -112,18 +112,18 @@ class RestartableServer:
         assert self.process.returncode == 0, self.error_lines()
 
     def pause(self) -> None:
-        """It stands still: its clients stay connected and get no answer."""
+        """Suspend the process: clients stay connected and get no responses."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
     def resident_kilobytes(self) -> int:
-        """Kilobytes of memory that it holds."""
+        """Return the resident memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
 
     def error_lines(self) -> list[str]:
-        """Lines of the log that tell of mistakes."""
+        """Return the lines of the log that report errors."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [line for line in lines if re.search(r"greenlet_failed|Traceback|\wError\b", line)]

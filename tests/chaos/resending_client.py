@@ -1,4 +1,4 @@
-"""A native client that never gives up: it resends by id what was not answered, drops what it has, acknowledges."""
+"""A native client that resends by id what was not answered, drops duplicates and acknowledges."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ MESSAGE_NUMBERS: Final = itertools.count()
 
 
 class ResendingClient:
-    """One device of an account. `run` it in a greenlet; `finish` ends the sending and waits until all is answered.
+    """A device of an account. `run` it in a greenlet; `finish` ends the sending.
 
-    `window` messages may be unanswered at one time, and the next comes `pause` seconds after an answer. It acknowledges
-    every `stride` messages heard. Of several servers it takes the next when one hangs up, or says nothing for `silence`
-    seconds while an answer is due.
+    Args: window: number of messages that may be unanswered. stride: number of received messages per acknowledgement.
+    pause: seconds between a response and the next message. silence: seconds without a word, while a response is due,
+    after which it connects to the next of several servers.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ResendingClient:
         self.drops_unacknowledged = False  # a kill takes from it what it had not acknowledged
 
     def run(self) -> None:
-        """Connect, again and again, until killed."""
+        """Connect and reconnect until killed."""
         while True:
             try:
                 self._run_connection()
@@ -83,19 +83,19 @@ class ResendingClient:
         self._sending = False
 
     def finish(self) -> None:
-        """Send nothing new; return when everything was answered."""
+        """Send nothing new; return when everything is answered."""
         self.stop_sending()
         self._check_idle()
         assert self.is_idle.wait(TEST_TIMEOUT), f"{self.label} waits for {len(self._unanswered)} answers"
 
     def catch_up(self) -> None:
-        """Log in anew and wait until everything that was due has come."""
+        """Log in again, and wait until everything due is received."""
         self.synced.clear()
         self.disconnect(gently=False)
         assert self.synced.wait(TEST_TIMEOUT), f"{self.label} is not synced"
 
     def disconnect(self, *, gently: bool) -> None:
-        """Vanish between a receipt and its acknowledgement: with a reset, or by closing this side only."""
+        """Disconnect between a message and its acknowledgement: by a half-close if `gently`, else by a reset."""
         sock, self._sock = self._sock, None
         if sock is None:
             return
@@ -138,7 +138,7 @@ class ResendingClient:
             try:
                 data = sock.recv(65536)
             except TimeoutError:
-                if self._is_logged_in and not self._unanswered:  # nobody owes us a word
+                if self._is_logged_in and not self._unanswered:  # no response is due
                     continue
                 raise
             if not data:
@@ -163,7 +163,7 @@ class ResendingClient:
             if frame["code"] == "replaced":  # by a login that was given up, and was answered late
                 self._log.replaced += 1
             else:
-                assert code == 503, f"{self.label} is refused: {frame}"  # at the door
+                assert code == 503, f"{self.label} is refused: {frame}"  # before the login
             raise ConnectionResetError
         elif code == 503:
             assert frame["code"] == "store_unavailable" and frame["error"], frame
@@ -213,7 +213,7 @@ class ResendingClient:
         self._check_idle()
 
     def _next_message(self, number: int) -> bytes:
-        """Something to say, and to say again until it is answered."""
+        """Make a message, to be resent until it is answered."""
         id, to = f"{self.label} {number}", random.choice(self.targets)
         text = f"{number} of {self.label} ".ljust(random.randrange(20, 200), "x")
         self._log.texts[id] = (self.label, self.conversation(to), text)

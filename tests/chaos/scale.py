@@ -1,4 +1,4 @@
-"""How much is done to the server: little inside `make test`, much with FAULTS=long, as `make faults` has it."""
+"""Extent of the chaos tests: small in `make test`, large with FAULTS=long as in `make faults`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Scale:
-    """`kills` of the server and their pace; how long a reader stalls and under how many messages."""
+    """How often and how long things fail."""
 
     kills: int
     max_lifetime: float  # seconds between the start of a server and its kill
@@ -38,4 +38,4 @@ SCALE: Final = LONG if IS_LONG else SHORT
 TIMEOUT: Final = 600 if IS_LONG else 240
 """Seconds for one test: several times `tests.support.timeouts.TEST_TIMEOUT`, which a single wait may take."""
 SEED: Final = int(os.environ.get("FAULTS_SEED") or random.randrange(10**6))
-"""What the random moments come from; it is printed with the figures."""
+"""Seed of the random moments; it is printed with the results."""

@@ -1,6 +1,6 @@
 """The server with a clock that a test moves: `python -m tests.chaos.skewed_clock FILE ARGUMENTS`.
 
-FILE holds a float of eight bytes, the seconds that the server's clock is ahead; it is looked up at every reading.
+FILE holds a float of eight bytes, the seconds by which the clock is ahead; it is read at every call of `time.time`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The store by itself under large batches, and when SQLite refuses in the middle of one: everybody is told."""
+"""Large batches in the store alone, and SQLite errors in the middle of one: every append is answered."""
 
 from __future__ import annotations
 

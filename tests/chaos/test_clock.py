@@ -1,4 +1,4 @@
-"""A clock that jumps, back most of all: what is said keeps its order, and nothing else depends on the time of day."""
+"""A clock that jumps, also back: messages keep their order, and nothing else depends on it."""
 
 from __future__ import annotations
 

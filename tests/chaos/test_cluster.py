@@ -1,4 +1,4 @@
-"""A cluster of three nodes to which everything happens, in random order, while everybody talks."""
+"""A cluster of three nodes under all faults in random order, and under load."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
 
 
 class FaultRun:
-    """What was done, and how long which of it took."""
+    """Injects faults and measures the recovery from each."""
 
     def __init__(self, group: RoamingClients, injector: FaultInjector) -> None:
         self._clients, self._injector = group, injector
@@ -62,7 +62,7 @@ class FaultRun:
 def run_faults(
     name: str, folder: Path, plan: list[tuple[str, ...]], network: Network | None, tabulate: Tabulate
 ) -> None:
-    """Do all that, and look what has become of what was said."""
+    """Run a plan of faults, and check what was delivered and stored."""
     with ProcessCluster(folder, network) as nodes:
         with RoamingClients(nodes.servers) as group:
             run = FaultRun(group, FaultInjector(nodes, random.Random(SEED)))

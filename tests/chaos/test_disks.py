@@ -1,4 +1,4 @@
-"""A disk that fills and drains, and files that turn read-only: senders are told, all others go on, it recovers."""
+"""Full and read-only disks: senders get errors, everything else goes on, and the server recovers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Comes = Callable[..., UserClient]
 
 
 def check_others_unaffected(reader: UserClient, guests: tuple[UserClient, UserClient]) -> None:
-    """Whoever stores nothing notices nothing."""
+    """Check that clients that store nothing notice nothing."""
     assert reader.request("probe")["response"] == 200
     assert [frame["message"] for frame in reader.history(LISTENER)] == ["kept before"]
     assert reader.search("kept") == ["kept before"]
@@ -49,7 +49,7 @@ def check_others_unaffected(reader: UserClient, guests: tuple[UserClient, UserCl
 
 
 def check_writer_answered(writer: UserClient, text: str) -> None:
-    """Who asks for something to be stored is told whether it was (a page may be free), and stays connected."""
+    """Check that each request to store is answered (a page may be free), and the connection stays."""
     responses = [
         writer.send_message(LISTENER, text),
         writer.send_message("nobody at all", text),

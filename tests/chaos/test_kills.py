@@ -1,4 +1,4 @@
-"""`kill -9` of the server at random moments, and clients that vanish between a receipt and its acknowledgement."""
+"""`kill -9` of the server, and of clients between a message and its acknowledgement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader that stalls under a flood: the server's memory stays flat, senders are answered, nothing is lost."""
+"""A stalled reader under load: memory stays flat, senders are answered, nothing is lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_texts(name: str, start: int, count: int) -> list[str]:
 
 
 def flood(sender: UserClient, to: str, log: DeliveryLog, start: int, count: int, seconds: float) -> None:
-    """Sends spread over so much time; each message has to be answered 200 with the next seq, at once."""
+    """Send at an even rate; each message must be answered 200 with the next seq, at once."""
     started_at = time.monotonic()
     for first in range(start, start + count, BATCH):
         portion = min(BATCH, start + count - first)
@@ -62,7 +62,7 @@ def test_a_stalled_reader_costs_no_memory_and_loses_nothing(
 ) -> None:
     log, share = DeliveryLog(), SCALE.stalled_messages // len(PEOPLE)
     boris = log_in(server, "boris", receive_buffer=4096)
-    # The server hashes a password of nobody's at its start, with 64 MB; when this is answered it has given them back.
+    # The server hashes a dummy password at its start, with 64 MB, which are free again once this is answered.
     with contextlib.closing(UserClient(server)) as stranger:
         assert stranger.try_log_in("stranger", password="no password of anybody")["code"] == "wrong_password"
     log.recipients = {PEOPLE["clara"]: {"boris"}, "anna boris": {"boris"}}

@@ -1,4 +1,4 @@
-"""Servers on one PostgreSQL and one Redis, and people on them."""
+"""Clusters in the test process, and clients of their nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.timeouts import TEST_TIMEOUT as TIMEOUT
 
 
 class Cluster:
-    """`nodes`, and whoever comes to them: `here` is the first, `there` the second."""
+    """Nodes of a cluster and their clients."""
 
     def __init__(self, nodes: list[RunningServer], connector: Connector) -> None:
         self.nodes = nodes
@@ -45,7 +45,7 @@ class Cluster:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until something is so on a node, as far as nobody is told of it."""
+    """Wait until a condition holds that no client is notified of."""
     with gevent.Timeout(TIMEOUT):
         while not condition():
             gevent.sleep(0.005)

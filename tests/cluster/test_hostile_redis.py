@@ -1,4 +1,4 @@
-"""What strangers can do who write to the Redis of a cluster, or keep things from it: forge nothing, lose nothing."""
+"""Attackers with access to the Redis of a cluster can forge nothing, and lose no message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.cluster.conftest import Cluster, wait_until
 from tests.support.accounts import texts
 
 LONG_INTERVAL = 60.0
-"""Seconds between two looks that nobody has asked for: what comes before that, comes for another reason."""
+"""Seconds between two polls: whatever arrives sooner arrives for another reason."""
 FORGED: list[Any] = [
     BroadcastFrame("alice", "FORGED", 1.0, "msg"),
     HintBatch([MessageHint("alice bob", 2, "alice", "bob", "FORGED", 1.0, "msg", None, None)]),
@@ -38,7 +38,7 @@ def client(redis_server: Redis) -> Iterator[Client]:
 
 @pytest.fixture
 def fast_cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
-    """Nodes that beat often and look seldom."""
+    """Nodes with short heartbeats that poll the store rarely."""
     return start_cluster(bus_timeout=1.0, cluster_check=LONG_INTERVAL)
 
 
@@ -80,7 +80,7 @@ def test_who_writes_to_redis_can_neither_read_nor_speak(cluster: Cluster, client
 
 
 def drop_published(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, apart: bool) -> list[str]:
-    """Nothing comes out of Redis of what `here` publishes to `there`, or to all; where that was is kept."""
+    """Drop packets from the first node to the second, or its broadcasts; return their channels."""
     publisher, stored = cluster.first.app.node.bus._publisher, []
     channel = publisher._channels.of_node(cluster.second.app.store.node) if apart else publisher._channels.broadcast
     publish = publisher._publish_command
@@ -102,7 +102,7 @@ def test_a_message_whose_hint_is_suppressed_comes_with_the_next_beat(
     alice, bob = fast_cluster.register(fast_cluster.first, "alice"), fast_cluster.register(fast_cluster.second, "bob")
     alice.send_message("bob", "one")
     assert texts(bob.receive_messages(1)) == ["one"]
-    gevent.sleep(1.1)  # until nobody is eager any more
+    gevent.sleep(1.1)  # until fast polling has ended
     before = fast_cluster.second.app.node.bus.stats.missed
     stored = drop_published(fast_cluster, monkeypatch, apart=True)
     began = time.monotonic()

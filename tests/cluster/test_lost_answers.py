@@ -1,4 +1,4 @@
-"""What is changed while an answer, a hint or a moment is missing."""
+"""Changes whose response or hint is lost, or that meet others at a bad moment."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_room_made_while_one_of_its_name_is_being_deleted_stays(
 def test_a_guest_who_has_gone_elsewhere_is_not_called_back(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     gus = cluster.log_in_guest(cluster.first, "gus")
     follower = cluster.first.app.node._follower
-    monkeypatch.setattr(follower, "_try_poll", lambda: None)  # it does not hear of it yet
+    monkeypatch.setattr(follower, "_try_poll", lambda: None)  # it does not learn of it yet
     again = cluster.connect(cluster.second)
     assert again.try_log_in("gus", session=gus.session)["response"] == 200
     cluster.first.app.node._leases._renew()
@@ -170,7 +170,7 @@ def test_a_node_that_was_asleep_for_too_long_compares_everything(
         hank.request("topic", room="#dev", topic="asleep")
         hank.send_messages("#dev", "nobody hints")
         cluster.first.app.messenger.moderation.mute("server", "peggy")
-    store.poll_changes()  # what it would have heard
+    store.poll_changes()  # what it would have applied
     store.invalidate()
     follower.sync()
     there = cluster.second.app.messenger

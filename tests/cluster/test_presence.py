@@ -1,4 +1,4 @@
-"""Guests of other nodes are in the rooms here, as those nodes show them, and whoever is here is told once."""
+"""Guests of other nodes in local rooms: members are notified once of each."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.chat.test_messenger import House, told
 
 
 class SilentBus:
-    """A bus on which nobody is."""
+    """A bus without other nodes."""
 
     def show(self, key: str, card: bytes | None) -> None:
         pass
 
 
 class LocalRoom:
-    """A house whose hank has made #dev."""
+    """A messenger whose hank has created #dev."""
 
     def __init__(self) -> None:
         self.house = House()
@@ -48,7 +48,7 @@ class LocalRoom:
         self.presence_sync.on_presence(node, "gus", msgpack.encode(PeerPresence("gus", "", since, True, 1, (), rooms)))
 
     def take_room_events(self) -> list[str]:
-        """What hank hears of the room."""
+        """Return the actions of the room events for hank since the last call."""
         return [each.action for each in told(self.hank) if isinstance(each, RoomEvent)]
 
     @property

@@ -1,4 +1,4 @@
-"""Guests on other nodes are asked for what is not kept anywhere else: it is given once, in time, or refused."""
+"""Messages to guests on other nodes: delivered once and in time, or refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLOCK_OFFSETS = [0.0, 1e6, -1e6]
 
 
 class RelayNode:
-    """A node, at the same time its bus, which loses what it is told to lose."""
+    """A node that is also its bus, and drops the frames that a test chooses."""
 
     connected = True
 
@@ -84,7 +84,7 @@ class RelayNode:
 
 
 class RelayPair:
-    """Joe is on one node, and gus on another, which is shown there."""
+    """Two nodes: joe is on the local one; gus is on the remote one and shown on the local one."""
 
     def __init__(self, offset: float) -> None:
         self.nodes: dict[str, RelayNode] = {}
@@ -207,7 +207,7 @@ def test_refusals_cross(synced_pair: RelayPair) -> None:
 
 
 class FullOutbox:
-    """Gus's outbox has room for one more frame, which is kept for a message of dale's."""
+    """Gus's outbox with space for one more frame, which is reserved for a message of dale's."""
 
     def __init__(self, pair: RelayPair) -> None:
         self.pair, self.outbox = pair, pair.gus.outbox

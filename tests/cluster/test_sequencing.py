@@ -1,4 +1,4 @@
-"""What several nodes keep comes in the order of its seqs, once, whatever becomes of the hints."""
+"""Messages stored by several nodes are delivered once and in order, whatever happens to the hints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEQS = st.lists(st.integers(1, COUNT), max_size=2 * COUNT)
 
 
 class RemoteConversation:
-    """A house one of whose conversations other nodes speak in; they keep what they say in the same store."""
+    """A messenger with a conversation in which other nodes store messages in the same store."""
 
     def __init__(self) -> None:
         self.house = House()
@@ -38,7 +38,7 @@ class RemoteConversation:
         self.stored: dict[int, NewMessage] = {}
 
     def store_messages(self, count: int, conversation: str = "#dev", to: str = "#dev") -> None:
-        """Another node keeps posts of somebody's."""
+        """Store messages as another node."""
         for number in range(1, count + 1):
             message = NewMessage(conversation, "Bill", to, f"far {number}", 2_000_000_000.0 + number)
             self.house.store.append(message, lambda seq, *_, message=message: self.stored.update({seq: message}))  # type: ignore[misc]
@@ -49,7 +49,7 @@ class RemoteConversation:
         self.sequencer.accept(stored)
 
     def run_due(self) -> None:
-        """Until all that is due later has been done."""
+        """Run everything scheduled until nothing is left."""
         while self.house.due:
             due, self.house.due = self.house.due, []
             for call in due:
@@ -68,7 +68,7 @@ def remote() -> RemoteConversation:
 
 
 def consecutive_runs(seqs: Sequence[int]) -> Iterator[list[int]]:
-    """Hints in the order in which they come, those that one node says together as one."""
+    """Split hints in the order of arrival into runs of consecutive seqs, as one node sends them."""
     run: list[int] = []
     for seq in seqs:
         if run and seq != run[-1] + 1:
@@ -159,7 +159,7 @@ def test_what_was_erased_meanwhile_comes_as_a_tombstone(remote: RemoteConversati
 def test_a_guest_is_given_what_was_said_since_it_came_though_no_hint_told_of_it(remote: RemoteConversation) -> None:
     remote.store_messages(2, "bill gus", "gus")
     gus = remote.house.login("gus")
-    gus.sync.set_heads({"bill gus": 2})  # as who claims the name is told
+    gus.sync.set_heads({"bill gus": 2})  # as in a `LeaseClaim`
     remote.store_messages(2, "bill gus", "gus")
     remote.deliver_hints(4)
     remote.announce_head("bill gus")

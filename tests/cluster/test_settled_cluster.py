@@ -1,4 +1,4 @@
-"""The settled cluster of tests/protocol: each message has reached every node before the next request is sent."""
+"""The settled cluster of tests/protocol: messages reach every node before the next request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two people on different nodes cannot tell."""
+"""Clients on different nodes behave as on one."""
 
 from __future__ import annotations
 

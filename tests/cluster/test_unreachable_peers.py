@@ -1,4 +1,4 @@
-"""What is done about people elsewhere while nobody is heard from there: nothing that is not so is answered."""
+"""Actions on users of nodes that cannot be reached: no response claims more than is known."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The server where it is deployed: under the unit and in a container, with what these take away from it."""
+"""The server under the shipped systemd unit and in a container, with their restrictions."""

@@ -1,7 +1,7 @@
-"""Filters of system calls: that of the shipped unit as systemd expands it, and the default one of containers.
+"""System-call filters: of the shipped unit as systemd expands it, and the default of containers.
 
-Both are committed (`unit.json`, `container.json`), so that tests need neither systemd nor podman;
-`python -m tests.deployment.filters` writes them anew where both are installed.
+Both are committed (`unit.json`, `container.json`), so that tests need neither systemd nor podman; `python -m
+tests.deployment.filters` regenerates them where both are installed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ UNIT: Final = HERE.parent.parent / "config" / "gmessenger.service"
 EXPANDED: Final = HERE / "unit.json"
 CONTAINER: Final = HERE / "container.json"
 SECCOMP_JSON: Final = Path("/usr/share/containers/seccomp.json")
-"""Of Debian's golang-github-containers-common: what podman gives every container that is not told otherwise."""
+"""The default profile of podman, from Debian's golang-github-containers-common."""
 DEFAULT_GROUP: Final = "@default"
-"""What systemd lets any filter pass that is a list of what is allowed (systemd.exec(5), SystemCallFilter=)."""
+"""The group that systemd adds to every allow list (systemd.exec(5), SystemCallFilter=)."""
 MACHINES: Final = frozenset({"amd64", "arm64"})
 
 Filter = dict[str, Any]
@@ -34,12 +34,12 @@ def load(file: Path) -> Filter:
 
 
 def settings(name: str) -> list[str]:
-    """The values of a setting of the unit, in their order."""
+    """Return the values of a setting of the unit, in order."""
     return re.findall(rf"^{name}=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE)
 
 
 def systemd_version() -> str | None:
-    """The release of the systemd here; None where there is none."""
+    """Return the installed systemd release; None if there is none."""
     if shutil.which("systemd-analyze") is None:
         return None
     done = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True)
@@ -47,7 +47,7 @@ def systemd_version() -> str | None:
 
 
 def expand(group: str) -> set[str]:
-    """The system calls of a group like @system-service, as the systemd of this machine knows it."""
+    """Return the system calls of a group like @system-service in the installed systemd."""
     if not group.startswith("@"):
         return {group}
     command = ["systemd-analyze", "syscall-filter", group]
@@ -57,7 +57,7 @@ def expand(group: str) -> set[str]:
 
 
 def unit_filter() -> Filter:
-    """The filter of the unit, as the systemd of this machine expands it."""
+    """Return the filter of the unit as the installed systemd expands it."""
     lines = settings("SystemCallFilter")
     allowed = expand(DEFAULT_GROUP)
     for line in lines:
@@ -73,7 +73,7 @@ def unit_filter() -> Filter:
 
 
 def container_filter(profile: dict[str, Any]) -> Filter:
-    """What is left of a profile in the format of containers for a process without capabilities on usual machines."""
+    """Reduce a container profile to what applies to a process without capabilities on usual machines."""
     result: Filter = {"default": profile["defaultErrnoRet"], "allowed": set(), "refused": {}, "conditions": {}}
     for rule in profile["syscalls"]:
         arches = rule.get("includes", {}).get("arches")
@@ -82,7 +82,7 @@ def container_filter(profile: dict[str, Any]) -> Filter:
         arguments = [[each["index"], _operator(each), each["value"], each["valueTwo"]] for each in rule["args"] or []]
         for name in rule["names"]:
             if rule["action"] == "SCMP_ACT_ERRNO":
-                if not arguments:  # with arguments it says again what is not allowed by the others
+                if not arguments:  # those with arguments repeat what no other rule allows
                     result["refused"][name] = rule["errnoRet"]
             elif arguments:
                 result["conditions"].setdefault(name, []).append(arguments)
@@ -97,7 +97,7 @@ def _operator(argument: dict[str, Any]) -> str:
 
 
 def write_files() -> None:
-    """Both files, from what is installed here."""
+    """Write both files from the installed systemd and profile."""
     profile = json.loads(SECCOMP_JSON.read_text("utf-8"))
     for file, result in ((EXPANDED, unit_filter()), (CONTAINER, container_filter(profile))):
         file.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""A server in a sandbox, and everything that an operator and a person do with one."""
+"""A sandboxed server, and everything that an operator and a user do with one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENVIRON: Final = {"PATH": "/usr/bin:/bin", "HOME": str(sandbox.STATE), "PYTHONPA
 
 
 def require_sandbox(**spec: Any) -> None:
-    """Skip the test where the kernel refuses to make such a sandbox."""
+    """Skip the test if the kernel refuses to create such a sandbox."""
     pytest.importorskip("pyseccomp", reason="libseccomp is not here", exc_type=Exception)
     with sandbox.start(["/bin/true"], **spec) as probe:
         _, err = probe.communicate(timeout=TEST_TIMEOUT)
@@ -34,7 +34,7 @@ def require_sandbox(**spec: Any) -> None:
 
 
 class SandboxedServer:
-    """A server with a store, a certificate and a configuration in `folder`/state, in a sandbox by `spec`."""
+    """A server in a sandbox, with store, certificate and configuration in `folder`/state."""
 
     def __init__(self, folder: Path, *arguments: str, **spec: Any) -> None:
         self.state = folder / "state"
@@ -75,22 +75,22 @@ class SandboxedServer:
         self.process.communicate()
 
     def configure(self, *lines: str) -> None:
-        """Write the configuration, which a reload reads again."""
+        """Write the configuration, to be read at the next start or reload."""
         self._ini.write_text("\n".join(["[server]", *lines, ""]), "utf-8")
 
     def wait_for(self, word: str) -> None:
-        """Wait until systemd is told that."""
+        """Wait until systemd is notified with that line."""
         while word not in self._systemd.recv(4096).decode().splitlines():
             pass
 
     def admin(self, *arguments: str, typed: str = "") -> CommandResult:
-        """A command of the operator's, outside of the sandbox; it has to succeed."""
+        """Run an admin command outside of the sandbox; it has to succeed."""
         done = self.store_dir.try_run(*arguments, typed=typed)
         assert done.exit_code == 0, done.stderr
         return done
 
     def metrics(self) -> str:
-        """What its health socket shows."""
+        """Return the metrics from the health socket."""
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(TEST_TIMEOUT)
             with short_socket_path(self.state / "health") as address:
@@ -99,7 +99,7 @@ class SandboxedServer:
             return asking.makefile("rb").read().decode()
 
     def stop(self) -> str:
-        """Have it stop, as it should; its log."""
+        """Stop the server; return its log."""
         self.process.send_signal(signal.SIGTERM)
         _, log = self.process.communicate(timeout=TEST_TIMEOUT)
         assert self.process.returncode == 0, log
@@ -107,7 +107,7 @@ class SandboxedServer:
 
 
 def ports(line: str) -> tuple[int, int]:
-    """The plain port and that of TLS, from what a server says when it has started."""
+    """Return the plain and the TLS port from the line that a server prints at its start."""
     options = line.replace(",", "").split()
     result = [int(options[at + 1]) for at, word in enumerate(options) if word == "port"]
     assert len(result) == 2, line
@@ -115,7 +115,7 @@ def ports(line: str) -> tuple[int, int]:
 
 
 def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
-    """Log in with the password; what is answered."""
+    """Log in with the password; return the status."""
     with (
         socket.create_connection(("127.0.0.1", port), TEST_TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as line,
@@ -126,7 +126,10 @@ def log_in_by_tls(port: int, context: ssl.SSLContext, name: str) -> int:
 
 
 def exercise(server: SandboxedServer, outside_dir: Path) -> str:
-    """Do everything with a server that people and operators do; its log. `outside` is a folder it may not see."""
+    """Use all functions of a server; return its log.
+
+    Args: outside_dir: a folder that the server cannot see.
+    """
     assert server.process.stdout is not None
     line = server.process.stdout.readline()
     if not line:

@@ -1,7 +1,8 @@
-"""Runs a program as systemd or a container runs it: `python -m tests.deployment.sandbox '{"command": [...], ...}'`.
+"""Runs a program with the restrictions of systemd or a container.
 
-Called through `start`, which puts unshare(1) before it: the new mount namespace is this process's own. What the kernel
-refuses ends it with REFUSED and a sentence, before the program has been started.
+`python -m tests.deployment.sandbox '{"command": [...], ...}'` is called through `start`, which puts unshare(1) before
+it: the new mount namespace is this process's own. What the kernel refuses ends it with REFUSED and a sentence, before
+the program is started.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from tests.deployment.filters import Filter, load
 REFUSED: Final = 99
 STATE: Final = Path("/var/lib/gmessenger")
 HIDDEN_DIRS: Final = ("/home", "/root", "/run/user")
-"""What ProtectHome= hides."""
+"""Directories hidden by ProtectHome=."""
 TEMPORARY_DIRS: Final = ("/tmp", "/var/tmp", "/dev/shm")
 REQUIRED_DIRS: Final = tuple(dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix)))
-"""What the program is read from; a checkout in a home stands for /opt/gmessenger."""
+"""Directories of the program; a checkout in a home stands for /opt/gmessenger."""
 
 MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000
 MOUNT_ATTR_RDONLY: Final = 1
@@ -65,7 +66,7 @@ def start(command: list[str], *, environ: dict[str, str] | None = None, **spec: 
 
 
 def main(spec: dict[str, Any]) -> None:
-    """Set everything up as `start` says, and become the program."""
+    """Set up the restrictions as `start` describes, and execute the program."""
     try:
         if "state" in spec:
             _restrict_mounts(Path(spec["state"]), proc=spec.get("proc", False))
@@ -83,7 +84,7 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _restrict_mounts(state: Path, *, proc: bool) -> None:
-    """The file system can be read; only the state, and temporary files of its own, can be written."""
+    """Make the file system read-only but for the state and temporary directories of its own."""
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     handles = {path: os.open(path, os.O_PATH) for path in REQUIRED_DIRS}
     state_handle = os.open(state, os.O_PATH)
@@ -106,7 +107,7 @@ def _restrict_mounts(state: Path, *, proc: bool) -> None:
 
 
 def _is_root_of_the_machine() -> bool:
-    """Whether we are root in more than a namespace of users: only then there may be another /proc."""
+    """Return whether we are root outside of a user namespace: only then another /proc can be mounted."""
     return Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", "4294967295"]
 
 
@@ -122,7 +123,7 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, data: 
 
 
 def _set_writable(path: str, writable: bool, *, everything: bool = False) -> None:
-    """Change a mount, and with `everything` all below it. (mount_setattr(2), Linux 5.12.)"""
+    """Change a mount, and with `everything` all below it: mount_setattr(2), Linux 5.12."""
     on, off = (0, MOUNT_ATTR_RDONLY) if writable else (MOUNT_ATTR_RDONLY, 0)
     attributes = (ctypes.c_uint64 * 4)(on, off, 0, 0)
     size, flags = ctypes.c_size_t(ctypes.sizeof(attributes)), AT_RECURSIVE if everything else 0
@@ -144,7 +145,7 @@ def _set_limits(spec: dict[str, Any]) -> None:
 
 
 def _filters(spec: dict[str, Any]) -> list[Any]:
-    """What is to be loaded, in this order: after the last one, hardly anything more can be."""
+    """Return what to load, in this order: after the last one, hardly any system call is left."""
     import pyseccomp
 
     result = []
@@ -178,7 +179,7 @@ def _system_call_filter(seccomp: Any, table: Filter) -> Any:
 
 
 def _is_known(seccomp: Any, name: str) -> bool:
-    """Whether this machine has such a system call, and its libseccomp has heard of it. Those of others are negative."""
+    """Return whether the machine and its libseccomp know a system call; others have negative numbers."""
     try:
         return int(seccomp.resolve_syscall(seccomp.system_arch(), name)) >= 0
     except (OSError, ValueError):

@@ -22,7 +22,7 @@ SCRIPT = "/usr/local/bin/gmessenger-admin"
 
 
 def read_script() -> str:
-    """The lines of the manual that make the script."""
+    """Return the lines of the manual that create the script."""
     (text,) = re.findall(rf"^    cat > {SCRIPT} <<'END'\n(?:    .*\n)*?    END\n    chmod .*\n", MANUAL, re.MULTILINE)
     return re.sub(r"^    ", "", str(text), flags=re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The server does all it is for where the shipped unit and containers put it, and whatever nicety is refused to it."""
+"""The server does everything under the restrictions of the shipped unit and of containers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXTRA_SETTINGS: Final = (
 
 
 def unit() -> dict[str, Any]:
-    """What the shipped unit takes away, as far as it can be taken away here."""
+    """Return the restrictions of the shipped unit, as far as they can be applied here."""
     (families,) = filters.settings("RestrictAddressFamilies")
     (limit,) = filters.settings("LimitNOFILE")
     (umask,) = filters.settings("UMask")

@@ -1,5 +1,7 @@
-"""Connections to the server under test, closed when the test ends and before the server stops.
-A test names `dial` after `server` or `start_server`; `town` and `settle` see to that themselves."""
+"""Fixtures of the protocol tests: clients of a server, closed before the server stops.
+
+A test names `connector` after `server` or `start_server`; `chat_server` and `start_chat_server` do so themselves.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +26,7 @@ UNSETTLED_MODULES = (
     "test_interleaving",
     "test_slow_reader",
 )
-"""Where it matters when something is said: nobody waits there until what was said before has come everywhere."""
+"""Modules whose timing matters: they do not wait until everything sent has reached all nodes."""
 SINGLE_NODE_TESTS = {
     "test_concurrency": "looks inside the one server",
     "test_one_too_many_is_told_503_and_closed_until_somebody_leaves": "each node has its own bound",
@@ -41,7 +43,7 @@ SINGLE_NODE_TESTS = {
     "test_a_guest_who_has_left_is_in_nobodys_way": "each node knows how its own guests look",
     "test_a_guest_who_comes_back_is_still_in_the_way": "each node knows how its own guests look",
 }
-"""What is another thing in a cluster, and why."""
+"""Tests that do not hold for a cluster, and why."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -61,7 +63,7 @@ def connector() -> Iterator[Connector]:
 
 @pytest.fixture(scope="session")
 def as_cluster(request: pytest.FixtureRequest) -> str:
-    """Whether, and how, the server of a test is two, dialled in turn: what is promised holds for it, too."""
+    """The value of --cluster: whether, and how, the server of a test is a cluster of two nodes."""
     return request.config.getoption("--cluster") or ""
 
 
@@ -69,7 +71,7 @@ def as_cluster(request: pytest.FixtureRequest) -> str:
 def launch(
     launch: Callable[..., RunningServer], as_cluster: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Any]]:
-    """Who names a store that nodes cannot share gets a server that is alone."""
+    """Start clusters instead of servers with --cluster, unless a test names a store that cannot be shared."""
     if not as_cluster:
         yield launch
         return
@@ -93,7 +95,7 @@ def launch(
 def populated_store(
     tmp_path_factory: pytest.TempPathFactory, as_cluster: str, request: pytest.FixtureRequest
 ) -> PopulatedStore:
-    """Registers everybody once."""
+    """Register all accounts once."""
     if as_cluster:
         store: PopulatedStore = SharedPopulatedStore(request.getfixturevalue("postgres"))
     else:
@@ -117,7 +119,7 @@ def populated_store(
 def start_chat_server(
     start_server: Callable[..., Any], connector: Connector, populated_store: PopulatedStore, tmp_path: Path
 ) -> Callable[..., ChatServer]:
-    """Starts a server with options by name on a store with everybody in it."""
+    """Start a server with options by name on a copy of the populated store."""
     chat_server = ChatServer(start_server, connector, populated_store, populated_store.copy(tmp_path))
     return chat_server.start
 

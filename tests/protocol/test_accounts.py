@@ -1,5 +1,7 @@
-"""Accounts: registering, logging in with a password or a session, and names that nobody else can take any more.
-Section 2, "Logging in" and "Requests", and "Names and privacy" of the protocol."""
+"""Accounts: registration, logins by password and session, and names that are taken.
+
+docs/protocol.md, section 2, "Logging in", "Requests", and "Names and privacy".
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,14 +36,14 @@ OTHER_SPELLINGS = ("hank", "HANK", "Hank", "\uff48ank")
 
 
 def log_in_guests(server: Address, connector: Connector, *names: str) -> list[UserClient]:
-    """Guests."""
+    """Log in guests."""
     clients = [UserClient(server).start_session(name) for name in names]
     connector.connections += clients
     return clients
 
 
 def try_log_in(server: Address, connector: Connector, name: str, **user: Any) -> dict[str, Any]:
-    """The answer to one try on a connection of its own."""
+    """Return the response to a login on a connection of its own."""
     connector.connections.append(client := UserClient(server))
     return client.try_log_in(name, **user)
 

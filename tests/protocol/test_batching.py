@@ -1,4 +1,4 @@
-"""Many messages to one name or room in one write: each is answered, bounded and refused as if it had come by itself."""
+"""Many messages to one name or room in one write: each is answered and limited as a single one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Blocks: whoever does not want to hear from somebody does not, and is not seen by them.
-docs/protocol.md, "Moderation and blocks"."""
+"""Blocks: a blocked user can neither reach nor see the blocker.
+
+docs/protocol.md, "Moderation and blocks".
+"""
 
 from tests.support.accounts import PASSWORD, ChatServer, UserClient
 from tests.support.course_clients import CLASSIC, Frame

@@ -1,4 +1,4 @@
-"""What happens between a request and the disk: others act meanwhile, connections break, the disk says no."""
+"""Events between a request and its commit: other requests, lost connections, failing stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LogIn = Callable[..., UserClient]
 
 
 class Gate:
-    """Holds the next call of a method, before it is made or `after`, until it is opened."""
+    """Holds the next call of a method, before or `after` it is made, until `open` is called."""
 
     def __init__(self, owner: Any, name: str, *, after: bool = False) -> None:
         self.reached, self._opened = Event(), Event()

@@ -23,7 +23,7 @@ ALLOWED = ("ʜᴀɴᴋ", "ᎪᏞᏆᏟᎬ", "alı\u0307ce", "ӏаӏ", "a11")
 def test_who_looks_like_an_account_is_not_let_in(taken: str, name: str, server: Address, connector: Connector) -> None:
     with closing(UserClient(server)) as owner:
         owner.start_session(taken).register()
-    for letter in "xy":  # whoever it is dealt to, in a cluster
+    for letter in "xy":  # on both nodes, in a cluster
         stranger = connector.open_native(server)
         answer = stranger.try_log_in(name)
         assert (answer["response"], answer["code"]) == (400, "name_confusable"), answer

@@ -1,5 +1,4 @@
-"""Course clients among themselves: every spelling with every other, taken names, leaving and returning.
-Section 3 of the protocol; a client raises on anything its published model would die of."""
+"""Course clients: every variant with every other, taken names, logouts and logins."""
 
 import itertools
 import json

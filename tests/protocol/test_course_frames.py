@@ -1,5 +1,4 @@
-"""What a course client is sent: the form its presence and first message chose, split, paced and never unasked.
-Section 3 of the protocol."""
+"""Frames to course clients: in the form of their presence and first message, split and paced."""
 
 import time
 from collections.abc import Callable
@@ -101,7 +100,7 @@ def test_the_first_message_decides_the_action_and_the_only_text_key(server: Addr
 
 
 def receive_text(client: CourseClient, length: int, chunks: list[str]) -> Callable[[], None]:
-    """A job that hears until so many characters other than blanks came."""
+    """Return a job that receives until `length` characters other than blanks have arrived."""
 
     def hear() -> None:
         while len("".join("".join(chunks).split())) < length:

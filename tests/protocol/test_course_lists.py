@@ -1,5 +1,4 @@
-"""Lists and broadcasts for course clients: who is there, contacts, everybody at once.
-Section 3 of the protocol."""
+"""Lists and broadcasts for course clients. docs/protocol.md, section 3."""
 
 import time
 from collections.abc import Callable

@@ -20,7 +20,7 @@ BAD_ACKS: tuple[dict[str, Any], ...] = (
 
 
 def backlog_of(client: UserClient, conversation: str) -> list[int]:
-    """The seqs of what waited there, sent by either."""
+    """Return the seqs of the backlog of a conversation, of both directions."""
     return seqs(frame for frame in client.backlog if conversation in (frame["from"], frame["to"]))
 
 
@@ -172,7 +172,7 @@ def test_with_more_than_twenty_devices_the_longest_unused_is_forgotten(chat_serv
     """Peggy's laptop and phone are known already: eighteen more are allowed."""
     quit_all(
         chat_server.connect().start_session("peggy", password=PASSWORD, device="laptop")
-    )  # so that nobody takes her for a guesser
+    )  # so that she is not taken for a guesser
     chat_server.log_in("dale").send_messages("peggy", "hello")
     for device in ("laptop", "phone"):
         client = chat_server.log_in("peggy", device)

@@ -1,5 +1,4 @@
-"""Direct conversations of accounts with accounts, guests and course clients: answers, seqs, ids, who sees what.
-Section 2 of the protocol, "Requests", promises 2 and 3, "Names and privacy"."""
+"""Direct conversations between accounts, guests and course clients: responses, seqs, ids, access."""
 
 import itertools
 from collections.abc import Callable

@@ -1,5 +1,7 @@
-"""Frames, whoever speaks: split, joined, too large, broken in every way, and read on afterwards.
-Section 1 of the protocol."""
+"""Frames: split, joined, too large and malformed; the connection is read on afterwards.
+
+docs/protocol.md, section 1.
+"""
 
 import json
 import time
@@ -73,7 +75,7 @@ def encode_json(frame: Any) -> bytes:
 
 
 def padded_probe(size: int) -> bytes:
-    """A probe of exactly so many bytes, newline included."""
+    """Make a probe of exactly `size` bytes, newline included."""
     empty = encode_json({"action": "probe", "id": "big", "pad": ""})
     return empty[:-2] + b"x" * (size - len(empty) - 1) + empty[-2:] + b"\n"
 

@@ -1,5 +1,7 @@
-"""Reading back and searching: pages, their limits, what is folded, and only what one may see.
-Section 2 of the protocol, "Requests" and "Names and privacy"."""
+"""History and search: pages, limits, folding, access.
+
+docs/protocol.md, section 2, "Requests" and "Names and privacy".
+"""
 
 import json
 from collections.abc import Callable
@@ -41,7 +43,7 @@ BAD_FIELDS: tuple[dict[str, Any], ...] = (
 
 
 def log_in_after_messages(chat_server: ChatServer, *words: str) -> UserClient:
-    """Dale, to whom Hank has said all that."""
+    """Log in dale after hank has sent him these texts."""
     answers = chat_server.log_in("hank").send_pipelined("dale", words)
     assert {answer["response"] for answer in answers} == {200}
     return chat_server.log_in("dale")

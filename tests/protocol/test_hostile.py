@@ -20,7 +20,7 @@ GARBAGE = (b"\x00\xff\x16\x03\x01", b"{" * 4096, b'{"action":"\xff', b"[" * 4096
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Both ends of every connection are in this process."""
+    """Raise the limit of open files: both ends of every connection are in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * IDLE + 500
     if hard not in (-1, resource.RLIM_INFINITY) and hard < needed:
@@ -39,7 +39,7 @@ def ping_pong(hank: NativeClient, dale: NativeClient, rounds: int) -> None:
 
 
 def send_garbage(server: Address, sent_counts: list[int]) -> None:
-    """Connects and sends rubbish, again each time it is hung up on; never reads."""
+    """Connect and send garbage, again after each disconnect; never read."""
     while True:
         connection = RawConnection(server)
         with contextlib.closing(connection), contextlib.suppress(OSError):
@@ -52,7 +52,7 @@ def send_garbage(server: Address, sent_counts: list[int]) -> None:
 
 
 def is_open(connection: RawConnection) -> bool:
-    """Not hung up on: reading finds either nothing yet or a frame."""
+    """Return whether a connection is open: reading finds nothing yet, or a frame."""
     connection.sock.settimeout(0)
     try:
         return connection.sock.recv(65536) != b""

@@ -1,5 +1,4 @@
-"""Coming, going, joining and registering while messages stream: no hole, no double, nothing one may not see.
-Section 2 of the protocol, "Logging in", promises 1 to 3, "Names and privacy"."""
+"""Logins, joins and registrations while messages are sent: no gap, no duplicate, no leak."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ COUNT = 1500
 
 @contextmanager
 def sending_meanwhile(sender: UserClient, to: str, count: int = COUNT) -> Iterator[Event]:
-    """Says so many things meanwhile, every one of which is answered 200; the event is set when a third was said."""
+    """Send messages in the background, each answered 200; the event is set after a third of them."""
     started = Event()
 
     def send_all() -> None:
@@ -35,7 +34,7 @@ def sending_meanwhile(sender: UserClient, to: str, count: int = COUNT) -> Iterat
 
 
 def receive_until(client: UserClient, last: int) -> list[int]:
-    """The seqs of its backlog and of what follows, up to the last."""
+    """Return the seqs of the backlog and of what follows, up to `last`."""
     frames = seqs(client.backlog)
     while not frames or frames[-1] < last:
         frames.append(client.next_event("msg")["seq"])

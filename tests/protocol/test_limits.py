@@ -18,7 +18,7 @@ SLOW_RATES = {"message_rate": 20, "message_burst": 10, "patience": 0.01}
 
 
 def receive_responses(session: NativeClient, count: int) -> list[Frame]:
-    """The next so many answers; what else comes is forgotten."""
+    """Receive the next `count` responses; drop everything else."""
     found: list[Frame] = []
     while len(found) < count:
         if "response" in (frame := session.receive()):
@@ -27,7 +27,7 @@ def receive_responses(session: NativeClient, count: int) -> list[Frame]:
 
 
 def send_flood(session: NativeClient, to: str, count: int, first: int = 0) -> list[int]:
-    """Sends so many without waiting; the answers' codes, which come in order."""
+    """Send messages without waiting; return the statuses of the responses, which come in order."""
     lines = [encode_frame(action="msg", id=f"f{n}", to=to, message=f"text {n}") for n in range(first, first + count)]
     writer_greenlet = gevent.spawn(session.send_bytes, b"".join(lines))
     found = receive_responses(session, count)
@@ -178,9 +178,9 @@ def test_strangers_who_guess_are_stopped_and_the_owner_comes_in(start_chat_serve
     assert guess_passwords(chat_server.connect(), "hank", 5) == [402, 402, 402, 429, 429]
     answer = chat_server.connect().try_log_in("hank", password=PASSWORD)
     assert (answer["response"], answer["code"]) == (429, "too_many_failures") and answer["retry_after"] > 0
-    # Its session opens the door nevertheless.
+    # Its session logs in nevertheless.
     chat_server.log_in("hank")
-    # Of a name that has no account nobody can tell that from the answers.
+    # The responses do not show whether a name has an account.
     assert guess_passwords(chat_server.connect(), "nobody", 5) == [402, 402, 402, 429, 429]
 
 

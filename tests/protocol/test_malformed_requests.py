@@ -1,5 +1,7 @@
-"""Every field of every request with values that nobody should send: refused or answered, never the server's mistake.
-Section 1 of the protocol, "has wrong types", and section 2, "Requests"."""
+"""Every field of every request with invalid values: an error or a response, never a failure.
+
+docs/protocol.md, section 1, "has wrong types", and section 2, "Requests".
+"""
 
 from collections.abc import Callable
 
@@ -33,7 +35,7 @@ DEVICES = (5, None, [], {}, True, "", " ", "x" * 5000, "\x1b[31m", "\u200b", "н
 
 
 def collect_responses(client: UserClient, frame: Frame) -> list[Frame]:
-    """Every answer to one request that came before its own and that of a probe after it."""
+    """Return all responses up to those of the request and of a probe after it."""
     odd, end = next(client.ids), next(client.ids)
     client.send({"id": odd, **frame})
     client.send({"action": "probe", "id": end})

@@ -1,4 +1,4 @@
-"""The store that keeps nothing after exit keeps every other promise: section 2 of the protocol on `memory:`."""
+"""The store `memory:`, which keeps nothing after exit, keeps all other promises of section 2."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ LogIn = Callable[..., UserClient]
 
 @pytest.fixture
 def log_in(start_server: Callable[..., Any], connector: Connector) -> LogIn:
-    """Logs somebody in, who registers at the first time."""
+    """Log in accounts, which are registered at their first login."""
     server, known = start_server(store="memory:", outbox_frames=50), set()
 
     def log_in_client(name: str, device: str = "laptop") -> UserClient:

@@ -1,5 +1,7 @@
-"""Operators: who is sent away, kept out or silenced, and what they and everybody else are told.
-docs/protocol.md, "Moderation and blocks"."""
+"""Moderation by operators: kick, mute, ban, and what users are notified of.
+
+docs/protocol.md, "Moderation and blocks".
+"""
 
 from typing import Any
 

@@ -1,5 +1,7 @@
-"""Native sessions: logging in, resuming, and messages with every answer they can have between guests.
-Section 2 of the protocol."""
+"""Native sessions: logins, resumed sessions, and all responses to messages between guests.
+
+docs/protocol.md, section 2.
+"""
 
 import time
 from collections.abc import Callable
@@ -88,7 +90,7 @@ def test_too_many_wrong_passwords_are_answered_429_with_a_pause(server: Address,
 
 
 def presence(name: str, session: str, place: str) -> Frame:
-    """The protocol does not say whether `session` stands beside `user` or in it, where the password would be."""
+    """Make a presence with `session` in `user` or beside it: the protocol leaves that open."""
     user: Frame = {"account_name": name}
     frame = {"action": "presence", "jim": 2, "user": user}
     (user if place == "in user" else frame)["session"] = session

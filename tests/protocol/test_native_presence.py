@@ -26,7 +26,7 @@ def exchange_greeting(hank: NativeClient, dale: NativeClient) -> None:
 
 
 def receive_presence(native: NativeClient) -> tuple[str, str]:
-    """Name and status in the next event, which has to be a presence event."""
+    """Return name and status of the next event, which has to be a presence event."""
     frame = native.next_event()
     name, status = frame["user"]["account_name"], frame["user"]["status"]
     assert frame == {"action": "presence", "user": {"account_name": name, "status": status}}

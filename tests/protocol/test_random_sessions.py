@@ -72,9 +72,9 @@ STARTS = ("guest", "bobby", "peggy", "nothing")
 
 
 class RandomSession:
-    """One connection, gone over to another when it is hung up; what it asked and what came.
+    """A connection that is replaced when it is closed, with its requests and responses.
 
-    It begins logged in as a guest of a new name, or as an account, or says nothing yet.
+    It begins logged in as a guest with a new name, or as an account, or not logged in.
     """
 
     def __init__(self, chat_server: ChatServer, start: str) -> None:
@@ -115,14 +115,14 @@ class RandomSession:
         self.send(action, odd)
 
     def split(self, action: str) -> None:
-        """Every byte on its own."""
+        """Send a request byte by byte."""
         self.send(action, {}, 1)
 
     def send(self, action: str, odd: Frame, size: int = 1 << 20) -> None:
         frame = {"id": f"i{next(COUNTER)}", "action": action, **ACTIONS[action], **odd}
         data = encode_frame(**frame)
         if self.is_native and not self.is_leaving and action not in UNANSWERED and "id" not in odd:
-            data = b"\n" + data  # whatever was thrown ends here
+            data = b"\n" + data  # end any garbage sent before
             self.requested.add(str(frame["id"]))
         self.is_leaving |= action == "quit"
         self.has_begun = True
@@ -148,7 +148,7 @@ class RandomSession:
         self.connect()
 
     def settle(self) -> None:
-        """Everything asked has one answer, or the end of the line a reason."""
+        """Check that every request has one response, or that the end of the connection has a reason."""
         if not self.is_native or self.is_leaving:
             return
         last: Frame = {}

@@ -1,5 +1,4 @@
-"""What was promised is kept when the server stops, and when it is killed in the middle of a burst.
-Section 2 of the protocol, promises 1 to 3."""
+"""Promises 1 to 3 of section 2, when the server is stopped, and killed during a burst."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ BURST = 3000
 
 
 class SentMessages:
-    """What somebody sends with which id, and the seqs of what of it was answered 200."""
+    """Texts of a sender by message id, and the seqs of those answered 200."""
 
     def __init__(self, sender: str) -> None:
         self.texts = {f"{sender} {number}": f"text {number} of {sender}" for number in range(BURST)}
@@ -43,13 +42,13 @@ class SentMessages:
 
 @contextlib.contextmanager
 def running_server(store: str) -> Iterator[tuple[Callable[[], None], Address]]:
-    """A real server process: what kills it, which also happens at the end, and where it listens."""
+    """Start a server process; return its kill function, which is also called at the end, and its address."""
     with ServerProcess("--ip", "127.0.0.1", "--store", store) as process:
         yield process.process.kill, ProcessAddress(process.wait_for_port())
 
 
 def send_burst(client: UserClient, to: str, sent: SentMessages, responses: Callable[[], object]) -> None:
-    """Sends all that was not answered without waiting, and reads answers to the end of the connection."""
+    """Send everything unanswered without waiting, and read responses to the end of the connection."""
     lines = b"".join(encode_frame(action="msg", id=one, to=to, message=text) for one, text in sent.unanswered().items())
 
     def writes() -> None:
@@ -68,7 +67,7 @@ def send_burst(client: UserClient, to: str, sent: SentMessages, responses: Calla
 
 
 def receive_until_closed(client: UserClient, received: list[Frame], acknowledging: str = "") -> None:
-    """Keeps what is new, to the end of the connection, and acknowledges now and then what it has."""
+    """Record new messages to the end of the connection, acknowledging some if a name is given."""
     with contextlib.suppress(ConnectionError, EOFError):
         while True:
             frame = client.next_event("msg")
@@ -79,7 +78,7 @@ def receive_until_closed(client: UserClient, received: list[Frame], acknowledgin
 
 
 def resend(client: UserClient, to: str, sent: SentMessages) -> None:
-    """Everything not answered, by the same ids."""
+    """Send everything unanswered again, with the same ids."""
     missing = sent.unanswered()
     answers = client.send_pipelined(to, list(missing.values()), list(missing))
     assert {answer["response"] for answer in answers} <= {200}, answers

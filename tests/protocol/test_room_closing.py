@@ -1,5 +1,7 @@
-"""Closed rooms: what was said can be read, and nothing more is said.
-docs/protocol.md, "Moderation and blocks"."""
+"""Closed rooms: their history can be read, and nothing be sent.
+
+docs/protocol.md, "Moderation and blocks".
+"""
 
 import pytest
 

@@ -1,5 +1,7 @@
-"""Guests and course clients in rooms: they speak and hear, make no rooms and get nothing later.
-Section 2 of the protocol, "Names and privacy", and section 3."""
+"""Guests and course clients in rooms: they send and receive, create no rooms and get no backlog.
+
+docs/protocol.md, section 2, "Names and privacy", and section 3.
+"""
 
 import gevent
 
@@ -10,7 +12,7 @@ from tests.support.native_clients import run_together
 
 
 def receive_until(client: CourseClient, last: tuple[str, str]) -> None:
-    """Everything on the way there was said in the room, by others."""
+    """Receive up to a message; all before it must be of the room, by others."""
     while (received := client.receive_message()) != last:
         assert received[0] != client.name and received[1].startswith("[#dev] "), received
 

@@ -32,7 +32,7 @@ def join(client: UserClient, room: str = "#dev") -> Frame:
 
 
 def log_in_and_join(chat_server: ChatServer, *names: str, room: str = "#dev") -> list[UserClient]:
-    """Accounts who have all heard that the last of them joined."""
+    """Log in accounts that have all been notified of the last join."""
     clients = [chat_server.log_in(name) for name in names]
     for number, client in enumerate(clients):
         join(client, room)
@@ -42,14 +42,14 @@ def log_in_and_join(chat_server: ChatServer, *names: str, room: str = "#dev") ->
 
 
 def receive_member_event(client: UserClient, action: str, name: str) -> Frame:
-    """The event about somebody; one may or may not be told what one did oneself."""
+    """Receive the event about a member; one about the client itself may come before."""
     while (frame := client.next_event(action))["user"]["account_name"] != name:
         assert frame["user"]["account_name"] == client.name, frame
     return frame
 
 
 def member_names(answer: Frame) -> set[str]:
-    """The members in an answer; the protocol does not say whether they are names or cards."""
+    """Return the members in a response: names or user objects."""
     assert answer["response"] == 200, answer
     entries = answer["members"] if "members" in answer else answer["users"]
     return {one if isinstance(one, str) else one["account_name"] for one in entries}

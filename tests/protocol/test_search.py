@@ -1,5 +1,7 @@
-"""Searching: what is folded, what is text, and whose words are found.
-Section 2 of the protocol, "Requests" and "Names and privacy"."""
+"""Search: folding, syntax, and access.
+
+docs/protocol.md, section 2, "Requests" and "Names and privacy".
+"""
 
 from tests.protocol.test_history import log_in_after_messages
 from tests.support.accounts import ChatServer, texts

@@ -1,5 +1,7 @@
-"""An account that does not read: bounded memory, nobody held up, and everything in order, once, when it reads again.
-Section 2 of the protocol, promise 5."""
+"""An account that does not read: bounded memory, no delay for others, and all messages later.
+
+docs/protocol.md, section 2, promise 5.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ def make_texts(start: int, count: int, size: int = SIZE) -> list[str]:
 
 
 def send_flood(sender: UserClient, to: str, start: int = 1, count: int = COUNT, size: int = SIZE) -> None:
-    """Sends in portions of 500, every one of which is answered 200 with the next seq."""
+    """Send in batches of 500; each message must be answered 200 with the next seq."""
     for first in range(start, start + count, 500):
         answers = sender.send_pipelined(to, make_texts(first, min(500, start + count - first), size))
         assert [(one["response"], one["seq"]) for one in answers] == [

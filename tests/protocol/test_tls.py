@@ -1,4 +1,4 @@
-"""What holds on a plain line holds on an encrypted one: frames whole and in order, however large, slow or final."""
+"""TLS connections: frames arrive whole and in order, however large, slow or late."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def make_texts(count: int) -> list[str]:
 
 
 class ManualTlsClient:
-    """A client that has its records in its own hands, to send them in pieces or to be silent after the last."""
+    """A client with its TLS records in memory, to send parts of them, or nothing after the last."""
 
     def __init__(self, server: TlsAddress) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -93,7 +93,7 @@ class ManualTlsClient:
         self.sock.sendall(self.outgoing.read())
 
     def step_until_done(self, step: Callable[[], Any]) -> Any:
-        """The result of a step, once enough has come for it."""
+        """Return the result of a TLS step once enough data has arrived."""
         while True:
             try:
                 return step()
@@ -102,7 +102,7 @@ class ManualTlsClient:
                 self.incoming.write(self.sock.recv(65_536))
 
     def receive_until_closed(self) -> list[dict[str, Any]]:
-        """The frames up to the end of the connection."""
+        """Return the frames up to the end of the connection."""
         while data := self.sock.recv(65_536):
             self.incoming.write(data)
         received = b""

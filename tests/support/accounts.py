@@ -34,12 +34,12 @@ def numbered_texts(count: int, start: int = 1) -> list[str]:
 
 
 def is_client_error(answer: Frame) -> bool:
-    """With a sentence and a word, where the protocol does not say which of the 4xx it is."""
+    """Return whether a response is a complete 4xx error, where the protocol leaves open which one."""
     return 400 <= answer["response"] < 500 and bool(answer["error"] and answer["code"])
 
 
 class UserClient(NativeClient):
-    """A native session whose ids are never used again, not even by the next session of the same device."""
+    """A native client that keeps the events of its login. Its message ids are unique in the test run."""
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
         super().__init__(server, receive_buffer)
@@ -60,20 +60,20 @@ class UserClient(NativeClient):
         return answer
 
     def receive_until_synced(self) -> list[Frame]:
-        """The messages that come before the next `synced`."""
+        """Receive up to the next `synced` event; return the messages before it."""
         frames = []
         while (frame := self.next_event())["action"] != "synced":
             frames.append(frame)
         return [frame for frame in frames if frame["action"] == "msg"]
 
     def send_messages(self, to: str, *texts: str) -> list[int]:
-        """Says them one after the other; their seqs."""
+        """Send messages one after the other; return their seqs."""
         answers = [self.send_message(to, text) for text in texts]
         assert [answer["response"] for answer in answers] == [200] * len(texts), answers
         return seqs(answers)
 
     def send_pipelined(self, to: str, texts: Sequence[str], ids: Sequence[str] = ()) -> list[Frame]:
-        """Sends all without waiting; the answers in the order of the words, in which they need not come."""
+        """Send messages without waiting; return the responses in the order of the texts."""
         ids = ids or [next(self.ids) for _ in texts]
         lines = [encode_frame(action="msg", id=one, to=to, message=text) for one, text in zip(ids, texts, strict=True)]
         writer_greenlet, answers = gevent.spawn(self.send_bytes, b"".join(lines)), {}
@@ -89,7 +89,7 @@ class UserClient(NativeClient):
         return [self.next_event("msg") for _ in range(count)]
 
     def take_events(self, action: str = "msg") -> list[Frame]:
-        """What came of that action without having been waited for; all else that came is forgotten."""
+        """Return the events of an action that have arrived and were not read, and drop all others."""
         settle(self.server, always=True)
         assert self.request("probe")["response"] == 200
         frames = [frame for frame in self.events if frame["action"] == action]
@@ -97,7 +97,7 @@ class UserClient(NativeClient):
         return frames
 
     def acknowledge(self, conversation: str, seq: int) -> None:
-        """Sure to survive, as a later request was answered."""
+        """Acknowledge messages, and wait until that is durable: a later request has been answered."""
         self.send({"action": "ack", "with": conversation, "seq": seq})
         assert self.request("probe")["response"] == 200
 
@@ -114,13 +114,13 @@ class UserClient(NativeClient):
 
 @dataclass
 class PopulatedStore:
-    """The store of a server that was stopped, and the sessions it gave to NAMES on DEVICES."""
+    """A store with the accounts NAMES, and their session tokens on DEVICES."""
 
     store: str
     sessions: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def copy(self, folder: Path) -> str:
-        """The URL of a store of one's own with everybody in it."""
+        """Copy the store into a folder; return its URL."""
         path = Path(self.store.removeprefix("sqlite:///"))
         for file in path.parent.glob(f"{path.name}*"):
             if file.is_file():
@@ -128,7 +128,7 @@ class PopulatedStore:
         return f"sqlite:///{folder / path.name}"
 
     def log_in(self, server: Address, connector: Connector, name: str, device: str = "laptop") -> UserClient:
-        """Somebody logs in with the session of that device; with the password, should the server not know it."""
+        """Log in with the session token of a device, or the password if the server does not know the token."""
         connector.connections.append(client := UserClient(server))
         if client.try_log_in(name, device=device, session=self.sessions[name, device])["response"] == 200:
             client.name, client.backlog = name, client.receive_until_synced()
@@ -138,14 +138,14 @@ class PopulatedStore:
 
 @dataclass(frozen=True)
 class ProcessAddress:
-    """Where a server process listens."""
+    """Address of a server process."""
 
     port: int
     host: str = "127.0.0.1"
 
 
 class ChatServer:
-    """A server on a store with everybody in it, which can be restarted."""
+    """A server on a copy of a populated store, which can be restarted."""
 
     host = "127.0.0.1"
 
@@ -167,7 +167,7 @@ class ChatServer:
         return self
 
     def restart(self, **options: Any) -> None:
-        """Everybody hangs up, the server stops as SIGTERM does and starts again on what was remembered."""
+        """Close all connections, stop the server as SIGTERM does, and start it again on the same store."""
         self.connector.close()
         self.server.stop()
         self.start(**options)
@@ -176,7 +176,7 @@ class ChatServer:
         return self.populated_store.log_in(self, self.connector, name, device)
 
     def connect(self, receive_buffer: int = 0) -> UserClient:
-        """A connection that has not logged in."""
+        """Connect without logging in."""
         self.connector.connections.append(client := UserClient(self, receive_buffer))
         return client
 

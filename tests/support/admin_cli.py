@@ -1,4 +1,4 @@
-"""Runs `gmessenger-admin`: mostly in this process, as starting a hundred takes a minute; where it matters, alone."""
+"""Runs of `gmessenger-admin`, in this process where possible: starting processes is slow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSWORD = "correct horse"
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended, and what it said."""
+    """Exit code and output of a command."""
 
     exit_code: int
     stdout: str
@@ -37,7 +37,7 @@ class AdminTestClient:
         self.reader = self.sock.makefile("rb")
 
     def request(self, **frame: Any) -> dict[str, Any]:
-        """The answer to a request; what came before it is forgotten."""
+        """Return the response to a request; drop the events before it."""
         self.sock.sendall(json.dumps(frame).encode() + b"\n")
         while "response" not in (answer := self.receive()):
             pass
@@ -55,7 +55,7 @@ class AdminTestClient:
 
 
 class StoreDirectory:
-    """A directory with a store in it, and the commands that are about this store."""
+    """A directory with a store, and admin commands on this store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,7 +72,10 @@ class StoreDirectory:
             state.close()
 
     def try_run(self, *arguments: str, typed: str = "") -> CommandResult:
-        """One command, run in this process; `typed` is what its input holds."""
+        """Run a command in this process.
+
+        Args: typed: content of standard input.
+        """
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         before = sys.stdin
         sys.stdin = io.StringIO(typed)
@@ -87,7 +90,7 @@ class StoreDirectory:
         return CommandResult(code, out.buffer.getvalue().decode(), err.getvalue())  # type: ignore[attr-defined]
 
     def try_run_process(self, *arguments: str, typed: str = "", **environ: str) -> CommandResult:
-        """One command, as operators run it: in a process of its own."""
+        """Run a command in a process of its own, as operators do."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MESSENGER_")}
         completed = subprocess.run(
             [sys.executable, "-m", "gmessenger", "admin", *arguments],
@@ -101,19 +104,19 @@ class StoreDirectory:
         return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
     def run(self, *arguments: str, typed: str = "") -> str:
-        """A command that succeeds; what it printed."""
+        """Run a command that succeeds; return its output."""
         completed = self.try_run(*arguments, typed=typed)
         assert (completed.exit_code, completed.stderr) == (0, ""), completed
         return completed.stdout
 
     def run_process(self, *arguments: str) -> str:
-        """The same in a process of its own."""
+        """Run a command that succeeds in a process of its own; return its output."""
         completed = self.try_run_process(*arguments)
         assert (completed.exit_code, completed.stderr) == (0, ""), completed
         return completed.stdout
 
     def create_store(self) -> None:
-        """An empty store, as the first start of a server leaves it."""
+        """Create an empty store, as the first start of a server does."""
         open_store(self.url).close()
 
     def add_user(self, name: str) -> None:

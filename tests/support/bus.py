@@ -1,4 +1,4 @@
-"""Who listens to a bus in the tests, and a node in a process of its own."""
+"""Listeners, processes and a hand-driven peer for tests of the bus."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ gevent.sleep(60)
 
 
 class RecordingListener:
-    """Keeps what it hears, and what is shown by others: cards by node and name."""
+    """A bus listener that records its calls, and the current presence entries by node and name."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, bytes]] = []
@@ -72,21 +72,21 @@ class RecordingListener:
         self._changed.set()
 
     def wait_until(self, condition: Callable[[], object]) -> None:
-        """Wait until something is so, which is looked at whenever anything is heard, and now and then."""
+        """Wait until a condition holds; it is checked after each call, and regularly."""
         with gevent.Timeout(TEST_TIMEOUT):
             while not condition():
                 self._changed.wait(0.02)
                 self._changed.clear()
 
     def expect_data(self, *data: bytes) -> None:
-        """Wait until exactly this was received since the last time, whoever sent it."""
+        """Wait until exactly these frames were received since the last call, from any node."""
         self.wait_until(lambda: len(self.received) >= len(data))
         assert [each for _, each in self.received] == list(data)
         self.received.clear()
 
 
 class NodeProcess:
-    """A node in another process, which shows one name. It may be killed, and stand still."""
+    """A node in another process, with one presence entry. It can be killed or suspended."""
 
     def __init__(self, url: str, node: str, timeout: float, key: str, entry: str) -> None:
         self._process = subprocess.Popen(
@@ -106,10 +106,7 @@ class NodeProcess:
 
 
 class FakePeer:
-    """A node that is played by hand over a client of Redis: it says what it is told to, and proves that it lives.
-
-    Whoever has the cluster's key can be one; who has another key cannot.
-    """
+    """A node driven by the test over a Redis client. It answers challenges, so it becomes a peer."""
 
     def __init__(self, client: Any, node: str, key: bytes = KEY, cluster: str = CLUSTER) -> None:
         self.node = node
@@ -119,7 +116,7 @@ class FakePeer:
         self._sealer = Sealer(self._keyring, node)
         self.version = 0
         self.presence: dict[str, bytes] = {}
-        """What it shows to whoever asks."""
+        """The entries it sends on request."""
         self.seqs: dict[str, int] = {}
         self.received: list[tuple[str, Packet]] = []
         self._pubsub = client.pubsub()
@@ -129,7 +126,7 @@ class FakePeer:
         return self._sealer.seal(channel, encode_packet(packet))
 
     def publish(self, number: int = 0, to: str = "", skip: int = 0, **packet: Any) -> bytes:
-        """Publish a parcel to all, or to one node; where it is to `skip` some, as if so many had not come."""
+        """Publish a packet to all nodes or to one, with `skip` seqs left out as if those packets were lost."""
         channel = self.channels.of_node(to) if to else self.channels.broadcast
         self.seqs[to] = self.seqs.get(to, 0) + 1 + skip
         data = self.seal(channel, Packet(number, self.seqs[to], **packet))
@@ -137,7 +134,7 @@ class FakePeer:
         return data
 
     def receive(self) -> None:
-        """Take in what was published, and prove to whoever asks that we live."""
+        """Receive what was published; answer challenges and requests for presence entries."""
         while (message := self._pubsub.get_message(ignore_subscribe_messages=True)) is not None:
             channel, envelope = message["channel"].decode(), read_envelope(message["data"])
             if envelope is None or envelope.node == self.node:
@@ -155,7 +152,7 @@ class FakePeer:
                 self.publish(self.version, envelope.node, presence=self.presence, page=FIRST_PAGE | LAST_PAGE)
 
     def join(self, listener: RecordingListener, bus: Any) -> FakePeer:
-        """Be known to a bus, and have told it what there is to be shown."""
+        """Wait until a bus has accepted this peer and requested its presence entries."""
         self.publish()
         self.wait_until(
             listener,
@@ -164,7 +161,7 @@ class FakePeer:
         return self
 
     def wait_until(self, listener: RecordingListener, condition: Callable[[], object]) -> None:
-        """Answer until something is so."""
+        """Receive and answer until a condition holds."""
 
         def look() -> object:
             self.receive()

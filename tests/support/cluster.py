@@ -1,4 +1,4 @@
-"""A cluster in the process of the tests: several servers on one PostgreSQL and one Redis, dialled in turn."""
+"""A cluster in the test process: servers on one PostgreSQL and one Redis, connected to in turn."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.support.timeouts import TEST_TIMEOUT
 NODE_COUNT: Final = 2
 RESEND_INTERVAL: Final = 2.0
 SENTINEL_NUMBERS: Final = itertools.count()
-"""What is sent on the bus to see how far it has come."""
+"""Numbers of the frames that show how far the bus has delivered."""
 
 
 def is_shared(store: str) -> bool:
-    """Whether several nodes may have that store open."""
+    """Return whether several nodes may have that store open."""
     return store.startswith("postgresql:")
 
 
 class SharedPopulatedStore(PopulatedStore):
-    """One whose store is a database; the copy that was given last is dropped with the next."""
+    """A populated store in PostgreSQL. The copy made last is dropped with the next one."""
 
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(postgres.database())
@@ -45,9 +45,9 @@ class SharedPopulatedStore(PopulatedStore):
 
 
 class RunningCluster:
-    """Servers that were started together. Whoever dials comes to the next one: two people are on two of them.
+    """Servers started together. Each connection goes to the next one, so two clients are on two nodes.
 
-    `is_calm`: before anybody says anything, what was said before has come everywhere, as it has when people type.
+    Args: is_calm: before each request, wait until the earlier ones have reached all nodes.
     """
 
     host = RunningServer.host
@@ -78,13 +78,13 @@ class RunningCluster:
         gevent.joinall([gevent.spawn(node.stop) for node in self.nodes], raise_error=True)
 
     def settle(self, *, always: bool) -> None:
-        """Wait until everything that was said and done has come everywhere."""
+        """Wait until every frame and change has reached all nodes."""
         if always or self._settles:
             self._settle()
 
     def _settle(self) -> None:
         apps = [node.app for node in self.nodes if not node.app.stopping]
-        for _ in range(2):  # what has come may have had something said
+        for _ in range(2):  # what has arrived may have caused further frames
             _run_all([partial(self._wait_for_bus, *pair) for pair in itertools.permutations(apps, 2)])
             _run_all([app.store.flush for app in apps])
             _run_all([app.node._follower.sync for app in apps])
@@ -96,7 +96,7 @@ class RunningCluster:
                 gevent.sleep(0.005)
 
     def _intercept_sentinels(self, app: Server) -> None:
-        """Have a node say which sentinels it has heard; it does nothing else with them."""
+        """Have a node note the sentinels it receives instead of handling them."""
         hear = app.node.on_data
 
         def received(node: str, data: bytes) -> None:
@@ -108,11 +108,11 @@ class RunningCluster:
         app.node.on_data = received
 
     def _wait_for_bus(self, one: Server, other: Server) -> None:
-        """Whatever `one` has said on the bus until now has come to `other`."""
+        """Wait until everything that `one` has sent on the bus has reached `other`."""
         sentinel = f"sentinel {next(SENTINEL_NUMBERS)}".encode()
         passed = self._awaited_sentinels[sentinel] = Event()
         with gevent.Timeout(2 * TEST_TIMEOUT):
-            while not passed.ready():  # a link may be lost on a machine that has much to do, and the sentinel with it
+            while not passed.ready():  # a connection, and the sentinel with it, may be lost on a busy machine
                 one.node.bus.send(sentinel, {other.store.node})
                 passed.wait(RESEND_INTERVAL)
         del self._awaited_sentinels[sentinel]

@@ -1,5 +1,8 @@
-"""Minimal course clients, one for every spelling of section 3 of the protocol, as a table of `CourseVariant` rows.
-They do what the published ones do: objects without a newline go out, one recv(1024) and one json.loads come in."""
+"""Minimal course clients, one for each variant of section 3 of the protocol.
+
+They behave as the published ones do: objects are sent without a newline, one recv(1024) and one json.loads are
+received.
+"""
 
 import itertools
 import json
@@ -43,15 +46,15 @@ class Address(Protocol):
 
 
 def wrap_tls(sock: socket.socket, server: Address) -> socket.socket:
-    """The connected socket, encrypted where the server wants that."""
+    """Return the socket, with TLS if the server's address has a TLS context."""
     context = getattr(server, "context", None)
     return context.wrap_socket(sock, server_hostname=server.host) if context is not None else sock
 
 
 def settle(server: Address, *, always: bool = False) -> None:
-    """Where the server is several: wait until all that was said has come everywhere, so that one test holds for both.
+    """In a cluster, wait until everything sent has reached all nodes, so that tests hold for it, too.
 
-    Where the cluster is one for hasty people, and for those who do something at once, it only waits `always`.
+    Clients that act concurrently, and clusters that are not calm, wait only if `always`.
     """
     if hasattr(server, "settle") and (always or gevent.getcurrent() not in CONCURRENT_GREENLETS):
         server.settle(always=always)
@@ -59,7 +62,7 @@ def settle(server: Address, *, always: bool = False) -> None:
 
 @dataclass(frozen=True)
 class CourseVariant:
-    """One published way of speaking: what it sends, and the only frames it survives."""
+    """A published variant of the course protocol: what its client sends, and the only frames it accepts."""
 
     name: str
     presence: Callable[[str], Frame]
@@ -72,7 +75,7 @@ class CourseVariant:
 
 
 def presence_form(index: str, action: str = "presence", clock: Callable[[], Any] = time.time, **user: Any) -> Any:
-    """A presence with the name at `place`, a dot before the key of a nested object, which `user` adds to."""
+    """Return a function that makes presences with the name at `place`, `outer.inner` for nested objects."""
     outer, _, inner = index.partition(".")
 
     def presence(name: str) -> Frame:
@@ -109,7 +112,7 @@ def clock() -> str:
 def plain_variant(
     name: str, presence: Any, own: tuple[str, str, str], leave: Any, form: str = "message", **more: Any
 ) -> CourseVariant:
-    """A row with the ordinary envelope and frame; `own` is its action, addressee key and text key."""
+    """Create a variant with the ordinary response form; `own` is its action, recipient key and text key."""
     action, to, text = own
     texts = more.pop("texts", TEXT_KEYS if form == "message" else None)
     read = ordinary_reader(form, (action, text), texts, from_user="from_user" in presence("x"))
@@ -236,7 +239,7 @@ VARIANTS = (
 
 
 class CourseClient:
-    """A blocking console client of one spelling; whatever it would die of raises AssertionError."""
+    """A blocking console client of one variant. A frame that would crash it raises AssertionError."""
 
     def __init__(self, server: Address, variant: CourseVariant, name: str) -> None:
         self.variant, self.name, self.has_sent = variant, name, False
@@ -252,7 +255,7 @@ class CourseClient:
         self.sock.sendall(json.dumps(frame).encode())
 
     def receive(self) -> Frame:
-        """What a published client does with what comes: one recv(1024), one json.loads."""
+        """Receive as a published client does: one recv(1024), one json.loads."""
         data = self._unread
         if not data.endswith(b"\n"):
             data += self.sock.recv(1024)
@@ -271,7 +274,7 @@ class CourseClient:
         return frame
 
     def _split_late(self, data: bytes) -> tuple[bytes, bytes]:
-        """One object at a time, where we have been so late that several had come: that is not the server's fault."""
+        """Split off one object if the test process was late: several may have arrived then."""
         end = data.find(b"\n") + 1
         late = 0 < end < len(data) and LOOP_LAG.has_lagged_since(
             self.arrivals[-1] if self.arrivals else self._started_at
@@ -287,7 +290,7 @@ class CourseClient:
         return self
 
     def expect_refused(self) -> None:
-        """Says its presence, is refused in its envelope and hung up on."""
+        """Send a presence; expect an error in its response form and a closed connection."""
         self.send(self.variant.presence(self.name))
         self.variant.response_form.check_rejected(self.receive())
         assert self.sock.recv(1024) == b"", f"{self.name} was refused but not hung up on"
@@ -309,7 +312,7 @@ class CourseClient:
             missing.remove(received)
 
     def check_pacing(self, since: int = 1, pace: float = PUSH_INTERVAL) -> None:
-        """The frames pushed from number `since` on were that far apart, each and all together."""
+        """Check that the frames from number `since` on were at least `pace` seconds apart."""
         pushes = self.arrivals[since:]
         if LOOP_LAG.has_lagged_since(pushes[0]):
             return  # who was late himself cannot tell how far apart they came

@@ -1,5 +1,7 @@
-"""What the server may send a course client of each kind: the answer to its presence and the frames it survives.
-Section 3 of the protocol; whatever the client would die of raises AssertionError."""
+"""Frames that a course client of each variant accepts: section 3 of the protocol.
+
+A frame that would crash the client raises AssertionError.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ ORDINARY_KEYS = frozenset({"action", "time", "from", "sender", "to", "destinatio
 
 @dataclass(frozen=True)
 class ResponseForm:
-    """How the answer to a presence looks: `accepted` is the whole of it, `refused` what a refusal holds."""
+    """Form of the response to a presence: `accepted` in full, and what an error must contain."""
 
     accepted: Frame
     rejected: Frame
@@ -46,14 +48,14 @@ def check_keys(frame: Frame, keys: Iterable[str]) -> None:
 
 
 def sender_name(value: Any) -> str:
-    """`from_user` may be a name or an object holding one; the protocol does not say which."""
+    """Return the name in `from_user`, which may be a string or an object."""
     return value["account_name"] if isinstance(value, dict) else value
 
 
 def ordinary_reader(
     action: str, own: tuple[str, str], texts: tuple[str, ...] | None = TEXT_KEYS, from_user: bool = False
 ) -> FrameReader:
-    """The frame of any other presence: `action` and `texts` before a word was said, `own` (action, text key) after."""
+    """Create a reader of ordinary frames: `action` and `texts` before the first message sent, `own` after."""
 
     def read(frame: Frame, name: str, has_sent: bool) -> ReceivedText | None:
         if not has_sent and action == "message" and frame.get("action") == "msg":

@@ -1,4 +1,4 @@
-"""Text that would steer a terminal, hide in it, or pretend to be somebody else's; and who looks for it."""
+"""Text that would control a terminal, hide in it or forge other users' lines; checks for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HARMLESS: Final = "\u200c\u200d"
 
 
 def unsafe(text: str, allowed: str = "\n") -> list[str]:
-    """What in the text could steer a terminal or hide there, with what is around it; none but `but` may be there."""
+    """Return the characters that could control a terminal or hide there, except `but`, with their context."""
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     return [
         f"{char!r} in {text[max(index - 20, 0) : index + 20]!r}"
@@ -37,19 +37,19 @@ def unsafe(text: str, allowed: str = "\n") -> list[str]:
 
 
 def check(text: str, allowed: str = "\n") -> None:
-    """Nothing of HOSTILE or TYPED got through, and no line pretends to be another's."""
+    """Check that nothing of HOSTILE or TYPED got through, and no line is forged."""
     check_characters(text, allowed)
     assert not [state for state in re.split("[\r\n]+", text) if state.startswith(FORGED)]
 
 
 def check_characters(text: str, allowed: str) -> None:
-    """None of those that steer or hide got through."""
+    """Check that no controlling or hidden character got through."""
     assert not unsafe(text, allowed), unsafe(text, allowed)[:3]
     assert f"\r{MARK}" not in text
 
 
 def check_drawn(raw: str) -> None:
-    """The same of what drew a full screen, with sequences of its own."""
+    """Check the output of the full screen, which has control sequences of its own."""
     assert "\x1b[31;42;77m" not in raw and "\x9b31;42;77m" not in raw  # (a line may end between ^[[ and the rest)
     assert f"\x1b]0;{MARK}" not in raw
     check_characters(OWN_SEQUENCES.sub("", raw), "\r\n\x07\x08")
@@ -104,9 +104,9 @@ LAST_MESSAGE: Final = "nothing more follows"
 
 
 class HostileServer(FakeServer):
-    """Lets everybody in, tells them everything, and answers (or refuses) whatever is asked, with nothing but HOSTILE.
+    """A server that accepts every login and answers every request, or refuses it, with HOSTILE texts.
 
-    A message to `end` is answered with one that says `LAST`.
+    A message to `end` is answered with a message `LAST_MESSAGE`.
     """
 
     def __init__(self, *, refuses: bool = False, account: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Looks through the files of a store for what should be in none of them."""
+"""Search the files of a store for content that should be erased."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for file in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
 
 
 def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
-    """List which files below a folder hold which of these, in whatever case."""
+    """List which files below a folder contain which needles, ignoring case."""
     coded = [needle.encode() if isinstance(needle, str) else needle for needle in needles]
     asked = b"\0".join(needle.lower() for needle in coded)
     completed = subprocess.run(
@@ -39,7 +39,7 @@ def find_traces(folder: Path, needles: Iterable[str | bytes]) -> list[str]:
 
 
 def find_matches(folder: Path, pattern: str) -> set[str]:
-    """Find all that matches a pattern in the files below a folder."""
+    """Return all matches of a pattern in the files below a folder."""
     completed = subprocess.run(
         [sys.executable, "-c", MATCH_SCRIPT, str(folder), pattern], capture_output=True, check=True
     )

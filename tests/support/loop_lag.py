@@ -1,4 +1,4 @@
-"""How late this process has been: what was measured by a clock while somebody else had the processor says nothing."""
+"""Lag of the test process: times measured while it had no CPU mean nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_LAG: Final = 0.04
 
 
 class LoopLag:
-    """Feels the pulse of the loop from its first use on."""
+    """Samples the lag of the loop from its first use on."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float]] = deque(maxlen=10_000)
@@ -26,7 +26,7 @@ class LoopLag:
             self._greenlet = gevent.spawn(self._run)
 
     def has_lagged_since(self, since: float) -> bool:
-        """Whether somebody who wanted to run since then had to wait for long, or still has."""
+        """Return whether the loop was, or is, late by more than `MAX_LAG` since then."""
         last = self._samples[-1][0]
         return time.monotonic() - last - SAMPLE_INTERVAL > MAX_LAG or any(
             late > MAX_LAG for at, late in self._samples if at >= since

@@ -29,7 +29,7 @@ def encode_frame(**frame: Any) -> bytes:
 
 
 class RawConnection:
-    """A connection that reads the server's frames, each of which must be one line of UTF-8."""
+    """A connection that reads the server's frames, each of which must be a line of UTF-8."""
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
         self.server = server
@@ -65,7 +65,7 @@ class RawConnection:
         return frame
 
     def receive_until_closed(self) -> list[Frame]:
-        """All frames up to the end of the connection, which has to come."""
+        """Receive all frames up to the end of the connection, which has to come."""
         frames = []
         try:
             while True:
@@ -87,7 +87,7 @@ class RawConnection:
 
 
 class NativeClient(RawConnection):
-    """A session that said `jim: 2`; `events` keeps what came between a request and its answer."""
+    """A native session. Events that arrive while a request is open are kept in `events`."""
 
     def __init__(self, server: Address, receive_buffer: int = 0) -> None:
         super().__init__(server, receive_buffer)
@@ -96,7 +96,7 @@ class NativeClient(RawConnection):
         self.ids = (f"r{number}" for number in itertools.count())
 
     def try_log_in(self, name: Any, **user: Any) -> Frame:
-        """One try to log in, and its answer."""
+        """Request a login; return the response."""
         self.send({"action": "presence", "jim": 2, "user": {"account_name": name, **user}})
         return self.receive()
 
@@ -108,7 +108,7 @@ class NativeClient(RawConnection):
         return answer
 
     def request(self, action: str, **fields: Any) -> Frame:
-        """The answer to one request; events that come first are kept."""
+        """Send a request; return its response. Events before it are kept."""
         identity = fields.setdefault("id", next(self.ids))
         self.send({"action": action, **fields})
         while "response" not in (frame := self.receive()):
@@ -120,7 +120,7 @@ class NativeClient(RawConnection):
         return self.request("msg", to=to, message=text)
 
     def next_event(self, action: str | None = None) -> Frame:
-        """The next event, or the next with that action, in the order they came."""
+        """Return the next event in order, or the next with that action."""
         while True:
             frame = self.events.popleft() if self.events else self.receive()
             assert "response" not in frame, f"an answer nobody waits for: {frame}"
@@ -133,14 +133,14 @@ class NativeClient(RawConnection):
         return frame["from"], frame["message"]
 
     def expect_no_events(self) -> None:
-        """Nothing but the answer to a probe comes, so nothing was on its way."""
+        """Check that no event is on the way: a probe is answered without one before."""
         settle(self.server, always=True)
         assert self.request("probe")["response"] == 200
         assert not self.events, list(self.events)
 
 
 class Connector:
-    """Opens connections of every sort and closes them all at the end of the test."""
+    """Opens connections of all kinds and closes them at the end of the test."""
 
     def __init__(self) -> None:
         self.connections: list[RawConnection | CourseClient] = []
@@ -156,7 +156,7 @@ class Connector:
         return client
 
     def open_course(self, server: Address, variant: CourseVariant, name: str) -> CourseClient:
-        """A course client that has not said its presence."""
+        """Connect a course client without logging it in."""
         self.connections.append(client := CourseClient(server, variant, name))
         return client
 
@@ -164,7 +164,7 @@ class Connector:
         return self.open_course(server, variant, name).log_in()
 
     def log_in_courses(self, server: Address, names: Mapping[str, CourseVariant]) -> list[CourseClient]:
-        """Many at once, so that a greeting is waited for once."""
+        """Log in many course clients concurrently."""
         clients = [self.open_course(server, variant, name) for name, variant in names.items()]
         assert run_together({client.name: client.log_in for client in clients}) == {}
         return clients
@@ -181,7 +181,7 @@ class Connector:
 
 
 def run_together(jobs: Mapping[str, Callable[[], object]], seconds: float = 30) -> dict[str, str]:
-    """Runs every job in a greenlet of its own; what went wrong, by name."""
+    """Run each job in a greenlet of its own; return the failures by name."""
     greenlets = {name: gevent.spawn(job) for name, job in jobs.items()}
     CONCURRENT_GREENLETS.update(greenlets.values())
     gevent.joinall(list(greenlets.values()), timeout=seconds)

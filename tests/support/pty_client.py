@@ -1,6 +1,6 @@
-"""The client as somebody uses it: a process of its own, unpatched, on a real pty or in pipes.
+"""The client in a process of its own, without monkey patching, on a pseudo-terminal or pipes.
 
-Everything waits for what it wants to see, with a deadline; nothing sleeps for a fixed time.
+Everything waits for output with a deadline; nothing sleeps for a fixed time.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ def command(server: Any, *arguments: str) -> list[str]:
 
 
 def environment(log: Path | str, **more: str) -> dict[str, str]:
-    """A plain environment, in which the log, what must not be forgotten and the home have a place of their own."""
+    """Return a minimal environment with log, state and home below the folder of the log."""
     return {"PATH": os.environ["PATH"], "HOME": str(Path(log).parent / "home"), "TERM": "xterm", "LANG": "C.UTF-8"} | {
         "MESSENGER_LOG_FILE": str(log),
         "STATE_DIRECTORY": str(Path(log).parent),
@@ -41,15 +41,15 @@ def environment(log: Path | str, **more: str) -> dict[str, str]:
 
 
 def become_session_leader() -> None:
-    """In the child: a session of its own, whose terminal fd 0 is, so that Ctrl-C means this process and no other."""
+    """Make fd 0 the controlling terminal of a new session, so that Ctrl-C reaches only this process."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGHUP):  # whatever nohup and the like made of them for the tests
+    for number in (signal.SIGINT, signal.SIGHUP):  # nohup and the like may have changed them
         signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class PtyClient:
-    """Somebody at a terminal: types, and sees what the client writes to it."""
+    """The client on a pseudo-terminal: type into it and wait for its output."""
 
     def __init__(self, argv: list[str], log: Path | str, columns: int = 200, *, rows: int = 24, **env: str) -> None:
         self.master, slave = pty.openpty()
@@ -77,7 +77,7 @@ class PtyClient:
         self.type(text + "\n")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Wait until the pattern is written; what came up to its end is forgotten."""
+        """Wait for a pattern in the output; drop the output up to its end."""
         deadline = time.monotonic() + TIMEOUT
         while (found := re.search(pattern, self.seen)) is None:
             assert self._read_more(deadline), f"no {pattern!r} in {self.seen!r}"
@@ -85,7 +85,7 @@ class PtyClient:
         return found
 
     def wait_for_exit(self) -> int:
-        """The exit code, once the process has ended; the rest of what it wrote stays in `seen`."""
+        """Wait until the process has ended; return its exit code. The rest of the output stays in `seen`."""
         deadline = time.monotonic() + TIMEOUT
         while self._read_more(deadline):
             pass
@@ -102,7 +102,7 @@ class PtyClient:
         readable, _, _ = select([self.master], [], [], max(0.0, deadline - time.monotonic()))
         try:
             data = os.read(self.master, 65_536) if readable else b""
-        except OSError:  # nobody has the other end open any more
+        except OSError:  # the other end is closed
             return False
         self._on_output(data)
         return bool(data)

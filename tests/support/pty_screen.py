@@ -1,4 +1,4 @@
-"""Somebody in front of the full screen: a process on a real pty, and a terminal emulator that shows what it draws."""
+"""The full screen in a process on a pseudo-terminal, with a terminal emulator that shows it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ KEYS: Final = {
     "alt-down": "\x1b[1;3B",
     "alt-enter": "\x1b\r",
 }
-"""Keys as an xterm says them; `ctrl-x` and `alt-x` are made up."""
+"""Bytes that an xterm sends for keys; those of `ctrl-x` and `alt-x` are computed."""
 PASTE: Final = ("\x1b[200~", "\x1b[201~")
 
 
 def key(name: str) -> str:
-    """What a terminal sends for a key."""
+    """Return the bytes that a terminal sends for a key."""
     if name in KEYS:
         return KEYS[name]
     modifier, _, letter = name.partition("-")
@@ -41,7 +41,7 @@ def key(name: str) -> str:
 
 
 class PtyScreen(PtyClient):
-    """A `Person` who looks at a whole screen. `restored` says whether the terminal is as it was found."""
+    """A `PtyClient` with an emulated screen."""
 
     def __init__(self, argv: list[str], log: Path | str, columns: int = 100, rows: int = 30, **env: str) -> None:
         self.screen = pyte.Screen(columns, rows)
@@ -60,14 +60,14 @@ class PtyScreen(PtyClient):
         return "\n".join(row.rstrip() for row in self.screen.display)
 
     def wait_until_shown(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
-        """Wait until the screen shows it, `^` and `$` being the ends of rows."""
+        """Wait until the screen shows a pattern; `^` and `$` match the ends of rows."""
         deadline = time.monotonic() + timeout
         while (found := re.search(pattern, self.display, re.MULTILINE)) is None:
             assert self._read_more(deadline), f"no {pattern!r} on\n{self.display}"
         return found
 
     def wait_until_hidden(self, pattern: str, timeout: float = TIMEOUT) -> None:
-        """Wait until the screen does not show it any more."""
+        """Wait until the screen does not show a pattern."""
         deadline = time.monotonic() + timeout
         while re.search(pattern, self.display, re.MULTILINE) is not None:
             assert self._read_more(deadline), f"still {pattern!r} on\n{self.display}"
@@ -80,18 +80,18 @@ class PtyScreen(PtyClient):
         self.type(text.join(PASTE))
 
     def resize(self, columns: int, rows: int) -> None:
-        """The kernel tells the program."""
+        """Resize the terminal; the kernel notifies the program."""
         self.screen.resize(rows, columns)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     @property
     def modes(self) -> list[Any]:
-        """How the terminal treats what is typed."""
+        """The terminal's modes."""
         return termios.tcgetattr(self.master)[:4]
 
     @property
     def is_restored(self) -> bool:
-        """Whether it echoes and reads lines, shows the cursor, and pastes and the mouse are as they were."""
+        """Whether echo, line mode, cursor, paste mode and mouse are as before the program started."""
         cooked = bool(self.modes[3] & termios.ICANON and self.modes[3] & termios.ECHO)
         last = {mode: max(self.raw.rfind(f"\x1b[?{mode}{end}".encode()) for end in "hl") for mode in (1049, 2004, 25)}
         ends = {mode: self.raw[at + len(f"\x1b[?{mode}") : at + len(f"\x1b[?{mode}") + 1] for mode, at in last.items()}

@@ -1,4 +1,4 @@
-"""A server that does what a test tells it, a step at a time: the test's own lines are the script."""
+"""A server driven by a test step by step."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ LIMITS = {"frame": 65_536, "text": 16_384}
 
 
 def reserve_port(port: int = 0) -> socket.socket:
-    """A socket that has a port of the loopback and refuses connections."""
+    """Return a socket that holds a port of the loopback and refuses connections."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
@@ -118,7 +118,7 @@ class FakeServer:
         return peer
 
     def stop_listening(self) -> None:
-        """Refuse connections, and keep the port: another test's server must not get it while this one is asked for."""
+        """Refuse connections but keep the port, so that no other test's server gets it."""
         self.listener.close()
         self.listener = reserve_port(self.port)
 

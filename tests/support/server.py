@@ -1,4 +1,4 @@
-"""Starts the server as its users do, in a process of its own, and reads what it says."""
+"""The server in a process of its own, as users start it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ServerProcess:
         self.process.communicate()
 
     def wait_for_port(self) -> int:
-        """The port it says it listens on."""
+        """Wait until the server reports its port."""
         assert self.process.stdout is not None
         state = self.process.stdout.readline()
         found = re.search(r"port (\d+)", state)

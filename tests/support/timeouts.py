@@ -1,5 +1,8 @@
-"""How long tests wait for what has to happen. A test that passes waits for the event and not for this; one constant,
-because how long a busy machine takes is no business of a single test."""
+"""The timeout of waits in tests.
+
+Tests that pass wait for events, not for the timeout. It is one constant, since the speed of the machine is not a matter
+of single tests.
+"""
 
 from __future__ import annotations
 

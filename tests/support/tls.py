@@ -1,4 +1,4 @@
-"""Real certificates for the tests, and addresses that are reached by TLS."""
+"""Real certificates for tests, and addresses of TLS ports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gmessenger.certificates import pin_of
 
 
 class CertificateAuthority:
-    """Vouches for what it issues into a folder; `context` is that of a client who believes it."""
+    """Issues certificates into a folder; `context` is that of a client that trusts it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -21,7 +21,7 @@ class CertificateAuthority:
 
     @cached_property
     def file(self) -> Path:
-        """What a client is given with --ca."""
+        """The file for a client's --ca."""
         self._ca.cert_pem.write_to_path(str(self.folder / "ca.pem"))
         return self.folder / "ca.pem"
 
@@ -32,7 +32,7 @@ class CertificateAuthority:
         return context
 
     def issue(self, name: str = "server.pem", *hosts: str, **more: Any) -> Path:
-        """A file with a key, its certificate and the chain; what was in it before is overwritten."""
+        """Write key, certificate and chain into a file, replacing its content."""
         path = self.folder / name
         issued = self._ca.issue_cert(*(hosts or ("localhost", "127.0.0.1")), **more)
         issued.private_key_and_cert_chain_pem.write_to_path(str(path))
@@ -40,7 +40,7 @@ class CertificateAuthority:
 
 
 class TlsAddress:
-    """The TLS port of a running server, as the tests' clients take it."""
+    """Address of the TLS port of a running server."""
 
     host = "127.0.0.1"
 

@@ -1,4 +1,4 @@
-"""The full screen in this process: keys go in through a pipe, and what is drawn can be looked at."""
+"""The full screen in this process: keys are sent through a pipe, and the drawn screen can be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCREEN_TIMEOUT = TEST_TIMEOUT
 
 
 class RecordingActions:
-    """Actions that only note what is asked of them."""
+    """Actions that only record their calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
@@ -76,7 +76,7 @@ class RecordingActions:
 
 
 class ScreenOutput(io.StringIO):
-    """What the screen is written to: a terminal of pyte's, which has no descriptor."""
+    """Output of the full screen: an emulated terminal without a file descriptor."""
 
     def __init__(self, columns: int, rows: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class ScreenOutput(io.StringIO):
 
 
 class TuiSession:
-    """Somebody at a full screen."""
+    """A running full screen."""
 
     def __init__(
         self, tmp_path: Path, model: Model | None = None, columns: int = 80, rows: int = 24, **more: Any
@@ -155,7 +155,7 @@ class TuiSession:
             gevent.sleep(0.005)
 
     def wait_for_redraw(self) -> None:
-        """Wait until what has happened so far is drawn, and what drawing has begun is done."""
+        """Wait until everything up to now is drawn."""
         for _ in range(2):
             self.ui.invalidate()
             before = self._renders()
@@ -177,7 +177,7 @@ class TuiSession:
 def add_message(
     conversation: Conversation, text: str, *, at: float = 1_763_800_000.0, sender: str = "dale", **more: Any
 ) -> Entry:
-    """Somebody has said something."""
+    """Add a message to a conversation."""
     entry = Entry(at, sender, text, **more)
     assert conversation.add(entry)
     return entry

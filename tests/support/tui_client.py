@@ -1,4 +1,4 @@
-"""The full screen joined with a real link, in this process: keys come through a pipe, and it draws on paper."""
+"""The full screen with a real client, in this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHORT_TIMEOUTS = Timeouts(connect=2, response=2, probe_after=2, retry_for=20, in
 
 
 class TuiClient(TuiSession):
-    """Somebody at a full screen that is connected to `server`. Where files go is said by `$STATE_DIRECTORY`."""
+    """A full screen connected to `server`. Its files are in `$STATE_DIRECTORY`."""
 
     def __init__(
         self, server: Any, name: str, *, password: str | None = None, columns: int = 110, rows: int = 30, **more: Any
@@ -56,12 +56,12 @@ class TuiClient(TuiSession):
         return self
 
     def wait_for_exit(self) -> int:
-        """The exit code, once it is known; raises what the program ends with."""
+        """Wait for the exit code; raises what the program fails with."""
         self._result.join(SCREEN_TIMEOUT)
         return int(self._result.get(timeout=0))
 
     def crash(self) -> None:
-        """As by `kill -9`: nothing is put in order."""
+        """End as by `kill -9`: without saving anything."""
         self.controller.drafts._get_state = lambda: None  # type: ignore[assignment, return-value]
         self.client.abort()
 
