@@ -171,12 +171,16 @@ class Acceptor:
     def sweep(self, wait_stopped: Callable[[float], object]) -> None:
         """Check the timeouts of all connections, until `wait_stopped(seconds)` returns true."""
         while not wait_stopped(_sweep_interval(self._context.options)):
-            now = time.monotonic()
-            for connection in list(self.connections):
-                try:
-                    connection.check_timeouts(now)
-                except Exception as failure:  # the others have to be checked, too
-                    self._context.supervisor.report("timeouts", failure, connection.address)
+            self._check_timeouts()
+
+    def _check_timeouts(self) -> None:
+        # A function of its own: a variable of `sweep` would hold a closed connection until there is another one.
+        now = time.monotonic()
+        for connection in list(self.connections):
+            try:
+                connection.check_timeouts(now)
+            except Exception as failure:  # the others must be checked all the same
+                self._context.supervisor.report("timeouts", failure, connection.address)
 
     def _handle(self, sock: socket.socket, address: str, make_transport: Callable[[socket.socket], Transport]) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from gmessenger.errors import StoreUnavailable
 from gmessenger.server.jim.course import CourseHandler
@@ -93,6 +94,24 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
         while len(voices()) > before:
             gevent.sleep(0.05)
     assert len(left := voices()) <= before, [(type(each), *holders(each)) for each in left]
+
+
+def test_a_sweep_does_not_hold_a_connection_that_has_closed(server: RunningServer) -> None:
+    before = len(voices())
+    swept, stopped = Event(), Event()
+    waits = iter([lambda: False, lambda: swept.set() or stopped.wait()])
+    with open_connection(server.port) as hank:
+        hank.sendall(NATIVE % b"hank")
+        hank.recv(1024)
+        sweep = gevent.spawn(server.app.acceptor.sweep, lambda _: next(waits)())
+        assert swept.wait(TEST_TIMEOUT)
+    until_empty(server)
+    with gevent.Timeout(TEST_TIMEOUT, False):
+        while len(voices()) > before:
+            gevent.sleep(0.05)
+    assert len(voices()) <= before
+    stopped.set()
+    sweep.get(timeout=TEST_TIMEOUT)
 
 
 @pytest.mark.parametrize("quits", [b"", b'{"action":"quit"}\n'], ids=["", "quit"])
