@@ -18,9 +18,8 @@ from gmessenger.client.receiver import Receiver
 from gmessenger.client.reconnect import Reconnector
 from gmessenger.client.requests import ChatRequests, PendingRequests
 from gmessenger.client.sender import OutgoingMessage, Sender, SendQueue, is_too_large, make_message
-from gmessenger.client.sequencing import AckBatcher, Resequencer, conversation_name
+from gmessenger.client.sequencing import AckBatcher, Resequencer
 from gmessenger.errors import AccountDeleted, Refused, Unreachable
-from gmessenger.names import fold
 from gmessenger.text import Text
 from gmessenger.wire.events import ForgetRequest, RegisterRequest, Request, ResponseFrame
 
@@ -199,7 +198,7 @@ class Client(ChatRequests):
         """Mark the last event as handled, before the next one is requested; for programs that may be killed."""
         event, self._last_event = self._last_event, None
         if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.seq:
-            self._ack_batcher.ack(conversation_name(event.delivery, fold(self.name)), event.delivery.seq)
+            self._ack_batcher.ack(event.conversation, event.delivery.seq)
 
     @property
     def connected(self) -> bool:

@@ -10,6 +10,7 @@ from gmessenger.client.responses import error_from_response
 from gmessenger.client.sender import OutgoingMessage
 from gmessenger.constants import OPERATOR_ROLE
 from gmessenger.errors import TextTooLong
+from gmessenger.names import is_room
 from gmessenger.text import Text
 from gmessenger.wire.events import MessageEvent, ResponseFrame
 
@@ -68,6 +69,11 @@ class MessageReceived:
     delivery: MessageEvent
     frame: bytes
 
+    @property
+    def conversation(self) -> str:
+        """The room it was sent to, or else the sender."""
+        return self.delivery.to if is_room(self.delivery.to) else self.delivery.sender
+
 
 @dataclass(frozen=True, slots=True)
 class MessageSentElsewhere:
@@ -75,6 +81,11 @@ class MessageSentElsewhere:
 
     delivery: MessageEvent
     frame: bytes
+
+    @property
+    def conversation(self) -> str:
+        """The room or user it was sent to."""
+        return self.delivery.to
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,8 @@ class ShownMessages:
 
     def add(self, event: ChatEvent) -> None:
         """Note an event that was shown; events without a stored message are ignored."""
-        if isinstance(event, MessageReceived):
-            delivery = event.delivery
-            self._add(delivery.to if is_room(delivery.to) else delivery.sender, delivery.seq or None)
-        elif isinstance(event, MessageSentElsewhere):
-            self._add(event.delivery.to, event.delivery.seq or None)
+        if isinstance(event, MessageReceived | MessageSentElsewhere):
+            self._add(event.conversation, event.delivery.seq or None)
         elif isinstance(event, Accepted):
             self._add(event.message.to, event.response.seq)
 
@@ -225,16 +222,10 @@ class LineMode:
         ):
             return None
         if isinstance(event, MessageReceived | MessageSentElsewhere) and event.delivery.broadcast is not True:
-            self._handlers.add_conversation(self._conversation_name(event))
+            self._handlers.add_conversation(event.conversation)
         if isinstance(event, Disconnected) and event.attempt == 1:
             return format_events.format_disconnected(event)
         return self._format_connected(event) if isinstance(event, Connected) else format_events.format_event(event)
-
-    def _conversation_name(self, event: MessageReceived | MessageSentElsewhere) -> str:
-        """Return the conversation that a message belongs to."""
-        delivery = event.delivery
-        direct = isinstance(event, MessageReceived) and not is_room(delivery.to)
-        return delivery.sender if direct else delivery.to
 
     def _format_connected(self, event: Connected) -> str:
         """Return what to show after a login or a reconnect."""

@@ -8,7 +8,6 @@ from typing import Final
 
 from gmessenger.client import Accepted, ChatEvent, Client, Connected, MessageReceived, Rejected, Synced, fold
 from gmessenger.config.options import ClientOptions
-from gmessenger.names import is_room
 from gmessenger.sanitize import sanitize
 from gmessenger.terminal import format_events
 from gmessenger.terminal.bell import BellPolicy
@@ -52,8 +51,7 @@ class CatchUpSummary:
         if isinstance(event, Synced):
             self._caught_up = True
         elif isinstance(event, MessageReceived) and not self._caught_up:
-            delivery = event.delivery
-            key = fold(delivery.to if is_room(delivery.to) else delivery.sender)
+            key = fold(event.conversation)
             self._received[key] = self._received.get(key, 0) + 1
         elif isinstance(event, Accepted | Rejected) and self._pending:
             self._pending -= 1

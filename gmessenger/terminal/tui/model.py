@@ -211,15 +211,12 @@ class Model:
         if self._is_hidden(delivery):
             return False
         entry = self._make_entry(delivery)
-        in_room = is_room(delivery.to)
-        conversation = (
-            self.home if delivery.broadcast is True else self.open(delivery.to if in_room else delivery.sender)
-        )
+        conversation = self.home if delivery.broadcast is True else self.open(event.conversation)
         if not conversation.add(entry):
             return False
         if conversation is not self.current:
             conversation.count_unread(entry)
-        return entry.is_mention or not in_room
+        return entry.is_mention or not is_room(delivery.to)
 
     def _on_sent_elsewhere(self, event: events.MessageSentElsewhere, now: float) -> None:
         conversation = self.open(event.delivery.to)
