@@ -76,14 +76,14 @@ VARIATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def frames(codec: CourseCodec, text: str = "hi", said: str = "message") -> list[dict[str, Any]]:
-    return [json.loads(frame) for frame in codec.encode_message("dale", "hank", text, said, 1.5)]
+def frames(codec: CourseCodec, text: str = "hi", action: str = "message") -> list[dict[str, Any]]:
+    return [json.loads(frame) for frame in codec.encode_message("dale", "hank", text, action, 1.5)]
 
 
-def codec_after(*spelled: dict[str, Any]) -> CourseCodec:
+def codec_after(*raw: dict[str, Any]) -> CourseCodec:
     codec = CourseCodec()
-    for each in spelled:
-        codec.decode(each)
+    for item in raw:
+        codec.decode(item)
     return codec
 
 
@@ -99,8 +99,8 @@ def test_every_spelling_of_a_message_is_read(message: dict[str, Any]) -> None:
 
 def test_in_uppercase_from_is_the_addressee() -> None:
     codec = codec_after({"ACTION": "presence", "USER": {"AUTHUSER": "hank"}})
-    spelled = {"ACTION": "message", "FROM": "dale", "MESSAGE_TEXT": "hi"}
-    assert codec.decode(spelled) == events.CourseMessage("dale", "hi", "message")
+    raw = {"ACTION": "message", "FROM": "dale", "MESSAGE_TEXT": "hi"}
+    assert codec.decode(raw) == events.CourseMessage("dale", "hi", "message")
 
 
 @pytest.mark.parametrize("action", ["exit", "quit", "q", "EXIT"])
@@ -131,9 +131,9 @@ def test_a_message_without_a_text_that_can_be_sent_is_refused(message: dict[str,
     assert isinstance(CourseCodec().decode(message), events.InvalidFrame)
 
 
-@pytest.mark.parametrize("spelled", [{"action": "dance"}, {}, {"response": 200}, {"action": None}, {"action": ["x"]}])
-def test_what_is_not_in_the_table_is_met_with_silence(spelled: dict[str, Any]) -> None:
-    assert CourseCodec().decode(spelled) is None
+@pytest.mark.parametrize("raw", [{"action": "dance"}, {}, {"response": 200}, {"action": None}, {"action": ["x"]}])
+def test_what_is_not_in_the_table_is_met_with_silence(raw: dict[str, Any]) -> None:
+    assert CourseCodec().decode(raw) is None
 
 
 @pytest.mark.parametrize(("presence", "form"), FORMS)
@@ -149,13 +149,13 @@ def test_the_presence_varies_the_open_form(presence: dict[str, Any], changed: di
 
 def test_its_first_message_teaches_how_to_speak_to_it() -> None:
     codec = codec_after({"action": "presence", "user": "hank"}, {"action": "m", "to": "dale", "message_text": "x"})
-    (frame,) = frames(codec, said="msg")
+    (frame,) = frames(codec, action="msg")
     assert (frame["action"], frame["message_text"]) == ("m", "hi")
     assert not {"text", "mess_text", "message"} & set(frame)
 
 
 def test_who_has_not_spoken_hears_a_msg_in_both_forms() -> None:
-    first, second = frames(codec_after({"action": "presence", "user": "hank"}), said="msg")
+    first, second = frames(codec_after({"action": "presence", "user": "hank"}), action="msg")
     assert (first["action"], first["message"], second["action"], second["text"]) == ("msg", "hi", "message", "hi")
     assert "text" not in first
 
@@ -220,8 +220,8 @@ def test_lists_are_cut_to_the_frame_from_behind(count: int) -> None:
     ("action", "add"), [("add", True), ("add_contact", True), ("remove", False), ("del_contact", False)]
 )
 def test_contacts_are_added_and_removed(action: str, add: bool) -> None:
-    spelled = {"action": action, "user_id": "dale", "user_login": "hank"}
-    assert CourseCodec().decode(spelled) == events.CourseContact("dale", add)
+    raw = {"action": action, "user_id": "dale", "user_login": "hank"}
+    assert CourseCodec().decode(raw) == events.CourseContact("dale", add)
 
 
 TEXTS = [

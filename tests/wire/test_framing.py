@@ -48,36 +48,36 @@ def pieces(data: bytes, size: int) -> list[bytes]:
 
 
 def take(reader: StreamReader, chunks: list[bytes]) -> list[object]:
-    found: list[object] = []
+    frames: list[object] = []
     for chunk in chunks:
         reader.feed(chunk)
         while (frame := reader.next_frame()) is not None:
-            found.append(frame)
+            frames.append(frame)
             if isinstance(frame, Oversize):
-                return found
-    return found
+                return frames
+    return frames
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, CAP])
 @pytest.mark.parametrize("between", [b"", b" ", b"\n", b"\r\n\t "])
 def test_objects_come_out_of_any_split(size: int, between: bytes) -> None:
-    found = take(StreamReader(CAP), pieces(between.join(OBJECTS), size))
-    assert found == OBJECTS
+    frames = take(StreamReader(CAP), pieces(between.join(OBJECTS), size))
+    assert frames == OBJECTS
 
 
 @pytest.mark.parametrize("size", [1, CAP])
 @pytest.mark.parametrize("rubbish", RUBBISH)
 def test_reading_resumes_after_the_line_that_rubbish_stands_on(rubbish: bytes, size: int) -> None:
     data = OBJECTS[0] + rubbish + b"\n" + OBJECTS[2] + OBJECTS[3]
-    found = [each for each in take(StreamReader(CAP), pieces(data, size)) if not isinstance(each, Malformed)]
-    assert found[0] == OBJECTS[0]
-    assert found[-2:] == OBJECTS[2:4]
+    frames = [frame for frame in take(StreamReader(CAP), pieces(data, size)) if not isinstance(frame, Malformed)]
+    assert frames[0] == OBJECTS[0]
+    assert frames[-2:] == OBJECTS[2:4]
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH)
 def test_rubbish_is_reported_once(rubbish: bytes) -> None:
-    found = take(StreamReader(CAP), [rubbish + b"\n{}"])
-    assert (found.count(Malformed()), found[-1]) == (1, b"{}")
+    frames = take(StreamReader(CAP), [rubbish + b"\n{}"])
+    assert (frames.count(Malformed()), frames[-1]) == (1, b"{}")
 
 
 def test_a_frame_that_was_no_json_is_taken_back_to_its_newline() -> None:
@@ -130,16 +130,16 @@ def test_a_large_frame_costs_no_more_in_small_pieces() -> None:
 def test_lines_come_out_of_any_split(size: int) -> None:
     reader = LineReader(20)
     data = b'{"a":1}\n\r\n \n{"b":2}\r\nrubbish\n' + b"x" * 20 + b"\nrest"
-    found = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
-    assert found == [b'{"a":1}', b'{"b":2}\r', b"rubbish", b"x" * 20]
+    frames = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
+    assert frames == [b'{"a":1}', b'{"b":2}\r', b"rubbish", b"x" * 20]
 
 
 @pytest.mark.parametrize("size", [1, 7, 15, CAP])
 def test_a_line_over_the_cap_is_reported_once_and_the_next_is_read(size: int) -> None:
     reader = LineReader(10)
     data = b"a\n" + b"x" * 50 + b"\nb\n" + b"y" * 11 + b"\nc\n"
-    found = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
-    assert found == [b"a", Oversize(is_fatal=False), b"b", Oversize(is_fatal=False), b"c"]
+    frames = [frame for chunk in pieces(data, size) for frame in reader.feed(chunk)]
+    assert frames == [b"a", Oversize(is_fatal=False), b"b", Oversize(is_fatal=False), b"c"]
 
 
 NESTED = {

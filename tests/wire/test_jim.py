@@ -91,27 +91,27 @@ def test_the_longest_id_is_64_bytes() -> None:
 def test_all_that_is_good_and_bad_comes_out_in_order_of_any_split(size: int) -> None:
     lines = [*GOOD, *(line for line in BAD if line)]
     data = PRESENCE + b"\n".join(lines) + b"\n"
-    hearing = RequestDecoder(65_536)
-    heard = [event for at in range(0, len(data), size) for event in hearing.feed(data[at : at + size])]
-    assert isinstance(heard[0], events.PresenceRequest)
-    assert heard[1 : 1 + len(GOOD)] == list(GOOD.values())
-    assert all(isinstance(event, events.InvalidFrame) for event in heard[1 + len(GOOD) :])
-    assert len(heard) == 1 + len(lines)
+    decoder = RequestDecoder(65_536)
+    decoded = [event for start in range(0, len(data), size) for event in decoder.feed(data[start : start + size])]
+    assert isinstance(decoded[0], events.PresenceRequest)
+    assert decoded[1 : 1 + len(GOOD)] == list(GOOD.values())
+    assert all(isinstance(event, events.InvalidFrame) for event in decoded[1 + len(GOOD) :])
+    assert len(decoded) == 1 + len(lines)
 
 
 @pytest.mark.parametrize(
     ("jim", "native"), [("2", True), ("3", True), ("1", False), ('"2"', False), ("true", False), ("2.0", False)]
 )
 def test_a_presence_with_jim_2_or_above_makes_a_connection_native(jim: str, native: bool) -> None:
-    hearing = RequestDecoder(65_536)
-    hearing.feed(b'{"action":"presence","jim":' + jim.encode() + b',"user":{"account_name":"hank"}}')
-    assert hearing.is_native is native
+    decoder = RequestDecoder(65_536)
+    decoder.feed(b'{"action":"presence","jim":' + jim.encode() + b',"user":{"account_name":"hank"}}')
+    assert decoder.is_native is native
 
 
 def test_a_native_frame_over_the_cap_is_refused_and_the_next_is_read() -> None:
-    hearing = RequestDecoder(100)
-    hearing.feed(PRESENCE)
-    too_long, quitting = hearing.feed(b'{"x":"' + b"x" * 200 + b'"}\n{"action":"quit"}\n')
+    decoder = RequestDecoder(100)
+    decoder.feed(PRESENCE)
+    too_long, quitting = decoder.feed(b'{"x":"' + b"x" * 200 + b'"}\n{"action":"quit"}\n')
     assert isinstance(too_long, events.InvalidFrame) and isinstance(too_long.error, TextTooLong)
     assert (too_long.error.limit, too_long.fatal) == (100, False)
     assert quitting == events.QuitRequest()
@@ -178,13 +178,13 @@ def test_a_client_bears_what_it_does_not_know(frame: bytes) -> None:
 
 
 def test_a_client_hears_the_very_bytes_and_refuses_what_is_not_jim() -> None:
-    hearing = EventDecoder(100)
+    decoder = EventDecoder(100)
     frame = b'{"action":"synced" }'
-    assert hearing.feed(frame + b"\n") == [(frame, events.SyncedEvent())]
+    assert decoder.feed(frame + b"\n") == [(frame, events.SyncedEvent())]
     with pytest.raises(BadFrame):
-        hearing.feed(b"HTTP/1.1 400 Bad Request\r\n")
+        decoder.feed(b"HTTP/1.1 400 Bad Request\r\n")
     with pytest.raises(BadFrame):
-        hearing.feed(b"x" * 200)
+        decoder.feed(b"x" * 200)
 
 
 def test_an_absent_id_is_unset() -> None:
@@ -194,21 +194,21 @@ def test_an_absent_id_is_unset() -> None:
 
 @pytest.mark.parametrize("frame", [b"{}\n", b"\xff\n", b'{"action":"msg"}\n', b"[]\n"])
 def test_of_frames_that_are_unreadable_no_more_are_looked_at_than_a_connection_survives(frame: bytes) -> None:
-    hearing = RequestDecoder(65_536, 100)
-    hearing.feed(PRESENCE)
-    assert len(hearing.feed(frame * 20_000)) == 100
-    assert len(hearing.feed(frame * 60 + b'{"action":"quit"}\n')) == 61
+    decoder = RequestDecoder(65_536, 100)
+    decoder.feed(PRESENCE)
+    assert len(decoder.feed(frame * 20_000)) == 100
+    assert len(decoder.feed(frame * 60 + b'{"action":"quit"}\n')) == 61
 
 
 def test_of_frames_that_a_later_client_may_send_all_are_answered() -> None:
-    hearing = RequestDecoder(65_536, 100)
-    hearing.feed(PRESENCE)
-    assert len(hearing.feed(b'{"action":"dance"}\n' * 300)) == 300
+    decoder = RequestDecoder(65_536, 100)
+    decoder.feed(PRESENCE)
+    assert len(decoder.feed(b'{"action":"dance"}\n' * 300)) == 300
 
 
 @pytest.mark.parametrize("depth", [MAX_LINE_DEPTH, 60_000])
 def test_a_frame_that_is_nested_too_deep_is_refused_among_others_as_alone(depth: int) -> None:
     good, nested = b'{"action":"probe","id":"a"}', b'{"action":"probe","x":' + b"[" * depth + b"]" * depth + b"}"
-    found = decode_requests([good, nested, good], 200_000)
-    assert [type(event) for event in found] == [events.ProbeRequest, events.InvalidFrame, events.ProbeRequest]
+    decoded = decode_requests([good, nested, good], 200_000)
+    assert [type(event) for event in decoded] == [events.ProbeRequest, events.InvalidFrame, events.ProbeRequest]
     assert type(decode_request(nested)) is events.InvalidFrame

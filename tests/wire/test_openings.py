@@ -67,7 +67,7 @@ OTHERS = [
     (b"<stream:stream to='x'>", "xml"),
     (b"<policy-file-request/>\x00", "xml"),
 ]
-CASES = [*((said, "http") for said in HTTP), *OTHERS]
+CASES = [*((data, "http") for data in HTTP), *OTHERS]
 RUBBISH = [
     b"hello\n",
     b"hello big world\n",
@@ -102,19 +102,19 @@ RUBBISH = [
 ]
 
 
-def in_pieces(said: bytes) -> str | None:
-    opening = ProtocolDetector()
-    for byte in said:
-        if (found := opening.feed(bytes([byte]))) is not None:
-            return found
+def detect_byte_by_byte(data: bytes) -> str | None:
+    detector = ProtocolDetector()
+    for byte in data:
+        if (protocol := detector.feed(bytes([byte]))) is not None:
+            return protocol
     return None
 
 
-@pytest.mark.parametrize(("said", "protocol"), CASES, ids=lambda value: str(value)[:30])
-def test_another_protocol_is_known_whole_and_byte_by_byte_with_anything_behind(said: bytes, protocol: str) -> None:
+@pytest.mark.parametrize(("data", "protocol"), CASES, ids=lambda value: str(value)[:30])
+def test_another_protocol_is_known_whole_and_byte_by_byte_with_anything_behind(data: bytes, protocol: str) -> None:
     for behind in (b"", b"\n", PRESENCE, b"\x00" * 100):
-        assert detect_protocol(said + behind) == protocol
-    assert in_pieces(said) == protocol
+        assert detect_protocol(data + behind) == protocol
+    assert detect_byte_by_byte(data) == protocol
 
 
 def test_every_signature_has_a_case() -> None:
@@ -122,46 +122,46 @@ def test_every_signature_has_a_case() -> None:
     assert set(REJECTIONS) <= {protocol for _, protocol in CASES}
 
 
-@pytest.mark.parametrize("said", RUBBISH)
-def test_rubbish_is_none_of_them_and_what_follows_it_is_heard(said: bytes) -> None:
-    assert detect_protocol(said + PRESENCE) == in_pieces(said + PRESENCE) == JIM
-    for pieces in ([said + PRESENCE], [bytes([byte]) for byte in said + PRESENCE]):
-        hearing = RequestDecoder(65_536)
-        heard = [event for piece in pieces for event in hearing.feed(piece)]
-        assert isinstance(heard[-1], events.PresenceRequest)
-        assert {type(event.error) for event in heard[:-1]} == {BadFrame}
+@pytest.mark.parametrize("data", RUBBISH)
+def test_rubbish_is_none_of_them_and_what_follows_it_is_heard(data: bytes) -> None:
+    assert detect_protocol(data + PRESENCE) == detect_byte_by_byte(data + PRESENCE) == JIM
+    for pieces in ([data + PRESENCE], [bytes([byte]) for byte in data + PRESENCE]):
+        decoder = RequestDecoder(65_536)
+        decoded = [event for piece in pieces for event in decoder.feed(piece)]
+        assert isinstance(decoded[-1], events.PresenceRequest)
+        assert {type(event.error) for event in decoded[:-1]} == {BadFrame}
 
 
-@pytest.mark.parametrize("said", [b"{", b" \r\n\t{", PRESENCE, b'{"ACTION":"presence"'])
-def test_jim_is_known_by_its_first_byte(said: bytes) -> None:
-    assert detect_protocol(said) == JIM
+@pytest.mark.parametrize("data", [b"{", b" \r\n\t{", PRESENCE, b'{"ACTION":"presence"'])
+def test_jim_is_known_by_its_first_byte(data: bytes) -> None:
+    assert detect_protocol(data) == JIM
 
 
-@pytest.mark.parametrize(("said", "protocol"), CASES, ids=lambda value: str(value)[:30])
-def test_a_connection_of_another_protocol_is_one_event(said: bytes, protocol: str) -> None:
-    whole, slow = RequestDecoder(65_536), RequestDecoder(65_536)
-    assert whole.feed(said + PRESENCE) == [events.ForeignProtocol(protocol)]
-    assert whole.feed(PRESENCE) == []
-    assert [event for byte in said + PRESENCE for event in slow.feed(bytes([byte]))] == [
+@pytest.mark.parametrize(("data", "protocol"), CASES, ids=lambda value: str(value)[:30])
+def test_a_connection_of_another_protocol_is_one_event(data: bytes, protocol: str) -> None:
+    decoder, byte_decoder = RequestDecoder(65_536), RequestDecoder(65_536)
+    assert decoder.feed(data + PRESENCE) == [events.ForeignProtocol(protocol)]
+    assert decoder.feed(PRESENCE) == []
+    assert [event for byte in data + PRESENCE for event in byte_decoder.feed(bytes([byte]))] == [
         events.ForeignProtocol(protocol)
     ]
 
 
 def test_what_may_become_a_request_is_held_back_up_to_the_largest_frame() -> None:
-    hearing = RequestDecoder(1000)
-    assert hearing.feed(b"A" * 1000) == []
-    (event,) = hearing.feed(b"A")
+    decoder = RequestDecoder(1000)
+    assert decoder.feed(b"A" * 1000) == []
+    (event,) = decoder.feed(b"A")
     assert isinstance(event, events.InvalidFrame) and isinstance(event.error, FrameTooLong) and event.fatal
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
-def test_how_it_is_split_does_not_matter(said: bytes, cuts: list[int]) -> None:
-    opening, found = ProtocolDetector(), None
-    places = [0, *sorted(min(cut, len(said)) for cut in cuts), len(said)]
-    for start, end in pairwise(places):
-        if found is None:
-            found = opening.feed(said[start:end])
-    assert found == detect_protocol(said)
+def test_how_it_is_split_does_not_matter(data: bytes, cuts: list[int]) -> None:
+    detector, protocol = ProtocolDetector(), None
+    positions = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for start, end in pairwise(positions):
+        if protocol is None:
+            protocol = detector.feed(data[start:end])
+    assert protocol == detect_protocol(data)
 
 
 def test_the_http_farewell_is_an_http_answer() -> None:
@@ -176,11 +176,11 @@ def test_a_line_of_many_words_is_no_deeper_than_one_of_few() -> None:
 
 
 def test_bytes_are_looked_at_once_however_slowly_they_come() -> None:
-    opening = ProtocolDetector()
+    detector = ProtocolDetector()
     looked = 0
-    before = opening._position
+    before = detector._position
     for _ in range(5000):
-        assert opening.feed(b"a") is None
-        looked += opening._position - before
-        before = opening._position
+        assert detector.feed(b"a") is None
+        looked += detector._position - before
+        before = detector._position
     assert looked == 5000

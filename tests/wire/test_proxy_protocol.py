@@ -72,8 +72,8 @@ def received(data: bytes, most: int) -> tuple[ProxyHeader, bytes]:
 @pytest.mark.parametrize("most", [1, 5, 100_000])
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_header_is_read_and_not_a_byte_more(name: str, most: int) -> None:
-    header, said = HEADERS[name]
-    assert received(header + b'{"action":', most) == (said, b'{"action":')
+    header, parsed = HEADERS[name]
+    assert received(header + b'{"action":', most) == (parsed, b'{"action":')
 
 
 @pytest.mark.parametrize("name", HEADERS)

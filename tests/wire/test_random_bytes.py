@@ -38,32 +38,32 @@ def split(draw: st.DrawFn, data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
-def hear(chunks: list[bytes], cap: int = 200) -> list[Any]:
-    hearing = RequestDecoder(cap)
-    heard: list[Any] = []
+def decode(chunks: list[bytes], cap: int = 200) -> list[Any]:
+    decoder = RequestDecoder(cap)
+    decoded: list[Any] = []
     for chunk in chunks:
-        for event in hearing.feed(chunk):
-            heard.append(event)
+        for event in decoder.feed(chunk):
+            decoded.append(event)
             if isinstance(event, events.InvalidFrame) and event.fatal:
-                return heard
-    return heard
+                return decoded
+    return decoded
 
 
-def comparable(heard: list[Any]) -> list[Any]:
-    return [(each.error.code, each.id) if isinstance(each, events.InvalidFrame) else each for each in heard]
-
-
-@given(st.data(), NEARLY)
-def test_any_bytes_in_any_split_are_heard_the_same(data: st.DataObject, said: bytes) -> None:
-    chunks = data.draw(split(said))
-    assert comparable(hear(chunks)) == comparable(hear([said]))
+def comparable(decoded: list[Any]) -> list[Any]:
+    return [(item.error.code, item.id) if isinstance(item, events.InvalidFrame) else item for item in decoded]
 
 
 @given(st.data(), NEARLY)
-def test_any_bytes_after_a_native_presence_are_heard_the_same(data: st.DataObject, said: bytes) -> None:
-    said = PRESENCE + b"\n" + said
-    chunks = data.draw(split(said))
-    assert comparable(hear(chunks)) == comparable(hear([said]))
+def test_any_bytes_in_any_split_are_heard_the_same(data: st.DataObject, raw: bytes) -> None:
+    chunks = data.draw(split(raw))
+    assert comparable(decode(chunks)) == comparable(decode([raw]))
+
+
+@given(st.data(), NEARLY)
+def test_any_bytes_after_a_native_presence_are_heard_the_same(data: st.DataObject, raw: bytes) -> None:
+    raw = PRESENCE + b"\n" + raw
+    chunks = data.draw(split(raw))
+    assert comparable(decode(chunks)) == comparable(decode([raw]))
 
 
 @settings(max_examples=40)
@@ -71,26 +71,26 @@ def test_any_bytes_after_a_native_presence_are_heard_the_same(data: st.DataObjec
 def test_objects_come_out_of_any_split_as_they_went_in(
     data: st.DataObject, objects: list[Any], between: bytes, ascii_only: bool
 ) -> None:
-    said = between.join(
-        json.dumps(each, ensure_ascii=ascii_only, indent=data.draw(st.sampled_from([None, 2]))).encode()
-        for each in objects
+    raw = between.join(
+        json.dumps(item, ensure_ascii=ascii_only, indent=data.draw(st.sampled_from([None, 2]))).encode()
+        for item in objects
     )
-    reader, found = StreamReader(65_536), []
-    for chunk in data.draw(split(said)):
+    reader, objects_read = StreamReader(65_536), []
+    for chunk in data.draw(split(raw)):
         reader.feed(chunk)
         while (frame := reader.next_frame()) is not None:
             assert isinstance(frame, bytes)
-            found.append(json.loads(frame))
-    assert found == objects
+            objects_read.append(json.loads(frame))
+    assert objects_read == objects
 
 
 @given(ADDRESSEE, TEXT)
 def test_a_message_is_read_as_it_was_written(to: str, text: str) -> None:
-    (heard,) = (
+    (decoded,) = (
         RequestDecoder(65_536).feed(PRESENCE)
-        and hear([PRESENCE + b"\n" + encode(events.MessageRequest(to=to, message=text))], 65_536)[1:]
+        and decode([PRESENCE + b"\n" + encode(events.MessageRequest(to=to, message=text))], 65_536)[1:]
     )
-    assert heard == events.MessageRequest(to=to, message=text)
+    assert decoded == events.MessageRequest(to=to, message=text)
 
 
 @given(TEXT, TEXT)
@@ -109,10 +109,10 @@ def test_pieces_of_a_text_fit_and_are_the_text(text: str, room: int) -> None:
 
 @settings(max_examples=30)
 @given(st.binary(min_size=300, max_size=3000))
-def test_nothing_grows_beyond_the_cap(said: bytes) -> None:
+def test_nothing_grows_beyond_the_cap(raw: bytes) -> None:
     reader = StreamReader(200)
-    for at in range(0, len(said), 50):
-        reader.feed(said[at : at + 50])
+    for start in range(0, len(raw), 50):
+        reader.feed(raw[start : start + 50])
         while (frame := reader.next_frame()) is not None:
             if isinstance(frame, Oversize):
                 return
