@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from gevent.util import format_run_info
 
 from gmessenger.errors import StoreUnavailable
 from gmessenger.server.jim.course import CourseHandler
@@ -23,6 +24,7 @@ from tests.conftest import RunningServer
 from tests.support.server import TEST_TIMEOUT, open_connection
 
 COURSE = b'{"action":"presence","user":{"account_name":"dale"}}'
+MAX_REFERRERS = 200
 NATIVE = b'{"action":"presence","jim":2,"user":{"account_name":"%s"}}\n'
 
 
@@ -57,20 +59,24 @@ def until_empty(server: RunningServer, left: int = 0) -> None:
             gevent.sleep(0.01)
 
 
-def voices() -> list[Any]:
+def logged_in_handlers() -> list[Any]:
     gc.collect()
     return [each for each in gc.get_objects() if isinstance(each, CourseHandler | NativeHandler) and each.session]
 
 
-def holders(held: object, depth: int = 3) -> list[Any]:
-    """What refers to something, and what to that: only for the sentence of a test that fails."""
-    found: list[Any] = []
-    for each in gc.get_referrers(held) if depth else ():
-        if isinstance(each, FrameType):
-            found.append(f"frame of {each.f_code.co_qualname}, line {each.f_lineno}")
-        elif not isinstance(each, list):
-            found.append((f"{type(each)} {list(each)[:5] if isinstance(each, dict) else ''}", holders(each, depth - 1)))
-    return found
+def describe(left: list[Any]) -> str:
+    """Return what refers to the handlers that are left, and where every greenlet stands: for the failure message."""
+    found, seen = [], {id(left)}
+    queue: list[Any] = list(left)
+    while queue and len(found) < MAX_REFERRERS:
+        held = queue.pop(0)
+        for holder in gc.get_referrers(held):
+            if id(holder) not in seen and holder is not queue:
+                seen.add(id(holder))
+                queue.append(holder)
+                where = f" {holder.f_code.co_qualname}:{holder.f_lineno}" if isinstance(holder, FrameType) else ""
+                found.append(f"{type(holder).__qualname__}{where} holds {type(held).__qualname__}")
+    return "\n".join([*found, *format_run_info()])
 
 
 @pytest.mark.parametrize("leave", WAYS.values(), ids=WAYS.keys())
@@ -78,7 +84,7 @@ def holders(held: object, depth: int = 3) -> list[Any]:
 def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
     presence: bytes, leave: Callable[[socket.socket], object], server: RunningServer
 ) -> None:
-    before = len(voices())
+    before = len(logged_in_handlers())
     with open_connection(server.port) as hank:
         hank.sendall(NATIVE % b"hank")
         dale = open_connection(server.port)
@@ -91,13 +97,13 @@ def test_nothing_stays_behind_of_one_who_leaves_with_messages_waiting(
     until_empty(server)
     gevent.sleep(0.3)  # a timer left behind would be due by now, and hold on to its connection
     with gevent.Timeout(TEST_TIMEOUT, False):  # the other end's greenlet may still be at its last lines
-        while len(voices()) > before:
+        while len(logged_in_handlers()) > before:
             gevent.sleep(0.05)
-    assert len(left := voices()) <= before, [(type(each), *holders(each)) for each in left]
+    assert len(left := logged_in_handlers()) <= before, describe(left)
 
 
 def test_a_sweep_does_not_hold_a_connection_that_has_closed(server: RunningServer) -> None:
-    before = len(voices())
+    before = len(logged_in_handlers())
     swept, stopped = Event(), Event()
     waits = iter([lambda: False, lambda: swept.set() or stopped.wait()])
     with open_connection(server.port) as hank:
@@ -107,9 +113,9 @@ def test_a_sweep_does_not_hold_a_connection_that_has_closed(server: RunningServe
         assert swept.wait(TEST_TIMEOUT)
     until_empty(server)
     with gevent.Timeout(TEST_TIMEOUT, False):
-        while len(voices()) > before:
+        while len(logged_in_handlers()) > before:
             gevent.sleep(0.05)
-    assert len(voices()) <= before
+    assert len(logged_in_handlers()) <= before
     stopped.set()
     sweep.get(timeout=TEST_TIMEOUT)
 
