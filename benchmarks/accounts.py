@@ -1,4 +1,4 @@
-"""A store with accounts that have sessions, filled without a server: `python -m benchmarks.accounts FILE COUNT UNREAD`.
+"""Fill a store with accounts and sessions: `python -m benchmarks.accounts FILE COUNT UNREAD`.
 
 Registering thousands over the wire would take minutes, for hashing. A process of its own, because it is patched by
 gevent and the benchmarks are not.

@@ -376,7 +376,7 @@ def long_texts(port: int) -> None:
 
 
 def password_hashes(port: int) -> None:
-    """Send more passwords than the server can hash, each on its own connection, so that the queue is always full."""
+    """Send more passwords than the server can hash, each on its own connection."""
     socks: list[socket.socket] = []
     report_start()
     for number in at_rate(200):

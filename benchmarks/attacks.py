@@ -57,7 +57,7 @@ def under_attack(name: str, port: int) -> Iterator[None]:
 
 
 def measure(name: str, folder: Path, filled: Path, seconds: float) -> tuple[dict[str, Times], float, float, float]:
-    """Return the pairs' latencies, the server's share of a core in %, and its memory before and after in MB."""
+    """Return the pairs' latencies, the server's CPU in %, and its memory in MB before and after."""
     store = shutil.copy(filled, folder / "attacked.db")
     log = ("--log-file", str(folder / "server.log"), "--log-level", "info")
     with ServerProcess("--store", f"sqlite:///{store}", *log, *OPTIONS.get(name, ())) as server:

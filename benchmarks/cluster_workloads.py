@@ -44,7 +44,7 @@ CASES: Final = (
 
 
 def applies_to(kind: str, case: Case) -> bool:
-    """Return whether a workload is run for a case. Guests' messages are not stored, so only the nodes matter."""
+    """Return whether a workload is run for a case: guests' messages do not depend on the store."""
     return case.setup == "two" or kind not in ("guests", "answer")
 
 

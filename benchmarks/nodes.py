@@ -41,7 +41,7 @@ SETUPS: Final = (
 
 @dataclass(frozen=True)
 class Usage:
-    """Resources so far: CPU seconds, publications and bytes through Redis, transactions with messages, bytes of WAL."""
+    """Resources so far: CPU seconds, Redis's publications and bytes, transactions, bytes of WAL."""
 
     nodes: float = 0.0
     postgres: float = 0.0
@@ -56,7 +56,7 @@ class Usage:
 
 
 class Services:
-    """A context manager: a private PostgreSQL with Debian's configuration (`fsync` on) and a private Redis."""
+    """A context manager: a private PostgreSQL with Debian's settings (`fsync` on) and a Redis."""
 
     def __enter__(self) -> Services:
         with ExitStack() as stack:

@@ -139,7 +139,7 @@ class Nats(WireProtocol):
 
 
 class JetStream(Nats):
-    """`stored.NAME` is kept in a stream; a durable consumer sends it to `to.NAME`. See `setup_steps.make_streams`."""
+    """A stream stores `stored.NAME`; a consumer sends it to `to.NAME` (`setup_steps.make_streams`)."""
 
     answer = b'"seq":'
 

@@ -74,7 +74,7 @@ def output_of(command: Command) -> str:
 
 
 def with_config(text: str, *words: str) -> Callable[[Path, int], Command]:
-    """Return a function that writes a configuration file and returns the command; `{file}` in it is the file's path."""
+    """Return a function that writes a configuration file and returns the command with its `{file}`."""
 
     def command(folder: Path, port: int) -> Command:
         file = folder / "configuration.cfg.lua"  # prosody requires this ending

@@ -18,7 +18,7 @@ IDLE: Final = 5000
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload. `window`: messages in flight of each pair or of the room; or `rate`: messages a second in all."""
+    """A workload: `window` messages in flight per pair or room, or `rate` messages a second in all."""
 
     name: str
     title: str

@@ -100,7 +100,7 @@ def apt_proxy() -> dict[str, str]:
 
 
 def make_system(suite: str) -> Path:
-    """Return the root of the system, which is made unless it exists. It gets its name only when it is complete."""
+    """Make the system unless it exists, and return its root, which is renamed once complete."""
     root = FOLDER / suite
     if root.exists():
         date = time.strftime("%Y-%m-%d", time.localtime(root.stat().st_mtime))
@@ -128,7 +128,7 @@ def make_system(suite: str) -> Path:
 
 
 def pip_settings() -> dict[str, str]:
-    """Return pip's settings on this machine, by name; the environment takes precedence over files, as with pip."""
+    """Return pip's settings by name; the environment takes precedence over files."""
     lines = output(sys.executable, "-m", "pip", "config", "list").splitlines()
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
     names = sorted(settings, key=lambda name: name.startswith(":env:"))
@@ -136,7 +136,7 @@ def pip_settings() -> dict[str, str]:
 
 
 def configure(root: Path) -> list[Path]:
-    """Copy host names, certificates and pip's settings into the system. Return folders that must be mounted there."""
+    """Copy host names, certificates and pip's settings; return folders that must be mounted."""
     for name in ("resolv.conf", "hosts"):
         shutil.copy(Path("/etc", name), root / "etc" / name)
     certificates = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or f"/{CERTIFICATES}"
@@ -175,7 +175,7 @@ def clone(root: Path) -> None:
 
 
 def mount(root: Path, folders: list[Path]) -> None:
-    """Mount /proc, devices, terminals, shared memory, temporary directories, and the folders of `configure`."""
+    """Mount /proc, devices, terminals, temporary directories, and the folders of `configure`."""
     run("mount", "--bind", root, root)
     run("mount", "-t", "proc", "proc", root / "proc")
     run("mount", "-t", "tmpfs", "-o", "mode=0755", "dev", root / "dev")
@@ -274,7 +274,7 @@ def is_free(port: int) -> bool:
 
 
 def try_run(root: Path) -> None:
-    """Test `make run` without a terminal: a server and a client; then a second client, and a message each way."""
+    """Test `make run` without a terminal, then a second client and a message each way."""
     environ = {} if is_free(DEFAULT_PORT) else {"MESSENGER_PORT": str(DEFAULT_PORT + 10_000)}
     user = OrdinaryUser(root, **environ)
     first = user.start("make run")

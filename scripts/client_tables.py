@@ -43,7 +43,7 @@ def parameters(member: Any) -> str:
 
 
 def timeout_rows() -> Iterator[str]:
-    """Yield the table of timeouts: its head, then a row for each. The text is the docstring after the field."""
+    """Yield the table of timeouts: its head, then a row for each field with its docstring."""
     yield "| | seconds | how long it waits for |\n|---|---|---|\n"
     (body,) = (
         node.body

@@ -146,7 +146,7 @@ def _range(run: tuple[int, int, tuple[str, ...]]) -> str:
 
 
 def _check(icu: Icu, allowed: list[int], skeletons: dict[int, str]) -> None:
-    """Check that the table gives ICU's skeletons, for each character and for random words. Raises SystemExit."""
+    """Check the skeletons of all characters and of random words. Raises SystemExit."""
     draw = random.Random(39)  # noqa: S311
     words = [chr(code) for code in allowed] + ["".join(map(chr, draw.choices(allowed, k=8))) for _ in range(50_000)]
     for word in words:

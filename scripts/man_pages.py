@@ -139,7 +139,7 @@ def capital(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return filled text with roff's requests escaped, and signs that can be copied from the page as ASCII."""
+    """Return filled text without requests of roff, with signs that stay ASCII on the page."""
     filled = textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
     return re.sub(r"^\.", r"\\&.", filled.translate(SIGNS), flags=re.MULTILINE)
 

@@ -88,7 +88,7 @@ def table_messages() -> Iterator[str]:
 def extract_marked(
     file: IO[bytes], keywords: Container[str], comment_tags: object, options: object
 ) -> Iterator[tuple[int, str, tuple[str | None, ...], list[str]]]:
-    """Yield the marked messages of a file: an extraction method for Babel, whose own does not look into f-strings."""
+    """Yield a file's marked messages, in f-strings too: an extraction method for Babel."""
     calls = [node for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Call)]
     for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         if (name := getattr(call.func, "id", "")) in keywords:
@@ -144,7 +144,7 @@ def compile_catalog(catalog: Catalog) -> bytes:
 
 
 def update_catalog(file: Path) -> bytes:
-    """Return the bytes of a `.po` file with all messages of today; new ones are untranslated, without guesses."""
+    """Return the bytes of an updated `.po` file; new messages are untranslated, without guesses."""
     catalog = read_catalog(file)
     catalog.update(extract_all(), no_fuzzy_matching=True, update_creation_date=False)
     catalog.obsolete.clear()

@@ -1,1 +1,1 @@
-"""The command `gmessenger-admin`: works through the control socket of a running server, or on a stopped one's store."""
+"""`gmessenger-admin`: administration through the control socket of a server, or on its store."""

@@ -44,7 +44,10 @@ from gmessenger.urls import redact_url
 
 @dataclass(frozen=True, slots=True)
 class StoreLocation:
-    """A store, and the control socket of its server. `file`: None for PostgreSQL, which several servers may share."""
+    """A store and the control socket of its server.
+
+    `file`: None for PostgreSQL, which several servers may share.
+    """
 
     url: str
     file: Path | None
@@ -83,7 +86,10 @@ def store_location(options: AdminOptions) -> StoreLocation:
 
 
 def location_from_url(url: str, port: int) -> StoreLocation:
-    """Return the location of a store from its URL. Raises `ConfigError` for `memory:` or a URL that names no store."""
+    """Return the location of a store.
+
+    Raises `ConfigError` for `memory:` or a URL that names no store.
+    """
     if url == MEMORY_URL:
         raise ConfigError("A store in memory can be used by its own server only.")
     file = file_from_url(url)
@@ -108,7 +114,7 @@ class SocketAdminClient:
     """Calls methods in a running server, over its control socket."""
 
     def __init__(self, sock: socket.socket, location: str) -> None:
-        """Wait for the server to answer. Raises `StoreLocked` after RESPONSE_TIMEOUT; `location` is for its message."""
+        """Wait for an answer. Raises `StoreLocked`, which names `location`, after RESPONSE_TIMEOUT."""
         self._sock = sock
         self._reader = sock.makefile("rb")
         self._wait_for_server(location)
@@ -156,9 +162,10 @@ class LocalAdminClient:
 
 
 class SharedStoreAdminClient(LocalAdminClient):
-    """Calls methods on a store that servers on other machines may have open; `RecordingPeers` notifies them.
+    """Calls methods on a store that other machines' servers may have open.
 
-    The result of `kick` and `ban` is None: how many connections those servers close is unknown here.
+    `RecordingPeers` notifies these servers. The result of `kick` and `ban` is None: how many connections they close is
+    unknown here.
     """
 
     def __init__(self, service: AdminService) -> None:
@@ -218,7 +225,7 @@ def _make_local_client(store: Store) -> LocalAdminClient:
 
 
 def _serves_store(client: SocketAdminClient, location: StoreLocation) -> bool:
-    """Return whether the server behind the socket has this store: two stores may share a port, one after another."""
+    """Return whether the server has this store: a socket of PostgreSQL is known by its port only."""
     return bool(client.call("status")["store"]["url"] == location.display_name)
 
 
@@ -243,7 +250,7 @@ def require_stopped(options: AdminOptions, command: str) -> StoreLocation:
 
 
 def require_running(options: AdminOptions, command: str) -> None:
-    """Check that a server is running on the store: raises `Unreachable` if not. A shared store is not checked."""
+    """Raise `Unreachable` if no server is running on the store. A shared store is not checked."""
     location = store_location(options)
     if location.file is not None:
         if (sock := connect_socket(location)) is None:
@@ -252,7 +259,7 @@ def require_running(options: AdminOptions, command: str) -> None:
 
 
 def connect_socket(location: StoreLocation) -> socket.socket | None:
-    """Connect to the control socket of a store's server; return None if no server listens. Raises `Refused`."""
+    """Connect to a control socket; return None if no server listens. Raises `Refused`."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with short_socket_path(location.socket) as address:

@@ -23,7 +23,10 @@ HELP_WIDTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class AdminCommand:
-    """A row of COMMANDS. `arguments`: keys of ARGUMENTS. `needs_stopped` and `needs_running` appear in the help."""
+    """A row of COMMANDS. `arguments`: keys of ARGUMENTS.
+
+    `needs_stopped` and `needs_running` appear in the help.
+    """
 
     name: str
     arguments: tuple[str, ...]
@@ -257,7 +260,7 @@ class _CommandParser(argparse.ArgumentParser):
 
 
 def add_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add all commands to the parser of the options and return it: for shell completion only, it runs nothing."""
+    """Add all commands to the parser of the options, for shell completion; return it."""
     groups: dict[str, Any] = {"": parser.add_subparsers(parser_class=argparse.ArgumentParser)}
     for command in COMMANDS:
         group, _, word = command.name.rpartition(" ")

@@ -33,7 +33,10 @@ from gmessenger.store.transfer import abort_on_bad_row, transfer
 
 
 def backup(options: AdminOptions, args: Namespace) -> int:
-    """Run `backup`. The file is opened here: a running server may be in a sandbox where its folder is not visible."""
+    """Run `backup`.
+
+    The file is opened here: a running server may be in a sandbox where the file's folder is not visible.
+    """
     if store_location(options).file is None:
         raise FileError("A PostgreSQL store is backed up with pg_dump.")
     file = Path(args.file).absolute()  # the server has another working directory

@@ -90,7 +90,7 @@ def _format_closed(count: int | None) -> str:
 
 
 def _target(args: Namespace) -> dict[str, str]:
-    """Return the argument that names the target: `name` or `address`, which are never taken for each other."""
+    """Return the target as `name` or as `address`, which are never taken for each other."""
     if (args.whom is None) == (args.address is None):
         raise UsageError("Give a name, or an address with --address.")
     if args.whom is None or is_certainly_address(args.whom):

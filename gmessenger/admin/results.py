@@ -1,4 +1,4 @@
-"""Results of administration methods, as `gmessenger-admin` reads them: from the control socket or from this process."""
+"""Results of administration methods, as structs."""
 
 from __future__ import annotations
 

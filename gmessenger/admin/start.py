@@ -27,7 +27,7 @@ ATTACHED_PREFIXES: Final = tuple(f"{name}=" if name.startswith("--") else name f
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name; return its exit code. Raises SystemExit for --help and the like only."""
+    """Run the command of the arguments; return its exit code. Raises SystemExit only for --help."""
     try:
         options, words = split_arguments(list(sys.argv[1:] if arguments is None else arguments))
         if {"-h", "--help"} & set(options):
@@ -65,7 +65,7 @@ def _report_error(error: Exception) -> int:
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Split arguments into the general options, which may stand anywhere, and the command with its own arguments."""
+    """Split arguments into general options, which may stand anywhere, and the command's words."""
     options: list[str] = []
     words: list[str] = []
     remaining = iter(arguments)
@@ -80,7 +80,7 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def exit_code(error: MessengerError) -> int:
-    """Return the exit code for an error: its own, 75 if a later attempt may succeed, otherwise that of `Refused`."""
+    """Return an error's exit code: its own, 75 if it is retryable, otherwise that of `Refused`."""
     if isinstance(error, ExitError):
         return error.exit_code
     return EXIT_TRY_LATER if error.retryable else Refused.exit_code

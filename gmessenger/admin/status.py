@@ -138,7 +138,7 @@ def _device_state(device: DeviceTrace) -> str:
 
 
 def _session_state(session: SessionTrace, *, has_message: bool = False) -> str:
-    """Describe a session: whether it was sent the message (left out if `has_message`), and its queued frames."""
+    """Describe a session: was it sent the message (left out if `has_message`), queued frames."""
     sent = "" if has_message else "was sent it, " if session.handed_over else "was not sent it, "
     behind = "behind, " if session.behind else ""
     return f"{sent}here, {behind}{session.waiting} frames queued"

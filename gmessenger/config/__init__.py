@@ -1,1 +1,1 @@
-"""Configuration: the table of options, their types, the parser, config files, origins of values, shell completion."""
+"""Configuration: options, their types and sources, parser, config files, shell completion."""

@@ -39,7 +39,7 @@ class _PrintCompletion(Action):
 
 
 def completion_script(parser: ArgumentParser, shell: str) -> str:
-    """Return the completion script for one of SHELLS, with the choices of options, and files where they take one."""
+    """Return the completion script for one of SHELLS, with choices and files for options."""
     import shtab  # its import takes as long as all others together
 
     for action in _walk_actions(parser):

@@ -51,7 +51,7 @@ def open_file(path: str) -> IO[str]:
 
 
 def section_parser(section: str, rows: Sequence[Option], used: Sequence[Option]) -> type[_SectionParser]:
-    """Return a parser class for ConfigArgParse that accepts `rows` in a section, and returns the `used` ones."""
+    """Return a parser class that accepts `rows` in a section, and returns the `used` ones."""
     known = {_key(row): row for row in rows if row.in_files}
     attributes = {"section": section, "known": known, "used": frozenset(map(_key, used))}
     return type("_FileParser", (_SectionParser,), attributes)
@@ -120,7 +120,7 @@ def _read_ini(stream: IO[str]) -> configparser.RawConfigParser:
 
 
 def strip_comment(value_type: OptionType, text: str) -> str:
-    """Return a value without the comments after its lines, by the comment pattern of its type; it may become empty."""
+    """Return a value without comments after its lines, by the pattern of its type; may be empty."""
     # A space is put back before the value, so that a comment directly after the = is one.
     return "\n".join(value_type.comment_pattern.split(f" {line}", 1)[0].strip() for line in text.split("\n"))
 

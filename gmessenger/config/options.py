@@ -40,8 +40,9 @@ FLAG: Final = OptionType("", bool)
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A row of a table. A running server applies a new value at a reload, unless the option `needs_restart`.
+    """A row of a table.
 
+    A running server applies a new value at a reload, unless the option `needs_restart`.
     `aliases`: short or further names on the command line. `secret`: the value is never shown.
     """
 

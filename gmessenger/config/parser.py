@@ -92,9 +92,9 @@ ADMIN: Final = Program(
 def parse_options(
     program: Program[OptionsT], arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
 ) -> OptionsT:
-    """Return the options with their values. Raises `UsageError` or `ConfigError`; SystemExit for --help and the like.
+    """Return the options with their values. `arguments`: by default those of the process.
 
-    `arguments`: by default those of the process.
+    Raises `UsageError` or `ConfigError`; SystemExit for --help and the like.
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
     if "--print-config" in args:
@@ -142,7 +142,7 @@ def keys_on_command_line(program: Program[Any], arguments: list[str]) -> set[str
 
 
 def own_environment(program: Program[Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the MESSENGER_ variables that are not empty. The user's own config file counts as named by one."""
+    """Return the non-empty MESSENGER_ variables; one names the user's config file, if it exists."""
     variables = {name: value for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX) and value}
     user_file = config_file(program.section, environ) if program.has_user_config else None
     return {CONFIG_ENV_VAR: str(user_file)} | variables if user_file and _is_file(user_file) else variables
@@ -194,7 +194,7 @@ def _describe_error(message: str, cause: BaseException | None) -> Text:
 
 
 def make_parser(program: Program[Any]) -> _OptionParser:
-    """Return the parser of a program, for completion and for tests; `parse_options` is the function to use."""
+    """Return the parser of a program. `parse_options` uses it, and so does shell completion."""
     parser = _OptionParser(
         prog=program.name,
         description=gettext(program.description),
@@ -256,7 +256,7 @@ def _add_option(parser: _OptionParser, row: Option) -> None:
 
 
 def _check_environment(program: Program[Any], environment: Mapping[str, str]) -> None:
-    """Check the values of variables. Raises `ConfigError`, where ConfigArgParse would blame the command line."""
+    """Check variables. Raises `ConfigError`, where ConfigArgParse would blame the command line."""
     for row in program.rows:
         if (value := environment.get(row.env_var)) is not None:
             check_value(row, value, Text("The environment variable {name}", name=row.env_var))

@@ -30,7 +30,7 @@ MAX_VALUE_WIDTH: Final = 40  # columns; a longer value moves its source to the r
 
 @dataclass(frozen=True, slots=True)
 class OptionSource:
-    """An option, its value, and its `source`: the command line, an environment variable, a file, or the default."""
+    """An option, its value, and its source: command line, variable, file, or default."""
 
     option: Option
     value: Any
@@ -48,7 +48,7 @@ class OptionSource:
 def resolve_sources(
     program: Program[OptionsT], arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ
 ) -> tuple[OptionsT, list[OptionSource]]:
-    """Return the options as `parse_options` does, and the source of each. Raises what `parse_options` raises."""
+    """Return the options, as `parse_options` does and with its errors, and the source of each."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     options = parse_options(program, args, environ)
     environment = own_environment(program, environ)

@@ -1,4 +1,4 @@
-"""Types of option values: parsing and checking, with an error message for each."""
+"""Types of option values. Each function returns the type that its docstring describes."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class OptionType:
 
 
 def text(metavar: str) -> OptionType:
-    """Any text."""
+    """Accept any text."""
     return OptionType(metavar, str)
 
 
 def file_path() -> OptionType:
-    """The path of a file; `~` at its beginning is a home directory, as in a shell."""
+    """Accept the path of a file; `~` at its beginning is a home directory, as in a shell."""
     return OptionType("FILE", os.path.expanduser)
 
 
 def host(metavar: str) -> OptionType:
-    """A host name or an address, optionally in brackets or with a port; may be empty."""
+    """Accept a host name or an address, optionally in brackets or with a port; may be empty."""
 
     def parse(value: str) -> str:
         stripped = value.strip()
@@ -61,7 +61,7 @@ def host(metavar: str) -> OptionType:
 
 
 def command_line() -> OptionType:
-    """A command with its arguments, quoted as in a shell; the value is the text itself."""
+    """Accept a command with its arguments, quoted as in a shell; the value is the text itself."""
 
     def parse(value: str) -> str:
         try:
@@ -77,7 +77,7 @@ def command_line() -> OptionType:
 
 
 def networks() -> OptionType:
-    """Addresses and networks, separated by commas; the value is a tuple of `ip_network`."""
+    """Accept addresses and networks, separated by commas; the value is a tuple of `ip_network`."""
 
     def parse(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
         try:
@@ -91,7 +91,7 @@ def networks() -> OptionType:
 
 
 def printable_text(max_length: int) -> OptionType:
-    """A text for people: printable, with `\\n` for the end of a line."""
+    """Accept a text for people: printable, with `\\n` for the end of a line."""
 
     def parse(value: str) -> str:
         unescaped = value.replace("\\n", "\n").strip()
@@ -105,7 +105,7 @@ def printable_text(max_length: int) -> OptionType:
 
 
 def choice(*choices: str) -> OptionType:
-    """One of some words."""
+    """Accept one of some words."""
 
     def parse(value: str) -> str:
         if value not in choices:
@@ -118,7 +118,7 @@ def choice(*choices: str) -> OptionType:
 
 
 def boolean() -> OptionType:
-    """Yes or no, in one of the spellings of TRUE_WORDS and FALSE_WORDS."""
+    """Accept yes or no, in one of the spellings of TRUE_WORDS and FALSE_WORDS."""
 
     def parse(value: str) -> bool:
         if value.lower() not in TRUE_WORDS + FALSE_WORDS:
@@ -139,25 +139,25 @@ def _integer(metavar: str, minimum: int, maximum: int, expected: str) -> OptionT
 
 
 def port_number(minimum: int = 0) -> OptionType:
-    """A TCP port."""
+    """Accept a TCP port."""
 
     return _integer("PORT", minimum, MAX_PORT, Text("expected a port from {least} to {most}, not {value!r}"))
 
 
 def count(minimum: int, maximum: int = 10**9) -> OptionType:
-    """A whole number."""
+    """Accept a whole number."""
 
     return _integer("N", minimum, maximum, Text("expected a whole number from {least}, not {value!r}"))
 
 
 def byte_count(minimum: int) -> OptionType:
-    """A number of bytes, at most 1 GiB."""
+    """Accept a number of bytes, at most 1 GiB."""
 
     return _integer("BYTES", minimum, 2**30, Text("expected a number of bytes from {least} to {most}, not {value!r}"))
 
 
 def sha256_digest() -> OptionType:
-    """A SHA-256 digest in hexadecimal, with or without colons; the value has none."""
+    """Accept a SHA-256 digest in hexadecimal, with or without colons; the value has none."""
 
     def parse(value: str) -> str:
         algorithm, _, digits = value.strip().lower().partition(":")
@@ -170,7 +170,7 @@ def sha256_digest() -> OptionType:
 
 
 def seconds() -> OptionType:
-    """A number of seconds above 0, at most 10^8 (three years)."""
+    """Accept a number of seconds above 0, at most 10^8 (three years)."""
 
     def parse(value: str) -> float:
         try:
@@ -185,7 +185,7 @@ def seconds() -> OptionType:
 
 
 def listen_address() -> OptionType:
-    """An address to listen on, HOST:PORT or unix:/PATH; may be empty."""
+    """Accept an address to listen on, HOST:PORT or unix:/PATH; may be empty."""
 
     def parse(value: str) -> str:
         host, _, number = value.rpartition(":")
@@ -204,7 +204,7 @@ def _is_host(host: str) -> bool:
 
 
 def days() -> OptionType:
-    """A number of days, 0 for none."""
+    """Accept a number of days, 0 for none."""
 
     def parse(value: str) -> float:
         try:

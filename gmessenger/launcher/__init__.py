@@ -1,1 +1,1 @@
-"""The command `launcher.py`: starts one server or a cluster, and clients in windows of their own, and ends them all."""
+"""`launcher.py`: starts a server or a cluster, and clients in windows, and ends them all."""

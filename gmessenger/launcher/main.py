@@ -139,7 +139,7 @@ class Launcher:
         self._urls |= self._programs.start_services(self._own_services)
 
     def _start_server(self, name: str) -> None:
-        """Start a server and block until it answers. Raises SystemExit with its exit code and last line if it ends."""
+        """Start a server and block until it answers. Raises SystemExit if it ends, with its last line."""
         if self._programs.is_running(name):
             return
         port_taken = self._is_reachable(name)  # by another program, whose answer would prove nothing
@@ -224,7 +224,7 @@ def read_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run until `q` or a signal. Everything that was started has ended when this returns or raises SystemExit."""
+    """Run until `q` or a signal; end all programs before it returns or raises SystemExit."""
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
     launcher = Launcher(read_options())

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 def safe(text: str) -> str:
-    """Return the text on one line, without control characters; as an ASCII literal if `sanitize` cannot be imported."""
+    """Return the text on one line without control characters; escaped if imports fail."""
     try:
         from gmessenger.sanitize import sanitize
     except ImportError:  # a dependency is missing, which the started programs report

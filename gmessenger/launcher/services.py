@@ -35,7 +35,7 @@ Self = TypeVar("Self", bound="Service")
 
 
 def program(name: str) -> str | None:
-    """Return the path of a program, None if it is not installed. Debian keeps those of PostgreSQL out of the PATH."""
+    """Return the path of a program, also of PostgreSQL's, which Debian has outside the PATH."""
     newest = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     return shutil.which(name) or (str(newest[-1]) if newest else None)
 
@@ -233,9 +233,9 @@ class Postgres(Service):
 
 
 class Redis(Service):
-    """A Redis server without persistence, on a Unix socket and on a TCP `port` (0: a free one; None: no TCP).
+    """A Redis server without persistence, on a Unix socket and on TCP.
 
-    `settings`: as in `redis.conf`.
+    `port`: 0 for a free one, None for no TCP. `settings`: as in `redis.conf`.
     """
 
     def __init__(self, *, port: int | None = 0, host: str = LOOPBACK, settings: Mapping[str, str] | None = None):
@@ -299,7 +299,7 @@ def _run_as(user: str | None) -> dict[str, Any]:
 
 
 def _child_arguments(user: str | None) -> dict[str, Any]:
-    """Return arguments of Popen: its own session, out of reach of Ctrl-C, and SIGQUIT when this process dies."""
+    """Return arguments of Popen: a session of its own, and SIGQUIT when this process dies."""
 
     def prepare() -> None:
         os.setsid()

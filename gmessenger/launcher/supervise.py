@@ -71,7 +71,7 @@ def is_server(name: str) -> bool:
 
 
 def run_program(port: int, name: str) -> None:
-    """Run as the helper of a program: start what the launcher sends, until it ends or the launcher disconnects."""
+    """Run as a program's helper: start it, until it ends or the launcher disconnects."""
     with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as connection:
         # Signals end the program through the connection, so that there is one path. Ctrl-C is for a client itself.
         for number in SIGNALS:
@@ -108,12 +108,12 @@ def run_child(connection: socket.socket, argv: list[str], own_session: bool, sta
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Return whether the other end has closed a connection on which nothing more is expected. Does not block."""
+    """Return whether a connection on which no data is expected was closed. Does not block."""
     return bool(select([connection], [], [], 0)[0])
 
 
 def run_services(port: int, wanted: list[str]) -> None:
-    """Run as the helper of the services: start them, send the launcher their URLs, and wait until it disconnects."""
+    """Run as the services' helper: start them, send their URLs, until the launcher disconnects."""
     with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as connection, ExitStack() as running:
         for number in SIGNALS:
             signal.signal(number, lambda *_: shut_down(connection, socket.SHUT_RD))
@@ -126,7 +126,7 @@ def run_services(port: int, wanted: list[str]) -> None:
 
 
 def start_services(running: ExitStack, wanted: list[str]) -> dict[str, str]:
-    """Start PostgreSQL, Redis or both, until `running` is closed; return their URLs by option, or `{"error": …}`."""
+    """Start the services until `running` is closed; return URLs by option, or `{"error": …}`."""
     from gmessenger.launcher.services import Postgres, Redis, missing  # Linux only
 
     not_installed = [service for service in missing() if service in wanted]
@@ -145,7 +145,7 @@ def start_services(running: ExitStack, wanted: list[str]) -> dict[str, str]:
 
 
 def wait_for_exit(connection: socket.socket) -> tuple[int, str]:
-    """Block until a program ends; return its exit code (1 if a signal ended it) and its last line on stderr."""
+    """Block until a program ends; return its exit code (1 for a signal) and last line on stderr."""
     try:
         code, last_line = json.loads(connection.makefile().readline())
     except (OSError, ValueError):  # the helper itself was killed
@@ -181,7 +181,7 @@ class ProcessSupervisor:
         return connection
 
     def start_services(self, wanted: list[str]) -> dict[str, str]:
-        """Start PostgreSQL, Redis or both in a temporary directory; return their URLs by option. Raises SystemExit."""
+        """Start PostgreSQL, Redis or both; return their URLs by option. Raises SystemExit."""
         connection = self._spawn("services", [*LAUNCHER, SERVICES], wanted, DETACHED)
         connection.settimeout(SERVICES_TIMEOUT)
         try:
@@ -194,7 +194,7 @@ class ProcessSupervisor:
         return reply
 
     def close(self) -> None:
-        """End all programs, then the services that they use; block until all have ended, at most END_TIMEOUT each."""
+        """End all programs, then the services. Blocks, at most END_TIMEOUT seconds for each."""
         for name, connection in self._connections.items():
             if name != "services":
                 shut_down(connection, socket.SHUT_WR)

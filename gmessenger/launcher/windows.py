@@ -46,7 +46,7 @@ DEFAULT_INSTRUCTIONS: Final = "Each has a window of its own."
 
 
 def emulator(environ: Mapping[str, str], find: Find = which) -> str:
-    """Return the name of an installed terminal emulator; empty if there is none, or no desktop to show it on."""
+    """Return an installed terminal emulator; empty if there is none, or no desktop."""
     desktop = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
     return next((name for name in TERMINALS if desktop and find(name)), "")
 
