@@ -13,7 +13,7 @@ from gevent.event import Event
 from msgspec import Struct
 
 from gmessenger.chat.outbox import CatchUpDone, Message, MessageBatch
-from gmessenger.chat.records import Device, NewMessage, StoredMessage
+from gmessenger.chat.records import NewMessage, StoredMessage
 from gmessenger.chat.rooms import Room, RoomRegistry
 from gmessenger.chat.router import Router
 from gmessenger.chat.session import Session
@@ -103,8 +103,8 @@ class DeliveryService:
             return False
         sync.advance(conversation, batch.last_seq)
         self.stats.deliveries += count
-        if own_seqs and session.device is not None:
-            self._acknowledge(session, session.device, conversation, own_seqs)
+        if own_seqs:
+            self._acknowledge_own(session, conversation, own_seqs)
         return True
 
     def start_catch_up(self, session: Session) -> None:
@@ -128,17 +128,15 @@ class DeliveryService:
         """Count a message as sent to the session that sent it, and acknowledge it."""
         sync = session.sync
         if sync.is_next(conversation, seq):
-            sync.advance(conversation, seq)
-            if session.device is not None:
-                self._acknowledge(session, session.device, conversation, (seq,))
+            self._acknowledge_own(session, conversation, (seq,))
         elif sync.fall_behind(conversation, seq):
             self.start_catch_up(session)
 
-    def _acknowledge(self, session: Session, device: Device, conversation: str, own_seqs: Iterable[int]) -> None:
-        """Move the device's cursor over the session's own messages, up to the first unacknowledged one of others."""
+    def _acknowledge_own(self, session: Session, conversation: str, own_seqs: Sequence[int]) -> None:
+        """Record messages that the session sent itself, and move its device's cursor as far as that acknowledges."""
         acknowledged = session.sync.acknowledge_own(conversation, own_seqs)
-        if acknowledged:
-            self._store.acknowledge(device.id, conversation, acknowledged)
+        if acknowledged and session.device is not None:
+            self._store.acknowledge(session.device.id, conversation, acknowledged)
 
     def _run_catch_up(self, session: Session) -> None:
         try:

@@ -268,7 +268,11 @@ class Outbox(SimpleQueue[Outbound]):
         """
         if not self._accepts_batches or self.closed:
             return False
-        if self._fits(frames, size):
+        reserved_frames, reserved_size = self._reserved  # as `_fits`, without the call: most batches fit
+        if (
+            len(self.queue) + self._extra_frames + frames + reserved_frames <= self._max_frames
+            and self._size + size + reserved_size <= self._max_size
+        ):
             return True
         self._flush()
         return self._fits(frames, size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 
 class SyncState:
@@ -110,15 +110,17 @@ class SyncState:
         self.ack_pending = True
         return seq
 
-    def acknowledge_own(self, conversation: str, seqs: Iterable[int]) -> int:
-        """Acknowledge messages of the session's own, as far as no other is unacknowledged before them.
+    def acknowledge_own(self, conversation: str, seqs: Sequence[int]) -> int:
+        """Record messages of the session's own, and acknowledge those before which no other is unacknowledged.
 
-        They count as sent, in ascending order, and have moved `delivered` already. Returns as `acknowledge`.
+        `seqs` are ascending, and like those of `advance` in turn. Returns as `acknowledge`.
         """
+        if self._delivered.get(conversation, 0) < seqs[-1]:
+            self._delivered[conversation] = seqs[-1]
         acknowledged = before = self._acknowledged.get(conversation, 0)
         for seq in seqs:
             acknowledged += seq == acknowledged + 1
-        if acknowledged == before or acknowledged > self._delivered.get(conversation, 0):
+        if acknowledged == before:
             return 0
         self._acknowledged[conversation] = acknowledged
         return acknowledged
